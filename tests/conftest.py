@@ -1,0 +1,94 @@
+"""What every test stands on: a sealed machine, a local index of wheels, the installed command."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from rig import Command, Result, Tree
+from wheels import build_index
+
+BIN = Path(sysconfig.get_path("scripts"))
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of tests/wheels.py as a directory that uv takes for an index."""
+    return build_index(tmp_path_factory.mktemp("index"))
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where uv's cache and the home directory of one session of tests are."""
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(autouse=True)
+def sealed(
+    machine: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """No variable of the machine's, no network, a home directory that has to stay empty."""
+    home = machine / "home"
+    home.mkdir(exist_ok=True)
+    for name in list(os.environ):
+        if name.startswith(("UV", "PIP_", "XDG_", "PYTHON", "VIRTUAL_ENV", "CONDA")):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "DJANGO_SETTINGS_MODULE"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {
+        "HOME": home,
+        "USERPROFILE": home,
+        "LOCALAPPDATA": home,
+        "APPDATA": home,
+        "GIT_CONFIG_GLOBAL": machine / "gitconfig",
+        "PYTHONDONTWRITEBYTECODE": 1,
+        "UVFLOW_CACHE_DIR": tmp_path / "uvflow-cache",
+        "UV_CACHE_DIR": machine / "uv-cache",
+        "UV_DEFAULT_INDEX": index.as_uri(),
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
+    yield home
+    assert list(home.iterdir()) == [], "a test wrote into the home directory"
+
+
+@pytest.fixture
+def uvflow(tmp_path: Path) -> Command:
+    """Runs the installed `uvflow` command, in tmp_path unless told otherwise."""
+
+    def run(
+        *arguments: str | Path, cwd: Path = tmp_path, environ: Mapping[str, str] | None = None
+    ) -> Result:
+        done = subprocess.run(
+            [BIN / "uvflow", *arguments],
+            cwd=cwd,
+            env={**os.environ, **(environ or {})},
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=120,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Writes files, given as path → text, into a new project directory and returns it."""
+
+    def write(files: Mapping[str, str]) -> Path:
+        root = tmp_path / "project"
+        root.mkdir(exist_ok=True)
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        return root
+
+    return write

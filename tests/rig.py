@@ -1,0 +1,18 @@
+"""The types of what conftest hands to tests."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command left: its exit code and its two streams."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+Tree = Callable[[Mapping[str, str]], Path]

@@ -1,0 +1,103 @@
+"""A small package index on disk, made of wheels that are built here: no network, no build backend.
+
+The layout is the simple repository API's (PEP 503) as uv reads it from a directory.
+"""
+
+import base64
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+_MODULE = """__version__ = {version!r}
+
+
+def main():
+    print({name!r})
+"""
+
+NO_REQUIREMENTS: tuple[str, ...] = ()
+
+# name → version → its requirements
+PACKAGES: dict[str, dict[str, Sequence[str]]] = {
+    "attrs": {"22.2.0": (), "23.1.0": (), "23.2.0": (), "25.1.0": ()},
+    "certifi": {"2020.1.1": (), "2024.2.2": (), "2025.1.31": ()},
+    "idna": {"2.10": (), "3.7": (), "3.10": ()},
+    "iniconfig": {"1.1.1": (), "2.0.0": ()},
+    "packaging": {"23.0": (), "23.2": (), "25.0": ()},
+    "pluggy": {"1.5.0": ()},
+    "pytest": {"8.0.0": ("iniconfig", "packaging", "pluggy<2"), "8.3.4": ("iniconfig", "pluggy<2")},
+    "requests": {
+        "2.28.0": ("idna<4,>=2.5", "certifi>=2017"),
+        "2.32.3": ("idna<4,>=2.5", "certifi>=2017", "six; extra == 'socks'"),
+    },
+    "six": {"1.15.0": (), "1.16.0": (), "1.17.0": ()},
+    "toml": {"0.10.1": (), "0.10.2": ()},
+}
+
+
+def build_index(directory: Path) -> Path:
+    """Write every package of PACKAGES below `directory` and return it."""
+    for name, versions in PACKAGES.items():
+        for version, requires in versions.items():
+            add_wheel(directory, name, version, requires)
+    return directory
+
+
+def add_wheel(
+    index: Path, name: str, version: str, requires: Sequence[str] = NO_REQUIREMENTS
+) -> Path:
+    """Put one more wheel into `index`; returns the wheel's path."""
+    folder = index / name.replace("_", "-").lower()
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = build_wheel(folder, name, version, requires)
+    links = (
+        f'<a href="{path.name}#sha256={_sha256(path)}">{path.name}</a><br>'
+        for path in sorted(folder.glob("*.whl"))
+    )
+    (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "".join(links))
+    return wheel
+
+
+def build_wheel(
+    folder: Path, name: str, version: str, requires: Sequence[str] = NO_REQUIREMENTS
+) -> Path:
+    """A wheel of one module `NAME` with `__version__`, and a console script `NAME`."""
+    module = name.replace("-", "_")
+    path = folder / f"{module}-{version}-py3-none-any.whl"
+    info = f"{module}-{version}.dist-info"
+    extras = sorted({r.split("'")[1] for r in requires if "extra ==" in r})
+    metadata = "".join(
+        (
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            *(f"Provides-Extra: {extra}\n" for extra in extras),
+            *(f"Requires-Dist: {requirement}\n" for requirement in requires),
+        )
+    )
+    contents = {
+        f"{module}/__init__.py": _MODULE.format(name=name, version=version),
+        f"{module}/data.txt": "data\n" * 100,
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\n"
+        "Root-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {module}:main\n",
+    }
+    record = "".join(
+        f"{name},sha256={_urlsafe(text)},{len(text)}\n" for name, text in contents.items()
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name_inside, text in {
+            **contents,
+            f"{info}/RECORD": f"{record}{info}/RECORD,,\n",
+        }.items():
+            archive.writestr(zipfile.ZipInfo(name_inside, (2020, 1, 1, 0, 0, 0)), text)
+    return path
+
+
+def _urlsafe(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

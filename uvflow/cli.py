@@ -1,0 +1,122 @@
+"""The command line: click declarations, output, and the boundary where errors become text."""
+
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from uvflow import __version__
+from uvflow.console import Console, wants_color
+from uvflow.errors import (
+    DiskError,
+    InterruptedBySignalError,
+    UsageError,
+    UvflowError,
+    exit_code_of,
+)
+
+ACTS = {
+    "Move in": ("init",),
+    "Live": ("sync", "profiles"),
+    "Ship": ("docker",),
+}
+
+
+class Acts(click.Group):
+    """A group whose help lists its commands by the act they belong to."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for names in ACTS.values() for name in names if name in self.commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for act, names in ACTS.items():
+            rows = [(n, self.commands[n].get_short_help_str(80)) for n in names]
+            with formatter.section(act):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=Acts, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def uvflow() -> None:
+    """A thin workflow wrapper around uv, for teams that come from pip.
+
+    `uvflow init` moves in, `uvflow sync` lives, `uvflow docker` ships.
+    """
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """The options every command has; they reach it as one Console."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and why.")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colour the output (also: NO_COLOR, FORCE_COLOR).",
+    )
+    @functools.wraps(command)
+    def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
+        console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
+        click.get_current_context().find_root().obj = console
+        command(console, **rest)
+
+    return with_console
+
+
+def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
+    """`--dev`, `--prod` and `--profile NAME`, as one argument `profile`."""
+
+    @click.option("--dev", is_flag=True, help="The dev profile: with development dependencies.")
+    @click.option("--prod", is_flag=True, help="The prod profile: only what production needs.")
+    @click.option("--profile", metavar="NAME", help="A profile of [tool.uvflow.profiles].")
+    @functools.wraps(command)
+    def with_profile(*args: Any, dev: bool, prod: bool, profile: str | None, **rest: Any) -> None:
+        chosen = [n for n, on in (("dev", dev), ("prod", prod), (profile, profile)) if on]
+        if len(chosen) > 1:
+            raise UsageError("--dev, --prod and --profile exclude each other")
+        command(*args, profile=chosen[0] if chosen else None, **rest)
+
+    return with_profile
+
+
+# The commands import their module when they are called: `uvflow sync` need not load tomlkit.
+
+
+def main() -> int:
+    """Run the command line and return its exit code; errors come out as text, never raised."""
+    try:
+        uvflow.main(standalone_mode=False)
+    except (UvflowError, click.ClickException, OSError, KeyboardInterrupt) as error:
+        return _tell(_as_ours(error))
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    return 0
+
+
+def _as_ours(error: BaseException) -> UvflowError:
+    match error:
+        case UvflowError():
+            return error
+        case click.ClickException():
+            return UsageError(error.format_message(), hint="`uvflow --help` lists the commands")
+        case OSError():
+            return DiskError(str(error.filename or "a file"), cause=error.strerror)
+        case _:
+            return InterruptedBySignalError(signal.SIGINT)
+
+
+def _tell(error: UvflowError) -> int:
+    as_json = "--json" in sys.argv[1:]
+    console = Console(color=wants_color("auto"), as_json=as_json)
+    console.problem(error)
+    console.problem_as_json(next(_words(sys.argv[1:]), ""), error)
+    return exit_code_of(error)
+
+
+def _words(arguments: list[str]) -> Iterator[str]:
+    return (argument for argument in arguments if not argument.startswith("-"))

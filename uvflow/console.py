@@ -1,0 +1,105 @@
+"""How text reaches a terminal: colour, sanitising, redaction, errors, the JSON envelope."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+from uvflow.errors import UvflowError, exit_code_of
+
+SCHEMA_VERSION = 1
+
+ColorChoice = Literal["auto", "always", "never"]
+
+# C0 and C1 controls but for tab and newline, and the marks that reorder what a reader sees
+# (Unicode TR 36, "bidirectional text spoofing").
+_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+# RFC 3986, section 3.2.1: userinfo stands between "//" and the last "@" of the authority.
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+
+# What `style` writes; foreign text that holds one of these can at most colour itself.
+_OWN_STYLE = re.compile(r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)")
+_STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
+
+
+def harmless(text: str) -> str:
+    """`text` with control characters shown as escapes, so that it cannot drive a terminal."""
+    return _HARMFUL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def redacted(text: str) -> str:
+    """`text` with the userinfo of every URL replaced by `****`."""
+    return _USERINFO.sub("****@", text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """Results go to stdout, everything else to stderr; with `as_json` stdout is one object."""
+
+    color: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            self._write(sys.stderr, text)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self._write(sys.stderr, self.style(text, "dim"))
+
+    def warn(self, text: str) -> None:
+        self._write(sys.stderr, f"{self.style('warning', 'yellow', 'bold')}: {text}")
+
+    def result(self, text: str) -> None:
+        if not self.as_json:
+            self._write(sys.stdout, text)
+
+    def envelope(self, command: str, exit_code: int, data: Mapping[str, Any]) -> None:
+        """The one object that `--json` prints."""
+        if self.as_json:
+            head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
+            sys.stdout.write(redacted(json.dumps({**head, **data}, indent=2)) + "\n")
+
+    def problem(self, error: UvflowError) -> None:
+        """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
+        self._write(sys.stderr, f"{self.style('error', 'red', 'bold')}: {error.message}")
+        if error.cause:
+            self._write(sys.stderr, f"  {self.style('cause', 'red')}: {error.cause}")
+        if error.hint:
+            self._write(sys.stderr, f"{self.style('hint', 'cyan', 'bold')}: {error.hint}")
+
+    def problem_as_json(self, command: str, error: UvflowError) -> None:
+        told = {"message": error.message, "cause": error.cause, "hint": error.hint}
+        self.envelope(command, exit_code_of(error), {"error": told})
+
+    def style(self, text: str, *styles: str) -> str:
+        if not self.color:
+            return text
+        return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        stream.write(self._keeping_own_styles(redacted(text)) + "\n")
+        stream.flush()
+
+    def _keeping_own_styles(self, text: str) -> str:
+        if not self.color:
+            return harmless(text)
+        parts = _OWN_STYLE.split(text)
+        return "".join(p if _OWN_STYLE.fullmatch(p) else harmless(p) for p in parts)
+
+
+def wants_color(choice: ColorChoice, environ: Mapping[str, str] = os.environ) -> bool:
+    """Flag over NO_COLOR (no-color.org) over FORCE_COLOR (force-color.org) over the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return sys.stderr.isatty() and environ.get("TERM") != "dumb"

@@ -1,0 +1,1 @@
+"""What a Dockerfile depends on, what it says, and whether it still says it."""

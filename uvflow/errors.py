@@ -1,0 +1,103 @@
+"""Everything uvflow tells the user it could not do, each with its exit code.
+
+The exit codes are part of the command line's contract; docs/reference lists them.
+"""
+
+from typing import ClassVar
+
+
+class UvflowError(Exception):
+    """A sentence to a person, with what caused it and what to type next.
+
+    `cause` and `hint` are sentences of their own, without a full stop; both may be missing.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.hint = hint
+
+
+class UvFailedError(UvflowError):
+    """uv said no: a resolution or a build failed, and uv has told why on stderr."""
+
+
+class ImportNeedsUserError(UvflowError):
+    """What other tools left behind cannot be imported without a decision of the user."""
+
+
+class DriftError(UvflowError):
+    """A generated file is not what today's facts give."""
+
+
+class UsageError(UvflowError):
+    """The command line or the configuration is wrong, or there is no project."""
+
+    exit_code = 2
+
+
+class StaleLockfileError(UvflowError):
+    """uv.lock is missing, or is not what pyproject.toml asks for."""
+
+    exit_code = 3
+
+
+class OutOfSyncError(UvflowError):
+    """The environment is not what the lockfile and the profile say."""
+
+    exit_code = 4
+
+
+class DamagedError(UvflowError):
+    """Files of the environment are missing or not what was installed."""
+
+    exit_code = 5
+
+
+class BusyError(UvflowError):
+    """Another uvflow holds the project's lock, and the time to wait is over."""
+
+    exit_code = 6
+
+
+class UvMissingError(UvflowError):
+    """No usable uv: none found, or one too old."""
+
+    exit_code = 7
+
+
+class DiskError(UvflowError):
+    """A file could not be read or written: permissions, a full or read-only disk."""
+
+    exit_code = 8
+
+
+class NetworkError(UvflowError):
+    """The network is needed and not there."""
+
+    exit_code = 9
+
+
+class InterruptedBySignalError(UvflowError):
+    """A signal ended the command; what it had changed has been put back or is journalled."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted")
+        self.signal_number = signal_number
+
+
+def exit_code_of(error: UvflowError) -> int:
+    if isinstance(error, InterruptedBySignalError):
+        return 128 + error.signal_number  # the shells' convention
+    return error.exit_code
+
+
+def unreadable(path: str, error: OSError) -> DiskError:
+    return DiskError(f"{path} cannot be read", cause=error.strerror or str(error))
+
+
+def unwritable(path: str, error: OSError) -> DiskError:
+    return DiskError(f"{path} cannot be written", cause=error.strerror or str(error))

@@ -1,0 +1,92 @@
+"""Project: what pyproject.toml says, read with tomllib and checked."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvflow.errors import UsageError
+from uvflow.files import read_bytes
+from uvflow.paths import LOCKFILE, MANIFEST, project_root
+
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A directory tree with a pyproject.toml; `workspace` is where its uv.lock is."""
+
+    root: Path
+    workspace: Path
+    manifest: Table
+
+    @classmethod
+    def load(cls, root: Path) -> "Project":
+        """Raises UsageError where pyproject.toml is no TOML or says things of the wrong type."""
+        return cls(root=root, workspace=_workspace_of(root), manifest=_parse(root / MANIFEST))
+
+    @classmethod
+    def find(cls, start: Path) -> "Project":
+        """The project that `start` lies in; raises UsageError where there is none."""
+        root = project_root(str(start))
+        if root is None:
+            raise UsageError(
+                f"no {MANIFEST} in {start} or above it",
+                hint="`uvflow init` makes a project of this directory",
+            )
+        return cls.load(Path(root))
+
+    @property
+    def lockfile(self) -> Path:
+        return self.workspace / LOCKFILE
+
+    @property
+    def metadata(self) -> Table:
+        """`[project]`, or nothing."""
+        return self.table("project")
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata.get("name", self.root.name))
+
+    @property
+    def is_package(self) -> bool:
+        """Whether uv builds and installs the project (uv docs, "Build systems")."""
+        package = self.table("tool", "uv").get("package")
+        return "build-system" in self.manifest if package is None else bool(package)
+
+    def table(self, *keys: str) -> Table:
+        """The table at `keys`, empty where it is missing; raises UsageError for anything else."""
+        found: Any = self.manifest
+        for depth, key in enumerate(keys, 1):
+            found = found.get(key, {})
+            if not isinstance(found, Mapping):
+                raise UsageError(f"{self.root / MANIFEST}: `{'.'.join(keys[:depth])}` is no table")
+        table: Table = found
+        return table
+
+
+def _parse(path: Path) -> Table:
+    try:
+        return tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+
+
+def _workspace_of(root: Path) -> Path:
+    """The nearest directory upwards whose `[tool.uv.workspace]` has `root` as a member."""
+    for directory in (root, *root.parents):
+        if not (directory / MANIFEST).is_file():
+            continue
+        match _parse(directory / MANIFEST):
+            case {"tool": {"uv": {"workspace": dict(workspace)}}}:
+                return directory if _is_member(root, directory, workspace) else root
+    return root
+
+
+def _is_member(root: Path, directory: Path, workspace: Table) -> bool:
+    def matches(key: str) -> bool:
+        return any(root in directory.glob(str(pattern)) for pattern in workspace.get(key, ()))
+
+    return root == directory or (matches("members") and not matches("exclude"))

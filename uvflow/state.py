@@ -1,0 +1,153 @@
+"""What is remembered of a project, changed by one uvflow at a time."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+from uvflow.errors import BusyError, DiskError, unwritable
+from uvflow.files import write_whole
+from uvflow.paths import state_name
+
+DEFAULT_TIMEOUT = 300.0
+_TELL_AFTER = 0.5  # seconds; shorter waits are not worth a line
+
+# The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
+_CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This directory holds what uvflow remembers; see https://bford.info/cachedir/
+"""
+
+_README = b"""What uvflow remembers of your projects, one directory each.
+
+Deleting any of it loses nothing of yours: the next `uvflow sync` is a real one.
+Only `uvflow undo` needs the backups kept here.
+"""
+
+
+def cache_dir() -> Path:
+    """UVFLOW_CACHE_DIR, or what platformdirs names for this user."""
+    chosen = os.environ.get("UVFLOW_CACHE_DIR")
+    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("uvflow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """The directory that holds what is remembered of one project."""
+
+    directory: Path
+    root: Path
+
+    @classmethod
+    def of(cls, root: Path) -> "State":
+        return cls(directory=cache_dir() / "projects" / state_name(str(root)), root=root)
+
+    def recall(self, name: str) -> bytes | None:
+        """What is remembered under `name`, or None: a state that cannot be read is no state."""
+        try:
+            return (self.directory / name).read_bytes()
+        except OSError:
+            return None
+
+    def remember(self, name: str, data: bytes) -> None:
+        """Replace what is remembered under `name`, flushed to disk."""
+        self._make()
+        write_whole(self.directory / name, data, mode=0o600)
+        _flush_directory(self.directory)
+
+    def forget(self, name: str) -> None:
+        """Drop what is remembered under `name`, flushed to disk."""
+        path = self.directory / name
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise unwritable(str(path), error) from error
+        _flush_directory(self.directory)
+
+    @contextlib.contextmanager
+    def exclusive(
+        self,
+        command: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> Iterator[None]:
+        """Hold the project's lock: one uvflow at a time changes the project or its environment.
+
+        `tell` is called once, within a second, when another uvflow holds it. Raises BusyError
+        after `timeout` seconds (negative: never) and DiskError where the file system cannot lock.
+        """
+        self._make()
+        lock = self._lock()
+        self._acquire(lock, timeout, tell)
+        try:
+            self.remember("holder.json", _holder(command))
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self) -> filelock.BaseFileLock:
+        return filelock.FileLock(
+            self.directory / "lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True
+        )
+
+    def _acquire(
+        self, lock: filelock.BaseFileLock, timeout: float, tell: Callable[[str], None]
+    ) -> None:
+        patience = _TELL_AFTER if timeout < 0 else min(_TELL_AFTER, timeout)
+        try:
+            try:
+                lock.acquire(timeout=patience)
+            except filelock.Timeout:
+                tell(f"Waiting for another uvflow: {self._describe_holder()}")
+                lock.acquire(timeout=timeout if timeout < 0 else timeout - patience)
+        except filelock.Timeout:
+            raise BusyError(
+                f"another uvflow is at work on {self.root}",
+                cause=self._describe_holder(),
+                hint="try again when it is done, or wait longer with `--timeout SECONDS`",
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
+
+    def _describe_holder(self) -> str:
+        try:
+            holder = json.loads(self.recall("holder.json") or b"")
+            age = max(0, round(time.time() - holder["since"]))
+            return f"`{holder['command']}` (pid {holder['pid']}, for {age} s)"
+        except (ValueError, KeyError, TypeError):
+            return "it has not said who it is"
+
+    def _make(self) -> None:
+        """Create the directory for this user's eyes only."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            cache = self.directory.parent.parent
+            if not (cache / "CACHEDIR.TAG").exists():
+                write_whole(cache / "README", _README)
+                write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG)
+        except OSError as error:
+            raise unwritable(str(self.directory), error) from error
+
+
+def _holder(command: str) -> bytes:
+    return json.dumps({"pid": os.getpid(), "command": command, "since": time.time()}).encode()
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a rename or an unlink durable; Windows has no handle to flush a directory by."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
