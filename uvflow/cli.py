@@ -28,10 +28,10 @@ ACTS = {
 class Acts(click.Group):
     """A group whose help lists its commands by the act they belong to."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return [name for names in ACTS.values() for name in names if name in self.commands]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for act, names in ACTS.items():
             rows = [(n, self.commands[n].get_short_help_str(80)) for n in names]
             with formatter.section(act):
