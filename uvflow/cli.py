@@ -1,9 +1,12 @@
 """The command line: click declarations, output, and the boundary where errors become text."""
 
 import functools
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +20,7 @@ from uvflow.errors import (
     UvflowError,
     exit_code_of,
 )
+from uvflow.snapshot import in_sync, named
 
 ACTS = {
     "Move in": ("init",),
@@ -33,7 +37,8 @@ class Acts(click.Group):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for act, names in ACTS.items():
-            rows = [(n, self.commands[n].get_short_help_str(80)) for n in names]
+            commands = (self.commands[name] for name in names if name in self.commands)
+            rows = [(command.name or "", command.get_short_help_str(80)) for command in commands]
             with formatter.section(act):
                 formatter.write_dl(rows)
 
@@ -85,6 +90,67 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
 
 
 # The commands import their module when they are called: `uvflow sync` need not load tomlkit.
+
+
+@uvflow.command(short_help="Make the environment what the lockfile and the profile say")
+@profile_choice
+@click.option(
+    "--timeout",
+    type=float,
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another uvflow; negative: for ever.",
+)
+@common
+def sync(console: Console, *, profile: str | None, timeout: float) -> None:
+    """Make the environment what the lockfile and the profile say.
+
+    Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
+    in [tool.uvflow], or dev. The lockfile is never changed: a stale one is exit code 3.
+    """
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.sync import last_profile, sync  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    choice = project.profiles.choose(profile, os.environ, last_profile(project))
+    done = sync(project, choice, timeout=timeout, tell=console.say)
+    console.say(
+        in_sync(done.profile, done.chosen_by)
+        if done.already
+        else f"Synced: {named(done.profile, done.chosen_by)}"
+    )
+    console.envelope(
+        "sync",
+        0,
+        {
+            "profile": done.profile,
+            "chosen_by": done.chosen_by,
+            "environment": str(done.environment),
+            "already_in_sync": done.already,
+        },
+    )
+
+
+@uvflow.command(short_help="Show the profiles, and the uv command each one means")
+@common
+def profiles(console: Console) -> None:
+    """Show what each profile selects, and the uv command that it means."""
+    from uvflow.project import Project  # noqa: PLC0415
+
+    declared = Project.find(Path.cwd()).profiles
+    commands = {n: ["uv", *p.sync_arguments()] for n, p in declared.by_name.items()}
+    for name, command in commands.items():
+        default = "  (default)" if name == declared.default else ""
+        console.result(f"{name}{default}\n  {shlex.join(command)}")
+    console.envelope(
+        "profiles",
+        0,
+        {
+            "default": declared.default,
+            "profiles": {name: {"command": command} for name, command in commands.items()},
+        },
+    )
 
 
 def main() -> int:

@@ -9,6 +9,10 @@ import sys
 MANIFEST = "pyproject.toml"
 LOCKFILE = "uv.lock"
 
+# Where a profile came from when that was not a flag; the door and the command line say the same.
+FROM_VARIABLE = "from UVFLOW_PROFILE"
+AS_LAST_TIME = "as last time"
+
 
 def project_root(start: str) -> str | None:
     """The nearest directory from `start` upwards that has a pyproject.toml, as uv finds it."""
@@ -54,7 +58,7 @@ def state_name(root: str) -> str:
 
 
 def digest(data: bytes) -> int:
-    """FNV-1a, 128 bits (RFC 9923): `hashlib` would cost the door 3 ms."""
+    """FNV-1a, 128 bits (Fowler, Noll, Vo): `hashlib` would cost the door 3 ms."""
     value = 0x6C62272E07BB014262B821756295C58D
     for byte in data:
         value = (value ^ byte) * 0x0000000001000000000000000000013B & (1 << 128) - 1

@@ -1,13 +1,18 @@
 """Profiles: what `[tool.uvflow.profiles]` selects, and the uv arguments each one means. Pure."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from uvflow.errors import UsageError
+from uvflow.paths import AS_LAST_TIME, FROM_VARIABLE
 
 Table = Mapping[str, Any]
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # as dependency groups, PEP 735
 
 # uv reads these as if they were arguments. The profile is the selection, so they are set aside.
 SET_ASIDE = (
@@ -64,6 +69,10 @@ class Profile:
             environ["UV_PROJECT_ENVIRONMENT"] = self.environment
         return environ
 
+    def environment_path(self, workspace: Path, base: Mapping[str, str]) -> Path:
+        """Where uv puts the environment (uv docs, "Project environment path")."""
+        return workspace / (self.environment or base.get("UV_PROJECT_ENVIRONMENT") or ".venv")
+
 
 BUILT_IN = {
     "dev": Profile(name="dev"),
@@ -78,6 +87,17 @@ class Profiles:
     default: str = "dev"
     by_name: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
 
+    def choose(self, flag: str | None, environ: Mapping[str, str], last: str | None) -> "Choice":
+        """The profile to use: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
+        if flag is not None:
+            return Choice(profile=self[flag])
+        if environ.get("UVFLOW_PROFILE"):
+            return Choice(profile=self[environ["UVFLOW_PROFILE"]], chosen_by=FROM_VARIABLE)
+        if last is not None and last in self.by_name:
+            return Choice(profile=self.by_name[last], chosen_by=AS_LAST_TIME)
+        chosen_by = "by default" if self.default == "dev" else "default-profile"
+        return Choice(profile=self[self.default], chosen_by=chosen_by)
+
     def __getitem__(self, name: str) -> Profile:
         """Raises UsageError that lists the profiles there are."""
         if name in self.by_name:
@@ -86,6 +106,14 @@ class Profiles:
             f"there is no profile `{name}`",
             hint=_nearest(name, self.by_name) or f"profiles: {', '.join(self.by_name)}",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A profile, and where it came from when that was not a flag."""
+
+    profile: Profile
+    chosen_by: str = ""
 
 
 def read(settings: Table, source: str) -> Profiles:
@@ -113,6 +141,8 @@ class _Reader:
 
     def profile(self, name: str, below: tuple[str, ...] = ()) -> Profile:
         where = f"{self.source}: [tool.uvflow.profiles.{name}]"
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{where} is not named as a group may be (PEP 735)")
         if name in below:
             raise UsageError(f"{where} extends itself", cause=" → ".join((*below, name)))
         table = self.tables.get(name, {})

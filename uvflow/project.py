@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvflow import profiles
 from uvflow.errors import UsageError
 from uvflow.files import read_bytes
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
+from uvflow.profiles import Profiles
 
 Table = Mapping[str, Any]
 
@@ -24,7 +26,9 @@ class Project:
     @classmethod
     def load(cls, root: Path) -> "Project":
         """Raises UsageError where pyproject.toml is no TOML or says things of the wrong type."""
-        return cls(root=root, workspace=_workspace_of(root), manifest=_parse(root / MANIFEST))
+        return cls(
+            root=root, workspace=_workspace_of(root), manifest=parse_manifest(root / MANIFEST)
+        )
 
     @classmethod
     def find(cls, start: Path) -> "Project":
@@ -56,6 +60,11 @@ class Project:
         package = self.table("tool", "uv").get("package")
         return "build-system" in self.manifest if package is None else bool(package)
 
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
+        return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
+
     def table(self, *keys: str) -> Table:
         """The table at `keys`, empty where it is missing; raises UsageError for anything else."""
         found: Any = self.manifest
@@ -67,7 +76,8 @@ class Project:
         return table
 
 
-def _parse(path: Path) -> Table:
+def parse_manifest(path: Path) -> Table:
+    """A pyproject.toml as a table; raises UsageError where it is no TOML, DiskError unread."""
     try:
         return tomllib.loads(read_bytes(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -79,7 +89,7 @@ def _workspace_of(root: Path) -> Path:
     for directory in (root, *root.parents):
         if not (directory / MANIFEST).is_file():
             continue
-        match _parse(directory / MANIFEST):
+        match parse_manifest(directory / MANIFEST):
             case {"tool": {"uv": {"workspace": dict(workspace)}}}:
                 return directory if _is_member(root, directory, workspace) else root
     return root

@@ -1,0 +1,213 @@
+"""`uvflow sync`, as installed, with real uv."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rig import Command, Tree
+
+from uvflow.state import State
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0"]
+
+[project.optional-dependencies]
+web = ["idna"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+
+
+def uv(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["uv", *arguments], cwd=cwd, capture_output=True, check=False, encoding="utf-8"
+    )
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    """A locked project: six for production, iniconfig for development, idna as an extra."""
+    root = tree({"pyproject.toml": MANIFEST})
+    assert uv("lock", cwd=root).returncode == 0
+    return root
+
+
+def installed(environment: Path) -> set[str]:
+    infos = environment.glob("[Ll]ib/**/site-packages/*.dist-info")
+    return {path.name.split("-")[0] for path in infos}
+
+
+def test_dev_has_the_dev_group_and_prod_has_not(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", "--dev", cwd=shop)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.endswith("\nSynced: dev\n")
+    assert installed(shop / ".venv") == {"six", "iniconfig"}
+    assert uvflow("sync", "--prod", cwd=shop).code == 0
+    assert installed(shop / ".venv") == {"six"}
+
+
+def test_prod_is_compiled(shop: Path, uvflow: Command) -> None:
+    assert uvflow("sync", "--prod", cwd=shop).code == 0
+    assert list((shop / ".venv").glob("[Ll]ib/**/site-packages/six/__pycache__/*.pyc"))
+
+
+def test_a_profile_stays_until_another_is_asked_for(shop: Path, uvflow: Command) -> None:
+    assert uvflow("sync", cwd=shop).err.endswith("Synced: dev (by default)\n")
+    uvflow("sync", "--prod", cwd=shop)
+    assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
+    (shop / ".venv" / "pyvenv.cfg").touch()
+    (shop / "pyproject.toml").write_text(MANIFEST + "\n")
+    assert uvflow("sync", cwd=shop).err.endswith("Synced: prod (as last time)\n")
+    assert installed(shop / ".venv") == {"six"}
+
+
+def test_a_profile_of_the_users_own(shop: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.web]\nextras = ["web"]\nextends = "prod"\n'
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    assert uvflow("sync", "--profile", "web", cwd=shop).code == 0
+    assert installed(shop / ".venv") == {"six", "idna"}
+
+
+def test_the_variable_names_the_profile(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", cwd=shop, environ={"UVFLOW_PROFILE": "prod"})
+    assert done.err.endswith("Synced: prod (from UVFLOW_PROFILE)\n")
+    assert installed(shop / ".venv") == {"six"}
+
+
+def test_a_variable_of_uv_does_not_change_what_a_profile_is(shop: Path, uvflow: Command) -> None:
+    environ = {"UV_NO_DEV": "1", "UV_FROZEN": "1"}
+    assert uvflow("sync", "--dev", cwd=shop, environ=environ).code == 0
+    assert installed(shop / ".venv") == {"six", "iniconfig"}
+
+
+def test_it_works_from_a_directory_below(shop: Path, uvflow: Command) -> None:
+    (shop / "src").mkdir()
+    assert uvflow("sync", cwd=shop / "src").code == 0
+    assert (shop / ".venv").is_dir()
+    assert uvflow("sync", cwd=shop / "src").err == "Already in sync: dev (as last time)\n"
+
+
+def test_profiles_with_environments_of_their_own_keep_them(shop: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.prod]\nenvironment = ".venv-prod"\n'
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    for flag in ("--dev", "--prod"):
+        assert uvflow("sync", flag, cwd=shop).code == 0
+    assert installed(shop / ".venv") == {"six", "iniconfig"}
+    assert installed(shop / ".venv-prod") == {"six"}
+    assert uvflow("sync", "--dev", cwd=shop).err == "Already in sync: dev\n"
+    assert uvflow("sync", "--prod", cwd=shop).err == "Already in sync: prod\n"
+
+
+def test_a_stale_lockfile_is_3_and_changes_nothing(shop: Path, uvflow: Command) -> None:
+    before = (shop / "uv.lock").read_bytes()
+    (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 3
+    assert done.err.endswith(
+        "error: uv.lock is not what pyproject.toml asks for; the environment is as it was\n"
+        "hint: `uv lock` updates the lockfile, then sync again\n"
+    )
+    assert (shop / "uv.lock").read_bytes() == before
+
+
+def test_a_missing_lockfile_is_3(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").unlink()
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, done.out) == (3, "")
+    assert done.err == (
+        f"error: there is no uv.lock in {shop}\n"
+        "hint: `uv lock` makes one, `uvflow init` imports requirements files first\n"
+    )
+    assert not (shop / ".venv").exists()
+
+
+def test_uv_saying_no_is_1(shop: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.ci]\ngroups = ["nope"]\n'
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    done = uvflow("sync", "--profile", "ci", cwd=shop)
+    assert done.code == 1
+    assert "`nope`" in done.err
+    assert "error: `uv sync` failed with exit code" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("sync", "--profile", "prd"),
+            "error: there is no profile `prd`\nhint: did you mean `prod`?\n",
+        ),
+        (("sync", "--dev", "--prod"), "error: --dev, --prod and --profile exclude each other\n"),
+        (
+            ("sync", "--nope"),
+            "error: No such option '--nope'.\nhint: `uvflow --help` lists the commands\n",
+        ),
+    ],
+)
+def test_wrong_usage_is_2(
+    shop: Path, uvflow: Command, arguments: tuple[str, ...], message: str
+) -> None:
+    done = uvflow(*arguments, cwd=shop)
+    assert (done.code, done.err) == (2, message)
+
+
+def test_no_project_is_2(tmp_path: Path, uvflow: Command) -> None:
+    done = uvflow("sync", cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.startswith(f"error: no pyproject.toml in {tmp_path} or above it\n")
+
+
+def test_no_uv_is_7(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", cwd=shop, environ={"UVFLOW_UV": str(shop / "nope")})
+    assert done.code == 7
+    assert done.err == f"error: UVFLOW_UV names {shop / 'nope'}, which does not run as uv\n"
+
+
+def test_waiting_too_long_is_6_and_touches_nothing(shop: Path, uvflow: Command) -> None:
+    with State.of(shop).exclusive("uvflow sync --prod"):
+        done = uvflow("sync", "--timeout", "0.8", cwd=shop)
+    assert done.code == 6
+    first, rest = done.err.split("\n", 1)
+    assert first.startswith(f"Waiting for another uvflow: `uvflow sync --prod` (pid {os.getpid()}")
+    assert rest.startswith(f"error: another uvflow is at work on {shop}\n  cause: ")
+    assert not (shop / ".venv").exists()
+
+
+def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", "--json", cwd=shop)
+    assert json.loads(done.out) == {
+        "schema_version": 1,
+        "command": "sync",
+        "exit_code": 0,
+        "profile": "dev",
+        "chosen_by": "by default",
+        "environment": str(shop / ".venv"),
+        "already_in_sync": False,
+    }
+
+
+def test_an_error_is_json_too(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").unlink()
+    told = json.loads(uvflow("sync", "--json", cwd=shop).out)
+    assert (told["exit_code"], told["error"]["message"]) == (3, f"there is no uv.lock in {shop}")
+
+
+def test_a_state_that_cannot_be_written_is_8(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", cwd=shop, environ={"UVFLOW_CACHE_DIR": str(shop / "pyproject.toml")})
+    assert done.code == 8
+    assert "Traceback" not in done.err
+
+
+def test_python_m_uvflow_is_the_same_command(shop: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uvflow", "sync"], cwd=shop, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    assert (shop / ".venv").is_dir()

@@ -1,0 +1,114 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from uvflow import uv
+from uvflow.errors import UvMissingError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
+
+
+def script(directory: Path, text: str) -> str:
+    """A program named uv that does what the shell script `text` says."""
+    directory.mkdir(exist_ok=True)
+    path = directory / "uv"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def saying(directory: Path, version: str) -> str:
+    return script(directory, f"echo 'uv {version} (a test)'")
+
+
+def test_uvflow_uv_comes_first(tmp_path: Path) -> None:
+    chosen, other = saying(tmp_path / "a", "0.13.9"), saying(tmp_path / "b", "0.12.0")
+    assert uv.find({"UVFLOW_UV": chosen, "UV": other}).path == chosen
+
+
+def test_the_uv_that_started_us_comes_before_path(tmp_path: Path) -> None:
+    parent = saying(tmp_path / "a", "0.13.9")
+    saying(tmp_path / "b", "0.12.0")
+    found = uv.find({"UV": parent, "PATH": str(tmp_path / "b")})
+    assert (found.path, found.version) == (parent, "0.13.9")
+
+
+def test_a_broken_shim_on_path_is_passed_over(tmp_path: Path) -> None:
+    script(tmp_path / "shims", "echo 'pyenv: uv: command not found' >&2; exit 127")
+    real = saying(tmp_path / "bin", "0.13.9")
+    path = os.pathsep.join(("", str(tmp_path / "shims"), str(tmp_path / "bin")))
+    assert uv.find({"PATH": path}).path == real
+
+
+def test_without_path_the_uv_package_is_used() -> None:
+    found = uv.find({"PATH": ""})
+    assert Path(found.path).name == "uv"
+    assert found.version
+
+
+def test_a_chosen_uv_that_does_not_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        UvMissingError, match=r"UVFLOW_UV names .*nowhere, which does not run as uv"
+    ):
+        uv.find({"UVFLOW_UV": str(tmp_path / "nowhere")})
+
+
+def test_an_old_uv_is_an_error_that_names_it(tmp_path: Path) -> None:
+    old = saying(tmp_path / "a", "0.8.22")
+    with pytest.raises(UvMissingError) as caught:
+        uv.find({"UVFLOW_UV": old})
+    assert caught.value.message == "uv 0.8.22 is too old: uvflow needs uv 0.9 or later"
+    assert caught.value.cause == f"found at {old}"
+    assert caught.value.exit_code == 7
+
+
+def test_ask_returns_both_streams(tmp_path: Path) -> None:
+    path = script(tmp_path / "a", 'echo "out $1"; echo err >&2; exit 3')
+    answer = uv.Uv(path=path, version="0.13.9").ask(("lock",), cwd=tmp_path)
+    assert answer == uv.Answer(code=3, out="out lock\n", err="err\n")
+
+
+def test_run_leaves_the_output_alone_and_stdout_to_data(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = script(tmp_path / "a", "echo out; echo err >&2; exit 2")
+    assert uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path) == 2
+    assert capfd.readouterr() == ("", "out\nerr\n")
+
+
+def test_an_activated_environment_is_not_told_to_uv(tmp_path: Path) -> None:
+    path = script(tmp_path / "a", 'echo "[$VIRTUAL_ENV]"')
+    asked = uv.Uv(path=path, version="0.13.9").ask((), cwd=tmp_path, environ={"VIRTUAL_ENV": "/x"})
+    assert asked.out == "[]\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_uv_and_is_waited_for(tmp_path: Path, number: signal.Signals) -> None:
+    """The scripted uv takes a moment to clean up; uvflow must not leave before it."""
+    path = script(
+        tmp_path / "a",
+        f"trap 'sleep 0.3; echo cleaned > {tmp_path}/done; exit 1' INT TERM\n"
+        f"echo started > {tmp_path}/started\nwhile :; do sleep 0.05; done",
+    )
+    code = textwrap.dedent(f"""
+        from pathlib import Path
+        from uvflow import uv
+        from uvflow.errors import InterruptedBySignalError
+        try:
+            uv.Uv(path={path!r}, version="0.13.9").run((), cwd=Path("."))
+        except InterruptedBySignalError as error:
+            print(error.signal_number)
+    """)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+    assert int(out) == number
+    assert (tmp_path / "done").read_text() == "cleaned\n"
