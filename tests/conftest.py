@@ -3,15 +3,12 @@
 import os
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from rig import Command, Result, Tree
+from rig import BIN, Command, Result, Tree
 from wheels import build_index
-
-BIN = Path(sysconfig.get_path("scripts"))
 
 
 @pytest.fixture(scope="session")

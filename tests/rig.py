@@ -1,8 +1,11 @@
-"""The types of what conftest hands to tests."""
+"""What conftest hands to tests, and where the commands under test are."""
 
+import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+BIN = Path(sysconfig.get_path("scripts"))
 
 
 @dataclass(frozen=True)

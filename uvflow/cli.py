@@ -92,6 +92,57 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
 # The commands import their module when they are called: `uvflow sync` need not load tomlkit.
 
 
+@uvflow.command(short_help="Make a locked uv project of what is there")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="The project's name; default: the directory's.")
+@click.option("--python", metavar="VERSION", help="What Python it requires, as 3.12 or '>=3.11'.")
+@click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
+@click.option("--group", "groups", multiple=True, metavar="NAME=FILE", help="FILE as a group.")
+@click.option("--constraint", "constraints", multiple=True, metavar="FILE", help="As pip's -c.")
+@click.option("--encoding", metavar="NAME", help="How the files are encoded, where not as UTF-8.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "prefer-base", "declare"]),
+    default="fail",
+    help="What to do where two files contradict each other.",
+)
+@click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
+@click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
+@click.option("--no-sync", is_flag=True, help="Leave the environment for later.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another uvflow; negative: for ever.",
+)
+@common
+def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
+    """Make PATH (default: here) a locked uv project of what is there.
+
+    Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
+    where they are, and where anything fails everything is as it was.
+    """
+    from uvflow import plan as told  # noqa: PLC0415
+    from uvflow.init import init, plan, requested  # noqa: PLC0415
+    from uvflow.uv import find  # noqa: PLC0415
+
+    root = Path(os.path.realpath(path))
+    request = requested(root, asked)
+    if dry_run:
+        work = plan(root, request, uv=find())
+        console.result(told.diff(work))
+    else:
+        work = init(root, request, uv=find(), tell=console.say).plan
+    for title, lines in told.sections(work, done=not dry_run, verbose=console.verbose):
+        console.say("\n".join((console.style(title, "bold"), *lines, "")))
+    console.envelope("init", 0, told.as_json(work))
+
+
 @uvflow.command(short_help="Make the environment what the lockfile and the profile say")
 @profile_choice
 @click.option(
@@ -128,6 +179,7 @@ def sync(console: Console, *, profile: str | None, timeout: float) -> None:
             "chosen_by": done.chosen_by,
             "environment": str(done.environment),
             "already_in_sync": done.already,
+            "repaired": list(done.repaired),
         },
     )
 

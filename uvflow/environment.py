@@ -426,20 +426,20 @@ def _folders(owned: Iterable[str]) -> set[str]:
 
 
 def _unowned(entry: "os.DirEntry[str]", owned: set[str], folders: set[str]) -> Iterator[str]:
-    """An empty directory matters at the top: `import pytest` would take it for a namespace."""
     path = os.path.normcase(entry.path)
+    if path in owned or entry.name in _NOBODYS:
+        return
     if path in folders:
-        for inner in _entries(path):
-            if not inner.is_dir() or os.path.normcase(inner.path) in folders or _has_files(inner):
-                yield from _unowned(inner, owned, folders)
-    elif path not in owned and entry.name not in _NOBODYS:
+        below = (p for inner in _entries(path) for p in _unowned(inner, owned, folders))
+        yield from (p for p in below if not _is_hollow(p))
+    else:  # hollow or not: `import pytest` takes an empty directory for a package
         yield path
 
 
-def _has_files(directory: "os.DirEntry[str]") -> bool:
-    """Whether there is more than byte code; wheels may have empty directories."""
-    inside = (Path(name) for _, _, names in os.walk(directory.path) for name in names)
-    return any(path.suffix != ".pyc" for path in inside)
+def _is_hollow(path: str) -> bool:
+    """Whether this is a directory without files but byte code; wheels may bring such along."""
+    names = (name for _, _, names in os.walk(path) for name in names)
+    return Path(path).is_dir() and all(name.endswith(".pyc") for name in names)
 
 
 def for_reinstall(damages: Iterable[Damage]) -> tuple[str, ...]:
@@ -491,6 +491,27 @@ def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
     for damage in damages:
         if damage.kind is Kind.ORPHAN:
             _remove(environment.path / damage.path)
+
+
+def remove(environment: Environment) -> None:
+    """Empty a broken environment, so that the next `uv sync` makes it anew. Raises DiskError.
+
+    pyvenv.cfg goes last: uv replaces what is left where that is there, and refuses where it is
+    not. The directory itself stays; it may be a link, or the mount point of a volume.
+    """
+    configuration = environment.path / "pyvenv.cfg"
+    for path in (Path(entry.path) for entry in _entries(environment.path)):
+        if path != configuration:
+            _keep(configuration)
+            _remove(path)
+    _remove(configuration)
+
+
+def _keep(configuration: Path) -> None:
+    try:
+        configuration.touch()
+    except OSError as error:
+        raise unwritable(str(configuration), error) from error
 
 
 def _remove(path: Path) -> None:

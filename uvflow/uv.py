@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from uvflow.errors import InterruptedBySignalError, UvMissingError
 
 OLDEST = (0, 9)
 _PROBE_SECONDS = 20
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Uv:
             env=_without_virtual_env(environ),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
+            preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  uvflow has no threads
         )
         with _passing_signals_on(process) as received:
             code = process.wait()
@@ -137,6 +139,22 @@ def _without_virtual_env(environ: Mapping[str, str] | None) -> dict[str, str]:
     kept = dict(os.environ if environ is None else environ)
     kept.pop("VIRTUAL_ENV", None)
     return kept
+
+
+def _dying_with(parent: int) -> Callable[[], None] | None:
+    """What a child does first so that killing uvflow takes it along; Linux only (prctl(2))."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415  slow, and needed by those who really run uv
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return die_with_parent
 
 
 @contextlib.contextmanager

@@ -190,6 +190,7 @@ def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
         "chosen_by": "by default",
         "environment": str(shop / ".venv"),
         "already_in_sync": False,
+        "repaired": [],
     }
 
 
