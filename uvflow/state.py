@@ -14,9 +14,14 @@ import platformdirs
 
 from uvflow.errors import BusyError, DiskError, unwritable
 from uvflow.files import write_whole
-from uvflow.paths import state_name
+from uvflow.paths import digest, state_name
 
 DEFAULT_TIMEOUT = 300.0
+
+Tell = Callable[[str], None]
+
+_HOLDER = "holder.json"
+_POLL = 0.05  # seconds
 _TELL_AFTER = 0.5  # seconds; shorter waits are not worth a line
 
 # The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
@@ -78,7 +83,7 @@ class State:
         command: str,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        tell: Callable[[str], None] = lambda _text: None,
+        tell: Tell = lambda _text: None,
     ) -> Iterator[None]:
         """Hold the project's lock: one uvflow at a time changes the project or its environment.
 
@@ -89,42 +94,65 @@ class State:
         lock = self._lock()
         self._acquire(lock, timeout, tell)
         try:
-            self.remember("holder.json", _holder(command))
+            self.remember(_HOLDER, _holder(command))
             yield
         finally:
             lock.release()
+
+    def lease(self, environment: Path, command: str) -> int:
+        """Say that a command runs in `environment`; call it while holding the lock.
+
+        Returns a descriptor that stands for the lease: it lasts until every process that has
+        inherited it is gone. Raises DiskError.
+        """
+        self._make()
+        path = self.directory / f"{_lease_prefix(environment)}{os.getpid()}"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.write(descriptor, _holder(command))
+            filelock.lock_descriptor(descriptor, blocking=False)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  the standard library's signature
+        except OSError as error:
+            raise unwritable(str(path), error) from error
+        return descriptor
+
+    def await_leases(self, environment: Path, *, timeout: float, tell: Tell) -> None:
+        """Wait until no command runs in `environment`; call it while holding the lock.
+
+        Raises BusyError after `timeout` seconds (negative: never).
+        """
+        deadline = time.monotonic() + timeout
+        told = False
+        while busy := self.leases(environment):
+            if not told:
+                tell(f"Waiting for a command to end: {_described(self.recall(busy[0]))}")
+                told = True
+            if 0 <= timeout and time.monotonic() >= deadline:
+                raise _busy(self.root, _described(self.recall(busy[0])))
+            time.sleep(_POLL)
+
+    def leases(self, environment: Path) -> tuple[str, ...]:
+        """The leases of commands that run in `environment`; those of ended ones are dropped."""
+        paths = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
+        return tuple(path.name for path in paths if _is_leased(path))
 
     def _lock(self) -> filelock.BaseFileLock:
         return filelock.FileLock(
             self.directory / "lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True
         )
 
-    def _acquire(
-        self, lock: filelock.BaseFileLock, timeout: float, tell: Callable[[str], None]
-    ) -> None:
+    def _acquire(self, lock: filelock.BaseFileLock, timeout: float, tell: Tell) -> None:
         patience = _TELL_AFTER if timeout < 0 else min(_TELL_AFTER, timeout)
         try:
             try:
                 lock.acquire(timeout=patience)
             except filelock.Timeout:
-                tell(f"Waiting for another uvflow: {self._describe_holder()}")
+                tell(f"Waiting for another uvflow: {_described(self.recall(_HOLDER))}")
                 lock.acquire(timeout=timeout if timeout < 0 else timeout - patience)
         except filelock.Timeout:
-            raise BusyError(
-                f"another uvflow is at work on {self.root}",
-                cause=self._describe_holder(),
-                hint="try again when it is done, or wait longer with `--timeout SECONDS`",
-            ) from None
+            raise _busy(self.root, _described(self.recall(_HOLDER))) from None
         except (OSError, NotImplementedError) as error:
             raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
-
-    def _describe_holder(self) -> str:
-        try:
-            holder = json.loads(self.recall("holder.json") or b"")
-            age = max(0, round(time.time() - holder["since"]))
-            return f"`{holder['command']}` (pid {holder['pid']}, for {age} s)"
-        except (ValueError, KeyError, TypeError):
-            return "it has not said who it is"
 
     def _make(self) -> None:
         """Create the directory for this user's eyes only."""
@@ -136,6 +164,42 @@ class State:
                 write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG)
         except OSError as error:
             raise unwritable(str(self.directory), error) from error
+
+
+def _busy(root: Path, holder: str) -> BusyError:
+    return BusyError(
+        f"another uvflow is at work on {root}",
+        cause=holder,
+        hint="try again when it is done, or wait longer with `--timeout SECONDS`",
+    )
+
+
+def _lease_prefix(environment: Path) -> str:
+    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}.lease."
+
+
+def _is_leased(path: Path) -> bool:
+    """Whether a process still has it; takes away what a process has left."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        free = filelock.lock_descriptor(descriptor, blocking=False)
+    finally:
+        os.close(descriptor)
+    if free:
+        path.unlink(missing_ok=True)
+    return not free
+
+
+def _described(holder: bytes | None) -> str:
+    try:
+        told = json.loads(holder or b"")
+        age = max(0, round(time.time() - told["since"]))
+        return f"`{told['command']}` (pid {told['pid']}, for {age} s)"
+    except (ValueError, KeyError, TypeError):
+        return "it has not said who it is"
 
 
 def _holder(command: str) -> bytes:
