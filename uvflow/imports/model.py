@@ -1,9 +1,65 @@
 """The values that an import is made of: requirements, findings, and where they came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+
+OnConflict = Literal["fail", "prefer-base", "declare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says about an import; paths are relative to the root (POSIX).
+
+    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials is looked up.
+    """
+
+    from_files: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
+    constraints: tuple[str, ...] = ()
+    encoding: str | None = None
+    keep_going: bool = False
+    strict: bool = False
+    on_conflict: OnConflict = "fail"
+    strip_credentials: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Role(StrEnum):
+    """What a file is to the project."""
+
+    PROJECT = "project"
+    GROUP = "group"
+    CONSTRAINTS = "constraints"
+    PINS = "pins"
+    INCLUDED = "included"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """A file of the project that an import reads.
+
+    `of` is the group's name for a GROUP, and the path of the `.in` file for PINS.
+    """
+
+    path: str
+    format: str
+    role: Role
+    of: str = ""
+
+    @property
+    def described(self) -> str:
+        """`project`, `group dev`, `constraints`, `pins of requirements.in` or `included`."""
+        match self.role:
+            case Role.GROUP:
+                return f"group {self.of}"
+            case Role.PINS:
+                return f"pins of {self.of}"
+            case role:
+                return role.value
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -54,10 +110,12 @@ class Finding:
 class Requirement:
     """One requirement as its author wrote it.
 
-    `text` is PEP 508 without comment and hashes. `name` is normalised (PEP 503), None where only a
-    build tells it (a bare URL or path). `source` is an entry of `[tool.uv.sources]` without its
-    marker. `comment` is the line-end comment, `above` the comment lines right above, both with
-    their `#`. `hashes` are `sha256:…` as pip takes them.
+    `text` is PEP 508 without comment, hashes and URL: what goes into the list. `name` is normalised
+    (PEP 503), None where only a build tells it; then `text` is the bare URL or path that has to be
+    named first (see `named`). `source` is an entry of `[tool.uv.sources]` without its marker.
+    `comment` is the line-end comment, `above` the comment lines since the requirement before, both
+    with their `#`. `hashes` are `sha256:…` as pip takes them. `repr` shows no URL's credentials,
+    since there are none left in it.
     """
 
     text: str
@@ -67,23 +125,38 @@ class Requirement:
     above: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     source: Mapping[str, Any] | None = None
+    extras: tuple[str, ...] = ()
+    marker: str = ""
+
+    def named(self, name: str) -> "Requirement":
+        """This requirement, once `name` has been learned from a build or from metadata."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        marker = f" ; {self.marker}" if self.marker else ""
+        return replace(self, name=canonicalize_name(name), text=f"{name}{extras}{marker}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncludeGroup:
-    """`{include-group = "…"}` (PEP 735)."""
+    """`{include-group = "…"}` (PEP 735); `comment` and `above` as with a requirement."""
 
     group: str
     origin: Origin
+    comment: str = ""
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """An exact version that was in force; a first uv.lock keeps it where that is possible."""
+    """An exact version that was in force; a first uv.lock keeps it where that is possible.
+
+    `hashes` are as in a Requirement. `marker` is what the pin was made for, "" for everything.
+    """
 
     name: str
     version: str
     origin: Origin
+    hashes: tuple[str, ...] = ()
+    marker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +175,9 @@ class Import:
     """Everything that the files of a project say, merged: what pyproject.toml is to say.
 
     `settings` are keys of `[tool.uv]`; `indexes` are entries of `[[tool.uv.index]]`, without
-    credentials.
+    credentials. `credentials` are environment variables for uv, for this run only and never to be
+    written or shown. `tails` are comment lines below the last entry of a list, by group name; ""
+    is the project's own list.
     """
 
     dependencies: tuple[Requirement, ...] = ()
@@ -114,3 +189,32 @@ class Import:
     pins: tuple[Pin, ...] = ()
     findings: tuple[Finding, ...] = ()
     files: tuple[FileReport, ...] = ()
+    tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Every requirement of the project and of its groups."""
+        grouped = (entry for group in self.groups.values() for entry in group)
+        return (*self.dependencies, *(e for e in grouped if isinstance(e, Requirement)))
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
+        """`[tool.uv.sources]`: a table a name, or a list of tables with markers.
+
+        Only requirements whose name is known are in it (uv docs, "Multiple sources").
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for requirement in self.requirements:
+            if requirement.source is None or requirement.name is None:
+                continue
+            marker = {"marker": requirement.marker} if requirement.marker else {}
+            entry = {**requirement.source, **marker}
+            entries = found.setdefault(requirement.name, [])
+            if entry not in entries:
+                entries.append(entry)
+        return {n: e[0] if len(e) == 1 else e for n, e in found.items()}

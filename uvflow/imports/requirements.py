@@ -1,0 +1,310 @@
+"""pip's requirements file format: bytes → logical lines, each with what it says and where.
+
+The format is what pip reads (pip docs, "Requirements File Format"), and pip's own parser defines
+it: how lines are joined, where a comment starts, what is an option. `${VAR}` stays as it is.
+"""
+
+import codecs
+import functools
+import itertools
+import optparse
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from uvflow.imports.model import Finding, Origin, Severity
+
+# pip: a comment starts at a `#` that begins the line or follows white space.
+_COMMENT = re.compile(r"(?:^|\s+)#.*$")
+
+# The annotation that pip-compile and uv write in lines of their own, below a pin.
+_VIA = re.compile(r"\s{3,}# +via\b")
+
+# PEP 263, as pip reads it: in the first two lines, in a comment.
+_COOKIE = re.compile(rb"coding[:=]\s*([-\w.]+)")
+
+# UTF-32 before UTF-16, whose little-endian mark is the beginning of UTF-32's.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_INCLUDES = ("--requirement", "--constraint")
+_OF_A_REQUIREMENT = ("--hash", "--global-option", "--config-settings", "--install-option")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A logical line: one requirement (with options of its own), or options of the file.
+
+    `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
+    the option's long name and its value, in the order they are written. `comment` is the line-end
+    comment; `above` are the comment lines since the last logical line.
+    """
+
+    origin: Origin
+    text: str
+    requirement: str = ""
+    is_editable: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    comment: str = ""
+    above: tuple[str, ...] = ()
+    problem: Finding | None = None
+
+    def values(self, option: str) -> tuple[str, ...]:
+        return tuple(value for name, value in self.options if name == option)
+
+    @property
+    def include(self) -> tuple[str, str] | None:
+        """The include that pip follows: the first `-r` of the line, else its first `-c`."""
+        includes = [o for o in self.options if o[0] in _INCLUDES] if not self.requirement else []
+        return min(includes, key=lambda option: _INCLUDES.index(option[0]), default=None)
+
+    @property
+    def effective(self) -> tuple[tuple[str, str], ...]:
+        """The options that mean something to pip where they stand."""
+        if self.include:
+            return (self.include,)
+        if self.is_editable:
+            return (("--editable", self.requirement),)
+        belong = bool(self.requirement)
+        return tuple(o for o in self.options if (o[0] in _OF_A_REQUIREMENT) is belong)
+
+    @property
+    def overlooked(self) -> tuple[str, ...]:
+        """What stands in the line and means nothing to pip there."""
+        left = list(self.options)
+        for option in self.effective:
+            left.remove(option)
+        return (*(f"{name} {value}".rstrip() for name, value in left), *self.ignored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementsFile:
+    """A requirements file: its logical lines, the comments after the last one, why it is unread."""
+
+    path: str
+    lines: tuple[Line, ...] = ()
+    tail: tuple[str, ...] = ()
+    problem: Finding | None = None
+
+
+def parse(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
+    """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
+    tried = encoding or _encoding_of(data)
+    try:
+        text = _without_mark(data).decode(tried)
+    except LookupError:
+        return RequirementsFile(path=path, problem=_unknown_encoding(path, tried))
+    except UnicodeDecodeError as error:
+        return RequirementsFile(path=path, problem=_undecodable(path, tried, error))
+    return _file(path, text)
+
+
+def _encoding_of(data: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return encoding
+    for line in data.split(b"\n")[:2]:
+        cookie = _COOKIE.search(line)
+        if line.startswith(b"#") and cookie:
+            return cookie[1].decode("ascii", "replace")
+    return "utf-8"
+
+
+def _without_mark(data: bytes) -> bytes:
+    marks = (mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark))
+    return data.removeprefix(next(marks, b""))
+
+
+def _unknown_encoding(path: str, encoding: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="unknown-encoding",
+        message=f"there is no encoding `{encoding}`",
+        origin=Origin(path=path, line=1),
+        hint="name the encoding of the files with `--encoding NAME`",
+    )
+
+
+def _undecodable(path: str, encoding: str, error: UnicodeDecodeError) -> Finding:
+    line = error.object[: error.start].count(b"\n") + 1
+    return Finding(
+        severity=Severity.ERROR,
+        code="undecodable",
+        message=f"byte {error.start} is not {encoding} ({error.reason})",
+        origin=Origin(path=path, line=line),
+        hint="name the encoding of the files with `--encoding NAME`",
+    )
+
+
+def _file(path: str, text: str) -> RequirementsFile:
+    lines: list[Line] = []
+    above: list[str] = []
+    via: list[str] = []
+    for number, joined in _joined(text.splitlines()):
+        content, comment = _split_comment(joined)
+        if via or _VIA.match(joined):
+            if comment and not content and joined.startswith("  "):
+                via.append(comment)
+                continue
+            lines[-1:] = _annotated(lines[-1:], via)
+            via.clear()
+        if content:
+            origin = Origin(path=path, line=number)
+            lines.append(_line(content, origin, comment, tuple(above)))
+            above.clear()
+        elif comment:
+            above.append(comment)
+    lines[-1:] = _annotated(lines[-1:], via)
+    return RequirementsFile(path=path, lines=tuple(lines), tail=tuple(above))
+
+
+def _annotated(last: list[Line], via: list[str]) -> list[Line]:
+    """pip-compile and uv write who needs a pin below it; that goes behind the pin."""
+    said = [comment.lstrip("#").strip() for comment in via]
+    if not said:
+        return last
+    told = f"# {said[0]} {', '.join(said[1:])}".rstrip()
+    return [replace(line, comment=f"{line.comment}  {told}".strip()) for line in last]
+
+
+def _joined(lines: list[str]) -> Iterator[tuple[int, str]]:
+    r"""Join lines that end in `\` with the next one, as pip does, its first number with it.
+
+    A comment line ends a continuation, even if it ends in `\` itself.
+    """
+    first, parts = 0, list[str]()
+    for number, line in enumerate(lines, 1):
+        is_comment = _COMMENT.match(line) is not None
+        if line.endswith("\\") and not is_comment:
+            first = first if parts else number
+            parts.append(line.strip("\\"))
+            continue
+        rest = f" {line}" if is_comment else line  # so that `a\` and `#b` do not become `a#b`
+        yield (first if parts else number), "".join((*parts, rest))
+        parts.clear()
+    if parts:
+        yield first, "".join(parts)
+
+
+def _split_comment(joined: str) -> tuple[str, str]:
+    match = _COMMENT.search(joined)
+    if match is None:
+        return joined.strip(), ""
+    return joined[: match.start()].strip(), match[0].strip()
+
+
+def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
+    requirement, rest = _before_options(text)
+    say = functools.partial(Line, origin=origin, text=text, comment=comment, above=above)
+    if not rest:
+        return say(requirement=requirement)
+    try:
+        options, ignored = _options(rest)
+    except ValueError as error:
+        return say(requirement=requirement, problem=_bad_option(origin, text, str(error)))
+    editable = next((value for name, value in options if name == "--editable"), None)
+    return say(
+        requirement=requirement or editable or "",
+        is_editable=not requirement and editable is not None,
+        options=options,
+        ignored=ignored,
+    )
+
+
+def _before_options(text: str) -> tuple[str, str]:
+    """pip: the options begin at the first space that a `-` follows; before, quotes mean nothing."""
+    tokens = text.split(" ")
+    words = list(itertools.takewhile(lambda token: not token.startswith("-"), tokens))
+    return " ".join(words), " ".join(tokens[len(words) :])
+
+
+def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Raises ValueError for what pip cannot read either: an unknown option, an open quote."""
+    found = optparse.Values()
+    found.pairs = []
+    _, ignored = _parser().parse_args(_words(text), found)
+    return tuple(found.pairs), tuple(ignored)
+
+
+def _words(text: str) -> list[str]:
+    if not re.search(r"""["'\\]""", text):
+        return text.split()  # many times faster, and most lines with options are rows of hashes
+    return shlex.split(text)
+
+
+# pip's options of a requirements file, and those it had once: names, whether a value follows.
+_OPTIONS = (
+    (("-i", "--index-url", "--pypi-url"), True),
+    (("--extra-index-url",), True),
+    (("--no-index",), False),
+    (("-c", "--constraint"), True),
+    (("-r", "--requirement"), True),
+    (("-e", "--editable"), True),
+    (("-f", "--find-links"), True),
+    (("--no-binary",), True),
+    (("--only-binary",), True),
+    (("--prefer-binary",), False),
+    (("--require-hashes",), False),
+    (("--pre",), False),
+    (("--all-releases",), True),
+    (("--only-final",), True),
+    (("--trusted-host",), True),
+    (("--use-feature",), True),
+    (("--hash",), True),
+    (("--global-option",), True),
+    (("-C", "--config-settings", "--config-setting"), True),
+    (("--install-option",), True),
+    (("-Z", "--always-unzip"), False),
+    (("--use-wheel",), False),
+    (("--no-use-wheel",), False),
+    (("--process-dependency-links",), False),
+    (("--allow-all-external",), False),
+    (("--allow-external",), True),
+    (("--allow-unverified",), True),
+)
+
+
+class _Parser(optparse.OptionParser):
+    """optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`."""
+
+    def error(self, msg: str) -> NoReturn:
+        raise ValueError(msg)
+
+
+@functools.cache
+def _parser() -> _Parser:
+    parser = _Parser(add_help_option=False)
+    for names, takes_value in _OPTIONS:
+        long_name = next(name for name in names if name.startswith("--"))
+        parser.add_option(
+            *names,
+            action="callback",
+            callback=_remember,
+            callback_args=(long_name,),
+            type="str" if takes_value else None,
+        )
+    return parser
+
+
+def _remember(
+    _option: optparse.Option, _as_written: str, value: str | None, parser: Any, name: str
+) -> None:
+    parser.values.pairs.append((name, value or ""))
+
+
+def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="invalid-option",
+        message=f"`{text}` cannot be read: {reason}",
+        origin=origin,
+        hint="correct the line, or leave it out with `--keep-going`",
+    )
