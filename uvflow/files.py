@@ -1,11 +1,9 @@
-"""Writing files whole, and putting everything back when a change does not succeed."""
+"""Writing files whole, and what has to be known to put things back as they were."""
 
-import contextlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +61,12 @@ class Before:
     path: Path
     data: bytes | None
     mode: int = 0
-    times: tuple[int, int] = (0, 0)
+    times: tuple[int, int] = (0, 0)  # of access and of change, in nanoseconds
 
     @classmethod
     def of(cls, path: Path) -> "Before":
         """Raises DiskError where the file is there and cannot be read."""
+        path = Path(os.path.realpath(path))  # what is written through a link is put back there
         if not path.exists():
             return cls(path=path, data=None)
         status = path.stat()
@@ -79,6 +78,7 @@ class Before:
         )
 
     def put_back(self) -> None:
+        """Raises OSError or DiskError; may be called again."""
         if self.data is None:
             self.path.unlink(missing_ok=True)
         elif not self.path.exists() or self.path.read_bytes() != self.data:
@@ -86,18 +86,67 @@ class Before:
             os.utime(self.path, ns=self.times)
 
 
-@contextlib.contextmanager
-def put_back_on_failure(
-    files: Iterable[Path], *, directories: Iterable[Path] = ()
-) -> Iterator[None]:
-    """Whatever is raised inside, Ctrl-C included: `files` are as before, new `directories` gone."""
-    before = [Before.of(path) for path in files]
-    absent = [path for path in directories if not path.exists()]
+@dataclass(frozen=True, kw_only=True)
+class BeforeTree:
+    """A directory before a change: absent, or copied to stand beside itself.
+
+    The copy is one of hard links where the file system has them: it takes no room, and stays as it
+    is as long as files are replaced and not written into, which is how installers work.
+    """
+
+    path: Path
+    existed: bool
+
+    @classmethod
+    def of(cls, path: Path) -> "BeforeTree":
+        real = Path(os.path.realpath(path))  # an environment may be a link to another disk
+        return cls(path=real, existed=real.exists())
+
+    @property
+    def copy(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.before-uvflow")
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.before-uvflow-unfinished")
+
+    def set_aside(self) -> None:
+        """Make the copy, if there is something to copy; raises DiskError."""
+        if not self.existed:
+            return
+        try:
+            _remove(self._unfinished)
+            _remove(self.copy)
+            shutil.copytree(self.path, self._unfinished, symlinks=True, copy_function=_link)
+            self._unfinished.rename(self.copy)  # a copy that has this name is whole
+        except OSError as error:
+            raise unwritable(str(self.copy), error) from error
+
+    def put_back(self) -> None:
+        """Raises OSError; may be called again, and whatever `set_aside` came to."""
+        if not self.existed:
+            _remove(self.path)
+        elif self.copy.exists():
+            _remove(self.path)
+            self.copy.rename(self.path)
+        _remove(self._unfinished)
+
+    def forget(self) -> None:
+        """Remove the copy; raises OSError."""
+        if self.copy.exists():
+            self.copy.rename(self._unfinished)  # so that half of it is not taken for a copy
+        _remove(self._unfinished)
+
+
+def _link(source: str, target: str) -> None:
     try:
-        yield
-    except BaseException:
-        for file in before:
-            file.put_back()
-        for directory in absent:
-            shutil.rmtree(directory, ignore_errors=True)
-        raise
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another device below it, or a file system without hard links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

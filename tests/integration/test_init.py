@@ -1,0 +1,529 @@
+"""`uvflow init` and `uvflow undo`, as installed, with real uv."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from rig import Command, Tree
+
+from uvflow.uv import find
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and signals of POSIX")
+
+COMMON = {
+    "requirements.txt": "# what the app needs\nrequests==2.28.0  # http\nsix\n",
+    "requirements-dev.txt": "-r requirements.txt\npytest==8.0.0\n",
+}
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+MANIFEST = f"""\
+[project]
+name = "project"
+version = "0.1.0"
+requires-python = ">={PYTHON}"
+dependencies = [
+    # what the app needs
+    "requests==2.28.0", # http
+    "six",
+]
+
+[dependency-groups]
+dev = [
+    "pytest==8.0.0",
+]
+"""
+BARE = f"""\
+[project]
+name = "project"
+version = "0.1.0"
+requires-python = ">={PYTHON}"
+dependencies = []
+"""
+
+
+def uv(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [find().path, *arguments], cwd=cwd, capture_output=True, check=False, encoding="utf-8"
+    )
+
+
+def everything(root: Path) -> dict[str, tuple[int, bytes]]:
+    """Every path below `root`, with its mode and its bytes."""
+    return {
+        path.relative_to(root).as_posix(): (_mode(path), _data(path)) for path in root.rglob("*")
+    }
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def _data(path: Path) -> bytes:
+    if path.is_symlink():
+        return bytes(path.readlink())
+    return b"" if path.is_dir() else path.read_bytes()
+
+
+def installed(environment: Path) -> set[str]:
+    infos = environment.glob("[Ll]ib/**/site-packages/*.dist-info")
+    return {path.name.removesuffix(".dist-info") for path in infos}
+
+
+def test_the_common_project(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    done = uvflow("init", cwd=root)
+    assert (done.code, done.out) == (0, "")
+    assert (root / "pyproject.toml").read_text() == MANIFEST
+    assert installed(root / ".venv") >= {"requests-2.28.0", "pytest-8.0.0"}
+    assert uv("sync", "--locked", "--check", cwd=root).returncode == 0
+    assert {name: (root / name).read_text() for name in COMMON} == COMMON
+
+
+def test_the_report_of_the_common_project_fits_one_screen(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("init", cwd=tree(COMMON)).err
+    assert said.endswith("""
+Read
+  requirements.txt      project    2 lines: 2 imported
+  requirements-dev.txt  group dev  2 lines: 1 imported, 1 already the default
+
+Written
+  pyproject.toml  created
+  uv.lock         created
+  .venv           created
+
+Next
+  uvflow sync --prod  makes it as production has it
+  uvflow docker       writes a Dockerfile for it
+  uvflow undo         puts everything back
+  To be removed by hand, once all is well: requirements.txt, requirements-dev.txt
+
+""")
+    assert len(said.splitlines()) <= 40
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    done = uvflow("init", "--dry-run", cwd=root)
+    assert done.code == 0
+    assert everything(root) == before
+    added = "".join(f"+{line}\n" for line in MANIFEST.splitlines())
+    assert done.out == f"--- /dev/null\n+++ pyproject.toml\n@@ -0,0 +1,14 @@\n{added}\n"
+
+
+def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    uvflow("init", cwd=root)
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert (done.code, done.err) == (0, "project is a locked uv project already; nothing to do\n\n")
+    assert everything(root) == before
+
+
+def test_an_empty_directory_becomes_a_project(tree: Tree, uvflow: Command) -> None:
+    root = tree({})
+    assert uvflow("init", root).code == 0
+    assert (root / "pyproject.toml").read_text() == BARE
+    assert {path.name for path in root.iterdir()} == {"pyproject.toml", "uv.lock", ".venv"}
+
+
+def test_the_base_is_what_uv_init_writes_there(tree: Tree, uvflow: Command) -> None:
+    root = tree({".python-version": f"{PYTHON}\n", "uv.toml": 'python-preference = "system"\n'})
+    assert uvflow("init", "--no-lock", cwd=root).code == 0
+    by_uvflow = (root / "pyproject.toml").read_text()
+    (root / "pyproject.toml").unlink()
+    uv("init", "--bare", "--no-workspace", "--no-pin-python", "--vcs=none", cwd=root)
+    assert by_uvflow == (root / "pyproject.toml").read_text()
+
+
+def test_a_manifest_of_tools_gets_a_project(tree: Tree, uvflow: Command) -> None:
+    root = tree({"pyproject.toml": "[tool.ruff]\nline-length = 100\n", "requirements.txt": "six\n"})
+    assert uvflow("init", cwd=root).code == 0
+    assert (root / "pyproject.toml").read_text() == (
+        BARE.replace("[]", '[\n    "six",\n]') + "\n[tool.ruff]\nline-length = 100\n"
+    )
+
+
+def test_a_project_without_lockfile_gets_what_it_has_not(tree: Tree, uvflow: Command) -> None:
+    theirs = '[project]\r\nname = "theirs"\r\nversion = "1"\r\ndependencies = ["six"]  # ours\r\n'
+    root = tree({**COMMON, "pyproject.toml": theirs})
+    assert uvflow("init", cwd=root).code == 0
+    assert (root / "pyproject.toml").read_bytes().decode() == (
+        '[project]\r\nname = "theirs"\r\nversion = "1"\r\ndependencies = [\r\n    "six",\r\n'
+        '    # what the app needs\r\n    "requests==2.28.0", # http\r\n]  # ours\r\n'
+        '\r\n[dependency-groups]\r\ndev = [\r\n    "pytest==8.0.0",\r\n]\r\n'
+    )
+
+
+def test_a_directory_that_cannot_be_a_name_needs_one(tmp_path: Path, uvflow: Command) -> None:
+    root = tmp_path / "été"
+    root.mkdir()
+    done = uvflow("init", cwd=root)
+    assert (done.code, done.err) == (
+        2,
+        (
+            "error: `été` cannot be the name of a project\n"
+            "  cause: a name is made of ASCII letters, digits, `-`, `_` and `.`\n"
+            "hint: `uvflow init --name ete`\n"
+        ),
+    )
+    assert list(root.iterdir()) == []
+    assert uvflow("init", "--name", "ete", cwd=root).code == 0
+
+
+def test_a_project_is_not_named_like_what_it_needs(tree: Tree, uvflow: Command) -> None:
+    done = uvflow("init", "--name", "Six", cwd=tree(COMMON))
+    assert (done.code, done.err) == (
+        2,
+        (
+            "error: a project named `Six` cannot depend on six (requirements.txt:3)\n"
+            "hint: `uvflow init --name six-project`\n"
+        ),
+    )
+
+
+def test_a_workspace_around_it_stays_untouched(tmp_path: Path, tree: Tree, uvflow: Command) -> None:
+    parent = BARE + '\n[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+    (tmp_path / "pyproject.toml").write_text(parent)
+    uv("lock", cwd=tmp_path)
+    locked = (tmp_path / "uv.lock").read_bytes()
+    root = tree(COMMON)
+    assert uvflow("init", cwd=root).code == 0
+    assert (root / "uv.lock").exists()
+    assert (tmp_path / "pyproject.toml").read_text() == parent
+    assert (tmp_path / "uv.lock").read_bytes() == locked
+
+
+def test_a_workspace_that_would_take_it_in_is_told(
+    tmp_path: Path, tree: Tree, uvflow: Command
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(BARE + '\n[tool.uv.workspace]\nmembers = ["*"]\n')
+    root = tree(COMMON)
+    before = everything(tmp_path)
+    done = uvflow("init", cwd=root)
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        f"error: {root} is among the members of the workspace in {tmp_path}",
+    )
+    assert {path: what for path, what in everything(tmp_path).items() if path in before} == before
+
+
+def test_only_the_manifest(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    assert uvflow("init", "--no-lock", cwd=root).code == 0
+    assert {path.name for path in root.iterdir()} == {*COMMON, "pyproject.toml"}
+
+
+def test_the_environment_can_wait(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    assert uvflow("init", "--no-sync", cwd=root).code == 0
+    assert {path.name for path in root.iterdir()} == {*COMMON, "pyproject.toml", "uv.lock"}
+
+
+def test_files_are_named_on_the_command_line(tree: Tree, uvflow: Command) -> None:
+    root = tree({"app.txt": "six\n", "lint.txt": "idna\n", "limits.txt": "idna<3.10\n"})
+    chosen = ("--from", "app.txt", "--group", "lint=lint.txt", "--constraint", "limits.txt")
+    assert uvflow("init", *chosen, cwd=root).code == 0
+    assert 'dependencies = [\n    "six",\n]' in (root / "pyproject.toml").read_text()
+    assert 'lint = [\n    "idna",\n]' in (root / "pyproject.toml").read_text()
+    assert "idna-3.7" in "\n".join(uv_export(root))
+
+
+def uv_export(root: Path) -> list[str]:
+    asked = ("export", "--no-hashes", "--all-groups", "--locked", "--no-header", "--no-annotate")
+    return [line.replace("==", "-") for line in uv(*asked, cwd=root).stdout.splitlines()]
+
+
+def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
+    said = json.loads(uvflow("init", "--json", cwd=tree(COMMON)).out)
+    assert said == {
+        "schema_version": 1,
+        "command": "init",
+        "exit_code": 0,
+        "already_a_project": False,
+        "files": [
+            {
+                "path": "requirements.txt",
+                "format": "requirements",
+                "role": "project",
+                "lines": 2,
+                "imported": 2,
+                "merged": 0,
+                "settings": 0,
+                "already_default": 0,
+                "needs_action": 0,
+            },
+            {
+                "path": "requirements-dev.txt",
+                "format": "requirements",
+                "role": "group dev",
+                "lines": 2,
+                "imported": 1,
+                "merged": 0,
+                "settings": 0,
+                "already_default": 1,
+                "needs_action": 0,
+            },
+        ],
+        "findings": [],
+        "changes": [
+            {"path": "pyproject.toml", "action": "create"},
+            {"path": "uv.lock", "action": "create"},
+            {"path": ".venv", "action": "create"},
+        ],
+        "pins": {"kept": 0, "moved": []},
+        "hashes": {"expected": 0, "verified": 0},
+    }
+
+
+def test_every_bad_line_is_told_at_once(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six=1.16.0\n-r nope.txt\n"})
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert done.code == 1
+    assert done.err.startswith("error: 2 lines need a decision; nothing was written\n")
+    assert "requirements.txt:1: " in done.err
+    assert "requirements.txt:2: included file nope.txt not found" in done.err
+    assert everything(root) == before
+
+
+def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\nnowhere-to-be-found\n"})
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert done.code == 1
+    assert done.err.endswith(
+        "error: `uv lock` failed with exit code 1; its reason is above\n"
+        "  cause: everything is as it was before\n"
+        "hint: `--no-lock` writes pyproject.toml alone, to try it with uv\n"
+    )
+    assert everything(root) == before
+
+
+def test_no_uv_no_change(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    assert uvflow("init", cwd=root, environ={"UVFLOW_UV": str(root / "nothing")}).code == 7
+    assert everything(root) == before
+
+
+Scripted = Callable[[str, str], dict[str, str]]
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Scripted:
+    """Variables for a uv that runs `instead` (Python) for one of its commands."""
+
+    def write(command: str, instead: str) -> dict[str, str]:
+        script = tmp_path / "scripted-uv"
+        script.write_text(
+            dedent("""\
+            #!{python}
+            import os, pathlib, signal, subprocess, sys, time
+            uv = {uv!r}
+            if sys.argv[1] == {command!r}:
+            {instead}
+            os.execv(uv, [uv, *sys.argv[1:]])
+            """).format(
+                python=sys.executable,
+                uv=find().path,
+                command=command,
+                instead="\n".join(f"    {line}" for line in instead.splitlines()),
+            )
+        )
+        script.chmod(0o755)
+        return {"UVFLOW_UV": str(script)}
+
+    return write
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        pytest.param("lock", "sys.exit(2)", id="uv lock fails"),
+        pytest.param("lock", "os.kill(os.getpid(), signal.SIGKILL)", id="uv lock is killed"),
+        pytest.param("sync", "sys.exit(2)", id="uv sync fails"),
+        pytest.param("sync", "subprocess.run([uv, *sys.argv[1:]]); sys.exit(1)", id="at its end"),
+    ],
+)
+def test_whatever_uv_does_the_tree_is_as_before(
+    tree: Tree, uvflow: Command, scripted: Scripted, command: str, instead: str
+) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    done = uvflow("init", cwd=root, environ=scripted(command, instead))
+    assert done.code == 1
+    assert f"error: `uv {command}` failed with exit code" in done.err
+    assert everything(root) == before
+
+
+@posix_only
+def test_an_environment_that_was_there_is_put_back(
+    tree: Tree, uvflow: Command, scripted: Scripted
+) -> None:
+    root = tree(COMMON)
+    uv("venv", cwd=root)
+    environment = str(root / ".venv")
+    uv("pip", "install", f"--python={environment}", "six==1.15.0", "toml", cwd=root)
+    assert installed(root / ".venv") == {"six-1.15.0", "toml-0.10.2"}
+    before = everything(root)
+    instead = "subprocess.run([uv, *sys.argv[1:]]); sys.exit(1)"
+    done = uvflow("init", cwd=root, environ=scripted("sync", instead))
+    assert done.code == 1
+    assert " - toml==0.10.2\n" in done.err
+    assert everything(root) == before
+
+
+def test_an_environment_that_was_there_leaves_no_copy(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    uv("venv", cwd=root)
+    assert uvflow("init", cwd=root).code == 0
+    assert {path.name for path in root.iterdir()} == {
+        *COMMON,
+        "pyproject.toml",
+        "uv.lock",
+        ".venv",
+    }
+
+
+# Writes half a lockfile, says so, and stays.
+WAITING = """\
+pathlib.Path("uv.lock").write_text("version = 1")
+print("waiting", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def started(root: Path, environ: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
+    """`uvflow init`, as far as its uv is waiting."""
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("uvflow"), "init"],
+        cwd=root,
+        env={**os.environ, **environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        assert any(line == "waiting\n" for line in process.stderr)
+        yield process
+        process.kill()
+
+
+@posix_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_init_leaves_no_trace(
+    tree: Tree, scripted: Scripted, number: signal.Signals
+) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    with started(root, scripted("lock", WAITING)) as process:
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+    assert everything(root) == before
+
+
+@pytest.fixture
+def killed(tree: Tree, scripted: Scripted) -> Path:
+    """The common project, after `uvflow init` was killed there while uv wrote the lockfile."""
+    root = tree(COMMON)
+    with started(root, scripted("lock", WAITING)) as process:
+        process.kill()
+    assert (root / "uv.lock").read_text() == "version = 1"
+    return root
+
+
+@posix_only
+def test_a_killed_init_is_put_back_by_the_next(killed: Path, uvflow: Command) -> None:
+    done = uvflow("init", cwd=killed)
+    assert done.code == 0
+    assert done.err.startswith("An earlier command was cut short; what it had changed has been put")
+    assert (killed / "pyproject.toml").read_text() == MANIFEST
+
+
+@posix_only
+def test_a_killed_init_can_be_undone(killed: Path, uvflow: Command) -> None:
+    assert uvflow("undo", cwd=killed).code == 0
+    assert {path.name: path.read_text() for path in killed.iterdir()} == COMMON
+
+
+@posix_only
+def test_two_at_once_wait_for_each_other(tree: Tree, uvflow: Command, scripted: Scripted) -> None:
+    root = tree(COMMON)
+    with started(root, scripted("lock", WAITING)):
+        before = everything(root)
+        assert uvflow("init", "--timeout", "0.1", cwd=root).code == 6
+        assert everything(root) == before
+
+
+@posix_only
+def test_a_full_disk_leaves_no_trace(tree: Tree, tmp_path: Path) -> None:
+    root = tree({"requirements.txt": "".join(f"# {'x' * 80}\n" for _ in range(200)) + "six\n"})
+    before = everything(root)
+    done = subprocess.run(
+        ["sh", "-c", "ulimit -f 8; exec uvflow init"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "UV_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert done.returncode in (1, 8)
+    assert everything(root) == before
+
+
+def test_undo_puts_everything_back(tree: Tree, uvflow: Command) -> None:
+    theirs = "[tool.ruff]\nline-length = 100\n"
+    root = tree({**COMMON, "pyproject.toml": theirs})
+    before = everything(root)
+    uvflow("init", cwd=root)
+    done = uvflow("undo", cwd=root)
+    assert (done.code, done.err) == (
+        0,
+        "Put back: pyproject.toml\nRemoved: uv.lock, .venv\n",
+    )
+    assert everything(root) == before
+
+
+def test_undo_does_not_lose_an_edit(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    uvflow("init", "--no-sync", cwd=root)
+    with (root / "pyproject.toml").open("a") as file:
+        file.write("# mine\n")
+    done = uvflow("undo", cwd=root)
+    assert (done.code, done.err) == (
+        2,
+        (
+            "error: edited since: pyproject.toml\n"
+            "hint: `uvflow undo --force` puts it back all the same, and the edits are lost\n"
+        ),
+    )
+    assert uvflow("undo", "--force", cwd=root).code == 0
+    assert {path.name for path in root.iterdir()} == {*COMMON}
+
+
+def test_a_setup_script_that_reads_the_requirements_still_does(tree: Tree, uvflow: Command) -> None:
+    script = 'from setuptools import setup\nsetup(install_requires=open("requirements.txt"))\n'
+    root = tree({**COMMON, "setup.py": script})
+    assert uvflow("init", cwd=root).code == 0
+    assert (root / "setup.py").read_text() == script
+    assert (root / "requirements.txt").read_text() == COMMON["requirements.txt"]
+    assert "build-system" not in (root / "pyproject.toml").read_text()
+
+
+def test_time_passes(tree: Tree, uvflow: Command) -> None:
+    """The inputs are not even touched."""
+    root = tree(COMMON)
+    before = (root / "requirements.txt").stat().st_mtime_ns
+    time.sleep(0.01)
+    uvflow("init", "--no-sync", cwd=root)
+    assert (root / "requirements.txt").stat().st_mtime_ns == before

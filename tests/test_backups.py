@@ -1,0 +1,181 @@
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from uvflow import backups
+from uvflow.errors import DiskError, UsageError
+from uvflow.state import State
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / ".venv").mkdir(parents=True)
+    (root / ".venv" / "old").write_bytes(b"old")
+    (root / "edited").write_bytes(b"old")
+    return root
+
+
+@pytest.fixture
+def state(root: Path) -> Iterator[State]:
+    state = State.of(root)
+    with state.exclusive("a test"):
+        yield state
+
+
+def change(root: Path) -> None:
+    (root / "edited").write_bytes(b"new")
+    (root / "created").write_bytes(b"new")
+    (root / ".venv" / "old").unlink()
+    (root / ".venv" / "new").touch()
+    (root / "made").mkdir()
+
+
+def kept(state: State, root: Path) -> AbstractContextManager[None]:
+    return backups.kept(
+        state,
+        files=(root / "edited", root / "created"),
+        trees=(root / ".venv", root / "made"),
+    )
+
+
+BEFORE = {".venv": None, ".venv/old": b"old", "edited": b"old"}
+AFTER = {
+    **dict.fromkeys((".venv", "made")),
+    ".venv/new": b"",
+    "created": b"new",
+    "edited": b"new",
+}
+
+
+def test_what_succeeds_stays(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    assert content(root) == AFTER
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_is_raised_everything_is_put_back(
+    state: State, root: Path, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        change_and_fail(state, root, error)
+    assert content(root) == BEFORE
+
+
+def test_after_putting_back_there_is_nothing_to_undo(state: State, root: Path) -> None:
+    with pytest.raises(ValueError, match="inside"):
+        change_and_fail(state, root, ValueError("inside"))
+    with pytest.raises(UsageError) as caught:
+        backups.undo(state)
+    assert caught.value.message == f"there is nothing to undo in {root}"
+
+
+def test_what_a_build_left_in_the_sources_is_removed(state: State, root: Path) -> None:
+    (root / "build").mkdir()
+    with contextlib.suppress(ValueError), backups.kept(state, files=(), built=(root,)):
+        (root / "app.egg-info").mkdir()
+        (root / "notes.txt").touch()
+        raise ValueError
+    assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}
+
+
+def test_what_was_cut_short_is_put_back_later(state: State, root: Path) -> None:
+    cut_short(state, root)
+    told: list[str] = []
+    backups.recover(state, told.append)
+    assert content(root) == BEFORE
+    assert told == ["An earlier command was cut short; what it had changed has been put back"]
+
+
+def test_what_was_cut_short_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
+    cut_short(state, root)
+    (root / "edited").write_bytes(b"newer")
+    backups.undo(state)
+    assert content(root) == BEFORE
+
+
+def test_there_is_nothing_to_recover_from_a_success(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    backups.recover(state, pytest.fail)
+    assert content(root) == AFTER
+
+
+def test_a_success_is_undone_but_for_the_environment_that_was_there(
+    state: State, root: Path
+) -> None:
+    with kept(state, root):
+        change(root)
+    assert backups.undo(state) == (root / "edited", root / "created", root / "made")
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_what_was_edited_since_is_not_undone_unless_asked(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    (root / "edited").write_bytes(b"newer")
+    with pytest.raises(UsageError) as caught:
+        backups.undo(state)
+    assert caught.value.message == "edited since: edited"
+    assert (root / "edited").read_bytes() == b"newer"
+    backups.undo(state, even_if_edited=True)
+    assert (root / "edited").read_bytes() == b"old"
+
+
+def test_what_was_put_back_by_hand_is_no_edit(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    (root / "edited").write_bytes(b"old")
+    (root / "created").unlink()
+    backups.undo(state)
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_what_cannot_be_put_back_is_named_and_tried_again(state: State, root: Path) -> None:
+    in_the_way = root / "created" / "in the way"
+    with pytest.raises(DiskError) as caught:
+        change_and_fail(state, root, ValueError, in_the_way=in_the_way)
+    assert caught.value.message == "not everything could be put back"
+    assert str(root / "created") in (caught.value.cause or "")
+    shutil.rmtree(in_the_way.parent)
+    backups.undo(state)
+    assert content(root) == BEFORE
+
+
+def change_and_fail(
+    state: State,
+    root: Path,
+    error: BaseException | type[BaseException],
+    in_the_way: Path | None = None,
+) -> None:
+    with kept(state, root):
+        change(root)
+        if in_the_way:
+            in_the_way.parent.unlink()
+            in_the_way.mkdir(parents=True)
+        raise error
+
+
+def cut_short(state: State, root: Path) -> None:
+    """As after a kill: the change is made, and nobody has put it back or called it done."""
+    with kept(state, root):
+        change(root)
+        journal = state.recall("backup.json") or b""
+        as_killed = shutil.copytree(root, root.with_name("as killed"))
+    shutil.rmtree(root)
+    as_killed.rename(root)
+    assert json.loads(journal)["after"] is None
+    state.remember("backup.json", journal)
+
+
+def content(root: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(root).as_posix(): None if path.is_dir() else path.read_bytes()
+        for path in root.rglob("*")
+    }

@@ -1,0 +1,156 @@
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from uvflow.errors import DiskError
+from uvflow.files import Before, BeforeTree, read_bytes, write_whole
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+
+
+def test_a_file_is_written_whole(tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@posix_only
+def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+@posix_only
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(mode=0o600)
+    write_whole(tmp_path / "file", b"new")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+@posix_only
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "directory" / "inside").mkdir(parents=True)
+    with pytest.raises(DiskError) as caught:
+        write_whole(tmp_path / "directory", b"new")
+    assert caught.value.message == f"{tmp_path / 'directory'} cannot be written"
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DiskError) as caught:
+        read_bytes(tmp_path / "file")
+    assert caught.value.message == f"{tmp_path / 'file'} cannot be read"
+
+
+def test_a_changed_file_is_put_back_with_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.utime(path, ns=(10**18, 10**18))
+    before = Before.of(path)
+    path.write_bytes(b"new")
+    before.put_back()
+    assert path.read_bytes() == b"old"
+    assert path.stat().st_mtime_ns == 10**18
+
+
+@posix_only
+def test_a_removed_file_is_put_back_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch(mode=0o640)
+    before = Before.of(path)
+    path.unlink()
+    before.put_back()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_file_that_was_not_there_is_removed(tmp_path: Path) -> None:
+    before = Before.of(tmp_path / "file")
+    (tmp_path / "file").touch()
+    before.put_back()
+    before.put_back()
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix_only
+def test_what_a_broken_link_led_to_is_removed_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    before = Before.of(tmp_path / "link")
+    write_whole(tmp_path / "link", b"new")
+    before.put_back()
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    before = BeforeTree.of(tree)
+    before.set_aside()
+    write_whole(tree / "file", b"new")
+    (tree / "more").touch()
+    before.put_back()
+    assert (tree / "file").read_bytes() == b"old"
+    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+
+
+def test_a_copied_tree_takes_no_room(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    BeforeTree.of(tree).set_aside()
+    assert (tree / "file").stat().st_nlink == 2
+
+
+def test_a_tree_that_was_not_there_is_removed(tmp_path: Path) -> None:
+    before = BeforeTree.of(tmp_path / "tree")
+    before.set_aside()
+    a_tree(tmp_path / "tree")
+    before.put_back()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_copy_is_never_put_back(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    before = BeforeTree.of(tree)
+    (tmp_path / "tree.before-uvflow-unfinished").mkdir()
+    before.put_back()
+    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+
+
+def test_a_copy_is_forgotten_without_a_trace(tmp_path: Path) -> None:
+    before = BeforeTree.of(a_tree(tmp_path / "tree"))
+    before.set_aside()
+    before.forget()
+    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+
+
+@posix_only
+def test_links_in_a_tree_stay_links(tmp_path: Path) -> None:
+    tree = a_tree(tmp_path / "tree")
+    (tree / "link").symlink_to("inside")
+    before = BeforeTree.of(tree)
+    before.set_aside()
+    (tree / "link").unlink()
+    before.put_back()
+    assert (tree / "link").readlink() == Path("inside")
+
+
+def a_tree(root: Path) -> Path:
+    (root / "inside").mkdir(parents=True)
+    (root / "file").write_bytes(b"old")
+    (root / "inside" / "file").write_bytes(b"old")
+    return root
+
+
+def names_below(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))

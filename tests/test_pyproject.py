@@ -1,0 +1,326 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement as Parsed
+
+from uvflow import pyproject
+from uvflow.errors import UsageError
+from uvflow.imports.model import Import, IncludeGroup, Origin, Pin, Requirement
+
+ORIGIN = Origin(path="requirements.txt", line=1)
+BASE = """\
+[project]
+name = "app"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = []
+"""
+
+
+def wanted(text: str, **more: Any) -> Requirement:
+    return Requirement(text=text, name=Parsed(text).name, origin=ORIGIN, **more)
+
+
+EVERYTHING = Import(
+    dependencies=(
+        wanted("six==1.16.0", comment="# py2 compat, do not bump", above=("# ours", "#old==1")),
+        wanted('toml; python_version < "3.11"'),
+    ),
+    groups={
+        "dev": (IncludeGroup(group="test", origin=ORIGIN, comment="# all"), wanted("iniconfig")),
+        "test": (wanted("gitpkg", source={"git": "https://host/gitpkg", "tag": "v1"}),),
+        "empty": (),
+    },
+    constraints=(wanted("idna==3.7"),),
+    settings={"no-index": True, "no-build-package": ("six",)},
+    indexes=(
+        {"name": "acme", "url": "https://acme.example/simple", "default": True},
+        {"name": "more", "url": "https://more.example/simple"},
+    ),
+    tails={"": ("#certifi==2020.1.1",)},
+)
+
+EVERYTHING_IN_BASE = """\
+[project]
+name = "app"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = [
+    # ours
+    #old==1
+    "six==1.16.0", # py2 compat, do not bump
+    'toml; python_version < "3.11"',
+    #certifi==2020.1.1
+]
+
+[dependency-groups]
+dev = [
+    { include-group = "test" }, # all
+    "iniconfig",
+]
+test = [
+    "gitpkg",
+]
+empty = []
+
+[tool.uv]
+constraint-dependencies = [
+    "idna==3.7",
+]
+no-index = true
+no-build-package = [
+    "six",
+]
+
+[tool.uv.sources]
+gitpkg = { git = "https://host/gitpkg", tag = "v1" }
+
+[[tool.uv.index]]
+name = "acme"
+url = "https://acme.example/simple"
+default = true
+
+[[tool.uv.index]]
+name = "more"
+url = "https://more.example/simple"
+"""
+
+
+def test_everything_has_its_place() -> None:
+    assert pyproject.edited(BASE, EVERYTHING).text == EVERYTHING_IN_BASE
+
+
+def test_twice_is_once() -> None:
+    assert pyproject.edited(EVERYTHING_IN_BASE, EVERYTHING).text == EVERYTHING_IN_BASE
+
+
+def test_an_import_of_nothing_changes_nothing() -> None:
+    text = '[project]\nname="app" # odd   \n\n\n'
+    assert pyproject.edited(text, Import()).text == text
+
+
+def test_line_ends_survive() -> None:
+    windows = BASE.replace("\n", "\r\n")
+    assert pyproject.edited(windows, EVERYTHING).text == EVERYTHING_IN_BASE.replace("\n", "\r\n")
+
+
+def test_a_missing_newline_at_the_end_stays_missing() -> None:
+    text = '[project]\nname = "app"\ndependencies = []\n[tool.ruff]\nline-length = 1'
+    asked = Import(dependencies=(wanted("six"),))
+    assert pyproject.edited(text, asked).text == (
+        '[project]\nname = "app"\ndependencies = [\n    "six",\n]\n[tool.ruff]\nline-length = 1'
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param('["idna"]', '[\n    "idna",\n    "six",\n]', id="on one line"),
+        pytest.param('["a[b,c]>1,<2", "d"]', '[\n    "a[b,c]>1,<2",\n    "d",\n    "six",\n]'),
+        pytest.param('[\n\t"idna"\n\t]', '[\n\t"idna",\n\t"six",\n\t]', id="tabs"),
+        pytest.param(
+            '[ # all\n  "idna" # why\n  # last\n]',
+            '[ # all\n  "idna", # why\n  # last\n  "six",\n]',
+            id="comments",
+        ),
+        pytest.param(
+            "['''a''', \"b\"]", "[\n    '''a''',\n    \"b\",\n    \"six\",\n]", id="quotes"
+        ),
+        pytest.param("[\n]", '[\n    "six",\n]', id="empty"),
+    ],
+)
+def test_a_list_keeps_its_style(before: str, after: str) -> None:
+    text = '[project]\nname = "app"\ndependencies = {}  # tail\n# end\n'
+    asked = Import(dependencies=(wanted("six"),))
+    assert pyproject.edited(text.format(before), asked).text == text.format(after)
+
+
+def test_tables_that_are_there_get_their_new_keys_in_place() -> None:
+    text = """\
+[tool.uv.sources]
+mine = {path="mine"}
+[tool.ruff]
+line-length = 100
+
+[project]
+name = "app"
+dependencies = []
+"""
+    asked = Import(
+        dependencies=(wanted("other", source={"path": "other"}),), settings={"no-index": True}
+    )
+    assert (
+        pyproject.edited(text, asked).text
+        == """\
+[tool.uv]
+no-index = true
+
+[tool.uv.sources]
+mine = {path="mine"}
+other = { path = "other" }
+[tool.ruff]
+line-length = 100
+
+[project]
+name = "app"
+dependencies = [
+    "other",
+]
+"""
+    )
+
+
+def test_indexes_follow_those_that_are_there() -> None:
+    text = f'{BASE}\n[[tool.uv.index]]\nname = "a"\nurl = "https://a.example/simple/"\n'
+    asked = Import(
+        indexes=(
+            {"name": "again", "url": "https://a.example/simple"},
+            {"name": "b", "url": "https://b.example/simple"},
+        )
+    )
+    new = '\n[[tool.uv.index]]\nname = "b"\nurl = "https://b.example/simple"\n'
+    assert pyproject.edited(text, asked).text == text + new
+
+
+def test_indexes_on_one_line_are_extended_as_a_list() -> None:
+    text = '[project]\nname = "app"\n\n[tool.uv]\nindex = [{ url = "https://a.example" }]\n'
+    asked = Import(indexes=({"name": "b", "url": "https://b.example"},))
+    assert pyproject.edited(text, asked).text == (
+        '[project]\nname = "app"\n\n[tool.uv]\nindex = [\n    { url = "https://a.example" },\n'
+        '    { name = "b", url = "https://b.example" },\n]\n'
+    )
+
+
+def test_a_group_is_found_however_it_is_spelled() -> None:
+    text = f'{BASE}\n[dependency-groups]\nType_Check = [\n    "six",\n]\n'
+    asked = Import(groups={"type-check": (wanted("six"), wanted("idna"))})
+    assert pyproject.edited(text, asked).text == text.replace(
+        '    "six",\n', '    "six",\n    "idna",\n'
+    )
+
+
+def test_sources_of_one_name_become_a_list() -> None:
+    both = (
+        wanted("a; os_name == 'nt'", source={"url": "https://h/a.whl"}, marker="os_name == 'nt'"),
+        wanted("a; os_name != 'nt'", source={"url": "https://h/b.whl"}, marker="os_name != 'nt'"),
+    )
+    assert pyproject.edited(BASE, Import(dependencies=both)).text.endswith("""\
+[tool.uv.sources]
+a = [
+    { url = "https://h/a.whl", marker = "os_name == 'nt'" },
+    { url = "https://h/b.whl", marker = "os_name != 'nt'" },
+]
+""")
+
+
+def test_what_is_there_in_the_same_words_is_not_written_again() -> None:
+    text = BASE.replace("[]", '[\n    "Six>=1, <2",\n]')
+    edited = pyproject.edited(text, Import(dependencies=(wanted("six<2,>=1"),)))
+    assert edited == pyproject.Edited(text=text, there=(wanted("six<2,>=1"),))
+
+
+def test_a_pin_within_what_is_there_is_left_to_the_lockfile() -> None:
+    text = BASE.replace("[]", '[\n    "six>=1",\n]')
+    asked = wanted("six==1.16.0")
+    assert pyproject.edited(text, Import(dependencies=(asked,))) == pyproject.Edited(
+        text=text, there=(asked,), pins=(Pin(name="six", version="1.16.0", origin=ORIGIN),)
+    )
+
+
+def test_what_is_there_in_other_words_stays_and_is_told() -> None:
+    text = BASE.replace("[]", '[\n    "six>=2",\n]')
+    edited = pyproject.edited(text, Import(dependencies=(wanted("six==1.16.0"),)))
+    assert edited.text == text
+    assert [str(finding) for finding in edited.findings] == [
+        "requirements.txt:1: pyproject.toml says `six>=2`; `six==1.16.0` was not written"
+    ]
+
+
+def test_a_setting_that_differs_stays_and_is_told() -> None:
+    text = f"{BASE}\n[tool.uv]\nno-index = false\n"
+    edited = pyproject.edited(text, Import(settings={"no-index": True}))
+    assert edited.text == text
+    assert [(f.code, f.message, f.hint) for f in edited.findings] == [
+        (
+            "setting-differs",
+            "pyproject.toml has another `tool.uv.no-index`; it stays as it is",
+            "the files ask for `true`",
+        )
+    ]
+
+
+def test_dynamic_dependencies_are_left_to_the_build_backend() -> None:
+    text = '[project]\nname = "app"\ndynamic = ["dependencies"]\n'
+    edited = pyproject.edited(text, Import(dependencies=(wanted("six"),)))
+    assert edited.text == text
+    assert [f.code for f in edited.findings] == ["dynamic-dependencies"]
+
+
+def test_dependencies_that_are_read_from_the_file_are_there_already() -> None:
+    text = (
+        '[project]\nname = "app"\ndynamic = ["dependencies"]\n'
+        '[tool.setuptools.dynamic]\ndependencies = { file = ["requirements.txt"] }\n'
+    )
+    asked = Import(dependencies=(wanted("six"),))
+    assert pyproject.edited(text, asked) == pyproject.Edited(text=text)
+
+
+def test_requires_python_is_written_only_where_it_is_missing() -> None:
+    asked = Import(requires_python=">=3.9")
+    assert pyproject.edited(BASE, asked).text == BASE
+    assert (
+        pyproject.edited('[project]\nname = "app"\n', asked).text
+        == '[project]\nname = "app"\nrequires-python = ">=3.9"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "{base}"),
+        ("[tool.ruff]\nx = 1\n", "{base}\n[tool.ruff]\nx = 1\n"),
+        ("# licence\n\n[tool.ruff]\n", "# licence\n\n{base}\n[tool.ruff]\n"),
+        ("# of ruff\n[tool.ruff]\n", "{base}\n# of ruff\n[tool.ruff]\n"),
+        ("tool.ruff.x = 1\n", "tool.ruff.x = 1\n\n{base}"),
+    ],
+)
+def test_a_project_goes_to_the_top(text: str, expected: str) -> None:
+    assert pyproject.with_project(text, BASE) == expected.format(base=BASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[project", "pyproject.toml is not valid TOML"),
+        ("project = 1", "pyproject.toml: `project` is no table"),
+        ("[project]\ndependencies = 'six'", "pyproject.toml: `project.dependencies` is no list"),
+        (
+            "[project]\n[dependency-groups]\ndev = 1",
+            "pyproject.toml: `dependency-groups.dev` is no list",
+        ),
+        (
+            "[project]\n[tool]\nuv.package = false",
+            "pyproject.toml cannot be edited without changing what its author wrote",
+        ),
+    ],
+)
+def test_what_cannot_be_edited_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        pyproject.edited(text, EVERYTHING)
+    assert caught.value.message == message
+
+
+@given(st.text())
+def test_any_comment_leaves_valid_toml(comment: str) -> None:
+    asked = Import(dependencies=(wanted("six", comment=f"# {comment}", above=(f"# {comment}",)),))
+    once = pyproject.edited(BASE, asked).text
+    assert pyproject.edited(once, asked).text == once
+
+
+@given(st.text())
+def test_any_value_comes_back_from_toml_as_it_went_in(value: str) -> None:
+    asked = Import(settings={"some-key": value, "some-list": [value], "some-table": {value: [1]}})
+    once = pyproject.edited(BASE, asked).text
+    assert pyproject.edited(once, asked).text == once

@@ -1,0 +1,203 @@
+"""What a command changes, remembered first, so that it can be put back: at once or later."""
+
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from uvflow.errors import DiskError, UsageError, UvflowError
+from uvflow.files import Before, BeforeTree
+from uvflow.signals import undisturbed
+from uvflow.state import State
+
+_NAME = "backup.json"
+_VERSION = 1
+
+# What build backends leave in a source tree when uv asks them for metadata (setuptools does).
+_BUILD_LEFTOVERS = ("*.egg-info", "build")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """What was there before a change; `listings` are the names in directories that are built.
+
+    `after` has the digest of every file once the change was finished, and is None until then.
+    """
+
+    files: tuple[Before, ...] = ()
+    trees: tuple[BeforeTree, ...] = ()
+    listings: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+    after: Mapping[str, str | None] | None = None
+
+
+@contextlib.contextmanager
+def kept(
+    state: State,
+    *,
+    files: Iterable[Path],
+    trees: Iterable[Path] = (),
+    built: Iterable[Path] = (),
+) -> Iterator[None]:
+    """Whatever is raised inside, Ctrl-C included: everything is as it was before.
+
+    `files` and `trees` (directories) may be there or not. `built` are source directories that uv
+    may build. The backup is on disk before anything is changed, so that `recover` can finish what a
+    kill cut short. Raises DiskError where something could not be put back, saying what.
+    """
+    backup = Backup(
+        files=tuple(map(Before.of, files)),
+        trees=tuple(map(BeforeTree.of, trees)),
+        listings={directory: _names(directory) for directory in built},
+    )
+    state.remember(_NAME, _to_json(backup))
+    try:
+        for tree in backup.trees:
+            tree.set_aside()
+        yield
+        state.remember(_NAME, _to_json(replace(backup, after=_digests(backup))))
+    except BaseException:
+        with undisturbed():
+            _put_back(backup)
+            state.forget(_NAME)
+        raise
+    _forget_copies(backup)
+
+
+def recover(state: State, tell: Callable[[str], None]) -> None:
+    """Put back what a command that was killed had changed; call it under the project's lock."""
+    backup = _recall(state)
+    if backup is None:
+        return
+    if backup.after is not None:
+        _forget_copies(backup)  # it may have been killed right after it was done
+        return
+    with undisturbed():
+        _put_back(backup)
+        state.forget(_NAME)
+    tell("An earlier command was cut short; what it had changed has been put back")
+
+
+def undo(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
+    """Put back what the last change was made on, and return the paths that may have changed.
+
+    Call it under the project's lock. An environment that was there before is left as it is. Raises
+    UsageError where there is nothing to undo, or where a file was edited since.
+    """
+    backup = _recall(state)
+    if backup is None:
+        raise UsageError(f"there is nothing to undo in {state.root}")
+    edited = _edited_since(backup)
+    if edited and not even_if_edited:
+        raise UsageError(
+            f"edited since: {', '.join(path.name for path in edited)}",
+            hint="`uvflow undo --force` puts it back all the same, and the edits are lost",
+        )
+    with undisturbed():
+        _put_back(backup)
+        state.forget(_NAME)
+    return (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
+
+
+def _edited_since(backup: Backup) -> list[Path]:
+    """The files that are neither as the change left them nor as they were before it."""
+    if backup.after is None:
+        return []  # cut short: what is there now was nobody's edit
+    known = {str(b.path): (_digest(b.data), backup.after[str(b.path)]) for b in backup.files}
+    return [Path(path) for path, now in _digests(backup).items() if now not in known[path]]
+
+
+def _digests(backup: Backup) -> dict[str, str | None]:
+    paths = [before.path for before in backup.files]
+    return {str(p): _digest(p.read_bytes() if p.exists() else None) for p in paths}
+
+
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _forget_copies(backup: Backup) -> None:
+    for tree in backup.trees:
+        tree.forget()
+
+
+def _put_back(backup: Backup) -> None:
+    """All of it, whatever fails; what is new goes first, so that a full disk has room again."""
+    new_first = sorted(backup.files, key=lambda before: before.data is not None)
+    steps = (
+        *(tree.put_back for tree in backup.trees),
+        *(lambda d=d, n=n: _remove_leftovers(d, n) for d, n in backup.listings.items()),
+        *(before.put_back for before in new_first),
+    )
+    failures = [failure for failure in map(_attempt, steps) if failure]
+    if failures:
+        raise DiskError(
+            "not everything could be put back",
+            cause="; ".join(failures),
+            hint="`uvflow undo` tries again; until then the copies are kept",
+        )
+
+
+def _attempt(step: Callable[[], None]) -> str | None:
+    try:
+        step()
+    except (OSError, UvflowError) as error:
+        return str(error)
+    return None
+
+
+def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
+    for name in _names(directory) - names:
+        if any(fnmatch(name, pattern) for pattern in _BUILD_LEFTOVERS):
+            BeforeTree(path=directory / name, existed=False).put_back()
+
+
+def _names(directory: Path) -> frozenset[str]:
+    return (
+        frozenset(path.name for path in directory.iterdir()) if directory.is_dir() else frozenset()
+    )
+
+
+def _to_json(backup: Backup) -> bytes:
+    data = {
+        "version": _VERSION,
+        "files": [
+            {
+                "path": str(before.path),
+                "data": None if before.data is None else base64.b64encode(before.data).decode(),
+                "mode": before.mode,
+                "times": before.times,
+            }
+            for before in backup.files
+        ],
+        "trees": [{"path": str(tree.path), "existed": tree.existed} for tree in backup.trees],
+        "listings": {str(path): sorted(names) for path, names in backup.listings.items()},
+        "after": backup.after,
+    }
+    return json.dumps(data, indent=1).encode()
+
+
+def _recall(state: State) -> Backup | None:
+    data = json.loads(state.recall(_NAME) or b"{}")
+    return _from_json(data) if data.get("version") == _VERSION else None
+
+
+def _from_json(data: Mapping[str, Any]) -> Backup:
+    return Backup(
+        files=tuple(
+            Before(
+                path=Path(file["path"]),
+                data=None if file["data"] is None else base64.b64decode(file["data"]),
+                mode=file["mode"],
+                times=(file["times"][0], file["times"][1]),
+            )
+            for file in data["files"]
+        ),
+        trees=tuple(BeforeTree(path=Path(t["path"]), existed=t["existed"]) for t in data["trees"]),
+        listings={Path(path): frozenset(names) for path, names in data["listings"].items()},
+        after=data["after"],
+    )

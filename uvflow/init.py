@@ -1,0 +1,311 @@
+"""`uvflow init`: read, plan, carry out or put everything back."""
+
+import os
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from uvflow import backups, imports, profiles, pyproject
+from uvflow.errors import UsageError, UvFailedError, unreadable
+from uvflow.files import read_bytes, write_whole
+from uvflow.imports import groups, pins, python, roots
+from uvflow.imports.model import Bucket, Import, Options
+from uvflow.locking import lock
+from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.plan import Change, Done, Plan, needs_user, recounted
+from uvflow.project import Project, _workspace_of, parse_manifest
+from uvflow.scratch import Scratch
+from uvflow.state import DEFAULT_TIMEOUT, State
+from uvflow.uv import Uv
+
+Tell = Callable[[str], None]
+
+# What uv takes for a project's name (packaging specifications, "Names and normalization").
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+# uv wants a requires-python in every lockfile, and looks at no more than that in a first one.
+_ANY_PYTHON = ">=3.8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for. `python` is a version or a specifier, for `requires-python`."""
+
+    name: str | None = None
+    python: str | None = None
+    lock: bool = True
+    sync: bool = True
+    direct_only: bool = False  # leave to the lockfile what others bring along
+    timeout: float = DEFAULT_TIMEOUT  # seconds to wait for another uvflow
+    options: Options = field(default_factory=Options)
+
+
+def requested(root: Path, asked: Mapping[str, Any]) -> Request:
+    """What the command line asks for; `asked` has its options by their names.
+
+    Files are named there as seen from where it is typed. Raises UsageError.
+    """
+    how = ("encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
+    options = Options(
+        from_files=tuple(_seen_from(root, path) for path in asked["from_files"]),
+        groups=tuple(_group(root, text) for text in asked["groups"]),
+        constraints=tuple(_seen_from(root, path) for path in asked["constraints"]),
+        environ=os.environ,
+        **{name: asked[name] for name in how},
+    )
+    return Request(
+        name=asked["name"],
+        python=asked["python"],
+        lock=not asked["no_lock"],
+        sync=not asked["no_sync"],
+        direct_only=asked["direct_only"],
+        timeout=asked["timeout"],
+        options=options,
+    )
+
+
+def _seen_from(root: Path, path: str) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _group(root: Path, text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not (name and path):
+        raise UsageError(f"`--group {text}` is not NAME=FILE")
+    return name, _seen_from(root, path)
+
+
+def init(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: None) -> Done:
+    """Make `root` a locked uv project with an environment; on any failure it is as it was.
+
+    `root` is absolute and real. Raises ImportNeedsUserError (1) with every line that needs a
+    decision, UvFailedError (1), UsageError (2), BusyError (6), DiskError (8).
+    """
+    state = State.of(root)
+    with state.exclusive("uvflow init", timeout=request.timeout, tell=tell):
+        backups.recover(state, tell)
+        work = plan(root, request, uv=uv, tell=tell)
+        if work.is_there:
+            return Done(plan=work)
+        return _carry_out(work, state, uv)
+
+
+# Read and plan: nothing in the user's tree is touched.
+
+
+def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: None) -> Plan:
+    """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
+    before = _manifest(root)
+    is_project = before is not None and "project" in parse_manifest(root / MANIFEST)
+    if is_project and Project.load(root).lockfile.exists():
+        return Plan(root=root, before=before, text=before or "", is_there=True)
+    _refuse_membership(root)
+    text = before or ""
+    if is_project:
+        _refuse_renaming(text, request)
+    imported = _with_python(_read(root, request), root, request, text)
+    scratch = Scratch(uv=uv, root=root, environ={**os.environ, **imported.credentials})
+    imported = scratch.named(imported, tell)
+    if not is_project:
+        base = scratch.base(_name(root, request, imported), imported.requires_python)
+        text = pyproject.with_project(text, base)
+    if request.direct_only:
+        imported = roots.direct_only(imported, scratch.lockfile(imported, text))
+    edited = pyproject.edited(text, imported)
+    imported = _with_what_was_there(imported, edited)
+    return _completed(Plan(root=root, before=before, text=edited.text, imported=imported), request)
+
+
+def _manifest(root: Path) -> str | None:
+    """The text of pyproject.toml; raises UsageError where there is no place for one."""
+    if not root.is_dir():
+        raise UsageError(f"there is no directory {root}")
+    path = root / MANIFEST
+    try:
+        return read_bytes(path).decode() if path.exists() else None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+
+
+def _refuse_membership(root: Path) -> None:
+    """A member has no lockfile of its own, and a new one makes that of the workspace stale."""
+    workspace = _workspace_of(root)
+    if workspace != root:
+        raise UsageError(
+            f"{root} is among the members of the workspace in {workspace}",
+            hint="exclude it there (`exclude` in [tool.uv.workspace]), or add it with `uv init`",
+        )
+
+
+def _refuse_renaming(text: str, request: Request) -> None:
+    project = tomllib.loads(text)["project"]
+    for option, asked, key in (
+        ("--name", request.name, "name"),
+        ("--python", request.python, "requires-python"),
+    ):
+        if asked is not None and key in project and project[key] != asked:
+            raise UsageError(
+                f"`{option} {asked}`: pyproject.toml says {key} = {project[key]!r} already",
+                hint="change it there",
+            )
+
+
+def _read(root: Path, request: Request) -> Import:
+    inputs = imports.roles(_names(root), request.options)
+    imported = groups.assemble(inputs, _reader(root), request.options)
+    if imported.errors:
+        raise needs_user(imported.errors)
+    return imported
+
+
+def _reader(root: Path) -> Callable[[str], bytes]:
+    return lambda path: (root / path).read_bytes()
+
+
+def _with_python(imported: Import, root: Path, request: Request, text: str) -> Import:
+    """`imported` with a requires-python: what is asked for, or else what other files tell of it.
+
+    A version alone stands for itself and all later ones, as it does for `uv init`.
+    """
+    if request.python:
+        is_version = re.match(r"\d", request.python) is not None
+        asked = f">={request.python}" if is_version else request.python
+        return replace(imported, requires_python=asked)
+    if "requires-python" in tomllib.loads(text).get("project", {}):
+        return imported
+    evidence = python.required(_names(root), _reader(root))
+    return replace(
+        imported,
+        requires_python=evidence.specifier,
+        findings=(*imported.findings, *evidence.findings),
+    )
+
+
+def _names(root: Path) -> list[str]:
+    """The files that may be inputs, relative to the root."""
+    try:
+        return [
+            path.relative_to(root).as_posix()
+            for folder in (root, root / imports.FOLDER)
+            if folder.is_dir()
+            for path in folder.iterdir()
+            if path.is_file()
+        ]
+    except OSError as error:
+        raise unreadable(str(error.filename or root), error) from error
+
+
+def _name(root: Path, request: Request, imported: Import) -> str:
+    name = request.name or root.name
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"`{name}` cannot be the name of a project",
+            cause="a name is made of ASCII letters, digits, `-`, `_` and `.`",
+            hint=f"`uvflow init --name {_proposed(name)}`",
+        )
+    same = next((r for r in imported.requirements if r.name == canonicalize_name(name)), None)
+    if same:
+        raise UsageError(
+            f"a project named `{name}` cannot depend on {same.name} ({same.origin})",
+            hint=f"`uvflow init --name {same.name}-project`",
+        )
+    return name
+
+
+def _proposed(name: str) -> str:
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
+
+
+def _with_what_was_there(imported: Import, edited: pyproject.Edited) -> Import:
+    """`imported`, its books and its pins as they are once pyproject.toml had its say."""
+    moves = {requirement.origin: Bucket.MERGED for requirement in edited.there}
+    moves.update({f.origin: Bucket.ACTION for f in edited.findings if f.origin})
+    return replace(
+        imported,
+        pins=tuple(dict.fromkeys((*imported.pins, *edited.pins))),
+        findings=(*imported.findings, *edited.findings),
+        files=tuple(recounted(file, moves) for file in imported.files),
+    )
+
+
+def _completed(work: Plan, request: Request) -> Plan:
+    """`work` with the profile to sync, where its environment is, and every path that changes."""
+    settings: Any = tomllib.loads(work.text).get("tool", {}).get("uvflow", {})
+    profile = profiles.read(settings, str(work.root / MANIFEST))["dev"]
+    environment = profile.environment_path(work.root, os.environ)
+    wants_sync = request.lock and request.sync
+    paths = (
+        *((work.root / MANIFEST,) if work.text != work.before else ()),
+        *((work.root / LOCKFILE,) if request.lock else ()),
+        *((environment,) if wants_sync else ()),
+    )
+    return replace(
+        work,
+        changes=tuple(_change(work.root, path) for path in paths),
+        seed=_seed(work, request),
+        profile=profile,
+        environment=environment if wants_sync else None,
+    )
+
+
+def _seed(work: Plan, request: Request) -> str:
+    """A first uv.lock, unless there is one: that is older than the files, or says more."""
+    if not request.lock or (work.root / LOCKFILE).exists():
+        return ""
+    project = tomllib.loads(work.text)["project"]
+    return pins.seed(work.imported, project.get("requires-python", _ANY_PYTHON))
+
+
+def _change(root: Path, path: Path) -> Change:
+    name = Path(os.path.relpath(path, root)).as_posix()
+    return Change(path=name, action="edit" if path.exists() else "create")
+
+
+# Carry out: everything that changes the tree is below.
+
+
+def _carry_out(work: Plan, state: State, uv: Uv) -> Done:
+    environ = {**work.profile.environ(os.environ), **work.imported.credentials}
+    changed = {change.path for change in work.changes}
+    done = Done(plan=work)
+    with backups.kept(
+        state,
+        files=(work.root / MANIFEST, work.root / LOCKFILE),
+        trees=(work.environment,) if work.environment else (),
+        built=_built(work),
+    ):
+        if MANIFEST in changed:
+            write_whole(work.root / MANIFEST, work.text.encode())
+        if LOCKFILE in changed:
+            done = lock(work, uv=uv, environ=environ)
+        if work.environment:
+            _sync(work, uv, environ)
+    return done
+
+
+def _built(work: Plan) -> tuple[Path, ...]:
+    """The directories in which a build may leave its traces: the project's and local sources."""
+    entries = (
+        e for e in work.imported.sources.values() for e in (e if isinstance(e, list) else [e])
+    )
+    local = (work.root / str(entry["path"]) for entry in entries if "path" in entry)
+    roots = (work.root, *(path for path in local if path.is_dir()))
+    return (*roots, *(root / "src" for root in roots))
+
+
+def _sync(work: Plan, uv: Uv, environ: Mapping[str, str]) -> None:
+    code = uv.run(work.profile.sync_arguments(), cwd=work.root, environ=environ)
+    if code != 0:
+        raise UvFailedError(
+            f"`uv sync` failed with exit code {code}; its reason is above",
+            cause="everything is as it was before",
+            hint="`--no-sync` leaves the environment for later",
+        )

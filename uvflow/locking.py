@@ -1,0 +1,69 @@
+"""The first lockfile of an import: old versions kept where that is possible, and proved."""
+
+from collections.abc import Mapping
+
+from uvflow import pyproject
+from uvflow.errors import UvFailedError
+from uvflow.files import read_bytes, write_whole
+from uvflow.imports import hashes, pins
+from uvflow.imports.model import Import, Pin, Requirement, Severity
+from uvflow.imports.pins import Comparison
+from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.plan import Done, Plan, needs_user
+from uvflow.uv import Uv
+
+
+def lock(work: Plan, *, uv: Uv, environ: Mapping[str, str]) -> Done:
+    """Write uv.lock for `work`, whose pyproject.toml is written, and compare it with the old files.
+
+    Raises UvFailedError where there is no solution, ImportNeedsUserError where a hash differs.
+    """
+    lockfile = work.root / LOCKFILE
+    if work.seed:
+        write_whole(lockfile, work.seed.encode())
+    code = uv.run(("lock",), cwd=work.root, environ=environ)
+    if code != 0:
+        raise UvFailedError(
+            f"`uv lock` failed with exit code {code}; its reason is above",
+            cause="everything is as it was before",
+            hint="`--no-lock` writes pyproject.toml alone, to try it with uv",
+        )
+    kept = _compared(work)
+    if any(moved.new for moved in kept.moved):
+        kept = _locked_by_constraints(work, uv, environ) or kept
+    proof = hashes.prove(work.imported, _text(work))
+    mismatches = tuple(f for f in proof.findings if f.severity is Severity.ERROR)
+    if mismatches:
+        raise needs_user(mismatches)
+    return Done(plan=work, pins=kept, hashes=proof)
+
+
+def _text(work: Plan) -> str:
+    return read_bytes(work.root / LOCKFILE).decode()
+
+
+def _compared(work: Plan) -> Comparison:
+    return pins.compare(work.imported.pins, _text(work))
+
+
+def _locked_by_constraints(work: Plan, uv: Uv, environ: Mapping[str, str]) -> Comparison | None:
+    """What becomes of the pins by documented means, should a uv ever not take a first lockfile.
+
+    None, and the lockfile as it was, where there is no such solution: a pin may be gone for good.
+    """
+    manifest, lockfile = work.root / MANIFEST, work.root / LOCKFILE
+    first = read_bytes(lockfile)
+    hard = pyproject.edited(work.text, Import(constraints=tuple(map(_hard, work.imported.pins))))
+    write_whole(manifest, hard.text.encode())
+    lockfile.unlink()
+    is_found = uv.ask(("lock",), cwd=work.root, environ=environ).code == 0
+    write_whole(manifest, work.text.encode())
+    if is_found and uv.ask(("lock",), cwd=work.root, environ=environ).code == 0:
+        return _compared(work)
+    write_whole(lockfile, first)
+    return None
+
+
+def _hard(pin: Pin) -> Requirement:
+    marker = f" ; {pin.marker}" if pin.marker else ""
+    return Requirement(text=f"{pin.name}=={pin.version}{marker}", name=pin.name, origin=pin.origin)

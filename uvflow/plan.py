@@ -1,0 +1,231 @@
+"""What `uvflow init` is to do, decided before anything is done, and how it is told. Pure."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from uvflow.errors import ImportNeedsUserError
+from uvflow.imports.hashes import Proof
+from uvflow.imports.model import Bucket, FileReport, Finding, Import, Origin, Severity
+from uvflow.imports.pins import Comparison, Moved
+from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.profiles import Profile
+
+Section = tuple[str, tuple[str, ...]]  # a title and its lines
+
+_DONE = {"create": "created", "edit": "edited"}
+_WOULD = {"create": "would be created", "edit": "would be edited"}
+_BUCKETS = {
+    Bucket.IMPORTED: "imported",
+    Bucket.MERGED: "merged",
+    Bucket.SETTING: "became settings",
+    Bucket.DEFAULT: "already the default",
+    Bucket.ACTION: "need action",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A path relative to the root (POSIX), and what happens to it."""
+
+    path: str
+    action: Literal["create", "edit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that will be done.
+
+    `before` is the text of pyproject.toml, None where there is none, and `text` what it becomes.
+    `seed` is a first uv.lock of the old pins, empty for none. `profile` is what gets synced.
+    """
+
+    root: Path
+    before: str | None
+    text: str
+    imported: Import = field(default_factory=Import)
+    changes: tuple[Change, ...] = ()
+    seed: str = ""
+    profile: Profile = field(default_factory=lambda: Profile(name="dev"))
+    environment: Path | None = None
+    is_there: bool = False  # a project with its lockfile already: nothing to do
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A plan, carried out: what the finished lockfile made of the old pins and hashes."""
+
+    plan: Plan
+    pins: Comparison = field(default_factory=lambda: Comparison(kept=(), moved=()))
+    hashes: Proof = field(default_factory=lambda: Proof(expected=0, verified=0, findings=()))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything there is to tell: of the files, of pins that moved, of hashes that differ."""
+        moved = tuple(map(_moved, self.pins.moved))
+        return (*self.plan.imported.findings, *moved, *self.hashes.findings)
+
+    @property
+    def files(self) -> tuple[FileReport, ...]:
+        """The books of the files; a line whose pin moved needs action."""
+        moves = {moved.pin.origin: Bucket.ACTION for moved in self.pins.moved if moved.new}
+        return tuple(recounted(file, moves) for file in self.plan.imported.files)
+
+
+def recounted(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
+    """`file` with its imported lines that `moves` knows in the buckets they went to instead."""
+    went = Counter(bucket for origin, bucket in moves.items() if origin.path == file.path)
+    counts = Counter(file.buckets)
+    counts.update(went)
+    counts[Bucket.IMPORTED] -= went.total()
+    return replace(file, buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]})
+
+
+def needs_user(errors: tuple[Finding, ...]) -> ImportNeedsUserError:
+    """All of them in one message: who has five lines to correct wants to know them at once."""
+    if len(errors) == 1:
+        return ImportNeedsUserError(str(errors[0]), hint=errors[0].hint)
+    lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in errors)
+    head = f"{len(errors)} lines need a decision; nothing was written"
+    return ImportNeedsUserError("\n".join((head, *lines)))
+
+
+def sections(plan: Plan, done: Done | None = None, *, verbose: bool = False) -> tuple[Section, ...]:
+    """What went where, what was noticed, what needs action, what comes next; if not done, would."""
+    if plan.is_there:
+        return ((f"{plan.root.name} is a locked uv project already; nothing to do", ()),)
+    found = done.findings if done else plan.imported.findings
+    files = done.files if done else plan.imported.files
+    noticed = (Severity.WARNING, Severity.NOTE) if verbose else (Severity.WARNING,)
+    parts = (
+        ("Read", _columns((f.path, f.role, _counted(f)) for f in files)),
+        ("Written" if done else "To be written", _columns(_written(plan, done))),
+        ("Noticed", told(found, *noticed)),
+        ("Needs action", told(found, Severity.ACTION)),
+        ("Next", _next_steps(done) if done else ()),
+    )
+    return tuple((title, lines) for title, lines in parts if lines)
+
+
+def _written(plan: Plan, done: Done | None) -> Iterator[tuple[str, str]]:
+    for change in plan.changes:
+        words = [(_DONE if done else _WOULD)[change.action]]
+        if done and change.path == LOCKFILE:
+            words += _proved(done)
+        yield change.path, ", ".join(words)
+
+
+def _proved(done: Done) -> Iterator[str]:
+    pins = len(done.pins.kept) + len(done.pins.moved)
+    if pins:
+        yield f"pins kept {len(done.pins.kept)}/{pins}"
+    if done.hashes.expected:
+        yield f"hashes verified {done.hashes.verified}/{done.hashes.expected}"
+
+
+def _moved(moved: Moved) -> Finding:
+    pin, new = moved.pin, ", ".join(moved.new)
+    if not new:
+        message = f"{pin.name} {pin.version} is not locked: nothing requires it"
+        hint = f"if it is needed, `uv add {pin.name}=={pin.version}`"
+        severity = Severity.WARNING
+    else:
+        message = f"{pin.name} {pin.version} became {new}"
+        hint = "look whether that will do; uv could not have the old version"
+        severity = Severity.ACTION
+    return Finding(
+        severity=severity, code="pin-moved", message=message, origin=pin.origin, hint=hint
+    )
+
+
+def _counted(file: FileReport) -> str:
+    counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items() if n)
+    lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
+    return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
+
+
+def _columns(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    rows = tuple(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = (zip(row, widths, strict=True) for row in rows)
+    return tuple(f"  {'  '.join(c.ljust(width) for c, width in row)}".rstrip() for row in cells)
+
+
+def told(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
+    """A line for each finding of `severities`, and its fix on a line below it."""
+    return tuple(
+        line
+        for finding in findings
+        if finding.severity in severities
+        for line in (f"  {finding}", *((f"    hint: {finding.hint}",) if finding.hint else ()))
+    )
+
+
+def _next_steps(done: Done) -> tuple[str, ...]:
+    is_locked = LOCKFILE in {change.path for change in done.plan.changes}
+    steps = (
+        *(() if is_locked else (("uv lock", "makes the lockfile"),)),
+        *(() if done.plan.environment else (("uvflow sync", "makes the environment"),)),
+        ("uvflow sync --prod", "makes it as production has it"),
+        ("uvflow docker", "writes a Dockerfile for it"),
+        ("uvflow undo", "puts everything back"),
+    )
+    return (*_columns(steps), *_not_needed_any_more(done))
+
+
+def _not_needed_any_more(done: Done) -> tuple[str, ...]:
+    """Nothing is deleted by uvflow; a file that still needs action has not done its duty."""
+    files = [f.path for f in done.files if not f.buckets.get(Bucket.ACTION)]
+    return (f"  To be removed by hand, once all is well: {', '.join(files)}",) if files else ()
+
+
+def diff(plan: Plan) -> str:
+    """What becomes of pyproject.toml, as a unified diff; empty where nothing does."""
+    old = (plan.before or "").splitlines(keepends=True)
+    new = plan.text.splitlines(keepends=True)
+    before = "/dev/null" if plan.before is None else MANIFEST
+    return "".join(difflib.unified_diff(old, new, before, MANIFEST))
+
+
+def as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
+    """The data of `--json`, as docs/reference describes it."""
+    done = done or Done(plan=plan)
+    return {
+        "already_a_project": plan.is_there,
+        "files": [_file(file) for file in done.files],
+        "findings": [_finding(finding) for finding in done.findings],
+        "changes": [{"path": change.path, "action": change.action} for change in plan.changes],
+        **_proofs(done),
+    }
+
+
+def _proofs(done: Done) -> dict[str, Any]:
+    moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in done.pins.moved]
+    return {
+        "pins": {"kept": len(done.pins.kept), "moved": moved},
+        "hashes": {"expected": done.hashes.expected, "verified": done.hashes.verified},
+    }
+
+
+def _file(file: FileReport) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "format": file.format,
+        "role": file.role,
+        "lines": file.lines,
+        **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "severity": finding.severity.value,
+        "code": finding.code,
+        "file": finding.origin.path if finding.origin else None,
+        "line": finding.origin.line if finding.origin else None,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
