@@ -93,7 +93,7 @@ def test_a_signal_reaches_uv_and_is_waited_for(tmp_path: Path, number: signal.Si
     """The scripted uv takes a moment to clean up; uvflow must not leave before it."""
     path = script(
         tmp_path / "a",
-        f"trap 'sleep 0.3; echo cleaned > {tmp_path}/done; exit 1' INT TERM\n"
+        f"trap 'sleep 0.3; echo cleaned > {tmp_path}/done; exit 1' INT TERM HUP\n"
         f"echo started > {tmp_path}/started\nwhile :; do sleep 0.05; done",
     )
     code = textwrap.dedent(f"""

@@ -19,9 +19,12 @@ def main() -> int:
     if answer is not None:
         sys.stderr.write(answer + "\n")
         return 0
-    from uvflow.cli import main as command_line  # noqa: PLC0415  what the door is there to save
+    try:
+        from uvflow.cli import main as command_line  # noqa: PLC0415  what the door is there to save
 
-    return command_line()
+        return command_line()
+    except KeyboardInterrupt:  # while importing; the command line tells its own
+        return 130
 
 
 def already_in_sync(arguments: tuple[str, ...]) -> str | None:

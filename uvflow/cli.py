@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from uvflow import __version__
+from uvflow import __version__, signals
 from uvflow.console import Console, wants_color
 from uvflow.errors import (
     DiskError,
@@ -20,11 +20,12 @@ from uvflow.errors import (
     UvflowError,
     exit_code_of,
 )
+from uvflow.signals import SignalReceivedError
 from uvflow.snapshot import in_sync, named
 
 ACTS = {
-    "Move in": ("init",),
-    "Live": ("sync", "profiles"),
+    "Move in": ("init", "undo"),
+    "Live": ("sync", "run", "profiles"),
     "Ship": ("docker",),
 }
 
@@ -39,8 +40,9 @@ class Acts(click.Group):
         for act, names in ACTS.items():
             commands = (self.commands[name] for name in names if name in self.commands)
             rows = [(command.name or "", command.get_short_help_str(80)) for command in commands]
-            with formatter.section(act):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(act):
+                    formatter.write_dl(rows)
 
 
 @click.group(cls=Acts, context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,6 +91,16 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
     return with_profile
 
 
+_timeout = click.option(
+    "--timeout",
+    type=float,
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another uvflow; negative: for ever.",
+)
+
+
 # The commands import their module when they are called: `uvflow sync` need not load tomlkit.
 
 
@@ -109,17 +121,11 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
+@click.option("--direct-only", is_flag=True, help="Leave out what others bring along anyway.")
 @click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
 @click.option("--no-sync", is_flag=True, help="Leave the environment for later.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
-@click.option(
-    "--timeout",
-    type=float,
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another uvflow; negative: for ever.",
-)
+@_timeout
 @common
 def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
     """Make PATH (default: here) a locked uv project of what is there.
@@ -134,25 +140,36 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
     root = Path(os.path.realpath(path))
     request = requested(root, asked)
     if dry_run:
-        work = plan(root, request, uv=find())
+        work, done = plan(root, request, uv=find(), tell=console.say), None
         console.result(told.diff(work))
     else:
-        work = init(root, request, uv=find(), tell=console.say).plan
-    for title, lines in told.sections(work, done=not dry_run, verbose=console.verbose):
+        done = init(root, request, uv=find(), tell=console.say)
+        work = done.plan
+    for title, lines in told.sections(work, done, verbose=console.verbose):
         console.say("\n".join((console.style(title, "bold"), *lines, "")))
-    console.envelope("init", 0, told.as_json(work))
+    console.envelope("init", 0, told.as_json(work, done))
+
+
+@uvflow.command(short_help="Put back what the last init changed")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Even where a file was edited since.")
+@common
+def undo(console: Console, *, path: Path, force: bool) -> None:
+    """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
+
+    An environment that init made is removed; one that was there before stays as it is now.
+    """
+    from uvflow.undo import undo  # noqa: PLC0415
+
+    done = undo(Path(os.path.realpath(path)), even_if_edited=force, tell=console.say)
+    for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
+        console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
+    console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})
 
 
 @uvflow.command(short_help="Make the environment what the lockfile and the profile say")
 @profile_choice
-@click.option(
-    "--timeout",
-    type=float,
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another uvflow; negative: for ever.",
-)
+@_timeout
 @common
 def sync(console: Console, *, profile: str | None, timeout: float) -> None:
     """Make the environment what the lockfile and the profile say.
@@ -184,6 +201,28 @@ def sync(console: Console, *, profile: str | None, timeout: float) -> None:
     )
 
 
+@uvflow.command(
+    short_help="Run a command in the synced environment",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@profile_choice
+@_timeout
+@common
+@click.argument("words", metavar="[--] COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(console: Console, *, profile: str | None, timeout: float, words: tuple[str, ...]) -> None:
+    """Run COMMAND in the environment of the profile, synced first.
+
+    No uvflow changes the environment while the command runs. The exit code is the command's own.
+    """
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.run import run  # noqa: PLC0415
+    from uvflow.sync import last_profile  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    choice = project.profiles.choose(profile, os.environ, last_profile(project))
+    raise click.exceptions.Exit(run(project, choice, words, timeout=timeout, tell=console.say))
+
+
 @uvflow.command(short_help="Show the profiles, and the uv command each one means")
 @common
 def profiles(console: Console) -> None:
@@ -205,18 +244,77 @@ def profiles(console: Console) -> None:
     )
 
 
+@uvflow.group(
+    short_help="Write a Dockerfile made from facts of the project", invoke_without_command=True
+)
+@click.option("--python", metavar="X.Y", help="The Python of the image.")
+@click.option("--base", type=click.Choice(["slim", "managed", "distroless"]), help="Built on what.")
+@click.option("--stages", type=click.Choice(["auto", "single", "multi"]), help="How many stages.")
+@click.option("--uv", metavar="X.Y.Z", help="The uv that builds; default: as before, or this one.")
+@click.option("--bake", is_flag=True, help="Write docker-bake.hcl as well.")
+@click.option("--compose", is_flag=True, help="Write compose.yaml as well.")
+@click.option("--print", "prints", is_flag=True, help="Print the Dockerfile, and write nothing.")
+@click.option("--facts", is_flag=True, help="Print what it depends on as JSON, and write nothing.")
+@click.option("--check", is_flag=True, help="Fail where files are not what today's facts give.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written.")
+@click.option("--force", is_flag=True, help="Overwrite what was written or edited by hand.")
+@common
+def docker(console: Console, **asked: Any) -> None:
+    """Write a Dockerfile and a .dockerignore, made from facts of the project.
+
+    --check compares them with today's facts, or tells what is wrong with a Dockerfile that was
+    written by hand. What an option says is kept in the Dockerfile, for the next time.
+    """
+    from uvflow.docker import told  # noqa: PLC0415
+    from uvflow.project import Project  # noqa: PLC0415
+
+    if click.get_current_context().invoked_subcommand:
+        return
+    outcome = told.outcome(Project.find(Path.cwd()), told.Request(**asked))
+    for finding in outcome.warnings:
+        console.warn(finding)
+    for line in outcome.said:
+        console.say(line)
+    if outcome.result:
+        console.result(outcome.result.removesuffix("\n"))
+    if outcome.error:
+        console.problem(outcome.error)
+    code = exit_code_of(outcome.error) if outcome.error else 0
+    console.envelope("docker", code, outcome.data)
+    raise click.exceptions.Exit(code)
+
+
+@docker.command(short_help="Build the image", context_settings={"ignore_unknown_options": True})
+@click.option("--profile", default="prod", show_default=True, help="The target to build.")
+@click.option("--tag", metavar="NAME", help="What to call the image; default: as the project.")
+@click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
+@common
+def build(console: Console, *, profile: str, tag: str | None, more: tuple[str, ...]) -> None:
+    """Build the image by `docker build`, with the secrets it needs; OPTIONS are for that."""
+    from uvflow.docker.build import build  # noqa: PLC0415
+    from uvflow.docker.facts import Options  # noqa: PLC0415
+    from uvflow.docker.write import plan  # noqa: PLC0415
+    from uvflow.project import Project  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    code = build(project, plan(project, Options()), profile=profile, tag=tag, more=more)
+    console.envelope("docker build", code, {"profile": profile})
+    raise click.exceptions.Exit(code)
+
+
 def main() -> int:
     """Run the command line and return its exit code; errors come out as text, never raised."""
+    signals.raise_them()
     try:
-        uvflow.main(standalone_mode=False)
+        code = uvflow.main(standalone_mode=False)  # a number where a command leaves with one
+    except click.Abort as abort:  # click's word for a KeyboardInterrupt
+        return _tell(_as_ours(abort.__cause__))
     except (UvflowError, click.ClickException, OSError, KeyboardInterrupt) as error:
         return _tell(_as_ours(error))
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
-    return 0
+    return code or 0
 
 
-def _as_ours(error: BaseException) -> UvflowError:
+def _as_ours(error: BaseException | None) -> UvflowError:
     match error:
         case UvflowError():
             return error
@@ -224,6 +322,8 @@ def _as_ours(error: BaseException) -> UvflowError:
             return UsageError(error.format_message(), hint="`uvflow --help` lists the commands")
         case OSError():
             return DiskError(str(error.filename or "a file"), cause=error.strerror)
+        case SignalReceivedError():
+            return InterruptedBySignalError(error.number)
         case _:
             return InterruptedBySignalError(signal.SIGINT)
 

@@ -37,6 +37,8 @@ _LISTING_INSTALLERS = ("uv", "pip", "")  # conda and system packagers may leave 
 # The spec wants sha256 or better; shake has no length of its own to compare.
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 
+_LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and 127 more of path at most
+
 
 class Kind(StrEnum):
     """What is wrong; the values are read by people."""
@@ -203,7 +205,7 @@ def _home(configuration: Path) -> str | None:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    match = re.search(r"^[ \t]*home[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
+    match = re.search(r"^[ \t]*home[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE | re.IGNORECASE)
     return match[1] if match else ""
 
 
@@ -396,13 +398,14 @@ def _located(base: str, name: str) -> str:
 def orphans(environment: Environment) -> tuple[Damage, ...]:
     """What lies in site-packages and no RECORD owns: left by an interrupted uv, or put there.
 
-    A directory without any recorded file is told as one; byte code is not told. Ask when
-    `unfinished` has nothing to say: while a RECORD is missing nobody knows who owns what, and
-    the answer is empty. So it is where an installer keeps no RECORD (conda, egg-info).
+    And console scripts that nobody owns. A directory without any recorded file is told as one;
+    byte code is not told. Ask when `unfinished` has nothing to say: while a RECORD is missing
+    nobody knows who owns what, and the answer is empty. So it is where an installer keeps no
+    RECORD (conda, egg-info), and in a whole Python, which has more than what was installed.
     """
     found = distributions(environment)
     texts = [_record_text(distribution) for distribution in found]
-    if not all(texts):
+    if not all(texts) or _is_whole_python(environment):
         return ()
     rows = (row for d, text in zip(found, texts, strict=True) for row in _rows(d, text or ""))
     owned = {row.path for row in rows}
@@ -410,7 +413,8 @@ def orphans(environment: Environment) -> tuple[Damage, ...]:
     entries = (e for path in environment.site_packages for e in _entries(path))
     paths = (path for entry in entries for path in _unowned(entry, owned, folders))
     return tuple(
-        Damage(kind=Kind.ORPHAN, path=environment.shown(Path(path))) for path in sorted(paths)
+        Damage(kind=Kind.ORPHAN, path=environment.shown(Path(path)))
+        for path in sorted((*paths, *_unowned_scripts(environment, owned)))
     )
 
 
@@ -440,6 +444,25 @@ def _is_hollow(path: str) -> bool:
     """Whether this is a directory without files but byte code; wheels may bring such along."""
     names = (name for _, _, names in os.walk(path) for name in names)
     return Path(path).is_dir() and all(name.endswith(".pyc") for name in names)
+
+
+def _unowned_scripts(environment: Environment, owned: set[str]) -> Iterator[str]:
+    """Not what merely lies there: `activate`, the interpreter, a user's own scripts."""
+    for entry in _entries(environment.scripts):
+        path = os.path.normcase(entry.path)
+        if path not in owned and entry.is_file(follow_symlinks=False) and _is_installed(path):
+            yield path
+
+
+def _is_installed(path: str) -> bool:
+    """Whether an installer wrote this: uv's temporary file, or the launcher of an entry point."""
+    if Path(path).name.startswith(".tmp"):
+        return True
+    try:
+        text = Path(path).read_bytes()[:_LAUNCHER_SIZE]
+    except OSError:
+        return False
+    return text.startswith(b"#!") and b"\nimport sys\n" in text and b"sys.exit(" in text
 
 
 def for_reinstall(damages: Iterable[Damage]) -> tuple[str, ...]:

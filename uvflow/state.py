@@ -105,13 +105,13 @@ class State:
         Returns a descriptor that stands for the lease: it lasts until every process that has
         inherited it is gone. Raises DiskError.
         """
-        self._make()
+        self.leases(environment)  # takes away those of ended commands, so that they do not pile up
         path = self.directory / f"{_lease_prefix(environment)}{os.getpid()}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             os.write(descriptor, _holder(command))
             filelock.lock_descriptor(descriptor, blocking=False)
-            os.set_inheritable(descriptor, True)  # noqa: FBT003  the standard library's signature
+            os.set_inheritable(descriptor, True)
         except OSError as error:
             raise unwritable(str(path), error) from error
         return descriptor
@@ -127,7 +127,7 @@ class State:
             if not told:
                 tell(f"Waiting for a command to end: {_described(self.recall(busy[0]))}")
                 told = True
-            if 0 <= timeout and time.monotonic() >= deadline:
+            if timeout >= 0 and time.monotonic() >= deadline:
                 raise _busy(self.root, _described(self.recall(busy[0])))
             time.sleep(_POLL)
 

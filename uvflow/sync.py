@@ -1,28 +1,29 @@
 """`uvflow sync`: under the lock, journal, uv, proof, snapshot."""
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow import environment, inputs, snapshot
-from uvflow.environment import Damage, Environment
-from uvflow.errors import DamagedError, StaleLockfileError, UvFailedError
+from uvflow import healing, inputs, snapshot
+from uvflow.environment import Environment
+from uvflow.errors import StaleLockfileError, UvFailedError
+from uvflow.healing import Depth, Patient
 from uvflow.profiles import Choice, Profile
 from uvflow.project import Project
-from uvflow.state import DEFAULT_TIMEOUT, State
+from uvflow.state import DEFAULT_TIMEOUT, State, Tell
 from uvflow.uv import Uv, find
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
 # the kernel's clock tick). Past it, whatever changes an environment gives it another time.
 _TICK = 0.02
 
-# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns.
-_ROUNDS = 3
 
-Tell = Callable[[str], None]
+def _say_nothing(_text: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,19 @@ class Sync:
 
     project: Project
     profile: Profile
+    chosen_by: str
     state: State
     environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, project: Project, choice: Choice) -> "Sync":
+        return cls(
+            project=project,
+            profile=choice.profile,
+            chosen_by=choice.chosen_by,
+            state=State.of(project.workspace),
+            environ=choice.profile.environ(os.environ),
+        )
 
     @property
     def environment(self) -> Path:
@@ -60,39 +72,40 @@ class Sync:
     def is_current(self) -> bool:
         return snapshot.is_current(self.state.recall(self.snapshot_name) or b"")
 
+    def synced(self, *, already: bool = False, repaired: tuple[str, ...] = ()) -> Synced:
+        return Synced(
+            profile=self.profile.name,
+            chosen_by=self.chosen_by,
+            environment=self.environment,
+            already=already,
+            repaired=repaired,
+        )
+
 
 def sync(
-    project: Project,
-    choice: Choice,
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    tell: Tell = lambda _text: None,
+    project: Project, choice: Choice, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = _say_nothing
 ) -> Synced:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
     UvMissingError (7), DiskError (8).
     """
-    work = Sync(
-        project=project,
-        profile=choice.profile,
-        state=State.of(project.workspace),
-        environ=choice.profile.environ(os.environ),
-    )
-    already = work.is_current()
-    repaired: tuple[str, ...] = ()
-    if not already:
-        command = f"uvflow sync --profile {choice.profile.name}"
-        with work.state.exclusive(command, timeout=timeout, tell=tell):
-            already = work.is_current()  # another uvflow may have done it meanwhile
-            repaired = () if already else _carry_out(work, find(), tell)
-    return Synced(
-        profile=choice.profile.name,
-        chosen_by=choice.chosen_by,
-        environment=work.environment,
-        already=already,
-        repaired=repaired,
-    )
+    work = Sync.of(project, choice)
+    if work.is_current():  # told without the lock, so that it can be told of a read-only place
+        return work.synced(already=True)
+    with synced(work, timeout=timeout, tell=tell) as done:
+        return done
+
+
+@contextlib.contextmanager
+def synced(work: Sync, *, timeout: float, tell: Tell) -> Iterator[Synced]:
+    """An environment in sync that no other uvflow changes until the end of the `with`."""
+    command = f"uvflow sync --profile {work.profile.name}"
+    with work.state.exclusive(command, timeout=timeout, tell=tell):
+        if work.is_current():  # another uvflow may have done it meanwhile
+            yield work.synced(already=True)
+        else:
+            yield _carry_out(work, find(), timeout=timeout, tell=tell)
 
 
 def last_profile(project: Project) -> str | None:
@@ -101,27 +114,41 @@ def last_profile(project: Project) -> str | None:
     return None if name is None else name.decode(errors="replace")
 
 
-def _carry_out(work: Sync, uv: Uv, tell: Tell) -> tuple[str, ...]:
-    """Steps 2 to 7 of the protocol (docs/explanation/sync.md); returns what was repaired."""
+def _carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
+    """Steps 2 to 7 of the protocol (docs/explanation/sync.md)."""
     if not work.project.lockfile.exists():
         raise StaleLockfileError(
             f"there is no {work.project.lockfile.name} in {work.project.workspace}",
             hint="`uv lock` makes one, `uvflow init` imports requirements files first",
         )
+    if work.state.leases(work.environment):
+        if _would_change_nothing(work, uv):
+            return work.synced(already=True)
+        work.state.await_leases(work.environment, timeout=timeout, tell=tell)
     watched = inputs.of_sync(work.project, uv_path=uv.path, environ=os.environ)
     before = snapshot.take(list(watched.questions))  # an edit from here on makes the next one real
     was_interrupted = bool(_about(work, "journal"))
     _forget(work, "snapshot")
     work.state.remember(f"{work.profile.name}.journal", _journal(work))
+    patient = _patient(work, lambda: _run_again(work, uv), uv)
     if was_interrupted:
-        _remove_ruins(work)
+        healing.remove_ruins(patient)
     _run_uv(work, uv)
-    repaired = _prove(work, uv, tell, thorough=was_interrupted)
+    depth = Depth.FILES if was_interrupted else Depth.COMMITMENT
+    repaired = healing.heal(patient, depth, tell)
     if watched.unwatchable is None:
         _remember_snapshot(work, before)
     work.state.remember("profile", work.profile.name.encode())
     _forget(work, "journal")
-    return repaired
+    return work.synced(repaired=repaired)
+
+
+def _would_change_nothing(work: Sync, uv: Uv) -> bool:
+    """Asked only while a command runs in the environment, which must not be changed under it."""
+    arguments = (*work.profile.sync_arguments(), "--check")
+    answer = uv.ask(arguments, cwd=work.project.root, environ=work.environ)
+    depth = Depth.FILES if _about(work, "journal") else Depth.COMMITMENT
+    return answer.code == 0 and not healing.examine(Environment.at(work.environment), depth)
 
 
 def _about(work: Sync, kind: str) -> tuple[str, ...]:
@@ -162,12 +189,22 @@ def _boot_id() -> str | None:
         return None
 
 
-def _remove_ruins(work: Sync) -> None:
-    """What is left of an environment whose making was cut short: uv refuses to go on with it."""
-    there = Environment.at(work.environment)
-    damages = environment.unfinished(there)
-    if there.path.exists() and environment.needs_rebuild(damages):
-        _remove_whole(work, there, damages)
+def _patient(work: Sync, install: Callable[[], None], uv: Uv) -> Patient:
+    return Patient(
+        environment=work.environment,
+        workspace=work.project.workspace,
+        install=install,
+        forget_cached=lambda names: _forget_cached(work, uv, names),
+    )
+
+
+def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
+    answer = uv.ask(("cache", "clean", *names), cwd=work.project.root, environ=work.environ)
+    if answer.code != 0:
+        raise UvFailedError(
+            f"`uv cache clean {' '.join(names)}` failed with exit code {answer.code}",
+            cause=answer.err.strip() or None,
+        )
 
 
 def _run_uv(work: Sync, uv: Uv) -> None:
@@ -186,66 +223,6 @@ def _refusal(work: Sync, uv: Uv, code: int) -> StaleLockfileError | UvFailedErro
             hint="`uv lock` updates the lockfile, then sync again",
         )
     return UvFailedError(f"`uv sync` failed with exit code {code}; its reason is above")
-
-
-def _prove(work: Sync, uv: Uv, tell: Tell, *, thorough: bool) -> tuple[str, ...]:
-    """Heal what an interrupted uv has left; returns the names of what was installed again.
-
-    `thorough` looks at every file, for a sync that comes after an interrupted one. Raises
-    DamagedError when the environment does not heal.
-    """
-    repaired: dict[str, None] = {}
-    for _ in range(_ROUNDS):
-        damages = _damages(work, thorough=thorough)
-        if not damages:
-            return tuple(repaired)
-        tell(f"Repairing {work.environment.name}: {_summary(damages)}")
-        repaired.update(dict.fromkeys(environment.for_reinstall(damages)))
-        _repair(work, damages)
-        _run_again(work, uv)
-        thorough = True
-    damages = _damages(work, thorough=True)
-    if damages:
-        raise DamagedError(
-            f"{work.environment} is damaged, and does not heal",
-            cause=_summary(damages),
-            hint=f"remove {work.environment} and sync again; `uv cache clean` if that fails too",
-        )
-    return tuple(repaired)
-
-
-def _damages(work: Sync, *, thorough: bool) -> tuple[Damage, ...]:
-    there = Environment.at(work.environment)
-    found = environment.unfinished(there)
-    if found or not thorough:
-        return found
-    # Orphans can be told only where every RECORD is whole.
-    return environment.missing(there) or environment.orphans(there)
-
-
-def _summary(damages: tuple[Damage, ...]) -> str:
-    first, others = damages[:3], len(damages[3:])
-    return ", ".join(map(str, first)) + (f" and {others} more" if others else "")
-
-
-def _repair(work: Sync, damages: tuple[Damage, ...]) -> None:
-    there = Environment.at(work.environment)
-    if environment.needs_rebuild(damages):
-        _remove_whole(work, there, damages)
-        return
-    environment.forget_distributions(there, environment.for_reinstall(damages))
-    environment.remove_orphans(there, damages)
-
-
-def _remove_whole(work: Sync, there: Environment, damages: tuple[Damage, ...]) -> None:
-    """Only what is the project's own is removed, never a Python that is used as an environment."""
-    if not there.path.is_relative_to(work.project.workspace):
-        raise DamagedError(
-            f"{there.path} is damaged, and lies outside the project",
-            cause=_summary(damages),
-            hint=f"remove {there.path} by hand and sync again",
-        )
-    environment.remove(there)
 
 
 def _run_again(work: Sync, uv: Uv) -> None:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
+from uvflow import signals
 from uvflow.errors import InterruptedBySignalError, UvMissingError
 
 OLDEST = (0, 9)
@@ -43,18 +43,19 @@ class Uv:
         SIGINT, SIGTERM and SIGHUP are passed on and waited for; then InterruptedBySignalError is
         raised, so that what is under way can be put back.
         """
-        process = subprocess.Popen(
-            (self.path, *arguments),
-            cwd=cwd,
-            env=_without_virtual_env(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  uvflow has no threads
-        )
-        with _passing_signals_on(process) as received:
+        with signals.passed_on() as passing:
+            process = subprocess.Popen(
+                (self.path, *arguments),
+                cwd=cwd,
+                env=_without_virtual_env(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+                preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  uvflow has no threads
+            )
+            passing.to(process.send_signal)
             code = process.wait()
-        if received:
-            raise InterruptedBySignalError(received[0])
+        if passing.received:
+            raise InterruptedBySignalError(passing.received[0])
         return code
 
     def ask(
@@ -87,6 +88,14 @@ def find(environ: Mapping[str, str] = os.environ) -> Uv:
         if uv:
             return _supported(uv)
     raise UvMissingError("uv was not found", hint="`pip install uv`, or set UVFLOW_UV to its path")
+
+
+def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
+    """Run a program with this process's streams, pass signals on, return its exit code."""
+    with signals.passed_on() as passing:
+        process = subprocess.Popen(words, env=environ)
+        passing.to(process.send_signal)
+        return process.wait()
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
@@ -155,22 +164,3 @@ def _dying_with(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return die_with_parent
-
-
-@contextlib.contextmanager
-def _passing_signals_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
-    received: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        with contextlib.suppress(OSError):  # it may be gone already
-            process.send_signal(signal.SIGTERM if number != signal.SIGINT else number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, pass_on) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,162 @@
+"""`uvflow run`, as installed: the right environment, and nobody changes it meanwhile."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from rig import BIN, Command, Tree
+
+from uvflow.state import State
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+SHOW = "import os, sys; print(sys.prefix, os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
+HOLD = "print('running', flush=True); input()"
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    root = tree({"pyproject.toml": MANIFEST})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def running(shop: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A command that runs under `uvflow run --dev` until it reads a line."""
+    with subprocess.Popen(
+        [BIN / "uvflow", "run", "--dev", "python", "-c", HOLD],
+        cwd=shop,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        yield process
+        process.kill()
+
+
+def test_the_command_runs_in_the_synced_environment(shop: Path, uvflow: Command) -> None:
+    done = uvflow("run", "python", "-c", SHOW, cwd=shop)
+    prefix, virtual_env, path = done.out.split(maxsplit=2)
+    assert prefix == virtual_env == str(shop / ".venv")
+    assert path.split(os.pathsep)[0] == str(shop / ".venv" / "bin")
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 77])
+def test_the_exit_code_is_the_commands_own(shop: Path, uvflow: Command, code: int) -> None:
+    assert uvflow("run", "python", "-c", f"exit({code})", cwd=shop).code == code
+
+
+def test_what_follows_the_command_is_its_own(shop: Path, uvflow: Command) -> None:
+    code = "import sys; print(sys.argv[1:])"
+    done = uvflow("run", "--dev", "--", "python", "-c", code, "--prod", "-v", "--", "x", cwd=shop)
+    assert done.out == "['--prod', '-v', '--', 'x']\n"
+
+
+def test_a_script_runs_with_the_environments_python(shop: Path, uvflow: Command) -> None:
+    (shop / "manage.py").write_text("import sys; print(sys.prefix, sys.argv)")
+    done = uvflow("run", "manage.py", "check", cwd=shop)
+    assert done.out == f"{shop / '.venv'} ['manage.py', 'check']\n"
+
+
+def test_prod_stays_prod(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--prod", cwd=shop)
+    assert uvflow("run", "python", "-c", "import six, iniconfig", cwd=shop).code == 1
+    assert uvflow("run", "python", "-c", "import six", cwd=shop).code == 0
+
+
+def test_the_env_file_is_read_as_uv_reads_it(shop: Path, uvflow: Command) -> None:
+    (shop / "pyproject.toml").write_text(
+        MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'
+    )
+    (shop / ".env").write_text("export GREETING='hello ${HOME}'\n")
+    done = uvflow("run", "python", "-c", "import os; print(os.environ['GREETING'])", cwd=shop)
+    assert done.out == "hello ${HOME}\n"
+
+
+def test_a_missing_env_file_is_2(shop: Path, uvflow: Command) -> None:
+    (shop / "pyproject.toml").write_text(
+        MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'
+    )
+    done = uvflow("run", "python", cwd=shop)
+    assert done.code == 2
+    said = f"error: the profile `dev` has the env-file {shop / '.env'}, which is not there\n"
+    assert done.err.endswith(said)
+
+
+def test_a_command_that_is_not_there_is_2(shop: Path, uvflow: Command) -> None:
+    done = uvflow("run", "no-such-command", cwd=shop)
+    assert done.code == 2
+    assert "error: `no-such-command` is neither in .venv nor on PATH\n" in done.err
+
+
+def test_a_sync_that_would_change_the_environment_waits(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    done = uvflow("sync", "--prod", "--timeout", "0.3", cwd=shop)
+    assert done.code == 6
+    said = f"Waiting for a command to end: `uvflow run python` (pid {running.pid}, for "
+    assert done.err.startswith(said)
+    assert list(shop.glob(".venv/lib/*/site-packages/iniconfig"))
+
+
+def test_it_goes_on_as_soon_as_the_command_ends(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    running.communicate("\n")
+    assert running.returncode == 0
+    assert uvflow("sync", "--prod", "--timeout", "0", cwd=shop).code == 0
+
+
+def test_a_killed_command_frees_the_environment(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    running.kill()
+    running.wait()
+    assert uvflow("sync", "--prod", "--timeout", "0", cwd=shop).code == 0
+
+
+def test_a_child_that_outlives_its_command_keeps_the_environment(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("run", "--dev", "sh", "-c", "sleep 2 > /dev/null 2>&1 &", cwd=shop)
+    assert uvflow("sync", "--prod", "--timeout", "0", cwd=shop).code == 6
+    assert uvflow("sync", "--prod", cwd=shop).code == 0
+
+
+def test_more_commands_of_the_same_profile_run_beside_it(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    assert running.poll() is None
+    assert uvflow("run", "--timeout", "0", "python", "-c", "import six", cwd=shop).code == 0
+    (shop / "pyproject.toml").write_text(MANIFEST + "# nothing that matters to an environment\n")
+    assert uvflow("run", "--timeout", "0", "python", "-c", "import six", cwd=shop).code == 0
+
+
+def test_leases_of_ended_commands_do_not_pile_up(shop: Path, uvflow: Command) -> None:
+    for _ in range(3):
+        uvflow("run", "python", "-c", "pass", cwd=shop)
+    assert len(list(State.of(shop).directory.glob("*.lease.*"))) == 1
+
+
+def test_environments_of_their_own_do_not_wait_for_each_other(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    environ: Mapping[str, str] = {"UV_PROJECT_ENVIRONMENT": ".venv-prod"}
+    assert running.poll() is None
+    done = uvflow("sync", "--prod", "--timeout", "0", cwd=shop, environ=environ)
+    assert done.code == 0, done.err

@@ -1,0 +1,617 @@
+import base64
+import csv
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rig import Tree
+
+from uvflow import environment, uv
+from uvflow.environment import (
+    Damage,
+    Environment,
+    Kind,
+    edited,
+    for_reinstall,
+    forget_distributions,
+    missing,
+    needs_rebuild,
+    orphans,
+    remove,
+    remove_orphans,
+    shared_with_cache,
+    unfinished,
+)
+from uvflow.errors import DiskError
+
+PROJECT = """\
+[project]
+name = "shop"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["requests", "six==1.17.0"]
+"""
+WINDOWS = os.name == "nt"
+LIB = "Lib" if WINDOWS else f"lib/python3.{sys.version_info[1]}"
+SITE = f"{LIB}/site-packages"
+SCRIPTS = "Scripts" if WINDOWS else "bin"
+EXE = ".exe" if WINDOWS else ""
+
+posix_only = pytest.mark.skipif(WINDOWS, reason="links and modes of POSIX")
+symlink = pytest.param("symlink", marks=posix_only)
+
+
+class Venv:
+    """An environment that the real uv made; `at` is its site-packages."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / ".venv"
+        self.at = self.path / SITE
+        self.sync()
+
+    def sync(self, *arguments: str) -> None:
+        self.uv("sync", *arguments)
+
+    def uv(self, *arguments: str) -> None:
+        answer = uv.find().ask(arguments, cwd=self.root)
+        assert answer.code == 0, answer.err
+
+    def damages(self) -> tuple[Damage, ...]:
+        read = Environment.at(self.path)
+        return (*unfinished(read), *missing(read), *edited(read), *orphans(read))
+
+
+@pytest.fixture
+def venv(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Venv:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")  # or tests would edit uv's cache through links
+    return Venv(tree({"pyproject.toml": PROJECT}))
+
+
+def damage(kind: Kind, path: str, distribution: str = "six", detail: str = "") -> Damage:
+    return Damage(kind=kind, path=path, distribution=distribution, detail=detail)
+
+
+INFO = f"{SITE}/six-1.17.0.dist-info"
+
+
+# Healthy environments
+
+
+@pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", symlink])
+def test_what_uv_makes_is_intact(tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    assert Venv(tree({"pyproject.toml": PROJECT})).damages() == ()
+
+
+def test_byte_code_is_no_damage(venv: Venv) -> None:
+    venv.sync("--compile-bytecode")
+    assert list(venv.at.glob("six/__pycache__/*.pyc"))
+    assert venv.damages() == ()
+
+
+def test_byte_code_that_pip_records_may_be_gone(venv: Venv) -> None:
+    add_row(venv, "six/__pycache__/__init__.cpython-311.pyc,,")
+    assert venv.damages() == ()
+
+
+def add_row(venv: Venv, row: str, info: str = "six-1.17.0.dist-info") -> None:
+    record = venv.at / info / "RECORD"
+    record.write_text(f"{record.read_text()}{row}\n")
+
+
+def test_without_installer_metadata_it_is_intact(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    assert not (venv.at / "six-1.17.0.dist-info" / "INSTALLER").exists()
+    assert venv.damages() == ()
+
+
+def test_an_editable_project_is_intact(tree: Tree) -> None:
+    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    venv = Venv(tree({"pyproject.toml": PROJECT + build, "src/shop/__init__.py": ""}))
+    assert (venv.at / "shop.pth").exists()
+    assert venv.damages() == ()
+
+
+def test_what_pip_installed_is_intact(venv: Venv, index: Path, tmp_path: Path) -> None:
+    wheel = next((index / "toml").glob("toml-0.10.2*.whl"))
+    pip = (sys.executable, "-m", "pip", "--python", venv.path / SCRIPTS / f"python{EXE}")
+    home = {**os.environ, "HOME": str(tmp_path)}  # pip runs rustc, which writes there
+    subprocess.run(
+        (*pip, "install", "-q", "--no-cache-dir", "--no-index", wheel), check=True, env=home
+    )
+    assert (venv.at / "toml-0.10.2.dist-info" / "INSTALLER").read_text() == "pip\n"
+    assert venv.damages() == ()
+
+
+def test_conda_keeps_no_record_and_its_files_are_no_orphans(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
+    assert venv.damages() == ()
+
+
+def test_a_legacy_egg_info_has_no_evidence_and_no_damage(venv: Venv) -> None:
+    (venv.at / "old-1.0-py3.11.egg-info").write_text("Metadata-Version: 1.0\n")
+    (venv.at / "old.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_files_of_uv_and_virtualenv_are_no_orphans(venv: Venv) -> None:
+    for name in ("_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth"):
+        (venv.at / name).write_text("")
+    assert venv.damages() == ()
+
+
+def test_an_environment_without_packages_is_intact(tree: Tree) -> None:
+    bare = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+    assert Venv(tree({"pyproject.toml": bare})).damages() == ()
+
+
+@posix_only
+def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(venv.path)
+    read = Environment.at(link)
+    assert (*unfinished(read), *missing(read), *edited(read), *orphans(read)) == ()
+
+
+# The environment itself
+
+
+def test_no_environment(tmp_path: Path) -> None:
+    read = Environment.at(tmp_path / "absent")
+    path = (tmp_path / "absent").as_posix()
+    assert unfinished(read) == (Damage(kind=Kind.NO_ENVIRONMENT, path=path),)
+    assert needs_rebuild(unfinished(read))
+
+
+def test_no_site_packages(venv: Venv) -> None:
+    shutil.rmtree(venv.at)
+    assert venv.damages() == (Damage(kind=Kind.NO_SITE_PACKAGES, path="Lib" if WINDOWS else "lib"),)
+
+
+def test_no_pyvenv_cfg(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    assert venv.damages() == (Damage(kind=Kind.NO_CONFIGURATION, path="pyvenv.cfg"),)
+    assert needs_rebuild(venv.damages())
+
+
+def test_a_whole_python_needs_no_pyvenv_cfg(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    (venv.at.parent / "os.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_the_base_python_is_gone(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").write_text("version_info = 3.11.7\nhome = /absent python\n")
+    detail = "home = /absent python"
+    assert venv.damages() == (Damage(kind=Kind.NO_INTERPRETER, path="pyvenv.cfg", detail=detail),)
+
+
+def test_an_empty_pyvenv_cfg_names_no_base(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").write_text("")
+    assert venv.damages() == (
+        Damage(kind=Kind.NO_INTERPRETER, path="pyvenv.cfg", detail="home = "),
+    )
+
+
+def test_no_interpreter(venv: Venv) -> None:
+    name = f"{SCRIPTS}/python{EXE}"
+    (venv.path / name).unlink()
+    assert venv.damages() == (Damage(kind=Kind.NO_INTERPRETER, path=name),)
+
+
+@posix_only
+def test_lib64_counts_where_it_is_no_link_to_lib(venv: Venv) -> None:
+    (venv.path / "lib64").unlink(missing_ok=True)
+    (venv.path / "lib64").symlink_to("lib")
+    assert Environment.at(venv.path).site_packages == (venv.at,)
+    platlib = venv.path / SITE.replace("lib/", "lib64/")
+    (venv.path / "lib64").unlink()
+    platlib.mkdir(parents=True)
+    assert Environment.at(venv.path).site_packages == (venv.at, platlib)
+
+
+# What dist-info tells
+
+
+def test_names_are_normalised(venv: Venv) -> None:
+    (venv.at / "Zope.Interface_x-5.0.dist-info").mkdir()
+    info = f"{SITE}/Zope.Interface_x-5.0.dist-info"
+    assert venv.damages() == (damage(Kind.GHOST, info, "zope-interface-x", detail="no METADATA"),)
+
+
+def test_no_record(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
+    assert venv.damages() == (damage(Kind.UNFINISHED, INFO, detail="no RECORD"),)
+
+
+def test_no_metadata(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "METADATA").unlink()
+    assert venv.damages() == (
+        damage(Kind.GHOST, INFO, detail="no METADATA"),
+        damage(Kind.MISSING, f"{INFO}/METADATA"),
+    )
+
+
+def test_an_empty_dist_info(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six-1.17.0.dist-info")
+    (venv.at / "six-1.17.0.dist-info").mkdir()
+    assert venv.damages() == (damage(Kind.GHOST, INFO, detail="no METADATA"),)
+
+
+def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    as_in_the_wheel = [row for row in record.read_text().splitlines() if "INSTALLER" not in row]
+    record.write_text("\n".join(as_in_the_wheel) + "\n")
+    assert unfinished(Environment.at(venv.path)) == (
+        damage(Kind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+@pytest.mark.parametrize("keep", [0, 1, 300, -1])
+def test_a_record_that_is_cut_short_is_an_unfinished_install(venv: Venv, keep: int) -> None:
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    record.write_bytes(record.read_bytes()[:keep])
+    assert unfinished(Environment.at(venv.path)) == (
+        damage(Kind.UNFINISHED, f"{INFO}/RECORD", detail="cut short"),
+    )
+
+
+def test_installed_without_metadata_and_unsorted_is_an_unfinished_install(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    rows = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(sorted(rows, key=lambda row: "RECORD" in row)))
+    assert venv.damages() == (
+        damage(Kind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+def test_installed_without_metadata_and_a_file_gone_is_an_unfinished_install(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").unlink()
+    assert unfinished(Environment.at(venv.path)) == (
+        damage(Kind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"a\0b\n"])
+def test_a_record_that_is_no_text_is_unreadable(venv: Venv, garbage: bytes) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").write_bytes(garbage)
+    assert venv.damages() == (damage(Kind.UNREADABLE, f"{INFO}/RECORD"),)
+
+
+def test_two_versions(venv: Venv) -> None:
+    shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
+    found = [d for d in venv.damages() if d.kind is Kind.DUPLICATE]
+    first = f"{SITE}/six-1.16.0.dist-info"
+    assert found == [damage(Kind.DUPLICATE, first, detail="also six-1.17.0.dist-info")]
+
+
+def test_a_removal_that_has_begun_is_seen_without_looking_at_every_file(venv: Venv) -> None:
+    script = f"{SCRIPTS}/six{EXE}"
+    (venv.path / script).unlink()
+    assert unfinished(Environment.at(venv.path)) == (damage(Kind.MISSING, script),)
+
+
+# What the files tell
+
+
+def test_a_missing_file(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").unlink()
+    assert venv.damages() == (damage(Kind.MISSING, f"{SITE}/six/data.txt"),)
+
+
+def test_a_missing_package(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six")
+    paths = [f"{SITE}/six/__init__.py", f"{SITE}/six/data.txt"]
+    assert venv.damages() == tuple(damage(Kind.MISSING, path) for path in paths)
+
+
+def test_a_missing_dist_info_leaves_orphans(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six-1.17.0.dist-info")
+    assert venv.damages() == (Damage(kind=Kind.ORPHAN, path=f"{SITE}/six"),)
+
+
+def test_a_truncated_file(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("data\n")
+    detail = "5 bytes, installed with 500"
+    assert venv.damages() == (damage(Kind.TRUNCATED, f"{SITE}/six/data.txt", detail=detail),)
+
+
+def test_an_edited_file_of_another_size(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("x" * 501)
+    detail = "501 bytes, installed with 500"
+    assert venv.damages() == (damage(Kind.EDITED, f"{SITE}/six/data.txt", detail=detail),)
+
+
+def test_an_edited_file_of_the_same_size_is_seen_by_its_hash(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("x" * 500)
+    read = Environment.at(venv.path)
+    assert missing(read) == ()
+    assert edited(read) == (damage(Kind.EDITED, f"{SITE}/six/data.txt", detail="sha256 differs"),)
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512", "blake2b"])
+def test_a_row_names_its_algorithm(venv: Venv, algorithm: str) -> None:
+    rewrite(venv, "six/data.txt", lambda data: hashlib.new(algorithm, data).digest(), algorithm)
+    assert venv.damages() == ()
+    rewrite(venv, "six/data.txt", lambda data: hashlib.new(algorithm, data[1:]).digest(), algorithm)
+    assert venv.damages() == (
+        damage(Kind.EDITED, f"{SITE}/six/data.txt", detail=f"{algorithm} differs"),
+    )
+
+
+def test_an_algorithm_that_nobody_knows_is_no_evidence(venv: Venv) -> None:
+    rewrite(venv, "six/data.txt", lambda _: b"?", "rot13")
+    assert venv.damages() == ()
+
+
+def rewrite(venv: Venv, name: str, digest: Callable[[bytes], bytes], algorithm: str) -> None:
+    """Give `name` another hash in the RECORD of six."""
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    value = base64.urlsafe_b64encode(digest((venv.at / name).read_bytes())).decode().rstrip("=")
+    rows = [row.split(",") for row in record.read_text().splitlines()]
+    record.write_text(
+        "".join(
+            f"{path},{algorithm}={value},{size}\n" if path == name else f"{path},{old},{size}\n"
+            for path, old, size in rows
+        )
+    )
+
+
+@posix_only
+def test_a_dangling_link_is_a_missing_file(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "symlink")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").unlink()
+    (venv.at / "six" / "data.txt").symlink_to(tmp_path / "pruned")
+    assert venv.damages() == (damage(Kind.MISSING, f"{SITE}/six/data.txt"),)
+
+
+def test_a_file_of_two_distributions_is_as_either_says(venv: Venv) -> None:
+    add_row(venv, "six/data.txt,sha256=AAAA,499", "requests-2.32.3.dist-info")
+    assert venv.damages() == ()
+    (venv.at / "six" / "data.txt").unlink()
+    path = f"{SITE}/six/data.txt"
+    assert venv.damages() == (damage(Kind.MISSING, path, "requests"), damage(Kind.MISSING, path))
+
+
+def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    add_row(venv, f"{outside.as_posix()},,")
+    assert venv.damages() == (damage(Kind.MISSING, outside.as_posix()),)
+    outside.write_text("")
+    assert venv.damages() == ()
+
+
+# Orphans
+
+
+def test_an_extra_module_is_an_orphan(venv: Venv) -> None:
+    (venv.at / "extra.py").write_text("")
+    (venv.at / "six" / "extra.py").write_text("")
+    paths = [f"{SITE}/extra.py", f"{SITE}/six/extra.py"]
+    assert venv.damages() == tuple(Damage(kind=Kind.ORPHAN, path=path) for path in paths)
+
+
+def test_a_package_that_nobody_owns_is_one_orphan(venv: Venv) -> None:
+    (venv.at / "left" / "over").mkdir(parents=True)
+    (venv.at / "left" / "over" / "__init__.py").write_text("")
+    assert venv.damages() == (Damage(kind=Kind.ORPHAN, path=f"{SITE}/left"),)
+
+
+def test_an_empty_directory_is_an_orphan_only_where_it_could_be_imported_by_its_name(
+    venv: Venv,
+) -> None:
+    (venv.at / "hollow").mkdir()
+    (venv.at / "six" / "hollow").mkdir()
+    assert venv.damages() == (Damage(kind=Kind.ORPHAN, path=f"{SITE}/hollow"),)
+
+
+@posix_only
+def test_a_launcher_that_nobody_owns_is_an_orphan(venv: Venv) -> None:
+    launcher = (venv.path / "bin" / "six").read_text()
+    (venv.path / "bin" / "left").write_text(launcher)
+    (venv.path / "bin" / ".tmpAb12Cd").write_text("")
+    (venv.path / "bin" / "mine").write_text("#!/bin/sh\nimport sys\n")
+    paths = ["bin/.tmpAb12Cd", "bin/left"]
+    assert venv.damages() == tuple(Damage(kind=Kind.ORPHAN, path=path) for path in paths)
+
+
+def test_a_whole_python_has_more_than_what_was_installed(venv: Venv) -> None:
+    (venv.at.parent / "os.py").write_text("")
+    (venv.at / "README.txt").write_text("")
+    assert venv.damages() == ()
+
+
+def test_a_row_may_take_a_roundabout_way(venv: Venv) -> None:
+    add_row(venv, "six/../extra.py,,")
+    (venv.at / "extra.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_an_extra_distribution_is_complete_and_no_orphan(venv: Venv) -> None:
+    venv.uv("pip", "install", "toml")
+    assert venv.damages() == ()
+
+
+# Repair
+
+
+def test_forgotten_distributions_are_installed_again_by_uv(venv: Venv) -> None:
+    neither = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
+    shutil.rmtree(venv.at / "six")
+    (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
+    forget_distributions(Environment.at(venv.path), for_reinstall(venv.damages()))
+    assert sorted(path.name for path in venv.at.glob("*.dist-info")) == neither
+    venv.sync("--locked")
+    assert venv.damages() == ()
+
+
+@pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", symlink])
+def test_uv_overwrites_what_a_forgotten_distribution_left(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    replace(venv.at / "six" / "data.txt", "edited")
+    forget_distributions(Environment.at(venv.path), ("six",))
+    venv.sync("--locked")
+    assert venv.damages() == ()
+
+
+def replace(path: Path, text: str) -> None:
+    """Write as an editor does: a new file, so that a link to uv's cache is cut."""
+    path.unlink()
+    path.write_text(text)
+
+
+def test_both_of_two_versions_are_forgotten(venv: Venv) -> None:
+    shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
+    forget_distributions(Environment.at(venv.path), for_reinstall(venv.damages()))
+    assert list(venv.at.glob("six-*")) == []
+
+
+@posix_only
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+@pytest.mark.parametrize("size", [5, 500])
+def test_what_is_changed_through_a_link_is_changed_in_the_cache_as_well(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, size: int
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").write_text("x" * size)
+    assert shared_with_cache(Environment.at(venv.path), venv.damages()) == ("six",)
+    venv.sync("--locked", "--reinstall", "--refresh")
+    assert for_reinstall(venv.damages()) == ("six",)
+    venv.uv("cache", "clean", "six")
+    venv.sync("--locked", "--reinstall-package=six")
+    assert venv.damages() == ()
+
+
+def test_a_file_of_its_own_is_not_shared_with_the_cache(venv: Venv) -> None:
+    replace(venv.at / "six" / "data.txt", "edited")
+    read = Environment.at(venv.path)
+    assert for_reinstall(missing(read)) == ("six",)
+    assert shared_with_cache(read, missing(read)) == ()
+
+
+def test_orphans_are_removed_and_nothing_else(venv: Venv) -> None:
+    before = sorted(venv.path.rglob("*"))
+    replace(venv.at / "six" / "data.txt", "edited")
+    (venv.at / "left" / "over").mkdir(parents=True)
+    (venv.at / "six" / "extra.py").write_text("")
+    remove_orphans(Environment.at(venv.path), venv.damages())
+    assert sorted(venv.path.rglob("*")) == before
+
+
+def test_forgetting_that_is_cut_short_leaves_a_ghost(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "rmtree", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        forget_distributions(Environment.at(venv.path), ("six",))
+    assert unfinished(Environment.at(venv.path)) == (
+        damage(Kind.GHOST, INFO, detail="no METADATA"),
+    )
+
+
+def interrupt(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_removed_environment_is_made_anew_by_uv(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    remove(Environment.at(venv.path))
+    assert list(venv.path.iterdir()) == []
+    venv.sync("--locked")
+    assert venv.damages() == ()
+
+
+@pytest.mark.parametrize("removed", range(6))
+def test_a_removal_cut_short_is_seen_and_uv_does_not_refuse(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    monkeypatch.setattr(environment, "_remove", removing(removed, environment._remove))
+    with pytest.raises(KeyboardInterrupt):
+        remove(Environment.at(venv.path))
+    assert needs_rebuild(venv.damages())
+    venv.sync("--locked")
+
+
+def removing(count: int, remove_one: Callable[[Path], None]) -> Callable[[Path], None]:
+    """`remove_one` for the first `count` calls, and Ctrl-C in the next one."""
+    left = iter(range(count))
+
+    def remove_while_it_lasts(path: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        remove_one(path)
+
+    return remove_while_it_lasts
+
+
+def test_removing_an_environment_that_is_not_there_is_done(tmp_path: Path) -> None:
+    remove(Environment.at(tmp_path / "absent"))
+
+
+@posix_only
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may write anywhere")
+def test_metadata_that_cannot_be_removed_is_an_error(venv: Venv) -> None:
+    info = venv.at / "six-1.17.0.dist-info"
+    info.chmod(0o500)
+    with pytest.raises(DiskError, match="METADATA cannot be written"):
+        forget_distributions(Environment.at(venv.path), ("six",))
+    info.chmod(0o700)
+
+
+# RECORD
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(min_size=1, alphabet=st.characters(exclude_characters="\r\n", codec="utf-8")),
+            st.sampled_from(["", "sha256=AAAA"]),
+            st.sampled_from(["", "0", "12"]),
+        )
+    )
+)
+def test_rows_are_read_as_pythons_csv_writes_them(rows: list[tuple[str, str, str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    assert list(environment._fields(text.getvalue())) == rows
+
+
+@given(st.text())
+def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
+    assert all(name for name, _, _ in environment._fields(text))
+
+
+def test_a_damage_reads_as_a_sentence() -> None:
+    told = damage(Kind.TRUNCATED, "lib/six.py", detail="5 bytes, installed with 500")
+    assert str(told) == "six: truncated: lib/six.py (5 bytes, installed with 500)"
+    assert str(Damage(kind=Kind.ORPHAN, path="lib/x.py")) == "orphan: lib/x.py"

@@ -1,0 +1,53 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from uvflow import signals
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+RAISE = """
+import os, signal, sys
+from uvflow import signals
+signals.raise_them()
+try:
+    os.kill(os.getpid(), int(sys.argv[1]))
+except KeyboardInterrupt as error:
+    print("put back", error.number)
+else:
+    print("went on")
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_raised_where_it_arrives(number: signal.Signals) -> None:
+    assert python(RAISE, str(int(number))) == f"put back {int(number)}\n"
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    assert python(ignoring + RAISE, str(int(signal.SIGHUP))) == "went on\n"
+
+
+def test_nothing_interrupts_what_is_undisturbed() -> None:
+    with signals.undisturbed():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_comes_before_the_child_reaches_it_too() -> None:
+    sent: list[int] = []
+    with signals.passed_on() as passing:
+        os.kill(os.getpid(), signal.SIGTERM)
+        passing.to(sent.append)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert sent == passing.received == [signal.SIGTERM, signal.SIGINT]

@@ -1,0 +1,425 @@
+"""What is told of a stale lockfile, against what uv says of it."""
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rig import Tree
+
+from uvflow.project import Project
+from uvflow.staleness import Difference, differences
+
+ROOT = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11,<4"
+dependencies = [
+    "six==1.16.0",
+    "requests>=2 ; sys_platform != 'win32'",
+    "Toml",
+    "lib",
+    "api",
+]
+
+[project.optional-dependencies]
+Web_App = ["idna ; python_version < '3.13'"]
+all = ["shop[web-app]"]
+
+[dependency-groups]
+dev = ["iniconfig", { include-group = "Test" }]
+Test = ["pytest<9"]
+empty = []
+
+[tool.uv]
+constraint-dependencies = ["certifi<2026"]
+override-dependencies = ["idna>3"]
+build-constraint-dependencies = ["hatchling<2"]
+environments = ["sys_platform == 'linux'", "sys_platform == 'darwin'"]
+required-environments = ["sys_platform == 'linux' and platform_machine == 'x86_64'"]
+resolution = "highest"
+conflicts = [[{ extra = "web-app" }, { group = "empty" }]]
+
+[tool.uv.workspace]
+members = ["packages/*"]
+
+[tool.uv.sources]
+api = { workspace = true }
+lib = { path = "lib" }
+"""
+API = """[project]
+name = "api"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["attrs"]
+"""
+LIB = """[project]
+name = "lib"
+version = "2.0"
+dependencies = ["packaging"]
+
+[tool.uv]
+package = false
+"""
+TREE = {"pyproject.toml": ROOT, "packages/api/pyproject.toml": API, "lib/pyproject.toml": LIB}
+
+# A name → (file, text in it, what is written instead, what is told).
+EDITS = {
+    "a pin": (
+        "pyproject.toml",
+        "six==1.16.0",
+        "six==1.17.0",
+        "shop: dependencies: `six==1.16.0` became `six==1.17.0`",
+    ),
+    "one more": (
+        "pyproject.toml",
+        '"Toml"',
+        '"Toml", "attrs>=22"',
+        "shop: dependencies: `attrs>=22` was added",
+    ),
+    "one less": ("pyproject.toml", '"Toml",', "", "shop: dependencies: `toml` was removed"),
+    "a marker": (
+        "pyproject.toml",
+        "!= 'win32'",
+        "== 'win32'",
+        (
+            "shop: dependencies: `requests>=2 ; sys_platform != 'win32'` became "
+            '`requests>=2 ; sys_platform == "win32"`'
+        ),
+    ),
+    "an extra of a requirement": (
+        "pyproject.toml",
+        "requests>",
+        "requests[socks]>",
+        (
+            "shop: dependencies: `requests>=2 ; sys_platform != 'win32'` became "
+            '`requests[socks]>=2 ; sys_platform != "win32"`'
+        ),
+    ),
+    "a requirement of an extra": (
+        "pyproject.toml",
+        '"idna ;',
+        '"idna>3 ;',
+        (
+            "shop: extra web-app: `idna ; python_full_version < '3.13'` became "
+            '`idna>3 ; python_version < "3.13"`'
+        ),
+    ),
+    "an extra": (
+        "pyproject.toml",
+        "all = [",
+        "more = []\nall = [",
+        "shop: extra: `more` was added",
+    ),
+    "a group": (
+        "pyproject.toml",
+        "empty = []",
+        "empty = []\ndocs = []",
+        "shop: group: `docs` was added",
+    ),
+    "a requirement of a group": (
+        "pyproject.toml",
+        '"iniconfig"',
+        '"iniconfig<2"',
+        "shop: group dev: `iniconfig` became `iniconfig<2`",
+    ),
+    "a requirement of an included group": (
+        "pyproject.toml",
+        '"pytest<9"',
+        '"pytest"',
+        "shop: group dev: `pytest<9` became `pytest`",
+        "shop: group test: `pytest<9` became `pytest`",
+    ),
+    "a group for uv alone": (
+        "pyproject.toml",
+        "[tool.uv]\n",
+        '[tool.uv]\ndev-dependencies = ["attrs"]\n',
+        "shop: group dev: `attrs` was added",
+    ),
+    "the version": (
+        "pyproject.toml",
+        'version = "0.1.0"',
+        'version = "0.2.0"',
+        "shop: version: `0.1.0` became `0.2.0`",
+    ),
+    "requires-python": (
+        "pyproject.toml",
+        ">=3.11,<4",
+        ">=3.11",
+        "requires-python: `<4,>=3.11` became `>=3.11,>=3.10`",
+    ),
+    "a constraint": (
+        "pyproject.toml",
+        "certifi<2026",
+        "certifi<2025",
+        "constraint-dependencies: `certifi<2026` became `certifi<2025`",
+    ),
+    "an override": (
+        "pyproject.toml",
+        'override-dependencies = ["idna>3"]',
+        "",
+        "override-dependencies: `idna>3` was removed",
+    ),
+    "a build constraint": (
+        "pyproject.toml",
+        "hatchling<2",
+        "hatchling<1",
+        "build-constraint-dependencies: `hatchling<2` became `hatchling<1`",
+    ),
+    "an environment": (
+        "pyproject.toml",
+        ", \"sys_platform == 'darwin'\"",
+        "",
+        "environments: `sys_platform == 'darwin'` was removed",
+    ),
+    "a required environment": (
+        "pyproject.toml",
+        "platform_machine == 'x86_64'",
+        "platform_machine == 'aarch64'",
+        (
+            "required-environments: `platform_machine == 'x86_64' and sys_platform == 'linux'` "
+            "was removed"
+        ),
+        (
+            "required-environments: `sys_platform == 'linux' and platform_machine == 'aarch64'` "
+            "was added"
+        ),
+    ),
+    "how versions are chosen": (
+        "pyproject.toml",
+        'resolution = "highest"',
+        'resolution = "lowest"',
+        "resolution: `highest` became `lowest`",
+    ),
+    "which pre-releases": (
+        "pyproject.toml",
+        "[tool.uv]\n",
+        '[tool.uv]\nprerelease = "allow"\n',
+        "prerelease: `if-necessary-or-explicit` became `allow`",
+    ),
+    "a conflict": (
+        "pyproject.toml",
+        '{ group = "empty" }',
+        '{ group = "test" }',
+        "conflicts: `shop:empty + shop[web-app]` was removed",
+        "conflicts: `shop:test + shop[web-app]` was added",
+    ),
+    "a source": (
+        "pyproject.toml",
+        'lib = { path = "lib" }',
+        'lib = { path = "lib", editable = true }',
+        "shop: dependencies: `lib from {root}/lib` became `lib from {root}/lib (editable)`",
+    ),
+    "a build system": (
+        "pyproject.toml",
+        "[tool.uv]\n",
+        "[tool.uv]\npackage = true\n",
+        "shop: the project itself: `not installed` became `installed`",
+    ),
+    "a requirement of a member": (
+        "packages/api/pyproject.toml",
+        '"attrs"',
+        '"attrs", "six"',
+        "api: dependencies: `six` was added",
+    ),
+    "a requirement of a local source": (
+        "lib/pyproject.toml",
+        '"packaging"',
+        "",
+        "lib: dependencies: `packaging` was removed",
+    ),
+    "the version of a local source": (
+        "lib/pyproject.toml",
+        "2.0",
+        "2.1",
+        "lib: version: `2.0` became `2.1`",
+    ),
+}
+
+# What uv takes for the same, so that nothing is told of it.
+SPELLINGS = {
+    "of a name": ("pyproject.toml", '"Toml"', '"TOML"'),
+    "of an extra": ("pyproject.toml", "Web_App", "WEB-app"),
+    "of a platform": ("pyproject.toml", "sys_platform != 'win32'", "platform_system != 'Windows'"),
+    "of a version": ("pyproject.toml", "python_version < '3.13'", "python_full_version < '3.13'"),
+    "of the order": ("pyproject.toml", '"lib",\n    "api"', '"api",\n    "lib"'),
+    "of Pythons": ("pyproject.toml", ">=3.11,<4", "<4, >= 3.11"),
+    "of a default": ("pyproject.toml", 'resolution = "highest"', ""),
+    "of spaces": ("pyproject.toml", "six==1.16.0", "six  == 1.16.0"),
+    "of a path": ("pyproject.toml", 'path = "lib"', 'path = "./packages/../lib"'),
+    "of an include": ("pyproject.toml", '{ include-group = "Test" }', '"pytest<9"'),
+}
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tree is kept that was locked once; `shop` copies it."""
+    return tmp_path_factory.mktemp("locked") / "project"
+
+
+@pytest.fixture
+def shop(tree: Tree, locked: Path, tmp_path: Path) -> Path:
+    if not locked.exists():
+        root = tree(TREE)
+        subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+        shutil.move(root, locked)
+    root = tmp_path / "project"
+    shutil.copytree(locked, root)
+    return root
+
+
+def edit(root: Path, file: str, old: str, new: str) -> None:
+    text = (root / file).read_text()
+    assert old in text
+    (root / file).write_text(text.replace(old, new))
+
+
+def is_stale(root: Path) -> bool:
+    check = ["uv", "lock", "--check", "--offline"]
+    done = subprocess.run(check, cwd=root, check=False, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0 or "needs to be updated" in done.stderr, done.stderr
+    return done.returncode != 0
+
+
+def told(root: Path) -> list[str]:
+    return [str(difference) for difference in differences(Project.load(root))]
+
+
+def test_nothing_is_told_of_a_lockfile_just_made(shop: Path) -> None:
+    assert not is_stale(shop)
+    assert told(shop) == []
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_what_changed_is_told(shop: Path, what: str) -> None:
+    file, old, new, *expected = EDITS[what]
+    edit(shop, file, old, new)
+    assert is_stale(shop)
+    assert told(shop) == [text.replace("{root}", shop.as_posix()) for text in expected]
+
+
+@pytest.mark.parametrize("what", SPELLINGS)
+def test_another_spelling_is_no_change(shop: Path, what: str) -> None:
+    edit(shop, *SPELLINGS[what])
+    assert not is_stale(shop)
+    assert told(shop) == []
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(chosen=st.sets(st.sampled_from(["", *EDITS, *SPELLINGS]), min_size=1, max_size=5))
+def test_something_is_told_just_when_uv_finds_it_stale(shop: Path, chosen: set[str]) -> None:
+    with_room = shop.with_name("edited")
+    shutil.copytree(shop, with_room)
+    try:
+        carry_out(with_room, sorted(chosen - {""}))
+        assert bool(told(with_room)) == is_stale(with_room)
+    finally:
+        shutil.rmtree(with_room)
+
+
+def carry_out(root: Path, chosen: Iterable[str]) -> None:
+    for what in chosen:
+        file, old, new, *_ = EDITS[what] if what in EDITS else (*SPELLINGS[what], "")
+        text = (root / file).read_text()  # another edit may have taken its place
+        (root / file).write_text(text.replace(old, new))
+
+
+def test_a_member_that_comes_and_one_that_goes(shop: Path) -> None:
+    shutil.copytree(shop / "packages/api", shop / "packages/web")
+    edit(shop, "packages/web/pyproject.toml", "api", "web")
+    assert told(shop) == ["workspace members: `web` was added"]
+    assert is_stale(shop)
+    shutil.rmtree(shop / "packages/web")
+    shutil.rmtree(shop / "packages/api")
+    edit(shop, "pyproject.toml", '    "api",\n', "")
+    edit(shop, "pyproject.toml", "api = { workspace = true }\n", "")
+    assert told(shop)[0] == "workspace members: `api` was removed"
+    assert is_stale(shop)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "shop"', 'name = "store"', ["name: `shop` became `store`"]),
+        ('["six"]', '["six<1.17"]', ["dependencies: `six` became `six<1.17`"]),
+        (
+            "[tool.uv.sources]",
+            '[tool.uv]\nexclude-newer = "2030-01-01T00:00:00Z"\n[tool.uv.sources]',
+            ["exclude-newer: `2030-01-01T00:00:00Z` was added"],
+        ),
+        (
+            "[tool.uv.sources]",
+            '[tool.uv.sources]\nsix = { git = "https://example.org/six", tag = "1.16.0" }',
+            ["dependencies: `six from the index` became `six from https://example.org/six@1.16.0`"],
+        ),
+        (
+            "[tool.uv.sources]",
+            '[tool.uv.sources]\nsix = { url = "https://example.org/six-1.whl" }',
+            ["dependencies: `six from the index` became `six from https://example.org/six-1.whl`"],
+        ),
+        (
+            '["six"]',
+            '["six @ git+https://example.org/six@main"]',
+            ["dependencies: `six from the index` became `six from https://example.org/six@main`"],
+        ),
+        ('["six"]', "[\"six ; python_version < '3'\"]", None),
+    ],
+)
+def test_a_project_alone_names_no_member(
+    tree: Tree, old: str, new: str, expected: list[str] | None
+) -> None:
+    head = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
+    root = tree({"pyproject.toml": f'{head}dependencies = ["six"]\n[tool.uv.sources]\n'})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert told(root) == []
+    edit(root, "pyproject.toml", old, new)
+    if expected is None:
+        assert is_stale(root) == bool(told(root))
+    else:
+        assert told(root) == expected
+
+
+def test_groups_of_a_workspace_without_a_project(tree: Tree) -> None:
+    text = '[dependency-groups]\ndev = ["six"]\n[tool.uv.workspace]\nmembers = []\n'
+    root = tree({"pyproject.toml": text})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert told(root) == []
+    edit(root, "pyproject.toml", '"six"', '"six>1"')
+    assert is_stale(root)
+    assert told(root) == ["group dev: `six` became `six>1`"]
+
+
+def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
+    (shop / "uv.toml").write_text('resolution = "lowest"\n')
+    [difference] = differences(Project.load(shop), {})
+    assert difference == Difference(place="resolution", then="highest", now="lowest")
+    assert differences(Project.load(shop), {"UV_RESOLUTION": "highest"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("uv.lock", "garbage"),
+        ("uv.lock", "version = 1"),
+        ("uv.lock", 'requires-python = ">=3"\npackage = 3'),
+        ("pyproject.toml", '[project]\nname = "shop"\ndependencies = 3'),
+        ("pyproject.toml", '[project]\nname = "shop"\ndependencies = ["=="]'),
+        ("packages/api/pyproject.toml", "garbage"),
+    ],
+)
+def test_what_uv_cannot_read_is_left_to_uv(shop: Path, file: str, text: str) -> None:
+    (shop / file).write_text(text)
+    assert told(shop) == []
+
+
+def test_what_only_a_build_tells_is_not_told(shop: Path) -> None:
+    edit(shop, "lib/pyproject.toml", 'version = "2.0"\n', 'dynamic = ["version", "dependencies"]\n')
+    edit(shop, "lib/pyproject.toml", 'dependencies = ["packaging"]\n', "")
+    assert told(shop) == []
