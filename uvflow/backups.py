@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import DiskError, UsageError, UvflowError
-from uvflow.files import Before, BeforeTree
+from uvflow.files import UNFINISHED, Before, BeforeTree
 from uvflow.signals import undisturbed
 from uvflow.state import State
 
 _NAME = "backup.json"
 _VERSION = 1
 
-# What build backends leave in a source tree when uv asks them for metadata (setuptools does).
-_BUILD_LEFTOVERS = ("*.egg-info", "build")
+# What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
+# what a write of ours that was cut short leaves.
+_LEFTOVERS = ("*.egg-info", "build", f".*{UNFINISHED}*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,7 @@ def _attempt(step: Callable[[], None]) -> str | None:
 
 def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
     for name in _names(directory) - names:
-        if any(fnmatch(name, pattern) for pattern in _BUILD_LEFTOVERS):
+        if any(fnmatch(name, pattern) for pattern in _LEFTOVERS):
             BeforeTree(path=directory / name, existed=False).put_back()
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from uvflow.errors import unreadable, unwritable
 
+# In the name of a file that is being written; one that is left over was cut short.
+UNFINISHED = ".uvflow-unfinished-"
+
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of `path`; raises DiskError where it cannot be read."""
@@ -32,7 +35,8 @@ def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
 
 
 def _replace(target: Path, data: bytes, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    prefix = f".{target.name}{UNFINISHED}"
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -80,7 +84,7 @@ class Before:
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again."""
         if self.data is None:
-            self.path.unlink(missing_ok=True)
+            _remove_file(self.path)
         elif not self.path.exists() or self.path.read_bytes() != self.data:
             write_whole(self.path, self.data, mode=self.mode)
             os.utime(self.path, ns=self.times)
@@ -149,4 +153,9 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        _remove_file(path)
+
+
+def _remove_file(path: Path) -> None:
+    if os.path.lexists(path):  # a read-only file system refuses even what is not there
+        path.unlink()

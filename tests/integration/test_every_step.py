@@ -1,0 +1,83 @@
+"""Killed before and after every step of ours: the next uvflow ends with what was promised."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dying import count_steps, die_at
+from rig import Command, Tree
+
+from uvflow import healing
+from uvflow.environment import Environment
+from uvflow.healing import Depth
+from uvflow.profiles import BUILT_IN
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+PIP_PROJECT = {
+    "requirements.txt": "six==1.16.0\n",
+    "requirements-dev.txt": "-r requirements.txt\niniconfig\n",
+    "setup.py": "print('mine')\n",
+}
+
+
+def sample(steps: int) -> Iterator[int]:
+    """Every step, or each third in the default run (EVERY_STEP=1 is all of them)."""
+    return iter(range(1, steps + 1, 1 if os.environ.get("EVERY_STEP") else 3))
+
+
+@pytest.mark.parametrize(("first", "then"), [("dev", "prod"), ("prod", "dev")])
+def test_sync_heals_after_every_step(
+    tree: Tree, uvflow: Command, first: str, then: str, tmp_path: Path
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    uvflow("sync", "--profile", first, cwd=root)
+    shutil.copytree(root, tmp_path / "before", symlinks=True)
+    steps = count_steps("sync", f"--{then}", cwd=root)
+    assert steps > 10
+    for step in sample(steps):
+        shutil.rmtree(root)
+        shutil.copytree(tmp_path / "before", root, symlinks=True)
+        die_at(step, "sync", f"--{then}", cwd=root)
+        done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
+        assert done.code == 0, (step, done.err)
+        assert healing.examine(Environment.at(root / ".venv"), Depth.HASHES) == (), step
+        check = ["uv", *BUILT_IN[then].sync_arguments(), "--check"]
+        assert subprocess.run(check, cwd=root, check=False).returncode == 0, step
+
+
+def test_init_leaves_the_old_tree_or_the_new_one(tree: Tree, uvflow: Command) -> None:
+    root = tree(PIP_PROJECT)
+    steps = count_steps("init", cwd=root)
+    new = contents(root)
+    assert {"pyproject.toml", "uv.lock", ".venv"} < new.keys()
+    assert uvflow("undo", cwd=root).code == 0
+    assert contents(root) == PIP_PROJECT
+    assert steps > 20
+    for step in sample(steps):
+        die_at(step, "init", cwd=root)
+        done = uvflow("undo", cwd=root)
+        assert contents(root) == PIP_PROJECT, (step, done.err)
+        assert "Traceback" not in done.err
+
+
+def contents(root: Path) -> dict[str, str]:
+    """The files at the top, as text; a directory only by its name."""
+    return {
+        path.name: "" if path.is_dir() else path.read_text(encoding="utf-8")
+        for path in root.iterdir()
+    }
