@@ -5,9 +5,9 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,10 +23,16 @@ from uvflow.errors import (
 from uvflow.signals import SignalReceivedError
 from uvflow.snapshot import in_sync, named
 
+if TYPE_CHECKING:
+    from uvflow.profiles import Choice
+    from uvflow.project import Project
+    from uvflow.remembered import Remembered
+
 ACTS = {
     "Move in": ("init", "undo"),
-    "Live": ("sync", "run", "profiles"),
+    "Live": ("sync", "run", "status", "verify", "profiles"),
     "Ship": ("docker",),
+    "Keep house": ("cache",),
 }
 
 
@@ -45,7 +51,10 @@ class Acts(click.Group):
                     formatter.write_dl(rows)
 
 
-@click.group(cls=Acts, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Acts,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def uvflow() -> None:
     """A thin workflow wrapper around uv, for teams that come from pip.
@@ -147,21 +156,25 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
         work = done.plan
     for title, lines in told.sections(work, done, verbose=console.verbose):
         console.say("\n".join((console.style(title, "bold"), *lines, "")))
+    for finding in told.pressing(work, done) if console.quiet else ():
+        console.warn(str(finding))
     console.envelope("init", 0, told.as_json(work, done))
 
 
 @uvflow.command(short_help="Put back what the last init changed")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Even where a file was edited since.")
+@_timeout
 @common
-def undo(console: Console, *, path: Path, force: bool) -> None:
+def undo(console: Console, *, path: Path, force: bool, timeout: float) -> None:
     """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
 
     An environment that init made is removed; one that was there before stays as it is now.
     """
     from uvflow.undo import undo  # noqa: PLC0415
 
-    done = undo(Path(os.path.realpath(path)), even_if_edited=force, tell=console.say)
+    root = Path(os.path.realpath(path))
+    done = undo(root, even_if_edited=force, timeout=timeout, tell=console.say)
     for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
         console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
     console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})
@@ -169,9 +182,10 @@ def undo(console: Console, *, path: Path, force: bool) -> None:
 
 @uvflow.command(short_help="Make the environment what the lockfile and the profile say")
 @profile_choice
+@click.option("--check", is_flag=True, help="Say in one line whether it is so, changing nothing.")
 @_timeout
 @common
-def sync(console: Console, *, profile: str | None, timeout: float) -> None:
+def sync(console: Console, *, profile: str | None, check: bool, timeout: float) -> None:
     """Make the environment what the lockfile and the profile say.
 
     Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
@@ -182,6 +196,9 @@ def sync(console: Console, *, profile: str | None, timeout: float) -> None:
 
     project = Project.find(Path.cwd())
     choice = project.profiles.choose(profile, os.environ, last_profile(project))
+    if check:
+        _check(console, project, choice)
+        return
     done = sync(project, choice, timeout=timeout, tell=console.say)
     console.say(
         in_sync(done.profile, done.chosen_by)
@@ -221,6 +238,74 @@ def run(console: Console, *, profile: str | None, timeout: float, words: tuple[s
     project = Project.find(Path.cwd())
     choice = project.profiles.choose(profile, os.environ, last_profile(project))
     raise click.exceptions.Exit(run(project, choice, words, timeout=timeout, tell=console.say))
+
+
+def _check(console: Console, project: "Project", choice: "Choice") -> None:
+    from uvflow.status import as_json, status, verdict_line  # noqa: PLC0415
+
+    found = status(project, choice)
+    console.say(verdict_line(found))
+    console.envelope("sync", found.exit_code, as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+_COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
+
+
+@uvflow.command(short_help="Tell whether lockfile, environment and uv are as they should be")
+@profile_choice
+@common
+def status(console: Console, *, profile: str | None) -> None:
+    """Tell whether lockfile, environment and uv are as they should be, with the reasons.
+
+    Offline, changing nothing, running no code of the project's. The exit code is that of the worst
+    finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
+    """
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.status import as_json, headline, rows, status  # noqa: PLC0415
+    from uvflow.sync import last_profile  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    found = status(project, project.profiles.choose(profile, os.environ, last_profile(project)))
+    console.result(console.style(headline(found), "bold"))
+    for aspect, state, message in rows(found, verbose=console.verbose):
+        colour = _COLOURS.get(state.strip(), "red")
+        console.result(f"  {aspect}  {console.style(state, colour)}  {message}".rstrip())
+    console.envelope("status", found.exit_code, as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@uvflow.command(short_help="Look at every file of the environment")
+@profile_choice
+@click.option("--deep", is_flag=True, help="Compare contents as well, by hash.")
+@click.option("--repair", is_flag=True, help="Install again what is damaged, and nothing else.")
+@_timeout
+@common
+def verify(
+    console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
+) -> None:
+    """Look at every file of the environment: is it there, with the size it was installed with?
+
+    Tells what is missing, truncated, edited, half installed, or there without an owner. The exit
+    code is 0 where it is intact and 5 where it is damaged.
+    """
+    from uvflow.healing import Depth  # noqa: PLC0415
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.status import damage_as_json, damage_lines, heal, outcome, verify  # noqa: PLC0415
+    from uvflow.sync import last_profile  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    choice = project.profiles.choose(profile, os.environ, last_profile(project))
+    depth = Depth.HASHES if deep else Depth.FILES
+    if repair:
+        found = heal(project, choice, depth, timeout=timeout, tell=console.say)
+    else:
+        found = verify(project, choice, depth)
+    for line in damage_lines(found, verbose=console.verbose):
+        console.result(line)
+    console.result(console.style(outcome(found), "red" if found.damages else "green"))
+    console.envelope("verify", found.exit_code, damage_as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
 
 
 @uvflow.command(short_help="Show the profiles, and the uv command each one means")
@@ -300,6 +385,79 @@ def build(console: Console, *, profile: str, tag: str | None, more: tuple[str, .
     code = build(project, plan(project, Options()), profile=profile, tag=tag, more=more)
     console.envelope("docker build", code, {"profile": profile})
     raise click.exceptions.Exit(code)
+
+
+@uvflow.group(short_help="What uvflow remembers, and of which projects")
+def cache() -> None:
+    """What uvflow remembers, and of which projects.
+
+    Forgetting loses nothing of the projects themselves: the next `uvflow sync` is a real one. Only
+    `uvflow undo` needs what is kept here.
+    """
+
+
+@cache.command(name="dir", short_help="Print where it is kept")
+@common
+def directory(console: Console) -> None:
+    """Print the directory in which uvflow keeps what it remembers (also: UVFLOW_CACHE_DIR)."""
+    from uvflow.state import cache_dir  # noqa: PLC0415
+
+    console.result(str(cache_dir()))
+    console.envelope("cache dir", 0, {"directory": str(cache_dir())})
+
+
+@cache.command(name="list", short_help="List the projects that are remembered")
+@common
+def list_(console: Console) -> None:
+    """List the projects that are remembered, the one used last first."""
+    from uvflow.remembered import as_json, remembered, row  # noqa: PLC0415
+
+    found = remembered()
+    for project in found:
+        console.result(row(project))
+    console.envelope("cache list", 0, {"projects": [as_json(project) for project in found]})
+
+
+@cache.command(short_help="Forget the projects that are gone")
+@common
+def prune(console: Console) -> None:
+    """Forget the projects whose directory is gone."""
+    from uvflow.remembered import remembered  # noqa: PLC0415
+
+    gone = [project for project in remembered() if project.is_gone]
+    _forget(console, gone, "uvflow cache prune")
+
+
+@cache.command(short_help="Forget all projects, or the named ones")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]…")
+@common
+def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
+    """Forget all projects, or those at PATH.
+
+    A project at which a uvflow is at work is left alone, and exit code 6 tells so.
+    """
+    from uvflow.remembered import named, remembered  # noqa: PLC0415
+
+    found = remembered()
+    chosen = [named(found, path) for path in paths] if paths else found
+    _forget(console, chosen, "uvflow cache clear")
+
+
+def _forget(console: Console, projects: "Iterable[Remembered]", command: str) -> None:
+    from uvflow.remembered import as_json, forget  # noqa: PLC0415
+
+    done = forget(projects, command)
+    for project in done.gone:
+        console.result(f"Forgot {project.name}")
+    for project in done.busy:
+        console.warn(f"{project.name} is left alone: a uvflow is at work there")
+    told = {"forgotten": done.gone, "left": done.busy}
+    console.envelope(
+        command.removeprefix("uvflow "),
+        done.exit_code,
+        {name: [as_json(project) for project in some] for name, some in told.items()},
+    )
+    raise click.exceptions.Exit(done.exit_code)
 
 
 def main() -> int:
