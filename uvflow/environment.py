@@ -1,6 +1,6 @@
 """Is an environment intact? The evidence is in its RECORD files; and what to repair.
 
-Reads only, and starts no process; the functions that change the disk are the two at the end.
+Reads only, and starts no process; the functions that change the disk stand at the end.
 
 RECORD is specified in "Recording installed projects" (packaging.python.org). What uv does beyond
 that was watched with strace on uv 0.9.0 and 0.13.9: it copies the wheel's own RECORD with the
@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from uvflow.errors import unwritable
+from uvflow.errors import UsageError, unwritable
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
 # first two into every environment, `uv run --with` the third, macOS the fourth, Python the last.
@@ -32,12 +32,20 @@ _NOBODYS = (
     "__pycache__",
 )
 
-_LISTING_INSTALLERS = ("uv", "pip", "")  # conda and system packagers may leave RECORD out
+_LISTING_INSTALLERS = ("uv", "pip", "")  # system packagers may leave RECORD out
+_BOOKKEEPER = "conda"  # changes what it has installed, and records that elsewhere (conda-meta)
 
 # The spec wants sha256 or better; shake has no length of its own to compare.
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 
-_LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and 127 more of path at most
+_SIZE_DIGITS = 20  # more is no size of a file; int() refuses thousands of them
+_LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and the path of the interpreter
+
+# What a virtual environment has at its top; packages may add data files.
+_USUAL = {
+    *(".gitignore", ".lock", "CACHEDIR.TAG"),
+    *("bin", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts"),
+}
 
 
 class Kind(StrEnum):
@@ -162,30 +170,37 @@ def _entries(directory: str | Path) -> list["os.DirEntry[str]"]:
 def unfinished(environment: Environment) -> tuple[Damage, ...]:
     """What an interrupted uv leaves, as far as the evidence in every dist-info goes.
 
-    Takes about 7 ms for 55 distributions. It sees every interrupted install and most interrupted
+    Takes about 4 ms for 55 distributions. It sees every interrupted install and most interrupted
     removals; it does not look at files one by one.
     """
-    foundations = tuple(_foundations(environment))
-    if foundations:
-        return foundations
+    broken = foundations(environment)
+    if broken:
+        return broken
     found = distributions(environment)
     judged = (_commitment(environment, distribution) for distribution in found)
     return (*_duplicates(environment, found), *filter(None, judged))
 
 
-def _foundations(environment: Environment) -> Iterator[Damage]:
+def foundations(environment: Environment) -> tuple[Damage, ...]:
+    """What of the environment itself is not there: the directory, its configuration, its Python.
+
+    Ask before uv runs. An environment whose pyvenv.cfg is gone has a `python` that is just a link
+    to the base Python; uv then takes the base Python for the environment and removes from it what
+    the lockfile does not list (0.9.0 and 0.13.9, where its cache does not know the interpreter).
+    """
     if not environment.path.is_dir():
-        yield Damage(kind=Kind.NO_ENVIRONMENT, path=environment.path.as_posix())
-        return
+        return (Damage(kind=Kind.NO_ENVIRONMENT, path=environment.path.as_posix()),)
+    if _is_whole_python(environment):
+        return ()
     if not environment.site_packages:
-        yield Damage(kind=Kind.NO_SITE_PACKAGES, path="Lib" if os.name == "nt" else "lib")
-    elif not _is_whole_python(environment):
-        yield from _base(environment)
+        lib = "Lib" if os.name == "nt" else "lib"
+        return (Damage(kind=Kind.NO_SITE_PACKAGES, path=lib), *_base(environment))
+    return tuple(_base(environment))
 
 
 def _is_whole_python(environment: Environment) -> bool:
     """Whether the standard library is here: no virtual environment, but what one is made from."""
-    return any((path.parent / "os.py").exists() for path in environment.site_packages)
+    return any(environment.path.glob("[Ll]ib/os.py")) or any(environment.path.glob("lib/*/os.py"))
 
 
 def _base(environment: Environment) -> Iterator[Damage]:
@@ -222,12 +237,16 @@ def _duplicates(environment: Environment, found: Iterable[Distribution]) -> Iter
 
 def _commitment(environment: Environment, distribution: Distribution) -> Damage | None:
     """What the dist-info tells: the file that an installer writes last is there, and whole."""
-    judged = _judged(distribution) if distribution.path.suffix == ".dist-info" else None
+    judged = _judged(distribution) if _has_evidence(distribution) else None
     if judged is None:
         return None
     kind, path, detail = judged
     shown = environment.shown(path)
     return Damage(kind=kind, path=shown, distribution=distribution.name, detail=detail)
+
+
+def _has_evidence(distribution: Distribution) -> bool:
+    return distribution.path.suffix == ".dist-info" and _installer(distribution) != _BOOKKEEPER
 
 
 def _judged(distribution: Distribution) -> tuple[Kind, Path, str] | None:
@@ -326,8 +345,8 @@ def _compared(
 
 def _recorded(distribution: Distribution) -> Iterator[_Row]:
     """The rows of RECORD but for byte code, which Python makes anew where it is missing."""
-    rows = _rows(distribution, _record_text(distribution) or "")
-    return (row for row in rows if not row.path.endswith(".pyc"))
+    text = _record_text(distribution) if _has_evidence(distribution) else ""
+    return (row for row in _rows(distribution, text or "") if not row.path.endswith(".pyc"))
 
 
 def _problem(row: _Row) -> _Problem | None:
@@ -370,7 +389,8 @@ def _record_text(distribution: Distribution) -> str | None:
 def _rows(distribution: Distribution, text: str) -> Iterator[_Row]:
     base = str(distribution.path.parent)
     for name, digest, size in _fields(text):
-        yield _Row(_located(base, name), digest, int(size) if size.isdecimal() else None)
+        is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
+        yield _Row(_located(base, name), digest, int(size) if is_size else None)
 
 
 def _fields(text: str) -> Iterator[tuple[str, str, str]]:
@@ -517,17 +537,35 @@ def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
 
 
 def remove(environment: Environment) -> None:
-    """Empty a broken environment, so that the next `uv sync` makes it anew. Raises DiskError.
+    """Empty a broken environment, so that the next `uv sync` makes it anew.
 
-    pyvenv.cfg goes last: uv replaces what is left where that is there, and refuses where it is
-    not. The directory itself stays; it may be a link, or the mount point of a volume.
+    The directory itself stays; it may be a link, or the mount point of a volume. Raises
+    UsageError where this is no virtual environment, with nothing removed, and DiskError.
     """
+    if not environment.path.is_dir():
+        return
+    if not _is_virtual(environment):
+        raise UsageError(
+            f"{environment.path} is no virtual environment, so it is left as it is",
+            hint="name another directory for the environment, or empty this one",
+        )
     configuration = environment.path / "pyvenv.cfg"
+    _remove(environment.scripts)  # first: see `foundations` for what uv would do with it
+    _keep(configuration)  # last: where it is there, uv replaces what is left, and else refuses
     for path in (Path(entry.path) for entry in _entries(environment.path)):
         if path != configuration:
-            _keep(configuration)
             _remove(path)
     _remove(configuration)
+
+
+def _is_virtual(environment: Environment) -> bool:
+    if _is_whole_python(environment):
+        return False
+    if (environment.path / "pyvenv.cfg").exists():
+        return True
+    names = {entry.name for entry in _entries(environment.path)}
+    has_traces = not names or "CACHEDIR.TAG" in names or environment.site_packages
+    return names <= _USUAL and bool(has_traces)  # uv begins with CACHEDIR.TAG
 
 
 def _keep(configuration: Path) -> None:
@@ -542,6 +580,8 @@ def _remove(path: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it is gone, or was never there: a legacy .egg-info may be a file
     except OSError as error:
         raise unwritable(str(path), error) from error

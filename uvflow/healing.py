@@ -76,6 +76,18 @@ def examine(there: Environment, depth: Depth) -> tuple[Damage, ...]:
     return (*missing, *edited) or environment.orphans(there)
 
 
+def survey(there: Environment, depth: Depth) -> tuple[Damage, ...]:
+    """Everything that is wrong with an environment, as far as it can be told at once."""
+    unfinished = environment.unfinished(there)
+    if not there.path.is_dir():
+        return unfinished
+    missing = environment.missing(there)
+    edited = environment.edited(there) if depth is Depth.HASHES else ()
+    # Orphans can be told only where every RECORD is whole.
+    orphans = () if unfinished else environment.orphans(there)
+    return tuple(dict.fromkeys((*unfinished, *missing, *edited, *orphans)))
+
+
 def summary(damages: tuple[Damage, ...]) -> str:
     """The first three, and how many more there are."""
     first, others = damages[:3], len(damages[3:])

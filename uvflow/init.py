@@ -4,27 +4,27 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow import backups, imports, profiles, pyproject
+from uvflow import backups, evidence, imports, profiles, pyproject
 from uvflow.errors import UsageError, UvFailedError, unreadable
 from uvflow.files import read_bytes, write_whole
 from uvflow.imports import groups, pins, python, roots
-from uvflow.imports.model import Bucket, Import, Options
+from uvflow.imports.model import Bucket, Finding, Import, Options
 from uvflow.locking import lock
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.plan import Change, Done, Plan, needs_user, recounted
-from uvflow.project import Project, _workspace_of, parse_manifest
+from uvflow.profiles import BUILT_IN, Choice
+from uvflow.project import Project, parse_manifest, workspace_of
 from uvflow.scratch import Scratch
-from uvflow.state import DEFAULT_TIMEOUT, State
+from uvflow.state import DEFAULT_TIMEOUT, State, Tell
+from uvflow.sync import Sync, carry_out
 from uvflow.uv import Uv
-
-Tell = Callable[[str], None]
 
 # What uv takes for a project's name (packaging specifications, "Names and normalization").
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -94,7 +94,9 @@ def init(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: Non
         work = plan(root, request, uv=uv, tell=tell)
         if work.is_there:
             return Done(plan=work)
-        return _carry_out(work, state, uv)
+        if work.environment:  # what runs in it is not to lose its packages
+            state.await_leases(work.environment, timeout=request.timeout, tell=tell)
+        return _carry_out(work, request, state=state, uv=uv, tell=tell)
 
 
 # Read and plan: nothing in the user's tree is touched.
@@ -103,15 +105,15 @@ def init(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: Non
 def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: None) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
+    text = before or ""
     is_project = before is not None and "project" in parse_manifest(root / MANIFEST)
     if is_project and Project.load(root).lockfile.exists():
-        return Plan(root=root, before=before, text=before or "", is_there=True)
+        return Plan(root=root, before=before, text=text, is_there=True)
     _refuse_membership(root)
-    text = before or ""
-    if is_project:
-        _refuse_renaming(text, request)
-    imported = _with_python(_read(root, request), root, request, text)
-    scratch = Scratch(uv=uv, root=root, environ={**os.environ, **imported.credentials})
+    _refuse_renaming(text, request)
+    imported = _read(root, request, text)
+    environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
+    scratch = Scratch(uv=uv, root=root, environ=environ)
     imported = scratch.named(imported, tell)
     if not is_project:
         base = scratch.base(_name(root, request, imported), imported.requires_python)
@@ -136,7 +138,7 @@ def _manifest(root: Path) -> str | None:
 
 def _refuse_membership(root: Path) -> None:
     """A member has no lockfile of its own, and a new one makes that of the workspace stale."""
-    workspace = _workspace_of(root)
+    workspace = workspace_of(root)
     if workspace != root:
         raise UsageError(
             f"{root} is among the members of the workspace in {workspace}",
@@ -145,7 +147,7 @@ def _refuse_membership(root: Path) -> None:
 
 
 def _refuse_renaming(text: str, request: Request) -> None:
-    project = tomllib.loads(text)["project"]
+    project = tomllib.loads(text).get("project", {})
     for option, asked, key in (
         ("--name", request.name, "name"),
         ("--python", request.python, "requires-python"),
@@ -157,35 +159,43 @@ def _refuse_renaming(text: str, request: Request) -> None:
             )
 
 
-def _read(root: Path, request: Request) -> Import:
-    inputs = imports.roles(_names(root), request.options)
-    imported = groups.assemble(inputs, _reader(root), request.options)
+def _read(root: Path, request: Request, text: str) -> Import:
+    """Everything that the files of `root` say; `text` is that of pyproject.toml, or nothing."""
+    names, read = _names(root), _reader(root)
+    inputs = imports.roles(names, request.options)
+    if "project" in tomllib.loads(text) and not request.options.from_files:
+        inputs = evidence.with_compiled(inputs, read)
+    imported = groups.assemble(inputs, read, request.options)
+    specifier, findings = _python(request, names, read, text)
+    obstacles = evidence.obstacles(names, read, imported, text)
+    imported = replace(
+        imported,
+        requires_python=specifier,
+        findings=(*imported.findings, *findings, *obstacles),
+    )
     if imported.errors:
         raise needs_user(imported.errors)
     return imported
 
 
-def _reader(root: Path) -> Callable[[str], bytes]:
+def _reader(root: Path) -> evidence.Read:
     return lambda path: (root / path).read_bytes()
 
 
-def _with_python(imported: Import, root: Path, request: Request, text: str) -> Import:
-    """`imported` with a requires-python: what is asked for, or else what other files tell of it.
+def _python(
+    request: Request, names: Iterable[str], read: evidence.Read, text: str
+) -> tuple[str | None, tuple[Finding, ...]]:
+    """The requires-python to write: what is asked for, or else what other files tell of it.
 
     A version alone stands for itself and all later ones, as it does for `uv init`.
     """
     if request.python:
         is_version = re.match(r"\d", request.python) is not None
-        asked = f">={request.python}" if is_version else request.python
-        return replace(imported, requires_python=asked)
+        return (f">={request.python}" if is_version else request.python), ()
     if "requires-python" in tomllib.loads(text).get("project", {}):
-        return imported
-    evidence = python.required(_names(root), _reader(root))
-    return replace(
-        imported,
-        requires_python=evidence.specifier,
-        findings=(*imported.findings, *evidence.findings),
-    )
+        return None, ()
+    found = python.required(names, read)
+    return found.specifier, found.findings
 
 
 def _names(root: Path) -> list[str]:
@@ -203,7 +213,7 @@ def _names(root: Path) -> list[str]:
 
 
 def _name(root: Path, request: Request, imported: Import) -> str:
-    name = request.name or root.name
+    name = request.name or evidence.name(_reader(root)) or root.name
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` cannot be the name of a project",
@@ -272,14 +282,14 @@ def _change(root: Path, path: Path) -> Change:
 # Carry out: everything that changes the tree is below.
 
 
-def _carry_out(work: Plan, state: State, uv: Uv) -> Done:
+def _carry_out(work: Plan, request: Request, *, state: State, uv: Uv, tell: Tell) -> Done:
     environ = {**work.profile.environ(os.environ), **work.imported.credentials}
     changed = {change.path for change in work.changes}
     done = Done(plan=work)
     with backups.kept(
         state,
         files=(work.root / MANIFEST, work.root / LOCKFILE),
-        trees=(work.environment,) if work.environment else (),
+        trees=_trees(work),
         built=_built(work),
     ):
         if MANIFEST in changed:
@@ -287,8 +297,21 @@ def _carry_out(work: Plan, state: State, uv: Uv) -> Done:
         if LOCKFILE in changed:
             done = lock(work, uv=uv, environ=environ)
         if work.environment:
-            _sync(work, uv, environ)
+            decided = Sync.of(Project.load(work.root), Choice(profile=work.profile))
+            _sync(replace(decided, environ=environ), uv, timeout=request.timeout, tell=tell)
     return done
+
+
+def _trees(work: Plan) -> tuple[Path, ...]:
+    """The environment; but a whole installation that uv is told to use is not ours to move."""
+    path = work.environment
+    if path is None or (path.exists() and any(path.iterdir()) and not _is_environment(path)):
+        return ()
+    return (path,)
+
+
+def _is_environment(path: Path) -> bool:
+    return (path / "pyvenv.cfg").exists()
 
 
 def _built(work: Plan) -> tuple[Path, ...]:
@@ -301,11 +324,12 @@ def _built(work: Plan) -> tuple[Path, ...]:
     return (*roots, *(root / "src" for root in roots))
 
 
-def _sync(work: Plan, uv: Uv, environ: Mapping[str, str]) -> None:
-    code = uv.run(work.profile.sync_arguments(), cwd=work.root, environ=environ)
-    if code != 0:
+def _sync(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> None:
+    try:
+        carry_out(work, uv, timeout=timeout, tell=tell)
+    except UvFailedError as error:
         raise UvFailedError(
-            f"`uv sync` failed with exit code {code}; its reason is above",
+            error.message,
             cause="everything is as it was before",
             hint="`--no-sync` leaves the environment for later",
-        )
+        ) from error

@@ -33,7 +33,7 @@ class Inputs:
 
 def of_sync(project: Project, *, uv_path: str, environ: Mapping[str, str]) -> Inputs:
     """What `uv sync` of `project` reads: files, variables and uv itself."""
-    sources = _local_sources(project)
+    sources = local_sources(project)
     reason = _unwatchable(project, sources, environ)
     if reason:
         return Inputs(unwatchable=reason)
@@ -93,15 +93,18 @@ def _files_named_by(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _LocalSource:
+class LocalSource:
+    """A file or directory that uv.lock names as a source; `path` is absolute."""
+
     path: Path
     is_built: bool
 
 
-def _local_sources(project: Project) -> tuple[_LocalSource, ...]:
+def local_sources(project: Project) -> tuple[LocalSource, ...]:
+    """The project itself, its workspace's members and what else is locked from a path."""
     text = _text(project.lockfile)
     return tuple(
-        _LocalSource(
+        LocalSource(
             path=project.workspace / tomllib.loads(f"path = {found['path']}")["path"],
             is_built=found["kind"] != "virtual",
         )
@@ -109,7 +112,7 @@ def _local_sources(project: Project) -> tuple[_LocalSource, ...]:
     )
 
 
-def _source(source: _LocalSource) -> Iterator[str]:
+def _source(source: LocalSource) -> Iterator[str]:
     """What decides whether a local source is built again (uv docs, "Dynamic metadata")."""
     if source.path.is_file():
         yield f"identity {source.path}"
@@ -138,7 +141,7 @@ def _workspace_patterns(project: Project) -> Iterable[str]:
 
 
 def _unwatchable(
-    project: Project, sources: Iterable[_LocalSource], environ: Mapping[str, str]
+    project: Project, sources: Iterable[LocalSource], environ: Mapping[str, str]
 ) -> str | None:
     if project.root != project.workspace:
         return "the project is a member of a workspace"
@@ -155,7 +158,7 @@ def _unwatchable(
     return None
 
 
-def _unwatchable_source(source: _LocalSource) -> str | None:
+def _unwatchable_source(source: LocalSource) -> str | None:
     if source.path.is_file() or not source.is_built:
         return None
     manifest = parse_manifest(source.path / MANIFEST) if (source.path / MANIFEST).exists() else {}

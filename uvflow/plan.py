@@ -1,11 +1,14 @@
 """What `uvflow init` is to do, decided before anything is done, and how it is told. Pure."""
 
 import difflib
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
 
 from uvflow.errors import ImportNeedsUserError
 from uvflow.imports.hashes import Proof
@@ -18,6 +21,7 @@ Section = tuple[str, tuple[str, ...]]  # a title and its lines
 
 _DONE = {"create": "created", "edit": "edited"}
 _WOULD = {"create": "would be created", "edit": "would be edited"}
+_UNENDED = "\n\\ No newline at end of file\n"  # as diff and patch have it
 _BUCKETS = {
     Bucket.IMPORTED: "imported",
     Bucket.MERGED: "merged",
@@ -154,6 +158,12 @@ def _columns(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(f"  {'  '.join(c.ljust(width) for c, width in row)}".rstrip() for row in cells)
 
 
+def pressing(plan: Plan, done: Done | None = None) -> tuple[Finding, ...]:
+    """What even those want to know who want to hear nothing."""
+    found = done.findings if done else plan.imported.findings
+    return tuple(f for f in found if f.severity in (Severity.WARNING, Severity.ACTION))
+
+
 def told(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
     """A line for each finding of `severities`, and its fix on a line below it."""
     return tuple(
@@ -173,7 +183,28 @@ def _next_steps(done: Done) -> tuple[str, ...]:
         ("uvflow docker", "writes a Dockerfile for it"),
         ("uvflow undo", "puts everything back"),
     )
-    return (*_columns(steps), *_not_needed_any_more(done))
+    return (*_columns(steps), *_not_synced(done.plan), *_not_needed_any_more(done))
+
+
+def _not_synced(plan: Plan) -> tuple[str, ...]:
+    """What was one `pip install -r` of a file is a choice now, and dev is not all of them."""
+    groups = tomllib.loads(plan.text).get("dependency-groups", {})
+    waiting = list(plan.profile.groups or _default_groups(plan) or groups)
+    within = set[str]()
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in within:
+            within.add(name)
+            waiting += [e["include-group"] for e in groups.get(name, ()) if isinstance(e, dict)]
+    left_out = [name for name in plan.imported.groups if name not in within]
+    hint = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
+    return (f"  Not in the dev profile: {', '.join(left_out)} ({hint})",) if left_out else ()
+
+
+def _default_groups(plan: Plan) -> list[str]:
+    """Those of uv; nothing stands for all of them (uv docs, "Default groups")."""
+    said = tomllib.loads(plan.text).get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
+    return said if isinstance(said, list) else []
 
 
 def _not_needed_any_more(done: Done) -> tuple[str, ...]:
@@ -187,7 +218,8 @@ def diff(plan: Plan) -> str:
     old = (plan.before or "").splitlines(keepends=True)
     new = plan.text.splitlines(keepends=True)
     before = "/dev/null" if plan.before is None else MANIFEST
-    return "".join(difflib.unified_diff(old, new, before, MANIFEST))
+    lines = difflib.unified_diff(old, new, before, MANIFEST)
+    return "".join(line if line.endswith("\n") else line + _UNENDED for line in lines)
 
 
 def as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
@@ -198,6 +230,7 @@ def as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
         "files": [_file(file) for file in done.files],
         "findings": [_finding(finding) for finding in done.findings],
         "changes": [{"path": change.path, "action": change.action} for change in plan.changes],
+        "diff": diff(plan),
         **_proofs(done),
     }
 

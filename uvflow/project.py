@@ -27,7 +27,7 @@ class Project:
     def load(cls, root: Path) -> "Project":
         """Raises UsageError where pyproject.toml is no TOML or says things of the wrong type."""
         return cls(
-            root=root, workspace=_workspace_of(root), manifest=parse_manifest(root / MANIFEST)
+            root=root, workspace=workspace_of(root), manifest=parse_manifest(root / MANIFEST)
         )
 
     @classmethod
@@ -84,7 +84,7 @@ def parse_manifest(path: Path) -> Table:
         raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
 
 
-def _workspace_of(root: Path) -> Path:
+def workspace_of(root: Path) -> Path:
     """The nearest directory upwards whose `[tool.uv.workspace]` has `root` as a member."""
     for directory in (root, *root.parents):
         if not (directory / MANIFEST).is_file():

@@ -11,17 +11,15 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from uvflow import requirement
 from uvflow.errors import UvflowError
-from uvflow.paths import MANIFEST
 from uvflow.project import Project, parse_manifest
 from uvflow.requirement import Requirement
+from uvflow.workspace import Workspace, at, name_of, normalised
 
 Table = Mapping[str, Any]
 
@@ -78,89 +76,31 @@ def differences(
     """
     try:
         lock = tomllib.loads(project.lockfile.read_text(encoding="utf-8"))
-        found = _differences(lock, _tree(project.workspace), environ)
+        found = _differences(lock, Workspace.at(project.workspace), environ)
         return tuple(dict.fromkeys(found))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError):
         return ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tree:
-    """The pyproject.toml files of a workspace, by their directories relative to it."""
-
-    workspace: Path
-    root: Table
-    members: Mapping[str, Table]
-
-    def manifest(self, folder: str) -> Table:
-        """Empty where there is none, as beside a setup.py, of which only a build tells."""
-        path = self.workspace / folder / MANIFEST
-        return self.members.get(folder) or (parse_manifest(path) if path.is_file() else {})
-
-    def sources(self, folder: str) -> Table:
-        """`[tool.uv.sources]`; those of the workspace's root hold for its members as well."""
-        shared = _at(self.root, "tool", "uv", "sources") if folder in self.members else {}
-        own = _at(self.manifest(folder), "tool", "uv", "sources")
-        return {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
-
-    def requirements(self, folder: str, texts: Iterable[str]) -> list[Requirement]:
-        sources = self.sources(folder)
-        places = {_name(table): self.workspace / folder for folder, table in self.members.items()}
-        named = ((re.match(r"[\w.-]*", text.strip()), text) for text in texts)
-        return [
-            requirement.asked(
-                text,
-                sources.get(canonicalize_name(name[0] if name else "")),
-                self.workspace / folder,
-                places,
-            )
-            for name, text in named
-        ]
-
-
-def _tree(workspace: Path) -> _Tree:
-    root = parse_manifest(workspace / MANIFEST)
-    return _Tree(workspace=workspace, root=root, members=dict(_members(workspace, root)))
-
-
-def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
-    """The projects of a workspace (uv docs, "Using workspaces")."""
-    if "project" in root:
-        yield ".", root
-    table = _at(root, "tool", "uv", "workspace")
-    found = {path for pattern in table.get("members", ()) for path in workspace.glob(pattern)}
-    left_out = {path for pattern in table.get("exclude", ()) for path in workspace.glob(pattern)}
-    for path in sorted(found - left_out - {workspace}):
-        manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
-        if "project" in manifest and _at(manifest, "tool", "uv").get("managed", True):
-            yield path.relative_to(workspace).as_posix(), manifest
-
-
-def _at(table: Table, *keys: str) -> Table:
-    for key in keys:
-        table = table.get(key, {})
-    return table
-
-
-def _name(manifest: Table) -> str:
-    return canonicalize_name(manifest["project"]["name"])
-
-
-def _differences(lock: Table, tree: _Tree, environ: Mapping[str, str]) -> Iterator[Difference]:
+def _differences(
+    lock: Table, workspace: Workspace, environ: Mapping[str, str]
+) -> Iterator[Difference]:
     pythons = SpecifierSet(lock["requires-python"])
-    yield from _python(pythons, tree)
-    yield from _membership(lock, tree)
+    yield from _python(pythons, workspace)
+    yield from _membership(lock, workspace)
     local = [package for package in lock.get("package", ()) if _folder(package) is not None]
     for package in local:
         owner = package["name"] if len(local) > 1 else ""
-        for difference in _package(package, tree, pythons):
+        for difference in _package(package, workspace, pythons):
             yield replace(difference, member=owner)
-    yield from _options(lock, tree, environ)
-    yield from _manifest(lock, tree, pythons)
+    yield from _options(lock, workspace, environ)
+    yield from _manifest(lock, workspace, pythons)
 
 
-def _python(then: SpecifierSet, tree: _Tree) -> Iterator[Difference]:
-    asked = [_at(table, "project").get("requires-python", "") for table in tree.members.values()]
+def _python(then: SpecifierSet, workspace: Workspace) -> Iterator[Difference]:
+    asked = [
+        at(table, "project").get("requires-python", "") for table in workspace.members.values()
+    ]
     now = ",".join(dict.fromkeys(filter(None, asked)))
     if now and not _same_pythons(then, SpecifierSet(now)):
         yield Difference(place="requires-python", then=str(then), now=now)
@@ -173,13 +113,13 @@ def _same_pythons(one: SpecifierSet, other: SpecifierSet) -> bool:
     return all((version in one) == (version in other) for version in (*named, *usual))
 
 
-def _membership(lock: Table, tree: _Tree) -> Iterator[Difference]:
-    now = {_name(table) for table in tree.members.values()}
-    then = set(_at(lock, "manifest").get("members", ()))
+def _membership(lock: Table, workspace: Workspace) -> Iterator[Difference]:
+    now = {name_of(table) for table in workspace.members.values()}
+    then = set(at(lock, "manifest").get("members", ()))
     if then:
         yield from _sets("workspace members", then, now)
         return
-    alone = {_name(tree.root)} if "project" in tree.root else set()
+    alone = {name_of(workspace.root)} if "project" in workspace.root else set()
     then = {package["name"] for package in lock.get("package", ()) if _folder(package) == "."}
     yield from _option("name", "".join(then), "".join(alone))
     yield from _sets("workspace members", set(), now - alone)
@@ -191,74 +131,95 @@ def _folder(package: Table) -> str | None:
     return next((package["source"][kind] for kind in kinds if kind in package["source"]), None)
 
 
-def _package(package: Table, tree: _Tree, pythons: SpecifierSet) -> Iterator[Difference]:
+def _package(package: Table, workspace: Workspace, pythons: SpecifierSet) -> Iterator[Difference]:
     folder = str(_folder(package))
-    manifest = tree.manifest(folder)
+    manifest = workspace.manifest(folder)
     if "project" not in manifest:
         return
     dynamic = manifest["project"].get("dynamic", ())  # of which only a build tells
     if "version" in package and "version" not in dynamic:
         yield from _option("version", package["version"], manifest["project"].get("version", ""))
-    yield from _kind(package, folder, manifest, tree)
-    then = _sections_then(package, tree.workspace)
-    now = _sections_now(folder, manifest, tree)
+    yield from _kind(package, folder, manifest, workspace)
+    then = _sections_then(package, workspace)
+    now = _sections_now(folder, manifest, workspace)
     for kind, name in dict.fromkeys((*then, *now)):
         if kind not in dynamic:
             yield from _section((kind, name), then, now, pythons)
 
 
-def _kind(package: Table, folder: str, manifest: Table, tree: _Tree) -> Iterator[Difference]:
+def _kind(
+    package: Table, folder: str, manifest: Table, workspace: Workspace
+) -> Iterator[Difference]:
     """Whether uv builds and installs it (uv docs, "Build systems")."""
-    is_package = _at(manifest, "tool", "uv").get("package", "build-system" in manifest or None)
-    if is_package is None and len(tree.members) == 1:
+    is_package = at(manifest, "tool", "uv").get("package", "build-system" in manifest or None)
+    if is_package is None and len(workspace.members) == 1:
         is_package = False  # in a workspace another member may ask for it, and then uv builds it
-    if is_package is not None and folder in tree.members:
+    if is_package is not None and folder in workspace.members:
         words = {True: "installed", False: "not installed"}
         then = "virtual" not in package["source"]
         yield from _option("the project itself", words[then], words[bool(is_package)])
 
 
-def _sections_then(package: Table, workspace: Path) -> dict[_Section, list[Requirement]]:
+def _sections_then(package: Table, workspace: Workspace) -> dict[_Section, list[Requirement]]:
     metadata = package.get("metadata", {})
     sections: dict[_Section, list[Requirement]] = {("dependencies", ""): []}
     for extra in metadata.get("provides-extras", ()):
         sections["optional-dependencies", extra] = []
     for row in metadata.get("requires-dist", ()):
-        noted = requirement.noted(row, workspace)
+        noted = requirement.noted(row, workspace.path)
         section = ("optional-dependencies", noted.extra) if noted.extra else ("dependencies", "")
         sections.setdefault(section, []).append(noted)
     for group, rows in metadata.get("requires-dev", {}).items():
-        sections["dependency-groups", group] = [requirement.noted(row, workspace) for row in rows]
+        sections["dependency-groups", group] = [
+            requirement.noted(row, workspace.path) for row in rows
+        ]
     return sections
 
 
-def _sections_now(folder: str, manifest: Table, tree: _Tree) -> dict[_Section, list[Requirement]]:
+def _sections_now(
+    folder: str, manifest: Table, workspace: Workspace
+) -> dict[_Section, list[Requirement]]:
     project = manifest["project"]
     texts: dict[_Section, Iterable[str]] = {
         ("dependencies", ""): project.get("dependencies", ()),
         **{
-            ("optional-dependencies", canonicalize_name(extra)): some
+            ("optional-dependencies", normalised(extra)): some
             for extra, some in project.get("optional-dependencies", {}).items()
         },
         **{("dependency-groups", name): group for name, group in _groups(manifest).items()},
     }
-    return {section: tree.requirements(folder, some) for section, some in texts.items()}
+    return {section: _requirements(workspace, folder, some) for section, some in texts.items()}
+
+
+def _requirements(workspace: Workspace, folder: str, texts: Iterable[str]) -> list[Requirement]:
+    sources = workspace.sources(folder)
+    places = {name_of(table): workspace.path / path for path, table in workspace.members.items()}
+    named = ((re.match(r"[\w.-]*", text.strip()), text) for text in texts)
+    return [
+        requirement.asked(
+            text,
+            sources.get(normalised(name[0] if name else "")),
+            workspace.path / folder,
+            places,
+        )
+        for name, text in named
+    ]
 
 
 def _groups(manifest: Table) -> dict[str, list[str]]:
     """The dependency groups with what they include (PEP 735), and uv's older `dev-dependencies`."""
-    declared = _at(manifest, "dependency-groups")
-    tables: dict[str, Any] = {canonicalize_name(name): group for name, group in declared.items()}
+    declared = at(manifest, "dependency-groups")
+    tables: dict[str, Any] = {normalised(name): group for name, group in declared.items()}
 
     def flat(name: str) -> Iterator[str]:
         for entry in tables[name]:
             if isinstance(entry, str):
                 yield entry
             else:
-                yield from flat(canonicalize_name(entry["include-group"]))
+                yield from flat(normalised(entry["include-group"]))
 
     groups = {name: list(flat(name)) for name in tables}
-    older = _at(manifest, "tool", "uv").get("dev-dependencies")
+    older = at(manifest, "tool", "uv").get("dev-dependencies")
     return groups if older is None else {**groups, "dev": [*groups.get("dev", ()), *older]}
 
 
@@ -293,11 +254,11 @@ def _compared(
     yield from (Difference(place=place, now=str(new)) for new in come)
 
 
-def _options(lock: Table, tree: _Tree, environ: Mapping[str, str]) -> Iterator[Difference]:
+def _options(lock: Table, workspace: Workspace, environ: Mapping[str, str]) -> Iterator[Difference]:
     """Where there is a uv.toml, uv does not look for these in pyproject.toml."""
-    file = tree.workspace / "uv.toml"
-    chosen = parse_manifest(file) if file.is_file() else _at(tree.root, "tool", "uv")
-    noted = _at(lock, "options")
+    file = workspace.path / "uv.toml"
+    chosen = parse_manifest(file) if file.is_file() else at(workspace.root, "tool", "uv")
+    noted = at(lock, "options")
     for then, now, variable, default in _OPTIONS:
         wanted = environ.get(variable) or str(chosen.get(now, default))
         yield from _option(now, noted.get(then, default), wanted)
@@ -314,19 +275,21 @@ def _is_timestamp(text: str) -> bool:
     return re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text) is not None
 
 
-def _manifest(lock: Table, tree: _Tree, pythons: SpecifierSet) -> Iterator[Difference]:
-    noted, asked = _at(lock, "manifest"), _at(tree.root, "tool", "uv")
+def _manifest(lock: Table, workspace: Workspace, pythons: SpecifierSet) -> Iterator[Difference]:
+    noted, asked = at(lock, "manifest"), at(workspace.root, "tool", "uv")
     for then, now in _REQUIREMENTS:
-        before = [requirement.noted(row, tree.workspace) for row in noted.get(then, ())]
-        yield from _compared(now, before, tree.requirements(".", asked.get(now, ())), pythons)
-    left_out = map(canonicalize_name, asked.get("exclude-dependencies", ()))
+        before = [requirement.noted(row, workspace.path) for row in noted.get(then, ())]
+        yield from _compared(
+            now, before, _requirements(workspace, ".", asked.get(now, ())), pythons
+        )
+    left_out = map(normalised, asked.get("exclude-dependencies", ()))
     yield from _sets("exclude-dependencies", set(noted.get("excludes", ())), set(left_out))
     for then, now in _MARKERS:
         yield from _markers(now, lock.get(then, []), asked.get(now, []), pythons)
-    yield from _sets("conflicts", _conflicts(lock, ""), _all_conflicts(tree))
+    yield from _sets("conflicts", _conflicts(lock, ""), _all_conflicts(workspace))
     yield from _sets("dependency-metadata", *(_overrides(table) for table in (noted, asked)))
-    if "project" not in tree.root:
-        yield from _groups_of_nobody(noted, tree, pythons)
+    if "project" not in workspace.root:
+        yield from _groups_of_nobody(noted, workspace, pythons)
 
 
 def _markers(
@@ -344,9 +307,9 @@ def _markers(
     yield from _sets(place, without(then, asked), without(asked, then))
 
 
-def _all_conflicts(tree: _Tree) -> set[str]:
-    tables = ((table, _name(table)) for table in tree.members.values())
-    return {text for t, name in tables for text in _conflicts(_at(t, "tool", "uv"), name)}
+def _all_conflicts(workspace: Workspace) -> set[str]:
+    tables = ((table, name_of(table)) for table in workspace.members.values())
+    return {text for t, name in tables for text in _conflicts(at(t, "tool", "uv"), name)}
 
 
 def _conflicts(table: Table, owner: str) -> set[str]:
@@ -358,26 +321,28 @@ def _conflicts(table: Table, owner: str) -> set[str]:
 
 
 def _conflicting(item: Table, owner: str) -> str:
-    package = canonicalize_name(item.get("package", owner))
+    package = normalised(item.get("package", owner))
     if "extra" in item:
-        return f"{package}[{canonicalize_name(item['extra'])}]"
-    return f"{package}:{canonicalize_name(item['group'])}" if "group" in item else package
+        return f"{package}[{normalised(item['extra'])}]"
+    return f"{package}:{normalised(item['group'])}" if "group" in item else package
 
 
 def _overrides(table: Table) -> set[str]:
     rows = table.get("dependency-metadata", ())
-    return {f"{canonicalize_name(row['name'])} {row.get('version', '')}".strip() for row in rows}
+    return {f"{normalised(row['name'])} {row.get('version', '')}".strip() for row in rows}
 
 
-def _groups_of_nobody(noted: Table, tree: _Tree, pythons: SpecifierSet) -> Iterator[Difference]:
+def _groups_of_nobody(
+    noted: Table, workspace: Workspace, pythons: SpecifierSet
+) -> Iterator[Difference]:
     """The dependency groups of a workspace whose root is no project."""
     then = {
-        ("dependency-groups", name): [requirement.noted(row, tree.workspace) for row in rows]
+        ("dependency-groups", name): [requirement.noted(row, workspace.path) for row in rows]
         for name, rows in noted.get("dependency-groups", {}).items()
     }
     now = {
-        ("dependency-groups", name): tree.requirements(".", texts)
-        for name, texts in _groups(tree.root).items()
+        ("dependency-groups", name): _requirements(workspace, ".", texts)
+        for name, texts in _groups(workspace.root).items()
     }
     for section in dict.fromkeys((*then, *now)):
         yield from _section(section, then, now, pythons)

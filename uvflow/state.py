@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ DEFAULT_TIMEOUT = 300.0
 
 Tell = Callable[[str], None]
 
-_HOLDER = "holder.json"
+HOLDER = "holder.json"  # who holds the lock, or held it last
+LOCK = "lock"
 _POLL = 0.05  # seconds
 _TELL_AFTER = 0.5  # seconds; shorter waits are not worth a line
 
@@ -94,7 +96,7 @@ class State:
         lock = self._lock()
         self._acquire(lock, timeout, tell)
         try:
-            self.remember(_HOLDER, _holder(command))
+            self.remember(HOLDER, _holder(command, self.root))
             yield
         finally:
             lock.release()
@@ -109,7 +111,7 @@ class State:
         path = self.directory / f"{_lease_prefix(environment)}{os.getpid()}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.write(descriptor, _holder(command))
+            os.write(descriptor, _holder(command, self.root))
             filelock.lock_descriptor(descriptor, blocking=False)
             os.set_inheritable(descriptor, True)
         except OSError as error:
@@ -131,6 +133,31 @@ class State:
                 raise _busy(self.root, _described(self.recall(busy[0])))
             time.sleep(_POLL)
 
+    def is_busy(self) -> bool:
+        """Whether a uvflow is at work on the project; writes nothing."""
+        try:
+            return _is_held(self.directory / LOCK)
+        except OSError:  # who cannot write into the state is not kept from reading it
+            return False
+
+    def has_leases(self) -> bool:
+        """Whether a command runs in any of the project's environments."""
+        return any(_is_leased(path) for path in self.directory.glob("*.lease.*"))
+
+    def clear(self) -> None:
+        """Drop all but the lock: who waits for that would not keep out who comes later.
+
+        Call it while holding the lock. Raises DiskError.
+        """
+        for path in self.directory.iterdir():
+            try:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
+            except OSError as error:
+                raise unwritable(str(path), error) from error
+
     def leases(self, environment: Path) -> tuple[str, ...]:
         """The leases of commands that run in `environment`; those of ended ones are dropped."""
         paths = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
@@ -138,7 +165,7 @@ class State:
 
     def _lock(self) -> filelock.BaseFileLock:
         return filelock.FileLock(
-            self.directory / "lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True
+            self.directory / LOCK, mode=0o600, fallback_to_soft=False, preserve_lock_file=True
         )
 
     def _acquire(self, lock: filelock.BaseFileLock, timeout: float, tell: Tell) -> None:
@@ -147,10 +174,10 @@ class State:
             try:
                 lock.acquire(timeout=patience)
             except filelock.Timeout:
-                tell(f"Waiting for another uvflow: {_described(self.recall(_HOLDER))}")
+                tell(f"Waiting for another uvflow: {_described(self.recall(HOLDER))}")
                 lock.acquire(timeout=timeout if timeout < 0 else timeout - patience)
         except filelock.Timeout:
-            raise _busy(self.root, _described(self.recall(_HOLDER))) from None
+            raise _busy(self.root, _described(self.recall(HOLDER))) from None
         except (OSError, NotImplementedError) as error:
             raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
 
@@ -180,17 +207,21 @@ def _lease_prefix(environment: Path) -> str:
 
 def _is_leased(path: Path) -> bool:
     """Whether a process still has it; takes away what a process has left."""
+    held = _is_held(path)
+    if not held:
+        path.unlink(missing_ok=True)
+    return held
+
+
+def _is_held(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
-        free = filelock.lock_descriptor(descriptor, blocking=False)
+        return not filelock.lock_descriptor(descriptor, blocking=False)
     finally:
         os.close(descriptor)
-    if free:
-        path.unlink(missing_ok=True)
-    return not free
 
 
 def _described(holder: bytes | None) -> str:
@@ -202,8 +233,9 @@ def _described(holder: bytes | None) -> str:
         return "it has not said who it is"
 
 
-def _holder(command: str) -> bytes:
-    return json.dumps({"pid": os.getpid(), "command": command, "since": time.time()}).encode()
+def _holder(command: str, root: Path) -> bytes:
+    told = {"pid": os.getpid(), "command": command, "since": time.time(), "root": str(root)}
+    return json.dumps(told).encode()
 
 
 def _flush_directory(directory: Path) -> None:

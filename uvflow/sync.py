@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow import healing, inputs, snapshot
+from uvflow import backups, healing, inputs, lockfile, snapshot
 from uvflow.environment import Environment
-from uvflow.errors import StaleLockfileError, UvFailedError
+from uvflow.errors import StaleLockfileError, UsageError, UvFailedError
 from uvflow.healing import Depth, Patient
+from uvflow.paths import MANIFEST
 from uvflow.profiles import Choice, Profile
 from uvflow.project import Project
 from uvflow.state import DEFAULT_TIMEOUT, State, Tell
@@ -20,6 +21,8 @@ from uvflow.uv import Uv, find
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
 # the kernel's clock tick). Past it, whatever changes an environment gives it another time.
 _TICK = 0.02
+
+_REASONS = 3  # how many are told in one line
 
 
 def _say_nothing(_text: str) -> None:
@@ -102,10 +105,21 @@ def synced(work: Sync, *, timeout: float, tell: Tell) -> Iterator[Synced]:
     """An environment in sync that no other uvflow changes until the end of the `with`."""
     command = f"uvflow sync --profile {work.profile.name}"
     with work.state.exclusive(command, timeout=timeout, tell=tell):
+        _recover(work, tell)
         if work.is_current():  # another uvflow may have done it meanwhile
             yield work.synced(already=True)
         else:
-            yield _carry_out(work, find(), timeout=timeout, tell=tell)
+            yield carry_out(work, find(), timeout=timeout, tell=tell)
+
+
+def _recover(work: Sync, tell: Tell) -> None:
+    """An init that was killed is put back first; there may be no project then."""
+    backups.recover(work.state, tell)
+    if not (work.project.root / MANIFEST).exists():
+        raise UsageError(
+            f"{work.project.root} is no project, now that an unfinished `uvflow init` is put back",
+            hint="`uvflow init` again",
+        )
 
 
 def last_profile(project: Project) -> str | None:
@@ -114,8 +128,33 @@ def last_profile(project: Project) -> str | None:
     return None if name is None else name.decode(errors="replace")
 
 
-def _carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
-    """Steps 2 to 7 of the protocol (docs/explanation/sync.md)."""
+def was_interrupted(work: Sync) -> bool:
+    """Whether a sync of this environment was begun and not finished, by whatever profile."""
+    return bool(_about(work, "journal"))
+
+
+def repair(
+    work: Sync, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = _say_nothing
+) -> tuple[str, ...]:
+    """Install again what is damaged, leaving the rest alone; returns the names of those.
+
+    uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
+    StaleLockfileError: what is installed is what the lockfile says, be it stale.
+    """
+    with work.state.exclusive("uvflow verify --repair", timeout=timeout, tell=tell):
+        work.state.await_leases(work.environment, timeout=timeout, tell=tell)
+        uv = find()
+        arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
+        _forget(work, "snapshot")
+        work.state.remember(f"{work.profile.name}.journal", _journal(work))
+        patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
+        repaired = healing.heal(patient, depth, tell)
+        _forget(work, "journal")
+        return repaired
+
+
+def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
+    """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
     if not work.project.lockfile.exists():
         raise StaleLockfileError(
             f"there is no {work.project.lockfile.name} in {work.project.workspace}",
@@ -127,14 +166,15 @@ def _carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
     watched = inputs.of_sync(work.project, uv_path=uv.path, environ=os.environ)
     before = snapshot.take(list(watched.questions))  # an edit from here on makes the next one real
-    was_interrupted = bool(_about(work, "journal"))
+    was_cut_short = was_interrupted(work)
     _forget(work, "snapshot")
     work.state.remember(f"{work.profile.name}.journal", _journal(work))
-    patient = _patient(work, lambda: _run_again(work, uv), uv)
-    if was_interrupted:
+    arguments = work.profile.sync_arguments()
+    patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
+    if was_cut_short:
         healing.remove_ruins(patient)
-    _run_uv(work, uv)
-    depth = Depth.FILES if was_interrupted else Depth.COMMITMENT
+    _run_uv(work, uv, arguments)
+    depth = Depth.FILES if was_cut_short else Depth.COMMITMENT
     repaired = healing.heal(patient, depth, tell)
     if watched.unwatchable is None:
         _remember_snapshot(work, before)
@@ -147,7 +187,7 @@ def _would_change_nothing(work: Sync, uv: Uv) -> bool:
     """Asked only while a command runs in the environment, which must not be changed under it."""
     arguments = (*work.profile.sync_arguments(), "--check")
     answer = uv.ask(arguments, cwd=work.project.root, environ=work.environ)
-    depth = Depth.FILES if _about(work, "journal") else Depth.COMMITMENT
+    depth = Depth.FILES if was_interrupted(work) else Depth.COMMITMENT
     return answer.code == 0 and not healing.examine(Environment.at(work.environment), depth)
 
 
@@ -207,8 +247,7 @@ def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
         )
 
 
-def _run_uv(work: Sync, uv: Uv) -> None:
-    arguments = work.profile.sync_arguments()
+def _run_uv(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
     code = uv.run(arguments, cwd=work.project.root, environ=work.environ)
     if code != 0:
         raise _refusal(work, uv, code)
@@ -220,17 +259,17 @@ def _refusal(work: Sync, uv: Uv, code: int) -> StaleLockfileError | UvFailedErro
     if answer.code != 0 and "needs to be updated" in answer.err:
         return StaleLockfileError(
             "uv.lock is not what pyproject.toml asks for; the environment is as it was",
+            cause=", ".join(lockfile.reasons(work.project, work.environ)[:_REASONS]) or None,
             hint="`uv lock` updates the lockfile, then sync again",
         )
     return UvFailedError(f"`uv sync` failed with exit code {code}; its reason is above")
 
 
-def _run_again(work: Sync, uv: Uv) -> None:
+def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
     """Install what was forgotten, from uv's cache if that has it: no network, no second wait."""
-    offline = (*work.profile.sync_arguments(), "--offline")
-    answer = uv.ask(offline, cwd=work.project.root, environ=work.environ)
+    answer = uv.ask((*arguments, "--offline"), cwd=work.project.root, environ=work.environ)
     if answer.code != 0:
-        _run_uv(work, uv)
+        _run_uv(work, uv, arguments)
 
 
 def _remember_snapshot(work: Sync, before: tuple[bytes, ...]) -> None:

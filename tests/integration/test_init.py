@@ -15,6 +15,7 @@ from textwrap import dedent
 import pytest
 from rig import Command, Tree
 
+from uvflow.state import State
 from uvflow.uv import find
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and signals of POSIX")
@@ -40,6 +41,9 @@ dev = [
     "pytest==8.0.0",
 ]
 """
+DIFF = "--- /dev/null\n+++ pyproject.toml\n@@ -0,0 +1,14 @@\n" + "".join(
+    f"+{line}\n" for line in MANIFEST.splitlines()
+)
 BARE = f"""\
 [project]
 name = "project"
@@ -115,8 +119,8 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(tree: Tree, uvflow: Command
     done = uvflow("init", "--dry-run", cwd=root)
     assert done.code == 0
     assert everything(root) == before
-    added = "".join(f"+{line}\n" for line in MANIFEST.splitlines())
-    assert done.out == f"--- /dev/null\n+++ pyproject.toml\n@@ -0,0 +1,14 @@\n{added}\n"
+    assert done.out == DIFF
+    assert json.loads(uvflow("init", "--dry-run", "--json", cwd=root).out)["diff"] == DIFF
 
 
 def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> None:
@@ -279,6 +283,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
             {"path": "uv.lock", "action": "create"},
             {"path": ".venv", "action": "create"},
         ],
+        "diff": DIFF,
         "pins": {"kept": 0, "moved": []},
         "hashes": {"expected": 0, "verified": 0},
     }
@@ -420,6 +425,17 @@ def started(root: Path, environ: dict[str, str]) -> "Iterator[subprocess.Popen[s
 
 
 @posix_only
+def test_an_installation_that_is_no_environment_is_left_alone(
+    tree: Tree, tmp_path: Path, uvflow: Command, scripted: Scripted
+) -> None:
+    (tmp_path / "usr" / "bin").mkdir(parents=True)
+    environ = {**scripted("sync", "sys.exit(1)"), "UV_PROJECT_ENVIRONMENT": str(tmp_path / "usr")}
+    before = (tmp_path / "usr" / "bin").stat().st_ino
+    assert uvflow("init", cwd=tree(COMMON), environ=environ).code == 1
+    assert (tmp_path / "usr" / "bin").stat().st_ino == before
+
+
+@posix_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_init_leaves_no_trace(
     tree: Tree, scripted: Scripted, number: signal.Signals
@@ -479,6 +495,35 @@ def test_a_full_disk_leaves_no_trace(tree: Tree, tmp_path: Path) -> None:
     )
     assert done.returncode in (1, 8)
     assert everything(root) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_directory_is_told(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    root.chmod(0o555)
+    try:
+        done = uvflow("init", cwd=root)
+    finally:
+        root.chmod(0o755)
+    assert (done.code, done.err) == (
+        8,
+        f"error: {root / 'pyproject.toml'} cannot be written\n  cause: Permission denied\n",
+    )
+    assert everything(root) == before
+
+
+def test_a_command_that_runs_in_the_environment_is_waited_for(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    assert uvflow("init", cwd=root).code == 0
+    (root / "uv.lock").unlink()
+    state = State.of(root)
+    with state.exclusive("uvflow run"):
+        lease = state.lease(root / ".venv", "a server")
+    done = uvflow("init", "--timeout", "0.1", cwd=root)
+    os.close(lease)
+    assert done.code == 6
+    assert not (root / "uv.lock").exists()
 
 
 def test_undo_puts_everything_back(tree: Tree, uvflow: Command) -> None:

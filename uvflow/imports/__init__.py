@@ -1,6 +1,8 @@
 """What other tools left behind, read into values: the table of formats, and which file is which."""
 
+import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -20,6 +22,7 @@ _GROUP = re.compile(
     r"requirements?[-_.](?P<after>.+)|(?P<before>.+)[-_.]requirements?|requirements?",
     re.IGNORECASE,
 )
+_PROSE = re.compile(r"readme|licen[cs]e|changelog", re.IGNORECASE)  # in FOLDER, but no group
 
 # A group's name → the group it means; "" is the project's own dependencies.
 _MEANINGS = {
@@ -41,15 +44,15 @@ def roles(names: Iterable[str], options: Options | None = None) -> tuple[InputFi
     chosen = _chosen(options)
     found = (_project_file(n) for n in options.from_files) if options.from_files else _found(names)
     files = {**{file.path: file for file in found}, **{file.path: file for file in chosen}}
-    paired = (_paired(file, files, names) for file in files.values())
-    pins = _compiled_of(files, names) if options.from_files else ()
-    return tuple(sorted((*paired, *pins), key=_reading_order))
+    paired = [_paired(file, files, names) for file in files.values()]
+    compiled = _compiled_of(files, names) if options.from_files else []
+    return _in_reading_order([*paired, *compiled])
 
 
 def _chosen(options: Options) -> list[InputFile]:
     return [
         *(
-            InputFile(path=p, format="requirements", role=Role.GROUP, of=canonicalize_name(name))
+            InputFile(path=p, format="requirements", role=Role.GROUP, of=_group_name(name))
             for name, p in options.groups
         ),
         *(
@@ -75,10 +78,17 @@ def _by_name(name: str) -> InputFile | None:
     if _CONSTRAINTS.fullmatch(path.stem):
         return InputFile(path=name, format="requirements", role=Role.CONSTRAINTS)
     match = _GROUP.fullmatch(path.stem)
-    if match is None and folder == ".":
+    if match is None and (folder == "." or _PROSE.fullmatch(path.stem)):
         return None
     group = path.stem if match is None else match["after"] or match["before"] or ""
-    return _in_group(name, canonicalize_name(group))
+    return _in_group(name, _group_name(group))
+
+
+def _group_name(text: str) -> str:
+    """A normalised name (PEP 735, PEP 503) in ASCII, as uv wants it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", canonicalize_name(plain)).strip("-")
+    return name or ("imported" if text else "")
 
 
 def _in_group(path: str, name: str) -> InputFile:
@@ -107,11 +117,15 @@ def _compiled_of(files: Iterable[str], names: Iterable[str]) -> list[InputFile]:
 
 
 def _with_suffix(path: str, suffix: str) -> str:
-    return str(PurePosixPath(path).with_suffix(suffix))
+    return posixpath.splitext(path)[0] + suffix
 
 
-_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS, Role.INCLUDED)
+_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS)
 
 
-def _reading_order(file: InputFile) -> int:
-    return _READING_ORDER.index(file.role)
+def _in_reading_order(files: list[InputFile]) -> tuple[InputFile, ...]:
+    """The project's before those of groups, and compiled files in the order of their sources."""
+    sources = [file for role in _READING_ORDER for file in files if file.role is role]
+    compiled = [file for file in files if file.role is Role.PINS]
+    places = {file.path: place for place, file in enumerate(sources)}
+    return (*sources, *sorted(compiled, key=lambda file: places.get(file.of, len(places))))

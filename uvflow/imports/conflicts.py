@@ -59,7 +59,7 @@ def settle(lists: Lists, on_conflict: OnConflict) -> Settled:
         findings=(
             *map(_yielded, yielding),
             *map(_declared, declared),
-            *(_undecided(c) for c in left if c not in declared),
+            *(_undecided(c, lists) for c in left if c not in declared),
         ),
     )
 
@@ -105,13 +105,12 @@ def _declared(conflict: _Conflict) -> Finding:
     return _finding(conflict, Severity.WARNING, message, None)
 
 
-def _undecided(conflict: _Conflict) -> Finding:
-    remedy = (
-        "keep the two groups apart with `--on-conflict=declare`"
-        if conflict.groups[0]
-        else "take the project's with `--on-conflict=prefer-base`"
-    )
-    hint = f"make the two lines agree, or {remedy}"
+def _undecided(conflict: _Conflict, lists: Lists) -> Finding:
+    hint = "make the two lines agree"
+    if not conflict.groups[0]:
+        hint += ", or take the project's with `--on-conflict=prefer-base`"
+    elif _is_declarable(conflict, lists):
+        hint += ", or keep the two groups apart with `--on-conflict=declare`"
     return _finding(conflict, Severity.ERROR, _contradiction(conflict), hint)
 
 

@@ -13,6 +13,7 @@ from uvflow.imports import (
     settings,
     sources,
 )
+from uvflow.imports.credentials import for_git
 from uvflow.imports.includes import Includes, Read
 from uvflow.imports.indexes import Indexes
 from uvflow.imports.ledger import Ledger
@@ -56,7 +57,7 @@ def assemble(inputs: Iterable[InputFile], read: Read, options: Options | None = 
         indexes=found.entries,
         settings={**spoken, **settled.settings},
         tails={name: li.tail for name, li in listed.items() if li.tail},
-        credentials=found.credentials(options.environ),
+        credentials={**found.credentials(options.environ), **_for_git(readings, options)},
     )
     return _completed(imported, files, readings, found, ledger)
 
@@ -79,6 +80,11 @@ def _readings(files: Includes, found: Indexes, read: Read, ledger: Ledger) -> di
                 ledger.mark(reading.bucket, line.origin)
             readings[line.origin] = reading
     return readings
+
+
+def _for_git(readings: Mapping[Origin, Reading], options: Options) -> dict[str, str]:
+    logins = (reading.git_login for reading in readings.values() if reading.git_login)
+    return for_git(logins, options.environ)
 
 
 def _completed(

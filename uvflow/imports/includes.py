@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow.imports import requirements
+from uvflow.imports.credentials import redacted
 from uvflow.imports.model import Finding, InputFile, Options, Origin, Role, Severity
 from uvflow.imports.requirements import Line, RequirementsFile
 
@@ -110,15 +111,16 @@ def _read(
 ) -> RequirementsFile | Finding:
     if re.match(r"(?:https?|ftp|file):", path, re.IGNORECASE):
         hint = "save the file in the project and include that"
-        return _unread(origin, "include-url", f"{path} is not fetched", hint)
+        return _unread(origin, "include-url", f"{redacted(path)} is not fetched", hint)
     try:
         file = requirements.parse(read(path), path, options.encoding)
     except FileNotFoundError:
         kind = "file" if origin is None else "included file"
         hint = "write the file, or take the line out"
         return _unread(origin, "file-not-found", f"{kind} {path} not found", hint)
-    except OSError as error:
-        return _unread(origin, "file-unreadable", f"{path} cannot be read: {error.strerror}")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        return _unread(origin, "file-unreadable", f"{path} cannot be read: {why}")
     return file.problem or file
 
 

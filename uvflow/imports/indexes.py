@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
-from uvflow.imports.credentials import Userinfo, expanded, split_userinfo, variables
+from uvflow.imports.credentials import Userinfo, split_userinfo, variables
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.merge import pinned_version
 from uvflow.imports.model import Bucket, Finding, Options, Origin, Requirement, Severity
@@ -71,11 +70,14 @@ class Indexes:
 
     def credentials(self, environ: Mapping[str, str]) -> dict[str, str]:
         """The variables by which uv gets to know what was taken out of the URLs."""
-        return {
-            name: unquote(expanded(template, environ))
-            for index in self.found
-            for name, template in _templates(index).items()
-        }
+        found = {}
+        for index in self.found:
+            if index.userinfo:
+                said = zip(
+                    _variable_names(index.name), index.userinfo.looked_up(environ), strict=True
+                )
+                found.update({name: value for name, value in said if value})
+        return found
 
     def placed(self, requirement: Requirement) -> Requirement:
         """`requirement` with its source, if it is one that a PyTorch wheel index is there for."""
@@ -129,6 +131,8 @@ class _Reader:
         key = url.rstrip("/")
         if variables(url):
             self.ledger.refuse(_variable(said.origin, url))
+        elif "@" in url:
+            self.ledger.refuse(_unreadable(said.origin))
         elif said.is_default and self._is_overruled(url):
             self._tell(_overruled(said.origin, url))
         elif is_pypi(url):
@@ -165,12 +169,11 @@ class _Reader:
             self._check_credentials(index, userinfo)
 
     def _check_credentials(self, index: Index, userinfo: Userinfo) -> None:
-        named = variables(f"{userinfo.username}:{userinfo.password}")
-        unset = [name for name in named if not self.environ.get(name)]
+        unset = [name for name in userinfo.variables if not self.environ.get(name)]
         if unset:
             self.ledger.refuse(_unset(index, unset))
         else:
-            self._tell(_login(index, named))
+            self._tell(_login(index, userinfo))
 
     def _tell(self, finding: Finding) -> None:
         self.ledger.note(finding)
@@ -205,27 +208,16 @@ def _variable_names(name: str) -> tuple[str, str]:
     return f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
 
 
-def _templates(index: Index) -> dict[str, str]:
-    if index.userinfo is None:
-        return {}
-    username, password = _variable_names(index.name)
-    wanted = {username: index.userinfo.username, password: index.userinfo.password}
-    return {name: template for name, template in wanted.items() if template}
-
-
-def _login(index: Index, named: tuple[str, ...]) -> Finding:
-    kept = "" if named else f"; {index.origin.path} still holds them"
+def _login(index: Index, userinfo: Userinfo) -> Finding:
+    names = zip(_variable_names(index.name), (userinfo.username, userinfo.password), strict=True)
+    listed = " and ".join(name for name, said in names if said)
     return Finding(
         severity=Severity.ACTION,
         code="index-credentials",
-        message=f"the credentials of {index.url} are left out, uv has them for this run{kept}",
+        message=userinfo.told_of(index.url, index.origin.path, is_at_hand=True),
         origin=index.origin,
-        hint=f"log in with `uv auth login {index.url}`, or set {_listed(index)}",
+        hint=f"log in with `uv auth login {index.url}`, or set {listed}",
     )
-
-
-def _listed(index: Index) -> str:
-    return " and ".join(_templates(index))
 
 
 def _unset(index: Index, names: Iterable[str]) -> Finding:
@@ -245,6 +237,17 @@ def _variable(origin: Origin, url: str) -> Finding:
         message=f"uv expands no variables in an index URL: {url}",
         origin=origin,
         hint="write the URL out, and leave only the credentials to variables",
+    )
+
+
+def _unreadable(origin: Origin) -> Finding:
+    """Nothing of the URL is told: what is before the `@` may be half of a password."""
+    return Finding(
+        severity=Severity.ERROR,
+        code="index-unreadable",
+        message="it cannot be told where the credentials of this index URL end",
+        origin=origin,
+        hint="percent-encode `/`, `?`, `#` and `@` in the password (RFC 3986)",
     )
 
 

@@ -4,12 +4,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from uvflow.imports.credentials import redacted
 from uvflow.imports.includes import Includes
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.merge import Entry, merge
 from uvflow.imports.model import Bucket, Finding, IncludeGroup, InputFile, Origin, Role, Severity
-from uvflow.imports.requirements import Line
+from uvflow.imports.requirements import Line, as_comment
 from uvflow.imports.sources import Reading
 
 PROJECT = ""  # the name of the project's own list, where groups have theirs
@@ -136,7 +135,7 @@ class _Walk:
     def _leave(self, line: Line) -> None:
         """What is no entry of the list; a line that needs the user stays as a comment."""
         if self.ledger.buckets.get(line.origin) is Bucket.ACTION:
-            self.comments.append(f"# {redacted(line.text)}")
+            self.comments.append(as_comment(f"# {line.text}"))
         self._keep_comment(line)
 
     def _keep_comment(self, line: Line) -> None:

@@ -56,7 +56,7 @@ def _metadata(path: str, read: Read) -> dict[str, str]:
 def _read(path: str, read: Read) -> bytes | None:
     try:
         return read(path)
-    except OSError:  # also of a directory, which is no archive
+    except (OSError, ValueError):  # a directory, which is no archive; a NUL in the path
         return None
 
 

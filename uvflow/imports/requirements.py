@@ -11,13 +11,16 @@ import optparse
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from uvflow.imports.credentials import redacted
 from uvflow.imports.model import Finding, Origin, Severity
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # The annotation that pip-compile and uv write in lines of their own, below a pin.
 _VIA = re.compile(r"\s{3,}# +via\b")
@@ -44,15 +47,16 @@ class Line:
 
     `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
     the option's long name and its value, in the order they are written. `comment` is the line-end
-    comment; `above` are the comment lines since the last logical line.
+    comment; `above` are the comment lines since the last logical line. What may hold credentials is
+    not in `repr`, and comments have none: they go into other files.
     """
 
     origin: Origin
-    text: str
-    requirement: str = ""
+    text: str = field(repr=False)
+    requirement: str = field(default="", repr=False)
     is_editable: bool = False
-    options: tuple[tuple[str, str], ...] = ()
-    ignored: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ignored: tuple[str, ...] = field(default=(), repr=False)
     comment: str = ""
     above: tuple[str, ...] = ()
     problem: Finding | None = None
@@ -98,12 +102,14 @@ class RequirementsFile:
 def parse(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
     """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
     tried = encoding or _encoding_of(data)
+    mark = next((m for m, _ in _BYTE_ORDER_MARKS if data.startswith(m)), b"")
     try:
-        text = _without_mark(data).decode(tried)
-    except LookupError:
-        return RequirementsFile(path=path, problem=_unknown_encoding(path, tried))
+        text = data.removeprefix(mark).decode(tried)
     except UnicodeDecodeError as error:
-        return RequirementsFile(path=path, problem=_undecodable(path, tried, error))
+        offset = len(mark) + error.start
+        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, offset))
+    except (LookupError, ValueError):  # unknown, or one that does not decode text
+        return RequirementsFile(path=path, problem=_unknown_encoding(path, tried))
     return _file(path, text)
 
 
@@ -118,11 +124,6 @@ def _encoding_of(data: bytes) -> str:
     return "utf-8"
 
 
-def _without_mark(data: bytes) -> bytes:
-    marks = (mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark))
-    return data.removeprefix(next(marks, b""))
-
-
 def _unknown_encoding(path: str, encoding: str) -> Finding:
     return Finding(
         severity=Severity.ERROR,
@@ -133,13 +134,12 @@ def _unknown_encoding(path: str, encoding: str) -> Finding:
     )
 
 
-def _undecodable(path: str, encoding: str, error: UnicodeDecodeError) -> Finding:
-    line = error.object[: error.start].count(b"\n") + 1
+def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
     return Finding(
         severity=Severity.ERROR,
         code="undecodable",
-        message=f"byte {error.start} is not {encoding} ({error.reason})",
-        origin=Origin(path=path, line=line),
+        message=f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}",
+        origin=Origin(path=path, line=data[:offset].count(b"\n") + 1),
         hint="name the encoding of the files with `--encoding NAME`",
     )
 
@@ -198,7 +198,15 @@ def _split_comment(joined: str) -> tuple[str, str]:
     match = _COMMENT.search(joined)
     if match is None:
         return joined.strip(), ""
-    return joined[: match.start()].strip(), match[0].strip()
+    return joined[: match.start()].strip(), as_comment(match[0].strip())
+
+
+def as_comment(text: str) -> str:
+    """`text` as it may stand in a comment of another file: no credentials, no control characters.
+
+    TOML allows none but tabs in comments.
+    """
+    return _CONTROL.sub("", redacted(text))
 
 
 def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
@@ -304,7 +312,7 @@ def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
     return Finding(
         severity=Severity.ERROR,
         code="invalid-option",
-        message=f"`{text}` cannot be read: {reason}",
+        message=f"`{redacted(text)}` cannot be read: {redacted(reason)}",
         origin=origin,
         hint="correct the line, or leave it out with `--keep-going`",
     )

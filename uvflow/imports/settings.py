@@ -89,7 +89,8 @@ class _Reader:
             case "--require-hashes":
                 self.ledger.mark(Bucket.DEFAULT, line.origin)  # uv.lock has them for everything
             case _ if option in _NO_EQUIVALENT:
-                message = f"uv has nothing like `{f'{option} {value}'.rstrip()}`"
+                said = redacted(f"{option} {value}".rstrip())
+                message = f"uv has nothing like `{said}`"
                 self._leave(line, "no-equivalent", message, _NO_EQUIVALENT[option])
 
     def settings(self) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class _Reader:
             self._leave(line, "variable", message, "write what it stands for into `find-links`")
             return
         if userinfo:
-            message = f"the credentials of {place} are left out; the old file still holds them"
+            message = userinfo.told_of(place, line.origin.path, is_at_hand=False)
             self._leave(line, "find-links-credentials", message, "let uv know them by a netrc file")
         self.find_links.append(self._relative_to_root(line, place))
         self.ledger.mark(Bucket.SETTING, line.origin)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement as Pep508
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from uvflow.imports import freeze, local
-from uvflow.imports.credentials import redacted, split_userinfo, variables
+from uvflow.imports.credentials import Userinfo, redacted, split_userinfo, variables
 from uvflow.imports.local import Read
 from uvflow.imports.model import Bucket, Finding, Options, Requirement, Severity
 from uvflow.imports.requirements import Line
@@ -42,6 +42,7 @@ class Reading:
     requirement: Requirement | None = None
     findings: tuple[Finding, ...] = ()
     bucket: Bucket = Bucket.IMPORTED
+    git_login: tuple[str, Userinfo] | None = None  # a URL, and what was taken out of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def read(line: Line, options: Options, there: Read) -> Reading:
         case "http:" | "https:" | "ftp:":
             return _downloaded(target, options)
         case "git+" | "git:":
-            return _git(target)
+            return _git(target, options)
         case other:
             return _other_vcs(line, other[:-1])
 
@@ -179,6 +180,8 @@ def _hint_for(text: str) -> str:
         return f"did you mean `{single[1]}=={single[2]}`?"
     if text[0] in "\"'" and text[-1] == text[0]:
         return f"pip takes no quotes here: `{redacted(text[1:-1])}`"
+    if re.search(r"[<>~]=?\s*[\d.]+\.\*", text):
+        return "`.*` goes with `==` and `!=` only"
     if variables(text):
         return f"write out what {' and '.join(variables(text))} stands for"
     return "correct the line, or leave it out with `--keep-going`"
@@ -215,8 +218,9 @@ def _requirement(target: _Target, text: str, name: str, source: Mapping[str, Any
     return requirement.named(name) if name else requirement
 
 
-def _git(target: _Target) -> Reading:
+def _git(target: _Target, options: Options) -> Reading:
     url, userinfo = split_userinfo(_git_url(target.place))
+    url = re.sub(r"^(ssh://[^/:]+):(?!\d+(?:/|$))", r"\1/", url)  # ssh://git@host:org/repo
     if userinfo and url.lower().startswith("ssh:"):
         url = url.replace("://", f"://{userinfo.username}@", 1)  # who, which is no secret
         userinfo = userinfo if userinfo.password else None
@@ -226,8 +230,9 @@ def _git(target: _Target) -> Reading:
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
     findings = []
+    is_at_hand = userinfo is not None and all(map(options.environ.get, userinfo.variables))
     if userinfo:
-        message = f"the credentials of {url} are left out; {target.line.origin.path} has them still"
+        message = userinfo.told_of(url, target.line.origin.path, is_at_hand=is_at_hand)
         hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
         findings.append(_action(target.line, "git-credentials", message, hint))
     if target.line.is_editable:
@@ -239,15 +244,16 @@ def _git(target: _Target) -> Reading:
         ),
         findings=tuple(findings),
         bucket=Bucket.ACTION if userinfo else Bucket.IMPORTED,
+        git_login=(url, userinfo) if userinfo and is_at_hand else None,
     )
 
 
 def _git_url(place: str) -> str:
     """git's own URL: without `git+`, and the scp form `git@host:path` as `ssh://git@host/path`."""
     url = re.sub(r"^git\+", "", place, flags=re.IGNORECASE)
-    if "://" not in url and not url.lower().startswith("file:"):
-        return "ssh://" + url.replace(":", "/", 1)
-    return re.sub(r"^(ssh://[^/:]+):(?!\d+(?:/|$))", r"\1/", url)  # ssh://git@host:org/repo
+    if "://" in url or url.lower().startswith("file:"):
+        return url
+    return "ssh://" + url.replace(":", "/", 1)
 
 
 def _split_revision(url: str) -> tuple[str, str]:
@@ -273,7 +279,7 @@ def _downloaded(target: _Target, options: Options) -> Reading:
     requirement = _requirement(target, url, target.name or _wheel_name(url), source)
     if userinfo is None:
         return Reading(requirement=requirement)
-    message = f"the credentials of {url} are left out; {target.line.origin.path} has them still"
+    message = userinfo.told_of(url, target.line.origin.path, is_at_hand=False)
     hint = f"let uv know them: `uv auth login {url}`, or a netrc file"
     finding = _action(target.line, "url-credentials", message, hint)
     return Reading(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)

@@ -1,0 +1,314 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from uvflow.imports.model import Options, Requirement, Severity
+from uvflow.imports.requirements import parse
+from uvflow.imports.sources import Reading, read
+
+PROJECT = '[project]\nname = "Foo.Lib"\n'
+
+
+def reading(text: str, files: Mapping[str, str] | None = None, **options: Any) -> Reading:
+    def there(path: str) -> bytes:
+        if path in (files or {}):
+            return (files or {})[path].encode()
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    (line,) = parse(text.encode(), "requirements.txt").lines
+    return read(line, Options(**options), there)
+
+
+def requirement(text: str, files: Mapping[str, str] | None = None, **options: Any) -> Requirement:
+    found = reading(text, files, **options).requirement
+    assert found
+    return found
+
+
+def told(reading: Reading) -> list[tuple[Severity, str]]:
+    return [(finding.severity, str(finding)) for finding in reading.findings]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text", "source"),
+    [
+        (
+            "git+https://h.example/o/r.git@main#egg=gitpkg",
+            "gitpkg",
+            "gitpkg",
+            {"git": "https://h.example/o/r.git", "rev": "main"},
+        ),
+        (
+            "git+file:///srv/r@v0.3.0#egg=gitpkg",
+            "gitpkg",
+            "gitpkg",
+            {"git": "file:///srv/r", "rev": "v0.3.0"},
+        ),
+        (
+            "-e git+https://h/r@stable#egg=subpkg[x]&subdirectory=sub",
+            "subpkg",
+            "subpkg[x]",
+            {"git": "https://h/r", "rev": "stable", "subdirectory": "sub"},
+        ),
+        (
+            "Foo[b,a] @ git+ssh://git@h/o/r.git@0123abc ; python_version < '3.9'",
+            "foo",
+            "Foo[a,b] ; python_version < '3.9'",
+            {"git": "ssh://git@h/o/r.git", "rev": "0123abc"},
+        ),
+        (
+            "git+git@h.example:org/repo.git",
+            None,
+            "git+ssh://git@h.example/org/repo.git",
+            {"git": "ssh://git@h.example/org/repo.git"},
+        ),
+        (
+            "git+ssh://git@h:org/repo.git@v1#subdirectory=a/b",
+            None,
+            "git+ssh://git@h/org/repo.git@v1#subdirectory=a/b",
+            {"git": "ssh://git@h/org/repo.git", "rev": "v1", "subdirectory": "a/b"},
+        ),
+        (
+            "git+ssh://git@h:2222/org/repo.git#egg=foo==1.0",
+            "foo",
+            "foo",
+            {"git": "ssh://git@h:2222/org/repo.git"},
+        ),
+        ("-e git://h/r#egg=q", "q", "q", {"git": "git://h/r"}),
+    ],
+)
+def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]) -> None:
+    found = requirement(line)
+    assert (found.name, found.text, found.source) == (name, text, source)
+
+
+def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> None:
+    assert told(reading("-e git+https://h/r#egg=q")) == [
+        (
+            Severity.NOTE,
+            "requirements.txt:1: uv has no editable git sources: it becomes a plain one",
+        )
+    ]
+
+
+@pytest.mark.parametrize("kind", ["hg", "svn", "bzr"])
+def test_a23_other_version_control_needs_action(kind: str) -> None:
+    found = reading(f"-e {kind}+https://me:secret@h/r#egg=q")
+    assert found.requirement is None
+    assert told(found) == [
+        (
+            Severity.ACTION,
+            (
+                f"requirements.txt:1: `-e {kind}+https://****@h/r#egg=q`: "
+                f"uv does not install from {kind}"
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text", "source", "hashes"),
+    [
+        (
+            "six @ https://h/six-1.16.0-py2.py3-none-any.whl#sha256=aa",
+            "six",
+            "six",
+            {"url": "https://h/six-1.16.0-py2.py3-none-any.whl"},
+            ("sha256:aa",),
+        ),
+        (
+            "https://h/six-1.16.0-py2.py3-none-any.whl ; sys_platform == 'win32'",
+            "six",
+            "six ; sys_platform == 'win32'",
+            {"url": "https://h/six-1.16.0-py2.py3-none-any.whl"},
+            (),
+        ),
+        (
+            "https://h/torch-2.1.0%2Bcpu-cp311-cp311-linux_x86_64.whl",
+            "torch",
+            "torch",
+            {"url": "https://h/torch-2.1.0%2Bcpu-cp311-cp311-linux_x86_64.whl"},
+            (),
+        ),
+        (
+            "https://h/archive/v1.tar.gz#egg=foo[x]&subdirectory=py --hash=sha256:bb",
+            "foo",
+            "foo[x]",
+            {"url": "https://h/archive/v1.tar.gz", "subdirectory": "py"},
+            ("sha256:bb",),
+        ),
+        (
+            "https://h/archive/v1.zip",
+            None,
+            "https://h/archive/v1.zip",
+            {"url": "https://h/archive/v1.zip"},
+            (),
+        ),
+    ],
+)
+def test_a21_archives_by_url(
+    line: str, name: str, text: str, source: dict[str, str], hashes: tuple[str, ...]
+) -> None:
+    found = requirement(line)
+    assert (found.name, found.text, found.source, found.hashes) == (name, text, source, hashes)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text", "source"),
+    [
+        ("./w/six-1.0-py3-none-any.whl", "six", "six", {"path": "w/six-1.0-py3-none-any.whl"}),
+        (".\\w\\six-1.0-py3-none-any.whl", "six", "six", {"path": "w/six-1.0-py3-none-any.whl"}),
+        ("six-1.0-py3-none-any.whl", "six", "six", {"path": "six-1.0-py3-none-any.whl"}),
+        ("./w/foo-1.0.tar.gz", None, "./w/foo-1.0.tar.gz", {"path": "w/foo-1.0.tar.gz"}),
+        (
+            "foo @ file:./w/foo-1.0.tar.gz#sha256=aa",
+            "foo",
+            "foo",
+            {"path": "w/foo-1.0.tar.gz"},
+        ),
+    ],
+)
+def test_a21_archives_by_path(line: str, name: str, text: str, source: dict[str, str]) -> None:
+    there = ("w/six-1.0-py3-none-any.whl", "six-1.0-py3-none-any.whl", "w/foo-1.0.tar.gz")
+    found = requirement(line, dict.fromkeys(there, ""))
+    assert (found.name, found.text, found.source) == (name, text, source)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "source"),
+    [
+        ("./libs/foo", "Foo.Lib", {"path": "libs/foo"}),
+        ("libs/foo/", "Foo.Lib", {"path": "libs/foo"}),
+        ("-e ./libs/foo", "Foo.Lib", {"path": "libs/foo", "editable": True}),
+        ("-e ./libs/foo[b,a]", "Foo.Lib[a,b]", {"path": "libs/foo", "editable": True}),
+        ("--editable=libs/foo", "Foo.Lib", {"path": "libs/foo", "editable": True}),
+        ("-e file:./libs/foo#egg=foo_lib", "foo_lib", {"path": "libs/foo", "editable": True}),
+        (
+            "./libs/foo[x] ; python_version < '3.9'",
+            "Foo.Lib[x] ; python_version < '3.9'",
+            {"path": "libs/foo"},
+        ),
+    ],
+)
+def test_a24_local_projects(line: str, text: str, source: dict[str, Any]) -> None:
+    found = requirement(line, {"libs/foo/pyproject.toml": PROJECT})
+    assert (found.name, found.text, found.source) == ("foo-lib", text, source)
+
+
+def test_a24_a_project_that_only_a_build_names_has_no_name_yet() -> None:
+    found = requirement("-e ./libs/foo[x]", {"libs/foo/setup.py": "setup(name=NAME)"})
+    assert (found.name, found.text) == (None, "./libs/foo")
+    assert found.named("Foo").text == "Foo[x]"
+
+
+@pytest.mark.parametrize("line", ["-e .", ".", "-e ./", "-e file:."])
+def test_a24_the_project_itself_is_installed_anyway(line: str) -> None:
+    found = reading(line)
+    assert (found.requirement, found.findings, found.bucket) == (None, (), "already_default")
+
+
+def test_a24_the_extras_of_the_project_are_noted() -> None:
+    assert told(reading("-e .[test,docs]")) == [
+        (
+            Severity.NOTE,
+            (
+                "requirements.txt:1: uv installs the project itself; its extras are chosen when "
+                "it is synced: docs, test"
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", ["../foo", "/srv/foo"])
+def test_a24_a_path_outside_the_project_is_kept_and_needs_action(path: str) -> None:
+    found = reading(f"-e {path}", {f"{path}/setup.cfg": "[metadata]\nname = foo\n"})
+    assert found.requirement
+    assert (found.requirement.name, found.requirement.source) == (
+        "foo",
+        {"path": path, "editable": True},
+    )
+    assert told(found) == [
+        (
+            Severity.ACTION,
+            f"requirements.txt:1: {path} lies outside the project, which is not portable",
+        )
+    ]
+
+
+def test_a24_a_path_that_is_not_there_stops_the_import() -> None:
+    assert told(reading("-e ./libs/gone")) == [
+        (
+            Severity.ERROR,
+            "requirements.txt:1: libs/gone is neither an archive nor a project that can be built",
+        )
+    ]
+
+
+def test_a19_the_token_of_a_git_url_is_taken_out() -> None:
+    found = reading("foo @ git+https://oauth2:TOKEN@h.example/acme/foo.git@main")
+    assert found.requirement
+    assert found.requirement.source == {"git": "https://h.example/acme/foo.git", "rev": "main"}
+    assert told(found) == [
+        (
+            Severity.ACTION,
+            (
+                "requirements.txt:1: the credentials of https://h.example/acme/foo.git are left "
+                "out; requirements.txt has them still"
+            ),
+        )
+    ]
+    assert "TOKEN" not in repr(found)
+
+
+def test_a19_a_variable_in_a_git_url_is_not_expanded() -> None:
+    found = requirement("foo @ git+https://${GH_TOKEN}@h/foo.git", environ={"GH_TOKEN": "secret"})
+    assert found.source == {"git": "https://h/foo.git"}
+
+
+def test_a19_the_password_of_an_ssh_url_is_taken_out_and_the_user_stays() -> None:
+    found = requirement("git+ssh://git:secret@h/foo.git#egg=foo")
+    assert found.source == {"git": "ssh://git@h/foo.git"}
+
+
+WHEEL = "https://me:secret@h/six-1.16.0-py3-none-any.whl"
+
+
+def test_a19_a_wheel_url_with_credentials_stops_the_import() -> None:
+    found = reading(WHEEL)
+    assert found.requirement is None
+    assert told(found) == [
+        (
+            Severity.ERROR,
+            (
+                "requirements.txt:1: the URL https://h/six-1.16.0-py3-none-any.whl holds "
+                "credentials, and uv would write them into uv.lock"
+            ),
+        )
+    ]
+
+
+def test_a19_credentials_can_be_stripped() -> None:
+    found = reading(WHEEL, strip_credentials=True)
+    assert found.requirement
+    assert found.requirement.source == {"url": "https://h/six-1.16.0-py3-none-any.whl"}
+    assert [severity for severity, _ in told(found)] == [Severity.ACTION]
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "https://${HOST}/six-1.16.0-py3-none-any.whl",
+        "./${DIR}/foo",
+        "./libs/foo ; python_version <> '3'",
+        "foo[a b] @ https://h/foo.zip",
+        "foo>=1.0[x]",
+        "six @",
+        "-e ${WHERE}",
+    ],
+)
+def test_what_uv_cannot_be_told_stops_the_import(line: str) -> None:
+    assert told(reading(line)) == [
+        (Severity.ERROR, f"requirements.txt:1: `{line}` is not a requirement")
+    ]

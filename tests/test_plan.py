@@ -1,0 +1,190 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uvflow.imports.hashes import Proof
+from uvflow.imports.model import Bucket, FileReport, Finding, Import, Origin, Pin, Severity
+from uvflow.imports.pins import Comparison, Moved
+from uvflow.plan import Change, Done, Plan, as_json, diff, needs_user, sections
+
+ORIGIN = Origin(path="requirements.txt", line=3)
+FILE = FileReport(
+    path="requirements.txt",
+    format="requirements",
+    role="project",
+    lines=4,
+    buckets={Bucket.IMPORTED: 3, Bucket.SETTING: 1},
+)
+PLAN = Plan(
+    root=Path("app"),
+    before=None,
+    text="[project]\n",
+    imported=Import(
+        files=(FILE,),
+        findings=(
+            Finding(severity=Severity.NOTE, code="n", message="a note", origin=ORIGIN),
+            Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN),
+            Finding(
+                severity=Severity.ACTION, code="a", message="an action", origin=ORIGIN, hint="do it"
+            ),
+        ),
+    ),
+    changes=(
+        Change(path="pyproject.toml", action="create"),
+        Change(path="uv.lock", action="edit"),
+    ),
+)
+PIN = Pin(name="six", version="1.15.0", origin=ORIGIN)
+KEPT = replace(PIN, name="idna", origin=replace(ORIGIN, line=1))
+GONE = replace(PIN, name="toml", origin=replace(ORIGIN, line=2))
+DONE = Done(
+    plan=PLAN,
+    pins=Comparison(kept=(KEPT,), moved=(Moved(pin=PIN, new=("1.16.0",)), Moved(pin=GONE, new=()))),
+    hashes=Proof(expected=2, verified=2, findings=()),
+)
+
+
+def test_a_plan_is_told_as_what_would_be() -> None:
+    assert sections(PLAN) == (
+        ("Read", ("  requirements.txt  project  4 lines: 3 imported, 1 became settings",)),
+        (
+            "To be written",
+            ("  pyproject.toml  would be created", "  uv.lock         would be edited"),
+        ),
+        ("Noticed", ("  requirements.txt:3: a warning",)),
+        ("Needs action", ("  requirements.txt:3: an action", "    hint: do it")),
+    )
+
+
+def test_notes_are_for_those_who_ask() -> None:
+    noticed = dict(sections(PLAN, verbose=True))["Noticed"]
+    assert noticed == ("  requirements.txt:3: a note", "  requirements.txt:3: a warning")
+
+
+def test_what_was_done_is_told_with_its_proofs() -> None:
+    assert sections(PLAN, DONE) == (
+        (
+            "Read",
+            ("  requirements.txt  project  4 lines: 2 imported, 1 became settings, 1 need action",),
+        ),
+        (
+            "Written",
+            (
+                "  pyproject.toml  created",
+                "  uv.lock         edited, pins kept 1/3, hashes verified 2/2",
+            ),
+        ),
+        (
+            "Noticed",
+            (
+                "  requirements.txt:3: a warning",
+                "  requirements.txt:2: toml 1.15.0 is not locked: nothing requires it",
+                "    hint: if it is needed, `uv add toml==1.15.0`",
+            ),
+        ),
+        (
+            "Needs action",
+            (
+                "  requirements.txt:3: an action",
+                "    hint: do it",
+                "  requirements.txt:3: six 1.15.0 became 1.16.0",
+                "    hint: look whether that will do; uv could not have the old version",
+            ),
+        ),
+        (
+            "Next",
+            (
+                "  uvflow sync         makes the environment",
+                "  uvflow sync --prod  makes it as production has it",
+                "  uvflow docker       writes a Dockerfile for it",
+                "  uvflow undo         puts everything back",
+            ),
+        ),
+    )
+
+
+def test_a_file_that_has_done_its_duty_can_go() -> None:
+    done = Done(plan=replace(PLAN, environment=Path(".venv")))
+    assert dict(sections(done.plan, done))["Next"] == (
+        "  uvflow sync --prod  makes it as production has it",
+        "  uvflow docker       writes a Dockerfile for it",
+        "  uvflow undo         puts everything back",
+        "  To be removed by hand, once all is well: requirements.txt",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("[dependency-groups]\ndev = []\ndocs = []\n", "docs, lint"),
+        ('[dependency-groups]\ndev = [{include-group = "docs"}]\ndocs = []\n', "lint"),
+        ('[tool.uv]\ndefault-groups = ["lint"]\n', "dev, docs"),
+    ],
+)
+def test_groups_that_dev_leaves_out_are_told(text: str, left_out: str) -> None:
+    groups: dict[str, tuple[()]] = {"dev": (), "docs": (), "lint": ()}
+    done = Done(plan=replace(PLAN, text=text, imported=Import(groups=groups)))
+    assert dict(sections(done.plan, done))["Next"][-1] == (
+        f"  Not in the dev profile: {left_out}"
+        " (`uv sync --group NAME`, or `default-groups` in [tool.uv])"
+    )
+
+
+def test_all_groups_leave_nothing_out() -> None:
+    text = '[dependency-groups]\ndocs = []\n[tool.uv]\ndefault-groups = "all"\n'
+    done = Done(plan=replace(PLAN, text=text, imported=Import(groups={"docs": ()})))
+    assert "Not in" not in "".join(dict(sections(done.plan, done))["Next"])
+
+
+def test_an_empty_file_is_told() -> None:
+    empty = Import(files=(replace(FILE, lines=0, buckets={}),))
+    assert dict(sections(replace(PLAN, imported=empty)))["Read"] == (
+        "  requirements.txt  project  empty",
+    )
+
+
+def test_a_diff_says_what_becomes_of_the_manifest() -> None:
+    assert diff(PLAN) == "--- /dev/null\n+++ pyproject.toml\n@@ -0,0 +1 @@\n+[project]\n"
+    assert diff(replace(PLAN, before=PLAN.text)) == ""
+
+
+def test_a_diff_says_where_a_newline_is_missing() -> None:
+    assert diff(replace(PLAN, before="old", text="new")) == (
+        "--- pyproject.toml\n+++ pyproject.toml\n@@ -1 +1 @@\n"
+        "-old\n\\ No newline at end of file\n+new\n\\ No newline at end of file\n"
+    )
+
+
+def test_json_has_the_findings_and_the_proofs() -> None:
+    said = as_json(PLAN, DONE)
+    assert said["findings"][-2] == {
+        "severity": "action",
+        "code": "pin-moved",
+        "file": "requirements.txt",
+        "line": 3,
+        "message": "six 1.15.0 became 1.16.0",
+        "hint": "look whether that will do; uv could not have the old version",
+    }
+    assert said["pins"] == {
+        "kept": 1,
+        "moved": [
+            {"name": "six", "old": "1.15.0", "new": ("1.16.0",)},
+            {"name": "toml", "old": "1.15.0", "new": ()},
+        ],
+    }
+    assert said["hashes"] == {"expected": 2, "verified": 2}
+
+
+def test_one_error_is_told_as_itself() -> None:
+    error = needs_user(PLAN.imported.findings[-1:])
+    assert (error.message, error.hint) == ("requirements.txt:3: an action", "do it")
+
+
+def test_several_errors_are_told_at_once() -> None:
+    assert needs_user(PLAN.imported.findings).message == (
+        "3 lines need a decision; nothing was written\n"
+        "  requirements.txt:3: a note\n"
+        "  requirements.txt:3: a warning\n"
+        "  requirements.txt:3: an action (do it)"
+    )

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from uvflow import backups
+from uvflow.errors import BusyError, UsageError
+from uvflow.state import State
+from uvflow.undo import Undone, undo
+
+
+def change(root: Path) -> None:
+    """What an init does: edits one file, creates another, makes an environment."""
+    root.joinpath("edited").write_bytes(b"old")
+    state = State.of(root)
+    files, trees = (root / "edited", root / "created"), (root / ".venv",)
+    with state.exclusive("a test"), backups.kept(state, files=files, trees=trees):
+        (root / "edited").write_bytes(b"new")
+        (root / "created").touch()
+        (root / ".venv").mkdir()
+
+
+def test_undo_tells_what_it_restored_and_removed(tmp_path: Path) -> None:
+    change(tmp_path)
+    assert undo(tmp_path) == Undone(restored=("edited",), removed=("created", ".venv"))
+    assert (tmp_path / "edited").read_bytes() == b"old"
+
+
+def test_there_is_one_undo(tmp_path: Path) -> None:
+    change(tmp_path)
+    undo(tmp_path)
+    with pytest.raises(UsageError):
+        undo(tmp_path)
+
+
+def test_undo_waits_for_another_uvflow(tmp_path: Path) -> None:
+    with State.of(tmp_path).exclusive("a test"), pytest.raises(BusyError):
+        undo(tmp_path, timeout=0)
