@@ -82,6 +82,17 @@ def test_a14_a_group_cannot_be_kept_apart_from_one_it_includes(assembled: Assemb
     assert imported.settings == {}
 
 
+def test_two_sources_need_a_marker_each(assembled: Assembled) -> None:
+    text = "x @ git+https://h/a\nx @ git+https://h/b ; os_name == 'nt'\n"
+    assert told(assembled({"requirements.txt": text}, on_conflict="prefer-base")) == [
+        (
+            Severity.ERROR,
+            "requirements.txt:2: `x ; os_name == 'nt'` contradicts `x` (requirements.txt:1)",
+            "make the two lines agree",
+        )
+    ]
+
+
 def test_different_markers_are_left_to_the_resolver(assembled: Assembled) -> None:
     files = {
         "requirements.txt": "six==1.16.0 ; python_version >= '3.10'\n",

@@ -1,6 +1,13 @@
 import pytest
 
-from uvflow.imports.credentials import Userinfo, expanded, redacted, split_userinfo, variables
+from uvflow.imports.credentials import (
+    Userinfo,
+    expanded,
+    for_git,
+    redacted,
+    split_userinfo,
+    variables,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,21 @@ def test_other_urls_have_none(url: str) -> None:
 )
 def test_no_userinfo_is_shown(text: str, shown: str) -> None:
     assert redacted(text) == shown
+
+
+def test_git_logs_in_by_headers_that_only_the_environment_has() -> None:
+    logins = [
+        ("https://h/a.git", Userinfo(username="me", password="p%40${P}")),
+        ("https://h/b.git", Userinfo(username="token", password="")),
+    ]
+    assert for_git(logins, {"P": "w", "GIT_CONFIG_COUNT": "1"}) == {
+        "GIT_CONFIG_KEY_1": "http.https://h/a.git.extraHeader",
+        "GIT_CONFIG_VALUE_1": "Authorization: Basic bWU6cEB3",
+        "GIT_CONFIG_KEY_2": "http.https://h/b.git.extraHeader",
+        "GIT_CONFIG_VALUE_2": "Authorization: Basic dG9rZW46",
+        "GIT_CONFIG_COUNT": "3",
+    }
+    assert for_git([], {}) == {}
 
 
 def test_variables_are_those_that_pip_expands() -> None:

@@ -80,6 +80,12 @@ def test_credentials_in_comments_are_not_carried_over(assembled: Assembled) -> N
     assert "secret" not in repr(assembled({"requirements.txt": text}))
 
 
+def test_comments_have_nothing_that_toml_forbids(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "six # a\x00b\x7f\t\n-e \x01\n"}, keep_going=True)
+    assert imported.dependencies[0].comment == "# ab"
+    assert imported.tails == {"": ("# -e ",)}
+
+
 def test_a03_includes_are_followed_in_place(assembled: Assembled) -> None:
     imported = assembled(
         {
@@ -120,6 +126,19 @@ def test_a04_keep_going_leaves_a_missing_include_to_the_user(assembled: Assemble
     assert imported.errors == ()
     assert imported.dependencies[0].above == ("# -r nope.txt",)
     assert counted(imported) == {"requirements.txt": {"imported": 1, "needs_action": 1}}
+
+
+def test_a_path_that_no_system_has_is_told() -> None:
+    def read(path: str) -> bytes:
+        if path == "requirements.txt":
+            return b"-r a\0b\n-e ./a\0b\n"
+        raise ValueError("embedded null byte")
+
+    imported = assemble(roles(["requirements.txt"]), read)
+    assert told(imported, Severity.ERROR) == [
+        "requirements.txt:1: a\0b cannot be read: embedded null byte",
+        "requirements.txt:2: a\0b is neither an archive nor a project that can be built",
+    ]
 
 
 def test_an_include_from_the_web_is_not_fetched(assembled: Assembled) -> None:
@@ -482,6 +501,7 @@ LINES = (
     *("--extra-index-url https://h:bad]/", "http://[x", "-f ./w", "--no-binary :all:,six"),
     *("--only-binary=six", "--pre", "--require-hashes", "six --hash=sha256:aa", "--bogus", "'"),
     *("torch==2.1.0+cpu", "-i https://download.pytorch.org/whl/cpu", "# c", "", "\\", " ", "é\\"),
+    *("x @ git+https://u:p@h/r", "x @ git+https://${P}@h/s ; os_name == 'nt'", "-r a\0b"),
     *("x===1.1build1", "pkg-resources==0", "x @ file:///croot/x-1.0/work", "file:%zz", "x @ "),
 )
 NAMES = ("requirements.txt", "requirements.in", "requirements-dev.txt", "a.txt", "c.txt")

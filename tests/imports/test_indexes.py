@@ -116,6 +116,13 @@ def test_a18_an_unset_variable_stops_the_import(assembled: Assembled) -> None:
     ]
 
 
+def test_a18_keep_going_leaves_the_login_to_the_user(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": VARIABLES}, keep_going=True)
+    assert (imported.errors, imported.credentials) == ((), {})
+    assert imported.indexes[0]["authenticate"] == "always"
+    assert buckets(imported) == {"imported": 1, "needs_action": 1}
+
+
 def test_a_token_is_a_user_without_a_password(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-i https://token@idx.example:8443/simple\n"})
     assert imported.credentials == {"UV_INDEX_IDX_EXAMPLE_8443_USERNAME": "token"}

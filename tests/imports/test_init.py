@@ -1,7 +1,11 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uvflow.imports import roles
-from uvflow.imports.model import Options
+from uvflow.imports.model import Options, Role
 
 
 def described(*names: str, options: Options | None = None) -> dict[str, str]:
@@ -84,6 +88,19 @@ def test_a_chosen_source_brings_what_was_compiled_from_it() -> None:
         "deps/prod.in": "project",
         "deps/prod.txt": "pins of deps/prod.in",
     }
+
+
+@given(st.lists(st.text() | st.from_regex(r"requirements[/_.-].*\.(txt|in)")))
+def test_any_name_has_one_role_at_most(names: list[str]) -> None:
+    files = roles(names)
+    assert len({file.path for file in files}) == len(files)
+    groups = [file.of for file in files if file.role is Role.GROUP]
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", group) for group in groups)
+
+
+@pytest.mark.parametrize("path", [".", "..", "", "a/.."])
+def test_a_file_that_is_none_is_still_a_choice(path: str) -> None:
+    assert described("x.in", options=Options(from_files=(path,))) == {path: "project"}
 
 
 def test_groups_and_constraints_come_on_top_and_decide() -> None:

@@ -100,7 +100,7 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
         ),
         (
             "-f https://me:secret@h/wheels",
-            "the credentials of https://h/wheels are left out; the old file still holds them",
+            "the credentials of https://h/wheels are left out; requirements.txt still holds them",
             "let uv know them by a netrc file",
         ),
     ],

@@ -1,8 +1,15 @@
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from wheels import build_wheel
 
+from uvflow import pyproject, uv
+from uvflow.imports import roles
+from uvflow.imports.credentials import Userinfo
+from uvflow.imports.groups import assemble
+from uvflow.imports.lockfile import packages
 from uvflow.imports.model import Options, Requirement, Severity
 from uvflow.imports.requirements import parse
 from uvflow.imports.sources import Reading, read
@@ -254,11 +261,18 @@ def test_a19_the_token_of_a_git_url_is_taken_out() -> None:
             Severity.ACTION,
             (
                 "requirements.txt:1: the credentials of https://h.example/acme/foo.git are left "
-                "out; requirements.txt has them still"
+                "out, uv has them for this run; requirements.txt still holds them"
             ),
         )
     ]
     assert "TOKEN" not in repr(found)
+
+
+def test_a19_git_can_log_in_during_this_run() -> None:
+    secret = Userinfo(username="oauth2", password="TOKEN")
+    assert reading("git+https://oauth2:TOKEN@h/r").git_login == ("https://h/r", secret)
+    assert reading("git+https://${GH_TOKEN}@h/r", environ={}).git_login is None
+    assert reading("git+ssh://git:pw@h/r").git_login is None
 
 
 def test_a19_a_variable_in_a_git_url_is_not_expanded() -> None:
@@ -312,3 +326,26 @@ def test_what_uv_cannot_be_told_stops_the_import(line: str) -> None:
     assert told(reading(line)) == [
         (Severity.ERROR, f"requirements.txt:1: `{line}` is not a requirement")
     ]
+
+
+def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        build_wheel(tmp_path, "dual", version)
+    (tmp_path / "requirements.txt").write_text(
+        "./dual-1.0-py3-none-any.whl ; sys_platform == 'win32'\n"
+        "./dual-2.0-py3-none-any.whl ; sys_platform != 'win32'\n"
+    )
+    imported = assemble(roles(["requirements.txt"]), lambda path: (tmp_path / path).read_bytes())
+    assert imported.findings == ()
+    assert imported.sources == {
+        "dual": [
+            {"path": "dual-1.0-py3-none-any.whl", "marker": "sys_platform == 'win32'"},
+            {"path": "dual-2.0-py3-none-any.whl", "marker": "sys_platform != 'win32'"},
+        ]
+    }
+    base = '[project]\nname = "p"\nversion = "0"\nrequires-python = ">=3.9"\n'
+    (tmp_path / "pyproject.toml").write_text(pyproject.edited(base, imported).text)
+    answer = uv.find().ask(("lock",), cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    locked = packages((tmp_path / "uv.lock").read_text())
+    assert [package.version for package in locked["dual"]] == ["1.0", "2.0"]

@@ -47,7 +47,7 @@ def settle(lists: Lists, on_conflict: OnConflict) -> Settled:
     (uv docs, "Conflicting dependencies").
     """
     found = tuple(_conflicts(lists))
-    yielding = tuple(c for c in found if on_conflict == "prefer-base" and not c.groups[0])
+    yielding = tuple(c for c in found if on_conflict == "prefer-base" and _has_base(c))
     dropped = {c.second[1].origin for c in yielding}
     left = [c for c in found if dropped.isdisjoint((c.first[1].origin, c.second[1].origin))]
     declared = [c for c in left if on_conflict == "declare" and _is_declarable(c, lists)]
@@ -65,22 +65,40 @@ def settle(lists: Lists, on_conflict: OnConflict) -> Settled:
 
 
 def _conflicts(lists: Lists) -> Iterator[_Conflict]:
-    by_key: dict[tuple[str, str], list[tuple[str, Requirement]]] = {}
+    by_name: dict[str, list[tuple[str, Requirement]]] = {}
     for group, entries in lists.items():
         for entry in entries:
             if isinstance(entry, Requirement) and entry.name:
-                by_key.setdefault((entry.name, entry.marker), []).append((group, entry))
-    for same in by_key.values():
+                by_name.setdefault(entry.name, []).append((group, entry))
+    for same in by_name.values():
         for first, second in itertools.combinations(same, 2):
-            if first[0] != second[0] and contradict(first[1], second[1]):
+            if _is_conflict(*first, *second):
                 yield _Conflict(first=first, second=second)
+
+
+def _is_conflict(group: str, one: Requirement, other_group: str, other: Requirement) -> bool:
+    """Within a list, what has one marker has been compared when it was merged.
+
+    Sources hold for the whole project: uv wants markers on both, or there can be only one.
+    """
+    if one.marker == other.marker:
+        return group != other_group and contradict(one, other)
+    is_apart = one.marker and other.marker
+    return not is_apart and None not in (one.source, other.source) and one.source != other.source
+
+
+def _has_base(conflict: _Conflict) -> bool:
+    """Whether it is between the project and one of its groups; the project comes first."""
+    return conflict.groups[0] == "" != conflict.groups[1]
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
     """Groups can be kept apart, but not from the project, nor from a group they include."""
     first, second = conflict.groups
     return (
-        bool(first) and second not in _within(first, lists) and first not in _within(second, lists)
+        "" not in conflict.groups
+        and second not in _within(first, lists)
+        and first not in _within(second, lists)
     )
 
 
@@ -107,7 +125,7 @@ def _declared(conflict: _Conflict) -> Finding:
 
 def _undecided(conflict: _Conflict, lists: Lists) -> Finding:
     hint = "make the two lines agree"
-    if not conflict.groups[0]:
+    if _has_base(conflict):
         hint += ", or take the project's with `--on-conflict=prefer-base`"
     elif _is_declarable(conflict, lists):
         hint += ", or keep the two groups apart with `--on-conflict=declare`"

@@ -28,6 +28,10 @@ class Userinfo:
         """The names of the environment variables in it."""
         return variables(f"{self.username}:{self.password}")
 
+    def is_at_hand(self, environ: Mapping[str, str]) -> bool:
+        """Whether `environ` has all that it takes."""
+        return all(map(environ.get, self.variables))
+
     def looked_up(self, environ: Mapping[str, str]) -> tuple[str, str]:
         """The user name and the password themselves, the variables taken from `environ`."""
         return unquote(expanded(self.username, environ)), unquote(expanded(self.password, environ))

@@ -14,11 +14,11 @@ from uvflow.imports import (
     sources,
 )
 from uvflow.imports.credentials import for_git
-from uvflow.imports.includes import Includes, Read
+from uvflow.imports.includes import Includes
 from uvflow.imports.indexes import Indexes
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.lists import PROJECT
-from uvflow.imports.local import is_there
+from uvflow.imports.local import Read, is_there
 from uvflow.imports.model import (
     Bucket,
     Finding,

@@ -3,15 +3,14 @@
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow.imports import requirements
 from uvflow.imports.credentials import redacted
+from uvflow.imports.local import Read
 from uvflow.imports.model import Finding, InputFile, Options, Origin, Role, Severity
 from uvflow.imports.requirements import Line, RequirementsFile
-
-Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ class Indexes:
         """The variables by which uv gets to know what was taken out of the URLs."""
         found = {}
         for index in self.found:
-            if index.userinfo:
+            if index.userinfo and index.userinfo.is_at_hand(environ):
                 said = zip(
                     _variable_names(index.name), index.userinfo.looked_up(environ), strict=True
                 )

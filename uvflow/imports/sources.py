@@ -229,22 +229,26 @@ def _git(target: _Target, options: Options) -> Reading:
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
-    findings = []
-    is_at_hand = userinfo is not None and all(map(options.environ.get, userinfo.variables))
-    if userinfo:
-        message = userinfo.told_of(url, target.line.origin.path, is_at_hand=is_at_hand)
-        hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
-        findings.append(_action(target.line, "git-credentials", message, hint))
+    source = {key: value for key, value in source.items() if value}
+    reading = Reading(requirement=_requirement(target, text, target.name, source))
     if target.line.is_editable:
         message = "uv has no editable git sources: it becomes a plain one"
-        findings.append(_note(target.line, "not-editable", message))
-    return Reading(
-        requirement=_requirement(
-            target, text, target.name, {key: value for key, value in source.items() if value}
-        ),
-        findings=tuple(findings),
-        bucket=Bucket.ACTION if userinfo else Bucket.IMPORTED,
-        git_login=(url, userinfo) if userinfo and is_at_hand else None,
+        reading = replace(reading, findings=(_note(target.line, "not-editable", message),))
+    return _logging_in(reading, target.line, url, userinfo, options) if userinfo else reading
+
+
+def _logging_in(
+    reading: Reading, line: Line, url: str, userinfo: Userinfo, options: Options
+) -> Reading:
+    """`reading`, with what was taken out of the URL for git to log in with during this run."""
+    is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
+    message = userinfo.told_of(url, line.origin.path, is_at_hand=is_at_hand)
+    hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
+    return replace(
+        reading,
+        findings=(_action(line, "git-credentials", message, hint), *reading.findings),
+        bucket=Bucket.ACTION,
+        git_login=(url, userinfo) if is_at_hand else None,
     )
 
 
