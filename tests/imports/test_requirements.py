@@ -25,7 +25,6 @@ LISTS = {
     "--constraint": "constraints",
     "--editable": "editables",
     "--trusted-host": "trusted_hosts",
-    "--global-option": "global_options",
 }
 FLAGS = {
     "--no-index": "no_index",
@@ -51,9 +50,8 @@ def said_by_pip(line: Any) -> Said:
     names = ("index_url", *LISTS.values(), *FLAGS.values())
     said = {name: options[name] for name in names if options.get(name)}
     said.update(options.get("hashes") or {})
-    if not line.is_requirement:
-        return line.lineno, "", False, said
-    return line.lineno, line.requirement, line.is_editable, said
+    # Beside a requirement, pip lets `-e` say that it is editable and then installs it plainly.
+    return line.lineno, line.requirement or "", line.is_editable and not line.args, said
 
 
 def by_us(path: Path) -> list[Said] | None:
@@ -85,7 +83,7 @@ PIECES = (
     *("-e .", "-e git+https://h/r#egg=x", "--editable=.[x]", "-i https://h/s", "-ihttps://h/s"),
     *("--index-url https://h/s", "--extra-index-url=https://h", "--extra", "--find-links", "-f x"),
     *("--no-index", "--pre", "--pr", "--prefer-binary", "--require-hashes", "--no-binary :all:"),
-    *("--hash=sha256:aa", "--hash sha256:bb", "--trusted-host h", "--global-option=x", "--bogus"),
+    *("--hash=sha256:aa", "--hash sha256:bb", "--trusted-host h", "--bogus"),
     *("\\", "\\\\", " \\\n", "\\\r\n", "\n", "\n\n", "\r\n", "\r", " ", "\t", "#", "# c", " # c\n"),
     *("'", '"', "--", "-", "-q", "\x0c", "\x85", "\u2028", "é", "${X}", "https://h/x.whl#sha256=a"),
 )
