@@ -1,11 +1,13 @@
 """A container engine for tests: builds, and runs what was built, on the host's network."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -81,16 +83,20 @@ class Engine:
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", name).stdout)
         return found[0]
 
-    def files(self, image: str) -> list[str]:
-        """Every path in `image`, which needs no shell for that."""
+    def files(self, image: str) -> dict[str, str]:
+        """Path → digest of the content, for all that is in `image`; needs no shell in there."""
         name = self.docker("create", image, "nothing").stdout.strip()
+        exporting = subprocess.Popen(["docker", "export", name], stdout=subprocess.PIPE)
         try:
-            listing = f"docker export {name} | tar --list"
-            return subprocess.run(
-                ["sh", "-c", listing], capture_output=True, check=True, text=True
-            ).stdout.splitlines()
+            with exporting, tarfile.open(fileobj=exporting.stdout, mode="r|") as archive:
+                return {entry.name: _digest(archive, entry) for entry in archive}
         finally:
             self.docker("rm", "--force", name, check=False)
+
+
+def _digest(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
+    file = archive.extractfile(entry) if entry.isfile() else None
+    return hashlib.sha256(file.read()).hexdigest() if file else entry.linkname
 
 
 def find() -> Engine | str:

@@ -1,0 +1,82 @@
+"""The engine's own command is run, with what it needs."""
+
+from pathlib import Path
+
+import pytest
+from images import facts
+from locks import local, locked, manifest
+from rig import Command, Tree
+
+from uvflow.docker.build import command
+
+DOCKER = '#!/bin/sh\nprintf \'%s\\n\' "$@" > "$(dirname "$0")/said"\nexit 3\n'
+PROJECT = {
+    "pyproject.toml": manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n'),
+    "uv.lock": locked(local("shop")),
+}
+
+
+def test_a_profile_is_a_target_and_a_tag() -> None:
+    assert command(facts(), profile="prod", tag=None) == (
+        "docker",
+        "build",
+        "--target=prod",
+        "--tag=shop",
+    )
+    assert command(facts(secrets=("A",)), profile="dev", tag=None) == (
+        "docker",
+        "build",
+        "--secret",
+        "id=A,env=A",
+        "--target=dev",
+        "--tag=shop:dev",
+    )
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` that writes down what it was asked, and ends with 3."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "docker").write_text(DOCKER)
+    (folder / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return folder
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="the docker of this test is a shell script")
+def test_docker_is_asked_and_its_exit_code_is_ours(
+    tree: Tree, uvflow: Command, on_path: Path
+) -> None:
+    root = tree(PROJECT)
+    assert uvflow("docker", cwd=root).code == 0
+    assert uvflow("docker", "build", "--tag=mine", "--", "--pull", cwd=root).code == 3
+    assert (on_path / "said").read_text().splitlines() == [
+        "build",
+        "--target=prod",
+        "--tag=mine",
+        f"--file={root}/Dockerfile",
+        "--pull",
+        "--",
+        str(root),
+    ]
+
+
+@pytest.mark.usefixtures("on_path")
+def test_files_that_are_not_current_are_not_built(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", "build", cwd=tree(PROJECT))
+    assert said.code == 1
+    assert "Dockerfile is not what today's facts give" in said.err
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_secret_without_a_value_is_told_before_anything_is_built(
+    tree: Tree, uvflow: Command
+) -> None:
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\n'
+    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\nprivate-indexes = ["corp"]\n'
+    root = tree({**PROJECT, "pyproject.toml": manifest(rest=index + settings)})
+    assert uvflow("docker", cwd=root).code == 0
+    said = uvflow("docker", "build", cwd=root)
+    assert said.code == 2
+    assert "UV_INDEX_CORP_USERNAME and UV_INDEX_CORP_PASSWORD must be set" in said.err

@@ -1,0 +1,226 @@
+"""The facts of an image are read from the project, each with its evidence."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from locks import local, locked, manifest, package
+from rig import Tree
+
+from uvflow.docker.facts import Facts, Options, Stages, read
+from uvflow.docker.system import System
+from uvflow.errors import StaleLockfileError, UsageError
+from uvflow.project import Project
+
+MAIN = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
+WEB = (package("fastapi"), package("uvicorn"))
+
+
+def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]:
+    """A service of one file: FastAPI on uvicorn, and more packages."""
+    names = [text.split('"')[1] for text in packages]
+    shop = local("shop", needs=["fastapi", "uvicorn", *names])
+    files = {"pyproject.toml": manifest(rest=rest), "uv.lock": locked(shop, *WEB, *packages)}
+    return {**MAIN, **files, **changed}
+
+
+def facts(root: Path, **options: str) -> Facts:
+    return read(Project.load(root), Options(uv="0.13.9", **options))
+
+
+def test_a_service_of_one_file(tree: Tree) -> None:
+    found = facts(tree(service()))
+    assert (found.name, found.directory) == ("shop", ".")
+    assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
+    assert found.python_image == "python:3.14-slim-trixie"
+    assert found.uv_image == "ghcr.io/astral-sh/uv:0.13.9"
+    assert found.stages == Stages(is_multi=False, evidence="every locked package has a wheel")
+    assert found.mounts == ("uv.lock", "pyproject.toml")
+    assert (found.own, found.copies_source, found.user) == ((), True, 10001)
+    assert found.start.command[-1] == "main:app"
+    assert [selection.name for selection in found.selections] == ["dev", "prod"]
+    assert found.remarks == ()
+
+
+def test_without_a_lockfile_there_are_no_facts(tree: Tree) -> None:
+    with pytest.raises(StaleLockfileError, match=r"no uv\.lock in"):
+        facts(tree({"pyproject.toml": manifest()}))
+
+
+def test_the_version_file_says_which_python(tree: Tree) -> None:
+    found = facts(tree({**service(), ".python-version": "# ours\n3.12\n"}))
+    assert (found.python, found.python_evidence) == ("3.12", ".python-version")
+    assert facts(tree({}), python="3.13").python_evidence == "--python"
+
+
+def test_a_package_without_a_wheel_makes_two_stages(tree: Tree) -> None:
+    found = facts(tree(service(package("psycopg2", wheels=()))))
+    assert found.stages == Stages(is_multi=True, evidence="without a wheel: psycopg2")
+    assert found.system == System(build=("build-essential", "libpq-dev"), runtime=("libpq5",))
+    assert found.built == ("psycopg2",)
+
+
+def test_one_platform_without_a_wheel_is_enough(tree: Tree) -> None:
+    intel = package("fast", wheels=["cp314-cp314-manylinux_2_28_x86_64"])
+    assert facts(tree(service(intel))).built == ("fast",)
+    said = '[tool.uvflow.docker]\nplatforms = ["linux/amd64"]\n'
+    assert facts(tree(service(intel, rest=said))).built == ()
+
+
+def test_an_older_python_is_taken_where_that_has_the_wheels(tree: Tree) -> None:
+    wheels = [f"cp312-cp312-manylinux_2_28_{machine}" for machine in ("x86_64", "aarch64")]
+    found = facts(tree(service(package("fast", wheels=wheels))))
+    assert (found.python, found.built) == ("3.12", ())
+
+
+def test_one_stage_cannot_build(tree: Tree) -> None:
+    with pytest.raises(UsageError, match="one stage would leave in the image what only the build"):
+        facts(tree(service(package("odd", wheels=()))), stages="single")
+
+
+def test_two_stages_as_asked_for(tree: Tree) -> None:
+    assert facts(tree(service()), stages="multi").stages.evidence == "as asked for"
+
+
+def test_a_package_is_installed_and_its_source_is_not_copied(tree: Tree) -> None:
+    system = '[project.scripts]\nshop = "shop:main"\n[build-system]\nrequires = ["hatchling"]\n'
+    found = facts(
+        tree(
+            {
+                "pyproject.toml": manifest(rest=system),
+                "uv.lock": locked(local("shop", source='editable = "."')),
+            }
+        )
+    )
+    assert (found.own, found.copies_source) == (("shop",), False)
+    assert found.skips == "--no-install-project"
+    assert found.start.command == ("shop",)
+
+
+@pytest.mark.parametrize(
+    ("path", "copied"), [("src/shop/web.py", False), ("shop/web.py", False), ("web.py", True)]
+)
+def test_an_application_outside_of_the_package_needs_the_source(
+    tree: Tree, path: str, copied: object
+) -> None:
+    shop = local("shop", needs=["fastapi", "uvicorn"], source='editable = "."')
+    root = tree(
+        {
+            "pyproject.toml": manifest(rest='[build-system]\nrequires = ["hatchling"]\n'),
+            "uv.lock": locked(shop, *WEB),
+            path: MAIN["main.py"],
+        }
+    )
+    assert facts(root).copies_source is copied
+
+
+def test_sources_below_src_that_are_no_package_are_on_the_path(tree: Tree) -> None:
+    files = {k: v for k, v in service().items() if k != "main.py"}
+    found = facts(tree({**files, "src/web.py": MAIN["main.py"]}))
+    assert found.start.command[-1] == "web:app"
+    assert found.environment == (("PYTHONPATH", "/app/src"),)
+
+
+def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
+    rest = (
+        '[tool.uvflow.docker]\nbase = "managed"\nuser = 1000\nport = 9000\nuv = "0.9.1"\n'
+        'python-image = "corp.test/python:3.12"\nenvironment = { A = "1" }\n'
+    )
+    found = facts(tree(service(rest=rest)), base="slim")
+    assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
+    assert found.python_image == "corp.test/python:3.12"
+    assert found.environment == (("A", "1"),)
+
+
+def test_a_distroless_image_is_nobodys_shell(tree: Tree) -> None:
+    found = facts(tree(service()), base="distroless")
+    assert found.user == 65532
+    assert found.stages.evidence == "a distroless image has nothing that could build"
+
+
+def test_a_distroless_image_has_no_debian_packages(tree: Tree) -> None:
+    with pytest.raises(UsageError, match="a distroless image cannot have libpq5"):
+        facts(tree(service(package("psycopg2", wheels=()))), base="distroless")
+
+
+def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
+    files = {
+        "pyproject.toml": manifest(),
+        "uv.lock": locked(local("shop")),
+        "Procfile": "web: serve $PORT\n",
+    }
+    with pytest.raises(UsageError, match="needs a shell, and a distroless image has none"):
+        facts(tree(files), base="distroless")
+
+
+def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
+    from_git = package("tool", wheels=(), source='git = "https://git.test/tool?rev=a#b"')
+    found = facts(tree(service(from_git)))
+    assert found.system.build == ("git",)
+    assert found.stages == Stages(is_multi=True, evidence="needed to build: git")
+    assert found.remarks == ("built from git, without a compiler unless you name one: tool",)
+
+
+def test_profiles_are_targets(tree: Tree) -> None:
+    rest = '[tool.uvflow.profiles.staging]\nextras = ["aws"]\neditable = false\n'
+    names = [s.name for s in facts(tree(service(rest=rest))).selections]
+    assert names == ["dev", "staging", "prod"]
+
+
+def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:
+    api = local("api", needs=["fastapi", "uvicorn"], source='virtual = "packages/api"')
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n',
+            "uv.lock": locked(api, *WEB),
+            "packages/api/pyproject.toml": manifest("api"),
+            "packages/api/main.py": MAIN["main.py"],
+            ".python-version": "3.12\n",
+        }
+    )
+    found = facts(root / "packages" / "api")
+    assert (found.name, found.directory) == ("api", "packages/api")
+    assert found.mounts == ("uv.lock", "pyproject.toml", "packages/api/pyproject.toml")
+    assert found.selections[-1].arguments == ("--package=api",)
+    assert found.python_evidence == "../../.python-version"
+
+
+def test_credentials_of_an_index_are_secrets(tree: Tree) -> None:
+    rest = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\nauthenticate = "always"\n'
+    ours = package("ours", source='registry = "https://corp.test"')
+    assert facts(tree(service(ours, rest=rest))).secrets == (
+        "UV_INDEX_CORP_USERNAME",
+        "UV_INDEX_CORP_PASSWORD",
+    )
+
+
+def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
+    needs = ["django", "gunicorn", "whitenoise"]
+    settings = (
+        'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = BASE_DIR / "static"\n'
+        'WSGI_APPLICATION = "site.wsgi.application"\n'
+    )
+    root = tree(
+        {
+            "pyproject.toml": manifest(),
+            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
+            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
+            "site/settings.py": settings,
+        }
+    )
+    static = facts(root).static
+    assert static is not None
+    assert static.directory == "static"
+
+
+def test_an_edit_that_is_no_fact_changes_nothing(tree: Tree) -> None:
+    before = facts(tree(service()))
+    after = facts(tree({"main.py": MAIN["main.py"] + "\nx = 1\n", "other.py": "y = 2\n"}))
+    assert before == after
+
+
+def test_facts_are_the_same_on_every_machine(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = facts(tree(service()))
+    monkeypatch.setenv("UV_NO_DEV", "1")
+    monkeypatch.chdir("/")
+    assert facts(tree({})) == before

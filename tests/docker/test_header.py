@@ -1,0 +1,50 @@
+"""The first lines say what made a file, from which facts, and whether it was edited since."""
+
+from images import facts
+
+from uvflow.docker.facts import Options
+from uvflow.docker.header import digest_of, is_as_made, read, with_header
+
+OPTIONS = Options(uv="0.13.9", base="slim")
+TEXT = with_header("FROM x\n\nCMD y\n", facts(), OPTIONS, ("docker build .",))
+
+
+def test_the_header_tells_the_command_and_the_digests() -> None:
+    assert (
+        "# Made by `uvflow docker --uv=0.13.9 --base=slim`; what is edited here is lost when it is "
+        "made again:\n"
+        "# [tool.uvflow.docker] in pyproject.toml is the place for changes.\n"
+        f"# Facts {digest_of(facts())}, text 5bc800fb48f8.\n"
+        "#\n"
+        "#   docker build .\n"
+        "\n"
+        "FROM x\n\nCMD y\n"
+    ) == TEXT
+
+
+def test_the_options_read_back() -> None:
+    found = read(TEXT)
+    assert found is not None
+    assert found.options == OPTIONS
+
+
+def test_options_of_a_later_uvflow_are_passed_over() -> None:
+    found = read(TEXT.replace("--base=slim", "--shape=round"))
+    assert found is not None
+    assert found.options == Options(uv="0.13.9")
+
+
+def test_a_file_of_somebody_else_has_no_header() -> None:
+    assert read("# syntax=docker/dockerfile:1\nFROM x\n") is None
+    assert read("FROM x\n" + TEXT) is None
+
+
+def test_an_edit_is_seen_and_line_ends_are_none() -> None:
+    assert is_as_made(TEXT)
+    assert is_as_made(TEXT.replace("\n", "\r\n"))
+    assert not is_as_made(TEXT.replace("CMD y", "CMD z"))
+
+
+def test_the_digest_is_of_facts_not_of_remarks() -> None:
+    assert digest_of(facts(remarks=("x",))) == digest_of(facts())
+    assert digest_of(facts(user=1)) != digest_of(facts())

@@ -1,0 +1,55 @@
+"""Debian packages follow from Python packages, and from what the user says."""
+
+from collections.abc import Iterable
+
+from uvflow.docker.settings import Settings
+from uvflow.docker.system import System, needed
+
+
+def need(
+    built: Iterable[str] = (),
+    installed: Iterable[str] = (),
+    backends: Iterable[str] = (),
+    said: Settings | None = None,
+) -> System:
+    return needed(
+        built=built,
+        installed=installed,
+        backends=backends,
+        fetchers=(),
+        said=said or Settings(),
+    )
+
+
+def test_wheels_need_nothing() -> None:
+    assert need(installed=["django", "psycopg2-binary"]) == System()
+
+
+def test_psycopg2_is_compiled_against_libpq_and_runs_with_it() -> None:
+    assert need(built=["psycopg2"], installed=["psycopg2"]) == System(
+        build=("build-essential", "libpq-dev"), runtime=("libpq5",)
+    )
+
+
+def test_an_unknown_distribution_gets_a_compiler() -> None:
+    assert need(built=["odd"]) == System(build=("build-essential",))
+
+
+def test_what_loads_a_library_has_it() -> None:
+    assert need(installed=["python-magic"]) == System(runtime=("libmagic1t64",))
+
+
+def test_psycopg_brings_libpq_with_its_binary() -> None:
+    assert need(installed=["psycopg"]) == System(runtime=("libpq5",))
+    assert need(installed=["psycopg", "psycopg-binary"]) == System()
+
+
+def test_a_project_that_compiles_gets_what_its_backend_needs() -> None:
+    assert need(backends=["maturin"]) == System(build=("build-essential", "cargo", "rustc"))
+    assert need(backends=["hatchling"]) == System()
+
+
+def test_the_user_decides_about_building_and_adds_to_running() -> None:
+    said = Settings(build_packages=("gcc",), runtime_packages=("curl",))
+    assert need(built=["psycopg2"], said=said) == System(build=("gcc",), runtime=("curl", "libpq5"))
+    assert need(built=["pure"], said=Settings(build_packages=())) == System()

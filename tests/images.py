@@ -1,0 +1,50 @@
+"""Facts of an image, as a plain service has them."""
+
+from dataclasses import replace
+from typing import Any
+
+from uvflow.docker.facts import Facts, Stages
+from uvflow.docker.selections import Selection
+from uvflow.docker.start import Start
+from uvflow.docker.system import System
+
+DEV = Selection(name="dev", is_development=True, extends_prod=True, all_groups=True)
+PROD = Selection(name="prod", extends_prod=True)
+
+_PLAIN = Facts(
+    name="shop",
+    directory=".",
+    python="3.13",
+    python_evidence=".python-version",
+    python_image="python:3.13-slim-trixie",
+    uv_image="ghcr.io/astral-sh/uv:0.13.9",
+    base="slim",
+    stages=Stages(is_multi=False, evidence="every locked package has a wheel"),
+    switch="UV_NO_DEV",
+    selections=(PROD,),
+    mounts=("uv.lock", "pyproject.toml"),
+    skips="--no-install-project",
+    locks_late=False,
+    built=(),
+    own=(),
+    version_variables=(),
+    secrets=(),
+    uses_ssh=False,
+    system=System(),
+    copies_source=True,
+    static=None,
+    start=Start(
+        command=("uvicorn", "main:app"),
+        development=("uvicorn", "--reload", "main:app"),
+        evidence="main.py has FastAPI(); uvicorn is a dependency",
+        port=8000,
+        module="main.py",
+    ),
+    user=10001,
+    environment=(),
+)
+
+
+def facts(**changes: Any) -> Facts:
+    """The facts of a service of one file, with one stage and the one target prod."""
+    return replace(_PLAIN, **changes)

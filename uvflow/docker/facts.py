@@ -1,0 +1,339 @@
+"""What a Dockerfile depends on, read from the project: its settings, uv.lock and sources.
+
+Reads only. Nothing of the project is imported or executed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
+
+from uvflow.docker import indexes, lock, python, settings, system
+from uvflow.docker.django import Django, Static
+from uvflow.docker.lock import Lock, Package, Target
+from uvflow.docker.selections import Selection, Selector, default_groups
+from uvflow.docker.settings import Settings
+from uvflow.docker.source import Sources
+from uvflow.docker.start import Search, Start
+from uvflow.docker.system import System
+from uvflow.docker.workspace import Workspace
+from uvflow.errors import StaleLockfileError, UsageError
+from uvflow.files import read_bytes
+from uvflow.paths import MANIFEST
+from uvflow.project import Project
+
+_USER = 10001
+_NONROOT = 65532  # distroless images' own `nonroot`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says; None is for what the settings or the facts say."""
+
+    uv: str | None = None
+    python: str | None = None
+    base: str | None = None
+    stages: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Whether a stage of its own builds the environment, and why."""
+
+    is_multi: bool
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
+
+    `directory` is where the project is. `switch` is the variable that tells uv to leave
+    development dependencies out. `mounts` are the files that locking is checked by, `skips` is the
+    option that leaves `own`, the local packages that are built and installed, out; `locks_late`
+    says that only all sources tell whether the lockfile is current. `built` are the distributions
+    of production without a wheel. `secrets` are the variables of credentials.
+    """
+
+    name: str
+    directory: str
+    python: str
+    python_evidence: str
+    python_image: str
+    uv_image: str
+    base: str
+    stages: Stages
+    switch: str
+    selections: tuple[Selection, ...]
+    mounts: tuple[str, ...]
+    skips: str
+    locks_late: bool
+    built: tuple[str, ...]
+    own: tuple[str, ...]
+    version_variables: tuple[str, ...]
+    secrets: tuple[str, ...]
+    uses_ssh: bool
+    system: System
+    copies_source: bool
+    static: Static | None
+    start: Start
+    user: int
+    environment: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+
+
+def read(project: Project, options: Options) -> Facts:
+    """The facts of `project`.
+
+    Raises StaleLockfileError without a uv.lock, UsageError where facts contradict each other or
+    nothing says what is to be started.
+    """
+    said = settings.read(project.table("tool", "uvflow", "docker"), str(project.root / MANIFEST))
+    chosen = replace(
+        said,
+        base=options.base or said.base,
+        stages=options.stages or said.stages,
+        uv=options.uv or said.uv,
+    )
+    return _Reader(project, chosen, options.python).facts()
+
+
+class _Reader:
+    """Reads each thing once; every property is one decision."""
+
+    def __init__(self, project: Project, said: Settings, wanted_python: str | None) -> None:
+        self.project = project
+        self.settings = said
+        self.wanted_python = wanted_python
+        self.lock = _read_lock(project)
+        self.workspace = Workspace(root=project.workspace, lock=self.lock)
+        self.sources = Sources(project.root)
+
+    def facts(self) -> Facts:
+        self.workspace.check()
+        minor, python_evidence = self.python
+        profiles = self.project.profiles.by_name.values()
+        return Facts(
+            name=canonicalize_name(self.project.name),
+            directory=self.directory,
+            python=minor,
+            python_evidence=python_evidence,
+            python_image=self.settings.python_image or f"python:{minor}-slim-trixie",
+            uv_image=self.settings.uv_image or f"ghcr.io/astral-sh/uv:{self.settings.uv}",
+            base=self.settings.base,
+            stages=self.stages,
+            switch=self.selector.switch(profiles),
+            selections=self.selector.selections(profiles),
+            mounts=self.workspace.mounts,
+            skips=self.workspace.skips(self.own, self.package.name if self.package else None),
+            locks_late=self.workspace.locks_late,
+            built=self.built(minor, self.production),
+            own=self.own,
+            version_variables=self.workspace.version_variables(self.own),
+            secrets=self.secrets,
+            uses_ssh=indexes.uses_ssh(self.everything),
+            system=self.system,
+            copies_source=self.copies_source,
+            static=self.static,
+            start=self.start,
+            user=self.settings.user or (_NONROOT if self.is_distroless else _USER),
+            environment=self.environment,
+            remarks=tuple(self.remarks()),
+        )
+
+    @cached_property
+    def directory(self) -> str:
+        return self.project.root.relative_to(self.project.workspace).as_posix()
+
+    @cached_property
+    def package(self) -> Package | None:
+        """The project in the lockfile; None for a workspace's root that is no project."""
+        return self.lock.local(self.directory)
+
+    @cached_property
+    def selector(self) -> Selector:
+        of_members = tuple(package for package in self.lock.packages if package.local is not None)
+        groups = self.project.table("dependency-groups")
+        return Selector(
+            lock=self.lock,
+            roots=(self.package,) if self.package else of_members,
+            default_groups=default_groups(self.project.table("tool", "uv"), groups),
+            package=self.package.name if self.package and self.directory != "." else None,
+        )
+
+    @cached_property
+    def python(self) -> tuple[str, str]:
+        """X.Y, and the evidence for it."""
+        requested = [
+            ("--python", self.wanted_python),
+            ("python of [tool.uvflow.profiles.prod]", self.project.profiles["prod"].python),
+            *((path, _request_in(self.project.root / path)) for path in self._version_files()),
+        ]
+        return python.choose(
+            tuple((text, where) for where, text in requested if text),
+            self.lock.requires_python,
+            lambda minor: len(self.built(minor, self.closure("prod", minor))),
+        )
+
+    def _version_files(self) -> Iterator[str]:
+        yield ".python-version"
+        if self.directory != ".":
+            yield f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
+
+    def closure(self, profile: str, minor: str) -> tuple[Package, ...]:
+        """What `profile` installs on one platform or another."""
+        chosen = self.project.profiles[profile]
+        found: dict[str, Package] = {}
+        for platform in self.settings.platforms:
+            target = Target(python=minor, platform=platform)
+            found |= {f"{p.name} {p.version}": p for p in self.selector.closure(chosen, target)}
+        return tuple(found.values())
+
+    @cached_property
+    def production(self) -> tuple[Package, ...]:
+        return self.closure("prod", self.python[0])
+
+    @cached_property
+    def everything(self) -> tuple[Package, ...]:
+        """What any of the profiles installs."""
+        names = self.project.profiles.by_name
+        found = {p.name: p for name in names for p in self.closure(name, self.python[0])}
+        return tuple(found[name] for name in sorted(found))
+
+    def built(self, minor: str, packages: Iterable[Package]) -> tuple[str, ...]:
+        """Those of `packages` that are compiled, or may be, on one platform or another."""
+        never = self.project.table("tool", "uv").get("no-binary-package", [])
+        packages = [p for p in packages if p.local is None]
+        without = {
+            package.name
+            for platform in self.settings.platforms
+            for package in lock.built(packages, Target(python=minor, platform=platform))
+        }
+        from_git = {package.name for package in packages if "git" in package.source}
+        return tuple(sorted((without - from_git) | {p.name for p in packages if p.name in never}))
+
+    @cached_property
+    def system(self) -> System:
+        return system.needed(
+            built=self.built(self.python[0], self.everything),
+            installed=[package.name for package in self.production],
+            backends=self.workspace.build_requirements(self.own),
+            fetchers=indexes.fetchers(self.everything),
+            said=self.settings,
+        )
+
+    @cached_property
+    def is_distroless(self) -> bool:
+        return self.settings.base == "distroless"
+
+    @cached_property
+    def stages(self) -> Stages:
+        if self.is_distroless:
+            return self._stages("a distroless image has nothing that could build")
+        built = self.built(self.python[0], self.everything)
+        if built and self.system.build:
+            return self._stages(f"without a wheel: {', '.join(built)}")
+        if self.system.build:
+            return self._stages(f"needed to build: {', '.join(self.system.build)}")
+        if self.settings.stages == "multi":
+            return Stages(is_multi=True, evidence="as asked for")
+        return Stages(is_multi=False, evidence="every locked package has a wheel")
+
+    def _stages(self, reason: str) -> Stages:
+        if self.settings.stages == "single":
+            raise UsageError(
+                "one stage would leave in the image what only the build needs", cause=reason
+            )
+        return Stages(is_multi=True, evidence=reason)
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        return self.workspace.own(self.production)
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        uv = self.project.table("tool", "uv")
+        private = self.settings.private_indexes
+        return indexes.secrets(uv.get("index", ()), private, self.lock.packages)
+
+    @cached_property
+    def start(self) -> Start:
+        found = Search(
+            name=self.project.name,
+            installed=frozenset(package.name for package in self.production),
+            sources=self.sources,
+            scripts=self.project.table("project", "scripts"),
+            procfile=_text_of(self.project.root / "Procfile"),
+            settings=self.settings,
+        ).start()
+        if self.is_distroless and self.system.runtime:
+            raise UsageError(
+                f"a distroless image cannot have {', '.join(self.system.runtime)}",
+                hint="`--base slim` can",
+            )
+        if self.is_distroless and found.needs_shell:
+            raise UsageError(
+                f"{found.evidence} needs a shell, and a distroless image has none",
+                hint="say `command = […]` in [tool.uvflow.docker]",
+            )
+        return found
+
+    @cached_property
+    def copies_source(self) -> bool:
+        if self.settings.source is not None:
+            return self.settings.source
+        module = self.start.module
+        return not self._is_installed() or (module is not None and not self._installs(module))
+
+    def _is_installed(self) -> bool:
+        return self.package is not None and self.package.name in self.own
+
+    def _installs(self, path: str) -> bool:
+        """Whether the file at `path` is part of the package that the project is built into."""
+        named = canonicalize_name(self.project.name).replace("-", "_")
+        return self._is_installed() and path.startswith(("src/", f"{named}/"))
+
+    @cached_property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """What the container's environment says beyond what each one of ours does."""
+        said = dict(self.start.environment)
+        if self.copies_source and (self.start.module or "").startswith("src/"):
+            said["PYTHONPATH"] = "/app/src"
+        return tuple(sorted({**said, **dict(self.settings.environment)}.items()))
+
+    @cached_property
+    def static(self) -> Static | None:
+        names = {package.name for package in self.production}
+        if not {"django", "whitenoise"} <= names:
+            return None
+        return Django(self.sources).static(self.settings.build_environment)
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know and no file can say."""
+        for name in self.workspace.version_variables(self.own):
+            yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
+        if any(package.name == "django" for package in self.production):
+            yield from Django(self.sources).remarks()
+        without = sorted(p.name for p in self.everything if "git" in p.source)
+        if without:
+            yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
+
+
+def _read_lock(project: Project) -> Lock:
+    if not project.lockfile.is_file():
+        raise StaleLockfileError(
+            f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
+        )
+    return lock.read(read_bytes(project.lockfile).decode(), str(project.lockfile))
+
+
+def _text_of(path: Path) -> str | None:
+    return read_bytes(path).decode(errors="replace") if path.is_file() else None
+
+
+def _request_in(path: Path) -> str | None:
+    """The first line of a .python-version that is no comment."""
+    lines = (line.partition("#")[0].strip() for line in (_text_of(path) or "").splitlines())
+    return next((line for line in lines if line), None)

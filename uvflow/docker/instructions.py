@@ -1,0 +1,277 @@
+"""The instructions of a Dockerfile as values, and the one place that writes them as text.
+
+The rules of escaping are those of the Dockerfile reference ("Environment replacement", "Parser
+directives", "Shell and exec form") and of BuildKit's parser, which splits the flags of an
+instruction byte by byte. A test reads what is written here back.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from uvflow.errors import UsageError
+
+Pairs = tuple[tuple[str, str], ...]
+
+_COLUMNS = 100
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
+_IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9_./:@-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """Lines of text for a reader; no lines make an empty line."""
+
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class From:
+    """Begins the stage `name` on an image or on another stage."""
+
+    image: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workdir:
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arg:
+    """Build arguments with their defaults; each is an environment variable of RUN steps only."""
+
+    pairs: Pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Env:
+    """Environment variables of the image."""
+
+    pairs: Pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command of a RUN step.
+
+    `environ` is set for it alone; `secrets` are the names of variables whose values stand in files
+    of that name below /run/secrets. `piped` commands get its output, one after the other. One that
+    `must_fail` succeeds where it, or the last one it is piped into, fails.
+    """
+
+    words: tuple[str, ...]
+    environ: Pairs = ()
+    secrets: tuple[str, ...] = ()
+    piped: tuple[tuple[str, ...], ...] = ()
+    must_fail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A `--mount` of RUN: its fields in order; a value of None is a flag such as `rw`."""
+
+    fields: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Commands of which each runs when the one before it succeeded."""
+
+    commands: tuple[Command, ...]
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """`COPY --link`: a layer of its own, whatever the layers below it are."""
+
+    source: str
+    target: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A numeric user, who is also the group."""
+
+    uid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expose:
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopSignal:
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthcheck:
+    """Seconds between probes and for one probe, and the probe."""
+
+    words: tuple[str, ...]
+    options: tuple[tuple[str, int], ...] = field(
+        default=(("interval", 30), ("timeout", 5), ("start-period", 10))
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cmd:
+    words: tuple[str, ...]
+
+
+Instruction = (
+    Comment
+    | From
+    | Workdir
+    | Arg
+    | Env
+    | Run
+    | Copy
+    | User
+    | Expose
+    | StopSignal
+    | Healthcheck
+    | Cmd
+)
+
+
+def serialise(instructions: Iterable[Instruction]) -> str:
+    """The text of a Dockerfile; raises UsageError for what no Dockerfile can say."""
+    return "".join(f"{_text(instruction)}\n" for instruction in instructions)
+
+
+def _text(instruction: Instruction) -> str:  # noqa: C901  a table
+    match instruction:
+        case Comment(lines=lines):
+            return "\n".join(f"# {_one_line(line)}".rstrip() for line in lines)
+        case From(image=image, name=name):
+            return f"FROM {_matching(_IMAGE, image, 'image')} AS {_matching(_STAGE, name, 'stage')}"
+        case Workdir(path=path):
+            return f"WORKDIR {path}"
+        case Arg(pairs=pairs):
+            return _folded("ARG", (assignment(*pair) for pair in pairs))
+        case Env(pairs=pairs):
+            return _folded("ENV", (assignment(*pair) for pair in pairs))
+        case Run(commands=commands, mounts=mounts):
+            return _run(commands, mounts)
+        case Copy(source=source, target=target, stage=stage):
+            where = f"--from={stage} " if stage else ""
+            return f"COPY --link {where}{source} {target}"
+        case User(uid=uid):
+            return f"USER {uid}:{uid}"
+        case Expose(port=port):
+            return f"EXPOSE {port}"
+        case StopSignal(name=name):
+            return f"STOPSIGNAL {name}"
+        case Healthcheck(words=words, options=options):
+            flags = " ".join(f"--{name}={seconds}s" for name, seconds in options)
+            return f"HEALTHCHECK {flags} \\\n    CMD {json_array(words)}"
+        case Cmd(words=words):
+            return f"CMD {json_array(words)}"
+
+
+def json_array(words: Iterable[str]) -> str:
+    """The exec form: a JSON array on one line; nothing in it is expanded."""
+    words = tuple(words)
+    for word in words:
+        if "\0" in word:
+            raise UsageError("a command with a NUL character cannot be started", cause=repr(word))
+    as_is = all(word.isprintable() for word in words)
+    return json.dumps(words, ensure_ascii=not as_is)
+
+
+def assignment(name: str, value: str) -> str:
+    """`NAME=value` for ENV and ARG, quoted where a reader of Dockerfiles would see more in it."""
+    _matching(_NAME, name, "variable")
+    if re.fullmatch(r"[A-Za-z0-9_./:,@%+=-]*", value):
+        return f"{name}={value}"
+    escaped = re.sub(r'([\\"$])', r"\\\1", _one_line_or_error(value, f"the value of {name}"))
+    return f'{name}="{escaped}"'
+
+
+def _folded(keyword: str, words: Iterable[str]) -> str:
+    return f" \\\n{' ' * (len(keyword) + 1)}".join(
+        [f"{keyword} {next(words := iter(words))}", *words]
+    )
+
+
+def _run(commands: tuple[Command, ...], mounts: tuple[Mount, ...]) -> str:
+    steps = " \\\n && ".join(_shell(command) for command in commands)
+    lines = [*(mount_flag(mount) for mount in mounts), steps]
+    return "RUN " + " \\\n    ".join(lines)
+
+
+def mount_flag(mount: Mount) -> str:
+    """`--mount=…`: values are shell words in fields of CSV in a flag that is unquoted, in turn."""
+    fields = (_csv(k if v is None else f"{k}={_word(v)}") for k, v in mount.fields)
+    return "--mount=" + re.sub(r"([\\ '\"])", r"\\\1", ",".join(fields))
+
+
+def can_be_mounted(path: str) -> bool:
+    """Whether BuildKit finds a file of the build context by this name.
+
+    It takes the bytes of a flag for Latin-1 letters, and the source of a mount for a pattern.
+    """
+    return path.isascii() and path.isprintable() and not re.search(r"[\\*?\[\]]|^!", path)
+
+
+def _word(value: str) -> str:
+    return re.sub(r"([\\$'\"`])", r"\\\1", _one_line_or_error(value, "a mounted path"))
+
+
+def _csv(text: str) -> str:
+    if "," not in text and '"' not in text:
+        return text
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"'
+
+
+def _shell(command: Command) -> str:
+    """A POSIX shell command; a control character in a word has no harmless spelling here."""
+    words = [
+        *(["!"] if command.must_fail else []),
+        *(f'{name}="$(cat /run/secrets/{name})"' for name in command.secrets),
+        *(f"{name}={_quoted(value)}" for name, value in command.environ),
+        *(_quoted(word) for word in command.words),
+    ]
+    pipes = (" ".join(map(_quoted, words)) for words in command.piped)
+    return " | ".join([_wrapped(words), *pipes])
+
+
+def _wrapped(words: list[str]) -> str:
+    """Words on as few lines as fit the width of a page."""
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + 7 > _COLUMNS:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return " \\\n      ".join(lines)
+
+
+def _quoted(word: str) -> str:
+    return shlex.quote(_one_line_or_error(word, "a word of a RUN step"))
+
+
+def _one_line_or_error(text: str, what: str) -> str:
+    if re.search(r"[\0-\x08\x0a-\x1f\x7f]", text):
+        raise UsageError(f"{what} has a control character, which a Dockerfile cannot say: {text!r}")
+    return text
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise UsageError(f"{text!r} cannot be the name of a Dockerfile's {what}")
+    return text

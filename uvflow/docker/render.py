@@ -1,0 +1,389 @@
+"""Facts as the text of a Dockerfile. Pure: the same facts give the same bytes.
+
+The stages: `base` is the interpreter and what the image needs of Debian; `builder` (`uv` where
+nothing is compiled) tells uv how to work; `dependencies` has the environment without the project;
+`project` has the files that the project's own packages add to it; then one stage for each profile.
+"""
+
+from uvflow.docker.facts import Facts
+from uvflow.docker.instructions import (
+    Arg,
+    Cmd,
+    Command,
+    Comment,
+    Copy,
+    Env,
+    Expose,
+    From,
+    Healthcheck,
+    Instruction,
+    Mount,
+    Pairs,
+    Run,
+    StopSignal,
+    User,
+    Workdir,
+    serialise,
+)
+from uvflow.docker.selections import Selection
+from uvflow.docker.start import Start
+
+_ENVIRONMENT = "/venv"  # not below /app: a source tree mounted there would hide it
+_PYTHONS = "/python"
+_DEBIAN = "debian:trixie-slim"
+_DISTROLESS = "gcr.io/distroless/cc-debian13:nonroot"
+_PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+_COMPILE = ("python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
+_CACHE = Mount(fields=(("type", "cache"), ("target", "/root/.cache/uv")))
+_SOURCES = Mount(fields=(("type", "bind"), ("target", "/app"), ("rw", None)))
+
+# Of a Python that uv installs, what no service needs: names, and then paths.
+_UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
+_UNUSED_OF_MANAGED = ("_test*.so", "_tkinter*.so", "itcl*", "libtcl*", "libtk*", "tcl8*", "tk8*")
+_HEADERS = ("include", "config-*")
+
+Instructions = tuple[Instruction, ...]
+
+
+def dockerfile(facts: Facts) -> str:
+    """The Dockerfile, without the lines at its top that say where it came from."""
+    *others, prod = facts.selections
+    parts = (
+        _base(facts),
+        _tools(facts),
+        _dependencies(facts, prod, "dependencies"),
+        _project(facts, prod, "dependencies", "project"),
+        _static(facts),
+        *(_other(facts, selection) for selection in others),
+        _image(facts, prod, "dependencies", "project"),
+    )
+    return "\n".join(serialise(part) for part in parts if part)
+
+
+def _base(facts: Facts) -> Instructions:
+    if facts.base == "slim":
+        return (
+            Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
+            From(image=facts.python_image, name="base"),
+            *_debian_packages(facts.system.runtime),
+            _compiled_library(f"/usr/local/lib/python{facts.python}"),
+            *_surroundings(facts),
+        )
+    return (
+        Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
+        From(image=_DEBIAN, name="base"),
+        *_debian_packages(("ca-certificates", "tzdata", *facts.system.runtime)),
+        Run(
+            commands=(
+                Command(
+                    words=("uv", "python", "install", "--no-bin", facts.python),
+                    environ=(("UV_PYTHON_INSTALL_DIR", _PYTHONS),),
+                ),
+                _trim(facts),
+                _linked_python(facts),
+            ),
+            mounts=(_uv(facts),),
+        ),
+        _compiled_library(_PYTHONS),
+        *_surroundings(facts),
+    )
+
+
+def _trim(facts: Facts) -> Command:
+    """Takes out what no service needs; headers are for building alone."""
+    headers = () if facts.system.build else _HEADERS
+    names = (*_UNUSED, *_UNUSED_OF_MANAGED, *headers)
+    tests = [word for name in names for word in ("-o", "-name", name)]
+    pip = ("-path", "*/site-packages/*", *tests)
+    return Command(
+        words=("find", _PYTHONS, "-depth", "(", *pip, ")", "-exec", "rm", "-rf", "{}", "+")
+    )
+
+
+def _linked_python(facts: Facts) -> Command:
+    """`python` on PATH, before there is an environment."""
+    found = ("find", _PYTHONS, "-path", f"*/bin/python{facts.python}", "-not", "-type", "d")
+    link = ("xargs", "-I{}", "ln", "-sf", "{}", "/usr/local/bin/python")
+    return Command(words=found, piped=(("head", "-n1"), link))
+
+
+def _compiled_library(directory: str) -> Run:
+    """The standard library's byte code: no image has it, and the user cannot write it."""
+    left_out = rf"/(site-packages|{'|'.join(_UNUSED)})/"
+    return Run(commands=(Command(words=(*_COMPILE, "-x", left_out, directory)),))
+
+
+def _surroundings(facts: Facts) -> Instructions:
+    environment = {"PATH": _PATH, "PYTHONUNBUFFERED": "1", **dict(facts.environment)}
+    return (Workdir(path="/app"), Env(pairs=tuple(environment.items())))
+
+
+def _debian_packages(packages: tuple[str, ...]) -> Instructions:
+    if not packages:
+        return ()
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    return (
+        Run(
+            commands=(
+                Command(words=("apt-get", "update")),
+                Command(words=install),
+                Command(words=("rm", "-rf", "/var/lib/apt/lists")),
+            )
+        ),
+    )
+
+
+def _tools_name(facts: Facts) -> str:
+    return "builder" if facts.stages.is_multi else "uv"
+
+
+def _tools(facts: Facts) -> Instructions:
+    """Arguments, not variables: they are for the build, and no part of the image."""
+    return (
+        From(image="base", name=_tools_name(facts)),
+        *_debian_packages(facts.system.build),
+        Arg(pairs=_uv_settings(facts)),
+        *(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables),
+    )
+
+
+def _uv_settings(facts: Facts) -> Pairs:
+    return (
+        ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
+        *_interpreter(facts),
+        ("UV_LINK_MODE", "copy"),
+        ("UV_COMPILE_BYTECODE", "1"),
+        ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),
+    )
+
+
+def _interpreter(facts: Facts) -> Pairs:
+    if facts.base == "slim":
+        path = f"/usr/local/bin/python{facts.python}"
+        return (("UV_PYTHON", path), ("UV_PYTHON_DOWNLOADS", "never"))
+    return (
+        ("UV_PYTHON", facts.python),
+        ("UV_PYTHON_DOWNLOADS", "never"),
+        ("UV_PYTHON_INSTALL_DIR", _PYTHONS),
+        ("UV_PYTHON_PREFERENCE", "only-managed"),
+    )
+
+
+def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions:
+    switch = ((facts.switch, "0" if selection.all_groups else "1"),)
+    return (
+        Comment(lines=("The environment, without the project: changes when uv.lock does.",)),
+        From(image=_tools_name(facts), name=name),
+        Arg(pairs=switch),
+        _sync_dependencies(facts, selection),
+    )
+
+
+def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Run:
+    check = "--frozen" if facts.locks_late else "--locked"
+    words = ("sync", check, facts.skips, *selection.arguments)
+    return Run(
+        commands=(_uv_command(facts, words, environ),),
+        mounts=_uv_mounts(facts, *map(_bound, facts.mounts)),
+    )
+
+
+def _bound(path: str) -> Mount:
+    return Mount(fields=(("type", "bind"), ("source", path), ("target", f"/app/{path}")))
+
+
+def _uv_command(facts: Facts, arguments: tuple[str, ...], environ: Pairs = ()) -> Command:
+    host_keys = (("GIT_SSH_COMMAND", "ssh -o StrictHostKeyChecking=accept-new"),)
+    return Command(
+        words=("uv", *arguments),
+        environ=(*environ, *(host_keys if facts.uses_ssh else ())),
+        secrets=facts.secrets,
+    )
+
+
+def _uv_mounts(facts: Facts, *more: Mount) -> tuple[Mount, ...]:
+    secrets = (
+        Mount(fields=(("type", "secret"), ("id", name), ("required", "true")))
+        for name in facts.secrets
+    )
+    ssh = (Mount(fields=(("type", "ssh"),)),) if facts.uses_ssh else ()
+    return (_uv(facts), _CACHE, *more, *secrets, *ssh)
+
+
+def _uv(facts: Facts) -> Mount:
+    fields = (("type", "bind"), ("from", facts.uv_image), ("source", "/uv"), ("target", "/bin/uv"))
+    return Mount(fields=fields)
+
+
+def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instructions:
+    """What building and installing the own packages adds to the environment, and only that.
+
+    uv would compile all of the environment once more, which would change every one of its files.
+    """
+    if not facts.own:
+        return ()
+    added = ("find", _ENVIRONMENT, "-cnewer", "/before")
+    copied = ("cp", "--parents", "--preserve=mode,links", "--target-directory=/project", "{}", "+")
+    install = ("sync", "--locked", "--no-editable", *selection.arguments)
+    steps = (
+        Command(words=("touch", "/before")),
+        _uv_command(facts, install, environ=(("UV_COMPILE_BYTECODE", "0"),)),
+        *_without_times(added),
+        Command(words=(*added, "-name", "*.py"), piped=((*_COMPILE, "-i", "-"),)),
+        Command(words=("mkdir", "/project")),
+        Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
+    )
+    return (
+        Comment(lines=(f"The project, built from its sources: {', '.join(facts.own)}.",)),
+        From(image=below, name=name),
+        Run(commands=steps, mounts=_uv_mounts(facts, _SOURCES)),
+    )
+
+
+def _without_times(added: tuple[str, ...]) -> tuple[Command, ...]:
+    """uv notes when sources were edited: left out, so that equal sources give equal files."""
+    rows = ("sed", "-i", "/uv_cache.json,/d", "{}", "+")
+    return (
+        Command(words=(*added, "-name", "RECORD", "-exec", *rows)),
+        Command(words=(*added, "-name", "uv_cache.json", "-delete")),
+    )
+
+
+def _static(facts: Facts) -> Instructions:
+    if facts.static is None:
+        return ()
+    words = ("python", "manage.py", "collectstatic", "--no-input")
+    return (
+        From(image="project" if facts.own else "dependencies", name="static"),
+        *_source(facts),
+        Run(commands=(Command(words=words, environ=facts.static.environment),)),
+    )
+
+
+def _other(facts: Facts, selection: Selection) -> Instructions:
+    if selection.is_development:
+        return _development(facts, selection)
+    dependencies, project = f"{selection.name}-dependencies", f"{selection.name}-project"
+    return (
+        *_dependencies(facts, selection, dependencies),
+        *_project(facts, selection, dependencies, project),
+        *_image(facts, selection, dependencies, project),
+    )
+
+
+def _development(facts: Facts, selection: Selection) -> Instructions:
+    """The sources in place, the own packages editable, with what a build needs still there."""
+    environ = ((facts.switch, "0" if selection.all_groups else "1"),)
+    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
+    below = "dependencies" if selection.extends_prod else _tools_name(facts)
+    return (
+        Comment(lines=(f"The profile {selection.name}, on the sources in place.",)),
+        From(image=below, name=selection.name),
+        _sync_dependencies(facts, selection, environ),
+        Copy(source=".", target="/app"),
+        *((Run(commands=(install,), mounts=_uv_mounts(facts)),) if facts.own else ()),
+        *_inside(facts),
+        *_started(facts, facts.start.development),
+    )
+
+
+def _image(facts: Facts, selection: Selection, dependencies: str, project: str) -> Instructions:
+    return (
+        *_begun(facts, selection, dependencies),
+        *((Copy(source="/project/", target="/", stage=project),) if facts.own else ()),
+        *_collected(facts),
+        *(_source(facts) if facts.copies_source else ()),
+        *_started(facts, facts.start.command),
+    )
+
+
+def _begun(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
+    """The image up to its environment."""
+    if not facts.stages.is_multi:
+        return (From(image=dependencies, name=selection.name),)
+    environment = Copy(source=_ENVIRONMENT, target=_ENVIRONMENT, stage=dependencies)
+    why = Comment(lines=(f"A stage of its own: {facts.stages.evidence}.",))
+    if facts.base == "distroless":
+        return (why, *_distroless(facts, selection), environment)
+    checks = _library_check(facts) if facts.built else ()
+    return (why, From(image="base", name=selection.name), environment, *checks)
+
+
+def _distroless(facts: Facts, selection: Selection) -> Instructions:
+    return (
+        From(image=_DISTROLESS, name=selection.name),
+        *_surroundings(facts),
+        Copy(source=_PYTHONS, target=_PYTHONS, stage="base"),
+    )
+
+
+def _library_check(facts: Facts) -> Instructions:
+    """Fails where a library that was linked while building is not in the image."""
+    records = [
+        word
+        for name in facts.built
+        for word in ("-o", "-ipath", f"./{name.replace('-', '?')}-*.dist-info/RECORD")
+    ]
+    listed = ("-exec", "grep", "-ho", r"^[^,]*\.so[^,]*", "{}", "+")
+    missing = Command(
+        words=("find", ".", "(", *records[1:], ")", *listed),
+        piped=(("xargs", "--no-run-if-empty", "ldd"), ("grep", "not found")),
+        must_fail=True,
+    )
+    library = f"{_ENVIRONMENT}/lib/python{facts.python}/site-packages"
+    return (
+        Comment(lines=("A library that is not found here is for `runtime-packages` to bring.",)),
+        Run(commands=(Command(words=("cd", library)), missing)),
+    )
+
+
+def _collected(facts: Facts) -> Instructions:
+    if facts.static is None:
+        return ()
+    directory = facts.static.directory
+    path = directory if directory.startswith("/") else f"{_directory(facts)}/{directory}"
+    return (Copy(source=path, target=path, stage="static"),)
+
+
+def _source(facts: Facts) -> Instructions:
+    return (Copy(source=".", target="/app"), *_inside(facts))
+
+
+def _inside(facts: Facts) -> Instructions:
+    return () if facts.directory == "." else (Workdir(path=_directory(facts)),)
+
+
+def _directory(facts: Facts) -> str:
+    return "/app" if facts.directory == "." else f"/app/{facts.directory}"
+
+
+def _started(facts: Facts, command: tuple[str, ...]) -> Instructions:
+    start = facts.start
+    return (
+        # The user owns nothing and has no home; some servers want to write into one.
+        Env(pairs=(("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
+        User(uid=facts.user),
+        *((StopSignal(name=start.stop_signal),) if start.stop_signal else ()),
+        *((Expose(port=start.port),) if start.port else ()),
+        *_health(start),
+        Comment(lines=(f"{start.evidence}.",)),
+        Cmd(words=command),
+    )
+
+
+def _health(start: Start) -> Instructions:
+    """Asked by Python, since there is no curl; -IS leaves out what a probe has no use for."""
+    if not start.port or not start.probes:
+        return ()
+    return (Healthcheck(words=("python", "-IS", "-c", _probe(start.port, start.health))),)
+
+
+def _probe(port: int, path: str | None) -> str:
+    """Any answer below 500 proves a service that is well: it may refuse a host or redirect."""
+    if path is None:
+        return f"import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
+    return (
+        "import http.client as h, sys; "
+        f"c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
+        f"c.request('GET', {path!r}); sys.exit(c.getresponse().status >= 500)"
+    )

@@ -1,0 +1,193 @@
+"""What the sources of a project say, read by AST: modules, applications, routes.
+
+Nothing is imported or executed.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_NO_SOURCES = {
+    "__pycache__", "build", "dist", "doc", "docs", "examples", "migrations", "node_modules",
+    "scripts", "site-packages", "test", "tests", "venv",
+}  # fmt: skip
+_LARGEST = 1_000_000  # bytes; what is larger was generated
+
+# The names that modules with an application have by custom, the likeliest first.
+_CUSTOM = ("main", "app", "asgi", "wsgi", "server", "api", "web", "application", "__init__")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """A source file: its path relative to the root (POSIX), and what it is imported as."""
+
+    path: str
+    name: str
+    text: str
+
+    @property
+    def body(self) -> list[ast.stmt]:
+        """Its statements; none where it is not valid Python."""
+        try:
+            return ast.parse(self.text).body
+        except (SyntaxError, ValueError, RecursionError):
+            return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """An object that a server loads: `module:attribute`, or a factory `module:function`."""
+
+    module: Module
+    attribute: str
+    is_factory: bool = False
+
+
+class Sources:
+    """The Python files below a root that may be part of what an image runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """The likeliest to hold an application first: near the root, named by custom."""
+        found = (m for path in _python_files(self.root) if (m := _module(self.root, path)))
+        return tuple(sorted(found, key=_likelihood))
+
+    def application(self, classes: Iterable[str]) -> Application | None:
+        """The first `NAME = CLASS(…)` of a module, else the first function that returns one."""
+        classes = tuple(classes)
+        likely = [m for m in self.modules if any(f"{c}(" in m.text for c in classes)]
+        made = (_made_in(module, classes) for module in likely)
+        factories = (_factory_in(module, classes) for module in likely)
+        return next((a for a in (*made, *factories) if a), None)
+
+    def script_importing(self, package: str) -> str | None:
+        """The path of the first file that imports `package`."""
+        found = (m.path for m in self.modules if package in m.text and _imports(m, package))
+        return next(found, None)
+
+    def health_path(self) -> str | None:
+        """The path of a route that is named as a health check, such as `/healthz`."""
+        found = {name: path for m in self.modules for name, path in _health_routes(m)}
+        return next((found[name] for name in _HEALTH_NAMES if name in found), None)
+
+    def named(self, name: str) -> Module | None:
+        """The module that is imported as `name`."""
+        return next((m for m in self.modules if m.name == name), None)
+
+
+def _python_files(root: Path) -> Iterator[str]:
+    for directory, directories, files in os.walk(root):
+        directories[:] = sorted(
+            name
+            for name in directories
+            if not name.startswith(".")
+            and name not in _NO_SOURCES
+            and not Path(directory, name, "pyvenv.cfg").exists()
+        )
+        below = Path(directory).relative_to(root)
+        yield from ((below / name).as_posix() for name in sorted(files) if name.endswith(".py"))
+
+
+def _module(root: Path, path: str) -> Module | None:
+    file = root / path
+    try:
+        if file.stat().st_size > _LARGEST:
+            return None
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # what cannot be read says nothing
+    name = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__")
+    return Module(path=path, name=name.replace("/", "."), text=text)
+
+
+def _likelihood(module: Module) -> tuple[int, int, str]:
+    stem = module.path.removesuffix(".py").rpartition("/")[2]
+    rank = _CUSTOM.index(stem) if stem in _CUSTOM else len(_CUSTOM)
+    return (module.path.removeprefix("src/").count("/"), rank, module.path)
+
+
+def _made_in(module: Module, classes: tuple[str, ...]) -> Application | None:
+    for name, value in assignments(module.body):
+        if isinstance(value, ast.Call) and _last_name(value.func) in classes:
+            return Application(module=module, attribute=name)
+    return None
+
+
+def _factory_in(module: Module, classes: tuple[str, ...]) -> Application | None:
+    for node in module.body:
+        if not isinstance(node, ast.FunctionDef) or not _takes_nothing(node.args):
+            continue
+        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
+        if any(_last_name(call.func) in classes for call in calls):
+            return Application(module=module, attribute=node.name, is_factory=True)
+    return None
+
+
+def _takes_nothing(arguments: ast.arguments) -> bool:
+    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return positional == 0 and all(arguments.kw_defaults)
+
+
+def assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    """Every `NAME = VALUE` at the top level, and below an `if` or `try` there."""
+    for node in body:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                yield name, value
+            case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
+                yield from assignments([*inner, *other])
+
+
+def _last_name(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return None
+
+
+def _imports(module: Module, package: str) -> bool:
+    for node in module.body:
+        match node:
+            case ast.Import(names=names) if any(a.name.split(".")[0] == package for a in names):
+                return True
+            case ast.ImportFrom(module=str(name)) if name.split(".")[0] == package:
+                return True
+    return False
+
+
+# By custom, the one that asks least of the service first.
+_HEALTH_NAMES = (
+    "healthz", "livez", "health", "healthcheck", "health-check", "health_check", "live", "alive",
+    "readyz", "ready",
+)  # fmt: skip
+_HEALTH = re.compile(rf"\^?/?((?:[\w-]+/)*({'|'.join(_HEALTH_NAMES)})/?)\$?")
+_ROUTES = {
+    "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "api_route", "get", "path",
+    "re_path", "route", "url",
+}  # fmt: skip
+
+
+def _health_routes(module: Module) -> Iterator[tuple[str, str]]:
+    if not any(name in module.text for name in _HEALTH_NAMES):
+        return
+    for statement in module.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and _last_name(node.func) in _ROUTES:
+                yield from _health_route(node)
+
+
+def _health_route(call: ast.Call) -> Iterator[tuple[str, str]]:
+    match call.args:
+        case [ast.Constant(value=str(pattern)), *_]:
+            match = _HEALTH.fullmatch(pattern.replace("/?$", "/$"))
+            if match:
+                yield match[2], f"/{match[1]}"

@@ -1,0 +1,129 @@
+"""The local packages of a project: where they are, and what uv has to see of them to check locks.
+
+Reads only.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from uvflow.docker.instructions import can_be_mounted
+from uvflow.docker.lock import Lock, Package
+from uvflow.errors import UsageError
+from uvflow.files import read_bytes
+from uvflow.paths import LOCKFILE, MANIFEST
+
+Table = Mapping[str, Any]
+
+# A build requirement that takes the version from git's history (the context has none), and the
+# variable that tells it the version instead.
+_FROM_GIT = {
+    "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "uv-dynamic-versioning": "UV_DYNAMIC_VERSIONING_BYPASS",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The directory of uv.lock, which is the build context, and the local packages in it."""
+
+    root: Path
+    lock: Lock
+
+    def check(self) -> None:
+        """Raises UsageError where something local lies outside of the build context."""
+        for path in self._local_paths():
+            if Path(path).is_absolute() or path.split("/")[0] == "..":
+                raise UsageError(
+                    f"{path} lies outside of {self.root}, which is what a build sees",
+                    cause=f"it is a source in {LOCKFILE}",
+                    hint="move it below, or make it a package of an index",
+                )
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
+        manifests = (_below(package.local, MANIFEST) for package in self._local_packages())
+        there = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._archives()))
+        found = [path for path in dict.fromkeys(there) if (self.root / path).exists()]
+        return (LOCKFILE, *(path for path in found if can_be_mounted(path)))
+
+    @property
+    def locks_late(self) -> bool:
+        """Whether only all sources tell that the lockfile is current.
+
+        So where dependencies are dynamic, or where a manifest is missing or cannot be mounted.
+        """
+        return any(self._is_opaque(package) for package in self._local_packages())
+
+    def own(self, packages: Iterable[Package]) -> tuple[str, ...]:
+        """Those of `packages` that are built from the build context and installed."""
+        return tuple(p.name for p in packages if p.local is not None and "virtual" not in p.source)
+
+    def skips(self, own: tuple[str, ...], package: str | None) -> str:
+        """The option of uv that leaves `own` out."""
+        if set(own) <= {package}:
+            return "--no-install-project"
+        if set(own) <= set(self.lock.members):
+            return "--no-install-workspace"
+        return "--no-install-local"
+
+    def build_requirements(self, own: Iterable[str]) -> tuple[str, ...]:
+        """What the build backends of `own` require (PEP 518), normalised names."""
+        tables = (self._manifest(p).get("build-system", {}) for p in self._named(own))
+        return tuple(sorted({n for t in tables for n in _names(t.get("requires", ()))}))
+
+    def version_variables(self, own: Iterable[str]) -> tuple[str, ...]:
+        """The variables that stand in for git's history."""
+        required = self.build_requirements(own)
+        return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
+
+    def _named(self, names: Iterable[str]) -> Iterator[Package]:
+        return (p for name in names for p in self.lock.by_name[name] if p.local is not None)
+
+    def _local_packages(self) -> tuple[Package, ...]:
+        return tuple(package for package in self.lock.packages if package.local is not None)
+
+    def _archives(self) -> Iterator[str]:
+        """Local archives, and local directories that are indexes."""
+        for package in self.lock.packages:
+            path = package.source.get("path") or package.source.get("registry", "://")
+            if "://" not in path:
+                yield path
+
+    def _local_paths(self) -> Iterator[str]:
+        yield from (str(package.local) for package in self._local_packages())
+        yield from self._archives()
+
+    def _is_opaque(self, package: Package) -> bool:
+        manifest = _below(package.local, MANIFEST)
+        if not can_be_mounted(manifest) or not (self.root / manifest).exists():
+            return True
+        project = self._manifest(package).get("project")
+        dynamic = {"dependencies", "optional-dependencies"}
+        return project is None or bool(dynamic & set(project.get("dynamic", ())))
+
+    def _manifest(self, package: Package) -> Table:
+        path = self.root / _below(package.local, MANIFEST)
+        try:
+            return tomllib.loads(read_bytes(path).decode()) if path.exists() else {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+
+
+def _below(directory: str | None, name: str) -> str:
+    return name if directory in (None, ".") else f"{directory}/{name}"
+
+
+def _names(requirements: Iterable[str]) -> Iterator[str]:
+    for text in requirements:
+        try:
+            yield canonicalize_name(Requirement(text).name)
+        except InvalidRequirement:
+            continue  # the build will say so, in its own words
