@@ -150,7 +150,7 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
     request = requested(root, asked)
     if dry_run:
         work, done = plan(root, request, uv=find(), tell=console.say), None
-        console.result(told.diff(work))
+        console.result(told.diff(work).removesuffix("\n"))
     else:
         done = init(root, request, uv=find(), tell=console.say)
         work = done.plan
@@ -240,6 +240,14 @@ def run(console: Console, *, profile: str | None, timeout: float, words: tuple[s
     raise click.exceptions.Exit(run(project, choice, words, timeout=timeout, tell=console.say))
 
 
+def _chosen(profile: str | None) -> "tuple[Project, Choice]":
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.sync import last_profile  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    return project, project.profiles.choose(profile, os.environ, last_profile(project))
+
+
 def _check(console: Console, project: "Project", choice: "Choice") -> None:
     from uvflow.status import as_json, status, verdict_line  # noqa: PLC0415
 
@@ -261,12 +269,9 @@ def status(console: Console, *, profile: str | None) -> None:
     Offline, changing nothing, running no code of the project's. The exit code is that of the worst
     finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
     """
-    from uvflow.project import Project  # noqa: PLC0415
     from uvflow.status import as_json, headline, rows, status  # noqa: PLC0415
-    from uvflow.sync import last_profile  # noqa: PLC0415
 
-    project = Project.find(Path.cwd())
-    found = status(project, project.profiles.choose(profile, os.environ, last_profile(project)))
+    found = status(*_chosen(profile))
     console.result(console.style(headline(found), "bold"))
     for aspect, state, message in rows(found, verbose=console.verbose):
         colour = _COLOURS.get(state.strip(), "red")
@@ -284,18 +289,15 @@ def status(console: Console, *, profile: str | None) -> None:
 def verify(
     console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
 ) -> None:
-    """Look at every file of the environment: is it there, with the size it was installed with?
+    """Look at every file of the environment: that it is there, with the size it came with.
 
     Tells what is missing, truncated, edited, half installed, or there without an owner. The exit
     code is 0 where it is intact and 5 where it is damaged.
     """
     from uvflow.healing import Depth  # noqa: PLC0415
-    from uvflow.project import Project  # noqa: PLC0415
     from uvflow.status import damage_as_json, damage_lines, heal, outcome, verify  # noqa: PLC0415
-    from uvflow.sync import last_profile  # noqa: PLC0415
 
-    project = Project.find(Path.cwd())
-    choice = project.profiles.choose(profile, os.environ, last_profile(project))
+    project, choice = _chosen(profile)
     depth = Depth.HASHES if deep else Depth.FILES
     if repair:
         found = heal(project, choice, depth, timeout=timeout, tell=console.say)

@@ -482,7 +482,7 @@ def _is_installed(path: str) -> bool:
         text = Path(path).read_bytes()[:_LAUNCHER_SIZE]
     except OSError:
         return False
-    return text.startswith(b"#!") and b"\nimport sys\n" in text and b"sys.exit(" in text
+    return text.startswith(b"#!") and b"sys.argv[0]" in text and b"sys.exit(" in text
 
 
 def for_reinstall(damages: Iterable[Damage]) -> tuple[str, ...]:

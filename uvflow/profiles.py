@@ -25,6 +25,8 @@ SET_ASIDE = (
     "UV_NO_INSTALL_LOCAL",
     "UV_NO_INSTALL_PROJECT",
     "UV_NO_INSTALL_WORKSPACE",
+    "UV_PROJECT",  # another project than the one at hand
+    "UV_WORKING_DIR",
 )
 
 

@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import filelock
 import platformdirs
 
 from uvflow.errors import BusyError, DiskError, unwritable
 from uvflow.files import write_whole
 from uvflow.paths import digest, state_name
+
+if TYPE_CHECKING:
+    import filelock
 
 DEFAULT_TIMEOUT = 300.0
 
@@ -112,7 +115,7 @@ class State:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             os.write(descriptor, _holder(command, self.root))
-            filelock.lock_descriptor(descriptor, blocking=False)
+            _try_to_lock(descriptor)
             os.set_inheritable(descriptor, True)
         except OSError as error:
             raise unwritable(str(path), error) from error
@@ -163,12 +166,16 @@ class State:
         paths = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
         return tuple(path.name for path in paths if _is_leased(path))
 
-    def _lock(self) -> filelock.BaseFileLock:
+    def _lock(self) -> "filelock.BaseFileLock":
+        import filelock  # noqa: PLC0415  45 ms, and who only reads needs no lock
+
         return filelock.FileLock(
             self.directory / LOCK, mode=0o600, fallback_to_soft=False, preserve_lock_file=True
         )
 
-    def _acquire(self, lock: filelock.BaseFileLock, timeout: float, tell: Tell) -> None:
+    def _acquire(self, lock: "filelock.BaseFileLock", timeout: float, tell: Tell) -> None:
+        import filelock  # noqa: PLC0415  as above
+
         patience = _TELL_AFTER if timeout < 0 else min(_TELL_AFTER, timeout)
         try:
             try:
@@ -219,9 +226,15 @@ def _is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not filelock.lock_descriptor(descriptor, blocking=False)
+        return not _try_to_lock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _try_to_lock(descriptor: int) -> bool:
+    import filelock  # noqa: PLC0415  as above
+
+    return filelock.lock_descriptor(descriptor, blocking=False)
 
 
 def _described(holder: bytes | None) -> str:

@@ -112,6 +112,7 @@ def test_a_stale_lockfile_is_3_and_changes_nothing(shop: Path, uvflow: Command) 
     assert done.code == 3
     assert done.err.endswith(
         "error: uv.lock is not what pyproject.toml asks for; the environment is as it was\n"
+        "  cause: dependencies: `six==1.16.0` became `six==1.17.0`\n"
         "hint: `uv lock` updates the lockfile, then sync again\n"
     )
     assert (shop / "uv.lock").read_bytes() == before

@@ -1,0 +1,153 @@
+"""`uvflow cache`, as installed: what is remembered, and forgetting it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rig import Command
+
+from uvflow.state import State
+
+MANIFEST = '[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n'
+
+
+@pytest.fixture
+def projects(tmp_path: Path, uvflow: Command) -> tuple[Path, Path]:
+    """Two synced projects, `one` before `two`."""
+    roots = tmp_path / "one", tmp_path / "two"
+    for root in roots:
+        root.mkdir()
+        (root / "pyproject.toml").write_text(MANIFEST.format(name=root.name))
+        subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+        assert uvflow("sync", cwd=root).code == 0
+    return roots
+
+
+def kept(root: Path) -> set[str]:
+    return {path.name for path in State.of(root).directory.iterdir()}
+
+
+def test_dir_is_where_it_is_kept(uvflow: Command, tmp_path: Path) -> None:
+    done = uvflow("cache", "dir")
+    assert (done.code, done.out, done.err) == (0, f"{tmp_path / 'uvflow-cache'}\n", "")
+    assert json.loads(uvflow("cache", "dir", "--json").out) == {
+        "schema_version": 1,
+        "command": "cache dir",
+        "exit_code": 0,
+        "directory": str(tmp_path / "uvflow-cache"),
+    }
+
+
+def test_list_has_the_last_used_first(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    shutil.rmtree(one)
+    done = uvflow("cache", "list")
+    lines = [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d +\d+ KiB  ", "", s) for s in done.out.splitlines()]
+    assert lines == [str(two), f"{one}  (gone)"]
+
+
+def test_list_as_json(projects: tuple[Path, Path], uvflow: Command) -> None:
+    data = json.loads(uvflow("cache", "list", "--json").out)
+    assert [project["root"] for project in data["projects"]] == [str(r) for r in projects[::-1]]
+    directory = State.of(projects[1]).directory
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    [project, _] = data["projects"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", project.pop("last_used"))
+    assert project == {
+        "root": str(projects[1]),
+        "is_gone": False,
+        "directory": str(directory),
+        "size": size,
+    }
+
+
+def test_nothing_remembered_is_an_empty_list(uvflow: Command, tmp_path: Path) -> None:
+    done = uvflow("cache", "list")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert uvflow("cache", "clear").code == uvflow("cache", "prune").code == 0
+    assert not (tmp_path / "uvflow-cache").exists()
+
+
+def test_prune_forgets_what_is_gone(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    assert uvflow("cache", "prune").out == ""
+    shutil.rmtree(one)
+    done = uvflow("cache", "prune")
+    assert (done.code, done.out) == (0, f"Forgot {one}\n")
+    assert kept(one) == {"lock"}
+    assert "dev.snapshot" in kept(two)
+
+
+def test_clear_forgets_all_and_loses_nothing(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    done = uvflow("cache", "clear")
+    assert (done.code, done.out) == (0, f"Forgot {two}\nForgot {one}\n")
+    assert uvflow("cache", "list").out == ""
+    done = uvflow("sync", cwd=one)
+    assert (done.code, done.err.splitlines()[-1]) == (0, "Synced: dev (by default)")
+
+
+def test_clear_forgets_the_named(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    assert uvflow("cache", "clear", os.path.relpath(one, two), cwd=two).out == f"Forgot {one}\n"
+    assert "dev.snapshot" in kept(two)
+    done = uvflow("cache", "clear", "nope", cwd=two)
+    assert done.code == 2
+    assert done.err == (
+        "error: nothing is remembered of nope\nhint: `uvflow cache list` tells what is\n"
+    )
+
+
+def test_a_project_at_work_is_left_and_named(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    with State.of(two).exclusive("uvflow sync"):
+        done = uvflow("cache", "clear")
+    assert (done.code, done.out) == (6, f"Forgot {one}\n")
+    assert done.err == f"warning: {two} is left alone: a uvflow is at work there\n"
+    assert "dev.snapshot" in kept(two)
+
+
+def test_a_project_in_which_a_command_runs_is_left(
+    projects: tuple[Path, Path], uvflow: Command
+) -> None:
+    one, two = projects
+    lease = State.of(two).lease(two / ".venv", "uvflow run server")
+    try:
+        data = json.loads(uvflow("cache", "clear", "--json").out)
+    finally:
+        os.close(lease)
+    assert data["exit_code"] == 6
+    assert [[p["root"] for p in data[key]] for key in ("forgotten", "left")] == [
+        [str(one)],
+        [str(two)],
+    ]
+    assert "dev.snapshot" in kept(two)
+
+
+def test_what_is_not_ours_stays(
+    projects: tuple[Path, Path], uvflow: Command, tmp_path: Path
+) -> None:
+    mine = tmp_path / "uvflow-cache/projects/mine"
+    mine.mkdir()
+    (mine / "file").write_text("")
+    (mine.with_name("a-file")).write_text("")
+    assert len(uvflow("cache", "clear").out.splitlines()) == len(projects)
+    assert (mine / "file").exists()
+
+
+def test_a_state_that_does_not_say_whose_it_is_is_listed_and_not_pruned(
+    projects: tuple[Path, Path], uvflow: Command
+) -> None:
+    one, two = projects
+    State.of(one).remember("holder.json", b'{"root": "/nowhere"}')
+    State.of(two).remember("holder.json", b"\xff")
+    names = {State.of(root).directory.name for root in projects}
+    assert {line.split()[-1] for line in uvflow("cache", "list").out.splitlines()} == names
+    assert uvflow("cache", "prune").out == ""
+    done = uvflow("cache", "clear")
+    assert {line.removeprefix("Forgot ") for line in done.out.splitlines()} == names
+    assert kept(one) == kept(two) == {"lock"}

@@ -1,0 +1,755 @@
+"""`uvflow status`, `uvflow verify` and `uvflow sync --check`, as installed, with real uv."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rig import BIN, Command, Tree
+
+from uvflow import environment
+from uvflow.__main__ import already_in_sync
+from uvflow.environment import Environment
+from uvflow.profiles import Choice
+from uvflow.project import Project
+from uvflow.remembered import remembered
+from uvflow.state import State
+from uvflow.status import Standing, status
+from uvflow.sync import Sync, last_profile
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0", "idna"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+# A build backend that leaves a trace of having been run.
+BACKEND = """
+import pathlib
+
+pathlib.Path(__file__).with_name("ran").touch()
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    raise SystemExit("not to be built")
+
+build_editable = build_wheel
+"""
+
+
+@pytest.fixture
+def shop(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")  # what tests do to files stays in the environment
+    root = tree({"pyproject.toml": MANIFEST})
+    uv("lock", "-q", cwd=root)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def synced(shop: Path, uvflow: Command) -> Path:
+    assert uvflow("sync", cwd=shop).code == 0
+    return shop
+
+
+def uv(*arguments: str, cwd: Path) -> None:
+    subprocess.run(["uv", *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+def pip(root: Path, *arguments: str) -> None:
+    environ = {**os.environ, "VIRTUAL_ENV": str(root / ".venv")}
+    del environ["UV_PYTHON"]
+    command = ["uv", "pip", *arguments]
+    subprocess.run(command, cwd=root, env=environ, check=True, capture_output=True)
+
+
+def inside(root: Path, pattern: str) -> Path:
+    [path] = (root / ".venv").glob(f"[Ll]ib/**/site-packages/{pattern}")
+    return path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def told(text: str) -> list[str]:
+    """The lines of an output, with what differs between machines written as a word."""
+    text = re.sub(r"(with Python|uv) \d+\.\d+\.\d+(?=\n)", r"\1 VERSION", text)
+    return re.sub(r"[Ll]ib/(python3\.\d+/)?site-packages", "SITE", text).splitlines()
+
+
+def traces(*directories: Path) -> dict[str, tuple[int, int]]:
+    """Every file and directory below, with what a write would change."""
+    paths = (path for directory in directories for path in (directory, *directory.rglob("*")))
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in paths}
+
+
+# status
+
+
+def test_all_is_well(synced: Path, uvflow: Command) -> None:
+    done = uvflow("status", cwd=synced)
+    assert (done.code, done.err) == (0, "")
+    assert told(done.out) == [
+        "In sync: dev (as last time)",
+        "  lockfile     ok  is as it was synced",
+        "  environment  ok  .venv is what the lockfile and dev say",
+        "  files        ok  3 distributions, none of them half installed",
+        "  origin       ok  made here, with Python VERSION",
+        "  uv           ok  uv VERSION",
+    ]
+
+
+def test_all_is_well_where_no_snapshot_says_so(synced: Path, uvflow: Command) -> None:
+    shutil.rmtree(State.of(synced).directory)
+    done = uvflow("status", cwd=synced)
+    assert done.code == 0
+    assert told(done.out)[:3] == [
+        "In sync: dev (by default)",
+        "  lockfile     ok  is what pyproject.toml asks for",
+        "  environment  ok  .venv is what the lockfile and dev say",
+    ]
+
+
+def test_a_project_never_synced_is_4(shop: Path, uvflow: Command) -> None:
+    done = uvflow("status", cwd=shop)
+    assert done.code == 4
+    assert told(done.out) == [
+        "Out of sync: dev (by default)",
+        "  lockfile     ok           is what pyproject.toml asks for",
+        "  environment  out of sync  there is no .venv",
+        "                            hint: `uvflow sync`",
+        "  uv           ok           uv VERSION",
+    ]
+
+
+def test_a_stale_lockfile_is_3_with_what_changed(synced: Path, uvflow: Command) -> None:
+    edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
+    edit(synced / "pyproject.toml", '"iniconfig"', '"iniconfig", "attrs"')
+    done = uvflow("status", cwd=synced)
+    assert done.code == 3
+    assert told(done.out)[:4] == [
+        "Stale: dev (as last time)",
+        "  lockfile     stale  dependencies: `six==1.16.0` became `six==1.17.0`",
+        "               stale  group dev: `attrs` was added",
+        "                      hint: `uv lock` updates the lockfile",
+    ]
+
+
+def test_a_missing_lockfile_is_3(synced: Path, uvflow: Command) -> None:
+    (synced / "uv.lock").unlink()
+    done = uvflow("status", cwd=synced)
+    assert done.code == 3
+    assert told(done.out)[:4] == [
+        "Stale: dev (as last time)",
+        f"  lockfile     stale    there is no uv.lock in {synced}",
+        (
+            "                        hint: "
+            "`uv lock` makes one, `uvflow init` imports requirements files first"
+        ),
+        "  environment  unknown  uv does not say",
+    ]
+
+
+@pytest.mark.parametrize("text", ["garbage", "version = 99\n", ""])
+def test_a_lockfile_that_uv_cannot_read_is_3(synced: Path, uvflow: Command, text: str) -> None:
+    (synced / "uv.lock").write_text(text)
+    done = uvflow("status", cwd=synced)
+    assert done.code == 3
+    assert re.match(r"  lockfile     stale    Failed to parse `uv\.lock`", told(done.out)[1])
+
+
+def test_what_reading_does_not_tell_uv_does(
+    synced: Path, uvflow: Command, index: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(index, tmp_path / "other")
+    environ = {"UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
+    done = uvflow("status", cwd=synced, environ=environ)
+    assert done.code == 3
+    assert told(done.out)[1].startswith("  lockfile     stale  uv found missing ")
+
+
+def test_an_environment_that_differs_is_4_with_each_distribution(
+    synced: Path, uvflow: Command
+) -> None:
+    pip(synced, "uninstall", "idna")
+    pip(synced, "install", "six==1.15.0", "toml==0.10.2")
+    done = uvflow("status", cwd=synced)
+    assert done.code == 4
+    assert told(done.out)[:6] == [
+        "Out of sync: dev (as last time)",
+        "  lockfile     ok           is what pyproject.toml asks for",
+        "  environment  out of sync  idna 3.10 is missing",
+        "               out of sync  six is 1.15.0 instead of 1.16.0",
+        "               out of sync  toml 0.10.2 is not asked for",
+        "                            hint: `uvflow sync`",
+    ]
+
+
+def test_the_environment_of_another_profile_is_4(synced: Path, uvflow: Command) -> None:
+    done = uvflow("status", "--prod", cwd=synced)
+    assert done.code == 4
+    assert told(done.out)[2:4] == [
+        "  environment  out of sync  iniconfig 2.0.0 is not asked for",
+        "                            hint: `uvflow sync --prod`",
+    ]
+
+
+def test_what_uv_says_of_a_profile_is_told(synced: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.ci]\ngroups = ["nope"]\n'
+    (synced / "pyproject.toml").write_text(MANIFEST + profile)
+    done = uvflow("status", "--profile", "ci", cwd=synced)
+    assert done.code == 4
+    assert "Group `nope` is not defined" in told(done.out)[2]
+
+
+def test_a_half_installed_distribution_is_5(synced: Path, uvflow: Command) -> None:
+    inside(synced, "idna-*/RECORD").unlink()
+    done = uvflow("status", cwd=synced)
+    assert done.code == 5
+    assert told(done.out)[0] == "Damaged: dev (as last time)"
+    assert told(done.out)[3:5] == [
+        "  files        damaged  idna: unfinished install: SITE/idna-3.10.dist-info (no RECORD)",
+        "                        hint: `uvflow sync` repairs it",
+    ]
+
+
+def test_the_worst_decides(synced: Path, uvflow: Command) -> None:
+    pip(synced, "uninstall", "idna")
+    assert uvflow("status", cwd=synced).code == 4
+    edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
+    assert uvflow("status", cwd=synced).code == 3
+    inside(synced, "six-*/METADATA").unlink()
+    assert uvflow("status", cwd=synced).code == 5
+
+
+def test_an_environment_that_was_moved_is_5(synced: Path, uvflow: Command) -> None:
+    moved = synced.with_name("moved")
+    synced.rename(moved)
+    done = uvflow("status", cwd=moved)
+    assert done.code == 5
+    assert [line for line in told(done.out) if "damaged" in line or "remove" in line] == [
+        f"  origin       damaged  it was made at {synced / '.venv'}, and its scripts point there",
+        "                        hint: remove .venv, then `uvflow sync`",
+    ]
+
+
+def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) -> None:
+    edit(inside(synced, "idna-*/WHEEL"), "none-any", "cp311-nothere_1_x86_64")
+    assert uvflow("status", cwd=synced).code == 0
+    other = "win_amd64" if sys.platform != "win32" else "macosx_11_0_arm64"
+    edit(inside(synced, "idna-*/WHEEL"), "nothere_1_x86_64", other)
+    done = uvflow("status", cwd=synced)
+    assert done.code == 5
+    assert f"idna 3.10 is for {other}" in done.out
+
+
+def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) -> None:
+    configuration = synced / ".venv/pyvenv.cfg"
+    version = re.sub(r"(?m)^version_info = .*$", "version_info = 3.9.1", configuration.read_text())
+    configuration.write_text(version)
+    done = uvflow("status", cwd=synced)
+    assert done.code == 4
+    assert told(done.out)[2] == (
+        "  environment  out of sync  it has Python 3.9.1, and uv would take another "
+        "(requires-python: >=3.11)"
+    )
+
+
+def test_a_uv_that_the_project_does_not_want_is_7(synced: Path, uvflow: Command) -> None:
+    (synced / "uv.toml").write_text('required-version = ">=99"\n')
+    done = uvflow("status", cwd=synced)
+    assert done.code == 7
+    assert told(done.out)[:3] == [
+        "Unusable: dev (as last time)",
+        "  lockfile     unknown   uv does not say",
+        "  environment  unknown   uv does not say",
+    ]
+    assert "  uv           unusable  Required uv version `>=99` does not match" in done.out
+
+
+def test_without_uv_reading_tells_what_it_can(synced: Path, uvflow: Command) -> None:
+    nowhere = {"UVFLOW_UV": str(synced / "nope")}
+    assert uvflow("status", cwd=synced, environ=nowhere).code == 7
+    edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
+    done = uvflow("status", cwd=synced, environ=nowhere)
+    assert done.code == 7
+    assert "  lockfile     stale     dependencies: `six==1.16.0` became `six==1.17.0`\n" in done.out
+    inside(synced, "idna-*/RECORD").unlink()
+    assert uvflow("status", cwd=synced, environ=nowhere).code == 5
+
+
+def test_variables_that_say_something_else_are_noted(synced: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.dev]\nenvironment = ".venv"\n'
+    (synced / "pyproject.toml").write_text(MANIFEST + profile)
+    environ = {"UV_NO_DEV": "1", "UV_PROJECT_ENVIRONMENT": "other", "VIRTUAL_ENV": "/elsewhere"}
+    done = uvflow("status", cwd=synced, environ=environ)
+    assert done.code == 0
+    assert told(done.out)[-3:] == [
+        "  variables    note  UV_NO_DEV is set aside: the profile decides",
+        "               note  UV_PROJECT_ENVIRONMENT is set aside: the profile says .venv",
+        "               note  another environment is activated: /elsewhere",
+    ]
+
+
+def test_a_variable_does_not_lead_to_another_project(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/pyproject.toml").write_text(MANIFEST.replace("shop", "other"))
+    environ = {"UV_PROJECT": str(tmp_path / "other"), "UV_WORKING_DIR": str(tmp_path / "other")}
+    assert uvflow("sync", cwd=shop, environ=environ).code == 0
+    assert inside(shop, "six").is_dir()
+    assert not (tmp_path / "other/.venv").exists()
+    assert uvflow("status", cwd=shop, environ=environ).code == 0
+
+
+def test_a_sync_cut_short_is_4(synced: Path, uvflow: Command) -> None:
+    state = State.of(synced)
+    state.forget("dev.snapshot")
+    state.remember("dev.journal", json.dumps({"environment": str(synced / ".venv")}).encode())
+    done = uvflow("status", cwd=synced)
+    assert done.code == 4
+    assert told(done.out)[-2:] == [
+        "  sync         out of sync  the last sync was cut short",
+        "                            hint: `uvflow sync` finishes it",
+    ]
+    with state.exclusive("uvflow sync"):
+        done = uvflow("status", cwd=synced)
+    assert told(done.out)[-1] == "  sync         out of sync  a sync is under way"
+    assert uvflow("sync", cwd=synced).code == 0
+    assert uvflow("status", cwd=synced).code == 0
+
+
+def test_a_sync_that_only_failed_to_say_it_was_done_is_done(synced: Path, uvflow: Command) -> None:
+    State.of(synced).remember("dev.journal", b"{}")
+    assert uvflow("status", cwd=synced).code == 0
+
+
+def test_it_tells_a_few_of_many_unless_asked_for_all(synced: Path, uvflow: Command) -> None:
+    names = ("attrs", "certifi", "packaging", "pluggy", "toml", "requests")
+    pip(synced, "install", *names)
+    done = uvflow("status", cwd=synced)
+    assert done.out.count("is not asked for") == 5
+    assert "                            and 1 more (`--verbose` tells them)\n" in done.out
+    assert uvflow("status", "-v", cwd=synced).out.count("is not asked for") == 6
+
+
+def test_json_is_the_verdict_with_its_reasons(synced: Path, uvflow: Command) -> None:
+    inside(synced, "idna-*/RECORD").unlink()
+    done = uvflow("status", "--json", cwd=synced)
+    data = json.loads(done.out)
+    reasons = data.pop("reasons")
+    assert data == {
+        "schema_version": 1,
+        "command": "status",
+        "exit_code": 5,
+        "profile": "dev",
+        "chosen_by": "as last time",
+        "environment": str(synced / ".venv"),
+        "verdict": "damaged",
+    }
+    assert [(reason["aspect"], reason["state"]) for reason in reasons] == [
+        ("lockfile", "ok"),
+        ("environment", "ok"),
+        ("files", "damaged"),
+        ("origin", "ok"),
+        ("uv", "ok"),
+    ]
+    assert set(reasons[2]) == {"aspect", "state", "message", "hint"}
+
+
+def test_it_writes_nothing(synced: Path, uvflow: Command, tmp_path: Path) -> None:
+    pip(synced, "install", "toml")
+    edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
+    before = traces(synced, tmp_path / "uvflow-cache")
+    for arguments in (["status"], ["sync", "--check"], ["verify", "--deep"], ["cache", "list"]):
+        uvflow(*arguments, cwd=synced)
+    assert traces(synced, tmp_path / "uvflow-cache") == before
+
+
+def test_it_writes_nothing_where_nothing_is_remembered(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    uvflow("status", cwd=shop)
+    assert not (tmp_path / "uvflow-cache").exists()
+    assert not (shop / ".venv").exists()
+
+
+@pytest.mark.parametrize("where", ["locked", "a member", "a source"])
+def test_it_runs_no_code_of_the_projects(tree: Tree, uvflow: Command, where: str) -> None:
+    build = '\n[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    lib = '[project]\nname = "lib"\nversion = "1"\n'
+    files = {
+        "pyproject.toml": MANIFEST.replace('"idna"', '"lib"')
+        + '\n[tool.uv.sources]\nlib = { path = "lib" }\n',
+        "lib/pyproject.toml": lib + build,
+        "lib/backend.py": BACKEND,
+    }
+    root = tree(files)
+    uv("lock", "-q", cwd=root)
+    assert uvflow("status", cwd=root).code == 4
+    dynamic = lib.replace('version = "1"', 'dynamic = ["version"]') + build
+    if where == "locked":
+        (root / "lib/pyproject.toml").write_text(dynamic)
+    else:
+        (root / "more").mkdir()
+        (root / "more/pyproject.toml").write_text(dynamic.replace("lib", "more"))
+        (root / "more/backend.py").write_text(BACKEND)
+        source = '[tool.uv.workspace]\nmembers = ["m*"]\n'
+        if where == "a source":
+            source = '[tool.uv.sources]\nmore = { path = "more" }\n'
+        edit(root / "pyproject.toml", "[tool.uv.sources]\n", source)
+    done = uvflow("status", cwd=root)
+    assert not list(root.glob("*/ran"))
+    assert done.code in {3, 4}
+    assert "  lockfile     ok" not in done.out
+
+
+# sync --check
+
+
+def test_check_is_one_line_and_an_exit_code(synced: Path, uvflow: Command) -> None:
+    done = uvflow("sync", "--check", cwd=synced)
+    assert (done.code, done.out, done.err) == (0, "", "Already in sync: dev (as last time)\n")
+    done = uvflow("sync", "--check", "--prod", cwd=synced)
+    assert (done.code, done.out) == (4, "")
+    assert done.err == "Out of sync: prod; environment: iniconfig 2.0.0 is not asked for\n"
+    edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
+    done = uvflow("sync", "--check", cwd=synced)
+    assert done.code == 3
+    assert done.err == (
+        "Stale: dev (as last time); lockfile: dependencies: `six==1.16.0` became `six==1.17.0`\n"
+    )
+
+
+def test_check_as_json_is_what_status_says(synced: Path, uvflow: Command) -> None:
+    by_check = json.loads(uvflow("sync", "--check", "--json", cwd=synced).out)
+    by_status = json.loads(uvflow("status", "--json", cwd=synced).out)
+    assert by_check == {**by_status, "command": "sync"}
+
+
+# verify
+
+
+def truncate(root: Path) -> None:
+    inside(root, "idna/data.txt").write_text("")
+
+
+def overwrite(root: Path) -> None:
+    inside(root, "idna/data.txt").write_bytes(b"data\n" * 99 + b"atad\n")
+
+
+DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "a deleted file": (
+        lambda root: inside(root, "idna/data.txt").unlink(),
+        "verify",
+        "idna: missing: SITE/idna/data.txt",
+    ),
+    "a deleted package": (
+        lambda root: shutil.rmtree(inside(root, "idna")),
+        "verify",
+        "idna: missing: SITE/idna/__init__.py",
+    ),
+    "an edited file": (overwrite, "verify", "idna: edited: SITE/idna/data.txt (sha256 differs)"),
+    "a truncated file": (
+        truncate,
+        "verify",
+        "idna: truncated: SITE/idna/data.txt (0 bytes, installed with 500)",
+    ),
+    "a missing script": (
+        lambda root: next(root.glob(".venv/[bS]*/idna*")).unlink(),
+        "verify",
+        "idna: missing: bin/idna",
+    ),
+    "a missing RECORD": (
+        lambda root: inside(root, "idna-*/RECORD").unlink(),
+        "status",
+        "idna: unfinished install: SITE/idna-3.10.dist-info (no RECORD)",
+    ),
+    "a missing METADATA": (
+        lambda root: inside(root, "idna-*/METADATA").unlink(),
+        "status",
+        "idna: ghost: SITE/idna-3.10.dist-info (no METADATA)",
+    ),
+    "a missing pyvenv.cfg": (
+        lambda root: (root / ".venv/pyvenv.cfg").unlink(),
+        "status",
+        "missing pyvenv.cfg: pyvenv.cfg",
+    ),
+    "an extra module": (
+        lambda root: inside(root, "idna").with_name("stray.py").write_text(""),
+        "verify",
+        "orphan: SITE/stray.py",
+    ),
+    "an extra distribution": (
+        lambda root: pip(root, "install", "toml==0.10.2"),
+        "status",
+        "toml 0.10.2 is not asked for",
+    ),
+    "a wrong version": (
+        lambda root: pip(root, "install", "six==1.15.0"),
+        "status",
+        "six is 1.15.0 instead of 1.16.0",
+    ),
+    "a missing dist-info": (
+        lambda root: shutil.rmtree(inside(root, "idna-*.dist-info")),
+        "status",
+        "idna 3.10 is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DRIFT)
+def test_every_drift_is_named(synced: Path, uvflow: Command, what: str) -> None:
+    drift, command, expected = DRIFT[what]
+    assert uvflow("status", cwd=synced).code == uvflow("verify", "--deep", cwd=synced).code == 0
+    drift(synced)
+    arguments = ["status"] if command == "status" else ["verify", "--deep"]
+    done = uvflow(*arguments, cwd=synced)
+    assert any(expected in line for line in told(done.out)), done.out
+    assert done.code in {4, 5}
+
+
+@pytest.mark.parametrize("what", DRIFT)
+def test_repair_makes_it_whole(synced: Path, uvflow: Command, what: str) -> None:
+    DRIFT[what][0](synced)
+    done = uvflow("verify", "--deep", "--repair", cwd=synced)
+    assert done.code == 0, done.err
+    assert told(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
+    there = Environment.at(synced / ".venv")
+    assert environment.unfinished(there) == environment.orphans(there) == ()
+    assert environment.missing(there) == environment.edited(there) == ()
+    assert {"six", "idna", "iniconfig"} <= {d.name for d in environment.distributions(there)}
+    assert uvflow("verify", "--deep", cwd=synced).out == "Intact: dev (as last time)\n"
+
+
+def test_a_stat_does_not_see_an_edit_of_the_same_size(synced: Path, uvflow: Command) -> None:
+    overwrite(synced)
+    assert uvflow("verify", cwd=synced).code == 0
+    assert uvflow("verify", "--deep", cwd=synced).code == 5
+
+
+def test_damage_is_named_by_distribution(synced: Path, uvflow: Command) -> None:
+    shutil.rmtree(inside(synced, "idna"))
+    inside(synced, "six/data.txt").unlink()
+    done = uvflow("verify", cwd=synced)
+    assert (done.code, done.err) == (5, "")
+    assert told(done.out) == [
+        "idna: missing: SITE/idna/__init__.py",
+        "idna: missing: SITE/idna/data.txt",
+        "six: missing: SITE/six/data.txt",
+        "Damaged: dev (as last time); `uvflow verify --repair` installs it again",
+    ]
+
+
+def test_damage_is_json(synced: Path, uvflow: Command) -> None:
+    inside(synced, "six/data.txt").unlink()
+    data = json.loads(uvflow("verify", "--json", cwd=synced).out)
+    [damage] = data.pop("damages")
+    assert data == {
+        "schema_version": 1,
+        "command": "verify",
+        "exit_code": 5,
+        "profile": "dev",
+        "chosen_by": "as last time",
+        "environment": str(synced / ".venv"),
+        "poisoned": [],
+        "repaired": [],
+    }
+    assert damage["kind"] == "missing"
+    assert damage["distribution"] == "six"
+
+
+def test_repair_leaves_the_rest_alone(synced: Path, uvflow: Command) -> None:
+    pip(synced, "install", "toml==0.10.2")
+    edit(synced / "pyproject.toml", '"idna"', '"idna", "attrs"')
+    untouched = inside(synced, "six/__init__.py").lstat()
+    inside(synced, "idna/data.txt").unlink()
+    done = uvflow("verify", "--repair", cwd=synced)
+    assert done.code == 0, done.err
+    assert told(done.out) == ["Repaired: dev (as last time); idna"]
+    assert inside(synced, "six/__init__.py").lstat() == untouched
+    assert inside(synced, "toml/__init__.py").exists()
+    assert uvflow("status", cwd=synced).code == 3
+
+
+def test_what_an_edit_did_to_the_cache_is_told_and_healed(
+    synced: Path, uvflow: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    monkeypatch.setenv("UV_LINK_MODE", "hardlink")
+    shutil.rmtree(synced / ".venv")
+    assert uvflow("sync", cwd=synced).code == 0
+    with inside(synced, "idna/__init__.py").open("a") as file:
+        file.write("poison = True\n")
+    done = uvflow("verify", cwd=synced)
+    assert done.code == 5
+    assert told(done.out)[1:] == [
+        "uv's cache has the same damage, and would install it anywhere: idna",
+        "Damaged: dev (as last time); `uvflow verify --repair` installs it again",
+    ]
+    assert uvflow("verify", "--repair", cwd=synced).code == 0
+    assert "poison" not in inside(synced, "idna/__init__.py").read_text()
+    shutil.rmtree(synced / ".venv")
+    assert uvflow("sync", cwd=synced).code == 0
+    assert "poison" not in inside(synced, "idna/__init__.py").read_text()
+
+
+def test_verify_needs_no_uv(synced: Path, uvflow: Command) -> None:
+    done = uvflow("verify", cwd=synced, environ={"UVFLOW_UV": "/nowhere"})
+    assert (done.code, done.out) == (0, "Intact: dev (as last time)\n")
+
+
+def test_an_environment_that_is_not_there_is_5(shop: Path, uvflow: Command) -> None:
+    done = uvflow("verify", cwd=shop)
+    assert done.code == 5
+    assert done.out.startswith(f"missing environment: {(shop / '.venv').as_posix()}\nDamaged: dev")
+
+
+def test_repair_waits_for_its_turn(synced: Path, uvflow: Command) -> None:
+    inside(synced, "six/data.txt").unlink()
+    with State.of(synced).exclusive("uvflow sync"):
+        done = uvflow("verify", "--repair", "--timeout", "0.6", cwd=synced)
+    assert done.code == 6
+    assert not inside(synced, "six").joinpath("data.txt").exists()
+
+
+# what is remembered may be damaged in any way
+
+
+@pytest.fixture
+def kept(synced: Path) -> dict[str, bytes]:
+    """The state of a project in sync: name → content."""
+    directory = State.of(synced).directory
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def corrupt(directory: Path, changes: Mapping[str, bytes | None]) -> None:
+    for name, data in changes.items():
+        if data is None:  # something else in its place
+            (directory / name).unlink()
+            (directory / name).mkdir()
+        else:
+            (directory / name).write_bytes(data)
+
+
+def put_back(directory: Path, kept: dict[str, bytes]) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
+    for name, data in kept.items():
+        (directory / name).write_bytes(data)
+
+
+def damaged(data: bytes) -> st.SearchStrategy[bytes | None]:
+    """What may have become of a file: cut short, a byte changed, garbage, a directory."""
+    size = max(len(data) - 1, 0)
+    place = st.integers(0, size)
+    return st.one_of(
+        st.none(),
+        st.binary(max_size=200),
+        place.map(lambda end: data[:end]),
+        st.tuples(place, st.integers(0, 255)).map(
+            lambda at: data[: at[0]] + bytes([at[1]]) + data[at[0] + 1 :]
+        ),
+        place.map(lambda at: data[:at] + data[at:] * 2),
+        st.just(b"\xff\xfe\0" * 9),
+    )
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(draw=st.data())
+def test_a_damaged_state_is_never_taken_for_in_sync(
+    synced: Path, kept: dict[str, bytes], draw: st.DataObject
+) -> None:
+    state = State.of(synced)
+    inside(synced, "six-*").joinpath("RECORD").touch()
+    (synced / "uv.lock").touch()
+    directory = inside(synced, "idna").parent
+    (directory / "late-1.dist-info").mkdir(exist_ok=True)  # it is not as it was synced any more
+    names = draw.draw(st.sets(st.sampled_from(sorted(kept)), min_size=1))
+    changes = {name: draw.draw(damaged(kept[name])) for name in sorted(names)}
+    try:
+        corrupt(state.directory, changes)
+        project = Project.load(synced)
+        choice = project.profiles.choose(None, {}, last_profile(project))
+        assert already_in_sync(("sync",)) is None
+        assert not Sync.of(project, choice).is_current()
+        assert {one.directory for one in remembered()} <= {state.directory}
+        assert isinstance(state.is_busy(), bool)
+    finally:
+        put_back(state.directory, kept)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(draw=st.data())
+def test_with_a_damaged_state_the_commands_still_work(
+    synced: Path, uvflow: Command, kept: dict[str, bytes], draw: st.DataObject
+) -> None:
+    directory = State.of(synced).directory
+    drawn = {name: draw.draw(damaged(data)) for name, data in kept.items()}
+    try:
+        corrupt(directory, {name: data for name, data in drawn.items() if data is not None})
+        assert status(*chosen(synced)).exit_code in {0, 4}
+        done = uvflow("sync", "--dev", cwd=synced)
+        assert (done.code, done.out) == (0, ""), done.err
+        assert "Traceback" not in done.err
+        assert status(*chosen(synced)).verdict is Standing.OK
+    finally:
+        put_back(directory, kept)
+
+
+def chosen(root: Path) -> tuple[Project, Choice]:
+    project = Project.load(root)
+    return project, project.profiles.choose("dev", {}, None)
+
+
+def test_in_sync_is_told_of_a_state_that_cannot_be_written(
+    synced: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    cache = tmp_path / "uvflow-cache"
+    paths = [cache, *cache.rglob("*")]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    before = traces(cache, synced)
+    try:
+        for arguments in (("sync",), ("sync", "-v"), ("sync", "--check"), ("status",)):
+            done = uvflow(*arguments, cwd=synced)
+            assert done.code == 0, done.err
+        assert traces(cache, synced) == before
+    finally:
+        for path in paths:
+            path.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="HOME is POSIX")
+@pytest.mark.parametrize("home", [None, "", "/nonexistent", "relative"])
+def test_any_home_will_do(shop: Path, home: str | None) -> None:
+    environ = {k: v for k, v in os.environ.items() if k not in {"HOME", "UVFLOW_CACHE_DIR"}}
+    environ["XDG_CACHE_HOME"] = str(shop / "cache")
+    if home is not None:
+        environ["HOME"] = home
+    for arguments, code in ((["status"], 4), (["sync"], 0), (["sync"], 0), (["status"], 0)):
+        done = subprocess.run(
+            [BIN / "uvflow", *arguments], cwd=shop, env=environ, capture_output=True, check=False
+        )
+        assert done.returncode == code, done.stderr

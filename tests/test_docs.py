@@ -1,0 +1,469 @@
+"""What the documentation says is what the code does: links, commands, tables, schemas."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+from rig import Command, Tree
+
+from uvflow import cli, errors, profiles
+from uvflow.docker import settings
+from uvflow.environment import Kind
+from uvflow.imports.model import Severity
+from uvflow.status import Standing
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = sorted(
+    page
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md"))
+    if "sample" not in page.relative_to(ROOT).parts
+)
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0"]
+"""
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def every_page(function: Any) -> Any:
+    return pytest.mark.parametrize("page", PAGES, ids=named)(function)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language and its lines."""
+
+    language: str
+    lines: list[str]
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL):
+        yield Block(found[1], found[2].splitlines())
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of every table row of a page, without heads and rules."""
+    lines = [line for line in prose(page).splitlines() if line.startswith("|")]
+    heads = {number - 1 for number, line in enumerate(lines) if line.startswith("|--")}
+    return [
+        [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for number, line in enumerate(lines)
+        if number not in heads and not line.startswith("|--")
+    ]
+
+
+def first_codes(page: Path) -> list[str]:
+    """What stands in backticks in the first cell of every row."""
+    return [code for row in rows(page) for code in re.findall(r"`([^`]+)`", row[0])]
+
+
+# Links and indexes
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@every_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_names_every_page() -> None:
+    index = DOCS / "README.md"
+    links = re.findall(r"\]\(([^)#\s]+)\)", text_of(index))
+    linked = {(DOCS / link).resolve() for link in links}
+    assert {page for page in PAGES if page.is_relative_to(DOCS)} - {index} <= linked
+
+
+# Commands
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Every `uvflow …` that a page shows: in shell blocks, in YAML and in backticks."""
+    for block in blocks(page):
+        if block.language in {"console", "sh", "yaml", "dockerfile"}:
+            for line in block.lines:
+                found = re.match(r"^(?:\$ |\s*- |\s*(?:- )?\w+: |RUN )?(?:uvx )?(uvflow .*)$", line)
+                if found and (block.language != "console" or line.startswith("$ ")):
+                    yield found[1]
+    yield from re.findall(r"`(?:uvx )?(uvflow [^`…]+)`", prose(page))
+
+
+# Of --help and --version, and of a command that is mentioned without what it needs.
+PASSED_OVER = (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError, click.MissingParameter)
+
+
+def parses(words: list[str]) -> None:
+    """Raises what click raises for a subcommand or an option that there is not."""
+    context = click.Context(cli.uvflow, info_name="uvflow")
+    command: click.Command = cli.uvflow
+    while isinstance(command, click.Group):
+        found = command.make_context(command.name, list(words), parent=context)
+        rest = [*found._protected_args, *found.args]  # what click 9 has in `args` alone
+        if not rest:
+            return
+        name, sub, words = command.resolve_command(found, rest)
+        assert name
+        assert sub
+        context, command = found, sub
+    command.make_context(command.name, list(words), parent=context)
+
+
+@every_page
+def test_every_command_shown_is_one_that_there_is(page: Path) -> None:
+    for command in commands(page):
+        words = shlex.split(re.split(r"&&|\||>", command)[0], comments=True)
+        try:
+            parses(words[1:])
+        except PASSED_OVER:
+            continue
+        except click.UsageError as error:
+            pytest.fail(f"`{command}`: {error.format_message()}")
+
+
+def test_the_command_line_reference_is_current() -> None:
+    page = runpy.run_path(str(REFERENCE / "generate.py"))["page"]
+    assert text_of(REFERENCE / "cli.md") == page()
+
+
+def test_the_readme_shows_the_two_commands_that_ci_runs() -> None:
+    lines = [
+        line for b in blocks(ROOT / "README.md") if b.language == "console" for line in b.lines
+    ]
+    assert "$ pip install uv && python -m uv run --no-dev docs/walk.py" in lines
+    assert "$ pip install uv && python -m uv run pytest -n auto" in lines
+
+
+# Tables of the reference
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    documented = {(row[0], row[1]) for row in rows(REFERENCE / "exit-codes.md")}
+    classes = {
+        error
+        for _, error in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(error, errors.UvflowError) and error is not errors.UvflowError
+    }
+    raised = {
+        (
+            "128 + n" if error is errors.InterruptedBySignalError else str(error.exit_code),
+            str(inspect.getdoc(error)),
+        )
+        for error in classes
+    }
+    assert documented == {("0", "Done, or nothing to do."), *raised}
+
+
+def keys_and_defaults(page: Path, heading: str) -> dict[str, str]:
+    """The first table below `heading`: key → default, as TOML or "unset"."""
+    below = text_of(page).split(f"\n## {heading}\n")[1]
+    table = re.search(r"^\| .+?(?=\n\n)", below, re.MULTILINE | re.DOTALL)
+    lines = table[0].splitlines()[2:] if table else []
+    return {
+        cells[0].strip("` "): cells[1].strip("` ").replace(r"\|", "|")
+        for cells in (re.split(r"(?<!\\)\|", line)[1:-1] for line in lines)
+    }
+
+
+def declared(values: type, *, but: str = "") -> dict[str, str]:
+    """The fields of a dataclass as keys of TOML, with their defaults."""
+    assert dataclasses.is_dataclass(values)
+    return {
+        field.name.replace("_", "-"): as_toml(field.default)
+        for field in dataclasses.fields(values)
+        if field.name != but
+    }
+
+
+def as_toml(default: Any) -> str:
+    match default:
+        case None:
+            return "unset"
+        case ():
+            return "[]"
+        case _:
+            return json.dumps(default)
+
+
+CONFIGURATION = REFERENCE / "configuration.md"
+
+
+def test_the_keys_of_a_profile_are_documented_with_their_defaults() -> None:
+    documented = keys_and_defaults(CONFIGURATION, "Profiles")
+    assert documented == {**declared(profiles.Profile, but="name"), "extends": "unset"}
+
+
+def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
+    documented = keys_and_defaults(CONFIGURATION, "Docker")
+    tables = dict.fromkeys(("environment", "build-environment"), "{}")
+    assert documented == {**declared(settings.Settings), **tables}
+
+
+def test_the_built_in_profiles_mean_the_commands_shown() -> None:
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows(CONFIGURATION)}
+    for name, profile in profiles.BUILT_IN.items():
+        assert shown[name] == shlex.join(("uv", *profile.sync_arguments()))
+
+
+@every_page
+def test_every_toml_shown_is_valid_and_holds_no_unknown_key(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            ours = tomllib.loads("\n".join(block.lines)).get("tool", {}).get("uvflow", {})
+            profiles.read(ours, named(page))
+            settings.read(ours.get("docker", {}), named(page))
+
+
+def sources() -> Iterator[str]:
+    for path in sorted((ROOT / "uvflow").rglob("*.py")):
+        yield path.read_text(encoding="utf-8")
+
+
+def test_every_variable_of_ours_is_documented() -> None:
+    used = {name for text in sources() for name in re.findall(r"\bUVFLOW_[A-Z_]+\b", text)}
+    page = REFERENCE / "environment-variables.md"
+    assert {name for name in first_codes(page) if name.startswith("UVFLOW_")} == used
+    assert set(profiles.SET_ASIDE) <= set(re.findall(r"`(UV_\w+)`", text_of(page)))
+
+
+# Findings
+
+
+class Given(NamedTuple):
+    """A call that gives a finding its code, and its severity where that is written beside it."""
+
+    code: str
+    severity: str | None
+
+
+def findings(text: str) -> Iterator[Given]:
+    """Every code that `text` gives to a finding, in a call itself or through a function."""
+    tree = ast.parse(text)
+    through = dict(functions_with_a_code(tree))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        code, severity = keyword(call, "code"), severity_of(call)
+        if called(call) in through:
+            position, severity = through[called(call)]
+            code = call.args[position] if len(call.args) > position else code
+        if isinstance(code, ast.Constant) and isinstance(code.value, str):
+            yield Given(code.value, severity)
+
+
+def functions_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | None]]]:
+    """Name → position of the parameter `code`, and the severity of the finding it is for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            names = [argument.arg for argument in node.args.args if argument.arg != "self"]
+            inside = (n for n in ast.walk(node) if isinstance(n, ast.Call) and keyword(n, "code"))
+            if "code" in names:
+                severity = next(map(severity_of, inside), None)
+                yield node.name, (names.index("code"), severity)
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((given.value for given in call.keywords if given.arg == name), None)
+
+
+def severity_of(call: ast.Call) -> str | None:
+    match keyword(call, "severity"):
+        case ast.Attribute(value=ast.Name(id="Severity"), attr=name):
+            return Severity[name].value
+    return None
+
+
+def called(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+FINDINGS = REFERENCE / "findings.md"
+
+
+def test_every_finding_is_documented_once() -> None:
+    documented = [code for code in first_codes(FINDINGS) if code not in set(Severity)]
+    given = {finding.code for text in sources() for finding in findings(text)}
+    assert sorted(documented) == sorted(given)
+
+
+def test_findings_have_the_severities_that_are_documented() -> None:
+    documented = {row[0].strip("`"): row[1].split(", ") for row in rows(FINDINGS)}
+    for finding in (finding for text in sources() for finding in findings(text)):
+        assert finding.severity is None or finding.severity in documented[finding.code], finding
+
+
+# What --json prints
+
+SCHEMAS = sorted((REFERENCE / "json").glob("*.schema.json"))
+TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def schema(name: str) -> Any:
+    return json.loads((REFERENCE / "json" / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+def differences(value: Any, asked: Mapping[str, Any], where: str = "$") -> Iterator[str]:
+    """Where `value` is not what a schema asks for; the few keywords that ours use."""
+    kinds = asked.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(is_a(value, kind) for kind in kinds):
+        yield f"{where} is no {kinds}"
+    if "const" in asked and value != asked["const"]:
+        yield f"{where} is not {asked['const']!r}"
+    if "enum" in asked and value not in asked["enum"]:
+        yield f"{where} is none of {asked['enum']}"
+    if isinstance(value, dict):
+        yield from differences_in(value, asked, where)
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        yield from differences(item, asked.get("items", {}), f"{where}[{number}]")
+
+
+def is_a(value: Any, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, TYPES[kind])
+
+
+def differences_in(value: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> Iterator[str]:
+    properties = asked.get("properties")
+    if properties is None:
+        return
+    if set(value) != set(properties):
+        yield f"{where} has {sorted(value)}, documented are {sorted(properties)}"
+    for key in value.keys() & properties.keys():
+        yield from differences(value[key], properties[key], f"{where}.{key}")
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_a_schema_requires_all_that_it_describes(path: Path) -> None:
+    asked = json.loads(path.read_text(encoding="utf-8"))
+    assert asked["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for table in tables(asked):
+        assert table["required"] == list(table["properties"])
+        assert table["additionalProperties"] is False
+
+
+def tables(asked: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(asked, dict):
+        if "properties" in asked:
+            yield asked
+        for below in asked.values():
+            yield from tables(below)
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    root = tree({"pyproject.toml": MANIFEST})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    return root
+
+
+def test_init_prints_what_its_schema_says(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six==1.15.0\nsix\n--trusted-host x.example\n"})
+    done = uvflow("init", "--json", cwd=root)
+    told = json.loads(done.out)
+    assert told["findings"]
+    assert list(differences(told, schema("init"))) == []
+
+
+def test_init_with_nothing_to_do_prints_the_same_keys(shop: Path, uvflow: Command) -> None:
+    told = json.loads(uvflow("init", "--json", cwd=shop).out)
+    assert list(differences(told, schema("init"))) == []
+
+
+def test_sync_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    for _ in range(2):
+        told = json.loads(uvflow("sync", "--json", cwd=shop).out)
+        assert list(differences(told, schema("sync"))) == []
+
+
+@pytest.mark.parametrize("command", [("status",), ("sync", "--check")], ids=" ".join)
+def test_status_prints_what_its_schema_says(
+    shop: Path, uvflow: Command, command: tuple[str, ...]
+) -> None:
+    for _ in range(2):
+        told = json.loads(uvflow(*command, "--json", cwd=shop).out)
+        assert list(differences(told, schema("status"))) == []
+        uvflow("sync", cwd=shop)
+
+
+def test_verify_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    next((shop / ".venv").rglob("six/data.txt")).unlink()
+    for options in ((), ("--repair",)):
+        told = json.loads(uvflow("verify", *options, "--json", cwd=shop).out)
+        assert list(differences(told, schema("verify"))) == []
+
+
+def test_the_words_of_schemas_are_those_of_the_code() -> None:
+    told = schema("status")["properties"]["verdict"]["enum"]
+    assert told == [standing.value for standing in Standing]
+    told = schema("verify")["properties"]["damages"]["items"]["properties"]["kind"]["enum"]
+    assert told == [kind.value for kind in Kind]
+
+
+def test_an_error_prints_what_its_schema_says(tree: Tree, uvflow: Command) -> None:
+    done = uvflow("sync", "--json", cwd=tree({}))
+    told = json.loads(done.out)
+    assert told["exit_code"] == done.code == 2
+    assert list(differences(told, schema("error"))) == []
+
+
+# What is kept
+
+
+def test_every_file_of_the_state_is_documented(tree: Tree, uvflow: Command, tmp_path: Path) -> None:
+    root = tree({"requirements.txt": "six==1.15.0\n"})
+    uvflow("init", cwd=root)
+    uvflow("sync", cwd=root)
+    uvflow("run", "python", "-c", "", cwd=root)
+    documented = [code.replace("NAME", "*") for code in first_codes(REFERENCE / "state.md")]
+    (state,) = (tmp_path / "uvflow-cache" / "projects").iterdir()
+    undocumented = {path.name for path in state.iterdir() if not any(map(path.match, documented))}
+    assert undocumented == set()

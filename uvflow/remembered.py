@@ -1,0 +1,149 @@
+"""Which projects uvflow remembers, and forgetting them."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from uvflow.errors import BusyError, UsageError
+from uvflow.paths import state_name
+from uvflow.state import HOLDER, LOCK, State, cache_dir
+
+_STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """A project with something kept of it.
+
+    `root` is None where what says it is damaged. `size` is in bytes. `last_used` is when uvflow
+    last changed something there, in seconds since 1970.
+    """
+
+    directory: Path
+    root: Path | None
+    size: int
+    last_used: float
+
+    @property
+    def is_gone(self) -> bool:
+        return self.root is not None and not self.root.exists()
+
+    @property
+    def name(self) -> str:
+        return str(self.root or self.directory.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What was forgotten, and what was left because a uvflow is at work there."""
+
+    gone: tuple[Remembered, ...]
+    busy: tuple[Remembered, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return BusyError.exit_code if self.busy else 0
+
+
+def remembered() -> tuple[Remembered, ...]:
+    """The projects that something is kept of, the one used last first; raises nothing."""
+    found = (_remembered(path) for path in _directories(cache_dir() / "projects"))
+    return tuple(sorted(filter(None, found), key=lambda one: (-one.last_used, one.name)))
+
+
+def _directories(projects: Path) -> list[Path]:
+    try:
+        return [path for path in projects.iterdir() if _STATE_NAME.fullmatch(path.name)]
+    except OSError:
+        return []
+
+
+def _remembered(directory: Path) -> Remembered | None:
+    """None where nothing is left but the lock, which is never removed."""
+    files = [path for path in _files(directory) if path.name != LOCK]
+    if not files:
+        return None
+    holder = _holder(directory)
+    root, since = holder.get("root"), holder.get("since")
+    is_told = isinstance(root, str) and state_name(root) == directory.name
+    stats = [path.lstat() for path in files]
+    changed = max(status.st_mtime for status in stats)
+    return Remembered(
+        directory=directory,
+        root=Path(str(root)) if is_told else None,
+        size=sum(status.st_size for status in stats),
+        last_used=since if isinstance(since, int | float) else changed,
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_symlink() or path.is_file()]
+
+
+def _holder(directory: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((directory / HOLDER).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def named(projects: Iterable[Remembered], path: Path) -> Remembered:
+    """The one at `path`, there or gone; raises UsageError where nothing is kept of it."""
+    found = (one for one in projects if one.directory.name == state_name(str(path)))
+    project = next(found, None)
+    if project is None:
+        raise UsageError(
+            f"nothing is remembered of {path}", hint="`uvflow cache list` tells what is"
+        )
+    return project
+
+
+def row(project: Remembered) -> str:
+    """One line for a person: when, how much, what."""
+    day = _moment(project).strftime("%Y-%m-%d %H:%M")
+    size = f"{math.ceil(project.size / 1024)} KiB"
+    gone = "  (gone)" if project.is_gone else ""
+    return f"{day}  {size:>10}  {project.name}{gone}"
+
+
+def as_json(project: Remembered) -> dict[str, Any]:
+    """`last_used` as RFC 3339 has it, in UTC; `size` in bytes."""
+    return {
+        "root": None if project.root is None else str(project.root),
+        "is_gone": project.is_gone,
+        "directory": str(project.directory),
+        "size": project.size,
+        "last_used": _moment(project).astimezone(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _moment(project: Remembered) -> datetime:
+    """In the local time zone."""
+    return datetime.fromtimestamp(project.last_used, tz=UTC).astimezone()
+
+
+def forget(projects: Iterable[Remembered], command: str) -> Forgotten:
+    """Forget what is kept of `projects`, the backups of `init` as well; raises DiskError."""
+    tried = [(project, _forget(project, command)) for project in projects]
+    return Forgotten(
+        gone=tuple(project for project, is_gone in tried if is_gone),
+        busy=tuple(project for project, is_gone in tried if not is_gone),
+    )
+
+
+def _forget(project: Remembered, command: str) -> bool:
+    state = State(directory=project.directory, root=project.root or project.directory)
+    try:
+        with state.exclusive(command, timeout=0):
+            if state.has_leases():
+                return False
+            state.clear()
+    except BusyError:
+        return False
+    return True
