@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvflow import snapshot
@@ -109,6 +109,7 @@ def test_garbage_is_not_current(garbage: bytes) -> None:
     assert snapshot.environment_of(garbage) is None
 
 
+@settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_snapshot_is_never_current(data: st.DataObject) -> None:
     """Every byte may flip, be lost or be cut off: a question lost would be a change unseen."""

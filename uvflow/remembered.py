@@ -1,7 +1,9 @@
 """Which projects uvflow remembers, and forgetting them."""
 
+import contextlib
 import json
 import math
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from typing import Any
 from uvflow.errors import BusyError, UsageError
 from uvflow.paths import state_name
 from uvflow.state import HOLDER, LOCK, State, cache_dir
+
+_YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
 
@@ -65,32 +69,49 @@ def _directories(projects: Path) -> list[Path]:
 
 def _remembered(directory: Path) -> Remembered | None:
     """None where nothing is left but the lock, which is never removed."""
-    files = [path for path in _files(directory) if path.name != LOCK]
-    if not files:
+    stats = _stats(directory)
+    if not stats:
         return None
     holder = _holder(directory)
-    root, since = holder.get("root"), holder.get("since")
-    is_told = isinstance(root, str) and state_name(root) == directory.name
-    stats = [path.lstat() for path in files]
     changed = max(status.st_mtime for status in stats)
     return Remembered(
         directory=directory,
-        root=Path(str(root)) if is_told else None,
+        root=_root(holder.get("root"), directory),
         size=sum(status.st_size for status in stats),
-        last_used=since if isinstance(since, int | float) else changed,
+        last_used=_moment_of(holder.get("since"), changed),
     )
 
 
-def _files(directory: Path) -> list[Path]:
-    return [path for path in directory.rglob("*") if path.is_symlink() or path.is_file()]
+def _moment_of(since: object, changed: float) -> float:
+    if isinstance(since, int | float) and 0 <= since <= _YEAR_9999:
+        return float(since)
+    return min(max(changed, 0.0), _YEAR_9999)
+
+
+def _stats(directory: Path) -> list[os.stat_result]:
+    stats = []
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):  # another uvflow may just have removed it
+            if path.name != LOCK and (path.is_symlink() or path.is_file()):
+                stats.append(path.lstat())
+    return stats
 
 
 def _holder(directory: Path) -> dict[str, Any]:
     try:
         told = json.loads((directory / HOLDER).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def _root(told: object, directory: Path) -> Path | None:
+    """The root, if that is what the directory is named after."""
+    try:
+        is_its_own = isinstance(told, str) and state_name(told) == directory.name
+    except ValueError:  # no path at all
+        return None
+    return Path(str(told)) if is_its_own else None
 
 
 def named(projects: Iterable[Remembered], path: Path) -> Remembered:

@@ -77,6 +77,8 @@ def _parts(snapshot: bytes) -> list[bytes]:
     while start < len(body):
         colon = body.index(b":", start)
         end = colon + 1 + int(body[start:colon])
+        if body[end : end + 1] != b",":
+            raise ValueError(start)
         parts.append(body[colon + 1 : end])
         start = end + 1
     if head != _HEAD + _checksum(parts):

@@ -242,7 +242,7 @@ def _described(holder: bytes | None) -> str:
         told = json.loads(holder or b"")
         age = max(0, round(time.time() - told["since"]))
         return f"`{told['command']}` (pid {told['pid']}, for {age} s)"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "it has not said who it is"
 
 

@@ -217,7 +217,7 @@ def _journal(work: Sync) -> bytes:
 def _environment_of_journal(journal: bytes) -> str | None:
     try:
         return str(json.loads(journal)["environment"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

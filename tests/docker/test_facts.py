@@ -56,7 +56,7 @@ def test_the_version_file_says_which_python(tree: Tree) -> None:
 def test_a_package_without_a_wheel_makes_two_stages(tree: Tree) -> None:
     found = facts(tree(service(package("psycopg2", wheels=()))))
     assert found.stages == Stages(is_multi=True, evidence="without a wheel: psycopg2")
-    assert found.system == System(build=("build-essential", "libpq-dev"), runtime=("libpq5",))
+    assert found.system == System(build=("g++", "libpq-dev", "make"), runtime=("libpq5",))
     assert found.built == ("psycopg2",)
 
 
