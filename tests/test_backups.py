@@ -162,6 +162,32 @@ def change_and_fail(
         raise error
 
 
+@pytest.mark.parametrize(
+    "data", [b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}']
+)
+def test_a_damaged_backup_is_told_and_nothing_is_done(
+    state: State, root: Path, data: bytes
+) -> None:
+    before = content(root)
+    state.remember("backup.json", data)
+    for act in (lambda: backups.recover(state, print), lambda: backups.undo(state)):
+        with pytest.raises(DiskError) as caught:
+            act()
+        told = f"{state.directory / 'backup.json'} is damaged, so nothing can be put back from it"
+        assert caught.value.message == told
+        assert caught.value.hint == f"`uvflow cache clear {root}` forgets it"
+    assert not backups.is_unfinished(state)
+    assert content(root) == before
+
+
+def test_what_was_cut_short_is_unfinished_until_it_is_put_back(state: State, root: Path) -> None:
+    assert not backups.is_unfinished(state)
+    cut_short(state, root)
+    assert backups.is_unfinished(state)
+    backups.recover(state, print)
+    assert not backups.is_unfinished(state)
+
+
 def cut_short(state: State, root: Path) -> None:
     """As after a kill: the change is made, and nobody has put it back or called it done."""
     with kept(state, root):

@@ -83,6 +83,15 @@ def recover(state: State, tell: Callable[[str], None]) -> None:
     tell("An earlier command was cut short; what it had changed has been put back")
 
 
+def is_unfinished(state: State) -> bool:
+    """Whether a command was killed, and what it had changed is still to be put back."""
+    try:
+        backup = _recall(state)
+    except DiskError:
+        return False
+    return backup is not None and backup.after is None
+
+
 def undo(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
     """Put back what the last change was made on, and return the paths that may have changed.
 
@@ -183,8 +192,16 @@ def _to_json(backup: Backup) -> bytes:
 
 
 def _recall(state: State) -> Backup | None:
-    data = json.loads(state.recall(_NAME) or b"{}")
-    return _from_json(data) if data.get("version") == _VERSION else None
+    """Raises DiskError where a backup is there and damaged: nothing is guessed from it."""
+    try:
+        data = json.loads(state.recall(_NAME) or b"{}")
+        return _from_json(data) if data.get("version") == _VERSION else None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise DiskError(
+            f"{state.directory / _NAME} is damaged, so nothing can be put back from it",
+            cause=f"{type(error).__name__}: {error}",
+            hint=f"`uvflow cache clear {state.root}` forgets it",
+        ) from error
 
 
 def _from_json(data: Mapping[str, Any]) -> Backup:

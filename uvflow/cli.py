@@ -436,7 +436,8 @@ def prune(console: Console) -> None:
 def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
     """Forget all projects, or those at PATH.
 
-    A project at which a uvflow is at work is left alone, and exit code 6 tells so.
+    A project at which a uvflow is at work, or where one was cut short, is left alone, and exit code
+    6 tells so.
     """
     from uvflow.remembered import named, remembered  # noqa: PLC0415
 
@@ -451,13 +452,15 @@ def _forget(console: Console, projects: "Iterable[Remembered]", command: str) ->
     done = forget(projects, command)
     for project in done.gone:
         console.result(f"Forgot {project.name}")
-    for project in done.busy:
-        console.warn(f"{project.name} is left alone: a uvflow is at work there")
-    told = {"forgotten": done.gone, "left": done.busy}
+    for left in done.left:
+        console.warn(f"{left.project.name} is left alone: {left.reason}")
     console.envelope(
         command.removeprefix("uvflow "),
         done.exit_code,
-        {name: [as_json(project) for project in some] for name, some in told.items()},
+        {
+            "forgotten": [as_json(project) for project in done.gone],
+            "left": [{**as_json(left.project), "reason": left.reason} for left in done.left],
+        },
     )
     raise click.exceptions.Exit(done.exit_code)
 

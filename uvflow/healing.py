@@ -104,6 +104,8 @@ def remove_ruins(patient: Patient) -> None:
 
 def _repair(patient: Patient, damages: tuple[Damage, ...]) -> None:
     there = Environment.at(patient.environment)
+    if not there.path.exists():
+        return
     if environment.needs_rebuild(damages):
         _remove_whole(patient, there, damages)
         return

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uvflow import backups
 from uvflow.errors import BusyError, UsageError
 from uvflow.paths import state_name
 from uvflow.state import HOLDER, LOCK, State, cache_dir
@@ -43,15 +44,23 @@ class Remembered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Left:
+    """A project of which something is still needed, with the reason."""
+
+    project: Remembered
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forgotten:
-    """What was forgotten, and what was left because a uvflow is at work there."""
+    """What was forgotten, and what was left."""
 
     gone: tuple[Remembered, ...]
-    busy: tuple[Remembered, ...]
+    left: tuple[Left, ...]
 
     @property
     def exit_code(self) -> int:
-        return BusyError.exit_code if self.busy else 0
+        return BusyError.exit_code if self.left else 0
 
 
 def remembered() -> tuple[Remembered, ...]:
@@ -153,18 +162,27 @@ def forget(projects: Iterable[Remembered], command: str) -> Forgotten:
     """Forget what is kept of `projects`, the backups of `init` as well; raises DiskError."""
     tried = [(project, _forget(project, command)) for project in projects]
     return Forgotten(
-        gone=tuple(project for project, is_gone in tried if is_gone),
-        busy=tuple(project for project, is_gone in tried if not is_gone),
+        gone=tuple(project for project, reason in tried if not reason),
+        left=tuple(Left(project=project, reason=reason) for project, reason in tried if reason),
     )
 
 
-def _forget(project: Remembered, command: str) -> bool:
+def _forget(project: Remembered, command: str) -> str:
+    """Why nothing was forgotten; empty where it was."""
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
         with state.exclusive(command, timeout=0):
-            if state.has_leases():
-                return False
-            state.clear()
+            reason = "" if project.is_gone else _needed(state)
+            if not reason:
+                state.clear()
+            return reason
     except BusyError:
-        return False
-    return True
+        return "a uvflow is at work there"
+
+
+def _needed(state: State) -> str:
+    if state.has_leases():
+        return "a command of `uvflow run` is at work there"
+    if backups.is_unfinished(state):
+        return "an init was cut short there, and `uvflow init` puts back what it had changed"
+    return ""

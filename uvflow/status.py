@@ -18,7 +18,7 @@ from uvflow.profiles import SET_ASIDE, Choice
 from uvflow.project import Project
 from uvflow.snapshot import in_sync, named
 from uvflow.state import DEFAULT_TIMEOUT, Tell
-from uvflow.sync import Sync, repair, was_interrupted
+from uvflow.sync import Sync, repair
 from uvflow.uv import Answer, Uv, find
 
 
@@ -296,7 +296,7 @@ def _note(message: str) -> Reason:
 
 def _of_journal(look: _Look) -> Iterator[Reason]:
     """A sync that got as far as its snapshot was done."""
-    if look.judgement is None or not was_interrupted(look.work):
+    if look.judgement is None or not look.work.was_interrupted:
         return
     is_busy = look.work.state.is_busy()
     yield Reason(

@@ -1,14 +1,13 @@
 """`uvflow sync`: under the lock, journal, uv, proof, snapshot."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow import backups, healing, inputs, lockfile, snapshot
+from uvflow import backups, healing, inputs, journal, lockfile, snapshot
 from uvflow.environment import Environment
 from uvflow.errors import StaleLockfileError, UsageError, UvFailedError
 from uvflow.healing import Depth, Patient
@@ -69,11 +68,11 @@ class Sync:
         return self.profile.environment_path(self.project.workspace, self.environ)
 
     @property
-    def snapshot_name(self) -> str:
-        return f"{self.profile.name}.snapshot"
+    def was_interrupted(self) -> bool:
+        return journal.was_interrupted(self.state, self.environment)
 
     def is_current(self) -> bool:
-        return snapshot.is_current(self.state.recall(self.snapshot_name) or b"")
+        return snapshot.is_current(self.state.recall(self.profile.name + journal.SNAPSHOT) or b"")
 
     def synced(self, *, already: bool = False, repaired: tuple[str, ...] = ()) -> Synced:
         return Synced(
@@ -124,13 +123,7 @@ def _recover(work: Sync, tell: Tell) -> None:
 
 def last_profile(project: Project) -> str | None:
     """The profile that the project was last synced with, as far as that is remembered."""
-    name = State.of(project.workspace).recall("profile")
-    return None if name is None else name.decode(errors="replace")
-
-
-def was_interrupted(work: Sync) -> bool:
-    """Whether a sync of this environment was begun and not finished, by whatever profile."""
-    return bool(_about(work, "journal"))
+    return journal.last_profile(State.of(project.workspace))
 
 
 def repair(
@@ -145,11 +138,10 @@ def repair(
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
         uv = find()
         arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
-        _forget(work, "snapshot")
-        work.state.remember(f"{work.profile.name}.journal", _journal(work))
+        journal.begin(work.state, work.profile.name, work.environment)
         patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
         repaired = healing.heal(patient, depth, tell)
-        _forget(work, "journal")
+        journal.drop(work.state, work.environment)
         return repaired
 
 
@@ -166,9 +158,8 @@ def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
     watched = inputs.of_sync(work.project, uv_path=uv.path, environ=os.environ)
     before = snapshot.take(list(watched.questions))  # an edit from here on makes the next one real
-    was_cut_short = was_interrupted(work)
-    _forget(work, "snapshot")
-    work.state.remember(f"{work.profile.name}.journal", _journal(work))
+    was_cut_short = work.was_interrupted
+    journal.begin(work.state, work.profile.name, work.environment)
     arguments = work.profile.sync_arguments()
     patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
     if was_cut_short:
@@ -176,10 +167,8 @@ def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
     _run_uv(work, uv, arguments)
     depth = Depth.FILES if was_cut_short else Depth.COMMITMENT
     repaired = healing.heal(patient, depth, tell)
-    if watched.unwatchable is None:
-        _remember_snapshot(work, before)
-    work.state.remember("profile", work.profile.name.encode())
-    _forget(work, "journal")
+    sealed = None if watched.unwatchable else _sealed(work, before)
+    journal.finish(work.state, work.profile.name, work.environment, sealed)
     return work.synced(repaired=repaired)
 
 
@@ -187,46 +176,8 @@ def _would_change_nothing(work: Sync, uv: Uv) -> bool:
     """Asked only while a command runs in the environment, which must not be changed under it."""
     arguments = (*work.profile.sync_arguments(), "--check")
     answer = uv.ask(arguments, cwd=work.project.root, environ=work.environ)
-    depth = Depth.FILES if was_interrupted(work) else Depth.COMMITMENT
+    depth = Depth.FILES if work.was_interrupted else Depth.COMMITMENT
     return answer.code == 0 and not healing.examine(Environment.at(work.environment), depth)
-
-
-def _about(work: Sync, kind: str) -> tuple[str, ...]:
-    """What is remembered of this environment by whatever profile: snapshots or journals."""
-    reader = {"snapshot": snapshot.environment_of, "journal": _environment_of_journal}[kind]
-    names = (path.name for path in work.state.directory.glob(f"*.{kind}"))
-    wanted = (None, str(work.environment))  # what cannot be read may be about this one
-    return tuple(name for name in names if reader(work.state.recall(name) or b"") in wanted)
-
-
-def _forget(work: Sync, kind: str) -> None:
-    for name in _about(work, kind):
-        work.state.forget(name)
-
-
-def _journal(work: Sync) -> bytes:
-    told = {
-        "profile": work.profile.name,
-        "environment": str(work.environment),
-        "pid": os.getpid(),
-        "boot": _boot_id(),
-    }
-    return json.dumps(told).encode()
-
-
-def _environment_of_journal(journal: bytes) -> str | None:
-    try:
-        return str(json.loads(journal)["environment"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _boot_id() -> str | None:
-    """Tells one start of the machine from another; Linux only."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 def _patient(work: Sync, install: Callable[[], None], uv: Uv) -> Patient:
@@ -272,8 +223,7 @@ def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
         _run_uv(work, uv, arguments)
 
 
-def _remember_snapshot(work: Sync, before: tuple[bytes, ...]) -> None:
+def _sealed(work: Sync, before: tuple[bytes, ...]) -> bytes:
     time.sleep(_TICK)
     after = snapshot.take(list(inputs.of_environment(Environment.at(work.environment))))
-    sealed = snapshot.seal(str(work.environment), (*before, *after))
-    work.state.remember(work.snapshot_name, sealed)
+    return snapshot.seal(str(work.environment), (*before, *after))

@@ -25,7 +25,7 @@ def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]
 
 
 def facts(root: Path, **options: str) -> Facts:
-    return read(Project.load(root), Options(uv="0.13.9", **options))
+    return read(Project.load(root), Options(**{"uv": "0.13.9", **options}))
 
 
 def test_a_service_of_one_file(tree: Tree) -> None:
@@ -123,13 +123,40 @@ def test_sources_below_src_that_are_no_package_are_on_the_path(tree: Tree) -> No
 
 def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
     rest = (
-        '[tool.uvflow.docker]\nbase = "managed"\nuser = 1000\nport = 9000\nuv = "0.9.1"\n'
+        '[tool.uvflow.docker]\nbase = "managed"\nuser = 1000\nport = 9000\n'
         'python-image = "corp.test/python:3.12"\nenvironment = { A = "1" }\n'
     )
     found = facts(tree(service(rest=rest)), base="slim")
     assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
     assert found.python_image == "corp.test/python:3.12"
     assert found.environment == (("A", "1"),)
+
+
+def test_a_python_image_is_for_the_base_that_has_one(tree: Tree) -> None:
+    rest = '[tool.uvflow.docker]\nbase = "managed"\npython-image = "corp.test/python:3.12"\n'
+    with pytest.raises(UsageError, match="python-image is for base slim, not managed"):
+        facts(tree(service(rest=rest)))
+
+
+def test_the_uv_that_builds_is_one_that_the_project_allows(tree: Tree) -> None:
+    root = tree(service(rest='[tool.uv]\nrequired-version = ">=0.10"\n'))
+    assert facts(root, uv="0.10.1").uv_image == "ghcr.io/astral-sh/uv:0.10.1"
+    with pytest.raises(UsageError, match=r"required-version is `>=0\.10`"):
+        facts(root, uv="0.9.30")
+
+
+def test_the_uv_that_builds_knows_the_variable_that_leaves_groups_out(tree: Tree) -> None:
+    root = tree(service(rest='[tool.uv]\ndefault-groups = ["dev", "lint"]\n'))
+    assert facts(root, uv="0.9.10").switch == "UV_NO_DEFAULT_GROUPS"
+    with pytest.raises(UsageError, match="does not know UV_NO_DEFAULT_GROUPS"):
+        facts(root, uv="0.9.9")
+    assert facts(tree(service()), uv="0.9.0").switch == "UV_NO_DEV"
+
+
+def test_options_are_checked_as_settings_are(tree: Tree) -> None:
+    with pytest.raises(UsageError) as caught:
+        facts(tree(service()), uv="latest")
+    assert caught.value.message == "--uv must be a version such as 0.13.9, not 'latest'"
 
 
 def test_a_distroless_image_is_nobodys_shell(tree: Tree) -> None:

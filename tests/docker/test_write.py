@@ -69,6 +69,13 @@ def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
     assert work.facts.uv_image == f"ghcr.io/astral-sh/uv:{work.options.uv}"
 
 
+def test_a_uv_that_is_older_than_the_one_here_is_remarked(tree: Tree) -> None:
+    work = planned(tree(PROJECT), uv="0.9.30")
+    [remark] = work.remarks
+    assert remark.startswith("uv 0.9.30 builds the image, and uv ")
+    assert planned(tree(PROJECT), uv="99.0.0").remarks == ()
+
+
 def test_an_edited_file_is_not_overwritten(made: Path) -> None:
     with (made / "Dockerfile").open("a") as file:
         file.write("LABEL mine=1\n")

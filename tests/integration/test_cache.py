@@ -125,7 +125,25 @@ def test_a_project_in_which_a_command_runs_is_left(
         [str(one)],
         [str(two)],
     ]
+    assert [left["reason"] for left in data["left"]] == [
+        "a command of `uvflow run` is at work there"
+    ]
     assert "dev.snapshot" in kept(two)
+
+
+def test_what_is_still_to_be_put_back_is_left(projects: tuple[Path, Path], uvflow: Command) -> None:
+    one, two = projects
+    unfinished = {"version": 1, "files": [], "trees": [], "listings": {}, "after": None}
+    for root in projects:
+        State.of(root).remember("backup.json", json.dumps(unfinished).encode())
+    shutil.rmtree(one)
+    done = uvflow("cache", "clear")
+    assert (done.code, done.out) == (6, f"Forgot {one}\n")
+    assert done.err == (
+        f"warning: {two} is left alone: an init was cut short there, "
+        "and `uvflow init` puts back what it had changed\n"
+    )
+    assert "backup.json" in kept(two)
 
 
 def test_what_is_not_ours_stays(

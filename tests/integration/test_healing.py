@@ -70,7 +70,7 @@ WAYS_TO_DIE = {
         f'{UV} "$@"; cd .venv/lib/*/site-packages; rm -r iniconfig-*.dist-info'
     ),
     "with an empty environment": "mkdir -p .venv/lib/python3.99/site-packages",
-    "with a file truncated": f'{UV} "$@"; : > .venv/lib/python3*/site-packages/idna/__init__.py',
+    "with a file truncated": f'{UV} "$@"; cd .venv/lib/*/site-packages; : > idna/__init__.py',
 }
 
 

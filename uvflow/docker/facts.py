@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from uvflow.docker import indexes, lock, python, settings, system
 from uvflow.docker.django import Django, Static
 from uvflow.docker.lock import Lock, Package, Target
-from uvflow.docker.selections import Selection, Selector, default_groups
+from uvflow.docker.selections import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
 from uvflow.docker.start import Search, Start
@@ -26,6 +27,8 @@ from uvflow.project import Project
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
+_OLDEST_UV = (0, 9, 0)
+_KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv passes over the variable without a word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +94,9 @@ def read(project: Project, options: Options) -> Facts:
     nothing says what is to be started.
     """
     said = settings.read(project.table("tool", "uvflow", "docker"), str(project.root / MANIFEST))
-    chosen = replace(
-        said,
-        base=options.base or said.base,
-        stages=options.stages or said.stages,
-        uv=options.uv or said.uv,
-    )
+    given = {"base": options.base, "stages": options.stages, "uv": options.uv}
+    checked = {k: settings.checked(k, v, f"--{k}") for k, v in given.items() if v is not None}
+    chosen = replace(said, **checked)
     return _Reader(project, chosen, options.python).facts()
 
 
@@ -113,6 +113,7 @@ class _Reader:
 
     def facts(self) -> Facts:
         self.workspace.check()
+        self.check_uv()
         minor, python_evidence = self.python
         profiles = self.project.profiles.by_name.values()
         return Facts(
@@ -120,11 +121,11 @@ class _Reader:
             directory=self.directory,
             python=minor,
             python_evidence=python_evidence,
-            python_image=self.settings.python_image or f"python:{minor}-slim-trixie",
+            python_image=self.python_image,
             uv_image=self.settings.uv_image or f"ghcr.io/astral-sh/uv:{self.settings.uv}",
             base=self.settings.base,
             stages=self.stages,
-            switch=self.selector.switch(profiles),
+            switch=self.switch,
             selections=self.selector.selections(profiles),
             mounts=self.workspace.mounts,
             skips=self.workspace.skips(self.own, self.package.name if self.package else None),
@@ -142,6 +143,39 @@ class _Reader:
             environment=self.environment,
             remarks=tuple(self.remarks()),
         )
+
+    def check_uv(self) -> None:
+        """Raises UsageError where the uv that builds cannot do what it is told to."""
+        if self.settings.uv is None:
+            return
+        asked = str(self.project.table("tool", "uv").get("required-version", ""))
+        if asked and self.settings.uv not in _specifier(asked):
+            raise UsageError(
+                f"uv {self.settings.uv} is to build the image, and [tool.uv] required-version is "
+                f"`{asked}`",
+                hint="name one that fits with `--uv X.Y.Z`",
+            )
+        known = tuple(map(int, self.settings.uv.split(".")))
+        if known < (_KNOWS_NO_DEFAULT_GROUPS if self.switch == NO_DEFAULT_GROUPS else _OLDEST_UV):
+            raise UsageError(
+                f"uv {self.settings.uv} is too old to build the image: it does not know "
+                f"{self.switch}",
+                hint="name a later one with `--uv X.Y.Z`",
+            )
+
+    @cached_property
+    def switch(self) -> str:
+        return self.selector.switch(self.project.profiles.by_name.values())
+
+    @cached_property
+    def python_image(self) -> str:
+        said = self.settings.python_image
+        if said and self.settings.base != "slim":
+            raise UsageError(
+                f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
+                cause="there uv installs Python",
+            )
+        return said or f"python:{self.python[0]}-slim-trixie"
 
     @cached_property
     def directory(self) -> str:
@@ -319,6 +353,13 @@ class _Reader:
         without = sorted(p.name for p in self.everything if "git" in p.source)
         if without:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
+
+
+def _specifier(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text if text[0] in "<>=!~" else f"=={text}")
+    except InvalidSpecifier as error:
+        raise UsageError(f"[tool.uv] required-version `{text}` is not valid (PEP 440)") from error
 
 
 def _read_lock(project: Project) -> Lock:

@@ -103,8 +103,7 @@ def _trim(facts: Facts) -> Command:
 def _linked_python(facts: Facts) -> Command:
     """`python` on PATH, before there is an environment."""
     found = ("find", _PYTHONS, "-path", f"*/bin/python{facts.python}", "-not", "-type", "d")
-    link = ("xargs", "-I{}", "ln", "-sf", "{}", "/usr/local/bin/python")
-    return Command(words=found, piped=(("head", "-n1"), link))
+    return Command(words=(*found, "-exec", "ln", "-sf", "{}", "/usr/local/bin/python", ";"))
 
 
 def _compiled_library(directory: str) -> Run:
@@ -229,7 +228,7 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
         Command(words=("touch", "/before")),
         _uv_command(facts, install, environ=(("UV_COMPILE_BYTECODE", "0"),)),
         *_without_times(added),
-        Command(words=(*added, "-name", "*.py"), piped=((*_COMPILE, "-i", "-"),)),
+        Command(words=(*added, "-name", "*.py", "-exec", *_COMPILE, "{}", "+")),
         Command(words=("mkdir", "/project")),
         Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
     )

@@ -13,6 +13,8 @@ Table = Mapping[str, Any]
 # What the stages of a Dockerfile are called that are no targets.
 STAGES = ("base", "builder", "uv", "dependencies", "project", "static")
 
+NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -45,7 +47,7 @@ class Selector:
         """
         asked_for = any("dev" in (profile.groups or ()) for profile in profiles)
         is_enough = self.default_groups == ("dev",) and not asked_for
-        return "UV_NO_DEV" if is_enough else "UV_NO_DEFAULT_GROUPS"
+        return "UV_NO_DEV" if is_enough else NO_DEFAULT_GROUPS
 
     def selections(self, profiles: Iterable[Profile]) -> tuple[Selection, ...]:
         """One for each profile, prod the last one; raises UsageError for a name that is taken."""

@@ -53,13 +53,14 @@ def read(table: Table, source: str) -> Settings:
     for key in table:
         if key not in _CHECKS:
             raise UsageError(f"{where} has an unknown key `{key}`", hint=_known(key))
-    return Settings(**{_FIELDS[key]: _checked(key, table[key], where) for key in table})
+    return Settings(**{_FIELDS[key]: checked(key, table[key], f"{where} {key}") for key in table})
 
 
-def _checked(key: str, value: Any, where: str) -> Any:
+def checked(key: str, value: Any, where: str) -> Any:
+    """`value` as a field of Settings; raises UsageError where it is none for `key`."""
     wanted, check = _CHECKS[key]
     if not check(value):
-        raise UsageError(f"{where} {key} must be {wanted}, not {value!r}")
+        raise UsageError(f"{where} must be {wanted}, not {value!r}")
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, Mapping):

@@ -150,7 +150,7 @@ def _evidence(plan: Plan) -> tuple[str, ...]:
 def _warnings(plan: Plan) -> tuple[str, ...]:
     missing = ", ".join(plan.not_ignored)
     kept = f"your .dockerignore lets into the image what is no part of it: {missing}"
-    return (*plan.facts.remarks, *((kept,) if missing else ()))
+    return (*plan.remarks, *((kept,) if missing else ()))
 
 
 def _name(project: Project, path: Path) -> str:

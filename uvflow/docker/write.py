@@ -42,6 +42,7 @@ class Plan:
     options: Options
     files: tuple[File, ...]
     not_ignored: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def to_write(self) -> tuple[File, ...]:
@@ -76,6 +77,7 @@ def plan(project: Project, given: Options, *, more: Iterable[str] = ()) -> Plan:
         options=options,
         files=(*(_made(project, *file, facts, options) for file in made), ignored),
         not_ignored=ignore.missing(ignored.before or ignored.text),
+        remarks=(*facts.remarks, *_on_an_older_uv(options)),
     )
 
 
@@ -107,6 +109,21 @@ def _options(given: Options, project: Project) -> Options:
     if options.uv or "uv" in said or "uv-image" in said:
         return options
     return replace(options, uv=uv.find().version)
+
+
+def _on_an_older_uv(options: Options) -> tuple[str, ...]:
+    """A lockfile that the uv here writes may be one that an older uv does not understand."""
+    if options.uv is None:
+        return ()
+    here = uv.find().version
+    if _minor(here) <= _minor(options.uv):
+        return ()
+    take = f"`uvflow docker --uv={here}` takes this one"
+    return (f"uv {options.uv} builds the image, and uv {here} is here: {take}",)
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:2]))
 
 
 def _is_ours(project: Project, path: str) -> bool:
