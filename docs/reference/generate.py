@@ -45,10 +45,9 @@ def page() -> str:
     context = click.Context(uvflow, info_name="uvflow", **uvflow.context_settings)
     everywhere = common_options(context)
     parts = [HEAD, *contents(context)]
-    for act, names in ACTS.items():
-        there = [name for name in names if uvflow.get_command(context, name)]
-        parts += [f"## {act}\n"] if there else []
-        parts += [part for name in there for part in described(context, name, everywhere)]
+    for act, commands in ACTS.items():
+        parts += [f"## {act}\n"]
+        parts += [p for c in commands for p in described(context, str(c.name), everywhere)]
     parts += ["## Options of every command\n", *table(everywhere.values()), AFTERWORD]
     return "\n".join(parts)
 

@@ -3,6 +3,7 @@
 Reads only. Nothing of the project is imported or executed.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -109,7 +110,6 @@ class _Reader:
         self.wanted_python = wanted_python
         self.lock = _read_lock(project)
         self.workspace = Workspace(root=project.workspace, lock=self.lock)
-        self.sources = Sources(project.root)
 
     def facts(self) -> Facts:
         self.workspace.check()
@@ -315,19 +315,26 @@ class _Reader:
         return found
 
     @cached_property
+    def sources(self) -> Sources:
+        found = {
+            self.project.workspace / str(package.local): package
+            for package in self.lock.packages
+            if package.local is not None
+        }
+        directories = {Path(os.path.normpath(path)): p for path, p in found.items()}
+        own = {path: p for path, p in directories.items() if p.name in self.own}
+        return Sources(
+            self.project.root,
+            packages={path: p.name.replace("-", "_") for path, p in own.items()},
+            others=directories.keys() - {self.project.root},
+        )
+
+    @cached_property
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
-        module = self.start.module
-        return not self._is_installed() or (module is not None and not self._installs(module))
-
-    def _is_installed(self) -> bool:
-        return self.package is not None and self.package.name in self.own
-
-    def _installs(self, path: str) -> bool:
-        """Whether the file at `path` is part of the package that the project is built into."""
-        named = canonicalize_name(self.project.name).replace("-", "_")
-        return self._is_installed() and path.startswith(("src/", f"{named}/"))
+        is_installed = self.package is not None and self.package.name in self.own
+        return self.start.module is not None or not is_installed
 
     @cached_property
     def environment(self) -> tuple[tuple[str, str], ...]:

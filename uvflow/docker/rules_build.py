@@ -50,7 +50,7 @@ def uv_installed_by_pip_or_script(reading: Reading) -> Iterator[Finding]:
         "target=/bin/uv",
     )
     for command in commands(reading.everything):
-        by_pip = "pip" in command.words[:3] and "install" in command.words and "uv" in command.words
+        by_pip = re.match(r"(python\S* -m )?pip\S* install .*\buv$", " ".join(command.words))
         if by_pip or any("astral.sh/uv/install" in word for word in command.words):
             message = "uv comes as whatever version there is today, and stays in the image"
             yield reading.finding(kind, command.step.line, message)
@@ -125,8 +125,9 @@ def source_with_environment(reading: Reading) -> Iterator[Finding]:
     for step in reading.image:
         source = reading.dockerfile.stage(step.flag("from") or "") if _is_copy(step) else None
         path = step.words[0].rstrip("/") if source and step.words else None
-        copied = reading.dockerfile.inside(source) if source else ()
-        if path and any(_copies_all(i) for i in copied) and "venv" not in path and _is_app(path):
+        inside = reading.dockerfile.inside(source) if source else ()
+        synced = any(command.starts("uv", "sync") for command in commands(inside))
+        if synced and path == _last_workdir(inside) and any(_copies_all(i) for i in inside):
             message = f"{path} with source and environment is one layer: each edit pushes it all"
             yield reading.finding(kind, step.line, message)
 
@@ -343,8 +344,9 @@ def _copies_all(step: Parsed) -> bool:
     return _is_copy(step) and not step.flag("from") and step.words[:1] in {(".",), ("./",)}
 
 
-def _is_app(path: str) -> bool:
-    return path.count("/") <= 1 or path.startswith(("/usr/src", "/home", "/opt"))
+def _last_workdir(inside: tuple[Parsed, ...]) -> str | None:
+    found = [step.text.rstrip("/") for step in inside if step.keyword == "WORKDIR"]
+    return found[-1] if found else None
 
 
 def _installs_dependencies(command: Command) -> bool:

@@ -6,7 +6,7 @@ Nothing is imported or executed.
 import ast
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +23,15 @@ _CUSTOM = ("main", "app", "asgi", "wsgi", "server", "api", "web", "application",
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """A source file: its path relative to the root (POSIX), and what it is imported as."""
+    """A source file: its path relative to the root (POSIX), and what it is imported as.
+
+    One that `is_installed` is part of a package that gets into the environment.
+    """
 
     path: str
     name: str
     text: str
+    is_installed: bool = False
 
     @property
     def body(self) -> list[ast.stmt]:
@@ -48,24 +52,47 @@ class Application:
 
 
 class Sources:
-    """The Python files below a root that may be part of what an image runs."""
+    """The Python files that may be part of what an image runs: of `root`, and of packages.
 
-    def __init__(self, root: Path) -> None:
+    `packages` are the directories of local packages that are installed, each with the name that it
+    is imported by; `others` are directories of local packages that are none of the project's.
+    """
+
+    def __init__(
+        self, root: Path, packages: Mapping[Path, str] | None = None, others: Iterable[Path] = ()
+    ) -> None:
         self.root = root
+        self.packages = packages or {}
+        self.others = {*others, *self.packages}
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
         """The likeliest to hold an application first: near the root, named by custom."""
-        found = (m for path in _python_files(self.root) if (m := _module(self.root, path)))
+        bases = dict.fromkeys((self.root, *self.packages))
+        found = (module for base in bases for module in self._modules_of(base))
         return tuple(sorted(found, key=_likelihood))
 
+    def _modules_of(self, base: Path) -> Iterator[Module]:
+        """All files of the root; of another directory only what is installed from there."""
+        for path in _python_files(base, self.others - {base}):
+            is_installed = path.startswith(("src/", f"{self.packages.get(base)}/"))
+            module = _module(self.root, base, path, is_installed and base in self.packages)
+            if module and (base == self.root or module.is_installed):
+                yield module
+
     def application(self, classes: Iterable[str]) -> Application | None:
-        """The first `NAME = CLASS(…)` of a module, else the first function that returns one."""
+        """The first `NAME = CLASS(…)` of a module, else the first function that returns one.
+
+        A call of such a function counts as one of the class.
+        """
         classes = tuple(classes)
-        likely = [m for m in self.modules if any(f"{c}(" in m.text for c in classes)]
-        made = (_made_in(module, classes) for module in likely)
-        factories = (_factory_in(module, classes) for module in likely)
-        return next((a for a in (*made, *factories) if a), None)
+        makers = [m for m in self.modules if any(f"{c}(" in m.text for c in classes)]
+        factories = {f.name for m in makers for f in _factories_in(m, classes)}
+        calls = (*classes, *factories)
+        likely = [m for m in self.modules if any(f"{name}(" in m.text for name in calls)]
+        made = (_made_in(module, calls) for module in likely)
+        functions = (_factory_in(module, classes) for module in makers)
+        return next((a for a in (*made, *functions) if a), None)
 
     def script_importing(self, package: str) -> str | None:
         """The path of the first file that imports `package`."""
@@ -82,21 +109,22 @@ class Sources:
         return next((m for m in self.modules if m.name == name), None)
 
 
-def _python_files(root: Path) -> Iterator[str]:
-    for directory, directories, files in os.walk(root):
+def _python_files(base: Path, left_out: Container[Path]) -> Iterator[str]:
+    for directory, directories, files in os.walk(base):
         directories[:] = sorted(
             name
             for name in directories
             if not name.startswith(".")
             and name not in _NO_SOURCES
+            and Path(directory, name) not in left_out
             and not Path(directory, name, "pyvenv.cfg").exists()
         )
-        below = Path(directory).relative_to(root)
+        below = Path(directory).relative_to(base)
         yield from ((below / name).as_posix() for name in sorted(files) if name.endswith(".py"))
 
 
-def _module(root: Path, path: str) -> Module | None:
-    file = root / path
+def _module(root: Path, base: Path, path: str, is_installed: object) -> Module | None:
+    file = base / path
     try:
         if file.stat().st_size > _LARGEST:
             return None
@@ -104,13 +132,18 @@ def _module(root: Path, path: str) -> Module | None:
     except (OSError, UnicodeDecodeError):
         return None  # what cannot be read says nothing
     name = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__")
-    return Module(path=path, name=name.replace("/", "."), text=text)
+    return Module(
+        path=Path(os.path.relpath(file, root)).as_posix(),
+        name=name.replace("/", "."),
+        text=text,
+        is_installed=bool(is_installed),
+    )
 
 
 def _likelihood(module: Module) -> tuple[int, int, str]:
     stem = module.path.removesuffix(".py").rpartition("/")[2]
     rank = _CUSTOM.index(stem) if stem in _CUSTOM else len(_CUSTOM)
-    return (module.path.removeprefix("src/").count("/"), rank, module.path)
+    return (module.name.count("."), rank, module.path)
 
 
 def _made_in(module: Module, classes: tuple[str, ...]) -> Application | None:
@@ -121,13 +154,18 @@ def _made_in(module: Module, classes: tuple[str, ...]) -> Application | None:
 
 
 def _factory_in(module: Module, classes: tuple[str, ...]) -> Application | None:
-    for node in module.body:
-        if not isinstance(node, ast.FunctionDef) or not _takes_nothing(node.args):
-            continue
-        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
-        if any(_last_name(call.func) in classes for call in calls):
-            return Application(module=module, attribute=node.name, is_factory=True)
+    for function in _factories_in(module, classes):
+        if _takes_nothing(function.args):
+            return Application(module=module, attribute=function.name, is_factory=True)
     return None
+
+
+def _factories_in(module: Module, classes: tuple[str, ...]) -> Iterator[ast.FunctionDef]:
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef):
+            calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
+            if any(_last_name(call.func) in classes for call in calls):
+                yield node
 
 
 def _takes_nothing(arguments: ast.arguments) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from uvflow.docker.django import Django
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Sources
+from uvflow.docker.source import Module, Sources
 from uvflow.errors import UsageError
 
 _PORT = 8000
@@ -21,7 +21,8 @@ class Start:
     """A start command in the exec form, and `development`: the same, reloading on changes.
 
     `health` is the path of an HTTP probe; with a port and no path a TCP connect is asked for.
-    `module` is the path of the source file it loads, None where nothing of the source tree is.
+    `module` is the path of the source file that it loads (`.` where that is not known), None where
+    it loads what is installed.
     """
 
     command: Words
@@ -199,7 +200,7 @@ class Search:
             interface=interface,
             name=f"{name}:{attribute}",
             evidence=evidence,
-            module=module.path if module else ".",
+            module=_path_of(module),
         )
 
     def _application(self) -> Loaded | None:
@@ -210,7 +211,7 @@ class Search:
                     interface=interface,
                     name=f"{found.module.name}:{found.attribute}",
                     evidence=f"{found.module.path} has {classes[0]}()",
-                    module=found.module.path,
+                    module=_path_of(found.module),
                     is_factory=found.is_factory,
                 )
         return None
@@ -258,7 +259,7 @@ class Search:
             command=(*words, "--loglevel=INFO"),
             development=(*words, "--loglevel=INFO"),
             evidence=f"{found.module.path} has Celery()",
-            module=found.module.path,
+            module=_path_of(found.module),
         )
 
     def _script(self) -> Start | None:
@@ -322,3 +323,9 @@ class Search:
             hint='say `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]",
         )
+
+
+def _path_of(module: Module | None) -> str | None:
+    if module is None:
+        return "."
+    return None if module.is_installed else module.path

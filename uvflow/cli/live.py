@@ -1,0 +1,162 @@
+"""`uvflow sync`, `run`, `status`, `verify` and `profiles`."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from uvflow.cli.options import common, profile_choice, timeout_option
+from uvflow.console import Console
+from uvflow.snapshot import in_sync, named
+
+if TYPE_CHECKING:
+    from uvflow.profiles import Choice
+    from uvflow.project import Project
+
+
+def _chosen(profile: str | None) -> "tuple[Project, Choice]":
+    from uvflow.project import Project  # noqa: PLC0415
+    from uvflow.sync import last_profile  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    return project, project.profiles.choose(profile, os.environ, last_profile(project))
+
+
+@click.command(short_help="Make the environment what the lockfile and the profile say")
+@profile_choice
+@click.option("--check", is_flag=True, help="Say in one line whether it is so, changing nothing.")
+@timeout_option
+@common
+def sync(console: Console, *, profile: str | None, check: bool, timeout: float) -> None:
+    """Make the environment what the lockfile and the profile say.
+
+    Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
+    in [tool.uvflow], or dev. The lockfile is never changed: a stale one is exit code 3.
+    """
+    from uvflow.sync import sync  # noqa: PLC0415
+
+    project, choice = _chosen(profile)
+    if check:
+        _check(console, project, choice)
+        return
+    done = sync(project, choice, timeout=timeout, tell=console.say)
+    console.say(
+        in_sync(done.profile, done.chosen_by)
+        if done.already
+        else f"Synced: {named(done.profile, done.chosen_by)}"
+    )
+    console.envelope(
+        "sync",
+        0,
+        {
+            "profile": done.profile,
+            "chosen_by": done.chosen_by,
+            "environment": str(done.environment),
+            "already_in_sync": done.already,
+            "repaired": list(done.repaired),
+        },
+    )
+
+
+@click.command(
+    short_help="Run a command in the synced environment",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@profile_choice
+@timeout_option
+@common
+@click.argument("words", metavar="[--] COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(console: Console, *, profile: str | None, timeout: float, words: tuple[str, ...]) -> None:
+    """Run COMMAND in the environment of the profile, synced first.
+
+    No uvflow changes the environment while the command runs. The exit code is the command's own.
+    """
+    from uvflow.run import run  # noqa: PLC0415
+
+    project, choice = _chosen(profile)
+    raise click.exceptions.Exit(run(project, choice, words, timeout=timeout, tell=console.say))
+
+
+def _check(console: Console, project: "Project", choice: "Choice") -> None:
+    from uvflow.status import as_json, status, verdict_line  # noqa: PLC0415
+
+    found = status(project, choice)
+    console.say(verdict_line(found))
+    console.envelope("sync", found.exit_code, as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+_COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
+
+
+@click.command(short_help="Tell whether lockfile, environment and uv are as they should be")
+@profile_choice
+@common
+def status(console: Console, *, profile: str | None) -> None:
+    """Tell whether lockfile, environment and uv are as they should be, with the reasons.
+
+    Offline, changing nothing, running no code of the project's. The exit code is that of the worst
+    finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
+    """
+    from uvflow.status import as_json, headline, rows, status  # noqa: PLC0415
+
+    found = status(*_chosen(profile))
+    console.result(console.style(headline(found), "bold"))
+    for aspect, state, message in rows(found, verbose=console.verbose):
+        colour = _COLOURS.get(state.strip(), "red")
+        console.result(f"  {aspect}  {console.style(state, colour)}  {message}".rstrip())
+    console.envelope("status", found.exit_code, as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@click.command(short_help="Look at every file of the environment")
+@profile_choice
+@click.option("--deep", is_flag=True, help="Compare contents as well, by hash.")
+@click.option("--repair", is_flag=True, help="Install again what is damaged, and nothing else.")
+@timeout_option
+@common
+def verify(
+    console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
+) -> None:
+    """Look at every file of the environment: that it is there, with the size it came with.
+
+    Tells what is missing, truncated, edited, half installed, or there without an owner. The exit
+    code is 0 where it is intact and 5 where it is damaged.
+    """
+    from uvflow.healing import Depth  # noqa: PLC0415
+    from uvflow.status import damage_as_json, damage_lines, heal, outcome, verify  # noqa: PLC0415
+
+    project, choice = _chosen(profile)
+    depth = Depth.HASHES if deep else Depth.FILES
+    if repair:
+        found = heal(project, choice, depth, timeout=timeout, tell=console.say)
+    else:
+        found = verify(project, choice, depth)
+    for line in damage_lines(found, verbose=console.verbose):
+        console.result(line)
+    console.result(console.style(outcome(found), "red" if found.damages else "green"))
+    console.envelope("verify", found.exit_code, damage_as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@click.command(short_help="Show the profiles, and the uv command each one means")
+@common
+def profiles(console: Console) -> None:
+    """Show what each profile selects, and the uv command that it means."""
+    from uvflow.project import Project  # noqa: PLC0415
+
+    declared = Project.find(Path.cwd()).profiles
+    commands = {n: ["uv", *p.sync_arguments()] for n, p in declared.by_name.items()}
+    for name, command in commands.items():
+        default = "  (default)" if name == declared.default else ""
+        console.result(f"{name}{default}\n  {shlex.join(command)}")
+    console.envelope(
+        "profiles",
+        0,
+        {
+            "default": declared.default,
+            "profiles": {name: {"command": command} for name, command in commands.items()},
+        },
+    )

@@ -1,0 +1,77 @@
+"""`uvflow init` and `uvflow undo`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from uvflow.cli.options import common, timeout_option
+from uvflow.console import Console
+
+
+@click.command(short_help="Make a locked uv project of what is there")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="The project's name; default: the directory's.")
+@click.option("--python", metavar="VERSION", help="What Python it requires, as 3.12 or '>=3.11'.")
+@click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
+@click.option("--group", "groups", multiple=True, metavar="NAME=FILE", help="FILE as a group.")
+@click.option("--constraint", "constraints", multiple=True, metavar="FILE", help="As pip's -c.")
+@click.option("--encoding", metavar="NAME", help="How the files are encoded, where not as UTF-8.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "prefer-base", "declare"]),
+    default="fail",
+    help="What to do where two files contradict each other.",
+)
+@click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
+@click.option("--direct-only", is_flag=True, help="Leave out what others bring along anyway.")
+@click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
+@click.option("--no-sync", is_flag=True, help="Leave the environment for later.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@timeout_option
+@common
+def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
+    """Make PATH (default: here) a locked uv project of what is there.
+
+    Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
+    where they are, and where anything fails everything is as it was.
+    """
+    from uvflow import plan as told  # noqa: PLC0415
+    from uvflow.init import init, plan, requested  # noqa: PLC0415
+    from uvflow.uv import find  # noqa: PLC0415
+
+    root = Path(os.path.realpath(path))
+    request = requested(root, asked)
+    if dry_run:
+        work, done = plan(root, request, uv=find(), tell=console.say), None
+        console.result(told.diff(work).removesuffix("\n"))
+    else:
+        done = init(root, request, uv=find(), tell=console.say)
+        work = done.plan
+    for title, lines in told.sections(work, done, verbose=console.verbose):
+        console.say("\n".join((console.style(title, "bold"), *lines, "")))
+    for finding in told.pressing(work, done) if console.quiet else ():
+        console.warn(str(finding))
+    console.envelope("init", 0, told.as_json(work, done))
+
+
+@click.command(short_help="Put back what the last init changed")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Even where a file was edited since.")
+@timeout_option
+@common
+def undo(console: Console, *, path: Path, force: bool, timeout: float) -> None:
+    """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
+
+    An environment that init made is removed; one that was there before stays as it is now.
+    """
+    from uvflow.undo import undo  # noqa: PLC0415
+
+    root = Path(os.path.realpath(path))
+    done = undo(root, even_if_edited=force, timeout=timeout, tell=console.say)
+    for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
+        console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
+    console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})

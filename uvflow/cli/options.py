@@ -1,0 +1,90 @@
+"""The options that commands share, and the boundary where their errors become text."""
+
+import functools
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from uvflow.console import Console, wants_color
+from uvflow.errors import (
+    DiskError,
+    InterruptedBySignalError,
+    UsageError,
+    UvflowError,
+    exit_code_of,
+)
+from uvflow.signals import SignalReceivedError
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """The options every command has; they reach it as one Console."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and why.")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colour the output (also: NO_COLOR, FORCE_COLOR).",
+    )
+    @functools.wraps(command)
+    def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
+        console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
+        try:
+            command(console, **rest)
+        except (UvflowError, OSError) as error:
+            name = click.get_current_context().command_path.removeprefix("uvflow ")
+            raise click.exceptions.Exit(told(console, name, as_ours(error))) from error
+
+    return with_console
+
+
+def told(console: Console, command: str, error: UvflowError) -> int:
+    """Tell an error, as JSON too where that is asked for; returns the exit code."""
+    console.problem(error)
+    console.problem_as_json(command, error)
+    return exit_code_of(error)
+
+
+def as_ours(error: BaseException | None) -> UvflowError:
+    """An error of the system, of click or of the user's keyboard, as uvflow tells it."""
+    match error:
+        case UvflowError():
+            return error
+        case click.ClickException():
+            return UsageError(error.format_message(), hint="`uvflow --help` lists the commands")
+        case OSError():
+            return DiskError(str(error.filename or "a file"), cause=error.strerror)
+        case SignalReceivedError():
+            return InterruptedBySignalError(error.number)
+        case _:
+            return InterruptedBySignalError(signal.SIGINT)
+
+
+def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
+    """`--dev`, `--prod` and `--profile NAME`, as one argument `profile`."""
+
+    @click.option("--dev", is_flag=True, help="The dev profile: with development dependencies.")
+    @click.option("--prod", is_flag=True, help="The prod profile: only what production needs.")
+    @click.option("--profile", metavar="NAME", help="A profile of [tool.uvflow.profiles].")
+    @functools.wraps(command)
+    def with_profile(*args: Any, dev: bool, prod: bool, profile: str | None, **rest: Any) -> None:
+        chosen = [n for n, on in (("dev", dev), ("prod", prod), (profile, profile)) if on]
+        if len(chosen) > 1:
+            raise UsageError("--dev, --prod and --profile exclude each other")
+        command(*args, profile=chosen[0] if chosen else None, **rest)
+
+    return with_profile
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=float,
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another uvflow; negative: for ever.",
+)

@@ -1,0 +1,68 @@
+"""`uvflow docker` and `uvflow docker build`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from uvflow.cli.options import common
+from uvflow.console import Console
+from uvflow.errors import exit_code_of
+
+
+@click.group(
+    short_help="Write a Dockerfile made from facts of the project", invoke_without_command=True
+)
+@click.option("--python", metavar="X.Y", help="The Python of the image.")
+@click.option("--base", type=click.Choice(["slim", "managed", "distroless"]), help="Built on what.")
+@click.option("--stages", type=click.Choice(["auto", "single", "multi"]), help="How many stages.")
+@click.option("--uv", metavar="X.Y.Z", help="The uv that builds; default: as before, or this one.")
+@click.option("--bake", is_flag=True, help="Write docker-bake.hcl as well.")
+@click.option("--compose", is_flag=True, help="Write compose.yaml as well.")
+@click.option("--print", "prints", is_flag=True, help="Print the Dockerfile, and write nothing.")
+@click.option("--facts", is_flag=True, help="Print what it depends on as JSON, and write nothing.")
+@click.option("--check", is_flag=True, help="Fail where files are not what today's facts give.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written.")
+@click.option("--force", is_flag=True, help="Overwrite what was written or edited by hand.")
+@common
+def docker(console: Console, **asked: Any) -> None:
+    """Write a Dockerfile and a .dockerignore, made from facts of the project.
+
+    --check compares them with today's facts, or tells what is wrong with a Dockerfile that was
+    written by hand. What an option says is kept in the Dockerfile, for the next time.
+    """
+    from uvflow.docker import told  # noqa: PLC0415
+    from uvflow.project import Project  # noqa: PLC0415
+
+    if click.get_current_context().invoked_subcommand:
+        return
+    outcome = told.outcome(Project.find(Path.cwd()), told.Request(**asked))
+    for finding in outcome.warnings:
+        console.warn(finding)
+    for line in outcome.said:
+        console.say(line)
+    if outcome.result:
+        console.result(outcome.result.removesuffix("\n"))
+    if outcome.error:
+        console.problem(outcome.error)
+    code = exit_code_of(outcome.error) if outcome.error else 0
+    console.envelope("docker", code, outcome.data)
+    raise click.exceptions.Exit(code)
+
+
+@docker.command(short_help="Build the image", context_settings={"ignore_unknown_options": True})
+@click.option("--profile", default="prod", show_default=True, help="The target to build.")
+@click.option("--tag", metavar="NAME", help="What to call the image; default: as the project.")
+@click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
+@common
+def build(console: Console, *, profile: str, tag: str | None, more: tuple[str, ...]) -> None:
+    """Build the image by `docker build`, with the secrets it needs; OPTIONS are for that."""
+    from uvflow.docker.build import build  # noqa: PLC0415
+    from uvflow.docker.facts import Options  # noqa: PLC0415
+    from uvflow.docker.write import plan  # noqa: PLC0415
+    from uvflow.project import Project  # noqa: PLC0415
+
+    project = Project.find(Path.cwd())
+    code = build(project, plan(project, Options()), profile=profile, tag=tag, more=more)
+    console.envelope("docker build", code, {"profile": profile})
+    raise click.exceptions.Exit(code)
