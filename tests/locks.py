@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from uvflow.imports.indexes import PYPI
+
 ANY = ("py3-none-any",)
 
 
@@ -17,7 +19,7 @@ def package(
     *,
     needs: Sequence[str] = (),
     wheels: Sequence[str] = ANY,
-    source: str = 'registry = "https://pypi.org/simple"',
+    source: str = f'registry = "{PYPI}"',
 ) -> str:
     """A `[[package]]`: `needs` are names or whole inline tables, `wheels` are tags."""
     files = (f'{{ url = "https://x.test/{name}-{version}-{tag}.whl" }}' for tag in wheels)

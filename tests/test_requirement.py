@@ -5,7 +5,7 @@ from packaging.specifiers import SpecifierSet
 
 from uvflow.requirement import Requirement, asked, is_same, is_same_marker, noted
 
-BASE = Path("/work/shop")
+BASE = Path("/srv/shop")
 PYTHONS = SpecifierSet(">=3.11")
 
 
@@ -113,5 +113,5 @@ def test_it_reads_as_pep_508_has_it() -> None:
     requirement = of_text("Six[B,a] >=1 ; os_name == 'nt'", {"path": "six", "editable": True})
     assert str(requirement) == 'six[a,b]>=1 ; os_name == "nt"'
     assert requirement.with_source() == (
-        'six[a,b]>=1 ; os_name == "nt" from /work/shop/six (editable)'
+        'six[a,b]>=1 ; os_name == "nt" from /srv/shop/six (editable)'
     )

@@ -212,6 +212,33 @@ def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:
     assert found.python_evidence == "../../.python-version"
 
 
+def test_the_root_of_a_workspace_may_start_what_a_member_installs(tree: Tree) -> None:
+    api = local("api", needs=["fastapi", "uvicorn"], source='editable = "packages/api"')
+    root = tree(
+        {
+            "pyproject.toml": manifest(),
+            "uv.lock": locked(local("shop", needs=["api"]), api, *WEB),
+            "packages/api/pyproject.toml": manifest("api"),
+            "packages/api/src/api/main.py": MAIN["main.py"],
+        }
+    )
+    found = facts(root)
+    assert found.start.command[-1] == "api.main:app"
+    assert (found.own, found.skips) == (("api",), "--no-install-local")
+
+
+def test_a_server_in_an_extra_is_pointed_to(tree: Tree) -> None:
+    extra = '\n[package.optional-dependencies]\nweb = [{ name = "uvicorn" }]\n'
+    shop = local("shop", needs=["fastapi"], rest=extra)
+    root = tree({**MAIN, "pyproject.toml": manifest(), "uv.lock": locked(shop, *WEB)})
+    with pytest.raises(UsageError) as caught:
+        facts(root)
+    assert caught.value.hint == (
+        'say `extras = ["web"]` in [tool.uvflow.profiles.prod] for uvicorn, or name what starts it '
+        "in [tool.uvflow.docker] command"
+    )
+
+
 def test_credentials_of_an_index_are_secrets(tree: Tree) -> None:
     rest = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\nauthenticate = "always"\n'
     ours = package("ours", source='registry = "https://corp.test"')

@@ -66,6 +66,11 @@ def test_a_uv_that_is_installed(line: str) -> None:
     assert changed("WORKDIR /app", line) == [("uv-installed-unpinned", 3)]
 
 
+def test_uv_pip_and_a_pinned_uv_are_no_install_of_uv() -> None:
+    assert changed("WORKDIR /app", "RUN pip install uv==0.13.9") == []
+    assert changed("WORKDIR /app", "RUN uv pip list") == []
+
+
 def test_a_sync_that_resolves() -> None:
     assert changed(SYNC, "uv sync --no-install-project") == [("sync-not-locked", 4)]
 
@@ -92,6 +97,7 @@ def test_source_and_environment_in_one_layer() -> None:
     text = GOOD.replace("FROM build\n", "COPY . .\nFROM python:3.13-slim-trixie\n")
     text = text.replace("COPY . .\nENV", "COPY --from=build /app /app\nENV PYTHONUNBUFFERED=1\nENV")
     assert found(text) == [("source-with-environment", 11)]
+    assert found(text.replace("/app /app", "/data /data")) == []
 
 
 def test_the_cache_of_uv_in_a_layer() -> None:

@@ -54,6 +54,31 @@ def test_a_factory_that_needs_arguments_is_none(tree: Tree) -> None:
     assert found(tree({"main.py": "def create_app(name):\n    return FastAPI()\n"})) is None
 
 
+def test_an_application_that_a_factory_made_is_one(tree: Tree) -> None:
+    text = "def create(x):\n    return FastAPI(title=x)\n\napp = create('y')\n"
+    assert found(tree({"main.py": text, "shop/deep/app.py": APP})) == "main:app"
+
+
+def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
+    root = tree(
+        {
+            "main.py": "from shop.factory import create\n\napp = create()\n",
+            "shop/factory.py": "def create():\n    return FastAPI()\n",
+        }
+    )
+    assert found(root) == "main:app"
+
+
+def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> None:
+    root = tree({"libs/web/src/web/__init__.py": APP, "libs/web/main.py": APP, "apps/x/x.py": APP})
+    sources = Sources(root, {root / "libs" / "web": "web"}, [root / "apps" / "x"])
+    application = sources.application(["FastAPI"])
+    assert application is not None
+    assert named(application) == "web:app"
+    assert application.module.is_installed
+    assert [module.path for module in sources.modules] == ["libs/web/src/web/__init__.py"]
+
+
 def test_the_module_with_the_usual_name_is_preferred(tree: Tree) -> None:
     root = tree({"admin.py": APP, "main.py": APP, "deep/main.py": APP})
     assert found(root) == "main:app"

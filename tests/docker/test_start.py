@@ -173,6 +173,21 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
     )
 
 
+def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
+    search = Search(
+        name="all",
+        installed=frozenset(),
+        sources=Sources(tree({})),
+        scripts={},
+        procfile=None,
+        settings=Settings(),
+        members=("backend", "worker"),
+    )
+    with pytest.raises(UsageError) as caught:
+        search.start()
+    assert caught.value.hint == "run `uvflow docker` in backend or worker"
+
+
 def test_what_the_user_says_is_started(tree: Tree) -> None:
     found = start(tree(FASTAPI), "fastapi", "uvicorn", command=("python", "-m", "shop"))
     assert found.command == ("python", "-m", "shop")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from uvflow.imports import roles
 from uvflow.imports.groups import assemble
+from uvflow.imports.indexes import PYPI
 from uvflow.imports.model import (
     Bucket,
     FileReport,
@@ -254,8 +255,7 @@ def test_what_a_project_file_includes_is_the_projects(assembled: Assembled) -> N
 def test_a09_every_spelling_of_an_option_is_read(assembled: Assembled) -> None:
     imported = assembled(
         {
-            "requirements.txt": "-rbase.txt\n--requirement=x.txt\n-cc.txt\n"
-            "-ihttps://pypi.org/simple\n",
+            "requirements.txt": f"-rbase.txt\n--requirement=x.txt\n-cc.txt\n-i{PYPI}\n",
             "base.txt": "six\n",
             "x.txt": "idna\n",
             "c.txt": "attrs<24\n",

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from uvflow.imports.indexes import PYPI
 from uvflow.imports.model import Import, Severity
 
 Assembled = Any  # see conftest
@@ -27,12 +28,7 @@ def test_a16_an_index_becomes_the_default(assembled: Assembled) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [
-        "https://pypi.org/simple",
-        "https://pypi.org/simple/",
-        "https://pypi.python.org/simple",
-        "http://pypi.python.org/pypi",
-    ],
+    [PYPI, f"{PYPI}/", PYPI.replace("https", "http")],
 )
 def test_pypis_own_index_is_the_default_already(assembled: Assembled, url: str) -> None:
     imported = assembled({"requirements.txt": f"-i {url}\n--extra-index-url {url}\n"})
@@ -176,7 +172,7 @@ def test_of_two_index_urls_pip_takes_the_last(assembled: Assembled) -> None:
 
 
 def test_pypi_besides_another_index_is_asked_last(assembled: Assembled) -> None:
-    text = "-i https://idx.example/simple\n--extra-index-url https://pypi.org/simple\n"
+    text = f"-i https://idx.example/simple\n--extra-index-url {PYPI}\n"
     imported = assembled({"requirements.txt": text})
     assert imported.indexes == ({"name": "idx-example", "url": "https://idx.example/simple"},)
 

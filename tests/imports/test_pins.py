@@ -6,6 +6,7 @@ import pytest
 from wheels import add_wheel, build_index
 
 from uvflow import pyproject, uv
+from uvflow.imports.indexes import PYPI
 from uvflow.imports.lockfile import packages
 from uvflow.imports.model import Import, Origin, Pin, Requirement
 from uvflow.imports.pins import as_constraints, compare, seed
@@ -51,12 +52,12 @@ def test_a_first_lockfile_has_names_versions_and_sources() -> None:
         "[[package]]\n"
         'name = "idna"\n'
         'version = "2.10"\n'
-        'source = { registry = "https://pypi.org/simple" }\n'
+        f'source = {{ registry = "{PYPI}" }}\n'
         "\n"
         "[[package]]\n"
         'name = "six"\n'
         'version = "1.16.0"\n'
-        'source = { registry = "https://pypi.org/simple" }\n'
+        f'source = {{ registry = "{PYPI}" }}\n'
     )
 
 
