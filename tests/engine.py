@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,9 @@ class Container:
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine that DOCKER_HOST names."""
+    """The engine that DOCKER_HOST names; `built` are the images to be removed in the end."""
+
+    built: set[str] = field(default_factory=set)
 
     def docker(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(["docker", *words], capture_output=True, check=False, text=True)
@@ -63,6 +65,7 @@ class Engine:
         return done
 
     def build(self, root: Path, tag: str, *options: str) -> None:
+        self.built.add(tag)
         self.docker("build", "--network=host", f"--tag={tag}", *options, str(root))
 
     def output(self, image: str, *words: str) -> str:

@@ -172,6 +172,24 @@ def test_the_readme_shows_the_two_commands_that_ci_runs() -> None:
     assert "$ pip install uv && python -m uv run pytest -n auto" in lines
 
 
+SAMPLE = {  # as many lines as docs/sample has, of packages that are in the tests' index
+    "requirements.txt": "attrs\ncertifi\nidna\npackaging\nrequests\nsix\ntoml\n",
+    "requirements-dev.txt": "-r requirements.txt\niniconfig\npytest\n",
+}
+SECTIONS = ("Read", "To be written", "Written", "Next")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "tutorial.md"], ids=named)
+def test_what_init_is_shown_to_say_is_what_it_says(page: Path, tree: Tree, uvflow: Command) -> None:
+    root = tree(SAMPLE)
+    said = uvflow("init", "--dry-run", cwd=root).err + uvflow("init", cwd=root).err
+    shown = [p for b in blocks(page) for p in "\n".join(b.lines).split("\n\n")]
+    sections = [re.sub(r"(?m)^[$…+@-].*\n", "", paragraph) for paragraph in shown]
+    sections = [section for section in sections if section.startswith(SECTIONS)]
+    assert {section.splitlines()[0] for section in sections} >= {"Read", "Written", "Next"}
+    assert [section for section in sections if section not in said] == []
+
+
 # Tables of the reference
 
 

@@ -96,8 +96,8 @@ def test_what_was_done_is_told_with_its_proofs() -> None:
             "Next",
             (
                 "  uvflow sync         makes the environment",
-                "  uvflow sync --prod  makes it as production has it",
-                "  uvflow docker       writes a Dockerfile for it",
+                "  uvflow sync --prod  makes the environment as production has it",
+                "  uvflow docker       writes a Dockerfile",
                 "  uvflow undo         puts everything back",
             ),
         ),
@@ -107,8 +107,8 @@ def test_what_was_done_is_told_with_its_proofs() -> None:
 def test_a_file_that_has_done_its_duty_can_go() -> None:
     done = Done(plan=replace(PLAN, environment=Path(".venv")))
     assert dict(sections(done.plan, done))["Next"] == (
-        "  uvflow sync --prod  makes it as production has it",
-        "  uvflow docker       writes a Dockerfile for it",
+        "  uvflow sync --prod  makes the environment as production has it",
+        "  uvflow docker       writes a Dockerfile",
         "  uvflow undo         puts everything back",
         "  To be removed by hand, once all is well: requirements.txt",
     )

@@ -92,7 +92,8 @@ def needs_user(errors: tuple[Finding, ...]) -> ImportNeedsUserError:
     """All of them in one message: who has five lines to correct wants to know them at once."""
     if len(errors) == 1:
         return ImportNeedsUserError(str(errors[0]), hint=errors[0].hint)
-    lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in errors)
+    in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
+    lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in in_order)
     head = f"{len(errors)} lines need a decision; nothing was written"
     return ImportNeedsUserError("\n".join((head, *lines)))
 
@@ -179,8 +180,8 @@ def _next_steps(done: Done) -> tuple[str, ...]:
     steps = (
         *(() if is_locked else (("uv lock", "makes the lockfile"),)),
         *(() if done.plan.environment else (("uvflow sync", "makes the environment"),)),
-        ("uvflow sync --prod", "makes it as production has it"),
-        ("uvflow docker", "writes a Dockerfile for it"),
+        ("uvflow sync --prod", "makes the environment as production has it"),
+        ("uvflow docker", "writes a Dockerfile"),
         ("uvflow undo", "puts everything back"),
     )
     return (*_columns(steps), *_not_synced(done.plan), *_not_needed_any_more(done))

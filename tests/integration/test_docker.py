@@ -30,11 +30,12 @@ build-backend = "uv_build"
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     found = engines.find()
     if isinstance(found, str):
         pytest.skip(found)
-    return found
+    yield found
+    found.docker("image", "rm", "--force", *found.built, check=False)
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +164,7 @@ def test_a_private_index_gets_its_password_and_the_image_does_not(
     lock(project, credentials)
     said = uvflow("docker", f"--base={base}", cwd=project)
     assert said.code == 0, said.err
+    engine.built.add(tag)
     said = uvflow(
         "docker", "build", f"--tag={tag}", "--", "--network=host", cwd=project, environ=credentials
     )
@@ -276,6 +278,7 @@ def test_a_member_of_a_workspace_has_an_image_of_its_own(
     said = uvflow("docker", cwd=member)
     assert said.code == 0, said.err
     tag = "uvflow-test-member"
+    engine.built.add(tag)
     said = uvflow("docker", "build", f"--tag={tag}", "--", "--network=host", cwd=member)
     assert said.code == 0, said.err
     assert engine.output(tag) == "said\n"

@@ -94,6 +94,7 @@ def test_the_common_project(tree: Tree, uvflow: Command) -> None:
 def test_the_report_of_the_common_project_fits_one_screen(tree: Tree, uvflow: Command) -> None:
     said = uvflow("init", cwd=tree(COMMON)).err
     assert said.endswith("""
+
 Read
   requirements.txt      project    2 lines: 2 imported
   requirements-dev.txt  group dev  2 lines: 1 imported, 1 already the default
@@ -104,11 +105,10 @@ Written
   .venv           created
 
 Next
-  uvflow sync --prod  makes it as production has it
-  uvflow docker       writes a Dockerfile for it
+  uvflow sync --prod  makes the environment as production has it
+  uvflow docker       writes a Dockerfile
   uvflow undo         puts everything back
   To be removed by hand, once all is well: requirements.txt, requirements-dev.txt
-
 """)
     assert len(said.splitlines()) <= 40
 
@@ -128,7 +128,7 @@ def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> 
     uvflow("init", cwd=root)
     before = everything(root)
     done = uvflow("init", cwd=root)
-    assert (done.code, done.err) == (0, "project is a locked uv project already; nothing to do\n\n")
+    assert (done.code, done.err) == (0, "project is a locked uv project already; nothing to do\n")
     assert everything(root) == before
 
 

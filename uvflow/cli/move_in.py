@@ -51,8 +51,10 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
     else:
         done = init(root, request, uv=find(), tell=console.say)
         work = done.plan
-    for title, lines in told.sections(work, done, verbose=console.verbose):
-        console.say("\n".join((console.style(title, "bold"), *lines, "")))
+    if done and done.plan.changes:
+        console.say("")  # what uv said stands above
+    sections = told.sections(work, done, verbose=console.verbose)
+    console.say("\n\n".join("\n".join((console.style(t, "bold"), *lines)) for t, lines in sections))
     for finding in told.pressing(work, done) if console.quiet else ():
         console.warn(str(finding))
     console.envelope("init", 0, told.as_json(work, done))

@@ -198,6 +198,12 @@ class _Reader:
         )
 
     @cached_property
+    def members(self) -> tuple[str, ...]:
+        """The directories of the workspace's members, where its root is no project."""
+        local = (str(p.local) for p in self.lock.packages if p.local is not None)
+        return () if self.package else tuple(sorted(local))
+
+    @cached_property
     def python(self) -> tuple[str, str]:
         """X.Y, and the evidence for it."""
         requested = [
@@ -301,6 +307,8 @@ class _Reader:
             scripts=self.project.table("project", "scripts"),
             procfile=_text_of(self.project.root / "Procfile"),
             settings=self.settings,
+            members=self.members,
+            elsewhere=dict(self._elsewhere()),
         ).start()
         if self.is_distroless and self.system.runtime:
             raise UsageError(
@@ -328,6 +336,13 @@ class _Reader:
             packages={path: p.name.replace("-", "_") for path, p in own.items()},
             others=directories.keys() - {self.project.root},
         )
+
+    def _elsewhere(self) -> Iterator[tuple[str, str]]:
+        """Distribution → what the profile prod would say to have it."""
+        table = self.package.table if self.package else {}
+        for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups")):
+            for group, edges in table.get(key, {}).items():
+                yield from ((edge["name"], f'{kind} = ["{group}"]') for edge in edges)
 
     @cached_property
     def copies_source(self) -> bool:

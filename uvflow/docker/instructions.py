@@ -23,7 +23,7 @@ _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9_./:@-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Comment:
-    """Lines of text for a reader; no lines make an empty line."""
+    """Lines of text for a reader."""
 
     lines: tuple[str, ...] = ()
 

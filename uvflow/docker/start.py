@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from uvflow.docker.django import Django
 from uvflow.docker.settings import Settings
@@ -117,7 +117,9 @@ class Search:
     """Where a start command is looked for.
 
     `installed` are the normalised names of the production closure, `scripts` is
-    `[project.scripts]`, `procfile` the text of a Procfile.
+    `[project.scripts]`, `procfile` the text of a Procfile; `members` are the directories of a
+    workspace whose root is no project; `elsewhere` says of a distribution in which extra or group
+    of the project it is (as `extras = ["web"]`).
     """
 
     name: str
@@ -126,6 +128,8 @@ class Search:
     scripts: Mapping[str, str]
     procfile: str | None
     settings: Settings
+    members: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> Start:
         """The start command; raises UsageError with the ways to name one when there is none."""
@@ -305,16 +309,26 @@ class Search:
         return start
 
     def _no_server(self, loaded: Loaded) -> UsageError:
-        named = ", ".join(_SERVERS[loaded.interface])
-        first = next(iter(_SERVERS[loaded.interface]))
+        servers = _SERVERS[loaded.interface]
+        named = ", ".join(servers)
+        add = f"`uv add {next(iter(servers))}`"
+        there = next((name for name in servers if name in self.elsewhere), None)
+        if there:
+            add = f"say `{self.elsewhere[there]}` in [tool.uvflow.profiles.prod] for {there}"
         return UsageError(
             f"no server for {loaded.name} is among the production dependencies",
             cause=f"looked for {named}; a development server is not taken for one",
-            hint=f"`uv add {first}`, or name what starts it in [tool.uvflow.docker] command",
+            hint=f"{add}, or name what starts it in [tool.uvflow.docker] command",
         )
 
     def _nothing_found(self) -> UsageError:
         several = ", ".join(self.scripts)
+        if self.members:
+            return UsageError(
+                "what the container is to start was not found",
+                cause="this is the root of a workspace, and no project",
+                hint=f"run `uvflow docker` in {' or '.join(self.members)}",
+            )
         return UsageError(
             "what the container is to start was not found",
             cause=f"[project.scripts] has several and none is named {self.name}: {several}"
