@@ -66,6 +66,7 @@ def test_a30_each_place_is_read(name: str, text: str, line: int, specifier: str)
         (".python-version", "pypy3.9-7.3.11\n"),
         (".python-version", "3\n"),
         ("Dockerfile", "FROM python:${VERSION}\nFROM python:latest\nFROM my-python:3.9\n"),
+        ("Dockerfile", "# Made by `uvflow docker`; …\nFROM python:3.14-slim\n"),
         ("setup.cfg", "no section\n"),
         ("setup.cfg", "[options]\npython_requires = new\n"),
         ("setup.py", "setup(python_requires=REQUIRED, classifiers=x())\n"),

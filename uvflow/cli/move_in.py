@@ -12,7 +12,9 @@ from uvflow.console import Console
 
 @click.command(short_help="Make a locked uv project of what is there")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
-@click.option("--name", metavar="NAME", help="The project's name; default: the directory's.")
+@click.option(
+    "--name", metavar="NAME", help="The project's name; default: setup.py's, or the directory's."
+)
 @click.option("--python", metavar="VERSION", help="What Python it requires, as 3.12 or '>=3.11'.")
 @click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
 @click.option("--group", "groups", multiple=True, metavar="NAME=FILE", help="FILE as a group.")

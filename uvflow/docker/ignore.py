@@ -7,7 +7,7 @@ any number of directories, `!` for an exception, and the last match decides. Pur
 import re
 
 _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("made for this machine, of no use in another", (".venv", "**/__pycache__", "**/*.py[cod]")),
+    ("made for this machine, of no use in another", (".venv*", "**/__pycache__", "**/*.py[cod]")),
     ("history, and what tools keep", (
         ".git", ".uvflow", "**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox",
         "**/.nox", "**/.hypothesis", "**/.coverage", "**/htmlcov", "**/node_modules",

@@ -118,7 +118,12 @@ def _in_version_file(text: str, path: str) -> Iterator[Candidate]:
             return
 
 
+_OURS = "# Made by `uvflow docker"
+
+
 def _in_dockerfile(text: str, path: str) -> Iterator[Candidate]:
+    if text.startswith(_OURS):
+        return  # it follows requires-python, so it is no evidence of that
     for number, line in enumerate(text.splitlines(), 1):
         match = _FROM.match(line.strip())
         if match:
