@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,26 @@ def test_run_leaves_the_output_alone_and_stdout_to_data(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = script(tmp_path / "a", "echo out; echo err >&2; exit 2")
-    assert uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path) == 2
+    ended = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
+    assert ended == uv.Ended(code=2, said="out\nerr\n")
     assert capfd.readouterr() == ("", "out\nerr\n")
+
+
+def test_a_failure_for_want_of_a_network_is_told_apart() -> None:
+    said = "error: Failed to fetch\n  cause: client error (Connect)\n  cause: dns error\n"
+    assert uv.Ended(code=1, said=said).failure("uv sync").exit_code == 9
+    assert uv.Ended(code=1, said="error: No solution found").failure("uv sync").exit_code == 1
+
+
+def test_what_outlives_uv_does_not_hold_uvflow_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(uv, "_PATIENCE", 0.1)
+    path = script(tmp_path / "a", "sleep 30 & echo done")
+    began = time.monotonic()
+    assert uv.Uv(path=path, version="0.13.9").run((), cwd=tmp_path).code == 0
+    assert time.monotonic() - began < 10
+    assert capfd.readouterr().err == "done\n"
 
 
 def test_an_activated_environment_is_not_told_to_uv(tmp_path: Path) -> None:

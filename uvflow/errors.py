@@ -3,7 +3,7 @@
 The exit codes are part of the command line's contract; docs/reference lists them.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class UvflowError(Exception):
@@ -19,6 +19,10 @@ class UvflowError(Exception):
         self.message = message
         self.cause = cause
         self.hint = hint
+
+    def but(self, *, cause: str, hint: str) -> Self:
+        """The same error with what its raiser did not know."""
+        return type(self)(self.message, cause=cause, hint=hint)
 
 
 class UvFailedError(UvflowError):

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from uvflow import backups, evidence, imports, profiles, pyproject
-from uvflow.errors import UsageError, UvFailedError, unreadable
+from uvflow.errors import NetworkError, UsageError, UvFailedError, unreadable
 from uvflow.files import read_bytes, write_whole
 from uvflow.imports import groups, pins, python, roots
 from uvflow.imports.model import Bucket, Finding, Import, Options
@@ -327,9 +327,8 @@ def _built(work: Plan) -> tuple[Path, ...]:
 def _sync(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> None:
     try:
         carry_out(work, uv, timeout=timeout, tell=tell)
-    except UvFailedError as error:
-        raise UvFailedError(
-            error.message,
+    except (UvFailedError, NetworkError) as error:
+        raise error.but(
             cause="everything is as it was before",
             hint="`--no-sync` leaves the environment for later",
         ) from error

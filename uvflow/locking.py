@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from uvflow import pyproject
-from uvflow.errors import UvFailedError
 from uvflow.files import read_bytes, write_whole
 from uvflow.imports import hashes, pins
 from uvflow.imports.model import Import, Pin, Requirement, Severity
@@ -21,10 +20,9 @@ def lock(work: Plan, *, uv: Uv, environ: Mapping[str, str]) -> Done:
     lockfile = work.root / LOCKFILE
     if work.seed:
         write_whole(lockfile, work.seed.encode())
-    code = uv.run(("lock",), cwd=work.root, environ=environ)
-    if code != 0:
-        raise UvFailedError(
-            f"`uv lock` failed with exit code {code}; its reason is above",
+    ended = uv.run(("lock",), cwd=work.root, environ=environ)
+    if ended.code != 0:
+        raise ended.failure("uv lock").but(
             cause="everything is as it was before",
             hint="`--no-lock` writes pyproject.toml alone, to try it with uv",
         )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from uvflow import backups, healing, inputs, journal, lockfile, snapshot
 from uvflow.environment import Environment
-from uvflow.errors import StaleLockfileError, UsageError, UvFailedError
+from uvflow.errors import StaleLockfileError, UsageError, UvFailedError, UvflowError
 from uvflow.healing import Depth, Patient
 from uvflow.paths import MANIFEST
 from uvflow.profiles import Choice, Profile
 from uvflow.project import Project
 from uvflow.state import DEFAULT_TIMEOUT, State, Tell
-from uvflow.uv import Uv, find
+from uvflow.uv import Ended, Uv, find
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
 # the kernel's clock tick). Past it, whatever changes an environment gives it another time.
@@ -199,12 +199,12 @@ def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
 
 
 def _run_uv(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
-    code = uv.run(arguments, cwd=work.project.root, environ=work.environ)
-    if code != 0:
-        raise _refusal(work, uv, code)
+    ended = uv.run(arguments, cwd=work.project.root, environ=work.environ)
+    if ended.code != 0:
+        raise _refusal(work, uv, ended)
 
 
-def _refusal(work: Sync, uv: Uv, code: int) -> StaleLockfileError | UvFailedError:
+def _refusal(work: Sync, uv: Uv, ended: Ended) -> UvflowError:
     """Why uv failed: its output went to the terminal, so it is asked about the lockfile again."""
     answer = uv.ask(("lock", "--check", "--offline"), cwd=work.project.root, environ=work.environ)
     if answer.code != 0 and "needs to be updated" in answer.err:
@@ -213,7 +213,7 @@ def _refusal(work: Sync, uv: Uv, code: int) -> StaleLockfileError | UvFailedErro
             cause=", ".join(lockfile.reasons(work.project, work.environ)[:_REASONS]) or None,
             hint="`uv lock` updates the lockfile, then sync again",
         )
-    return UvFailedError(f"`uv sync` failed with exit code {code}; its reason is above")
+    return ended.failure("uv sync")
 
 
 def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:

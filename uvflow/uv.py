@@ -7,15 +7,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow import signals
-from uvflow.errors import InterruptedBySignalError, UvMissingError
+from uvflow.errors import (
+    InterruptedBySignalError,
+    NetworkError,
+    UvFailedError,
+    UvflowError,
+    UvMissingError,
+)
 
 OLDEST = (0, 9)
 _PROBE_SECONDS = 20
+_PATIENCE = 2  # seconds, for the last words of a process that has ended
+_TAIL = 1 << 14  # bytes
+_SIGNS_OF_NO_NETWORK = ("client error (Connect)", "etwork was disabled", "etwork connectivity is")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -29,6 +39,23 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run whose output went on to stderr ended.
+
+    `said` is the end of that output; empty where stderr is a terminal, which uv itself has then.
+    """
+
+    code: int
+    said: str = ""
+
+    def failure(self, command: str) -> UvflowError:
+        """What to tell of it: uv's own words stand above on stderr."""
+        if any(sign in self.said for sign in _SIGNS_OF_NO_NETWORK):
+            return NetworkError(f"`{command}` needs the network, and could not reach it")
+        return UvFailedError(f"`{command}` failed with exit code {self.code}; its reason is above")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Uv:
     """A uv binary that has told its version."""
 
@@ -37,26 +64,30 @@ class Uv:
 
     def run(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
-    ) -> int:
-        """Run uv with its output untouched (all of it on stderr) and return its exit code.
+    ) -> Ended:
+        """Run uv with its output untouched, all of it on stderr.
 
         SIGINT, SIGTERM and SIGHUP are passed on and waited for; then InterruptedBySignalError is
         raised, so that what is under way can be put back.
         """
+        stream = _Stream()
         with signals.passed_on() as passing:
             process = subprocess.Popen(
                 (self.path, *arguments),
                 cwd=cwd,
                 env=_without_virtual_env(environ),
                 stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno(),
-                preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  uvflow has no threads
+                stdout=stream.inlet,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  no thread runs by now
             )
             passing.to(process.send_signal)
+            stream.start()
             code = process.wait()
+        said = stream.end()
         if passing.received:
             raise InterruptedBySignalError(passing.received[0])
-        return code
+        return Ended(code=code, said=said)
 
     def ask(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
@@ -141,6 +172,40 @@ def _supported(uv: Uv) -> Uv:
             hint="`uv self update`, or `pip install --upgrade uv`",
         )
     return uv
+
+
+class _Stream:
+    """Where uv writes to: our stderr itself where that is a terminal, else a pipe into it.
+
+    A thread reads the pipe, for what uv has started may keep it open for longer than uv lives.
+    """
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._reader: threading.Thread | None = None
+        self.inlet = sys.stderr.fileno()
+        if not sys.stderr.isatty():
+            outlet, self.inlet = os.pipe()
+            self._reader = threading.Thread(target=self._pass_on, args=(outlet,), daemon=True)
+
+    def end(self) -> str:
+        """The end of what was said, once uv has ended."""
+        if self._reader is not None:
+            os.close(self.inlet)
+            self._reader.join(_PATIENCE)
+        return self._tail.decode(errors="replace")
+
+    def start(self) -> None:
+        if self._reader is not None:
+            self._reader.start()
+
+    def _pass_on(self, outlet: int) -> None:
+        while chunk := os.read(outlet, 1 << 16):
+            self._tail += chunk
+            del self._tail[:-_TAIL]
+            with contextlib.suppress(OSError):  # nobody reads our stderr any more
+                os.write(sys.stderr.fileno(), chunk)
+        os.close(outlet)
 
 
 def _without_virtual_env(environ: Mapping[str, str] | None) -> dict[str, str]:

@@ -572,3 +572,17 @@ def test_time_passes(tree: Tree, uvflow: Command) -> None:
     time.sleep(0.01)
     uvflow("init", "--no-sync", cwd=root)
     assert (root / "requirements.txt").stat().st_mtime_ns == before
+
+
+def test_no_network_where_one_is_needed_is_9(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    before = everything(root)
+    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    done = uvflow("init", cwd=root, environ=nowhere)
+    assert done.code == 9
+    assert done.err.endswith(
+        "error: `uv lock` needs the network, and could not reach it\n"
+        "  cause: everything is as it was before\n"
+        "hint: `--no-lock` writes pyproject.toml alone, to try it with uv\n"
+    )
+    assert everything(root) == before
