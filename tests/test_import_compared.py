@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))
+sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.import_cases import KEPT, Case, Wants
 from benchmarks.import_judge import Judgement, Run, judged
 
-PAGE = ROOT / "docs" / "explanation" / "import-compared.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "import-compared.md"
 DATA = json.loads(PAGE.with_suffix(".json").read_text(encoding="utf-8"))
 SECRET = "s3cret"
 
@@ -84,8 +83,9 @@ def test_a_group_has_what_it_includes_and_what_the_project_has() -> None:
 
 def test_the_editables_of_pdm_are_in_a_group() -> None:
     editable = '[tool.pdm.dev-dependencies]\ndev = ["-e file:///${PROJECT_ROOT}/libs/a#egg=a"]\n'
-    wanted = {"groups": {"dev": ("a",)}, "sources": {"a": "path:libs/a editable"}}
-    assert judgement(project(rest=editable), **wanted).verdict == "kept"
+    sources = {"a": "path:libs/a editable"}
+    groups = {"dev": ("a",)}
+    assert judgement(project(rest=editable), groups=groups, sources=sources).verdict == "kept"
     assert judgement(project(rest=editable), project=("a",)).verdict == "lost"
 
 
