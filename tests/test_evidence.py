@@ -3,7 +3,16 @@ from collections.abc import Mapping
 import pytest
 
 from uvflow import evidence
-from uvflow.imports.model import FileReport, Import, InputFile, Role, Severity
+from uvflow.imports.model import (
+    FileReport,
+    Import,
+    InputFile,
+    Origin,
+    Pin,
+    Requirement,
+    Role,
+    Severity,
+)
 
 
 def reading(files: Mapping[str, str]) -> evidence.Read:
@@ -115,3 +124,20 @@ def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
 )
 def test_a_setup_script_that_has_none_is_no_obstacle(files: dict[str, str]) -> None:
     assert told(files) == []
+
+
+def test_what_only_a_lockfile_keeps_is_told_where_none_is_made() -> None:
+    origin = Origin(path="requirements.txt", line=1)
+    imported = Import(
+        pins=(Pin(name="six", version="1.16.0", origin=origin),),
+        dependencies=(
+            Requirement(text="six", name="six", origin=origin, hashes=("sha256:aa", "sha256:bb")),
+        ),
+    )
+    [finding] = evidence.unlocked(imported).findings
+    assert (finding.severity, finding.code) == (Severity.ACTION, "not-locked")
+    assert finding.message == (
+        "without a lockfile nothing keeps the 1 versions that were pinned, nor compares the "
+        "2 hashes"
+    )
+    assert evidence.unlocked(Import()) == Import()

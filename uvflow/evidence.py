@@ -65,6 +65,21 @@ def obstacles(
     )
 
 
+def unlocked(imported: Import) -> Import:
+    """`imported` when no lockfile is made: what only a lockfile can keep or prove is told."""
+    hashes = sum(len(requirement.hashes) for requirement in imported.requirements)
+    if not imported.pins and not hashes:
+        return imported
+    finding = Finding(
+        severity=Severity.ACTION,
+        code="not-locked",
+        message=f"without a lockfile nothing keeps the {len(imported.pins)} versions that were"
+        f" pinned, nor compares the {hashes} hashes",
+        hint="`uvflow init` again, without `--no-lock`, while the old files are there",
+    )
+    return replace(imported, findings=(*imported.findings, finding))
+
+
 def _ignored(imported: Import) -> Iterator[Finding]:
     """Beside a uv.toml uv ignores most of [tool.uv]: another index would be asked, say."""
     keys = [key for key in imported.settings if key not in _OF_PROJECTS]

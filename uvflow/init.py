@@ -122,6 +122,8 @@ def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: Non
         imported = roots.direct_only(imported, scratch.lockfile(imported, text))
     edited = pyproject.edited(text, imported)
     imported = _with_what_was_there(imported, edited)
+    if not request.lock:
+        imported = evidence.unlocked(imported)
     return _completed(Plan(root=root, before=before, text=edited.text, imported=imported), request)
 
 

@@ -178,7 +178,7 @@ def told(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
 def _next_steps(done: Done) -> tuple[str, ...]:
     is_locked = LOCKFILE in {change.path for change in done.plan.changes}
     steps = (
-        *(() if is_locked else (("uv lock", "makes the lockfile"),)),
+        *(() if is_locked else (("uvflow init", "makes the lockfile, of the versions in force"),)),
         *(() if done.plan.environment else (("uvflow sync", "makes the environment"),)),
         ("uvflow sync --prod", "makes the environment as production has it"),
         ("uvflow docker", "writes a Dockerfile"),
@@ -210,6 +210,8 @@ def _default_groups(plan: Plan) -> list[str]:
 
 def _not_needed_any_more(done: Done) -> tuple[str, ...]:
     """Nothing is deleted by uvflow; a file that still needs action has not done its duty."""
+    if LOCKFILE not in {change.path for change in done.plan.changes}:
+        return ()
     files = [f.path for f in done.files if not f.buckets.get(Bucket.ACTION)]
     return (f"  To be removed by hand, once all is well: {', '.join(files)}",) if files else ()
 

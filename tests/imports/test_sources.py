@@ -10,7 +10,7 @@ from uvflow.imports import roles
 from uvflow.imports.credentials import Userinfo
 from uvflow.imports.groups import assemble
 from uvflow.imports.lockfile import packages
-from uvflow.imports.model import Options, Requirement, Severity
+from uvflow.imports.model import Bucket, Options, Requirement, Severity
 from uvflow.imports.requirements import parse
 from uvflow.imports.sources import Reading, read
 
@@ -215,16 +215,24 @@ def test_a24_the_project_itself_is_installed_anyway(line: str) -> None:
     assert (found.requirement, found.findings, found.bucket) == (None, (), "already_default")
 
 
-def test_a24_the_extras_of_the_project_are_noted() -> None:
-    assert told(reading("-e .[test,docs]")) == [
-        (
-            Severity.NOTE,
-            (
-                "requirements.txt:1: uv installs the project itself; its extras are chosen when "
-                "it is synced: docs, test"
-            ),
-        )
-    ]
+def test_a24_the_extras_of_the_project_are_told_with_where_to_put_them() -> None:
+    found = reading("-e .[test,docs]")
+    assert found.bucket is Bucket.DEFAULT
+    [finding] = found.findings
+    assert (finding.severity, finding.code) == (Severity.WARNING, "project-extras")
+    assert finding.hint == (
+        '`extras = ["docs", "test"]` in [tool.uvflow.profiles.dev], or `uv sync --extra`'
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["https://host.example/o/r/zipball/v1.0#egg=x", "x @ https://host.example/x/master?a=.zip"],
+)
+def test_a_url_that_uv_would_refuse_is_left_to_the_user(line: str) -> None:
+    found = reading(line)
+    assert (found.requirement, found.bucket) == (None, Bucket.ACTION)
+    assert [finding.code for finding in found.findings] == ["url-not-an-archive"]
 
 
 @pytest.mark.parametrize("path", ["../foo", "/srv/foo"])

@@ -305,3 +305,13 @@ def test_a_wheel_in_the_project_is_a_source(tree: Tree, tmp_path: Path, uvflow: 
         .read_text()
         .endswith(f'\n[tool.uv.sources]\nvendored = {{ path = "{wheel.name}" }}\n')
     )
+
+
+def test_pins_wait_for_the_lockfile(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.in": "six\n", "requirements.txt": "six==1.15.0\n"})
+    done = uvflow("init", "--no-lock", cwd=root)
+    assert done.code == 0
+    assert "nothing keeps the 1 versions that were pinned" in done.err
+    assert "To be removed by hand" not in done.err
+    assert uvflow("init", cwd=root).code == 0
+    assert locked(root)["six"] == "1.15.0"

@@ -278,6 +278,10 @@ def _downloaded(target: _Target, options: Options) -> Reading:
     url, userinfo = split_userinfo(target.place)
     if userinfo and not options.strip_credentials:
         return Reading(findings=(_url_with_credentials(target.line, url),), bucket=Bucket.ACTION)
+    if not _ARCHIVE.search(re.split("[?#]", url)[0]):
+        message = f"uv takes an archive by its ending (.whl, .tar.gz, .zip, …), not {url}"
+        hint = "name the archive itself, or the repository as `NAME @ git+https://…`"
+        return _left(target.line, "url-not-an-archive", message, hint)
     subdirectory = target.said.get("subdirectory")
     source = {"url": url, **({"subdirectory": subdirectory} if subdirectory else {})}
     requirement = _requirement(target, url, target.name or _wheel_name(url), source)
@@ -343,8 +347,16 @@ def _is_outside(path: str) -> bool:
 def _self(target: _Target) -> Reading:
     if not target.extras:
         return Reading(bucket=Bucket.DEFAULT)
-    message = "uv installs the project itself; its extras are chosen when it is synced: "
-    finding = _note(target.line, "project-extras", message + ", ".join(target.extras))
+    extras = ", ".join(f'"{extra}"' for extra in target.extras)
+    message = "uv installs the project itself, but the extras of it only where a profile has them"
+    hint = f"`extras = [{extras}]` in [tool.uvflow.profiles.dev], or `uv sync --extra`"
+    finding = Finding(
+        severity=Severity.WARNING,
+        code="project-extras",
+        message=message,
+        origin=target.line.origin,
+        hint=hint,
+    )
     return Reading(findings=(finding,), bucket=Bucket.DEFAULT)
 
 
