@@ -41,7 +41,13 @@ def test_an_environment_of_this_place_has_nothing_to_tell(there: Environment) ->
 
 
 @pytest.mark.parametrize(
-    "line", ["VIRTUAL_ENV='/other/.venv'", 'VIRTUAL_ENV="/other/.venv"', "VIRTUAL_ENV=/other/.venv"]
+    "line",
+    [
+        "VIRTUAL_ENV='/other/.venv'",
+        'VIRTUAL_ENV="/other/.venv"',
+        "VIRTUAL_ENV=/other/.venv",
+        "        export VIRTUAL_ENV=/other/.venv",  # venv of Python 3.13
+    ],
 )
 def test_activate_tells_where_it_was_made(there: Environment, line: str) -> None:
     (there.scripts / "activate").write_text(f"deactivate () {{\n}}\n{line}\nexport VIRTUAL_ENV\n")

@@ -11,7 +11,7 @@ from uvflow.environment import Environment, distributions
 
 # How uv, venv and virtualenv write it; a relocatable environment has no path there.
 _ACTIVATE = re.compile(
-    r"""^\s*VIRTUAL_ENV=(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1\s*$""", re.MULTILINE
+    r"""^\s*(?:export\s+)?VIRTUAL_ENV=(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1\s*$""", re.MULTILINE
 )
 
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that
