@@ -302,10 +302,24 @@ def _tree(root: Path) -> Iterator[tuple[str, str]]:
         folders[:] = [name for name in folders if name != "__pycache__"]
         here = Path(directory)
         for path in (here / name for name in names):
-            held = str(path.readlink()) if path.is_symlink() else _digest(path.read_bytes())
+            held = str(path.readlink()) if path.is_symlink() else _digest(_essence(path))
             yield str(path.relative_to(root)), held
         if here.name == "site-packages":
             yield from ((str((here / name).relative_to(root)), "") for name in folders)
+
+
+def _essence(path: Path) -> bytes:
+    """What a file holds, but for what uv 0.9 does now one way and now another.
+
+    Its scripts name `python`, or `python3` where uv found the environment made; RECORD has the
+    hash of that.
+    """
+    data = path.read_bytes()
+    if path.parent.name == "bin":
+        return data.replace(b"/bin/python3\n", b"/bin/python\n")
+    if path.name == "RECORD":
+        return b"".join(row for row in data.splitlines(keepends=True) if row[:3] != b"../")
+    return data
 
 
 def _digest(data: bytes) -> str:

@@ -94,11 +94,17 @@ def summary(damages: tuple[Damage, ...]) -> str:
     return ", ".join(map(str, first)) + (f" and {others} more" if others else "")
 
 
-def remove_ruins(patient: Patient) -> None:
-    """What is left of an environment whose making was cut short: uv refuses to go on with it."""
+def remove_ruins(patient: Patient, tell: Tell) -> None:
+    """Empty an environment without its foundations; call it before uv runs.
+
+    uv would refuse to go on with it for good, or take the base Python for the environment and
+    remove from that what the lockfile does not list (see `environment.foundations`). Raises
+    DamagedError and UsageError where it is not the project's own.
+    """
     there = Environment.at(patient.environment)
-    damages = environment.unfinished(there)
-    if there.path.exists() and environment.needs_rebuild(damages):
+    damages = environment.foundations(there)
+    if there.path.exists() and damages:
+        tell(f"Making {patient.environment.name} anew: {summary(damages)}")
         _remove_whole(patient, there, damages)
 
 

@@ -140,6 +140,7 @@ def repair(
         arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
         journal.begin(work.state, work.profile.name, work.environment)
         patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
+        healing.remove_ruins(patient, tell)
         repaired = healing.heal(patient, depth, tell)
         journal.drop(work.state, work.environment)
         return repaired
@@ -162,8 +163,7 @@ def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
     journal.begin(work.state, work.profile.name, work.environment)
     arguments = work.profile.sync_arguments()
     patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
-    if was_cut_short:
-        healing.remove_ruins(patient)
+    healing.remove_ruins(patient, tell)
     _run_uv(work, uv, arguments)
     depth = Depth.FILES if was_cut_short else Depth.COMMITMENT
     repaired = healing.heal(patient, depth, tell)

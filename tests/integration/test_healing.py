@@ -167,3 +167,27 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("command", ["sync", "verify"])
+def test_uv_is_not_run_before_the_ruins_are_gone(shop: Path, uvflow: Command, command: str) -> None:
+    """Its `python` is only a link to the base Python then, which uv would take for it."""
+    uvflow("sync", cwd=shop)
+    (shop / ".venv" / "pyvenv.cfg").unlink()
+    looking = scripted_uv(shop, f'ls .venv/bin/python > seen 2>&1; exec {UV} "$@"')
+    done = uvflow(
+        command, *(["--repair"] if command == "verify" else []), cwd=shop, environ=looking
+    )
+    assert done.code == 0, done.err
+    assert "Making .venv anew: missing pyvenv.cfg: pyvenv.cfg\n" in done.err
+    assert "No such file" in (shop / "seen").read_text()
+    assert_intact(shop, *DEV)
+
+
+def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Command) -> None:
+    (shop / ".venv").mkdir()
+    (shop / ".venv" / "thesis.txt").write_text("mine")
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 2
+    assert f"error: {shop / '.venv'} is no virtual environment, so it is left as it is" in done.err
+    assert (shop / ".venv" / "thesis.txt").read_text() == "mine"
