@@ -128,6 +128,6 @@ def _remove_whole(patient: Patient, there: Environment, damages: tuple[Damage, .
         raise DamagedError(
             f"{there.path} is damaged, and lies outside the project",
             cause=summary(damages),
-            hint=f"remove {there.path} by hand and sync again",
+            hint="name another directory for the environment, or empty this one and sync again",
         )
     environment.remove(there)

@@ -425,14 +425,19 @@ def started(root: Path, environ: dict[str, str]) -> "Iterator[subprocess.Popen[s
 
 
 @posix_only
+@pytest.mark.parametrize("is_python", [True, False])
 def test_an_installation_that_is_no_environment_is_left_alone(
-    tree: Tree, tmp_path: Path, uvflow: Command, scripted: Scripted
+    tree: Tree, tmp_path: Path, uvflow: Command, scripted: Scripted, *, is_python: bool
 ) -> None:
-    (tmp_path / "usr" / "bin").mkdir(parents=True)
-    environ = {**scripted("sync", "sys.exit(1)"), "UV_PROJECT_ENVIRONMENT": str(tmp_path / "usr")}
-    before = (tmp_path / "usr" / "bin").stat().st_ino
-    assert uvflow("init", cwd=tree(COMMON), environ=environ).code == 1
-    assert (tmp_path / "usr" / "bin").stat().st_ino == before
+    usr = tmp_path / "usr"
+    (usr / "bin").mkdir(parents=True)
+    if is_python:  # uv is let at it, as in an image; here it fails
+        (usr / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+        (usr / "lib" / "python3.11" / "os.py").touch()
+    environ = {**scripted("sync", "sys.exit(1)"), "UV_PROJECT_ENVIRONMENT": str(usr)}
+    before = (usr / "bin").stat().st_ino
+    assert uvflow("init", cwd=tree(COMMON), environ=environ).code == (1 if is_python else 5)
+    assert (usr / "bin").stat().st_ino == before
 
 
 @posix_only
