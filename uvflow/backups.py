@@ -13,7 +13,7 @@ from typing import Any
 from uvflow.errors import DiskError, UsageError, UvflowError
 from uvflow.files import UNFINISHED, Before, BeforeTree
 from uvflow.signals import undisturbed
-from uvflow.state import State
+from uvflow.state import State, Tell
 
 _NAME = "backup.json"
 _VERSION = 1
@@ -69,7 +69,7 @@ def kept(
     _forget_copies(backup)
 
 
-def recover(state: State, tell: Callable[[str], None]) -> None:
+def recover(state: State, tell: Tell) -> None:
     """Put back what a command that was killed had changed; call it under the project's lock."""
     backup = _recall(state)
     if backup is None:

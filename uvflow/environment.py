@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uvflow.errors import UsageError, unwritable
+from uvflow.workspace import normalised
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
 # first two into every environment, `uv run --with` the third, macOS the fourth, Python the last.
@@ -155,8 +156,7 @@ def _distribution(entry: "os.DirEntry[str]") -> Distribution | None:
     if suffix not in (".dist-info", ".egg-info", ".egg-link"):
         return None
     name, _, version = stem.partition("-")  # where uv cuts as well
-    normalised = re.sub(r"[-_.]+", "-", name).lower()
-    return Distribution(name=normalised, version=version, path=Path(entry.path))
+    return Distribution(name=normalised(name), version=version, path=Path(entry.path))
 
 
 def _entries(directory: str | Path) -> list["os.DirEntry[str]"]:

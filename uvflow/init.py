@@ -22,7 +22,7 @@ from uvflow.plan import Change, Done, Plan, needs_user, recounted
 from uvflow.profiles import BUILT_IN, Choice
 from uvflow.project import Project, parse_manifest, workspace_of
 from uvflow.scratch import Scratch
-from uvflow.state import DEFAULT_TIMEOUT, State, Tell
+from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
 from uvflow.sync import Sync, carry_out
 from uvflow.uv import Uv
 
@@ -82,7 +82,7 @@ def _group(root: Path, text: str) -> tuple[str, str]:
     return name, _seen_from(root, path)
 
 
-def init(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: None) -> Done:
+def init(root: Path, request: Request, *, uv: Uv, tell: Tell = say_nothing) -> Done:
     """Make `root` a locked uv project with an environment; on any failure it is as it was.
 
     `root` is absolute and real. Raises ImportNeedsUserError (1) with every line that needs a
@@ -102,7 +102,7 @@ def init(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: Non
 # Read and plan: nothing in the user's tree is touched.
 
 
-def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = lambda _text: None) -> Plan:
+def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = say_nothing) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
     text = before or ""

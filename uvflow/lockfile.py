@@ -45,15 +45,20 @@ def judge(project: Project, uv: Uv | None, environ: Mapping[str, str]) -> Judgem
     Where uv would have to build a source to know, or there is no uv, what can be read has to do.
     """
     if not project.lockfile.exists():
-        return Judgement(
-            verdict=Verdict.STALE,
-            reasons=(f"there is no {project.lockfile.name} in {project.workspace}",),
-            hint="`uv lock` makes one, `uvflow init` imports requirements files first",
-        )
+        return missing(project)
     unasked = "there is no uv to ask" if uv is None else _needs_build(project)
     if uv is None or unasked:
         return _read(project, environ, unasked)
     return _told(project, uv.ask(_CHECK, cwd=project.root, environ=environ), environ)
+
+
+def missing(project: Project) -> Judgement:
+    """What is to be said where there is no uv.lock."""
+    return Judgement(
+        verdict=Verdict.STALE,
+        reasons=(f"there is no {project.lockfile.name} in {project.workspace}",),
+        hint="`uv lock` makes one, `uvflow init` imports requirements files first",
+    )
 
 
 def _needs_build(project: Project) -> str:

@@ -51,7 +51,7 @@ def _locked_by_constraints(work: Plan, uv: Uv, environ: Mapping[str, str]) -> Co
     """
     manifest, lockfile = work.root / MANIFEST, work.root / LOCKFILE
     first = read_bytes(lockfile)
-    hard = pyproject.edited(work.text, Import(constraints=tuple(map(_hard, work.imported.pins))))
+    hard = pyproject.edited(work.text, Import(constraints=_hard(work.imported.pins)))
     write_whole(manifest, hard.text.encode())
     lockfile.unlink()
     is_found = uv.ask(("lock",), cwd=work.root, environ=environ).code == 0
@@ -62,6 +62,8 @@ def _locked_by_constraints(work: Plan, uv: Uv, environ: Mapping[str, str]) -> Co
     return None
 
 
-def _hard(pin: Pin) -> Requirement:
-    marker = f" ; {pin.marker}" if pin.marker else ""
-    return Requirement(text=f"{pin.name}=={pin.version}{marker}", name=pin.name, origin=pin.origin)
+def _hard(kept: tuple[Pin, ...]) -> tuple[Requirement, ...]:
+    return tuple(
+        Requirement(text=text, name=pin.name, origin=pin.origin)
+        for pin, text in zip(kept, pins.as_constraints(kept), strict=True)
+    )

@@ -24,6 +24,11 @@ DEFAULT_TIMEOUT = 300.0
 
 Tell = Callable[[str], None]
 
+
+def say_nothing(_text: str) -> None:
+    """The Tell of who does not ask."""
+
+
 HOLDER = "holder.json"  # who holds the lock, or held it last
 LOCK = "lock"
 _POLL = 0.05  # seconds
@@ -88,7 +93,7 @@ class State:
         command: str,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        tell: Tell = lambda _text: None,
+        tell: Tell = say_nothing,
     ) -> Iterator[None]:
         """Hold the project's lock: one uvflow at a time changes the project or its environment.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvflow import elsewhere, environment, healing, lockfile
 from uvflow.environment import Damage, Environment
-from uvflow.errors import UvMissingError
+from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.healing import Depth
 from uvflow.lockfile import Judgement, Verdict
 from uvflow.profiles import SET_ASIDE, Choice
@@ -36,10 +36,10 @@ class Standing(StrEnum):
 
 _RANKS = list(Standing)
 _EXIT_CODES = {
-    Standing.OUT_OF_SYNC: 4,
-    Standing.STALE: 3,
-    Standing.UNUSABLE: 7,
-    Standing.DAMAGED: 5,
+    Standing.OUT_OF_SYNC: OutOfSyncError.exit_code,
+    Standing.STALE: StaleLockfileError.exit_code,
+    Standing.UNUSABLE: UvMissingError.exit_code,
+    Standing.DAMAGED: DamagedError.exit_code,
 }
 
 

@@ -14,7 +14,7 @@ from uvflow.healing import Depth, Patient
 from uvflow.paths import MANIFEST
 from uvflow.profiles import Choice, Profile
 from uvflow.project import Project
-from uvflow.state import DEFAULT_TIMEOUT, State, Tell
+from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
 from uvflow.uv import Ended, Uv, find
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
@@ -22,10 +22,6 @@ from uvflow.uv import Ended, Uv, find
 _TICK = 0.02
 
 _REASONS = 3  # how many are told in one line
-
-
-def _say_nothing(_text: str) -> None:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +81,7 @@ class Sync:
 
 
 def sync(
-    project: Project, choice: Choice, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = _say_nothing
+    project: Project, choice: Choice, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
 ) -> Synced:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
@@ -127,7 +123,7 @@ def last_profile(project: Project) -> str | None:
 
 
 def repair(
-    work: Sync, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = _say_nothing
+    work: Sync, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
 ) -> tuple[str, ...]:
     """Install again what is damaged, leaving the rest alone; returns the names of those.
 
@@ -149,10 +145,8 @@ def repair(
 def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
     """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
     if not work.project.lockfile.exists():
-        raise StaleLockfileError(
-            f"there is no {work.project.lockfile.name} in {work.project.workspace}",
-            hint="`uv lock` makes one, `uvflow init` imports requirements files first",
-        )
+        judgement = lockfile.missing(work.project)
+        raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
     if work.state.leases(work.environment):
         if _would_change_nothing(work, uv):
             return work.synced(already=True)
@@ -211,7 +205,7 @@ def _refusal(work: Sync, uv: Uv, ended: Ended) -> UvflowError:
         return StaleLockfileError(
             "uv.lock is not what pyproject.toml asks for; the environment is as it was",
             cause=", ".join(lockfile.reasons(work.project, work.environ)[:_REASONS]) or None,
-            hint="`uv lock` updates the lockfile, then sync again",
+            hint=f"{lockfile.UPDATE}, then sync again",
         )
     return ended.failure("uv sync")
 

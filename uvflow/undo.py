@@ -1,12 +1,11 @@
 """`uvflow undo`: put back what the last `init` changed."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow import backups
-from uvflow.state import DEFAULT_TIMEOUT, State
+from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ def undo(
     *,
     even_if_edited: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Callable[[str], None] = lambda _text: None,
+    tell: Tell = say_nothing,
 ) -> Undone:
     """Put back what the last `init` in `root` changed, or what one that was killed had changed.
 
