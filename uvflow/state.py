@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from uvflow import directory_lock
+from uvflow.directory_lock import ALONE, TOGETHER
 from uvflow.errors import BusyError, DiskError, unwritable
 from uvflow.files import write_whole
 from uvflow.paths import digest, state_name
@@ -31,7 +33,7 @@ def say_nothing(_text: str) -> None:
 
 HOLDER = "holder.json"  # who holds the lock, or held it last
 LOCK = "lock"
-_POLL = 0.05  # seconds
+_POLL = 0.05  # seconds; also the shortest wait, for who just looks holds a lock for an instant
 _TELL_AFTER = 0.5  # seconds; shorter waits are not worth a line
 
 # The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
@@ -95,25 +97,29 @@ class State:
         timeout: float = DEFAULT_TIMEOUT,
         tell: Tell = say_nothing,
     ) -> Iterator[None]:
-        """Hold the project's lock: one uvflow at a time changes the project or its environment.
+        """Hold the project's locks: one uvflow at a time changes the project or its environment.
 
-        `tell` is called once, within a second, when another uvflow holds it. Raises BusyError
-        after `timeout` seconds (negative: never) and DiskError where the file system cannot lock.
+        `tell` is called once, within a second, when another uvflow holds them. Raises BusyError
+        after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
         """
         self._make()
         lock = self._lock()
-        self._acquire(lock, timeout, tell)
-        try:
+        with contextlib.ExitStack() as held:
+            self._wait(
+                "another uvflow",
+                lambda: None if self._is_entered(lock, held) else self._who(),
+                tell_after=_TELL_AFTER,
+                timeout=timeout,
+                tell=tell,
+            )
             self.remember(HOLDER, _holder(command, self.root))
             yield
-        finally:
-            lock.release()
 
-    def lease(self, environment: Path, command: str) -> int:
+    def lease(self, environment: Path, command: str) -> tuple[int, ...]:
         """Say that a command runs in `environment`; call it while holding the lock.
 
-        Returns a descriptor that stands for the lease: it lasts until every process that has
-        inherited it is gone. Raises DiskError.
+        Returns the descriptors that stand for the lease: it lasts until every process that has
+        inherited them is gone. Raises DiskError.
         """
         self.leases(environment)  # takes away those of ended commands, so that they do not pile up
         path = self.directory / f"{_lease_prefix(environment)}{os.getpid()}"
@@ -121,32 +127,29 @@ class State:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             os.write(descriptor, _holder(command, self.root))
             _try_to_lock(descriptor)
-            os.set_inheritable(descriptor, True)
         except OSError as error:
             raise unwritable(str(path), error) from error
-        return descriptor
+        lease = (descriptor, *_lease_for_others(environment))
+        for part in lease:
+            os.set_inheritable(part, True)
+        return lease
 
     def await_leases(self, environment: Path, *, timeout: float, tell: Tell) -> None:
         """Wait until no command runs in `environment`; call it while holding the lock.
 
         Raises BusyError after `timeout` seconds (negative: never).
         """
-        deadline = time.monotonic() + timeout
-        told = False
-        while busy := self.leases(environment):
-            if not told:
-                tell(f"Waiting for a command to end: {_described(self.recall(busy[0]))}")
-                told = True
-            if timeout >= 0 and time.monotonic() >= deadline:
-                raise _busy(self.root, _described(self.recall(busy[0])))
-            time.sleep(_POLL)
+        self._wait(
+            "a command to end",
+            lambda: next(iter(self.leases(environment)), None),
+            tell_after=0,
+            timeout=timeout,
+            tell=tell,
+        )
 
     def is_busy(self) -> bool:
         """Whether a uvflow is at work on the project; writes nothing."""
-        try:
-            return _is_held(self.directory / LOCK)
-        except OSError:  # who cannot write into the state is not kept from reading it
-            return False
+        return self._is_locked() or directory_lock.is_locked(self.root)
 
     def has_leases(self) -> bool:
         """Whether a command runs in any of the project's environments."""
@@ -167,9 +170,20 @@ class State:
                 raise unwritable(str(path), error) from error
 
     def leases(self, environment: Path) -> tuple[str, ...]:
-        """The leases of commands that run in `environment`; those of ended ones are dropped."""
+        """The commands that run in `environment`, as a person reads it.
+
+        The leases of ended ones are dropped.
+        """
         paths = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
-        return tuple(path.name for path in paths if _is_leased(path))
+        ours = tuple(_described(self.recall(path.name)) for path in paths if _is_leased(path))
+        if ours or not self._is_leased_to_others(environment):
+            return ours
+        return (_seen_from_outside(environment),)
+
+    def _is_leased_to_others(self, environment: Path) -> bool:
+        """Not to be told where the environment is the root, which we have locked ourselves."""
+        is_root = os.path.realpath(environment) == os.path.realpath(self.root)
+        return not is_root and directory_lock.is_locked(environment)
 
     def _lock(self) -> "filelock.BaseFileLock":
         import filelock  # noqa: PLC0415  45 ms, and who only reads needs no lock
@@ -178,20 +192,56 @@ class State:
             self.directory / LOCK, mode=0o600, fallback_to_soft=False, preserve_lock_file=True
         )
 
-    def _acquire(self, lock: "filelock.BaseFileLock", timeout: float, tell: Tell) -> None:
+    def _wait(
+        self,
+        whom: str,
+        in_the_way: Callable[[], str | None],
+        *,
+        tell_after: float,
+        timeout: float,
+        tell: Tell,
+    ) -> None:
+        began = time.monotonic()
+        told = False
+        while who := in_the_way():
+            waited = time.monotonic() - began
+            if not told and waited >= tell_after:
+                tell(f"Waiting for {whom}: {who}")
+                told = True
+            if timeout >= 0 and waited >= max(timeout, _POLL):
+                raise _busy(self.root, who)
+            time.sleep(_POLL)
+
+    def _is_entered(self, lock: "filelock.BaseFileLock", held: contextlib.ExitStack) -> bool:
+        """Take both locks or none: the root's keeps out who has another state than this."""
         import filelock  # noqa: PLC0415  as above
 
-        patience = _TELL_AFTER if timeout < 0 else min(_TELL_AFTER, timeout)
-        try:
+        with contextlib.ExitStack() as taken:
+            with contextlib.suppress(OSError):  # where there is none, this state's has to do
+                descriptor = directory_lock.lock(self.root, ALONE)
+                if descriptor is None:
+                    return False
+                taken.callback(os.close, descriptor)
             try:
-                lock.acquire(timeout=patience)
+                lock.acquire(timeout=0)
             except filelock.Timeout:
-                tell(f"Waiting for another uvflow: {_described(self.recall(HOLDER))}")
-                lock.acquire(timeout=timeout if timeout < 0 else timeout - patience)
-        except filelock.Timeout:
-            raise _busy(self.root, _described(self.recall(HOLDER))) from None
-        except (OSError, NotImplementedError) as error:
-            raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
+                return False
+            except (OSError, NotImplementedError) as error:
+                raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
+            taken.callback(lock.release)
+            held.enter_context(taken.pop_all())
+        return True
+
+    def _who(self) -> str:
+        if self._is_locked():
+            return _described(self.recall(HOLDER))
+        return _seen_from_outside(self.root)
+
+    def _is_locked(self) -> bool:
+        try:
+            return _is_held(self.directory / LOCK)
+        except OSError:  # who cannot write into the state is not kept from reading it
+            return False
 
     def _make(self) -> None:
         """Create the directory for this user's eyes only."""
@@ -215,6 +265,15 @@ def _busy(root: Path, holder: str) -> BusyError:
 
 def _lease_prefix(environment: Path) -> str:
     return f"{digest(os.fsencode(os.path.realpath(environment))):032x}.lease."
+
+
+def _lease_for_others(environment: Path) -> tuple[int, ...]:
+    """What tells them who have another state; nothing where a directory cannot be locked."""
+    try:
+        descriptor = directory_lock.lock(environment, TOGETHER)
+    except OSError:
+        return ()
+    return () if descriptor is None else (descriptor,)
 
 
 def _is_leased(path: Path) -> bool:
@@ -245,10 +304,21 @@ def _try_to_lock(descriptor: int) -> bool:
 def _described(holder: bytes | None) -> str:
     try:
         told = json.loads(holder or b"")
-        age = max(0, round(time.time() - told["since"]))
-        return f"`{told['command']}` (pid {told['pid']}, for {age} s)"
+        return _sentence(told["command"], told["pid"], time.time() - told["since"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "it has not said who it is"
+
+
+def _seen_from_outside(directory: Path) -> str:
+    """Who is in `directory`, and has said so in a state that is not ours to read."""
+    holder = directory_lock.holder(directory)
+    if holder is None:
+        return "one of another user, or with another cache directory"
+    return _sentence(holder.command, holder.pid, holder.age)
+
+
+def _sentence(command: object, pid: object, age: float) -> str:
+    return f"`{command}` (pid {pid}, for {max(0, round(age))} s)"
 
 
 def _holder(command: str, root: Path) -> bytes:

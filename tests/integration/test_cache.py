@@ -119,7 +119,8 @@ def test_a_project_in_which_a_command_runs_is_left(
     try:
         data = json.loads(uvflow("cache", "clear", "--json").out)
     finally:
-        os.close(lease)
+        for descriptor in lease:
+            os.close(descriptor)
     assert data["exit_code"] == 6
     assert [[p["root"] for p in data[key]] for key in ("forgotten", "left")] == [
         [str(one)],

@@ -133,8 +133,10 @@ def test_a_killed_command_frees_the_environment(
 def test_a_child_that_outlives_its_command_keeps_the_environment(
     shop: Path, uvflow: Command
 ) -> None:
-    uvflow("run", "--dev", "sh", "-c", "sleep 2 > /dev/null 2>&1 &", cwd=shop)
+    child = "for i in $(seq 400); do [ -e over ] && exit; sleep 0.1; done > /dev/null 2>&1 &"
+    uvflow("run", "--dev", "sh", "-c", child, cwd=shop)
     assert uvflow("sync", "--prod", "--timeout", "0", cwd=shop).code == 6
+    (shop / "over").touch()
     assert uvflow("sync", "--prod", cwd=shop).code == 0
 
 
