@@ -75,6 +75,14 @@ def test_ask_returns_both_streams(tmp_path: Path) -> None:
     assert answer == uv.Answer(code=3, out="out lock\n", err="err\n")
 
 
+def test_several_questions_are_at_work_at_once(tmp_path: Path) -> None:
+    path = script(tmp_path / "a", "touch $1; until [ -e $2 ]; do sleep 0.01; done; echo $1")
+    asked = uv.Uv(path=path, version="0.13.9")
+    first = asked.begin_to_ask(("one", "two"), cwd=tmp_path)
+    second = asked.begin_to_ask(("two", "one"), cwd=tmp_path)
+    assert (first.answer().out, second.answer().out) == ("one\n", "two\n")
+
+
 def test_run_leaves_the_output_alone_and_stdout_to_data(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +90,17 @@ def test_run_leaves_the_output_alone_and_stdout_to_data(
     ended = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
     assert ended == uv.Ended(code=2, said="out\nerr\n")
     assert capfd.readouterr() == ("", "out\nerr\n")
+
+
+def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    said = r"get https://me:p/w@h/x?token=a\n\033[1m\303\251 \351\n\tno end"
+    path = script(tmp_path / "a", f"printf '{said}'")
+    uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
+    assert capfdbinary.readouterr().err == (
+        b"get https://****@h/x?token=****\n\x1b[1m\xc3\xa9 \xe9\n\tno end"
+    )
 
 
 def test_a_failure_for_want_of_a_network_is_told_apart() -> None:

@@ -1,4 +1,4 @@
-"""How text reaches a terminal: colour, sanitising, redaction, errors, the JSON envelope."""
+"""How text reaches a terminal: colour, sanitising, errors, the JSON envelope; nothing secret."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from uvflow.errors import UvflowError, exit_code_of
+from uvflow.redaction import redacted
 
 SCHEMA_VERSION = 1
 
@@ -18,9 +19,6 @@ ColorChoice = Literal["auto", "always", "never"]
 # (Unicode TR 36, "bidirectional text spoofing").
 _HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-# RFC 3986, section 3.2.1: userinfo stands between "//" and the last "@" of the authority.
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-
 # What `style` writes; foreign text that holds one of these can at most colour itself.
 _OWN_STYLE = re.compile(r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)")
 _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
@@ -29,11 +27,6 @@ _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1"
 def harmless(text: str) -> str:
     """`text` with control characters shown as escapes, so that it cannot drive a terminal."""
     return _HARMFUL.sub(lambda match: repr(match[0])[1:-1], text)
-
-
-def redacted(text: str) -> str:
-    """`text` with the userinfo of every URL replaced by `****`."""
-    return _USERINFO.sub("****@", text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +57,7 @@ class Console:
         """The one object that `--json` prints."""
         if self.as_json:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
-            sys.stdout.write(redacted(json.dumps({**head, **data}, indent=2)) + "\n")
+            sys.stdout.write(json.dumps(_redacted_in({**head, **data}), indent=2) + "\n")
 
     def problem(self, error: UvflowError) -> None:
         """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
@@ -76,7 +69,7 @@ class Console:
 
     def problem_as_json(self, command: str, error: UvflowError) -> None:
         told = {"message": error.message, "cause": error.cause, "hint": error.hint}
-        self.envelope(command, exit_code_of(error), {"error": told})
+        self.envelope(command, exit_code_of(error), {**error.data, "error": told})
 
     def style(self, text: str, *styles: str) -> str:
         if not self.color:
@@ -92,6 +85,19 @@ class Console:
             return harmless(text)
         parts = _OWN_STYLE.split(text)
         return "".join(p if _OWN_STYLE.fullmatch(p) else harmless(p) for p in parts)
+
+
+def _redacted_in(value: Any) -> Any:
+    """Every text in `value`, before JSON's escapes are added to it."""
+    match value:
+        case str():
+            return redacted(value)
+        case Mapping():
+            return {key: _redacted_in(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_redacted_in(item) for item in value]
+        case _:
+            return value
 
 
 def wants_color(choice: ColorChoice, environ: Mapping[str, str] = os.environ) -> bool:

@@ -3,26 +3,35 @@
 The exit codes are part of the command line's contract; docs/reference lists them.
 """
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from uvflow.redaction import redacted
 
 
 class UvflowError(Exception):
     """A sentence to a person, with what caused it and what to type next.
 
-    `cause` and `hint` are sentences of their own, without a full stop; both may be missing.
+    `cause` and `hint` are sentences of their own, without a full stop; both may be missing. None
+    of them holds a secret, whoever shows them. `findings` are what it is made of, where that was
+    found in files; `data` is what else there is to tell with `--json`.
     """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.cause = cause
-        self.hint = hint
+        self.message = redacted(message)
+        self.cause = cause and redacted(cause)
+        self.hint = hint and redacted(hint)
+        self.findings: tuple[Any, ...] = ()
+        self.data: Mapping[str, Any] = {}
+        super().__init__(self.message)
 
     def but(self, *, cause: str, hint: str) -> Self:
         """The same error with what its raiser did not know."""
-        return type(self)(self.message, cause=cause, hint=hint)
+        error = type(self)(self.message, cause=cause, hint=hint)
+        error.findings, error.data = self.findings, self.data
+        return error
 
 
 class UvFailedError(UvflowError):

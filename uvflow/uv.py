@@ -20,6 +20,7 @@ from uvflow.errors import (
     UvflowError,
     UvMissingError,
 )
+from uvflow.redaction import redacted
 
 OLDEST = (0, 9)
 _PROBE_SECONDS = 20
@@ -65,7 +66,7 @@ class Uv:
     def run(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Ended:
-        """Run uv with its output untouched, all of it on stderr.
+        """Run uv with its output as it is, all of it on stderr, but for secrets in a pipe.
 
         SIGINT, SIGTERM and SIGHUP are passed on and waited for; then InterruptedBySignalError is
         raised, so that what is under way can be put back.
@@ -93,17 +94,41 @@ class Uv:
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Answer:
         """Run uv and return what it said."""
-        done = subprocess.run(
-            (self.path, *arguments),
-            cwd=cwd,
-            env=_without_virtual_env(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
+        return self.begin_to_ask(arguments, cwd=cwd, environ=environ).answer()
+
+    def begin_to_ask(
+        self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
+    ) -> "Question":
+        """As `ask`, without waiting: several may be asked at once."""
+        return Question(
+            subprocess.Popen(
+                (self.path, *arguments),
+                cwd=cwd,
+                env=_without_virtual_env(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+            )
         )
-        return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+class Question:
+    """What uv has been asked, and is at work on."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def answer(self) -> Answer:
+        """Wait for it; call this once."""
+        with self._process as process:
+            try:
+                out, err = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+        return Answer(code=process.returncode, out=out, err=err)
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Uv:
@@ -127,6 +152,20 @@ def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
         process = subprocess.Popen(words, env=environ)
         passing.to(process.send_signal)
         return process.wait()
+
+
+def ask_program(words: Sequence[str], *, environ: Mapping[str, str]) -> Answer:
+    """Run a program and return what it said."""
+    process = subprocess.Popen(
+        words,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return Question(process).answer()
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
@@ -161,7 +200,9 @@ def _probe(path: str) -> Uv | None:
 
 
 def _not_usable(path: str) -> Uv:
-    raise UvMissingError(f"UVFLOW_UV names {path}, which does not run as uv")
+    raise UvMissingError(
+        f"UVFLOW_UV names {path}, which does not run as uv", hint="correct UVFLOW_UV, or unset it"
+    )
 
 
 def _supported(uv: Uv) -> Uv:
@@ -200,12 +241,18 @@ class _Stream:
             self._reader.start()
 
     def _pass_on(self, outlet: int) -> None:
-        while chunk := os.read(outlet, 1 << 16):
-            self._tail += chunk
-            del self._tail[:-_TAIL]
-            with contextlib.suppress(OSError):  # nobody reads our stderr any more
-                os.write(sys.stderr.fileno(), chunk)
-        os.close(outlet)
+        with os.fdopen(outlet, "rb") as said:
+            for line in said:  # whole lines, so that no secret is cut in two
+                shown = _redacted(line)
+                self._tail += shown
+                del self._tail[:-_TAIL]
+                with contextlib.suppress(OSError):  # nobody reads our stderr any more
+                    os.write(sys.stderr.fileno(), shown)
+
+
+def _redacted(line: bytes) -> bytes:
+    """uv hides passwords itself; a build that it runs, or a token in a query, is another matter."""
+    return redacted(line.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _without_virtual_env(environ: Mapping[str, str] | None) -> dict[str, str]:

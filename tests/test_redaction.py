@@ -1,0 +1,120 @@
+import os
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uvflow.redaction import redacted
+
+LINES = int(os.environ.get("REDACTED_LINES", "300"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-i https://me:pw@h/x", "-i https://****@h/x"),
+        ("x @ git+https://token@h/r@main", "x @ git+https://****@h/r@main"),
+        ("https://a@b:c@host/x", "https://****@host/x"),
+        ("https://me@corp.example:p/w@h/x", "https://****@h/x"),
+        ("https://me:p/w@h/x", "https://****@h/x"),
+        ("git+https://me:p#w@h/r@v1#egg=x", "git+https://****@h/r@v1#egg=x"),
+        ("git+https://me:p?w@h/r.git@a/b", "git+https://****@h/r.git@a/b"),
+        ("https://me:${PASS}@h ${A}", "https://****:${PASS}@h ${A}"),
+        ("https://${ME}:pw@h", "https://${ME}:****@h"),
+        ("https://git:token@h ssh://me:pw@h", "https://****@h ssh://****@h"),
+        ("ahttps://u@h,ftp://v:w@i", "ahttps://****@h,ftp://****@i"),
+        ("x git+me:pw@host.example:o/r", "x ****@host.example:o/r"),
+        ("https://h/x?token=a&b=1#egg=c", "https://h/x?token=****&b=1#egg=c"),
+        ("https://h/x?v=1&X-Amz-Signature=a", "https://h/x?v=1&X-Amz-Signature=****"),
+        ("https://h/x?sig=a 'https://i?key=b'", "https://h/x?sig=**** 'https://i?key=****'"),
+    ],
+)
+def test_a_secret_is_hidden(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+    assert redacted(shown) == shown
+
+
+INNOCENT = (
+    *("six==1.16.0", "me@example.org", "mailto:me@example.org", "${TOKEN}", "a:1.2@sha256:ab"),
+    *("git@host.example:org/repo.git", "git+git@host.example:org/repo.git@v1", "x @ ./a@b"),
+    *("git+ssh://git@h:2222/r.git@a/b", "ssh://me@h/r", "https://${ME}:${PASS}@h:8443/r@v1"),
+    *(
+        "https://h:8080/r.git@main",
+        "git+https://h:8443/r@main",
+        "https://h/p@th",
+        "https://h?a=b@c",
+    ),
+    *("https://h/x?token=${TOKEN}", "https://h/x?v=1#sha256=0a", "#egg=token", "--hash=sha256:0a"),
+)
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+# Secrets are made of capitals, and nothing else is: what is left of one can be told.
+chunks = st.from_regex(r"[A-Z]{4,8}", fullmatch=True)
+encoded = st.lists(chunks, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from(["", "-", "_", ".", "%40", "%2f", "!", "$", "+", "~", "="]).map(
+        lambda joint: joint.join(parts)
+    )
+)
+pasted = st.lists(chunks, min_size=1, max_size=4).flatmap(
+    lambda parts: st.lists(
+        st.sampled_from([*"@/:#?%&=,;!'\"(", "//", "@/", "/@", "://", ":0/", "@h/", "@h:0/"]),
+        min_size=len(parts),
+        max_size=len(parts),
+    ).map(lambda joints: "".join(p + j for p, j in zip(parts, joints, strict=True)) + "Z")
+)
+hosts = st.sampled_from(["h", "localhost", "host.example", "host.example:8443", "10.0.0.1:80"])
+paths = st.sampled_from(["/", "/simple", "/o/r.git", "/o/r.git@v1#egg=x", "/p?q=1", "/a/b.whl"])
+schemes = st.sampled_from(["https", "http", "git+https", "git+ssh", "ssh", "ftp", "postgres"])
+people = st.sampled_from(["me", "git", "__token__", "me@corp.example", "first.last", "", "${ME}"])
+queries = st.sampled_from(
+    ["token", "access_token", "private_token", "X-Amz-Signature", "X-Goog-Credential", "sig"]
+)
+urls = st.one_of(
+    st.builds("{}://{}:{}@{}{}".format, schemes, people, encoded | pasted, hosts, paths),
+    st.builds("{}://{}@{}{}".format, st.sampled_from(["https", "git+http"]), encoded, hosts, paths),
+    st.builds("https://{}:{}@{}{}".format, encoded, st.sampled_from(["", "x"]), hosts, paths),
+    st.builds("https://{}{}?v=1&{}={}".format, hosts, paths, queries, encoded),
+    st.builds("git+{}:{}@host.example:o/r.git".format, st.just("me"), encoded),
+)
+lines = st.builds(
+    str.format,
+    st.sampled_from(
+        [
+            *("{}", "-i {}", "-i{}", "--index-url={}", '--extra-index-url "{}"', "-r '{}'", "`{}`"),
+            *("x @ {} ; python_version > '3'", "# see {}", "-e{}#egg=x", "URL={}", "({})", "{}\t"),
+        ]
+    ),
+    urls,
+)
+
+
+@settings(max_examples=LINES, deadline=None)
+@given(
+    parts=st.lists(lines, min_size=1, max_size=3), between=st.sampled_from([*" ,", "\n", " and "])
+)
+def test_no_secret_survives(parts: list[str], between: str) -> None:
+    shown = redacted(between.join(parts))
+    left = shown.replace("${ME}", "").replace("-X-Amz", "").replace("URL=", "")
+    left = left.replace("X-Amz-Signature", "").replace("X-Goog-Credential", "")
+    assert not any(character.isupper() for character in left), shown
+    assert redacted(shown) == shown
+
+
+@settings(max_examples=LINES // 5, deadline=None)
+@given(before=st.sampled_from(INNOCENT), line=lines, after=st.sampled_from(INNOCENT))
+def test_what_stands_beside_a_secret_stays(before: str, line: str, after: str) -> None:
+    shown = redacted(f"{before} {line} {after}")
+    assert (shown.startswith(f"{before} "), shown.endswith(f" {after}")) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["a", "a,", "?token", "://", "x:y ", "a.b", "/@", "https://a:"])
+def test_no_text_takes_long(text: str) -> None:
+    started = time.process_time()
+    redacted(text * (200_000 // len(text)) + "@")
+    assert time.process_time() - started < 5

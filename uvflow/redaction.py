@@ -1,0 +1,110 @@
+"""What is secret in a text is replaced by `****`: passwords and tokens in URLs. Pure and light.
+
+Where a secret ends cannot always be told, since people paste passwords into URLs as they are, with
+`/`, `@`, `#` or `?` in them. Then too much is hidden rather than too little.
+"""
+
+import re
+
+HIDDEN = "****"
+
+# Every repetition below has an end, so that no text takes more than linear time.
+_START = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30})://", re.IGNORECASE)
+
+# A URL ends where white space is, or the next one begins.
+_END = re.compile(r"\s|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file)://", re.IGNORECASE)
+
+# Of another version control system than the web's, with `@revision` at their ends (pip docs, "VCS
+# Support").
+_VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
+
+# What pip expands, and what looks so to a person.
+_VARIABLES = re.compile(r"(?:\$\{\w+\})+")
+
+# Of clouds' signed URLs (X-Amz-Signature, X-Goog-Credential, sig), of forges and registries
+# (private_token, access_token, api_key), and what speaks for itself.
+_QUERY = re.compile(
+    r"""
+    (?P<before> [?&\#]
+        (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | signature | credential
+                      | (?:api|access|private)[_-]?key ) [\w.-]{0,40}
+          | auth | authorization | jwt | key | pass | pwd | sig ) = )
+    (?P<secret> [^&\#\s"'`<>]+ )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# `user:password@host:path` without a scheme. The host has a top-level domain, so that neither
+# `image:tag@sha256:…` nor `name:1.0@2.0` is taken for it.
+_SCP = re.compile(
+    r"""
+    (?: (?<=[\s"'`(=,+]) | ^ ) [^\s:@/"'`]{1,100} : [^\s@/]{1,2000} @
+    (?= [\w.-]{1,250} \.[a-z]{2,60} (?: :\d+ )? [:/] \S )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def redacted(text: str) -> str:
+    """`text` with `****` for the userinfo of every URL in it, and for tokens in their queries.
+
+    What is no secret stays: a variable (`${TOKEN}`), the user `git`, and who logs in by ssh.
+    """
+    if "@" not in text and "=" not in text:
+        return text
+    found = _QUERY.sub(_hide_value, _without_userinfo(text))
+    return _SCP.sub(f"{HIDDEN}@", found)
+
+
+def _without_userinfo(text: str) -> str:
+    parts = []
+    done = 0
+    for start in _START.finditer(text):
+        if start.end() < done:  # within a password
+            continue
+        end = _END.search(text, start.end())
+        rest = text[start.end() : end.start() if end else None]
+        userinfo = rest[: _length_of_userinfo(start, rest)]
+        if userinfo:
+            parts += [text[done : start.end()], _hidden(start["scheme"], userinfo)]
+            done = start.end() + len(userinfo)
+    return "".join((*parts, text[done:]))
+
+
+def _length_of_userinfo(start: re.Match[str], rest: str) -> int:
+    """How much of `rest`, which is behind the `//`, stands before the `@` that ends the userinfo.
+
+    By RFC 3986, section 3.2, that is the last `@` before the path. But a `:` before the path may
+    begin a password with a `/` in it, which a later `@` ends.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    by_rule = authority.rfind("@")
+    userinfo = authority[: max(by_rule, 0)]
+    if ":" not in authority or (userinfo and userinfo == _hidden("", userinfo)):
+        return len(userinfo)  # what comes after a user without secrets can be no password
+    last = rest.rfind("@")
+    if last > by_rule and _is_revision(start, rest[:last], rest[last + 1 :]):
+        last = rest.rfind("@", 0, last)
+    return max(by_rule, last, 0)
+
+
+def _is_revision(start: re.Match[str], before: str, after: str) -> bool:
+    """Whether the `@` between is that of `…/repo.git@revision`, and no host comes after it."""
+    is_vcs = _VCS.search(start[0]) is not None  # behind whatever option's spelling
+    return before.endswith(".git") or (is_vcs and "/" not in after.partition("#")[0])
+
+
+def _hidden(scheme: str, userinfo: str) -> str:
+    user, colon, password = userinfo.partition(":")
+    if not colon and (user == "git" or scheme.lower().endswith("ssh")):
+        return userinfo
+    parts = [_hide(user), *([_hide(password)] if colon else [])]
+    return HIDDEN if {*parts} == {HIDDEN} else ":".join(parts)
+
+
+def _hide(part: str) -> str:
+    return part if _VARIABLES.fullmatch(part) else HIDDEN
+
+
+def _hide_value(match: re.Match[str]) -> str:
+    return match["before"] + _hide(match["secret"])
