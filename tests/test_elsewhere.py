@@ -23,6 +23,9 @@ def there(tmp_path: Path) -> Environment:
     return environment
 
 
+LAUNCHER = "import sys\nsys.argv[0] = sys.argv[0].removesuffix('.exe')\nsys.exit(main())\n"
+
+
 def script(there: Environment, text: str) -> None:
     (there.scripts / "tool").write_text(text)
 
@@ -35,7 +38,7 @@ def wheel(there: Environment, *tags: str) -> None:
 
 def test_an_environment_of_this_place_has_nothing_to_tell(there: Environment) -> None:
     (there.scripts / "activate").write_text(f"VIRTUAL_ENV='{there.path}'\nexport VIRTUAL_ENV\n")
-    script(there, f"#!{there.scripts}/python\n")
+    script(there, f"#!{there.scripts}/python\n{LAUNCHER}")
     wheel(there, "py3-none-any")
     assert made_elsewhere(there) == ()
 
@@ -91,7 +94,7 @@ def test_a_link_to_an_environment_is_that_environment(there: Environment, tmp_pa
     ],
 )
 def test_a_launcher_tells_too(there: Environment, text: str) -> None:
-    script(there, text)
+    script(there, text + LAUNCHER)
     assert made_elsewhere(there) == ("bin/tool points to /other/.venv/bin",)
 
 
@@ -108,7 +111,20 @@ def test_a_launcher_tells_too(there: Environment, text: str) -> None:
     ],
 )
 def test_other_programs_tell_nothing(there: Environment, text: str) -> None:
-    script(there, text)
+    script(there, text + LAUNCHER)
+    assert made_elsewhere(there) == ()
+
+
+@posix
+def test_a_script_that_no_installer_wrote_tells_nothing(there: Environment) -> None:
+    script(there, "#!/build/machine/bin/python\nprint('hello')\n")
+    assert made_elsewhere(there) == ()
+
+
+@posix
+def test_a_whole_python_may_have_scripts_of_others(there: Environment) -> None:
+    (there.site_packages[0].parent / "os.py").touch()
+    script(there, f"#!/other/.venv/bin/python\n{LAUNCHER}")
     assert made_elsewhere(there) == ()
 
 

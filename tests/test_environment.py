@@ -19,12 +19,14 @@ from uvflow.environment import (
     Damage,
     Environment,
     Kind,
+    drop_byte_code,
     edited,
     for_reinstall,
     forget_distributions,
     missing,
     needs_rebuild,
     orphans,
+    possible_owners,
     remove,
     remove_orphans,
     shared_with_cache,
@@ -422,6 +424,11 @@ def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
     assert venv.damages() == ()
 
 
+def test_a_module_that_is_installed_as_byte_code_alone_is_a_file_like_others(venv: Venv) -> None:
+    add_row(venv, "six/secret.pyc,,")
+    assert venv.damages() == (damage(Kind.MISSING, f"{SITE}/six/secret.pyc"),)
+
+
 # Orphans
 
 
@@ -436,6 +443,13 @@ def test_a_package_that_nobody_owns_is_one_orphan(venv: Venv) -> None:
     (venv.at / "left" / "over").mkdir(parents=True)
     (venv.at / "left" / "over" / "__init__.py").write_text("")
     assert venv.damages() == (Damage(kind=Kind.ORPHAN, path=f"{SITE}/left"),)
+
+
+def test_a_directory_with_byte_code_alone_is_hollow(venv: Venv) -> None:
+    (venv.at / "six" / "hollow" / "__pycache__").mkdir(parents=True)
+    for name in ("x.cpython-311.pyc", "x.cpython-311.pyc.140231"):
+        (venv.at / "six" / "hollow" / "__pycache__" / name).touch()
+    assert venv.damages() == ()
 
 
 def test_an_empty_directory_is_an_orphan_only_where_it_could_be_imported_by_its_name(
@@ -472,6 +486,32 @@ def test_a_row_may_take_a_roundabout_way(venv: Venv) -> None:
 def test_an_extra_distribution_is_complete_and_no_orphan(venv: Venv) -> None:
     venv.uv("pip", "install", "toml")
     assert venv.damages() == ()
+
+
+# Who may have brought an orphan
+
+
+@pytest.mark.parametrize(
+    ("names", "owners"),
+    [
+        (("six/extra.py",), ("six",)),
+        (("six/extra.py", "idna/extra.py"), ("idna", "six")),
+        (("extra.py",), ("certifi", "idna", "requests", "six")),
+        ((), ()),
+    ],
+)
+def test_an_orphan_may_be_of_a_distribution_beside_it(
+    venv: Venv, names: tuple[str, ...], owners: tuple[str, ...]
+) -> None:
+    for name in names:
+        (venv.at / name).touch()
+    assert possible_owners(Environment.at(venv.path), venv.damages()) == owners
+
+
+@posix_only
+def test_a_launcher_that_nobody_owns_is_of_no_distribution(venv: Venv) -> None:
+    shutil.copy(venv.path / "bin" / "six", venv.path / "bin" / "left")
+    assert possible_owners(Environment.at(venv.path), venv.damages()) == ()
 
 
 # Repair
@@ -552,6 +592,18 @@ def test_orphans_are_removed_and_nothing_else(venv: Venv) -> None:
     (venv.at / "six" / "extra.py").write_text("")
     remove_orphans(Environment.at(venv.path), venv.damages())
     assert sorted(venv.path.rglob("*")) == before
+
+
+def test_byte_code_is_dropped_and_nothing_else(venv: Venv) -> None:
+    before = sorted(path for path in venv.path.rglob("*"))
+    venv.sync("--compile-bytecode")
+    cache = next(venv.at.glob("six/__pycache__"))
+    (cache / "x.cpython-311.pyc.140231").touch()
+    (cache / "six.nbi").touch()  # as numba keeps it
+    (venv.at / "six" / "secret.pyc").touch()
+    drop_byte_code(Environment.at(venv.path))
+    left = {p for p in venv.path.rglob("*") if p.name != "__pycache__"} - set(before)
+    assert left == {cache / "six.nbi", venv.at / "six" / "secret.pyc"}
 
 
 def test_forgetting_that_is_cut_short_leaves_a_ghost(

@@ -139,6 +139,8 @@ def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> Non
     questions = inputs.of_environment(Environment.at(tmp_path))
     assert [question.split()[0] for question in questions] == [
         "content",
+        "content",
+        "identity",
         "identity",
         "distributions",
     ]

@@ -1,11 +1,17 @@
+import json
+import math
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from uvflow import journal, snapshot
+from uvflow.journal import Interruption
 from uvflow.state import State
 
 VENV = Path("/shop/.venv")
+KILLED, LOST = Interruption.KILLED, Interruption.LOST
 
 
 @pytest.fixture
@@ -14,7 +20,8 @@ def state(tmp_path: Path) -> State:
 
 
 def sealed(environment: Path) -> bytes:
-    return snapshot.seal(str(environment), snapshot.take(["variables "]))
+    answers = snapshot.take(["variables ", f"content {journal.BOOT_ID}"])
+    return snapshot.seal("shop dev", str(environment), answers)
 
 
 def names(state: State) -> set[str]:
@@ -23,9 +30,9 @@ def names(state: State) -> set[str]:
 
 def test_what_is_begun_is_under_way_until_it_is_finished(state: State) -> None:
     journal.begin(state, "dev", VENV)
-    assert journal.was_interrupted(state, VENV)
+    assert journal.interruption(state, VENV)
     journal.finish(state, "dev", VENV, sealed(VENV))
-    assert not journal.was_interrupted(state, VENV)
+    assert not journal.interruption(state, VENV)
     assert names(state) == {"dev.snapshot", "profile"}
     assert journal.last_profile(state) == "dev"
 
@@ -44,13 +51,100 @@ def test_a_profile_finishes_what_another_one_began(state: State) -> None:
     journal.begin(state, "dev", VENV)
     journal.begin(state, "prod", VENV)
     journal.finish(state, "prod", VENV, None)
-    assert not journal.was_interrupted(state, VENV)
+    assert not journal.interruption(state, VENV)
     assert names(state) == {"profile"}
+
+
+def test_a_journal_of_this_start_of_the_machine_tells_of_a_kill(state: State) -> None:
+    journal.begin(state, "dev", VENV)
+    assert journal.interruption(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
+
+
+@pytest.mark.parametrize("boot", ["of-yesterday", None])
+def test_after_another_start_of_the_machine_data_may_be_lost(
+    state: State, boot: str | None
+) -> None:
+    another_start(state, boot)
+    assert journal.interruption(state, VENV) is LOST
+
+
+def another_start(state: State, boot: str | None) -> None:
+    state.remember("dev.journal", json.dumps({"environment": str(VENV), "boot": boot}).encode())
+
+
+def test_data_stays_lost_until_a_sync_is_finished(state: State) -> None:
+    another_start(state, "of-yesterday")
+    journal.begin(state, "dev", VENV)  # and killed
+    assert journal.interruption(state, VENV) is LOST
+    journal.finish(state, "dev", VENV, None)
+    journal.begin(state, "dev", VENV)
+    assert journal.interruption(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
+
+
+def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
+    another_start(state, "of-yesterday")
+    os.utime(state.directory / "dev.journal", (1000, 1000))
+    for profile in ("dev", "prod"):
+        journal.begin(state, profile, VENV)
+    assert journal.began(state, VENV) == 1000
+    journal.finish(state, "dev", VENV, None)
+    assert journal.began(state, VENV) == math.inf
+
+
+def test_the_worst_of_several_journals_counts(state: State) -> None:
+    another_start(state, "of-yesterday")
+    journal.begin(state, "prod", VENV)
+    assert journal.interruption(state, VENV) is LOST
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one start from another")
+def test_a_sync_of_another_start_of_the_machine_may_not_all_be_on_the_disk(state: State) -> None:
+    state.remember("dev.snapshot", sealed(VENV))
+    assert journal.interruption(state, VENV) is Interruption.NONE
+    older = snapshot.seal("shop dev", str(VENV), (f"content {journal.BOOT_ID}".encode(), b"+old"))
+    state.remember("dev.snapshot", older)
+    assert journal.interruption(state, VENV) is Interruption.RESTARTED
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """An environment as far as a journal goes."""
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    return tmp_path / ".venv"
+
+
+def test_who_has_another_state_is_told_by_the_environment(
+    state: State, venv: Path, tmp_path: Path
+) -> None:
+    other = State.of(tmp_path / "other")
+    journal.begin(state, "dev", venv)
+    assert journal.interruption(other, venv) is journal.interruption(state, venv)
+    assert journal.interruption(other, venv)
+    journal.settle(venv)
+    assert not journal.interruption(other, venv)
+    assert journal.interruption(state, venv)  # until it is finished
+
+
+def test_an_environment_that_is_not_there_is_not_made(state: State, tmp_path: Path) -> None:
+    journal.begin(state, "dev", tmp_path / ".venv")
+    assert not (tmp_path / ".venv").exists()
+    journal.settle(tmp_path / ".venv")
+
+
+def test_what_the_environment_tells_of_lost_data_is_kept(state: State, venv: Path) -> None:
+    (venv / journal.COPY).write_text('{"boot": "of-yesterday"}')
+    os.utime(venv / journal.COPY, (1000, 1000))
+    for _ in range(2):
+        journal.begin(state, "dev", venv)
+        assert (journal.interruption(state, venv), journal.began(state, venv)) == (LOST, 1000)
+    (venv / journal.COPY).unlink()  # with the environment, that is
+    assert journal.interruption(state, venv) is LOST
 
 
 def test_environments_do_not_mix(state: State) -> None:
     journal.begin(state, "dev", VENV)
-    assert not journal.was_interrupted(state, Path("/shop/.venv-prod"))
+    assert not journal.interruption(state, Path("/shop/.venv-prod"))
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"\xff", b'{"environment": 1}'[:-3]])
@@ -58,9 +152,9 @@ def test_a_journal_that_cannot_be_read_may_be_about_any_environment(
     state: State, garbage: bytes
 ) -> None:
     state.remember("dev.journal", garbage)
-    assert journal.was_interrupted(state, VENV)
+    assert journal.interruption(state, VENV)
     journal.drop(state, VENV)
-    assert not journal.was_interrupted(state, VENV)
+    assert not journal.interruption(state, VENV)
 
 
 def test_without_memory_there_is_no_last_profile(state: State) -> None:

@@ -4,7 +4,7 @@ import pytest
 from rig import Tree
 
 from uvflow.errors import UsageError
-from uvflow.project import Project
+from uvflow.project import Project, member_directories
 
 
 def test_a_project_without_a_workspace_is_its_own(tree: Tree) -> None:
@@ -67,3 +67,14 @@ def test_a_value_where_a_table_belongs_is_told(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         _ = Project.load(root).profiles
     assert caught.value.message == f"{root / 'pyproject.toml'}: `tool.uvflow` is no table"
+
+
+@pytest.mark.parametrize("pattern", ["libs/api", "libs/*", "./libs/api/", "../project/libs/api"])
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_a_member_is_found_however_its_pattern_is_spelled(
+    tree: Tree, pattern: str, *, is_absolute: bool
+) -> None:
+    root = tree({"libs/api/pyproject.toml": "", "libs/notes.txt": ""})
+    table = {"members": [str(root / pattern) if is_absolute else pattern, "", "."]}
+    assert root / "libs/api" in member_directories(root, table)
+    assert member_directories(root, {**table, "exclude": ["libs/a*"]}) <= {root / "libs/notes.txt"}

@@ -2,17 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from uvflow.environment import Damage, Kind
 from uvflow.status import (
     Reason,
     Standing,
     Status,
-    Verified,
     as_json,
     changes,
-    damage_lines,
     headline,
-    outcome,
     rows,
     verdict_line,
 )
@@ -22,16 +18,6 @@ def status(*states: Standing) -> Status:
     reasons = (Reason(aspect=f"a{n}", state=s, message=f"m{n}") for n, s in enumerate(states))
     return Status(
         profile="dev", chosen_by="", environment=Path("/shop/.venv"), reasons=tuple(reasons)
-    )
-
-
-def verified(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verified:
-    return Verified(
-        profile="dev",
-        chosen_by="by default",
-        environment=Path("/shop/.venv"),
-        damages=damages,
-        repaired=repaired,
     )
 
 
@@ -55,8 +41,20 @@ def test_the_verdict_in_words() -> None:
     assert headline(status(Standing.OK)) == "In sync: dev"
     assert headline(status(Standing.UNKNOWN)) == "In sync as far as can be told: dev"
     assert headline(status(Standing.OUT_OF_SYNC)) == "Out of sync: dev"
+    assert headline(status(Standing.STALE)) == "Lockfile stale: dev"
+    assert headline(status(Standing.UNUSABLE)) == "No usable uv: dev"
+    assert headline(status(Standing.DAMAGED)) == "Environment damaged: dev"
     assert verdict_line(status(Standing.NOTE)) == "Already in sync: dev"
-    assert verdict_line(status(Standing.OK, Standing.STALE)) == "Stale: dev; a1: m1"
+    assert verdict_line(status(Standing.OK, Standing.STALE)) == "Lockfile stale: dev; a1: m1"
+
+
+def test_one_line_tells_how_many_more_there_are() -> None:
+    removed = Reason(aspect="lockfile", state=Standing.STALE, message="`six` was removed")
+    reasons = (removed, removed, removed, Reason(aspect="uv", state=Standing.OK, message="uv 1"))
+    told = Status(profile="dev", chosen_by="", environment=Path(), reasons=reasons)
+    assert verdict_line(told) == (
+        "Lockfile stale: dev; lockfile: `six` was removed (and 2 more, see `uvflow status`)"
+    )
 
 
 def test_rows_are_aligned_and_hints_told_once() -> None:
@@ -101,27 +99,6 @@ error: The environment is outdated; run `uv sync` to update the environment
         "attrs is 23.1.0 instead of 25.1.0",
         "idna 3.10 is missing",
         "toml 0.10.1 is not asked for",
-        "shop is not what its source is now",
-        "lib is not what its source is now",
-    )
-
-
-def test_a_few_files_of_each_distribution_are_told() -> None:
-    many = [Damage(kind=Kind.MISSING, path=f"a/{n}", distribution="a") for n in range(7)]
-    stray = Damage(kind=Kind.ORPHAN, path="stray.py")
-    told = list(damage_lines(verified(*many, stray), verbose=False))
-    assert told == [
-        "orphan: stray.py",
-        *(f"a: missing: a/{n}" for n in range(5)),
-        "  and 2 more (`--verbose` tells them)",
-    ]
-    assert len(list(damage_lines(verified(*many, stray), verbose=True))) == 8
-
-
-def test_the_outcome_in_words() -> None:
-    stray = Damage(kind=Kind.ORPHAN, path="stray.py")
-    assert outcome(verified()) == "Intact: dev (by default)"
-    assert outcome(verified(repaired=("a", "b"))) == "Repaired: dev (by default); a, b"
-    assert outcome(verified(stray)) == (
-        "Damaged: dev (by default); `uvflow verify --repair` installs it again"
+        "shop has changed at its source since it was installed",
+        "lib has changed at its source since it was installed",
     )

@@ -6,7 +6,7 @@ The layout is the simple repository API's (PEP 503) as uv reads it from a direct
 import base64
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _MODULE = """__version__ = {version!r}
@@ -17,6 +17,7 @@ def main():
 """
 
 NO_REQUIREMENTS: tuple[str, ...] = ()
+NO_FILES: Mapping[str, str] = {}
 
 # name → version → its requirements
 PACKAGES: dict[str, dict[str, Sequence[str]]] = {
@@ -45,24 +46,43 @@ def build_index(directory: Path) -> Path:
 
 
 def add_wheel(
-    index: Path, name: str, version: str, requires: Sequence[str] = NO_REQUIREMENTS
+    index: Path,
+    name: str,
+    version: str,
+    requires: Sequence[str] = NO_REQUIREMENTS,
+    *,
+    more: Mapping[str, str] = NO_FILES,
 ) -> Path:
     """Put one more wheel into `index`; returns the wheel's path."""
     folder = index / name.replace("_", "-").lower()
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = build_wheel(folder, name, version, requires)
-    links = (
-        f'<a href="{path.name}#sha256={_sha256(path)}">{path.name}</a><br>'
-        for path in sorted(folder.glob("*.whl"))
-    )
-    (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "".join(links))
+    wheel = build_wheel(folder, name, version, requires, more=more)
+    _list(folder)
     return wheel
 
 
+def add_odd_wheel(index: Path, name: str, change: Callable[[dict[str, str]], None]) -> None:
+    """Put `name` 1.0 into `index`, with its files (path → text) as `change` leaves them.
+
+    RECORD among them is written before that, and says what it said.
+    """
+    wheel = add_wheel(index, name, "1.0")
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {path: archive.read(path).decode() for path in archive.namelist()}
+    change(contents)
+    _write(wheel, contents)
+    _list(wheel.parent)
+
+
 def build_wheel(
-    folder: Path, name: str, version: str, requires: Sequence[str] = NO_REQUIREMENTS
+    folder: Path,
+    name: str,
+    version: str,
+    requires: Sequence[str] = NO_REQUIREMENTS,
+    *,
+    more: Mapping[str, str] = NO_FILES,
 ) -> Path:
-    """A wheel of one module `NAME` with `__version__`, and a console script `NAME`."""
+    """A wheel of a package `NAME` with `__version__`, a console script `NAME`, and `more` files."""
     module = name.replace("-", "_")
     path = folder / f"{module}-{version}-py3-none-any.whl"
     info = f"{module}-{version}.dist-info"
@@ -77,6 +97,7 @@ def build_wheel(
     contents = {
         f"{module}/__init__.py": _MODULE.format(name=name, version=version),
         f"{module}/data.txt": "data\n" * 100,
+        **more,
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\n"
         "Root-Is-Purelib: true\nTag: py3-none-any\n",
@@ -85,13 +106,22 @@ def build_wheel(
     record = "".join(
         f"{name},sha256={_urlsafe(text)},{len(text)}\n" for name, text in contents.items()
     )
-    with zipfile.ZipFile(path, "w") as archive:
-        for name_inside, text in {
-            **contents,
-            f"{info}/RECORD": f"{record}{info}/RECORD,,\n",
-        }.items():
-            archive.writestr(zipfile.ZipInfo(name_inside, (2020, 1, 1, 0, 0, 0)), text)
+    _write(path, {**contents, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"})
     return path
+
+
+def _write(wheel: Path, contents: Mapping[str, str]) -> None:
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in contents.items():
+            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), text)
+
+
+def _list(folder: Path) -> None:
+    links = (
+        f'<a href="{path.name}#sha256={_sha256(path)}">{path.name}</a><br>'
+        for path in sorted(folder.glob("*.whl"))
+    )
+    (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "".join(links))
 
 
 def _urlsafe(text: str) -> str:

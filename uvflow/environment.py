@@ -39,12 +39,15 @@ _BOOKKEEPER = "conda"  # changes what it has installed, and records that elsewhe
 # The spec wants sha256 or better; shake has no length of its own to compare.
 _ALGORITHMS = {name for name in hashlib.algorithms_guaranteed if not name.startswith("shake")}
 
+# Byte code, and byte code that was being written (importlib adds a number to the name until then).
+_BYTE_CODE = re.compile(r"\.pyc(\.\d+)?$")
+
 _SIZE_DIGITS = 20  # more is no size of a file; int() refuses thousands of them
-_LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and the path of the interpreter
+LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and the path of the interpreter
 
 # What a virtual environment has at its top; packages may add data files.
 _USUAL = {
-    *(".gitignore", ".lock", "CACHEDIR.TAG"),
+    *(".gitignore", ".lock", ".uvflow-journal", "CACHEDIR.TAG"),
     *("bin", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts"),
 }
 
@@ -190,7 +193,7 @@ def foundations(environment: Environment) -> tuple[Damage, ...]:
     """
     if not environment.path.is_dir():
         return (Damage(kind=Kind.NO_ENVIRONMENT, path=environment.path.as_posix()),)
-    if _is_whole_python(environment):
+    if is_whole_python(environment):
         return ()
     if not environment.site_packages:
         lib = "Lib" if os.name == "nt" else "lib"
@@ -198,7 +201,7 @@ def foundations(environment: Environment) -> tuple[Damage, ...]:
     return tuple(_base(environment))
 
 
-def _is_whole_python(environment: Environment) -> bool:
+def is_whole_python(environment: Environment) -> bool:
     """Whether the standard library is here: no virtual environment, but what one is made from."""
     return any(environment.path.glob("[Ll]ib/os.py")) or any(environment.path.glob("lib/*/os.py"))
 
@@ -212,6 +215,14 @@ def _base(environment: Environment) -> Iterator[Damage]:
         yield Damage(kind=Kind.NO_INTERPRETER, path="pyvenv.cfg", detail=f"home = {home}")
     if not python.exists():
         yield Damage(kind=Kind.NO_INTERPRETER, path=environment.shown(python))
+
+
+def is_made_since(environment: Environment, when: float) -> bool:
+    """Whether it was made at or after `when`, in seconds since the epoch."""
+    try:
+        return (environment.path / "pyvenv.cfg").stat().st_mtime >= when
+    except OSError:
+        return False
 
 
 def _home(configuration: Path) -> str | None:
@@ -346,7 +357,12 @@ def _compared(
 def _recorded(distribution: Distribution) -> Iterator[_Row]:
     """The rows of RECORD but for byte code, which Python makes anew where it is missing."""
     text = _record_text(distribution) if _has_evidence(distribution) else ""
-    return (row for row in _rows(distribution, text or "") if not row.path.endswith(".pyc"))
+    return (row for row in _rows(distribution, text or "") if not _is_made_anew(row.path))
+
+
+def _is_made_anew(path: str) -> bool:
+    """Not a module that is installed as byte code alone: that lies beside the others (PEP 3147)."""
+    return path.endswith(".pyc") and Path(path).parent.name == "__pycache__"
 
 
 def _problem(row: _Row) -> _Problem | None:
@@ -425,7 +441,7 @@ def orphans(environment: Environment) -> tuple[Damage, ...]:
     """
     found = distributions(environment)
     texts = [_record_text(distribution) for distribution in found]
-    if not all(texts) or _is_whole_python(environment):
+    if not all(texts) or is_whole_python(environment):
         return ()
     rows = (row for d, text in zip(found, texts, strict=True) for row in _rows(d, text or ""))
     owned = {row.path for row in rows}
@@ -463,7 +479,7 @@ def _unowned(entry: "os.DirEntry[str]", owned: set[str], folders: set[str]) -> I
 def _is_hollow(path: str) -> bool:
     """Whether this is a directory without files but byte code; wheels may bring such along."""
     names = (name for _, _, names in os.walk(path) for name in names)
-    return Path(path).is_dir() and all(name.endswith(".pyc") for name in names)
+    return Path(path).is_dir() and all(map(_BYTE_CODE.search, names))
 
 
 def _unowned_scripts(environment: Environment, owned: set[str]) -> Iterator[str]:
@@ -479,15 +495,41 @@ def _is_installed(path: str) -> bool:
     if Path(path).name.startswith(".tmp"):
         return True
     try:
-        text = Path(path).read_bytes()[:_LAUNCHER_SIZE]
+        return is_launcher(Path(path).read_bytes()[:LAUNCHER_SIZE])
     except OSError:
         return False
-    return text.startswith(b"#!") and b"sys.argv[0]" in text and b"sys.exit(" in text
+
+
+def is_launcher(beginning: bytes) -> bool:
+    """Whether a file begins as installers write the script of an entry point."""
+    is_script = beginning.startswith(b"#!")
+    return is_script and b"sys.argv[0]" in beginning and b"sys.exit(" in beginning
 
 
 def for_reinstall(damages: Iterable[Damage]) -> tuple[str, ...]:
     """The distributions to forget, so that the next `uv sync` installs them again."""
     return tuple(sorted({d.distribution for d in damages if d.distribution}))
+
+
+def possible_owners(environment: Environment, damages: Iterable[Damage]) -> tuple[str, ...]:
+    """The distributions that may have brought the orphans among `damages`.
+
+    uv before 0.12 installs all that a wheel holds, and lists what the wheel's RECORD does. Whose a
+    file at the top of site-packages is cannot be told, so there it is any distribution.
+    """
+    orphans = tuple(environment.path / d.path for d in damages if d.kind is Kind.ORPHAN)
+    found = distributions(environment) if orphans else ()
+    if any(path.parent in environment.site_packages for path in orphans):
+        return tuple(sorted({distribution.name for distribution in found}))
+    parents = (parent for path in orphans for parent in path.parents)
+    below = (parent for parent in parents if parent.parent in environment.site_packages)
+    tops = tuple(os.path.normcase(f"{folder}{os.sep}") for folder in below)
+    return tuple(sorted({d.name for d in found if _has_below(d, tops)}))
+
+
+def _has_below(distribution: Distribution, folders: tuple[str, ...]) -> bool:
+    rows = _rows(distribution, _record_text(distribution) or "")
+    return any(row.path.startswith(folders) for row in rows)
 
 
 def needs_rebuild(damages: Iterable[Damage]) -> bool:
@@ -536,6 +578,20 @@ def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
             _remove(environment.path / damage.path)
 
 
+def drop_byte_code(environment: Environment) -> None:
+    """Remove the byte code in site-packages, which Python and uv make anew from the sources.
+
+    No RECORD lists it, and Python takes it for the source's where time and size of that fit: it
+    may be the byte code of another version, or cut short, which fails each import for good
+    (importlib does not catch EOFError). Raises DiskError.
+    """
+    for site_packages in environment.site_packages:
+        for folder, _, names in os.walk(site_packages):
+            if folder.endswith("__pycache__"):
+                for name in filter(_BYTE_CODE.search, names):
+                    _remove(Path(folder, name))
+
+
 def remove(environment: Environment) -> None:
     """Empty a broken environment, so that the next `uv sync` makes it anew.
 
@@ -559,7 +615,7 @@ def remove(environment: Environment) -> None:
 
 
 def _is_virtual(environment: Environment) -> bool:
-    if _is_whole_python(environment):
+    if is_whole_python(environment):
         return False
     if (environment.path / "pyvenv.cfg").exists():
         return True

@@ -4,18 +4,22 @@ Used after each sync, and by `uvflow verify`. What is told of an environment com
 files (environment.py); what is done here is to install again what they tell is damaged.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from uvflow import environment
-from uvflow.environment import Damage, Environment
+from uvflow import elsewhere, environment, flaws
+from uvflow.environment import Damage, Environment, Kind
 from uvflow.errors import DamagedError
-from uvflow.state import Tell
+from uvflow.state import State, Tell
 
-# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns.
-_ROUNDS = 3
+# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns;
+# and what a distribution from uv's cache does not mend, one that is fetched anew may.
+_ROUNDS = 4
+
+_SHOWN = 3  # how many are told in one line
 
 
 class Depth(IntEnum):
@@ -30,104 +34,193 @@ class Depth(IntEnum):
 class Patient:
     """An environment, and how it is filled.
 
-    `install` installs what is missing of it; `forget_cached` drops the named distributions from
-    uv's cache. What lies outside `workspace` is never removed whole.
+    `fill` makes it what it should be, for the first time; `install` installs what is missing of it
+    after that; `forget_cached` drops the named distributions from uv's cache. `given_back` are
+    those of the named that are installed again when they are forgotten. What lies outside
+    `workspace` is never removed whole.
     """
 
     environment: Path
     workspace: Path
+    state: State
+    fill: Callable[[], None]
     install: Callable[[], None]
     forget_cached: Callable[[tuple[str, ...]], None]
+    given_back: Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
-def heal(patient: Patient, depth: Depth, tell: Tell) -> tuple[str, ...]:
-    """Install again what is damaged, until nothing is; returns the names of the distributions.
+@dataclass(frozen=True, kw_only=True)
+class Healed:
+    """What was done: distributions installed again, orphans removed; and what wheels brought so."""
 
-    Raises DamagedError when the environment does not heal, and what `patient.install` raises.
+    repaired: tuple[str, ...] = ()
+    removed: tuple[Damage, ...] = ()
+    flaws: tuple[Damage, ...] = ()
+
+
+def heal(patient: Patient, depth: Depth, tell: Tell) -> Healed:
+    """Fill it, and install again what is damaged until nothing is but what its wheel brought so.
+
+    Raises DamagedError when the environment does not heal, and what `patient` raises.
     """
-    repaired: dict[str, None] = {}
+    course = _look_before(patient, depth)
+    if course.damages:
+        course = _take_away(patient, course, tell)
+        depth = max(depth, Depth.FILES)
+    patient.fill()
     for _ in range(_ROUNDS):
-        damages = examine(Environment.at(patient.environment), depth)
-        if not damages:
-            return tuple(repaired)
-        tell(f"Repairing {patient.environment.name}: {summary(damages)}")
-        repaired.update(dict.fromkeys(environment.for_reinstall(damages)))
-        _repair(patient, damages)
+        course = _look(patient, depth, course)
+        if not course.damages:
+            return _healed(patient, course)
+        course = _take_away(patient, course, tell)
         patient.install()
         depth = max(depth, Depth.FILES)
-    damages = examine(Environment.at(patient.environment), depth)
-    if damages:
+    course = _look(patient, depth, course)
+    if course.damages:
         raise DamagedError(
             f"{patient.environment} is damaged, and does not heal",
-            cause=summary(damages),
+            cause=summary(course.damages),
             hint=f"remove {patient.environment} and sync again; `uv cache clean` if that fails too",
         )
-    return tuple(repaired)
+    return _healed(patient, course)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Course:
+    """What has been seen and done so far.
+
+    `damages` and `flaws` are of the last look, `seen` is all of the one before; `fetched` are the
+    distributions whose cached copy was dropped before they were installed again.
+    """
+
+    damages: tuple[Damage, ...] = ()
+    flaws: tuple[Damage, ...] = ()
+    seen: tuple[Damage, ...] = ()
+    fetched: frozenset[str] = frozenset()
+    repaired: tuple[str, ...] = ()
+    removed: tuple[Damage, ...] = ()
+
+
+def _look_before(patient: Patient, depth: Depth) -> _Course:
+    """uv refuses to go on where the metadata of a distribution is torn; what nobody owns it may."""
+    if environment.foundations(Environment.at(patient.environment)):
+        return _Course()
+    course = _look(patient, depth, _Course())
+    return replace(course, damages=tuple(d for d in course.damages if d.distribution))
+
+
+def _look(patient: Patient, depth: Depth, course: _Course) -> _Course:
+    there = Environment.at(patient.environment)
+    seen = (*course.damages, *course.flaws)
+    found = examine(there, depth)
+    known = flaws.known(patient.state, there, found)
+    own = tuple(d for d in found if d in known or (d in seen and _is_proven(d, course)))
+    return replace(course, damages=tuple(d for d in found if d not in own), flaws=own, seen=seen)
+
+
+def _is_proven(damage: Damage, course: _Course) -> bool:
+    """Whether it is the wheel that brings this, seeing that it is there again.
+
+    What was fetched anew is as its wheel has it. An orphan was removed, so uv has brought it back:
+    uv before 0.12 installs files that the wheel's RECORD does not list.
+    """
+    return flaws.can_be_one(damage) and (
+        damage.kind is Kind.ORPHAN or damage.distribution in course.fetched
+    )
+
+
+def _healed(patient: Patient, course: _Course) -> Healed:
+    if course.flaws:
+        flaws.remember(patient.state, Environment.at(patient.environment), course.flaws)
+    removed = tuple(d for d in course.removed if d not in course.flaws)
+    return Healed(repaired=course.repaired, removed=removed, flaws=course.flaws)
+
+
+def _take_away(patient: Patient, course: _Course, tell: Tell) -> _Course:
+    tell(f"Repairing {patient.environment.name}: {summary(course.damages)}")
+    names = environment.for_reinstall(course.damages)
+    fetched = _repair(patient, course)
+    return replace(
+        course,
+        fetched=course.fetched.union(fetched),
+        repaired=tuple(dict.fromkeys((*course.repaired, *names))),
+        removed=tuple(dict.fromkeys((*course.removed, *_orphans(course.damages)))),
+    )
+
+
+def _orphans(damages: Iterable[Damage]) -> Iterator[Damage]:
+    return (damage for damage in damages if damage.kind is Kind.ORPHAN)
+
+
+def _repair(patient: Patient, course: _Course) -> tuple[str, ...]:
+    """Take away what is damaged; returns the names of what uv has to fetch anew."""
+    there = Environment.at(patient.environment)
+    if not there.path.exists():
+        return ()
+    if environment.needs_rebuild(course.damages):
+        _remove_whole(patient, there, map(str, course.damages))
+        return ()
+    again = (d for d in course.damages if d in course.seen and flaws.can_be_one(d))
+    shared = environment.shared_with_cache(there, course.damages)  # uv would install the same again
+    fetched = tuple(sorted({*shared, *environment.for_reinstall(again)}))
+    if fetched:
+        patient.forget_cached(fetched)
+    suspects = environment.possible_owners(there, course.damages)
+    if suspects:
+        suspects = patient.given_back(suspects)
+    damaged = environment.for_reinstall(course.damages)
+    environment.forget_distributions(there, (*damaged, *suspects))
+    environment.drop_byte_code(there)  # it may be of another version, and fit by time and size
+    environment.remove_orphans(there, course.damages)
+    return fetched
 
 
 def examine(there: Environment, depth: Depth) -> tuple[Damage, ...]:
-    """What is wrong with an environment; later evidence only where earlier evidence is whole."""
-    found = environment.unfinished(there)
-    if found or depth is Depth.COMMITMENT:
-        return found
-    missing = environment.missing(there)
-    edited = environment.edited(there) if depth is Depth.HASHES else ()
-    # Orphans can be told only where every RECORD is whole.
-    return (*missing, *edited) or environment.orphans(there)
-
-
-def survey(there: Environment, depth: Depth) -> tuple[Damage, ...]:
     """Everything that is wrong with an environment, as far as it can be told at once."""
     unfinished = environment.unfinished(there)
-    if not there.path.is_dir():
+    if depth is Depth.COMMITMENT or not there.path.is_dir():
         return unfinished
     missing = environment.missing(there)
     edited = environment.edited(there) if depth is Depth.HASHES else ()
     # Orphans can be told only where every RECORD is whole.
-    orphans = () if unfinished else environment.orphans(there)
+    is_whole = all(map(flaws.can_be_one, unfinished))
+    orphans = environment.orphans(there) if is_whole else ()
     return tuple(dict.fromkeys((*unfinished, *missing, *edited, *orphans)))
 
 
-def summary(damages: tuple[Damage, ...]) -> str:
+def summary(reasons: Iterable[object]) -> str:
     """The first three, and how many more there are."""
-    first, others = damages[:3], len(damages[3:])
-    return ", ".join(map(str, first)) + (f" and {others} more" if others else "")
+    told = tuple(map(str, reasons))
+    others = len(told[_SHOWN:])
+    return ", ".join(told[:_SHOWN]) + (f" and {others} more" if others else "")
 
 
-def remove_ruins(patient: Patient, tell: Tell) -> None:
-    """Empty an environment without its foundations; call it before uv runs.
+def remove_ruins(patient: Patient, tell: Tell, *, lost_since: float = math.inf) -> None:
+    """Empty an environment without its foundations, or of another place; call it before uv runs.
 
-    uv would refuse to go on with it for good, or take the base Python for the environment and
-    remove from that what the lockfile does not list (see `environment.foundations`). Raises
-    DamagedError and UsageError where it is not the project's own.
+    uv would refuse to go on with the first for good, or take the base Python for the environment
+    and remove from that what the lockfile does not list (see `environment.foundations`); in the
+    second it leaves scripts that run another Python. So is one emptied that was made after
+    `lost_since` (seconds since the epoch): no RECORD tells whether its own files reached the disk.
+    Raises DamagedError and UsageError where it is not the project's own.
     """
-    there = Environment.at(patient.environment)
-    damages = environment.foundations(there)
-    if there.path.exists() and damages:
-        tell(f"Making {patient.environment.name} anew: {summary(damages)}")
-        _remove_whole(patient, there, damages)
-
-
-def _repair(patient: Patient, damages: tuple[Damage, ...]) -> None:
     there = Environment.at(patient.environment)
     if not there.path.exists():
         return
-    if environment.needs_rebuild(damages):
-        _remove_whole(patient, there, damages)
-        return
-    shared = environment.shared_with_cache(there, damages)
-    if shared:  # uv would install the same damage again
-        patient.forget_cached(shared)
-    environment.forget_distributions(there, environment.for_reinstall(damages))
-    environment.remove_orphans(there, damages)
+    reasons = [*map(str, environment.foundations(there)), *elsewhere.moved(there)]
+    if environment.is_made_since(there, lost_since):
+        reasons.append("it was being made when the machine may have gone down")
+    if reasons:
+        tell(f"Making {patient.environment.name} anew: {summary(reasons)}")
+        _remove_whole(patient, there, reasons)
 
 
-def _remove_whole(patient: Patient, there: Environment, damages: tuple[Damage, ...]) -> None:
+def _remove_whole(patient: Patient, there: Environment, reasons: Iterable[str]) -> None:
     """Only what is the project's own is removed, never a Python that is used as an environment."""
     if not there.path.is_relative_to(patient.workspace):
         raise DamagedError(
             f"{there.path} is damaged, and lies outside the project",
-            cause=summary(damages),
+            cause=summary(reasons),
             hint="name another directory for the environment, or empty this one and sync again",
         )
     environment.remove(there)

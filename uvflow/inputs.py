@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow.environment import Environment
+from uvflow.journal import BOOT_ID, COPY
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import Project, parse_manifest
 
@@ -50,9 +51,15 @@ def of_sync(project: Project, *, uv_path: str, environ: Mapping[str, str]) -> In
 
 
 def of_environment(environment: Environment) -> tuple[str, ...]:
-    """What a sync leaves: the environment's configuration, interpreter and distributions."""
+    """What a sync leaves: the environment's configuration, interpreter and distributions.
+
+    And no journal: whoever has another state may have been killed here. All of it in one start of
+    the machine: uv flushes nothing to disk, so a power failure may take what a sync has written.
+    """
     return (
-        f"content {environment.path / 'pyvenv.cfg'}",
+        f"content {BOOT_ID}",
+        f"content {environment.path / COPY}",
+        f"identity {environment.path / 'pyvenv.cfg'}",
         f"identity {environment.scripts / ('python.exe' if os.name == 'nt' else 'python')}",
         *(f"distributions {directory}" for directory in environment.site_packages),
     )

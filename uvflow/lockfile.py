@@ -2,23 +2,32 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from uvflow import inputs
-from uvflow.errors import UvflowError
+from uvflow.errors import StaleLockfileError, UvflowError
+from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import Project
 from uvflow.uv import Answer, Uv
 from uvflow.workspace import Workspace
 
-# `--no-build`: no code of what is not ours; `--verbose`: why uv would resolve again.
-_CHECK = ("lock", "--check", "--offline", "--no-build", "--verbose", "--color=never")
+_CHECK = ("lock", "--check", "--offline", "--color=never")
+
+# No code of what is not ours; why uv would resolve again.
+_LOOKING_ONLY = ("--no-build", "--verbose")
 
 _WHY = re.compile(r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)")
+_NO_INDEX = re.compile(r"missing (?:local|remote) index: `(\S+)` `(\S+)` from `(.+)`")
 
 UPDATE = "`uv lock` updates the lockfile"
+_RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock`"
+_ANOTHER = "`uv self update`, or name another uv in UVFLOW_UV"
+_ASK = "`uv lock --check` says more"
+
+_REASONS = 3  # how many are told in one line
 
 
 class Verdict(StrEnum):
@@ -26,7 +35,7 @@ class Verdict(StrEnum):
 
     FRESH = "ok"
     UNTOLD = "unknown"  # only a build would tell, and it was not made
-    STALE = "stale"
+    STALE = "stale"  # or not to be used as it is
     NO_UV = "unusable"  # the project asks for another version of uv
 
 
@@ -39,17 +48,24 @@ class Judgement:
     hint: str = ""
 
 
-def judge(project: Project, uv: Uv | None, environ: Mapping[str, str]) -> Judgement:
+def begin_to_judge(
+    project: Project, uv: Uv | None, environ: Mapping[str, str]
+) -> Callable[[], Judgement]:
     """Ask uv, offline, writing nothing and running no code of the project's.
 
-    Where uv would have to build a source to know, or there is no uv, what can be read has to do.
+    What is returned waits for the answer. Where uv would have to build a source to know, or there
+    is no uv, what can be read has to do.
     """
     if not project.lockfile.exists():
-        return missing(project)
-    unasked = "there is no uv to ask" if uv is None else _needs_build(project)
-    if uv is None or unasked:
-        return _read(project, environ, unasked)
-    return _told(project, uv.ask(_CHECK, cwd=project.root, environ=environ), environ)
+        return lambda: missing(project)
+    if uv is None:
+        return lambda: _read(project, environ, "there is no uv to ask")
+    builds = _needs_build(project)
+    if builds:
+        unasked = f"only building {builds} would tell for sure"
+        return lambda: _read(project, environ, unasked, "`uv lock --check` builds and tells")
+    question = uv.begin_to_ask((*_CHECK, *_LOOKING_ONLY), cwd=project.root, environ=environ)
+    return lambda: _told(project, question.answer(), environ)
 
 
 def missing(project: Project) -> Judgement:
@@ -57,49 +73,75 @@ def missing(project: Project) -> Judgement:
     return Judgement(
         verdict=Verdict.STALE,
         reasons=(f"there is no {project.lockfile.name} in {project.workspace}",),
-        hint="`uv lock` makes one, `uvflow init` imports requirements files first",
+        hint="`uv lock` makes one; `uvflow init` first where there are requirements files",
+    )
+
+
+def refusal(project: Project, uv: Uv, environ: Mapping[str, str]) -> StaleLockfileError | None:
+    """Why uv has refused to sync, if that is the lockfile.
+
+    What had to be built for that has been built by uv before, so it is asked without reserve.
+    """
+    answer = uv.ask(_CHECK, cwd=project.root, environ=environ)
+    if answer.code == 0 or "needs to be updated" not in answer.err:
+        return None
+    return StaleLockfileError(
+        f"{LOCKFILE} is not what {MANIFEST} asks for; the environment is as it was",
+        cause=", ".join(_differences(project, environ)[:_REASONS]) or None,
+        hint=f"{UPDATE}, then sync again",
     )
 
 
 def _needs_build(project: Project) -> str:
-    """Why uv is not asked: it would run the project's own code; empty where it would not."""
+    """What uv would build, and so run the code of; empty where there is nothing."""
     try:
         locked = [source.path for source in inputs.local_sources(project) if source.is_built]
         untold = Workspace.at(project.workspace).untold(locked)
     except (UvflowError, ValueError, TypeError, AttributeError):
         return ""  # uv says what is wrong with a pyproject.toml, and builds nothing then
     names = (Path(os.path.relpath(path, project.workspace)).as_posix() for path in untold)
-    shown = ", ".join(names)
-    return f"only a build tells the metadata of `{shown}`" if untold else ""
+    return ", ".join(f"`{name}`" for name in names)
 
 
-def _read(project: Project, environ: Mapping[str, str], unasked: str) -> Judgement:
-    found = reasons(project, environ)
+def _read(project: Project, environ: Mapping[str, str], unasked: str, hint: str = "") -> Judgement:
+    found = _differences(project, environ)
     if found:
         return Judgement(verdict=Verdict.STALE, reasons=found, hint=UPDATE)
-    return Judgement(
-        verdict=Verdict.UNTOLD,
-        reasons=(f"no difference to read; {unasked}",),
-        hint="`uv lock --check` asks uv",
-    )
+    said = f"no difference was found by reading; {unasked}"
+    return Judgement(verdict=Verdict.UNTOLD, reasons=(said,), hint=hint)
 
 
-def reasons(project: Project, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _differences(project: Project, environ: Mapping[str, str]) -> tuple[str, ...]:
     """What changed since uv.lock was made, as far as reading tells."""
-    from uvflow.staleness import differences  # noqa: PLC0415  50 ms, for a stale lockfile alone
+    from uvflow.staleness import differences  # noqa: PLC0415  25 ms, for a stale lockfile alone
 
     return tuple(map(str, differences(project, environ)))
 
 
 def _told(project: Project, answer: Answer, environ: Mapping[str, str]) -> Judgement:
     if answer.code == 0:
-        return Judgement(verdict=Verdict.FRESH, reasons=("is what pyproject.toml asks for",))
+        return Judgement(verdict=Verdict.FRESH, reasons=(f"is what {MANIFEST} asks for",))
     said = problem(answer)
     if said.startswith("Required uv version"):
-        return Judgement(verdict=Verdict.NO_UV, reasons=(said,))
+        return Judgement(verdict=Verdict.NO_UV, reasons=(said.partition(". ")[0],), hint=_ANOTHER)
+    found = _differences(project, environ) or _reason_of_uv(answer)
+    if found:
+        return Judgement(verdict=Verdict.STALE, reasons=found, hint=UPDATE)
+    if said.startswith(f"Failed to parse `{LOCKFILE}`"):
+        return Judgement(verdict=Verdict.STALE, reasons=(said,), hint=_RESTORE)
+    return Judgement(verdict=Verdict.STALE, reasons=(f"uv cannot tell: {said}",), hint=_ASK)
+
+
+def _reason_of_uv(answer: Answer) -> tuple[str, ...]:
+    """Why uv would resolve again, from what it says for those who work on it."""
     why = _WHY.search(answer.err)
-    found = reasons(project, environ) or (f"uv found {why[1].rstrip(':')}" if why else said,)
-    return Judgement(verdict=Verdict.STALE, reasons=found, hint=UPDATE)
+    if not why:
+        return ()
+    index = _NO_INDEX.fullmatch(why[1])
+    if index:
+        name, version, place = index.groups()
+        return (f"{name} {version} is locked from {place}, which is no index any more",)
+    return (f"uv found {why[1].rstrip(':')}",)
 
 
 def problem(answer: Answer) -> str:

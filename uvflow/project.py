@@ -1,5 +1,6 @@
 """Project: what pyproject.toml says, read with tomllib and checked."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +97,17 @@ def workspace_of(root: Path) -> Path:
 
 
 def _is_member(root: Path, directory: Path, workspace: Table) -> bool:
-    def matches(key: str) -> bool:
-        return any(root in directory.glob(str(pattern)) for pattern in workspace.get(key, ()))
+    return root == directory or root in member_directories(directory, workspace)
 
-    return root == directory or (matches("members") and not matches("exclude"))
+
+def member_directories(directory: Path, workspace: Table) -> set[Path]:
+    """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces")."""
+
+    def matched(key: str) -> set[Path]:
+        # uv takes absolute patterns as well, and Path.glob does not; "." is the root itself.
+        places = (directory / str(pattern) for pattern in workspace.get(key, ()))
+        patterns = {os.path.relpath(place, directory) for place in places} - {"."}
+        found = (path for pattern in patterns for path in directory.glob(pattern))
+        return {Path(os.path.normpath(path)) for path in found}
+
+    return matched("members") - matched("exclude")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from packaging import requirements
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+
+from uvflow.workspace import normalised
 
 Table = Mapping[str, Any]
 
@@ -103,10 +103,10 @@ def asked(text: str, source: Any, base: Path, members: Mapping[str, Path]) -> Re
     `members` are the directories of the workspace's by their names. Raises ValueError.
     """
     parsed = requirements.Requirement(text)
-    name = canonicalize_name(parsed.name)
+    name = normalised(parsed.name)
     return Requirement(
         name=name,
-        extras=frozenset(map(canonicalize_name, parsed.extras)),
+        extras=frozenset(map(normalised, parsed.extras)),
         specifier=parsed.specifier,
         marker=str(parsed.marker or ""),
         source=_asked_source(parsed.url, source, base, members.get(name)),
@@ -136,6 +136,8 @@ def _direct(url: str) -> str:
     """Where a requirement with an address of its own comes from (PEP 508, "name @ url")."""
     parts = urlsplit(url)
     if parts.scheme == "file":
+        from urllib.request import url2pathname  # noqa: PLC0415  20 ms, and seldom needed
+
         return _place(PurePath(url2pathname(parts.path)))
     if parts.scheme.startswith("git+"):
         head, _, reference = parts.path.partition("@")

@@ -3,10 +3,11 @@ r"""What a sync depends on, as bytes; is it what it was? Reads only.
 Part of the front door, so `os` only. A snapshot is a list of questions with their answers: taking
 it asks them, comparing it asks them again. Nothing in it is parsed into meaning. Its layout:
 
-    uvflow <version> snapshot <checksum of the environment and the questions>\n
-    <length>:<environment>,<length>:<question>,<length>:<answer>,<length>:<question>,…
+    uvflow <version> snapshot <checksum of all but the answers>\n
+    <length>:<subject>,<length>:<environment>,<length>:<question>,<length>:<answer>,…
 
-A question is a kind, a space and a path; the kinds are the functions of `_KINDS`.
+The subject is which profile of which project; the same file in another's place says nothing. A
+question is a kind, a space and a path; the kinds are the functions of `_KINDS`.
 """
 
 import os
@@ -27,26 +28,35 @@ _CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN")
 _BESIDES_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
 
 
+def of(state: str, profile: str) -> str:
+    """The subject of a snapshot: `profile` of the project whose state directory is `state`."""
+    return os.path.basename(state) + " " + profile
+
+
 def take(questions: list[str]) -> tuple[bytes, ...]:
     """The questions, each followed by its answer of now."""
     asked = [os.fsencode(question) for question in questions]
     return tuple(part for question in asked for part in (question, _answer(question)))
 
 
-def seal(environment: str, answers: tuple[bytes, ...]) -> bytes:
+def seal(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     """A snapshot of the sync of `environment`, from what `take` gave before and after it."""
-    parts = [os.fsencode(environment), *answers]
+    parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
     return _HEAD + _checksum(parts) + b"\n" + body
 
 
-def is_current(snapshot: bytes) -> bool:
-    """Whether every question has the answer it had; a snapshot that is damaged is not current."""
+def is_current(snapshot: bytes, subject: str) -> bool:
+    """Whether it is of `subject`, and every question has the answer it had; never when damaged."""
     try:
-        parts = _parts(snapshot)[1:]
-        return bool(parts) and all(
-            _answer(question) == answer
-            for question, answer in zip(parts[::2], parts[1::2], strict=True)
+        whose, _environment, *asked = _parts(snapshot)
+        return (
+            bool(asked)
+            and whose == os.fsencode(subject)
+            and all(
+                _answer(question) == answer
+                for question, answer in zip(asked[::2], asked[1::2], strict=True)
+            )
         )
     except (ValueError, KeyError, OSError):
         return False
@@ -55,7 +65,7 @@ def is_current(snapshot: bytes) -> bool:
 def environment_of(snapshot: bytes) -> str | None:
     """The environment that a snapshot is about; None where it is damaged."""
     try:
-        return os.fsdecode(_parts(snapshot)[0])
+        return os.fsdecode(_parts(snapshot)[1])
     except (ValueError, IndexError):
         return None
 
@@ -87,7 +97,7 @@ def _parts(snapshot: bytes) -> list[bytes]:
 
 
 def _checksum(parts: list[bytes]) -> bytes:
-    asked = b"\0".join((*parts[:1], *parts[1::2]))
+    asked = b"\0".join((*parts[:2], *parts[2::2]))
     return b"%032x" % (int.from_bytes(asked, "little") % _CHECKSUM_PRIME)
 
 

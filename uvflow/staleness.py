@@ -36,6 +36,10 @@ _REQUIREMENTS = (
 )
 _MARKERS = (("supported-markers", "environments"), ("required-markers", "required-environments"))
 
+# uv.lock is written by uv alone, one source a line.
+_PACKAGE = "\n[[package]]\n"
+_IS_LOCAL = re.compile(r"^source = \{ (?:editable|virtual|directory) = ", re.MULTILINE)
+
 # Where requirements stand in a pyproject.toml, and how that is told.
 _PLACES = {
     "dependencies": "dependencies",
@@ -75,11 +79,17 @@ def differences(
     Empty where uv.lock or a pyproject.toml is not what uv reads: uv says what is wrong with it.
     """
     try:
-        lock = tomllib.loads(project.lockfile.read_text(encoding="utf-8"))
+        lock = tomllib.loads(_local_part(project.lockfile.read_text(encoding="utf-8")))
         found = _differences(lock, Workspace.at(project.workspace), environ)
         return tuple(dict.fromkeys(found))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError):
         return ()
+
+
+def _local_part(lockfile: str) -> str:
+    """The part of uv.lock that is read here: all but the packages of indexes, nearly all of it."""
+    head, *packages = lockfile.split(_PACKAGE)
+    return _PACKAGE.join((head, *filter(_IS_LOCAL.search, packages)))
 
 
 def _differences(

@@ -1,4 +1,4 @@
-"""`uvflow status`, `uvflow verify`: one verdict with reasons. Offline, and writes nothing."""
+"""`uvflow status`: one verdict with reasons. Offline, and writes nothing."""
 
 import itertools
 import os
@@ -9,17 +9,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from uvflow import elsewhere, environment, healing, lockfile
+from uvflow import elsewhere, environment, lockfile
 from uvflow.environment import Damage, Environment
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
-from uvflow.healing import Depth
+from uvflow.journal import Interruption
 from uvflow.lockfile import Judgement, Verdict
 from uvflow.profiles import SET_ASIDE, Choice
 from uvflow.project import Project
 from uvflow.snapshot import in_sync, named
-from uvflow.state import DEFAULT_TIMEOUT, Tell
-from uvflow.sync import Sync, repair
-from uvflow.uv import Answer, Uv, find
+from uvflow.sync import Sync
+from uvflow.uv import Answer, Question, Uv, find
 
 
 class Standing(StrEnum):
@@ -41,9 +40,19 @@ _EXIT_CODES = {
     Standing.UNUSABLE: UvMissingError.exit_code,
     Standing.DAMAGED: DamagedError.exit_code,
 }
+_HEADLINES = {
+    Standing.OK: "In sync",
+    Standing.UNKNOWN: "In sync as far as can be told",
+    Standing.OUT_OF_SYNC: "Out of sync",
+    Standing.STALE: "Lockfile stale",
+    Standing.UNUSABLE: "No usable uv",
+    Standing.DAMAGED: "Environment damaged",
+}
 
+_SILENT = "only uv could tell"
+_PLACE = "UV_PROJECT_ENVIRONMENT"
 
-_SHOWN = 5  # how many lines there are of one aspect, or of one distribution
+_SHOWN = 5  # how many lines there are of one aspect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,29 +110,63 @@ def status(project: Project, choice: Choice) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """What all the aspects need to know; `judgement` is None where a snapshot tells enough."""
+    """What was found.
+
+    `judgement` is None where a snapshot tells enough, `check` where uv was not asked about the
+    environment; `foreign` are the sentences of `elsewhere`.
+    """
 
     work: Sync
     there: Environment
+    damages: tuple[Damage, ...]
+    foreign: tuple[str, ...]
     uv: Uv | None
     without_uv: UvMissingError | None
     judgement: Judgement | None
+    check: Answer | None
 
     @classmethod
     def at(cls, work: Sync) -> "_Look":
+        """Both questions to uv are asked at once, and the environment looked at meanwhile."""
         uv, without_uv = _found_uv(work.environ)
-        is_current = work.is_current()
+        judging = checking = None
+        if not work.is_current():
+            checking = _begin_to_check(work, uv)
+            judging = lockfile.begin_to_judge(work.project, uv, work.environ)
+        there = Environment.at(work.environment)
+        exists = there.path.is_dir()
         return cls(
             work=work,
-            there=Environment.at(work.environment),
+            there=there,
+            damages=environment.unfinished(there) if exists else (),
+            foreign=elsewhere.made_elsewhere(there) if exists else (),
             uv=uv,
             without_uv=without_uv,
-            judgement=None if is_current else lockfile.judge(work.project, uv, work.environ),
+            judgement=judging() if judging else None,
+            check=checking.answer() if checking else None,
         )
 
     @property
     def exists(self) -> bool:
         return self.there.path.is_dir()
+
+    @property
+    def name(self) -> str:
+        """The environment as it is told: relative to the workspace where it lies in there."""
+        path, workspace = self.there.path, self.work.project.workspace
+        return (path.relative_to(workspace) if path.is_relative_to(workspace) else path).as_posix()
+
+    @property
+    def is_stale(self) -> bool:
+        return self.judgement is not None and self.judgement.verdict is Verdict.STALE
+
+    @property
+    def sync(self) -> str:
+        """What to type for a sync that succeeds."""
+        flag = {"dev": " --dev", "prod": " --prod"}
+        name = self.work.profile.name
+        asked = "" if self.work.chosen_by else flag.get(name, f" --profile {name}")
+        return f"{'`uv lock`, then ' if self.is_stale else ''}`uvflow sync{asked}`"
 
 
 def _found_uv(environ: Mapping[str, str]) -> tuple[Uv | None, UvMissingError | None]:
@@ -133,13 +176,23 @@ def _found_uv(environ: Mapping[str, str]) -> tuple[Uv | None, UvMissingError | N
         return None, error
 
 
+def _begin_to_check(work: Sync, uv: Uv | None) -> Question | None:
+    """What uv would do; `--frozen`, since what is asked is not whether the lockfile is stale."""
+    if uv is None or not work.environment.is_dir() or not work.project.lockfile.exists():
+        return None
+    arguments = ("sync", "--frozen", "--check", "--offline", *work.profile.selection())
+    return uv.begin_to_ask(
+        (*arguments, "--color=never"), cwd=work.project.root, environ=work.environ
+    )
+
+
 def _of_lockfile(look: _Look) -> Iterator[Reason]:
     judgement = look.judgement
     if judgement is None:
-        yield Reason(aspect="lockfile", state=Standing.OK, message="is as it was synced")
+        yield Reason(aspect="lockfile", state=Standing.OK, message="is as it was at the last sync")
         return
     if judgement.verdict is Verdict.NO_UV:
-        yield Reason(aspect="lockfile", state=Standing.UNKNOWN, message="uv does not say")
+        yield Reason(aspect="lockfile", state=Standing.UNKNOWN, message=_SILENT)
         return
     standing = Standing(judgement.verdict)
     for sentence in judgement.reasons:
@@ -148,52 +201,37 @@ def _of_lockfile(look: _Look) -> Iterator[Reason]:
 
 def _of_environment(look: _Look) -> Iterator[Reason]:
     """The environment against the lockfile and the profile."""
-    name, profile = look.there.path.name, look.work.profile.name
+    profile = look.work.profile.name
     if not look.exists:
-        yield _out_of_sync(look, f"there is no {name}")
+        chosen = "" if look.work.profile.environment else look.work.environ.get(_PLACE)
+        yield _out_of_sync(look, f"there is no {look.name}" + (f" ({_PLACE})" if chosen else ""))
         return
     deviations = _deviations(look)
     if deviations is None:
-        yield Reason(aspect="environment", state=Standing.UNKNOWN, message="uv does not say")
+        message = "not compared: uv cannot use the lockfile" if look.is_stale else _SILENT
+        yield Reason(aspect="environment", state=Standing.UNKNOWN, message=message)
     elif deviations:
         yield from (_out_of_sync(look, sentence) for sentence in deviations)
     else:
-        message = f"{name} is what the lockfile and {profile} say"
+        message = f"{look.name} has what uv.lock and the profile {profile} ask for"
         yield Reason(aspect="environment", state=Standing.OK, message=message)
 
 
 def _out_of_sync(look: _Look, message: str) -> Reason:
-    flag = {"dev": " --dev", "prod": " --prod"}
-    name = look.work.profile.name
-    asked = "" if look.work.chosen_by else flag.get(name, f" --profile {name}")
-    return Reason(
-        aspect="environment",
-        state=Standing.OUT_OF_SYNC,
-        message=message,
-        hint=f"`uvflow sync{asked}`",
-    )
+    return Reason(aspect="environment", state=Standing.OUT_OF_SYNC, message=message, hint=look.sync)
 
 
 def _deviations(look: _Look) -> tuple[str, ...] | None:
     """Sentences about what uv would change; None where it does not say."""
     if look.judgement is None:
         return ()
-    unusable = look.judgement.verdict is Verdict.NO_UV or not look.work.project.lockfile.exists()
-    if look.uv is None or unusable:
+    if look.check is None or look.judgement.verdict is Verdict.NO_UV:
         return None
-    answer = _checked(look.work, look.uv)
-    if answer.code == 0:
+    if look.check.code == 0:
         return ()
-    if "Would replace" in answer.err:
+    if "Would replace" in look.check.err:
         return (_another_python(look),)
-    refusal = lockfile.problem(answer)
-    return changes(answer.err) or (None if refusal in look.judgement.reasons else (refusal,))
-
-
-def _checked(work: Sync, uv: Uv) -> Answer:
-    """What uv would do; `--frozen`, since what is asked is not whether the lockfile is stale."""
-    arguments = ("sync", "--frozen", "--check", "--offline", *work.profile.selection())
-    return uv.ask((*arguments, "--color=never"), cwd=work.project.root, environ=work.environ)
+    return changes(look.check.err) or _refused(look.check, look.judgement)
 
 
 # ` + six==1.16.0`, ` - six==1.15.0`, ` ~ shop==0.1.0 (from file:///…)`, ` + lib @ file:///…`
@@ -216,11 +254,20 @@ def _sentence(name: str, change: Mapping[str, str]) -> str:
     then, now = change.get("-", ""), change.get("+", "")
     if now and then != now:
         return f"{name} is {then} instead of {now}"
-    return f"{name} is not what its source is now"
+    return f"{name} has changed at its source since it was installed"
+
+
+def _refused(check: Answer, judgement: Judgement) -> tuple[str, ...] | None:
+    """Why uv does not compare, unless that is the lockfile, of which is told."""
+    refusal = lockfile.problem(check)
+    is_told = any(refusal in reason for reason in judgement.reasons) or "`--frozen`" in refusal
+    return None if is_told else (refusal,)
 
 
 def _another_python(look: _Look) -> str:
     """uv makes an environment anew when it has the wrong Python, or one that does not run."""
+    if environment.needs_rebuild(look.damages):
+        return "uv would make it anew"
     found = elsewhere.python_version(look.there) or "a Python that does not run"
     asked = look.work.profile.python
     required = look.work.project.metadata.get("requires-python")
@@ -231,35 +278,28 @@ def _another_python(look: _Look) -> str:
 
 def _of_files(look: _Look) -> Iterator[Reason]:
     """The environment against the disk, by the metadata alone: `uvflow verify` sees more."""
-    damages = environment.unfinished(look.there) if look.exists else ()
-    for damage in damages:
+    for damage in look.damages:
         yield Reason(
             aspect="files",
             state=Standing.DAMAGED,
             message=str(damage),
-            hint="`uvflow sync` repairs it",
+            hint=f"{look.sync} repairs it",
         )
-    if look.exists and not damages:
+    if look.exists and not look.damages:
         count = len(environment.distributions(look.there))
         yield Reason(
             aspect="files",
             state=Standing.OK,
-            message=f"{count} distributions, none of them half installed",
+            message=f"{count} distributions, none half installed (`uvflow verify` looks closer)",
         )
 
 
 def _of_origin(look: _Look) -> Iterator[Reason]:
-    if not look.exists:
-        return
-    foreign = elsewhere.made_elsewhere(look.there)
-    for sentence in foreign:
-        yield Reason(
-            aspect="origin",
-            state=Standing.DAMAGED,
-            message=sentence,
-            hint=f"remove {look.there.path.name}, then `uvflow sync`",
-        )
-    if not foreign:
+    for sentence in look.foreign:
+        is_moved = sentence in elsewhere.moved(look.there)  # which a sync sees as well
+        hint = f"{look.sync} makes it anew" if is_moved else f"remove {look.name}, then {look.sync}"
+        yield Reason(aspect="origin", state=Standing.DAMAGED, message=sentence, hint=hint)
+    if look.exists and not look.foreign:
         version = elsewhere.python_version(look.there)
         message = f"made here, with Python {version}" if version else "made here"
         yield Reason(aspect="origin", state=Standing.OK, message=message)
@@ -271,7 +311,12 @@ def _of_uv(look: _Look) -> Iterator[Reason]:
         message, hint = (error.message, error.hint or "") if error else ("", "")
         yield Reason(aspect="uv", state=Standing.UNUSABLE, message=message, hint=hint)
     elif look.judgement is not None and look.judgement.verdict is Verdict.NO_UV:
-        yield Reason(aspect="uv", state=Standing.UNUSABLE, message=look.judgement.reasons[0])
+        yield Reason(
+            aspect="uv",
+            state=Standing.UNUSABLE,
+            message=look.judgement.reasons[0],
+            hint=look.judgement.hint,
+        )
     else:
         yield Reason(aspect="uv", state=Standing.OK, message=f"uv {look.uv.version}")
 
@@ -280,11 +325,11 @@ def _of_variables(work: Sync, environ: Mapping[str, str]) -> Iterator[Reason]:
     """Variables that say something else than the profile."""
     for name in SET_ASIDE:
         if environ.get(name):
-            yield _note(f"{name} is set aside: the profile decides")
-    decided = {"UV_PROJECT_ENVIRONMENT": work.profile.environment, "UV_PYTHON": work.profile.python}
+            yield _note(f"{name} has no effect: the profile decides")
+    decided = {_PLACE: work.profile.environment, "UV_PYTHON": work.profile.python}
     for name, value in decided.items():
         if value and environ.get(name, value) != value:
-            yield _note(f"{name} is set aside: the profile says {value}")
+            yield _note(f"{name} has no effect: the profile says {value}")
     active = environ.get("VIRTUAL_ENV")
     if active and os.path.realpath(active) != os.path.realpath(work.environment):
         yield _note(f"another environment is activated: {active}")
@@ -296,32 +341,30 @@ def _note(message: str) -> Reason:
 
 def _of_journal(look: _Look) -> Iterator[Reason]:
     """A sync that got as far as its snapshot was done."""
-    if look.judgement is None or not look.work.was_interrupted:
+    if look.judgement is None or look.work.interruption < Interruption.KILLED:
         return
     is_busy = look.work.state.is_busy()
     yield Reason(
         aspect="sync",
         state=Standing.OUT_OF_SYNC,
-        message="a sync is under way" if is_busy else "the last sync was cut short",
-        hint="" if is_busy else "`uvflow sync` finishes it",
+        message="a sync is under way" if is_busy else "the last sync did not get to its end",
+        hint="" if is_busy else look.sync,
     )
 
 
 def headline(status: Status) -> str:
     """The verdict as one short line."""
-    profile = named(status.profile, status.chosen_by)
-    if status.verdict is Standing.OK:
-        return f"In sync: {profile}"
-    if status.verdict is Standing.UNKNOWN:
-        return f"In sync as far as can be told: {profile}"
-    return f"{status.verdict.capitalize()}: {profile}"
+    return f"{_HEADLINES[status.verdict]}: {named(status.profile, status.chosen_by)}"
 
 
 def verdict_line(status: Status) -> str:
     """The verdict with its first reason, for `uvflow sync --check`."""
     if status.verdict is Standing.OK:
         return in_sync(status.profile, status.chosen_by)
-    return f"{headline(status)}; {status.worst.aspect}: {status.worst.message}"
+    worst = status.worst
+    others = sum((r.aspect, r.state) == (worst.aspect, worst.state) for r in status.reasons) - 1
+    more = f" (and {others} more, see `uvflow status`)" if others else ""
+    return f"{headline(status)}; {worst.aspect}: {worst.message}{more}"
 
 
 def rows(status: Status, *, verbose: bool) -> Iterator[tuple[str, str, str]]:
@@ -348,88 +391,4 @@ def as_json(status: Status) -> dict[str, Any]:
         "environment": str(status.environment),
         "verdict": status.verdict,
         "reasons": [asdict(reason) for reason in status.reasons],
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """What the RECORD files tell of an environment.
-
-    `poisoned` are the distributions whose damage is in uv's cache as well; `repaired` those that
-    were installed again.
-    """
-
-    profile: str
-    chosen_by: str
-    environment: Path
-    damages: tuple[Damage, ...]
-    poisoned: tuple[str, ...] = ()
-    repaired: tuple[str, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        return _EXIT_CODES[Standing.DAMAGED] if self.damages else 0
-
-
-def verify(project: Project, choice: Choice, depth: Depth) -> Verified:
-    """Everything that is wrong with the environment's files; writes nothing."""
-    return _verified(Sync.of(project, choice), depth, repaired=())
-
-
-def heal(
-    project: Project, choice: Choice, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell
-) -> Verified:
-    """As `verify`, once what is damaged has been installed again; raises what `repair` raises."""
-    work = Sync.of(project, choice)
-    found = _verified(work, depth, repaired=())
-    if not found.damages:
-        return found
-    return _verified(work, depth, repaired=repair(work, depth, timeout=timeout, tell=tell))
-
-
-def _verified(work: Sync, depth: Depth, *, repaired: tuple[str, ...]) -> Verified:
-    there = Environment.at(work.environment)
-    damages = healing.survey(there, depth)
-    return Verified(
-        profile=work.profile.name,
-        chosen_by=work.chosen_by,
-        environment=there.path,
-        damages=damages,
-        poisoned=environment.shared_with_cache(there, damages),
-        repaired=repaired,
-    )
-
-
-def damage_lines(verified: Verified, *, verbose: bool) -> Iterator[str]:
-    """What is damaged, at most a few files of each distribution unless `verbose`."""
-    ordered = sorted(verified.damages, key=lambda damage: damage.distribution)
-    for _, some in itertools.groupby(ordered, key=lambda damage: damage.distribution):
-        damages = list(some)
-        shown = damages if verbose else damages[:_SHOWN]
-        yield from map(str, shown)
-        if len(shown) < len(damages):
-            yield f"  and {len(damages) - len(shown)} more (`--verbose` tells them)"
-    if verified.poisoned:
-        names = ", ".join(verified.poisoned)
-        yield f"uv's cache has the same damage, and would install it anywhere: {names}"
-
-
-def outcome(verified: Verified) -> str:
-    """The verdict as one line."""
-    profile = named(verified.profile, verified.chosen_by)
-    if verified.damages:
-        return f"Damaged: {profile}; `uvflow verify --repair` installs it again"
-    if verified.repaired:
-        return f"Repaired: {profile}; {', '.join(verified.repaired)}"
-    return f"Intact: {profile}"
-
-
-def damage_as_json(verified: Verified) -> dict[str, Any]:
-    return {
-        "profile": verified.profile,
-        "chosen_by": verified.chosen_by,
-        "environment": str(verified.environment),
-        "damages": [asdict(damage) for damage in verified.damages],
-        "poisoned": list(verified.poisoned),
-        "repaired": list(verified.repaired),
     }

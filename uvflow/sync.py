@@ -1,42 +1,53 @@
 """`uvflow sync`: under the lock, journal, uv, proof, snapshot."""
 
 import contextlib
+import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from uvflow import backups, healing, inputs, journal, lockfile, snapshot
+from uvflow import (
+    backups,
+    elsewhere,
+    environment,
+    healing,
+    inputs,
+    journal,
+    lockfile,
+    snapshot,
+)
 from uvflow.environment import Environment
 from uvflow.errors import StaleLockfileError, UsageError, UvFailedError, UvflowError
-from uvflow.healing import Depth, Patient
+from uvflow.healing import Depth, Healed, Patient
+from uvflow.journal import Interruption
 from uvflow.paths import MANIFEST
 from uvflow.profiles import Choice, Profile
 from uvflow.project import Project
 from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
 from uvflow.uv import Ended, Uv, find
+from uvflow.workspace import normalised
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
 # the kernel's clock tick). Past it, whatever changes an environment gives it another time.
 _TICK = 0.02
-
-_REASONS = 3  # how many are told in one line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synced:
     """What a sync found and did.
 
-    `already` when there was nothing to do; `repaired` are the distributions that were installed
-    again because an earlier uv had been cut short.
+    `already` when there was nothing to do; `healed` is what had to be done because an earlier uv
+    had been cut short.
     """
 
     profile: str
     chosen_by: str
     environment: Path
     already: bool
-    repaired: tuple[str, ...] = ()
+    healed: Healed = field(default_factory=Healed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +75,25 @@ class Sync:
         return self.profile.environment_path(self.project.workspace, self.environ)
 
     @property
-    def was_interrupted(self) -> bool:
-        return journal.was_interrupted(self.state, self.environment)
+    def interruption(self) -> Interruption:
+        return journal.interruption(self.state, self.environment)
+
+    @property
+    def subject(self) -> str:
+        """What a snapshot of this sync is of."""
+        return snapshot.of(str(self.state.directory), self.profile.name)
 
     def is_current(self) -> bool:
-        return snapshot.is_current(self.state.recall(self.profile.name + journal.SNAPSHOT) or b"")
+        known = self.state.recall(self.profile.name + journal.SNAPSHOT) or b""
+        return snapshot.is_current(known, self.subject)
 
-    def synced(self, *, already: bool = False, repaired: tuple[str, ...] = ()) -> Synced:
+    def synced(self, *, already: bool = False, healed: Healed | None = None) -> Synced:
         return Synced(
             profile=self.profile.name,
             chosen_by=self.chosen_by,
             environment=self.environment,
             already=already,
-            repaired=repaired,
+            healed=healed or Healed(),
         )
 
 
@@ -124,8 +141,8 @@ def last_profile(project: Project) -> str | None:
 
 def repair(
     work: Sync, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
-) -> tuple[str, ...]:
-    """Install again what is damaged, leaving the rest alone; returns the names of those.
+) -> Healed:
+    """Install again what is damaged, leaving the rest alone.
 
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, be it stale.
@@ -134,52 +151,107 @@ def repair(
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
         uv = find()
         arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
-        journal.begin(work.state, work.profile.name, work.environment)
-        patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
-        healing.remove_ruins(patient, tell)
-        repaired = healing.heal(patient, depth, tell)
+        patient = _patient(work, uv, arguments)
+        least = _begin(work, patient, tell)
+        gently = replace(
+            patient, fill=patient.install, given_back=lambda names: _selected(work, uv, names)
+        )
+        healed = healing.heal(gently, max(depth, least), tell)
         journal.drop(work.state, work.environment)
-        return repaired
+        return healed
 
 
 def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
     """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
+    done, remember = proven(work, uv, timeout=timeout, tell=tell)
+    remember()
+    return done
+
+
+def proven(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> tuple[Synced, Callable[[], None]]:
+    """Steps 2 to 6, and how to take the last: until then the next sync is a real one."""
     if not work.project.lockfile.exists():
         judgement = lockfile.missing(work.project)
         raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
     if work.state.leases(work.environment):
         if _would_change_nothing(work, uv):
-            return work.synced(already=True)
+            return work.synced(already=True), lambda: None
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
     watched = inputs.of_sync(work.project, uv_path=uv.path, environ=os.environ)
     before = snapshot.take(list(watched.questions))  # an edit from here on makes the next one real
-    was_cut_short = work.was_interrupted
-    journal.begin(work.state, work.profile.name, work.environment)
     arguments = work.profile.sync_arguments()
-    patient = _patient(work, lambda: _run_again(work, uv, arguments), uv)
-    healing.remove_ruins(patient, tell)
-    _run_uv(work, uv, arguments)
-    depth = Depth.FILES if was_cut_short else Depth.COMMITMENT
-    repaired = healing.heal(patient, depth, tell)
+    patient = _patient(work, uv, arguments)
+    depth = _begin(work, patient, tell)
+    try:
+        healed = healing.heal(patient, depth, tell)
+    except StaleLockfileError:
+        _drop_if_untouched(work, depth)
+        raise
+    journal.settle(work.environment)
     sealed = None if watched.unwatchable else _sealed(work, before)
-    journal.finish(work.state, work.profile.name, work.environment, sealed)
-    return work.synced(repaired=repaired)
+    return work.synced(healed=healed), lambda: journal.finish(
+        work.state, work.profile.name, work.environment, sealed
+    )
+
+
+# How closely to look after what became of the last sync.
+_DEPTHS = {
+    Interruption.NONE: Depth.COMMITMENT,
+    Interruption.RESTARTED: Depth.FILES,
+    Interruption.KILLED: Depth.FILES,
+    Interruption.LOST: Depth.HASHES,
+}
 
 
 def _would_change_nothing(work: Sync, uv: Uv) -> bool:
     """Asked only while a command runs in the environment, which must not be changed under it."""
+    there = Environment.at(work.environment)
+    interruption = work.interruption
+    if interruption >= Interruption.KILLED or elsewhere.moved(there):
+        return False
     arguments = (*work.profile.sync_arguments(), "--check")
     answer = uv.ask(arguments, cwd=work.project.root, environ=work.environ)
-    depth = Depth.FILES if work.was_interrupted else Depth.COMMITMENT
-    return answer.code == 0 and not healing.examine(Environment.at(work.environment), depth)
+    return answer.code == 0 and not healing.examine(there, _DEPTHS[interruption])
 
 
-def _patient(work: Sync, install: Callable[[], None], uv: Uv) -> Patient:
+def _begin(work: Sync, patient: Patient, tell: Tell) -> Depth:
+    """Write the journal, and take away what uv would build on; how closely to look afterwards."""
+    interruption, began = work.interruption, journal.began(work.state, work.environment)
+    journal.begin(work.state, work.profile.name, work.environment)
+    is_lost = interruption is Interruption.LOST
+    healing.remove_ruins(patient, tell, lost_since=began if is_lost else math.inf)
+    if interruption >= Interruption.KILLED:
+        environment.drop_byte_code(Environment.at(work.environment))
+    return _DEPTHS[interruption]
+
+
+def _selected(work: Sync, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that the profile selects; what the user has added, `--inexact` would not bring back."""
+    selection = replace(work.profile, compile_bytecode=False).selection()
+    arguments = ("export", "--frozen", "--no-hashes", "--color=never", *selection)
+    answer = uv.ask(arguments, cwd=work.project.root, environ=work.environ)
+    found = re.findall(r"^([\w.-]+)==", answer.out, re.MULTILINE)
+    selected = set(map(normalised, found))
+    return tuple(name for name in names if name in selected)
+
+
+def _drop_if_untouched(work: Sync, depth: Depth) -> None:
+    """uv has refused before it began, and the next sync need not look for what this one left."""
+    there = Environment.at(work.environment)
+    if depth is Depth.COMMITMENT and not healing.examine(there, Depth.FILES):
+        journal.drop(work.state, work.environment)
+
+
+def _patient(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> Patient:
+    """`arguments` are those with which uv fills the environment."""
     return Patient(
         environment=work.environment,
         workspace=work.project.workspace,
-        install=install,
+        state=work.state,
+        fill=lambda: _run_uv(work, uv, arguments),
+        install=lambda: _run_again(work, uv, arguments),
         forget_cached=lambda names: _forget_cached(work, uv, names),
+        given_back=lambda names: names,  # what is not, is not asked for
     )
 
 
@@ -200,14 +272,7 @@ def _run_uv(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
 
 def _refusal(work: Sync, uv: Uv, ended: Ended) -> UvflowError:
     """Why uv failed: its output went to the terminal, so it is asked about the lockfile again."""
-    answer = uv.ask(("lock", "--check", "--offline"), cwd=work.project.root, environ=work.environ)
-    if answer.code != 0 and "needs to be updated" in answer.err:
-        return StaleLockfileError(
-            "uv.lock is not what pyproject.toml asks for; the environment is as it was",
-            cause=", ".join(lockfile.reasons(work.project, work.environ)[:_REASONS]) or None,
-            hint=f"{lockfile.UPDATE}, then sync again",
-        )
-    return ended.failure("uv sync")
+    return lockfile.refusal(work.project, uv, work.environ) or ended.failure("uv sync")
 
 
 def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
@@ -220,4 +285,4 @@ def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
 def _sealed(work: Sync, before: tuple[bytes, ...]) -> bytes:
     time.sleep(_TICK)
     after = snapshot.take(list(inputs.of_environment(Environment.at(work.environment))))
-    return snapshot.seal(str(work.environment), (*before, *after))
+    return snapshot.seal(work.subject, str(work.environment), (*before, *after))

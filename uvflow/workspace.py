@@ -1,5 +1,6 @@
 """The pyproject.toml files of a workspace: of its root, its members and its local sources."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.paths import MANIFEST
-from uvflow.project import parse_manifest
+from uvflow.project import member_directories, parse_manifest
 
 Table = Mapping[str, Any]
 
@@ -74,13 +75,11 @@ def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
     """The projects of a workspace (uv docs, "Using workspaces")."""
     if "project" in root:
         yield ".", root
-    table = at(root, "tool", "uv", "workspace")
-    found = {path for pattern in table.get("members", ()) for path in workspace.glob(pattern)}
-    left_out = {path for pattern in table.get("exclude", ()) for path in workspace.glob(pattern)}
-    for path in sorted(found - left_out - {workspace}):
+    folders = member_directories(workspace, at(root, "tool", "uv", "workspace"))
+    for path in sorted(folders - {workspace}):
         manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
         if "project" in manifest and at(manifest, "tool", "uv").get("managed", True):
-            yield path.relative_to(workspace).as_posix(), manifest
+            yield Path(os.path.relpath(path, workspace)).as_posix(), manifest
 
 
 def _is_untold(manifest: Table) -> bool:

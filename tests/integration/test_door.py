@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from rig import Command, Tree
 
+from uvflow import journal
 from uvflow.__main__ import SPELLINGS, already_in_sync
 from uvflow.profiles import BUILT_IN
+from uvflow.state import State
 
 MANIFEST = """[project]
 name = "shop"
@@ -154,6 +156,27 @@ def test_a_profile_synced_over_by_another_is_not_in_sync(shop: Path, uvflow: Com
     uvflow("sync", "--dev", cwd=shop)
     uvflow("sync", "--prod", cwd=shop)
     assert already_in_sync(("sync", "--dev")) is None
+
+
+def test_a_snapshot_in_the_place_of_another_profiles_says_nothing(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    state = State.of(shop)
+    state.remember("prod.snapshot", state.recall("dev.snapshot") or b"")
+    assert already_in_sync(("sync", "--dev")) == "Already in sync: dev"
+    assert already_in_sync(("sync", "--prod")) is None
+
+
+def test_a_sync_that_another_user_began_and_did_not_finish_is_seen(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    uvflow("sync", cwd=shop)
+    other = State(directory=tmp_path / "other" / "projects" / "shop", root=shop)
+    journal.begin(other, "dev", shop / ".venv")
+    assert already_in_sync(("sync",)) is None
+    assert uvflow("sync", cwd=shop).code == 0
+    assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
 
 
 def test_metadata_that_only_a_build_tells_gets_no_snapshot(shop: Path, uvflow: Command) -> None:

@@ -34,9 +34,9 @@ PIP_PROJECT = {
 }
 
 
-def sample(steps: int) -> Iterator[int]:
-    """Every step, or each third in the default run (EVERY_STEP=1 is all of them)."""
-    return iter(range(1, steps + 1, 1 if os.environ.get("EVERY_STEP") else 3))
+def sample(steps: int, *, each: int = 3) -> Iterator[int]:
+    """Some of the steps in the default run (EVERY_STEP=1 is all of them)."""
+    return iter(range(1, steps + 1, 1 if os.environ.get("EVERY_STEP") else each))
 
 
 @pytest.mark.parametrize(("first", "then"), [("dev", "prod"), ("prod", "dev")])
@@ -72,7 +72,27 @@ def test_init_leaves_the_old_tree_or_the_new_one(tree: Tree, uvflow: Command) ->
     assert steps > 20
     for step in sample(steps):
         die_at(step, "init", cwd=root)
-        sync = uvflow("sync", cwd=root)  # puts back where it finds a project, undo does the rest
+        sync = uvflow("sync", cwd=root)
+        assert contents(root) in (PIP_PROJECT, new), (step, sync.err)
+        undo = uvflow("undo", cwd=root)
+        assert contents(root) == PIP_PROJECT, (step, sync.err, undo.err)
+        assert "Traceback" not in sync.err + undo.err
+
+
+def test_undo_is_done_whole_or_not_at_all(tree: Tree, uvflow: Command, tmp_path: Path) -> None:
+    root, state = tree(PIP_PROJECT), tmp_path / "uvflow-cache"
+    uvflow("init", cwd=root)
+    new = contents(root)
+    for place in (root, state):
+        shutil.copytree(place, f"{place}.before", symlinks=True)
+    steps = count_steps("undo", cwd=root)
+    for step in sample(steps, each=12):
+        for place in (root, state):
+            shutil.rmtree(place)
+            shutil.copytree(f"{place}.before", place, symlinks=True)
+        die_at(step, "undo", cwd=root)
+        sync = uvflow("sync", cwd=root)
+        assert contents(root) in (PIP_PROJECT, new), (step, sync.err)
         undo = uvflow("undo", cwd=root)
         assert contents(root) == PIP_PROJECT, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err

@@ -1,5 +1,6 @@
 """After any interruption the next `uvflow sync` ends with an intact environment, or says why."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,146 @@ def test_uv_is_not_run_before_the_ruins_are_gone(shop: Path, uvflow: Command, co
     assert "Making .venv anew: missing pyvenv.cfg: pyvenv.cfg\n" in done.err
     assert "No such file" in (shop / "seen").read_text()
     assert_intact(shop, *DEV)
+
+
+def lose_power(root: Path) -> None:
+    """What is remembered is that a sync was under way, at another start of the machine."""
+    state = State.of(root)
+    state.forget("dev.snapshot")
+    told = {"environment": str(root / ".venv"), "boot": "another"}
+    state.remember("dev.journal", json.dumps(told).encode())
+
+
+def inside(root: Path, pattern: str) -> Path:
+    return next(root.glob(f".venv/lib/*/site-packages/{pattern}"))
+
+
+def test_after_a_power_failure_contents_are_compared(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    inside(shop, "six/data.txt").write_bytes(b"\0" * 500)  # its size was on the disk, no more
+    assert uvflow("sync", cwd=shop).code == 0
+    assert_intact(shop, *DEV)
+
+
+COMPILED = "\n[tool.uvflow.profiles.dev]\ncompile-bytecode = true\n"
+
+
+@pytest.mark.parametrize(("profile", "count"), [("", 0), (COMPILED, 1)])
+def test_after_a_power_failure_byte_code_is_made_anew(
+    shop: Path, uvflow: Command, profile: str, count: int
+) -> None:
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    uvflow("sync", cwd=shop)
+    python = shop / ".venv" / "bin" / "python"
+    environ = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([python, "-c", "import six"], check=True, env=environ)
+    byte_code = inside(shop, "six/__pycache__/*.pyc")
+    whole = byte_code.read_bytes()
+    byte_code.write_bytes(whole[:40])  # the header fits the source, so Python goes on with it
+    byte_code.with_name(f"{byte_code.name}.140231").touch()
+    lose_power(shop)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert [p.name for p in byte_code.parent.iterdir()] == [byte_code.name] * count
+    subprocess.run([python, "-c", "import six"], check=True, env=environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "torn"),
+    [("METADATA", b""), ("RECORD", b"\0" * 100), ("uv_cache.json", b"\0" * 100)],
+)
+def test_metadata_that_uv_stumbles_over_is_repaired_first(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch, name: str, torn: bytes
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    inside(shop, f"six-*/{name}").write_bytes(torn)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0, done.err
+    assert_intact(shop, *DEV)
+
+
+def test_an_environment_that_was_being_made_when_the_power_failed_is_made_anew(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    os.utime(State.of(shop).directory / "dev.journal", (1000, 1000))
+    for name in ("pyvenv.cfg", "bin/activate"):  # which no RECORD lists
+        torn = (shop / ".venv" / name).read_text()[:60]
+        (shop / ".venv" / name).write_text(torn)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0
+    assert "Making .venv anew: it was being made when the machine may have gone down\n" in done.err
+    assert "include-system-site-packages = false" in (shop / ".venv" / "pyvenv.cfg").read_text()
+    assert "VIRTUAL_ENV=" in (shop / ".venv" / "bin" / "activate").read_text()
+    assert_intact(shop, *DEV)
+
+
+def test_orphans_that_are_removed_are_all_named(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    names = [f"stray{number}.py" for number in range(5)]
+    for _ in range(2):
+        lose_power(shop)
+        site_packages = inside(shop, "six").parent
+        for name in names:
+            (site_packages / name).touch()
+        done = uvflow("sync", "--json", "--verbose", cwd=shop)
+        place = site_packages.relative_to(shop / ".venv").as_posix()
+        assert json.loads(done.out)["removed"] == [f"{place}/{name}" for name in names]
+        assert [line for line in done.err.splitlines() if "stray" in line] == [
+            "Repairing .venv: "
+            + ", ".join(f"orphan: {place}/{name}" for name in names[:3])
+            + " and 2 more",
+            *(f"Removed: {place}/{name}" for name in names),
+        ]
+
+
+def move(shop: Path) -> Path:
+    return shop.rename(shop.with_name("moved"))
+
+
+def copy(shop: Path) -> Path:
+    return Path(shutil.copytree(shop, shop.with_name("copied"), symlinks=True))
+
+
+@pytest.mark.parametrize("way", [move, copy])
+def test_an_environment_of_another_place_is_made_anew(
+    shop: Path, uvflow: Command, way: Callable[[Path], Path]
+) -> None:
+    uvflow("sync", cwd=shop)
+    root = way(shop)
+    done = uvflow("sync", cwd=root)
+    assert done.code == 0
+    assert done.err.startswith(
+        f"Making .venv anew: it was made at {shop / '.venv'}, and its scripts point there\n"
+    )
+    assert_intact(root, *DEV)
+    said = subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
+    assert said.stdout == b"six\n"
+    assert (root / ".venv" / "bin" / "six").read_text().startswith(f"#!{root}/.venv/bin/python")
+    assert uvflow("sync", cwd=root).err == "Already in sync: dev (as last time)\n"
+
+
+def test_a_relocatable_environment_may_be_moved(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["uv", "venv", "-q", "--relocatable"], cwd=shop, check=True)
+    uvflow("sync", cwd=shop)
+    root = move(shop)
+    assert "anew" not in uvflow("sync", cwd=root).err
+    subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
+
+
+def test_a_project_reached_by_a_link_is_where_it_is(shop: Path, uvflow: Command) -> None:
+    link = shop.with_name("link")
+    link.symlink_to(shop)
+    for first, second in ((link, shop), (shop, link)):
+        shutil.rmtree(shop / ".venv", ignore_errors=True)
+        assert uvflow("sync", "--dev", cwd=first).code == 0
+        assert "anew" not in uvflow("sync", "--prod", cwd=second).err
 
 
 def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Command) -> None:

@@ -118,13 +118,21 @@ def test_a_stale_lockfile_is_3_and_changes_nothing(shop: Path, uvflow: Command) 
     assert (shop / "uv.lock").read_bytes() == before
 
 
+def test_a_stale_lockfile_is_no_interruption(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))
+    assert uvflow("sync", cwd=shop).code == 3
+    assert not list(State.of(shop).directory.glob("*.journal"))
+    assert not (shop / ".venv" / ".uvflow-journal").exists()
+
+
 def test_a_missing_lockfile_is_3(shop: Path, uvflow: Command) -> None:
     (shop / "uv.lock").unlink()
     done = uvflow("sync", cwd=shop)
     assert (done.code, done.out) == (3, "")
     assert done.err == (
         f"error: there is no uv.lock in {shop}\n"
-        "hint: `uv lock` makes one, `uvflow init` imports requirements files first\n"
+        "hint: `uv lock` makes one; `uvflow init` first where there are requirements files\n"
     )
     assert not (shop / ".venv").exists()
 
@@ -168,7 +176,10 @@ def test_no_project_is_2(tmp_path: Path, uvflow: Command) -> None:
 def test_no_uv_is_7(shop: Path, uvflow: Command) -> None:
     done = uvflow("sync", cwd=shop, environ={"UVFLOW_UV": str(shop / "nope")})
     assert done.code == 7
-    assert done.err == f"error: UVFLOW_UV names {shop / 'nope'}, which does not run as uv\n"
+    assert done.err == (
+        f"error: UVFLOW_UV names {shop / 'nope'}, which does not run as uv\n"
+        "hint: correct UVFLOW_UV, or unset it\n"
+    )
 
 
 def test_waiting_too_long_is_6_and_touches_nothing(shop: Path, uvflow: Command) -> None:
@@ -192,6 +203,8 @@ def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
         "environment": str(shop / ".venv"),
         "already_in_sync": False,
         "repaired": [],
+        "removed": [],
+        "flaws": [],
     }
 
 

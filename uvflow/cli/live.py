@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from uvflow.console import Console
 from uvflow.snapshot import in_sync, named
 
 if TYPE_CHECKING:
+    from uvflow.healing import Healed
     from uvflow.profiles import Choice
     from uvflow.project import Project
 
@@ -42,6 +44,7 @@ def sync(console: Console, *, profile: str | None, check: bool, timeout: float) 
         _check(console, project, choice)
         return
     done = sync(project, choice, timeout=timeout, tell=console.say)
+    _tell_healed(console, done.healed)
     console.say(
         in_sync(done.profile, done.chosen_by)
         if done.already
@@ -55,9 +58,20 @@ def sync(console: Console, *, profile: str | None, check: bool, timeout: float) 
             "chosen_by": done.chosen_by,
             "environment": str(done.environment),
             "already_in_sync": done.already,
-            "repaired": list(done.repaired),
+            "repaired": list(done.healed.repaired),
+            "removed": [damage.path for damage in done.healed.removed],
+            "flaws": [asdict(flaw) for flaw in done.healed.flaws],
         },
     )
+
+
+def _tell_healed(console: Console, healed: "Healed") -> None:
+    from uvflow.flaws import told  # noqa: PLC0415
+
+    for damage in healed.removed:
+        console.detail(f"Removed: {damage.path}")
+    for flaw in healed.flaws:
+        console.warn(told(flaw))
 
 
 @click.command(
@@ -126,7 +140,7 @@ def verify(
     code is 0 where it is intact and 5 where it is damaged.
     """
     from uvflow.healing import Depth  # noqa: PLC0415
-    from uvflow.status import damage_as_json, damage_lines, heal, outcome, verify  # noqa: PLC0415
+    from uvflow.verify import as_json, heal, lines, outcome, verify  # noqa: PLC0415
 
     project, choice = _chosen(profile)
     depth = Depth.HASHES if deep else Depth.FILES
@@ -134,10 +148,12 @@ def verify(
         found = heal(project, choice, depth, timeout=timeout, tell=console.say)
     else:
         found = verify(project, choice, depth)
-    for line in damage_lines(found, verbose=console.verbose):
+    for damage in found.healed.removed:
+        console.detail(f"Removed: {damage.path}")
+    for line in lines(found, verbose=console.verbose):
         console.result(line)
     console.result(console.style(outcome(found), "red" if found.damages else "green"))
-    console.envelope("verify", found.exit_code, damage_as_json(found))
+    console.envelope("verify", found.exit_code, as_json(found))
     raise click.exceptions.Exit(found.exit_code)
 
 
