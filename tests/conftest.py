@@ -59,7 +59,10 @@ def uvflow(tmp_path: Path) -> Command:
     """Runs the installed `uvflow` command, in tmp_path unless told otherwise."""
 
     def run(
-        *arguments: str | Path, cwd: Path = tmp_path, environ: Mapping[str, str] | None = None
+        *arguments: str | Path,
+        cwd: Path = tmp_path,
+        environ: Mapping[str, str] | None = None,
+        seconds: float = 120,
     ) -> Result:
         done = subprocess.run(
             [BIN / "uvflow", *arguments],
@@ -68,7 +71,7 @@ def uvflow(tmp_path: Path) -> Command:
             capture_output=True,
             check=False,
             encoding="utf-8",
-            timeout=120,
+            timeout=seconds,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from uvflow.docker.facts import Facts, Stages
+from uvflow.docker.images import images
 from uvflow.docker.selections import Selection
+from uvflow.docker.settings import Settings
 from uvflow.docker.start import Start
 from uvflow.docker.system import System
 
@@ -16,8 +18,7 @@ _PLAIN = Facts(
     directory=".",
     python="3.13",
     python_evidence=".python-version",
-    python_image="python:3.13-slim-trixie",
-    uv_image="ghcr.io/astral-sh/uv:0.13.9",
+    images=images(Settings(uv="0.13.9"), "3.13"),
     base="slim",
     stages=Stages(is_multi=False, evidence="every locked package has a wheel"),
     switch="UV_NO_DEV",

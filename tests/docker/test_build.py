@@ -7,9 +7,14 @@ from images import facts
 from locks import local, locked, manifest
 from rig import Command, Tree
 
-from uvflow.docker.build import command
+from uvflow.docker.build import arguments
 
-DOCKER = '#!/bin/sh\nprintf \'%s\\n\' "$@" > "$(dirname "$0")/said"\nexit 3\n'
+DOCKER = """#!/bin/sh
+case $1 in
+  version) echo 26.1.5;;
+  build) printf '%s\\n' "$DOCKER_BUILDKIT" "$@" > "$(dirname "$0")/said"; exit 3;;
+esac
+"""
 PROJECT = {
     "pyproject.toml": manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n'),
     "uv.lock": locked(local("shop")),
@@ -17,15 +22,9 @@ PROJECT = {
 
 
 def test_a_profile_is_a_target_and_a_tag() -> None:
-    assert command(facts(), profile="prod", tag=None) == (
-        "docker",
-        "build",
-        "--target=prod",
-        "--tag=shop",
-    )
-    assert command(facts(secrets=("A",)), profile="dev", tag=None) == (
-        "docker",
-        "build",
+    assert arguments(facts(), "prod", None) == ("--target=prod", "--tag=shop")
+    assert arguments(facts(), "prod", "mine") == ("--target=prod", "--tag=mine")
+    assert arguments(facts(secrets=("A",)), "dev", None) == (
         "--secret",
         "id=A,env=A",
         "--target=dev",
@@ -35,7 +34,7 @@ def test_a_profile_is_a_target_and_a_tag() -> None:
 
 @pytest.fixture
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` that writes down what it was asked, and ends with 3."""
+    """A `docker` that writes down what it was asked to build, and ends with 3."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "docker").write_text(DOCKER)
@@ -50,10 +49,12 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
 ) -> None:
     root = tree(PROJECT)
     assert uvflow("docker", cwd=root).code == 0
-    assert uvflow("docker", "build", "--tag=mine", "--", "--pull", cwd=root).code == 3
+    said = uvflow("docker", "build", "--dev", "-t", "mine", "--", "--pull", cwd=root)
+    assert said.code == 3
     assert (on_path / "said").read_text().splitlines() == [
+        "1",
         "build",
-        "--target=prod",
+        "--target=dev",
         "--tag=mine",
         f"--file={root}/Dockerfile",
         "--pull",
@@ -64,9 +65,38 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
 
 @pytest.mark.usefixtures("on_path")
 def test_files_that_are_not_current_are_not_built(tree: Tree, uvflow: Command) -> None:
-    said = uvflow("docker", "build", cwd=tree(PROJECT))
-    assert said.code == 1
-    assert "Dockerfile is not what today's facts give" in said.err
+    root = tree(PROJECT)
+    said = uvflow("docker", "build", cwd=root)
+    assert (said.code, "Dockerfile is not there" in said.err) == (1, True)
+    assert uvflow("docker", cwd=root).code == 0
+    (root / ".python-version").write_text("3.12\n")
+    said = uvflow("docker", "build", cwd=root)
+    assert (said.code, "Dockerfile is not what today's facts give" in said.err) == (1, True)
+
+
+def test_a_stale_lockfile_is_told_before_anything_is_built(
+    tree: Tree, uvflow: Command, on_path: Path
+) -> None:
+    root = tree(PROJECT)
+    assert uvflow("docker", cwd=root).code == 0
+    (root / "pyproject.toml").write_text(
+        PROJECT["pyproject.toml"].replace("dependencies = []", 'dependencies = ["idna"]')
+    )
+    said = uvflow("docker", "build", cwd=root)
+    assert said.code == 3
+    assert said.err == (
+        "error: uv.lock is not what pyproject.toml asks for\n"
+        "  cause: dependencies: `idna` was added\n"
+        "hint: `uv lock` updates the lockfile\n"
+    )
+    assert not (on_path / "said").exists()
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_profile_that_is_not_declared_is_told(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", "build", "--profile=stagin", cwd=tree(PROJECT))
+    assert said.code == 2
+    assert "stagin" in said.err
 
 
 @pytest.mark.usefixtures("on_path")

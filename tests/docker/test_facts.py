@@ -32,8 +32,8 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     found = facts(tree(service()))
     assert (found.name, found.directory) == ("shop", ".")
     assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
-    assert found.python_image == "python:3.14-slim-trixie"
-    assert found.uv_image == "ghcr.io/astral-sh/uv:0.13.9"
+    assert found.images.python == "python:3.14-slim-trixie"
+    assert found.images.uv == "ghcr.io/astral-sh/uv:0.13.9"
     assert found.stages == Stages(is_multi=False, evidence="every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
     assert (found.own, found.copies_source, found.user) == ((), True, 10001)
@@ -128,7 +128,7 @@ def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
     )
     found = facts(tree(service(rest=rest)), base="slim")
     assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
-    assert found.python_image == "corp.test/python:3.12"
+    assert found.images.python == "corp.test/python:3.12"
     assert found.environment == (("A", "1"),)
 
 
@@ -140,7 +140,7 @@ def test_a_python_image_is_for_the_base_that_has_one(tree: Tree) -> None:
 
 def test_the_uv_that_builds_is_one_that_the_project_allows(tree: Tree) -> None:
     root = tree(service(rest='[tool.uv]\nrequired-version = ">=0.10"\n'))
-    assert facts(root, uv="0.10.1").uv_image == "ghcr.io/astral-sh/uv:0.10.1"
+    assert facts(root, uv="0.10.1").images.uv == "ghcr.io/astral-sh/uv:0.10.1"
     with pytest.raises(UsageError, match=r"required-version is `>=0\.10`"):
         facts(root, uv="0.9.30")
 

@@ -88,14 +88,14 @@ def test_a_step_is_folded_at_the_width_of_a_page() -> None:
     step = Run(
         commands=(
             Command(words=("first", "--option"), secrets=("TOKEN",)),
-            Command(words=("second",), piped=(("third", "x y"),), must_fail=True),
+            Command(words=("second", "x y"), environ=(("A", "$b"),)),
         ),
         mounts=(Mount(fields=(("type", "cache"), ("target", "/c"))),),
     )
     assert text(step) == (
         "RUN --mount=type=cache,target=/c \\\n"
         '    TOKEN="$(cat /run/secrets/TOKEN)" first --option \\\n'
-        " && ! second | third 'x y'\n"
+        " && A='$b' second 'x y'\n"
     )
 
 
@@ -165,3 +165,27 @@ def test_paths_that_buildkit_takes_for_others_cannot(path: str) -> None:
 
 def test_only_the_first_lines_of_a_file_are_directives() -> None:
     assert not re.match(r"#\s*(syntax|escape|check)\s*=", text(Comment(lines=("Made by x",))))
+
+
+def test_a_directory_with_odd_letters_is_one_word() -> None:
+    whole = text(
+        Workdir(path="/app/my $x's"),
+        Copy(source="/app/my $x", target="/app/my $x", stage="static"),
+    )
+    assert whole == (
+        "WORKDIR /app/my \\$x\\'s\n"
+        'COPY --link --from=static ["/app/my \\\\$x", "/app/my \\\\$x"]\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        Workdir(path="/app/x "),
+        Workdir(path="/app/x\\"),
+        Copy(source="/app/[x]", target="/app/x"),
+    ],
+)
+def test_a_directory_that_no_dockerfile_can_name_is_refused(instruction: Instruction) -> None:
+    with pytest.raises(UsageError, match="a Dockerfile cannot"):
+        text(instruction)

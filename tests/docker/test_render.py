@@ -1,5 +1,6 @@
 """The same facts give the same Dockerfile, and each fact has its place in it."""
 
+import re
 from dataclasses import replace
 
 from images import DEV, PROD, facts
@@ -15,13 +16,15 @@ TWO = Stages(is_multi=True, evidence="without a wheel: psycopg2")
 PLAIN = """\
 # Python 3.13: .python-version.
 FROM python:3.13-slim-trixie AS base
-RUN python -m compileall -q --invalidation-mode unchecked-hash -x \\
+# The standard library's byte code: no image has it, the user cannot write it.
+RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
       '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \\
       /usr/local/lib/python3.13
 WORKDIR /app
 ENV PATH=/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \\
     PYTHONUNBUFFERED=1
 
+# How uv works, wherever it does. Arguments are for RUN, and not kept.
 FROM base AS uv
 ARG UV_PROJECT_ENVIRONMENT=/venv \\
     UV_PYTHON=/usr/local/bin/python3.13 \\
@@ -32,6 +35,7 @@ ARG UV_PROJECT_ENVIRONMENT=/venv \\
 
 # The environment, without the project: changes when uv.lock does.
 FROM uv AS dependencies
+# 0 takes in what is for development: `--build-arg` switches it.
 ARG UV_NO_DEV=1
 RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv \\
     --mount=type=cache,target=/root/.cache/uv \\
@@ -39,11 +43,15 @@ RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv
     --mount=type=bind,source=pyproject.toml,target=/app/pyproject.toml \\
     uv sync --locked --no-install-project
 
+# The image of the profile prod.
 FROM dependencies AS prod
+# The source, a layer of its own: an edit changes this one alone.
 COPY --link . /app
+# The user owns nothing and has no home; some servers write into one.
 ENV HOME=/tmp
 USER 10001:10001
 EXPOSE 8000
+# Asked by Python, since there is no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \\
     CMD ["python", "-IS", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), \
 4).close()"]
@@ -53,9 +61,10 @@ CMD ["uvicorn", "main:app"]
 
 
 def stage(text: str, name: str) -> str:
-    """The text of one stage."""
+    """The instructions of one stage, without comments."""
     _, _, rest = text.partition(f" AS {name}\n")
-    return rest.partition("\n\n")[0]
+    lines = rest.partition("\n\n")[0].split("\n")
+    return "\n".join(line for line in lines if not line.startswith("#"))
 
 
 def test_a_plain_service() -> None:
@@ -93,7 +102,7 @@ def test_a_package_is_built_apart_and_its_files_alone_are_added() -> None:
         " && UV_COMPILE_BYTECODE=0 uv sync --locked --no-editable \\\n"
         " && find /venv -cnewer /before -name RECORD -exec sed -i /uv_cache.json,/d '{}' + \\\n"
         " && find /venv -cnewer /before -name uv_cache.json -delete \\\n"
-        " && find /venv -cnewer /before -name '*.py' -exec python -m compileall -q "
+        " && find /venv -cnewer /before -name '*.py' -exec python -m compileall -qf "
         "--invalidation-mode \\\n"
         "      unchecked-hash '{}' + \\\n"
         " && mkdir /project \\\n"
@@ -110,14 +119,12 @@ def test_what_is_built_leaves_its_tools_in_the_builder() -> None:
     assert f" && {install} libpq5 \\\n" in stage(text, "base")
     assert f" && {install} build-essential libpq-dev \\\n" in stage(text, "builder")
     assert "FROM base AS prod\n" in text
-    assert stage(text, "prod").startswith(
-        "COPY --link --from=dependencies /venv /venv\n"
-        "# A library that is not found here is for `runtime-packages` to bring.\n"
-        "RUN cd /venv/lib/python3.13/site-packages \\\n"
-        " && ! find . '(' -ipath './psycopg2-*.dist-info/RECORD' ')' -exec grep -ho "
-        "'^[^,]*\\.so[^,]*' '{}' \\\n"
-        "      + | xargs --no-run-if-empty ldd | grep 'not found'\n"
-        "COPY --link . /app\n"
+    assert "ARG LDFLAGS=-s" in stage(text, "builder")
+    assert re.fullmatch(
+        r"COPY --link --from=dependencies /venv /venv\n"
+        r"RUN python -c \\\n      'import ctypes, [^'\n]*'\n"
+        r"COPY --link \. /app\n(?s:.*)",
+        stage(text, "prod"),
     )
 
 
@@ -209,3 +216,10 @@ def test_a_version_that_git_knows_can_be_given() -> None:
 def test_the_environment_of_the_user_is_in_the_image() -> None:
     text = dockerfile(facts(environment=(("GREETING", "a $b"),)))
     assert '    GREETING="a \\$b"\n' in stage(text, "base") + "\n"
+
+
+def test_a_stage_begins_after_an_empty_line() -> None:
+    staging = Selection(name="staging", arguments=("--extra=metrics",))
+    text = dockerfile(facts(selections=(DEV, staging, PROD), own=("shop",)))
+    paragraphs = text.split("\n\n")
+    assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)

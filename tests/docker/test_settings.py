@@ -26,6 +26,9 @@ def test_an_unknown_key_is_told_with_the_nearest() -> None:
     assert caught.value.hint == "did you mean `command`?"
 
 
+MIRRORS = "a table with the keys docker.io, ghcr.io, gcr.io and the names of registries"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
@@ -41,6 +44,8 @@ def test_an_unknown_key_is_told_with_the_nearest() -> None:
         ("health", True, 'a path such as "/healthz", or false'),
         ("user", 0, "a numeric user id from 1"),
         ("uv", "latest", "a version such as 0.13.9"),
+        ("mirrors", {"quay.io": "x"}, MIRRORS),
+        ("mirrors", {"docker.io": "https://x"}, MIRRORS),
         ("python-image", "python; rm", "the name of an image"),
         ("build-packages", ["gcc; rm -rf /"], "a list of Debian packages"),
         ("runtime-packages", "libpq5", "a list of Debian packages"),

@@ -90,7 +90,31 @@ def test_a_hand_written_file_is_checked_without_facts(tree: Tree, uvflow: Comman
     )
 
 
-def test_an_edited_file_needs_force(tree: Tree, uvflow: Command) -> None:
+def test_an_edited_file_is_overwritten_by_force_or_becomes_the_users(
+    tree: Tree, uvflow: Command
+) -> None:
+    root = tree(PROJECT)
+    assert uvflow("docker", cwd=root).code == 0
+    with (root / "Dockerfile").open("a") as file:
+        file.write("LABEL mine=1\n")
+    for arguments in (("docker",), ("docker", "--check"), ("docker", "build")):
+        said = uvflow(*arguments, cwd=root)
+        assert said.code == 1
+        assert "Dockerfile was edited since uvflow made it" in said.err
+        assert said.err.endswith(
+            "hint: `uvflow docker --force` overwrites it; without its first line it is your own, "
+            "and `uvflow docker --check` tells what is wrong with it\n"
+        )
+    own = (root / "Dockerfile").read_text().partition("\n")[2]
+    (root / "Dockerfile").write_text(own)
+    assert uvflow("docker", "--check", cwd=root).code == 0
+    said = uvflow("docker", cwd=root)
+    assert (said.code, "was not made by uvflow" in said.err) == (1, True)
+    assert (root / "Dockerfile").read_text() == own
+    assert uvflow("docker", "--force", cwd=root).code == 0
+
+
+def test_a_file_of_somebody_else_needs_force(tree: Tree, uvflow: Command) -> None:
     root = tree({**PROJECT, "Dockerfile": "FROM x\n"})
     assert uvflow("docker", cwd=root).code == 1
     assert uvflow("docker", "--force", cwd=root).code == 0

@@ -347,6 +347,37 @@ def test_equal_sources_give_equal_files(tree: Tree, uvflow: Command, engine: Eng
     assert built_files(engine, "uvflow-test-equal") == first
 
 
+@pytest.mark.parametrize("base", ["slim", "distroless"])
+def test_a_reproducible_image_has_one_digest_without_any_cache(
+    tree: Tree, uvflow: Command, engine: Engine, base: str
+) -> None:
+    if "containerd" not in engine.docker("info", "--format={{.DriverStatus}}").stdout:
+        pytest.skip("the engine keeps images in the classic store (.ci/engine DIR containerd)")
+    built = () if base == "distroless" else ("psycopg2",)  # no libpq there
+    scripts = '[project.scripts]\nhello = "hello:main"\n'
+    project = tree(
+        {
+            "pyproject.toml": manifest("hello", ("idna", *built), scripts + BUILD_SYSTEM),
+            "src/hello/__init__.py": "def main():\n    print('hello')\n",
+            ".python-version": "3.12\n",
+        }
+    )
+    lock(project, {})
+    assert uvflow("docker", f"--base={base}", cwd=project).code == 0
+    tag = f"uvflow-test-reproducible-{base}"
+    engine.built.add(tag)
+    digests = []
+    for time in (10**9, 2 * 10**9):
+        for path in project.rglob("*"):
+            os.utime(path, (time, time))
+        options = (f"--tag={tag}", "--", "--no-cache", "--network=host")
+        said = uvflow("docker", "build", "--reproducible", *options, cwd=project, seconds=600)
+        assert said.code == 0, said.err
+        digests.append(said.out)
+    assert digests[0] == digests[1]
+    assert engine.output(tag) == "hello\n"
+
+
 def built_files(engine: Engine, image: str) -> dict[str, str]:
     """What the steps of the Dockerfile made, by path."""
     made = ("venv/", "app/", "usr/local/lib/python3.12/")

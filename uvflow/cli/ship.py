@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from uvflow.cli.options import common
+from uvflow.cli.options import common, profile_choice
 from uvflow.console import Console
 from uvflow.errors import exit_code_of
 
@@ -51,18 +51,31 @@ def docker(console: Console, **asked: Any) -> None:
 
 
 @docker.command(short_help="Build the image", context_settings={"ignore_unknown_options": True})
-@click.option("--profile", default="prod", show_default=True, help="The target to build.")
-@click.option("--tag", metavar="NAME", help="What to call the image; default: as the project.")
+@profile_choice
+@click.option("-t", "--tag", metavar="NAME", help="What to call it; default: as the project.")
+@click.option("--reproducible", is_flag=True, help="The same image whenever it is built.")
 @click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
 @common
-def build(console: Console, *, profile: str, tag: str | None, more: tuple[str, ...]) -> None:
-    """Build the image by `docker build`, with the secrets it needs; OPTIONS are for that."""
-    from uvflow.docker.build import build  # noqa: PLC0415
-    from uvflow.docker.facts import Options  # noqa: PLC0415
-    from uvflow.docker.write import plan  # noqa: PLC0415
+def build(
+    console: Console,
+    *,
+    profile: str | None,
+    tag: str | None,
+    reproducible: bool,
+    more: tuple[str, ...],
+) -> None:
+    """Build the image by `docker build`, with the secrets it needs; OPTIONS are for that.
+
+    Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is told
+    before anything is built. --reproducible gives every file the same date (or that of
+    SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest.
+    """
+    from uvflow.docker.build import Order, build  # noqa: PLC0415
     from uvflow.project import Project  # noqa: PLC0415
 
-    project = Project.find(Path.cwd())
-    code = build(project, plan(project, Options()), profile=profile, tag=tag, more=more)
-    console.envelope("docker build", code, {"profile": profile})
-    raise click.exceptions.Exit(code)
+    order = Order(profile=profile or "prod", tag=tag, is_reproducible=reproducible, more=more)
+    done = build(Project.find(Path.cwd()), order)
+    if done.digest:
+        console.result(done.digest)
+    console.envelope("docker build", done.code, {"profile": order.profile, "digest": done.digest})
+    raise click.exceptions.Exit(done.code)

@@ -1,43 +1,79 @@
 """`uvflow docker build`: the image, by the engine's own command, from files that are current."""
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from uvflow import uv
-from uvflow.docker import usage
-from uvflow.docker.facts import Facts
-from uvflow.docker.write import Plan, State
-from uvflow.errors import DriftError, UsageError
+from uvflow import lockfile, uv
+from uvflow.docker import engine, reproducible, usage, write
+from uvflow.docker.facts import Facts, Options
+from uvflow.docker.write import State
+from uvflow.errors import StaleLockfileError, UsageError
+from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import Project
 
 
-def build(
-    project: Project, plan: Plan, *, profile: str, tag: str | None, more: Sequence[str] = ()
-) -> int:
-    """Build the target of `profile` and return the exit code of `docker build`.
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be built: the target of a profile, under a name, with options for docker."""
 
-    `more` are options for it. Raises DriftError where the Dockerfile is not what the facts give,
-    UsageError where there is no docker, no such profile, or a secret has no value.
+    profile: str = "prod"
+    tag: str | None = None
+    is_reproducible: bool = False
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The exit code of docker, and the digest of a reproducible image."""
+
+    code: int
+    digest: str | None = None
+
+
+def build(project: Project, order: Order, environ: Mapping[str, str] = os.environ) -> Built:
+    """Have docker build the image, its output untouched.
+
+    Raises, before docker is run: StaleLockfileError; DriftError where the Dockerfile is not what
+    the facts give; UsageError where there is no such profile, a secret has no value, or the engine
+    cannot do it.
     """
+    profile = project.profiles[order.profile].name
+    _check_lockfile(project, environ)
+    plan = write.plan(project, Options())
     if plan.dockerfile.state is not State.SAME:
-        raise DriftError(
-            f"{plan.dockerfile.path} is not what today's facts give",
-            hint="`uvflow docker --check` shows the difference, `uvflow docker` makes it anew",
+        raise write.not_as_planned(plan.dockerfile)
+    _check_secrets(plan.facts, environ)
+    engine.check(environ)
+    options = (*arguments(plan.facts, profile, order.tag), f"--file={plan.dockerfile.path}")
+    words = (*options, *order.more, "--", str(project.workspace))
+    if order.is_reproducible:
+        code, digest = reproducible.build(words, environ)
+        return Built(code=code, digest=digest)
+    # Docker 20.10 and later take the classic builder where they find no BuildKit, unless told to.
+    return Built(
+        code=uv.run_program(
+            ("docker", "build", *words), environ={**environ, "DOCKER_BUILDKIT": "1"}
         )
-    if shutil.which("docker") is None:
-        raise UsageError("docker was not found on PATH")
-    words = command(plan.facts, profile=project.profiles[profile].name, tag=tag)
-    _check_secrets(plan.facts, os.environ)
-    context = (f"--file={plan.dockerfile.path}", *more, "--", str(project.workspace))
-    return uv.run_program((*words, *context), environ=os.environ)
+    )
 
 
-def command(facts: Facts, *, profile: str, tag: str | None) -> tuple[str, ...]:
-    """`docker build` for a profile, without the Dockerfile and the context."""
+def arguments(facts: Facts, profile: str, tag: str | None) -> tuple[str, ...]:
+    """Options of `docker build` for a profile, all but those that name files."""
     name = usage.image_name(facts)
     named = tag or (name if profile == "prod" else f"{name}:{profile}")
-    return ("docker", "build", *usage.access(facts), f"--target={profile}", f"--tag={named}")
+    return (*usage.access(facts), f"--target={profile}", f"--tag={named}")
+
+
+def _check_lockfile(project: Project, environ: Mapping[str, str]) -> None:
+    """The build would say so too, minutes later and without the reason."""
+    judgement = lockfile.begin_to_judge(project, uv.find(environ), environ)()
+    if judgement.verdict is lockfile.Verdict.STALE:
+        raise StaleLockfileError(
+            f"{LOCKFILE} is not what {MANIFEST} asks for",
+            cause=", ".join(judgement.reasons),
+            hint=judgement.hint,
+        )
 
 
 def _check_secrets(facts: Facts, environ: Mapping[str, str]) -> None:

@@ -21,9 +21,13 @@ _NOT_LOOKED_INTO = {".git", ".venv", "node_modules", "__pycache__"}
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Differences as unified diffs, and findings; neither is in order."""
+    """Differences as unified diffs, and findings; neither is in order.
+
+    `edited` are the names of generated files that somebody has edited.
+    """
 
     diffs: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -43,6 +47,7 @@ def against_facts(plan: Plan) -> Verdict:
     )
     return Verdict(
         diffs=tuple(difference(file) for file in made if file.state is not State.SAME),
+        edited=tuple(file.path.name for file in made if file.state is State.EDITED),
         findings=(finding,) if missing else (),
     )
 

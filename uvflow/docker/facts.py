@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.docker import indexes, lock, python, settings, system
 from uvflow.docker.django import Django, Static
+from uvflow.docker.images import Images, images
 from uvflow.docker.lock import Lock, Package, Target
 from uvflow.docker.selections import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.docker.settings import Settings
@@ -65,8 +66,7 @@ class Facts:
     directory: str
     python: str
     python_evidence: str
-    python_image: str
-    uv_image: str
+    images: Images
     base: str
     stages: Stages
     switch: str
@@ -121,8 +121,7 @@ class _Reader:
             directory=self.directory,
             python=minor,
             python_evidence=python_evidence,
-            python_image=self.python_image,
-            uv_image=self.settings.uv_image or f"ghcr.io/astral-sh/uv:{self.settings.uv}",
+            images=self.images,
             base=self.settings.base,
             stages=self.stages,
             switch=self.switch,
@@ -168,14 +167,13 @@ class _Reader:
         return self.selector.switch(self.project.profiles.by_name.values())
 
     @cached_property
-    def python_image(self) -> str:
-        said = self.settings.python_image
-        if said and self.settings.base != "slim":
+    def images(self) -> Images:
+        if self.settings.python_image and self.settings.base != "slim":
             raise UsageError(
                 f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
                 cause="there uv installs Python",
             )
-        return said or f"python:{self.python[0]}-slim-trixie"
+        return images(self.settings, self.python[0])
 
     @cached_property
     def directory(self) -> str:

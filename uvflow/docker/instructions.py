@@ -18,6 +18,7 @@ Pairs = tuple[tuple[str, str], ...]
 _COLUMNS = 100
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./@+=-]+")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9_./:@-]*")
 
 
@@ -60,15 +61,12 @@ class Command:
     """One command of a RUN step.
 
     `environ` is set for it alone; `secrets` are the names of variables whose values stand in files
-    of that name below /run/secrets. `piped` commands get its output, one after the other. One that
-    `must_fail` succeeds where it, or the last one it is piped into, fails.
+    of that name below /run/secrets.
     """
 
     words: tuple[str, ...]
     environ: Pairs = ()
     secrets: tuple[str, ...] = ()
-    piped: tuple[tuple[str, ...], ...] = ()
-    must_fail: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +153,7 @@ def _text(instruction: Instruction) -> str:  # noqa: C901  a table
         case From(image=image, name=name):
             return f"FROM {_matching(_IMAGE, image, 'image')} AS {_matching(_STAGE, name, 'stage')}"
         case Workdir(path=path):
-            return f"WORKDIR {path}"
+            return f"WORKDIR {_path(path)}"
         case Arg(pairs=pairs):
             return _folded("ARG", (assignment(*pair) for pair in pairs))
         case Env(pairs=pairs):
@@ -164,7 +162,7 @@ def _text(instruction: Instruction) -> str:  # noqa: C901  a table
             return _run(commands, mounts)
         case Copy(source=source, target=target, stage=stage):
             where = f"--from={stage} " if stage else ""
-            return f"COPY --link {where}{source} {target}"
+            return f"COPY --link {where}{_copied(source, target)}"
         case User(uid=uid):
             return f"USER {uid}:{uid}"
         case Expose(port=port):
@@ -197,6 +195,21 @@ def assignment(name: str, value: str) -> str:
     return f'{name}="{escaped}"'
 
 
+def _path(path: str) -> str:
+    """A path as a shell word of which blanks are a part; at its ends nothing may be hidden."""
+    if path != path.strip() or path.endswith("\\"):
+        raise UsageError(f"a Dockerfile cannot name the directory {path!r}")
+    return _word(path, "a path")
+
+
+def _copied(source: str, target: str) -> str:
+    """Where there are blanks the words are a JSON array; a source is a pattern of Go's."""
+    if re.search(r"[\\*?\[]", source):
+        raise UsageError(f"a Dockerfile cannot copy the directory {source!r}")
+    words = (_path(source), _path(target))
+    return " ".join(words) if all(map(_PLAIN.fullmatch, words)) else json_array(words)
+
+
 def _folded(keyword: str, words: Iterable[str]) -> str:
     return f" \\\n{' ' * (len(keyword) + 1)}".join(
         [f"{keyword} {next(words := iter(words))}", *words]
@@ -211,7 +224,9 @@ def _run(commands: tuple[Command, ...], mounts: tuple[Mount, ...]) -> str:
 
 def mount_flag(mount: Mount) -> str:
     """`--mount=…`: values are shell words in fields of CSV in a flag that is unquoted, in turn."""
-    fields = (_csv(k if v is None else f"{k}={_word(v)}") for k, v in mount.fields)
+    fields = (
+        _csv(k if v is None else f"{k}={_word(v, 'a mounted path')}") for k, v in mount.fields
+    )
     return "--mount=" + re.sub(r"([\\ '\"])", r"\\\1", ",".join(fields))
 
 
@@ -223,8 +238,8 @@ def can_be_mounted(path: str) -> bool:
     return path.isascii() and path.isprintable() and not re.search(r"[\\*?\[\]]|^!", path)
 
 
-def _word(value: str) -> str:
-    return re.sub(r"([\\$'\"`])", r"\\\1", _one_line_or_error(value, "a mounted path"))
+def _word(value: str, what: str) -> str:
+    return re.sub(r"([\\$'\"`])", r"\\\1", _one_line_or_error(value, what))
 
 
 def _csv(text: str) -> str:
@@ -237,13 +252,11 @@ def _csv(text: str) -> str:
 def _shell(command: Command) -> str:
     """A POSIX shell command; a control character in a word has no harmless spelling here."""
     words = [
-        *(["!"] if command.must_fail else []),
         *(f'{name}="$(cat /run/secrets/{name})"' for name in command.secrets),
         *(f"{name}={_quoted(value)}" for name, value in command.environ),
         *(_quoted(word) for word in command.words),
     ]
-    pipes = (" ".join(map(_quoted, words)) for words in command.piped)
-    return " | ".join([_wrapped(words), *pipes])
+    return _wrapped(words)
 
 
 def _wrapped(words: list[str]) -> str:

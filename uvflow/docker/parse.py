@@ -48,6 +48,16 @@ class Parsed:
         return self.exec_form or split(self.text)
 
     @property
+    def is_copy(self) -> bool:
+        return self.keyword in {"COPY", "ADD"}
+
+    @property
+    def copies_context(self) -> bool:
+        """Whether it copies all of the build context."""
+        whole = self.is_copy and not self.flag("from")
+        return whole and self.words[:1] in {(".",), ("./",)}
+
+    @property
     def assignments(self) -> tuple[tuple[str, str], ...]:
         """The pairs of ENV and ARG, also in ENV's older form of one name and one value."""
         words = split(self.text)

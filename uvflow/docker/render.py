@@ -30,12 +30,19 @@ from uvflow.docker.start import Start
 
 _ENVIRONMENT = "/venv"  # not below /app: a source tree mounted there would hide it
 _PYTHONS = "/python"
-_DEBIAN = "debian:trixie-slim"
-_DISTROLESS = "gcr.io/distroless/cc-debian13:nonroot"
 _PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-_COMPILE = ("python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
+# All of it: Python has just written the byte code of what compileall itself imports, by file times.
+_COMPILE = ("python", "-m", "compileall", "-qf", "--invalidation-mode", "unchecked-hash")
 _CACHE = Mount(fields=(("type", "cache"), ("target", "/root/.cache/uv")))
 _SOURCES = Mount(fields=(("type", "bind"), ("target", "/app"), ("rw", None)))
+
+_LEFT_BY_APT = (
+    "/var/lib/apt/lists",
+    "/var/cache/ldconfig",
+    "/var/log/alternatives.log",
+    "/var/log/apt",
+    "/var/log/dpkg.log",
+)
 
 # Of a Python that uv installs, what no service needs: names, and then paths.
 _UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
@@ -54,7 +61,7 @@ def dockerfile(facts: Facts) -> str:
         _dependencies(facts, prod, "dependencies"),
         _project(facts, prod, "dependencies", "project"),
         _static(facts),
-        *(_other(facts, selection) for selection in others),
+        *(part for selection in others for part in _other(facts, selection)),
         _image(facts, prod, "dependencies", "project"),
     )
     return "\n".join(serialise(part) for part in parts if part)
@@ -64,15 +71,19 @@ def _base(facts: Facts) -> Instructions:
     if facts.base == "slim":
         return (
             Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
-            From(image=facts.python_image, name="base"),
-            *_debian_packages(facts.system.runtime),
-            _compiled_library(f"/usr/local/lib/python{facts.python}"),
+            From(image=facts.images.python, name="base"),
+            *_debian_packages(facts.system.runtime, "What packages load when they run."),
+            *_compiled_library(f"/usr/local/lib/python{facts.python}"),
             *_surroundings(facts),
         )
     return (
         Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
-        From(image=_DEBIAN, name="base"),
-        *_debian_packages(("ca-certificates", "tzdata", *facts.system.runtime)),
+        From(image=facts.images.debian, name="base"),
+        *_debian_packages(
+            ("ca-certificates", "tzdata", *facts.system.runtime),
+            "What Python and packages load when they run.",
+        ),
+        Comment(lines=("Python as uv has it, without what no service needs.",)),
         Run(
             commands=(
                 Command(
@@ -84,7 +95,7 @@ def _base(facts: Facts) -> Instructions:
             ),
             mounts=(_uv(facts),),
         ),
-        _compiled_library(_PYTHONS),
+        *_compiled_library(_PYTHONS),
         *_surroundings(facts),
     )
 
@@ -106,10 +117,14 @@ def _linked_python(facts: Facts) -> Command:
     return Command(words=(*found, "-exec", "ln", "-sf", "{}", "/usr/local/bin/python", ";"))
 
 
-def _compiled_library(directory: str) -> Run:
-    """The standard library's byte code: no image has it, and the user cannot write it."""
+def _compiled_library(directory: str) -> Instructions:
     left_out = rf"/(site-packages|{'|'.join(_UNUSED)})/"
-    return Run(commands=(Command(words=(*_COMPILE, "-x", left_out, directory)),))
+    return (
+        Comment(
+            lines=("The standard library's byte code: no image has it, the user cannot write it.",)
+        ),
+        Run(commands=(Command(words=(*_COMPILE, "-x", left_out, directory)),)),
+    )
 
 
 def _surroundings(facts: Facts) -> Instructions:
@@ -117,16 +132,23 @@ def _surroundings(facts: Facts) -> Instructions:
     return (Workdir(path="/app"), Env(pairs=tuple(environment.items())))
 
 
-def _debian_packages(packages: tuple[str, ...]) -> Instructions:
+def _debian_packages(packages: tuple[str, ...], why: str) -> Instructions:
+    """Without the lists, and without the logs and caches that tell one build from another."""
     if not packages:
         return ()
     install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
     return (
+        Comment(
+            lines=(
+                f"{why} No version is named: Debian has one at a time.",
+                "hadolint ignore=DL3008",
+            )
+        ),
         Run(
             commands=(
                 Command(words=("apt-get", "update")),
                 Command(words=install),
-                Command(words=("rm", "-rf", "/var/lib/apt/lists")),
+                Command(words=("rm", "-rf", *_LEFT_BY_APT)),
             )
         ),
     )
@@ -139,11 +161,29 @@ def _tools_name(facts: Facts) -> str:
 def _tools(facts: Facts) -> Instructions:
     """Arguments, not variables: they are for the build, and no part of the image."""
     return (
+        Comment(lines=("How uv works, wherever it does. Arguments are for RUN, and not kept.",)),
         From(image="base", name=_tools_name(facts)),
-        *_debian_packages(facts.system.build),
+        *_debian_packages(facts.system.build, "What only a build needs."),
         Arg(pairs=_uv_settings(facts)),
-        *(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables),
+        *_linker(facts),
+        *_versions(facts),
     )
+
+
+def _linker(facts: Facts) -> Instructions:
+    """A debugger's symbols name the directory of the build, which is another one each time."""
+    if not facts.system.build:
+        return ()
+    why = "What is compiled has no symbols: it is smaller, and the same in each build."
+    return (Comment(lines=(why,)), Arg(pairs=(("LDFLAGS", "-s"),)))
+
+
+def _versions(facts: Facts) -> Instructions:
+    if not facts.version_variables:
+        return ()
+    why = "The version, which git's history would tell, and that is not in the build context."
+    arguments = tuple(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables)
+    return (Comment(lines=(why,)), *arguments)
 
 
 def _uv_settings(facts: Facts) -> Pairs:
@@ -173,6 +213,7 @@ def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions
     return (
         Comment(lines=("The environment, without the project: changes when uv.lock does.",)),
         From(image=_tools_name(facts), name=name),
+        Comment(lines=("0 takes in what is for development: `--build-arg` switches it.",)),
         Arg(pairs=switch),
         _sync_dependencies(facts, selection),
     )
@@ -210,7 +251,7 @@ def _uv_mounts(facts: Facts, *more: Mount) -> tuple[Mount, ...]:
 
 
 def _uv(facts: Facts) -> Mount:
-    fields = (("type", "bind"), ("from", facts.uv_image), ("source", "/uv"), ("target", "/bin/uv"))
+    fields = (("type", "bind"), ("from", facts.images.uv), ("source", "/uv"), ("target", "/bin/uv"))
     return Mount(fields=fields)
 
 
@@ -233,7 +274,12 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
         Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
     )
     return (
-        Comment(lines=(f"The project, built from its sources: {', '.join(facts.own)}.",)),
+        Comment(
+            lines=(
+                f"The project, built from its sources: {', '.join(facts.own)}.",
+                "What that adds to the environment is put aside, without the times of its sources.",
+            )
+        ),
         From(image=below, name=name),
         Run(commands=steps, mounts=_uv_mounts(facts, _SOURCES)),
     )
@@ -253,20 +299,22 @@ def _static(facts: Facts) -> Instructions:
         return ()
     words = ("python", "manage.py", "collectstatic", "--no-input")
     return (
+        Comment(lines=("Static files, collected by the project itself.",)),
         From(image="project" if facts.own else "dependencies", name="static"),
-        *_source(facts),
+        Copy(source=".", target="/app"),
+        *_inside(facts),
         Run(commands=(Command(words=words, environ=facts.static.environment),)),
     )
 
 
-def _other(facts: Facts, selection: Selection) -> Instructions:
+def _other(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
     if selection.is_development:
-        return _development(facts, selection)
+        return (_development(facts, selection),)
     dependencies, project = f"{selection.name}-dependencies", f"{selection.name}-project"
     return (
-        *_dependencies(facts, selection, dependencies),
-        *_project(facts, selection, dependencies, project),
-        *_image(facts, selection, dependencies, project),
+        _dependencies(facts, selection, dependencies),
+        _project(facts, selection, dependencies, project),
+        _image(facts, selection, dependencies, project),
     )
 
 
@@ -298,41 +346,38 @@ def _image(facts: Facts, selection: Selection, dependencies: str, project: str) 
 
 def _begun(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
     """The image up to its environment."""
+    name = f"The image of the profile {selection.name}"
     if not facts.stages.is_multi:
-        return (From(image=dependencies, name=selection.name),)
+        return (Comment(lines=(f"{name}.",)), From(image=dependencies, name=selection.name))
     environment = Copy(source=_ENVIRONMENT, target=_ENVIRONMENT, stage=dependencies)
-    why = Comment(lines=(f"A stage of its own: {facts.stages.evidence}.",))
+    why = Comment(lines=(f"{name}, without what only a build needs ({facts.stages.evidence}).",))
     if facts.base == "distroless":
         return (why, *_distroless(facts, selection), environment)
-    checks = _library_check(facts) if facts.built else ()
+    checks = _library_check() if facts.built else ()
     return (why, From(image="base", name=selection.name), environment, *checks)
 
 
 def _distroless(facts: Facts, selection: Selection) -> Instructions:
     return (
-        From(image=_DISTROLESS, name=selection.name),
+        From(image=facts.images.distroless, name=selection.name),
         *_surroundings(facts),
         Copy(source=_PYTHONS, target=_PYTHONS, stage="base"),
     )
 
 
-def _library_check(facts: Facts) -> Instructions:
-    """Fails where a library that was linked while building is not in the image."""
-    records = [
-        word
-        for name in facts.built
-        for word in ("-o", "-ipath", f"./{name.replace('-', '?')}-*.dist-info/RECORD")
-    ]
-    listed = ("-exec", "grep", "-ho", r"^[^,]*\.so[^,]*", "{}", "+")
-    missing = Command(
-        words=("find", ".", "(", *records[1:], ")", *listed),
-        piped=(("xargs", "--no-run-if-empty", "ldd"), ("grep", "not found")),
-        must_fail=True,
+def _library_check() -> Instructions:
+    """Fails where a library that was linked while building is not in the image.
+
+    A wheel that was built here is tagged `linux_…`; an index takes none of that name (PEP 600).
+    """
+    code = (
+        "import ctypes, importlib.metadata as m; "
+        "[ctypes.CDLL(str(f.locate())) for d in m.distributions() "
+        'if "-linux_" in (d.read_text("WHEEL") or "") for f in d.files or () if f.match("*.so")]'
     )
-    library = f"{_ENVIRONMENT}/lib/python{facts.python}/site-packages"
     return (
         Comment(lines=("A library that is not found here is for `runtime-packages` to bring.",)),
-        Run(commands=(Command(words=("cd", library)), missing)),
+        Run(commands=(Command(words=("python", "-c", code)),)),
     )
 
 
@@ -341,11 +386,13 @@ def _collected(facts: Facts) -> Instructions:
         return ()
     directory = facts.static.directory
     path = directory if directory.startswith("/") else f"{_directory(facts)}/{directory}"
-    return (Copy(source=path, target=path, stage="static"),)
+    why = Comment(lines=("Before the source, since they change less often.",))
+    return (why, Copy(source=path, target=path, stage="static"))
 
 
 def _source(facts: Facts) -> Instructions:
-    return (Copy(source=".", target="/app"), *_inside(facts))
+    why = Comment(lines=("The source, a layer of its own: an edit changes this one alone.",))
+    return (why, Copy(source=".", target="/app"), *_inside(facts))
 
 
 def _inside(facts: Facts) -> Instructions:
@@ -359,7 +406,7 @@ def _directory(facts: Facts) -> str:
 def _started(facts: Facts, command: tuple[str, ...]) -> Instructions:
     start = facts.start
     return (
-        # The user owns nothing and has no home; some servers want to write into one.
+        Comment(lines=("The user owns nothing and has no home; some servers write into one.",)),
         Env(pairs=(("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
         User(uid=facts.user),
         *((StopSignal(name=start.stop_signal),) if start.stop_signal else ()),
@@ -371,10 +418,11 @@ def _started(facts: Facts, command: tuple[str, ...]) -> Instructions:
 
 
 def _health(start: Start) -> Instructions:
-    """Asked by Python, since there is no curl; -IS leaves out what a probe has no use for."""
+    """-IS leaves out what a probe has no use for."""
     if not start.port or not start.probes:
         return ()
-    return (Healthcheck(words=("python", "-IS", "-c", _probe(start.port, start.health))),)
+    probe = Healthcheck(words=("python", "-IS", "-c", _probe(start.port, start.health)))
+    return (Comment(lines=("Asked by Python, since there is no curl.",)), probe)
 
 
 def _probe(port: int, path: str | None) -> str:

@@ -109,7 +109,7 @@ def source_before_dependencies(reading: Reading) -> Iterator[Finding]:
     )
     for stage in reading.dockerfile.stages:
         inside = reading.dockerfile.inside(stage)
-        source = next((i for i in inside if _copies_all(i)), None)
+        source = next((i for i in inside if i.copies_context), None)
         first = next((c for c in commands(inside) if _installs_dependencies(c)), None)
         if source and first and source in stage.instructions and source.line < first.step.line:
             message = "the source is copied before the dependencies: each edit installs them anew"
@@ -123,11 +123,11 @@ def source_with_environment(reading: Reading) -> Iterator[Finding]:
         fix="copy the environment alone, then the source in a layer of its own: COPY --link . /app",
     )
     for step in reading.image:
-        source = reading.dockerfile.stage(step.flag("from") or "") if _is_copy(step) else None
+        source = reading.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
         path = step.words[0].rstrip("/") if source and step.words else None
         inside = reading.dockerfile.inside(source) if source else ()
         synced = any(command.starts("uv", "sync") for command in commands(inside))
-        if synced and path == _last_workdir(inside) and any(_copies_all(i) for i in inside):
+        if synced and path == _last_workdir(inside) and any(i.copies_context for i in inside):
             message = f"{path} with source and environment is one layer: each edit pushes it all"
             yield reading.finding(kind, step.line, message)
 
@@ -286,7 +286,7 @@ def environment_moved(reading: Reading) -> Iterator[Finding]:
         fix="keep the environment at one path in every stage",
     )
     for step in reading.image:
-        if _is_copy(step) and step.flag("from") and len(step.words) == 2:  # noqa: PLR2004
+        if step.is_copy and step.flag("from") and len(step.words) == 2:  # noqa: PLR2004
             source, target = (word.rstrip("/") for word in step.words)
             if "venv" in source and source != target and source.startswith("/"):
                 message = (
@@ -336,14 +336,6 @@ def _is_cached(command: Command) -> bool:
     return any(mount.get("type") == "cache" for mount in command.step.mounts)
 
 
-def _is_copy(step: Parsed) -> bool:
-    return step.keyword in {"COPY", "ADD"}
-
-
-def _copies_all(step: Parsed) -> bool:
-    return _is_copy(step) and not step.flag("from") and step.words[:1] in {(".",), ("./",)}
-
-
 def _last_workdir(inside: tuple[Parsed, ...]) -> str | None:
     found = [step.text.rstrip("/") for step in inside if step.keyword == "WORKDIR"]
     return found[-1] if found else None
@@ -372,7 +364,7 @@ def _sees(reading: Reading, command: Command, path: str) -> bool:
         return True
     stage = next(s for s in reading.dockerfile.stages if command.step in s.instructions)
     before = (i for i in reading.dockerfile.inside(stage) if i.line < command.step.line)
-    copied = [word for i in before if _is_copy(i) and not i.flag("from") for word in i.words[:-1]]
+    copied = [word for i in before if i.is_copy and not i.flag("from") for word in i.words[:-1]]
     return any(_covers(word.removeprefix("./").rstrip("/"), path) for word in copied)
 
 

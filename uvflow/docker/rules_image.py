@@ -228,7 +228,7 @@ def env_file_copied(reading: Reading) -> Iterator[Finding]:
         code="env-file-in-image", severity=Severity.ERROR, fix="docker run --env-file .env …"
     )
     for step in reading.everything:
-        copied = step.words[:-1] if step.keyword in {"COPY", "ADD"} else ()
+        copied = step.words[:-1] if step.is_copy else ()
         if any(re.fullmatch(r"(.*/)?\.env(\.\w+)?", word) for word in copied):
             yield reading.finding(kind, step.line, "the secrets of .env are in a layer")
 
@@ -237,7 +237,7 @@ def context_is_not_ignored(reading: Reading) -> Iterator[Finding]:
     kind = Kind(
         code="context-not-ignored", severity=Severity.ERROR, fix="name them in .dockerignore"
     )
-    whole = next((i for i in reading.everything if _copies_context(i)), None)
+    whole = next((i for i in reading.everything if i.copies_context), None)
     if whole and reading.around.not_ignored:
         message = f"`COPY .` takes {', '.join(reading.around.not_ignored)} of this machine along"
         yield reading.finding(kind, whole.line, message)
@@ -310,11 +310,3 @@ def _paths(reading: Reading) -> Iterator[tuple[Parsed, str]]:
     for step in reading.image:
         pairs = step.assignments if step.keyword == "ENV" else ()
         yield from ((step, value) for name, value in pairs if name == "PATH")
-
-
-def _copies_context(step: Parsed) -> bool:
-    return (
-        step.keyword in {"COPY", "ADD"}
-        and not step.flag("from")
-        and step.words[:1] in {(".",), ("./",)}
-    )

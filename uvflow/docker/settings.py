@@ -13,6 +13,8 @@ Table = Mapping[str, Any]
 BASES = ("slim", "managed", "distroless")
 STAGES = ("auto", "single", "multi")
 PLATFORMS = ("linux/amd64", "linux/arm64")
+DOCKER_HUB = "docker.io"
+REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,8 @@ class Settings:
     `command` is what the container starts, `app` a `module:attribute` for the server to load.
     `health` is the path of an HTTP probe, or False for none. `environment` is for the container,
     `build_environment` for the steps that run the project's own code (collectstatic).
-    `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
+    `mirrors` are registries and what images are pulled from in their place. `private_indexes` are
+    names of `[[tool.uv.index]]` that ask for credentials.
     """
 
     base: str = "slim"
@@ -35,6 +38,7 @@ class Settings:
     uv: str | None = None
     python_image: str | None = None
     uv_image: str | None = None
+    mirrors: tuple[tuple[str, str], ...] = ()
     build_packages: tuple[str, ...] | None = None
     runtime_packages: tuple[str, ...] = ()
     platforms: tuple[str, ...] = PLATFORMS
@@ -102,6 +106,7 @@ def _is_environ(value: Any) -> bool:
 
 _DEBIAN_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"  # Debian Policy, section 5.6.1
 _IMAGE = r"[a-z0-9][A-Za-z0-9_./:@-]*"
+_REGISTRY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*/?"  # a host, and the path below it
 _MODULE_ATTRIBUTE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?"
 _VERSION = r"\d+\.\d+\.\d+"
 
@@ -117,6 +122,14 @@ _CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "uv": ("a version such as 0.13.9", _is(_VERSION)),
     "python-image": ("the name of an image", _is(_IMAGE)),
     "uv-image": ("the name of an image", _is(_IMAGE)),
+    "mirrors": (
+        f"a table with the keys {', '.join(REGISTRIES)} and the names of registries",
+        lambda v: (
+            isinstance(v, Mapping)
+            and set(v) <= {*REGISTRIES}
+            and all(map(_is(_REGISTRY), v.values()))
+        ),
+    ),
     "build-packages": ("a list of Debian packages", _each_is(_DEBIAN_PACKAGE)),
     "runtime-packages": ("a list of Debian packages", _each_is(_DEBIAN_PACKAGE)),
     "platforms": (

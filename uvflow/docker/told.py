@@ -12,7 +12,7 @@ from typing import Any
 from uvflow.docker import check, header, write
 from uvflow.docker.check import Verdict
 from uvflow.docker.facts import Options
-from uvflow.docker.write import Plan
+from uvflow.docker.write import Plan, State
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import read_bytes
 from uvflow.imports.model import Finding
@@ -78,14 +78,6 @@ def _is_by_hand(path: Path) -> bool:
 
 
 def _checked(verdict: Verdict) -> Outcome:
-    error = DriftError(
-        "the files of the image are not what today's facts give"
-        if verdict.diffs
-        else "the Dockerfile has faults",
-        hint="`uvflow docker` makes them anew"
-        if verdict.diffs
-        else "each finding says what to write instead",
-    )
     count = len(verdict.findings)
     return Outcome(
         result="".join(verdict.diffs) + "".join(map(_line, verdict.findings)),
@@ -94,8 +86,22 @@ def _checked(verdict: Verdict) -> Outcome:
             "diffs": list(verdict.diffs),
             "findings": [_finding_as_json(finding) for finding in verdict.findings],
         },
-        error=None if verdict.is_good else error,
+        error=None if verdict.is_good else _error(verdict),
     )
+
+
+def _error(verdict: Verdict) -> DriftError:
+    if verdict.edited:
+        names = " and ".join(verdict.edited)
+        return DriftError(
+            f"{names} was edited since uvflow made it", hint=write.WAYS_OUT[State.EDITED]
+        )
+    if verdict.diffs:
+        return DriftError(
+            "the files of the image are not what today's facts give",
+            hint="`uvflow docker` makes them anew",
+        )
+    return DriftError("the Dockerfile has faults", hint="each finding says what to write instead")
 
 
 def _line(finding: Finding) -> str:

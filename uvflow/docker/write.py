@@ -24,6 +24,25 @@ class State(StrEnum):
     FOREIGN = "foreign"  # somebody else's
 
 
+_NOT_OURS = {State.EDITED, State.FOREIGN}
+
+_WHAT = {
+    State.NEW: "is not there",
+    State.CHANGED: "is not what today's facts give",
+    State.EDITED: "was edited since uvflow made it",
+    State.FOREIGN: "was not made by uvflow",
+}
+_ANEW = "`uvflow docker` makes it anew"
+WAYS_OUT = {
+    State.NEW: "`uvflow docker` makes it",
+    State.CHANGED: f"`uvflow docker --check` shows the difference, {_ANEW}",
+    State.EDITED: "`uvflow docker --force` overwrites it; without its first line it is your own, "
+    "and `uvflow docker --check` tells what is wrong with it",
+    State.FOREIGN: "`uvflow docker --check` tells what is wrong with it, `uvflow docker --print` "
+    "what it would be, and `uvflow docker --force` overwrites it",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class File:
     """A file as it is to be, and as it is now (`before`, None where there is none)."""
@@ -88,11 +107,16 @@ def carry_out(plan: Plan, *, force: bool) -> tuple[Path, ...]:
     unless `force`.
     """
     for file in plan.to_write:
-        if file.state in {State.EDITED, State.FOREIGN} and not force:
-            raise _not_ours(file)
+        if file.state in _NOT_OURS and not force:
+            raise not_as_planned(file)
     for file in plan.to_write:
         write_whole(file.path, file.text.encode())
     return tuple(file.path for file in plan.to_write)
+
+
+def not_as_planned(file: File) -> DriftError:
+    """What is to be said of a file that is not as it is to be; its hint says the ways out."""
+    return DriftError(f"{file.path} {_WHAT[file.state]}", hint=WAYS_OUT[file.state])
 
 
 def _options(given: Options, project: Project) -> Options:
@@ -168,12 +192,3 @@ def _text(path: Path) -> str | None:
 
 def _is_kept(file: File) -> bool:
     return file.path.name.endswith(".dockerignore") and file.before is not None
-
-
-def _not_ours(file: File) -> DriftError:
-    edited = file.state is State.EDITED
-    return DriftError(
-        f"{file.path} {'was edited since uvflow made it' if edited else 'was not made by uvflow'}",
-        hint="`--print` shows what it would be, `--check` what is wrong with it, "
-        "`--force` overwrites it",
-    )
