@@ -1,14 +1,15 @@
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from uvflow import backups
 from uvflow.errors import DiskError, UsageError
+from uvflow.files import Before, BeforeTree
 from uvflow.state import State
 
 
@@ -36,12 +37,12 @@ def change(root: Path) -> None:
     (root / "made").mkdir()
 
 
-def kept(state: State, root: Path) -> AbstractContextManager[None]:
-    return backups.kept(
-        state,
-        files=(root / "edited", root / "created"),
-        trees=(root / ".venv", root / "made"),
-    )
+@contextlib.contextmanager
+def kept(state: State, root: Path) -> Iterator[None]:
+    files, trees = (root / "edited", root / "created"), (root / ".venv", root / "made")
+    with backups.kept(state, files=files, trees=trees) as set_aside:
+        set_aside()
+        yield
 
 
 BEFORE = {".venv": None, ".venv/old": b"old", "edited": b"old"}
@@ -114,6 +115,63 @@ def test_a_success_is_undone_but_for_the_environment_that_was_there(
         change(root)
     assert backups.undo(state) == (root / "edited", root / "created", root / "made")
     assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_an_undo_that_was_cut_short_is_finished_later(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept(state, root):
+        change(root)
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, "_put_back", lambda _: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            backups.undo(state)
+    assert backups.is_unfinished(state)
+    backups.recover(state, print)
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_the_first_file_goes_last(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    files = (root / "project", root / "other")
+    with contextlib.suppress(ValueError), backups.kept(state, files=files):
+        for path in files:
+            path.touch()
+        monkeypatch.setattr(Before, "put_back", lambda before: gone.append(before.path.name))
+        raise ValueError
+    assert gone == ["other", "project"]
+
+
+def test_trees_that_are_not_set_aside_are_left_alone(state: State, root: Path) -> None:
+    with contextlib.suppress(ValueError), backups.kept(state, files=(), trees=(root / ".venv",)):
+        (root / ".venv" / "mine").touch()
+        raise ValueError
+    assert (root / ".venv" / "mine").exists()
+
+
+def test_a_copy_that_nobody_remembers_is_not_put_back(state: State, root: Path) -> None:
+    (root / ".venv.before-uvflow").mkdir()
+    with contextlib.suppress(ValueError), backups.kept(state, files=(), trees=(root / ".venv",)):
+        raise ValueError
+    assert content(root) == BEFORE
+
+
+def test_a_copy_that_cannot_be_removed_spoils_nothing(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: BeforeTree) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BeforeTree, "forget", fail)
+        with kept(state, root):
+            change(root)
+        backups.recover(state, pytest.fail)
+    assert content(root).items() >= AFTER.items()
+    backups.recover(state, pytest.fail)
+    assert content(root) == AFTER
 
 
 def test_what_was_edited_since_is_not_undone_unless_asked(state: State, root: Path) -> None:

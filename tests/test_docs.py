@@ -251,7 +251,7 @@ def test_the_keys_of_a_profile_are_documented_with_their_defaults() -> None:
 
 def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
     documented = keys_and_defaults(CONFIGURATION, "Docker")
-    tables = dict.fromkeys(("environment", "build-environment"), "{}")
+    tables = dict.fromkeys(("environment", "build-environment", "mirrors"), "{}")
     assert documented == {**declared(settings.Settings), **tables}
 
 
@@ -428,6 +428,28 @@ def test_init_prints_what_its_schema_says(tree: Tree, uvflow: Command) -> None:
     told = json.loads(done.out)
     assert told["findings"]
     assert list(differences(told, schema("init"))) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["six=1\n-i https://me:p/w@h/x\n", "six==99\n", "-r https://h/x\n"]
+)
+def test_init_that_fails_prints_what_its_schema_says(
+    tree: Tree, uvflow: Command, text: str
+) -> None:
+    done = uvflow("init", "--json", cwd=tree({"requirements.txt": text}))
+    told = json.loads(done.out)
+    assert told["exit_code"] == done.code == 1
+    assert told["error"]["message"]
+    assert told["files"]
+    assert list(differences(told, schema("init"))) == []
+
+
+def test_init_that_fails_before_it_has_read_prints_the_same_keys(
+    tree: Tree, uvflow: Command
+) -> None:
+    done = uvflow("init", "nowhere", "--json", cwd=tree({}))
+    assert done.code == 2
+    assert list(differences(json.loads(done.out), schema("init"))) == []
 
 
 def test_init_with_nothing_to_do_prints_the_same_keys(shop: Path, uvflow: Command) -> None:

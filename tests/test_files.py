@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import DiskError
-from uvflow.files import Before, BeforeTree, read_bytes, write_whole
+from uvflow.files import Before, BeforeTree, claim, read_bytes, read_regular, write_whole
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 
@@ -54,6 +54,34 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskError) as caught:
         read_bytes(tmp_path / "file")
     assert caught.value.message == f"{tmp_path / 'file'} cannot be read"
+
+
+def test_a_file_is_claimed_once(tmp_path: Path) -> None:
+    claim(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b""
+    with pytest.raises(DiskError) as caught:
+        claim(tmp_path / "nowhere" / "file")
+    assert caught.value.message == f"{tmp_path / 'nowhere' / 'file'} cannot be written"
+
+
+@posix_only
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"whole")
+    assert read_regular(tmp_path / "file") == b"whole"
+    with pytest.raises(OSError, match="Not a regular file"):
+        read_regular(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError):
+        read_regular(tmp_path)
+
+
+def test_what_a_write_that_was_cut_short_left_is_removed(tmp_path: Path) -> None:
+    for name in ("[a]", "b"):
+        (tmp_path / f".{name}.uvflow-unfinished-x1").touch()
+    (tmp_path / "[a]").touch()
+    Before.of(tmp_path / "[a]").put_back()
+    Before.of(tmp_path / "b").put_back()
+    assert [path.name for path in tmp_path.iterdir()] == ["[a]"]
 
 
 def test_a_changed_file_is_put_back_with_its_times(tmp_path: Path) -> None:
@@ -115,6 +143,18 @@ def test_a_tree_that_was_not_there_is_removed(tmp_path: Path) -> None:
     before = BeforeTree.of(tmp_path / "tree")
     before.set_aside()
     a_tree(tmp_path / "tree")
+    before.put_back()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tree_is_taken_away_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = BeforeTree.of(tmp_path / "tree")
+    a_tree(tmp_path / "tree")
+    with monkeypatch.context() as patched:  # as after a kill while it is being removed
+        patched.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            before.put_back()
+    assert not (tmp_path / "tree").exists()
     before.put_back()
     assert list(tmp_path.iterdir()) == []
 

@@ -27,13 +27,15 @@ GUARDED = {
 }
 
 DOOR = {"uvflow", "uvflow.__main__", "uvflow.paths", "uvflow.snapshot"}
-COMMANDS = {f"uvflow.{name}" for name in ("init", "sync", "run", "status", "undo")}
+COMMANDS = {f"uvflow.{name}" for name in ("init", "sync", "run", "status", "undo", "verify")}
 
 # Pure rooms: values in, values out. They read no file and start no process.
 PURE = {
     *(room for room in ROOMS if room.startswith("uvflow.imports")),
+    "uvflow.accounts",
     "uvflow.profiles",
     "uvflow.pyproject",
+    "uvflow.redaction",
     "uvflow.docker.render",
 }
 IMPURE = {"subprocess", "shutil", "tempfile", "socket", "urllib.request", "uvflow.files"}
@@ -65,6 +67,11 @@ def test_pure_rooms_read_and_run_nothing(room: str) -> None:
     assert not IMPURE & set(imported(room))
     calls = {n.id for n in ast.walk(ast.parse(ROOMS[room].read_text())) if isinstance(n, ast.Name)}
     assert "open" not in calls
+
+
+def test_one_room_alone_asks_the_web() -> None:
+    asking = {"http.client", "urllib.error", "socket"}
+    assert {room for room in ROOMS if asking & set(imported(room))} == {"uvflow.fetching"}
 
 
 def test_only_the_door_opens_the_command_line() -> None:

@@ -20,6 +20,7 @@ ASKED: dict[str, Any] = {
     "encoding": None,
     "on_conflict": "fail",
     "keep_going": False,
+    "allow_outside": False,
     "strict": False,
     "strip_credentials": False,
     "direct_only": False,
@@ -52,6 +53,13 @@ def test_files_are_named_from_where_they_are_typed(
             environ=os.environ,
         )
     )
+
+
+def test_a_url_is_what_it_is_from_anywhere(tmp_path: Path) -> None:
+    url = "https://h.example/c.txt"
+    asked = {**ASKED, "constraints": (url,), "groups": (f"lint={url}",)}
+    options = requested(tmp_path, asked).options
+    assert (options.constraints, options.groups) == ((url,), (("lint", url),))
 
 
 @pytest.mark.parametrize("group", ["lint", "lint=", "=lint.txt"])

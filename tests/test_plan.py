@@ -6,7 +6,7 @@ import pytest
 from uvflow.imports.hashes import Proof
 from uvflow.imports.model import Bucket, FileReport, Finding, Import, Origin, Pin, Severity
 from uvflow.imports.pins import Comparison, Moved
-from uvflow.plan import Change, Done, Plan, as_json, diff, needs_user, sections
+from uvflow.plan import Change, Done, Plan, diff, needs_user, sections
 
 ORIGIN = Origin(path="requirements.txt", line=3)
 FILE = FileReport(
@@ -156,26 +156,6 @@ def test_a_diff_says_where_a_newline_is_missing() -> None:
     )
 
 
-def test_json_has_the_findings_and_the_proofs() -> None:
-    said = as_json(PLAN, DONE)
-    assert said["findings"][-2] == {
-        "severity": "action",
-        "code": "pin-moved",
-        "file": "requirements.txt",
-        "line": 3,
-        "message": "six 1.15.0 became 1.16.0",
-        "hint": "look whether that will do; uv could not have the old version",
-    }
-    assert said["pins"] == {
-        "kept": 1,
-        "moved": [
-            {"name": "six", "old": "1.15.0", "new": ("1.16.0",)},
-            {"name": "toml", "old": "1.15.0", "new": ()},
-        ],
-    }
-    assert said["hashes"] == {"expected": 2, "verified": 2}
-
-
 def test_one_error_is_told_as_itself() -> None:
     error = needs_user(PLAN.imported.findings[-1:])
     assert (error.message, error.hint) == ("requirements.txt:3: an action", "do it")
@@ -187,4 +167,18 @@ def test_several_errors_are_told_at_once() -> None:
         "  requirements.txt:3: a note\n"
         "  requirements.txt:3: a warning\n"
         "  requirements.txt:3: an action (do it)"
+    )
+
+
+def test_want_of_a_network_is_an_error_of_its_own() -> None:
+    offline = replace(PLAN.imported.findings[0], code="include-unreachable")
+    assert (needs_user((offline, offline)).exit_code, needs_user((offline,)).exit_code) == (9, 9)
+    assert needs_user((offline, PLAN.imported.findings[1])).exit_code == 1
+
+
+def test_what_lies_outside_is_not_to_be_removed() -> None:
+    outside = (replace(FILE, path="../base.txt"), replace(FILE, path="https://h.example/c.txt"))
+    plan = replace(PLAN, imported=Import(files=(FILE, *outside)), environment=Path(".venv"))
+    assert dict(sections(plan, Done(plan=plan)))["Next"][-1] == (
+        "  To be removed by hand, once all is well: requirements.txt"
     )

@@ -324,3 +324,36 @@ def test_any_value_comes_back_from_toml_as_it_went_in(value: str) -> None:
     asked = Import(settings={"some-key": value, "some-list": [value], "some-table": {value: [1]}})
     once = pyproject.edited(BASE, asked).text
     assert pyproject.edited(once, asked).text == once
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_another_python_takes_the_place_of_the_one_that_is_there(newline: str) -> None:
+    text = '[project] # ours\nname = "app"\nrequires-python = ">=3.6" # why\n\n[tool.x]\n'
+    text = text.replace("\n", newline)
+    assert pyproject.with_python(text, ">=3.9") == text.replace(">=3.6", ">=3.9")
+
+
+def test_a_python_is_written_where_there_was_none() -> None:
+    text = '[project]\nname = "app"\n'
+    assert pyproject.with_python(text, ">=3.9") == f'{text}requires-python = ">=3.9"\n'
+
+
+def test_a_header_with_a_comment_keeps_it() -> None:
+    text = f"{BASE}\n[tool.x] # new\na = 1\n"
+    assert "\n[tool.x] # new\na = 1\n" in pyproject.edited(text, EVERYTHING).text
+
+
+def test_a_comment_of_the_users_is_not_taken_for_a_mark_of_ours() -> None:
+    group = (wanted("six", comment="# new"), wanted("toml", above=("# newer than [most]",)))
+    text = pyproject.edited(BASE, Import(groups={"dev": group})).text
+    assert (
+        text
+        == f"""{BASE}
+[dependency-groups]
+dev = [
+    "six", # new
+    # newer than [most]
+    "toml",
+]
+"""
+    )

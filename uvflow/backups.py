@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import DiskError, UsageError, UvflowError
-from uvflow.files import UNFINISHED, Before, BeforeTree
+from uvflow.files import Before, BeforeTree
 from uvflow.signals import undisturbed
 from uvflow.state import State, Tell
 
 _NAME = "backup.json"
 _VERSION = 1
 
-# What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
-# what a write of ours that was cut short leaves.
-_LEFTOVERS = ("*.egg-info", "build", f".*{UNFINISHED}*")
+# What build backends leave in a source tree when uv asks them for metadata (setuptools does).
+_LEFTOVERS = ("*.egg-info", "build")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,30 +42,36 @@ def kept(
     files: Iterable[Path],
     trees: Iterable[Path] = (),
     built: Iterable[Path] = (),
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Whatever is raised inside, Ctrl-C included: everything is as it was before.
 
-    `files` and `trees` (directories) may be there or not. `built` are source directories that uv
-    may build. The backup is on disk before anything is changed, so that `recover` can finish what a
-    kill cut short. Raises DiskError where something could not be put back, saying what.
+    `files` and `trees` (directories) may be there or not; what is given is to be called before one
+    of the trees that are there is changed. `built` are source directories that uv may build. The
+    backup is on disk before anything is changed, so that `recover` can finish what a kill cut
+    short. Raises DiskError where something could not be put back, saying what.
     """
     backup = Backup(
         files=tuple(map(Before.of, files)),
         trees=tuple(map(BeforeTree.of, trees)),
         listings={directory: _names(directory) for directory in built},
     )
+    _forget_copies(backup)  # of a backup that nobody remembers: they would be put back
     state.remember(_NAME, _to_json(backup))
     try:
-        for tree in backup.trees:
-            tree.set_aside()
-        yield
+        yield lambda: _set_aside(backup)
         state.remember(_NAME, _to_json(replace(backup, after=_digests(backup))))
     except BaseException:
         with undisturbed():
             _put_back(backup)
             state.forget(_NAME)
         raise
-    _forget_copies(backup)
+    with undisturbed():
+        _forget_copies(backup)
+
+
+def _set_aside(backup: Backup) -> None:
+    for tree in backup.trees:
+        tree.set_aside()
 
 
 def recover(state: State, tell: Tell) -> None:
@@ -108,6 +113,7 @@ def undo(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
             hint="`uvflow undo --force` puts it back all the same, and the edits are lost",
         )
     with undisturbed():
+        state.remember(_NAME, _to_json(replace(backup, after=None)))  # `recover` ends it if killed
         _put_back(backup)
         state.forget(_NAME)
     return (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
@@ -131,13 +137,20 @@ def _digest(data: bytes | None) -> str | None:
 
 
 def _forget_copies(backup: Backup) -> None:
+    """What cannot be removed is in nobody's way, and the next command tries again."""
     for tree in backup.trees:
-        tree.forget()
+        with contextlib.suppress(OSError):
+            tree.forget()
 
 
 def _put_back(backup: Backup) -> None:
-    """All of it, whatever fails; what is new goes first, so that a full disk has room again."""
-    new_first = sorted(backup.files, key=lambda before: before.data is not None)
+    """All of it, whatever fails; what is new goes first, so that a full disk has room again.
+
+    Otherwise the last file first: where the first one makes the project, it can be found again
+    should this be cut short.
+    """
+    backwards = backup.files[::-1]
+    new_first = sorted(backwards, key=lambda before: before.data is not None)
     steps = (
         *(tree.put_back for tree in backup.trees),
         *(lambda d=d, n=n: _remove_leftovers(d, n) for d, n in backup.listings.items()),

@@ -1,5 +1,7 @@
 """Writing files whole, and what has to be known to put things back as they were."""
 
+import errno
+import glob
 import os
 import shutil
 import stat
@@ -10,7 +12,7 @@ from pathlib import Path
 from uvflow.errors import unreadable, unwritable
 
 # In the name of a file that is being written; one that is left over was cut short.
-UNFINISHED = ".uvflow-unfinished-"
+_UNFINISHED = ".uvflow-unfinished-"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -19,6 +21,14 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(str(path), error) from error
+
+
+def read_regular(path: Path) -> bytes:
+    """As `Path.read_bytes`, but OSError for a device or a pipe: those may have no end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return path.read_bytes()
 
 
 def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
@@ -34,8 +44,16 @@ def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
         raise unwritable(str(path), error) from error
 
 
+def claim(path: Path) -> None:
+    """Create `path`, empty, before it is written whole; raises DiskError."""
+    try:
+        path.touch()
+    except OSError as error:
+        raise unwritable(str(path), error) from error
+
+
 def _replace(target: Path, data: bytes, mode: int) -> None:
-    prefix = f".{target.name}{UNFINISHED}"
+    prefix = f".{target.name}{_UNFINISHED}"
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -83,6 +101,8 @@ class Before:
 
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again."""
+        for cut_short in self.path.parent.glob(f".{glob.escape(self.path.name)}{_UNFINISHED}*"):
+            cut_short.unlink()
         if self.data is None:
             _remove_file(self.path)
         elif not self.path.exists() or self.path.read_bytes() != self.data:
@@ -128,18 +148,22 @@ class BeforeTree:
 
     def put_back(self) -> None:
         """Raises OSError; may be called again, and whatever `set_aside` came to."""
-        if not self.existed:
-            _remove(self.path)
-        elif self.copy.exists():
-            _remove(self.path)
+        if not self.existed or self.copy.exists():
+            self._retire(self.path)
+        if self.existed and self.copy.exists():
             self.copy.rename(self.path)
         _remove(self._unfinished)
 
     def forget(self) -> None:
         """Remove the copy; raises OSError."""
-        if self.copy.exists():
-            self.copy.rename(self._unfinished)  # so that half of it is not taken for a copy
+        self._retire(self.copy)
         _remove(self._unfinished)
+
+    def _retire(self, path: Path) -> None:
+        """Take `path` away at once: half of it might be taken for all of it."""
+        if os.path.lexists(path):
+            _remove(self._unfinished)
+            path.rename(self._unfinished)
 
 
 def _link(source: str, target: str) -> None:

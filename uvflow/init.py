@@ -1,20 +1,23 @@
 """`uvflow init`: read, plan, carry out or put everything back."""
 
+import contextlib
 import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow import backups, evidence, imports, profiles, pyproject
-from uvflow.errors import NetworkError, UsageError, UvFailedError, unreadable
-from uvflow.files import read_bytes, write_whole
-from uvflow.imports import groups, pins, python, roots
+from uvflow import backups, evidence, imports, listing, profiles, pyproject
+from uvflow.accounts import accounted
+from uvflow.errors import DiskError, NetworkError, UsageError, UvFailedError
+from uvflow.fetching import fetcher
+from uvflow.files import claim, read_bytes, read_regular, write_whole
+from uvflow.imports import groups, pins, places, python, roots, unclaimed
 from uvflow.imports.model import Bucket, Finding, Import, Options
 from uvflow.locking import lock
 from uvflow.paths import LOCKFILE, MANIFEST
@@ -23,7 +26,7 @@ from uvflow.profiles import BUILT_IN, Choice
 from uvflow.project import Project, parse_manifest, workspace_of
 from uvflow.scratch import Scratch
 from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
-from uvflow.sync import Sync, carry_out
+from uvflow.sync import Sync, proven
 from uvflow.uv import Uv
 
 # What uv takes for a project's name (packaging specifications, "Names and normalization").
@@ -52,7 +55,10 @@ def requested(root: Path, asked: Mapping[str, Any]) -> Request:
 
     Files are named there as seen from where it is typed. Raises UsageError.
     """
-    how = ("encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
+    how = (
+        *("allow_outside", "encoding", "keep_going", "strict"),
+        *("on_conflict", "strip_credentials"),
+    )
     options = Options(
         from_files=tuple(_seen_from(root, path) for path in asked["from_files"]),
         groups=tuple(_group(root, text) for text in asked["groups"]),
@@ -72,6 +78,8 @@ def requested(root: Path, asked: Mapping[str, Any]) -> Request:
 
 
 def _seen_from(root: Path, path: str) -> str:
+    if places.is_url(path):
+        return path
     return Path(os.path.relpath(path, root)).as_posix()
 
 
@@ -94,9 +102,10 @@ def init(root: Path, request: Request, *, uv: Uv, tell: Tell = say_nothing) -> D
         work = plan(root, request, uv=uv, tell=tell)
         if work.is_there:
             return Done(plan=work)
-        if work.environment:  # what runs in it is not to lose its packages
-            state.await_leases(work.environment, timeout=request.timeout, tell=tell)
-        return _carry_out(work, request, state=state, uv=uv, tell=tell)
+        with accounted(work.imported):
+            if work.environment:  # what runs in it is not to lose its packages
+                state.await_leases(work.environment, timeout=request.timeout, tell=tell)
+            return _carry_out(work, request, state=state, uv=uv, tell=tell)
 
 
 # Read and plan: nothing in the user's tree is touched.
@@ -111,11 +120,21 @@ def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = say_nothing) -> P
         return Plan(root=root, before=before, text=text, is_there=True)
     _refuse_membership(root)
     _refuse_renaming(text, request)
-    imported = _read(root, request, text)
+    imported = _read(root, request, text, tell)
+    with accounted(imported):
+        if imported.errors:
+            raise needs_user(imported.errors)
+        read = Plan(root=root, before=before, text=text, imported=imported)
+        return _planned(read, request, uv=uv, tell=tell)
+
+
+def _planned(read: Plan, request: Request, *, uv: Uv, tell: Tell) -> Plan:
+    """What is to be done with what was read; uv is asked for names and for the base file."""
+    root, text, imported = read.root, read.text, read.imported
     environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
     scratch = Scratch(uv=uv, root=root, environ=environ)
     imported = scratch.named(imported, tell)
-    if not is_project:
+    if "project" not in tomllib.loads(text):
         base = scratch.base(_name(root, request, imported), imported.requires_python)
         text = pyproject.with_project(text, base)
     if request.direct_only:
@@ -124,7 +143,7 @@ def plan(root: Path, request: Request, *, uv: Uv, tell: Tell = say_nothing) -> P
     imported = _with_what_was_there(imported, edited)
     if not request.lock:
         imported = evidence.unlocked(imported)
-    return _completed(Plan(root=root, before=before, text=edited.text, imported=imported), request)
+    return _completed(replace(read, text=edited.text, imported=imported), request)
 
 
 def _manifest(root: Path) -> str | None:
@@ -161,27 +180,26 @@ def _refuse_renaming(text: str, request: Request) -> None:
             )
 
 
-def _read(root: Path, request: Request, text: str) -> Import:
+def _read(root: Path, request: Request, text: str, tell: Tell) -> Import:
     """Everything that the files of `root` say; `text` is that of pyproject.toml, or nothing."""
-    names, read = _names(root), _reader(root)
+    names, read = listing.names(root, request.options), _reader(root)
     inputs = imports.roles(names, request.options)
     if "project" in tomllib.loads(text) and not request.options.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    imported = groups.assemble(inputs, read, request.options)
+    fetch = fetcher(tell, os.environ)
+    imported = groups.assemble(inputs, read, request.options, fetch=fetch)
     specifier, findings = _python(request, names, read, text)
     obstacles = evidence.obstacles(names, read, imported, text)
-    imported = replace(
+    left_out = () if request.options.from_files else unclaimed.told(names, imported.files)
+    return replace(
         imported,
         requires_python=specifier,
-        findings=(*imported.findings, *findings, *obstacles),
+        findings=(*imported.findings, *findings, *obstacles, *left_out),
     )
-    if imported.errors:
-        raise needs_user(imported.errors)
-    return imported
 
 
 def _reader(root: Path) -> evidence.Read:
-    return lambda path: (root / path).read_bytes()
+    return lambda path: read_regular(root / path)
 
 
 def _python(
@@ -192,26 +210,16 @@ def _python(
     A version alone stands for itself and all later ones, as it does for `uv init`.
     """
     if request.python:
-        is_version = re.match(r"\d", request.python) is not None
-        return (f">={request.python}" if is_version else request.python), ()
+        wanted = request.python
+        return (f">={wanted}" if _is_version(wanted) else wanted), ()
     if "requires-python" in tomllib.loads(text).get("project", {}):
         return None, ()
     found = python.required(names, read)
     return found.specifier, found.findings
 
 
-def _names(root: Path) -> list[str]:
-    """The files that may be inputs, relative to the root."""
-    try:
-        return [
-            path.relative_to(root).as_posix()
-            for folder in (root, root / imports.FOLDER)
-            if folder.is_dir()
-            for path in folder.iterdir()
-            if path.is_file()
-        ]
-    except OSError as error:
-        raise unreadable(str(error.filename or root), error) from error
+def _is_version(text: str) -> bool:
+    return re.match(r"\d", text) is not None
 
 
 def _name(root: Path, request: Request, imported: Import) -> str:
@@ -265,7 +273,14 @@ def _completed(work: Plan, request: Request) -> Plan:
         seed=_seed(work, request),
         profile=profile,
         environment=environment if wants_sync else None,
+        may_narrow=_may_narrow(work, request),
     )
+
+
+def _may_narrow(work: Plan, request: Request) -> bool:
+    """Evidence of what Python is used, and a version alone, set no limit to what is supported."""
+    there = tomllib.loads(work.before or "").get("project", {}).get("requires-python")
+    return there is None and not (request.python and not _is_version(request.python))
 
 
 def _seed(work: Plan, request: Request) -> str:
@@ -293,23 +308,31 @@ def _carry_out(work: Plan, request: Request, *, state: State, uv: Uv, tell: Tell
         files=(work.root / MANIFEST, work.root / LOCKFILE),
         trees=_trees(work),
         built=_built(work),
-    ):
+    ) as set_aside:
+        if work.before is None:
+            claim(work.root / MANIFEST)  # from here on there is a project to recover
         if MANIFEST in changed:
             write_whole(work.root / MANIFEST, work.text.encode())
         if LOCKFILE in changed:
-            done = lock(work, uv=uv, environ=environ)
-        if work.environment:
-            decided = Sync.of(Project.load(work.root), Choice(profile=work.profile))
-            _sync(replace(decided, environ=environ), uv, timeout=request.timeout, tell=tell)
+            done = lock(work, uv=uv, environ=environ, tell=tell)
+        if not work.environment:
+            return done
+        set_aside()
+        decided = Sync.of(Project.load(work.root), Choice(profile=work.profile))
+        decided = replace(decided, environ=environ)
+        remember = _sync(decided, done, uv, timeout=request.timeout, tell=tell)
+    with contextlib.suppress(DiskError):  # then the next sync is a real one
+        remember()
     return done
 
 
 def _trees(work: Plan) -> tuple[Path, ...]:
-    """The environment; but a whole installation that uv is told to use is not ours to move."""
+    """The environment; but an installation that uv is told to use, or a volume, is not to move."""
     path = work.environment
-    if path is None or (path.exists() and any(path.iterdir()) and not _is_environment(path)):
+    if path is None or path.is_mount():
         return ()
-    return (path,)
+    is_foreign = path.exists() and any(path.iterdir()) and not _is_environment(path)
+    return () if is_foreign else (path,)
 
 
 def _is_environment(path: Path) -> bool:
@@ -326,11 +349,14 @@ def _built(work: Plan) -> tuple[Path, ...]:
     return (*roots, *(root / "src" for root in roots))
 
 
-def _sync(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> None:
+def _sync(work: Sync, done: Done, uv: Uv, *, timeout: float, tell: Tell) -> Callable[[], None]:
+    """Returns how to remember it, once there is no going back."""
     try:
-        carry_out(work, uv, timeout=timeout, tell=tell)
+        return proven(work, uv, timeout=timeout, tell=tell)[1]
     except (UvFailedError, NetworkError) as error:
-        raise error.but(
-            cause="everything is as it was before",
-            hint="`--no-sync` leaves the environment for later",
-        ) from error
+        markers = [f"{f.origin} {f.hint}" for f in done.findings if f.code == "other-platform"]
+        hint = "`--no-sync` leaves the environment for later"
+        hint += f"; what is for another platform has to say so: {', '.join(markers)}" * bool(
+            markers
+        )
+        raise error.but(cause="everything is as it was before", hint=hint) from error

@@ -1,31 +1,31 @@
 """The first lockfile of an import: old versions kept where that is possible, and proved."""
 
+import sys
 from collections.abc import Mapping
 
-from uvflow import pyproject
+from uvflow import pyproject, retrying
 from uvflow.files import read_bytes, write_whole
-from uvflow.imports import hashes, pins
+from uvflow.imports import hashes, pins, platforms
 from uvflow.imports.model import Import, Pin, Requirement, Severity
 from uvflow.imports.pins import Comparison
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.plan import Done, Plan, needs_user
+from uvflow.state import Tell, say_nothing
 from uvflow.uv import Uv
 
 
-def lock(work: Plan, *, uv: Uv, environ: Mapping[str, str]) -> Done:
+def lock(work: Plan, *, uv: Uv, environ: Mapping[str, str], tell: Tell = say_nothing) -> Done:
     """Write uv.lock for `work`, whose pyproject.toml is written, and compare it with the old files.
 
-    Raises UvFailedError where there is no solution, ImportNeedsUserError where a hash differs.
+    Where the old versions fit together for some Pythons only, and nobody has said which are wanted,
+    pyproject.toml is narrowed to these. Raises UvFailedError where there is no solution,
+    ImportNeedsUserError where a hash differs.
     """
-    lockfile = work.root / LOCKFILE
     if work.seed:
-        write_whole(lockfile, work.seed.encode())
+        write_whole(work.root / LOCKFILE, work.seed.encode())
     ended = uv.run(("lock",), cwd=work.root, environ=environ)
     if ended.code != 0:
-        raise ended.failure("uv lock").but(
-            cause="everything is as it was before",
-            hint="`--no-lock` writes pyproject.toml alone, to try it with uv",
-        )
+        work = retrying.narrowed(work, ended, uv=uv, environ=environ, tell=tell)
     kept = _compared(work)
     if any(moved.new for moved in kept.moved):
         kept = _locked_by_constraints(work, uv, environ) or kept
@@ -33,7 +33,8 @@ def lock(work: Plan, *, uv: Uv, environ: Mapping[str, str]) -> Done:
     mismatches = tuple(f for f in proof.findings if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user(mismatches)
-    return Done(plan=work, pins=kept, hashes=proof)
+    found = platforms.elsewhere(work.imported, _text(work), sys.platform)
+    return Done(plan=work.told(*found), pins=kept, hashes=proof)
 
 
 def _text(work: Plan) -> str:

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.utils import canonicalize_name
 
-from uvflow.errors import ImportNeedsUserError
+from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
 from uvflow.imports.hashes import Proof
 from uvflow.imports.model import Bucket, FileReport, Finding, Import, Origin, Severity
 from uvflow.imports.pins import Comparison, Moved
+from uvflow.imports.places import is_outside
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.profiles import Profile
 
@@ -45,6 +46,7 @@ class Plan:
 
     `before` is the text of pyproject.toml, None where there is none, and `text` what it becomes.
     `seed` is a first uv.lock of the old pins, empty for none. `profile` is what gets synced.
+    `may_narrow` tells that nobody has said for which Pythons it is to be.
     """
 
     root: Path
@@ -55,7 +57,13 @@ class Plan:
     seed: str = ""
     profile: Profile = field(default_factory=lambda: Profile(name="dev"))
     environment: Path | None = None
+    may_narrow: bool = False
     is_there: bool = False  # a project with its lockfile already: nothing to do
+
+    def told(self, *findings: Finding) -> "Plan":
+        """This plan with more to tell of it."""
+        known = self.imported.findings
+        return replace(self, imported=replace(self.imported, findings=(*known, *findings)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +96,27 @@ def recounted(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
     return replace(file, buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]})
 
 
-def needs_user(errors: tuple[Finding, ...]) -> ImportNeedsUserError:
-    """All of them in one message: who has five lines to correct wants to know them at once."""
+def needs_user(errors: tuple[Finding, ...]) -> UvflowError:
+    """All of them in one error: who has five lines to correct wants to know them at once.
+
+    Where it is only for want of a network, that is a NetworkError.
+    """
+    is_offline = all(error.code == "include-unreachable" for error in errors)
+    message, hint = _summed_up(errors)
+    error = (NetworkError if is_offline else ImportNeedsUserError)(message, hint=hint)
+    error.findings = errors
+    return error
+
+
+def _summed_up(errors: tuple[Finding, ...]) -> tuple[str, str | None]:
     if len(errors) == 1:
-        return ImportNeedsUserError(str(errors[0]), hint=errors[0].hint)
+        return str(errors[0]), errors[0].hint
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
     lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in in_order)
     head = f"{len(errors)} lines need a decision; nothing was written"
-    return ImportNeedsUserError("\n".join((head, *lines)))
+    files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
+    hint = files if any(error.code == "conflict" for error in errors) else None
+    return "\n".join((head, *lines)), hint
 
 
 def sections(plan: Plan, done: Done | None = None, *, verbose: bool = False) -> tuple[Section, ...]:
@@ -212,7 +233,8 @@ def _not_needed_any_more(done: Done) -> tuple[str, ...]:
     """Nothing is deleted by uvflow; a file that still needs action has not done its duty."""
     if LOCKFILE not in {change.path for change in done.plan.changes}:
         return ()
-    files = [f.path for f in done.files if not f.buckets.get(Bucket.ACTION)]
+    ours = [file for file in done.files if not is_outside(file.path)]
+    files = [f.path for f in ours if not f.buckets.get(Bucket.ACTION)]
     return (f"  To be removed by hand, once all is well: {', '.join(files)}",) if files else ()
 
 
@@ -223,45 +245,3 @@ def diff(plan: Plan) -> str:
     before = "/dev/null" if plan.before is None else MANIFEST
     lines = difflib.unified_diff(old, new, before, MANIFEST)
     return "".join(line if line.endswith("\n") else line + _UNENDED for line in lines)
-
-
-def as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
-    """The data of `--json`, as docs/reference describes it."""
-    done = done or Done(plan=plan)
-    return {
-        "already_a_project": plan.is_there,
-        "files": [_file(file) for file in done.files],
-        "findings": [_finding(finding) for finding in done.findings],
-        "changes": [{"path": change.path, "action": change.action} for change in plan.changes],
-        "diff": diff(plan),
-        **_proofs(done),
-    }
-
-
-def _proofs(done: Done) -> dict[str, Any]:
-    moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in done.pins.moved]
-    return {
-        "pins": {"kept": len(done.pins.kept), "moved": moved},
-        "hashes": {"expected": done.hashes.expected, "verified": done.hashes.verified},
-    }
-
-
-def _file(file: FileReport) -> dict[str, Any]:
-    return {
-        "path": file.path,
-        "format": file.format,
-        "role": file.role,
-        "lines": file.lines,
-        **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "severity": finding.severity.value,
-        "code": finding.code,
-        "file": finding.origin.path if finding.origin else None,
-        "line": finding.origin.line if finding.origin else None,
-        "message": finding.message,
-        "hint": finding.hint,
-    }

@@ -72,6 +72,19 @@ def with_project(text: str, base: str) -> str:
     return f"{text[:at]}{table}{newline if rest else ''}{rest}"
 
 
+def with_python(text: str, requires_python: str) -> str:
+    """`text` with another `requires-python` in its `[project]`, or with one for the first time."""
+    expected = _parsed(text)
+    if "requires-python" not in expected["project"]:
+        return edited(text, Import(requires_python=requires_python)).text
+    newline = _newline(text)
+    document: Any = _document(_with_newlines(text, newline))
+    document["project"]["requires-python"] = requires_python
+    expected["project"]["requires-python"] = requires_python
+    new = _as_ended(tomlkit.dumps(document), text).replace("\n", newline)
+    return _proved(new, expected)
+
+
 _TABLES: tuple[Keys, ...] = (
     ("project",),
     (_GROUPS,),
@@ -270,7 +283,8 @@ def _at(table: Any, path: Keys) -> Any:
 
 # The change, carried out on the text.
 
-_NEW = "new"  # a mark on the headers of tables that are new, gone before anybody sees it
+# A mark on the headers of tables that are new, gone before anybody sees it.
+_NEW = "new, by uvflow, for a moment"
 
 
 def _applied(text: str, changes: _Changes) -> str:
@@ -438,11 +452,13 @@ def _spaced(text: str) -> str:
     lines: list[str] = []
     is_new = False
     for line in text.splitlines(keepends=True):
-        if _HEADER.match(line):
-            was_new, is_new = is_new, line.rstrip().endswith(f"] # {_NEW}")
-            if (is_new or was_new) and lines and lines[-1].strip():
-                lines.append("\n")
-        lines.append(line.replace(f" # {_NEW}", "") if is_new else line)
+        if not _HEADER.match(line):  # whose comments are the user's
+            lines.append(line)
+            continue
+        was_new, is_new = is_new, line.rstrip().endswith(f"] # {_NEW}")
+        if (is_new or was_new) and lines and lines[-1].strip():
+            lines.append("\n")
+        lines.append(line.replace(f" # {_NEW}", ""))
     return "".join(lines).rstrip("\n") + "\n" if is_new else "".join(lines)
 
 

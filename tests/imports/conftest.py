@@ -8,6 +8,7 @@ import pytest
 from uvflow.imports import roles
 from uvflow.imports.groups import assemble
 from uvflow.imports.model import Import, Options
+from uvflow.imports.reading import Fetch
 
 Assembled = Callable[..., Import]
 
@@ -28,12 +29,17 @@ def reader(files: Mapping[str, str | bytes]) -> Callable[[str], bytes]:
 def assembled() -> Assembled:
     """The import of files, found by name; keywords are the fields of Options.
 
+    Files whose names are URLs are on the web.
+
     On every import: the buckets of each file add up to its lines.
     """
 
-    def assembled(files: Mapping[str, str | bytes], **options: Any) -> Import:
+    def assembled(
+        files: Mapping[str, str | bytes], fetch: Fetch | None = None, **options: Any
+    ) -> Import:
         chosen = Options(**options)
-        imported = assemble(roles(files, chosen), reader(files), chosen)
+        read = reader(files)
+        imported = assemble(roles(files, chosen), read, chosen, fetch=fetch or read)
         for file in imported.files:
             assert sum(file.buckets.values()) == file.lines
         return imported

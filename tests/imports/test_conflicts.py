@@ -55,19 +55,33 @@ def test_a14_a_declared_conflict_is_locked_with_both(assembled: Assembled, tmp_p
     assert [package.version for package in locked["six"]] == ["1.15.0", "1.16.0"]
 
 
-@pytest.mark.parametrize("on_conflict", ["fail", "declare"])
+BASE = {"requirements.txt": "six==1.16.0\n", "requirements-dev.txt": "six==1.15.0\n"}
+WITH_BASE = "requirements-dev.txt:1: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1)"
+
+
+def test_a14_a_group_that_contradicts_the_project_stops_the_import(assembled: Assembled) -> None:
+    hint = "make the two lines agree, or take the project's with `--on-conflict=prefer-base`"
+    assert told(assembled(BASE)) == [(Severity.ERROR, WITH_BASE, hint)]
+
+
+@pytest.mark.parametrize("on_conflict", ["prefer-base", "declare"])
 def test_a14_the_project_cannot_be_kept_apart_from_its_groups(
     assembled: Assembled, on_conflict: str
 ) -> None:
-    files = {"requirements.txt": "six==1.16.0\n", "requirements-dev.txt": "six==1.15.0\n"}
-    hint = "make the two lines agree, or take the project's with `--on-conflict=prefer-base`"
-    assert told(assembled(files, on_conflict=on_conflict)) == [
-        (
-            Severity.ERROR,
-            "requirements-dev.txt:1: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1)",
-            hint,
-        )
+    imported = assembled(BASE, on_conflict=on_conflict)
+    assert told(imported) == [(Severity.ACTION, f"{WITH_BASE}: the project's is taken", None)]
+    assert imported.groups == {"dev": ()}
+    assert imported.settings == {}
+
+
+def test_a14_conflicts_of_both_kinds_can_be_settled_at_once(assembled: Assembled) -> None:
+    files = {**BASE, "requirements-a.txt": "toml==0.10.1\n", "requirements-b.txt": "toml==0.10.2\n"}
+    imported = assembled(files, on_conflict="declare")
+    assert [finding.severity for finding in imported.findings] == [
+        Severity.ACTION,
+        Severity.WARNING,
     ]
+    assert imported.settings == {"conflicts": [[{"group": "a"}, {"group": "b"}]]}
 
 
 def test_a14_a_group_cannot_be_kept_apart_from_one_it_includes(assembled: Assembled) -> None:
@@ -99,3 +113,19 @@ def test_different_markers_are_left_to_the_resolver(assembled: Assembled) -> Non
         "requirements-dev.txt": "six==1.15.0 ; python_version < '3.10'\n",
     }
     assert assembled(files).findings == ()
+
+
+def test_sources_of_groups_that_are_kept_apart_say_their_group(assembled: Assembled) -> None:
+    files = {
+        "requirements-a.txt": "x @ https://h.example/a/x-1.tar.gz ; os_name == 'nt'\n",
+        "requirements-b.txt": "x @ https://h.example/b/x-1.tar.gz ; os_name == 'nt'\n",
+        "requirements-dev.txt": "-r requirements-a.txt\n",
+    }
+    marker = "os_name == 'nt'"
+    assert assembled(files, on_conflict="declare").sources == {
+        "x": [
+            {"url": "https://h.example/a/x-1.tar.gz", "marker": marker, "group": "a"},
+            {"url": "https://h.example/a/x-1.tar.gz", "marker": marker, "group": "dev"},
+            {"url": "https://h.example/b/x-1.tar.gz", "marker": marker, "group": "b"},
+        ]
+    }

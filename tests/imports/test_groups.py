@@ -1,7 +1,9 @@
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from uvflow.imports.model import (
     Role,
     Severity,
 )
+from uvflow.redaction import redacted
 
 Assembled = Any  # see conftest
 
@@ -142,9 +145,144 @@ def test_a_path_that_no_system_has_is_told() -> None:
     ]
 
 
-def test_an_include_from_the_web_is_not_fetched(assembled: Assembled) -> None:
-    imported = assembled({"requirements.txt": "-r https://me:secret@h.example/r.txt\n"})
-    assert told(imported) == ["requirements.txt:1: https://****@h.example/r.txt is not fetched"]
+OUTSIDE = {
+    "requirements.txt": "-r ../shared/base.txt\nsix\n-c https://h.example/c.txt\n",
+    "../shared/base.txt": "-r more.txt\nidna\n",
+    "../shared/more.txt": "toml\n",
+    "https://h.example/c.txt": "six==1.16.0\nattrs<24\n",
+}
+
+
+def test_includes_from_outside_are_named_and_not_followed(assembled: Assembled) -> None:
+    imported = assembled(OUTSIDE)
+    assert told(imported) == [
+        "requirements.txt:1: ../shared/base.txt lies outside the project, and is not read",
+        "requirements.txt:3: https://h.example/c.txt is not fetched",
+    ]
+    assert [error.hint for error in imported.errors] == [
+        "`--allow-outside`, or copy the file into the project and include that",
+        "`--allow-outside`, or save the file in the project and include that",
+    ]
+    assert [file.path for file in imported.files] == ["requirements.txt"]
+
+
+def test_keep_going_leaves_what_is_outside_to_the_user(assembled: Assembled) -> None:
+    imported = assembled(OUTSIDE, keep_going=True)
+    assert texts(imported.dependencies) == ["six"]
+    assert imported.files[0].buckets == {Bucket.IMPORTED: 1, Bucket.ACTION: 2}
+    assert imported.tails == {"": ("# -c https://h.example/c.txt",)}
+
+
+def test_what_is_outside_is_read_where_that_is_allowed(assembled: Assembled) -> None:
+    imported = assembled(OUTSIDE, allow_outside=True)
+    assert texts(imported.dependencies) == ["toml", "idna", "six"]
+    assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.16.0")]
+    assert texts(imported.constraints) == ["attrs<24"]
+    assert [(file.path, file.role, file.lines) for file in imported.files] == [
+        ("requirements.txt", "project", 3),
+        ("../shared/base.txt", "project", 2),
+        ("../shared/more.txt", "project", 1),
+        ("https://h.example/c.txt", "constraints", 2),
+    ]
+
+
+def test_what_the_command_line_names_needs_no_leave(assembled: Assembled) -> None:
+    chosen = {"from_files": ("../shared/more.txt",), "constraints": ("https://h.example/c.txt",)}
+    imported = assembled(OUTSIDE, **chosen)
+    assert (texts(imported.dependencies), texts(imported.constraints)) == (
+        ["toml"],
+        ["six==1.16.0", "attrs<24"],
+    )
+
+
+def test_no_secret_of_an_includes_url_is_in_the_import(assembled: Assembled) -> None:
+    web = "https://me:s3cret@h.example"
+    files = {
+        "requirements.txt": f"-r {web}/a.txt?token=s3cret # {web}\n-r https://${{U}}@h.example/c\n",
+        f"{web}/a.txt?token=s3cret": "-r b.txt\nsix\n",
+        f"{web}/b.txt": "idna\n",
+        "https://s3cret@h.example/c": "toml\n",
+    }
+    imported = assembled(files, allow_outside=True, environ={"U": "s3cret"})
+    assert texts(imported.dependencies) == ["idna", "six", "toml"]
+    assert "s3cret" not in repr(imported)
+    assert [file.path for file in imported.files][1:] == [
+        "https://h.example/a.txt?token=****",
+        "https://h.example/b.txt",
+        "https://h.example/c",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:p/s3cret@h.example", "https://me:p@s3cret/x@h.example"]
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-i {}/simple", "--extra-index-url {}/simple", "-f {}/w", "-r {}/r.txt", "-c {}/c.txt"),
+        *("{}/x-1-py3-none-any.whl", "x @ {}/x.zip ; python_version>'3'", "-e git+{}/r.git#egg=x"),
+        *("x @ git+{}/r.git", "x @ hg+{}/r", "x {}", "-i {}/simple --bad", "six  # {}", "# {}"),
+        *("--use-feature {}", "'{}'"),
+    ],
+)
+def test_no_pasted_password_is_in_the_import(assembled: Assembled, line: str, url: str) -> None:
+    for text in (line.format(url), line.format("https://h.example") + "?token=s3cret"):
+        for options in ({}, {"keep_going": True, "strip_credentials": True}):
+            imported = assembled({"requirements.txt": f"{text}\nidna\n"}, **options)
+            told_all = [redacted(str(finding)) for finding in imported.findings]
+            assert "s3cret" not in repr(replace(imported, findings=())) + "".join(told_all)
+
+
+def test_variables_in_includes_are_those_of_the_environment(assembled: Assembled) -> None:
+    files = {"requirements.txt": "-r ${WHERE}/a.txt\n-r ${NO_WHERE}/b.txt\n", "reqs/a.txt": "six\n"}
+    imported = assembled(files, environ={"WHERE": "reqs"})
+    assert texts(imported.dependencies) == ["six"]
+    assert told(imported) == [
+        "requirements.txt:2: ${NO_WHERE}/b.txt needs NO_WHERE, which the environment does not have"
+    ]
+
+
+def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) -> None:
+    files = {
+        "requirements.txt": "-r https://h.example/a.txt\n",
+        "https://h.example/a.txt": "-r file:///etc/passwd\n-r C:/b.txt\n-r /c.txt\n-r ftp://h/d\n",
+        "https://h.example/c.txt": "six\n",
+        "/etc/passwd": "idna\n",
+        "C:/b.txt": "idna\n",
+    }
+    imported = assembled(files, allow_outside=True)
+    assert texts(imported.dependencies) == ["six"]
+    assert told(imported) == [
+        "https://h.example/a.txt:1: file:///etc/passwd is not fetched",
+        "https://h.example/a.txt:2: C:/b.txt is not fetched",
+        "https://h.example/a.txt:4: ftp://h/d is not fetched",
+    ]
+
+
+def test_a_url_with_half_a_password_in_its_host_is_not_fetched(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "-r https://me:p/w@h/r\n"}, allow_outside=True)
+    assert told(imported) == [
+        (
+            "requirements.txt:1: it cannot be told where the credentials of this URL end,"
+            " which is not fetched"
+        )
+    ]
+
+
+def test_no_network_is_no_fault_of_the_line(assembled: Assembled) -> None:
+    def unplugged(_url: str) -> bytes:
+        raise TimeoutError("no answer within 10 seconds")
+
+    imported = assembled(OUTSIDE, unplugged, allow_outside=True, keep_going=True)
+    assert [(error.code, str(error)) for error in imported.errors] == [
+        (
+            "include-unreachable",
+            (
+                "requirements.txt:3: https://h.example/c.txt cannot be reached: no answer within 10"
+                " seconds"
+            ),
+        )
+    ]
 
 
 def test_a05_a_cycle_is_one_warning(assembled: Assembled) -> None:
@@ -469,6 +607,19 @@ def test_a28_what_no_index_has_needs_action(assembled: Assembled) -> None:
     ]
     assert counted(imported) == {"requirements.txt": {"imported": 3, "needs_action": 6}}
     assert imported.tails == {"": ("# -e /home/dev/app",)}
+
+
+def test_nobody_is_shown_a_line_of_a_megabyte(assembled: Assembled) -> None:
+    (finding,) = assembled({"requirements.txt": "=" * 10**6}).errors
+    assert finding.message == f"`{'=' * 999}… (1000023 characters)"
+
+
+def test_files_that_all_include_each_other_are_read_in_time(assembled: Assembled) -> None:
+    names = [f"requirements/g{n}.txt" for n in range(30)]
+    text = "".join(f"-r g{n}.txt\n" for n in range(30)) + "six\n"
+    started = time.process_time()
+    assert groups(assembled(dict.fromkeys(names, text))).keys() == {f"g{n}" for n in range(30)}
+    assert time.process_time() - started < 2
 
 
 def test_no_files_are_an_empty_import(assembled: Assembled) -> None:

@@ -135,7 +135,7 @@ def test_a_variable_in_the_url_itself_stops_the_import(assembled: Assembled, url
 def test_credentials_that_cannot_be_told_apart_stop_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-i https://me:se/cret@idx.example/simple\n"})
     assert told(imported, Severity.ERROR) == [
-        "requirements.txt:1: it cannot be told where the credentials of this index URL end"
+        "requirements.txt:1: it cannot be told where the credentials of this URL end"
     ]
     assert "cret@" not in repr(imported)
 

@@ -79,6 +79,13 @@ def test_a13_what_cannot_both_hold_is_known(one: str, other: str, *, expected: b
         assert contradict(*pair) is expected
 
 
+def test_a13_each_line_is_told_once_however_many_there_are() -> None:
+    findings = merge(requirements("six==1", "six==2", "six==3", "six==4")).findings
+    assert [str(finding) for finding in findings] == [
+        f"r.txt:{line}: `six=={line}` contradicts `six==1` (r.txt:1)" for line in (2, 3, 4)
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "version"),
     [

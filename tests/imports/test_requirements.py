@@ -160,6 +160,13 @@ def test_a11_the_offset_counts_the_byte_order_mark() -> None:
     assert str(problem) == "r.txt:1: byte 6 (0xff) is not utf-8"
 
 
+def test_a11_utf_16_without_its_mark_is_not_taken_for_text() -> None:
+    problem = parse(PINS.encode("utf-16-le"), "r.txt").problem
+    assert str(problem) == "r.txt:1: byte 1 (0x00) is not utf-8"
+    lines = parse(PINS.encode("utf-16-le"), "r.txt", "utf-16-le").lines
+    assert [line.requirement for line in lines] == ["six==1.16.0", "idna==3.7"]
+
+
 def test_a11_an_encoding_can_be_given() -> None:
     lines = parse(PINS.encode("latin-1"), "r.txt", "latin-1").lines
     assert [line.comment for line in lines] == ["", "# é"]
@@ -187,6 +194,16 @@ def test_a02_comments_travel_with_what_they_are_about() -> None:
     assert file.tail == ("#certifi==2020.1.1",)
 
 
+def test_what_a_comment_hides_is_no_secret_that_is_shown() -> None:
+    (line,) = parse(b"six  # https:/\x00/me:s3cret@h/x", "r.txt").lines
+    assert line.comment == "# https://****@h/x"
+
+
+def test_an_editable_that_names_nothing_is_a_problem() -> None:
+    (line,) = parse(b"-e ''", "r.txt").lines
+    assert str(line.problem) == "r.txt:1: `-e ''` cannot be read: `-e` names nothing"
+
+
 def test_who_needs_a_pin_stands_behind_it() -> None:
     file = parse(
         b"six==1.16.0\n    # via toml\n"
@@ -209,7 +226,7 @@ def test_who_needs_a_pin_stands_behind_it() -> None:
         ("-r a.txt -r b.txt --pre", ("--requirement b.txt", "--pre")),
         ("-c c.txt -r a.txt", ("--constraint c.txt",)),
         ("-e . -e ./x --hash=sha256:aa", ("--editable ./x", "--hash sha256:aa")),
-        ("-e . ; python_version < '3'", (";", "python_version", "<", "3")),
+        ("-e . ; python_version < '3'", ("; python_version < 3",)),
         ("--hash=sha256:aa", ("--hash sha256:aa",)),
         ("--pre --no-index", ()),
     ],
@@ -230,3 +247,11 @@ def test_a_value_of_many_hashes_is_read_fast_and_right() -> None:
     hashes = [f"sha256:{number:064x}" for number in range(60)]
     text = " \\\n    ".join(("six==1.16.0", *(f"--hash={digest}" for digest in hashes)))
     assert list(parse(text.encode(), "r.txt").lines[0].values("--hash")) == hashes
+
+
+def test_an_abbreviation_is_one_of_todays_options_and_an_old_option_is_still_known() -> None:
+    lines = parse(b"--i https://h/s\n--use-wheel\n", "r.txt").lines
+    assert [line.options for line in lines] == [
+        (("--index-url", "https://h/s"),),
+        (("--use-wheel", ""),),
+    ]

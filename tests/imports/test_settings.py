@@ -1,3 +1,4 @@
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -21,9 +22,6 @@ def actions(imported: Import) -> list[str]:
         ("--no-binary six,Idna", {"no-binary-package": ["six", "idna"]}),
         ("--only-binary=:all:", {"no-build": True}),
         ("--no-binary :all:", {"no-binary": True}),
-        ("--only-binary a\n--no-binary a", {"no-binary-package": ["a"]}),
-        ("--only-binary a\n--only-binary :none:", {}),
-        ("--no-binary a\n--only-binary :all:", {"no-build": True}),
         ("--no-index --pre", {"no-index": True, "prerelease": "allow"}),
     ],
 )
@@ -34,6 +32,36 @@ def test_a25_options_become_settings(
     assert imported.settings == settings
     assert imported.findings == ()
     assert set(imported.files[0].buckets) == {"settings"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "buckets"),
+    [
+        ("--only-binary a\n--no-binary a", {"no-binary-package": ["a"]}, "merged settings"),
+        ("--no-binary a\n--only-binary :all:", {"no-build": True}, "merged settings"),
+        ("--no-binary :all:\n--no-binary :none:", {}, "merged already_default"),
+        ("--only-binary a\n--only-binary :none:", {}, "merged already_default"),
+        ("--no-binary :all:\n--no-binary a", {"no-binary": True}, "settings merged"),
+        (
+            "--no-binary a,b\n--only-binary b",
+            {"no-binary-package": ["a"], "no-build-package": ["b"]},
+            "settings settings",
+        ),
+        (
+            "--no-binary :all:\n--no-binary :none:\n--no-binary :all:",
+            {"no-binary": True},
+            "merged already_default settings",
+        ),
+    ],
+)
+def test_a25_an_option_of_which_a_later_one_leaves_nothing_is_merged(
+    assembled: Assembled, lines: str, settings: dict[str, Any], buckets: str
+) -> None:
+    imported = assembled({"requirements.txt": f"{lines}\n"})
+    found = {bucket.value: count for bucket, count in imported.files[0].buckets.items()}
+    assert found == Counter(buckets.split())
+    assert imported.settings == settings
+    assert all(finding.code == "overruled" for finding in imported.findings)
 
 
 def test_a25_links_are_found_beside_the_file_as_pip_finds_them(assembled: Assembled) -> None:

@@ -82,12 +82,85 @@ def told(reading: Reading) -> list[tuple[Severity, str]]:
             "foo",
             {"git": "ssh://git@h:2222/org/repo.git"},
         ),
-        ("-e git://h/r#egg=q", "q", "q", {"git": "git://h/r"}),
+        (
+            "-e git://github.com/o/r@v1#egg=q-1.0",
+            "q",
+            "q",
+            {"git": "https://github.com/o/r", "rev": "v1"},
+        ),
+        ("git+http://gitlab.com/o/r#egg=q", "q", "q", {"git": "https://gitlab.com/o/r"}),
     ],
 )
 def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]) -> None:
     found = requirement(line)
     assert (found.name, found.text, found.source) == (name, text, source)
+
+
+def test_a23_git_by_what_uv_does_not_speak_needs_action() -> None:
+    (finding,) = reading("git+git://h.example/r@v1#egg=q").findings
+    assert str(finding) == "requirements.txt:1: uv takes no git repository by git://"
+    assert finding.hint == "`git+https://h.example/r@v1`, if that answers"
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("/croot/idna_1700501669400/work/idna", "idna"),
+        ("/work/ci_py311/idna_1676822932000/work", "idna"),
+        ("/home/builder/ci_310/idna_1640793678128/work", "idna"),
+        ("/tmp/abs_ec11_7ze/croots/recipe/idna_1659616059936/work", "idna"),  # noqa: S108  of a builder
+        ("/tmp/build/80754af9/idna_1630003229654/work/dist", "idna"),  # noqa: S108  of a builder
+        ("/opt/conda/conda-bld/idna_1654597864307/work", "idna"),
+        ("/private/var/folders/sy/x0p/T/abs_6x/croot/idna_1670514753622/work", "idna"),
+        ("/Users/runner/miniforge3/conda-bld/idna_1747544634767/work/src", "idna"),
+        ("/home/me/output/bld/rattler-build_idna_1728967256/work", "idna"),
+        ("/C:/b/abs_aad84bnnw5/croot/idna_1714398896795/work", "idna"),
+        ("/C:/ci/idna_1607454116140/work", "idna"),
+        ("/C:/Users/dev/mkl/idna-suite_1685202500000/work", "idna"),
+        ("/D:/bld/idna_1610324703282/work", "idna"),
+        ("/builds/ci/idna", None),
+        ("/D:/bld/idna_1610324703282/work/dist/idna-3.7-py3-none-any.whl#sha256=ab", "idna==3.7"),
+        ("/croot/idna-3.7/work", "idna==3.7"),
+    ],
+)
+def test_a28_what_conda_built_is_told_by_its_name_and_version(place: str, text: str | None) -> None:
+    found = reading(f"idna @ file://{place}")
+    assert found.bucket is Bucket.ACTION
+    assert [finding.code for finding in found.findings] == [
+        "built-by-conda" if text else "path-not-found"
+    ]
+    assert (found.requirement and found.requirement.text) == text
+
+
+def test_a28_a_part_of_conda_is_left_out() -> None:
+    found = reading("conda @ file:///croot/conda_1689269889729/work")
+    assert found.requirement is None
+    assert told(found) == [
+        (
+            Severity.ACTION,
+            "requirements.txt:1: `conda` is a part of conda, which uv does not install",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        (
+            "x @ file:///C:/Users/me/Downloads/x-1.2-py3-none-any.whl",
+            "make it a git or an index dependency: `x==1.2`, if an index has it",
+        ),
+        (
+            "/opt/wheels/x-1.2.tar.gz#egg=x",
+            "make it a git or an index dependency: `x==1.2`, if an index has it",
+        ),
+        ("x @ file:///home/ci/libs/x", "make it a git or an index dependency"),
+        ("-e .\\libs\\x", "write it with `/`: pip takes a backslash for an escape"),
+    ],
+)
+def test_what_is_not_there_has_a_hint(line: str, hint: str) -> None:
+    (finding,) = reading(line).findings
+    assert (finding.code, finding.hint) == ("path-not-found", hint)
 
 
 def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> None:
@@ -336,6 +409,27 @@ def test_what_uv_cannot_be_told_stops_the_import(line: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"six=={'9' * 5000}",
+        f"six ; {'(' * 3000}os_name == 'x'{')' * 3000}",
+        f"six[{'x,' * 50_000}]",
+        f"git+https://h/r#egg={'x' * 100_000}",
+    ],
+)
+def test_what_no_parser_would_survive_is_no_requirement(line: str) -> None:
+    (finding,) = reading(line).findings
+    assert finding.code == "invalid-requirement"
+
+
+@pytest.mark.parametrize("line", ['"x @ git+https://t:s3cret@h/r"', "s3://u:s3cret@h/x.whl"])
+def test_a_url_that_nobody_can_read_is_no_path(line: str) -> None:
+    (finding,) = reading(line).findings
+    assert finding.code == "invalid-requirement"
+    assert "s3cret" not in repr(finding)
+
+
 def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None:
     for version in ("1.0", "2.0"):
         build_wheel(tmp_path, "dual", version)
@@ -357,3 +451,18 @@ def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None
     assert answer.code == 0, answer.err
     locked = packages((tmp_path / "uv.lock").read_text())
     assert [package.version for package in locked["dual"]] == ["1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        (
+            "python=3.9.7=h12debd9_1",
+            "`conda list` wrote this; `pip list --format=freeze` writes what pip can read",
+        ),
+        ("numpy   1.26.4", "did you mean `numpy==1.26.4`?"),
+    ],
+)
+def test_what_other_tools_list_has_a_hint(line: str, hint: str) -> None:
+    (finding,) = reading(line).findings
+    assert (finding.code, finding.hint) == ("invalid-requirement", hint)

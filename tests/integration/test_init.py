@@ -252,6 +252,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
         "schema_version": 1,
         "command": "init",
         "exit_code": 0,
+        "error": None,
         "already_a_project": False,
         "files": [
             {
@@ -307,8 +308,9 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
     assert done.code == 1
     assert done.err.endswith(
         "error: `uv lock` failed with exit code 1; its reason is above\n"
-        "  cause: everything is as it was before\n"
-        "hint: `--no-lock` writes pyproject.toml alone, to try it with uv\n"
+        "  cause: uv speaks of `nowhere-to-be-found` (requirements.txt:2); everything is as it was"
+        " before\n"
+        "hint: take nowhere-to-be-found out of the file, or name the index that has it\n"
     )
     assert everything(root) == before
 
@@ -526,7 +528,8 @@ def test_a_command_that_runs_in_the_environment_is_waited_for(tree: Tree, uvflow
     with state.exclusive("uvflow run"):
         lease = state.lease(root / ".venv", "a server")
     done = uvflow("init", "--timeout", "0.1", cwd=root)
-    os.close(lease)
+    for descriptor in lease:
+        os.close(descriptor)
     assert done.code == 6
     assert not (root / "uv.lock").exists()
 

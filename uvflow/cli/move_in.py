@@ -1,13 +1,18 @@
 """`uvflow init` and `uvflow undo`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.options import common, timeout_option
+from uvflow.cli.options import as_ours, common, timeout_option
 from uvflow.console import Console
+from uvflow.errors import UvflowError
+
+if TYPE_CHECKING:
+    from uvflow.plan import Done, Plan
 
 
 @click.command(short_help="Make a locked uv project of what is there")
@@ -28,6 +33,11 @@ from uvflow.console import Console
 )
 @click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Follow includes that lead out of the project, or to http and https.",
+)
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
 @click.option("--direct-only", is_flag=True, help="Leave out what others bring along anyway.")
 @click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
@@ -41,25 +51,42 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
     Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
     where they are, and where anything fails everything is as it was.
     """
-    from uvflow import plan as told  # noqa: PLC0415
+    from uvflow.accounts import as_json, of_failure  # noqa: PLC0415
+
+    try:
+        work, done = _made(console, Path(os.path.realpath(path)), asked, dry_run=dry_run)
+    except (UvflowError, OSError) as error:
+        ours = as_ours(error)
+        ours.data = of_failure(ours)
+        raise ours from error
+    _tell(console, work, done)
+    console.envelope("init", 0, as_json(work, done))
+
+
+def _made(
+    console: Console, root: Path, asked: Mapping[str, Any], *, dry_run: bool
+) -> "tuple[Plan, Done | None]":
     from uvflow.init import init, plan, requested  # noqa: PLC0415
     from uvflow.uv import find  # noqa: PLC0415
 
-    root = Path(os.path.realpath(path))
     request = requested(root, asked)
     if dry_run:
-        work, done = plan(root, request, uv=find(), tell=console.say), None
+        return plan(root, request, uv=find(), tell=console.say), None
+    done = init(root, request, uv=find(), tell=console.say)
+    return done.plan, done
+
+
+def _tell(console: Console, work: "Plan", done: "Done | None") -> None:
+    from uvflow import plan as told  # noqa: PLC0415
+
+    if done is None:
         console.result(told.diff(work).removesuffix("\n"))
-    else:
-        done = init(root, request, uv=find(), tell=console.say)
-        work = done.plan
-    if done and done.plan.changes:
+    elif work.changes:
         console.say("")  # what uv said stands above
     sections = told.sections(work, done, verbose=console.verbose)
     console.say("\n\n".join("\n".join((console.style(t, "bold"), *lines)) for t, lines in sections))
     for finding in told.pressing(work, done) if console.quiet else ():
         console.warn(str(finding))
-    console.envelope("init", 0, told.as_json(work, done))
 
 
 @click.command(short_help="Put back what the last init changed")

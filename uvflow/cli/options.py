@@ -22,7 +22,12 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     """The options every command has; they reach it as one Console."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+    @click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Say nothing but warnings and errors; uv speaks for itself.",
+    )
     @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and why.")
     @click.option(
         "--color",

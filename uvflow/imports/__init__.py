@@ -18,6 +18,7 @@ FORMATS = {"requirements": re.compile(r"\.(?:txt|in)$", re.IGNORECASE)}
 
 # What a requirements file is called, once its suffix is gone: the group's name is the match.
 _CONSTRAINTS = re.compile(r"constraints?.*|.+[-_.]constraints?", re.IGNORECASE)
+_LOWEST = re.compile(r"(?:lower|lowest|min|minimum|oldest)[-_.]constraints?", re.IGNORECASE)
 _GROUP = re.compile(
     r"requirements?[-_.](?P<after>.+)|(?P<before>.+)[-_.]requirements?|requirements?",
     re.IGNORECASE,
@@ -45,8 +46,7 @@ def roles(names: Iterable[str], options: Options | None = None) -> tuple[InputFi
     found = (_project_file(n) for n in options.from_files) if options.from_files else _found(names)
     files = {**{file.path: file for file in found}, **{file.path: file for file in chosen}}
     paired = [_paired(file, files, names) for file in files.values()]
-    compiled = _compiled_of(files, names) if options.from_files else []
-    return _in_reading_order([*paired, *compiled])
+    return _in_reading_order([*paired, *_compiled_of(files, names)])
 
 
 def _chosen(options: Options) -> list[InputFile]:
@@ -67,14 +67,17 @@ def _project_file(path: str) -> InputFile:
 
 
 def _found(names: Iterable[str]) -> list[InputFile]:
-    return [file for file in map(_by_name, names) if file is not None]
+    return [file for file in map(by_name, names) if file is not None]
 
 
-def _by_name(name: str) -> InputFile | None:
+def by_name(name: str) -> InputFile | None:
+    """What the file at `name` is to the project; None where it is none that is looked for."""
     path = PurePosixPath(name)
     folder = str(path.parent)
     if folder not in (".", FOLDER) or not FORMATS["requirements"].search(path.name):
         return None
+    if _LOWEST.fullmatch(path.stem):
+        return None  # what a test of the oldest versions installs: nobody else has them
     if _CONSTRAINTS.fullmatch(path.stem):
         return InputFile(path=name, format="requirements", role=Role.CONSTRAINTS)
     match = _GROUP.fullmatch(path.stem)

@@ -44,10 +44,11 @@ def settle(lists: Lists, on_conflict: OnConflict) -> Settled:
     """Find what contradicts between `lists`, by the project's name "" or a group's.
 
     uv resolves the project and all its groups as one, unless groups are declared as conflicting
-    (uv docs, "Conflicting dependencies").
+    (uv docs, "Conflicting dependencies"). None can be kept apart from the project: there `declare`
+    takes the project's line, as `prefer-base` does.
     """
     found = tuple(_conflicts(lists))
-    yielding = tuple(c for c in found if on_conflict == "prefer-base" and _has_base(c))
+    yielding = tuple(c for c in found if on_conflict != "fail" and _has_base(c))
     dropped = {c.second[1].origin for c in yielding}
     left = [c for c in found if dropped.isdisjoint((c.first[1].origin, c.second[1].origin))]
     declared = [c for c in left if on_conflict == "declare" and _is_declarable(c, lists)]
@@ -71,6 +72,8 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
             if isinstance(entry, Requirement) and entry.name:
                 by_name.setdefault(entry.name, []).append((group, entry))
     for same in by_name.values():
+        if len({(entry.text, str(entry.source)) for _, entry in same}) == 1:
+            continue  # a thousand lists that agree are half a million pairs
         for first, second in itertools.combinations(same, 2):
             if _is_conflict(*first, *second):
                 yield _Conflict(first=first, second=second)

@@ -1,4 +1,4 @@
-"""Credentials in URLs: taken out, looked up, never shown."""
+"""Credentials in URLs: taken out, and looked up."""
 
 import base64
 import re
@@ -6,11 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from uvflow.redaction import redacted
+
 # RFC 3986, section 3.2: userinfo is what stands before the last "@" of the authority.
 _AUTHORITY = re.compile(r"(?P<before>^[^:/?#]*://)(?P<userinfo>[^/?#]*)@", re.ASCII)
-# The same within a text. A password with `/` in it is no valid URL, and still nobody's business;
-# that the user is git is no secret.
-_ANYWHERE = re.compile(r"(?<=://)(?!git@)(?:[^/?#\s]*|[^/?#\s:@]*:(?!\d+/)[^\s@]*)@")
+
+# A `:` in the host (RFC 3986, section 3.2.2) with no port after it; ssh:// may have a path there.
+_NO_PORT = re.compile(
+    r"(?!(?:git\+)?ssh:)[^:/?#]*://(?:\[[^\]/]*\])?[^/?#\[]*:(?!\d*(?:[/?#]|$))", re.IGNORECASE
+)
+
+# `…@revision` at the end of a git URL; a host, which stands behind a password, has a path.
+_REVISION = re.compile(r".*\.git@|(?:git|hg|svn|bzr)\+.*@(?!.*\.git$)", re.IGNORECASE)
 
 # pip expands `${NAME}` of upper-case letters, digits and underscores, and nothing else.
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -36,6 +43,11 @@ class Userinfo:
         """The user name and the password themselves, the variables taken from `environ`."""
         return unquote(expanded(self.username, environ)), unquote(expanded(self.password, environ))
 
+    def as_header(self, environ: Mapping[str, str]) -> str:
+        """What an HTTP request says in `Authorization` (RFC 7617)."""
+        login = ":".join(self.looked_up(environ))
+        return f"Basic {base64.b64encode(login.encode()).decode()}"
+
     def told_of(self, url: str, path: str, *, is_at_hand: bool) -> str:
         """That they are left out of `url`, with what is left in the file at `path`."""
         use = ", uv has them for this run" if is_at_hand else ""
@@ -52,9 +64,27 @@ def split_userinfo(url: str) -> tuple[str, Userinfo | None]:
     return match["before"] + url[match.end() :], Userinfo(username=username, password=password)
 
 
-def redacted(text: str) -> str:
-    """`text` with `****` for the userinfo of every URL in it."""
-    return _ANYWHERE.sub("****@", text)
+UNCLEAR = "it cannot be told where the credentials of this URL end"
+
+
+def are_unclear(url: str) -> bool:
+    """Whether there is half a password in `url`, where the port of a host should be.
+
+    That is so where a password has been pasted as it is, with what ends the userinfo in it.
+    """
+    return _NO_PORT.match(split_userinfo(url)[0]) is not None
+
+
+def left_in(url: str) -> str:
+    """What is secret, or may be, in `url` beside its userinfo, as a sentence; or nothing."""
+    bare, userinfo = split_userinfo(url)
+    has_password = userinfo is not None and userinfo.password
+    if are_unclear(url) or (has_password and "@" in bare and not _REVISION.match(bare)):
+        return UNCLEAR
+    if bare.count("://") > 1 and redacted(bare) != bare:  # of two lines that have become one
+        return UNCLEAR
+    behind = "".join(re.findall(r"[?#].*", bare))
+    return "the query of this URL holds a token" if redacted(behind) != behind else ""
 
 
 def variables(text: str) -> tuple[str, ...]:
@@ -77,8 +107,7 @@ def for_git(logins: Iterable[tuple[str, Userinfo]], environ: Mapping[str, str]) 
     first = int(count) if count.isdecimal() else 0
     found = {}
     for number, (url, userinfo) in enumerate(dict(logins).items(), first):
-        token = base64.b64encode(":".join(userinfo.looked_up(environ)).encode()).decode()
         found[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
-        found[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: Basic {token}"
+        found[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: {userinfo.as_header(environ)}"
         found["GIT_CONFIG_COUNT"] = str(number + 1)
     return found

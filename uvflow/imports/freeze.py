@@ -1,14 +1,31 @@
 """What `pip freeze` lists on some machines, and no index has."""
 
+import posixpath
 import re
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-# Where conda builds packages; nothing is left there once a package is made.
+# Where conda-build and rattler-build make packages, as `NAME_TIME/work` below a directory of many
+# names; nothing is left there once a package is made.
 _FEEDSTOCK = re.compile(
-    r"/(?:feedstock_root|build_artifacts|conda-bld|croot|tmp/build|ci)/", re.IGNORECASE
+    r"""
+      / (?:feedstock_root|build_artifacts|conda-bld|croots?) /
+    | / (?:tmp/build|ci) / .+ /work (?:/|$)
+    | / [^/]+_\d{9,} /work (?:/|$)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# What conda is made of; on an index it is missing, or years older.
+_OF_CONDA = frozenset(
+    (
+        *("conda", "conda-build", "conda-content-trust", "conda-libmamba-solver"),
+        *("conda-anaconda-telemetry", "conda-anaconda-tos", "anaconda-anon-usage"),
+        *("anaconda-navigator", "navigator-updater"),
+    )
 )
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
 
@@ -25,6 +42,9 @@ def oddity(name: str, specifier: SpecifierSet) -> Oddity | None:
     """Why no index has `name` in the version that `specifier` pins, or None."""
     if name == "pkg-resources":
         message = "is no package: Debian's pip lists a part of setuptools under this name"
+        return Oddity(message=message, hint="take the line out")
+    if name in _OF_CONDA:
+        message = "is a part of conda, which uv does not install"
         return Oddity(message=message, hint="take the line out")
     for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
         if _DISTRIBUTIONS.search(version.partition("+")[2]):
@@ -50,8 +70,15 @@ def is_feedstock(path: str) -> bool:
     return _FEEDSTOCK.search(path) is not None
 
 
-def feedstock_version(path: str, name: str) -> str:
-    """The version in a path such as `/croot/idna-3.7/work`, or nothing."""
-    spelled = name.replace("-", "[-_.]")
-    match = re.search(rf"/{spelled}-(\d+(?:\.\d+)+)[_/]", path, re.IGNORECASE)
-    return match[1] if match else ""
+def version_in(path: str, name: str) -> str:
+    """The version of the package `name` in a path such as `/croot/idna-3.7/work`, or nothing.
+
+    A wheel has it in its name, as in `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
+    """
+    try:
+        wheel, version, _, _ = parse_wheel_filename(posixpath.basename(path))
+    except InvalidWheelFilename:
+        spelled = canonicalize_name(name).replace("-", "[-_.]")
+        match = re.search(rf"/{spelled}-(\d+(?:\.\d+)+)(?:[_/]|\.tar\.|\.zip)", path, re.IGNORECASE)
+        return match[1] if match else ""
+    return str(version) if wheel == canonicalize_name(name) else ""

@@ -29,19 +29,25 @@ from uvflow.imports.model import (
     Requirement,
     Role,
 )
+from uvflow.imports.reading import Fetch, Reader, no_network
 from uvflow.imports.sources import Reading
 
 
-def assemble(inputs: Iterable[InputFile], read: Read, options: Options | None = None) -> Import:
+def assemble(
+    inputs: Iterable[InputFile],
+    read: Read,
+    options: Options | None = None,
+    *,
+    fetch: Fetch = no_network,
+) -> Import:
     """Everything that `inputs`, and the files they include, say.
 
-    `read` takes a path relative to the root and raises OSError, FileNotFoundError where there is
-    no such file. Nothing is raised for what the files say: what stops the import is an ERROR
-    finding, and every logical line is in one bucket of its file's report.
+    `read` and `fetch` are as in a Reader. Nothing is raised for what the files say: what stops the
+    import is an ERROR finding, and every logical line is in one bucket of its file's report.
     """
     options = options or Options()
     ledger = Ledger(options=options)
-    files = includes.follow(inputs, read, options)
+    files = includes.follow(inputs, Reader(read=read, fetch=fetch, options=options))
     ledger.refuse(*files.findings, *hashes.missing(files))
     ledger.mark(Bucket.ACTION, *files.unread)
     found = indexes.collect(files.lines(), ledger, options)

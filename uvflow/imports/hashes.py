@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from uvflow.imports.credentials import redacted
 from uvflow.imports.includes import Includes
 from uvflow.imports.lockfile import Locked, is_same_version, packages
 from uvflow.imports.merge import pinned_version
 from uvflow.imports.model import Finding, Import, Origin, Severity
 from uvflow.imports.requirements import Line
+from uvflow.redaction import redacted
 
 _IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
 

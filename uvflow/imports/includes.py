@@ -1,41 +1,68 @@
-"""Which requirements files include which: every file read once, cycles and missing files found."""
+"""Which requirements files include which: each read once; cycles, and what is not read, found."""
 
+import functools
 import itertools
-import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from uvflow.imports import requirements
-from uvflow.imports.credentials import redacted
-from uvflow.imports.local import Read
 from uvflow.imports.model import Finding, InputFile, Options, Origin, Role, Severity
+from uvflow.imports.places import Place, named
+from uvflow.imports.reading import Reader
 from uvflow.imports.requirements import Line, RequirementsFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """The `-r` edges between files; an include of a compiled file is one of its source."""
+    """The `-r` edges between files; an include of a compiled file is one of its source.
+
+    `targets` are the paths of what lines include.
+    """
 
     files: Mapping[str, RequirementsFile]
     compiled: Mapping[str, str]
+    targets: Mapping[Origin, str]
 
     def of(self, path: str) -> Iterator[tuple[str, Origin]]:
         for line in self.files[path].lines:
-            target = _target(line, "--requirement")
-            source = self.compiled.get(target or "", target or "")
+            target = self.named_by(line, "--requirement") or ""
+            source = self.compiled.get(target, target)
             if source in self.files:
                 yield source, line.origin
 
+    def named_by(self, line: Line, option: str) -> str | None:
+        """The path of the file that `line` names with `option`."""
+        include = line.include
+        return self.targets[line.origin] if include and include[0] == option else None
+
     def reachable(self, path: str) -> tuple[str, ...]:
         """`path` and every file it includes, directly or not."""
-        found, waiting = dict[str, None](), [path]
-        while waiting:
-            here = waiting.pop()
-            if here not in found:
-                found[here] = None
-                waiting.extend(target for target, _ in self.of(here))
-        return tuple(found)
+        return _along(self._forwards, [path])
+
+    def leading_to(self, paths: Iterable[str]) -> frozenset[str]:
+        """`paths` and every file that includes one of them, directly or not."""
+        return frozenset(_along(self._backwards, paths))
+
+    @functools.cached_property
+    def _forwards(self) -> Mapping[str, Iterable[str]]:
+        return {path: dict.fromkeys(target for target, _ in self.of(path)) for path in self.files}
+
+    @functools.cached_property
+    def _backwards(self) -> Mapping[str, Iterable[str]]:
+        found: dict[str, list[str]] = {path: [] for path in self.files}
+        for path, targets in self._forwards.items():
+            for target in targets:
+                found[target].append(path)
+        return found
+
+
+def _along(edges: Mapping[str, Iterable[str]], starts: Iterable[str]) -> tuple[str, ...]:
+    found, waiting = dict[str, None](), [*starts]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found[here] = None
+            waiting.extend(edges[here])
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,33 +96,33 @@ class Includes:
         return self._named_by(line, "--constraint")
 
     def _named_by(self, line: Line, option: str) -> InputFile | None:
-        target = _target(line, option)
+        target = self.edges.named_by(line, option)
         return self.roles.get(target) if target else None
 
 
-def follow(inputs: Iterable[InputFile], read: Read, options: Options) -> Includes:
-    """Read `inputs` and what they include; what cannot be read becomes an ERROR finding.
-
-    `read` takes a path relative to the root and raises OSError, FileNotFoundError where there is
-    no such file.
-    """
-    given = {file.path: file for file in inputs}
+def follow(inputs: Iterable[InputFile], reader: Reader) -> Includes:
+    """Read `inputs` and what they include; what cannot be read becomes an ERROR finding."""
+    places = {named(file.path): file for file in inputs}
+    given = {place.path: replace(file, path=place.path) for place, file in places.items()}
     files: dict[str, RequirementsFile] = {}
+    targets: dict[Origin, str] = {}
     findings: list[Finding] = []
     unread: set[Origin] = set()
-    waiting: list[tuple[str, Origin | None]] = [(path, None) for path in reversed(given)]
+    waiting: list[tuple[Place, Origin | None]] = [(place, None) for place in reversed(places)]
     while waiting:
-        path, origin = waiting.pop()
-        if path in files:
+        place, origin = waiting.pop()
+        if place.path in files:
             continue
-        file = _read(path, origin, read, options)
+        file = reader.file(place, origin)
         if isinstance(file, Finding):
             findings.append(file)
             unread.update(() if origin is None else (origin,))
             continue
-        files[path] = file
-        waiting.extend(reversed(list(_targets(file))))
-    edges = Edges(files=files, compiled=_compiled(given))
+        files[place.path] = file
+        included = [*_included(file, place, reader.options)]
+        targets.update({origin: place.path for place, origin in included})
+        waiting.extend(reversed(included))
+    edges = Edges(files=files, compiled=_compiled(given), targets=targets)
     return Includes(
         files=files,
         roles=_roles(given, edges),
@@ -105,49 +132,12 @@ def follow(inputs: Iterable[InputFile], read: Read, options: Options) -> Include
     )
 
 
-def _read(
-    path: str, origin: Origin | None, read: Read, options: Options
-) -> RequirementsFile | Finding:
-    if re.match(r"(?:https?|ftp|file):", path, re.IGNORECASE):
-        hint = "save the file in the project and include that"
-        return _unread(origin, "include-url", f"{redacted(path)} is not fetched", hint)
-    try:
-        file = requirements.parse(read(path), path, options.encoding)
-    except FileNotFoundError:
-        kind = "file" if origin is None else "included file"
-        hint = "write the file, or take the line out"
-        return _unread(origin, "file-not-found", f"{kind} {path} not found", hint)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = getattr(error, "strerror", None) or error
-        return _unread(origin, "file-unreadable", f"{path} cannot be read: {why}")
-    return file.problem or file
-
-
-def _unread(origin: Origin | None, code: str, message: str, hint: str | None = None) -> Finding:
-    return Finding(severity=Severity.ERROR, code=code, message=message, origin=origin, hint=hint)
-
-
-def _targets(file: RequirementsFile) -> Iterator[tuple[str, Origin]]:
+def _included(
+    file: RequirementsFile, place: Place, options: Options
+) -> Iterator[tuple[Place, Origin]]:
     for line in file.lines:
-        for option in ("--requirement", "--constraint"):
-            target = _target(line, option)
-            if target:
-                yield target, line.origin
-
-
-def _target(line: Line, option: str) -> str | None:
-    """Relative to the file that has the line."""
-    include = line.include
-    if include is None or include[0] != option:
-        return None
-    path = include[1].replace("\\", "/")
-    if _is_url(path):
-        return path
-    return posixpath.normpath(posixpath.join(posixpath.dirname(line.origin.path), path))
-
-
-def _is_url(path: str) -> bool:
-    return re.match(r"(?:https?|ftp|file):", path, re.IGNORECASE) is not None
+        if line.include:
+            yield place.included(line.include[1], options.environ), line.origin
 
 
 def _roles(given: Mapping[str, InputFile], edges: Edges) -> dict[str, InputFile]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from uvflow.imports.credentials import Userinfo, split_userinfo, variables
+from uvflow.imports.credentials import UNCLEAR, Userinfo, left_in, split_userinfo, variables
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.merge import pinned_version
 from uvflow.imports.model import Bucket, Finding, Options, Origin, Requirement, Severity
@@ -131,8 +131,8 @@ class _Reader:
         key = url.rstrip("/")
         if variables(url):
             self.ledger.refuse(_variable(said.origin, url))
-        elif "@" in url:
-            self.ledger.refuse(_unreadable(said.origin))
+        elif "@" in url or left_in(said.url):
+            self.ledger.refuse(_unreadable(said.origin, left_in(said.url) or UNCLEAR))
         elif said.is_default and self._is_overruled(url):
             self._tell(_overruled(said.origin, url))
         elif is_pypi(url):
@@ -240,14 +240,14 @@ def _variable(origin: Origin, url: str) -> Finding:
     )
 
 
-def _unreadable(origin: Origin) -> Finding:
+def _unreadable(origin: Origin, why: str) -> Finding:
     """Nothing of the URL is told: what is before the `@` may be half of a password."""
     return Finding(
         severity=Severity.ERROR,
         code="index-unreadable",
-        message="it cannot be told where the credentials of this index URL end",
+        message=why,
         origin=origin,
-        hint="percent-encode `/`, `?`, `#` and `@` in the password (RFC 3986)",
+        hint="write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)",
     )
 
 

@@ -11,7 +11,9 @@ from uvflow.imports.model import Bucket, FileReport, Finding, Options, Origin, S
 _PRECEDENCE = (Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING, Bucket.MERGED, Bucket.DEFAULT)
 
 # A file that cannot be read is not one line to be left out: its lines are not even known.
-_HOPELESS = ("undecodable", "unknown-encoding", "file-unreadable")
+_HOPELESS = ("undecodable", "unknown-encoding", "file-unreadable", "include-unreachable")
+
+_LONGEST = 1000  # characters of a message
 
 
 @dataclass(kw_only=True)
@@ -31,7 +33,9 @@ class Ledger:
         """Remember `findings`; with `--strict` a warning stops the import."""
         for finding in findings:
             stops = self.options.strict and finding.severity is Severity.WARNING
-            self._findings.append(replace(finding, severity=Severity.ERROR) if stops else finding)
+            told = replace(finding, severity=Severity.ERROR) if stops else finding
+            hint = told.hint and _shortened(told.hint)
+            self._findings.append(replace(told, message=_shortened(told.message), hint=hint))
 
     def refuse(self, *findings: Finding) -> None:
         """Remember what is said of single lines; `--keep-going` leaves their errors to the user."""
@@ -64,3 +68,8 @@ class Ledger:
     def _counted(self, origins: Iterable[Origin]) -> dict[Bucket, int]:
         found = Counter(self.buckets.get(origin, Bucket.ACTION) for origin in origins)
         return {bucket: found[bucket] for bucket in Bucket if found[bucket]}
+
+
+def _shortened(text: str) -> str:
+    """A line may have a megabyte, and nobody reads that."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"

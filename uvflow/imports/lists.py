@@ -1,5 +1,6 @@
 """Files and their includes → the project's own list, and one for each dependency group."""
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,10 +128,12 @@ class _Walk:
 
         It does not where the group has more files, or leads back here: PEP 735 forbids cycles.
         """
-        if target.of == self.group or len(self.starts[target.of]) > 1:
-            return False
-        reached = self.includes.edges.reachable(target.path)
-        return set(reached).isdisjoint(self.starts[self.group])
+        is_other = target.of != self.group and len(self.starts[target.of]) == 1
+        return is_other and target.path not in self._leading_back
+
+    @functools.cached_property
+    def _leading_back(self) -> frozenset[str]:
+        return self.includes.edges.leading_to(self.starts[self.group])
 
     def _leave(self, line: Line) -> None:
         """What is no entry of the list; a line that needs the user stays as a comment."""

@@ -1,5 +1,6 @@
 """What a finished uv.lock says of packages: versions, hashes, and who needs whom."""
 
+import posixpath
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Node = tuple[str, str]  # a package's name and one of its extras, "" for the pac
 class Locked:
     """A package of a uv.lock.
 
+    `wheels` are the file names of its wheels, and `is_built` tells that it can be made of a source.
     `hashes` are those of all its archives, as `algorithm:digest`. `needs` are the packages that it,
     or one of its extras, needs on every platform and every Python.
     """
@@ -26,6 +28,8 @@ class Locked:
     version: str
     hashes: frozenset[str]
     needs: Mapping[str, tuple[Node, ...]]
+    wheels: tuple[str, ...] = ()
+    is_built: bool = True
 
 
 def packages(text: str) -> dict[str, tuple[Locked, ...]]:
@@ -56,7 +60,14 @@ def _package(table: Table) -> Locked:
             "": tuple(_needs(table.get("dependencies", ()))),
             **{extra: tuple(_needs(entries)) for extra, entries in extras.items()},
         },
+        wheels=tuple(map(_file_name, table.get("wheels", ()))),
+        is_built="sdist" in table or "registry" not in table.get("source", {}),
     )
+
+
+def _file_name(wheel: Table) -> str:
+    place = wheel.get("url") or wheel.get("path") or wheel.get("filename") or ""
+    return posixpath.basename(str(place).partition("#")[0])
 
 
 def _needs(entries: list[Table]) -> Iterator[Node]:

@@ -60,7 +60,8 @@ class _Pile:
         for implied in [p for p, e in self.kept.items() if _implies(entry, e)]:
             entry = self._absorb(entry, self.kept.pop(implied))
             place = min(place, implied)
-        self.findings += [_conflict(e, entry) for e in self.kept.values() if contradict(e, entry)]
+        other = next((e for e in self.kept.values() if contradict(e, entry)), None)
+        self.findings += [_conflict(other, entry)] if other else []
         self.kept[place] = entry
 
     def _absorb(self, entry: Entry, redundant: Entry) -> Entry:

@@ -1,6 +1,6 @@
 """The values that an import is made of: requirements, findings, and where they came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -14,7 +14,8 @@ OnConflict = Literal["fail", "prefer-base", "declare"]
 class Options:
     """What the command line says about an import; paths are relative to the root (POSIX).
 
-    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials is looked up.
+    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials and in the paths of
+    includes is looked up. With `allow_outside`, includes may lead out of the project.
     """
 
     from_files: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Options:
     encoding: str | None = None
     keep_going: bool = False
     strict: bool = False
+    allow_outside: bool = False
     on_conflict: OnConflict = "fail"
     strip_credentials: bool = False
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -204,17 +206,47 @@ class Import:
 
     @property
     def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
-        """`[tool.uv.sources]`: a table a name, or a list of tables with markers.
+        """`[tool.uv.sources]`: a table a name, or a list of tables with markers and groups.
 
-        Only requirements whose name is known are in it (uv docs, "Multiple sources").
+        Only requirements whose name is known are in it. An entry without a group is for all of them
+        (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
         """
-        found: dict[str, list[dict[str, Any]]] = {}
-        for requirement in self.requirements:
-            if requirement.source is None or requirement.name is None:
-                continue
-            marker = {"marker": requirement.marker} if requirement.marker else {}
-            entry = {**requirement.source, **marker}
-            entries = found.setdefault(requirement.name, [])
-            if entry not in entries:
-                entries.append(entry)
-        return {n: e[0] if len(e) == 1 else e for n, e in found.items()}
+        found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for group, entries in (("", self.dependencies), *self.groups.items()):
+            for entry in entries:
+                if isinstance(entry, Requirement) and entry.source and entry.name:
+                    marker = {"marker": entry.marker} if entry.marker else {}
+                    found.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
+        return {name: self._table(said) for name, said in found.items()}
+
+    def _table(
+        self, said: list[tuple[str, dict[str, Any]]]
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        plain = _unique(entry for _, entry in said)
+        if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
+            plain = _unique(
+                {**entry, **({"group": name} if name else {})}
+                for group, entry in said
+                for name in self._including(group)
+            )
+        return plain[0] if len(plain) == 1 else plain
+
+    def _including(self, group: str) -> tuple[str, ...]:
+        """`group`, and those that include it, directly or not."""
+        found = [group]
+        for name in found:  # it grows meanwhile
+            found += [
+                other
+                for other, entries in self.groups.items()
+                if other not in found
+                and any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
+            ]
+        return tuple(found)
+
+
+def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for entry in entries:
+        if entry not in found:
+            found.append(entry)
+    return found

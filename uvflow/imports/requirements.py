@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from uvflow.imports.credentials import redacted
 from uvflow.imports.model import Finding, Origin, Severity
+from uvflow.redaction import redacted
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
@@ -86,7 +86,8 @@ class Line:
         left = list(self.options)
         for option in self.effective:
             left.remove(option)
-        return (*(f"{name} {value}".rstrip() for name, value in left), *self.ignored)
+        words = " ".join(self.ignored)
+        return (*(f"{name} {value}".rstrip() for name, value in left), *([words] if words else []))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,8 @@ class RequirementsFile:
 def parse(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
     """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
     tried = encoding or _encoding_of(data)
+    if tried == "utf-8" and data.count(0) > len(data) / 4:  # UTF-16 without its mark
+        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, data.index(0)))
     mark = next((m for m, _ in _BYTE_ORDER_MARKS if data.startswith(m)), b"")
     try:
         text = data.removeprefix(mark).decode(tried)
@@ -206,7 +209,7 @@ def as_comment(text: str) -> str:
 
     TOML allows none but tabs in comments.
     """
-    return _CONTROL.sub("", redacted(text))
+    return redacted(_CONTROL.sub("", text))
 
 
 def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
@@ -219,6 +222,8 @@ def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Li
     except ValueError as error:
         return say(requirement=requirement, problem=_bad_option(origin, text, str(error)))
     editable = next((value for name, value in options if name == "--editable"), None)
+    if editable == "" and not requirement:
+        return say(options=options, problem=_bad_option(origin, text, "`-e` names nothing"))
     return say(
         requirement=requirement or editable or "",
         is_editable=not requirement and editable is not None,
@@ -236,9 +241,19 @@ def _before_options(text: str) -> tuple[str, str]:
 
 def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Raises ValueError for what pip cannot read either: an unknown option, an open quote."""
+    words = _words(text)
+    try:
+        return _parsed(words, _OPTIONS)
+    except ValueError:  # the old ones come second, for they make abbreviations ambiguous
+        return _parsed(words, (*_OPTIONS, *_OLD_OPTIONS))
+
+
+def _parsed(
+    words: list[str], known: "_Options"
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     found = optparse.Values()
     found.pairs = []
-    _, ignored = _parser().parse_args(_words(text), found)
+    _, ignored = _parser(known).parse_args(list(words), found)
     return tuple(found.pairs), tuple(ignored)
 
 
@@ -248,8 +263,10 @@ def _words(text: str) -> list[str]:
     return shlex.split(text)
 
 
-# pip's options of a requirements file, and those it had once: names, whether a value follows.
-_OPTIONS = (
+_Options = tuple[tuple[tuple[str, ...], bool], ...]
+
+# pip's options of a requirements file: names, whether a value follows.
+_OPTIONS: _Options = (
     (("-i", "--index-url", "--pypi-url"), True),
     (("--extra-index-url",), True),
     (("--no-index",), False),
@@ -269,6 +286,10 @@ _OPTIONS = (
     (("--hash",), True),
     (("--global-option",), True),
     (("-C", "--config-settings", "--config-setting"), True),
+)
+
+# Those it had once.
+_OLD_OPTIONS: _Options = (
     (("--install-option",), True),
     (("-Z", "--always-unzip"), False),
     (("--use-wheel",), False),
@@ -288,9 +309,9 @@ class _Parser(optparse.OptionParser):
 
 
 @functools.cache
-def _parser() -> _Parser:
+def _parser(options: _Options) -> _Parser:
     parser = _Parser(add_help_option=False)
-    for names, takes_value in _OPTIONS:
+    for names, takes_value in options:
         long_name = next(name for name in names if name.startswith("--"))
         parser.add_option(
             *names,

@@ -8,10 +8,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow.imports.credentials import redacted, split_userinfo, variables
+from uvflow.imports.credentials import left_in, split_userinfo, variables
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.model import Bucket, Finding, Severity
 from uvflow.imports.requirements import Line
+from uvflow.redaction import redacted
 
 # What pip has and uv has not, with what there is to do instead.
 _NO_EQUIVALENT = {
@@ -36,6 +37,9 @@ _SAID_TO_ONE = (
     *("--requirement", "--constraint", "--index-url", "--extra-index-url"),
 )
 
+# Options that a later one may take back: what is said again may mean something again.
+_TAKEN_BACK = ("--no-binary", "--only-binary")
+
 
 def collect(lines: Iterable[Line], ledger: Ledger, exists: Callable[[str], bool]) -> dict[str, Any]:
     """The settings that `lines` ask for; `exists` tells whether there is something at a path.
@@ -58,6 +62,7 @@ class _Reader:
     flags: dict[str, Any] = field(default_factory=dict)
     no_binary: dict[str, Line] = field(default_factory=dict)
     only_binary: dict[str, Line] = field(default_factory=dict)
+    formats: list[Line] = field(default_factory=list)  # with options that may be taken back
     _said: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, line: Line) -> None:
@@ -69,7 +74,7 @@ class _Reader:
                 self.ledger.mark(Bucket.MERGED, line.origin)
             else:
                 self._apply(line, option, value)
-            if option not in _SAID_TO_ONE:
+            if option not in (*_SAID_TO_ONE, *_TAKEN_BACK):
                 self._said.add((option, value))
 
     def _apply(self, line: Line, option: str, value: str) -> None:
@@ -95,6 +100,7 @@ class _Reader:
 
     def settings(self) -> dict[str, Any]:
         """In the words of uv's settings reference."""
+        self._count_formats()
         self._leave_exceptions(self.no_binary, self.only_binary, "no-binary")
         self._leave_exceptions(self.only_binary, self.no_binary, "no-build")
         return {
@@ -103,6 +109,18 @@ class _Reader:
             **_formats(self.no_binary, "no-binary"),
             **_formats(self.only_binary, "no-build"),
         }
+
+    def _count_formats(self) -> None:
+        """A line of which nothing is left has been said by another, or asked for the default."""
+        counting = {line.origin for line in (*self.no_binary.values(), *self.only_binary.values())}
+        for line in self.formats:
+            if line.origin in counting:
+                self.ledger.mark(Bucket.SETTING, line.origin)
+            elif all(value == ":none:" for _, value in line.options):
+                self.ledger.mark(Bucket.DEFAULT, line.origin)
+            else:
+                self.ledger.mark(Bucket.MERGED, line.origin)
+                self.ledger.note(_overruled(line))
 
     def _leave_exceptions(
         self, here: dict[str, Line], there: dict[str, Line], setting: str
@@ -127,6 +145,10 @@ class _Reader:
 
     def _find_links(self, line: Line, value: str) -> None:
         place, userinfo = split_userinfo(value)
+        if left_in(value):
+            hint = "let uv know them by a netrc file, and take them out of the URL"
+            self._leave(line, "find-links-credentials", left_in(value), hint)
+            return
         if variables(place):
             message = f"uv expands no variables in `{place}`"
             self._leave(line, "variable", message, "write what it stands for into `find-links`")
@@ -157,13 +179,14 @@ class _Reader:
             if name == ":none:":
                 here.clear()
             elif name == ":all:":
-                here.clear()
                 there.clear()
-                here[name] = line
+                first = here.get(name, line)
+                here.clear()
+                here[name] = first
             elif ":all:" not in here:
                 there.pop(canonicalize_name(name), None)
-                here[canonicalize_name(name)] = line
-        self.ledger.mark(Bucket.SETTING, line.origin)
+                here.setdefault(canonicalize_name(name), line)
+        self.formats.append(line)
 
     def _trusted_host(self, line: Line, value: str) -> None:
         self._leave(
@@ -172,6 +195,15 @@ class _Reader:
             f"that {value} is trusted is not taken over: it would switch TLS checks off for all",
             f'if you mean it: `allow-insecure-host = ["{value}"]` in [tool.uv]',
         )
+
+
+def _overruled(line: Line) -> Finding:
+    return Finding(
+        severity=Severity.NOTE,
+        code="overruled",
+        message=f"`{line.text}` changes nothing: other lines say it, or take it back",
+        origin=line.origin,
+    )
 
 
 def _formats(names: dict[str, Line], setting: str) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from packaging.requirements import Requirement as Pep508
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from uvflow.imports import freeze, local
-from uvflow.imports.credentials import Userinfo, redacted, split_userinfo, variables
+from uvflow.imports.credentials import Userinfo, left_in, split_userinfo, variables
 from uvflow.imports.local import Read
 from uvflow.imports.model import Bucket, Finding, Options, Requirement, Severity
+from uvflow.imports.places import as_path, is_outside
 from uvflow.imports.requirements import Line
+from uvflow.redaction import redacted
 
 # pip's archive extensions (pip._internal.utils.filetypes).
 _ARCHIVE = re.compile(
@@ -32,7 +34,15 @@ _EGG = re.compile(
     r"(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?:\[(?P<extras>[^\]]*)\])?",
     re.IGNORECASE | re.ASCII,
 )
+_OLD_EGG = re.compile(r"-\d+(?:\.\w+)+$")  # setuptools once wanted `#egg=name-1.0`
 _ALGORITHMS = ("sha256", "sha384", "sha512")
+_DEEPEST = 50  # brackets in a marker, which has a handful
+_LONGEST = 50_000  # characters of a requirement without its hashes
+
+
+# What uv takes behind `git+`, and where the old `git://` is now.
+_GIT_SCHEMES = ("https://", "ssh://", "file:")
+_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +73,18 @@ def read(line: Line, options: Options, there: Read) -> Reading:
     `there` reads files of the project, and raises OSError: whether a local project is there, and
     what it is called, is looked up.
     """
+    if _is_beyond_reading(line.requirement):
+        return _refused(line)
     target = _target(line)
     if target is None:
         return _plain(line)
-    if not _is_valid(target):
-        return _refused(line)
     scheme = _SCHEME.match(target.place)
+    is_strange = "://" in target.place and not scheme  # a URL that begins with a quote, say
+    if is_strange or not _is_valid(target):
+        return _refused(line)
+    secret = left_in(target.place)
+    if secret:
+        return Reading(findings=(_with_secret(line, secret),), bucket=Bucket.ACTION)
     match scheme[0].lower() if scheme else "":
         case "" | "file:":
             return _local(target, there)
@@ -78,6 +94,12 @@ def read(line: Line, options: Options, there: Read) -> Reading:
             return _git(target, options)
         case other:
             return _other_vcs(line, other[:-1])
+
+
+def _is_beyond_reading(text: str) -> bool:
+    """What makes parsers give up: a number of thousands of digits, brackets nested as deep."""
+    has_number = re.search(r"\d{640}", text) is not None
+    return has_number or text.count("(") > _DEEPEST or len(text) > _LONGEST
 
 
 def _target(line: Line) -> _Target | None:
@@ -108,7 +130,7 @@ def _split_fragment(line: Line, place: str, marker: str, name: str, extras: str 
     """`#egg=name[x]&subdirectory=s&sha256=…`; what stands behind the name means nothing to pip."""
     place, _, fragment = place.partition("#")
     said = dict(part.partition("=")[::2] for part in fragment.split("&"))
-    egg = _EGG.match(unquote(said.get("egg", "")))
+    egg = _EGG.match(_OLD_EGG.sub("", unquote(said.get("egg", ""))))
     return _Target(
         line=line,
         place=place,
@@ -174,7 +196,23 @@ def _refused(line: Line) -> Reading:
     return Reading(findings=(finding,), bucket=Bucket.ACTION)
 
 
+def _with_secret(line: Line, what: str) -> Finding:
+    """Nothing of the URL is told, for it is the secret that cannot be told from it."""
+    return Finding(
+        severity=Severity.ERROR,
+        code="url-credentials",
+        message=f"{what}, and would be written into pyproject.toml and uv.lock",
+        origin=line.origin,
+        hint="take it out of the URL, and let uv log in by a netrc file or `uv auth login`",
+    )
+
+
 def _hint_for(text: str) -> str:
+    if re.fullmatch(r"[\w.-]+=[^=\s]+=[^=\s]+", text):
+        return "`conda list` wrote this; `pip list --format=freeze` writes what pip can read"
+    column = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text)
+    if column:
+        return f"did you mean `{column[1]}=={column[2]}`?"
     single = re.fullmatch(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text)
     if single:
         return f"did you mean `{single[1]}=={single[2]}`?"
@@ -224,7 +262,12 @@ def _git(target: _Target, options: Options) -> Reading:
     if userinfo and url.lower().startswith("ssh:"):
         url = url.replace("://", f"://{userinfo.username}@", 1)  # who, which is no secret
         userinfo = userinfo if userinfo.password else None
-    url, revision = _split_revision(url)
+    url, revision = _split_revision(_securely(url))
+    if not url.startswith(_GIT_SCHEMES):
+        scheme, _, rest = url.partition("://")
+        message = f"uv takes no git repository by {scheme}://"
+        hint = f"`git+https://{rest}{revision and f'@{revision}'}`, if that answers"
+        return _left(target.line, "git-scheme", message, hint)
     subdirectory = target.said.get("subdirectory", "")
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
     text = f"git+{url}{revision and f'@{revision}'}"
@@ -258,6 +301,11 @@ def _git_url(place: str) -> str:
     if "://" in url or url.lower().startswith("file:"):
         return url
     return "ssh://" + url.replace(":", "/", 1)
+
+
+def _securely(url: str) -> str:
+    """The public hosts have the same repositories by https, and those alone."""
+    return re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
 
 
 def _split_revision(url: str) -> tuple[str, str]:
@@ -312,7 +360,7 @@ def _wheel_name(place: str) -> str:
 
 
 def _local(target: _Target, there: Read) -> Reading:
-    path = _posix(target.place)
+    path = as_path(target.place)
     if path == ".":
         return _self(target)
     if freeze.is_feedstock(path) and target.name:
@@ -321,27 +369,14 @@ def _local(target: _Target, there: Read) -> Reading:
         return _gone(target, path)
     name = target.name or _wheel_name(path) or local.name_of(path, there) or ""
     source = {"path": path, **({"editable": True} if target.line.is_editable else {})}
-    text = path if _is_outside(path) else f"./{path}"
+    text = path if is_outside(path) else f"./{path}"
     requirement = _requirement(target, text, name, source)
-    if not _is_outside(path):
+    if not is_outside(path):
         return Reading(requirement=requirement)
     message = f"{path} lies outside the project, which is not portable"
     hint = "make it a git or an index dependency"
     finding = _action(target.line, "not-portable", message, hint)
     return Reading(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
-
-
-def _posix(place: str) -> str:
-    """A path, or a file URL (RFC 8089), as a normalised POSIX path."""
-    path = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", place, flags=re.IGNORECASE)
-    path = unquote(path) if path != place else path.replace("\\", "/")
-    return posixpath.normpath(re.sub(r"^/(?=[A-Za-z]:/)", "", path))
-
-
-def _is_outside(path: str) -> bool:
-    """Whether a normalised path leaves the project: upwards, absolute, or on a drive."""
-    is_upwards = path == ".." or path.startswith(("../", "/"))
-    return is_upwards or re.match(r"[A-Za-z]:", path) is not None
 
 
 def _self(target: _Target) -> Reading:
@@ -363,26 +398,32 @@ def _self(target: _Target) -> Reading:
 def _feedstock(target: _Target, path: str) -> Reading:
     """`pip freeze` in a conda environment tells where conda built a package, not which it is."""
     line = target.line
-    version = freeze.feedstock_version(path, canonicalize_name(target.name))
+    version = freeze.version_in(path, target.name)
     marker = f" ; {target.marker}" if target.marker else ""
     text = f"{target.name}{version and f'=={version}'}{marker}"
     reading = _plain(replace(line, requirement=text, options=()))
+    if reading.requirement is None:
+        return reading
     message = f"`{target.name}` was built by conda; it becomes `{text}`"
-    hint = "see which version the conda environment has, and ask for that one"
+    hint = "`pip list --format=freeze` in the conda environment tells the version: ask for that one"
     finding = _action(line, "built-by-conda", message, None if version else hint)
-    return replace(reading, findings=(*reading.findings, finding), bucket=Bucket.ACTION)
+    return replace(reading, findings=(finding,), bucket=Bucket.ACTION)
 
 
 def _gone(target: _Target, path: str) -> Reading:
-    if not _is_outside(path):
-        finding = Finding(
-            severity=Severity.ERROR,
-            code="path-not-found",
-            message=f"{path} is neither an archive nor a project that can be built",
-            origin=target.line.origin,
-            hint="correct the path, which is relative to the project's root, or take the line out",
-        )
-        return Reading(findings=(finding,), bucket=Bucket.ACTION)
-    message = f"{path} is not on this machine"
-    hint = "make it a git or an index dependency"
-    return _left(target.line, "path-not-found", message, hint)
+    if is_outside(path):
+        version = freeze.version_in(path, target.name or _wheel_name(path))
+        hint = "make it a git or an index dependency"
+        hint += version and f": `{target.name or _wheel_name(path)}=={version}`, if an index has it"
+        return _left(target.line, "path-not-found", f"{path} is not on this machine", hint)
+    hint = "correct the path, which is relative to the project's root, or take the line out"
+    if "\\" in target.line.text:
+        hint = "write it with `/`: pip takes a backslash for an escape"
+    finding = Finding(
+        severity=Severity.ERROR,
+        code="path-not-found",
+        message=f"{path} is neither an archive nor a project that can be built",
+        origin=target.line.origin,
+        hint=hint,
+    )
+    return Reading(findings=(finding,), bucket=Bucket.ACTION)
