@@ -136,6 +136,13 @@ def test_a_managed_python_is_installed_by_uv() -> None:
     assert "FROM dependencies AS prod\n" in text
 
 
+def test_nothing_of_the_cache_of_uv_gets_into_an_image() -> None:
+    runs = re.findall(r"^RUN (?:.*\\\n)*.*", dockerfile(facts(base="managed")), re.MULTILINE)
+    of_uv = [run for run in runs if "target=/bin/uv" in run]
+    assert len(of_uv) == 2
+    assert all("--mount=type=cache,target=/root/.cache/uv " in run for run in of_uv)
+
+
 def test_headers_stay_where_something_is_compiled() -> None:
     assert " -name include " in dockerfile(facts(base="managed"))
     built = facts(base="managed", stages=TWO, system=System(build=("gcc",)))

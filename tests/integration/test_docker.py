@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -408,9 +409,12 @@ def test_bake_and_compose_understand_their_files(
 def test_an_edit_changes_the_layer_of_the_sources_alone(
     tree: Tree, uvflow: Command, engine: Engine
 ) -> None:
+    # Of several equal steps that were built at other times the engine takes any.
+    only_once = f"# {uuid.uuid4()}\n"
     project = tree(
         {
-            "pyproject.toml": manifest(
+            "pyproject.toml": only_once
+            + manifest(
                 "plain", ("idna",), '[tool.uvflow.docker]\ncommand = ["python", "main.py"]\n'
             ),
             "main.py": "print(1)\n",

@@ -93,7 +93,7 @@ def _base(facts: Facts) -> Instructions:
                 _trim(facts),
                 _linked_python(facts),
             ),
-            mounts=(_uv(facts),),
+            mounts=(_uv(facts), _CACHE),
         ),
         *_compiled_library(_PYTHONS),
         *_surroundings(facts),
