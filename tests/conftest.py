@@ -1,6 +1,7 @@
 """What every test stands on: a sealed machine, a local index of wheels, the installed command."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 from rig import BIN, Command, Result, Tree
 from wheels import build_index
+
+# A shell's background job ignores Ctrl-C, and so would every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -77,10 +77,12 @@ def test_after_putting_back_there_is_nothing_to_undo(state: State, root: Path) -
     assert caught.value.message == f"there is nothing to undo in {root}"
 
 
-def test_what_a_build_left_in_the_sources_is_removed(state: State, root: Path) -> None:
+def test_what_uv_and_a_build_left_in_the_sources_is_removed(state: State, root: Path) -> None:
     (root / "build").mkdir()
     with contextlib.suppress(ValueError), backups.kept(state, files=(), built=(root,)):
         (root / "app.egg-info").mkdir()
+        (root / ".tmpF3LEHu").touch()
+        (root / ".tmpF3LEHu").touch()
         (root / "notes.txt").touch()
         raise ValueError
     assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}

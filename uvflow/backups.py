@@ -18,8 +18,9 @@ from uvflow.state import State, Tell
 _NAME = "backup.json"
 _VERSION = 1
 
-# What build backends leave in a source tree when uv asks them for metadata (setuptools does).
-_LEFTOVERS = ("*.egg-info", "build")
+# What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
+# a lockfile that uv was writing when it was killed.
+_LEFTOVERS = ("*.egg-info", "build", ".tmp??????")
 
 
 @dataclass(frozen=True, kw_only=True)

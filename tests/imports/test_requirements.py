@@ -195,13 +195,18 @@ def test_a02_comments_travel_with_what_they_are_about() -> None:
 
 
 def test_what_a_comment_hides_is_no_secret_that_is_shown() -> None:
-    (line,) = parse(b"six  # https:/\x00/me:s3cret@h/x", "r.txt").lines
-    assert line.comment == "# https://****@h/x"
+    lines = parse(b"six  # https:/\x00/me:s3cret@h/x\nidna #me:s3cret@h.org/x", "r.txt").lines
+    assert [line.comment for line in lines] == ["# https://****@h/x", "#****@h.org/x"]
 
 
 def test_an_editable_that_names_nothing_is_a_problem() -> None:
     (line,) = parse(b"-e ''", "r.txt").lines
     assert str(line.problem) == "r.txt:1: `-e ''` cannot be read: `-e` names nothing"
+
+
+def test_an_option_has_its_limits() -> None:
+    (line,) = parse(b"-i https://h/" + b"x" * 10_000, "r.txt").lines
+    assert str(line.problem).endswith("cannot be read: a word of more than 10000 characters")
 
 
 def test_who_needs_a_pin_stands_behind_it() -> None:

@@ -423,7 +423,10 @@ def test_what_no_parser_would_survive_is_no_requirement(line: str) -> None:
     assert finding.code == "invalid-requirement"
 
 
-@pytest.mark.parametrize("line", ['"x @ git+https://t:s3cret@h/r"', "s3://u:s3cret@h/x.whl"])
+@pytest.mark.parametrize(
+    "line",
+    ['"x @ git+https://t:s3cret@h/r"', "s3://u:s3cret@h/x.whl", "six=1.0-i https://u:s3cret@h/s"],
+)
 def test_a_url_that_nobody_can_read_is_no_path(line: str) -> None:
     (finding,) = reading(line).findings
     assert finding.code == "invalid-requirement"

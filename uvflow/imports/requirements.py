@@ -17,8 +17,10 @@ from typing import Any, NoReturn
 from uvflow.imports.model import Finding, Origin, Severity
 from uvflow.redaction import redacted
 
+_LONGEST = 10_000  # characters of an option with its value; a path has 4096 at most
+
 # pip: a comment starts at a `#` that begins the line or follows white space.
-_COMMENT = re.compile(r"(?:^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -185,7 +187,7 @@ def _joined(lines: list[str]) -> Iterator[tuple[int, str]]:
     """
     first, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
-        is_comment = _COMMENT.match(line) is not None
+        is_comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not is_comment:
             first = first if parts else number
             parts.append(line.strip("\\"))
@@ -209,7 +211,7 @@ def as_comment(text: str) -> str:
 
     TOML allows none but tabs in comments.
     """
-    return redacted(_CONTROL.sub("", text))
+    return f"#{redacted(_CONTROL.sub('', text).removeprefix('#'))}"
 
 
 def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
@@ -242,6 +244,8 @@ def _before_options(text: str) -> tuple[str, str]:
 def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Raises ValueError for what pip cannot read either: an unknown option, an open quote."""
     words = _words(text)
+    if any(len(word) > _LONGEST for word in words):
+        raise ValueError(f"a word of more than {_LONGEST} characters")
     try:
         return _parsed(words, _OPTIONS)
     except ValueError:  # the old ones come second, for they make abbreviations ambiguous

@@ -37,7 +37,7 @@ _EGG = re.compile(
 _OLD_EGG = re.compile(r"-\d+(?:\.\w+)+$")  # setuptools once wanted `#egg=name-1.0`
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _DEEPEST = 50  # brackets in a marker, which has a handful
-_LONGEST = 50_000  # characters of a requirement without its hashes
+_LONGEST = 5000  # characters of a requirement without its hashes
 
 
 # What uv takes behind `git+`, and where the old `git://` is now.
@@ -191,7 +191,7 @@ def _refused(line: Line) -> Reading:
         code="invalid-requirement",
         message=f"`{redacted(line.text)}` is not a requirement",
         origin=line.origin,
-        hint=_hint_for(line.requirement),
+        hint=redacted(_hint_for(line.requirement)),
     )
     return Reading(findings=(finding,), bucket=Bucket.ACTION)
 
