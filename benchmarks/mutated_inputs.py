@@ -434,7 +434,7 @@ def _encoded(draw: random.Random, text: str) -> bytes:
         (85, 3, 2, 2, 1, 2, 2, 1, 1, 0.5, 0.5),
     )[0]
     data = before + text.encode(encoding, "replace")
-    if _by_chance(draw, 0.03):
+    if SECRET not in text and _by_chance(draw, 0.03):
         place = draw.randint(0, len(data))
         data = data[:place] + draw.randbytes(draw.randint(1, 8)) + data[place:]
     return data

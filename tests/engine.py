@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 HARDENED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
@@ -65,8 +68,16 @@ class Engine:
         return done
 
     def build(self, root: Path, tag: str, *options: str) -> None:
+        with self.building(tag):
+            self.docker("build", "--network=host", f"--tag={tag}", *options, str(root))
+
+    @contextlib.contextmanager
+    def building(self, tag: str) -> Iterator[None]:
+        """Alone: two builds that share a step let BuildKit panic (moby/buildkit#5606)."""
         self.built.add(tag)
-        self.docker("build", "--network=host", f"--tag={tag}", *options, str(root))
+        name = hashlib.sha256(os.environ["DOCKER_HOST"].encode()).hexdigest()[:16]
+        with FileLock(Path(tempfile.gettempdir()) / f"uvflow-test-engine-{name}.lock"):
+            yield
 
     def output(self, image: str, *words: str) -> str:
         """What a container of `image` prints; it writes nothing and has no privileges."""

@@ -15,6 +15,7 @@ from uvflow import (
     environment,
     healing,
     inputs,
+    interpreters,
     journal,
     lockfile,
     snapshot,
@@ -265,6 +266,7 @@ def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
 
 
 def _run_uv(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
+    _acquaint(work, uv)
     ended = uv.run(arguments, cwd=work.project.root, environ=work.environ)
     if ended.code != 0:
         raise _refusal(work, uv, ended)
@@ -277,9 +279,21 @@ def _refusal(work: Sync, uv: Uv, ended: Ended) -> UvflowError:
 
 def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
     """Install what was forgotten, from uv's cache if that has it: no network, no second wait."""
+    _acquaint(work, uv)
     answer = uv.ask((*arguments, "--offline"), cwd=work.project.root, environ=work.environ)
     if answer.code != 0:
         _run_uv(work, uv, arguments)
+
+
+def _acquaint(work: Sync, uv: Uv) -> None:
+    how = ("sync", "--frozen", "--dry-run", "--output-format=json", *work.profile.selection())
+    # uv lets nobody refresh who is offline; here nothing is fetched.
+    environ = {name: value for name, value in work.environ.items() if name != "UV_OFFLINE"}
+
+    def dry_run(more: tuple[str, ...]) -> str:
+        return uv.ask((*how, *more), cwd=work.project.root, environ=environ).out
+
+    interpreters.acquaint(work.state, work.environment, dry_run)
 
 
 def _sealed(work: Sync, before: tuple[bytes, ...]) -> bytes:

@@ -22,6 +22,7 @@ ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3c
         ("b.txt", "${WEB}/c", "https://h.example/d/c", "https://me:s3cret@h.example/d/c"),
         ("b.txt", "https://me:p@s/s@h/c", "https://h/c", "https://me:p@s/s@h/c"),
         ("b.txt", "ftp://me:s3cret@h/c", "ftp://h/c", ""),
+        ("b.txt", "c--pre=https://me:s3cret@h/d", "c--pre=https://****@h/d", ""),
         (
             "https://s3cret@h/a/b",
             "c?sig=s3cret",

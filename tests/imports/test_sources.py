@@ -89,6 +89,7 @@ def told(reading: Reading) -> list[tuple[Severity, str]]:
             {"git": "https://github.com/o/r", "rev": "v1"},
         ),
         ("git+http://gitlab.com/o/r#egg=q", "q", "q", {"git": "https://gitlab.com/o/r"}),
+        ("git+http://h.example/o/r#egg=q", "q", "q", {"git": "http://h.example/o/r"}),
     ],
 )
 def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]) -> None:
@@ -425,7 +426,12 @@ def test_what_no_parser_would_survive_is_no_requirement(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ['"x @ git+https://t:s3cret@h/r"', "s3://u:s3cret@h/x.whl", "six=1.0-i https://u:s3cret@h/s"],
+    [
+        '"x @ git+https://t:s3cret@h/r"',
+        "s3://u:s3cret@h/x.whl",
+        "six=1.0-i https://u:s3cret@h/s",
+        "https://h/x.whl#sha256=00 y @ https://u:s3cret@h/y.whl",
+    ],
 )
 def test_a_url_that_nobody_can_read_is_no_path(line: str) -> None:
     (finding,) = reading(line).findings

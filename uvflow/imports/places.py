@@ -41,6 +41,8 @@ class Place:
             return _on_the_web(_joined(self.path, said) or said, _joined(self.address, value))
         if is_url(value) and not _FILE.match(value):
             return _on_the_web(said, value)
+        if "://" in value and not is_url(value):  # two lines that have become one
+            return Place(path=redacted(said), address="")
         path = as_path(value)
         if not _DRIVE.match(path):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self.address), path))

@@ -41,7 +41,7 @@ _LONGEST = 5000  # characters of a requirement without its hashes
 
 
 # What uv takes behind `git+`, and where the old `git://` is now.
-_GIT_SCHEMES = ("https://", "ssh://", "file:")
+_GIT_SCHEMES = ("https://", "http://", "ssh://", "file:")
 _PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"
 
 
@@ -79,8 +79,7 @@ def read(line: Line, options: Options, there: Read) -> Reading:
     if target is None:
         return _plain(line)
     scheme = _SCHEME.match(target.place)
-    is_strange = "://" in target.place and not scheme  # a URL that begins with a quote, say
-    if is_strange or not _is_valid(target):
+    if _is_strange(target, scheme) or not _is_valid(target):
         return _refused(line)
     secret = left_in(target.place)
     if secret:
@@ -149,6 +148,14 @@ def _looks_like_path(text: str) -> bool:
     """pip goes by the look: a separator, a dot in front, or an archive's extension."""
     is_path = text.startswith(".") or "/" in text or "\\" in text
     return is_path or _ARCHIVE.search(text) is not None
+
+
+def _is_strange(target: _Target, scheme: re.Match[str] | None) -> bool:
+    """Two lines that have become one, or a URL behind a quote: what is secret cannot be told."""
+    if scheme is None:
+        return "://" in target.place
+    parts = () if scheme[0].lower() == "file:" else (target.place, *target.said.values())
+    return any(re.search(r"\s", part) for part in parts)
 
 
 def _is_valid(target: _Target) -> bool:
