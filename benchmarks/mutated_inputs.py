@@ -43,7 +43,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import uvflow.init
+import uvflow.planning
 import uvflow.uv
 from benchmarks.mutated_seeds import NAMES, ODD, OTHERS, RUNS, SECRET, TEXTS
 from uvflow import cli
@@ -95,18 +95,18 @@ def _memory() -> str | None:
 def _standing_in() -> Iterator[list[Plan]]:
     """The stand-in takes uv's place; what is given has the plans that were made."""
     plans: list[Plan] = []
-    find, plan = uvflow.uv.find, uvflow.init.plan
+    find, plan = uvflow.uv.find, uvflow.planning.plan
 
     def remembering(*arguments: Any, **keywords: Any) -> Plan:
         plans.append(plan(*arguments, **keywords))
         return plans[-1]
 
     uvflow.uv.find = lambda *_: _StandIn(path="uv", version="0.13.9")
-    uvflow.init.plan = remembering
+    uvflow.planning.plan = remembering
     try:
         yield plans
     finally:
-        uvflow.uv.find, uvflow.init.plan = find, plan
+        uvflow.uv.find, uvflow.planning.plan = find, plan
 
 
 class _StandIn(Uv):

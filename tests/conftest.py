@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rig import BIN, Command, Result, Tree
+from venvs import PROJECT, Venv
 from wheels import build_index
 
 # A shell's background job ignores Ctrl-C, and so would every command that a test interrupts.
@@ -96,3 +97,9 @@ def tree(tmp_path: Path) -> Tree:
         return root
 
     return write
+
+
+@pytest.fixture
+def venv(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Venv:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")  # or tests would edit uv's cache through links
+    return Venv(tree({"pyproject.toml": PROJECT}))

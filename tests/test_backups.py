@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from uvflow import backups
+from uvflow import backups, journal
 from uvflow.errors import DiskError, UsageError
 from uvflow.files import Before, BeforeTree
+from uvflow.journal import Interruption
 from uvflow.state import State
 
 
@@ -94,6 +95,19 @@ def test_what_was_cut_short_is_put_back_later(state: State, root: Path) -> None:
     backups.recover(state, told.append)
     assert content(root) == BEFORE
     assert told == ["An earlier command was cut short; what it had changed has been put back"]
+
+
+def test_what_a_sync_began_is_over_once_the_environment_is_put_back(
+    state: State, root: Path
+) -> None:
+    with contextlib.suppress(ValueError), kept(state, root):
+        journal.begin(state, "dev", root / ".venv")
+        raise ValueError
+    assert journal.interruption(state, root / ".venv") is Interruption.NONE
+    cut_short(state, root)
+    journal.begin(state, "dev", root / ".venv")
+    backups.recover(state, lambda _: None)
+    assert journal.interruption(state, root / ".venv") is Interruption.NONE
 
 
 def test_what_was_cut_short_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:

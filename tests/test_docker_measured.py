@@ -1,13 +1,22 @@
-"""The tables of benchmarks/docker/compare.py."""
+"""The tables of benchmarks/docker/compare.py, and the page that shows what it measured."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.docker import report
-from benchmarks.docker.claims import Claim
+from benchmarks.docker.claims import Claim, claims
 from benchmarks.docker.race import Turn, median
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "explanation" / "docker-measured.md"
+TEMPLATE = (ROOT / "benchmarks" / "docker" / "page.md").read_text(encoding="utf-8")
 
 
 def turn(**numbers: float) -> Turn:
@@ -31,3 +40,40 @@ def test_a_table_takes_the_place_of_the_one_with_its_head() -> None:
     page = "Text\n\n| a |\n|---|\n| old |\n| old |\n\n| b |\n|---|\n"
     renewed = "Text\n\n| a |\n|---|\n| new |\n\n| b |\n|---|\n"
     assert report.into(page, ("| a |", "|---|", "| new |")) == renewed
+
+
+def test_a_table_that_has_no_place_is_told() -> None:
+    with pytest.raises(ValueError, match="0 tables begin with"):
+        report.into("Text\n", ("| a |", "|---|"))
+
+
+def told() -> dict[str, Any]:
+    """Made up, and shaped as what compare.py writes."""
+    slow, fast = turn(image=561.4, cold=27.0), turn(image=221.0, cold=5.61, edit=0.251)
+    return {
+        "machine": {"rounds": 3, "engine": "26.1"},
+        "turns": {},
+        "medians": {"sketch": asdict(slow), "uvflow": asdict(fast)},
+        "claims": [asdict(Claim(text="image: uvflow / sketch", value=221 / 561.4, limit=0.39))],
+    }
+
+
+def test_the_page_is_its_template_with_the_tables_of_the_data() -> None:
+    shown = report.page(TEMPLATE, json.loads(json.dumps(told())))
+    added = [line for line in shown.splitlines() if line not in TEMPLATE.splitlines()]
+    assert added == [
+        "| sketch | 561 MB | 1 MB | 27.0 s | 1.0 s | 1.0 s | 1.0 s | 1.00 MB | root | gcc |",
+        "| uvflow | 221 MB | 1 MB | 5.6 s | 0.25 s | 1.0 s | 1.0 s | 1.00 MB | root | gcc |",
+        "| image: uvflow / sketch | 0.394 | 0.39 | **does not hold** |",
+        "| rounds | 3 |",
+        "| engine | 26.1 |",
+    ]
+    assert [line for line in TEMPLATE.splitlines() if line not in shown.splitlines()] == []
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason=f"{PAGE.name} is not published yet")
+def test_the_published_page_shows_the_published_data() -> None:
+    data = json.loads(PAGE.with_suffix(".json").read_text(encoding="utf-8"))
+    assert PAGE.read_text(encoding="utf-8") == report.page(TEMPLATE, data)
+    medians = {name: Turn(**turn) for name, turn in data["medians"].items()}
+    assert data["claims"] == [asdict(claim) for claim in claims(medians)]

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+from locks import local, locked, manifest
 from rig import Command, Tree
 
 from uvflow import cli, errors, profiles
 from uvflow.docker import settings
-from uvflow.environment import Kind
 from uvflow.imports.model import Severity
-from uvflow.status import Standing
+from uvflow.proof import Kind
+from uvflow.standing import Standing
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -295,7 +296,7 @@ class Given(NamedTuple):
 def findings(text: str) -> Iterator[Given]:
     """Every code that `text` gives to a finding, in a call itself or through a function."""
     tree = ast.parse(text)
-    through = dict(functions_with_a_code(tree))
+    through = dict((*functions_with_a_code(tree), *imported_with_a_code(tree)))
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         code, severity = keyword(call, "code"), severity_of(call)
         if called(call) in through:
@@ -314,6 +315,16 @@ def functions_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str |
             if "code" in names:
                 severity = next(map(severity_of, inside), None)
                 yield node.name, (names.index("code"), severity)
+
+
+def imported_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | None]]]:
+    """The same of what is imported from another room."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uvflow."):
+            room = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
+            there = ast.parse(room.read_text(encoding="utf-8") if room.exists() else "")
+            names = {alias.name for alias in node.names}
+            yield from (given for given in functions_with_a_code(there) if given[0] in names)
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
@@ -479,6 +490,51 @@ def test_verify_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None
     for options in ((), ("--repair",)):
         told = json.loads(uvflow("verify", *options, "--json", cwd=shop).out)
         assert list(differences(told, schema("verify"))) == []
+
+
+@pytest.fixture
+def service(tree: Tree) -> Path:
+    """A project of which something can be started."""
+    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\n'
+    return tree({"pyproject.toml": manifest(rest=settings), "uv.lock": locked(local("shop"))})
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("docker", ("--dry-run",)),
+        ("docker", ()),
+        ("docker-check", ("--check",)),
+        ("docker-print", ("--print",)),
+        ("docker-facts", ("--facts",)),
+    ],
+)
+def test_docker_prints_what_its_schemas_say(
+    service: Path, uvflow: Command, name: str, options: tuple[str, ...]
+) -> None:
+    told = json.loads(uvflow("docker", *options, "--json", cwd=service).out)
+    assert list(differences(told, schema(name))) == []
+
+
+def test_docker_check_prints_faults_as_its_schema_says(service: Path, uvflow: Command) -> None:
+    (service / "Dockerfile").write_text("FROM python\nCMD uv run serve\n")
+    told = json.loads(uvflow("docker", "--check", "--json", cwd=service).out)
+    assert told["findings"]
+    assert list(differences(told, schema("docker-check"))) == []
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="the docker of this test is a shell script")
+def test_docker_build_prints_what_its_schema_says(
+    service: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = service.parent / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\n[ $1 = build ] || echo 26.1.5\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(docker.parent), prepend=":")
+    assert uvflow("docker", cwd=service).code == 0
+    told = json.loads(uvflow("docker", "build", "--json", cwd=service).out)
+    assert list(differences(told, schema("docker-build"))) == []
 
 
 def test_the_words_of_schemas_are_those_of_the_code() -> None:

@@ -194,3 +194,12 @@ def a_tree(root: Path) -> Path:
 
 def names_below(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
+
+
+def test_a_file_of_the_same_bytes_gets_its_times_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    before = Before.of(path)
+    os.utime(path, ns=(0, 1))
+    before.put_back()
+    assert Before.of(path).times[1] == before.times[1]

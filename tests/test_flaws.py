@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from uvflow import flaws
-from uvflow.environment import Damage, Environment, Kind
+from uvflow.environment import Environment
+from uvflow.proof import Damage, Kind
 from uvflow.state import State
 
 SITE = "lib/python3.12/site-packages"

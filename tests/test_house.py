@@ -33,6 +33,8 @@ COMMANDS = {f"uvflow.{name}" for name in ("init", "sync", "run", "status", "undo
 PURE = {
     *(room for room in ROOMS if room.startswith("uvflow.imports")),
     "uvflow.accounts",
+    "uvflow.additions",
+    "uvflow.arrays",
     "uvflow.profiles",
     "uvflow.pyproject",
     "uvflow.redaction",

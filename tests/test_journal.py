@@ -132,6 +132,18 @@ def test_an_environment_that_is_not_there_is_not_made(state: State, tmp_path: Pa
     journal.settle(tmp_path / ".venv")
 
 
+def test_an_environment_in_the_making_gets_its_copy_once_it_is_there(
+    state: State, tmp_path: Path
+) -> None:
+    environment = tmp_path / ".venv"
+    journal.begin(state, "dev", environment)
+    assert not journal.accompany(state, "dev", environment)
+    environment.mkdir()
+    (environment / "pyvenv.cfg").touch()
+    assert journal.accompany(state, "dev", environment)
+    assert (environment / journal.COPY).read_bytes() == state.recall("dev.journal")
+
+
 def test_what_the_environment_tells_of_lost_data_is_kept(state: State, venv: Path) -> None:
     (venv / journal.COPY).write_text('{"boot": "of-yesterday"}')
     os.utime(venv / journal.COPY, (1000, 1000))

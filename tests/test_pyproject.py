@@ -7,7 +7,7 @@ from packaging.requirements import Requirement as Parsed
 
 from uvflow import pyproject
 from uvflow.errors import UsageError
-from uvflow.imports.model import Import, IncludeGroup, Origin, Pin, Requirement
+from uvflow.imports.model import Import, IncludeGroup, Origin, Requirement
 
 ORIGIN = Origin(path="requirements.txt", line=1)
 BASE = """\
@@ -114,29 +114,6 @@ def test_a_missing_newline_at_the_end_stays_missing() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        pytest.param('["idna"]', '[\n    "idna",\n    "six",\n]', id="on one line"),
-        pytest.param('["a[b,c]>1,<2", "d"]', '[\n    "a[b,c]>1,<2",\n    "d",\n    "six",\n]'),
-        pytest.param('[\n\t"idna"\n\t]', '[\n\t"idna",\n\t"six",\n\t]', id="tabs"),
-        pytest.param(
-            '[ # all\n  "idna" # why\n  # last\n]',
-            '[ # all\n  "idna", # why\n  # last\n  "six",\n]',
-            id="comments",
-        ),
-        pytest.param(
-            "['''a''', \"b\"]", "[\n    '''a''',\n    \"b\",\n    \"six\",\n]", id="quotes"
-        ),
-        pytest.param("[\n]", '[\n    "six",\n]', id="empty"),
-    ],
-)
-def test_a_list_keeps_its_style(before: str, after: str) -> None:
-    text = '[project]\nname = "app"\ndependencies = {}  # tail\n# end\n'
-    asked = Import(dependencies=(wanted("six"),))
-    assert pyproject.edited(text.format(before), asked).text == text.format(after)
-
-
 def test_tables_that_are_there_get_their_new_keys_in_place() -> None:
     text = """\
 [tool.uv.sources]
@@ -213,67 +190,6 @@ a = [
     { url = "https://h/b.whl", marker = "os_name != 'nt'" },
 ]
 """)
-
-
-def test_what_is_there_in_the_same_words_is_not_written_again() -> None:
-    text = BASE.replace("[]", '[\n    "Six>=1, <2",\n]')
-    edited = pyproject.edited(text, Import(dependencies=(wanted("six<2,>=1"),)))
-    assert edited == pyproject.Edited(text=text, there=(wanted("six<2,>=1"),))
-
-
-def test_a_pin_within_what_is_there_is_left_to_the_lockfile() -> None:
-    text = BASE.replace("[]", '[\n    "six>=1",\n]')
-    asked = wanted("six==1.16.0")
-    assert pyproject.edited(text, Import(dependencies=(asked,))) == pyproject.Edited(
-        text=text, there=(asked,), pins=(Pin(name="six", version="1.16.0", origin=ORIGIN),)
-    )
-
-
-def test_what_is_there_in_other_words_stays_and_is_told() -> None:
-    text = BASE.replace("[]", '[\n    "six>=2",\n]')
-    edited = pyproject.edited(text, Import(dependencies=(wanted("six==1.16.0"),)))
-    assert edited.text == text
-    assert [str(finding) for finding in edited.findings] == [
-        "requirements.txt:1: pyproject.toml says `six>=2`; `six==1.16.0` was not written"
-    ]
-
-
-def test_a_setting_that_differs_stays_and_is_told() -> None:
-    text = f"{BASE}\n[tool.uv]\nno-index = false\n"
-    edited = pyproject.edited(text, Import(settings={"no-index": True}))
-    assert edited.text == text
-    assert [(f.code, f.message, f.hint) for f in edited.findings] == [
-        (
-            "setting-differs",
-            "pyproject.toml has another `tool.uv.no-index`; it stays as it is",
-            "the files ask for `true`",
-        )
-    ]
-
-
-def test_dynamic_dependencies_are_left_to_the_build_backend() -> None:
-    text = '[project]\nname = "app"\ndynamic = ["dependencies"]\n'
-    edited = pyproject.edited(text, Import(dependencies=(wanted("six"),)))
-    assert edited.text == text
-    assert [f.code for f in edited.findings] == ["dynamic-dependencies"]
-
-
-def test_dependencies_that_are_read_from_the_file_are_there_already() -> None:
-    text = (
-        '[project]\nname = "app"\ndynamic = ["dependencies"]\n'
-        '[tool.setuptools.dynamic]\ndependencies = { file = ["requirements.txt"] }\n'
-    )
-    asked = Import(dependencies=(wanted("six"),))
-    assert pyproject.edited(text, asked) == pyproject.Edited(text=text)
-
-
-def test_requires_python_is_written_only_where_it_is_missing() -> None:
-    asked = Import(requires_python=">=3.9")
-    assert pyproject.edited(BASE, asked).text == BASE
-    assert (
-        pyproject.edited('[project]\nname = "app"\n', asked).text
-        == '[project]\nname = "app"\nrequires-python = ">=3.9"\n'
-    )
 
 
 @pytest.mark.parametrize(

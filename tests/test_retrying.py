@@ -62,15 +62,17 @@ def test_versions_that_fit_together_on_this_platform_are_locked_for_that(tree: T
     assert [finding.code for finding in done.findings] == ["platform-narrowed"]
 
 
-def test_a_version_on_a_later_index_is_found_as_pip_finds_it(tree: Tree) -> None:
+def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
+    tree: Tree,
+) -> None:
     root = tree({})
-    other = add_wheel(root / "other", "six", "99.0").parent.parent
+    other = add_wheel(root / "other", "idna", "99.0").parent.parent
     found = {"name": "other", "url": other.as_uri()}
-    done = locked(root, "six==1.16.0", may_narrow=False, indexes=(found,))
+    done = locked(root, "requests==2.28.0", may_narrow=False, indexes=(found,))
     assert 'index-strategy = "unsafe-first-match"\n' in done.plan.text
     assert [finding.code for finding in done.findings] == ["all-indexes"]
-    (six,) = packages((root / "uv.lock").read_text())["six"]
-    assert six.version == "1.16.0"
+    (idna,) = packages((root / "uv.lock").read_text())["idna"]
+    assert idna.version == "3.10"
 
 
 def test_an_older_lockfile_is_preferred_all_the_while(tree: Tree) -> None:

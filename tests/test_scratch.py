@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rig import Tree
 
-from uvflow.errors import UvFailedError
+from uvflow.errors import NetworkError, UvFailedError
 from uvflow.imports.model import Import, Origin, Requirement
 from uvflow.scratch import Scratch
 from uvflow.uv import find
@@ -85,3 +85,17 @@ def test_a_resolution_without_solution_is_told(tree: Tree) -> None:
     with pytest.raises(UvFailedError) as caught:
         scratch(tree({})).lockfile(Import(dependencies=(gone,)), BASE)
     assert "gone" in (caught.value.cause or "")
+
+
+def test_a_name_that_takes_a_network_is_told_apart(tree: Tree) -> None:
+    away = Requirement(
+        text="git+http://127.0.0.1:9/away.git",
+        name=None,
+        origin=ORIGIN,
+        source={"git": "http://127.0.0.1:9/away.git"},
+    )
+    with pytest.raises(NetworkError) as caught:
+        scratch(tree({})).named(Import(dependencies=(away,)), lambda _: None)
+    assert caught.value.message == (
+        "requirements.txt:1: uv cannot tell what `git+http://127.0.0.1:9/away.git` is called"
+    )

@@ -128,3 +128,12 @@ def test_a_state_that_cannot_be_made_is_a_disk_error(
     with pytest.raises(DiskError) as caught, State.of(tmp_path).exclusive("uvflow sync"):
         pass
     assert caught.value.exit_code == 8
+
+
+def test_what_is_noted_is_recalled_until_it_is_dropped(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.note("known", b"this")
+    assert state.recall("known") == b"this"
+    assert state.drop("known")
+    assert state.recall("known") is None
+    assert not state.drop("known")

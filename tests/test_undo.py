@@ -9,11 +9,11 @@ from uvflow.undo import Undone, undo
 
 
 def change(root: Path) -> None:
-    """What an init does: edits one file, creates another, makes an environment."""
+    """What an init does: edits one file, creates another, leaves one out, makes an environment."""
     root.joinpath("edited").write_bytes(b"old")
     state = State.of(root)
-    files, trees = (root / "edited", root / "created"), (root / ".venv",)
-    with state.exclusive("a test"), backups.kept(state, files=files, trees=trees):
+    files = (root / "edited", root / "created", root / "never there")
+    with state.exclusive("a test"), backups.kept(state, files=files, trees=(root / ".venv",)):
         (root / "edited").write_bytes(b"new")
         (root / "created").touch()
         (root / ".venv").mkdir()

@@ -103,9 +103,22 @@ def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
     )
 
 
-def test_a_failure_for_want_of_a_network_is_told_apart() -> None:
-    said = "error: Failed to fetch\n  cause: client error (Connect)\n  cause: dns error\n"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: Failed to fetch\n  cause: client error (Connect)\n  cause: dns error\n",
+        "  cause: Remote Git fetches are not allowed because network connectivity is disabled",
+        "fatal: unable to access 'https://h/r.git/': Could not resolve host: h\n",
+        "fatal: unable to access 'https://h/r.git/': Failed to connect to h port 443 after 0 ms",
+        "ssh: Could not resolve hostname h: Name or service not known\n",
+        "ssh: connect to host h port 22: Connection timed out\n",
+    ],
+)
+def test_a_failure_for_want_of_a_network_is_told_apart(said: str) -> None:
     assert uv.Ended(code=1, said=said).failure("uv sync").exit_code == 9
+
+
+def test_other_failures_are_uvs() -> None:
     assert uv.Ended(code=1, said="error: No solution found").failure("uv sync").exit_code == 1
 
 

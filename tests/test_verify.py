@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from uvflow.environment import Damage, Kind
 from uvflow.healing import Healed
+from uvflow.proof import Damage, Kind
 from uvflow.verify import Verified, as_json, lines, outcome
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from uvflow import journal
 from uvflow.errors import DiskError, UsageError, UvflowError
 from uvflow.files import Before, BeforeTree
 from uvflow.signals import undisturbed
@@ -63,8 +63,7 @@ def kept(
         state.remember(_NAME, _to_json(replace(backup, after=_digests(backup))))
     except BaseException:
         with undisturbed():
-            _put_back(backup)
-            state.forget(_NAME)
+            _restore(state, backup)
         raise
     with undisturbed():
         _forget_copies(backup)
@@ -84,9 +83,15 @@ def recover(state: State, tell: Tell) -> None:
         _forget_copies(backup)  # it may have been killed right after it was done
         return
     with undisturbed():
-        _put_back(backup)
-        state.forget(_NAME)
+        _restore(state, backup)
     tell("An earlier command was cut short; what it had changed has been put back")
+
+
+def _restore(state: State, backup: Backup) -> None:
+    _put_back(backup)
+    for tree in backup.trees:
+        journal.withdraw(state, tree.path)
+    state.forget(_NAME)
 
 
 def is_unfinished(state: State) -> bool:
@@ -113,11 +118,13 @@ def undo(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
             f"edited since: {', '.join(path.name for path in edited)}",
             hint="`uvflow undo --force` puts it back all the same, and the edits are lost",
         )
+    paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
+    there = {path for path in paths if path.exists()}
     with undisturbed():
         state.remember(_NAME, _to_json(replace(backup, after=None)))  # `recover` ends it if killed
         _put_back(backup)
         state.forget(_NAME)
-    return (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
+    return tuple(path for path in paths if path in there or path.exists())
 
 
 def _edited_since(backup: Backup) -> list[Path]:
@@ -134,6 +141,8 @@ def _digests(backup: Backup) -> dict[str, str | None]:
 
 
 def _digest(data: bytes | None) -> str | None:
+    import hashlib  # noqa: PLC0415  3 ms, and a sync only asks whether there is a backup
+
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from uvflow.environment import (
     LAUNCHER_SIZE,
     Environment,
+    contents,
     distributions,
     is_launcher,
     is_whole_python,
@@ -23,6 +24,8 @@ _ACTIVATE = re.compile(
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that
 # is too long for a shebang.
 _SHEBANG = re.compile(rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b""")
+
+_TAG = re.compile(rb"^Tag: \S+-(\S+)\r?$", re.MULTILINE)
 
 # A wheel's platform tag begins with one of these (PyPA, "Platform compatibility tags").
 _SYSTEMS = {
@@ -64,12 +67,16 @@ def _of_another_path(environment: Environment) -> Iterator[str]:
     if found and not _is_here(Path(found[2]), environment):
         yield f"it was made at {found[2]}, and its scripts point there"
         return
-    for script in _launchers(environment):
-        beginning = _beginning(script)
+    ours = set()
+    for script in _scripts(environment):
+        beginning = contents(script, LAUNCHER_SIZE) or b""
         place = _SHEBANG.match(beginning) if is_launcher(beginning) else None
-        if place and _is_foreign(Path(os.fsdecode(place[1])), environment):
-            yield f"{environment.shown(script)} points to {os.fsdecode(place[1])}"
+        if not place or place[1] in ours:
+            continue
+        if _is_foreign(Path(os.fsdecode(place[1])), environment):
+            yield f"{environment.shown(Path(script))} points to {os.fsdecode(place[1])}"
             return
+        ours.add(place[1])
 
 
 def _is_here(path: Path, environment: Environment) -> bool:
@@ -80,21 +87,12 @@ def _is_here(path: Path, environment: Environment) -> bool:
         return False
 
 
-def _launchers(environment: Environment) -> Iterator[Path]:
+def _scripts(environment: Environment) -> list[str]:
     try:
         with os.scandir(environment.scripts) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            return sorted(entry.path for entry in entries if entry.is_file(follow_symlinks=False))
     except OSError:
-        return
-    yield from (environment.scripts / name for name in names)
-
-
-def _beginning(script: Path) -> bytes:
-    try:
-        with script.open("rb") as file:
-            return file.read(LAUNCHER_SIZE)
-    except OSError:
-        return b""
+        return []
 
 
 def _is_foreign(scripts: Path, environment: Environment) -> bool:
@@ -110,9 +108,10 @@ def _of_another_platform(environment: Environment) -> Iterator[str]:
         yield f"it was made on {'a POSIX system' if os.name == 'nt' else 'Windows'}"
         return
     for distribution in distributions(environment):
-        tags = re.findall(r"^Tag: \S+-(\S+)$", _text(distribution.path / "WHEEL"), re.MULTILINE)
-        if tags and not any(_fits(tag) for joined in tags for tag in joined.split(".")):
-            yield f"{distribution.name} {distribution.version} is for {tags[0]}"
+        tags = _TAG.findall(contents(f"{distribution.path}{os.sep}WHEEL") or b"")
+        platforms = [tag.decode(errors="replace") for tag in tags]
+        if platforms and not any(_fits(tag) for some in platforms for tag in some.split(".")):
+            yield f"{distribution.name} {distribution.version} is for {platforms[0]}"
             return
 
 

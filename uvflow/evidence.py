@@ -67,17 +67,24 @@ def obstacles(
 
 def unlocked(imported: Import) -> Import:
     """`imported` when no lockfile is made: what only a lockfile can keep or prove is told."""
-    hashes = sum(len(requirement.hashes) for requirement in imported.requirements)
-    if not imported.pins and not hashes:
+    pins, hashes = len(imported.pins), sum(len(r.hashes) for r in imported.requirements)
+    lost = (
+        *((f"keeps {_counted(pins, 'pinned version')}",) if pins else ()),
+        *((f"compares {_counted(hashes, 'hash', 'hashes')}",) if hashes else ()),
+    )
+    if not lost:
         return imported
     finding = Finding(
         severity=Severity.ACTION,
         code="not-locked",
-        message=f"without a lockfile nothing keeps the {len(imported.pins)} versions that were"
-        f" pinned, nor compares the {hashes} hashes",
+        message=f"without a lockfile nothing {' or '.join(lost)}",
         hint="`uvflow init` again, without `--no-lock`, while the old files are there",
     )
     return replace(imported, findings=(*imported.findings, finding))
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _ignored(imported: Import) -> Iterator[Finding]:

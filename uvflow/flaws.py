@@ -6,13 +6,13 @@ installed anew has the very same. With it is remembered how the file was then an
 said, so that whatever happens to either later is damage.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from uvflow.environment import Damage, Environment, Kind, distributions
+from uvflow.environment import Environment, distributions
+from uvflow.proof import Damage, Kind
 from uvflow.state import State
 
 _NAME = "flaws"
@@ -69,6 +69,8 @@ def _records(there: Environment) -> dict[str, Path]:
 def _entry(there: Environment, damage: Damage, records: dict[str, Path]) -> _Entry:
     record = records.get(damage.distribution)
     paths = (*((record,) if record else ()), there.path / damage.path)
+    import hashlib  # noqa: PLC0415  3 ms, and there is hardly ever a flaw
+
     told = hashlib.sha256()
     for path in (found for each in paths for found in _files(each)):
         told.update(os.fsencode(path) + b"\0" + _digest(path) + b"\0")
@@ -84,6 +86,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _digest(path: Path) -> bytes:
+    import hashlib  # noqa: PLC0415  as above
+
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()

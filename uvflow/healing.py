@@ -1,18 +1,20 @@
 """Is an environment what its installer left, and healing it where it is not.
 
 Used after each sync, and by `uvflow verify`. What is told of an environment comes from its RECORD
-files (environment.py); what is done here is to install again what they tell is damaged.
+files (proof.py); what is done here is to install again what they tell is damaged.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 
-from uvflow import elsewhere, environment, flaws
-from uvflow.environment import Damage, Environment, Kind
+from uvflow import elsewhere, flaws, proof, removal
+from uvflow.environment import Environment, is_made_since
 from uvflow.errors import DamagedError
+from uvflow.proof import Damage, Kind
 from uvflow.state import State, Tell
 
 # A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns;
@@ -51,11 +53,15 @@ class Patient:
 
 @dataclass(frozen=True, kw_only=True)
 class Healed:
-    """What was done: distributions installed again, orphans removed; and what wheels brought so."""
+    """What was done: distributions installed again, orphans removed; and what wheels brought so.
+
+    `filled` is when uv was last at work, in seconds of `time.monotonic`.
+    """
 
     repaired: tuple[str, ...] = ()
     removed: tuple[Damage, ...] = ()
     flaws: tuple[Damage, ...] = ()
+    filled: float = field(default=0.0, compare=False)
 
 
 def heal(patient: Patient, depth: Depth, tell: Tell) -> Healed:
@@ -90,9 +96,11 @@ class _Course:
     """What has been seen and done so far.
 
     `damages` and `flaws` are of the last look, `seen` is all of the one before; `fetched` are the
-    distributions whose cached copy was dropped before they were installed again.
+    distributions whose cached copy was dropped before they were installed again, `looked` when the
+    last look began, after uv was at work (seconds of `time.monotonic`).
     """
 
+    looked: float = 0.0
     damages: tuple[Damage, ...] = ()
     flaws: tuple[Damage, ...] = ()
     seen: tuple[Damage, ...] = ()
@@ -103,7 +111,7 @@ class _Course:
 
 def _look_before(patient: Patient, depth: Depth) -> _Course:
     """uv refuses to go on where the metadata of a distribution is torn; what nobody owns it may."""
-    if environment.foundations(Environment.at(patient.environment)):
+    if proof.foundations(Environment.at(patient.environment)):
         return _Course()
     course = _look(patient, depth, _Course())
     return replace(course, damages=tuple(d for d in course.damages if d.distribution))
@@ -112,10 +120,12 @@ def _look_before(patient: Patient, depth: Depth) -> _Course:
 def _look(patient: Patient, depth: Depth, course: _Course) -> _Course:
     there = Environment.at(patient.environment)
     seen = (*course.damages, *course.flaws)
+    looked = time.monotonic()
     found = examine(there, depth)
     known = flaws.known(patient.state, there, found)
     own = tuple(d for d in found if d in known or (d in seen and _is_proven(d, course)))
-    return replace(course, damages=tuple(d for d in found if d not in own), flaws=own, seen=seen)
+    damages = tuple(damage for damage in found if damage not in own)
+    return replace(course, damages=damages, flaws=own, seen=seen, looked=looked)
 
 
 def _is_proven(damage: Damage, course: _Course) -> bool:
@@ -133,12 +143,14 @@ def _healed(patient: Patient, course: _Course) -> Healed:
     if course.flaws:
         flaws.remember(patient.state, Environment.at(patient.environment), course.flaws)
     removed = tuple(d for d in course.removed if d not in course.flaws)
-    return Healed(repaired=course.repaired, removed=removed, flaws=course.flaws)
+    return Healed(
+        repaired=course.repaired, removed=removed, flaws=course.flaws, filled=course.looked
+    )
 
 
 def _take_away(patient: Patient, course: _Course, tell: Tell) -> _Course:
     tell(f"Repairing {patient.environment.name}: {summary(course.damages)}")
-    names = environment.for_reinstall(course.damages)
+    names = proof.for_reinstall(course.damages)
     fetched = _repair(patient, course)
     return replace(
         course,
@@ -157,34 +169,34 @@ def _repair(patient: Patient, course: _Course) -> tuple[str, ...]:
     there = Environment.at(patient.environment)
     if not there.path.exists():
         return ()
-    if environment.needs_rebuild(course.damages):
+    if proof.needs_rebuild(course.damages):
         _remove_whole(patient, there, map(str, course.damages))
         return ()
     again = (d for d in course.damages if d in course.seen and flaws.can_be_one(d))
-    shared = environment.shared_with_cache(there, course.damages)  # uv would install the same again
-    fetched = tuple(sorted({*shared, *environment.for_reinstall(again)}))
+    shared = proof.shared_with_cache(there, course.damages)  # uv would install the same again
+    fetched = tuple(sorted({*shared, *proof.for_reinstall(again)}))
     if fetched:
         patient.forget_cached(fetched)
-    suspects = environment.possible_owners(there, course.damages)
+    suspects = proof.possible_owners(there, course.damages)
     if suspects:
         suspects = patient.given_back(suspects)
-    damaged = environment.for_reinstall(course.damages)
-    environment.forget_distributions(there, (*damaged, *suspects))
-    environment.drop_byte_code(there)  # it may be of another version, and fit by time and size
-    environment.remove_orphans(there, course.damages)
+    damaged = proof.for_reinstall(course.damages)
+    removal.forget_distributions(there, (*damaged, *suspects))
+    removal.drop_byte_code(there)  # it may be of another version, and fit by time and size
+    removal.remove_orphans(there, course.damages)
     return fetched
 
 
 def examine(there: Environment, depth: Depth) -> tuple[Damage, ...]:
     """Everything that is wrong with an environment, as far as it can be told at once."""
-    unfinished = environment.unfinished(there)
+    unfinished = proof.unfinished(there)
     if depth is Depth.COMMITMENT or not there.path.is_dir():
         return unfinished
-    missing = environment.missing(there)
-    edited = environment.edited(there) if depth is Depth.HASHES else ()
+    missing = proof.missing(there)
+    edited = proof.edited(there) if depth is Depth.HASHES else ()
     # Orphans can be told only where every RECORD is whole.
     is_whole = all(map(flaws.can_be_one, unfinished))
-    orphans = environment.orphans(there) if is_whole else ()
+    orphans = proof.orphans(there) if is_whole else ()
     return tuple(dict.fromkeys((*unfinished, *missing, *edited, *orphans)))
 
 
@@ -199,7 +211,7 @@ def remove_ruins(patient: Patient, tell: Tell, *, lost_since: float = math.inf) 
     """Empty an environment without its foundations, or of another place; call it before uv runs.
 
     uv would refuse to go on with the first for good, or take the base Python for the environment
-    and remove from that what the lockfile does not list (see `environment.foundations`); in the
+    and remove from that what the lockfile does not list (see `proof.foundations`); in the
     second it leaves scripts that run another Python. So is one emptied that was made after
     `lost_since` (seconds since the epoch): no RECORD tells whether its own files reached the disk.
     Raises DamagedError and UsageError where it is not the project's own.
@@ -207,8 +219,8 @@ def remove_ruins(patient: Patient, tell: Tell, *, lost_since: float = math.inf) 
     there = Environment.at(patient.environment)
     if not there.path.exists():
         return
-    reasons = [*map(str, environment.foundations(there)), *elsewhere.moved(there)]
-    if environment.is_made_since(there, lost_since):
+    reasons = [*map(str, proof.foundations(there)), *elsewhere.moved(there)]
+    if is_made_since(there, lost_since):
         reasons.append("it was being made when the machine may have gone down")
     if reasons:
         tell(f"Making {patient.environment.name} anew: {summary(reasons)}")
@@ -223,4 +235,4 @@ def _remove_whole(patient: Patient, there: Environment, reasons: Iterable[str]) 
             cause=summary(reasons),
             hint="name another directory for the environment, or empty this one and sync again",
         )
-    environment.remove(there)
+    removal.remove(there)

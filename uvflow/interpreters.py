@@ -42,7 +42,7 @@ def acquaint(state: State, environment: Path, dry_run: DryRun) -> None:
                 hint="`uv cache clean` makes it look again",
             )
     if place:
-        state.remember(_NAME, json.dumps({**known, str(environment): identity}).encode())
+        state.note(_NAME, json.dumps({**known, str(environment): identity}).encode())
 
 
 def _identity(environment: Path) -> list[int] | None:

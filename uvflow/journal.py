@@ -4,8 +4,8 @@ Kept in the project's state, one entry for each profile: `<profile>.journal` whi
 way, `<profile>.snapshot` when it is done, and in `profile` the one that was synced last. Several
 profiles may share an environment, so what counts is which environment an entry is about.
 
-The environment itself has a copy of the journal, where there is one to begin with: it is for those
-who have another state, be it another user, another project, or the next container.
+The environment itself has a copy of the journal, from the instant at which there is one: it is for
+those who have another state, be it another user, another project, or the next container.
 """
 
 import contextlib
@@ -56,6 +56,19 @@ def begin(state: State, profile: str, environment: Path) -> None:
         _copy(environment / COPY, data)
 
 
+def accompany(state: State, profile: str, environment: Path) -> bool:
+    """Give an environment that uv is making its copy of the journal; whether that is done.
+
+    Not flushed, which would flush with it what uv has written by then, and keep uv waiting. An
+    empty copy tells enough.
+    """
+    if not (environment / "pyvenv.cfg").exists():
+        return False
+    if not (environment / COPY).exists():
+        _copy(environment / COPY, state.recall(profile + JOURNAL) or b"", flush=False)
+    return True
+
+
 def settle(environment: Path) -> None:
     """The environment is proven, and says so by itself. Raises DiskError."""
     try:
@@ -67,16 +80,26 @@ def settle(environment: Path) -> None:
 
 
 def finish(state: State, profile: str, environment: Path, sealed: bytes | None) -> None:
-    """What is settled is what the profile says; `sealed` is its snapshot, if it can have one."""
+    """What is settled is what the profile says; `sealed` is its snapshot, if it can have one.
+
+    Where a power failure brings the journal back it is right to: no data is on the disk for sure.
+    """
     if sealed is not None:
         state.remember(profile + SNAPSHOT, sealed)
-    state.remember(_LAST, profile.encode())
-    _forget(state, JOURNAL, environment)
+    if last_profile(state) != profile:
+        state.remember(_LAST, profile.encode())
+    for name in _about(state, JOURNAL, environment):
+        state.drop(name)
 
 
 def drop(state: State, environment: Path) -> None:
     """Nothing is under way any more: the environment is intact, be it in sync or not."""
     settle(environment)
+    _forget(state, JOURNAL, environment)
+
+
+def withdraw(state: State, environment: Path) -> None:
+    """The environment of before is back in its place, and has its own copy of its own journal."""
     _forget(state, JOURNAL, environment)
 
 
@@ -97,10 +120,10 @@ def last_profile(state: State) -> str | None:
     return None if name is None else name.decode(errors="replace")
 
 
-def _copy(path: Path, data: bytes) -> None:
+def _copy(path: Path, data: bytes, *, flush: bool = True) -> None:
     """Where that cannot be, uv cannot change the environment either."""
     with contextlib.suppress(DiskError):
-        write_whole(path, data)
+        write_whole(path, data, flush=flush)
 
 
 def _journals(state: State, environment: Path) -> tuple[Path, ...]:

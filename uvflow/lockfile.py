@@ -1,5 +1,6 @@
 """Is uv.lock what the project asks for? uv's verdict, with the reasons."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -65,7 +66,10 @@ def begin_to_judge(
         unasked = f"only building {builds} would tell for sure"
         return lambda: _read(project, environ, unasked, "`uv lock --check` builds and tells")
     question = uv.begin_to_ask((*_CHECK, *_LOOKING_ONLY), cwd=project.root, environ=environ)
-    return lambda: _told(project, question.answer(), environ)
+    read = functools.cache(lambda: _differences(project, environ))
+    if _is_edited(project):
+        read()  # while uv is at work
+    return lambda: _told(question.answer(), read)
 
 
 def missing(project: Project) -> Judgement:
@@ -118,13 +122,23 @@ def _differences(project: Project, environ: Mapping[str, str]) -> tuple[str, ...
     return tuple(map(str, differences(project, environ)))
 
 
-def _told(project: Project, answer: Answer, environ: Mapping[str, str]) -> Judgement:
+def _is_edited(project: Project) -> bool:
+    """Whether it seems that the lockfile is older than what it was made for."""
+    try:
+        locked = project.lockfile.stat().st_mtime_ns
+        return (project.root / MANIFEST).stat().st_mtime_ns > locked
+    except OSError:
+        return False
+
+
+def _told(answer: Answer, read: Callable[[], tuple[str, ...]]) -> Judgement:
+    """`read` gives what changed since uv.lock was made, as far as reading tells."""
     if answer.code == 0:
         return Judgement(verdict=Verdict.FRESH, reasons=(f"is what {MANIFEST} asks for",))
     said = problem(answer)
     if said.startswith("Required uv version"):
         return Judgement(verdict=Verdict.NO_UV, reasons=(said.partition(". ")[0],), hint=_ANOTHER)
-    found = _differences(project, environ) or _reason_of_uv(answer)
+    found = read() or _reason_of_uv(answer)
     if found:
         return Judgement(verdict=Verdict.STALE, reasons=found, hint=UPDATE)
     if said.startswith(f"Failed to parse `{LOCKFILE}`"):

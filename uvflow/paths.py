@@ -28,8 +28,8 @@ def project_root(start: str) -> str | None:
 def cache_dir() -> str:
     """Where uvflow keeps its state: UVFLOW_CACHE_DIR, or the user's cache directory.
 
-    The same directory that platformdirs names, without its 20 ms of imports. A test holds the two
-    together; were they ever to differ, the door would find no snapshot and go the long way.
+    The same directory that platformdirs names, without its 20 ms of imports; a test holds the two
+    together.
     """
     chosen = os.environ.get("UVFLOW_CACHE_DIR")
     if chosen:

@@ -1,12 +1,13 @@
 """What `uvflow init` is to do, decided before anything is done, and how it is told. Pure."""
 
 import difflib
+import functools
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
@@ -59,6 +60,11 @@ class Plan:
     environment: Path | None = None
     may_narrow: bool = False
     is_there: bool = False  # a project with its lockfile already: nothing to do
+
+    @functools.cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What `text` says."""
+        return tomllib.loads(self.text)
 
     def told(self, *findings: Finding) -> "Plan":
         """This plan with more to tell of it."""
@@ -210,7 +216,7 @@ def _next_steps(done: Done) -> tuple[str, ...]:
 
 def _not_synced(plan: Plan) -> tuple[str, ...]:
     """What was one `pip install -r` of a file is a choice now, and dev is not all of them."""
-    groups = tomllib.loads(plan.text).get("dependency-groups", {})
+    groups = plan.values.get("dependency-groups", {})
     waiting = list(plan.profile.groups or _default_groups(plan) or groups)
     within = set[str]()
     while waiting:
@@ -225,7 +231,7 @@ def _not_synced(plan: Plan) -> tuple[str, ...]:
 
 def _default_groups(plan: Plan) -> list[str]:
     """Those of uv; nothing stands for all of them (uv docs, "Default groups")."""
-    said = tomllib.loads(plan.text).get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
+    said = plan.values.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
     return said if isinstance(said, list) else []
 
 

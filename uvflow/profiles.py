@@ -1,6 +1,5 @@
 """Profiles: what `[tool.uvflow.profiles]` selects, and the uv arguments each one means. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -198,6 +197,8 @@ def _check_keys(table: Table, known: Iterable[str], where: str) -> None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # noqa: PLC0415  1 ms, and needed for a mistake alone
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean `{close[0]}`?" if close else None
 

@@ -1,28 +1,20 @@
 """A plan into the text of a pyproject.toml: what its author wrote stays, to the byte. Pure."""
 
+import copy
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Parsed
-from packaging.utils import canonicalize_name
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, SingleKey, Table
+from tomlkit.items import Array, Table
 
+from uvflow.additions import UV, Additions, Keys, Values, decide
+from uvflow.arrays import Line, extended, literal
 from uvflow.errors import UsageError
-from uvflow.imports.merge import pinned_version
-from uvflow.imports.model import Finding, Import, IncludeGroup, Pin, Requirement, Severity
-
-Keys = tuple[str, ...]  # what leads to a value
-Values = Mapping[str, Any]  # a table of TOML, read
-
-_DEPENDENCIES: Keys = ("project", "dependencies")
-_GROUPS = "dependency-groups"
-_UV: Keys = ("tool", "uv")
+from uvflow.imports.model import Finding, Import, Pin, Requirement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +38,13 @@ def edited(text: str, imported: Import) -> Edited:
     the text is returned as it came. Every requirement has to have its name. Raises UsageError where
     `text` is no TOML, or is written in a way that cannot be edited faithfully.
     """
-    before = _checked(_parsed(text))
-    changes = _Changes()
-    _decide(before, imported, changes)
+    before = _parsed(text)
+    additions = decide(before, imported)
     return Edited(
-        text=_proved(_applied(text, changes), _expected(before, changes)),
-        there=tuple(changes.there),
-        pins=tuple(changes.pins),
-        findings=tuple(changes.findings),
+        text=_proved(_applied(text, additions), _expected(before, additions)),
+        there=tuple(additions.there),
+        pins=tuple(additions.pins),
+        findings=tuple(additions.findings),
     )
 
 
@@ -85,221 +76,33 @@ def with_python(text: str, requires_python: str) -> str:
     return _proved(new, expected)
 
 
-_TABLES: tuple[Keys, ...] = (
-    ("project",),
-    (_GROUPS,),
-    ("tool",),
-    _UV,
-    (*_UV, "sources"),
-)
-_LISTS: tuple[Keys, ...] = (_DEPENDENCIES, (*_UV, "index"), (*_UV, "constraint-dependencies"))
-
-
-def _checked(before: Values) -> Values:
-    """Raises UsageError where a value that is to be edited has another type."""
-    groups = before.get(_GROUPS)
-    names = groups if isinstance(groups, dict) else ()
-    lists = (*_LISTS, *((_GROUPS, name) for name in names))
-    for paths, kind, wanted in ((_TABLES, dict, "table"), (lists, list, "list")):
-        for path in paths:
-            there = _at(before, path)
-            if there is not None and not isinstance(there, kind):
-                raise UsageError(f"pyproject.toml: `{'.'.join(path)}` is no {wanted}")
-    return before
-
-
-# What is to change, decided on plain values.
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    """A line of an array: its value, the comment behind it, the comment lines above it."""
-
-    value: Any
-    comment: str = ""
-    above: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Changes:
-    arrays: dict[Keys, list[_Line]] = field(default_factory=dict)
-    tails: dict[Keys, tuple[str, ...]] = field(default_factory=dict)
-    values: dict[Keys, Any] = field(default_factory=dict)
-    indexes: list[Values] = field(default_factory=list)
-    there: list[Requirement] = field(default_factory=list)
-    pins: list[Pin] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-
-def _decide(before: Values, imported: Import, changes: _Changes) -> None:
-    _decide_project(before, imported, changes)
-    for name, entries in imported.groups.items():
-        path = (_GROUPS, _spelled(name, before.get(_GROUPS, {})))
-        _decide_list(before, path, entries, changes)
-        _decide_tail(before, path, imported.tails.get(name, ()), changes)
-    _decide_list(before, (*_UV, "constraint-dependencies"), imported.constraints, changes)
-    for key, value in imported.settings.items():
-        _decide_setting(before, (*_UV, key), value, changes)
-    for name, source in imported.sources.items():
-        _decide_setting(before, (*_UV, "sources", name), source, changes)
-    _decide_indexes(before, imported.indexes, changes)
-
-
-def _decide_project(before: Values, imported: Import, changes: _Changes) -> None:
-    if imported.requires_python and not _at(before, ("project", "requires-python")):
-        changes.values["project", "requires-python"] = imported.requires_python
-    if "dependencies" in (_at(before, ("project", "dynamic")) or ()):
-        changes.findings.extend(_left_dynamic(before, imported.dependencies))
-        return
-    _decide_list(before, _DEPENDENCIES, imported.dependencies, changes)
-    _decide_tail(before, _DEPENDENCIES, imported.tails.get("", ()), changes)
-
-
-def _left_dynamic(before: Values, wanted: Iterable[Requirement]) -> Iterator[Finding]:
-    """PEP 621: what `dynamic` names is the build backend's to say, and must not be written."""
-    read = _at(before, ("tool", "setuptools", "dynamic", "dependencies"))
-    files = read.get("file", ()) if isinstance(read, Mapping) else ()
-    for requirement in wanted:
-        if requirement.origin.path in ((files,) if isinstance(files, str) else files):
-            continue
-        yield Finding(
-            severity=Severity.ACTION,
-            code="dynamic-dependencies",
-            message=f"`{requirement.text}` was not written: the dependencies are dynamic",
-            origin=requirement.origin,
-            hint='remove "dependencies" from `dynamic` in [project], or add it where they are read',
-        )
-
-
-def _decide_list(
-    before: Values,
-    path: Keys,
-    entries: Iterable[Requirement | IncludeGroup],
-    changes: _Changes,
-) -> None:
-    there = _at(before, path)
-    lines = [_line(entry) for entry in _missing(there or (), entries, changes)]
-    if lines or (there is None and path[0] == _GROUPS):
-        changes.arrays[path] = lines
-
-
-def _missing(
-    there: Iterable[Any], entries: Iterable[Requirement | IncludeGroup], changes: _Changes
-) -> Iterator[Requirement | IncludeGroup]:
-    """The entries that are not `there`; what is there in other words stays, and is told."""
-    tables = [entry for entry in there if isinstance(entry, Mapping)]
-    included = {canonicalize_name(str(table.get("include-group", ""))) for table in tables}
-    known: dict[tuple[str, str], list[str]] = {}
-    for text in (entry for entry in there if isinstance(entry, str)):
-        known.setdefault(_slot(text), []).append(text)
-    for entry in entries:
-        if isinstance(entry, IncludeGroup):
-            if canonicalize_name(entry.group) not in included:
-                yield entry
-        elif _slot(entry.text) in known:
-            _compare(entry, known[_slot(entry.text)], changes)
-        else:
-            yield entry
-
-
-def _slot(text: str) -> tuple[str, str]:
-    """A requirement's name and marker: two that share both speak of the same thing."""
-    try:
-        parsed = Parsed(text)
-    except InvalidRequirement:
-        return text, ""
-    return canonicalize_name(parsed.name), str(parsed.marker or "")
-
-
-def _compare(entry: Requirement, there: list[str], changes: _Changes) -> None:
-    changes.there.append(entry)
-    if entry.text in there or any(Parsed(entry.text) == Parsed(text) for text in there):
-        return
-    version = pinned_version(entry)
-    if version and all(Parsed(t).specifier.contains(version, prereleases=True) for t in there):
-        changes.pins.append(Pin(name=_slot(entry.text)[0], version=version, origin=entry.origin))
-        return
-    changes.findings.append(
-        Finding(
-            severity=Severity.ACTION,
-            code="already-there",
-            message=f"pyproject.toml says `{there[0]}`; `{entry.text}` was not written",
-            origin=entry.origin,
-            hint="write into pyproject.toml which of the two it is to be",
-        )
-    )
-
-
-def _line(entry: Requirement | IncludeGroup) -> _Line:
-    value: Any = entry.text if isinstance(entry, Requirement) else {"include-group": entry.group}
-    return _Line(value=value, comment=entry.comment, above=entry.above)
-
-
-def _decide_tail(before: Values, path: Keys, tail: tuple[str, ...], changes: _Changes) -> None:
-    """Comments below the last entry come with the list, never again where it is there already."""
-    if tail and (path in changes.arrays or not _at(before, path)):
-        changes.arrays.setdefault(path, [])
-        changes.tails[path] = tail
-
-
-def _decide_setting(before: Values, path: Keys, value: Any, changes: _Changes) -> None:
-    there = _at(before, path)
-    if there is None:
-        changes.values[path] = value
-    elif isinstance(value, (list, tuple)) and isinstance(there, list):
-        missing = [_Line(value=item) for item in value if item not in there]
-        if missing:
-            changes.arrays[path] = missing
-    elif there != value:
-        changes.findings.append(
-            Finding(
-                severity=Severity.ACTION,
-                code="setting-differs",
-                message=f"pyproject.toml has another `{'.'.join(path)}`; it stays as it is",
-                hint=f"the files ask for `{_literal(value)}`",
-            )
-        )
-
-
-def _decide_indexes(before: Values, indexes: Iterable[Values], changes: _Changes) -> None:
-    there = _at(before, (*_UV, "index")) or ()
-    by_url = {str(i.get("url", "")).rstrip("/") for i in there if isinstance(i, Mapping)}
-    changes.indexes.extend(i for i in indexes if str(i["url"]).rstrip("/") not in by_url)
-
-
-def _spelled(name: str, there: Iterable[str]) -> str:
-    """A group's name as the file spells it (PEP 735 compares them normalised)."""
-    same = (key for key in there if canonicalize_name(key) == canonicalize_name(name))
-    return next(same, name)
-
-
-def _at(table: Any, path: Keys) -> Any:
-    for key in path:
-        if not isinstance(table, Mapping) or key not in table:
-            return None
-        table = table[key]
-    return table
-
-
 # The change, carried out on the text.
 
 # A mark on the headers of tables that are new, gone before anybody sees it.
 _NEW = "new, by uvflow, for a moment"
 
+# What stands for an array until all else is done: tomlkit takes long to read a long one.
+_STAND_IN = "an array, by uvflow, for a moment: "
 
-def _applied(text: str, changes: _Changes) -> str:
-    if not (changes.arrays or changes.values or changes.indexes):
+
+def _applied(text: str, additions: Additions) -> str:
+    if not (additions.arrays or additions.values or additions.indexes):
         return text
     newline = _newline(text)
     document = _document(_with_newlines(text, newline))
-    for path, lines in changes.arrays.items():
-        _extend(document, path, lines, changes.tails.get(path, ()))
-    for path, value in changes.values.items():
+    arrays: list[str] = []
+    for path, lines in additions.arrays.items():
+        arrays.append(extended(_array(document, path), lines, additions.tails.get(path, ())))
+        _table(document, path[:-1])[path[-1]] = f"{_STAND_IN}{len(arrays) - 1}"
+    for path, value in additions.values.items():
         _table(document, path[:-1])[path[-1]] = _value(value)
-    for index in changes.indexes:
-        _append_index(document, index)
-    new = _spaced(tomlkit.dumps(document))
+    _add_indexes(document, additions.indexes)
+    new = _with_arrays(_spaced(tomlkit.dumps(document)), arrays)
     return _as_ended(new, text).replace("\n", newline)
+
+
+def _with_arrays(text: str, arrays: list[str]) -> str:
+    return re.sub(f'"{_STAND_IN}(\\d+)"', lambda match: arrays[int(match[1])], text)
 
 
 def _newline(text: str) -> str:
@@ -341,107 +144,32 @@ def _table(document: Any, keys: Keys) -> Any:
     return table
 
 
-def _extend(document: Any, path: Keys, lines: Iterable[_Line], tail: tuple[str, ...]) -> None:
+def _array(document: Any, path: Keys) -> str:
+    """The text of the array that is there, or of an empty one."""
     table = _table(document, path[:-1])
-    old = table[path[-1]].as_string() if path[-1] in table else "[]"
-    table[path[-1]] = tomlkit.value(_extended(old, lines, tail))
-
-
-# A token of an array: a string (TOML has four kinds), a comment, white space, or a character.
-_TOKEN = re.compile(
-    r"""
-      "{3} (?:\\.|[^\\])*? "{3,5} | '{3} .*? '{3,5}
-    | " (?:\\.|[^"\\])* " | ' [^']* '
-    | \# [^\n]* | \s+ | .
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def _extended(array: str, lines: Iterable[_Line], tail: tuple[str, ...]) -> str:
-    """The text of an array with one more line for each of `lines`, and `tail` below them."""
-    indent, closing, head = _many_lines(array)
-    added = "".join(f"{indent}{text}\n" for line in lines for text in _texts(line))
-    below = "".join(f"{indent}{_comment(comment)}\n" for comment in tail)
-    return f"{head}\n{added}{below}{closing}]" if added or below else array
-
-
-def _many_lines(array: str) -> tuple[str, str, str]:
-    """An array's indentation, that of its closing bracket, and all of it above that bracket."""
-    inside = array[1:-1]
-    if "\n" not in inside:
-        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
-    first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
-    closing = re.search(r"\n([ \t]*)\Z", inside)
-    head = f"[{_with_comma(inside).rstrip()}"
-    return first[1] if first else "    ", closing[1] if closing else "", head
-
-
-def _entries(inside: str) -> Iterator[str]:
-    """The entries of an array that is on one line."""
-    entry, depth = "", 0
-    for match in _TOKEN.finditer(inside):
-        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
-        if match[0] == "," and depth == 0:
-            yield entry.strip()
-            entry = ""
-        else:
-            entry += match[0]
-    if entry.strip():
-        yield entry.strip()
-
-
-def _with_comma(inside: str) -> str:
-    """`inside` with a comma behind its last value; comments may follow that."""
-    end, comma = 0, True
-    for match in _TOKEN.finditer(inside):
-        if not match[0].isspace() and not match[0].startswith("#"):
-            end, comma = match.end(), match[0] == ","
-    return inside if comma else f"{inside[:end]},{inside[end:]}"
-
-
-def _texts(line: _Line) -> Iterator[str]:
-    yield from map(_comment, line.above)
-    yield f"{_literal(line.value)}," + (f" {_comment(line.comment)}" if line.comment else "")
-
-
-def _comment(text: str) -> str:
-    """TOML 1.0 allows no control characters but tab in a comment."""
-    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text).rstrip()
-
-
-def _literal(value: Any) -> str:
-    """`value` as TOML on one line, in the style of uv's own edits."""
-    match value:
-        case str() if '"' in value and not re.search(r"['\x00-\x1f\x7f]", value):
-            return f"'{value}'"
-        case dict():
-            pairs = (f"{SingleKey(key).as_string()} = {_literal(v)}" for key, v in value.items())
-            return f"{{ {', '.join(pairs)} }}"
-        case list() | tuple():
-            return f"[{', '.join(map(_literal, value))}]"
-        case _:
-            return str(tomlkit.item(value).as_string())
+    return str(table[path[-1]].as_string()) if path[-1] in table else "[]"
 
 
 def _value(value: Any) -> Any:
     """`value` as an item of TOML, lists with an entry a line."""
     if isinstance(value, (list, tuple)):
-        return tomlkit.value(_extended("[]", [_Line(value=item) for item in value], ()))
-    return tomlkit.value(_literal(value))
+        return tomlkit.value(extended("[]", [Line(value=item) for item in value], ()))
+    return tomlkit.value(literal(value))
 
 
-def _append_index(document: Any, index: Values) -> None:
-    uv = _table(document, _UV)
-    if isinstance(uv.get("index"), Array):
-        _extend(document, (*_UV, "index"), [_Line(value=index)], ())
-        return
-    table = tomlkit.table()
-    table.comment(_NEW)
-    table.update(index)
-    if "index" not in uv:
-        uv["index"] = tomlkit.aot()
-    uv["index"].append(table)
+def _add_indexes(document: Any, indexes: Iterable[Values]) -> None:
+    for index in indexes:
+        uv = _table(document, UV)
+        if isinstance(uv.get("index"), Array):
+            there = uv["index"].as_string()
+            uv["index"] = tomlkit.value(extended(there, [Line(value=index)], ()))
+            continue
+        table = tomlkit.table()
+        table.comment(_NEW)
+        table.update(index)
+        if "index" not in uv:
+            uv["index"] = tomlkit.aot()
+        uv["index"].append(table)
 
 
 _HEADER = re.compile(r"[ \t]*\[{1,2}[^\[\]{},]+\]{1,2}[ \t]*(?:#.*)?$")
@@ -462,17 +190,17 @@ def _spaced(text: str) -> str:
     return "".join(lines).rstrip("\n") + "\n" if is_new else "".join(lines)
 
 
-# The proof: what the new text means is what the old one meant, and the changes.
+# The proof: what the new text means is what the old one meant, and the additions.
 
 
-def _expected(before: Values, changes: _Changes) -> dict[str, Any]:
-    after = tomllib.loads(tomlkit.dumps(before))
-    for path, lines in changes.arrays.items():
+def _expected(before: Values, additions: Additions) -> dict[str, Any]:
+    after = copy.deepcopy(dict(before))
+    for path, lines in additions.arrays.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(line.value for line in lines)
-    for path, value in changes.values.items():
+    for path, value in additions.values.items():
         _plain(after, path[:-1])[path[-1]] = value
-    if changes.indexes:
-        _plain(after, _UV).setdefault("index", []).extend(map(dict, changes.indexes))
+    if additions.indexes:
+        _plain(after, UV).setdefault("index", []).extend(map(dict, additions.indexes))
     return after
 
 

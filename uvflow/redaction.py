@@ -5,11 +5,13 @@ Where a secret ends cannot always be told, since people paste passwords into URL
 """
 
 import re
+from collections.abc import Iterator
 
 HIDDEN = "****"
 
 # Every repetition below has an end, so that no text takes more than linear time.
-_START = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30})://", re.IGNORECASE)
+_START = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30})://\Z", re.IGNORECASE)
+_LONGEST_SCHEME = 31  # characters
 
 # A URL ends where white space is, or the next one begins.
 _END = re.compile(r"\s|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file)://", re.IGNORECASE)
@@ -26,6 +28,7 @@ _VARIABLES = re.compile(r"(?:\$\{\w+\})+")
 _QUERY = re.compile(
     r"""
     (?P<before> [?&\#]
+        (?= [\w.-]{2,120} = )  # spares most of them the rest
         (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | signature | credential
                       | (?:api|access|private)[_-]?key ) [\w.-]{0,40}
           | auth | authorization | jwt | key | pass | pwd | sig ) = )
@@ -34,15 +37,15 @@ _QUERY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-# `user:password@host:path` without a scheme. The host has a top-level domain, so that neither
-# `image:tag@sha256:…` nor `name:1.0@2.0` is taken for it.
-_SCP = re.compile(
-    r"""
-    (?: (?<=[\s"'`(=,+]) | ^ ) [^\s:@/"'`]{1,100} : [^\s@/]{1,2000} @
-    (?= [\w.-]{1,250} \.[a-z]{2,60} (?: :\d+ )? [:/] \S )
-    """,
-    re.IGNORECASE | re.VERBOSE,
+# What may end in `user:password@` with a host behind it, of a top-level domain, so that neither
+# `image:tag@sha256:…` nor `name:1.0@2.0` is taken for one.
+_BEFORE_A_HOST = re.compile(
+    r"(?:(?<=[\s@/])|^)[^\s@/]++@(?=[\w.-]{1,250}\.[a-z]{2,60}(?::\d+)?[:/]\S)", re.IGNORECASE
 )
+
+# `user:password` at its end (as in `user:password@host:path`, which has no scheme).
+_LOGIN = re.compile(r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z""")
+_LONGEST_LOGIN = 2101  # characters
 
 
 def redacted(text: str) -> str:
@@ -53,13 +56,13 @@ def redacted(text: str) -> str:
     if "@" not in text and "=" not in text:
         return text
     found = _QUERY.sub(_hide_value, _without_userinfo(text))
-    return _SCP.sub(f"{HIDDEN}@", found)
+    return _BEFORE_A_HOST.sub(_hide_login, found)
 
 
 def _without_userinfo(text: str) -> str:
     parts = []
     done = 0
-    for start in _START.finditer(text):
+    for start in _starts(text):
         if start.end() < done:  # within a password
             continue
         end = _END.search(text, start.end())
@@ -69,6 +72,17 @@ def _without_userinfo(text: str) -> str:
             parts += [text[done : start.end()], _hidden(start["scheme"], userinfo)]
             done = start.end() + len(userinfo)
     return "".join((*parts, text[done:]))
+
+
+def _starts(text: str) -> Iterator[re.Match[str]]:
+    """Every `scheme://`, looked for from its end: in a long word a scheme may begin anywhere."""
+    at = text.find("://")
+    while at >= 0:
+        behind = at + len("://")
+        start = _START.search(text, max(at - _LONGEST_SCHEME, 0), behind)
+        if start:
+            yield start
+        at = text.find("://", behind)
 
 
 def _length_of_userinfo(start: re.Match[str], rest: str) -> int:
@@ -108,3 +122,9 @@ def _hide(part: str) -> str:
 
 def _hide_value(match: re.Match[str]) -> str:
     return match["before"] + _hide(match["secret"])
+
+
+def _hide_login(match: re.Match[str]) -> str:
+    text, start, end = match.string, match.start(), match.end() - len("@")
+    login = _LOGIN.search(text, max(start, end - _LONGEST_LOGIN), end)
+    return f"{text[start : login.start()]}{HIDDEN}@" if login else match[0]

@@ -1,13 +1,12 @@
 """A second try at a lockfile, where uv looks further than pip or less far; or why there is none."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from uvflow import narrowing, pyproject, unsolved
+from uvflow import binding, narrowing, pyproject, unsolved
 from uvflow.errors import NetworkError, UvflowError
-from uvflow.files import read_bytes, write_whole
+from uvflow.files import Before, read_bytes, write_whole
 from uvflow.imports import pins
 from uvflow.imports.model import Finding, Import, Severity
 from uvflow.narrowing import Range
@@ -17,15 +16,16 @@ from uvflow.state import Tell
 from uvflow.uv import Ended, Uv
 
 _AS_BEFORE = "everything is as it was before"
+_SETTLED = "uv's error above is settled"  # its words went to the terminal as it spoke
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml alone, to try it with uv"
 
 _ALL_INDEXES = Finding(
     severity=Severity.ACTION,
     code="all-indexes",
-    message='`index-strategy = "unsafe-first-match"` is set: a version that is asked for is not on'
+    message='`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
     " the first index that has the name",
-    hint="a stranger's package may come in by a name that is yours: bind each package to its index"
-    " in [tool.uv.sources], then take the setting out",
+    hint="a stranger's package may come in by a name that is yours: make what is found elsewhere a"
+    " dependency, bound to its index in [tool.uv.sources], then take the setting out",
 )
 
 
@@ -42,31 +42,42 @@ def narrowed(work: Plan, ended: Ended, *, uv: Uv, environ: Mapping[str, str], te
     may_help = not ended.said or unsolved.is_about_versions(ended.said)
     merged = _with_all_indexes(work, uv, environ) if may_help else None
     if merged:
+        tell(f"{_SETTLED}: these versions are not all on the first index that has their name")
         return merged
     here = _python_of(work, uv, environ) if may_help and work.may_narrow else None
     if here:
         tell("Looking for the Pythons for which these versions fit together")
         found = narrowing.widest(tries.declared, here, tries.is_possible)
         if found:
+            where = f" on {found.environment}" if found.environment else ""
+            tell(
+                f"{_SETTLED}: these versions fit together for Python {found.requires_python}{where}"
+            )
             return tries.carried_out(found)
     raise _explained(failure, work, tries.said or ended.said)
 
 
 def _with_all_indexes(work: Plan, uv: Uv, environ: Mapping[str, str]) -> Plan | None:
-    """`work` with leave to look for a version on every index, as pip does, where that helps.
-
-    By itself uv stops at the first index that has the name (uv docs, "Searching across multiple
-    indexes").
-    """
+    """`work` with what it takes to find a version on a later index, where that helps."""
     if all("explicit" in index for index in work.imported.indexes):
         return None
-    searching = Import(settings={"index-strategy": "unsafe-first-match"})
-    text = pyproject.edited(work.text, searching).text
+    first = Before.of(work.root / LOCKFILE)
+    searching = ("lock", "--index-strategy=unsafe-first-match")
+    if uv.ask(searching, cwd=work.root, environ=environ).code != 0:
+        return None
+    searched = Before.of(work.root / LOCKFILE)
+    bound = binding.bound(work, first, uv=uv, environ=environ)
+    if bound is None:
+        searched.put_back()
+    return bound or _trusting_all(work)
+
+
+def _trusting_all(work: Plan) -> Plan:
+    """What others bring along can be bound to no index; uv.lock is made with this setting."""
+    setting = Import(settings={"index-strategy": "unsafe-first-match"})
+    text = pyproject.edited(work.text, setting).text
     write_whole(work.root / MANIFEST, text.encode())
-    if uv.ask(("lock",), cwd=work.root, environ=environ).code == 0:
-        return replace(work, text=text).told(_ALL_INDEXES)
-    write_whole(work.root / MANIFEST, work.text.encode())
-    return None
+    return replace(work, text=text).told(_ALL_INDEXES)
 
 
 def _python_of(work: Plan, uv: Uv, environ: Mapping[str, str]) -> tuple[int, int] | None:
@@ -85,7 +96,7 @@ class _Tries:
     """
 
     def __init__(self, *, work: Plan, uv: Uv, environ: Mapping[str, str]) -> None:
-        self.declared = tomllib.loads(work.text)["project"].get("requires-python", "")
+        self.declared = work.values["project"].get("requires-python", "")
         self.said = ""
         self._work, self._uv, self._environ = work, uv, environ
         self._lockfiles: dict[Range, bytes] = {}

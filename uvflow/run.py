@@ -2,16 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow import uv
 from uvflow.errors import UsageError
-from uvflow.profiles import Choice
-from uvflow.project import Project
+from uvflow.healing import Healed
 from uvflow.state import DEFAULT_TIMEOUT, Tell
-from uvflow.sync import Sync, synced
+from uvflow.sync import synced
+from uvflow.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,27 +24,28 @@ class Command:
 
 
 def run(
-    project: Project,
-    choice: Choice,
+    work: Work,
     words: Sequence[str],
     *,
     timeout: float = DEFAULT_TIMEOUT,
     tell: Tell,
+    tell_healed: Callable[[Healed], None],
 ) -> int:
     """Run `words` in the profile's environment, synced first; returns the command's exit code.
 
-    Where the system can, the command takes the place of this process and this does not return.
-    The command holds a lease on the environment: no uvflow changes it before the command ends.
-    Raises what `sync.sync` does, and UsageError where there is no such command.
+    What had to be healed for that is told to `tell_healed`. Where the system can, the command takes
+    the place of this process and this does not return. The command holds a lease on the
+    environment: no uvflow changes it before the command ends. Raises what `sync.sync` does, and
+    UsageError where there is no such command.
     """
-    work = Sync.of(project, choice)
-    with synced(work, timeout=timeout, tell=tell):
+    with synced(work, timeout=timeout, tell=tell) as done:
+        tell_healed(done.healed)
         command = _command(work, words)
         work.state.lease(work.environment, f"uvflow run {words[0]}")
     return _become(command)
 
 
-def _command(work: Sync, words: Sequence[str]) -> Command:
+def _command(work: Work, words: Sequence[str]) -> Command:
     scripts = work.environment / ("Scripts" if os.name == "nt" else "bin")
     environ = _activated(work.environment, scripts)
     words = _with_interpreter(words)
@@ -74,7 +75,7 @@ def _with_interpreter(words: Sequence[str]) -> Sequence[str]:
 
 
 def _with_env_file(
-    work: Sync, program: str, arguments: Sequence[str], environ: Mapping[str, str]
+    work: Work, program: str, arguments: Sequence[str], environ: Mapping[str, str]
 ) -> Command:
     """uv reads the env-file, so that it means what it means to `uv run`."""
     file = work.project.root / str(work.profile.env_file)

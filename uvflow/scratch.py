@@ -11,10 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement as Parsed
 
 from uvflow import pyproject
-from uvflow.errors import UvFailedError
+from uvflow.errors import NetworkError, UvFailedError
 from uvflow.imports.model import Import, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.uv import Answer, Uv
+from uvflow.uv import Answer, Uv, is_for_want_of_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,14 @@ class Scratch:
     def named(self, imported: Import, tell: Callable[[str], None]) -> Import:
         """`imported` with a name for every requirement; uv may download and build to learn it.
 
-        Raises UvFailedError where that fails, with the line that has no name.
+        Raises UvFailedError where that fails, with the line that has no name, and NetworkError.
         """
         names: dict[str, str] = {}
         for requirement in imported.requirements:
             if requirement.name is None and requirement.text not in names:
                 tell(f"Asking uv what {requirement.text} is called ({requirement.origin})")
                 names[requirement.text] = self._name_of(requirement, imported)
-        return _map(imported, lambda r: r.named(names[r.text]) if r.name is None else r)
+        return imported.with_each(lambda r: r.named(names[r.text]) if r.name is None else r)
 
     def lockfile(self, imported: Import, base: str) -> str:
         """The text of a uv.lock of `imported`, but for what is taken from a path.
@@ -96,7 +96,13 @@ def _project(manifest: str) -> Iterator[Path]:
 
 def _succeeded(answer: Answer, message: str, hint: str | None = None) -> None:
     if answer.code != 0:
-        raise UvFailedError(message, cause=answer.err.strip(), hint=hint)
+        kind = NetworkError if is_for_want_of_network(answer.err) else UvFailedError
+        raise kind(message, cause=_reason(answer.err), hint=hint)
+
+
+def _reason(said: str) -> str:
+    """uv's error; above it uv tells what it is doing."""
+    return said[max(said.find("error: "), 0) :].removeprefix("error: ").strip()
 
 
 def _place(requirement: Requirement, root: Path, scratch: Path) -> str:
@@ -112,17 +118,6 @@ def _place(requirement: Requirement, root: Path, scratch: Path) -> str:
 
 def _environments(directory: str, names: list[str]) -> list[str]:
     return [name for name in names if (Path(directory) / name / "pyvenv.cfg").exists()]
-
-
-def _map(imported: Import, change: Callable[[Requirement], Requirement]) -> Import:
-    return replace(
-        imported,
-        dependencies=tuple(map(change, imported.dependencies)),
-        groups={
-            group: tuple(change(e) if isinstance(e, Requirement) else e for e in entries)
-            for group, entries in imported.groups.items()
-        },
-    )
 
 
 def _without_paths(imported: Import) -> Import:

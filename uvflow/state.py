@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from uvflow import directory_lock
+from uvflow import directory_lock, paths
 from uvflow.directory_lock import ALONE, TOGETHER
 from uvflow.errors import BusyError, DiskError, unwritable
 from uvflow.files import write_whole
@@ -49,9 +47,12 @@ Only `uvflow undo` needs the backups kept here.
 
 
 def cache_dir() -> Path:
-    """UVFLOW_CACHE_DIR, or what platformdirs names for this user."""
-    chosen = os.environ.get("UVFLOW_CACHE_DIR")
-    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("uvflow")
+    """UVFLOW_CACHE_DIR, or the user's cache directory: on Linux as the door finds it."""
+    if os.environ.get("UVFLOW_CACHE_DIR") or sys.platform == "linux":
+        return Path(paths.cache_dir())
+    import platformdirs  # noqa: PLC0415  20 ms, for what only Windows and macOS know better
+
+    return platformdirs.user_cache_path("uvflow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +79,26 @@ class State:
         write_whole(self.directory / name, data, mode=0o600)
         _flush_directory(self.directory)
 
+    def note(self, name: str, data: bytes) -> None:
+        """As `remember`, but not flushed: a power failure may take it, or leave it empty."""
+        self._make()
+        write_whole(self.directory / name, data, mode=0o600, flush=False)
+
     def forget(self, name: str) -> None:
         """Drop what is remembered under `name`, flushed to disk."""
+        if self.drop(name):
+            _flush_directory(self.directory)
+
+    def drop(self, name: str) -> bool:
+        """As `forget`, but not flushed: a power failure may bring it back; whether it was there."""
         path = self.directory / name
         try:
             path.unlink()
         except FileNotFoundError:
-            return
+            return False
         except OSError as error:
             raise unwritable(str(path), error) from error
-        _flush_directory(self.directory)
+        return True
 
     @contextlib.contextmanager
     def exclusive(
@@ -112,7 +123,7 @@ class State:
                 timeout=timeout,
                 tell=tell,
             )
-            self.remember(HOLDER, _holder(command, self.root))
+            self.note(HOLDER, _holder(command, self.root))
             yield
 
     def lease(self, environment: Path, command: str) -> tuple[int, ...]:
@@ -174,8 +185,8 @@ class State:
 
         The leases of ended ones are dropped.
         """
-        paths = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
-        ours = tuple(_described(self.recall(path.name)) for path in paths if _is_leased(path))
+        files = sorted(self.directory.glob(f"{_lease_prefix(environment)}*"))
+        ours = tuple(_described(self.recall(path.name)) for path in files if _is_leased(path))
         if ours or not self._is_leased_to_others(environment):
             return ours
         return (_seen_from_outside(environment),)
@@ -249,8 +260,8 @@ class State:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             cache = self.directory.parent.parent
             if not (cache / "CACHEDIR.TAG").exists():
-                write_whole(cache / "README", _README)
-                write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG)
+                write_whole(cache / "README", _README, flush=False)
+                write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG, flush=False)
         except OSError as error:
             raise unwritable(str(self.directory), error) from error
 

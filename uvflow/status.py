@@ -1,97 +1,29 @@
 """`uvflow status`: one verdict with reasons. Offline, and writes nothing."""
 
-import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from uvflow import elsewhere, environment, lockfile
-from uvflow.environment import Damage, Environment
-from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
+from uvflow import elsewhere, lockfile, proof
+from uvflow.environment import Environment, distributions
+from uvflow.errors import UvMissingError
 from uvflow.journal import Interruption
 from uvflow.lockfile import Judgement, Verdict
 from uvflow.profiles import SET_ASIDE, Choice
 from uvflow.project import Project
-from uvflow.snapshot import in_sync, named
-from uvflow.sync import Sync
+from uvflow.proof import Damage
+from uvflow.standing import Reason, Standing, Status
 from uvflow.uv import Answer, Question, Uv, find
-
-
-class Standing(StrEnum):
-    """How something stands, better ones first; the values are read by people."""
-
-    OK = "ok"
-    NOTE = "note"
-    UNKNOWN = "unknown"
-    OUT_OF_SYNC = "out of sync"
-    STALE = "stale"
-    UNUSABLE = "unusable"
-    DAMAGED = "damaged"
-
-
-_RANKS = list(Standing)
-_EXIT_CODES = {
-    Standing.OUT_OF_SYNC: OutOfSyncError.exit_code,
-    Standing.STALE: StaleLockfileError.exit_code,
-    Standing.UNUSABLE: UvMissingError.exit_code,
-    Standing.DAMAGED: DamagedError.exit_code,
-}
-_HEADLINES = {
-    Standing.OK: "In sync",
-    Standing.UNKNOWN: "In sync as far as can be told",
-    Standing.OUT_OF_SYNC: "Out of sync",
-    Standing.STALE: "Lockfile stale",
-    Standing.UNUSABLE: "No usable uv",
-    Standing.DAMAGED: "Environment damaged",
-}
+from uvflow.work import Work
 
 _SILENT = "only uv could tell"
 _PLACE = "UV_PROJECT_ENVIRONMENT"
 
-_SHOWN = 5  # how many lines there are of one aspect
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """One sentence about one aspect, and what to type."""
-
-    aspect: str
-    state: Standing
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """Where a project's environment stands; `reasons` tell of every aspect at least once."""
-
-    profile: str
-    chosen_by: str
-    environment: Path
-    reasons: tuple[Reason, ...]
-
-    @property
-    def worst(self) -> Reason:
-        """The reason for the verdict."""
-        return max(self.reasons, key=lambda reason: _RANKS.index(reason.state))
-
-    @property
-    def verdict(self) -> Standing:
-        """The worst standing; notes do not count."""
-        return Standing.OK if self.worst.state is Standing.NOTE else self.worst.state
-
-    @property
-    def exit_code(self) -> int:
-        return _EXIT_CODES.get(self.verdict, 0)
-
 
 def status(project: Project, choice: Choice) -> Status:
     """Look at lockfile, environment, uv and variables; what is wrong is told, not raised."""
-    look = _Look.at(Sync.of(project, choice))
+    look = _Look.at(Work.of(project, choice))
     return Status(
         profile=look.work.profile.name,
         chosen_by=look.work.chosen_by,
@@ -116,7 +48,7 @@ class _Look:
     environment; `foreign` are the sentences of `elsewhere`.
     """
 
-    work: Sync
+    work: Work
     there: Environment
     damages: tuple[Damage, ...]
     foreign: tuple[str, ...]
@@ -126,7 +58,7 @@ class _Look:
     check: Answer | None
 
     @classmethod
-    def at(cls, work: Sync) -> "_Look":
+    def at(cls, work: Work) -> "_Look":
         """Both questions to uv are asked at once, and the environment looked at meanwhile."""
         uv, without_uv = _found_uv(work.environ)
         judging = checking = None
@@ -138,7 +70,7 @@ class _Look:
         return cls(
             work=work,
             there=there,
-            damages=environment.unfinished(there) if exists else (),
+            damages=proof.unfinished(there) if exists else (),
             foreign=elsewhere.made_elsewhere(there) if exists else (),
             uv=uv,
             without_uv=without_uv,
@@ -153,8 +85,20 @@ class _Look:
     @property
     def name(self) -> str:
         """The environment as it is told: relative to the workspace where it lies in there."""
-        path, workspace = self.there.path, self.work.project.workspace
-        return (path.relative_to(workspace) if path.is_relative_to(workspace) else path).as_posix()
+        path = self.there.path
+        return (
+            path.relative_to(self.work.project.workspace) if self.is_within else path
+        ).as_posix()
+
+    @property
+    def is_within(self) -> bool:
+        return self.there.path.is_relative_to(self.work.project.workspace)
+
+    @property
+    def is_remade(self) -> bool:
+        """Whether a sync makes it anew by itself; it never does that outside the workspace."""
+        is_moved = any(sentence in self.foreign for sentence in elsewhere.moved(self.there))
+        return self.is_within and (is_moved or proof.needs_rebuild(self.damages))
 
     @property
     def is_stale(self) -> bool:
@@ -176,7 +120,7 @@ def _found_uv(environ: Mapping[str, str]) -> tuple[Uv | None, UvMissingError | N
         return None, error
 
 
-def _begin_to_check(work: Sync, uv: Uv | None) -> Question | None:
+def _begin_to_check(work: Work, uv: Uv | None) -> Question | None:
     """What uv would do; `--frozen`, since what is asked is not whether the lockfile is stale."""
     if uv is None or not work.environment.is_dir() or not work.project.lockfile.exists():
         return None
@@ -266,7 +210,7 @@ def _refused(check: Answer, judgement: Judgement) -> tuple[str, ...] | None:
 
 def _another_python(look: _Look) -> str:
     """uv makes an environment anew when it has the wrong Python, or one that does not run."""
-    if environment.needs_rebuild(look.damages):
+    if proof.needs_rebuild(look.damages):
         return "uv would make it anew"
     found = elsewhere.python_version(look.there) or "a Python that does not run"
     asked = look.work.profile.python
@@ -278,15 +222,17 @@ def _another_python(look: _Look) -> str:
 
 def _of_files(look: _Look) -> Iterator[Reason]:
     """The environment against the disk, by the metadata alone: `uvflow verify` sees more."""
+    is_lost = proof.needs_rebuild(look.damages) and not look.is_within
+    hint = _by_hand(look) if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
         yield Reason(
             aspect="files",
             state=Standing.DAMAGED,
             message=str(damage),
-            hint=f"{look.sync} repairs it",
+            hint=hint,
         )
     if look.exists and not look.damages:
-        count = len(environment.distributions(look.there))
+        count = len(distributions(look.there))
         yield Reason(
             aspect="files",
             state=Standing.OK,
@@ -294,10 +240,14 @@ def _of_files(look: _Look) -> Iterator[Reason]:
         )
 
 
+def _by_hand(look: _Look) -> str:
+    verb = "remove" if look.is_within else "empty"  # elsewhere a directory may be a mount point
+    return f"{verb} {look.name}, then {look.sync}"
+
+
 def _of_origin(look: _Look) -> Iterator[Reason]:
     for sentence in look.foreign:
-        is_moved = sentence in elsewhere.moved(look.there)  # which a sync sees as well
-        hint = f"{look.sync} makes it anew" if is_moved else f"remove {look.name}, then {look.sync}"
+        hint = f"{look.sync} makes it anew" if look.is_remade else _by_hand(look)
         yield Reason(aspect="origin", state=Standing.DAMAGED, message=sentence, hint=hint)
     if look.exists and not look.foreign:
         version = elsewhere.python_version(look.there)
@@ -321,7 +271,7 @@ def _of_uv(look: _Look) -> Iterator[Reason]:
         yield Reason(aspect="uv", state=Standing.OK, message=f"uv {look.uv.version}")
 
 
-def _of_variables(work: Sync, environ: Mapping[str, str]) -> Iterator[Reason]:
+def _of_variables(work: Work, environ: Mapping[str, str]) -> Iterator[Reason]:
     """Variables that say something else than the profile."""
     for name in SET_ASIDE:
         if environ.get(name):
@@ -350,45 +300,3 @@ def _of_journal(look: _Look) -> Iterator[Reason]:
         message="a sync is under way" if is_busy else "the last sync did not get to its end",
         hint="" if is_busy else look.sync,
     )
-
-
-def headline(status: Status) -> str:
-    """The verdict as one short line."""
-    return f"{_HEADLINES[status.verdict]}: {named(status.profile, status.chosen_by)}"
-
-
-def verdict_line(status: Status) -> str:
-    """The verdict with its first reason, for `uvflow sync --check`."""
-    if status.verdict is Standing.OK:
-        return in_sync(status.profile, status.chosen_by)
-    worst = status.worst
-    others = sum((r.aspect, r.state) == (worst.aspect, worst.state) for r in status.reasons) - 1
-    more = f" (and {others} more, see `uvflow status`)" if others else ""
-    return f"{headline(status)}; {worst.aspect}: {worst.message}{more}"
-
-
-def rows(status: Status, *, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    """Aspect, standing and message, padded to columns; a hint is a row of its own."""
-    wide = max(len(reason.aspect) for reason in status.reasons)
-    width = max(len(reason.state) for reason in status.reasons)
-    for aspect, some in itertools.groupby(status.reasons, key=lambda reason: reason.aspect):
-        reasons = list(some)
-        shown = reasons if verbose else reasons[:_SHOWN]
-        for place, reason in enumerate(shown):
-            label = "" if place else aspect
-            yield label.ljust(wide), reason.state.ljust(width), reason.message
-        blank = " " * wide, " " * width
-        if len(shown) < len(reasons):
-            yield *blank, f"and {len(reasons) - len(shown)} more (`--verbose` tells them)"
-        for hint in dict.fromkeys(reason.hint for reason in shown if reason.hint):
-            yield *blank, f"hint: {hint}"
-
-
-def as_json(status: Status) -> dict[str, Any]:
-    return {
-        "profile": status.profile,
-        "chosen_by": status.chosen_by,
-        "environment": str(status.environment),
-        "verdict": status.verdict,
-        "reasons": [asdict(reason) for reason in status.reasons],
-    }

@@ -5,19 +5,19 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvflow import (
     backups,
     elsewhere,
-    environment,
     healing,
     inputs,
     interpreters,
     journal,
     lockfile,
+    removal,
     snapshot,
 )
 from uvflow.environment import Environment
@@ -25,10 +25,11 @@ from uvflow.errors import StaleLockfileError, UsageError, UvFailedError, UvflowE
 from uvflow.healing import Depth, Healed, Patient
 from uvflow.journal import Interruption
 from uvflow.paths import MANIFEST
-from uvflow.profiles import Choice, Profile
+from uvflow.profiles import Choice
 from uvflow.project import Project
-from uvflow.state import DEFAULT_TIMEOUT, State, Tell, say_nothing
-from uvflow.uv import Ended, Uv, find
+from uvflow.state import DEFAULT_TIMEOUT, Tell, say_nothing
+from uvflow.uv import Ended, Uv, begin_to_find, find
+from uvflow.work import Work
 from uvflow.workspace import normalised
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds;
@@ -51,53 +52,6 @@ class Synced:
     healed: Healed = field(default_factory=Healed)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sync:
-    """One sync, decided: a project, a profile, where its environment is, what is remembered."""
-
-    project: Project
-    profile: Profile
-    chosen_by: str
-    state: State
-    environ: Mapping[str, str]
-
-    @classmethod
-    def of(cls, project: Project, choice: Choice) -> "Sync":
-        return cls(
-            project=project,
-            profile=choice.profile,
-            chosen_by=choice.chosen_by,
-            state=State.of(project.workspace),
-            environ=choice.profile.environ(os.environ),
-        )
-
-    @property
-    def environment(self) -> Path:
-        return self.profile.environment_path(self.project.workspace, self.environ)
-
-    @property
-    def interruption(self) -> Interruption:
-        return journal.interruption(self.state, self.environment)
-
-    @property
-    def subject(self) -> str:
-        """What a snapshot of this sync is of."""
-        return snapshot.of(str(self.state.directory), self.profile.name)
-
-    def is_current(self) -> bool:
-        known = self.state.recall(self.profile.name + journal.SNAPSHOT) or b""
-        return snapshot.is_current(known, self.subject)
-
-    def synced(self, *, already: bool = False, healed: Healed | None = None) -> Synced:
-        return Synced(
-            profile=self.profile.name,
-            chosen_by=self.chosen_by,
-            environment=self.environment,
-            already=already,
-            healed=healed or Healed(),
-        )
-
-
 def sync(
     project: Project, choice: Choice, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
 ) -> Synced:
@@ -106,26 +60,28 @@ def sync(
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
     UvMissingError (7), DiskError (8).
     """
-    work = Sync.of(project, choice)
+    work = Work.of(project, choice)
     if work.is_current():  # told without the lock, so that it can be told of a read-only place
-        return work.synced(already=True)
+        return _synced(work, already=True)
     with synced(work, timeout=timeout, tell=tell) as done:
         return done
 
 
 @contextlib.contextmanager
-def synced(work: Sync, *, timeout: float, tell: Tell) -> Iterator[Synced]:
+def synced(work: Work, *, timeout: float, tell: Tell) -> Iterator[Synced]:
     """An environment in sync that no other uvflow changes until the end of the `with`."""
     command = f"uvflow sync --profile {work.profile.name}"
+    finding = None if work.is_current() else begin_to_find()
     with work.state.exclusive(command, timeout=timeout, tell=tell):
         _recover(work, tell)
+        uv = finding() if finding else None
         if work.is_current():  # another uvflow may have done it meanwhile
-            yield work.synced(already=True)
+            yield _synced(work, already=True)
         else:
-            yield carry_out(work, find(), timeout=timeout, tell=tell)
+            yield carry_out(work, uv or find(), timeout=timeout, tell=tell)
 
 
-def _recover(work: Sync, tell: Tell) -> None:
+def _recover(work: Work, tell: Tell) -> None:
     """An init that was killed is put back first; there may be no project then."""
     backups.recover(work.state, tell)
     if not (work.project.root / MANIFEST).exists():
@@ -135,13 +91,18 @@ def _recover(work: Sync, tell: Tell) -> None:
         )
 
 
-def last_profile(project: Project) -> str | None:
-    """The profile that the project was last synced with, as far as that is remembered."""
-    return journal.last_profile(State.of(project.workspace))
+def _synced(work: Work, *, already: bool = False, healed: Healed | None = None) -> Synced:
+    return Synced(
+        profile=work.profile.name,
+        chosen_by=work.chosen_by,
+        environment=work.environment,
+        already=already,
+        healed=healed or Healed(),
+    )
 
 
 def repair(
-    work: Sync, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
+    work: Work, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell = say_nothing
 ) -> Healed:
     """Install again what is damaged, leaving the rest alone.
 
@@ -162,24 +123,25 @@ def repair(
         return healed
 
 
-def carry_out(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
+def carry_out(work: Work, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
     """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
     done, remember = proven(work, uv, timeout=timeout, tell=tell)
     remember()
     return done
 
 
-def proven(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> tuple[Synced, Callable[[], None]]:
+def proven(work: Work, uv: Uv, *, timeout: float, tell: Tell) -> tuple[Synced, Callable[[], None]]:
     """Steps 2 to 6, and how to take the last: until then the next sync is a real one."""
     if not work.project.lockfile.exists():
         judgement = lockfile.missing(work.project)
         raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
     if work.state.leases(work.environment):
         if _would_change_nothing(work, uv):
-            return work.synced(already=True), lambda: None
+            return _synced(work, already=True), lambda: None
         work.state.await_leases(work.environment, timeout=timeout, tell=tell)
     watched = inputs.of_sync(work.project, uv_path=uv.path, environ=os.environ)
     before = snapshot.take(list(watched.questions))  # an edit from here on makes the next one real
+    found = _found(work)
     arguments = work.profile.sync_arguments()
     patient = _patient(work, uv, arguments)
     depth = _begin(work, patient, tell)
@@ -189,8 +151,8 @@ def proven(work: Sync, uv: Uv, *, timeout: float, tell: Tell) -> tuple[Synced, C
         _drop_if_untouched(work, depth)
         raise
     journal.settle(work.environment)
-    sealed = None if watched.unwatchable else _sealed(work, before)
-    return work.synced(healed=healed), lambda: journal.finish(
+    sealed = None if watched.unwatchable else _sealed(work, (before, found), healed)
+    return _synced(work, healed=healed), lambda: journal.finish(
         work.state, work.profile.name, work.environment, sealed
     )
 
@@ -204,7 +166,7 @@ _DEPTHS = {
 }
 
 
-def _would_change_nothing(work: Sync, uv: Uv) -> bool:
+def _would_change_nothing(work: Work, uv: Uv) -> bool:
     """Asked only while a command runs in the environment, which must not be changed under it."""
     there = Environment.at(work.environment)
     interruption = work.interruption
@@ -215,18 +177,18 @@ def _would_change_nothing(work: Sync, uv: Uv) -> bool:
     return answer.code == 0 and not healing.examine(there, _DEPTHS[interruption])
 
 
-def _begin(work: Sync, patient: Patient, tell: Tell) -> Depth:
+def _begin(work: Work, patient: Patient, tell: Tell) -> Depth:
     """Write the journal, and take away what uv would build on; how closely to look afterwards."""
     interruption, began = work.interruption, journal.began(work.state, work.environment)
     journal.begin(work.state, work.profile.name, work.environment)
     is_lost = interruption is Interruption.LOST
     healing.remove_ruins(patient, tell, lost_since=began if is_lost else math.inf)
     if interruption >= Interruption.KILLED:
-        environment.drop_byte_code(Environment.at(work.environment))
+        removal.drop_byte_code(Environment.at(work.environment))
     return _DEPTHS[interruption]
 
 
-def _selected(work: Sync, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
+def _selected(work: Work, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
     """Those that the profile selects; what the user has added, `--inexact` would not bring back."""
     selection = replace(work.profile, compile_bytecode=False).selection()
     arguments = ("export", "--frozen", "--no-hashes", "--color=never", *selection)
@@ -236,14 +198,14 @@ def _selected(work: Sync, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name in selected)
 
 
-def _drop_if_untouched(work: Sync, depth: Depth) -> None:
+def _drop_if_untouched(work: Work, depth: Depth) -> None:
     """uv has refused before it began, and the next sync need not look for what this one left."""
     there = Environment.at(work.environment)
     if depth is Depth.COMMITMENT and not healing.examine(there, Depth.FILES):
         journal.drop(work.state, work.environment)
 
 
-def _patient(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> Patient:
+def _patient(work: Work, uv: Uv, arguments: tuple[str, ...]) -> Patient:
     """`arguments` are those with which uv fills the environment."""
     return Patient(
         environment=work.environment,
@@ -256,7 +218,7 @@ def _patient(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> Patient:
     )
 
 
-def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
+def _forget_cached(work: Work, uv: Uv, names: tuple[str, ...]) -> None:
     answer = uv.ask(("cache", "clean", *names), cwd=work.project.root, environ=work.environ)
     if answer.code != 0:
         raise UvFailedError(
@@ -265,19 +227,24 @@ def _forget_cached(work: Sync, uv: Uv, names: tuple[str, ...]) -> None:
         )
 
 
-def _run_uv(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
+def _run_uv(work: Work, uv: Uv, arguments: tuple[str, ...]) -> None:
     _acquaint(work, uv)
-    ended = uv.run(arguments, cwd=work.project.root, environ=work.environ)
+    ended = uv.run(
+        arguments,
+        cwd=work.project.root,
+        environ=work.environ,
+        beside=lambda: journal.accompany(work.state, work.profile.name, work.environment),
+    )
     if ended.code != 0:
         raise _refusal(work, uv, ended)
 
 
-def _refusal(work: Sync, uv: Uv, ended: Ended) -> UvflowError:
+def _refusal(work: Work, uv: Uv, ended: Ended) -> UvflowError:
     """Why uv failed: its output went to the terminal, so it is asked about the lockfile again."""
     return lockfile.refusal(work.project, uv, work.environ) or ended.failure("uv sync")
 
 
-def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
+def _run_again(work: Work, uv: Uv, arguments: tuple[str, ...]) -> None:
     """Install what was forgotten, from uv's cache if that has it: no network, no second wait."""
     _acquaint(work, uv)
     answer = uv.ask((*arguments, "--offline"), cwd=work.project.root, environ=work.environ)
@@ -285,7 +252,7 @@ def _run_again(work: Sync, uv: Uv, arguments: tuple[str, ...]) -> None:
         _run_uv(work, uv, arguments)
 
 
-def _acquaint(work: Sync, uv: Uv) -> None:
+def _acquaint(work: Work, uv: Uv) -> None:
     how = ("sync", "--frozen", "--dry-run", "--output-format=json", *work.profile.selection())
     # uv lets nobody refresh who is offline; here nothing is fetched.
     environ = {name: value for name, value in work.environ.items() if name != "UV_OFFLINE"}
@@ -296,7 +263,21 @@ def _acquaint(work: Sync, uv: Uv) -> None:
     interpreters.acquaint(work.state, work.environment, dry_run)
 
 
-def _sealed(work: Sync, before: tuple[bytes, ...]) -> bytes:
-    time.sleep(_TICK)
-    after = snapshot.take(list(inputs.of_environment(Environment.at(work.environment))))
-    return snapshot.seal(work.subject, str(work.environment), (*before, *after))
+def _found(work: Work) -> tuple[bytes, ...]:
+    """What cannot be read is not what will be left."""
+    try:
+        return _left(work)
+    except OSError:
+        return ()
+
+
+def _sealed(work: Work, began: tuple[tuple[bytes, ...], ...], healed: Healed) -> bytes:
+    """`began` is what the inputs and the environment were when uv began."""
+    before, found = began
+    if _left(work) != found:  # most syncs change nothing
+        time.sleep(max(0.0, healed.filled + _TICK - time.monotonic()))
+    return snapshot.seal(work.subject, str(work.environment), (*before, *_left(work)))
+
+
+def _left(work: Work) -> tuple[bytes, ...]:
+    return snapshot.take(list(inputs.of_environment(Environment.at(work.environment))))

@@ -1,6 +1,7 @@
 """uv, as uvflow uses it: find it, run it, ask it. Nothing else starts a process."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +27,12 @@ from uvflow.redaction import redacted
 OLDEST = (0, 9)
 _PROBE_SECONDS = 20
 _PATIENCE = 2  # seconds, for the last words of a process that has ended
+_MOMENT = 0.005  # seconds, between two looks at what uv is making
 _TAIL = 1 << 14  # bytes
-_SIGNS_OF_NO_NETWORK = ("client error (Connect)", "etwork was disabled", "etwork connectivity is")
+_SIGNS_OF_NO_NETWORK = (
+    *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
+    *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git's
+)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -51,7 +57,7 @@ class Ended:
 
     def failure(self, command: str) -> UvflowError:
         """What to tell of it: uv's own words stand above on stderr."""
-        if any(sign in self.said for sign in _SIGNS_OF_NO_NETWORK):
+        if is_for_want_of_network(self.said):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
         return UvFailedError(f"`{command}` failed with exit code {self.code}; its reason is above")
 
@@ -64,10 +70,16 @@ class Uv:
     version: str
 
     def run(
-        self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str] | None = None,
+        beside: Callable[[], bool] = lambda: True,
     ) -> Ended:
         """Run uv with its output as it is, all of it on stderr, but for secrets in a pipe.
 
+        `beside` is called again and again while uv is at work, until it says that it is done.
         SIGINT, SIGTERM and SIGHUP are passed on and waited for; then InterruptedBySignalError is
         raised, so that what is under way can be put back.
         """
@@ -84,6 +96,8 @@ class Uv:
             )
             passing.to(process.send_signal)
             stream.start()
+            while not beside() and process.poll() is None:
+                time.sleep(_MOMENT)
             code = process.wait()
         said = stream.end()
         if passing.received:
@@ -131,19 +145,35 @@ class Question:
         return Answer(code=process.returncode, out=out, err=err)
 
 
+def is_for_want_of_network(said: str) -> bool:
+    """Whether uv, or the git or ssh that it has started, says so."""
+    words = " ".join(said.split())  # uv breaks long lines
+    return any(sign in words for sign in _SIGNS_OF_NO_NETWORK)
+
+
 def find(environ: Mapping[str, str] = os.environ) -> Uv:
     """The uv to use: UVFLOW_UV, UV (set by uv for its children), PATH, the `uv` package.
 
     Raises UvMissingError where there is none, or only one older than uv 0.9.
     """
+    return begin_to_find(environ)()
+
+
+def begin_to_find(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
+    """As `find`, without waiting for what the first candidate says: what is returned does."""
     chosen = environ.get("UVFLOW_UV")
-    if chosen:
-        return _supported(_probe(chosen) or _not_usable(chosen))
-    for candidate in _candidates(environ):
-        uv = _probe(candidate)
-        if uv:
-            return _supported(uv)
-    raise UvMissingError("uv was not found", hint="`pip install uv`, or set UVFLOW_UV to its path")
+    candidates = iter([chosen]) if chosen else _candidates(environ)
+    probes = map(_begin_to_probe, candidates)
+    first = next(probes, lambda: None)
+
+    def found() -> Uv:
+        for probed in itertools.chain([first], probes):
+            uv = probed()
+            if uv:
+                return _supported(uv)
+        raise _missing(chosen)
+
+    return found
 
 
 def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
@@ -181,28 +211,42 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
         yield find_uv_bin()
 
 
-def _probe(path: str) -> Uv | None:
-    """None where `path` is no uv that runs, such as a version manager's shim for nothing."""
+def _begin_to_probe(path: str) -> Callable[[], Uv | None]:
+    """Gives None where `path` is no uv that runs, such as a version manager's shim for nothing."""
     try:
-        said = subprocess.run(
+        process = subprocess.Popen(
             (path, "--version"),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_PROBE_SECONDS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             encoding="utf-8",
             errors="replace",
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+        )
+    except OSError:
+        return lambda: None
+    return lambda: _probed(path, process)
+
+
+def _probed(path: str, process: "subprocess.Popen[str]") -> Uv | None:
+    with process:
+        try:
+            said, _ = process.communicate(timeout=_PROBE_SECONDS)
+        except BaseException as error:
+            process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return None
+            raise
     match = re.match(r"uv (\d+\.\d+\.\d+\S*)", said)
-    return Uv(path=path, version=match[1]) if match else None
+    return Uv(path=path, version=match[1]) if match and process.returncode == 0 else None
 
 
-def _not_usable(path: str) -> Uv:
-    raise UvMissingError(
-        f"UVFLOW_UV names {path}, which does not run as uv", hint="correct UVFLOW_UV, or unset it"
-    )
+def _missing(chosen: str | None) -> UvMissingError:
+    if chosen:
+        return UvMissingError(
+            f"UVFLOW_UV names {chosen}, which does not run as uv",
+            hint="correct UVFLOW_UV, or unset it",
+        )
+    return UvMissingError("uv was not found", hint="`pip install uv`, or set UVFLOW_UV to its path")
 
 
 def _supported(uv: Uv) -> Uv:

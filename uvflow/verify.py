@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from uvflow import environment, flaws, healing
-from uvflow.environment import Damage, Environment
+from uvflow import flaws, healing, proof
+from uvflow.environment import Environment
 from uvflow.errors import DamagedError
 from uvflow.healing import Depth, Healed
 from uvflow.profiles import Choice
 from uvflow.project import Project
+from uvflow.proof import Damage
 from uvflow.snapshot import named
 from uvflow.state import DEFAULT_TIMEOUT, Tell
-from uvflow.sync import Sync, repair
+from uvflow.sync import repair
+from uvflow.work import Work
 
 _SHOWN = 5  # how many files of one distribution are told
 
@@ -42,14 +44,14 @@ class Verified:
 
 def verify(project: Project, choice: Choice, depth: Depth) -> Verified:
     """Everything that is wrong with the environment's files; writes nothing."""
-    return _verified(Sync.of(project, choice), depth)
+    return _verified(Work.of(project, choice), depth)
 
 
 def heal(
     project: Project, choice: Choice, depth: Depth, *, timeout: float = DEFAULT_TIMEOUT, tell: Tell
 ) -> Verified:
     """As `verify`, once what is damaged has been installed again; raises what `repair` raises."""
-    work = Sync.of(project, choice)
+    work = Work.of(project, choice)
     found = _verified(work, depth)
     if not found.damages:
         return found
@@ -57,7 +59,7 @@ def heal(
     return replace(_verified(work, depth), healed=healed)
 
 
-def _verified(work: Sync, depth: Depth) -> Verified:
+def _verified(work: Work, depth: Depth) -> Verified:
     there = Environment.at(work.environment)
     found = healing.examine(there, depth)
     known = flaws.known(work.state, there, found)
@@ -67,7 +69,7 @@ def _verified(work: Sync, depth: Depth) -> Verified:
         chosen_by=work.chosen_by,
         environment=there.path,
         damages=damages,
-        poisoned=environment.shared_with_cache(there, damages),
+        poisoned=proof.shared_with_cache(there, damages),
         flaws=known,
     )
 

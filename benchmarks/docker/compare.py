@@ -1,13 +1,15 @@
 """Images compared: those of `uvflow docker` beside five others, for one Django service.
 
     uv run benchmarks/docker/compare.py [--rounds 3] [--json FILE] [--page FILE]
+    uv run benchmarks/docker/compare.py --measured FILE --page FILE
 
 Needs a Linux engine with BuildKit that `docker` on PATH and DOCKER_HOST lead to; on a Debian
 machine `.ci/engine` starts one. Nothing else should run meanwhile. In each round, in random order,
 every contender is built with nothing cached, started, built again after an edit of one source file,
 and built again after one more dependency. Claims are judged by the medians, and the exit code is 1
 where one does not hold. About seven minutes a round; a round leaves 6 GB of build cache behind,
-which `docker builder prune` removes.
+which `docker builder prune` removes. What is published are docs/explanation/docker-measured.json
+and docker-measured.md, the page with the tables of that; `--measured` writes the page alone.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.append(f"{sys.path[0]}/tests")
@@ -24,37 +27,43 @@ sys.path.append(f"{sys.path[0]}/tests")
 import engine as engines  # the engine that the tests use
 
 from benchmarks.docker import contenders, report
-from benchmarks.docker.claims import claims
+from benchmarks.docker.claims import Claim, claims
 from benchmarks.docker.race import Turn, median, race
+
+TEMPLATE = Path(__file__).with_name("page.md")
 
 
 def main() -> int:
     options = _options()
+    told = json.loads(options.measured.read_text()) if options.measured else _told(options.rounds)
+    for table in report.tables(told):
+        print("", *table, sep="\n")
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    if options.page:
+        template = TEMPLATE.read_text(encoding="utf-8")
+        options.page.write_text(report.page(template, told), encoding="utf-8")
+    return 0 if all(Claim(**claim).holds for claim in told["claims"]) else 1
+
+
+def _told(rounds: int) -> dict[str, Any]:
+    """Everything measured, as it is written: shaped as JSON is."""
     engine = engines.find()
     if isinstance(engine, str):
         sys.exit(engine)
-    machine = _machine(engine, options.rounds)
+    machine = _machine(engine, rounds)
     turns: dict[str, list[Turn]] = {one.name: [] for one in contenders.EVERY}
     with tempfile.TemporaryDirectory(prefix="compared-") as directory:
-        for name, turn in race(engine, Path(directory), contenders.EVERY, options.rounds):
+        for name, turn in race(engine, Path(directory), contenders.EVERY, rounds):
             turns[name].append(turn)
             print(report.row(name, turn), flush=True)
     medians = {name: median(of) for name, of in turns.items()}
-    judged = tuple(claims(medians))
-    for lines in (report.measured(medians), report.judged(judged), report.around(machine)):
-        table = tuple(lines)
-        print("", *table, sep="\n")
-        if options.page:
-            options.page.write_text(report.into(options.page.read_text(), table))
-    if options.json:
-        told = {
-            "machine": machine,
-            "turns": {name: [asdict(turn) for turn in of] for name, of in turns.items()},
-            "medians": {name: asdict(turn) for name, turn in medians.items()},
-            "claims": [asdict(claim) for claim in judged],
-        }
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
-    return 0 if all(claim.holds for claim in judged) else 1
+    return {
+        "machine": machine,
+        "turns": {name: [asdict(turn) for turn in of] for name, of in turns.items()},
+        "medians": {name: asdict(turn) for name, turn in medians.items()},
+        "claims": [asdict(claim) for claim in claims(medians)],
+    }
 
 
 def _options() -> argparse.Namespace:
@@ -63,7 +72,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="renew the tables in it")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page with its tables")
+    before = "of an earlier run: measure nothing"
+    parser.add_argument("--measured", type=Path, metavar="FILE", help=before)
     return parser.parse_args()
 
 

@@ -133,20 +133,22 @@ class Trial:
             if self.image.is_possible or made.returncode != UsageError.exit_code:
                 yield f"uvflow docker ended with {made.returncode}: {made.stderr}"
             return
-        self._build()
+        # uv keeps what it compiled, and would take what the Python of another base compiled.
+        self._build(*(_own_caches() if self.image.kind.needs_debian else ()))
         yield from self._inside()
         yield from self._behaviour()
         before = self.engine.files(TAG)
         for path in self.root.rglob("*"):
             os.utime(path, (0, 0))
-        self._build("--no-cache", *measures.own_caches(uuid.uuid4().hex))
+        self._build("--no-cache", *_own_caches())
         yield from _differences(before, self.engine.files(TAG))
         self.engine.docker("image", "rm", "--force", TAG)
 
     def _build(self, *options: str) -> None:
         target = f"--profile={self.image.target}"
         words = ("docker", "build", target, f"--tag={TAG}", "--", "--network=host", *options)
-        done = self._run(str(UVFLOW), *words)
+        with self.engine.building(TAG):
+            done = self._run(str(UVFLOW), *words)
         assert done.returncode == 0, done.stderr[-3000:]
 
     def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -185,6 +187,10 @@ class Trial:
             yield f"answers {status} {body!r}"
         if container.probe():
             yield "its health check fails"
+
+
+def _own_caches() -> tuple[str, ...]:
+    return measures.own_caches(uuid.uuid4().hex)
 
 
 def _begins(container: Container, kind: Kind) -> Iterator[str]:

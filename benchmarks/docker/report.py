@@ -1,7 +1,8 @@
-"""What was measured as the tables of page.md. Pure."""
+"""What was measured as docs/explanation/docker-measured.md: page.md with its tables. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from benchmarks.docker.claims import Claim
 from benchmarks.docker.race import Turn
@@ -18,6 +19,20 @@ HEADS = (
     "user",
     "uv, gcc inside",
 )
+
+
+def page(template: str, told: Mapping[str, Any]) -> str:
+    """`template` with the tables of `told`, which is what compare.py writes as JSON."""
+    for lines in tables(told):
+        template = into(template, lines)
+    return template
+
+
+def tables(told: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """The lines of each table: what was measured, what was claimed, and with what."""
+    turns = {name: Turn(**turn) for name, turn in told["medians"].items()}
+    claims = [Claim(**claim) for claim in told["claims"]]
+    return tuple(measured(turns)), tuple(judged(claims)), tuple(around(told["machine"]))
 
 
 def measured(turns: Mapping[str, Turn]) -> Iterator[str]:
@@ -57,9 +72,12 @@ def judged(claims: Sequence[Claim]) -> Iterator[str]:
 
 
 def into(page: str, table: Sequence[str]) -> str:
-    """`page` with `table` in place of the one that has the same head."""
+    """`page` with `table` in place of that with the same head; raises ValueError for none."""
     old = rf"^{re.escape(table[0])}\n(\|.*\n)*"
-    return re.sub(old, lambda _: "\n".join((*table, "")), page, flags=re.MULTILINE)
+    renewed, count = re.subn(old, lambda _: "\n".join((*table, "")), page, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"{count} tables begin with {table[0]}")
+    return renewed
 
 
 def _seconds(value: float) -> str:

@@ -23,6 +23,7 @@ from uvflow.docker.instructions import (
     Instruction,
     Mount,
     Run,
+    Script,
     StopSignal,
     User,
     Workdir,
@@ -97,6 +98,15 @@ def test_a_step_is_folded_at_the_width_of_a_page() -> None:
         '    TOKEN="$(cat /run/secrets/TOKEN)" first --option \\\n'
         " && A='$b' second 'x y'\n"
     )
+
+
+def test_a_script_stands_as_it_is_with_an_empty_line_behind_it() -> None:
+    mount = Mount(fields=(("type", "cache"), ("target", "/c")))
+    lines = "import os\nprint('$HOME')"
+    assert text(Script(program="python", text=lines, mounts=(mount,))) == (
+        "RUN --mount=type=cache,target=/c \\\n    python <<'END'\n" + lines + "\nEND\n\n"
+    )
+    assert text(Script(text="ls")) == "RUN <<'END'\nls\nEND\n\n"
 
 
 def test_every_instruction_has_its_line() -> None:

@@ -45,6 +45,25 @@ def test_an_unpinned_uv(image: str) -> None:
     assert changed("ghcr.io/astral-sh/uv:0.13.9", image) == [("uv-not-pinned", 4)]
 
 
+@pytest.mark.parametrize("what", ["-r pyproject.toml", ".", "--no-deps -e ."])
+def test_an_install_that_does_not_read_the_lockfile(what: str) -> None:
+    assert ("lockfile-passed-over", 4) in changed(SYNC, f"uv pip install --system {what}")
+
+
+def test_an_install_of_what_was_exported_is_like_a_sync() -> None:
+    export = "uv export --frozen --no-dev -o r.txt && uv pip install --system -r r.txt"
+    assert changed(SYNC, export) == [("sync-frozen", 4)]
+    cached = "RUN uv pip sync --system r.txt"
+    assert changed("WORKDIR /app", cached) == [("uv-cache-in-layer", 3)]
+    bare = "FROM python:3.13-slim-trixie\nRUN uv pip sync --no-cache --system r.txt\n"
+    assert ("no-bytecode", 2) in found(bare)
+
+
+def test_a_compiler_of_alpine() -> None:
+    line = "RUN apk add --no-cache gcc musl-dev libpq"
+    assert changed("WORKDIR /app", line) == [("compiler-in-image", 3)]
+
+
 def test_a_uv_pinned_by_its_digest_is_pinned() -> None:
     assert changed("uv:0.13.9", f"uv@sha256:{'0' * 64}") == []
 

@@ -100,6 +100,16 @@ def test_a_development_server(words: str) -> None:
 def test_a_shell_between_the_service_and_its_signals() -> None:
     assert changed(CMD, "CMD uvicorn main:app") == [("shell-form", 13)]
     assert changed(CMD, "CMD exec uvicorn main:app") == []
+    script = "python manage.py migrate && {}uvicorn main:app"
+    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("")}"]') == [("shell-form", 13)]
+    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("exec ")}"]') == []
+
+
+def test_a_script_that_is_nowhere() -> None:
+    assert changed(CMD, 'CMD ["./begin.sh"]') == [("start-not-there", 13)]
+    around = replace(AROUND, files=AROUND.files | {"docker/begin.sh"})
+    assert changed(CMD, 'CMD ["./begin.sh"]', around) == []
+    assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
 
 
 def test_a_probe_by_a_program_that_is_not_there() -> None:

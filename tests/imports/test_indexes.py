@@ -64,7 +64,10 @@ def test_a17_credentials_are_taken_out(assembled: Assembled) -> None:
 def test_a17_the_hint_says_how_to_log_in(assembled: Assembled) -> None:
     hints = [f.hint for f in assembled({"requirements.txt": EXTRA}).findings]
     assert hints == [
-        '`index-strategy = "unsafe-best-match"` in [tool.uv] does as pip does',
+        (
+            "bind packages to their index in [tool.uv.sources];"
+            ' `index-strategy = "unsafe-best-match"` does as pip does'
+        ),
         (
             "log in with `uv auth login https://idx.acme.example/simple/`, or set "
             "UV_INDEX_IDX_ACME_EXAMPLE_USERNAME and UV_INDEX_IDX_ACME_EXAMPLE_PASSWORD"

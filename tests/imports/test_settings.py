@@ -161,3 +161,9 @@ def test_a20_where_all_have_hashes_nothing_has_to_be_said(assembled: Assembled) 
     assert imported.findings == ()
     assert imported.files[0].buckets == {"imported": 1, "already_default": 1}
     assert imported.dependencies[0].hashes == ("sha256:aa",)
+
+
+def test_what_no_package_is_called_is_told(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "--only-binary numpy,a--pre=b\n"})
+    assert imported.settings == {"no-build-package": ["numpy"]}
+    assert actions(imported) == ["requirements.txt:1: `a--pre=b` is not the name of a package"]

@@ -7,12 +7,12 @@ from wheels import build_wheel
 
 from uvflow import pyproject, uv
 from uvflow.imports import roles
-from uvflow.imports.credentials import Userinfo
 from uvflow.imports.groups import assemble
 from uvflow.imports.lockfile import packages
 from uvflow.imports.model import Bucket, Options, Requirement, Severity
 from uvflow.imports.requirements import parse
-from uvflow.imports.sources import Reading, read
+from uvflow.imports.said import Reading
+from uvflow.imports.sources import read
 
 PROJECT = '[project]\nname = "Foo.Lib"\n'
 
@@ -35,72 +35,6 @@ def requirement(text: str, files: Mapping[str, str] | None = None, **options: An
 
 def told(reading: Reading) -> list[tuple[Severity, str]]:
     return [(finding.severity, str(finding)) for finding in reading.findings]
-
-
-@pytest.mark.parametrize(
-    ("line", "name", "text", "source"),
-    [
-        (
-            "git+https://h.example/o/r.git@main#egg=gitpkg",
-            "gitpkg",
-            "gitpkg",
-            {"git": "https://h.example/o/r.git", "rev": "main"},
-        ),
-        (
-            "git+file:///srv/r@v0.3.0#egg=gitpkg",
-            "gitpkg",
-            "gitpkg",
-            {"git": "file:///srv/r", "rev": "v0.3.0"},
-        ),
-        (
-            "-e git+https://h/r@stable#egg=subpkg[x]&subdirectory=sub",
-            "subpkg",
-            "subpkg[x]",
-            {"git": "https://h/r", "rev": "stable", "subdirectory": "sub"},
-        ),
-        (
-            "Foo[b,a] @ git+ssh://git@h/o/r.git@0123abc ; python_version < '3.9'",
-            "foo",
-            "Foo[a,b] ; python_version < '3.9'",
-            {"git": "ssh://git@h/o/r.git", "rev": "0123abc"},
-        ),
-        (
-            "git+git@h.example:org/repo.git",
-            None,
-            "git+ssh://git@h.example/org/repo.git",
-            {"git": "ssh://git@h.example/org/repo.git"},
-        ),
-        (
-            "git+ssh://git@h:org/repo.git@v1#subdirectory=a/b",
-            None,
-            "git+ssh://git@h/org/repo.git@v1#subdirectory=a/b",
-            {"git": "ssh://git@h/org/repo.git", "rev": "v1", "subdirectory": "a/b"},
-        ),
-        (
-            "git+ssh://git@h:2222/org/repo.git#egg=foo==1.0",
-            "foo",
-            "foo",
-            {"git": "ssh://git@h:2222/org/repo.git"},
-        ),
-        (
-            "-e git://github.com/o/r@v1#egg=q-1.0",
-            "q",
-            "q",
-            {"git": "https://github.com/o/r", "rev": "v1"},
-        ),
-        ("git+http://gitlab.com/o/r#egg=q", "q", "q", {"git": "https://gitlab.com/o/r"}),
-        ("git+http://h.example/o/r#egg=q", "q", "q", {"git": "http://h.example/o/r"}),
-    ],
-)
-def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]) -> None:
-    found = requirement(line)
-    assert (found.name, found.text, found.source) == (name, text, source)
-
-
-def test_a23_git_by_what_uv_does_not_speak_needs_action() -> None:
-    (finding,) = reading("git+git://h.example/r@v1#egg=q").findings
-    assert str(finding) == "requirements.txt:1: uv takes no git repository by git://"
-    assert finding.hint == "`git+https://h.example/r@v1`, if that answers"
 
 
 @pytest.mark.parametrize(
@@ -162,15 +96,6 @@ def test_a28_a_part_of_conda_is_left_out() -> None:
 def test_what_is_not_there_has_a_hint(line: str, hint: str) -> None:
     (finding,) = reading(line).findings
     assert (finding.code, finding.hint) == ("path-not-found", hint)
-
-
-def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> None:
-    assert told(reading("-e git+https://h/r#egg=q")) == [
-        (
-            Severity.NOTE,
-            "requirements.txt:1: uv has no editable git sources: it becomes a plain one",
-        )
-    ]
 
 
 @pytest.mark.parametrize("kind", ["hg", "svn", "bzr"])
@@ -332,39 +257,6 @@ def test_a24_a_path_that_is_not_there_stops_the_import() -> None:
             "requirements.txt:1: libs/gone is neither an archive nor a project that can be built",
         )
     ]
-
-
-def test_a19_the_token_of_a_git_url_is_taken_out() -> None:
-    found = reading("foo @ git+https://oauth2:TOKEN@h.example/acme/foo.git@main")
-    assert found.requirement
-    assert found.requirement.source == {"git": "https://h.example/acme/foo.git", "rev": "main"}
-    assert told(found) == [
-        (
-            Severity.ACTION,
-            (
-                "requirements.txt:1: the credentials of https://h.example/acme/foo.git are left "
-                "out, uv has them for this run; requirements.txt still holds them"
-            ),
-        )
-    ]
-    assert "TOKEN" not in repr(found)
-
-
-def test_a19_git_can_log_in_during_this_run() -> None:
-    secret = Userinfo(username="oauth2", password="TOKEN")
-    assert reading("git+https://oauth2:TOKEN@h/r").git_login == ("https://h/r", secret)
-    assert reading("git+https://${GH_TOKEN}@h/r", environ={}).git_login is None
-    assert reading("git+ssh://git:pw@h/r").git_login is None
-
-
-def test_a19_a_variable_in_a_git_url_is_not_expanded() -> None:
-    found = requirement("foo @ git+https://${GH_TOKEN}@h/foo.git", environ={"GH_TOKEN": "secret"})
-    assert found.source == {"git": "https://h/foo.git"}
-
-
-def test_a19_the_password_of_an_ssh_url_is_taken_out_and_the_user_stays() -> None:
-    found = requirement("git+ssh://git:secret@h/foo.git#egg=foo")
-    assert found.source == {"git": "ssh://git@h/foo.git"}
 
 
 WHEEL = "https://me:secret@h/six-1.16.0-py3-none-any.whl"

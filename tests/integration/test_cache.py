@@ -67,8 +67,10 @@ def test_list_as_json(projects: tuple[Path, Path], uvflow: Command) -> None:
 
 def test_nothing_remembered_is_an_empty_list(uvflow: Command, tmp_path: Path) -> None:
     done = uvflow("cache", "list")
-    assert (done.code, done.out, done.err) == (0, "", "")
-    assert uvflow("cache", "clear").code == uvflow("cache", "prune").code == 0
+    assert (done.code, done.out, done.err) == (0, "", "Nothing is remembered\n")
+    for command in ("clear", "prune"):
+        done = uvflow("cache", command)
+        assert (done.code, done.out, done.err) == (0, "", "Nothing to forget\n")
     assert not (tmp_path / "uvflow-cache").exists()
 
 

@@ -105,6 +105,55 @@ def test_a_package_with_a_script_says_its_word(
     assert f"{packages}/idna/__pycache__/__init__.cpython-312.pyc" in files
 
 
+USES_THE_LIBRARY = """\
+import asyncio, bz2, concurrent.futures, ctypes, curses, decimal, lzma, multiprocessing, readline
+import sqlite3, ssl, sys, traceback, uuid, zoneinfo
+from importlib import metadata
+
+def doubled(number):
+    return 2 * number
+
+def main():
+    for method in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context(method)
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            print(method, *pool.map(doubled, [21]))
+    print(zoneinfo.ZoneInfo("Europe/Berlin"), bool(metadata.version("idna")))
+    print(sqlite3.connect(":memory:").execute("select 1").fetchone())
+    print(ssl.create_default_context().check_hostname)
+    try:
+        asyncio.run(None)
+    except ValueError:
+        traceback.print_exc(file=sys.stdout)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_packed_library_does_what_services_ask_of_it(
+    tree: Tree, uvflow: Command, engine: Engine
+) -> None:
+    command = '[tool.uvflow.docker]\ncommand = ["python", "main.py"]\n'
+    project = tree(
+        {
+            "pyproject.toml": manifest("asking", ("idna",), command),
+            "main.py": USES_THE_LIBRARY,
+            ".python-version": "3.12\n",
+        }
+    )
+    made(project, uvflow, engine, "uvflow-test-asking", base="distroless")
+    said = engine.output("uvflow-test-asking")
+    assert said.startswith(
+        "fork 42\nspawn 42\nforkserver 42\nEurope/Berlin True\n(1,)\nTrue\nTraceback "
+    )
+    assert "\n    return runner.run(main)\n" in said
+    files = engine.files("uvflow-test-asking")
+    assert [path for path in files if path.startswith("python") and path.endswith(".py")] == [
+        path for path in files if path.endswith("lib/python3.12/os.py")
+    ]
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_fastapi_answers(tree: Tree, uvflow: Command, engine: Engine, port: int, base: str) -> None:
     project = tree(

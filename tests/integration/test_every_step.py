@@ -43,15 +43,17 @@ def sample(steps: int, *, each: int = 3) -> Iterator[int]:
 def test_sync_heals_after_every_step(
     tree: Tree, uvflow: Command, first: str, then: str, tmp_path: Path
 ) -> None:
-    root = tree({"pyproject.toml": MANIFEST})
+    root, state = tree({"pyproject.toml": MANIFEST}), tmp_path / "uvflow-cache"
     subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
     uvflow("sync", "--profile", first, cwd=root)
-    shutil.copytree(root, tmp_path / "before", symlinks=True)
+    for place in (root, state):
+        shutil.copytree(place, f"{place}.before", symlinks=True)
     steps = count_steps("sync", f"--{then}", cwd=root)
     assert steps > 10
     for step in sample(steps):
-        shutil.rmtree(root)
-        shutil.copytree(tmp_path / "before", root, symlinks=True)
+        for place in (root, state):
+            shutil.rmtree(place)
+            shutil.copytree(f"{place}.before", place, symlinks=True)
         die_at(step, "sync", f"--{then}", cwd=root)
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)

@@ -88,6 +88,15 @@ def test_a_wheel_with_a_wrong_record_is_warned_of(shop: Path, uvflow: Command, w
     assert [flaw["detail"] for flaw in json.loads(again.out)["flaws"]] == [detail]
 
 
+def test_a_run_warns_of_it_likewise(shop: Path, uvflow: Command) -> None:
+    synced(shop, uvflow, other_size)
+    lose_power(shop)
+    done = uvflow("run", "python", "-c", "print('run')", cwd=shop)
+    assert (done.code, done.out) == (0, "run\n")
+    warned = [line for line in done.err.splitlines() if line.startswith("warning: odd: edited: ")]
+    assert len(warned) == 1
+
+
 def test_damage_beside_a_flaw_is_repaired(shop: Path, uvflow: Command) -> None:
     synced(shop, uvflow, other_hash)
     lose_power(shop)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from rig import BIN, Command, Tree
+from wheels import add_wheel
 
-from uvflow import environment
-from uvflow.environment import Environment
+from uvflow import proof
+from uvflow.environment import Environment, distributions
 from uvflow.state import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
@@ -50,11 +51,11 @@ def scripted_uv(directory: Path, on_sync: str) -> dict[str, str]:
 
 def assert_intact(root: Path, *names: str) -> None:
     there = Environment.at(root / ".venv")
-    assert environment.unfinished(there) == ()
-    assert environment.missing(there) == ()
-    assert environment.edited(there) == ()
-    assert environment.orphans(there) == ()
-    assert {d.name for d in environment.distributions(there)} == set(names)
+    assert proof.unfinished(there) == ()
+    assert proof.missing(there) == ()
+    assert proof.edited(there) == ()
+    assert proof.orphans(there) == ()
+    assert {d.name for d in distributions(there)} == set(names)
 
 
 DEV = ("certifi", "idna", "iniconfig", "requests", "six")
@@ -89,6 +90,19 @@ def test_a_sync_killed_with_uv_is_healed_by_the_next(
     assert uvflow("sync", f"--{profile}", cwd=shop).err == f"Already in sync: {profile}\n"
 
 
+@pytest.mark.parametrize("profile", ["dev", "prod"])
+def test_the_first_sync_is_healed_even_where_nothing_is_remembered_of_it(
+    shop: Path, uvflow: Command, profile: str
+) -> None:
+    begun = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
+    told = "for _ in 1 2 3 4 5 6 7 8 9; do [ -e .venv/.uvflow-journal ] || sleep 0.5; done"
+    dying = scripted_uv(shop, f"({begun}; {told}; kill -9 $PPID); exit 1")
+    assert uvflow("sync", "--dev", cwd=shop, environ=dying).code == -signal.SIGKILL
+    shutil.rmtree(State.of(shop).directory)
+    assert uvflow("sync", f"--{profile}", cwd=shop).code == 0
+    assert_intact(shop, *(DEV if profile == "dev" else PROD))
+
+
 def test_what_another_tool_left_unfinished_is_repaired_and_named(
     shop: Path, uvflow: Command
 ) -> None:
@@ -101,6 +115,26 @@ def test_what_another_tool_left_unfinished_is_repaired_and_named(
     place = record.parent.relative_to(shop / ".venv").as_posix()
     assert told == [f"Repairing .venv: idna: unfinished install: {place} (no RECORD)"]
     assert_intact(shop, *DEV)
+
+
+def test_scripts_that_were_being_spread_do_not_stop_uv_for_good(
+    tree: Tree, uvflow: Command, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(index, tmp_path / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "index").as_uri())
+    add_wheel(tmp_path / "index", "tool", "1.0", more={"tool-1.0.data/scripts/it": "#!python\n"})
+    root = tree({"pyproject.toml": MANIFEST.replace("six==1.16.0", "tool")})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert uvflow("sync", "--prod", cwd=root).code == 0
+    [info] = root.glob(".venv/lib/*/site-packages/tool-1.0.dist-info")
+    (info / "METADATA").unlink()
+    spreading = info.with_suffix(".data") / "scripts"
+    spreading.mkdir(parents=True)
+    (spreading / ".tmpAbCdEf").touch()
+    done = uvflow("sync", cwd=root)
+    assert done.code == 0, done.err
+    assert_intact(root, "certifi", "idna", "requests", "tool")
+    assert not spreading.parent.exists()
 
 
 def test_an_environment_that_does_not_heal_is_5_with_its_damage(

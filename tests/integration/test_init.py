@@ -412,11 +412,12 @@ time.sleep(60)
 
 @contextlib.contextmanager
 def started(root: Path, environ: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    """`uvflow init`, as far as its uv is waiting."""
+    """`uvflow init --json`, as far as its uv is waiting."""
     with subprocess.Popen(
-        [Path(sys.executable).with_name("uvflow"), "init"],
+        [Path(sys.executable).with_name("uvflow"), "init", "--json"],
         cwd=root,
         env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -452,7 +453,12 @@ def test_an_interrupted_init_leaves_no_trace(
     with started(root, scripted("lock", WAITING)) as process:
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number
+        assert process.stdout
+        told = json.load(process.stdout)
     assert everything(root) == before
+    assert told["exit_code"] == 128 + number
+    assert told["error"] == {"message": "interrupted", "cause": None, "hint": None}
+    assert told["changes"] == []
 
 
 @pytest.fixture

@@ -15,15 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig import BIN, Command, Tree
 
-from uvflow import environment
+from uvflow import proof
 from uvflow.__main__ import already_in_sync
-from uvflow.environment import Environment
+from uvflow.environment import Environment, distributions
 from uvflow.profiles import Choice
 from uvflow.project import Project
 from uvflow.remembered import remembered, row
+from uvflow.standing import Standing
 from uvflow.state import State
-from uvflow.status import Standing, status
-from uvflow.sync import Sync, last_profile
+from uvflow.status import status
+from uvflow.work import Work, last_profile
 
 # A build backend that leaves a trace of having been run.
 BACKEND = """
@@ -225,6 +226,28 @@ def test_an_environment_that_was_moved_is_5(synced: Path, uvflow: Command) -> No
     ]
     assert uvflow("sync", cwd=moved).code == 0
     assert uvflow("status", cwd=moved).code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="made on POSIX, and told there")
+def test_what_a_sync_makes_anew_is_not_to_be_removed_by_hand(synced: Path, uvflow: Command) -> None:
+    (synced / ".venv/bin").rename(synced / ".venv/Scripts")
+    done = uvflow("status", cwd=synced)
+    assert done.code == 5
+    assert "it was made on Windows\n" in done.out
+    assert "hint: `uvflow sync` makes it anew\n" in done.out
+    assert "remove" not in done.out
+    assert uvflow("sync", cwd=synced).code == 0
+    assert uvflow("status", cwd=synced).code == 0
+
+
+def test_what_lies_outside_is_for_its_owner_to_empty(synced: Path, uvflow: Command) -> None:
+    outside = synced.with_name("outside")
+    (synced / ".venv").rename(outside)
+    environ = {"UV_PROJECT_ENVIRONMENT": str(outside)}
+    done = uvflow("status", cwd=synced, environ=environ)
+    assert done.code == 5
+    assert f"hint: empty {outside.as_posix()}, then `uvflow sync`\n" in done.out
+    assert uvflow("sync", cwd=synced, environ=environ).code == 5
 
 
 def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) -> None:
@@ -485,9 +508,9 @@ def test_repair_makes_it_whole(synced: Path, uvflow: Command, what: str) -> None
     assert done.code == 0, done.err
     assert told(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
     there = Environment.at(synced / ".venv")
-    assert environment.unfinished(there) == environment.orphans(there) == ()
-    assert environment.missing(there) == environment.edited(there) == ()
-    assert {"six", "idna", "iniconfig"} <= {d.name for d in environment.distributions(there)}
+    assert proof.unfinished(there) == proof.orphans(there) == ()
+    assert proof.missing(there) == proof.edited(there) == ()
+    assert {"six", "idna", "iniconfig"} <= {d.name for d in distributions(there)}
     assert uvflow("verify", "--deep", cwd=synced).out == "Intact: dev (as last time)\n"
 
 
@@ -658,10 +681,10 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
         project = Project.load(synced)
         choice = project.profiles.choose(None, {}, last_profile(project))
         assert already_in_sync(("sync",)) is None
-        assert not Sync.of(project, choice).is_current()
+        assert not Work.of(project, choice).is_current()
         assert all(row(one) and one.directory == state.directory for one in remembered())
         assert not state.is_busy()
-        _ = Sync.of(project, choice).interruption
+        _ = Work.of(project, choice).interruption
     finally:
         put_back(state.directory, kept)
 

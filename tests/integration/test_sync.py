@@ -156,7 +156,7 @@ def test_uv_saying_no_is_1(shop: Path, uvflow: Command) -> None:
         (("sync", "--dev", "--prod"), "error: --dev, --prod and --profile exclude each other\n"),
         (
             ("sync", "--nope"),
-            "error: No such option '--nope'.\nhint: `uvflow --help` lists the commands\n",
+            "error: No such option '--nope'.\nhint: `uvflow sync --help` lists the options\n",
         ),
     ],
 )

@@ -41,6 +41,8 @@ def list_(console: Console) -> None:
     found = remembered()
     for project in found:
         console.result(row(project))
+    if not found:
+        console.say("Nothing is remembered")
     console.envelope("cache list", 0, {"projects": [as_json(project) for project in found]})
 
 
@@ -76,6 +78,8 @@ def _forget(console: Console, projects: "Iterable[Remembered]", command: str) ->
     done = forget(projects, command)
     for project in done.gone:
         console.result(f"Forgot {project.name}")
+    if not (done.gone or done.left):
+        console.say("Nothing to forget")
     for left in done.left:
         console.warn(f"{left.project.name} is left alone: {left.reason}")
     console.envelope(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _chosen(profile: str | None) -> "tuple[Project, Choice]":
     from uvflow.project import Project  # noqa: PLC0415
-    from uvflow.sync import last_profile  # noqa: PLC0415
+    from uvflow.work import last_profile  # noqa: PLC0415
 
     project = Project.find(Path.cwd())
     return project, project.profiles.choose(profile, os.environ, last_profile(project))
@@ -88,13 +88,21 @@ def run(console: Console, *, profile: str | None, timeout: float, words: tuple[s
     No uvflow changes the environment while the command runs. The exit code is the command's own.
     """
     from uvflow.run import run  # noqa: PLC0415
+    from uvflow.work import Work  # noqa: PLC0415
 
-    project, choice = _chosen(profile)
-    raise click.exceptions.Exit(run(project, choice, words, timeout=timeout, tell=console.say))
+    code = run(
+        Work.of(*_chosen(profile)),
+        words,
+        timeout=timeout,
+        tell=console.say,
+        tell_healed=lambda healed: _tell_healed(console, healed),
+    )
+    raise click.exceptions.Exit(code)
 
 
 def _check(console: Console, project: "Project", choice: "Choice") -> None:
-    from uvflow.status import as_json, status, verdict_line  # noqa: PLC0415
+    from uvflow.standing import as_json, verdict_line  # noqa: PLC0415
+    from uvflow.status import status  # noqa: PLC0415
 
     found = status(project, choice)
     console.say(verdict_line(found))
@@ -114,7 +122,8 @@ def status(console: Console, *, profile: str | None) -> None:
     Offline, changing nothing, running no code of the project's. The exit code is that of the worst
     finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
     """
-    from uvflow.status import as_json, headline, rows, status  # noqa: PLC0415
+    from uvflow.standing import as_json, headline, rows  # noqa: PLC0415
+    from uvflow.status import status  # noqa: PLC0415
 
     found = status(*_chosen(profile))
     console.result(console.style(headline(found), "bold"))

@@ -55,7 +55,7 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
 
     try:
         work, done = _made(console, Path(os.path.realpath(path)), asked, dry_run=dry_run)
-    except (UvflowError, OSError) as error:
+    except (UvflowError, OSError, KeyboardInterrupt) as error:
         ours = as_ours(error)
         ours.data = of_failure(ours)
         raise ours from error
@@ -66,7 +66,9 @@ def init(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
 def _made(
     console: Console, root: Path, asked: Mapping[str, Any], *, dry_run: bool
 ) -> "tuple[Plan, Done | None]":
-    from uvflow.init import init, plan, requested  # noqa: PLC0415
+    from uvflow.init import init  # noqa: PLC0415
+    from uvflow.planning import plan  # noqa: PLC0415
+    from uvflow.request import requested  # noqa: PLC0415
     from uvflow.uv import find  # noqa: PLC0415
 
     request = requested(root, asked)

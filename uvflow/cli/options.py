@@ -60,13 +60,20 @@ def as_ours(error: BaseException | None) -> UvflowError:
         case UvflowError():
             return error
         case click.ClickException():
-            return UsageError(error.format_message(), hint="`uvflow --help` lists the commands")
+            return UsageError(error.format_message(), hint=_where_to_look(error))
         case OSError():
             return DiskError(str(error.filename or "a file"), cause=error.strerror)
         case SignalReceivedError():
             return InterruptedBySignalError(error.number)
         case _:
             return InterruptedBySignalError(signal.SIGINT)
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    within = error.ctx if isinstance(error, click.UsageError) else None
+    if within is None or within.parent is None:
+        return "`uvflow --help` lists the commands"
+    return f"`{within.command_path} --help` lists the options"
 
 
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:

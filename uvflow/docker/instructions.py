@@ -16,6 +16,7 @@ from uvflow.errors import UsageError
 Pairs = tuple[tuple[str, str], ...]
 
 _COLUMNS = 100
+_END = "END"  # of a script
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./@+=-]+")
@@ -85,6 +86,15 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Script:
+    """A step in lines of text that `program`, or else a shell, reads as they are (a heredoc)."""
+
+    text: str
+    program: str = ""
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Copy:
     """`COPY --link`: a layer of its own, whatever the layers below it are."""
 
@@ -132,6 +142,7 @@ Instruction = (
     | Arg
     | Env
     | Run
+    | Script
     | Copy
     | User
     | Expose
@@ -146,7 +157,7 @@ def serialise(instructions: Iterable[Instruction]) -> str:
     return "".join(f"{_text(instruction)}\n" for instruction in instructions)
 
 
-def _text(instruction: Instruction) -> str:  # noqa: C901  a table
+def _text(instruction: Instruction) -> str:  # noqa: C901, PLR0912  a table
     match instruction:
         case Comment(lines=lines):
             return "\n".join(f"# {_one_line(line)}".rstrip() for line in lines)
@@ -160,6 +171,8 @@ def _text(instruction: Instruction) -> str:  # noqa: C901  a table
             return _folded("ENV", (assignment(*pair) for pair in pairs))
         case Run(commands=commands, mounts=mounts):
             return _run(commands, mounts)
+        case Script(text=text, program=program, mounts=mounts):
+            return _script(text, program, mounts)
         case Copy(source=source, target=target, stage=stage):
             where = f"--from={stage} " if stage else ""
             return f"COPY --link {where}{_copied(source, target)}"
@@ -220,6 +233,13 @@ def _run(commands: tuple[Command, ...], mounts: tuple[Mount, ...]) -> str:
     steps = " \\\n && ".join(_shell(command) for command in commands)
     lines = [*(mount_flag(mount) for mount in mounts), steps]
     return "RUN " + " \\\n    ".join(lines)
+
+
+def _script(text: str, program: str, mounts: tuple[Mount, ...]) -> str:
+    """With an empty line behind it, without which hadolint does not see its end."""
+    begin = f"{program} <<'{_END}'".lstrip()
+    words = " \\\n    ".join([*(mount_flag(mount) for mount in mounts), begin])
+    return f"RUN {words}\n{text}\n{_END}\n"
 
 
 def mount_flag(mount: Mount) -> str:

@@ -34,6 +34,12 @@ class Command:
     def starts(self, *words: str) -> bool:
         return self.words[: len(words)] == words
 
+    @property
+    def installs(self) -> bool:
+        return any(
+            self.starts("uv", *words) for words in (("sync",), ("pip", "install"), ("pip", "sync"))
+        )
+
     def has(self, *options: str) -> bool:
         return any(word.partition("=")[0] in options for word in self.words)
 
@@ -69,8 +75,12 @@ class Reading:
 
     def syncs(self) -> Iterator[Command]:
         """Every `uv sync` whose environment may get into the image."""
+        return (command for command in self.installs() if command.starts("uv", "sync"))
+
+    def installs(self) -> Iterator[Command]:
+        """The same, with `uv pip install` and `uv pip sync`."""
         steps = (i for stage in self.environment_stages for i in stage.instructions)
-        return (command for command in commands(steps) if command.starts("uv", "sync"))
+        return (command for command in commands(steps) if command.installs)
 
     def environ(self, command: Command) -> dict[str, str]:
         """What is set for `command`: by ENV and ARG before it, and on its own line."""

@@ -2,9 +2,13 @@
 
 The stages: `base` is the interpreter and what the image needs of Debian; `builder` (`uv` where
 nothing is compiled) tells uv how to work; `dependencies` has the environment without the project;
-`project` has the files that the project's own packages add to it; then one stage for each profile.
+`project` has the files that the project's own packages add to it; `python` is a packed interpreter,
+for distroless; then one stage for each profile.
 """
 
+import shlex
+
+from uvflow.docker import managed
 from uvflow.docker.facts import Facts
 from uvflow.docker.instructions import (
     Arg,
@@ -20,6 +24,7 @@ from uvflow.docker.instructions import (
     Mount,
     Pairs,
     Run,
+    Script,
     StopSignal,
     User,
     Workdir,
@@ -29,11 +34,12 @@ from uvflow.docker.selections import Selection
 from uvflow.docker.start import Start
 
 _ENVIRONMENT = "/venv"  # not below /app: a source tree mounted there would hide it
-_PYTHONS = "/python"
+_PACKED = "python"
 _PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 # All of it: Python has just written the byte code of what compileall itself imports, by file times.
 _COMPILE = ("python", "-m", "compileall", "-qf", "--invalidation-mode", "unchecked-hash")
 _CACHE = Mount(fields=(("type", "cache"), ("target", "/root/.cache/uv")))
+_TEMPORARY = Mount(fields=(("type", "tmpfs"), ("target", "/tmp")))  # noqa: S108  builds leave locks there
 _SOURCES = Mount(fields=(("type", "bind"), ("target", "/app"), ("rw", None)))
 
 _LEFT_BY_APT = (
@@ -44,10 +50,17 @@ _LEFT_BY_APT = (
     "/var/log/dpkg.log",
 )
 
-# Of a Python that uv installs, what no service needs: names, and then paths.
+_LOAD_WHAT_WAS_BUILT = """\
+import ctypes
+from importlib.metadata import distributions
+for distribution in distributions():
+    if "-linux_" in (distribution.read_text("WHEEL") or ""):
+        for file in distribution.files or ():
+            if file.match("*.so"):
+                ctypes.CDLL(str(file.locate()))"""
+
+# Of the official images' library, what no service imports.
 _UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
-_UNUSED_OF_MANAGED = ("_test*.so", "_tkinter*.so", "itcl*", "libtcl*", "libtk*", "tcl8*", "tk8*")
-_HEADERS = ("include", "config-*")
 
 Instructions = tuple[Instruction, ...]
 
@@ -61,10 +74,11 @@ def dockerfile(facts: Facts) -> str:
         _dependencies(facts, prod, "dependencies"),
         _project(facts, prod, "dependencies", "project"),
         _static(facts),
+        managed.packed(_PACKED, "base") if facts.base == "distroless" else (),
         *(part for selection in others for part in _other(facts, selection)),
         _image(facts, prod, "dependencies", "project"),
     )
-    return "\n".join(serialise(part) for part in parts if part)
+    return "\n\n".join(serialise(part).rstrip() for part in parts if part) + "\n"
 
 
 def _base(facts: Facts) -> Instructions:
@@ -83,38 +97,9 @@ def _base(facts: Facts) -> Instructions:
             ("ca-certificates", "tzdata", *facts.system.runtime),
             "What Python and packages load when they run.",
         ),
-        Comment(lines=("Python as uv has it, without what no service needs.",)),
-        Run(
-            commands=(
-                Command(
-                    words=("uv", "python", "install", "--no-bin", facts.python),
-                    environ=(("UV_PYTHON_INSTALL_DIR", _PYTHONS),),
-                ),
-                _trim(facts),
-                _linked_python(facts),
-            ),
-            mounts=(_uv(facts), _CACHE),
-        ),
-        *_compiled_library(_PYTHONS),
+        *managed.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE)),
         *_surroundings(facts),
     )
-
-
-def _trim(facts: Facts) -> Command:
-    """Takes out what no service needs; headers are for building alone."""
-    headers = () if facts.system.build else _HEADERS
-    names = (*_UNUSED, *_UNUSED_OF_MANAGED, *headers)
-    tests = [word for name in names for word in ("-o", "-name", name)]
-    pip = ("-path", "*/site-packages/*", *tests)
-    return Command(
-        words=("find", _PYTHONS, "-depth", "(", *pip, ")", "-exec", "rm", "-rf", "{}", "+")
-    )
-
-
-def _linked_python(facts: Facts) -> Command:
-    """`python` on PATH, before there is an environment."""
-    found = ("find", _PYTHONS, "-path", f"*/bin/python{facts.python}", "-not", "-type", "d")
-    return Command(words=(*found, "-exec", "ln", "-sf", "{}", "/usr/local/bin/python", ";"))
 
 
 def _compiled_library(directory: str) -> Instructions:
@@ -129,7 +114,11 @@ def _compiled_library(directory: str) -> Instructions:
 
 def _surroundings(facts: Facts) -> Instructions:
     environment = {"PATH": _PATH, "PYTHONUNBUFFERED": "1", **dict(facts.environment)}
-    return (Workdir(path="/app"), Env(pairs=tuple(environment.items())))
+    return (
+        Workdir(path="/app"),
+        Comment(lines=("What is in the environment comes first; what is printed shows at once.",)),
+        Env(pairs=tuple(environment.items())),
+    )
 
 
 def _debian_packages(packages: tuple[str, ...], why: str) -> Instructions:
@@ -203,7 +192,7 @@ def _interpreter(facts: Facts) -> Pairs:
     return (
         ("UV_PYTHON", facts.python),
         ("UV_PYTHON_DOWNLOADS", "never"),
-        ("UV_PYTHON_INSTALL_DIR", _PYTHONS),
+        ("UV_PYTHON_INSTALL_DIR", managed.PYTHONS),
         ("UV_PYTHON_PREFERENCE", "only-managed"),
     )
 
@@ -221,10 +210,11 @@ def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions
 
 def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Run:
     check = "--frozen" if facts.locks_late else "--locked"
+    builds = (_TEMPORARY,) if facts.system.build else ()
     words = ("sync", check, facts.skips, *selection.arguments)
     return Run(
         commands=(_uv_command(facts, words, environ),),
-        mounts=_uv_mounts(facts, *map(_bound, facts.mounts)),
+        mounts=_uv_mounts(facts, *builds, *map(_bound, facts.mounts)),
     )
 
 
@@ -268,7 +258,7 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
     steps = (
         Command(words=("touch", "/before")),
         _uv_command(facts, install, environ=(("UV_COMPILE_BYTECODE", "0"),)),
-        *_without_times(added),
+        *_without_times(),
         Command(words=(*added, "-name", "*.py", "-exec", *_COMPILE, "{}", "+")),
         Command(words=("mkdir", "/project")),
         Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
@@ -277,7 +267,8 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
         Comment(
             lines=(
                 f"The project, built from its sources: {', '.join(facts.own)}.",
-                "What that adds to the environment is put aside, without the times of its sources.",
+                "What that adds to the environment is compiled and put aside, without the times of",
+                "its sources.",
             )
         ),
         From(image=below, name=name),
@@ -285,12 +276,13 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
     )
 
 
-def _without_times(added: tuple[str, ...]) -> tuple[Command, ...]:
+def _without_times() -> tuple[Command, ...]:
     """uv notes when sources were edited: left out, so that equal sources give equal files."""
-    rows = ("sed", "-i", "/uv_cache.json,/d", "{}", "+")
+    has_row = ("-exec", "grep", "-q", "/uv_cache.json,", "{}", ";")
+    without = ("-exec", "sed", "-i", "/uv_cache.json,/d", "{}", "+")
     return (
-        Command(words=(*added, "-name", "RECORD", "-exec", *rows)),
-        Command(words=(*added, "-name", "uv_cache.json", "-delete")),
+        Command(words=("find", _ENVIRONMENT, "-name", "RECORD", *has_row, *without)),
+        Command(words=("find", _ENVIRONMENT, "-name", "uv_cache.json", "-delete")),
     )
 
 
@@ -321,16 +313,23 @@ def _other(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
 def _development(facts: Facts, selection: Selection) -> Instructions:
     """The sources in place, the own packages editable, with what a build needs still there."""
     environ = ((facts.switch, "0" if selection.all_groups else "1"),)
-    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
     below = "dependencies" if selection.extends_prod else _tools_name(facts)
     return (
         Comment(lines=(f"The profile {selection.name}, on the sources in place.",)),
         From(image=below, name=selection.name),
         _sync_dependencies(facts, selection, environ),
         Copy(source=".", target="/app"),
-        *((Run(commands=(install,), mounts=_uv_mounts(facts)),) if facts.own else ()),
+        *(_editable(facts, environ, selection) if facts.own else ()),
         *_inside(facts),
         *_started(facts, facts.start.development),
+    )
+
+
+def _editable(facts: Facts, environ: Pairs, selection: Selection) -> Instructions:
+    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
+    return (
+        Comment(lines=("The project, editable, and without the times of its sources.",)),
+        Run(commands=(install, *_without_times()), mounts=_uv_mounts(facts, _TEMPORARY)),
     )
 
 
@@ -361,7 +360,7 @@ def _distroless(facts: Facts, selection: Selection) -> Instructions:
     return (
         From(image=facts.images.distroless, name=selection.name),
         *_surroundings(facts),
-        Copy(source=_PYTHONS, target=_PYTHONS, stage="base"),
+        Copy(source=managed.PYTHONS, target=managed.PYTHONS, stage=_PACKED),
     )
 
 
@@ -370,14 +369,9 @@ def _library_check() -> Instructions:
 
     A wheel that was built here is tagged `linux_…`; an index takes none of that name (PEP 600).
     """
-    code = (
-        "import ctypes, importlib.metadata as m; "
-        "[ctypes.CDLL(str(f.locate())) for d in m.distributions() "
-        'if "-linux_" in (d.read_text("WHEEL") or "") for f in d.files or () if f.match("*.so")]'
-    )
     return (
         Comment(lines=("A library that is not found here is for `runtime-packages` to bring.",)),
-        Run(commands=(Command(words=("python", "-c", code)),)),
+        Script(program="python", text=_LOAD_WHAT_WAS_BUILT),
     )
 
 

@@ -11,6 +11,7 @@ from uvflow.docker.reading import Command, Kind, Reading, Rule, commands
 from uvflow.imports.model import Finding, Severity
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral-sh/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
+_PROJECTS = frozenset({"pyproject.toml", ".", "./"})
 _TRUE = ("1", "true", "yes", "on")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 
@@ -67,18 +68,24 @@ def sync_without_lockfile_check(reading: Reading) -> Iterator[Finding]:
             yield reading.finding(kind, command.step.line, message)
 
 
+def lockfile_passed_over(reading: Reading) -> Iterator[Finding]:
+    kind = Kind(code="lockfile-passed-over", severity=Severity.ERROR, fix="uv sync --locked")
+    for command in reading.installs():
+        if command.starts("uv", "pip", "install") and _PROJECTS & set(command.words):
+            message = "`uv pip install` resolves anew in each build, and does not read uv.lock"
+            yield reading.finding(kind, command.step.line, message)
+
+
 def sync_frozen(reading: Reading) -> Iterator[Finding]:
     kind = Kind(
         code="sync-frozen",
         severity=Severity.WARNING,
         fix="uv sync --locked, at the latest in the step that sees all of pyproject.toml",
     )
-    frozen = [
-        command
-        for command in reading.syncs()
-        if command.has("--frozen") or _is_set(reading, command, "UV_FROZEN")
-    ]
-    if frozen and len(frozen) == len(list(reading.syncs())):
+    steps = (i for stage in reading.environment_stages for i in stage.instructions)
+    reads = [c for c in commands(steps) if c.starts("uv", "sync") or c.starts("uv", "export")]
+    frozen = [c for c in reads if c.has("--frozen") or _is_set(reading, c, "UV_FROZEN")]
+    if frozen and len(frozen) == len(reads):
         message = (
             "--frozen builds without a new dependency where uv.lock is stale, and says nothing"
         )
@@ -110,7 +117,7 @@ def source_before_dependencies(reading: Reading) -> Iterator[Finding]:
     for stage in reading.dockerfile.stages:
         inside = reading.dockerfile.inside(stage)
         source = next((i for i in inside if i.copies_context), None)
-        first = next((c for c in commands(inside) if _installs_dependencies(c)), None)
+        first = next((c for c in commands(inside) if c.installs), None)
         if source and first and source in stage.instructions and source.line < first.step.line:
             message = "the source is copied before the dependencies: each edit installs them anew"
             yield reading.finding(kind, source.line, message)
@@ -138,7 +145,7 @@ def cache_in_the_layer(reading: Reading) -> Iterator[Finding]:
         severity=Severity.WARNING,
         fix="RUN --mount=type=cache,target=/root/.cache/uv uv sync …",
     )
-    for command in reading.syncs():
+    for command in reading.installs():
         without = command.has("--no-cache", "-n") or _is_set(reading, command, "UV_NO_CACHE")
         if not without and not _is_cached(command):
             message = "uv's cache becomes a part of the layer, and each build downloads anew"
@@ -161,14 +168,14 @@ def no_byte_code(reading: Reading) -> Iterator[Finding]:
         severity=Severity.WARNING,
         fix="ENV UV_COMPILE_BYTECODE=1, and PYC_INVALIDATION_MODE=UNCHECKED_HASH",
     )
-    syncs = list(reading.syncs())
+    installs = list(reading.installs())
     compiled = any(
         command.has("--compile-bytecode") or _is_set(reading, command, "UV_COMPILE_BYTECODE")
-        for command in syncs
+        for command in installs
     )
-    if syncs and not compiled:
+    if installs and not compiled:
         message = "nothing is compiled: each start compiles every module it imports"
-        yield reading.finding(kind, syncs[0].step.line, message)
+        yield reading.finding(kind, installs[0].step.line, message)
 
 
 def apt_after_sync(reading: Reading) -> Iterator[Finding]:
@@ -196,9 +203,8 @@ def compiler_in_image(reading: Reading) -> Iterator[Finding]:
         fix="build in a stage of its own, and copy the environment out of it",
     )
     for command in commands(reading.image):
-        found = (
-            [w for w in command.words if _COMPILERS.fullmatch(w)] if _apt_installs(command) else []
-        )
+        installs = _apt_installs(command) or command.starts("apk", "add")
+        found = [w for w in command.words if _COMPILERS.fullmatch(w)] if installs else []
         if found:
             message = f"{', '.join(found)}: only a build needs that, and the image keeps it"
             yield reading.finding(kind, command.step.line, message)
@@ -300,6 +306,7 @@ RULES: tuple[Rule, ...] = (
     uv_images_of_bookworm,
     uv_installed_by_pip_or_script,
     sync_without_lockfile_check,
+    lockfile_passed_over,
     sync_frozen,
     sync_with_development,
     source_before_dependencies,
@@ -339,10 +346,6 @@ def _is_cached(command: Command) -> bool:
 def _last_workdir(inside: tuple[Parsed, ...]) -> str | None:
     found = [step.text.rstrip("/") for step in inside if step.keyword == "WORKDIR"]
     return found[-1] if found else None
-
-
-def _installs_dependencies(command: Command) -> bool:
-    return command.starts("uv", "sync") or command.starts("uv", "pip", "install")
 
 
 def _apt_installs(command: Command) -> bool:

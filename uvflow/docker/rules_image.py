@@ -139,6 +139,8 @@ def started_file_is_missing(reading: Reading) -> Iterator[Finding]:
         relative = script.endswith(".py") and not script.startswith("/")
         if relative and script.removeprefix("./") not in reading.around.files:
             yield reading.finding(kind, started.line, f"{script} is not there")
+        if words and words[0].startswith("./") and not _is_named(reading, words[0][2:]):
+            yield reading.finding(kind, started.line, f"{words[0]} is not there")
         module = next((w for w in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(\))?", w)), None)
         if words and _program(words) in _SERVERS and module and not _is_module(reading, module):
             message = f"{module.partition(':')[0]} is no module of the project"
@@ -185,10 +187,14 @@ def development_server(reading: Reading) -> Iterator[Finding]:
 
 def shell_form(reading: Reading) -> Iterator[Finding]:
     kind = Kind(
-        code="shell-form", severity=Severity.WARNING, fix='the exec form: CMD ["program", "word"]'
+        code="shell-form",
+        severity=Severity.WARNING,
+        fix='the exec form: CMD ["program", "word"]; where a shell has to do something, `exec` '
+        "before the program",
     )
     for started in _started(reading):
-        if started.exec_form is None and not started.text.startswith("exec "):
+        script = _shell_script(started)
+        if script is not None and not re.search(r"(^|[;&|]\s*)exec ", script):
             message = f"{started.keyword} runs below a shell, which keeps signals to itself"
             yield reading.finding(kind, started.line, message)
 
@@ -286,6 +292,15 @@ def _started(reading: Reading) -> Iterator[Parsed]:
     return (i for i in (reading.last("ENTRYPOINT"), reading.last("CMD")) if i)
 
 
+def _shell_script(started: Parsed) -> str | None:
+    """What a shell is to run; None where there is none between."""
+    words = started.exec_form
+    if words is None:
+        return started.text
+    is_shell = words[:1] and words[0].rpartition("/")[2] in {"sh", "bash"}
+    return words[2] if is_shell and words[1:2] in {("-c",), ("-ec",)} and words[2:] else None
+
+
 def _without_uv_run(words: tuple[str, ...]) -> tuple[str, ...]:
     if words[:2] != ("uv", "run"):
         return words
@@ -297,6 +312,13 @@ def _without_uv_run(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _program(words: tuple[str, ...]) -> str:
     return words[0].rpartition("/")[2] if words else ""
+
+
+def _is_named(reading: Reading, path: str) -> bool:
+    """Whether a file is called so, in any directory, or a step may make one."""
+    name = path.rpartition("/")[2]
+    made = any(name in step.text for step in reading.image if step.is_copy or step.keyword == "RUN")
+    return made or any(file.rpartition("/")[2] == name for file in reading.around.files)
 
 
 def _is_module(reading: Reading, name: str) -> bool:

@@ -141,7 +141,11 @@ def _written(project: Project, plan: Plan, request: Request) -> Outcome:
     paths = write.carry_out(plan, force=request.force)
     names = [_name(project, path) for path in paths]
     said = tuple(f"Wrote {name}" for name in names) or ("Current: nothing to write",)
-    return Outcome(said=(*_evidence(plan), *said), warnings=_warnings(plan), data={"files": names})
+    return Outcome(
+        said=(*_evidence(plan), *said),
+        warnings=_warnings(plan),
+        data={"files": names, "dry_run": False},
+    )
 
 
 def _evidence(plan: Plan) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from uvflow.imports.model import (
     Role,
 )
 from uvflow.imports.reading import Fetch, Reader, no_network
-from uvflow.imports.sources import Reading
+from uvflow.imports.said import Reading
 
 
 def assemble(

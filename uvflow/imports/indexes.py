@@ -268,7 +268,8 @@ def _order(index: Index) -> Finding:
         message=f"pip takes the best version of all indexes, uv the first index that has the name:"
         f" {index.url} comes before the default index",
         origin=index.origin,
-        hint='`index-strategy = "unsafe-best-match"` in [tool.uv] does as pip does',
+        hint="bind packages to their index in [tool.uv.sources];"
+        ' `index-strategy = "unsafe-best-match"` does as pip does',
     )
 
 

@@ -10,7 +10,7 @@ from uvflow.imports.ledger import Ledger
 from uvflow.imports.merge import Entry, merge
 from uvflow.imports.model import Bucket, Finding, IncludeGroup, InputFile, Origin, Role, Severity
 from uvflow.imports.requirements import Line, as_comment
-from uvflow.imports.sources import Reading
+from uvflow.imports.said import Reading
 
 PROJECT = ""  # the name of the project's own list, where groups have theirs
 

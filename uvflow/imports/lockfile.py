@@ -41,6 +41,12 @@ def packages(text: str) -> dict[str, tuple[Locked, ...]]:
     return found
 
 
+def registries(text: str) -> dict[str, str]:
+    """Where the packages of the uv.lock `text` are from: the URL, or the path, of an index."""
+    places = ((str(t["name"]), t.get("source", {}).get("registry")) for t in _tables(text))
+    return {canonicalize_name(name): str(place) for name, place in places if place}
+
+
 def _tables(text: str) -> list[Table]:
     try:
         tables: list[Table] = tomllib.loads(text).get("package", [])

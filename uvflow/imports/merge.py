@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from packaging.requirements import Requirement as Pep508
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
 from uvflow.imports.model import Finding, IncludeGroup, Origin, Requirement, Severity
@@ -85,8 +85,9 @@ def _implies(entry: Entry, other: Entry) -> bool:
         return False
     if entry.name is None or other.name is None:
         return entry.extras == other.extras
-    ours, theirs = specifiers(entry), specifiers(other)
-    return {*theirs} <= {*ours} or _pin_is_in(ours, theirs) is True
+    if _clauses(other.text) <= _clauses(entry.text):
+        return True
+    return _pin_is_in(specifiers(entry), specifiers(other)) is True
 
 
 def contradict(entry: Entry, other: Entry) -> bool:
@@ -107,6 +108,11 @@ def contradict(entry: Entry, other: Entry) -> bool:
 @functools.lru_cache(maxsize=10_000)
 def _parsed(text: str) -> SpecifierSet:
     return Pep508(text).specifier
+
+
+@functools.lru_cache(maxsize=10_000)
+def _clauses(text: str) -> frozenset[Specifier]:
+    return frozenset(_parsed(text))
 
 
 def specifiers(requirement: Requirement) -> SpecifierSet:

@@ -1,6 +1,6 @@
 """The values that an import is made of: requirements, findings, and where they came from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -199,6 +199,17 @@ class Import:
         """Every requirement of the project and of its groups."""
         grouped = (entry for group in self.groups.values() for entry in group)
         return (*self.dependencies, *(e for e in grouped if isinstance(e, Requirement)))
+
+    def with_each(self, change: Callable[[Requirement], Requirement]) -> "Import":
+        """This import with every requirement of the project and of its groups changed."""
+        return replace(
+            self,
+            dependencies=tuple(map(change, self.dependencies)),
+            groups={
+                group: tuple(change(e) if isinstance(e, Requirement) else e for e in entries)
+                for group, entries in self.groups.items()
+            },
+        )
 
     @property
     def errors(self) -> tuple[Finding, ...]:

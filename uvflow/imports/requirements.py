@@ -10,6 +10,7 @@ import itertools
 import optparse
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from uvflow.imports.model import Finding, Origin, Severity
 from uvflow.redaction import redacted
 
 _LONGEST = 10_000  # characters of an option with its value; a path has 4096 at most
+_MOST = 20_000  # words of a line; a release has some hundred hashes at most
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
@@ -69,7 +71,9 @@ class Line:
     @property
     def include(self) -> tuple[str, str] | None:
         """The include that pip follows: the first `-r` of the line, else its first `-c`."""
-        includes = [o for o in self.options if o[0] in _INCLUDES] if not self.requirement else []
+        if self.requirement or not self.options:
+            return None
+        includes = (option for option in self.options if option[0] in _INCLUDES)
         return min(includes, key=lambda option: _INCLUDES.index(option[0]), default=None)
 
     @property
@@ -85,11 +89,15 @@ class Line:
     @property
     def overlooked(self) -> tuple[str, ...]:
         """What stands in the line and means nothing to pip there."""
-        left = list(self.options)
-        for option in self.effective:
-            left.remove(option)
+        if not (self.options or self.ignored):
+            return ()  # most lines; there may be many
+        effective = Counter(self.effective)
+        left = Counter(self.options) - effective
         words = " ".join(self.ignored)
-        return (*(f"{name} {value}".rstrip() for name, value in left), *([words] if words else []))
+        return (
+            *(f"{name} {value}".rstrip() for name, value in left.elements()),
+            *([words] if words else []),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +254,8 @@ def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     words = _words(text)
     if any(len(word) > _LONGEST for word in words):
         raise ValueError(f"a word of more than {_LONGEST} characters")
+    if len(words) > _MOST:
+        raise ValueError(f"more than {_MOST} words")
     try:
         return _parsed(words, _OPTIONS)
     except ValueError:  # the old ones come second, for they make abbreviations ambiguous

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, is_normalized_name
 
 from uvflow.imports.credentials import left_in, split_userinfo, variables
 from uvflow.imports.ledger import Ledger
@@ -183,6 +183,9 @@ class _Reader:
                 first = here.get(name, line)
                 here.clear()
                 here[name] = first
+            elif not is_normalized_name(canonicalize_name(name)):
+                message = f"`{redacted(name)}` is not the name of a package"
+                self._leave(line, "overlooked", message, "correct it, or take it out")
             elif ":all:" not in here:
                 there.pop(canonicalize_name(name), None)
                 here.setdefault(canonicalize_name(name), line)

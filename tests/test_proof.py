@@ -13,77 +13,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rig import Tree
+from venvs import (
+    EXE,
+    INFO,
+    PROJECT,
+    SCRIPTS,
+    SITE,
+    WINDOWS,
+    Venv,
+    damage,
+    posix_only,
+    replace,
+    symlink,
+)
 
-from uvflow import environment, uv
-from uvflow.environment import (
+from uvflow import proof
+from uvflow.environment import Environment
+from uvflow.proof import (
     Damage,
-    Environment,
     Kind,
-    drop_byte_code,
     edited,
     for_reinstall,
-    forget_distributions,
     missing,
     needs_rebuild,
     orphans,
     possible_owners,
-    remove,
-    remove_orphans,
     shared_with_cache,
     unfinished,
 )
-from uvflow.errors import DiskError, UsageError
-
-PROJECT = """\
-[project]
-name = "shop"
-version = "1.0"
-requires-python = ">=3.11"
-dependencies = ["requests", "six==1.17.0"]
-"""
-WINDOWS = os.name == "nt"
-LIB = "Lib" if WINDOWS else f"lib/python3.{sys.version_info[1]}"
-SITE = f"{LIB}/site-packages"
-SCRIPTS = "Scripts" if WINDOWS else "bin"
-EXE = ".exe" if WINDOWS else ""
-
-posix_only = pytest.mark.skipif(WINDOWS, reason="links and modes of POSIX")
-symlink = pytest.param("symlink", marks=posix_only)
-
-
-class Venv:
-    """An environment that the real uv made; `at` is its site-packages."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / ".venv"
-        self.at = self.path / SITE
-        self.sync()
-
-    def sync(self, *arguments: str) -> None:
-        self.uv("sync", *arguments)
-
-    def uv(self, *arguments: str) -> None:
-        answer = uv.find().ask(arguments, cwd=self.root)
-        assert answer.code == 0, answer.err
-
-    def damages(self) -> tuple[Damage, ...]:
-        read = Environment.at(self.path)
-        return (*unfinished(read), *missing(read), *edited(read), *orphans(read))
-
-
-@pytest.fixture
-def venv(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Venv:
-    monkeypatch.setenv("UV_LINK_MODE", "copy")  # or tests would edit uv's cache through links
-    return Venv(tree({"pyproject.toml": PROJECT}))
-
-
-def damage(kind: Kind, path: str, distribution: str = "six", detail: str = "") -> Damage:
-    return Damage(kind=kind, path=path, distribution=distribution, detail=detail)
-
-
-INFO = f"{SITE}/six-1.17.0.dist-info"
-
 
 # Healthy environments
 
@@ -267,6 +224,13 @@ def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
     record.write_text("\n".join(as_in_the_wheel) + "\n")
     assert unfinished(Environment.at(venv.path)) == (
         damage(Kind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+def test_a_wheels_data_that_is_not_spread_is_an_unfinished_install(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.data" / "scripts").mkdir(parents=True)
+    assert unfinished(Environment.at(venv.path)) == (
+        damage(Kind.UNFINISHED, f"{SITE}/six-1.17.0.data"),
     )
 
 
@@ -514,43 +478,6 @@ def test_a_launcher_that_nobody_owns_is_of_no_distribution(venv: Venv) -> None:
     assert possible_owners(Environment.at(venv.path), venv.damages()) == ()
 
 
-# Repair
-
-
-def test_forgotten_distributions_are_installed_again_by_uv(venv: Venv) -> None:
-    neither = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
-    shutil.rmtree(venv.at / "six")
-    (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
-    forget_distributions(Environment.at(venv.path), for_reinstall(venv.damages()))
-    assert sorted(path.name for path in venv.at.glob("*.dist-info")) == neither
-    venv.sync("--locked")
-    assert venv.damages() == ()
-
-
-@pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", symlink])
-def test_uv_overwrites_what_a_forgotten_distribution_left(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    monkeypatch.setenv("UV_LINK_MODE", mode)
-    venv = Venv(tree({"pyproject.toml": PROJECT}))
-    replace(venv.at / "six" / "data.txt", "edited")
-    forget_distributions(Environment.at(venv.path), ("six",))
-    venv.sync("--locked")
-    assert venv.damages() == ()
-
-
-def replace(path: Path, text: str) -> None:
-    """Write as an editor does: a new file, so that a link to uv's cache is cut."""
-    path.unlink()
-    path.write_text(text)
-
-
-def test_both_of_two_versions_are_forgotten(venv: Venv) -> None:
-    shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
-    forget_distributions(Environment.at(venv.path), for_reinstall(venv.damages()))
-    assert list(venv.at.glob("six-*")) == []
-
-
 @posix_only
 @pytest.mark.parametrize("mode", ["hardlink", "symlink"])
 @pytest.mark.parametrize("size", [5, 500])
@@ -576,133 +503,6 @@ def test_a_file_of_its_own_is_not_shared_with_the_cache(venv: Venv) -> None:
     assert shared_with_cache(read, missing(read)) == ()
 
 
-def test_a_legacy_file_of_metadata_is_forgotten(venv: Venv) -> None:
-    (venv.at / "six-1.16.0.egg-info").write_text("Metadata-Version: 1.0\n")
-    first = f"{SITE}/six-1.16.0.egg-info"
-    found = venv.damages()
-    assert found == (damage(Kind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
-    forget_distributions(Environment.at(venv.path), for_reinstall(found))
-    assert list(venv.at.glob("six-*")) == []
-
-
-def test_orphans_are_removed_and_nothing_else(venv: Venv) -> None:
-    before = sorted(venv.path.rglob("*"))
-    replace(venv.at / "six" / "data.txt", "edited")
-    (venv.at / "left" / "over").mkdir(parents=True)
-    (venv.at / "six" / "extra.py").write_text("")
-    remove_orphans(Environment.at(venv.path), venv.damages())
-    assert sorted(venv.path.rglob("*")) == before
-
-
-def test_byte_code_is_dropped_and_nothing_else(venv: Venv) -> None:
-    before = sorted(path for path in venv.path.rglob("*"))
-    venv.sync("--compile-bytecode")
-    cache = next(venv.at.glob("six/__pycache__"))
-    (cache / "x.cpython-311.pyc.140231").touch()
-    (cache / "six.nbi").touch()  # as numba keeps it
-    (venv.at / "six" / "secret.pyc").touch()
-    drop_byte_code(Environment.at(venv.path))
-    left = {p for p in venv.path.rglob("*") if p.name != "__pycache__"} - set(before)
-    assert left == {cache / "six.nbi", venv.at / "six" / "secret.pyc"}
-
-
-def test_forgetting_that_is_cut_short_leaves_a_ghost(
-    venv: Venv, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "rmtree", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        forget_distributions(Environment.at(venv.path), ("six",))
-    assert unfinished(Environment.at(venv.path)) == (
-        damage(Kind.GHOST, INFO, detail="no METADATA"),
-    )
-
-
-def interrupt(*_arguments: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_a_removed_environment_is_made_anew_by_uv(venv: Venv) -> None:
-    (venv.path / "pyvenv.cfg").unlink()
-    remove(Environment.at(venv.path))
-    assert list(venv.path.iterdir()) == []
-    venv.sync("--locked")
-    assert venv.damages() == ()
-
-
-@pytest.mark.parametrize("removed", range(1, 6))  # with `python` there uv would change its base
-def test_a_removal_cut_short_is_seen_and_uv_does_not_refuse(
-    venv: Venv, monkeypatch: pytest.MonkeyPatch, removed: int
-) -> None:
-    (venv.path / "pyvenv.cfg").unlink()
-    monkeypatch.setattr(environment, "_remove", removing(removed, environment._remove))
-    with pytest.raises(KeyboardInterrupt):
-        remove(Environment.at(venv.path))
-    assert needs_rebuild(venv.damages())
-    venv.sync("--locked")
-
-
-def removing(count: int, remove_one: Callable[[Path], None]) -> Callable[[Path], None]:
-    """`remove_one` for the first `count` calls, and Ctrl-C in the next one."""
-    left = iter(range(count))
-
-    def remove_while_it_lasts(path: Path) -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        remove_one(path)
-
-    return remove_while_it_lasts
-
-
-def test_a_removal_begins_with_the_interpreter(venv: Venv, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_remove", removing(1, environment._remove))
-    with pytest.raises(KeyboardInterrupt):
-        remove(Environment.at(venv.path))
-    assert not (venv.path / SCRIPTS).exists()
-    assert (venv.at / "six" / "data.txt").exists()
-
-
-def test_what_an_interrupted_uv_venv_leaves_is_removed(tmp_path: Path) -> None:
-    for name in (".gitignore", "CACHEDIR.TAG"):
-        (tmp_path / name).write_text("")
-    (tmp_path / SCRIPTS).mkdir()
-    remove(Environment.at(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("notes.txt",),
-        ("bin/tool",),
-        ("CACHEDIR.TAG", "notes.txt"),
-        ("lib/python3.11/os.py", "lib/python3.11/site-packages/six.py"),
-    ],
-)
-def test_what_is_no_virtual_environment_is_left_as_it_is(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="is no virtual environment, so it is left as it is"):
-        remove(Environment.at(tmp_path))
-    assert all((tmp_path / name).exists() for name in names)
-
-
-def test_removing_an_environment_that_is_not_there_is_done(tmp_path: Path) -> None:
-    remove(Environment.at(tmp_path / "absent"))
-
-
-@posix_only
-@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may write anywhere")
-def test_metadata_that_cannot_be_removed_is_an_error(venv: Venv) -> None:
-    info = venv.at / "six-1.17.0.dist-info"
-    info.chmod(0o500)
-    with pytest.raises(DiskError, match="METADATA cannot be written"):
-        forget_distributions(Environment.at(venv.path), ("six",))
-    info.chmod(0o700)
-
-
 # RECORD
 
 
@@ -718,12 +518,12 @@ def test_metadata_that_cannot_be_removed_is_an_error(venv: Venv) -> None:
 def test_rows_are_read_as_pythons_csv_writes_them(rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
-    assert list(environment._fields(text.getvalue())) == rows
+    assert list(proof._fields(text.getvalue())) == rows
 
 
 @given(st.text())
 def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
-    assert all(name for name, _, _ in environment._fields(text))
+    assert all(name for name, _, _ in proof._fields(text))
 
 
 def test_a_damage_reads_as_a_sentence() -> None:

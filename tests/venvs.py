@@ -1,0 +1,61 @@
+"""Environments that the real uv made, to be damaged; `venv` in conftest.py is one."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from uvflow import uv
+from uvflow.environment import Environment
+from uvflow.proof import Damage, Kind, edited, missing, orphans, unfinished
+
+PROJECT = """\
+[project]
+name = "shop"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["requests", "six==1.17.0"]
+"""
+WINDOWS = os.name == "nt"
+LIB = "Lib" if WINDOWS else f"lib/python3.{sys.version_info[1]}"
+SITE = f"{LIB}/site-packages"
+SCRIPTS = "Scripts" if WINDOWS else "bin"
+EXE = ".exe" if WINDOWS else ""
+
+posix_only = pytest.mark.skipif(WINDOWS, reason="links and modes of POSIX")
+symlink = pytest.param("symlink", marks=posix_only)
+
+
+class Venv:
+    """An environment that the real uv made; `at` is its site-packages."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / ".venv"
+        self.at = self.path / SITE
+        self.sync()
+
+    def sync(self, *arguments: str) -> None:
+        self.uv("sync", *arguments)
+
+    def uv(self, *arguments: str) -> None:
+        answer = uv.find().ask(arguments, cwd=self.root)
+        assert answer.code == 0, answer.err
+
+    def damages(self) -> tuple[Damage, ...]:
+        read = Environment.at(self.path)
+        return (*unfinished(read), *missing(read), *edited(read), *orphans(read))
+
+
+def damage(kind: Kind, path: str, distribution: str = "six", detail: str = "") -> Damage:
+    return Damage(kind=kind, path=path, distribution=distribution, detail=detail)
+
+
+INFO = f"{SITE}/six-1.17.0.dist-info"
+
+
+def replace(path: Path, text: str) -> None:
+    """Write as an editor does: a new file, so that a link to uv's cache is cut."""
+    path.unlink()
+    path.write_text(text)
