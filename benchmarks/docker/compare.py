@@ -5,11 +5,12 @@
 
 Needs a Linux engine with BuildKit that `docker` on PATH and DOCKER_HOST lead to; on a Debian
 machine `.ci/engine` starts one. Nothing else should run meanwhile. In each round, in random order,
-every contender is built with nothing cached, started, built again after an edit of one source file,
-and built again after one more dependency. Claims are judged by the medians, and the exit code is 1
-where one does not hold. About seven minutes a round; a round leaves 6 GB of build cache behind,
-which `docker builder prune` removes. What is published are docs/explanation/docker-measured.json
-and docker-measured.md, the page with the tables of that; `--measured` writes the page alone.
+every contender is built with nothing cached; all are started in turns; then each is built again
+after an edit of one source file, and after one more dependency. Claims are judged by the medians,
+and the exit code is 1 where one does not hold. About seven minutes a round; a round leaves 6 GB of
+build cache behind, which `docker builder prune` removes. What is published are
+docs/explanation/docker-measured.json and docker-measured.md, the page with the tables of that;
+`--measured` writes the page alone.
 """
 
 import argparse

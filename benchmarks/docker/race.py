@@ -14,6 +14,7 @@ from benchmarks.docker import contenders, measures, service
 from benchmarks.docker.contenders import Contender
 
 PROGRAMS = frozenset({"uv", "gcc"})  # what an image has no use for
+STARTS = 5  # of each image in each round
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,12 @@ def race(
     _fetch(engine, project, place, entered)
     layers = measures.Layers(engine)
     for number in range(rounds):
-        for contender in random.sample(entered, len(entered)):
-            root = place / f"{number}-{contender.tag}"
-            shutil.copytree(project, root)
-            yield contender.name, _turn(engine, layers, contender, root)
+        order = random.sample(entered, len(entered))
+        rivals = [_Rival.of(contender, project, place / f"{number}") for contender in order]
+        cold = [rival.build(engine, "new", "--no-cache") for rival in rivals]
+        starts = _starts(engine, rivals)
+        for rival, seconds in zip(rivals, cold, strict=True):
+            yield rival.contender.name, _turn(engine, layers, rival, seconds, starts[rival.tag])
 
 
 def _fetch(engine: Engine, project: Path, place: Path, entered: Sequence[Contender]) -> None:
@@ -57,30 +60,59 @@ def _fetch(engine: Engine, project: Path, place: Path, entered: Sequence[Contend
                 engine.docker("pull", image)
 
 
-def _turn(engine: Engine, layers: measures.Layers, contender: Contender, root: Path) -> Turn:
-    nonce = uuid.uuid4().hex
-    first, second, third = (f"compared-{contender.tag}:{n}" for n in ("new", "edited", "more"))
-    caches = measures.own_caches(nonce)
+@dataclass(frozen=True, kw_only=True)
+class _Rival:
+    """A contender in one round: a project of its own, and caches of its own."""
 
-    service.edited(root, f"{nonce} 1")
-    contender.prepare(root, nonce)
-    cold = measures.seconds_to_build(engine, root, first, "--no-cache", *caches)
-    starts = [measures.seconds_to_answer(engine, first) for _ in range(3)]
+    contender: Contender
+    root: Path
+    nonce: str
 
-    service.edited(root, f"{nonce} 2")
-    edit = measures.seconds_to_build(engine, root, second, *caches)
+    @classmethod
+    def of(cls, contender: Contender, project: Path, place: Path) -> "_Rival":
+        root = place / contender.tag
+        shutil.copytree(project, root)
+        rival = cls(contender=contender, root=root, nonce=uuid.uuid4().hex)
+        service.edited(root, f"{rival.nonce} 1")
+        contender.prepare(root, rival.nonce)
+        return rival
 
-    service.with_one_more(root)
-    contender.prepare(root, nonce)
-    dependency = measures.seconds_to_build(engine, root, third, *caches)
+    @property
+    def tag(self) -> str:
+        return f"compared-{self.contender.tag}"
 
+    def build(self, engine: Engine, version: str, *options: str) -> float:
+        """Seconds."""
+        tag, caches = f"{self.tag}:{version}", measures.own_caches(self.nonce)
+        return measures.seconds_to_build(engine, self.root, tag, *options, *caches)
+
+
+def _starts(engine: Engine, rivals: Sequence[_Rival]) -> dict[str, float]:
+    """Medians of seconds, by tag: all in turns, since a machine is not always equally fast."""
+    seconds: dict[str, list[float]] = {rival.tag: [] for rival in rivals}
+    for _ in range(STARTS):
+        for rival in random.sample(rivals, len(rivals)):
+            taken = measures.seconds_to_answer(engine, f"{rival.tag}:new")
+            seconds[rival.tag].append(taken)
+    return {tag: statistics.median(of) for tag, of in seconds.items()}
+
+
+def _turn(
+    engine: Engine, layers: measures.Layers, rival: _Rival, cold: float, start: float
+) -> Turn:
+    first, second, third = (f"{rival.tag}:{version}" for version in ("new", "edited", "more"))
+    service.edited(rival.root, f"{rival.nonce} 2")
+    edit = rival.build(engine, "edited")
+    service.with_one_more(rival.root)
+    rival.contender.prepare(rival.root, rival.nonce)
+    dependency = rival.build(engine, "more")
     turn = Turn(
         image=measures.megabytes(engine, first),
         compressed=layers.megabytes(first),
         cold=cold,
         edit=edit,
         dependency=dependency,
-        start=statistics.median(starts),
+        start=start,
         pushed=layers.megabytes(second, beyond=layers.of(first)),
         user=engine.inspect(first)["Config"]["User"] or "root",
         programs=tuple(sorted(PROGRAMS & measures.programs(engine, first))),
