@@ -83,10 +83,28 @@ def test_what_uv_and_a_build_left_in_the_sources_is_removed(state: State, root: 
     with contextlib.suppress(ValueError), backups.kept(state, files=(), built=(root,)):
         (root / "app.egg-info").mkdir()
         (root / ".tmpF3LEHu").touch()
-        (root / ".tmpF3LEHu").touch()
         (root / "notes.txt").touch()
         raise ValueError
     assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}
+
+
+def test_what_a_build_left_is_removed_though_that_was_cut_short(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(path: Path) -> None:
+        (path / "half").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", dying)
+        with backups.kept(state, files=(), built=(root,)):
+            (root / "build").mkdir()
+            (root / "build" / "half").touch()
+            (root / "build" / "other").touch()
+            raise ValueError
+    assert content(root) == {**BEFORE, "build": None, "build/other": b""}
+    backups.recover(state, lambda _: None)
+    assert content(root) == BEFORE
 
 
 def test_what_was_cut_short_is_put_back_later(state: State, root: Path) -> None:

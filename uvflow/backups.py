@@ -11,7 +11,7 @@ from typing import Any
 
 from uvflow import journal
 from uvflow.errors import DiskError, UsageError, UvflowError
-from uvflow.files import Before, BeforeTree
+from uvflow.files import Before, BeforeTree, remove
 from uvflow.signals import undisturbed
 from uvflow.state import State, Tell
 
@@ -186,7 +186,7 @@ def _attempt(step: Callable[[], None]) -> str | None:
 def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
     for name in _names(directory) - names:
         if any(fnmatch(name, pattern) for pattern in _LEFTOVERS):
-            BeforeTree(path=directory / name, existed=False).put_back()
+            remove(directory / name)
 
 
 def _names(directory: Path) -> frozenset[str]:

@@ -143,8 +143,8 @@ class BeforeTree:
         if not self.existed:
             return
         try:
-            _remove(self._unfinished)
-            _remove(self.copy)
+            remove(self._unfinished)
+            remove(self.copy)
             shutil.copytree(self.path, self._unfinished, symlinks=True, copy_function=_link)
             self._unfinished.rename(self.copy)  # a copy that has this name is whole
         except OSError as error:
@@ -156,17 +156,17 @@ class BeforeTree:
             self._retire(self.path)
         if self.existed and self.copy.exists():
             self.copy.rename(self.path)
-        _remove(self._unfinished)
+        remove(self._unfinished)
 
     def forget(self) -> None:
         """Remove the copy; raises OSError."""
         self._retire(self.copy)
-        _remove(self._unfinished)
+        remove(self._unfinished)
 
     def _retire(self, path: Path) -> None:
         """Take `path` away at once: half of it might be taken for all of it."""
         if os.path.lexists(path):
-            _remove(self._unfinished)
+            remove(self._unfinished)
             path.rename(self._unfinished)
 
 
@@ -177,7 +177,8 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """A file, a link or a whole directory, which need not be there; raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
