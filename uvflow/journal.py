@@ -95,7 +95,7 @@ def finish(state: State, profile: str, environment: Path, sealed: bytes | None) 
 def drop(state: State, environment: Path) -> None:
     """Nothing is under way any more: the environment is intact, be it in sync or not."""
     settle(environment)
-    _forget(state, JOURNAL, environment)
+    withdraw(state, environment)
 
 
 def withdraw(state: State, environment: Path) -> None:

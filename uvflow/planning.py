@@ -56,7 +56,7 @@ def _planned(read: Plan, request: Request, *, uv: Uv, tell: Tell) -> Plan:
     environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
     scratch = Scratch(uv=uv, root=root, environ=environ)
     imported = scratch.named(imported, tell)
-    if "project" not in tomllib.loads(text):
+    if "project" not in read.values:
         base = scratch.base(_name(root, request, imported), imported.requires_python)
         text = pyproject.with_project(text, base)
     if request.direct_only:

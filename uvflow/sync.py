@@ -274,9 +274,11 @@ def _found(work: Work) -> tuple[bytes, ...]:
 def _sealed(work: Work, began: tuple[tuple[bytes, ...], ...], healed: Healed) -> bytes:
     """`began` is what the inputs and the environment were when uv began."""
     before, found = began
-    if _left(work) != found:  # most syncs change nothing
+    left = _left(work)
+    if left != found:  # most syncs change nothing
         time.sleep(max(0.0, healed.filled + _TICK - time.monotonic()))
-    return snapshot.seal(work.subject, str(work.environment), (*before, *_left(work)))
+        left = _left(work)
+    return snapshot.seal(work.subject, str(work.environment), (*before, *left))
 
 
 def _left(work: Work) -> tuple[bytes, ...]:

@@ -114,31 +114,20 @@ class Uv:
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> "Question":
         """As `ask`, without waiting: several may be asked at once."""
-        return Question(
-            subprocess.Popen(
-                (self.path, *arguments),
-                cwd=cwd,
-                env=_without_virtual_env(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-            )
-        )
+        return _begin((self.path, *arguments), cwd=cwd, environ=_without_virtual_env(environ))
 
 
 class Question:
-    """What uv has been asked, and is at work on."""
+    """What uv, or another program, has been asked, and is at work on."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def answer(self) -> Answer:
-        """Wait for it; call this once."""
+    def answer(self, seconds: float | None = None) -> Answer:
+        """Wait for it; call this once. Raises TimeoutExpired where it takes more than `seconds`."""
         with self._process as process:
             try:
-                out, err = process.communicate()
+                out, err = process.communicate(timeout=seconds)
             except BaseException:
                 process.kill()
                 raise
@@ -186,16 +175,24 @@ def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
 
 def ask_program(words: Sequence[str], *, environ: Mapping[str, str]) -> Answer:
     """Run a program and return what it said."""
-    process = subprocess.Popen(
-        words,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
+    return _begin(words, environ=environ).answer()
+
+
+def _begin(
+    words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None = None
+) -> Question:
+    return Question(
+        subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
     )
-    return Question(process).answer()
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
@@ -214,30 +211,19 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
 def _begin_to_probe(path: str) -> Callable[[], Uv | None]:
     """Gives None where `path` is no uv that runs, such as a version manager's shim for nothing."""
     try:
-        process = subprocess.Popen(
-            (path, "--version"),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="replace",
-        )
+        question = _begin((path, "--version"), environ=os.environ)
     except OSError:
         return lambda: None
-    return lambda: _probed(path, process)
+    return lambda: _probed(path, question)
 
 
-def _probed(path: str, process: "subprocess.Popen[str]") -> Uv | None:
-    with process:
-        try:
-            said, _ = process.communicate(timeout=_PROBE_SECONDS)
-        except BaseException as error:
-            process.kill()
-            if isinstance(error, subprocess.TimeoutExpired):
-                return None
-            raise
-    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", said)
-    return Uv(path=path, version=match[1]) if match and process.returncode == 0 else None
+def _probed(path: str, question: Question) -> Uv | None:
+    try:
+        answer = question.answer(_PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", answer.out)
+    return Uv(path=path, version=match[1]) if match and answer.code == 0 else None
 
 
 def _missing(chosen: str | None) -> UvMissingError:

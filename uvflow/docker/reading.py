@@ -79,8 +79,11 @@ class Reading:
 
     def installs(self) -> Iterator[Command]:
         """The same, with `uv pip install` and `uv pip sync`."""
-        steps = (i for stage in self.environment_stages for i in stage.instructions)
-        return (command for command in commands(steps) if command.installs)
+        return (command for command in self.environment_commands() if command.installs)
+
+    def environment_commands(self) -> Iterator[Command]:
+        """Every command of the stages whose environment may get into the image."""
+        return commands(i for stage in self.environment_stages for i in stage.instructions)
 
     def environ(self, command: Command) -> dict[str, str]:
         """What is set for `command`: by ENV and ARG before it, and on its own line."""

@@ -82,8 +82,8 @@ def sync_frozen(reading: Reading) -> Iterator[Finding]:
         severity=Severity.WARNING,
         fix="uv sync --locked, at the latest in the step that sees all of pyproject.toml",
     )
-    steps = (i for stage in reading.environment_stages for i in stage.instructions)
-    reads = [c for c in commands(steps) if c.starts("uv", "sync") or c.starts("uv", "export")]
+    found = reading.environment_commands()
+    reads = [c for c in found if c.starts("uv", "sync") or c.starts("uv", "export")]
     frozen = [c for c in reads if c.has("--frozen") or _is_set(reading, c, "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
         message = (
@@ -278,7 +278,7 @@ def python_below_root(reading: Reading) -> Iterator[Finding]:
         severity=Severity.ERROR,
         fix="ENV UV_PYTHON_INSTALL_DIR=/python, and copy that as well",
     )
-    for command in commands(i for s in reading.environment_stages for i in s.instructions):
+    for command in reading.environment_commands():
         told = "UV_PYTHON_INSTALL_DIR" in reading.environ(command)
         if command.starts("uv", "python", "install") and not told:
             message = "Python lands below /root, where no other user and no other stage finds it"

@@ -22,6 +22,14 @@ def left(line: Line, code: str, message: str, hint: str | None) -> Reading:
     return Reading(findings=(action(line, code, message, hint),), bucket=Bucket.ACTION)
 
 
+def refused(line: Line, code: str, message: str, hint: str) -> Reading:
+    """The line cannot be taken, and the import does not go on with it."""
+    finding = Finding(
+        severity=Severity.ERROR, code=code, message=message, origin=line.origin, hint=hint
+    )
+    return Reading(findings=(finding,), bucket=Bucket.ACTION)
+
+
 def action(line: Line, code: str, message: str, hint: str | None) -> Finding:
     return Finding(
         severity=Severity.ACTION, code=code, message=message, origin=line.origin, hint=hint

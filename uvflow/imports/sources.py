@@ -15,7 +15,7 @@ from uvflow.imports.local import Read
 from uvflow.imports.model import Bucket, Finding, Options, Requirement, Severity
 from uvflow.imports.places import as_path, is_outside
 from uvflow.imports.requirements import Line
-from uvflow.imports.said import Reading, action, left
+from uvflow.imports.said import Reading, action, left, refused
 from uvflow.imports.target import (
     ARCHIVE,
     SCHEME,
@@ -47,7 +47,7 @@ def read(line: Line, options: Options, there: Read) -> Reading:
         return _refused(line)
     secret = left_in(target.place)
     if secret:
-        return Reading(findings=(_with_secret(line, secret),), bucket=Bucket.ACTION)
+        return _with_secret(line, secret)
     match scheme[0].lower() if scheme else "":
         case "" | "file:":
             return _local(target, there)
@@ -90,25 +90,15 @@ def _plain(line: Line) -> Reading:
 
 
 def _refused(line: Line) -> Reading:
-    finding = Finding(
-        severity=Severity.ERROR,
-        code="invalid-requirement",
-        message=f"`{redacted(line.text)}` is not a requirement",
-        origin=line.origin,
-        hint=redacted(_hint_for(line.requirement)),
-    )
-    return Reading(findings=(finding,), bucket=Bucket.ACTION)
+    message = f"`{redacted(line.text)}` is not a requirement"
+    return refused(line, "invalid-requirement", message, redacted(_hint_for(line.requirement)))
 
 
-def _with_secret(line: Line, what: str) -> Finding:
+def _with_secret(line: Line, what: str) -> Reading:
     """Nothing of the URL is told, for it is the secret that cannot be told from it."""
-    return Finding(
-        severity=Severity.ERROR,
-        code="url-credentials",
-        message=f"{what}, and would be written into pyproject.toml and uv.lock",
-        origin=line.origin,
-        hint="take it out of the URL, and let uv log in by a netrc file or `uv auth login`",
-    )
+    message = f"{what}, and would be written into pyproject.toml and uv.lock"
+    hint = "take it out of the URL, and let uv log in by a netrc file or `uv auth login`"
+    return refused(line, "url-credentials", message, hint)
 
 
 def _hint_for(text: str) -> str:
@@ -138,7 +128,7 @@ def _other_vcs(line: Line, kind: str) -> Reading:
 def _downloaded(target: Target, options: Options) -> Reading:
     url, userinfo = split_userinfo(target.place)
     if userinfo and not options.strip_credentials:
-        return Reading(findings=(_url_with_credentials(target.line, url),), bucket=Bucket.ACTION)
+        return _url_with_credentials(target.line, url)
     if not ARCHIVE.search(re.split("[?#]", url)[0]):
         message = f"uv takes an archive by its ending (.whl, .tar.gz, .zip, …), not {url}"
         hint = "name the archive itself, or the repository as `NAME @ git+https://…`"
@@ -154,14 +144,10 @@ def _downloaded(target: Target, options: Options) -> Reading:
     return Reading(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
 
 
-def _url_with_credentials(line: Line, url: str) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="url-credentials",
-        message=f"the URL {url} holds credentials, and uv would write them into uv.lock",
-        origin=line.origin,
-        hint="leave them out with `--strip-credentials`, and log in with `uv auth login`",
-    )
+def _url_with_credentials(line: Line, url: str) -> Reading:
+    message = f"the URL {url} holds credentials, and uv would write them into uv.lock"
+    hint = "leave them out with `--strip-credentials`, and log in with `uv auth login`"
+    return refused(line, "url-credentials", message, hint)
 
 
 def _wheel_name(place: str) -> str:
@@ -232,11 +218,5 @@ def _gone(target: Target, path: str) -> Reading:
     hint = "correct the path, which is relative to the project's root, or take the line out"
     if "\\" in target.line.text:
         hint = "write it with `/`: pip takes a backslash for an escape"
-    finding = Finding(
-        severity=Severity.ERROR,
-        code="path-not-found",
-        message=f"{path} is neither an archive nor a project that can be built",
-        origin=target.line.origin,
-        hint=hint,
-    )
-    return Reading(findings=(finding,), bucket=Bucket.ACTION)
+    message = f"{path} is neither an archive nor a project that can be built"
+    return refused(target.line, "path-not-found", message, hint)
