@@ -173,3 +173,10 @@ def test_without_memory_there_is_no_last_profile(state: State) -> None:
     assert journal.last_profile(state) is None
     state.remember("profile", b"\xff")
     assert journal.last_profile(state) == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_copy_that_was_cut_short_is_gone_once_the_environment_is_proven(tmp_path: Path) -> None:
+    (tmp_path / f".{journal.COPY}.uvflow-unfinished-x").touch()
+    (tmp_path / ".other.uvflow-unfinished-x").touch()
+    journal.settle(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".other.uvflow-unfinished-x"]

@@ -137,3 +137,12 @@ def test_what_is_noted_is_recalled_until_it_is_dropped(tmp_path: Path) -> None:
     assert state.drop("known")
     assert state.recall("known") is None
     assert not state.drop("known")
+
+
+def test_what_was_cut_short_is_gone_with_the_next_lock(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.remember("name", b"whole")
+    (state.directory / ".name.uvflow-unfinished-x").touch()
+    with state.exclusive("uvflow sync"):
+        assert state.recall("name") == b"whole"
+        assert [path.name for path in state.directory.glob("*unfinished*")] == []

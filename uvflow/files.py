@@ -52,6 +52,19 @@ def claim(path: Path) -> None:
         raise unwritable(str(path), error) from error
 
 
+def remove_unfinished(directory: Path, name: str | None = None) -> None:
+    """Remove what writes of `name`, or of any file in `directory`, left when they were cut short.
+
+    Nobody else may be writing there. Raises DiskError.
+    """
+    written = "*" if name is None else glob.escape(name)
+    for path in directory.glob(f".{written}{_UNFINISHED}*"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(str(path), error) from error
+
+
 def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
     import tempfile  # noqa: PLC0415  2 ms, and looking needs none of it
 
@@ -104,8 +117,7 @@ class Before:
 
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again."""
-        for cut_short in self.path.parent.glob(f".{glob.escape(self.path.name)}{_UNFINISHED}*"):
-            cut_short.unlink()
+        remove_unfinished(self.path.parent, self.path.name)
         if self.data is None:
             _remove_file(self.path)
         elif not self.path.exists() or self.path.read_bytes() != self.data:

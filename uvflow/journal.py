@@ -18,7 +18,7 @@ from pathlib import Path
 
 from uvflow import snapshot
 from uvflow.errors import DiskError, unwritable
-from uvflow.files import write_whole
+from uvflow.files import remove_unfinished, write_whole
 from uvflow.state import State
 
 JOURNAL, SNAPSHOT = ".journal", ".snapshot"
@@ -77,6 +77,7 @@ def settle(environment: Path) -> None:
         return
     except OSError as error:
         raise unwritable(str(environment / COPY), error) from error
+    remove_unfinished(environment, COPY)
 
 
 def finish(state: State, profile: str, environment: Path, sealed: bytes | None) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uvflow import directory_lock, paths
 from uvflow.directory_lock import ALONE, TOGETHER
 from uvflow.errors import BusyError, DiskError, unwritable
-from uvflow.files import write_whole
+from uvflow.files import remove_unfinished, write_whole
 from uvflow.paths import digest, state_name
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class State:
                 timeout=timeout,
                 tell=tell,
             )
+            remove_unfinished(self.directory)
             self.note(HOLDER, _holder(command, self.root))
             yield
 

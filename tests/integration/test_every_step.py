@@ -58,6 +58,7 @@ def test_sync_heals_after_every_step(
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)
         assert healing.examine(Environment.at(root / ".venv"), Depth.HASHES) == (), step
+        assert list(root.rglob("*.uvflow-*")) == [], step
         check = ["uv", *BUILT_IN[then].sync_arguments(), "--check"]
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step
 
