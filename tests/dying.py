@@ -40,9 +40,9 @@ def step(event, arguments):
     if counted == at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-from uvflow.__main__ import main
+from uvflow.__main__ import run
 sys.addaudithook(step)
-code = main()
+code = run()
 if not at:
     print(counted)
 sys.exit(code)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
-from uvflow.errors import UvflowError, exit_code_of
+from uvflow.errors import UvflowError, exit_code_of, unwritable
 from uvflow.redaction import redacted
 
 SCHEMA_VERSION = 1
@@ -57,7 +57,7 @@ class Console:
         """The one object that `--json` prints."""
         if self.as_json:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
-            sys.stdout.write(json.dumps(_redacted_in({**head, **data}), indent=2) + "\n")
+            _print(sys.stdout, json.dumps(_redacted_in({**head, **data}), indent=2))
 
     def problem(self, error: UvflowError) -> None:
         """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
@@ -77,14 +77,29 @@ class Console:
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
     def _write(self, stream: TextIO, text: str) -> None:
-        stream.write(self._keeping_own_styles(redacted(text)) + "\n")
-        stream.flush()
+        _print(stream, self._keeping_own_styles(redacted(text)))
 
     def _keeping_own_styles(self, text: str) -> str:
         if not self.color:
             return harmless(text)
         parts = _OWN_STYLE.split(text)
         return "".join(p if _OWN_STYLE.fullmatch(p) else harmless(p) for p in parts)
+
+
+def _print(stream: TextIO, text: str) -> None:
+    """Where nobody reads any more the rest is not told; raises DiskError for results that are lost.
+
+    After a failure the stream leads nowhere, or Python would try again when it ends.
+    """
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            raise unwritable("standard output", error) from error
 
 
 def _redacted_in(value: Any) -> Any:

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -32,9 +33,10 @@ from uvflow.uv import Ended, Uv, begin_to_find, find
 from uvflow.work import Work
 from uvflow.workspace import normalised
 
-# A file system may give two changes the same time stamp when they are closer than this (seconds;
-# the kernel's clock tick). Past it, whatever changes an environment gives it another time.
-_TICK = 0.02
+# A file system may give two changes the same time stamp when they are closer than this (seconds): a
+# tick of the clock that Linux stamps files by, CLOCK_REALTIME_COARSE of linux/time.h, with a
+# margin. Past it, whatever changes an environment gives it another time.
+_TICK = time.clock_getres(5) + 0.001 if sys.platform == "linux" else 0.02
 
 
 @dataclass(frozen=True, kw_only=True)

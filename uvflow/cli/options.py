@@ -62,7 +62,7 @@ def as_ours(error: BaseException | None) -> UvflowError:
         case click.ClickException():
             return UsageError(error.format_message(), hint=_where_to_look(error))
         case OSError():
-            return DiskError(str(error.filename or "a file"), cause=error.strerror)
+            return DiskError(str(error.filename or "a file or the output"), cause=error.strerror)
         case SignalReceivedError():
             return InterruptedBySignalError(error.number)
         case _:
