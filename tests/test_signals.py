@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -51,3 +52,16 @@ def test_a_signal_that_comes_before_the_child_reaches_it_too() -> None:
         passing.to(sent.append)
         os.kill(os.getpid(), signal.SIGINT)
     assert sent == passing.received == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_reaches_the_child() -> None:
+    """As one does that arrives in the instant before it begins to wait; here by another thread."""
+    with signals.passed_on() as passing, subprocess.Popen(["sleep", "60"]) as child:
+        passing.to(child.send_signal)
+        other = threading.Timer(
+            0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        )
+        other.start()
+        assert child.wait() == -signal.SIGTERM
+        other.join()
+    assert passing.received == [signal.SIGTERM]

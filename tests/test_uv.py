@@ -160,6 +160,9 @@ def test_a_signal_reaches_uv_and_is_waited_for(tmp_path: Path, number: signal.Si
         while not (tmp_path / "started").exists():
             assert process.poll() is None
         process.send_signal(number)
-        out, _ = process.communicate(timeout=20)
+        try:
+            out, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert int(out) == number
     assert (tmp_path / "done").read_text() == "cleaned\n"

@@ -4,7 +4,9 @@ A signal that is ignored from the start (by `nohup`, or a shell's `&`) stays ign
 """
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -33,30 +35,54 @@ def raise_them() -> None:
 @contextlib.contextmanager
 def passed_on() -> Iterator["Passing"]:
     """Signals go to a child, which is to be waited for, and are told afterwards."""
-    passing = Passing()
-    with _handled_by(passing.receive):
-        yield passing
+    if threading.current_thread() is not threading.main_thread():
+        yield Passing(None)  # signals reach the main thread alone
+        return
+    outlet, inlet = os.pipe()
+    if sys.platform != "win32":  # where a pipe need not be, and before 3.12 cannot be told to be
+        os.set_blocking(inlet, False)
+    passing = Passing(outlet)
+    before = signal.set_wakeup_fd(inlet)
+    try:
+        with _handled_by(lambda _number, _frame: None):
+            yield passing
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(inlet)
+        passing.end()
 
 
 class Passing:
-    """The signals received, and the child they are sent to once there is one."""
+    """The signals received, and the child they are sent to once there is one.
 
-    def __init__(self) -> None:
+    The system writes each into a pipe (signal.set_wakeup_fd), and a thread reads that. A handler
+    alone would be called too late: for one that arrives just before the main thread begins to wait
+    for the child, only when the child has ended.
+    """
+
+    def __init__(self, outlet: int | None) -> None:
         self.received: list[int] = []
-        self._send: Callable[[int], None] | None = None
-
-    def receive(self, number: int, _frame: FrameType | None = None) -> None:
-        self.received.append(number)
-        if self._send is not None:
-            with contextlib.suppress(OSError):  # the child may be gone already
-                self._send(number)
+        self._outlet = outlet
+        self._thread: threading.Thread | None = None
 
     def to(self, send: Callable[[int], None]) -> None:
         """Send what comes, and what has come before the child was there."""
-        self._send = send
-        for number in tuple(self.received):
-            with contextlib.suppress(OSError):
-                send(number)
+        if self._outlet is not None:
+            self._thread = threading.Thread(target=self._read, args=(self._outlet, send))
+            self._thread.start()
+
+    def end(self) -> None:
+        """Once nothing writes into the pipe any more."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._outlet is not None:
+            os.close(self._outlet)
+
+    def _read(self, outlet: int, send: Callable[[int], None]) -> None:
+        while number := os.read(outlet, 1):
+            self.received.append(number[0])
+            with contextlib.suppress(OSError):  # the child may be gone already
+                send(number[0])
 
 
 @contextlib.contextmanager
