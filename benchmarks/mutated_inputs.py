@@ -46,7 +46,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import uvflow.planning
 import uvflow.uv
 from benchmarks.mutated_seeds import NAMES, ODD, OTHERS, RUNS, SECRET, TEXTS
-from uvflow import cli
+from uvflow.cli import commands
 from uvflow.imports.model import Requirement
 from uvflow.plan import Plan
 from uvflow.uv import Answer, Uv
@@ -168,7 +168,7 @@ class Trial:
         before = sys.argv
         sys.argv = ["uvflow", "init", "--dry-run", "--json", *arguments, str(self.root)]
         try:
-            return cli.main()
+            return commands.main()
         finally:
             sys.argv = before
 

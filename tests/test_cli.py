@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import click
 import pytest
 
-from uvflow import __version__, cli
-from uvflow.cli import ACTS
+from uvflow import __version__
+from uvflow.cli import commands
+from uvflow.cli.commands import ACTS
 from uvflow.errors import BusyError, UvflowError
 from uvflow.signals import SignalReceivedError
 
@@ -23,7 +24,7 @@ def command_line(
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["uvflow", *arguments])
-        code = cli.main()
+        code = commands.main()
         return code, *capsys.readouterr()
 
     yield call
@@ -44,7 +45,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
 
     def add(error: BaseException) -> None:
         command = click.Command("fail", callback=raising(error))
-        monkeypatch.setitem(cli.uvflow.commands, "fail", command)
+        monkeypatch.setitem(commands.uvflow.commands, "fail", command)
 
     return add
 
@@ -58,7 +59,7 @@ def test_help_lists_every_command_under_its_act(command_line: CommandLine) -> No
 
 
 def test_every_command_has_a_line_and_the_common_options() -> None:
-    for name, command in cli.uvflow.commands.items():
+    for name, command in commands.uvflow.commands.items():
         options = {option for parameter in command.params for option in parameter.opts}
         assert command.short_help, name
         if not isinstance(command, click.Group) or command.invoke_without_command:

@@ -18,7 +18,8 @@ import pytest
 from locks import local, locked, manifest
 from rig import Command, Tree
 
-from uvflow import cli, errors, profiles
+from uvflow import errors, profiles
+from uvflow.cli.commands import uvflow as command_line
 from uvflow.docker import settings
 from uvflow.imports.model import Severity
 from uvflow.proof import Kind
@@ -134,8 +135,8 @@ PASSED_OVER = (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError, click.
 
 def parses(words: list[str]) -> None:
     """Raises what click raises for a subcommand or an option that there is not."""
-    context = click.Context(cli.uvflow, info_name="uvflow")
-    command: click.Command = cli.uvflow
+    context = click.Context(command_line, info_name="uvflow")
+    command: click.Command = command_line
     while isinstance(command, click.Group):
         found = command.make_context(command.name, list(words), parent=context)
         rest = [*found._protected_args, *found.args]  # what click 9 has in `args` alone

@@ -77,8 +77,13 @@ def test_one_room_alone_asks_the_web() -> None:
 
 
 def test_only_the_door_opens_the_command_line() -> None:
-    importers = {room for room in ROOMS if "uvflow.cli" in imported(room)}
-    assert importers == {"uvflow.__main__"}
+    importers = {room for room in ROOMS if any(m.startswith("uvflow.cli") for m in imported(room))}
+    assert {room for room in importers if not room.startswith("uvflow.cli.")} == {"uvflow.__main__"}
+
+
+def test_a_sync_without_options_does_without_click() -> None:
+    code = "import sys, uvflow.cli.synced, uvflow.sync, filelock; print('click' in sys.modules)"
+    assert python(code) == "False\n"
 
 
 def test_the_door_loads_nothing_beyond_bare_python() -> None:

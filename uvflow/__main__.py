@@ -29,14 +29,15 @@ def run() -> int:
     """Do what the command line says; returns the exit code."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_streams()
-    answer = already_in_sync(tuple(sys.argv[1:]))
+    arguments = tuple(sys.argv[1:])
+    answer = already_in_sync(arguments)
     try:
         if answer is not None:
             sys.stderr.write(answer + "\n")
             return 0
     except OSError:  # the long way knows how not to tell it
         pass
-    return _long_way()
+    return _long_way(arguments)
 
 
 def _open_streams() -> None:
@@ -84,14 +85,18 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _long_way() -> int:
+def _long_way(arguments: tuple[str, ...]) -> int:
     # What a command makes is in use until it ends. Looking for garbage in it now and then takes a
     # tenth of the time of a short one.
     import gc  # noqa: PLC0415  no need of the door's
 
     gc.disable()
     try:
-        from uvflow.cli import main as command_line  # noqa: PLC0415  what the door is there to save
+        if arguments in SPELLINGS:
+            from uvflow.cli.synced import plainly  # noqa: PLC0415  what the door is there to save
+
+            return plainly(SPELLINGS[arguments])
+        from uvflow.cli.commands import main as command_line  # noqa: PLC0415  as above
 
         return command_line()
     except KeyboardInterrupt:  # while importing; the command line tells its own

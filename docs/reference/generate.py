@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from uvflow.cli import ACTS, uvflow
+from uvflow.cli.commands import ACTS, uvflow
 
 PAGE = Path(__file__).with_name("cli.md")
 

@@ -226,3 +226,18 @@ def test_python_m_uvflow_is_the_same_command(shop: Path) -> None:
     )
     assert done.returncode == 0
     assert (shop / ".venv").is_dir()
+
+
+@pytest.mark.parametrize("spelling", [("sync",), ("sync", "--prod"), ("sync", "--dev")])
+def test_a_sync_without_options_says_what_one_with_options_says(
+    tree: Tree, uvflow: Command, spelling: tuple[str, ...]
+) -> None:
+    """The first is not read by click."""
+    nowhere = tree({})
+    plain = uvflow(*spelling, cwd=nowhere)
+    assert plain == uvflow(*spelling, "--color", "auto", cwd=nowhere)
+    assert plain.code == 2
+    unlocked = tree({"pyproject.toml": '[project]\nname = "shop"\nversion = "0.1.0"\n'})
+    plain = uvflow(*spelling, cwd=unlocked)
+    assert plain == uvflow(*spelling, "--color", "auto", cwd=unlocked)
+    assert plain.code == 3

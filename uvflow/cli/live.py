@@ -1,29 +1,18 @@
 """`uvflow sync`, `run`, `status`, `verify` and `profiles`."""
 
-import os
 import shlex
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from uvflow.cli.options import common, profile_choice, timeout_option
+from uvflow.cli.synced import chosen, synced, tell_healed
 from uvflow.console import Console
-from uvflow.snapshot import in_sync, named
 
 if TYPE_CHECKING:
-    from uvflow.healing import Healed
     from uvflow.profiles import Choice
     from uvflow.project import Project
-
-
-def _chosen(profile: str | None) -> "tuple[Project, Choice]":
-    from uvflow.project import Project  # noqa: PLC0415
-    from uvflow.work import last_profile  # noqa: PLC0415
-
-    project = Project.find(Path.cwd())
-    return project, project.profiles.choose(profile, os.environ, last_profile(project))
 
 
 @click.command(short_help="Make the environment what the lockfile and the profile say")
@@ -37,41 +26,9 @@ def sync(console: Console, *, profile: str | None, check: bool, timeout: float) 
     Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
     in [tool.uvflow], or dev. The lockfile is never changed: a stale one is exit code 3.
     """
-    from uvflow.sync import sync  # noqa: PLC0415
-
-    project, choice = _chosen(profile)
     if check:
-        _check(console, project, choice)
-        return
-    done = sync(project, choice, timeout=timeout, tell=console.say)
-    _tell_healed(console, done.healed)
-    console.say(
-        in_sync(done.profile, done.chosen_by)
-        if done.already
-        else f"Synced: {named(done.profile, done.chosen_by)}"
-    )
-    console.envelope(
-        "sync",
-        0,
-        {
-            "profile": done.profile,
-            "chosen_by": done.chosen_by,
-            "environment": str(done.environment),
-            "already_in_sync": done.already,
-            "repaired": list(done.healed.repaired),
-            "removed": [damage.path for damage in done.healed.removed],
-            "flaws": [asdict(flaw) for flaw in done.healed.flaws],
-        },
-    )
-
-
-def _tell_healed(console: Console, healed: "Healed") -> None:
-    from uvflow.flaws import told  # noqa: PLC0415
-
-    for damage in healed.removed:
-        console.detail(f"Removed: {damage.path}")
-    for flaw in healed.flaws:
-        console.warn(told(flaw))
+        _check(console, *chosen(profile))
+    synced(console, profile, timeout=timeout)
 
 
 @click.command(
@@ -91,16 +48,16 @@ def run(console: Console, *, profile: str | None, timeout: float, words: tuple[s
     from uvflow.work import Work  # noqa: PLC0415
 
     code = run(
-        Work.of(*_chosen(profile)),
+        Work.of(*chosen(profile)),
         words,
         timeout=timeout,
         tell=console.say,
-        tell_healed=lambda healed: _tell_healed(console, healed),
+        tell_healed=lambda healed: tell_healed(console, healed),
     )
     raise click.exceptions.Exit(code)
 
 
-def _check(console: Console, project: "Project", choice: "Choice") -> None:
+def _check(console: Console, project: "Project", choice: "Choice") -> NoReturn:
     from uvflow.standing import as_json, verdict_line  # noqa: PLC0415
     from uvflow.status import status  # noqa: PLC0415
 
@@ -125,7 +82,7 @@ def status(console: Console, *, profile: str | None) -> None:
     from uvflow.standing import as_json, headline, rows  # noqa: PLC0415
     from uvflow.status import status  # noqa: PLC0415
 
-    found = status(*_chosen(profile))
+    found = status(*chosen(profile))
     console.result(console.style(headline(found), "bold"))
     for aspect, state, message in rows(found, verbose=console.verbose):
         colour = _COLOURS.get(state.strip(), "red")
@@ -151,7 +108,7 @@ def verify(
     from uvflow.healing import Depth  # noqa: PLC0415
     from uvflow.verify import as_json, heal, lines, outcome, verify  # noqa: PLC0415
 
-    project, choice = _chosen(profile)
+    project, choice = chosen(profile)
     depth = Depth.HASHES if deep else Depth.FILES
     if repair:
         found = heal(project, choice, depth, timeout=timeout, tell=console.say)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.options import as_ours, common, timeout_option
+from uvflow.cli.boundary import as_ours
+from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
 from uvflow.errors import UvflowError
 

@@ -1,21 +1,14 @@
-"""The options that commands share, and the boundary where their errors become text."""
+"""The options that commands share."""
 
 import functools
-import signal
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from uvflow.cli.boundary import as_ours, told
 from uvflow.console import Console, wants_color
-from uvflow.errors import (
-    DiskError,
-    InterruptedBySignalError,
-    UsageError,
-    UvflowError,
-    exit_code_of,
-)
-from uvflow.signals import SignalReceivedError
+from uvflow.errors import UsageError, UvflowError
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,35 +38,6 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             raise click.exceptions.Exit(told(console, name, as_ours(error))) from error
 
     return with_console
-
-
-def told(console: Console, command: str, error: UvflowError) -> int:
-    """Tell an error, as JSON too where that is asked for; returns the exit code."""
-    console.problem(error)
-    console.problem_as_json(command, error)
-    return exit_code_of(error)
-
-
-def as_ours(error: BaseException | None) -> UvflowError:
-    """An error of the system, of click or of the user's keyboard, as uvflow tells it."""
-    match error:
-        case UvflowError():
-            return error
-        case click.ClickException():
-            return UsageError(error.format_message(), hint=_where_to_look(error))
-        case OSError():
-            return DiskError(str(error.filename or "a file or the output"), cause=error.strerror)
-        case SignalReceivedError():
-            return InterruptedBySignalError(error.number)
-        case _:
-            return InterruptedBySignalError(signal.SIGINT)
-
-
-def _where_to_look(error: click.ClickException) -> str:
-    within = error.ctx if isinstance(error, click.UsageError) else None
-    if within is None or within.parent is None:
-        return "`uvflow --help` lists the commands"
-    return f"`{within.command_path} --help` lists the options"
 
 
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
