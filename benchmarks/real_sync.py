@@ -2,8 +2,10 @@
 
     uv run benchmarks/real_sync.py [--distributions 55] [--files 240] [--rounds 9]
 
-Makes the environment of benchmarks/status.py from nothing, and looks at one that is in sync while
-nothing is remembered of it. Prints wall and CPU time (medians and the least). No network.
+Makes the environment of benchmarks/status.py from nothing, puts back one distribution that is not
+there, and looks at an environment that is in sync while nothing is remembered of it (once in its
+life: then uv is asked where it is as well). Prints wall and CPU time (medians and the least). No
+network.
 """
 
 import argparse
@@ -36,7 +38,16 @@ def main() -> None:
             forget_all()
             shutil.rmtree(project / ".venv", ignore_errors=True)
 
-        for situation, before in (("from nothing", remove_all), ("in sync", forget_all)):
+        def remove_one() -> None:
+            for path in project.glob(".venv/lib/*/site-packages/package_00*"):
+                shutil.rmtree(path)
+
+        situations = {
+            "from nothing": remove_all,
+            "one distribution more": remove_one,
+            "in sync, and not known": forget_all,
+        }
+        for situation, before in situations.items():
             theirs = Contestant("uv sync --locked", ["uv", "sync", "--locked"])
             ours = Contestant("uvflow sync", [scripts / "uvflow", "sync"])
             race([theirs, ours], options.rounds, project, environ, before=before)
