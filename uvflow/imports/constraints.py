@@ -1,6 +1,6 @@
 """Constraints and compiled files: which lines become old pins, which constraint-dependencies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
@@ -8,8 +8,6 @@ from packaging.version import Version
 from uvflow.imports.ledger import Ledger
 from uvflow.imports.merge import contradict, merge, pinned_version, told
 from uvflow.imports.model import Bucket, Finding, Pin, Requirement, Severity
-
-ByName = Mapping[str, list[Requirement]]
 
 
 @dataclass(kw_only=True)
