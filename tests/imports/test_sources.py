@@ -15,6 +15,7 @@ from uvflow.imports.said import Reading
 from uvflow.imports.sources import read
 
 PROJECT = '[project]\nname = "Foo.Lib"\n'
+PACKAGE = f"{PROJECT}[build-system]\nrequires = []\n"
 
 
 def reading(text: str, files: Mapping[str, str] | None = None, **options: Any) -> Reading:
@@ -210,12 +211,29 @@ def test_a24_a_project_that_only_a_build_names_has_no_name_yet() -> None:
 
 @pytest.mark.parametrize("line", ["-e .", ".", "-e ./", "-e file:."])
 def test_a24_the_project_itself_is_installed_anyway(line: str) -> None:
-    found = reading(line)
+    found = reading(line, {"pyproject.toml": PACKAGE})
     assert (found.requirement, found.findings, found.bucket) == (None, (), "already_default")
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"setup.py": "setup()"},
+        {"pyproject.toml": PROJECT},
+        {"pyproject.toml": f"{PACKAGE}[tool.uv]\npackage = false\n"},
+    ],
+)
+def test_the_project_itself_is_left_to_the_user_where_uv_does_not_build_it(
+    files: Mapping[str, str],
+) -> None:
+    found = reading("-e .[test]", files)
+    assert (found.requirement, found.bucket) == (None, Bucket.ACTION)
+    assert [(f.severity, f.code) for f in found.findings] == [(Severity.ACTION, "not-built")]
+
+
 def test_a24_the_extras_of_the_project_are_told_with_where_to_put_them() -> None:
-    found = reading("-e .[test,docs]")
+    found = reading("-e .[test,docs]", {"pyproject.toml": PACKAGE})
     assert found.bucket is Bucket.DEFAULT
     [finding] = found.findings
     assert (finding.severity, finding.code) == (Severity.WARNING, "project-extras")

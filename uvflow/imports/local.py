@@ -21,6 +21,19 @@ def name_of(path: str, read: Read) -> str | None:
     return next((name for name in names if name), None)
 
 
+def is_package(read: Read) -> bool:
+    """Whether uv installs the project itself (uv docs, "Build systems")."""
+    try:
+        manifest = tomllib.loads((_read("pyproject.toml", read) or b"").decode("utf-8", "replace"))
+    except tomllib.TOMLDecodeError:
+        return False
+    match manifest:
+        case {"tool": {"uv": {"package": bool(said)}}}:
+            return said
+        case _:
+            return "build-system" in manifest
+
+
 def setup_literals(text: str) -> dict[str, object]:
     """The arguments of `setup()` that are literals; a setup.py is read as text, never run."""
     try:

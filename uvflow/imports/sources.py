@@ -161,7 +161,7 @@ def _wheel_name(place: str) -> str:
 def _local(target: Target, there: Read) -> Reading:
     path = as_path(target.place)
     if path == ".":
-        return _self(target)
+        return _self(target, there)
     if freeze.is_feedstock(path) and target.name:
         return _feedstock(target, path)
     if not local.is_there(path, there):
@@ -178,7 +178,11 @@ def _local(target: Target, there: Read) -> Reading:
     return Reading(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
 
 
-def _self(target: Target) -> Reading:
+def _self(target: Target, there: Read) -> Reading:
+    if not local.is_package(there):
+        message = "uv installs the project itself only where pyproject.toml has a [build-system]"
+        hint = "add one, and to [project] what setup.cfg or setup.py asks for; else drop this line"
+        return left(target.line, "not-built", message, hint)
     if not target.extras:
         return Reading(bucket=Bucket.DEFAULT)
     extras = ", ".join(f'"{extra}"' for extra in target.extras)
