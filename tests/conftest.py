@@ -8,12 +8,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rig import BIN, Command, Result, Tree
 from venvs import PROJECT, Venv
 from wheels import build_index
 
 # A shell's background job ignores Ctrl-C, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's affair, and our fixtures know that several share one.
+# With CI set the examples are the same in every run.
+settings.register_profile(
+    "uvflow",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("uvflow")
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ lines = st.builds(
 )
 
 
-@settings(max_examples=LINES, deadline=None)
+@settings(max_examples=LINES)
 @given(
     parts=st.lists(lines, min_size=1, max_size=3), between=st.sampled_from([*" ,", "\n", " and "])
 )
@@ -106,7 +106,7 @@ def test_no_secret_survives(parts: list[str], between: str) -> None:
     assert redacted(shown) == shown
 
 
-@settings(max_examples=LINES // 5, deadline=None)
+@settings(max_examples=LINES // 5)
 @given(before=st.sampled_from(INNOCENT), line=lines, after=st.sampled_from(INNOCENT))
 def test_what_stands_beside_a_secret_stays(before: str, line: str, after: str) -> None:
     shown = redacted(f"{before} {line} {after}")

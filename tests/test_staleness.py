@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from edits import EDITS, SPELLINGS, TREE, edit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Tree
 
@@ -65,8 +65,6 @@ def test_another_spelling_is_no_change(shop: Path, what: str) -> None:
 
 @settings(
     max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(chosen=st.sets(st.sampled_from(["", *EDITS, *SPELLINGS]), min_size=1, max_size=5))
 def test_something_is_told_just_when_uv_finds_it_stale(shop: Path, chosen: set[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import readback
 import tomlkit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from locks import local, locked, manifest
 
@@ -46,7 +46,7 @@ PROJECT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=PROJECTS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=PROJECTS)
 @given(PROJECT, st.booleans())
 def test_a_hostile_project_says_what_is_meant(meant: dict[str, Any], is_member: bool) -> None:  # noqa: FBT001  hypothesis gives it
     root = Path(tempfile.mkdtemp(prefix="uvflow-hostile-"))

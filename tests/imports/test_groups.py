@@ -659,7 +659,7 @@ NAMES = ("requirements.txt", "requirements.in", "requirements-dev.txt", "a.txt",
 CONTENTS = st.lists(st.sampled_from(LINES) | st.text(max_size=12), max_size=8).map("\n".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     files=st.dictionaries(st.sampled_from((*NAMES, "constraints.txt")), CONTENTS | st.binary()),
     keep_going=st.booleans(),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvflow.imports.requirements import Line, parse
@@ -89,7 +89,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(("", " ", "\n"))), max_size=12))
 def test_what_pip_reads_is_what_we_read(tmp_path: Path, pieces: list[tuple[str, str]]) -> None:
     path = tmp_path / "requirements.txt"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import BIN
 
@@ -169,8 +169,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(
     max_examples=int(os.environ.get("DOOR_EXAMPLES", "8")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(st.sampled_from(list(STEPS)) | st.sampled_from(HEALS), max_size=4))
 def test_the_door_never_lies(shop: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from drifts import DRIFT, MANIFEST, inside, overwrite, pip
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import BIN, Command, Tree
 
@@ -662,8 +662,6 @@ def damaged(data: bytes) -> st.SearchStrategy[bytes | None]:
 
 @settings(
     max_examples=int(os.environ.get("STATE_EXAMPLES", "300")),  # 10000 is the long run
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(draw=st.data())
 def test_a_damaged_state_is_never_taken_for_in_sync(
@@ -691,8 +689,6 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
 
 @settings(
     max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(draw=st.data())
 def test_with_a_damaged_state_the_commands_still_work(
