@@ -13,8 +13,11 @@ from rig import BIN, Command, Result, Tree
 from venvs import PROJECT, Venv
 from wheels import build_index
 
-# A shell's background job ignores Ctrl-C, and so would every command that a test interrupts.
+# A shell's background job ignores Ctrl-C, what nohup has started a hang-up, and so would every
+# command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes is the machine's affair, and our fixtures know that several share one.
 # With CI set the examples are the same in every run.
