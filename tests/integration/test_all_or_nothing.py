@@ -87,7 +87,8 @@ uv = {uv!r}
 if sys.argv[1] == "sync" and "--dry-run" not in sys.argv:
     subprocess.run([uv, *sys.argv[1:]])
     print("waiting", file=sys.stderr, flush=True)
-    time.sleep(60)
+    for _ in range(1000):
+        time.sleep(0.05)  # a signal that comes right before a sleep is heeded after it
 os.execv(uv, [uv, *sys.argv[1:]])
 """
 
