@@ -1,5 +1,7 @@
 """A Dockerfile is read into instructions with their lines, and into stages."""
 
+import pytest
+
 from uvflow.docker.parse import Parsed, parse
 
 
@@ -27,6 +29,32 @@ def test_a_heredoc_is_part_of_its_instruction() -> None:
     run, user = parse(text).stages[0].instructions
     assert run.text == "<<-'EOF'\n\tone"
     assert user.line == 5
+
+
+def test_several_heredocs_are_read_one_after_the_other() -> None:
+    text = 'FROM a\nRUN cat <<A 3<<"B" > /x\n1\nA\n2\nB\nUSER x\n'
+    run, user = parse(text).stages[0].instructions
+    assert run.text == 'cat <<A 3<<"B" > /x\n1\n2'
+    assert user.line == 7
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN --mount=type=bind,source=<<A/x,target=/x cat /x",
+        "RUN echo 'a <<A b' $((1<<A)) <<<A",
+        'COPY ["<<A", "/x"]',
+        "CMD cat <<A",
+    ],
+)
+def test_what_is_no_word_of_its_own_begins_no_heredoc(line: str) -> None:
+    keywords = [step.keyword for step in parse(f"FROM a\n{line}\nUSER x\n").stages[0].instructions]
+    assert keywords == [line.partition(" ")[0], "USER"]
+
+
+def test_a_keyword_ends_with_any_blank() -> None:
+    [run] = parse("FROM a\nRUN\tone  two \n").stages[0].instructions
+    assert (run.keyword, run.text) == ("RUN", "one  two")
 
 
 def test_directives_stand_at_the_top_alone() -> None:

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
-_HEREDOC = re.compile(r"<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
+# A heredoc begins with a whole word, in the instructions that BuildKit's parser lets have one.
+_WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
+_HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?[-+][^}]*)?\}|(?P<plain>\w+))")
 
@@ -151,7 +154,7 @@ def _instructions(text: str, escape: str) -> Iterator[Parsed]:
             whole[-1] = continues.sub("", whole[-1])
             whole += [_next_line(lines)]
         joined = " ".join(part.strip() for part in whole)
-        body = [_until(lines, match) for match in _HEREDOC.finditer(joined)]
+        body = [_until(lines, heredoc) for heredoc in _heredocs(joined)]
         yield _parsed(number, joined, body)
 
 
@@ -161,6 +164,12 @@ def _next_line(lines: Iterator[tuple[int, str]]) -> str:
         if line.strip() and not line.lstrip().startswith("#"):
             return line
     return ""
+
+
+def _heredocs(joined: str) -> Iterator[re.Match[str]]:
+    words = _WORD.findall(joined)
+    if words and words[0].upper() in _WITH_HEREDOCS:
+        yield from filter(None, map(_HEREDOC.fullmatch, words))
 
 
 def _until(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
@@ -173,9 +182,8 @@ def _until(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
 
 
 def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
-    keyword, _, rest = joined.strip().partition(" ")
+    keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
     flags = []
-    rest = rest.strip()
     while keyword.upper() != "CMD" and (match := _FLAG.match(rest)):
         flags.append((match["name"], _unquoted(match["value"] or "")))
         rest = rest[match.end() :]
