@@ -34,6 +34,12 @@ def test_options_of_a_later_uvflow_are_passed_over() -> None:
     assert found.options == Options(uv="0.13.9")
 
 
+def test_a_header_that_was_edited_is_read_as_far_as_it_goes() -> None:
+    found = read(TEXT.replace("--base=slim", "--base='slim"))
+    assert found is not None
+    assert found.options == Options(uv="0.13.9", base="'slim")
+
+
 def test_a_file_of_somebody_else_has_no_header() -> None:
     assert read("# syntax=docker/dockerfile:1\nFROM x\n") is None
     assert read("FROM x\n" + TEXT) is None

@@ -57,6 +57,11 @@ def test_a_keyword_ends_with_any_blank() -> None:
     assert (run.keyword, run.text) == ("RUN", "one  two")
 
 
+def test_a_quote_that_is_not_closed_is_read_as_it_stands() -> None:
+    [run] = parse("FROM a\nRUN --mount=type='bind x\n").stages[0].instructions
+    assert run.flags == (("mount", "type='bind"),)
+
+
 def test_directives_stand_at_the_top_alone() -> None:
     text = "# syntax=docker/dockerfile:1\n# escape=`\nFROM a\nRUN one `\n  two\n# check=x\n"
     read = parse(text)

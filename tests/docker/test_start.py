@@ -157,6 +157,14 @@ def test_a_procfile_is_the_last_evidence(tree: Tree) -> None:
     assert (found.port, found.environment) == (8000, (("PORT", "8000"),))
 
 
+@pytest.mark.parametrize("command", ["gunicorn 'a:b", "gunicorn -b :$PORT a:b\\"])
+def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> None:
+    with pytest.raises(UsageError, match="`web` of the Procfile") as caught:
+        start(tree({}), procfile=f"web: {command}\n")
+    assert caught.value.cause
+    assert command in caught.value.cause
+
+
 def test_a_procfile_with_variables_needs_a_shell(tree: Tree) -> None:
     found = start(tree({}), procfile="web: gunicorn -b :$PORT a:b\n")
     assert found.command == ("sh", "-c", "exec gunicorn -b :$PORT a:b")

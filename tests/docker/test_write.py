@@ -8,7 +8,7 @@ from rig import Tree
 
 from uvflow.docker.facts import Options
 from uvflow.docker.write import Plan, State, carry_out, plan
-from uvflow.errors import DriftError
+from uvflow.errors import DriftError, UsageError
 from uvflow.project import Project
 
 PROJECT = {
@@ -134,3 +134,10 @@ def test_a_member_has_its_files_beside_it(tree: Tree) -> None:
         }
     )
     assert list(states(planned(root / "api"))) == ["Dockerfile", "Dockerfile.dockerignore"]
+
+
+def test_a_first_line_that_was_edited_to_say_what_cannot_be_is_named(made: Path) -> None:
+    text = (made / "Dockerfile").read_text()
+    (made / "Dockerfile").write_text(text.replace("docker --uv", "docker --base='slim --uv", 1))
+    with pytest.raises(UsageError, match=r"Dockerfile:1: --base must be one of slim, "):
+        planned(made)

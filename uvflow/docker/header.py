@@ -10,6 +10,7 @@ import shlex
 from dataclasses import asdict, dataclass, fields
 
 from uvflow.docker.facts import Facts, Options
+from uvflow.docker.parse import split
 
 _MADE_BY = re.compile(r"# Made by `(?P<command>uvflow docker[^`\n]*)`")
 _DIGESTS = re.compile(r"# Facts (?P<facts>[0-9a-f]{12}), text (?P<text>[0-9a-f]{12})\b")
@@ -26,7 +27,7 @@ class Header:
     @property
     def options(self) -> Options:
         """The options that the file was made with; those of a later uvflow are passed over."""
-        words = (word.removeprefix("--").partition("=") for word in shlex.split(self.command)[2:])
+        words = (word.removeprefix("--").partition("=") for word in split(self.command)[2:])
         known = {field.name for field in fields(Options)}
         return Options(**{name: value for name, _, value in words if name in known})
 

@@ -192,7 +192,7 @@ def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
 
 
 def _unquoted(value: str) -> str:
-    return "".join(shlex.split(value)) if value else value
+    return "".join(split(value))
 
 
 def _field(text: str) -> tuple[str, str]:

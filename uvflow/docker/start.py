@@ -287,7 +287,9 @@ class Search:
         line = match[1].strip()
         needs_shell = bool(re.search(r"[$`|&;<>*?~()]", line))
         port = self.settings.port or _PORT
-        words = ("sh", "-c", f"exec {line}") if needs_shell else tuple(shlex.split(line))
+        words = _words(line)
+        if needs_shell:
+            words = ("sh", "-c", f"exec {line}")
         return Start(
             command=words,
             development=words,
@@ -337,6 +339,18 @@ class Search:
             hint='say `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]",
         )
+
+
+def _words(line: str) -> Words:
+    """The words of `web` in a Procfile; raises UsageError where no shell would read them."""
+    try:
+        return tuple(shlex.split(line))
+    except ValueError as error:
+        raise UsageError(
+            "`web` of the Procfile is no command that a shell can read",
+            cause=f"{str(error).lower()} in `{line}`",
+            hint="correct it, or say what starts the container in [tool.uvflow.docker] command",
+        ) from error
 
 
 def _path_of(module: Module | None) -> str | None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from uvflow import uv
-from uvflow.docker import bake, compose, header, ignore, render, usage
+from uvflow.docker import bake, compose, header, ignore, render, settings, usage
 from uvflow.docker import facts as facts_of
 from uvflow.docker.facts import Facts, Options
 from uvflow.errors import DriftError
@@ -121,8 +121,7 @@ def not_as_planned(file: File) -> DriftError:
 
 def _options(given: Options, project: Project) -> Options:
     """`given`, completed from the header of the Dockerfile that is there, and by the uv here."""
-    made = header.read(_text(project.root / "Dockerfile") or "")
-    before = made.options if made else Options()
+    before = _options_before(project.root / "Dockerfile")
     options = Options(
         uv=given.uv or before.uv,
         python=given.python or before.python,
@@ -133,6 +132,18 @@ def _options(given: Options, project: Project) -> Options:
     if options.uv or "uv" in said or "uv-image" in said:
         return options
     return replace(options, uv=uv.find().version)
+
+
+def _options_before(dockerfile: Path) -> Options:
+    """Raises UsageError where the first line was edited to say what cannot be."""
+    made = header.read(_text(dockerfile) or "")
+    if made is None:
+        return Options()
+    for name in ("base", "stages", "uv"):
+        value = getattr(made.options, name)
+        if value is not None:
+            settings.checked(name, value, f"{dockerfile}:1: --{name}")
+    return made.options
 
 
 def _on_an_older_uv(options: Options) -> tuple[str, ...]:
