@@ -62,6 +62,15 @@ def test_a_manifest_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
         Project.load(tmp_path)
 
 
+def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nname = "shop"\ndependencies = "six"\n'})
+    with pytest.raises(UsageError) as caught:
+        Project.load(root)
+    assert caught.value.message == (
+        f"{root / 'pyproject.toml'}: `project.dependencies` must be an array, not 'six'"
+    )
+
+
 def test_a_value_where_a_table_belongs_is_told(tree: Tree) -> None:
     root = tree({"pyproject.toml": "[tool]\nuvflow = 1\n"})
     with pytest.raises(UsageError) as caught:

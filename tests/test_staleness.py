@@ -162,7 +162,6 @@ def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
         ("uv.lock", "garbage"),
         ("uv.lock", "version = 1"),
         ("uv.lock", 'requires-python = ">=3"\npackage = 3'),
-        ("pyproject.toml", '[project]\nname = "shop"\ndependencies = 3'),
         ("pyproject.toml", '[project]\nname = "shop"\ndependencies = ["=="]'),
         ("packages/api/pyproject.toml", "garbage"),
     ],

@@ -104,7 +104,11 @@ def _foreign(names: frozenset[str], manifest: str, imported: frozenset[str]) -> 
     tools = tomllib.loads(manifest).get("tool", {})
     found = (
         *((path, tool) for path, tool in _FOREIGN.items() if path in names),
-        *((MANIFEST, tool) for tool, key in _FOREIGN_TABLES.items() if key in tools.get(tool, {})),
+        *(
+            (MANIFEST, tool)
+            for tool, key in _FOREIGN_TABLES.items()
+            if isinstance(said := tools.get(tool), dict) and key in said
+        ),
     )
     for path, tool in (pair for pair in found if pair[0] not in imported):
         yield Finding(

@@ -7,13 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvflow import profiles
+from uvflow import profiles, shape
 from uvflow.errors import UsageError
 from uvflow.files import read_bytes
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.profiles import Profiles
 
 Table = Mapping[str, Any]
+
+# PEP 621, PEP 735 and PEP 518, and of uv's tables what is read here.
+_SHAPE = {
+    "project": {
+        "name": str,
+        "version": str,
+        "requires-python": str,
+        "dependencies": [str],
+        "optional-dependencies": {"*": [str]},
+        "dynamic": [str],
+        "scripts": {"*": str},
+    },
+    "dependency-groups": {"*": [(str, dict)]},
+    "build-system": {"requires": [str]},
+    "tool": {
+        "uv": {
+            "default-groups": (str, list),
+            "index": [{"name": str, "url": str}],
+            "no-binary-package": [str],
+            "package": bool,
+            "required-version": str,
+            "sources": dict,
+            "workspace": {"members": [str], "exclude": [str]},
+        }
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +104,16 @@ class Project:
 
 
 def parse_manifest(path: Path) -> Table:
-    """A pyproject.toml as a table; raises UsageError where it is no TOML, DiskError unread."""
+    """A pyproject.toml as a table.
+
+    Raises UsageError where it is no TOML or says things of the wrong type, DiskError unread.
+    """
     try:
-        return tomllib.loads(read_bytes(path).decode())
+        manifest = tomllib.loads(read_bytes(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+    shape.check(manifest, _SHAPE, str(path))
+    return manifest
 
 
 def workspace_of(root: Path) -> Path:

@@ -12,7 +12,7 @@ URL = "https://corp.test/simple"
 
 def packages(*sources: str) -> tuple[Package, ...]:
     entries = [package(f"p{number}", source=source) for number, source in enumerate(sources)]
-    return read(locked(*entries), "uv.lock").packages
+    return read(locked(*entries).encode(), "uv.lock").packages
 
 
 CORP = packages(f'registry = "{URL}"')

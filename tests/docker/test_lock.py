@@ -22,15 +22,20 @@ def test_the_closure_is_what_production_installs() -> None:
         package("markup"),
         package("pytest"),
     )
-    assert names(read(text, "uv.lock")) == ["markup", "shop", "web"]
-    assert names(read(text, "uv.lock"), groups=("dev",)) == ["markup", "pytest", "shop", "web"]
+    assert names(read(text.encode(), "uv.lock")) == ["markup", "shop", "web"]
+    assert names(read(text.encode(), "uv.lock"), groups=("dev",)) == [
+        "markup",
+        "pytest",
+        "shop",
+        "web",
+    ]
 
 
 def test_markers_are_those_of_the_image_not_of_this_machine() -> None:
     windows = """{ name = "colorama", marker = "sys_platform == 'win32'" }"""
     linux = """{ name = "uvloop", marker = "sys_platform == 'linux'" }"""
     text = locked(local("shop", needs=[windows, linux]), package("colorama"), package("uvloop"))
-    assert names(read(text, "uv.lock")) == ["shop", "uvloop"]
+    assert names(read(text.encode(), "uv.lock")) == ["shop", "uvloop"]
 
 
 def test_extras_of_dependencies_are_followed() -> None:
@@ -40,14 +45,14 @@ def test_extras_of_dependencies_are_followed() -> None:
         package("psycopg") + binary,
         package("psycopg-binary"),
     )
-    assert names(read(text, "uv.lock")) == ["psycopg", "psycopg-binary", "shop"]
+    assert names(read(text.encode(), "uv.lock")) == ["psycopg", "psycopg-binary", "shop"]
 
 
 def test_extras_of_the_project_are_selected() -> None:
     extras = '\n[package.optional-dependencies]\npostgres = [{ name = "psycopg" }]\n'
     text = locked(local("shop", rest=extras), package("psycopg"))
-    assert names(read(text, "uv.lock")) == ["shop"]
-    assert names(read(text, "uv.lock"), extras=("postgres",)) == ["psycopg", "shop"]
+    assert names(read(text.encode(), "uv.lock")) == ["shop"]
+    assert names(read(text.encode(), "uv.lock"), extras=("postgres",)) == ["psycopg", "shop"]
 
 
 def test_of_a_forked_resolution_the_version_that_the_edge_names_is_taken() -> None:
@@ -56,7 +61,7 @@ def test_of_a_forked_resolution_the_version_that_the_edge_names_is_taken() -> No
         package("numpy", "1.0"),
         package("numpy", "2.0"),
     )
-    lock = read(text, "uv.lock")
+    lock = read(text.encode(), "uv.lock")
     root = lock.local(".")
     assert root is not None
     versions = [found.version for found in closure(lock, (root,), HERE) if found.name == "numpy"]
@@ -80,7 +85,7 @@ def test_of_a_forked_resolution_the_version_that_the_edge_names_is_taken() -> No
     ],
 )
 def test_a_wheel_fits_by_its_tags(tag: str, fits: bool) -> None:  # noqa: FBT001  a table's column
-    lock = read(locked(package("x", wheels=[tag])), "uv.lock")
+    lock = read(locked(package("x", wheels=[tag])).encode(), "uv.lock")
     assert [p.name for p in built(lock.packages, HERE)] == ([] if fits else ["x"])
 
 
@@ -90,7 +95,7 @@ def test_a_wheel_given_by_its_url_or_path_is_a_wheel() -> None:
             package("a", wheels=(), source='url = "https://x.test/a-1.0-py3-none-any.whl"'),
             package("b", wheels=(), source='path = "libs/b-1.0-py3-none-any.whl"'),
             package("c", wheels=(), source='url = "https://x.test/c-1.0.tar.gz"'),
-        ),
+        ).encode(),
         "uv.lock",
     )
     assert [p.name for p in built(lock.packages, HERE)] == ["c"]
@@ -98,9 +103,26 @@ def test_a_wheel_given_by_its_url_or_path_is_a_wheel() -> None:
 
 def test_a_lockfile_of_another_version_is_refused() -> None:
     with pytest.raises(UsageError, match=r"uv\.lock has the version 2; uvflow reads version 1"):
-        read("version = 2", "uv.lock")
+        read(b"version = 2", "uv.lock")
 
 
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(UsageError, match=r"uv\.lock is not valid TOML"):
-        read("version = ", "uv.lock")
+        read(b"version = ", "uv.lock")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("package = 1", "`package` must be an array, not 1"),
+        ("[[package]]\nname = 1", r"`package\[0\]\.name` must be a string, not 1"),
+        (
+            '[[package]]\nname = "x"\ndependencies = [{ name = [] }]',
+            r"`package\[0\]\.dependencies\[0\]\.name` must be a string, not \[\]",
+        ),
+        ("manifest = 1", "`manifest` must be a table, not 1"),
+    ],
+)
+def test_what_is_of_another_type_than_uv_writes_is_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=rf"uv\.lock: {message}$"):
+        read(f"version = 1\n{text}\n".encode(), "uv.lock")

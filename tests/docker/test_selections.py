@@ -8,7 +8,7 @@ from uvflow.docker.selections import Selection, Selector, default_groups
 from uvflow.errors import UsageError
 from uvflow.profiles import BUILT_IN, Profile
 
-LOCK = read(locked(local("shop", dev=["pytest"]), package("pytest")), "uv.lock")
+LOCK = read(locked(local("shop", dev=["pytest"]), package("pytest")).encode(), "uv.lock")
 
 
 def selector(*groups: str, package: str | None = None) -> Selector:

@@ -14,7 +14,7 @@ MEMBERS = 'manifest = { members = ["shelf", "shop"] }'
 
 
 def workspace(root: Path, *packages: str) -> Workspace:
-    return Workspace(root=root, lock=read(MEMBERS + "\n" + locked(*packages), "uv.lock"))
+    return Workspace(root=root, lock=read((MEMBERS + "\n" + locked(*packages)).encode(), "uv.lock"))
 
 
 SHOP = local("shop", source='editable = "."')

@@ -12,6 +12,7 @@ from uvflow.docker import ignore, lock, parse, rules_build, rules_image
 from uvflow.docker.lock import Target
 from uvflow.docker.reading import Reading, Surroundings
 from uvflow.docker.write import File, Plan, State
+from uvflow.files import read_bytes
 from uvflow.imports.model import Finding, Origin, Severity
 from uvflow.paths import MANIFEST
 from uvflow.project import Project
@@ -88,7 +89,7 @@ def surroundings(project: Project) -> Surroundings:
 def _locked(project: Project) -> lock.Lock | None:
     if not project.lockfile.is_file():
         return None
-    return lock.read(project.lockfile.read_text(encoding="utf-8"), str(project.lockfile))
+    return lock.read(read_bytes(project.lockfile), str(project.lockfile))
 
 
 def _installed(project: Project, locked: lock.Lock | None) -> frozenset[str] | None:

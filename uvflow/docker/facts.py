@@ -340,7 +340,7 @@ class _Reader:
         table = self.package.table if self.package else {}
         for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups")):
             for group, edges in table.get(key, {}).items():
-                yield from ((edge["name"], f'{kind} = ["{group}"]') for edge in edges)
+                yield from ((edge.get("name", ""), f'{kind} = ["{group}"]') for edge in edges)
 
     @cached_property
     def copies_source(self) -> bool:
@@ -377,7 +377,7 @@ class _Reader:
 
 def _specifier(text: str) -> SpecifierSet:
     try:
-        return SpecifierSet(text if text[0] in "<>=!~" else f"=={text}")
+        return SpecifierSet(text if text[:1] in "<>=!~" else f"=={text}")
     except InvalidSpecifier as error:
         raise UsageError(f"[tool.uv] required-version `{text}` is not valid (PEP 440)") from error
 
@@ -387,7 +387,7 @@ def _read_lock(project: Project) -> Lock:
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return lock.read(read_bytes(project.lockfile).decode(), str(project.lockfile))
+    return lock.read(read_bytes(project.lockfile), str(project.lockfile))
 
 
 def _text_of(path: Path) -> str | None:

@@ -14,9 +14,28 @@ from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from uvflow import shape
 from uvflow.errors import UsageError
 
 Table = Mapping[str, Any]
+
+_SOURCE = {"*": str}
+_EDGES = [{"name": str, "version": str, "source": _SOURCE, "marker": str, "extra": [str]}]
+_SHAPE = {
+    "requires-python": str,
+    "manifest": {"members": [str]},
+    "package": [
+        {
+            "name": str,
+            "version": str,
+            "source": _SOURCE,
+            "dependencies": _EDGES,
+            "optional-dependencies": {"*": _EDGES},
+            "dev-dependencies": {"*": _EDGES},
+            "wheels": [dict],
+        }
+    ],
+}
 
 _LOCAL = ("editable", "virtual", "directory")
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
@@ -109,20 +128,21 @@ class Lock:
         return next((p for p in self.packages if p.local == directory), None)
 
 
-def read(text: str, source: str) -> Lock:
-    """The lockfile `text`; raises UsageError where it is not one."""
+def read(data: bytes, source: str) -> Lock:
+    """The lockfile `data`; raises UsageError where it is not one."""
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{source} is not valid TOML", cause=str(error)) from error
     if table.get("version") != 1:
         raise UsageError(
             f"{source} has the version {table.get('version')}; uvflow reads version 1",
             hint="`pip install --upgrade uvflow`",
         )
+    shape.check(table, _SHAPE, source)
     by_name: dict[str, tuple[Package, ...]] = {}
     for entry in table.get("package", ()):
-        name = entry["name"]
+        name = entry.get("name", "")
         by_name[name] = (*by_name.get(name, ()), Package(name=name, table=entry))
     return Lock(
         by_name=by_name,
@@ -172,7 +192,7 @@ def _followed(lock: Lock, edge: Table, target: Target) -> Iterator[tuple[Package
     marker = edge.get("marker")
     if marker and not Marker(marker).evaluate(target.environment):
         return
-    for package in lock.by_name.get(edge["name"], ()):
+    for package in lock.by_name.get(edge.get("name", ""), ()):
         if any(
             key in edge and edge[key] != package.table.get(key) for key in ("version", "source")
         ):

@@ -3,7 +3,6 @@
 Reads only.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from packaging.utils import canonicalize_name
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.docker.lock import Lock, Package
 from uvflow.errors import UsageError
-from uvflow.files import read_bytes
 from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.project import parse_manifest
 
 Table = Mapping[str, Any]
 
@@ -111,10 +110,7 @@ class Workspace:
 
     def _manifest(self, package: Package) -> Table:
         path = self.root / _below(package.local, MANIFEST)
-        try:
-            return tomllib.loads(read_bytes(path).decode()) if path.exists() else {}
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+        return parse_manifest(path) if path.exists() else {}
 
 
 def _below(directory: str | None, name: str) -> str:
