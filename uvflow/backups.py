@@ -1,8 +1,8 @@
 """What a command changes, remembered first, so that it can be put back: at once or later."""
 
-import base64
 import contextlib
 import json
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -201,7 +201,9 @@ def _to_json(backup: Backup) -> bytes:
         "files": [
             {
                 "path": str(before.path),
-                "data": None if before.data is None else base64.b64encode(before.data).decode(),
+                "data": None
+                if before.data is None
+                else b2a_base64(before.data, newline=False).decode(),
                 "mode": before.mode,
                 "times": before.times,
             }
@@ -232,7 +234,7 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
         files=tuple(
             Before(
                 path=Path(file["path"]),
-                data=None if file["data"] is None else base64.b64decode(file["data"]),
+                data=None if file["data"] is None else a2b_base64(file["data"]),
                 mode=file["mode"],
                 times=(file["times"][0], file["times"][1]),
             )

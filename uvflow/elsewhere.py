@@ -1,7 +1,6 @@
 """Was an environment made somewhere else: at another path, on another platform? Reads only."""
 
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -123,6 +122,8 @@ def _fits(tag: str) -> bool:
     if system != sys.platform:
         return False
     machine = next((_MACHINES[end] for end in _MACHINES if tag.endswith(end)), None)
+    import platform  # noqa: PLC0415  1 ms, for `status` alone
+
     here = _MACHINES.get(platform.machine().lower())
     # macOS and Windows run programs of other machines; on Linux a container's is the machine's.
     return sys.platform != "linux" or None in {machine, here} or machine == here

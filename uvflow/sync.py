@@ -17,7 +17,6 @@ from uvflow import (
     inputs,
     interpreters,
     journal,
-    lockfile,
     removal,
     snapshot,
 )
@@ -135,6 +134,8 @@ def carry_out(work: Work, uv: Uv, *, timeout: float, tell: Tell) -> Synced:
 def proven(work: Work, uv: Uv, *, timeout: float, tell: Tell) -> tuple[Synced, Callable[[], None]]:
     """Steps 2 to 6, and how to take the last: until then the next sync is a real one."""
     if not work.project.lockfile.exists():
+        from uvflow import lockfile  # noqa: PLC0415  2 ms, for a refusal alone
+
         judgement = lockfile.missing(work.project)
         raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
     if work.state.leases(work.environment):
@@ -243,6 +244,8 @@ def _run_uv(work: Work, uv: Uv, arguments: tuple[str, ...]) -> None:
 
 def _refusal(work: Work, uv: Uv, ended: Ended) -> UvflowError:
     """Why uv failed: its output went to the terminal, so it is asked about the lockfile again."""
+    from uvflow import lockfile  # noqa: PLC0415  as above
+
     return lockfile.refusal(work.project, uv, work.environ) or ended.failure("uv sync")
 
 
