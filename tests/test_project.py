@@ -34,19 +34,6 @@ def test_a_member_has_the_lockfile_of_its_workspace(tree: Tree) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("manifest", "expected"),
-    [
-        ("", False),
-        ("[build-system]\nrequires = []\n", True),
-        ("[build-system]\nrequires = []\n[tool.uv]\npackage = false\n", False),
-        ("[tool.uv]\npackage = true\n", True),
-    ],
-)
-def test_what_makes_a_project_a_package(tree: Tree, manifest: str, *, expected: bool) -> None:
-    assert Project.load(tree({"pyproject.toml": manifest})).is_package is expected
-
-
 def test_no_project_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Project.find(tmp_path)

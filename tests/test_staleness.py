@@ -63,9 +63,7 @@ def test_another_spelling_is_no_change(shop: Path, what: str) -> None:
     assert told(shop) == []
 
 
-@settings(
-    max_examples=25,
-)
+@settings(max_examples=25)
 @given(chosen=st.sets(st.sampled_from(["", *EDITS, *SPELLINGS]), min_size=1, max_size=5))
 def test_something_is_told_just_when_uv_finds_it_stale(shop: Path, chosen: set[str]) -> None:
     with_room = shop.with_name("edited")

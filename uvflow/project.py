@@ -82,12 +82,6 @@ class Project:
         return str(self.metadata.get("name", self.root.name))
 
     @property
-    def is_package(self) -> bool:
-        """Whether uv builds and installs the project (uv docs, "Build systems")."""
-        package = self.table("tool", "uv").get("package")
-        return "build-system" in self.manifest if package is None else bool(package)
-
-    @property
     def profiles(self) -> Profiles:
         """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
         return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))

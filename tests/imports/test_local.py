@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from uvflow.imports.local import Read, is_there, name_of, setup_literals
+from uvflow.imports.local import Read, is_package, is_there, name_of, setup_literals
 
 
 def reader(files: Mapping[str, str]) -> Read:
@@ -40,6 +40,19 @@ def test_a_name_that_is_written_is_read(file: str, text: str, name: str | None) 
 def test_pyproject_is_asked_before_setup() -> None:
     files = {"lib/setup.py": "setup(name='old')", "lib/pyproject.toml": '[project]\nname = "new"\n'}
     assert name_of("lib", reader(files)) == "new"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ("", False),
+        ("[build-system]\nrequires = []\n", True),
+        ("[build-system]\nrequires = []\n[tool.uv]\npackage = false\n", False),
+        ("[tool.uv]\npackage = true\n", True),
+    ],
+)
+def test_what_makes_a_project_a_package(manifest: str, *, expected: bool) -> None:
+    assert is_package(reader({"pyproject.toml": manifest})) is expected
 
 
 def test_an_archive_is_there_and_an_empty_directory_is_not() -> None:

@@ -167,9 +167,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("property") / "shop"
 
 
-@settings(
-    max_examples=int(os.environ.get("DOOR_EXAMPLES", "8")),
-)
+@settings(max_examples=int(os.environ.get("DOOR_EXAMPLES", "8")))
 @given(steps=st.lists(st.sampled_from(list(STEPS)) | st.sampled_from(HEALS), max_size=4))
 def test_the_door_never_lies(shop: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:
     shutil.rmtree(shop, ignore_errors=True)

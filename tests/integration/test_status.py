@@ -660,9 +660,7 @@ def damaged(data: bytes) -> st.SearchStrategy[bytes | None]:
     )
 
 
-@settings(
-    max_examples=int(os.environ.get("STATE_EXAMPLES", "300")),  # 10000 is the long run
-)
+@settings(max_examples=int(os.environ.get("STATE_EXAMPLES", "300")))  # 10000 is the long run
 @given(draw=st.data())
 def test_a_damaged_state_is_never_taken_for_in_sync(
     synced: Path, kept: dict[str, bytes], draw: st.DataObject
@@ -687,9 +685,7 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
         put_back(state.directory, kept)
 
 
-@settings(
-    max_examples=15,
-)
+@settings(max_examples=15)
 @given(draw=st.data())
 def test_with_a_damaged_state_the_commands_still_work(
     synced: Path, uvflow: Command, kept: dict[str, bytes], draw: st.DataObject
