@@ -37,9 +37,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from wheels import build_index, build_wheel  # the tests' own index builder
 
-from uvflow import backups, uv
+from uvflow import uv
 from uvflow.paths import state_name
-from uvflow.state import State
+from uvflow.state import backup
+from uvflow.state.store import State
 
 MODULES = 400  # of the one large package: copying and syncing are to take their time
 SIGNALS = {signal.SIGKILL: 8, signal.SIGINT: 1, signal.SIGTERM: 1}  # how often each is drawn
@@ -323,7 +324,7 @@ class Attack:
         self.place.lay_out(f"before {self.command}")
         phase, code = self._interrupted(number, seconds, after_change=not is_any)
         wrong = [] if number == signal.SIGKILL else list(self._left_behind(code))
-        is_unfinished = backups.is_unfinished(self.place.state)
+        is_unfinished = backup.is_unfinished(self.place.state)
         followed = self.place.attempt(*_uvflow(following))
         became = self._compared()
         if is_unfinished and following != "undo" and TOLD not in followed.stderr:
@@ -358,7 +359,7 @@ class Attack:
         """By what is on disk."""
         state = self.place.state
         is_changed = state.recall("backup.json") is not None
-        is_unfinished = is_changed and backups.is_unfinished(state)
+        is_unfinished = is_changed and backup.is_unfinished(state)
         if self.command == "undo":
             return ("putting back" if is_unfinished else "reading") if is_changed else "tidying up"
         if not is_unfinished:
@@ -411,7 +412,7 @@ def _started(place: Place, command: str) -> "subprocess.Popen[bytes]":
 
 def _await_change(process: "subprocess.Popen[bytes]", state: State) -> None:
     """Until there is something to put back, or the command is done."""
-    while process.poll() is None and not backups.is_unfinished(state):
+    while process.poll() is None and not backup.is_unfinished(state):
         time.sleep(0.001)
 
 

@@ -43,13 +43,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import uvflow.planning
+import uvflow.migrate.planner
 import uvflow.uv
 from benchmarks.mutated_seeds import NAMES, ODD, OTHERS, RUNS, SECRET, TEXTS
-from uvflow.cli import commands
-from uvflow.imports.model import Requirement
-from uvflow.plan import Plan
-from uvflow.uv import Answer, Uv
+from uvflow.cli import main as command_line
+from uvflow.migrate.model import Requirement
+from uvflow.migrate.plan import Plan
+from uvflow.process import Completed
+from uvflow.uv import Uv
 
 PATIENCE = 2.0  # seconds of CPU for one input
 PATIENCE_WITH_EXTREMES = 10.0
@@ -95,18 +96,18 @@ def _memory() -> str | None:
 def _standing_in() -> Iterator[list[Plan]]:
     """The stand-in takes uv's place; what is given has the plans that were made."""
     plans: list[Plan] = []
-    find, plan = uvflow.uv.find, uvflow.planning.plan
+    find, plan = uvflow.uv.find, uvflow.migrate.planner.make_plan
 
     def remembering(*arguments: Any, **keywords: Any) -> Plan:
         plans.append(plan(*arguments, **keywords))
         return plans[-1]
 
     uvflow.uv.find = lambda *_: _StandIn(path="uv", version="0.13.9")
-    uvflow.planning.plan = remembering
+    uvflow.migrate.planner.make_plan = remembering
     try:
         yield plans
     finally:
-        uvflow.uv.find, uvflow.planning.plan = find, plan
+        uvflow.uv.find, uvflow.migrate.planner.make_plan = find, plan
 
 
 class _StandIn(Uv):
@@ -114,14 +115,14 @@ class _StandIn(Uv):
 
     def ask(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Completed:
         del cwd, environ
         if arguments[0] != "init":
-            return Answer(code=2, out="", err="nobody knows")
+            return Completed(code=2, out="", err="nobody knows")
         target = Path(arguments[-1])
         target.mkdir(exist_ok=True)
         (target / "pyproject.toml").write_text(BASE)
-        return Answer(code=0, out="", err="")
+        return Completed(code=0, out="", err="")
 
 
 # An input, and what is wrong with what becomes of it.
@@ -168,7 +169,7 @@ class Trial:
         before = sys.argv
         sys.argv = ["uvflow", "init", "--dry-run", "--json", *arguments, str(self.root)]
         try:
-            return commands.main()
+            return command_line.main()
         finally:
             sys.argv = before
 

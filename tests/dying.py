@@ -40,9 +40,9 @@ def step(event, arguments):
     if counted == at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-from uvflow.__main__ import run
+from uvflow.__main__ import execute
 sys.addaudithook(step)
-code = run()
+code = execute()
 if not at:
     print(counted)
 sys.exit(code)

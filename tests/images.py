@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from uvflow.docker.base_image import base_images
+from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import Facts, Stages
-from uvflow.docker.images import images
-from uvflow.docker.selections import Selection
 from uvflow.docker.settings import Settings
 from uvflow.docker.start import Start
-from uvflow.docker.system import System
+from uvflow.docker.targets import Selection
 
 DEV = Selection(name="dev", is_development=True, extends_prod=True, all_groups=True)
 PROD = Selection(name="prod", extends_prod=True)
@@ -18,7 +18,7 @@ _PLAIN = Facts(
     directory=".",
     python="3.13",
     python_evidence=".python-version",
-    images=images(Settings(uv="0.13.9"), "3.13"),
+    images=base_images(Settings(uv="0.13.9"), "3.13"),
     base="slim",
     stages=Stages(is_multi=False, evidence="every locked package has a wheel"),
     switch="UV_NO_DEV",
@@ -31,7 +31,7 @@ _PLAIN = Facts(
     version_variables=(),
     secrets=(),
     uses_ssh=False,
-    system=System(),
+    system=DebianPackages(),
     copies_source=True,
     static=None,
     start=Start(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from uvflow.imports.indexes import PYPI
+from uvflow.migrate.indexes import PYPI
 
 ANY = ("py3-none-any",)
 

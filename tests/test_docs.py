@@ -18,12 +18,13 @@ import pytest
 from locks import local, locked, manifest
 from rig import Command, Tree
 
-from uvflow import errors, profiles
-from uvflow.cli.commands import uvflow as command_line
+from uvflow import errors
+from uvflow.cli.main import uvflow as command_line
 from uvflow.docker import settings
-from uvflow.imports.model import Severity
-from uvflow.proof import Kind
-from uvflow.standing import Standing
+from uvflow.environment.integrity import DamageKind
+from uvflow.environment.status import Level
+from uvflow.findings import Severity
+from uvflow.project import profiles
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -540,9 +541,9 @@ def test_docker_build_prints_what_its_schema_says(
 
 def test_the_words_of_schemas_are_those_of_the_code() -> None:
     told = schema("status")["properties"]["verdict"]["enum"]
-    assert told == [standing.value for standing in Standing]
+    assert told == [standing.value for standing in Level]
     told = schema("verify")["properties"]["damages"]["items"]["properties"]["kind"]["enum"]
-    assert told == [kind.value for kind in Kind]
+    assert told == [kind.value for kind in DamageKind]
 
 
 def test_an_error_prints_what_its_schema_says(tree: Tree, uvflow: Command) -> None:

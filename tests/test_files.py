@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import DiskError
-from uvflow.files import Before, BeforeTree, claim, read_bytes, read_regular, write_whole
+from uvflow.files import claim, read_bytes, read_regular, write_whole
+from uvflow.state.backup import DirectoryBackup, FileBackup
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 
@@ -79,8 +80,8 @@ def test_what_a_write_that_was_cut_short_left_is_removed(tmp_path: Path) -> None
     for name in ("[a]", "b"):
         (tmp_path / f".{name}.uvflow-unfinished-x1").touch()
     (tmp_path / "[a]").touch()
-    Before.of(tmp_path / "[a]").put_back()
-    Before.of(tmp_path / "b").put_back()
+    FileBackup.of(tmp_path / "[a]").put_back()
+    FileBackup.of(tmp_path / "b").put_back()
     assert [path.name for path in tmp_path.iterdir()] == ["[a]"]
 
 
@@ -88,7 +89,7 @@ def test_a_changed_file_is_put_back_with_its_times(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     os.utime(path, ns=(10**18, 10**18))
-    before = Before.of(path)
+    before = FileBackup.of(path)
     path.write_bytes(b"new")
     before.put_back()
     assert path.read_bytes() == b"old"
@@ -99,14 +100,14 @@ def test_a_changed_file_is_put_back_with_its_times(tmp_path: Path) -> None:
 def test_a_removed_file_is_put_back_with_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(mode=0o640)
-    before = Before.of(path)
+    before = FileBackup.of(path)
     path.unlink()
     before.put_back()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_file_that_was_not_there_is_removed(tmp_path: Path) -> None:
-    before = Before.of(tmp_path / "file")
+    before = FileBackup.of(tmp_path / "file")
     (tmp_path / "file").touch()
     before.put_back()
     before.put_back()
@@ -116,7 +117,7 @@ def test_a_file_that_was_not_there_is_removed(tmp_path: Path) -> None:
 @posix_only
 def test_what_a_broken_link_led_to_is_removed_and_the_link_stays(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
-    before = Before.of(tmp_path / "link")
+    before = FileBackup.of(tmp_path / "link")
     write_whole(tmp_path / "link", b"new")
     before.put_back()
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
@@ -124,7 +125,7 @@ def test_what_a_broken_link_led_to_is_removed_and_the_link_stays(tmp_path: Path)
 
 def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
-    before = BeforeTree.of(tree)
+    before = DirectoryBackup.of(tree)
     before.set_aside()
     write_whole(tree / "file", b"new")
     (tree / "more").touch()
@@ -135,12 +136,12 @@ def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None
 
 def test_a_copied_tree_takes_no_room(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
-    BeforeTree.of(tree).set_aside()
+    DirectoryBackup.of(tree).set_aside()
     assert (tree / "file").stat().st_nlink == 2
 
 
 def test_a_tree_that_was_not_there_is_removed(tmp_path: Path) -> None:
-    before = BeforeTree.of(tmp_path / "tree")
+    before = DirectoryBackup.of(tmp_path / "tree")
     before.set_aside()
     a_tree(tmp_path / "tree")
     before.put_back()
@@ -148,7 +149,7 @@ def test_a_tree_that_was_not_there_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_tree_is_taken_away_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = BeforeTree.of(tmp_path / "tree")
+    before = DirectoryBackup.of(tmp_path / "tree")
     a_tree(tmp_path / "tree")
     with monkeypatch.context() as patched:  # as after a kill while it is being removed
         patched.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -161,14 +162,14 @@ def test_a_tree_is_taken_away_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_half_a_copy_is_never_put_back(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
-    before = BeforeTree.of(tree)
+    before = DirectoryBackup.of(tree)
     (tmp_path / "tree.before-uvflow-unfinished").mkdir()
     before.put_back()
     assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
 
 
 def test_a_copy_is_forgotten_without_a_trace(tmp_path: Path) -> None:
-    before = BeforeTree.of(a_tree(tmp_path / "tree"))
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
     before.set_aside()
     before.forget()
     assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
@@ -178,7 +179,7 @@ def test_a_copy_is_forgotten_without_a_trace(tmp_path: Path) -> None:
 def test_links_in_a_tree_stay_links(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     (tree / "link").symlink_to("inside")
-    before = BeforeTree.of(tree)
+    before = DirectoryBackup.of(tree)
     before.set_aside()
     (tree / "link").unlink()
     before.put_back()
@@ -199,7 +200,7 @@ def names_below(root: Path) -> list[str]:
 def test_a_file_of_the_same_bytes_gets_its_times_back(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    before = Before.of(path)
+    before = FileBackup.of(path)
     os.utime(path, ns=(0, 1))
     before.put_back()
-    assert Before.of(path).times[1] == before.times[1]
+    assert FileBackup.of(path).times[1] == before.times[1]

@@ -5,7 +5,8 @@ import platformdirs
 import pytest
 from rig import Tree
 
-from uvflow import paths, state
+from uvflow import paths
+from uvflow.state import store
 
 
 def test_the_project_root_is_the_nearest_directory_with_a_manifest(tree: Tree) -> None:
@@ -31,7 +32,7 @@ def test_the_cache_is_where_platformdirs_says(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_door_and_the_state_agree_on_every_directory(tmp_path: Path) -> None:
-    assert paths.state_dir(str(tmp_path)) == str(state.State.of(tmp_path).directory)
+    assert paths.state_dir(str(tmp_path)) == str(store.State.of(tmp_path).directory)
 
 
 def test_every_spelling_of_a_root_has_one_state(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uvflow import uv
+from uvflow import process, uv
 from uvflow.errors import UvMissingError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
@@ -71,16 +71,16 @@ def test_an_old_uv_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_ask_returns_both_streams(tmp_path: Path) -> None:
     path = script(tmp_path / "a", 'echo "out $1"; echo err >&2; exit 3')
-    answer = uv.Uv(path=path, version="0.13.9").ask(("lock",), cwd=tmp_path)
-    assert answer == uv.Answer(code=3, out="out lock\n", err="err\n")
+    answer = uv.Uv(path=path, version="0.13.9").capture(("lock",), cwd=tmp_path)
+    assert answer == process.Completed(code=3, out="out lock\n", err="err\n")
 
 
 def test_several_questions_are_at_work_at_once(tmp_path: Path) -> None:
     path = script(tmp_path / "a", "touch $1; until [ -e $2 ]; do sleep 0.01; done; echo $1")
     asked = uv.Uv(path=path, version="0.13.9")
-    first = asked.begin_to_ask(("one", "two"), cwd=tmp_path)
-    second = asked.begin_to_ask(("two", "one"), cwd=tmp_path)
-    assert (first.answer().out, second.answer().out) == ("one\n", "two\n")
+    first = asked.start(("one", "two"), cwd=tmp_path)
+    second = asked.start(("two", "one"), cwd=tmp_path)
+    assert (first.wait().out, second.wait().out) == ("one\n", "two\n")
 
 
 def test_run_leaves_the_output_alone_and_stdout_to_data(
@@ -88,7 +88,7 @@ def test_run_leaves_the_output_alone_and_stdout_to_data(
 ) -> None:
     path = script(tmp_path / "a", "echo out; echo err >&2; exit 2")
     ended = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
-    assert ended == uv.Ended(code=2, said="out\nerr\n")
+    assert ended == uv.Streamed(code=2, output="out\nerr\n")
     assert capfd.readouterr() == ("", "out\nerr\n")
 
 
@@ -115,17 +115,17 @@ def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
     ],
 )
 def test_a_failure_for_want_of_a_network_is_told_apart(said: str) -> None:
-    assert uv.Ended(code=1, said=said).failure("uv sync").exit_code == 9
+    assert uv.Streamed(code=1, output=said).failure("uv sync").exit_code == 9
 
 
 def test_other_failures_are_uvs() -> None:
-    assert uv.Ended(code=1, said="error: No solution found").failure("uv sync").exit_code == 1
+    assert uv.Streamed(code=1, output="error: No solution found").failure("uv sync").exit_code == 1
 
 
 def test_what_outlives_uv_does_not_hold_uvflow_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(uv, "_PATIENCE", 0.1)
+    monkeypatch.setattr(process, "_LAST_OUTPUT_SECONDS", 0.1)
     path = script(tmp_path / "a", "sleep 30 & echo done")
     began = time.monotonic()
     assert uv.Uv(path=path, version="0.13.9").run((), cwd=tmp_path).code == 0
@@ -135,7 +135,9 @@ def test_what_outlives_uv_does_not_hold_uvflow_up(
 
 def test_an_activated_environment_is_not_told_to_uv(tmp_path: Path) -> None:
     path = script(tmp_path / "a", 'echo "[$VIRTUAL_ENV]"')
-    asked = uv.Uv(path=path, version="0.13.9").ask((), cwd=tmp_path, environ={"VIRTUAL_ENV": "/x"})
+    asked = uv.Uv(path=path, version="0.13.9").capture(
+        (), cwd=tmp_path, environ={"VIRTUAL_ENV": "/x"}
+    )
     assert asked.out == "[]\n"
 
 

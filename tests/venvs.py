@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from uvflow import uv
-from uvflow.environment import Environment
-from uvflow.proof import Damage, Kind, edited, missing, orphans, unfinished
+from uvflow.environment.installed import Environment
+from uvflow.environment.integrity import (
+    Damage,
+    DamageKind,
+    hash_damage,
+    metadata_damage,
+    orphans,
+    size_damage,
+)
 
 PROJECT = """\
 [project]
@@ -40,15 +47,15 @@ class Venv:
         self.uv("sync", *arguments)
 
     def uv(self, *arguments: str) -> None:
-        answer = uv.find().ask(arguments, cwd=self.root)
+        answer = uv.find().capture(arguments, cwd=self.root)
         assert answer.code == 0, answer.err
 
     def damages(self) -> tuple[Damage, ...]:
         read = Environment.at(self.path)
-        return (*unfinished(read), *missing(read), *edited(read), *orphans(read))
+        return (*metadata_damage(read), *size_damage(read), *hash_damage(read), *orphans(read))
 
 
-def damage(kind: Kind, path: str, distribution: str = "six", detail: str = "") -> Damage:
+def damage(kind: DamageKind, path: str, distribution: str = "six", detail: str = "") -> Damage:
     return Damage(kind=kind, path=path, distribution=distribution, detail=detail)
 
 

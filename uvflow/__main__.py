@@ -7,10 +7,10 @@ and leaves; any doubt, any error and any other spelling go the long way to the s
 import os
 import sys
 
-from uvflow import paths, snapshot
+from uvflow import fingerprint, paths
 
 # The spellings of `uvflow sync` that the door knows, each with the profile it names.
-SPELLINGS = {("sync",): None, ("sync", "--dev"): "dev", ("sync", "--prod"): "prod"}
+FAST_PATH_ARGUMENTS = {("sync",): None, ("sync", "--dev"): "dev", ("sync", "--prod"): "prod"}
 
 
 def main() -> None:
@@ -19,13 +19,13 @@ def main() -> None:
     Ends the process itself: taking Python apart first, object by object, would take longer than the
     rest of the door's work, and nothing is left that has to be done by then.
     """
-    code = run()
+    code = execute()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def run() -> int:
+def execute() -> int:
     """Do what the command line says; returns the exit code."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_streams()
@@ -37,7 +37,7 @@ def run() -> int:
             return 0
     except OSError:  # the long way knows how not to tell it
         pass
-    return _long_way(arguments)
+    return _run_cli(arguments)
 
 
 def _open_streams() -> None:
@@ -51,10 +51,10 @@ def _open_streams() -> None:
 
 def already_in_sync(arguments: tuple[str, ...]) -> str | None:
     """What to say when nothing has changed since the last sync; None for everything else."""
-    if arguments not in SPELLINGS:
+    if arguments not in FAST_PATH_ARGUMENTS:
         return None
     try:
-        return _answer(SPELLINGS[arguments])
+        return _answer(FAST_PATH_ARGUMENTS[arguments])
     except (OSError, ValueError):  # the command line tells what is wrong
         return None
 
@@ -66,9 +66,9 @@ def _answer(flag: str | None) -> str | None:
     state = paths.state_dir(root)
     profile, chosen_by = _profile(flag, state)
     known = _read(os.path.join(state, f"{profile}.snapshot"))
-    if not snapshot.is_current(known, snapshot.of(state, profile)):
+    if not fingerprint.is_current(known, fingerprint.key(state, profile)):
         return None
-    return snapshot.in_sync(profile, chosen_by)
+    return fingerprint.in_sync_message(profile, chosen_by)
 
 
 def _profile(flag: str | None, state: str) -> tuple[str, str]:
@@ -85,18 +85,18 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _long_way(arguments: tuple[str, ...]) -> int:
+def _run_cli(arguments: tuple[str, ...]) -> int:
     # What a command makes is in use until it ends. Looking for garbage in it now and then takes a
     # tenth of the time of a short one.
-    import gc  # noqa: PLC0415  no need of the door's
+    import gc  # no need of the door's
 
     gc.disable()
     try:
-        if arguments in SPELLINGS:
-            from uvflow.cli.synced import plainly  # noqa: PLC0415  what the door is there to save
+        if arguments in FAST_PATH_ARGUMENTS:
+            from uvflow.cli.sync import sync_without_click  # what the door is there to save
 
-            return plainly(SPELLINGS[arguments])
-        from uvflow.cli.commands import main as command_line  # noqa: PLC0415  as above
+            return sync_without_click(FAST_PATH_ARGUMENTS[arguments])
+        from uvflow.cli.main import main as command_line  # as above
 
         return command_line()
     except KeyboardInterrupt:  # while importing; the command line tells its own

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from uvflow.cli.commands import ACTS, uvflow
+from uvflow.cli.main import HELP_GROUPS, uvflow
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -45,7 +45,7 @@ def page() -> str:
     context = click.Context(uvflow, info_name="uvflow", **uvflow.context_settings)
     everywhere = common_options(context)
     parts = [HEAD, *contents(context)]
-    for act, commands in ACTS.items():
+    for act, commands in HELP_GROUPS.items():
         parts += [f"## {act}\n"]
         parts += [p for c in commands for p in described(context, str(c.name), everywhere)]
     parts += ["## Options of every command\n", *table(everywhere.values()), AFTERWORD]

@@ -1,5 +1,10 @@
 """The engine's own command is run, with what it needs."""
 
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -7,7 +12,8 @@ from images import facts
 from locks import local, locked, manifest
 from rig import Command, Tree
 
-from uvflow.docker.build import arguments
+from uvflow.docker.build import build_options, build_reproducible, check_engine, check_rewriting
+from uvflow.errors import UsageError
 
 DOCKER = """#!/bin/sh
 case $1 in
@@ -22,9 +28,9 @@ PROJECT = {
 
 
 def test_a_profile_is_a_target_and_a_tag() -> None:
-    assert arguments(facts(), "prod", None) == ("--target=prod", "--tag=shop")
-    assert arguments(facts(), "prod", "mine") == ("--target=prod", "--tag=mine")
-    assert arguments(facts(secrets=("A",)), "dev", None) == (
+    assert build_options(facts(), "prod", None) == ("--target=prod", "--tag=shop")
+    assert build_options(facts(), "prod", "mine") == ("--target=prod", "--tag=mine")
+    assert build_options(facts(secrets=("A",)), "dev", None) == (
         "--secret",
         "id=A,env=A",
         "--target=dev",
@@ -110,3 +116,159 @@ def test_a_secret_without_a_value_is_told_before_anything_is_built(
     said = uvflow("docker", "build", cwd=root)
     assert said.code == 2
     assert "UV_INDEX_CORP_USERNAME and UV_INDEX_CORP_PASSWORD must be set" in said.err
+
+
+pytestmark = pytest.mark.skipif(
+    "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
+)
+
+Answers = Callable[..., Mapping[str, str]]
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Answers:
+    """Variables with a `docker` on PATH that runs these lines of shell for its first word."""
+
+    def write(**answers: str) -> Mapping[str, str]:
+        cases = "".join(f"{word}) {shell};;\n" for word, shell in answers.items())
+        (tmp_path / "docker").write_text(f"#!/bin/sh\ncase $1 in\n{cases}esac\n")
+        (tmp_path / "docker").chmod(0o755)
+        return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+
+    return write
+
+
+def message(function: Callable[[Mapping[str, str]], None], environ: Mapping[str, str]) -> str:
+    with pytest.raises(UsageError) as raised:
+        function(environ)
+    return f"{raised.value.message}: {raised.value.cause}"
+
+
+def test_a_docker_that_answers_will_do(docker: Answers) -> None:
+    check_engine(docker(version="echo 29.0.1"))
+
+
+def test_another_engine_with_dockers_command_will_do(docker: Answers) -> None:
+    check_engine(docker(version="echo 5.4.2"))
+
+
+def test_without_docker(tmp_path: Path) -> None:
+    assert message(check_engine, {"PATH": str(tmp_path)}).startswith("docker was not found on PATH")
+
+
+def test_without_buildkit(docker: Answers) -> None:
+    environ = {**docker(version="echo 29.0.1"), "DOCKER_BUILDKIT": "0"}
+    assert message(check_engine, environ).startswith("DOCKER_BUILDKIT=0 turns BuildKit off")
+
+
+def test_without_an_engine(docker: Answers) -> None:
+    environ = docker(version="echo Cannot connect >&2; exit 1")
+    assert message(check_engine, environ) == "the container engine does not answer: Cannot connect"
+
+
+def test_with_an_engine_that_knows_no_link(docker: Answers) -> None:
+    assert message(check_engine, docker(version="echo 20.10.24")).startswith(
+        "Docker 20.10.24 is too old"
+    )
+
+
+CLASSIC = """echo '[["Backing Filesystem","extfs"]]'"""
+CONTAINERD = """echo '[["driver-type","io.containerd.snapshotter.v1"]]'"""
+
+
+def test_dockers_own_builder_rewrites_times_in_one_store_alone(docker: Answers) -> None:
+    own = "echo 'Driver:        docker'"
+    check_rewriting(docker(buildx=own, info=CONTAINERD))
+    said = message(check_rewriting, docker(buildx=own, info=CLASSIC))
+    assert said.endswith("the engine keeps its images in the classic store")
+
+
+def test_another_builder_rewrites_times_whatever_the_store(docker: Answers) -> None:
+    check_rewriting(docker(buildx="echo 'Driver: docker-container'", info=CLASSIC))
+
+
+def test_without_buildx_no_times_are_rewritten(docker: Answers) -> None:
+    said = message(check_rewriting, docker(buildx="echo no such command >&2; exit 1"))
+    assert said == "there is no `docker buildx`: no such command"
+
+
+WORDS = ("--tag=shop", "--", "/project")
+
+# Writes its arguments down, and puts an archive that is made already where one is asked for.
+REWRITING_DOCKER = """#!/bin/sh
+here=$(dirname "$0")
+echo "$@" >> "$here/said"
+case "$1 $2" in
+  "buildx inspect") echo "Driver: docker-container";;
+  "buildx build")
+    for word; do case $word in --output=*) word=${word#*dest=}; to=${word%%,*};; esac; done
+    cp "$here/archive" "$to";;
+esac
+"""
+
+
+def archive(path: Path, *, mtime: int) -> None:
+    """An image of one layer with one file."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as inside:
+        entry = tarfile.TarInfo("app")
+        entry.mtime = mtime
+        inside.addfile(entry)
+    files = {
+        "layer.tar": layer.getvalue(),
+        "manifest.json": json.dumps([{"Layers": ["layer.tar"]}]).encode(),
+        "index.json": json.dumps({"manifests": [{"digest": "sha256:abc"}]}).encode(),
+    }
+    with tarfile.open(path, "w") as image:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            image.addfile(entry, io.BytesIO(content))
+
+
+@pytest.fixture
+def rewriting_docker(tmp_path: Path) -> Mapping[str, str]:
+    """Variables with a `docker` on PATH that builds an image whose files have a fixed date."""
+    (tmp_path / "docker").write_text(REWRITING_DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    archive(tmp_path / "archive", mtime=315532800)
+    return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+
+
+def test_an_image_is_exported_with_one_date_and_loaded(
+    rewriting_docker: Mapping[str, str], tmp_path: Path
+) -> None:
+    assert build_reproducible(WORDS, rewriting_docker) == (0, "sha256:abc")
+    _, built, loaded = (tmp_path / "said").read_text().splitlines()
+    place = loaded.removeprefix("load --input=")
+    assert built == (
+        "buildx build --provenance=false --build-arg=SOURCE_DATE_EPOCH=315532800 "
+        f"--output=type=docker,dest={place},rewrite-timestamp=true --tag=shop -- /project"
+    )
+    assert not Path(place).exists()
+
+
+def test_a_builder_that_passes_over_the_date_is_told(
+    rewriting_docker: Mapping[str, str], tmp_path: Path
+) -> None:
+    archive(tmp_path / "archive", mtime=315532801)
+    with pytest.raises(UsageError, match="the builder cannot give files the times it is told"):
+        build_reproducible(WORDS, rewriting_docker)
+    assert "load" not in (tmp_path / "said").read_text()
+    assert build_reproducible(WORDS, {**rewriting_docker, "SOURCE_DATE_EPOCH": "1700000000"}) == (
+        0,
+        "sha256:abc",
+    )
+
+
+def test_a_date_is_a_number_of_seconds(rewriting_docker: Mapping[str, str]) -> None:
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH must be a number of seconds"):
+        build_reproducible(WORDS, {**rewriting_docker, "SOURCE_DATE_EPOCH": "today"})
+
+
+@pytest.mark.parametrize("option", ["--push", "--output=type=local", "-o"])
+def test_where_the_image_goes_is_not_to_be_said(
+    rewriting_docker: Mapping[str, str], option: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{option} cannot be said with --reproducible"):
+        build_reproducible((option, *WORDS), rewriting_docker)

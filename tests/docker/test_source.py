@@ -1,11 +1,101 @@
-"""Applications and routes are found by reading sources, without running them."""
+"""What a Django project is started with is read from manage.py and the settings it names."""
 
 from pathlib import Path
 
 import pytest
 from rig import Tree
 
-from uvflow.docker.source import Application, Sources
+from uvflow.docker.source import Application, Django, Sources, Static
+
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "{}")\n'
+
+
+def django(root: Path) -> Django:
+    return Django(Sources(root))
+
+
+def test_manage_py_names_the_settings(tree: Tree) -> None:
+    root = tree({"manage.py": MANAGE.format("a.b"), "asgi.py": MANAGE.format("c.d")})
+    assert django(root).settings_module == "a.b"
+
+
+def test_without_manage_py_the_wsgi_module_does(tree: Tree) -> None:
+    text = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "site.settings"\n'
+    assert django(tree({"site/wsgi.py": text})).settings_module == "site.settings"
+
+
+@pytest.mark.parametrize("line", ["from .base import *", "from config.settings.base import *"])
+def test_settings_are_followed_into_what_they_import(tree: Tree, line: str) -> None:
+    root = tree(
+        {
+            "manage.py": MANAGE.format("config.settings.local"),
+            "config/settings/local.py": f"{line}\nDEBUG = True\n",
+            "config/settings/base.py": 'WSGI_APPLICATION = "config.wsgi.application"\n',
+        }
+    )
+    assert django(root).text("WSGI_APPLICATION") == "config.wsgi.application"
+
+
+def test_settings_that_import_each_other_end(tree: Tree) -> None:
+    root = tree(
+        {
+            "manage.py": MANAGE.format("a"),
+            "a.py": "from b import *\n",
+            "b.py": "from a import *\n",
+        }
+    )
+    assert django(root).text("WSGI_APPLICATION") is None
+
+
+def test_the_variables_of_a_secret_key_are_named(tree: Tree) -> None:
+    text = 'import os\nSECRET_KEY = os.environ["DJANGO_SECRET_KEY"]\n'
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
+    assert django(root).variables_of("SECRET_KEY") == ("DJANGO_SECRET_KEY",)
+
+
+STATIC = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = {}\n'
+
+
+@pytest.mark.parametrize(
+    ("value", "directory"),
+    [
+        ('BASE_DIR / "static"', "static"),
+        ('os.path.join(BASE_DIR, "static")', "static"),
+        ('"/srv/static/"', "/srv/static"),
+    ],
+)
+def test_static_files_are_collected_where_the_settings_say(
+    tree: Tree, value: str, directory: str
+) -> None:
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": STATIC.format(value)})
+    assert django(root).static(()) == Static(directory=directory, environment=())
+
+
+def test_the_secret_key_is_made_up_unless_one_is_given(tree: Tree) -> None:
+    text = STATIC.format('"/s"') + 'SECRET_KEY = env("THE_KEY")\n'
+    found = django(tree({"manage.py": MANAGE.format("settings"), "settings.py": text}))
+    assert found.static(()) == Static(
+        directory="/s", environment=(("THE_KEY", "collectstatic-only"),)
+    )
+    assert found.static((("THE_KEY", "x"),)) == Static(
+        directory="/s", environment=(("THE_KEY", "x"),)
+    )
+
+
+def test_without_a_static_root_nothing_is_collected(tree: Tree) -> None:
+    text = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\n'
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
+    assert django(root).static(()) is None
+
+
+def test_what_a_container_cannot_keep_is_remarked(tree: Tree) -> None:
+    text = 'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}\nMEDIA_ROOT = "m"\n'
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
+    assert list(django(root).remarks()) == [
+        "settings keeps an SQLite database, and the image is not writable",
+        "settings has a MEDIA_ROOT: mount a volume there to keep uploads",
+    ]
+
 
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rig import Command
 
-from uvflow.state import State
+from uvflow.state.store import State
 
 MANIFEST = '[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n'
 

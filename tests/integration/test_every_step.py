@@ -11,10 +11,10 @@ import pytest
 from dying import count_steps, die_at
 from rig import Command, Tree
 
-from uvflow import healing
-from uvflow.environment import Environment
-from uvflow.healing import Depth
-from uvflow.profiles import BUILT_IN
+from uvflow.environment import repair
+from uvflow.environment.installed import Environment
+from uvflow.environment.repair import Depth
+from uvflow.project.profiles import BUILT_IN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 
@@ -57,7 +57,7 @@ def test_sync_heals_after_every_step(
         die_at(step, "sync", f"--{then}", cwd=root)
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)
-        assert healing.examine(Environment.at(root / ".venv"), Depth.HASHES) == (), step
+        assert repair.find_damage(Environment.at(root / ".venv"), Depth.HASHES) == (), step
         assert list(root.rglob("*.uvflow-*")) == [], step
         check = ["uv", *BUILT_IN[then].sync_arguments(), "--check"]
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step

@@ -15,7 +15,7 @@ from textwrap import dedent
 import pytest
 from rig import Command, Tree
 
-from uvflow.state import State
+from uvflow.state.store import State
 from uvflow.uv import find
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and signals of POSIX")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rig import BIN, Command, Tree
 
-from uvflow.state import State
+from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 

@@ -15,16 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import BIN, Command, Tree
 
-from uvflow import proof
 from uvflow.__main__ import already_in_sync
-from uvflow.environment import Environment, distributions
-from uvflow.profiles import Choice
-from uvflow.project import Project
-from uvflow.remembered import remembered, row
-from uvflow.standing import Standing
-from uvflow.state import State
-from uvflow.status import status
-from uvflow.work import Work, last_profile
+from uvflow.environment import integrity
+from uvflow.environment.context import SyncContext, last_synced_profile
+from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.status import Level, status
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import Choice
+from uvflow.state.inventory import format_row, known_projects
+from uvflow.state.store import State
 
 # A build backend that leaves a trace of having been run.
 BACKEND = """
@@ -508,8 +507,8 @@ def test_repair_makes_it_whole(synced: Path, uvflow: Command, what: str) -> None
     assert done.code == 0, done.err
     assert told(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
     there = Environment.at(synced / ".venv")
-    assert proof.unfinished(there) == proof.orphans(there) == ()
-    assert proof.missing(there) == proof.edited(there) == ()
+    assert integrity.metadata_damage(there) == integrity.orphans(there) == ()
+    assert integrity.size_damage(there) == integrity.hash_damage(there) == ()
     assert {"six", "idna", "iniconfig"} <= {d.name for d in distributions(there)}
     assert uvflow("verify", "--deep", cwd=synced).out == "Intact: dev (as last time)\n"
 
@@ -675,12 +674,12 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
     try:
         corrupt(state.directory, changes)
         project = Project.load(synced)
-        choice = project.profiles.choose(None, {}, last_profile(project))
+        choice = project.profiles.choose(None, {}, last_synced_profile(project))
         assert already_in_sync(("sync",)) is None
-        assert not Work.of(project, choice).is_current()
-        assert all(row(one) and one.directory == state.directory for one in remembered())
+        assert not SyncContext.of(project, choice).is_current()
+        assert all(format_row(one) and one.directory == state.directory for one in known_projects())
         assert not state.is_busy()
-        _ = Work.of(project, choice).interruption
+        _ = SyncContext.of(project, choice).interruption
     finally:
         put_back(state.directory, kept)
 
@@ -698,7 +697,7 @@ def test_with_a_damaged_state_the_commands_still_work(
         done = uvflow("sync", "--dev", cwd=synced)
         assert (done.code, done.out) == (0, ""), done.err
         assert "Traceback" not in done.err
-        assert status(*chosen(synced)).verdict is Standing.OK
+        assert status(*chosen(synced)).verdict is Level.OK
     finally:
         put_back(directory, kept)
 

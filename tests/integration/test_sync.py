@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rig import Command, Tree
 
-from uvflow.state import State
+from uvflow.state.store import State
 
 MANIFEST = """[project]
 name = "shop"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from uvflow.cli.boundary import as_ours, told
+from uvflow.cli.errors import as_uvflow_error, report_error
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError, UvflowError
 
@@ -35,7 +35,9 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             command(console, **rest)
         except (UvflowError, OSError) as error:
             name = click.get_current_context().command_path.removeprefix("uvflow ")
-            raise click.exceptions.Exit(told(console, name, as_ours(error))) from error
+            raise click.exceptions.Exit(
+                report_error(console, name, as_uvflow_error(error))
+            ) from error
 
     return with_console
 

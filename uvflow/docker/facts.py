@@ -1,31 +1,33 @@
-"""What a Dockerfile depends on, read from the project: its settings, uv.lock and sources.
+"""What a Dockerfile depends on, read from the project's settings, uv.lock and sources.
 
 Reads only. Nothing of the project is imported or executed.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from uvflow.docker import indexes, lock, python, settings, system
-from uvflow.docker.django import Django, Static
-from uvflow.docker.images import Images, images
-from uvflow.docker.lock import Lock, Package, Target
-from uvflow.docker.selections import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
+from uvflow.docker import base_image, debian, settings
+from uvflow.docker.base_image import BaseImages, base_images
+from uvflow.docker.context import BuildContext
+from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Sources
+from uvflow.docker.source import Django, Sources, Static
 from uvflow.docker.start import Search, Start
-from uvflow.docker.system import System
-from uvflow.docker.workspace import Workspace
+from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import read_bytes
+from uvflow.lockfile.packages import Lock, Package, TargetPlatform, packages_to_build, read_lockfile
 from uvflow.paths import MANIFEST
-from uvflow.project import Project
+from uvflow.project.manifest import Project
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
@@ -34,7 +36,7 @@ _KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv passes over the variable wit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ImageOptions:
     """What the command line says; None is for what the settings or the facts say."""
 
     uv: str | None = None
@@ -66,7 +68,7 @@ class Facts:
     directory: str
     python: str
     python_evidence: str
-    images: Images
+    images: BaseImages
     base: str
     stages: Stages
     switch: str
@@ -79,7 +81,7 @@ class Facts:
     version_variables: tuple[str, ...]
     secrets: tuple[str, ...]
     uses_ssh: bool
-    system: System
+    system: DebianPackages
     copies_source: bool
     static: Static | None
     start: Start
@@ -88,7 +90,7 @@ class Facts:
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
-def read(project: Project, options: Options) -> Facts:
+def read_facts(project: Project, options: ImageOptions) -> Facts:
     """The facts of `project`.
 
     Raises StaleLockfileError without a uv.lock, UsageError where facts contradict each other or
@@ -109,7 +111,7 @@ class _Reader:
         self.settings = said
         self.wanted_python = wanted_python
         self.lock = _read_lock(project)
-        self.workspace = Workspace(root=project.workspace, lock=self.lock)
+        self.workspace = BuildContext(root=project.workspace, lock=self.lock)
 
     def facts(self) -> Facts:
         self.workspace.check()
@@ -133,7 +135,7 @@ class _Reader:
             own=self.own,
             version_variables=self.workspace.version_variables(self.own),
             secrets=self.secrets,
-            uses_ssh=indexes.uses_ssh(self.everything),
+            uses_ssh=uses_ssh(self.everything),
             system=self.system,
             copies_source=self.copies_source,
             static=self.static,
@@ -167,13 +169,13 @@ class _Reader:
         return self.selector.switch(self.project.profiles.by_name.values())
 
     @cached_property
-    def images(self) -> Images:
+    def images(self) -> BaseImages:
         if self.settings.python_image and self.settings.base != "slim":
             raise UsageError(
                 f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
                 cause="there uv installs Python",
             )
-        return images(self.settings, self.python[0])
+        return base_images(self.settings, self.python[0])
 
     @cached_property
     def directory(self) -> str:
@@ -209,7 +211,7 @@ class _Reader:
             ("python of [tool.uvflow.profiles.prod]", self.project.profiles["prod"].python),
             *((path, _request_in(self.project.root / path)) for path in self._version_files()),
         ]
-        return python.choose(
+        return base_image.choose_python(
             tuple((text, where) for where, text in requested if text),
             self.lock.requires_python,
             lambda minor: len(self.built(minor, self.closure("prod", minor))),
@@ -225,7 +227,7 @@ class _Reader:
         chosen = self.project.profiles[profile]
         found: dict[str, Package] = {}
         for platform in self.settings.platforms:
-            target = Target(python=minor, platform=platform)
+            target = TargetPlatform(python=minor, platform=platform)
             found |= {f"{p.name} {p.version}": p for p in self.selector.closure(chosen, target)}
         return tuple(found.values())
 
@@ -247,18 +249,20 @@ class _Reader:
         without = {
             package.name
             for platform in self.settings.platforms
-            for package in lock.built(packages, Target(python=minor, platform=platform))
+            for package in packages_to_build(
+                packages, TargetPlatform(python=minor, platform=platform)
+            )
         }
         from_git = {package.name for package in packages if "git" in package.source}
         return tuple(sorted((without - from_git) | {p.name for p in packages if p.name in never}))
 
     @cached_property
-    def system(self) -> System:
-        return system.needed(
+    def system(self) -> DebianPackages:
+        return debian.debian_packages(
             built=self.built(self.python[0], self.everything),
             installed=[package.name for package in self.production],
             backends=self.workspace.build_requirements(self.own),
-            fetchers=indexes.fetchers(self.everything),
+            fetchers=fetchers(self.everything),
             said=self.settings,
         )
 
@@ -294,7 +298,7 @@ class _Reader:
     def secrets(self) -> tuple[str, ...]:
         uv = self.project.table("tool", "uv")
         private = self.settings.private_indexes
-        return indexes.secrets(uv.get("index", ()), private, self.lock.packages)
+        return secrets(uv.get("index", ()), private, self.lock.packages)
 
     @cached_property
     def start(self) -> Start:
@@ -387,7 +391,7 @@ def _read_lock(project: Project) -> Lock:
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return lock.read(read_bytes(project.lockfile), str(project.lockfile))
+    return read_lockfile(read_bytes(project.lockfile), str(project.lockfile))
 
 
 def _text_of(path: Path) -> str | None:
@@ -398,3 +402,70 @@ def _request_in(path: Path) -> str | None:
     """The first line of a .python-version that is no comment."""
     lines = (line.partition("#")[0].strip() for line in (_text_of(path) or "").splitlines())
     return next((line for line in lines if line), None)
+
+
+Table = Mapping[str, Any]
+
+
+def secrets(
+    indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[Package]
+) -> tuple[str, ...]:
+    """The variables that hold the credentials of the indexes that `packages` are taken from.
+
+    An index asks for them where `private` names it, where it says `authenticate = "always"`, or
+    where its URL has a user (uv docs, "Authentication"). Raises UsageError for a name in `private`
+    that no index has, and for a URL with a password in it.
+    """
+    indexes = tuple(indexes)
+    names = {str(index.get("name")) for index in indexes}
+    for name in private:
+        if name not in names:
+            raise UsageError(
+                f"[tool.uvflow.docker] private-indexes names `{name}`, which no index is called",
+                hint=f"[[tool.uv.index]] has: {', '.join(sorted(names)) or 'nothing'}",
+            )
+    used = {_address(str(package.source.get("registry", ""))) for package in packages}
+    found = (v for i in indexes if _asks(i, private, used) for v in _variables(i))
+    return tuple(dict.fromkeys(found))
+
+
+def uses_ssh(packages: Iterable[Package]) -> bool:
+    return any(str(p.source.get("git", "")).startswith("ssh://") for p in packages)
+
+
+def fetchers(packages: Iterable[Package]) -> tuple[str, ...]:
+    """The Debian packages that get at sources which are in git."""
+    packages = tuple(packages)
+    if not any("git" in package.source for package in packages):
+        return ()
+    return ("git", "openssh-client") if uses_ssh(packages) else ("git",)
+
+
+def _asks(index: Table, private: tuple[str, ...], used: set[str]) -> bool:
+    url = str(index.get("url", ""))
+    if urlsplit(url).password:
+        raise UsageError(
+            f"the URL of the index `{index.get('name')}` has a password in it",
+            hint="take it out: the build gets it as a secret",
+        )
+    if index.get("name") in private:
+        return True
+    said = index.get("authenticate") == "always" or bool(urlsplit(url).username)
+    return said and _address(url) in used
+
+
+def _variables(index: Table) -> Iterator[str]:
+    """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
+    if "name" not in index:
+        raise UsageError(
+            "an index that asks for credentials has no name, and so no variables to give them by",
+            hint='say `name = "…"` in its [[tool.uv.index]]',
+        )
+    name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
+    yield f"UV_INDEX_{name}_USERNAME"
+    yield f"UV_INDEX_{name}_PASSWORD"
+
+
+def _address(url: str) -> str:
+    """`url` without its user and without a slash at its end."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url).rstrip("/")

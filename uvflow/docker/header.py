@@ -9,8 +9,8 @@ import re
 import shlex
 from dataclasses import asdict, dataclass, fields
 
-from uvflow.docker.facts import Facts, Options
-from uvflow.docker.parse import split
+from uvflow.docker.facts import Facts, ImageOptions
+from uvflow.docker.lint.parse import split
 
 _MADE_BY = re.compile(r"# Made by `(?P<command>uvflow docker[^`\n]*)`")
 _DIGESTS = re.compile(r"# Facts (?P<facts>[0-9a-f]{12}), text (?P<text>[0-9a-f]{12})\b")
@@ -25,14 +25,14 @@ class Header:
     text: str
 
     @property
-    def options(self) -> Options:
+    def options(self) -> ImageOptions:
         """The options that the file was made with; those of a later uvflow are passed over."""
         words = (word.removeprefix("--").partition("=") for word in split(self.command)[2:])
-        known = {field.name for field in fields(Options)}
-        return Options(**{name: value for name, _, value in words if name in known})
+        known = {field.name for field in fields(ImageOptions)}
+        return ImageOptions(**{name: value for name, _, value in words if name in known})
 
 
-def with_header(body: str, facts: Facts, options: Options, usage: tuple[str, ...]) -> str:
+def with_header(body: str, facts: Facts, options: ImageOptions, usage: tuple[str, ...]) -> str:
     """`body` below the lines that tell where it came from and how it is used."""
     head = [
         f"# Made by `{command(options)}`; what is edited here is lost when it is made again:",
@@ -60,7 +60,7 @@ def is_as_made(text: str) -> bool:
     return found is not None and found.text == _digest(body)
 
 
-def command(options: Options) -> str:
+def command(options: ImageOptions) -> str:
     """The command that makes the same file from the same facts."""
     given = ((name, value) for name, value in asdict(options).items() if value is not None)
     return shlex.join(("uvflow", "docker", *(f"--{name}={value}" for name, value in given)))

@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from uvflow.docker.django import Django
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Module, Sources
+from uvflow.docker.source import Django, Module, Sources
 from uvflow.errors import UsageError
 
 _PORT = 8000

@@ -1,0 +1,118 @@
+"""Files are compared with today's facts, and hand-written ones are read for faults."""
+
+from pathlib import Path
+
+import pytest
+from locks import local, locked, manifest, package
+from rig import Tree
+
+from uvflow.docker import command
+from uvflow.docker.command import check_generated
+from uvflow.docker.facts import ImageOptions
+from uvflow.docker.lint.check import check_handwritten, lint_context
+from uvflow.docker.lint.model import CheckResult, LintContext
+from uvflow.project.manifest import Project
+
+PROJECT = {
+    "pyproject.toml": manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n'),
+    "uv.lock": locked(local("shop", needs=["web"]), package("web")),
+    ".python-version": "3.12\n",
+}
+
+
+def verdict(root: Path) -> CheckResult:
+    return check_generated(command.plan_image(Project.load(root), ImageOptions(uv="0.13.9")))
+
+
+@pytest.fixture
+def made(tree: Tree) -> Path:
+    root = tree(PROJECT)
+    command.write_files(
+        command.plan_image(Project.load(root), ImageOptions(uv="0.13.9")), force=False
+    )
+    return root
+
+
+def test_what_was_just_made_is_good(made: Path) -> None:
+    assert verdict(made) == CheckResult()
+
+
+def test_a_missing_file_is_a_difference(tree: Tree) -> None:
+    found = verdict(tree(PROJECT))
+    assert not found.is_good
+    assert found.diffs[0].startswith(
+        "--- Dockerfile (as it is)\n+++ Dockerfile (as the facts give)"
+    )
+
+
+def test_a_changed_fact_is_a_difference_in_its_lines(made: Path) -> None:
+    (made / ".python-version").write_text("3.13\n")
+    [diff] = verdict(made).diffs
+    assert "-FROM python:3.12-slim-trixie AS base\n" in diff
+    assert "+FROM python:3.13-slim-trixie AS base\n" in diff
+
+
+def test_an_edit_is_a_difference(made: Path) -> None:
+    with (made / "Dockerfile").open("a") as file:
+        file.write("LABEL mine=1\n")
+    assert verdict(made).diffs[0].endswith("-LABEL mine=1\n")
+
+
+def test_a_dockerignore_that_lets_secrets_in_is_a_fault(made: Path) -> None:
+    (made / ".dockerignore").write_text("**/__pycache__\n.git\n.venv\n")
+    [finding] = verdict(made).findings
+    assert str(finding) == ".dockerignore:1: lets into the image what is no part of it: **/.env"
+    assert not verdict(made).is_good
+
+
+def test_faults_are_told_by_line(tree: Tree) -> None:
+    root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim\nCMD python\n"})
+    found = check_handwritten(Project.load(root), root / "Dockerfile")
+    assert [(f.origin.line, f.code) for f in found.findings if f.origin] == [
+        (1, "base-not-pinned"),
+        (1, "output-buffered"),
+        (1, "runs-as-root"),
+        (2, "shell-form"),
+        (2, "starts-nothing"),
+    ]
+    assert not found.is_good
+
+
+def test_a_file_without_a_stage_is_told(tree: Tree) -> None:
+    root = tree({**PROJECT, "Dockerfile": "# nothing yet\n"})
+    [finding] = check_handwritten(Project.load(root), root / "Dockerfile").findings
+    assert finding.code == "no-stage"
+
+
+def test_warnings_alone_are_good(tree: Tree) -> None:
+    text = 'FROM python:3.12-slim-trixie\nCMD ["serve", "shop"]\n'
+    root = tree({**PROJECT, "Dockerfile": text})
+    found = check_handwritten(Project.load(root), root / "Dockerfile")
+    assert found.findings
+    assert found.is_good
+
+
+def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
+    root = tree(
+        {
+            **PROJECT,
+            "uv.lock": locked(
+                local("shop", needs=["web"]),
+                local("lib", source='editable = "lib"'),
+                package("web"),
+            ),
+            ".venv/bin/python": "",
+            ".dockerignore": ".git\n",
+        }
+    )
+    assert lint_context(Project.load(root)) == LintContext(
+        files=frozenset({"pyproject.toml", "uv.lock", ".python-version", ".dockerignore"}),
+        members=("lib/pyproject.toml",),
+        not_ignored=(".venv",),
+        installed=frozenset({"shop", "web"}),
+    )
+
+
+def test_without_a_lockfile_what_is_installed_is_not_known(tree: Tree) -> None:
+    around = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
+    assert around.installed is None

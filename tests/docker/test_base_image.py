@@ -1,0 +1,89 @@
+"""Which images, and from which registry."""
+
+import pytest
+
+from uvflow.docker.base_image import BaseImages, base_images, choose_python
+from uvflow.docker.settings import Settings
+from uvflow.errors import UsageError
+
+
+def test_every_image_is_on_one_debian() -> None:
+    assert base_images(Settings(uv="0.13.9"), "3.13") == BaseImages(
+        python="python:3.13-slim-trixie",
+        uv="ghcr.io/astral-sh/uv:0.13.9",
+        debian="debian:trixie-slim",
+        distroless="gcr.io/distroless/cc-debian13:nonroot",
+    )
+
+
+def test_a_mirror_stands_in_place_of_a_registry() -> None:
+    mirrors = (("docker.io", "hub.corp.test"), ("ghcr.io", "corp.test:5000/ghcr/"))
+    assert base_images(Settings(uv="0.13.9", mirrors=mirrors), "3.13") == BaseImages(
+        python="hub.corp.test/library/python:3.13-slim-trixie",
+        uv="corp.test:5000/ghcr/astral-sh/uv:0.13.9",
+        debian="hub.corp.test/library/debian:trixie-slim",
+        distroless="gcr.io/distroless/cc-debian13:nonroot",
+    )
+
+
+def test_an_image_that_is_named_is_taken_as_it_is() -> None:
+    said = Settings(python_image="ours:3", uv_image="our/uv:1", mirrors=(("docker.io", "x"),))
+    assert base_images(said, "3.13").python == "ours:3"
+    assert base_images(said, "3.13").uv == "our/uv:1"
+
+
+NOTHING = ()
+
+
+def no_builds(_minor: str) -> int:
+    return 0
+
+
+def test_what_is_asked_for_first_wins() -> None:
+    asked = (("3.12", "--python"), ("3.13", ".python-version"))
+    assert choose_python(asked, ">=3.11", no_builds) == ("3.12", "--python")
+
+
+@pytest.mark.parametrize("text", ["3.12", "3.12.4", "cpython-3.12", "cpython@3.12.4", "python3.12"])
+def test_a_request_is_read_as_uv_reads_it(text: str) -> None:
+    assert choose_python(((text, ".python-version"),), "", no_builds)[0] == "3.12"
+
+
+@pytest.mark.parametrize("text", ["pypy3.10", "3", ">=3.12", "/usr/bin/python3"])
+def test_a_request_that_names_no_cpython_version_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="which is no CPython by its version"):
+        choose_python(((text, ".python-version"),), "", no_builds)
+
+
+def test_without_a_request_it_is_the_newest_that_is_allowed() -> None:
+    assert choose_python(NOTHING, ">=3.11,<3.14", no_builds) == (
+        "3.13",
+        "requires-python `<3.14,>=3.11`",
+    )
+
+
+def test_one_with_wheels_is_better_than_a_newer_one_without() -> None:
+    def to_build(minor: str) -> int:
+        return 2 if minor == "3.14" else 0
+
+    assert choose_python(NOTHING, ">=3.11", to_build)[0] == "3.13"
+
+
+def test_a_contradiction_is_an_error() -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_python((("3.11", ".python-version"),), ">=3.12", no_builds)
+    assert caught.value.message == (
+        ".python-version asks for Python 3.11, which requires-python `>=3.12` does not allow"
+    )
+
+
+def test_an_exact_patch_is_what_no_image_of_a_minor_version_has() -> None:
+    with pytest.raises(
+        UsageError, match=r"requires-python `==3\.12\.4` allows the newest patch of"
+    ):
+        choose_python(NOTHING, "==3.12.4", no_builds)
+
+
+def test_an_invalid_requires_python_is_told() -> None:
+    with pytest.raises(UsageError, match="requires-python `three` is not valid"):
+        choose_python(NOTHING, "three", no_builds)

@@ -1,0 +1,273 @@
+"""Each option of `uvflow docker` does its one thing, through the installed command."""
+
+import json
+from pathlib import Path
+
+import pytest
+from locks import local, locked, manifest
+from rig import Command, Tree
+
+from uvflow.docker.command import FileState, ImagePlan, plan_image, write_files
+from uvflow.docker.facts import ImageOptions
+from uvflow.errors import DriftError, UsageError
+from uvflow.project.manifest import Project
+
+PROJECT = {
+    "pyproject.toml": manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n'),
+    "uv.lock": locked(local("shop")),
+    ".python-version": "3.12\n",
+}
+
+
+def test_files_are_written_and_the_evidence_is_told(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", "--uv=0.13.9", cwd=tree(PROJECT))
+    assert (said.code, said.out) == (0, "")
+    assert said.err == (
+        "Python 3.12: .python-version\n"
+        "Starts serve: [tool.uvflow.docker] command\n"
+        "One stage: every locked package has a wheel\n"
+        "Wrote Dockerfile\n"
+        "Wrote .dockerignore\n"
+    )
+
+
+def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:
+    root = tree(PROJECT)
+    said = uvflow("docker", "--print", "--uv=0.13.9", cwd=root)
+    assert said.out.startswith("# Made by `uvflow docker --uv=0.13.9`;")
+    assert not (root / "Dockerfile").exists()
+    uvflow("docker", "--uv=0.13.9", cwd=root)
+    assert (root / "Dockerfile").read_text() == said.out
+
+
+def test_facts_are_json(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", "--facts", cwd=tree(PROJECT))
+    assert json.loads(said.out)["start"]["command"] == ["serve"]
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(tree: Tree, uvflow: Command) -> None:
+    root = tree(PROJECT)
+    said = uvflow("docker", "--dry-run", cwd=root)
+    assert "+FROM python:3.12-slim-trixie AS base\n" in said.out
+    assert said.err.endswith("Would write Dockerfile\nWould write .dockerignore\n")
+    assert not (root / "Dockerfile").exists()
+
+
+def test_check_is_0_when_current_and_1_with_a_difference_otherwise(
+    tree: Tree, uvflow: Command
+) -> None:
+    root = tree(PROJECT)
+    uvflow("docker", cwd=root)
+    said = uvflow("docker", "--check", cwd=root)
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "Current: the files are what today's facts give\n"
+    (root / ".python-version").write_text("3.13\n")
+    said = uvflow("docker", "--check", cwd=root)
+    assert said.code == 1
+    assert "-FROM python:3.12-slim-trixie AS base\n" in said.out
+    assert "+FROM python:3.13-slim-trixie AS base\n" in said.out
+    assert said.err == (
+        "error: the files of the image are not what today's facts give\n"
+        "hint: `uvflow docker` makes them anew\n"
+    )
+
+
+def test_check_as_json_is_one_object(tree: Tree, uvflow: Command) -> None:
+    root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim-trixie\nUSER 1\n"})
+    said = uvflow("docker", "--check", "--json", cwd=root)
+    data = json.loads(said.out)
+    assert (said.code, data["exit_code"], data["command"]) == (1, 1, "docker")
+    assert data["findings"][0] == {
+        "code": "output-buffered",
+        "severity": "note",
+        "path": "Dockerfile",
+        "line": 1,
+        "message": "what a crashing service printed last is lost",
+        "hint": "ENV PYTHONUNBUFFERED=1",
+    }
+
+
+def test_a_hand_written_file_is_checked_without_facts(tree: Tree, uvflow: Command) -> None:
+    root = tree({"pyproject.toml": manifest(), "Dockerfile": "FROM python:3.12-slim-trixie\n"})
+    said = uvflow("docker", "--check", cwd=root)
+    assert said.code == 1
+    assert "Dockerfile:1: error[starts-nothing] no CMD: the container starts a Python prompt\n" in (
+        said.out
+    )
+
+
+def test_an_edited_file_is_overwritten_by_force_or_becomes_the_users(
+    tree: Tree, uvflow: Command
+) -> None:
+    root = tree(PROJECT)
+    assert uvflow("docker", cwd=root).code == 0
+    with (root / "Dockerfile").open("a") as file:
+        file.write("LABEL mine=1\n")
+    for arguments in (("docker",), ("docker", "--check"), ("docker", "build")):
+        said = uvflow(*arguments, cwd=root)
+        assert said.code == 1
+        assert "Dockerfile was edited since uvflow made it" in said.err
+        assert said.err.endswith(
+            "hint: `uvflow docker --force` overwrites it; without its first line it is your own, "
+            "and `uvflow docker --check` tells what is wrong with it\n"
+        )
+    own = (root / "Dockerfile").read_text().partition("\n")[2]
+    (root / "Dockerfile").write_text(own)
+    assert uvflow("docker", "--check", cwd=root).code == 0
+    said = uvflow("docker", cwd=root)
+    assert (said.code, "was not made by uvflow" in said.err) == (1, True)
+    assert (root / "Dockerfile").read_text() == own
+    assert uvflow("docker", "--force", cwd=root).code == 0
+
+
+def test_a_file_of_somebody_else_needs_force(tree: Tree, uvflow: Command) -> None:
+    root = tree({**PROJECT, "Dockerfile": "FROM x\n"})
+    assert uvflow("docker", cwd=root).code == 1
+    assert uvflow("docker", "--force", cwd=root).code == 0
+
+
+@pytest.mark.parametrize("pair", [("--print", "--check"), ("--facts", "--dry-run")])
+def test_two_ways_at_once_are_refused(tree: Tree, uvflow: Command, pair: tuple[str, str]) -> None:
+    said = uvflow("docker", *pair, cwd=tree(PROJECT))
+    assert said.code == 2
+    assert said.err == "error: --print, --facts, --check and --dry-run exclude each other\n"
+
+
+def test_what_a_dockerignore_lets_in_is_a_warning(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", cwd=tree({**PROJECT, ".dockerignore": ".git\n.venv\n"}))
+    assert said.code == 0
+    assert said.err.startswith(
+        "warning: your .dockerignore lets into the image what is no part of it: **/.env, "
+        "**/__pycache__\n"
+    )
+
+
+def test_without_a_lockfile_it_is_exit_code_3(tree: Tree, uvflow: Command) -> None:
+    said = uvflow("docker", cwd=tree({"pyproject.toml": manifest()}))
+    assert said.code == 3
+    assert said.err.endswith("hint: `uv lock` makes one\n")
+
+
+def planned(root: Path, *more: str, **options: str) -> ImagePlan:
+    return plan_image(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}), more=more)
+
+
+def states(work: ImagePlan) -> dict[str, FileState]:
+    return {file.path.name: file.state for file in work.files}
+
+
+@pytest.fixture
+def made(tree: Tree) -> Path:
+    """A project whose files uvflow has made."""
+    root = tree(PROJECT)
+    write_files(planned(root), force=False)
+    return root
+
+
+def test_both_files_are_written(tree: Tree) -> None:
+    root = tree(PROJECT)
+    work = planned(root)
+    assert write_files(work, force=False) == (root / "Dockerfile", root / ".dockerignore")
+    assert [file.path.read_text() for file in work.files] == [file.text for file in work.files]
+
+
+def test_a_second_time_nothing_is_written(made: Path) -> None:
+    before = (made / "Dockerfile").stat().st_mtime_ns
+    assert write_files(planned(made), force=False) == ()
+    assert (made / "Dockerfile").stat().st_mtime_ns == before
+
+
+def test_other_facts_make_it_anew(made: Path) -> None:
+    (made / ".python-version").write_text("3.13\n")
+    work = planned(made)
+    assert states(work) == {"Dockerfile": FileState.CHANGED, ".dockerignore": FileState.SAME}
+    assert write_files(work, force=False) == (made / "Dockerfile",)
+
+
+def test_what_was_said_last_time_holds_until_it_is_said_otherwise(tree: Tree) -> None:
+    root = tree(PROJECT)
+    write_files(planned(root, base="managed"), force=False)
+    again = plan_image(Project.load(root), ImageOptions())
+    assert again.options == ImageOptions(uv="0.13.9", base="managed")
+    assert states(again)["Dockerfile"] is FileState.SAME
+    assert planned(root, base="slim").facts.base == "slim"
+
+
+def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
+    work = plan_image(Project.load(tree(PROJECT)), ImageOptions())
+    assert work.options.uv is not None
+    assert work.facts.images.uv == f"ghcr.io/astral-sh/uv:{work.options.uv}"
+
+
+def test_a_uv_that_is_older_than_the_one_here_is_remarked(tree: Tree) -> None:
+    work = planned(tree(PROJECT), uv="0.9.30")
+    [remark] = work.remarks
+    assert remark.startswith("uv 0.9.30 builds the image, and uv ")
+    assert planned(tree(PROJECT), uv="99.0.0").remarks == ()
+
+
+def test_an_edited_file_is_not_overwritten(made: Path) -> None:
+    with (made / "Dockerfile").open("a") as file:
+        file.write("LABEL mine=1\n")
+    work = planned(made)
+    assert states(work)["Dockerfile"] is FileState.EDITED
+    with pytest.raises(DriftError, match="Dockerfile was edited since uvflow made it"):
+        write_files(work, force=False)
+    assert (made / "Dockerfile").read_text().endswith("LABEL mine=1\n")
+    assert write_files(work, force=True) == (made / "Dockerfile",)
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(tree: Tree) -> None:
+    root = tree({**PROJECT, "Dockerfile": "FROM scratch\n"})
+    with pytest.raises(DriftError, match="Dockerfile was not made by uvflow"):
+        write_files(planned(root), force=False)
+    assert not (root / ".dockerignore").exists()
+
+
+def test_a_dockerignore_is_kept_and_what_it_lacks_is_named(tree: Tree) -> None:
+    root = tree({**PROJECT, ".dockerignore": ".git\n.venv\n"})
+    work = planned(root)
+    assert work.not_ignored == ("**/.env", "**/__pycache__")
+    write_files(work, force=True)
+    assert (root / ".dockerignore").read_text() == ".git\n.venv\n"
+
+
+def test_windows_line_ends_are_no_difference(made: Path) -> None:
+    path = made / "Dockerfile"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert states(planned(made))["Dockerfile"] is FileState.SAME
+
+
+def test_more_files_are_written_when_asked_for_and_kept_up_then(made: Path) -> None:
+    work = planned(made, "bake", "compose")
+    assert list(states(work)) == [
+        "Dockerfile",
+        "docker-bake.hcl",
+        "compose.yaml",
+        ".dockerignore",
+    ]
+    write_files(work, force=False)
+    assert list(states(planned(made))) == list(states(work))
+
+
+def test_a_compose_file_of_somebody_else_is_nobodys_business(made: Path) -> None:
+    (made / "compose.yaml").write_text("services: {}\n")
+    assert "compose.yaml" not in states(planned(made))
+
+
+def test_a_member_has_its_files_beside_it(tree: Tree) -> None:
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["api"]\n',
+            "uv.lock": locked(local("api", source='virtual = "api"')),
+            "api/pyproject.toml": PROJECT["pyproject.toml"].replace("shop", "api"),
+        }
+    )
+    assert list(states(planned(root / "api"))) == ["Dockerfile", "Dockerfile.dockerignore"]
+
+
+def test_a_first_line_that_was_edited_to_say_what_cannot_be_is_named(made: Path) -> None:
+    text = (made / "Dockerfile").read_text()
+    (made / "Dockerfile").write_text(text.replace("docker --uv", "docker --base='slim --uv", 1))
+    with pytest.raises(UsageError, match=r"Dockerfile:1: --base must be one of slim, "):
+        planned(made)

@@ -1,0 +1,102 @@
+"""A bake file has a target for each profile."""
+
+from images import DEV, PROD, facts
+
+from uvflow.docker import companions
+from uvflow.docker.companions import bake_file, compose_file
+
+
+def test_the_whole_bake_file() -> None:
+    assert bake_file(facts(selections=(DEV, PROD), secrets=("TOKEN",))) == (
+        'group "default" {\n  targets = ["prod"]\n}\n'
+        "\n"
+        'target "prod" {\n'
+        '  context = "."\n'
+        '  dockerfile = "Dockerfile"\n'
+        '  target = "prod"\n'
+        '  tags = ["shop"]\n'
+        '  secret = ["id=TOKEN,env=TOKEN"]\n'
+        "}\n"
+        "\n"
+        'target "dev" {\n'
+        '  context = "."\n'
+        '  dockerfile = "Dockerfile"\n'
+        '  target = "dev"\n'
+        '  tags = ["shop:dev"]\n'
+        '  secret = ["id=TOKEN,env=TOKEN"]\n'
+        "}\n"
+    )
+
+
+def test_a_path_is_no_template() -> None:
+    assert 'dockerfile = "$${x}/Dockerfile"' in bake_file(facts(directory="${x}"))
+
+
+def test_the_whole_compose_file() -> None:
+    assert compose_file(facts(selections=(DEV, PROD), secrets=("TOKEN",))) == (
+        "services:\n"
+        "  shop:\n"
+        '    image: "shop"\n'
+        "    build:\n"
+        '      context: "."\n'
+        '      dockerfile: "Dockerfile"\n'
+        '      target: "prod"\n'
+        "      secrets:\n"
+        '        - "TOKEN"\n'
+        "    init: true\n"
+        "    ports:\n"
+        '      - "8000:8000"\n'
+        "    read_only: true\n"
+        "    tmpfs:\n"
+        '      - "/tmp"\n'
+        "    cap_drop:\n"
+        '      - "ALL"\n'
+        "    security_opt:\n"
+        '      - "no-new-privileges:true"\n'
+        "  shop-dev:\n"
+        "    profiles:\n"
+        '      - "dev"\n'
+        '    image: "shop:dev"\n'
+        "    build:\n"
+        '      context: "."\n'
+        '      dockerfile: "Dockerfile"\n'
+        '      target: "dev"\n'
+        "      secrets:\n"
+        '        - "TOKEN"\n'
+        "    init: true\n"
+        "    ports:\n"
+        '      - "8000:8000"\n'
+        "    volumes:\n"
+        '      - ".:/app"\n'
+        "secrets:\n"
+        "  TOKEN:\n"
+        '    environment: "TOKEN"\n'
+    )
+
+
+def test_a_member_is_built_from_the_workspace() -> None:
+    text = compose_file(facts(directory="packages/$api"))
+    assert '      context: "../.."\n      dockerfile: "packages/$$api/Dockerfile"\n' in text
+
+
+def test_a_service_is_built_and_run() -> None:
+    assert companions.usage_lines(facts(selections=(DEV, PROD))) == (
+        "docker build --tag shop .",
+        "docker run --rm --publish 8000:8000 --read-only --tmpfs /tmp --cap-drop ALL shop",
+        "docker build --target dev --tag shop:dev .",
+    )
+
+
+def test_a_member_and_its_secrets_are_named() -> None:
+    found = companions.usage_lines(
+        facts(directory="packages/api", secrets=("TOKEN",), uses_ssh=True)
+    )
+    assert found[0] == (
+        "docker build --file packages/api/Dockerfile --secret id=TOKEN,env=TOKEN --ssh default "
+        "--tag shop ."
+    )
+
+
+def test_an_image_is_called_what_an_image_may_be_called() -> None:
+    assert companions.image_name(facts(name="My Ünit__x")) == "my-nit-x"
+    assert companions.image_name(facts(name="…")) == "app"

@@ -1,0 +1,168 @@
+"""The .dockerignore keeps out what is no part of an image, and knows when another one does."""
+
+from pathlib import Path
+
+import pytest
+from locks import local, locked, manifest, package
+from rig import Tree
+
+from uvflow.docker.context import BuildContext, dockerignore, is_ignored, missing_patterns
+from uvflow.errors import UsageError
+from uvflow.lockfile.packages import read_lockfile
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".venv/bin/python",
+        ".git/config",
+        ".env",
+        ".env.local",
+        "deploy/.env",
+        "shop/__pycache__/x.pyc",
+        "Dockerfile",
+        "packages/api/Dockerfile",
+        "node_modules/x/index.js",
+        "src/shop.egg-info/PKG-INFO",
+        "compose.yaml",
+    ],
+)
+def test_ours_keeps_out(path: str) -> None:
+    assert is_ignored(path, dockerignore())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["pyproject.toml", "uv.lock", "README.md", ".python-version", ".env.example", "src/env.py"],
+)
+def test_ours_lets_in(path: str) -> None:
+    assert not is_ignored(path, dockerignore())
+
+
+def test_ours_misses_nothing() -> None:
+    assert missing_patterns(dockerignore()) == ()
+
+
+def test_an_empty_one_misses_everything() -> None:
+    assert missing_patterns("") == (".venv", ".git", "**/.env", "**/__pycache__")
+
+
+@pytest.mark.parametrize("text", ["*\n!src\n", "**\n!src\n"])
+def test_one_that_keeps_out_all_but_a_list_misses_nothing(text: str) -> None:
+    assert missing_patterns(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "ignored"),
+    [
+        (".git", ".git/config", True),
+        ("/.git/", ".git/config", True),
+        ("./.git", ".git", True),
+        (".env", "sub/.env", False),
+        ("**/.env", ".env", True),
+        ("*/temp*", "a/temporary", True),
+        ("*/temp*", "a/b/temporary", False),
+        ("temp?", "tempa", True),
+        ("[a-c]x", "bx", True),
+        ("\\#x", "#x", True),
+        ("# x", "# x", False),
+        ("docs\n!docs/a.md", "docs/a.md", False),
+        ("!docs/a.md\ndocs", "docs/a.md", True),
+    ],
+)
+def test_patterns_match_as_dockers_do(pattern: str, path: str, ignored: object) -> None:
+    assert is_ignored(path, pattern) is ignored
+
+
+MEMBERS = 'manifest = { members = ["shelf", "shop"] }'
+
+
+def workspace(root: Path, *packages: str) -> BuildContext:
+    return BuildContext(
+        root=root, lock=read_lockfile((MEMBERS + "\n" + locked(*packages)).encode(), "uv.lock")
+    )
+
+
+SHOP = local("shop", source='editable = "."')
+SHELF = local("shelf", source='editable = "packages/shelf"')
+
+
+def test_every_manifest_is_mounted_the_lockfile_first(tree: Tree) -> None:
+    root = tree({"pyproject.toml": "", "packages/shelf/pyproject.toml": "", "uv.toml": ""})
+    assert workspace(root, SHOP, SHELF).mounts == (
+        "uv.lock",
+        "pyproject.toml",
+        "uv.toml",
+        "packages/shelf/pyproject.toml",
+    )
+
+
+def test_local_archives_and_indexes_are_mounted(tree: Tree) -> None:
+    root = tree({"pyproject.toml": "", "libs/a.whl": "", "index/b.whl": ""})
+    found = workspace(
+        root,
+        package("a", source='path = "libs/a.whl"'),
+        package("b", source='registry = "index"'),
+    )
+    assert found.mounts == ("uv.lock", "pyproject.toml", "index", "libs/a.whl")
+
+
+def test_own_packages_are_those_that_are_installed(tree: Tree) -> None:
+    found = workspace(tree({}), local("shop"), SHELF, package("web"))
+    assert found.own(found.lock.packages) == ("shelf",)
+
+
+@pytest.mark.parametrize(
+    ("own", "option"),
+    [
+        ((), "--no-install-project"),
+        (("shop",), "--no-install-project"),
+        (("shelf", "shop"), "--no-install-workspace"),
+        (("elsewhere", "shop"), "--no-install-local"),
+    ],
+)
+def test_the_option_leaves_out_what_is_not_there_yet(
+    tree: Tree, own: tuple[str, ...], option: str
+) -> None:
+    assert workspace(tree({}), SHOP, SHELF).skips(own, "shop") == option
+
+
+def test_static_dependencies_are_checked_early(tree: Tree) -> None:
+    root = tree({"pyproject.toml": manifest()})
+    assert not workspace(root, SHOP).locks_late
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nname = "shop"\ndynamic = ["dependencies"]\n',
+        '[tool.poetry]\nname = "shop"\n',
+    ],
+)
+def test_what_only_a_build_tells_is_checked_late(tree: Tree, text: str) -> None:
+    assert workspace(tree({"pyproject.toml": text}), SHOP).locks_late
+
+
+def test_a_dynamic_version_alone_is_no_dependency(tree: Tree) -> None:
+    text = '[project]\nname = "shop"\ndynamic = ["version"]\n'
+    assert not workspace(tree({"pyproject.toml": text}), SHOP).locks_late
+
+
+def test_a_manifest_that_no_mount_can_name_is_checked_late(tree: Tree) -> None:
+    root = tree({"pyproject.toml": manifest(), "bücher/pyproject.toml": manifest("books")})
+    found = workspace(root, SHOP, local("books", source='editable = "bücher"'))
+    assert found.mounts == ("uv.lock", "pyproject.toml")
+    assert found.locks_late
+
+
+@pytest.mark.parametrize("source", ['editable = "../lib"', 'directory = "/srv/lib"'])
+def test_what_lies_outside_of_the_context_is_refused(tree: Tree, source: str) -> None:
+    with pytest.raises(UsageError, match="lies outside of"):
+        workspace(tree({}), local("lib", source=source)).check()
+
+
+def test_a_version_from_git_is_asked_for_in_another_way(tree: Tree) -> None:
+    text = '[build-system]\nrequires = ["hatchling", "hatch-vcs>=0.4"]\n'
+    found = workspace(tree({"pyproject.toml": text}), SHOP)
+    assert found.build_requirements(["shop"]) == ("hatch-vcs", "hatchling")
+    assert found.version_variables(["shop"]) == ("SETUPTOOLS_SCM_PRETEND_VERSION",)

@@ -1,0 +1,253 @@
+"""The same facts give the same Dockerfile, and each fact has its place in it."""
+
+import re
+from dataclasses import replace
+
+from images import DEV, PROD, facts
+
+from uvflow.docker.debian import DebianPackages
+from uvflow.docker.dockerfile import render_dockerfile
+from uvflow.docker.facts import Stages
+from uvflow.docker.source import Static
+from uvflow.docker.targets import Selection
+
+TWO = Stages(is_multi=True, evidence="without a wheel: psycopg2")
+
+PLAIN = """\
+# Python 3.13: .python-version.
+FROM python:3.13-slim-trixie AS base
+# The standard library's byte code: no image has it, the user cannot write it.
+RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
+      '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \\
+      /usr/local/lib/python3.13
+WORKDIR /app
+# What is in the environment comes first; what is printed shows at once.
+ENV PATH=/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \\
+    PYTHONUNBUFFERED=1
+
+# How uv works, wherever it does. Arguments are for RUN, and not kept.
+FROM base AS uv
+ARG UV_PROJECT_ENVIRONMENT=/venv \\
+    UV_PYTHON=/usr/local/bin/python3.13 \\
+    UV_PYTHON_DOWNLOADS=never \\
+    UV_LINK_MODE=copy \\
+    UV_COMPILE_BYTECODE=1 \\
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH
+
+# The environment, without the project: changes when uv.lock does.
+FROM uv AS dependencies
+# 0 takes in what is for development: `--build-arg` switches it.
+ARG UV_NO_DEV=1
+RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv \\
+    --mount=type=cache,target=/root/.cache/uv \\
+    --mount=type=bind,source=uv.lock,target=/app/uv.lock \\
+    --mount=type=bind,source=pyproject.toml,target=/app/pyproject.toml \\
+    uv sync --locked --no-install-project
+
+# The image of the profile prod.
+FROM dependencies AS prod
+# The source, a layer of its own: an edit changes this one alone.
+COPY --link . /app
+# The user owns nothing and has no home; some servers write into one.
+ENV HOME=/tmp
+USER 10001:10001
+EXPOSE 8000
+# Asked by Python, since there is no curl.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \\
+    CMD ["python", "-IS", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), \
+4).close()"]
+# main.py has FastAPI(); uvicorn is a dependency.
+CMD ["uvicorn", "main:app"]
+"""
+
+
+def stage(text: str, name: str) -> str:
+    """The instructions of one stage, without comments."""
+    _, _, rest = text.partition(f" AS {name}\n")
+    lines = rest.partition("\n\n")[0].split("\n")
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
+def test_a_plain_service() -> None:
+    assert render_dockerfile(facts()) == PLAIN
+
+
+def test_dev_is_on_top_of_the_environment_and_reloads() -> None:
+    text = render_dockerfile(facts(selections=(DEV, PROD)))
+    assert text.index(" AS dev") < text.index(" AS prod")
+    assert "FROM dependencies AS dev\n" in text
+    assert "UV_NO_DEV=0 uv sync --locked --no-install-project\n" in stage(text, "dev")
+    assert stage(text, "dev").endswith('CMD ["uvicorn", "--reload", "main:app"]')
+
+
+def test_dev_begins_anew_where_prod_has_what_it_has_not() -> None:
+    text = render_dockerfile(facts(selections=(replace(DEV, extends_prod=False), PROD)))
+    assert "FROM uv AS dev\n" in text
+
+
+def test_another_profile_has_an_environment_of_its_own() -> None:
+    staging = Selection(name="staging", arguments=("--extra=metrics",))
+    text = render_dockerfile(facts(selections=(staging, PROD)))
+    assert "FROM uv AS staging-dependencies\n" in text
+    assert "uv sync --locked --no-install-project --extra=metrics\n" in text
+    assert "FROM staging-dependencies AS staging\n" in text
+
+
+def test_a_package_is_built_apart_and_its_files_alone_are_added() -> None:
+    text = render_dockerfile(facts(own=("shop",), copies_source=False))
+    assert stage(text, "project") == (
+        "RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv \\\n"
+        "    --mount=type=cache,target=/root/.cache/uv \\\n"
+        "    --mount=type=bind,target=/app,rw \\\n"
+        "    touch /before \\\n"
+        " && UV_COMPILE_BYTECODE=0 uv sync --locked --no-editable \\\n"
+        " && find /venv -name RECORD -exec grep -q /uv_cache.json, '{}' ';' -exec sed -i "
+        "/uv_cache.json,/d \\\n"
+        "      '{}' + \\\n"
+        " && find /venv -name uv_cache.json -delete \\\n"
+        " && find /venv -cnewer /before -name '*.py' -exec python -m compileall -qf "
+        "--invalidation-mode \\\n"
+        "      unchecked-hash '{}' + \\\n"
+        " && mkdir /project \\\n"
+        " && find /venv -cnewer /before -not -type d -exec cp --parents --preserve=mode,links \\\n"
+        "      --target-directory=/project '{}' +"
+    )
+    assert stage(text, "prod").startswith("COPY --link --from=project /project/ /\nENV HOME=/tmp\n")
+
+
+def test_what_is_built_leaves_its_tools_in_the_builder() -> None:
+    system = DebianPackages(build=("build-essential", "libpq-dev"), runtime=("libpq5",))
+    text = render_dockerfile(facts(stages=TWO, system=system, built=("psycopg2",)))
+    install = "apt-get install --yes --no-install-recommends"
+    assert f" && {install} libpq5 \\\n" in stage(text, "base")
+    assert f" && {install} build-essential libpq-dev \\\n" in stage(text, "builder")
+    assert "FROM base AS prod\n" in text
+    assert "ARG LDFLAGS=-s" in stage(text, "builder")
+    assert re.fullmatch(
+        r"COPY --link --from=dependencies /venv /venv\nRUN python <<'END'\nimport ctypes\n(?s:.*)",
+        stage(text, "prod"),
+    )
+
+
+def test_a_build_leaves_nothing_in_the_temporary_directory_of_dev() -> None:
+    text = render_dockerfile(
+        facts(selections=(DEV, PROD), stages=TWO, system=DebianPackages(build=("gcc",)))
+    )
+    assert "    --mount=type=tmpfs,target=/tmp \\\n" in stage(text, "dev")
+
+
+def test_an_editable_project_is_installed_without_the_times_of_its_sources() -> None:
+    text = stage(render_dockerfile(facts(selections=(DEV, PROD), own=("shop",))), "dev")
+    assert "    --mount=type=tmpfs,target=/tmp \\\n    UV_NO_DEV=0 uv sync --locked \\\n" in text
+    assert " && find /venv -name uv_cache.json -delete\n" in text
+
+
+def test_a_managed_python_is_installed_by_uv() -> None:
+    text = render_dockerfile(facts(base="managed"))
+    assert "FROM debian:trixie-slim AS base\n" in text
+    assert "UV_PYTHON_INSTALL_DIR=/python uv python install --no-bin 3.13\n" in text
+    assert "    UV_PYTHON_PREFERENCE=only-managed \\\n" in stage(text, "uv")
+    assert "FROM dependencies AS prod\n" in text
+
+
+def test_nothing_of_the_cache_of_uv_gets_into_an_image() -> None:
+    runs = re.findall(r"^RUN (?:.*\\\n)*.*", render_dockerfile(facts(base="managed")), re.MULTILINE)
+    of_uv = [run for run in runs if "target=/bin/uv" in run]
+    assert len(of_uv) == 2
+    assert all("--mount=type=cache,target=/root/.cache/uv " in run for run in of_uv)
+
+
+def test_headers_stay_where_something_is_compiled() -> None:
+    assert "/include " in render_dockerfile(facts(base="managed"))
+    built = facts(base="managed", stages=TWO, system=DebianPackages(build=("gcc",)))
+    assert "/include " not in render_dockerfile(built)
+
+
+def test_a_distroless_image_is_copied_together() -> None:
+    text = render_dockerfile(facts(base="distroless", stages=TWO, user=65532))
+    assert "FROM gcr.io/distroless/cc-debian13:nonroot AS prod\n" in text
+    assert "RUN" not in stage(text, "prod")
+    assert "COPY --link --from=python /python /python\n" in stage(text, "prod")
+
+
+def test_the_library_is_packed_for_distroless_alone() -> None:
+    assert "FROM base AS python\nRUN python <<'END'\n" in render_dockerfile(
+        facts(base="distroless")
+    )
+    assert " AS python\n" not in render_dockerfile(facts(base="managed"))
+
+
+def test_secrets_are_mounted_and_never_arguments() -> None:
+    text = render_dockerfile(facts(secrets=("UV_INDEX_CORP_PASSWORD",)))
+    assert (
+        "    --mount=type=secret,id=UV_INDEX_CORP_PASSWORD,required=true \\\n"
+        '    UV_INDEX_CORP_PASSWORD="$(cat /run/secrets/UV_INDEX_CORP_PASSWORD)" '
+        "uv sync --locked \\\n"
+        "      --no-install-project\n"
+    ) in text
+    assert "ARG UV_INDEX" not in text
+
+
+def test_git_over_ssh_gets_the_agent() -> None:
+    text = render_dockerfile(facts(uses_ssh=True))
+    assert "    --mount=type=ssh \\\n" in text
+    assert "GIT_SSH_COMMAND='ssh -o StrictHostKeyChecking=accept-new' uv sync" in text
+
+
+def test_a_late_check_is_frozen_first() -> None:
+    text = render_dockerfile(facts(locks_late=True, own=("shop",)))
+    assert stage(text, "dependencies").endswith("    uv sync --frozen --no-install-project")
+    assert "uv sync --locked --no-editable" in stage(text, "project")
+
+
+def test_members_are_mounted_and_left_out_at_first() -> None:
+    mounts = ("uv.lock", "pyproject.toml", "my lib/pyproject.toml")
+    text = render_dockerfile(facts(mounts=mounts, skips="--no-install-workspace"))
+    path = r"my\ lib/pyproject.toml"
+    assert f"    --mount=type=bind,source={path},target=/app/{path} \\\n" in text
+    assert "    uv sync --locked --no-install-workspace\n" in text
+
+
+def test_a_member_is_started_in_its_directory() -> None:
+    text = render_dockerfile(facts(directory="packages/api"))
+    assert stage(text, "prod").startswith("COPY --link . /app\nWORKDIR /app/packages/api\n")
+
+
+def test_static_files_are_collected_in_a_stage_of_their_own() -> None:
+    static = Static(directory="static", environment=(("KEY", "x"),))
+    text = render_dockerfile(facts(static=static))
+    assert stage(text, "static") == (
+        "COPY --link . /app\nRUN KEY=x python manage.py collectstatic --no-input"
+    )
+    assert "COPY --link --from=static /app/static /app/static\n" in stage(text, "prod")
+
+
+def test_a_probe_of_a_path_takes_any_answer_below_500() -> None:
+    start = replace(facts().start, health="/healthz")
+    text = render_dockerfile(facts(start=start))
+    assert "c.request('GET', '/healthz'); sys.exit(c.getresponse().status >= 500)" in text
+
+
+def test_without_a_port_nothing_is_exposed_or_probed() -> None:
+    start = replace(facts().start, port=None, stop_signal="SIGINT")
+    text = render_dockerfile(facts(start=start))
+    assert "EXPOSE" not in text
+    assert "HEALTHCHECK" not in text
+    assert "STOPSIGNAL SIGINT\n" in text
+
+
+def test_a_version_that_git_knows_can_be_given() -> None:
+    text = render_dockerfile(facts(version_variables=("SETUPTOOLS_SCM_PRETEND_VERSION",)))
+    assert "ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0" in stage(text, "uv")
+
+
+def test_the_environment_of_the_user_is_in_the_image() -> None:
+    text = render_dockerfile(facts(environment=(("GREETING", "a $b"),)))
+    assert '    GREETING="a \\$b"\n' in stage(text, "base") + "\n"
+
+
+def test_a_stage_begins_after_an_empty_line() -> None:
+    staging = Selection(name="staging", arguments=("--extra=metrics",))
+    text = render_dockerfile(facts(selections=(DEV, staging, PROD), own=("shop",)))
+    paragraphs = text.split("\n\n")
+    assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)

@@ -1,0 +1,70 @@
+"""Profiles become targets."""
+
+import pytest
+from locks import local, locked, package
+
+from uvflow.docker.targets import Selection, Selector, default_groups
+from uvflow.errors import UsageError
+from uvflow.lockfile.packages import TargetPlatform, read_lockfile
+from uvflow.project.profiles import BUILT_IN, Profile
+
+LOCK = read_lockfile(locked(local("shop", dev=["pytest"]), package("pytest")).encode(), "uv.lock")
+
+
+def selector(*groups: str, package: str | None = None) -> Selector:
+    return Selector(
+        lock=LOCK, roots=LOCK.by_name["shop"], default_groups=groups or ("dev",), package=package
+    )
+
+
+def profiles(*more: Profile) -> tuple[Profile, ...]:
+    return (*BUILT_IN.values(), *more)
+
+
+def test_prod_is_the_last_target_and_dev_extends_it() -> None:
+    assert selector().selections(profiles()) == (
+        Selection(name="dev", is_development=True, extends_prod=True, all_groups=True),
+        Selection(name="prod", extends_prod=True),
+    )
+
+
+def test_groups_and_extras_are_arguments() -> None:
+    staging = Profile(name="staging", groups=("metrics",), extras=("aws",), editable=False)
+    assert selector().selections(profiles(staging))[1] == Selection(
+        name="staging", arguments=("--group=metrics", "--extra=aws"), extends_prod=True
+    )
+
+
+def test_a_profile_without_an_extra_of_prod_does_not_extend_it() -> None:
+    prod = Profile(name="prod", groups=(), extras=("postgres",), editable=False)
+    found = selector().selections((BUILT_IN["dev"], prod))
+    assert [selection.extends_prod for selection in found] == [False, True]
+
+
+def test_a_member_is_named_to_uv() -> None:
+    assert selector(package="api").selections(profiles())[-1].arguments == ("--package=api",)
+
+
+def test_a_profile_named_as_a_stage_is_refused() -> None:
+    with pytest.raises(UsageError, match="the profile `builder` cannot be a target"):
+        selector().selections(profiles(Profile(name="builder")))
+
+
+def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:
+    assert selector().switch(profiles()) == "UV_NO_DEV"
+    assert selector("dev", "lint").switch(profiles()) == "UV_NO_DEFAULT_GROUPS"
+    asks = Profile(name="ci", groups=("dev",))
+    assert selector().switch(profiles(asks)) == "UV_NO_DEFAULT_GROUPS"
+
+
+def test_default_groups_are_uvs() -> None:
+    assert default_groups({}, ["dev", "docs"]) == ("dev",)
+    assert default_groups({"default-groups": ["docs"]}, ["dev", "docs"]) == ("docs",)
+    assert default_groups({"default-groups": "all"}, ["dev", "docs"]) == ("dev", "docs")
+
+
+def test_the_closure_of_a_profile_has_its_groups() -> None:
+    target = TargetPlatform(python="3.13", platform="linux/amd64")
+    found = {name: selector().closure(p, target) for name, p in BUILT_IN.items()}
+    assert [p.name for p in found["dev"]] == ["pytest", "shop"]
+    assert [p.name for p in found["prod"]] == ["shop"]

@@ -1,0 +1,541 @@
+import base64
+import csv
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rig import Tree
+from venvs import (
+    EXE,
+    INFO,
+    PROJECT,
+    SCRIPTS,
+    SITE,
+    WINDOWS,
+    Venv,
+    damage,
+    posix_only,
+    replace,
+    symlink,
+)
+
+from uvflow.environment import integrity
+from uvflow.environment.installed import Environment
+from uvflow.environment.integrity import (
+    Damage,
+    DamageKind,
+    damaged_distributions,
+    hash_damage,
+    metadata_damage,
+    needs_rebuild,
+    orphans,
+    possible_owners,
+    shared_with_cache,
+    size_damage,
+)
+
+# Healthy environments
+
+
+@pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", symlink])
+def test_what_uv_makes_is_intact(tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    assert Venv(tree({"pyproject.toml": PROJECT})).damages() == ()
+
+
+def test_byte_code_is_no_damage(venv: Venv) -> None:
+    venv.sync("--compile-bytecode")
+    assert list(venv.at.glob("six/__pycache__/*.pyc"))
+    assert venv.damages() == ()
+
+
+def test_byte_code_that_pip_records_may_be_gone(venv: Venv) -> None:
+    add_row(venv, "six/__pycache__/__init__.cpython-311.pyc,,")
+    assert venv.damages() == ()
+
+
+def add_row(venv: Venv, row: str, info: str = "six-1.17.0.dist-info") -> None:
+    record = venv.at / info / "RECORD"
+    record.write_text(f"{record.read_text()}{row}\n")
+
+
+def test_without_installer_metadata_it_is_intact(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    assert not (venv.at / "six-1.17.0.dist-info" / "INSTALLER").exists()
+    assert venv.damages() == ()
+
+
+def test_an_editable_project_is_intact(tree: Tree) -> None:
+    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    venv = Venv(tree({"pyproject.toml": PROJECT + build, "src/shop/__init__.py": ""}))
+    assert (venv.at / "shop.pth").exists()
+    assert venv.damages() == ()
+
+
+def test_what_pip_installed_is_intact(venv: Venv, index: Path, tmp_path: Path) -> None:
+    wheel = next((index / "toml").glob("toml-0.10.2*.whl"))
+    pip = (sys.executable, "-m", "pip", "--python", venv.path / SCRIPTS / f"python{EXE}")
+    home = {**os.environ, "HOME": str(tmp_path)}  # pip runs rustc, which writes there
+    subprocess.run(
+        (*pip, "install", "-q", "--no-cache-dir", "--no-index", wheel), check=True, env=home
+    )
+    assert (venv.at / "toml-0.10.2.dist-info" / "INSTALLER").read_text() == "pip\n"
+    assert venv.damages() == ()
+
+
+def test_conda_keeps_no_record_and_its_files_are_no_orphans(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
+    assert venv.damages() == ()
+
+
+def test_what_conda_installed_is_not_as_its_record_says(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
+    (venv.at / "six" / "data.txt").write_text("with the prefix replaced")
+    assert venv.damages() == ()
+
+
+def test_a_legacy_egg_info_has_no_evidence_and_no_damage(venv: Venv) -> None:
+    (venv.at / "old-1.0-py3.11.egg-info").write_text("Metadata-Version: 1.0\n")
+    (venv.at / "old.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_files_of_uv_and_virtualenv_are_no_orphans(venv: Venv) -> None:
+    for name in ("_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth"):
+        (venv.at / name).write_text("")
+    assert venv.damages() == ()
+
+
+def test_an_environment_without_packages_is_intact(tree: Tree) -> None:
+    bare = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+    assert Venv(tree({"pyproject.toml": bare})).damages() == ()
+
+
+@posix_only
+def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(venv.path)
+    read = Environment.at(link)
+    assert (*metadata_damage(read), *size_damage(read), *hash_damage(read), *orphans(read)) == ()
+
+
+# The environment itself
+
+
+def test_no_environment(tmp_path: Path) -> None:
+    read = Environment.at(tmp_path / "absent")
+    path = (tmp_path / "absent").as_posix()
+    assert metadata_damage(read) == (Damage(kind=DamageKind.NO_ENVIRONMENT, path=path),)
+    assert needs_rebuild(metadata_damage(read))
+
+
+def test_no_site_packages(venv: Venv) -> None:
+    shutil.rmtree(venv.at)
+    lib = "Lib" if WINDOWS else "lib"
+    found = metadata_damage(Environment.at(venv.path))
+    assert found == (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib),)
+
+
+def test_no_pyvenv_cfg(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    assert venv.damages() == (Damage(kind=DamageKind.NO_CONFIGURATION, path="pyvenv.cfg"),)
+    assert needs_rebuild(venv.damages())
+
+
+def test_a_whole_python_needs_no_pyvenv_cfg(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    (venv.at.parent / "os.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_the_base_python_is_gone(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").write_text("version_info = 3.11.7\nhome = /absent python\n")
+    detail = "home = /absent python"
+    assert venv.damages() == (
+        Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail=detail),
+    )
+
+
+def test_an_empty_pyvenv_cfg_names_no_base(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").write_text("")
+    assert venv.damages() == (
+        Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail="home = "),
+    )
+
+
+def test_no_interpreter(venv: Venv) -> None:
+    name = f"{SCRIPTS}/python{EXE}"
+    (venv.path / name).unlink()
+    assert venv.damages() == (Damage(kind=DamageKind.NO_INTERPRETER, path=name),)
+
+
+@posix_only
+def test_lib64_counts_where_it_is_no_link_to_lib(venv: Venv) -> None:
+    (venv.path / "lib64").unlink(missing_ok=True)
+    (venv.path / "lib64").symlink_to("lib")
+    assert Environment.at(venv.path).site_packages == (venv.at,)
+    platlib = venv.path / SITE.replace("lib/", "lib64/")
+    (venv.path / "lib64").unlink()
+    platlib.mkdir(parents=True)
+    assert Environment.at(venv.path).site_packages == (venv.at, platlib)
+
+
+# What dist-info tells
+
+
+def test_names_are_normalised(venv: Venv) -> None:
+    (venv.at / "Zope.Interface_x-5.0.dist-info").mkdir()
+    info = f"{SITE}/Zope.Interface_x-5.0.dist-info"
+    assert venv.damages() == (
+        damage(DamageKind.GHOST, info, "zope-interface-x", detail="no METADATA"),
+    )
+
+
+def test_no_record(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
+    assert venv.damages() == (damage(DamageKind.UNFINISHED, INFO, detail="no RECORD"),)
+
+
+def test_no_metadata(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "METADATA").unlink()
+    assert venv.damages() == (
+        damage(DamageKind.GHOST, INFO, detail="no METADATA"),
+        damage(DamageKind.MISSING, f"{INFO}/METADATA"),
+    )
+
+
+def test_an_empty_dist_info(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six-1.17.0.dist-info")
+    (venv.at / "six-1.17.0.dist-info").mkdir()
+    assert venv.damages() == (damage(DamageKind.GHOST, INFO, detail="no METADATA"),)
+
+
+def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    as_in_the_wheel = [row for row in record.read_text().splitlines() if "INSTALLER" not in row]
+    record.write_text("\n".join(as_in_the_wheel) + "\n")
+    assert metadata_damage(Environment.at(venv.path)) == (
+        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+def test_a_wheels_data_that_is_not_spread_is_an_unfinished_install(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.data" / "scripts").mkdir(parents=True)
+    assert metadata_damage(Environment.at(venv.path)) == (
+        damage(DamageKind.UNFINISHED, f"{SITE}/six-1.17.0.data"),
+    )
+
+
+@pytest.mark.parametrize("keep", [0, 1, 300, -1])
+def test_a_record_that_is_cut_short_is_an_unfinished_install(venv: Venv, keep: int) -> None:
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    record.write_bytes(record.read_bytes()[:keep])
+    assert metadata_damage(Environment.at(venv.path)) == (
+        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="cut short"),
+    )
+
+
+def test_installed_without_metadata_and_unsorted_is_an_unfinished_install(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    rows = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(sorted(rows, key=lambda row: "RECORD" in row)))
+    assert venv.damages() == (
+        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+def test_installed_without_metadata_and_a_file_gone_is_an_unfinished_install(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").unlink()
+    assert metadata_damage(Environment.at(venv.path)) == (
+        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
+    )
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"a\0b\n"])
+def test_a_record_that_is_no_text_is_unreadable(venv: Venv, garbage: bytes) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").write_bytes(garbage)
+    assert venv.damages() == (damage(DamageKind.UNREADABLE, f"{INFO}/RECORD"),)
+
+
+def test_two_versions(venv: Venv) -> None:
+    shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
+    found = [d for d in venv.damages() if d.kind is DamageKind.DUPLICATE]
+    first = f"{SITE}/six-1.16.0.dist-info"
+    assert found == [damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info")]
+
+
+def test_a_removal_that_has_begun_is_seen_without_looking_at_every_file(venv: Venv) -> None:
+    script = f"{SCRIPTS}/six{EXE}"
+    (venv.path / script).unlink()
+    assert metadata_damage(Environment.at(venv.path)) == (damage(DamageKind.MISSING, script),)
+
+
+# What the files tell
+
+
+def test_a_missing_file(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").unlink()
+    assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/data.txt"),)
+
+
+def test_a_missing_package(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six")
+    paths = [f"{SITE}/six/__init__.py", f"{SITE}/six/data.txt"]
+    assert venv.damages() == tuple(damage(DamageKind.MISSING, path) for path in paths)
+
+
+def test_a_missing_dist_info_leaves_orphans(venv: Venv) -> None:
+    shutil.rmtree(venv.at / "six-1.17.0.dist-info")
+    launchers = [] if WINDOWS else ["bin/six"]
+    paths = [*launchers, f"{SITE}/six"]
+    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
+
+
+def test_a_truncated_file(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("data\n")
+    detail = "5 bytes, installed with 500"
+    assert venv.damages() == (damage(DamageKind.TRUNCATED, f"{SITE}/six/data.txt", detail=detail),)
+
+
+def test_an_edited_file_of_another_size(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("x" * 501)
+    detail = "501 bytes, installed with 500"
+    assert venv.damages() == (damage(DamageKind.EDITED, f"{SITE}/six/data.txt", detail=detail),)
+
+
+def test_an_edited_file_of_the_same_size_is_seen_by_its_hash(venv: Venv) -> None:
+    (venv.at / "six" / "data.txt").write_text("x" * 500)
+    read = Environment.at(venv.path)
+    assert size_damage(read) == ()
+    assert hash_damage(read) == (
+        damage(DamageKind.EDITED, f"{SITE}/six/data.txt", detail="sha256 differs"),
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512", "blake2b"])
+def test_a_row_names_its_algorithm(venv: Venv, algorithm: str) -> None:
+    rewrite(venv, "six/data.txt", lambda data: hashlib.new(algorithm, data).digest(), algorithm)
+    assert venv.damages() == ()
+    rewrite(venv, "six/data.txt", lambda data: hashlib.new(algorithm, data[1:]).digest(), algorithm)
+    assert venv.damages() == (
+        damage(DamageKind.EDITED, f"{SITE}/six/data.txt", detail=f"{algorithm} differs"),
+    )
+
+
+@pytest.mark.parametrize("size", ["", "many", "-5", pytest.param("9" * 5000, id="endless")])
+def test_a_size_that_is_none_is_no_evidence(venv: Venv, size: str) -> None:
+    (venv.at / "extra.py").write_text("")
+    add_row(venv, f"extra.py,,{size}")
+    assert venv.damages() == ()
+
+
+def test_an_algorithm_that_nobody_knows_is_no_evidence(venv: Venv) -> None:
+    rewrite(venv, "six/data.txt", lambda _: b"?", "rot13")
+    assert venv.damages() == ()
+
+
+def rewrite(venv: Venv, name: str, digest: Callable[[bytes], bytes], algorithm: str) -> None:
+    """Give `name` another hash in the RECORD of six."""
+    record = venv.at / "six-1.17.0.dist-info" / "RECORD"
+    value = base64.urlsafe_b64encode(digest((venv.at / name).read_bytes())).decode().rstrip("=")
+    rows = [row.split(",") for row in record.read_text().splitlines()]
+    record.write_text(
+        "".join(
+            f"{path},{algorithm}={value},{size}\n" if path == name else f"{path},{old},{size}\n"
+            for path, old, size in rows
+        )
+    )
+
+
+@posix_only
+def test_a_dangling_link_is_a_missing_file(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "symlink")
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").unlink()
+    (venv.at / "six" / "data.txt").symlink_to(tmp_path / "pruned")
+    assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/data.txt"),)
+
+
+def test_a_file_of_two_distributions_is_as_either_says(venv: Venv) -> None:
+    add_row(venv, "six/data.txt,sha256=AAAA,499", "requests-2.32.3.dist-info")
+    assert venv.damages() == ()
+    (venv.at / "six" / "data.txt").unlink()
+    path = f"{SITE}/six/data.txt"
+    assert venv.damages() == (
+        damage(DamageKind.MISSING, path, "requests"),
+        damage(DamageKind.MISSING, path),
+    )
+
+
+def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    add_row(venv, f"{outside.as_posix()},,")
+    assert venv.damages() == (damage(DamageKind.MISSING, outside.as_posix()),)
+    outside.write_text("")
+    assert venv.damages() == ()
+
+
+def test_a_module_that_is_installed_as_byte_code_alone_is_a_file_like_others(venv: Venv) -> None:
+    add_row(venv, "six/secret.pyc,,")
+    assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)
+
+
+# Orphans
+
+
+def test_an_extra_module_is_an_orphan(venv: Venv) -> None:
+    (venv.at / "extra.py").write_text("")
+    (venv.at / "six" / "extra.py").write_text("")
+    paths = [f"{SITE}/extra.py", f"{SITE}/six/extra.py"]
+    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
+
+
+def test_a_package_that_nobody_owns_is_one_orphan(venv: Venv) -> None:
+    (venv.at / "left" / "over").mkdir(parents=True)
+    (venv.at / "left" / "over" / "__init__.py").write_text("")
+    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/left"),)
+
+
+def test_a_directory_with_byte_code_alone_is_hollow(venv: Venv) -> None:
+    (venv.at / "six" / "hollow" / "__pycache__").mkdir(parents=True)
+    for name in ("x.cpython-311.pyc", "x.cpython-311.pyc.140231"):
+        (venv.at / "six" / "hollow" / "__pycache__" / name).touch()
+    assert venv.damages() == ()
+
+
+def test_an_empty_directory_is_an_orphan_only_where_it_could_be_imported_by_its_name(
+    venv: Venv,
+) -> None:
+    (venv.at / "hollow").mkdir()
+    (venv.at / "six" / "hollow").mkdir()
+    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/hollow"),)
+
+
+@posix_only
+def test_a_launcher_that_nobody_owns_is_an_orphan(venv: Venv) -> None:
+    launcher = (venv.path / "bin" / "six").read_text()
+    (venv.path / "bin" / "left").write_text(launcher)
+    (venv.path / "bin" / ".tmpAb12Cd").write_text("")
+    for number, part in enumerate(("#!", "sys.argv[0]", "sys.exit(")):
+        (venv.path / "bin" / f"mine{number}").write_text(launcher.replace(part, ""))
+    paths = ["bin/.tmpAb12Cd", "bin/left"]
+    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
+
+
+def test_a_whole_python_has_more_than_what_was_installed(venv: Venv) -> None:
+    (venv.at.parent / "os.py").write_text("")
+    (venv.at / "README.txt").write_text("")
+    assert venv.damages() == ()
+
+
+def test_a_row_may_take_a_roundabout_way(venv: Venv) -> None:
+    add_row(venv, "six/../extra.py,,")
+    (venv.at / "extra.py").write_text("")
+    assert venv.damages() == ()
+
+
+def test_an_extra_distribution_is_complete_and_no_orphan(venv: Venv) -> None:
+    venv.uv("pip", "install", "toml")
+    assert venv.damages() == ()
+
+
+# Who may have brought an orphan
+
+
+@pytest.mark.parametrize(
+    ("names", "owners"),
+    [
+        (("six/extra.py",), ("six",)),
+        (("six/extra.py", "idna/extra.py"), ("idna", "six")),
+        (("extra.py",), ("certifi", "idna", "requests", "six")),
+        ((), ()),
+    ],
+)
+def test_an_orphan_may_be_of_a_distribution_beside_it(
+    venv: Venv, names: tuple[str, ...], owners: tuple[str, ...]
+) -> None:
+    for name in names:
+        (venv.at / name).touch()
+    assert possible_owners(Environment.at(venv.path), venv.damages()) == owners
+
+
+@posix_only
+def test_a_launcher_that_nobody_owns_is_of_no_distribution(venv: Venv) -> None:
+    shutil.copy(venv.path / "bin" / "six", venv.path / "bin" / "left")
+    assert possible_owners(Environment.at(venv.path), venv.damages()) == ()
+
+
+@posix_only
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+@pytest.mark.parametrize("size", [5, 500])
+def test_what_is_changed_through_a_link_is_changed_in_the_cache_as_well(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, size: int
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", mode)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    venv = Venv(tree({"pyproject.toml": PROJECT}))
+    (venv.at / "six" / "data.txt").write_text("x" * size)
+    assert shared_with_cache(Environment.at(venv.path), venv.damages()) == ("six",)
+    venv.sync("--locked", "--reinstall", "--refresh")
+    assert damaged_distributions(venv.damages()) == ("six",)
+    venv.uv("cache", "clean", "six")
+    venv.sync("--locked", "--reinstall-package=six")
+    assert venv.damages() == ()
+
+
+def test_a_file_of_its_own_is_not_shared_with_the_cache(venv: Venv) -> None:
+    replace(venv.at / "six" / "data.txt", "edited")
+    read = Environment.at(venv.path)
+    assert damaged_distributions(size_damage(read)) == ("six",)
+    assert shared_with_cache(read, size_damage(read)) == ()
+
+
+# RECORD
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(min_size=1, alphabet=st.characters(exclude_characters="\r\n", codec="utf-8")),
+            st.sampled_from(["", "sha256=AAAA"]),
+            st.sampled_from(["", "0", "12"]),
+        )
+    )
+)
+def test_rows_are_read_as_pythons_csv_writes_them(rows: list[tuple[str, str, str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    assert list(integrity._fields(text.getvalue())) == rows
+
+
+@given(st.text())
+def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
+    assert all(name for name, _, _ in integrity._fields(text))
+
+
+def test_a_damage_reads_as_a_sentence() -> None:
+    told = damage(DamageKind.TRUNCATED, "lib/six.py", detail="5 bytes, installed with 500")
+    assert str(told) == "six: truncated: lib/six.py (5 bytes, installed with 500)"
+    assert str(Damage(kind=DamageKind.ORPHAN, path="lib/x.py")) == "orphan: lib/x.py"

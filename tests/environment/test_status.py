@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from uvflow.environment.status import (
+    Check,
+    Level,
+    Status,
+    format_rows,
+    headline,
+    planned_changes,
+    status_as_json,
+    verdict_line,
+)
+
+
+def status(*states: Level) -> Status:
+    reasons = (Check(aspect=f"a{n}", state=s, message=f"m{n}") for n, s in enumerate(states))
+    return Status(
+        profile="dev", chosen_by="", environment=Path("/shop/.venv"), reasons=tuple(reasons)
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict", "code"),
+    [
+        ((Level.OK,), Level.OK, 0),
+        ((Level.OK, Level.NOTE), Level.OK, 0),
+        ((Level.NOTE, Level.UNKNOWN), Level.UNKNOWN, 0),
+        ((Level.OUT_OF_SYNC, Level.UNKNOWN), Level.OUT_OF_SYNC, 4),
+        ((Level.STALE, Level.OUT_OF_SYNC), Level.STALE, 3),
+        ((Level.STALE, Level.UNUSABLE), Level.UNUSABLE, 7),
+        ((Level.DAMAGED, Level.STALE, Level.OUT_OF_SYNC), Level.DAMAGED, 5),
+    ],
+)
+def test_the_worst_decides(states: tuple[Level, ...], verdict: Level, code: int) -> None:
+    assert (status(*states).verdict, status(*states).exit_code) == (verdict, code)
+
+
+def test_the_verdict_in_words() -> None:
+    assert headline(status(Level.OK)) == "In sync: dev"
+    assert headline(status(Level.UNKNOWN)) == "In sync as far as can be told: dev"
+    assert headline(status(Level.OUT_OF_SYNC)) == "Out of sync: dev"
+    assert headline(status(Level.STALE)) == "Lockfile stale: dev"
+    assert headline(status(Level.UNUSABLE)) == "No usable uv: dev"
+    assert headline(status(Level.DAMAGED)) == "Environment damaged: dev"
+    assert verdict_line(status(Level.NOTE)) == "Already in sync: dev"
+    assert verdict_line(status(Level.OK, Level.STALE)) == "Lockfile stale: dev; a1: m1"
+
+
+def test_one_line_tells_how_many_more_there_are() -> None:
+    removed = Check(aspect="lockfile", state=Level.STALE, message="`six` was removed")
+    reasons = (removed, removed, removed, Check(aspect="uv", state=Level.OK, message="uv 1"))
+    told = Status(profile="dev", chosen_by="", environment=Path(), reasons=reasons)
+    assert verdict_line(told) == (
+        "Lockfile stale: dev; lockfile: `six` was removed (and 2 more, see `uvflow status`)"
+    )
+
+
+def test_rows_are_aligned_and_hints_told_once() -> None:
+    reasons = (
+        Check(aspect="lockfile", state=Level.STALE, message="one", hint="do"),
+        Check(aspect="lockfile", state=Level.STALE, message="two", hint="do"),
+        Check(aspect="uv", state=Level.OK, message="three"),
+    )
+    told = Status(profile="dev", chosen_by="", environment=Path(), reasons=reasons)
+    assert list(format_rows(told, verbose=False)) == [
+        ("lockfile", "stale", "one"),
+        ("        ", "stale", "two"),
+        ("        ", "     ", "hint: do"),
+        ("uv      ", "ok   ", "three"),
+    ]
+
+
+def test_json_has_every_reason() -> None:
+    assert status_as_json(status(Level.OK)) == {
+        "profile": "dev",
+        "chosen_by": "",
+        "environment": str(Path("/shop/.venv")),
+        "verdict": "ok",
+        "reasons": [{"aspect": "a0", "state": "ok", "message": "m0", "hint": ""}],
+    }
+
+
+def test_what_uv_would_change_is_one_sentence_a_distribution() -> None:
+    said = """Would use project environment at: .venv
+Would uninstall 3 packages
+Would install 4 packages
+ - attrs==23.1.0
+ + attrs==25.1.0
+ + idna==3.10
+ - toml==0.10.1
+ ~ shop==0.1.0 (from file:///shop)
+ - lib==0.1.0 (from file:///shop/lib)
+ + lib @ file:///shop/lib
+error: The environment is outdated; run `uv sync` to update the environment
+"""
+    assert planned_changes(said) == (
+        "attrs is 23.1.0 instead of 25.1.0",
+        "idna 3.10 is missing",
+        "toml 0.10.1 is not asked for",
+        "shop has changed at its source since it was installed",
+        "lib has changed at its source since it was installed",
+    )

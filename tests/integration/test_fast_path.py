@@ -1,0 +1,193 @@
+"""The front door never lies: what it says, `uv sync --locked --check` and the long way say too."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rig import Command, Tree
+
+from uvflow.__main__ import FAST_PATH_ARGUMENTS, already_in_sync
+from uvflow.project.profiles import BUILT_IN
+from uvflow.state import journal
+from uvflow.state.store import State
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0", "lib"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+
+[tool.uv.sources]
+lib = { path = "lib", editable = true }
+"""
+LIB = """[project]
+name = "lib"
+version = "0.1.0"
+
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+# A build backend of a few lines, so that a local source is really built without a network.
+BACKEND = """
+import pathlib
+import zipfile
+
+INFO = "lib-0.1.0.dist-info"
+FILES = {
+    "lib.pth": str(pathlib.Path.cwd()),
+    f"{INFO}/METADATA": "Metadata-Version: 2.1\\nName: lib\\nVersion: 0.1.0\\n",
+    f"{INFO}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+}
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    record = "".join(f"{name},,\\n" for name in (*FILES, f"{INFO}/RECORD"))
+    with zipfile.ZipFile(pathlib.Path(directory, "lib-0.1.0-py3-none-any.whl"), "w") as wheel:
+        for name, text in {**FILES, f"{INFO}/RECORD": record}.items():
+            wheel.writestr(name, text)
+    return "lib-0.1.0-py3-none-any.whl"
+
+build_editable = build_wheel
+"""
+
+
+@pytest.fixture
+def shop(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tree({"pyproject.toml": MANIFEST, "lib/pyproject.toml": LIB, "lib/backend.py": BACKEND})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    monkeypatch.chdir(root)
+    return root
+
+
+def uv_agrees(root: Path, profile: str = "dev") -> bool:
+    arguments = BUILT_IN[profile].sync_arguments()
+    command = ["uv", *arguments, "--check"]
+    return subprocess.run(command, cwd=root, check=False, capture_output=True).returncode == 0
+
+
+def edit(path: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    def carry_out(root: Path) -> None:
+        (root / path).write_text(change((root / path).read_text()))
+
+    return carry_out
+
+
+def write(path: str, text: str) -> Callable[[Path], None]:
+    def carry_out(root: Path) -> None:
+        (root / path).write_text(text)
+
+    return carry_out
+
+
+def by_hand(*arguments: str) -> Callable[[Path], None]:
+    """Uv started by the user, on the environment of the project."""
+
+    def carry_out(root: Path) -> None:
+        environ = {**os.environ, "VIRTUAL_ENV": str(root / ".venv")}
+        del environ["UV_PYTHON"]
+        subprocess.run(["uv", *arguments], cwd=root, env=environ, check=True, capture_output=True)
+
+    return carry_out
+
+
+def remove_distribution(root: Path) -> None:
+    for path in root.glob(".venv/[Ll]ib/**/six-*.dist-info/*"):
+        path.unlink()
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "a requirement": edit("pyproject.toml", lambda text: text.replace("1.16", "1.17")),
+    "a group": edit("pyproject.toml", lambda text: text.replace('"iniconfig"', '"toml"')),
+    "the lockfile": edit("uv.lock", lambda text: text.replace('"1.16.0"', '"1.15.0"')),
+    "no lockfile": lambda root: (root / "uv.lock").unlink(),
+    "a pinned Python": write(".python-version", "3.99\n"),
+    "uv.toml": write("uv.toml", 'required-version = ">=99"\n'),
+    "a local source": edit("lib/pyproject.toml", lambda text: text.replace("0.1.0", "0.2.0")),
+    "a local source touched": lambda root: os.utime(root / "lib/pyproject.toml", (1, 1)),
+    "a local source that gains src": lambda root: (root / "lib/src").mkdir(),
+    "a package added by hand": by_hand("pip", "install", "toml"),
+    "a package removed by hand": by_hand("pip", "uninstall", "six"),
+    "another version by hand": by_hand("pip", "install", "six==1.15.0"),
+    "prod by hand": by_hand("sync", "--no-dev"),
+    "a distribution emptied": remove_distribution,
+    "no pyvenv.cfg": lambda root: (root / ".venv/pyvenv.cfg").unlink(),
+    "no interpreter": lambda root: next(root.glob(".venv/[bS]*/python")).unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_uv_sees_is_seen(shop: Path, uvflow: Command, change: str) -> None:
+    assert uvflow("sync", cwd=shop).code == 0
+    assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
+    assert uv_agrees(shop)
+    CHANGES[change](shop)
+    assert already_in_sync(("sync",)) is None
+
+
+@pytest.mark.parametrize("spelling", FAST_PATH_ARGUMENTS)
+@pytest.mark.parametrize("last", ["dev", "prod"])
+def test_the_door_answers_as_the_long_way_does(
+    shop: Path, uvflow: Command, spelling: tuple[str, ...], last: str
+) -> None:
+    uvflow("sync", "--profile", last, cwd=shop)
+    by_door = already_in_sync(spelling)
+    long_way = uvflow(*spelling, "--color", "never", cwd=shop)
+    said = long_way.err.splitlines()[-1]
+    assert long_way.code == 0
+    assert by_door == (said if said.startswith("Already") else None)
+
+
+def test_every_spelling_is_answered_when_its_profile_is_in_sync(
+    shop: Path, uvflow: Command
+) -> None:
+    for profile in ("dev", "prod"):
+        uvflow("sync", "--profile", profile, cwd=shop)
+        assert already_in_sync(("sync", f"--{profile}")) == f"Already in sync: {profile}"
+        assert uv_agrees(shop, profile)
+
+
+def test_a_profile_synced_over_by_another_is_not_in_sync(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    uvflow("sync", "--prod", cwd=shop)
+    assert already_in_sync(("sync", "--dev")) is None
+
+
+def test_a_snapshot_in_the_place_of_another_profiles_says_nothing(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    state = State.of(shop)
+    state.remember("prod.snapshot", state.recall("dev.snapshot") or b"")
+    assert already_in_sync(("sync", "--dev")) == "Already in sync: dev"
+    assert already_in_sync(("sync", "--prod")) is None
+
+
+def test_a_sync_that_another_user_began_and_did_not_finish_is_seen(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    uvflow("sync", cwd=shop)
+    other = State(directory=tmp_path / "other" / "projects" / "shop", root=shop)
+    journal.begin(other, "dev", shop / ".venv")
+    assert already_in_sync(("sync",)) is None
+    assert uvflow("sync", cwd=shop).code == 0
+    assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
+
+
+def test_metadata_that_only_a_build_tells_gets_no_snapshot(shop: Path, uvflow: Command) -> None:
+    keys = '\n[tool.uv]\ncache-keys = [{ file = "**/*.py" }]\n'
+    (shop / "lib/pyproject.toml").write_text(LIB + keys)
+    subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert already_in_sync(("sync",)) is None
+
+
+def test_the_door_says_nothing_of_what_it_does_not_know(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    for arguments in ((), ("sync", "-v"), ("sync", "--dev", "--prod"), ("status",)):
+        assert already_in_sync(arguments) is None

@@ -1,0 +1,369 @@
+"""After any interruption the next `uvflow sync` ends with an intact environment, or says why."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rig import BIN, Command, Tree
+from wheels import add_wheel
+
+from uvflow.environment import integrity
+from uvflow.environment.installed import Environment, distributions
+from uvflow.state.store import State
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0", "requests==2.32.3"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+UV = shutil.which("uv", path=str(BIN))
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    root = tree({"pyproject.toml": MANIFEST})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    return root
+
+
+def scripted_uv(directory: Path, on_sync: str) -> dict[str, str]:
+    """Real uv, but for `uv sync`, which is what the shell script `on_sync` says."""
+    path = directory / "scripted" / "uv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'#!/bin/sh\nif [ "$1" = sync ]; then\n{on_sync}\nfi\nexec {UV} "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return {"UVFLOW_UV": str(path)}
+
+
+def assert_intact(root: Path, *names: str) -> None:
+    there = Environment.at(root / ".venv")
+    assert integrity.metadata_damage(there) == ()
+    assert integrity.size_damage(there) == ()
+    assert integrity.hash_damage(there) == ()
+    assert integrity.orphans(there) == ()
+    assert {d.name for d in distributions(there)} == set(names)
+
+
+DEV = ("certifi", "idna", "iniconfig", "requests", "six")
+PROD = ("certifi", "idna", "requests", "six")
+
+WAYS_TO_DIE = {
+    "before it has done anything": "true",
+    "with a distribution half there": (
+        f'{UV} "$@"; cd .venv/lib/*/site-packages; rm six/data.txt; rm six-*/RECORD'
+    ),
+    "with files missing behind a whole RECORD": (
+        f'{UV} "$@"; cd .venv/lib/*/site-packages; rm -r six idna/data.txt'
+    ),
+    "with an uninstall begun": (
+        f'{UV} "$@"; cd .venv/lib/*/site-packages; rm -r iniconfig-*.dist-info'
+    ),
+    "with an empty environment": "mkdir -p .venv/lib/python3.99/site-packages",
+    "with a file truncated": f'{UV} "$@"; cd .venv/lib/*/site-packages; : > idna/__init__.py',
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_DIE)
+@pytest.mark.parametrize("profile", ["dev", "prod"])
+def test_a_sync_killed_with_uv_is_healed_by_the_next(
+    shop: Path, uvflow: Command, way: str, profile: str
+) -> None:
+    dying = scripted_uv(shop, f"({WAYS_TO_DIE[way]}); kill -9 $PPID; exit 1")
+    assert uvflow("sync", "--dev", cwd=shop, environ=dying).code == -signal.SIGKILL
+    done = uvflow("sync", f"--{profile}", cwd=shop)
+    assert done.code == 0, done.err
+    assert_intact(shop, *(DEV if profile == "dev" else PROD))
+    assert uvflow("sync", f"--{profile}", cwd=shop).err == f"Already in sync: {profile}\n"
+
+
+@pytest.mark.parametrize("profile", ["dev", "prod"])
+def test_the_first_sync_is_healed_even_where_nothing_is_remembered_of_it(
+    shop: Path, uvflow: Command, profile: str
+) -> None:
+    begun = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
+    told = "for _ in 1 2 3 4 5 6 7 8 9; do [ -e .venv/.uvflow-journal ] || sleep 0.5; done"
+    dying = scripted_uv(shop, f"({begun}; {told}; kill -9 $PPID); exit 1")
+    assert uvflow("sync", "--dev", cwd=shop, environ=dying).code == -signal.SIGKILL
+    shutil.rmtree(State.of(shop).directory)
+    assert uvflow("sync", f"--{profile}", cwd=shop).code == 0
+    assert_intact(shop, *(DEV if profile == "dev" else PROD))
+
+
+def test_what_another_tool_left_unfinished_is_repaired_and_named(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    [record] = shop.glob(".venv/lib/*/site-packages/idna-*/RECORD")
+    record.unlink()
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0
+    told = [line for line in done.err.splitlines() if line.startswith("Repairing")]
+    place = record.parent.relative_to(shop / ".venv").as_posix()
+    assert told == [f"Repairing .venv: idna: unfinished install: {place} (no RECORD)"]
+    assert_intact(shop, *DEV)
+
+
+def test_scripts_that_were_being_spread_do_not_stop_uv_for_good(
+    tree: Tree, uvflow: Command, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(index, tmp_path / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "index").as_uri())
+    add_wheel(tmp_path / "index", "tool", "1.0", more={"tool-1.0.data/scripts/it": "#!python\n"})
+    root = tree({"pyproject.toml": MANIFEST.replace("six==1.16.0", "tool")})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert uvflow("sync", "--prod", cwd=root).code == 0
+    [info] = root.glob(".venv/lib/*/site-packages/tool-1.0.dist-info")
+    (info / "METADATA").unlink()
+    spreading = info.with_suffix(".data") / "scripts"
+    spreading.mkdir(parents=True)
+    (spreading / ".tmpAbCdEf").touch()
+    done = uvflow("sync", cwd=root)
+    assert done.code == 0, done.err
+    assert_intact(root, "certifi", "idna", "requests", "tool")
+    assert not spreading.parent.exists()
+
+
+def test_an_environment_that_does_not_heal_is_5_with_its_damage(
+    shop: Path, uvflow: Command
+) -> None:
+    breaking = scripted_uv(shop, f'{UV} "$@"; rm .venv/lib/*/site-packages/six-*/RECORD; exit 0')
+    done = uvflow("sync", cwd=shop, environ=breaking)
+    assert done.code == 5
+    said = done.err[done.err.index("error:") :].splitlines()
+    assert said[0] == f"error: {shop / '.venv'} is damaged, and does not heal"
+    assert said[1].startswith("  cause: six: unfinished install: lib/python3")
+    assert uvflow("sync", cwd=shop).code == 0
+    assert_intact(shop, *DEV)
+
+
+def test_an_environment_outside_the_project_is_never_removed(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    outside = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "outside")}
+    assert uvflow("sync", cwd=shop, environ=outside).code == 0
+    (tmp_path / "outside" / "keep").write_text("mine")
+    breaking = scripted_uv(shop, f"rm {tmp_path}/outside/pyvenv.cfg; exit 0")
+    done = uvflow("sync", "--prod", cwd=shop, environ={**outside, **breaking})
+    assert done.code == 5
+    assert f"error: {tmp_path / 'outside'} is damaged, and lies outside the project\n" in done.err
+    assert (tmp_path / "outside" / "keep").read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_uv_too_and_leaves_the_journal(
+    shop: Path, uvflow: Command, number: signal.Signals
+) -> None:
+    slow = scripted_uv(shop, 'echo $$ > "$PWD/pid"; exec sleep 60')
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync"], cwd=shop, env={**os.environ, **slow}, stderr=subprocess.PIPE
+    ) as process:
+        while not (shop / "pid").exists() or not (shop / "pid").read_text():
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert err == b"error: interrupted\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((shop / "pid").read_text()), 0)
+    assert State.of(shop).recall("dev.journal")
+    assert uvflow("sync", cwd=shop).code == 0
+    assert State.of(shop).recall("dev.journal") is None
+    assert_intact(shop, *DEV)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_killing_uvflow_takes_uv_with_it(shop: Path) -> None:
+    slow = scripted_uv(shop, 'echo $$ > "$PWD/pid"; exec sleep 60')
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync"], cwd=shop, env={**os.environ, **slow}
+    ) as process:
+        while not (shop / "pid").exists() or not (shop / "pid").read_text():
+            time.sleep(0.02)
+        process.kill()
+    time.sleep(0.2)
+    assert not is_running(int((shop / "pid").read_text()))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("command", ["sync", "verify"])
+def test_uv_is_not_run_before_the_ruins_are_gone(shop: Path, uvflow: Command, command: str) -> None:
+    """Its `python` is only a link to the base Python then, which uv would take for it."""
+    uvflow("sync", cwd=shop)
+    (shop / ".venv" / "pyvenv.cfg").unlink()
+    looking = scripted_uv(shop, f'ls .venv/bin/python > seen 2>&1; exec {UV} "$@"')
+    done = uvflow(
+        command, *(["--repair"] if command == "verify" else []), cwd=shop, environ=looking
+    )
+    assert done.code == 0, done.err
+    assert "Making .venv anew: missing pyvenv.cfg: pyvenv.cfg\n" in done.err
+    assert "No such file" in (shop / "seen").read_text()
+    assert_intact(shop, *DEV)
+
+
+def lose_power(root: Path) -> None:
+    """What is remembered is that a sync was under way, at another start of the machine."""
+    state = State.of(root)
+    state.forget("dev.snapshot")
+    told = {"environment": str(root / ".venv"), "boot": "another"}
+    state.remember("dev.journal", json.dumps(told).encode())
+
+
+def inside(root: Path, pattern: str) -> Path:
+    return next(root.glob(f".venv/lib/*/site-packages/{pattern}"))
+
+
+def test_after_a_power_failure_contents_are_compared(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    inside(shop, "six/data.txt").write_bytes(b"\0" * 500)  # its size was on the disk, no more
+    assert uvflow("sync", cwd=shop).code == 0
+    assert_intact(shop, *DEV)
+
+
+COMPILED = "\n[tool.uvflow.profiles.dev]\ncompile-bytecode = true\n"
+
+
+@pytest.mark.parametrize(("profile", "count"), [("", 0), (COMPILED, 1)])
+def test_after_a_power_failure_byte_code_is_made_anew(
+    shop: Path, uvflow: Command, profile: str, count: int
+) -> None:
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    uvflow("sync", cwd=shop)
+    python = shop / ".venv" / "bin" / "python"
+    environ = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([python, "-c", "import six"], check=True, env=environ)
+    byte_code = inside(shop, "six/__pycache__/*.pyc")
+    whole = byte_code.read_bytes()
+    byte_code.write_bytes(whole[:40])  # the header fits the source, so Python goes on with it
+    byte_code.with_name(f"{byte_code.name}.140231").touch()
+    lose_power(shop)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert [p.name for p in byte_code.parent.iterdir()] == [byte_code.name] * count
+    subprocess.run([python, "-c", "import six"], check=True, env=environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "torn"),
+    [("METADATA", b""), ("RECORD", b"\0" * 100), ("uv_cache.json", b"\0" * 100)],
+)
+def test_metadata_that_uv_stumbles_over_is_repaired_first(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch, name: str, torn: bytes
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    inside(shop, f"six-*/{name}").write_bytes(torn)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0, done.err
+    assert_intact(shop, *DEV)
+
+
+def test_an_environment_that_was_being_made_when_the_power_failed_is_made_anew(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    lose_power(shop)
+    os.utime(State.of(shop).directory / "dev.journal", (1000, 1000))
+    for name in ("pyvenv.cfg", "bin/activate"):  # which no RECORD lists
+        torn = (shop / ".venv" / name).read_text()[:60]
+        (shop / ".venv" / name).write_text(torn)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0
+    assert "Making .venv anew: it was being made when the machine may have gone down\n" in done.err
+    assert "include-system-site-packages = false" in (shop / ".venv" / "pyvenv.cfg").read_text()
+    assert "VIRTUAL_ENV=" in (shop / ".venv" / "bin" / "activate").read_text()
+    assert_intact(shop, *DEV)
+
+
+def test_orphans_that_are_removed_are_all_named(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    names = [f"stray{number}.py" for number in range(5)]
+    for _ in range(2):
+        lose_power(shop)
+        site_packages = inside(shop, "six").parent
+        for name in names:
+            (site_packages / name).touch()
+        done = uvflow("sync", "--json", "--verbose", cwd=shop)
+        place = site_packages.relative_to(shop / ".venv").as_posix()
+        assert json.loads(done.out)["removed"] == [f"{place}/{name}" for name in names]
+        assert [line for line in done.err.splitlines() if "stray" in line] == [
+            "Repairing .venv: "
+            + ", ".join(f"orphan: {place}/{name}" for name in names[:3])
+            + " and 2 more",
+            *(f"Removed: {place}/{name}" for name in names),
+        ]
+
+
+def move(shop: Path) -> Path:
+    return shop.rename(shop.with_name("moved"))
+
+
+def copy(shop: Path) -> Path:
+    return Path(shutil.copytree(shop, shop.with_name("copied"), symlinks=True))
+
+
+@pytest.mark.parametrize("way", [move, copy])
+def test_an_environment_of_another_place_is_made_anew(
+    shop: Path, uvflow: Command, way: Callable[[Path], Path]
+) -> None:
+    uvflow("sync", cwd=shop)
+    root = way(shop)
+    done = uvflow("sync", cwd=root)
+    assert done.code == 0
+    assert done.err.startswith(
+        f"Making .venv anew: it was made at {shop / '.venv'}, and its scripts point there\n"
+    )
+    assert_intact(root, *DEV)
+    said = subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
+    assert said.stdout == b"six\n"
+    assert (root / ".venv" / "bin" / "six").read_text().startswith(f"#!{root}/.venv/bin/python")
+    assert uvflow("sync", cwd=root).err == "Already in sync: dev (as last time)\n"
+
+
+def test_a_relocatable_environment_may_be_moved(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["uv", "venv", "-q", "--relocatable"], cwd=shop, check=True)
+    uvflow("sync", cwd=shop)
+    root = move(shop)
+    assert "anew" not in uvflow("sync", cwd=root).err
+    subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
+
+
+def test_a_project_reached_by_a_link_is_where_it_is(shop: Path, uvflow: Command) -> None:
+    link = shop.with_name("link")
+    link.symlink_to(shop)
+    for first, second in ((link, shop), (shop, link)):
+        shutil.rmtree(shop / ".venv", ignore_errors=True)
+        assert uvflow("sync", "--dev", cwd=first).code == 0
+        assert "anew" not in uvflow("sync", "--prod", cwd=second).err
+
+
+def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Command) -> None:
+    (shop / ".venv").mkdir()
+    (shop / ".venv" / "thesis.txt").write_text("mine")
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 2
+    assert f"error: {shop / '.venv'} is no virtual environment, so it is left as it is" in done.err
+    assert (shop / ".venv" / "thesis.txt").read_text() == "mine"

@@ -1,0 +1,137 @@
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from edits import EDITS, SPELLINGS, TREE, edit
+from rig import Tree
+
+from uvflow import uv
+from uvflow.lockfile.check import (
+    Freshness,
+    LockfileCheck,
+    failure_reason,
+    stale_lockfile_error,
+    start_check,
+)
+from uvflow.process import Completed
+from uvflow.project.manifest import Project
+from uvflow.uv import Uv
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tree is kept that was locked once; `shop` copies it."""
+    return tmp_path_factory.mktemp("locked") / "project"
+
+
+@pytest.fixture
+def shop(tree: Tree, locked: Path, tmp_path: Path) -> Path:
+    if not locked.exists():
+        root = tree(TREE)
+        subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+        shutil.move(root, locked)
+    shutil.copytree(locked, tmp_path / "project")
+    return tmp_path / "project"
+
+
+def judge(root: Path, uv: Uv | None, environ: Mapping[str, str] = os.environ) -> LockfileCheck:
+    return start_check(Project.load(root), uv, environ)()
+
+
+@pytest.mark.parametrize("what", [*EDITS, *SPELLINGS])
+def test_uv_decides_and_reading_explains(shop: Path, what: str) -> None:
+    file, old, new, *expected = EDITS[what] if what in EDITS else SPELLINGS[what]
+    edit(shop, file, old, new)
+    judgement = judge(shop, uv.find())
+    if what in EDITS:
+        assert judgement.verdict is Freshness.STALE
+        reasons = tuple(text.replace("{root}", shop.as_posix()) for text in expected)
+        assert judgement.reasons == reasons
+    else:
+        assert judgement.verdict is Freshness.FRESH
+
+
+def test_without_uv_reading_has_to_do(shop: Path) -> None:
+    judgement = judge(shop, None)
+    assert judgement.verdict is Freshness.UNTOLD
+    assert judgement.reasons == ("no difference was found by reading; there is no uv to ask",)
+    edit(shop, *EDITS["a pin"][:3])
+    assert judge(shop, None).verdict is Freshness.STALE
+
+
+def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
+    edit(shop, "lib/pyproject.toml", 'version = "2.0"', 'dynamic = ["version"]')
+    judgement = judge(shop, uv.find())
+    assert judgement.verdict is Freshness.UNTOLD
+    assert judgement.reasons == (
+        "no difference was found by reading; only building `lib` would tell for sure",
+    )
+
+
+def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
+    edit(shop, "pyproject.toml", '"Toml"', '"nowhere"')
+    judgement = judge(shop, uv.find())
+    assert judgement.verdict is Freshness.STALE
+    assert judgement.reasons == (
+        "shop: dependencies: `toml` was removed",
+        "shop: dependencies: `nowhere` was added",
+    )
+
+
+def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
+    environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
+    judgement = judge(shop, uv.find(), environ)
+    assert judgement.verdict is Freshness.STALE
+    assert re.match(r"uv cannot tell: .*no-python", judgement.reasons[0])
+    assert judgement.hint == "`uv lock --check` says more"
+
+
+@pytest.mark.parametrize("text", ["garbage", "version = 99", "<<<<<<< HEAD", ""])
+def test_a_lockfile_that_uv_cannot_read_is_not_for_uv_to_update(shop: Path, text: str) -> None:
+    (shop / "uv.lock").write_text(text)
+    judgement = judge(shop, uv.find())
+    assert judgement.verdict is Freshness.STALE
+    assert judgement.reasons[0].startswith("Failed to parse `uv.lock`")
+    assert judgement.hint == ("put uv.lock back from version control, or remove it and `uv lock`")
+    assert subprocess.run(["uv", "lock", "-q"], cwd=shop, check=False).returncode != 0
+
+
+def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path) -> None:
+    shutil.copytree(index, tmp_path / "other")
+    environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
+    judgement = judge(shop, uv.find(), environ)
+    assert judgement.verdict is Freshness.STALE
+    assert judgement.reasons == (
+        f"attrs 25.1.0 is locked from {index}, which is no index any more",
+    )
+
+
+def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
+    project, found = Project.load(shop), uv.find()
+    assert stale_lockfile_error(project, found, os.environ) is None
+    elsewhere = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
+    assert stale_lockfile_error(project, found, elsewhere) is None
+    edit(shop, *EDITS["a pin"][:3])
+    error = stale_lockfile_error(project, found, os.environ)
+    assert error is not None
+    assert str(error) == "uv.lock is not what pyproject.toml asks for; the environment is as it was"
+    assert error.cause == EDITS["a pin"][3]
+    assert error.hint == "`uv lock` updates the lockfile, then sync again"
+
+
+@pytest.mark.parametrize(
+    ("err", "said"),
+    [
+        ("error: A\n  cause: B\n  cause: C\n", "A: B"),
+        ("error: A\n  Caused by: B\n", "A: B"),
+        ("warning: W\nerror: A\n\nhint: H\n", "A"),
+        ("DEBUG x\nThe lockfile needs to be updated\n", "The lockfile needs to be updated"),
+        ("", "uv failed with exit code 2"),
+    ],
+)
+def test_the_problem_is_one_line(err: str, said: str) -> None:
+    assert failure_reason(Completed(code=2, out="", err=err)) == said

@@ -1,0 +1,241 @@
+import os
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rig import Tree
+
+from uvflow.findings import Severity
+from uvflow.migrate.discover import candidate_files, input_files, unclaimed_files
+from uvflow.migrate.model import FileReport, ImportOptions, Role
+
+
+def described(*names: str, options: ImportOptions | None = None) -> dict[str, str]:
+    return {file.path: file.described for file in input_files(names, options)}
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("requirements.txt", "project"),
+        ("requirements.in", "project"),
+        ("Requirements.TXT", "project"),
+        ("requirements-base.txt", "project"),
+        ("requirements/base.txt", "project"),
+        ("requirements/main.in", "project"),
+        ("requirements/common.txt", "project"),
+        ("requirements/core.txt", "project"),
+        ("requirements/default.txt", "project"),
+        ("requirements/requirements.txt", "project"),
+        ("requirements-dev.txt", "group dev"),
+        ("requirements_dev.txt", "group dev"),
+        ("requirements.dev.txt", "group dev"),
+        ("dev-requirements.txt", "group dev"),
+        ("dev_requirements.txt", "group dev"),
+        ("requirements/dev.txt", "group dev"),
+        ("requirements/requirements-dev.txt", "group dev"),
+        ("requirements-develop.txt", "group dev"),
+        ("requirements/development.in", "group dev"),
+        ("requirements-tests.txt", "group test"),
+        ("requirements/testing.txt", "group test"),
+        ("requirements_doc.txt", "group docs"),
+        ("requirements-My_Extra.txt", "group my-extra"),
+        ("requirements/local.txt", "group local"),
+        ("requirements/été & co.txt", "group ete-co"),
+        ("requirements/日本.txt", "group imported"),
+        ("constraints.txt", "constraints"),
+        ("constraints-3.9.txt", "constraints"),
+        ("dev-constraints.txt", "constraints"),
+        ("requirements/constraints.txt", "constraints"),
+    ],
+)
+def test_a_file_has_its_role_by_its_name(name: str, role: str) -> None:
+    assert described(name) == {name: role}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("README.txt", "setup.py", "requirements.yml", "x.in", "reqs/base.txt"),
+        *("requirements/a/b.txt", "requirements/README.txt", "requirements/LICENSE.txt"),
+    ],
+)
+def test_other_files_have_none(name: str) -> None:
+    assert described(name) == {}
+
+
+def test_a27_a_compiled_file_beside_its_source_has_the_pins() -> None:
+    assert described("requirements.in", "requirements.txt", "requirements/dev.txt") == {
+        "requirements.in": "project",
+        "requirements/dev.txt": "group dev",
+        "requirements.txt": "pins of requirements.in",
+    }
+
+
+def test_project_files_come_first() -> None:
+    names = ("constraints.txt", "a-requirements.txt", "requirements.txt")
+    assert [*described(*names)] == ["requirements.txt", "a-requirements.txt", "constraints.txt"]
+
+
+def test_chosen_files_take_the_place_of_found_ones() -> None:
+    options = ImportOptions(from_files=("deps/prod.txt",))
+    assert described("requirements.txt", "deps/prod.txt", options=options) == {
+        "deps/prod.txt": "project"
+    }
+
+
+def test_a_chosen_source_brings_what_was_compiled_from_it() -> None:
+    options = ImportOptions(from_files=("deps/prod.in",))
+    assert described("deps/prod.in", "deps/prod.txt", options=options) == {
+        "deps/prod.in": "project",
+        "deps/prod.txt": "pins of deps/prod.in",
+    }
+
+
+@given(st.lists(st.text() | st.from_regex(r"requirements[/_.-].*\.(txt|in)")))
+def test_any_name_has_one_role_at_most(names: list[str]) -> None:
+    files = input_files(names)
+    assert len({file.path for file in files}) == len(files)
+    groups = [file.of for file in files if file.role is Role.GROUP]
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", group) for group in groups)
+
+
+@pytest.mark.parametrize("path", [".", "..", "", "a/.."])
+def test_a_file_that_is_none_is_still_a_choice(path: str) -> None:
+    assert described("x.in", options=ImportOptions(from_files=(path,))) == {path: "project"}
+
+
+def test_groups_and_constraints_come_on_top_and_decide() -> None:
+    options = ImportOptions(
+        groups=(("Lint", "tools/lint.txt"),), constraints=("requirements-dev.txt",)
+    )
+    assert described("requirements.txt", "requirements-dev.txt", options=options) == {
+        "requirements.txt": "project",
+        "tools/lint.txt": "group lint",
+        "requirements-dev.txt": "constraints",
+    }
+
+
+def unclaimed(*names: str, read: tuple[str, ...] = ()) -> list[str]:
+    files = (
+        FileReport(path=path, format="requirements", role="project", lines=0, buckets={})
+        for path in read
+    )
+    return [f"{finding}; {finding.hint}" for finding in unclaimed_files(names, files)]
+
+
+WHERE = "requirements files are looked for in the root and in requirements/"
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("docs/requirements.txt", "`uvflow init --group docs=docs/requirements.txt` takes it in"),
+        ("tests/requirements.txt", "`uvflow init --group test=tests/requirements.txt` takes it in"),
+        (
+            "doc/dev-requirements.in",
+            "`uvflow init --group docs=doc/dev-requirements.in` takes it in",
+        ),
+        (
+            "backend/requirements.txt",
+            (
+                "`--from backend/requirements.txt` takes it for the project's own,"
+                " `--group backend=backend/requirements.txt` for a group"
+            ),
+        ),
+        (
+            "requirements/edx/base.txt",
+            (
+                "`--from requirements/edx/base.txt` takes it for the project's own,"
+                " `--group edx=requirements/edx/base.txt` for a group"
+            ),
+        ),
+        ("docs/constraints.txt", "`uvflow init --constraint docs/constraints.txt` takes it in"),
+    ],
+)
+def test_a_file_that_is_not_looked_for_is_named_with_what_takes_it_in(path: str, hint: str) -> None:
+    assert unclaimed(path) == [f"{path}:1: not imported: {WHERE}; {hint}"]
+
+
+def test_it_is_left_to_the_user_even_where_warnings_are_errors() -> None:
+    (finding,) = unclaimed_files(["docs/requirements.txt"], ())
+    assert (finding.severity, finding.code) == (Severity.ACTION, "not-looked-for")
+
+
+def test_a_folder_is_named_once_with_what_is_wanted_first() -> None:
+    names = ("docs/requirements-dev.txt", "docs/requirements.txt", "docs/requirements.in")
+    assert unclaimed(*names) == [
+        (
+            f"docs/requirements.in:1: not imported, nor 2 more beside it: {WHERE};"
+            " `uvflow init --group docs=docs/requirements.in` takes it in"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("requirements.txt", "requirements/dev.txt", "notes.txt", "constraints.txt"),
+        *("docs/index.txt", "requirements/edx/README.txt", "requirements/README.txt"),
+    ],
+)
+def test_other_names_are_passed_over(name: str) -> None:
+    assert unclaimed(name) == []
+
+
+def test_what_an_include_or_an_option_took_in_is_not_named() -> None:
+    assert unclaimed("docs/requirements.txt", read=("docs/requirements.txt",)) == []
+
+
+@pytest.mark.parametrize("path", ["lower-constraints.txt", "requirements/min-constraints.txt"])
+def test_the_lowest_versions_are_not_those_in_force(path: str) -> None:
+    assert unclaimed(path) == [
+        (
+            f"{path}:1: not imported: it has the lowest versions, not those in force;"
+            f" `uvflow init --constraint {path}` takes it in"
+        )
+    ]
+
+
+def test_the_root_is_listed_whole_and_folders_for_requirements(tree: Tree) -> None:
+    files = ("setup.cfg", "requirements.txt", "requirements/dev.in", "requirements/ci/a.txt")
+    root = tree(dict.fromkeys((*files, "docs/index.txt", "docs/conf.py", "a/b/c/x.txt"), ""))
+    assert candidate_files(root, ImportOptions()) == sorted((*files, "docs/index.txt"))
+
+
+def test_projects_of_their_own_and_environments_are_not_entered(tree: Tree) -> None:
+    marks = ("api/pyproject.toml", "lib/setup.py", ".venv/pyvenv.cfg", "node_modules/x", ".git/x")
+    root = tree(dict.fromkeys((*marks, "api/r.txt", "lib/r.txt", ".venv/r.txt", ".git/r.txt"), ""))
+    (root / "elsewhere").symlink_to(root / "requirements")
+    assert candidate_files(root, ImportOptions()) == []
+
+
+def test_a_folder_of_requirements_files_may_be_a_link(tree: Tree) -> None:
+    root = tree({"deploy/python/requirements.txt": "", "requirements.txt": ""})
+    (root / "requirements").symlink_to(root / "deploy" / "python")
+    assert candidate_files(root, ImportOptions()) == [
+        "requirements.txt",
+        "requirements/requirements.txt",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_folder_for_other_eyes_is_passed_over(tree: Tree) -> None:
+    root = tree({"requirements.txt": "", "pgdata/r.txt": ""})
+    (root / "pgdata").chmod(0)
+    assert candidate_files(root, ImportOptions()) == ["requirements.txt"]
+    (root / "pgdata").chmod(0o700)
+
+
+def test_what_lies_beside_a_chosen_file_is_seen(tree: Tree) -> None:
+    files = ("deps/prod/app.in", "deps/prod/app.txt", "deps/prod/setup.py", "deps/lint/x.in")
+    root = tree(dict.fromkeys(files, ""))
+    chosen = ImportOptions(from_files=("deps/prod/app.in",), groups=(("lint", "deps/lint/x.in"),))
+    assert candidate_files(root, chosen) == [
+        "deps/lint/x.in",
+        "deps/prod/app.in",
+        "deps/prod/app.txt",
+    ]
+    outside = ImportOptions(from_files=("../x.in", "https://h/x.in", "nowhere/x.in"))
+    assert candidate_files(root, outside) == []

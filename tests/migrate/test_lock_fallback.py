@@ -1,0 +1,323 @@
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import Tree
+from wheels import add_wheel
+
+from uvflow.errors import UvFailedError
+from uvflow.findings import Origin, Severity
+from uvflow.lockfile.packages import packages, registries
+from uvflow.migrate import lock_fallback
+from uvflow.migrate.lock import write_lockfile
+from uvflow.migrate.lock_fallback import (
+    PythonRange,
+    blamed_lines,
+    failure_hint,
+    narrowing_findings,
+    widest_python_range,
+)
+from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
+from uvflow.migrate.plan import Done, Plan
+from uvflow.migrate.pyproject import edit
+from uvflow.state.backup import FileBackup
+from uvflow.uv import find
+
+BASE = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
+
+
+def wanted(text: str, line: int) -> Requirement:
+    origin = Origin(path="requirements.txt", line=line)
+    return Requirement(text=text, name=text.partition("=")[0], origin=origin)
+
+
+@pytest.fixture
+def indexes(tmp_path: Path, index: Path) -> tuple[dict[str, Any], ...]:
+    """One that has some names of the tests' own index, in other versions, and that one."""
+    for name in ("six", "toml", "attrs"):
+        add_wheel(tmp_path / "other", name, "99.0")
+    return (
+        {"name": "other", "url": (tmp_path / "other").as_uri()},
+        {"name": "main", "url": index.as_uri(), "default": True},
+    )
+
+
+def bound(root: Path, imported: ImportedRequirements) -> Plan | None:
+    """What is made of `imported`, once uv has found all of it somewhere."""
+    text = edit(BASE, imported).text
+    (root / "pyproject.toml").write_text(text)
+    first = FileBackup.of(root / "uv.lock")
+    done = find().capture(("lock", "--index-strategy=unsafe-first-match"), cwd=root)
+    assert done.code == 0
+    work = Plan(root=root, before=None, text=text, imported=imported)
+    return lock_fallback.pin_to_index(work, first, uv=find(), environ=os.environ)
+
+
+def test_what_uv_misses_is_bound_and_nothing_else(
+    tree: Tree, indexes: tuple[dict[str, Any], ...]
+) -> None:
+    imported = ImportedRequirements(
+        dependencies=(wanted("six==1.16.0", 1), wanted("attrs", 2), wanted("idna==3.7", 3)),
+        groups={
+            "dev": (wanted("toml==0.10.2", 4),),
+            "all": (IncludeGroup(group="dev", origin=Origin(path="requirements-all.txt", line=1)),),
+        },
+        indexes=indexes,
+    )
+    root = tree({})
+    done = bound(root, imported)
+    assert done
+    assert (root / "pyproject.toml").read_text() == done.text
+    assert done.values["tool"]["uv"]["sources"] == {
+        "six": {"index": "main"},
+        "toml": {"index": "main"},
+    }
+    assert "index-strategy" not in done.text
+    reason = f"is not on the first index that has the name: it is bound to {indexes[1]['url']}"
+    assert [str(finding) for finding in done.imported.findings] == [
+        f"requirements.txt:1: `six==1.16.0` {reason}",
+        f"requirements.txt:4: `toml==0.10.2` {reason}",
+    ]
+    taken = registries((root / "uv.lock").read_text())
+    assert {name for name, place in taken.items() if place.endswith("other")} == {"attrs"}
+    (root / "uv.lock").unlink()
+    assert find().capture(("lock",), cwd=root).code == 0
+
+
+def test_what_others_bring_along_cannot_be_bound(
+    tree: Tree, tmp_path: Path, indexes: tuple[dict[str, Any], ...]
+) -> None:
+    add_wheel(tmp_path / "other", "idna", "99.0")
+    imported = ImportedRequirements(dependencies=(wanted("requests==2.28.0", 1),), indexes=indexes)
+    assert bound(tree({}), imported) is None
+
+
+SYSTEM = f"sys_platform == '{sys.platform}'"
+
+
+def between(lowest: int, below: int, environment: str = "") -> Callable[[PythonRange], bool]:
+    """Everything within these minor versions is possible, in `environment` or everywhere."""
+
+    def is_possible(asked: PythonRange) -> bool:
+        above = asked.below[1] if asked.below else 99
+        fits = lowest <= asked.lowest[1] and above <= below
+        return fits and asked.environment.startswith(environment)
+
+    return is_possible
+
+
+@pytest.mark.parametrize(
+    ("declared", "possible", "found"),
+    [
+        (">=3.11", between(11, 12), ">=3.11,<3.12"),
+        (">=3.11", between(3, 14), ">=3.11,<3.14"),
+        (">=3.6", between(9, 99), ">=3.9"),
+        (">=3.6", between(10, 13), ">=3.10,<3.13"),
+        (">=3.6,<3.13", between(9, 99), ">=3.9,<3.13"),
+        (">=3.9", between(9, 10), ">=3.9,<3.10"),
+        (">=3.11", between(10, 11), None),
+    ],
+)
+def test_the_widest_range_around_a_python_is_found(
+    declared: str, possible: Callable[[PythonRange], bool], found: str | None
+) -> None:
+    result = widest_python_range(declared, (3, 11), possible)
+    assert (result and result.requires_python) == found
+
+
+def test_where_nothing_is_possible_everywhere_it_is_asked_for_this_platform() -> None:
+    found = widest_python_range(">=3.11", (3, 11), between(11, 12, SYSTEM))
+    assert found == PythonRange(lowest=(3, 11), below=(3, 12), environment=SYSTEM)
+    machine = f"{SYSTEM} and platform_machine == '{platform.machine()}'"
+    found = widest_python_range(">=3.11", (3, 11), between(11, 12, machine))
+    assert found == PythonRange(lowest=(3, 11), below=(3, 12), environment=machine)
+
+
+def test_it_is_asked_a_few_times_only() -> None:
+    asked = []
+
+    def is_possible(one: PythonRange) -> bool:
+        asked.append(one.requires_python)
+        return between(9, 12)(one)
+
+    widest_python_range(">=3.8", (3, 11), is_possible)
+    assert asked == [
+        *(">=3.11,<3.12", ">=3.11", ">=3.11,<3.13"),
+        *(">=3.10,<3.12", ">=3.9,<3.12", ">=3.8,<3.12"),
+    ]
+
+
+def test_a_declared_python_that_is_shut_out_needs_action() -> None:
+    (finding,) = narrowing_findings(">=3.6", PythonRange(lowest=(3, 9)))
+    assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
+    assert finding.message == (
+        "requires-python is >=3.9, and not >=3.6: the versions that are asked for do not fit"
+        " together for other Pythons"
+    )
+
+
+def test_later_pythons_that_are_shut_out_are_a_warning() -> None:
+    (finding,) = narrowing_findings(">=3.11", PythonRange(lowest=(3, 11), below=(3, 12)))
+    assert finding.severity is Severity.WARNING
+
+
+def test_another_platform_that_is_shut_out_needs_action() -> None:
+    findings = narrowing_findings(
+        ">=3.11", PythonRange(lowest=(3, 11), environment="sys_platform == 'linux'")
+    )
+    assert [(f.severity, f.code) for f in findings] == [(Severity.ACTION, "platform-narrowed")]
+
+
+MINOR = sys.version_info.minor
+PYTHON = f">=3.{MINOR}"
+
+
+def locked(
+    root: Path, *needs: str, may_narrow: bool, indexes: tuple[dict[str, str], ...] = ()
+) -> Done:
+    """A lock of a project that needs these packages, as lines of a requirements.txt."""
+    text = f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{PYTHON}"\n'
+    text += f"dependencies = {list(needs)}\n"
+    text = edit(text, ImportedRequirements(indexes=indexes)).text
+    (root / "pyproject.toml").write_text(text)
+    wanted = tuple(
+        Requirement(
+            text=need,
+            name=need.split()[0].partition("=")[0],
+            origin=Origin(path="requirements.txt", line=number),
+        )
+        for number, need in enumerate(needs, 1)
+    )
+    old = ImportedRequirements(dependencies=wanted, indexes=indexes)
+    work = Plan(root=root, before=None, text=text, imported=old, may_narrow=may_narrow)
+    return write_lockfile(work, uv=find(), environ=os.environ)
+
+
+LATER = f"gone ; python_version >= '3.{MINOR + 1}'"
+
+
+def test_versions_that_fit_together_for_one_python_are_locked_for_that(tree: Tree) -> None:
+    root = tree({})
+    done = locked(root, "six", LATER, may_narrow=True)
+    narrowed = f"{PYTHON},<3.{MINOR + 1}"
+    assert (root / "pyproject.toml").read_text() == done.plan.text
+    assert f'requires-python = "{narrowed}"\n' in done.plan.text
+    assert [(f.code, f.message.partition(":")[0]) for f in done.findings] == [
+        ("python-narrowed", f"requires-python is {narrowed}, and not {PYTHON}")
+    ]
+    assert find().capture(("lock", "--check"), cwd=root).code == 0
+
+
+def test_versions_that_fit_together_on_this_platform_are_locked_for_that(tree: Tree) -> None:
+    root = tree({})
+    done = locked(root, "six", f"gone ; sys_platform != '{sys.platform}'", may_narrow=True)
+    assert f'requires-python = "{PYTHON}"\n' in done.plan.text
+    assert f"environments = [\n    \"sys_platform == '{sys.platform}'\",\n]\n" in done.plan.text
+    assert [finding.code for finding in done.findings] == ["platform-narrowed"]
+
+
+def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
+    tree: Tree,
+) -> None:
+    root = tree({})
+    other = add_wheel(root / "other", "idna", "99.0").parent.parent
+    found = {"name": "other", "url": other.as_uri()}
+    done = locked(root, "requests==2.28.0", may_narrow=False, indexes=(found,))
+    assert 'index-strategy = "unsafe-first-match"\n' in done.plan.text
+    assert [finding.code for finding in done.findings] == ["all-indexes"]
+    (idna,) = packages((root / "uv.lock").read_text())["idna"]
+    assert idna.version == "3.10"
+
+
+def test_an_older_lockfile_is_preferred_all_the_while(tree: Tree) -> None:
+    root = tree({})
+    locked(root, "six==1.15.0", may_narrow=True)
+    locked(root, "six", LATER, may_narrow=True)
+    assert 'name = "six"\nversion = "1.15.0"\n' in (root / "uv.lock").read_text()
+
+
+def test_a_range_that_was_asked_for_stays(tree: Tree) -> None:
+    with pytest.raises(UvFailedError):
+        locked(tree({}), "six", LATER, may_narrow=False)
+
+
+@pytest.mark.parametrize("may_narrow", [True, False])
+def test_no_solution_is_told_with_the_line_and_what_to_do(tree: Tree, may_narrow: bool) -> None:  # noqa: FBT001  a parameter of the test
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "six", "gone", may_narrow=may_narrow)
+    assert caught.value.message == "`uv lock` failed with exit code 1; its reason is above"
+    assert caught.value.cause == (
+        "uv speaks of `gone` (requirements.txt:2); everything is as it was before"
+    )
+    assert caught.value.hint == "take gone out of the file, or name the index that has it"
+
+
+def requirements(*texts: str) -> ImportedRequirements:
+    names = [text.partition("=")[0].partition(">")[0].lower() for text in texts]
+    return ImportedRequirements(
+        dependencies=tuple(
+            Requirement(text=text, name=name, origin=Origin(path="requirements.txt", line=n))
+            for n, (text, name) in enumerate(zip(texts, names, strict=True), 1)
+        )
+    )
+
+
+SAID = """Using CPython 3.11.7 interpreter at: six
+error: No solution found when resolving dependencies for split (markers: python_full_version >= '3')
+  cause: Because idna{python_full_version >= '3'}==2.0 depends on toml>=2 and toml-x<1, ...
+"""
+
+
+def test_the_lines_that_uv_speaks_of_are_named() -> None:
+    assert blamed_lines(
+        SAID, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
+    ) == (
+        "`Idna==2.0` (requirements.txt:2)",
+        "`toml==1.0` (requirements.txt:3)",
+    )
+
+
+def test_of_many_lines_six_are_named() -> None:
+    names = [f"p{number}==1" for number in range(9)]
+    told = blamed_lines(f"error: {' and '.join(names)}", requirements(*names))
+    assert (len(told), told[-1]) == (7, "3 more")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "there is no version of torch==2.1.0+cu118 and",
+            "put `--extra-index-url https://download.pytorch.org/whl/cu118` into the file",
+        ),
+        ("there is no version of x==9 and", "ask for a version of x that an index has"),
+        ("Because gone was not found in the package registry", "take gone out of the file"),
+        ("the following Python ABI tags: `cp37m`, `cp310`", "choose a Python it was made for"),
+        ("resolved to Python 3.11.7, which is", "take a Python that fits"),
+        ("No interpreter found for Python >=3.14", "see `uv python list`"),
+        (
+            "your project and app:docs are incompatible",
+            "make these lines agree, or leave the file of group docs out",
+        ),
+        (
+            "No solution found. hint: Consider limiting your project's supported Python versions",
+            "narrow `requires-python`",
+        ),
+        ("No solution found when resolving", "change one of these lines"),
+        ("error: Failed to build `x==1.0`", "ask for a version of x that has a wheel"),
+        ("something else", ""),
+    ],
+)
+def test_what_uv_says_has_a_hint(said: str, told: str) -> None:
+    assert (failure_hint(said) or "").startswith(told)
+    assert (failure_hint(said) is None) is (not told)
+
+
+def test_an_abi_tag_tells_which_python() -> None:
+    assert failure_hint("Python ABI tags: `cp37m`, `cp310`") == (
+        "choose a Python it was made for, as in `uvflow init --python 3.10`"
+    )

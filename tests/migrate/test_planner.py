@@ -1,0 +1,137 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import Tree
+
+from uvflow.errors import UvflowError
+from uvflow.migrate.model import Bucket
+from uvflow.migrate.plan import Change, InitOptions, Plan
+from uvflow.migrate.planner import make_plan
+from uvflow.uv import find
+
+
+def planned(root: Path, **more: Any) -> Plan:
+    return make_plan(root, InitOptions(**more), uv=find())
+
+
+def refusal(root: Path, **more: Any) -> UvflowError:
+    with pytest.raises(UvflowError) as caught:
+        planned(root, **more)
+    return caught.value
+
+
+def test_a_plan_says_every_path_that_changes(tree: Tree) -> None:
+    root = tree({"requirements.txt": "six\n", "pyproject.toml": "[tool.ruff]\n"})
+    assert planned(root).changes == (
+        Change(path="pyproject.toml", action="edit"),
+        Change(path="uv.lock", action="create"),
+        Change(path=".venv", action="create"),
+    )
+
+
+def test_without_a_lockfile_there_is_no_sync(tree: Tree) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    assert planned(root, lock=False).changes == (Change(path="pyproject.toml", action="create"),)
+
+
+def test_nothing_new_is_no_change_of_the_manifest(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nname = "app"\ndependencies = ["six"]\n'})
+    (root / "requirements.txt").write_text("six\n")
+    assert planned(root, lock=False).changes == ()
+
+
+def test_the_environment_is_where_the_dev_profile_has_it(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[tool.uvflow.profiles.dev]\nenvironment = ".venv-dev"\n'})
+    assert planned(root).environment == root / ".venv-dev"
+
+
+def test_the_environment_is_where_uv_is_told_to_put_it(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", "elsewhere")
+    assert planned(tree({})).environment == tree({}) / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "specifier"),
+    [
+        ({"setup.cfg": "[options]\npython_requires = >=3.9\n"}, None, ">=3.9"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.9\n"}, "3.10", ">=3.10"),
+        ({"Dockerfile": "FROM python:3.10-slim\n"}, None, ">=3.10"),
+        ({}, ">=3.10,<4", ">=3.10, <4"),
+    ],
+)
+def test_requires_python_follows_the_evidence(
+    tree: Tree, files: dict[str, str], asked: str | None, specifier: str
+) -> None:
+    text = planned(tree(files), python=asked).text
+    assert f'requires-python = "{specifier}"\n' in text
+
+
+def test_a_project_without_requires_python_gets_it_from_the_evidence(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nname = "app"\n', ".python-version": "3.12\n"})
+    assert planned(root).text == '[project]\nname = "app"\nrequires-python = ">=3.12"\n'
+
+
+def test_a_requires_python_that_is_there_needs_no_evidence(tree: Tree) -> None:
+    theirs = '[project]\nname = "app"\nrequires-python = ">=3.11"\n'
+    work = planned(tree({"pyproject.toml": theirs, ".python-version": "3.12\n"}))
+    assert (work.text, work.imported.findings) == (theirs, ())
+
+
+def test_a_line_that_was_there_already_counts_as_merged(tree: Tree) -> None:
+    theirs = '[project]\nname = "app"\ndependencies = ["six>=1"]\n'
+    root = tree({"pyproject.toml": theirs, "requirements.txt": "six==1.16.0\nidna\n"})
+    work = planned(root)
+    assert work.imported.files[0].buckets == {Bucket.IMPORTED: 1, Bucket.MERGED: 1}
+    assert 'name = "six"\nversion = "1.16.0"\n' in work.seed
+
+
+def test_a_line_that_contradicts_what_is_there_needs_action(tree: Tree) -> None:
+    theirs = '[project]\nname = "app"\ndependencies = ["six>=2"]\n'
+    root = tree({"pyproject.toml": theirs, "requirements.txt": "six==1.16.0\n"})
+    assert planned(root).imported.files[0].buckets == {Bucket.ACTION: 1}
+
+
+def test_a_lockfile_of_a_manifest_without_project_is_not_replaced(tree: Tree) -> None:
+    root = tree({"requirements.in": "six\n", "requirements.txt": "six==1.16.0\n"})
+    assert planned(root).seed
+    (root / "uv.lock").write_text('version = 1\nrequires-python = ">=3.11"\n')
+    assert planned(root).seed == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": "other"}, "`--name other`: pyproject.toml says name = 'app' already"),
+        (
+            {"python": "3.12"},
+            "`--python 3.12`: pyproject.toml says requires-python = '>=3.11' already",
+        ),
+    ],
+)
+def test_what_a_project_says_is_not_changed(
+    tree: Tree, asked: dict[str, str], message: str
+) -> None:
+    theirs = '[project]\nname = "app"\nrequires-python = ">=3.11"\n'
+    assert refusal(tree({"pyproject.toml": theirs}), **asked).message == message
+
+
+def test_a_directory_has_to_be_there(tmp_path: Path) -> None:
+    error = refusal(tmp_path / "nowhere")
+    assert (error.exit_code, error.message) == (2, f"there is no directory {tmp_path / 'nowhere'}")
+
+
+def test_a_manifest_that_is_no_text_is_told(tree: Tree) -> None:
+    root = tree({})
+    (root / "pyproject.toml").write_bytes(b'name = "\xe9"\n')
+    assert refusal(root).message == f"{root / 'pyproject.toml'} is not valid TOML"
+
+
+@pytest.mark.parametrize(
+    ("name", "proposed"), [("été", "ete"), ("My App (2)", "my-app-2"), ("日本", "my-project")]
+)
+def test_a_name_is_proposed_where_one_is_needed(tmp_path: Path, name: str, proposed: str) -> None:
+    (tmp_path / name).mkdir()
+    assert refusal(tmp_path / name).hint == f"`uvflow init --name {proposed}`"

@@ -1,0 +1,170 @@
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from uvflow.findings import Severity
+from uvflow.migrate.model import ImportedRequirements
+
+Assembled = Any  # see conftest
+
+
+def actions(imported: ImportedRequirements) -> list[str]:
+    return [str(f) for f in imported.findings if f.severity is Severity.ACTION]
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings"),
+    [
+        ("--no-index", {"no-index": True}),
+        ("--find-links ./wheels", {"find-links": ["wheels"]}),
+        ("-f https://h/wheels/\n-f w", {"find-links": ["https://h/wheels/", "w"]}),
+        ("--pre", {"prerelease": "allow"}),
+        ("--no-binary six,Idna", {"no-binary-package": ["six", "idna"]}),
+        ("--only-binary=:all:", {"no-build": True}),
+        ("--no-binary :all:", {"no-binary": True}),
+        ("--no-index --pre", {"no-index": True, "prerelease": "allow"}),
+    ],
+)
+def test_a25_options_become_settings(
+    assembled: Assembled, lines: str, settings: dict[str, Any]
+) -> None:
+    imported = assembled({"requirements.txt": f"{lines}\n"})
+    assert imported.settings == settings
+    assert imported.findings == ()
+    assert set(imported.files[0].buckets) == {"settings"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "buckets"),
+    [
+        ("--only-binary a\n--no-binary a", {"no-binary-package": ["a"]}, "merged settings"),
+        ("--no-binary a\n--only-binary :all:", {"no-build": True}, "merged settings"),
+        ("--no-binary :all:\n--no-binary :none:", {}, "merged already_default"),
+        ("--only-binary a\n--only-binary :none:", {}, "merged already_default"),
+        ("--no-binary :all:\n--no-binary a", {"no-binary": True}, "settings merged"),
+        (
+            "--no-binary a,b\n--only-binary b",
+            {"no-binary-package": ["a"], "no-build-package": ["b"]},
+            "settings settings",
+        ),
+        (
+            "--no-binary :all:\n--no-binary :none:\n--no-binary :all:",
+            {"no-binary": True},
+            "merged already_default settings",
+        ),
+    ],
+)
+def test_a25_an_option_of_which_a_later_one_leaves_nothing_is_merged(
+    assembled: Assembled, lines: str, settings: dict[str, Any], buckets: str
+) -> None:
+    imported = assembled({"requirements.txt": f"{lines}\n"})
+    found = {bucket.value: count for bucket, count in imported.files[0].buckets.items()}
+    assert found == Counter(buckets.split())
+    assert imported.settings == settings
+    assert all(finding.code == "overruled" for finding in imported.findings)
+
+
+def test_a25_links_are_found_beside_the_file_as_pip_finds_them(assembled: Assembled) -> None:
+    files = {
+        "requirements.txt": "-r reqs/base.txt\n",
+        "reqs/base.txt": "-f a.html\n-f b.html\n",
+        "reqs/a.html": "",
+    }
+    assert assembled(files).settings == {"find-links": ["reqs/a.html", "b.html"]}
+
+
+def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "--pre\n--pre\n"})
+    assert imported.files[0].buckets == {"settings": 1, "merged": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (
+            "--trusted-host idx.example",
+            "that idx.example is trusted is not taken over: it would switch TLS checks off for all",
+            'if you mean it: `allow-insecure-host = ["idx.example"]` in [tool.uv]',
+        ),
+        (
+            "--prefer-binary",
+            "uv has nothing like `--prefer-binary`",
+            "see `no-build-package` in uv's settings reference",
+        ),
+        (
+            "six --config-settings=--build-option=x",
+            "uv has nothing like `--config-settings --build-option=x`",
+            "see `config-settings-package` in uv's settings reference",
+        ),
+        (
+            "six --global-option=x",
+            "uv has nothing like `--global-option x`",
+            "see `config-settings-package` in uv's settings reference",
+        ),
+        (
+            "--use-feature=fast-deps",
+            "uv has nothing like `--use-feature fast-deps`",
+            "it is about pip itself; most likely there is nothing to do",
+        ),
+        (
+            "--process-dependency-links",
+            "uv has nothing like `--process-dependency-links`",
+            "pip has dropped it as well; take it out",
+        ),
+        (
+            "six --pre",
+            "pip takes no notice of `--pre` here",
+            "take it out, or give it a line of its own",
+        ),
+        (
+            "--only-binary :all: --no-binary six",
+            "`:all:` with the exception of six cannot be said to uv",
+            "choose: `no-build = true` in [tool.uv], or a list of packages",
+        ),
+        (
+            "-f https://${HOST}/wheels",
+            "uv expands no variables in `https://${HOST}/wheels`",
+            "write what it stands for into `find-links`",
+        ),
+        (
+            "-f https://me:secret@h/wheels",
+            "the credentials of https://h/wheels are left out; requirements.txt still holds them",
+            "let uv know them by a netrc file",
+        ),
+    ],
+)
+def test_a25_what_uv_has_not_needs_action(
+    assembled: Assembled, line: str, message: str, hint: str
+) -> None:
+    imported = assembled({"requirements.txt": f"{line}\n"})
+    assert [(str(f), f.hint, f.severity) for f in imported.findings] == [
+        (f"requirements.txt:1: {message}", hint, Severity.ACTION)
+    ]
+    assert imported.files[0].buckets == {"needs_action": 1}
+
+
+def test_a20_hashes_are_demanded_of_every_line(assembled: Assembled) -> None:
+    files = {
+        "requirements.txt": "--require-hashes\nsix==1.16.0 --hash=sha256:aa\nidna==3.7\n-r a.txt\n",
+        "a.txt": "toml==0.10.2\nattrs @ https://h/attrs-1-py3-none-any.whl#sha256=aa\n",
+        "requirements-dev.txt": "pytest\n",
+    }
+    assert [str(error) for error in assembled(files).errors] == [
+        "requirements.txt:3: `idna==3.7` has no hash, and requirements.txt:1 demands one",
+        "a.txt:1: `toml==0.10.2` has no hash, and requirements.txt:1 demands one",
+    ]
+
+
+def test_a20_where_all_have_hashes_nothing_has_to_be_said(assembled: Assembled) -> None:
+    text = "--require-hashes\nsix==1.16.0 --hash=sha256:aa\n"
+    imported = assembled({"requirements.txt": text})
+    assert imported.findings == ()
+    assert imported.files[0].buckets == {"imported": 1, "already_default": 1}
+    assert imported.dependencies[0].hashes == ("sha256:aa",)
+
+
+def test_what_no_package_is_called_is_told(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "--only-binary numpy,a--pre=b\n"})
+    assert imported.settings == {"no-build-package": ["numpy"]}
+    assert actions(imported) == ["requirements.txt:1: `a--pre=b` is not the name of a package"]

@@ -1,0 +1,102 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rig import Tree
+
+from uvflow.errors import NetworkError, UvFailedError
+from uvflow.findings import Origin
+from uvflow.migrate.model import ImportedRequirements, Requirement
+from uvflow.migrate.temporary_project import TemporaryProject
+from uvflow.uv import find
+
+ORIGIN = Origin(path="requirements.txt", line=1)
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+BASE = f"""\
+[project]
+name = "app"
+version = "0.1.0"
+requires-python = ">={PYTHON}"
+dependencies = []
+"""
+
+
+def scratch(root: Path) -> TemporaryProject:
+    return TemporaryProject(uv=find(), root=root, environ=os.environ)
+
+
+def test_the_base_is_uvs_and_is_not_written(tree: Tree) -> None:
+    root = tree({})
+    assert scratch(root).base("app", None) == BASE
+    assert list(root.iterdir()) == []
+
+
+def test_the_base_follows_the_python_version_of_the_directory(tree: Tree) -> None:
+    assert scratch(tree({".python-version": f"{PYTHON}\n"})).base("app", None) == BASE
+
+
+def test_the_base_takes_a_specifier(tree: Tree) -> None:
+    assert 'requires-python = ">=3.9, <4"\n' in scratch(tree({})).base("app", ">=3.9,<4")
+
+
+def test_what_uv_init_refuses_is_told(tree: Tree) -> None:
+    with pytest.raises(UvFailedError) as caught:
+        scratch(tree({})).base("app", "no version")
+    assert caught.value.message == "`uv init` failed"
+    assert "no version" in (caught.value.cause or "")
+
+
+def test_what_has_its_name_is_not_asked_about(tree: Tree) -> None:
+    six = Requirement(text="six", name="six", origin=ORIGIN)
+    imported = ImportedRequirements(dependencies=(six,), groups={"dev": (six,)})
+    assert scratch(tree({})).named(imported, pytest.fail) == imported
+
+
+def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None:
+    wheel = next(index.rglob("six-1.16.0-*.whl"))
+    nameless = Requirement(
+        text=wheel.as_uri(),
+        name=None,
+        origin=ORIGIN,
+        source={"url": wheel.as_uri()},
+        extras=("x",),
+        marker="os_name == 'nt'",
+    )
+    told: list[str] = []
+    imported = ImportedRequirements(dependencies=(nameless,), groups={"dev": (nameless,)})
+    named = scratch(tree({})).named(imported, told.append)
+    assert [(r.name, r.text) for r in named.requirements] == [
+        ("six", "six[x] ; os_name == 'nt'"),
+        ("six", "six[x] ; os_name == 'nt'"),
+    ]
+    assert told == [f"Asking uv what {wheel.as_uri()} is called (requirements.txt:1)"]
+
+
+def test_a_resolution_leaves_paths_out(tree: Tree) -> None:
+    six = Requirement(text="six", name="six", origin=ORIGIN)
+    mine = Requirement(text="mine", name="mine", origin=ORIGIN, source={"path": "mine"})
+    text = scratch(tree({})).lockfile(ImportedRequirements(dependencies=(six, mine)), BASE)
+    assert 'name = "six"' in text
+    assert 'name = "mine"' not in text
+
+
+def test_a_resolution_without_solution_is_told(tree: Tree) -> None:
+    gone = Requirement(text="gone", name="gone", origin=ORIGIN)
+    with pytest.raises(UvFailedError) as caught:
+        scratch(tree({})).lockfile(ImportedRequirements(dependencies=(gone,)), BASE)
+    assert "gone" in (caught.value.cause or "")
+
+
+def test_a_name_that_takes_a_network_is_told_apart(tree: Tree) -> None:
+    away = Requirement(
+        text="git+http://127.0.0.1:9/away.git",
+        name=None,
+        origin=ORIGIN,
+        source={"git": "http://127.0.0.1:9/away.git"},
+    )
+    with pytest.raises(NetworkError) as caught:
+        scratch(tree({})).named(ImportedRequirements(dependencies=(away,)), lambda _: None)
+    assert caught.value.message == (
+        "requirements.txt:1: uv cannot tell what `git+http://127.0.0.1:9/away.git` is called"
+    )

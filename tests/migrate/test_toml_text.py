@@ -1,0 +1,77 @@
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uvflow.migrate.toml_text import ArrayLine, extended, literal
+
+SIX = ArrayLine(value="six")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param('["idna"]', '[\n    "idna",\n    "six",\n]', id="on one line"),
+        pytest.param('["a[b,c]>1,<2", "d"]', '[\n    "a[b,c]>1,<2",\n    "d",\n    "six",\n]'),
+        pytest.param('[\n\t"idna"\n\t]', '[\n\t"idna",\n\t"six",\n\t]', id="tabs"),
+        pytest.param(
+            '[ # all\n  "idna" # why\n  # last\n]',
+            '[ # all\n  "idna", # why\n  # last\n  "six",\n]',
+            id="comments",
+        ),
+        pytest.param(
+            "['''a''', \"b\"]", "[\n    '''a''',\n    \"b\",\n    \"six\",\n]", id="quotes"
+        ),
+        pytest.param("[\n]", '[\n    "six",\n]', id="empty"),
+    ],
+)
+def test_an_array_keeps_its_style(before: str, after: str) -> None:
+    assert extended(before, [SIX], ()) == after
+
+
+def test_comments_come_with_their_entry_and_below_the_last() -> None:
+    line = ArrayLine(value={"include-group": "test"}, comment="# all", above=("# one", "# two"))
+    assert (
+        extended("[]", [line, SIX], ("# end",))
+        == """\
+[
+    # one
+    # two
+    { include-group = "test" }, # all
+    "six",
+    # end
+]"""
+    )
+
+
+def test_nothing_more_is_nothing_new() -> None:
+    assert extended('[ "idna" ]', [], ()) == '[ "idna" ]'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("six", '"six"'),
+        ('a; b == "c"', "'a; b == \"c\"'"),
+        ("a\"'b", '"a\\"\'b"'),
+        ("é\x7f\n", '"é\\u007f\\n"'),
+        (True, "true"),
+        (3, "3"),
+        (("a", ["b"]), '["a", ["b"]]'),
+        ({"a-b": 1, "a b": {}}, '{ a-b = 1, "a b" = {  } }'),
+    ],
+)
+def test_a_value_is_written_on_one_line(value: object, text: str) -> None:
+    assert literal(value) == text
+
+
+@given(st.recursive(st.text() | st.booleans() | st.integers(), st.lists, max_leaves=5))
+def test_any_value_comes_back_as_it_went_in(value: object) -> None:
+    assert tomllib.loads(f"v = {literal(value)}") == {"v": value}
+
+
+@given(st.text())
+def test_any_comment_is_one_of_toml(text: str) -> None:
+    array = extended("[]", [ArrayLine(value=1, comment=f"# {text}", above=(f"# {text}",))], ())
+    assert tomllib.loads(f"v = {array}") == {"v": [1]}

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from uvflow.errors import BusyError, UsageError
+from uvflow.migrate.undo import Undone, undo
+from uvflow.state import backup
+from uvflow.state.store import State
+
+
+def change(root: Path) -> None:
+    """What an init does: edits one file, creates another, leaves one out, makes an environment."""
+    root.joinpath("edited").write_bytes(b"old")
+    state = State.of(root)
+    files = (root / "edited", root / "created", root / "never there")
+    with (
+        state.exclusive("a test"),
+        backup.restored_on_failure(state, files=files, trees=(root / ".venv",)),
+    ):
+        (root / "edited").write_bytes(b"new")
+        (root / "created").touch()
+        (root / ".venv").mkdir()
+
+
+def test_undo_tells_what_it_restored_and_removed(tmp_path: Path) -> None:
+    change(tmp_path)
+    assert undo(tmp_path) == Undone(restored=("edited",), removed=("created", ".venv"))
+    assert (tmp_path / "edited").read_bytes() == b"old"
+
+
+def test_there_is_one_undo(tmp_path: Path) -> None:
+    change(tmp_path)
+    undo(tmp_path)
+    with pytest.raises(UsageError):
+        undo(tmp_path)
+
+
+def test_undo_waits_for_another_uvflow(tmp_path: Path) -> None:
+    with State.of(tmp_path).exclusive("a test"), pytest.raises(BusyError):
+        undo(tmp_path, timeout=0)

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import pytest
+from rig import Tree
+
+from uvflow.errors import UsageError
+from uvflow.project.manifest import Project, Workspace, canonical_name, member_directories
+
+
+def test_a_project_without_a_workspace_is_its_own(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nname = "demo"\n', "src/app.py": ""})
+    project = Project.find(root / "src")
+    assert (project.root, project.workspace, project.name) == (root, root, "demo")
+    assert project.lockfile == root / "uv.lock"
+
+
+def test_a_member_has_the_lockfile_of_its_workspace(tree: Tree) -> None:
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["libs/*"]\nexclude = ["libs/old"]\n',
+            "libs/api/pyproject.toml": "",
+            "libs/old/pyproject.toml": "",
+            "other/pyproject.toml": "",
+        }
+    )
+    workspaces = {
+        name: Project.load(root / name).workspace for name in ("libs/api", "libs/old", "other", ".")
+    }
+    assert workspaces == {
+        "libs/api": root,
+        "libs/old": root / "libs/old",
+        "other": root / "other",
+        ".": root / ".",
+    }
+
+
+def test_no_project_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        Project.find(tmp_path)
+    assert caught.value.message == f"no pyproject.toml in {tmp_path} or above it"
+    assert caught.value.hint == "`uvflow init` makes a project of this directory"
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["[project\n", "\xff\xfe"])
+def test_a_manifest_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"pyproject\.toml is not valid TOML"):
+        Project.load(tmp_path)
+
+
+def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nname = "shop"\ndependencies = "six"\n'})
+    with pytest.raises(UsageError) as caught:
+        Project.load(root)
+    assert caught.value.message == (
+        f"{root / 'pyproject.toml'}: `project.dependencies` must be an array, not 'six'"
+    )
+
+
+def test_a_value_where_a_table_belongs_is_told(tree: Tree) -> None:
+    root = tree({"pyproject.toml": "[tool]\nuvflow = 1\n"})
+    with pytest.raises(UsageError) as caught:
+        _ = Project.load(root).profiles
+    assert caught.value.message == f"{root / 'pyproject.toml'}: `tool.uvflow` is no table"
+
+
+@pytest.mark.parametrize("pattern", ["libs/api", "libs/*", "./libs/api/", "../project/libs/api"])
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_a_member_is_found_however_its_pattern_is_spelled(
+    tree: Tree, pattern: str, *, is_absolute: bool
+) -> None:
+    root = tree({"libs/api/pyproject.toml": "", "libs/notes.txt": ""})
+    table = {"members": [str(root / pattern) if is_absolute else pattern, "", "."]}
+    assert root / "libs/api" in member_directories(root, table)
+    assert member_directories(root, {**table, "exclude": ["libs/a*"]}) <= {root / "libs/notes.txt"}
+
+
+ROOT = """[project]
+name = "Shop_App"
+version = "1"
+
+[tool.uv.workspace]
+members = ["packages/*", "tools"]
+exclude = ["packages/old"]
+
+[tool.uv.sources]
+lib = { path = "lib" }
+"""
+
+
+def member(name: str, version: str = 'version = "1"') -> str:
+    return f'[project]\nname = "{name}"\n{version}\n'
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    return tree(
+        {
+            "pyproject.toml": ROOT,
+            "packages/api/pyproject.toml": member("api"),
+            "packages/old/pyproject.toml": member("old"),
+            "packages/other/pyproject.toml": member("other") + "[tool.uv]\nmanaged = false\n",
+            "packages/notes/README": "",
+            "tools/pyproject.toml": member("tools"),
+            "lib/setup.py": "",
+        }
+    )
+
+
+def test_members_are_found_as_uv_finds_them(shop: Path) -> None:
+    assert list(Workspace.at(shop).members) == [".", "packages/api", "tools"]
+
+
+def test_the_roots_sources_hold_for_members_alone(shop: Path) -> None:
+    workspace = Workspace.at(shop)
+    assert workspace.sources("packages/api") == {"lib": {"path": "lib"}}
+    assert workspace.sources("lib") == {}
+    assert workspace.manifest("lib") == {}
+
+
+def test_what_only_a_build_tells_is_found_through_paths(shop: Path) -> None:
+    assert Workspace.at(shop).untold(()) == (shop / "lib",)
+    (shop / "lib/pyproject.toml").write_text(
+        member("lib")
+        + '[tool.uv.sources]\nfar = [{ path = "../far", marker = "os_name == \'nt\'" }]\n'
+    )
+    assert Workspace.at(shop).untold(()) == ()
+    (shop / "far").mkdir()
+    (shop / "far/pyproject.toml").write_text(member("far", 'dynamic = ["version"]'))
+    assert Workspace.at(shop).untold(()) == (shop / "far",)
+
+
+def test_what_the_lockfile_names_is_looked_at_as_well(shop: Path) -> None:
+    (shop / "lib/pyproject.toml").write_text(member("lib"))
+    assert Workspace.at(shop).untold([shop / "packages/notes"]) == (shop / "packages/notes",)
+
+
+def test_a_root_need_be_no_project(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[tool.uv.workspace]\nmembers = ["a"]\n'})
+    assert Workspace.at(root).members == {}
+    assert Workspace.at(root).untold(()) == ()
+
+
+def test_no_toml_is_told(tree: Tree) -> None:
+    with pytest.raises(UsageError):
+        Workspace.at(tree({"pyproject.toml": "["}))
+
+
+def test_names_are_normalised() -> None:
+    assert canonical_name("A__b.-C") == "a-b-c"

@@ -1,0 +1,166 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uvflow.errors import UsageError
+from uvflow.project import profiles
+from uvflow.project.profiles import Profile
+
+
+def read(settings: dict[str, Any]) -> profiles.Profiles:
+    return profiles.read(settings, "pyproject.toml")
+
+
+def declared(**table: Any) -> profiles.Profiles:
+    return read({"profiles": {"ci": {k.replace("_", "-"): v for k, v in table.items()}}})
+
+
+def test_dev_and_prod_exist_without_being_written() -> None:
+    assert read({}).by_name == {
+        "dev": Profile(name="dev"),
+        "prod": Profile(name="prod", groups=(), editable=False, compile_bytecode=True),
+    }
+
+
+def test_the_built_in_profiles_mean_the_documented_commands() -> None:
+    dev, prod = read({})["dev"], read({})["prod"]
+    assert " ".join(dev.sync_arguments()) == "sync --locked"
+    assert " ".join(prod.sync_arguments()) == (
+        "sync --locked --no-default-groups --no-editable --compile-bytecode"
+    )
+
+
+def test_every_key_reaches_uv() -> None:
+    profile = declared(
+        groups=["test", "docs"],
+        extras=["postgres"],
+        editable=False,
+        compile_bytecode=True,
+        python="3.12",
+        package="api",
+        environment=".venv-ci",
+        env_file=".env",
+    )["ci"]
+    assert profile.sync_arguments() == (
+        "sync",
+        "--locked",
+        "--no-default-groups",
+        "--group=test",
+        "--group=docs",
+        "--extra=postgres",
+        "--no-editable",
+        "--compile-bytecode",
+        "--python=3.12",
+        "--package=api",
+    )
+    assert profile.environ({})["UV_PROJECT_ENVIRONMENT"] == ".venv-ci"
+    assert profile.env_file == ".env"
+
+
+def test_writing_a_built_in_profile_adjusts_it() -> None:
+    prod = read({"profiles": {"prod": {"extras": ["postgres"]}}})["prod"]
+    assert prod == Profile(
+        name="prod", groups=(), extras=("postgres",), editable=False, compile_bytecode=True
+    )
+
+
+def test_a_profile_extends_another_one_as_that_is_written() -> None:
+    found = read({"profiles": {"prod": {"extras": ["a"]}, "ci": {"extends": "prod", "groups": []}}})
+    assert found["ci"].extras == ("a",)
+    assert found["ci"].name == "ci"
+    assert not found["ci"].editable
+
+
+def test_a_value_is_never_read_as_an_option_of_uv() -> None:
+    assert declared(extras=["--index=evil"])["ci"].selection() == ("--extra=--index=evil",)
+
+
+def test_variables_that_would_change_the_selection_are_set_aside() -> None:
+    environ = Profile(name="dev").environ({"UV_NO_DEV": "1", "UV_FROZEN": "1", "UV_OFFLINE": "1"})
+    assert environ == {"UV_OFFLINE": "1"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "variable", "expected"),
+    [
+        (None, None, ".venv"),
+        (None, "elsewhere", "elsewhere"),
+        (".venv-ci", "elsewhere", ".venv-ci"),
+    ],
+)
+def test_where_the_environment_is(profile: str | None, variable: str | None, expected: str) -> None:
+    environ = {"UV_PROJECT_ENVIRONMENT": variable} if variable else {}
+    found = Profile(name="x", environment=profile).environment_path(Path("root"), environ)
+    assert found == Path("root", expected)
+
+
+def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> None:
+    found = read({"default-profile": "prod"})
+    variable = {"UVFLOW_PROFILE": "prod"}
+    choices = [
+        found.choose("dev", variable, "prod"),
+        found.choose(None, variable, "dev"),
+        found.choose(None, {}, "dev"),
+        found.choose(None, {}, None),
+        found.choose(None, {}, "no longer there"),
+        read({}).choose(None, {}, None),
+    ]
+    assert [(choice.profile.name, choice.chosen_by) for choice in choices] == [
+        ("dev", ""),
+        ("prod", "from UVFLOW_PROFILE"),
+        ("dev", "as last time"),
+        ("prod", "default-profile"),
+        ("prod", "default-profile"),
+        ("dev", "by default"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        (
+            {"profils": {}},
+            "pyproject.toml: [tool.uvflow] has an unknown key `profils`",
+            "did you mean `profiles`?",
+        ),
+        (
+            {"profiles": {"prod": {"extra": []}}},
+            "pyproject.toml: [tool.uvflow.profiles.prod] has an unknown key `extra`",
+            "did you mean `extras`?",
+        ),
+        (
+            {"profiles": {"prod": {"groups": 1}}},
+            "pyproject.toml: [tool.uvflow.profiles.prod] groups must be a list of strings, not 1",
+            None,
+        ),
+        (
+            {"profiles": {"prod": {"editable": "no"}}},
+            "pyproject.toml: [tool.uvflow.profiles.prod] editable must be true or false, not 'no'",
+            None,
+        ),
+        (
+            {"profiles": {"ci": {"extends": "prd"}}},
+            "pyproject.toml: [tool.uvflow.profiles.ci] extends `prd`, which is not there",
+            "did you mean `prod`?",
+        ),
+        (
+            {"profiles": {"a": {"extends": "b"}, "b": {"extends": "a"}}},
+            "pyproject.toml: [tool.uvflow.profiles.a] extends itself",
+            None,
+        ),
+        (
+            {"profiles": {"../x": {}}},
+            "pyproject.toml: [tool.uvflow.profiles.../x] is not named as a group may be (PEP 735)",
+            None,
+        ),
+        ({"profiles": []}, "pyproject.toml: `tool.uvflow.profiles` is no table", None),
+        ({"default-profile": "prd"}, "there is no profile `prd`", "did you mean `prod`?"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_key(
+    settings: dict[str, Any], message: str, hint: str | None
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(settings)
+    assert (caught.value.message, caught.value.hint) == (message, hint)

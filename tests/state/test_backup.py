@@ -1,0 +1,308 @@
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from uvflow.errors import DiskError, UsageError
+from uvflow.state import backup, journal
+from uvflow.state.backup import DirectoryBackup, FileBackup
+from uvflow.state.journal import LastSync
+from uvflow.state.store import State
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / ".venv").mkdir(parents=True)
+    (root / ".venv" / "old").write_bytes(b"old")
+    (root / "edited").write_bytes(b"old")
+    return root
+
+
+@pytest.fixture
+def state(root: Path) -> Iterator[State]:
+    state = State.of(root)
+    with state.exclusive("a test"):
+        yield state
+
+
+def change(root: Path) -> None:
+    (root / "edited").write_bytes(b"new")
+    (root / "created").write_bytes(b"new")
+    (root / ".venv" / "old").unlink()
+    (root / ".venv" / "new").touch()
+    (root / "made").mkdir()
+
+
+@contextlib.contextmanager
+def kept(state: State, root: Path) -> Iterator[None]:
+    files, trees = (root / "edited", root / "created"), (root / ".venv", root / "made")
+    with backup.restored_on_failure(state, files=files, trees=trees) as set_aside:
+        set_aside()
+        yield
+
+
+BEFORE = {".venv": None, ".venv/old": b"old", "edited": b"old"}
+AFTER = {
+    **dict.fromkeys((".venv", "made")),
+    ".venv/new": b"",
+    "created": b"new",
+    "edited": b"new",
+}
+
+
+def test_what_succeeds_stays(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    assert content(root) == AFTER
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_is_raised_everything_is_put_back(
+    state: State, root: Path, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        change_and_fail(state, root, error)
+    assert content(root) == BEFORE
+
+
+def test_after_putting_back_there_is_nothing_to_undo(state: State, root: Path) -> None:
+    with pytest.raises(ValueError, match="inside"):
+        change_and_fail(state, root, ValueError("inside"))
+    with pytest.raises(UsageError) as caught:
+        backup.restore_last(state)
+    assert caught.value.message == f"there is nothing to undo in {root}"
+
+
+def test_what_uv_and_a_build_left_in_the_sources_is_removed(state: State, root: Path) -> None:
+    (root / "build").mkdir()
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=(), built=(root,)),
+    ):
+        (root / "app.egg-info").mkdir()
+        (root / ".tmpF3LEHu").touch()
+        (root / "notes.txt").touch()
+        raise ValueError
+    assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}
+
+
+def test_what_a_build_left_is_removed_though_that_was_cut_short(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(path: Path) -> None:
+        (path / "half").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", dying)
+        with backup.restored_on_failure(state, files=(), built=(root,)):
+            (root / "build").mkdir()
+            (root / "build" / "half").touch()
+            (root / "build" / "other").touch()
+            raise ValueError
+    assert content(root) == {**BEFORE, "build": None, "build/other": b""}
+    backup.recover(state, lambda _: None)
+    assert content(root) == BEFORE
+
+
+def test_what_was_cut_short_is_put_back_later(state: State, root: Path) -> None:
+    cut_short(state, root)
+    told: list[str] = []
+    backup.recover(state, told.append)
+    assert content(root) == BEFORE
+    assert told == ["An earlier command was cut short; what it had changed has been put back"]
+
+
+def test_what_a_sync_began_is_over_once_the_environment_is_put_back(
+    state: State, root: Path
+) -> None:
+    with contextlib.suppress(ValueError), kept(state, root):
+        journal.begin(state, "dev", root / ".venv")
+        raise ValueError
+    assert journal.last_sync(state, root / ".venv") is LastSync.NONE
+    cut_short(state, root)
+    journal.begin(state, "dev", root / ".venv")
+    backup.recover(state, lambda _: None)
+    assert journal.last_sync(state, root / ".venv") is LastSync.NONE
+
+
+def test_what_was_cut_short_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
+    cut_short(state, root)
+    (root / "edited").write_bytes(b"newer")
+    backup.restore_last(state)
+    assert content(root) == BEFORE
+
+
+def test_there_is_nothing_to_recover_from_a_success(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    backup.recover(state, pytest.fail)
+    assert content(root) == AFTER
+
+
+def test_a_success_is_undone_but_for_the_environment_that_was_there(
+    state: State, root: Path
+) -> None:
+    with kept(state, root):
+        change(root)
+    assert backup.restore_last(state) == (root / "edited", root / "created", root / "made")
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_an_undo_that_was_cut_short_is_finished_later(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept(state, root):
+        change(root)
+    with monkeypatch.context() as patched:
+        patched.setattr(backup, "_put_back", lambda _: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            backup.restore_last(state)
+    assert backup.is_unfinished(state)
+    backup.recover(state, print)
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_the_first_file_goes_last(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    files = (root / "project", root / "other")
+    with contextlib.suppress(ValueError), backup.restored_on_failure(state, files=files):
+        for path in files:
+            path.touch()
+        monkeypatch.setattr(FileBackup, "put_back", lambda before: gone.append(before.path.name))
+        raise ValueError
+    assert gone == ["other", "project"]
+
+
+def test_trees_that_are_not_set_aside_are_left_alone(state: State, root: Path) -> None:
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=(), trees=(root / ".venv",)),
+    ):
+        (root / ".venv" / "mine").touch()
+        raise ValueError
+    assert (root / ".venv" / "mine").exists()
+
+
+def test_a_copy_that_nobody_remembers_is_not_put_back(state: State, root: Path) -> None:
+    (root / ".venv.before-uvflow").mkdir()
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=(), trees=(root / ".venv",)),
+    ):
+        raise ValueError
+    assert content(root) == BEFORE
+
+
+def test_a_copy_that_cannot_be_removed_spoils_nothing(
+    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: DirectoryBackup) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryBackup, "forget", fail)
+        with kept(state, root):
+            change(root)
+        backup.recover(state, pytest.fail)
+    assert content(root).items() >= AFTER.items()
+    backup.recover(state, pytest.fail)
+    assert content(root) == AFTER
+
+
+def test_what_was_edited_since_is_not_undone_unless_asked(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    (root / "edited").write_bytes(b"newer")
+    with pytest.raises(UsageError) as caught:
+        backup.restore_last(state)
+    assert caught.value.message == "edited since: edited"
+    assert (root / "edited").read_bytes() == b"newer"
+    backup.restore_last(state, even_if_edited=True)
+    assert (root / "edited").read_bytes() == b"old"
+
+
+def test_what_was_put_back_by_hand_is_no_edit(state: State, root: Path) -> None:
+    with kept(state, root):
+        change(root)
+    (root / "edited").write_bytes(b"old")
+    (root / "created").unlink()
+    backup.restore_last(state)
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_what_cannot_be_put_back_is_named_and_tried_again(state: State, root: Path) -> None:
+    in_the_way = root / "created" / "in the way"
+    with pytest.raises(DiskError) as caught:
+        change_and_fail(state, root, ValueError, in_the_way=in_the_way)
+    assert caught.value.message == "not everything could be put back"
+    assert str(root / "created") in (caught.value.cause or "")
+    shutil.rmtree(in_the_way.parent)
+    backup.restore_last(state)
+    assert content(root) == BEFORE
+
+
+def change_and_fail(
+    state: State,
+    root: Path,
+    error: BaseException | type[BaseException],
+    in_the_way: Path | None = None,
+) -> None:
+    with kept(state, root):
+        change(root)
+        if in_the_way:
+            in_the_way.parent.unlink()
+            in_the_way.mkdir(parents=True)
+        raise error
+
+
+@pytest.mark.parametrize(
+    "data", [b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}']
+)
+def test_a_damaged_backup_is_told_and_nothing_is_done(
+    state: State, root: Path, data: bytes
+) -> None:
+    before = content(root)
+    state.remember("backup.json", data)
+    for act in (lambda: backup.recover(state, print), lambda: backup.restore_last(state)):
+        with pytest.raises(DiskError) as caught:
+            act()
+        told = f"{state.directory / 'backup.json'} is damaged, so nothing can be put back from it"
+        assert caught.value.message == told
+        assert caught.value.hint == f"`uvflow cache clear {root}` forgets it"
+    assert not backup.is_unfinished(state)
+    assert content(root) == before
+
+
+def test_what_was_cut_short_is_unfinished_until_it_is_put_back(state: State, root: Path) -> None:
+    assert not backup.is_unfinished(state)
+    cut_short(state, root)
+    assert backup.is_unfinished(state)
+    backup.recover(state, print)
+    assert not backup.is_unfinished(state)
+
+
+def cut_short(state: State, root: Path) -> None:
+    """As after a kill: the change is made, and nobody has put it back or called it done."""
+    with kept(state, root):
+        change(root)
+        journal = state.recall("backup.json") or b""
+        as_killed = shutil.copytree(root, root.with_name("as killed"))
+    shutil.rmtree(root)
+    as_killed.rename(root)
+    assert json.loads(journal)["after"] is None
+    state.remember("backup.json", journal)
+
+
+def content(root: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(root).as_posix(): None if path.is_dir() else path.read_bytes()
+        for path in root.rglob("*")
+    }

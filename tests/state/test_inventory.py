@@ -1,0 +1,45 @@
+import os
+from pathlib import Path
+
+from uvflow.state.inventory import forget, format_row, known_projects, project_as_json, project_at
+from uvflow.state.store import State
+
+
+def test_what_is_kept_of_a_project_is_counted(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    with state.exclusive("uvflow sync"):
+        state.remember("snapshot", b"x" * 5000)
+    [project] = known_projects()
+    holder = len(state.recall("holder.json") or b"")
+    assert (project.root, project.size) == (tmp_path, 5000 + holder)
+    assert not project.is_gone
+    assert project_at([project], tmp_path / "." / "x" / "..") == project
+
+
+def test_a_row_is_when_how_much_and_what(tmp_path: Path) -> None:
+    with State.of(tmp_path / "gone").exclusive("uvflow sync"):
+        pass
+    [project] = known_projects()
+    day, clock, size, unit, *rest = format_row(project).split()
+    assert (len(day), len(clock), size, unit) == (10, 5, "1", "KiB")
+    assert rest == [str(tmp_path / "gone"), "(gone)"]
+
+
+def test_the_time_is_in_utc(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.remember("snapshot", b"")
+    os.utime(state.directory / "snapshot", (0, 0))
+    [project] = known_projects()
+    assert project_as_json(project)["last_used"] == "1970-01-01T00:00:00+00:00"
+    assert project_as_json(project)["root"] is None
+
+
+def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.remember("profile", b"dev")
+    (state.directory / "backups").mkdir()
+    (state.directory / "backups/file").write_text("")
+    [project] = known_projects()
+    assert forget([project], "uvflow cache clear").gone == (project,)
+    assert [path.name for path in state.directory.iterdir()] == ["lock"]
+    assert known_projects() == ()

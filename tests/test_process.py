@@ -1,0 +1,67 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from uvflow import process
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+RAISE = """
+import os, signal, sys
+from uvflow.process import install_signal_handlers
+install_signal_handlers()
+try:
+    os.kill(os.getpid(), int(sys.argv[1]))
+except KeyboardInterrupt as error:
+    print("put back", error.number)
+else:
+    print("went on")
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_raised_where_it_arrives(number: signal.Signals) -> None:
+    assert python(RAISE, str(int(number))) == f"put back {int(number)}\n"
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    assert python(ignoring + RAISE, str(int(signal.SIGHUP))) == "went on\n"
+
+
+def test_nothing_interrupts_what_is_undisturbed() -> None:
+    with process.signals_ignored():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_comes_before_the_child_reaches_it_too() -> None:
+    sent: list[int] = []
+    with process.signals_forwarded() as passing:
+        os.kill(os.getpid(), signal.SIGTERM)
+        passing.to(sent.append)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert sent == passing.received == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_reaches_the_child() -> None:
+    """As one does that arrives in the instant before it begins to wait; here by another thread."""
+    with process.signals_forwarded() as passing, subprocess.Popen(["sleep", "60"]) as child:
+        passing.to(child.send_signal)
+        other = threading.Timer(
+            0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        )
+        other.start()
+        assert child.wait() == -signal.SIGTERM
+        other.join()
+    assert passing.received == [signal.SIGTERM]

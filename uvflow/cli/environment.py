@@ -1,0 +1,162 @@
+"""`uvflow sync`, `run`, `status`, `verify` and `profiles`."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from uvflow.cli.options import common, profile_choice, timeout_option
+from uvflow.cli.sync import project_and_profile, report_repair, run_sync
+from uvflow.console import Console
+
+if TYPE_CHECKING:
+    from uvflow.project.manifest import Project
+    from uvflow.project.profiles import Choice
+
+
+@click.command(name="sync", short_help="Make the environment what the lockfile and the profile say")
+@profile_choice
+@click.option("--check", is_flag=True, help="Say in one line whether it is so, changing nothing.")
+@timeout_option
+@common
+def sync_command(console: Console, *, profile: str | None, check: bool, timeout: float) -> None:
+    """Make the environment what the lockfile and the profile say.
+
+    Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
+    in [tool.uvflow], or dev. The lockfile is never changed: a stale one is exit code 3.
+    """
+    if check:
+        _check(console, *project_and_profile(profile))
+    run_sync(console, profile, timeout=timeout)
+
+
+@click.command(
+    name="run",
+    short_help="Run a command in the synced environment",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@profile_choice
+@timeout_option
+@common
+@click.argument("words", metavar="[--] COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(
+    console: Console, *, profile: str | None, timeout: float, words: tuple[str, ...]
+) -> None:
+    """Run COMMAND in the environment of the profile, synced first.
+
+    No uvflow changes the environment while the command runs. The exit code is the command's own.
+    """
+    from uvflow.environment.context import SyncContext
+    from uvflow.environment.run import run
+
+    code = run(
+        SyncContext.of(*project_and_profile(profile)),
+        words,
+        timeout=timeout,
+        tell=console.say,
+        tell_healed=lambda healed: report_repair(console, healed),
+    )
+    raise click.exceptions.Exit(code)
+
+
+def _check(console: Console, project: "Project", choice: "Choice") -> NoReturn:
+    from uvflow.environment.status import (
+        status,
+        status_as_json,
+        verdict_line,
+    )
+
+    found = status(project, choice)
+    console.say(verdict_line(found))
+    console.envelope("sync", found.exit_code, status_as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+_COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
+
+
+@click.command(
+    name="status", short_help="Tell whether lockfile, environment and uv are as they should be"
+)
+@profile_choice
+@common
+def status_command(console: Console, *, profile: str | None) -> None:
+    """Tell whether lockfile, environment and uv are as they should be, with the reasons.
+
+    Offline, changing nothing, running no code of the project's. The exit code is that of the worst
+    finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
+    """
+    from uvflow.environment.status import (
+        format_rows,
+        headline,
+        status,
+        status_as_json,
+    )
+
+    found = status(*project_and_profile(profile))
+    console.result(console.style(headline(found), "bold"))
+    for aspect, state, message in format_rows(found, verbose=console.verbose):
+        colour = _COLOURS.get(state.strip(), "red")
+        console.result(f"  {aspect}  {console.style(state, colour)}  {message}".rstrip())
+    console.envelope("status", found.exit_code, status_as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@click.command(name="verify", short_help="Look at every file of the environment")
+@profile_choice
+@click.option("--deep", is_flag=True, help="Compare contents as well, by hash.")
+@click.option("--repair", is_flag=True, help="Install again what is damaged, and nothing else.")
+@timeout_option
+@common
+def verify_command(
+    console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
+) -> None:
+    """Look at every file of the environment: that it is there, with the size it came with.
+
+    Tells what is missing, truncated, edited, half installed, or there without an owner. The exit
+    code is 0 where it is intact and 5 where it is damaged.
+    """
+    from uvflow.environment.repair import Depth
+    from uvflow.environment.verify import (
+        damage_lines,
+        verdict,
+        verification_as_json,
+        verify,
+        verify_and_repair,
+    )
+
+    project, choice = project_and_profile(profile)
+    depth = Depth.HASHES if deep else Depth.FILES
+    if repair:
+        found = verify_and_repair(project, choice, depth, timeout=timeout, tell=console.say)
+    else:
+        found = verify(project, choice, depth)
+    for damage in found.healed.removed:
+        console.detail(f"Removed: {damage.path}")
+    for line in damage_lines(found, verbose=console.verbose):
+        console.result(line)
+    console.result(console.style(verdict(found), "red" if found.damages else "green"))
+    console.envelope("verify", found.exit_code, verification_as_json(found))
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@click.command(name="profiles", short_help="Show the profiles, and the uv command each one means")
+@common
+def profiles_command(console: Console) -> None:
+    """Show what each profile selects, and the uv command that it means."""
+    from uvflow.project.manifest import Project
+
+    declared = Project.find(Path.cwd()).profiles
+    commands = {n: ["uv", *p.sync_arguments()] for n, p in declared.by_name.items()}
+    for name, command in commands.items():
+        default = "  (default)" if name == declared.default else ""
+        console.result(f"{name}{default}\n  {shlex.join(command)}")
+    console.envelope(
+        "profiles",
+        0,
+        {
+            "default": declared.default,
+            "profiles": {name: {"command": command} for name, command in commands.items()},
+        },
+    )

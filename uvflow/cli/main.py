@@ -1,0 +1,84 @@
+"""All commands, by the act they belong to; each act has a module.
+
+The commands import what they need when they are called: `uvflow sync` need not load tomlkit.
+"""
+
+import sys
+
+import click
+
+from uvflow import __version__, process
+from uvflow.cli.cache import cache_command
+from uvflow.cli.docker import docker_command
+from uvflow.cli.environment import (
+    profiles_command,
+    run_command,
+    status_command,
+    sync_command,
+    verify_command,
+)
+from uvflow.cli.errors import as_uvflow_error, report_error
+from uvflow.cli.migrate import init_command, undo_command
+from uvflow.console import Console, wants_color
+from uvflow.errors import UsageError, UvflowError
+
+HELP_GROUPS = {
+    "Migrate": (init_command, undo_command),
+    "Environment": (sync_command, run_command, status_command, verify_command, profiles_command),
+    "Docker": (docker_command,),
+    "Cache": (cache_command,),
+}
+
+
+class GroupedCommands(click.Group):
+    """A group whose help lists its commands by the act they belong to."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [str(command.name) for commands in HELP_GROUPS.values() for command in commands]
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for act, commands in HELP_GROUPS.items():
+            with formatter.section(act):
+                formatter.write_dl([(str(c.name), c.get_short_help_str(80)) for c in commands])
+
+
+@click.group(
+    cls=GroupedCommands,
+    commands=[command for commands in HELP_GROUPS.values() for command in commands],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def uvflow() -> None:
+    """A thin workflow wrapper around uv, for teams that come from pip.
+
+    `uvflow init` moves in, `uvflow sync` lives, `uvflow docker` ships.
+    """
+
+
+def main() -> int:
+    """Run the command line and return its exit code; errors come out as text, never raised."""
+    process.install_signal_handlers()
+    try:
+        code = uvflow.main(standalone_mode=False)  # a number where a command leaves with one
+    except click.Abort as abort:  # click's word for a KeyboardInterrupt
+        return _tell(as_uvflow_error(abort.__cause__))
+    except click.ClickException as error:
+        return _tell(UsageError(error.format_message(), hint=_where_to_look(error)))
+    except (UvflowError, OSError, KeyboardInterrupt) as error:
+        return _tell(as_uvflow_error(error))
+    return code or 0
+
+
+def _tell(error: UvflowError) -> int:
+    """What is wrong before there is a command, or with its options."""
+    arguments = sys.argv[1:]
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    console = Console(color=wants_color("auto"), as_json="--json" in arguments)
+    return report_error(console, command, error)
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    within = error.ctx if isinstance(error, click.UsageError) else None
+    if within is None or within.parent is None:
+        return "`uvflow --help` lists the commands"
+    return f"`{within.command_path} --help` lists the options"

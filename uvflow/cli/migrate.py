@@ -1,0 +1,114 @@
+"""`uvflow init` and `uvflow undo`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from uvflow.cli.errors import as_uvflow_error
+from uvflow.cli.options import common, timeout_option
+from uvflow.console import Console
+from uvflow.errors import UvflowError
+
+if TYPE_CHECKING:
+    from uvflow.migrate.plan import Done, Plan
+
+
+@click.command(name="init", short_help="Make a locked uv project of what is there")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option(
+    "--name", metavar="NAME", help="The project's name; default: setup.py's, or the directory's."
+)
+@click.option("--python", metavar="VERSION", help="What Python it requires, as 3.12 or '>=3.11'.")
+@click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
+@click.option("--group", "groups", multiple=True, metavar="NAME=FILE", help="FILE as a group.")
+@click.option("--constraint", "constraints", multiple=True, metavar="FILE", help="As pip's -c.")
+@click.option("--encoding", metavar="NAME", help="How the files are encoded, where not as UTF-8.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "prefer-base", "declare"]),
+    default="fail",
+    help="What to do where two files contradict each other.",
+)
+@click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Follow includes that lead out of the project, or to http and https.",
+)
+@click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
+@click.option("--direct-only", is_flag=True, help="Leave out what others bring along anyway.")
+@click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
+@click.option("--no-sync", is_flag=True, help="Leave the environment for later.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@timeout_option
+@common
+def init_command(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
+    """Make PATH (default: here) a locked uv project of what is there.
+
+    Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
+    where they are, and where anything fails everything is as it was.
+    """
+    from uvflow.migrate.report import (
+        of_failure,
+        report_as_json,
+    )
+
+    try:
+        work, done = _made(console, Path(os.path.realpath(path)), asked, dry_run=dry_run)
+    except (UvflowError, OSError, KeyboardInterrupt) as error:
+        ours = as_uvflow_error(error)
+        ours.data = of_failure(ours)
+        raise ours from error
+    _tell(console, work, done)
+    console.envelope("init", 0, report_as_json(work, done))
+
+
+def _made(
+    console: Console, root: Path, asked: Mapping[str, Any], *, dry_run: bool
+) -> "tuple[Plan, Done | None]":
+    from uvflow.migrate.init import init
+    from uvflow.migrate.plan import init_options
+    from uvflow.migrate.planner import make_plan
+    from uvflow.uv import find
+
+    request = init_options(root, asked)
+    if dry_run:
+        return make_plan(root, request, uv=find(), tell=console.say), None
+    done = init(root, request, uv=find(), tell=console.say)
+    return done.plan, done
+
+
+def _tell(console: Console, work: "Plan", done: "Done | None") -> None:
+    from uvflow.migrate import plan
+
+    if done is None:
+        console.result(plan.diff(work).removesuffix("\n"))
+    elif work.changes:
+        console.say("")  # what uv said stands above
+    sections = plan.sections(work, done, verbose=console.verbose)
+    console.say("\n\n".join("\n".join((console.style(t, "bold"), *lines)) for t, lines in sections))
+    for finding in plan.pressing(work, done) if console.quiet else ():
+        console.warn(str(finding))
+
+
+@click.command(name="undo", short_help="Put back what the last init changed")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Even where a file was edited since.")
+@timeout_option
+@common
+def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -> None:
+    """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
+
+    An environment that init made is removed; one that was there before stays as it is now.
+    """
+    from uvflow.migrate.undo import undo
+
+    root = Path(os.path.realpath(path))
+    done = undo(root, even_if_edited=force, timeout=timeout, tell=console.say)
+    for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
+        console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
+    console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})

@@ -1,0 +1,103 @@
+"""Which images a Dockerfile starts from, and which Python they have. Pure.
+
+All images are on Debian 13 "trixie" by name, so that a rebuild does not move to another release:
+uv's own images on bookworm ended with uv 0.9.30.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from uvflow.docker.settings import DOCKER_HUB, Settings
+from uvflow.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImages:
+    """`python` is what base slim starts from; the others install Python on `debian`."""
+
+    python: str
+    uv: str
+    debian: str
+    distroless: str
+
+
+def base_images(said: Settings, python: str) -> BaseImages:
+    """The images for Python X.Y: those that the user names, else from the registries' mirrors."""
+    mirrors = dict(said.mirrors)
+    return BaseImages(
+        python=said.python_image or _mirrored(f"python:{python}-slim-trixie", mirrors),
+        uv=said.uv_image or _mirrored(f"ghcr.io/astral-sh/uv:{said.uv}", mirrors),
+        debian=_mirrored("debian:trixie-slim", mirrors),
+        distroless=_mirrored("gcr.io/distroless/cc-debian13:nonroot", mirrors),
+    )
+
+
+def _mirrored(image: str, mirrors: Mapping[str, str]) -> str:
+    """An image without a host is one of Docker Hub's, where the official ones are in `library`."""
+    host, slash, path = image.partition("/")
+    if not slash:
+        host, path = DOCKER_HUB, f"library/{image}"
+    return f"{mirrors[host].rstrip('/')}/{path}" if host in mirrors else image
+
+
+# Those that the official image is published for on Debian 13, the newest first.
+MINORS = ("3.14", "3.13", "3.12", "3.11", "3.10")
+
+_NEWEST_PATCH = 99  # an image named X.Y has the newest X.Y.Z there is
+
+# uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
+_REQUEST = re.compile(r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d+\.\d+)(?:\.\d+)?(?:-[\w-]+)?")
+
+
+def choose_python(
+    requested: tuple[tuple[str, str], ...],
+    requires_python: str,
+    to_build: Callable[[str], int],
+) -> tuple[str, str]:
+    """X.Y and why: the first of `requested`, else the newest that needs the fewest packages built.
+
+    `requested` are pairs of a request as uv takes it and where it was said. `to_build` says how
+    many locked packages have no wheel for X.Y. Raises UsageError where they contradict each other.
+    """
+    wanted = _specifier(requires_python)
+    for text, where in requested:
+        minor = _minor(text, where)
+        if not _allows(wanted, minor):
+            raise UsageError(
+                f"{where} asks for Python {minor}, which requires-python `{wanted}` does not allow",
+                hint="change one of the two",
+            )
+        return minor, where
+    fitting = [minor for minor in MINORS if _allows(wanted, minor)]
+    if not fitting:
+        raise UsageError(
+            f"requires-python `{wanted}` allows the newest patch of no Python with an official "
+            f"image ({', '.join(MINORS)})",
+            hint="name one with `--python X.Y`, or take `--base managed`",
+        )
+    best = min(fitting, key=to_build)  # the first of equals, which is the newest
+    return best, f"requires-python `{wanted}`" if requires_python else "the newest"
+
+
+def _minor(text: str, where: str) -> str:
+    match = _REQUEST.fullmatch(text.strip())
+    if not match:
+        raise UsageError(
+            f"{where} asks for the Python `{text.strip()}`, which is no CPython by its version",
+            hint="name one with `--python X.Y`",
+        )
+    return match["minor"]
+
+
+def _specifier(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise UsageError(f"requires-python `{text}` is not valid (PEP 440)") from error
+
+
+def _allows(wanted: SpecifierSet, minor: str) -> bool:
+    return wanted.contains(f"{minor}.{_NEWEST_PATCH}")

@@ -1,0 +1,200 @@
+"""The build context: the local packages in it, and the .dockerignore that bounds it.
+
+Patterns are those of the Docker documentation ("Dockerignore files"): Go's filepath.Match, `**` for
+any number of directories, `!` for an exception, and the last match decides.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from uvflow.docker.instructions import can_be_mounted
+from uvflow.errors import UsageError
+from uvflow.lockfile.packages import Lock, Package
+from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.project.manifest import parse_manifest
+
+Table = Mapping[str, Any]
+
+# A build requirement that takes the version from git's history (the context has none), and the
+# variable that tells it the version instead.
+_FROM_GIT = {
+    "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "uv-dynamic-versioning": "UV_DYNAMIC_VERSIONING_BYPASS",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildContext:
+    """The directory of uv.lock, which is the build context, and the local packages in it."""
+
+    root: Path
+    lock: Lock
+
+    def check(self) -> None:
+        """Raises UsageError where something local lies outside of the build context."""
+        for path in self._local_paths():
+            if Path(path).is_absolute() or path.split("/")[0] == "..":
+                raise UsageError(
+                    f"{path} lies outside of {self.root}, which is what a build sees",
+                    cause=f"it is a source in {LOCKFILE}",
+                    hint="move it below, or make it a package of an index",
+                )
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
+        manifests = (_below(package.local, MANIFEST) for package in self._local_packages())
+        there = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._archives()))
+        found = [path for path in dict.fromkeys(there) if (self.root / path).exists()]
+        return (LOCKFILE, *(path for path in found if can_be_mounted(path)))
+
+    @property
+    def locks_late(self) -> bool:
+        """Whether only all sources tell that the lockfile is current.
+
+        So where dependencies are dynamic, or where a manifest is missing or cannot be mounted.
+        """
+        return any(self._is_opaque(package) for package in self._local_packages())
+
+    def own(self, packages: Iterable[Package]) -> tuple[str, ...]:
+        """Those of `packages` that are built from the build context and installed."""
+        return tuple(p.name for p in packages if p.local is not None and "virtual" not in p.source)
+
+    def skips(self, own: tuple[str, ...], package: str | None) -> str:
+        """The option of uv that leaves `own` out."""
+        if set(own) <= {package}:
+            return "--no-install-project"
+        if set(own) <= set(self.lock.members):
+            return "--no-install-workspace"
+        return "--no-install-local"
+
+    def build_requirements(self, own: Iterable[str]) -> tuple[str, ...]:
+        """What the build backends of `own` require (PEP 518), normalised names."""
+        tables = (self._manifest(p).get("build-system", {}) for p in self._named(own))
+        return tuple(sorted({n for t in tables for n in _names(t.get("requires", ()))}))
+
+    def version_variables(self, own: Iterable[str]) -> tuple[str, ...]:
+        """The variables that stand in for git's history."""
+        required = self.build_requirements(own)
+        return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
+
+    def _named(self, names: Iterable[str]) -> Iterator[Package]:
+        return (p for name in names for p in self.lock.by_name[name] if p.local is not None)
+
+    def _local_packages(self) -> tuple[Package, ...]:
+        return tuple(package for package in self.lock.packages if package.local is not None)
+
+    def _archives(self) -> Iterator[str]:
+        """Local archives, and local directories that are indexes."""
+        for package in self.lock.packages:
+            path = package.source.get("path") or package.source.get("registry", "://")
+            if "://" not in path:
+                yield path
+
+    def _local_paths(self) -> Iterator[str]:
+        yield from (str(package.local) for package in self._local_packages())
+        yield from self._archives()
+
+    def _is_opaque(self, package: Package) -> bool:
+        manifest = _below(package.local, MANIFEST)
+        if not can_be_mounted(manifest) or not (self.root / manifest).exists():
+            return True
+        project = self._manifest(package).get("project")
+        dynamic = {"dependencies", "optional-dependencies"}
+        return project is None or bool(dynamic & set(project.get("dynamic", ())))
+
+    def _manifest(self, package: Package) -> Table:
+        path = self.root / _below(package.local, MANIFEST)
+        return parse_manifest(path) if path.exists() else {}
+
+
+def _below(directory: str | None, name: str) -> str:
+    return name if directory in (None, ".") else f"{directory}/{name}"
+
+
+def _names(requirements: Iterable[str]) -> Iterator[str]:
+    for text in requirements:
+        try:
+            yield canonicalize_name(Requirement(text).name)
+        except InvalidRequirement:
+            continue  # the build will say so, in its own words
+
+
+_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("made for this machine, of no use in another", (".venv*", "**/__pycache__", "**/*.py[cod]")),
+    ("history, and what tools keep", (
+        ".git", ".uvflow", "**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox",
+        "**/.nox", "**/.hypothesis", "**/.coverage", "**/htmlcov", "**/node_modules",
+    )),
+    ("secrets", ("**/.env", "**/.env.*", "!**/.env.example", "**/.netrc", "**/*.key")),
+    ("what is built", ("**/*.egg-info", "dist")),
+    ("what describes the image", (
+        "**/Dockerfile*", "**/.dockerignore", "**/compose*.yaml", "**/compose*.yml",
+        "**/docker-compose*", "docker-bake.*",
+    )),
+    ("of editors and systems", ("**/.idea", "**/.vscode", "**/.DS_Store")),
+)  # fmt: skip
+
+# What an image is worse for, each as a path that a pattern has to match.
+_MUST_NOT_GET_IN = {
+    ".venv": ".venv/bin/python",
+    ".git": ".git/config",
+    "**/.env": ".env",
+    "**/__pycache__": "package/__pycache__/module.pyc",
+}
+
+
+def dockerignore() -> str:
+    """The text of a .dockerignore; the same for every project."""
+    sections = ("\n".join((f"# {why}", *patterns)) for why, patterns in _PATTERNS)
+    return "# Made by `uvflow docker`; yours to edit.\n\n" + "\n\n".join(sections) + "\n"
+
+
+def missing_patterns(text: str) -> tuple[str, ...]:
+    """The patterns that `text`, a .dockerignore, needs and lacks."""
+    return tuple(need for need, path in _MUST_NOT_GET_IN.items() if not is_ignored(path, text))
+
+
+def is_ignored(path: str, text: str) -> bool:
+    """Whether the .dockerignore `text` leaves `path` out of the context."""
+    ignored = False
+    for line in text.removeprefix("\ufeff").splitlines():
+        pattern = line.strip()
+        if not pattern or pattern.startswith("#"):
+            continue
+        if _matches(pattern.removeprefix("!").strip(), path):
+            ignored = not pattern.startswith("!")
+    return ignored
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """A pattern that matches a directory matches what is in it."""
+    regex = re.compile(_regex(pattern.strip("/").removeprefix("./")))
+    parts = path.split("/")
+    return any(regex.fullmatch("/".join(parts[:n])) for n in range(1, len(parts) + 1))
+
+
+def _regex(pattern: str) -> str:
+    def piece(match: re.Match[str]) -> str:
+        match match[0]:
+            case "**/":
+                return "(?:.*/)?"
+            case "**":
+                return ".*"
+            case "*":
+                return "[^/]*"
+            case "?":
+                return "[^/]"
+            case text if text.startswith("["):
+                return text
+            case text:
+                return re.escape(text.removeprefix("\\") or text)
+
+    return re.sub(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|\\.|.", piece, pattern)

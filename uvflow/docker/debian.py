@@ -1,0 +1,114 @@
+"""Debian packages that Python packages need: to be built, or to run. Pure.
+
+Names are those of Debian 13. A wheel of psycopg2-binary or opencv-python-headless brings its
+libraries along; what is named here does not, or is built from a source distribution.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from uvflow.docker.settings import Settings
+
+_COMPILER = {"g++", "make"}  # all of build-essential takes half as long again
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebianPackages:
+    """Debian packages, sorted: for the stage that builds, and for the image."""
+
+    build: tuple[str, ...] = ()
+    runtime: tuple[str, ...] = ()
+
+
+# Built from a source distribution: the headers beside the compiler, the libraries that are linked.
+_BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "cairocffi": (("libcairo2-dev", "libffi-dev"), ("libcairo2",)),
+    "cffi": (("libffi-dev",), ("libffi8",)),
+    "cryptography": (("cargo", "libssl-dev", "pkgconf", "rustc"), ("libssl3t64",)),
+    "dbus-python": (("libdbus-1-dev", "libglib2.0-dev", "pkgconf"), ("libdbus-1-3",)),
+    "gdal": (("libgdal-dev",), ("libgdal36",)),
+    "h5py": (("libhdf5-dev", "pkgconf"), ("libhdf5-310",)),
+    "lxml": (("libxml2-dev", "libxslt1-dev"), ("libxml2", "libxslt1.1")),
+    "mysqlclient": (("libmariadb-dev", "pkgconf"), ("libmariadb3",)),
+    "pillow": (("libjpeg-dev", "zlib1g-dev"), ("libjpeg62-turbo", "zlib1g")),
+    "psycopg-c": (("libpq-dev",), ("libpq5",)),
+    "psycopg2": (("libpq-dev",), ("libpq5",)),
+    "pycairo": (("libcairo2-dev", "pkgconf"), ("libcairo2",)),
+    "pycurl": (("libcurl4-openssl-dev", "libssl-dev"), ("libcurl4t64",)),
+    "pygraphviz": (("graphviz", "libgraphviz-dev"), ("graphviz",)),
+    "pymssql": (("freetds-dev",), ("libsybdb5",)),
+    "pyodbc": (("unixodbc-dev",), ("libodbc2",)),
+    "python-ldap": (("libldap-dev", "libsasl2-dev"), ("libldap2", "libsasl2-2")),
+    "uwsgi": (("libpcre2-dev",), ("libpcre2-8-0",)),
+    "xmlsec": (("libxmlsec1-dev", "pkgconf"), ("libxmlsec1t64-openssl",)),
+}
+
+# Load a library at run time, or run a program, however they were installed.
+_LOADED: Mapping[str, tuple[str, ...]] = {
+    "cairocffi": ("libcairo2",),
+    "cairosvg": ("libcairo2",),
+    "graphviz": ("graphviz",),
+    "opencv-contrib-python": ("libgl1", "libglib2.0-0t64"),
+    "opencv-python": ("libgl1", "libglib2.0-0t64"),
+    "pdf2image": ("poppler-utils",),
+    "psycopg": ("libpq5",),  # unless its `binary` or `c` is there as well, see below
+    "pydub": ("ffmpeg",),
+    "pytesseract": ("tesseract-ocr",),
+    "python-magic": ("libmagic1t64",),
+    "pyzbar": ("libzbar0t64",),
+    "soundfile": ("libsndfile1",),
+    "weasyprint": ("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"),
+}
+_BRINGS_ITS_OWN = {"psycopg": ("psycopg-binary", "psycopg-c")}
+
+# Build backends that compile the project itself (PEP 518, build-system.requires).
+_BACKENDS: Mapping[str, tuple[str, ...]] = {
+    "cffi": ("libffi-dev",),
+    "cython": (),
+    "maturin": ("cargo", "rustc"),
+    "meson-python": (),
+    "mypy": (),
+    "nanobind": (),
+    "numpy": (),
+    "pybind11": (),
+    "scikit-build-core": (),
+    "setuptools-rust": ("cargo", "rustc"),
+}
+
+
+def debian_packages(
+    *,
+    built: Iterable[str],
+    installed: Iterable[str],
+    backends: Iterable[str],
+    fetchers: Iterable[str],
+    said: Settings,
+) -> DebianPackages:
+    """What `installed` distributions need, of which those in `built` come without a wheel.
+
+    `backends` are what the project's own packages are built with, `fetchers` the Debian packages
+    that get at sources. What the user says about building stands instead, about running besides.
+    """
+    built, installed = set(built), set(installed)
+    tools = _tools(built, set(backends)) | set(fetchers)
+    linked = {package for name in built for package in _BUILT.get(name, ((), ()))[1]}
+    return DebianPackages(
+        build=tuple(sorted(tools if said.build_packages is None else set(said.build_packages))),
+        runtime=tuple(sorted(linked | _loaded(installed) | set(said.runtime_packages))),
+    )
+
+
+def _tools(built: set[str], backends: set[str]) -> set[str]:
+    headers = {package for name in built for package in _BUILT.get(name, ((), ()))[0]}
+    compiled = {package for name in backends for package in _BACKENDS.get(name, ())}
+    compiles = built or backends & _BACKENDS.keys()
+    return headers | compiled | (_COMPILER if compiles else set())
+
+
+def _loaded(installed: set[str]) -> set[str]:
+    return {
+        package
+        for name in installed & _LOADED.keys()
+        if not installed & set(_BRINGS_ITS_OWN.get(name, ()))
+        for package in _LOADED[name]
+    }

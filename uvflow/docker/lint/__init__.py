@@ -1,0 +1,1 @@
+"""Rules for Dockerfiles that were written by hand."""

@@ -1,0 +1,159 @@
+"""A hand-written Dockerfile together with what is around it, as rules look at it. Pure."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, split
+from uvflow.findings import Finding, Origin, Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """Differences as unified diffs, and findings; neither is in order.
+
+    `edited` are the names of generated files that somebody has edited.
+    """
+
+    diffs: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Notes and warnings are for the user to judge."""
+        return not self.diffs and all(f.severity is not Severity.ERROR for f in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LintContext:
+    """What the rules ask of the project; paths are relative to the build context, POSIX.
+
+    `files` are those that are there, `members` the manifests of local packages, `not_ignored` what
+    the .dockerignore lets in, `installed` what production installs (None: not known).
+    """
+
+    files: frozenset[str] = frozenset()
+    members: tuple[str, ...] = ()
+    not_ignored: tuple[str, ...] = ()
+    installed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShellCommand:
+    """A shell command of a RUN step: the variables set for it, and its words."""
+
+    step: Parsed
+    environ: dict[str, str]
+    words: tuple[str, ...]
+
+    def starts(self, *words: str) -> bool:
+        return self.words[: len(words)] == words
+
+    @property
+    def installs(self) -> bool:
+        return any(
+            self.starts("uv", *words) for words in (("sync",), ("pip", "install"), ("pip", "sync"))
+        )
+
+    def has(self, *options: str) -> bool:
+        return any(word.partition("=")[0] in options for word in self.words)
+
+
+class LintedDockerfile:
+    """A Dockerfile with at least one stage, and its surroundings."""
+
+    def __init__(self, dockerfile: Dockerfile, around: LintContext, path: str) -> None:
+        self.dockerfile = dockerfile
+        self.around = around
+        self.path = path
+
+    @cached_property
+    def final(self) -> Stage:
+        return self.dockerfile.stages[-1]
+
+    @cached_property
+    def image(self) -> tuple[Parsed, ...]:
+        """The instructions that the last stage's image is made by."""
+        return self.dockerfile.inside(self.final)
+
+    @cached_property
+    def everything(self) -> tuple[Parsed, ...]:
+        return tuple(i for stage in self.dockerfile.stages for i in stage.instructions)
+
+    @cached_property
+    def environment_stages(self) -> tuple[Stage, ...]:
+        """The stages that the image's environment comes from: its own, and those it copies from."""
+        copied = (i.flag("from") for i in self.image if i.keyword == "COPY")
+        sources = (self.dockerfile.stage(name) for name in copied if name)
+        steps = [s for source in sources if source for s in self.dockerfile.lineage(source)]
+        return tuple(dict.fromkeys((*steps, *self.dockerfile.lineage(self.final))))
+
+    def syncs(self) -> Iterator[ShellCommand]:
+        """Every `uv sync` whose environment may get into the image."""
+        return (command for command in self.installs() if command.starts("uv", "sync"))
+
+    def installs(self) -> Iterator[ShellCommand]:
+        """The same, with `uv pip install` and `uv pip sync`."""
+        return (command for command in self.environment_commands() if command.installs)
+
+    def environment_commands(self) -> Iterator[ShellCommand]:
+        """Every command of the stages whose environment may get into the image."""
+        return commands(i for stage in self.environment_stages for i in stage.instructions)
+
+    def environ(self, command: ShellCommand) -> dict[str, str]:
+        """What is set for `command`: by ENV and ARG before it, and on its own line."""
+        stage = next(s for s in self.dockerfile.stages if command.step in s.instructions)
+        before = (
+            i
+            for i in self.dockerfile.inside(stage)
+            if i.keyword in {"ENV", "ARG"} and i.line < command.step.line
+        )
+        return {**dict(p for i in before for p in i.assignments), **command.environ}
+
+    def last(self, keyword: str) -> Parsed | None:
+        """The instruction of that kind that holds for the image."""
+        return next((i for i in reversed(self.image) if i.keyword == keyword), None)
+
+    def finding(self, kind: "FindingKind", line: int, message: str) -> Finding:
+        return Finding(
+            severity=kind.severity,
+            code=kind.code,
+            message=message,
+            origin=Origin(path=self.path, line=line),
+            hint=kind.fix,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingKind:
+    """A kind of finding: `code` is stable, `fix` is what to type instead."""
+
+    code: str
+    severity: Severity
+    fix: str
+
+
+Rule = Callable[[LintedDockerfile], Iterator[Finding]]
+
+
+def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
+    """The shell commands of every RUN step, as far as a shell's grammar is that simple."""
+    for step in instructions:
+        if step.keyword == "RUN":
+            pieces = [step.exec_form] if step.exec_form else _pieces(step.text)
+            yield from (_command(step, words) for words in pieces if words)
+
+
+def _pieces(text: str) -> list[tuple[str, ...]]:
+    return [split(piece) for piece in re.split(r"&&|\|\||[;|\n]", text)]
+
+
+def _command(step: Parsed, words: tuple[str, ...]) -> ShellCommand:
+    environ = {}
+    while words and re.match(r"[A-Za-z_]\w*=", words[0]):
+        name, _, value = words[0].partition("=")
+        environ[name] = value
+        words = words[1:]
+    return ShellCommand(step=step, environ=environ, words=words)

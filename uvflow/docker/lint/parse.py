@@ -1,0 +1,221 @@
+"""A Dockerfile's text as instructions and stages, for those who read one. Pure.
+
+The format is that of the Dockerfile reference; what BuildKit would refuse is read as far as it
+goes.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
+# A heredoc begins with a whole word, in the instructions that BuildKit's parser lets have one.
+_WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
+_HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
+_FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?[-+][^}]*)?\}|(?P<plain>\w+))")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """One instruction: its keyword in capitals, and the line that it begins on, from 1.
+
+    `text` is what follows the keyword and its flags, lines joined by a space. A heredoc's text is
+    part of it.
+    """
+
+    keyword: str
+    line: int
+    text: str
+    flags: tuple[tuple[str, str], ...] = ()
+
+    def flag(self, name: str) -> str | None:
+        return next((value for key, value in self.flags if key == name), None)
+
+    @property
+    def exec_form(self) -> tuple[str, ...] | None:
+        """The words of a JSON array; None in the shell form."""
+        try:
+            words = json.loads(self.text)
+        except ValueError:
+            return None
+        is_array = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        return tuple(words) if is_array else None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of either form; those of the shell form as a shell would see them."""
+        return self.exec_form or split(self.text)
+
+    @property
+    def is_copy(self) -> bool:
+        return self.keyword in {"COPY", "ADD"}
+
+    @property
+    def copies_context(self) -> bool:
+        """Whether it copies all of the build context."""
+        whole = self.is_copy and not self.flag("from")
+        return whole and self.words[:1] in {(".",), ("./",)}
+
+    @property
+    def assignments(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of ENV and ARG, also in ENV's older form of one name and one value."""
+        words = split(self.text)
+        if self.keyword == "ENV" and words and "=" not in words[0]:
+            return ((words[0], " ".join(words[1:])),)
+        return tuple((name, value) for name, _, value in (word.partition("=") for word in words))
+
+    @property
+    def mounts(self) -> tuple[dict[str, str], ...]:
+        """The fields of each `--mount`."""
+        values = (value for name, value in self.flags if name == "mount")
+        return tuple(dict(_field(f) for f in value.split(",")) for value in values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A FROM and what follows it; `image` has the defaults of the ARGs before it filled in."""
+
+    name: str
+    image: str
+    line: int
+    instructions: tuple[Parsed, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dockerfile:
+    """What stands before the first FROM, and the stages."""
+
+    directives: tuple[tuple[str, str], ...]
+    before: tuple[Parsed, ...]
+    stages: tuple[Stage, ...]
+
+    def stage(self, name: str) -> Stage | None:
+        """By its name, whatever its letters' case, or by its number."""
+        by_number = {str(number): stage for number, stage in enumerate(self.stages)}
+        by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
+        return by_name.get(name.lower()) or by_number.get(name)
+
+    def lineage(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that `stage` is built on, the first one first, and itself."""
+        below = self.stage(stage.image)
+        earlier = below is not None and self.stages.index(below) < self.stages.index(stage)
+        return (*(self.lineage(below) if below and earlier else ()), stage)
+
+    def inside(self, stage: Stage) -> tuple[Parsed, ...]:
+        """Every instruction that the image of `stage` is made by."""
+        return tuple(i for step in self.lineage(stage) for i in step.instructions)
+
+
+def parse_dockerfile(text: str) -> Dockerfile:
+    text = text.replace("\r\n", "\n")
+    directives = tuple(_directives(text))
+    escape = dict(directives).get("escape", "\\")
+    before: list[Parsed] = []
+    stages: list[Stage] = []
+    for instruction in _instructions(text, escape):
+        if instruction.keyword == "FROM":
+            stages.append(_stage(instruction, before))
+        elif stages:
+            last = stages.pop()
+            stages.append(_with(last, instruction))
+        else:
+            before.append(instruction)
+    return Dockerfile(directives=directives, before=tuple(before), stages=tuple(stages))
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Words as a POSIX shell sees them, as far as it would."""
+    try:
+        return tuple(shlex.split(text, comments=False))
+    except ValueError:
+        return tuple(text.split())
+
+
+def _directives(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.split("\n"):
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if not match:
+            return
+        yield match["name"], match["value"]
+
+
+def _instructions(text: str, escape: str) -> Iterator[Parsed]:
+    lines = iter(enumerate(text.split("\n"), 1))
+    continues = re.compile(rf"{re.escape(escape)}[ \t]*$")
+    for number, line in lines:
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        whole = [line]
+        while continues.search(whole[-1]):
+            whole[-1] = continues.sub("", whole[-1])
+            whole += [_next_line(lines)]
+        joined = " ".join(part.strip() for part in whole)
+        body = [_until(lines, heredoc) for heredoc in _heredocs(joined)]
+        yield _parsed(number, joined, body)
+
+
+def _next_line(lines: Iterator[tuple[int, str]]) -> str:
+    """The next line of an instruction: comments and empty lines inside it are none of it."""
+    for _, line in lines:
+        if line.strip() and not line.lstrip().startswith("#"):
+            return line
+    return ""
+
+
+def _heredocs(joined: str) -> Iterator[re.Match[str]]:
+    words = _WORD.findall(joined)
+    if words and words[0].upper() in _WITH_HEREDOCS:
+        yield from filter(None, map(_HEREDOC.fullmatch, words))
+
+
+def _until(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
+    found = []
+    for _, line in lines:
+        if (line.lstrip("\t") if heredoc["dash"] else line) == heredoc["end"]:
+            break
+        found.append(line)
+    return "\n".join(found)
+
+
+def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
+    keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
+    flags = []
+    while keyword.upper() != "CMD" and (match := _FLAG.match(rest)):
+        flags.append((match["name"], _unquoted(match["value"] or "")))
+        rest = rest[match.end() :]
+    text = "\n".join([rest.strip(), *body])
+    return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
+
+
+def _unquoted(value: str) -> str:
+    return "".join(split(value))
+
+
+def _field(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.strip().lower(), value
+
+
+def _stage(instruction: Parsed, before: list[Parsed]) -> Stage:
+    defaults = dict(p for i in before if i.keyword == "ARG" for p in i.assignments)
+    words = instruction.text.split()
+    image = _VARIABLE.sub(
+        lambda m: defaults.get(m["braced"] or m["plain"], ""), words[0] if words else ""
+    )
+    named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
+    return Stage(
+        name=words[2] if named else "", image=image, line=instruction.line, instructions=()
+    )
+
+
+def _with(stage: Stage, instruction: Parsed) -> Stage:
+    return Stage(
+        name=stage.name,
+        image=stage.image,
+        line=stage.line,
+        instructions=(*stage.instructions, instruction),
+    )

@@ -1,0 +1,100 @@
+"""The profiles of a project as targets of its Dockerfile, and what each one installs. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from uvflow.errors import UsageError
+from uvflow.lockfile.packages import Lock, Package, TargetPlatform, closure
+from uvflow.project.profiles import Profile
+
+Table = Mapping[str, Any]
+
+# What the stages of a Dockerfile are called that are no targets.
+STAGES = ("base", "builder", "uv", "dependencies", "project", "static")
+
+NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A profile as a target.
+
+    `arguments` select what uv installs beyond what the switch says. A target that `is_development`
+    works on the sources in place; one that `extends_prod` has everything that prod has.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    is_development: bool = False
+    extends_prod: bool = False
+    all_groups: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """What profiles select: `roots` are the locked packages an environment is made for."""
+
+    lock: Lock
+    roots: tuple[Package, ...]
+    default_groups: tuple[str, ...]
+    package: str | None
+
+    def switch(self, profiles: Iterable[Profile]) -> str:
+        """The variable that tells uv to leave out what is for development.
+
+        UV_NO_DEV leaves out the group `dev`, asked for or not, and that one alone.
+        """
+        asked_for = any("dev" in (profile.groups or ()) for profile in profiles)
+        is_enough = self.default_groups == ("dev",) and not asked_for
+        return "UV_NO_DEV" if is_enough else NO_DEFAULT_GROUPS
+
+    def selections(self, profiles: Iterable[Profile]) -> tuple[Selection, ...]:
+        """One for each profile, prod the last one; raises UsageError for a name that is taken."""
+        by_name = {profile.name: profile for profile in profiles}
+        prod = by_name.pop("prod")
+        return (
+            *(self._selection(profile, prod) for profile in by_name.values()),
+            self._selection(prod, prod),
+        )
+
+    def closure(self, profile: Profile, target: TargetPlatform) -> tuple[Package, ...]:
+        groups = self.default_groups if profile.groups is None else profile.groups
+        return closure(self.lock, self.roots, target, extras=profile.extras, groups=groups)
+
+    def _selection(self, profile: Profile, prod: Profile) -> Selection:
+        if profile.name in STAGES:
+            raise UsageError(
+                f"the profile `{profile.name}` cannot be a target of the Dockerfile",
+                cause="a stage of that name is there already",
+                hint="give the profile another name",
+            )
+        return Selection(
+            name=profile.name,
+            arguments=self._arguments(profile),
+            is_development=profile.editable,
+            extends_prod=self._extends(profile, prod),
+            all_groups=profile.groups is None,
+        )
+
+    def _arguments(self, profile: Profile) -> tuple[str, ...]:
+        package = profile.package or self.package
+        return (
+            *(f"--group={group}" for group in profile.groups or ()),
+            *(f"--extra={extra}" for extra in profile.extras),
+            *((f"--package={package}",) if package else ()),
+        )
+
+    def _extends(self, profile: Profile, prod: Profile) -> bool:
+        groups = self.default_groups if profile.groups is None else profile.groups
+        return (
+            set(groups) >= set(prod.groups or ())
+            and set(profile.extras) >= set(prod.extras)
+            and profile.package == prod.package
+        )
+
+
+def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
+    """What `uv sync` installs without being asked (uv docs, "Default groups")."""
+    said = uv_table.get("default-groups", ["dev"])
+    return tuple(groups) if said == "all" else tuple(said)

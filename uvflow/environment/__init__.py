@@ -1,0 +1,1 @@
+"""Virtual environments: sync, run, status, verify and repair."""

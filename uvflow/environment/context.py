@@ -1,0 +1,57 @@
+"""What a command works on: a project, a profile, its environment, and what is remembered of it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvflow import fingerprint
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import Choice, Profile
+from uvflow.state import journal
+from uvflow.state.journal import LastSync
+from uvflow.state.store import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncContext:
+    """A profile of a project, in these variables."""
+
+    project: Project
+    profile: Profile
+    chosen_by: str
+    state: State
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, project: Project, choice: Choice) -> "SyncContext":
+        return cls(
+            project=project,
+            profile=choice.profile,
+            chosen_by=choice.chosen_by,
+            state=State.of(project.workspace),
+            environ=choice.profile.environ(os.environ),
+        )
+
+    @property
+    def environment(self) -> Path:
+        return self.profile.environment_path(self.project.workspace, self.environ)
+
+    @property
+    def interruption(self) -> LastSync:
+        return journal.last_sync(self.state, self.environment)
+
+    @property
+    def subject(self) -> str:
+        """What a snapshot of this is of."""
+        return fingerprint.key(str(self.state.directory), self.profile.name)
+
+    def is_current(self) -> bool:
+        """Whether nothing has changed since the last sync."""
+        known = self.state.recall(self.profile.name + journal.SNAPSHOT) or b""
+        return fingerprint.is_current(known, self.subject)
+
+
+def last_synced_profile(project: Project) -> str | None:
+    """The profile that the project was last synced with, as far as that is remembered."""
+    return journal.last_profile(State.of(project.workspace))

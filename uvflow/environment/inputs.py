@@ -1,0 +1,151 @@
+"""What a sync reads and what it leaves, as questions for a snapshot.
+
+The places are those that uv looks into (uv docs, "Configuration files" and "Python versions";
+traced with uv 0.13). What cannot be watched cheaply and soundly is told as a reason instead.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvflow.environment.installed import Environment
+from uvflow.lockfile.packages import LocalSource, local_sources
+from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.project.manifest import Project, parse_manifest
+from uvflow.state.journal import BOOT_ID, COPY
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncInputs:
+    """The questions whose answers a sync depends on, or why there is no snapshot of it."""
+
+    questions: tuple[str, ...] = ()
+    unwatchable: str | None = None
+
+
+def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -> SyncInputs:
+    """What `uv sync` of `project` reads: files, variables and uv itself."""
+    sources = local_sources(project)
+    reason = _unwatchable(project, sources, environ)
+    if reason:
+        return SyncInputs(unwatchable=reason)
+    questions = (
+        "variables ",
+        f"identity {uv_path}",
+        *(f"content {path}" for path in _configuration(project.workspace, environ)),
+        *(f"content {project.workspace / LOCKFILE}",),
+        *_members(project),
+        *(question for source in sources for question in _source(source)),
+        *(f"identity {path}" for path in _files_named_by(environ)),
+    )
+    return SyncInputs(questions=tuple(dict.fromkeys(questions)))
+
+
+def environment_inputs(environment: Environment) -> tuple[str, ...]:
+    """What a sync leaves: the environment's configuration, interpreter and distributions.
+
+    And no journal: whoever has another state may have been killed here. All of it in one start of
+    the machine: uv flushes nothing to disk, so a power failure may take what a sync has written.
+    """
+    return (
+        f"content {BOOT_ID}",
+        f"content {environment.path / COPY}",
+        f"identity {environment.path / 'pyvenv.cfg'}",
+        f"identity {environment.scripts / ('python.exe' if os.name == 'nt' else 'python')}",
+        *(f"distributions {directory}" for directory in environment.site_packages),
+    )
+
+
+def _configuration(workspace: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    for directory in (workspace, *workspace.parents):
+        yield directory / MANIFEST
+        yield directory / "uv.toml"
+    for directory in _configuration_directories(environ):
+        yield directory / "uv.toml"
+    for directory in (workspace, _user_configuration(environ)):
+        yield directory / ".python-version"
+        yield directory / ".python-versions"
+
+
+def _configuration_directories(environ: Mapping[str, str]) -> Iterator[Path]:
+    yield _user_configuration(environ)
+    if sys.platform == "win32":
+        yield Path(environ.get("PROGRAMDATA", r"C:\ProgramData")) / "uv"
+        return
+    for directory in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"):
+        yield Path(directory) / "uv"
+    yield Path("/etc/uv")
+
+
+def _user_configuration(environ: Mapping[str, str]) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get("APPDATA", "")) / "uv"
+    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv"
+
+
+def _files_named_by(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Files that variables name, such as UV_CONFIG_FILE, UV_CONSTRAINT or UV_PYTHON."""
+    for name, value in sorted(environ.items()):
+        if name.startswith("UV_") and value and Path(value).is_file():
+            yield Path(value)
+
+
+def _source(source: LocalSource) -> Iterator[str]:
+    """What decides whether a local source is built again (uv docs, "Dynamic metadata")."""
+    if source.path.is_file():
+        yield f"identity {source.path}"
+        return
+    yield f"content {source.path / MANIFEST}"
+    if source.is_built:
+        for name in (MANIFEST, "setup.py", "setup.cfg"):
+            yield f"identity {source.path / name}"
+        yield f"is-directory {source.path / 'src'}"
+
+
+def _members(project: Project) -> Iterator[str]:
+    """Where a workspace member may appear or go: the directories that `members` patterns list."""
+    for pattern in _workspace_patterns(project):
+        directory = project.workspace / pattern.removesuffix("/*")
+        if pattern.endswith("/*"):
+            yield f"directories {directory}"
+            for member in sorted(directory.glob("*/")):
+                yield f"content {member / MANIFEST}"
+        else:
+            yield f"content {directory / MANIFEST}"
+
+
+def _workspace_patterns(project: Project) -> Iterable[str]:
+    return tuple(map(str, project.table("tool", "uv", "workspace").get("members", ())))
+
+
+def _unwatchable(
+    project: Project, sources: Iterable[LocalSource], environ: Mapping[str, str]
+) -> str | None:
+    if project.root != project.workspace:
+        return "the project is a member of a workspace"
+    for pattern in _workspace_patterns(project):
+        if re.search(r"[*?\[]", pattern.removesuffix("/*")):
+            return f"the workspace pattern `{pattern}` can match anywhere"
+    for name, value in environ.items():
+        if name.startswith("UV_") and "://" in value and "@" in value:
+            return f"{name} may hold credentials"
+    for source in sources:
+        reason = _unwatchable_source(source)
+        if reason:
+            return reason
+    return None
+
+
+def _unwatchable_source(source: LocalSource) -> str | None:
+    if source.path.is_file() or not source.is_built:
+        return None
+    manifest = parse_manifest(source.path / MANIFEST) if (source.path / MANIFEST).exists() else {}
+    match manifest:
+        case {"tool": {"uv": {"cache-keys": _}}}:
+            return f"{source.path} has cache-keys of its own"
+        case {"project": dict(metadata)} if not metadata.get("dynamic"):
+            return None
+    return f"{source.path} has metadata that only a build tells"

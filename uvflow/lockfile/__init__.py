@@ -1,0 +1,1 @@
+"""uv.lock: its packages, and whether it is current."""

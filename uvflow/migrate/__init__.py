@@ -1,0 +1,1 @@
+"""`uvflow init` and `uvflow undo`."""

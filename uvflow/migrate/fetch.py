@@ -1,0 +1,136 @@
+"""Requirements files on the web: read over http and https, within bounds of size and time."""
+
+import contextlib
+import http.client
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from uvflow import __version__
+from uvflow.migrate.credentials import split_userinfo
+from uvflow.redaction import redacted
+
+SECONDS = 10  # for one file, with all its redirects
+BYTES = 1_000_000  # of one file; upper-constraints.txt of OpenStack has 20,000
+FILES = 100  # of one import: a server can answer with ever new includes
+
+_AUTHORIZATION = "Authorization"
+
+
+def fetcher(tell: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
+    """What reads the file at a URL, for one import; `tell` hears of each.
+
+    It raises FileNotFoundError where there is no such file, ConnectionError or TimeoutError where
+    the network is the reason, OSError for anything else. No message has the URL: it may hold
+    secrets.
+    """
+    asked: set[str] = set()
+    unreached: dict[str, OSError] = {}
+
+    def fetch(url: str) -> bytes:
+        asked.add(url)
+        if len(asked) > FILES:
+            raise OSError(f"more than {FILES} files would have to be fetched")
+        if environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise ConnectionError("UV_OFFLINE is set")
+        host = urlsplit(url).netloc
+        if host in unreached:  # one wait is enough
+            raise unreached[host]
+        tell(f"Fetching {redacted(url)}")
+        try:
+            return _in_time(url)
+        except (ConnectionError, TimeoutError) as error:
+            unreached[host] = error
+            raise
+
+    return fetch
+
+
+def _in_time(url: str) -> bytes:
+    """In a thread of its own: no time-out of a socket covers the look-up of its host's name."""
+    answers: SimpleQueue[bytes | Exception] = SimpleQueue()
+    thread = threading.Thread(target=lambda: answers.put(_answer(url)), daemon=True, name="fetch")
+    thread.start()
+    try:
+        answer = answers.get(timeout=SECONDS)
+    except Empty:
+        raise TimeoutError(f"no answer within {SECONDS} seconds") from None
+    thread.join()  # none is left when uv is started
+    if isinstance(answer, Exception):
+        raise answer from None
+    return answer
+
+
+def _answer(url: str) -> bytes | Exception:
+    try:
+        return _read(url)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return _refusal(error.code, error.reason)
+    except urllib.error.URLError as error:
+        return ConnectionError(str(getattr(error.reason, "strerror", None) or error.reason))
+    except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+        return ConnectionError(str(error) or type(error).__name__)
+    except (OSError, ValueError) as error:  # ValueError: what is no URL
+        return OSError(str(error))
+
+
+def _refusal(code: int, reason: str) -> OSError:
+    said = f"the server answers {code} {reason}"
+    match code // 100:
+        case 3:
+            return OSError("the server redirects to where it is not followed")
+        case 5:
+            return ConnectionError(said)
+        case _:
+            return FileNotFoundError(said) if code in (404, 410) else OSError(said)
+
+
+def _read(url: str) -> bytes:
+    bare, userinfo = split_userinfo(url)
+    request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the opener knows http and https alone
+    if userinfo:
+        # "unredirected": another server that is named in an answer does not get it.
+        request.add_unredirected_header(_AUTHORIZATION, userinfo.as_header({}))
+    with contextlib.closing(_opener().open(request, timeout=SECONDS)) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise OSError("it is a web page, not a text file")
+        data: bytes = response.read(BYTES + 1)
+    if len(data) > BYTES:
+        raise OSError(f"it is longer than {BYTES} bytes")
+    return data
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """http and https, through the proxies that the environment names; no file:, ftp: or data:."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Only to where a file may be fetched from, and never from https to http."""
+
+    def redirect_request(  # noqa: PLR0913, PLR0917  the signature is urllib's
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        allowed = ("https",) if req.type == "https" else ("http", "https")
+        if urlsplit(newurl).scheme not in allowed:
+            raise urllib.error.HTTPError(newurl, code, msg, headers, fp)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        login = req.get_header(_AUTHORIZATION)
+        if request and login and (request.type, request.host) == (req.type, req.host):
+            request.add_unredirected_header(_AUTHORIZATION, login)
+        return request

@@ -1,0 +1,1 @@
+"""What other tools left behind: one module a format, text into values."""

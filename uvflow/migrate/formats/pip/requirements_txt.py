@@ -1,0 +1,353 @@
+"""pip's requirements file format: bytes → logical lines, each with what it says and where.
+
+The format is what pip reads (pip docs, "Requirements File Format"), and pip's own parser defines
+it: how lines are joined, where a comment starts, what is an option. `${VAR}` stays as it is.
+"""
+
+import codecs
+import functools
+import itertools
+import optparse
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from uvflow.findings import Finding, Origin, Severity
+from uvflow.redaction import redacted
+
+_LONGEST = 10_000  # characters of an option with its value; a path has 4096 at most
+_MOST = 20_000  # words of a line; a release has some hundred hashes at most
+
+# pip: a comment starts at a `#` that begins the line or follows white space.
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+# The annotation that pip-compile and uv write in lines of their own, below a pin.
+_VIA = re.compile(r"\s{3,}# +via\b")
+
+# PEP 263, as pip reads it: in the first two lines, in a comment.
+_COOKIE = re.compile(rb"coding[:=]\s*([-\w.]+)")
+
+# UTF-32 before UTF-16, whose little-endian mark is the beginning of UTF-32's.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_INCLUDES = ("--requirement", "--constraint")
+_OF_A_REQUIREMENT = ("--hash", "--global-option", "--config-settings", "--install-option")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A logical line: one requirement (with options of its own), or options of the file.
+
+    `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
+    the option's long name and its value, in the order they are written. `comment` is the line-end
+    comment; `above` are the comment lines since the last logical line. What may hold credentials is
+    not in `repr`, and comments have none: they go into other files.
+    """
+
+    origin: Origin
+    text: str = field(repr=False)
+    requirement: str = field(default="", repr=False)
+    is_editable: bool = False
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ignored: tuple[str, ...] = field(default=(), repr=False)
+    comment: str = ""
+    above: tuple[str, ...] = ()
+    problem: Finding | None = None
+
+    def values(self, option: str) -> tuple[str, ...]:
+        return tuple(value for name, value in self.options if name == option)
+
+    @property
+    def include(self) -> tuple[str, str] | None:
+        """The include that pip follows: the first `-r` of the line, else its first `-c`."""
+        if self.requirement or not self.options:
+            return None
+        includes = (option for option in self.options if option[0] in _INCLUDES)
+        return min(includes, key=lambda option: _INCLUDES.index(option[0]), default=None)
+
+    @property
+    def effective(self) -> tuple[tuple[str, str], ...]:
+        """The options that mean something to pip where they stand."""
+        if self.include:
+            return (self.include,)
+        if self.is_editable:
+            return (("--editable", self.requirement),)
+        belong = bool(self.requirement)
+        return tuple(o for o in self.options if (o[0] in _OF_A_REQUIREMENT) is belong)
+
+    @property
+    def overlooked(self) -> tuple[str, ...]:
+        """What stands in the line and means nothing to pip there."""
+        if not (self.options or self.ignored):
+            return ()  # most lines; there may be many
+        effective = Counter(self.effective)
+        left = Counter(self.options) - effective
+        words = " ".join(self.ignored)
+        return (
+            *(f"{name} {value}".rstrip() for name, value in left.elements()),
+            *([words] if words else []),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementsFile:
+    """A requirements file: its logical lines, the comments after the last one, why it is unread."""
+
+    path: str
+    lines: tuple[Line, ...] = ()
+    tail: tuple[str, ...] = ()
+    problem: Finding | None = None
+
+
+def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
+    """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
+    tried = encoding or _encoding_of(data)
+    if tried == "utf-8" and data.count(0) > len(data) / 4:  # UTF-16 without its mark
+        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, data.index(0)))
+    mark = next((m for m, _ in _BYTE_ORDER_MARKS if data.startswith(m)), b"")
+    try:
+        text = data.removeprefix(mark).decode(tried)
+    except UnicodeDecodeError as error:
+        offset = len(mark) + error.start
+        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, offset))
+    except (LookupError, ValueError):  # unknown, or one that does not decode text
+        return RequirementsFile(path=path, problem=_unknown_encoding(path, tried))
+    return _file(path, text)
+
+
+def _encoding_of(data: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return encoding
+    for line in data.split(b"\n")[:2]:
+        cookie = _COOKIE.search(line)
+        if line.startswith(b"#") and cookie:
+            return cookie[1].decode("ascii", "replace")
+    return "utf-8"
+
+
+def _unknown_encoding(path: str, encoding: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="unknown-encoding",
+        message=f"there is no encoding `{encoding}`",
+        origin=Origin(path=path, line=1),
+        hint="name the encoding of the files with `--encoding NAME`",
+    )
+
+
+def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="undecodable",
+        message=f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}",
+        origin=Origin(path=path, line=data[:offset].count(b"\n") + 1),
+        hint="name the encoding of the files with `--encoding NAME`",
+    )
+
+
+def _file(path: str, text: str) -> RequirementsFile:
+    lines: list[Line] = []
+    above: list[str] = []
+    via: list[str] = []
+    for number, joined in _joined(text.splitlines()):
+        content, comment = _split_comment(joined)
+        if via or _VIA.match(joined):
+            if comment and not content and joined.startswith("  "):
+                via.append(comment)
+                continue
+            lines[-1:] = _annotated(lines[-1:], via)
+            via.clear()
+        if content:
+            origin = Origin(path=path, line=number)
+            lines.append(_line(content, origin, comment, tuple(above)))
+            above.clear()
+        elif comment:
+            above.append(comment)
+    lines[-1:] = _annotated(lines[-1:], via)
+    return RequirementsFile(path=path, lines=tuple(lines), tail=tuple(above))
+
+
+def _annotated(last: list[Line], via: list[str]) -> list[Line]:
+    """pip-compile and uv write who needs a pin below it; that goes behind the pin."""
+    said = [comment.lstrip("#").strip() for comment in via]
+    if not said:
+        return last
+    told = f"# {said[0]} {', '.join(said[1:])}".rstrip()
+    return [replace(line, comment=f"{line.comment}  {told}".strip()) for line in last]
+
+
+def _joined(lines: list[str]) -> Iterator[tuple[int, str]]:
+    r"""Join lines that end in `\` with the next one, as pip does, its first number with it.
+
+    A comment line ends a continuation, even if it ends in `\` itself.
+    """
+    first, parts = 0, list[str]()
+    for number, line in enumerate(lines, 1):
+        is_comment = line.lstrip().startswith("#")
+        if line.endswith("\\") and not is_comment:
+            first = first if parts else number
+            parts.append(line.strip("\\"))
+            continue
+        rest = f" {line}" if is_comment else line  # so that `a\` and `#b` do not become `a#b`
+        yield (first if parts else number), "".join((*parts, rest))
+        parts.clear()
+    if parts:
+        yield first, "".join(parts)
+
+
+def _split_comment(joined: str) -> tuple[str, str]:
+    match = _COMMENT.search(joined)
+    if match is None:
+        return joined.strip(), ""
+    return joined[: match.start()].strip(), as_comment(match[0].strip())
+
+
+def as_comment(text: str) -> str:
+    """`text` as it may stand in a comment of another file: no credentials, no control characters.
+
+    TOML allows none but tabs in comments.
+    """
+    return f"#{redacted(_CONTROL.sub('', text).removeprefix('#'))}"
+
+
+def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
+    requirement, rest = _before_options(text)
+    say = functools.partial(Line, origin=origin, text=text, comment=comment, above=above)
+    if not rest:
+        return say(requirement=requirement)
+    try:
+        options, ignored = _options(rest)
+    except ValueError as error:
+        return say(requirement=requirement, problem=_bad_option(origin, text, str(error)))
+    editable = next((value for name, value in options if name == "--editable"), None)
+    if editable == "" and not requirement:
+        return say(options=options, problem=_bad_option(origin, text, "`-e` names nothing"))
+    return say(
+        requirement=requirement or editable or "",
+        is_editable=not requirement and editable is not None,
+        options=options,
+        ignored=ignored,
+    )
+
+
+def _before_options(text: str) -> tuple[str, str]:
+    """pip: the options begin at the first space that a `-` follows; before, quotes mean nothing."""
+    tokens = text.split(" ")
+    words = list(itertools.takewhile(lambda token: not token.startswith("-"), tokens))
+    return " ".join(words), " ".join(tokens[len(words) :])
+
+
+def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Raises ValueError for what pip cannot read either: an unknown option, an open quote."""
+    words = _words(text)
+    if any(len(word) > _LONGEST for word in words):
+        raise ValueError(f"a word of more than {_LONGEST} characters")
+    if len(words) > _MOST:
+        raise ValueError(f"more than {_MOST} words")
+    try:
+        return _parsed(words, _OPTIONS)
+    except ValueError:  # the old ones come second, for they make abbreviations ambiguous
+        return _parsed(words, (*_OPTIONS, *_OLD_OPTIONS))
+
+
+def _parsed(
+    words: list[str], known: "_Options"
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    found = optparse.Values()
+    found.pairs = []
+    _, ignored = _parser(known).parse_args(list(words), found)
+    return tuple(found.pairs), tuple(ignored)
+
+
+def _words(text: str) -> list[str]:
+    if not re.search(r"""["'\\]""", text):
+        return text.split()  # many times faster, and most lines with options are rows of hashes
+    return shlex.split(text)
+
+
+_Options = tuple[tuple[tuple[str, ...], bool], ...]
+
+# pip's options of a requirements file: names, whether a value follows.
+_OPTIONS: _Options = (
+    (("-i", "--index-url", "--pypi-url"), True),
+    (("--extra-index-url",), True),
+    (("--no-index",), False),
+    (("-c", "--constraint"), True),
+    (("-r", "--requirement"), True),
+    (("-e", "--editable"), True),
+    (("-f", "--find-links"), True),
+    (("--no-binary",), True),
+    (("--only-binary",), True),
+    (("--prefer-binary",), False),
+    (("--require-hashes",), False),
+    (("--pre",), False),
+    (("--all-releases",), True),
+    (("--only-final",), True),
+    (("--trusted-host",), True),
+    (("--use-feature",), True),
+    (("--hash",), True),
+    (("--global-option",), True),
+    (("-C", "--config-settings", "--config-setting"), True),
+)
+
+# Those it had once.
+_OLD_OPTIONS: _Options = (
+    (("--install-option",), True),
+    (("-Z", "--always-unzip"), False),
+    (("--use-wheel",), False),
+    (("--no-use-wheel",), False),
+    (("--process-dependency-links",), False),
+    (("--allow-all-external",), False),
+    (("--allow-external",), True),
+    (("--allow-unverified",), True),
+)
+
+
+class _Parser(optparse.OptionParser):
+    """optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`."""
+
+    def error(self, msg: str) -> NoReturn:
+        raise ValueError(msg)
+
+
+@functools.cache
+def _parser(options: _Options) -> _Parser:
+    parser = _Parser(add_help_option=False)
+    for names, takes_value in options:
+        long_name = next(name for name in names if name.startswith("--"))
+        parser.add_option(
+            *names,
+            action="callback",
+            callback=_remember,
+            callback_args=(long_name,),
+            type="str" if takes_value else None,
+        )
+    return parser
+
+
+def _remember(
+    _option: optparse.Option, _as_written: str, value: str | None, parser: Any, name: str
+) -> None:
+    parser.values.pairs.append((name, value or ""))
+
+
+def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="invalid-option",
+        message=f"`{redacted(text)}` cannot be read: {redacted(reason)}",
+        origin=origin,
+        hint="correct the line, or leave it out with `--keep-going`",
+    )

@@ -1,0 +1,294 @@
+"""Requirements of one name: duplicates become one, and conflicts are found. Pure."""
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from packaging.requirements import Requirement as Pep508
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.version import Version
+
+from uvflow.findings import Finding, Origin, Severity
+from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement
+
+Entry = Requirement | IncludeGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A list without what is said twice; `dropped` are the origins of what was."""
+
+    entries: tuple[Entry, ...]
+    dropped: tuple[Origin, ...]
+    findings: tuple[Finding, ...]
+
+
+def merge_entries(entries: Iterable[Entry]) -> Merged:
+    """Drop every entry that another one of its name and marker implies.
+
+    Two that cannot both hold stay, with an ERROR finding that names both lines.
+    """
+    piles: dict[object, _Pile] = {}
+    for place, entry in enumerate(entries):
+        piles.setdefault(_key(entry), _Pile()).add(place, entry)
+    kept = {place: entry for pile in piles.values() for place, entry in pile.kept.items()}
+    return Merged(
+        entries=tuple(kept[place] for place in sorted(kept)),
+        dropped=tuple(origin for pile in piles.values() for origin in pile.dropped),
+        findings=tuple(finding for pile in piles.values() for finding in pile.findings),
+    )
+
+
+def _key(entry: Entry) -> object:
+    if isinstance(entry, IncludeGroup):
+        return entry.group
+    return (entry.name or entry.text, entry.marker)
+
+
+@dataclass(kw_only=True)
+class _Pile:
+    """The entries of one key, by their place in the list."""
+
+    kept: dict[int, Entry] = field(default_factory=dict)
+    dropped: list[Origin] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, place: int, entry: Entry) -> None:
+        implying = next((p for p, e in self.kept.items() if _implies(e, entry)), None)
+        if implying is not None:
+            self.kept[implying] = self._absorb(self.kept[implying], entry)
+            return
+        for implied in [p for p, e in self.kept.items() if _implies(entry, e)]:
+            entry = self._absorb(entry, self.kept.pop(implied))
+            place = min(place, implied)
+        other = next((e for e in self.kept.values() if contradict(e, entry)), None)
+        self.findings += [_conflict(other, entry)] if other else []
+        self.kept[place] = entry
+
+    def _absorb(self, entry: Entry, redundant: Entry) -> Entry:
+        """`entry` with the comments and hashes of what it makes redundant."""
+        self.dropped.append(redundant.origin)
+        self.findings.append(_merged(entry, redundant))
+        is_new = redundant.comment not in ("", entry.comment)
+        comment = entry.comment or redundant.comment
+        lost = (redundant.comment,) if is_new and entry.comment else ()
+        entry = replace(entry, comment=comment, above=(*entry.above, *redundant.above, *lost))
+        if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
+            return replace(entry, hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
+        return entry
+
+
+def _implies(entry: Entry, other: Entry) -> bool:
+    """Whether `entry` says all that `other` says."""
+    if isinstance(entry, IncludeGroup) or isinstance(other, IncludeGroup):
+        return entry.__class__ is other.__class__
+    if other.source not in (None, entry.source) or not {*other.extras} <= {*entry.extras}:
+        return False
+    if entry.name is None or other.name is None:
+        return entry.extras == other.extras
+    if _clauses(other.text) <= _clauses(entry.text):
+        return True
+    return _pin_is_in(specifiers(entry), specifiers(other)) is True
+
+
+def contradict(entry: Entry, other: Entry) -> bool:
+    """Whether two entries of one name cannot both hold: two places, or a pin the other excludes.
+
+    Ranges are left to the resolver, which knows the versions there are.
+    """
+    if isinstance(entry, IncludeGroup) or isinstance(other, IncludeGroup):
+        return False
+    if entry.name is None or other.name is None:
+        return False
+    if entry.source is not None and other.source is not None:
+        return entry.source != other.source
+    ours, theirs = specifiers(entry), specifiers(other)
+    return _pin_is_in(ours, theirs) is False or _pin_is_in(theirs, ours) is False
+
+
+@functools.lru_cache(maxsize=10_000)
+def _parsed(text: str) -> SpecifierSet:
+    return Pep508(text).specifier
+
+
+@functools.lru_cache(maxsize=10_000)
+def _clauses(text: str) -> frozenset[Specifier]:
+    return frozenset(_parsed(text))
+
+
+def specifiers(requirement: Requirement) -> SpecifierSet:
+    """The version specifiers (PEP 440) of a requirement whose name is known."""
+    return _parsed(requirement.text)
+
+
+def pinned_version(requirement: Requirement) -> str | None:
+    """The version of an exact pin, `==V` or `===V` and nothing else, as it is written."""
+    found = [*specifiers(requirement)] if requirement.name else []
+    if len(found) != 1 or found[0].operator not in ("==", "==="):
+        return None
+    return None if found[0].version.endswith(".*") else found[0].version
+
+
+def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
+    """Whether the exact pin of one side is in the other; None where there is no pin."""
+    for specifier in pinned:
+        if specifier.operator == "==" and not specifier.version.endswith(".*"):
+            return others.contains(Version(specifier.version), prereleases=True)
+    return None
+
+
+def _merged(entry: Entry, redundant: Entry) -> Finding:
+    return Finding(
+        severity=Severity.NOTE,
+        code="merged",
+        message=f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})",
+        origin=redundant.origin,
+    )
+
+
+def _conflict(first: Entry, second: Entry) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="conflict",
+        message=f"{describe_entry(second)} contradicts {describe_entry(first)} ({first.origin})",
+        origin=second.origin,
+        hint="take one of the two lines out",
+    )
+
+
+def describe_entry(entry: Entry) -> str:
+    return f"`{entry.text if isinstance(entry, Requirement) else f'-r {entry.group}'}`"
+
+
+Lists = Mapping[str, tuple[Entry, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedLists:
+    """The lists as far as they fit together; `dropped` gave way, `settings` declare the rest."""
+
+    lists: Lists
+    settings: Mapping[str, Any]
+    dropped: tuple[Origin, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Conflict:
+    """Two requirements of one name, each with the group it is in; "" is the project."""
+
+    first: tuple[str, Requirement]
+    second: tuple[str, Requirement]
+
+    @property
+    def groups(self) -> tuple[str, str]:
+        return self.first[0], self.second[0]
+
+
+def resolve_conflicts(lists: Lists, on_conflict: OnConflict) -> ResolvedLists:
+    """Find what contradicts between `lists`, by the project's name "" or a group's.
+
+    uv resolves the project and all its groups as one, unless groups are declared as conflicting
+    (uv docs, "Conflicting dependencies"). None can be kept apart from the project: there `declare`
+    takes the project's line, as `prefer-base` does.
+    """
+    found = tuple(_conflicts(lists))
+    yielding = tuple(c for c in found if on_conflict != "fail" and _has_base(c))
+    dropped = {c.second[1].origin for c in yielding}
+    left = [c for c in found if dropped.isdisjoint((c.first[1].origin, c.second[1].origin))]
+    declared = [c for c in left if on_conflict == "declare" and _is_declarable(c, lists)]
+    pairs = dict.fromkeys(c.groups for c in declared)
+    return ResolvedLists(
+        lists={n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
+        settings={"conflicts": [[{"group": g} for g in pair] for pair in pairs]} if pairs else {},
+        dropped=tuple(sorted(dropped)),
+        findings=(
+            *map(_yielded, yielding),
+            *map(_declared, declared),
+            *(_undecided(c, lists) for c in left if c not in declared),
+        ),
+    )
+
+
+def _conflicts(lists: Lists) -> Iterator[_Conflict]:
+    by_name: dict[str, list[tuple[str, Requirement]]] = {}
+    for group, entries in lists.items():
+        for entry in entries:
+            if isinstance(entry, Requirement) and entry.name:
+                by_name.setdefault(entry.name, []).append((group, entry))
+    for same in by_name.values():
+        if len({(entry.text, str(entry.source)) for _, entry in same}) == 1:
+            continue  # a thousand lists that agree are half a million pairs
+        for first, second in itertools.combinations(same, 2):
+            if _is_conflict(*first, *second):
+                yield _Conflict(first=first, second=second)
+
+
+def _is_conflict(group: str, one: Requirement, other_group: str, other: Requirement) -> bool:
+    """Within a list, what has one marker has been compared when it was merged.
+
+    Sources hold for the whole project: uv wants markers on both, or there can be only one.
+    """
+    if one.marker == other.marker:
+        return group != other_group and contradict(one, other)
+    is_apart = one.marker and other.marker
+    return not is_apart and None not in (one.source, other.source) and one.source != other.source
+
+
+def _has_base(conflict: _Conflict) -> bool:
+    """Whether it is between the project and one of its groups; the project comes first."""
+    return conflict.groups[0] == "" != conflict.groups[1]
+
+
+def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
+    """Groups can be kept apart, but not from the project, nor from a group they include."""
+    first, second = conflict.groups
+    return (
+        "" not in conflict.groups
+        and second not in _within(first, lists)
+        and first not in _within(second, lists)
+    )
+
+
+def _within(group: str, lists: Lists) -> set[str]:
+    found, waiting = set[str](), [group]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting += [e.group for e in lists.get(here, ()) if isinstance(e, IncludeGroup)]
+    return found
+
+
+def _yielded(conflict: _Conflict) -> Finding:
+    message = f"{_contradiction(conflict)}: the project's is taken"
+    return _finding(conflict, Severity.ACTION, message, None)
+
+
+def _declared(conflict: _Conflict) -> Finding:
+    first, second = conflict.groups
+    message = f"{_contradiction(conflict)}: groups {first} and {second} cannot be synced together"
+    return _finding(conflict, Severity.WARNING, message, None)
+
+
+def _undecided(conflict: _Conflict, lists: Lists) -> Finding:
+    hint = "make the two lines agree"
+    if _has_base(conflict):
+        hint += ", or take the project's with `--on-conflict=prefer-base`"
+    elif _is_declarable(conflict, lists):
+        hint += ", or keep the two groups apart with `--on-conflict=declare`"
+    return _finding(conflict, Severity.ERROR, _contradiction(conflict), hint)
+
+
+def _contradiction(conflict: _Conflict) -> str:
+    first = conflict.first[1]
+    return (
+        f"{describe_entry(conflict.second[1])} contradicts {describe_entry(first)} ({first.origin})"
+    )
+
+
+def _finding(conflict: _Conflict, severity: Severity, message: str, hint: str | None) -> Finding:
+    origin = conflict.second[1].origin
+    return Finding(severity=severity, code="conflict", message=message, origin=origin, hint=hint)

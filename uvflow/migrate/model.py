@@ -1,0 +1,268 @@
+"""The values of an import: requirements, groups, pins, and what became of each line. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+
+from uvflow.findings import Finding, Origin, Severity
+from uvflow.migrate.credentials import Userinfo
+from uvflow.migrate.formats.pip.requirements_txt import Line
+
+Read = Callable[[str], bytes]
+
+OnConflict = Literal["fail", "prefer-base", "declare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What the command line says about an import; paths are relative to the root (POSIX).
+
+    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials and in the paths of
+    includes is looked up. With `allow_outside`, includes may lead out of the project.
+    """
+
+    from_files: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
+    constraints: tuple[str, ...] = ()
+    encoding: str | None = None
+    keep_going: bool = False
+    strict: bool = False
+    allow_outside: bool = False
+    on_conflict: OnConflict = "fail"
+    strip_credentials: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Role(StrEnum):
+    """What a file is to the project."""
+
+    PROJECT = "project"
+    GROUP = "group"
+    CONSTRAINTS = "constraints"
+    PINS = "pins"
+    INCLUDED = "included"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """A file of the project that an import reads.
+
+    `of` is the group's name for a GROUP, and the path of the `.in` file for PINS.
+    """
+
+    path: str
+    format: str
+    role: Role
+    of: str = ""
+
+    @property
+    def described(self) -> str:
+        """`project`, `group dev`, `constraints`, `pins of requirements.in` or `included`."""
+        match self.role:
+            case Role.GROUP:
+                return f"group {self.of}"
+            case Role.PINS:
+                return f"pins of {self.of}"
+            case role:
+                return role.value
+
+
+class Bucket(StrEnum):
+    """What became of a logical line; every line has exactly one."""
+
+    IMPORTED = "imported"
+    MERGED = "merged"
+    SETTING = "settings"
+    DEFAULT = "already_default"
+    ACTION = "needs_action"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One requirement as its author wrote it.
+
+    `text` is PEP 508 without comment, hashes and URL: what goes into the list. `name` is normalised
+    (PEP 503), None where only a build tells it; then `text` is the bare URL or path that has to be
+    named first (see `named`). `source` is an entry of `[tool.uv.sources]` without its marker.
+    `comment` is the line-end comment, `above` the comment lines since the requirement before, both
+    with their `#`. `hashes` are `sha256:…` as pip takes them. `repr` shows no URL's credentials,
+    since there are none left in it.
+    """
+
+    text: str
+    name: str | None
+    origin: Origin
+    comment: str = ""
+    above: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    source: Mapping[str, Any] | None = None
+    extras: tuple[str, ...] = ()
+    marker: str = ""
+
+    def named(self, name: str) -> "Requirement":
+        """This requirement, once `name` has been learned from a build or from metadata."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        marker = f" ; {self.marker}" if self.marker else ""
+        return replace(self, name=canonicalize_name(name), text=f"{name}{extras}{marker}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncludeGroup:
+    """`{include-group = "…"}` (PEP 735); `comment` and `above` as with a requirement."""
+
+    group: str
+    origin: Origin
+    comment: str = ""
+    above: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """An exact version that was in force; a first uv.lock keeps it where that is possible.
+
+    `hashes` are as in a Requirement. `marker` is what the pin was made for, "" for everything.
+    """
+
+    name: str
+    version: str
+    origin: Origin
+    hashes: tuple[str, ...] = ()
+    marker: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReport:
+    """What became of the logical lines of one file; the buckets add up to `lines`."""
+
+    path: str
+    format: str
+    role: str
+    lines: int
+    buckets: Mapping[Bucket, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedRequirements:
+    """Everything that the files of a project say, merged: what pyproject.toml is to say.
+
+    `settings` are keys of `[tool.uv]`; `indexes` are entries of `[[tool.uv.index]]`, without
+    credentials. `credentials` are environment variables for uv, for this run only and never to be
+    written or shown. `tails` are comment lines below the last entry of a list, by group name; ""
+    is the project's own list.
+    """
+
+    dependencies: tuple[Requirement, ...] = ()
+    groups: Mapping[str, tuple[Requirement | IncludeGroup, ...]] = field(default_factory=dict)
+    constraints: tuple[Requirement, ...] = ()
+    indexes: tuple[Mapping[str, Any], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    requires_python: str | None = None
+    pins: tuple[Pin, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    files: tuple[FileReport, ...] = ()
+    tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Every requirement of the project and of its groups."""
+        grouped = (entry for group in self.groups.values() for entry in group)
+        return (*self.dependencies, *(e for e in grouped if isinstance(e, Requirement)))
+
+    def with_each(self, change: Callable[[Requirement], Requirement]) -> "ImportedRequirements":
+        """This import with every requirement of the project and of its groups changed."""
+        return replace(
+            self,
+            dependencies=tuple(map(change, self.dependencies)),
+            groups={
+                group: tuple(change(e) if isinstance(e, Requirement) else e for e in entries)
+                for group, entries in self.groups.items()
+            },
+        )
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
+        """`[tool.uv.sources]`: a table a name, or a list of tables with markers and groups.
+
+        Only requirements whose name is known are in it. An entry without a group is for all of them
+        (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
+        """
+        found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for group, entries in (("", self.dependencies), *self.groups.items()):
+            for entry in entries:
+                if isinstance(entry, Requirement) and entry.source and entry.name:
+                    marker = {"marker": entry.marker} if entry.marker else {}
+                    found.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
+        return {name: self._table(said) for name, said in found.items()}
+
+    def _table(
+        self, said: list[tuple[str, dict[str, Any]]]
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        plain = _unique(entry for _, entry in said)
+        if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
+            plain = _unique(
+                {**entry, **({"group": name} if name else {})}
+                for group, entry in said
+                for name in self._including(group)
+            )
+        return plain[0] if len(plain) == 1 else plain
+
+    def _including(self, group: str) -> tuple[str, ...]:
+        """`group`, and those that include it, directly or not."""
+        found = [group]
+        for name in found:  # it grows meanwhile
+            found += [
+                other
+                for other, entries in self.groups.items()
+                if other not in found
+                and any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
+            ]
+        return tuple(found)
+
+
+def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for entry in entries:
+        if entry not in found:
+            found.append(entry)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineResult:
+    """What a line with a requirement says; `requirement` is None where nothing is to be added."""
+
+    requirement: Requirement | None = None
+    findings: tuple[Finding, ...] = ()
+    bucket: Bucket = Bucket.IMPORTED
+    git_login: tuple[str, Userinfo] | None = None  # a URL, and what was taken out of it
+
+
+def needs_action(line: Line, code: str, message: str, hint: str | None) -> LineResult:
+    """The line is left out, and to the user."""
+    return LineResult(findings=(action_finding(line, code, message, hint),), bucket=Bucket.ACTION)
+
+
+def rejected(line: Line, code: str, message: str, hint: str) -> LineResult:
+    """The line cannot be taken, and the import does not go on with it."""
+    finding = Finding(
+        severity=Severity.ERROR, code=code, message=message, origin=line.origin, hint=hint
+    )
+    return LineResult(findings=(finding,), bucket=Bucket.ACTION)
+
+
+def action_finding(line: Line, code: str, message: str, hint: str | None) -> Finding:
+    return Finding(
+        severity=Severity.ACTION, code=code, message=message, origin=line.origin, hint=hint
+    )
+
+
+def note_finding(line: Line, code: str, message: str) -> Finding:
+    return Finding(severity=Severity.NOTE, code=code, message=message, origin=line.origin)

@@ -1,0 +1,109 @@
+"""Arrays of TOML as text: an entry more, in the style of what is there, and comments kept. Pure."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# A key that needs no quotes (TOML 1.0, "Keys").
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayLine:
+    """A line of an array: its value, the comment behind it, the comment lines above it."""
+
+    value: Any
+    comment: str = ""
+    above: tuple[str, ...] = ()
+
+
+# A token of an array: a string (TOML has four kinds), a comment, white space, or a character.
+_TOKEN = re.compile(
+    r"""
+      "{3} (?:\\.|[^\\])*? "{3,5} | '{3} .*? '{3,5}
+    | " (?:\\.|[^"\\])* " | ' [^']* '
+    | \# [^\n]* | \s+ | .
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def extended(array: str, lines: Iterable[ArrayLine], tail: tuple[str, ...]) -> str:
+    """The text of an array with one more line for each of `lines`, and `tail` below them."""
+    indent, closing, head = _many_lines(array)
+    added = "".join(f"{indent}{text}\n" for line in lines for text in _texts(line))
+    below = "".join(f"{indent}{_comment(comment)}\n" for comment in tail)
+    return f"{head}\n{added}{below}{closing}]" if added or below else array
+
+
+def _many_lines(array: str) -> tuple[str, str, str]:
+    """An array's indentation, that of its closing bracket, and all of it above that bracket."""
+    inside = array[1:-1]
+    if "\n" not in inside:
+        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
+    first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
+    closing = re.search(r"\n([ \t]*)\Z", inside)
+    head = f"[{_with_comma(inside).rstrip()}"
+    return first[1] if first else "    ", closing[1] if closing else "", head
+
+
+def _entries(inside: str) -> Iterator[str]:
+    """The entries of an array that is on one line."""
+    entry, depth = "", 0
+    for match in _TOKEN.finditer(inside):
+        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
+        if match[0] == "," and depth == 0:
+            yield entry.strip()
+            entry = ""
+        else:
+            entry += match[0]
+    if entry.strip():
+        yield entry.strip()
+
+
+def _with_comma(inside: str) -> str:
+    """`inside` with a comma behind its last value; comments may follow that."""
+    end, comma = 0, True
+    for match in _TOKEN.finditer(inside):
+        if not match[0].isspace() and not match[0].startswith("#"):
+            end, comma = match.end(), match[0] == ","
+    return inside if comma else f"{inside[:end]},{inside[end:]}"
+
+
+def _texts(line: ArrayLine) -> Iterator[str]:
+    yield from map(_comment, line.above)
+    yield f"{literal(line.value)}," + (f" {_comment(line.comment)}" if line.comment else "")
+
+
+def _comment(text: str) -> str:
+    """TOML 1.0 allows no control characters but tab in a comment."""
+    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text).rstrip()
+
+
+def literal(value: Any) -> str:
+    """`value` as TOML on one line, in the style of uv's own edits."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _string(value)
+        case dict():
+            pairs = (f"{_key(key)} = {literal(item)}" for key, item in value.items())
+            return f"{{ {', '.join(pairs)} }}"
+        case list() | tuple():
+            return f"[{', '.join(map(literal, value))}]"
+        case _:
+            return str(value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
+
+
+def _string(text: str) -> str:
+    """A literal string where that spares escapes, else a basic one, whose escapes are JSON's."""
+    if '"' in text and not re.search(r"['\x00-\x1f\x7f]", text):
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

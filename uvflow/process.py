@@ -1,0 +1,275 @@
+"""Start, stream, capture and signal child processes; the only importer of subprocess.
+
+A signal that is ignored from the start (by `nohup`, or a shell's `&`) stays ignored.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from uvflow.errors import InterruptedBySignalError
+from uvflow.redaction import redacted
+
+_LAST_OUTPUT_SECONDS = 2  # how long to wait for output of a process that has ended
+_POLL_SECONDS = 0.005  # between two calls of `meanwhile`
+_TAIL = 1 << 14  # bytes
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """The exit code and the whole output of a process."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Running:
+    """A process whose output is being captured."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def wait(self, seconds: float | None = None) -> Completed:
+        """Wait for its end; call this once. Raises TimeoutError after `seconds`."""
+        with self._process as process:
+            try:
+                out, err = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise TimeoutError from error
+            except BaseException:
+                process.kill()
+                raise
+        return Completed(code=process.returncode, out=out, err=err)
+
+
+def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None = None) -> Running:
+    """Start a program, its output captured, without waiting: several may run at once."""
+    return Running(
+        subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+    )
+
+
+def capture(words: Sequence[str], *, environ: Mapping[str, str]) -> Completed:
+    """Run a program and return its output."""
+    return start(words, environ=environ).wait()
+
+
+def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
+    """Run a program with this process's streams, forward signals, return its exit code."""
+    with signals_forwarded() as forwarder:
+        process = subprocess.Popen(words, env=environ)
+        forwarder.to(process.send_signal)
+        return process.wait()
+
+
+def stream(
+    words: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    meanwhile: Callable[[], bool] = lambda: True,
+) -> tuple[int, str]:
+    """Run a program with all its output on our stderr, unchanged but for secrets in a pipe.
+
+    Returns the exit code and the end of the output, which is empty where stderr is a terminal: the
+    program itself has that. `meanwhile` is called again and again until it returns True. SIGINT,
+    SIGTERM and SIGHUP are forwarded and the end of the program is waited for; then
+    InterruptedBySignalError is raised.
+    """
+    output = _Output()
+    with signals_forwarded() as forwarder:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output.inlet,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  no thread runs by now
+        )
+        forwarder.to(process.send_signal)
+        output.start()
+        while not meanwhile() and process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+        code = process.wait()
+    tail = output.end()
+    if forwarder.received:
+        raise InterruptedBySignalError(forwarder.received[0])
+    return code, tail
+
+
+class _Output:
+    """Where a program writes: our stderr itself where that is a terminal, else a pipe into it.
+
+    A thread reads the pipe, because children of the program may keep it open for
+    longer than the program runs.
+    """
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._reader: threading.Thread | None = None
+        self.inlet = sys.stderr.fileno()
+        if not sys.stderr.isatty():
+            outlet, self.inlet = os.pipe()
+            self._reader = threading.Thread(target=self._pass_on, args=(outlet,), daemon=True)
+
+    def end(self) -> str:
+        """The end of the output, once the program has ended."""
+        if self._reader is not None:
+            os.close(self.inlet)
+            self._reader.join(_LAST_OUTPUT_SECONDS)
+        return self._tail.decode(errors="replace")
+
+    def start(self) -> None:
+        if self._reader is not None:
+            self._reader.start()
+
+    def _pass_on(self, outlet: int) -> None:
+        with os.fdopen(outlet, "rb") as lines:
+            for line in lines:  # whole lines, so that no secret is cut in two
+                shown = _redacted(line)
+                self._tail += shown
+                del self._tail[:-_TAIL]
+                with contextlib.suppress(OSError):  # nobody reads our stderr any more
+                    os.write(sys.stderr.fileno(), shown)
+
+
+def _redacted(line: bytes) -> bytes:
+    """uv hides passwords itself, but not those a build prints, nor tokens in a query."""
+    return redacted(line.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _dying_with(parent: int) -> Callable[[], None] | None:
+    """What a child does first, so that it dies when uvflow is killed; Linux only (prctl(2))."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # slow, and only needed where uv is really run
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return die_with_parent
+
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+class SignalReceivedError(KeyboardInterrupt):
+    """A signal, raised where it arrived; not an Exception, so that nothing takes it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def install_signal_handlers() -> None:
+    """From here on a signal is raised, so that what is under way is put back on the way out."""
+
+    def raise_it(number: int, _frame: FrameType | None) -> None:
+        raise SignalReceivedError(number)
+
+    _set_signal_handlers(raise_it)
+
+
+@contextlib.contextmanager
+def signals_forwarded() -> Iterator["SignalForwarder"]:
+    """Signals go to a child, which is to be waited for, and are told afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield SignalForwarder(None)  # signals reach the main thread alone
+        return
+    outlet, inlet = os.pipe()
+    if sys.platform != "win32":  # where a pipe need not be, and before 3.12 cannot be told to be
+        os.set_blocking(inlet, False)
+    forwarder = SignalForwarder(outlet)
+    before = signal.set_wakeup_fd(inlet)
+    try:
+        with _signal_handlers(lambda _number, _frame: None):
+            yield forwarder
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(inlet)
+        forwarder.end()
+
+
+class SignalForwarder:
+    """The signals received, and the child they are sent to once there is one.
+
+    The system writes each into a pipe (signal.set_wakeup_fd), and a thread reads that. A handler
+    alone would be called too late: for one that arrives just before the main thread begins to wait
+    for the child, only when the child has ended.
+    """
+
+    def __init__(self, outlet: int | None) -> None:
+        self.received: list[int] = []
+        self._outlet = outlet
+        self._thread: threading.Thread | None = None
+
+    def to(self, send: Callable[[int], None]) -> None:
+        """Send what comes, and what has come before the child was there."""
+        if self._outlet is not None:
+            self._thread = threading.Thread(target=self._read, args=(self._outlet, send))
+            self._thread.start()
+
+    def end(self) -> None:
+        """Once nothing writes into the pipe any more."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._outlet is not None:
+            os.close(self._outlet)
+
+    def _read(self, outlet: int, send: Callable[[int], None]) -> None:
+        while number := os.read(outlet, 1):
+            self.received.append(number[0])
+            with contextlib.suppress(OSError):  # the child may be gone already
+                send(number[0])
+
+
+@contextlib.contextmanager
+def signals_ignored() -> Iterator[None]:
+    """Signals do nothing inside: putting things back is not to be cut short."""
+    with _signal_handlers(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _signal_handlers(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    before = _set_signal_handlers(handler)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _set_signal_handlers(handler: Any) -> dict[int, Any]:
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heeded}

@@ -1,0 +1,1 @@
+"""What pyproject.toml says: the project, its workspace and its profiles."""

@@ -1,0 +1,219 @@
+"""pyproject.toml, read with tomllib and checked: the project, its workspace and its members."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvflow.errors import UsageError
+from uvflow.files import read_bytes
+from uvflow.paths import LOCKFILE, MANIFEST, project_root
+from uvflow.project import profiles, schema
+from uvflow.project.profiles import Profiles
+
+Table = Mapping[str, Any]
+
+# PEP 621, PEP 735 and PEP 518, and of uv's tables what is read here.
+_SHAPE = {
+    "project": {
+        "name": str,
+        "version": str,
+        "requires-python": str,
+        "dependencies": [str],
+        "optional-dependencies": {"*": [str]},
+        "dynamic": [str],
+        "scripts": {"*": str},
+    },
+    "dependency-groups": {"*": [(str, dict)]},
+    "build-system": {"requires": [str]},
+    "tool": {
+        "uv": {
+            "default-groups": (str, list),
+            "index": [{"name": str, "url": str}],
+            "no-binary-package": [str],
+            "package": bool,
+            "required-version": str,
+            "sources": dict,
+            "workspace": {"members": [str], "exclude": [str]},
+        }
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A directory tree with a pyproject.toml; `workspace` is where its uv.lock is."""
+
+    root: Path
+    workspace: Path
+    manifest: Table
+
+    @classmethod
+    def load(cls, root: Path) -> "Project":
+        """Raises UsageError where pyproject.toml is no TOML or says things of the wrong type."""
+        return cls(
+            root=root, workspace=workspace_of(root), manifest=parse_manifest(root / MANIFEST)
+        )
+
+    @classmethod
+    def find(cls, start: Path) -> "Project":
+        """The project that `start` lies in; raises UsageError where there is none."""
+        root = project_root(str(start))
+        if root is None:
+            raise UsageError(
+                f"no {MANIFEST} in {start} or above it",
+                hint="`uvflow init` makes a project of this directory",
+            )
+        return cls.load(Path(root))
+
+    @property
+    def lockfile(self) -> Path:
+        return self.workspace / LOCKFILE
+
+    @property
+    def metadata(self) -> Table:
+        """`[project]`, or nothing."""
+        return self.table("project")
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata.get("name", self.root.name))
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
+        return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
+
+    def table(self, *keys: str) -> Table:
+        """The table at `keys`, empty where it is missing; raises UsageError for anything else."""
+        found: Any = self.manifest
+        for depth, key in enumerate(keys, 1):
+            found = found.get(key, {})
+            if not isinstance(found, Mapping):
+                raise UsageError(f"{self.root / MANIFEST}: `{'.'.join(keys[:depth])}` is no table")
+        table: Table = found
+        return table
+
+
+def parse_manifest(path: Path) -> Table:
+    """A pyproject.toml as a table.
+
+    Raises UsageError where it is no TOML or says things of the wrong type, DiskError unread.
+    """
+    try:
+        manifest = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+    schema.validate(manifest, _SHAPE, str(path))
+    return manifest
+
+
+def workspace_of(root: Path) -> Path:
+    """The nearest directory upwards whose `[tool.uv.workspace]` has `root` as a member."""
+    for directory in (root, *root.parents):
+        if not (directory / MANIFEST).is_file():
+            continue
+        match parse_manifest(directory / MANIFEST):
+            case {"tool": {"uv": {"workspace": dict(workspace)}}}:
+                return directory if _is_member(root, directory, workspace) else root
+    return root
+
+
+def _is_member(root: Path, directory: Path, workspace: Table) -> bool:
+    return root == directory or root in member_directories(directory, workspace)
+
+
+def member_directories(directory: Path, workspace: Table) -> set[Path]:
+    """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces")."""
+
+    def matched(key: str) -> set[Path]:
+        # uv takes absolute patterns as well, and Path.glob does not; "." is the root itself.
+        places = (directory / str(pattern) for pattern in workspace.get(key, ()))
+        patterns = {os.path.relpath(place, directory) for place in places} - {"."}
+        found = (path for pattern in patterns for path in directory.glob(pattern))
+        return {Path(os.path.normpath(path)) for path in found}
+
+    return matched("members") - matched("exclude")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The tables of the root and of the members, by their directories relative to `path`."""
+
+    path: Path
+    root: Table
+    members: Mapping[str, Table]
+
+    @classmethod
+    def at(cls, path: Path) -> "Workspace":
+        """The workspace whose root is `path`; raises UsageError where a file is no TOML."""
+        root = parse_manifest(path / MANIFEST)
+        return cls(path=path, root=root, members=dict(_members(path, root)))
+
+    def manifest(self, folder: str) -> Table:
+        """Empty where there is none, as beside a setup.py, of which only a build tells."""
+        path = self.path / folder / MANIFEST
+        return self.members.get(folder) or (parse_manifest(path) if path.is_file() else {})
+
+    def sources(self, folder: str) -> Table:
+        """`[tool.uv.sources]`; those of the root hold for its members as well."""
+        shared = table_at(self.root, "tool", "uv", "sources") if folder in self.members else {}
+        own = table_at(self.manifest(folder), "tool", "uv", "sources")
+        return {canonical_name(name): source for name, source in {**shared, **own}.items()}
+
+    def untold(self, besides: Iterable[Path]) -> tuple[Path, ...]:
+        """The directories of sources whose metadata only a build tells, which runs their code.
+
+        Looks at the members, at `besides`, and at what they have from a path.
+        """
+        found: dict[Path, bool] = {}
+        waiting = [*(self.path / folder for folder in self.members), *besides]
+        while waiting:
+            directory = waiting.pop().resolve()
+            if directory not in found and directory.is_dir():
+                folder = directory.as_posix()
+                found[directory] = _is_untold(self.manifest(folder))
+                waiting.extend(directory / path for path in _paths(self.sources(folder)))
+        return tuple(sorted(path for path, is_untold in found.items() if is_untold))
+
+
+def table_at(table: Table, *keys: str) -> Table:
+    """The table at `keys`, empty where it is missing."""
+    for key in keys:
+        table = table.get(key, {})
+    return table
+
+
+def project_name(manifest: Table) -> str:
+    """The normalised name of a project; raises KeyError where it has none."""
+    return canonical_name(manifest["project"]["name"])
+
+
+def canonical_name(name: str) -> str:
+    """PEP 503; `packaging`, which has this as well, takes 40 ms to import."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
+    """The projects of a workspace (uv docs, "Using workspaces")."""
+    if "project" in root:
+        yield ".", root
+    folders = member_directories(workspace, table_at(root, "tool", "uv", "workspace"))
+    for path in sorted(folders - {workspace}):
+        manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
+        if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
+            yield Path(os.path.relpath(path, workspace)).as_posix(), manifest
+
+
+def _is_untold(manifest: Table) -> bool:
+    return "project" not in manifest or bool(manifest["project"].get("dynamic"))
+
+
+def _paths(sources: Table) -> Iterator[str]:
+    for source in sources.values():
+        for table in source if isinstance(source, list) else [source]:
+            if "path" in table:
+                yield table["path"]

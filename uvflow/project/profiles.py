@@ -1,0 +1,207 @@
+"""Profiles: what `[tool.uvflow.profiles]` selects, and the uv arguments each one means. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from uvflow.errors import UsageError
+from uvflow.paths import AS_LAST_TIME, FROM_VARIABLE
+
+Table = Mapping[str, Any]
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # as dependency groups, PEP 735
+
+# uv reads these as if they were arguments. The profile is the selection, so they are set aside.
+SET_ASIDE = (
+    "UV_FROZEN",
+    "UV_LOCKED",
+    "UV_NO_DEFAULT_GROUPS",
+    "UV_NO_DEV",
+    "UV_NO_EDITABLE",
+    "UV_NO_GROUP",
+    "UV_NO_INSTALL_LOCAL",
+    "UV_NO_INSTALL_PROJECT",
+    "UV_NO_INSTALL_WORKSPACE",
+    "UV_PROJECT",  # another project than the one at hand
+    "UV_WORKING_DIR",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A named selection of what an environment holds.
+
+    `groups` is None for uv's default groups. `environment` is relative to the workspace root, and
+    None for uv's own choice (`.venv`, or UV_PROJECT_ENVIRONMENT).
+    """
+
+    name: str
+    groups: tuple[str, ...] | None = None
+    extras: tuple[str, ...] = ()
+    editable: bool = True
+    compile_bytecode: bool = False
+    environment: str | None = None
+    python: str | None = None
+    package: str | None = None
+    env_file: str | None = None
+
+    def sync_arguments(self) -> tuple[str, ...]:
+        """The arguments of the `uv` command that makes an environment of this profile."""
+        return ("sync", "--locked", *self.selection())
+
+    def selection(self) -> tuple[str, ...]:
+        """What to install, as arguments of `uv sync`, `uv run` or `uv export`."""
+        return (
+            *(() if self.groups is None else ("--no-default-groups",)),
+            *_each("--group", self.groups or ()),
+            *_each("--extra", self.extras),
+            *(() if self.editable else ("--no-editable",)),
+            *(("--compile-bytecode",) if self.compile_bytecode else ()),
+            *_each("--python", [self.python] if self.python else ()),
+            *_each("--package", [self.package] if self.package else ()),
+        )
+
+    def environ(self, base: Mapping[str, str]) -> dict[str, str]:
+        """`base` without what would change the selection, and with the profile's environment."""
+        environ = {name: value for name, value in base.items() if name not in SET_ASIDE}
+        if self.environment is not None:
+            environ["UV_PROJECT_ENVIRONMENT"] = self.environment
+        return environ
+
+    def environment_path(self, workspace: Path, base: Mapping[str, str]) -> Path:
+        """Where uv puts the environment (uv docs, "Project environment path")."""
+        return workspace / (self.environment or base.get("UV_PROJECT_ENVIRONMENT") or ".venv")
+
+
+BUILT_IN = {
+    "dev": Profile(name="dev"),
+    "prod": Profile(name="prod", groups=(), editable=False, compile_bytecode=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiles:
+    """The profiles of a project, dev and prod first."""
+
+    default: str = "dev"
+    by_name: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
+
+    def choose(self, flag: str | None, environ: Mapping[str, str], last: str | None) -> "Choice":
+        """The profile to use: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
+        if flag is not None:
+            return Choice(profile=self[flag])
+        if environ.get("UVFLOW_PROFILE"):
+            return Choice(profile=self[environ["UVFLOW_PROFILE"]], chosen_by=FROM_VARIABLE)
+        if last is not None and last in self.by_name:
+            return Choice(profile=self.by_name[last], chosen_by=AS_LAST_TIME)
+        chosen_by = "by default" if self.default == "dev" else "default-profile"
+        return Choice(profile=self[self.default], chosen_by=chosen_by)
+
+    def __getitem__(self, name: str) -> Profile:
+        """Raises UsageError that lists the profiles there are."""
+        if name in self.by_name:
+            return self.by_name[name]
+        raise UsageError(
+            f"there is no profile `{name}`",
+            hint=_nearest(name, self.by_name) or f"profiles: {', '.join(self.by_name)}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A profile, and where it came from when that was not a flag."""
+
+    profile: Profile
+    chosen_by: str = ""
+
+
+def read(settings: Table, source: str) -> Profiles:
+    """The profiles that `[tool.uvflow]` of the file `source` declares.
+
+    Raises UsageError for an unknown key or a wrong type, with the file and the key.
+    """
+    _check_keys(settings, ("default-profile", "profiles", "docker"), f"{source}: [tool.uvflow]")
+    tables = settings.get("profiles", {})
+    if not isinstance(tables, Mapping):
+        raise UsageError(f"{source}: `tool.uvflow.profiles` is no table")
+    reader = _Reader(tables=tables, source=source)
+    profiles = Profiles(
+        default=_typed(settings.get("default-profile", "dev"), str, f"{source}: default-profile"),
+        by_name={name: reader.profile(name) for name in dict.fromkeys((*BUILT_IN, *tables))},
+    )
+    profiles[profiles.default]  # a default that is not there is told now, not when it is needed
+    return profiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    tables: Table
+    source: str
+
+    def profile(self, name: str, below: tuple[str, ...] = ()) -> Profile:
+        where = f"{self.source}: [tool.uvflow.profiles.{name}]"
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{where} is not named as a group may be (PEP 735)")
+        if name in below:
+            raise UsageError(f"{where} extends itself", cause=" → ".join((*below, name)))
+        table = self.tables.get(name, {})
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{where} is no table")
+        _check_keys(table, ("extends", *_KEYS), where)
+        base = self._base(name, table, where, (*below, name))
+        return replace(base, name=name, **_changes(table, where))
+
+    def _base(self, name: str, table: Table, where: str, below: tuple[str, ...]) -> Profile:
+        parent = table.get("extends")
+        if parent is None:
+            return BUILT_IN.get(name, Profile(name=name))
+        if parent not in self.tables and parent not in BUILT_IN:
+            known = (*BUILT_IN, *self.tables)
+            raise UsageError(
+                f"{where} extends `{parent}`, which is not there",
+                hint=_nearest(str(parent), known),
+            )
+        return self.profile(parent, below)
+
+
+_KEYS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name != "name"}
+_TYPES = {"groups": tuple, "extras": tuple, "editable": bool, "compile-bytecode": bool}
+
+_WANTED: Mapping[type, str] = {tuple: "a list of strings", bool: "true or false", str: "a string"}
+
+
+def _changes(table: Table, where: str) -> dict[str, Any]:
+    return {
+        _KEYS[key]: _typed(value, _TYPES.get(key, str), f"{where} {key}")
+        for key, value in table.items()
+        if key in _KEYS
+    }
+
+
+def _typed(value: Any, kind: type, where: str) -> Any:
+    if kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if kind is not tuple and isinstance(value, kind):
+        return value
+    raise UsageError(f"{where} must be {_WANTED[kind]}, not {value!r}")
+
+
+def _check_keys(table: Table, known: Iterable[str], where: str) -> None:
+    known = tuple(known)
+    for key in table:
+        if key not in known:
+            hint = _nearest(key, known) or f"known keys: {', '.join(known)}"
+            raise UsageError(f"{where} has an unknown key `{key}`", hint=hint)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # 1 ms, and needed for a mistake alone
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean `{close[0]}`?" if close else None
+
+
+def _each(flag: str, values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{flag}={value}" for value in values)  # "=": a value is never read as an option

@@ -1,0 +1,1 @@
+"""What uvflow remembers of a project, and who may change it."""
