@@ -27,7 +27,10 @@ from uvflow.uv import Streamed, Uv, find, start_finding
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
 # tick of the clock that Linux stamps files by, CLOCK_REALTIME_COARSE of linux/time.h, with a
 # margin. Past it, whatever changes an environment gives it another time.
-_TICK = time.clock_getres(5) + 0.001 if sys.platform == "linux" else 0.02
+if sys.platform == "linux":
+    _TICK = time.clock_getres(5) + 0.001
+else:
+    _TICK = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ def _carry_out(work: Plan, request: InitOptions, *, state: State, uv: Uv, tell: 
 def _trees(work: Plan) -> tuple[Path, ...]:
     """The environment; but an installation that uv is told to use, or a volume, is not to move."""
     path = work.environment
-    if path is None or path.is_mount():
+    if path is None or os.path.ismount(path):  # Python 3.11 has no is_mount on Windows
         return ()
     is_foreign = path.exists() and any(path.iterdir()) and not _is_environment(path)
     return () if is_foreign else (path,)
