@@ -19,6 +19,7 @@ from uvflow.errors import (
 from uvflow.process import Completed, Running
 
 OLDEST = (0, 9)
+ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some with the cross
 _PROBE_SECONDS = 20
 _SIGNS_OF_NO_NETWORK = (
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
@@ -64,7 +65,7 @@ class Uv:
         """
         code, tail = process.stream(
             (self.path, *arguments),
-            environ=_without_virtual_env(environ),
+            environ=_environ_of_uv(environ),
             cwd=cwd,
             meanwhile=meanwhile,
         )
@@ -80,9 +81,7 @@ class Uv:
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Running:
         """As `capture`, without waiting: several may run at once."""
-        return process.start(
-            (self.path, *arguments), cwd=cwd, environ=_without_virtual_env(environ)
-        )
+        return process.start((self.path, *arguments), cwd=cwd, environ=_environ_of_uv(environ))
 
 
 def is_network_failure(said: str) -> bool:
@@ -166,8 +165,11 @@ def _supported(uv: Uv) -> Uv:
     return uv
 
 
-def _without_virtual_env(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """uv would warn that an activated environment is not the project's; the profile decides."""
+def _environ_of_uv(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """uv would warn that an activated environment is not the project's; the profile decides.
+
+    uv 0.9 breaks its messages across lines unless told not to, and some of them are parsed.
+    """
     kept = dict(os.environ if environ is None else environ)
     kept.pop("VIRTUAL_ENV", None)
-    return kept
+    return {**kept, "UV_NO_WRAP": "1"}

@@ -7,10 +7,12 @@ import pytest
 from locks import local, locked, manifest
 from rig import Command, Tree
 
+from uvflow import uv
 from uvflow.docker.command import FileState, ImagePlan, plan_image, write_files
 from uvflow.docker.facts import ImageOptions
 from uvflow.errors import DriftError, UsageError
 from uvflow.project.manifest import Project
+from uvflow.uv import Uv
 
 PROJECT = {
     "pyproject.toml": manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n'),
@@ -199,11 +201,14 @@ def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
     assert work.facts.images.uv == f"ghcr.io/astral-sh/uv:{work.options.uv}"
 
 
-def test_a_uv_that_is_older_than_the_one_here_is_remarked(tree: Tree) -> None:
+def test_a_uv_that_is_older_than_the_one_here_is_remarked(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv, "find", lambda: Uv(path="uv", version="0.13.9"))
     work = planned(tree(PROJECT), uv="0.9.30")
     [remark] = work.remarks
-    assert remark.startswith("uv 0.9.30 builds the image, and uv ")
-    assert planned(tree(PROJECT), uv="99.0.0").remarks == ()
+    assert remark.startswith("uv 0.9.30 builds the image, and uv 0.13.9 is here")
+    assert planned(tree(PROJECT), uv="0.13.0").remarks == ()
 
 
 def test_an_edited_file_is_not_overwritten(made: Path) -> None:

@@ -77,7 +77,7 @@ def test_without_installer_metadata_it_is_intact(
 
 
 def test_an_editable_project_is_intact(tree: Tree) -> None:
-    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    build = '[build-system]\nrequires = ["uv_build<2"]\nbuild-backend = "uv_build"\n'
     venv = Venv(tree({"pyproject.toml": PROJECT + build, "src/shop/__init__.py": ""}))
     assert (venv.at / "shop.pth").exists()
     assert venv.damages() == ()

@@ -441,7 +441,8 @@ def test_an_installation_that_is_no_environment_is_left_alone(
         (usr / "lib" / "python3.11" / "os.py").touch()
     environ = {**scripted("sync", "sys.exit(1)"), "UV_PROJECT_ENVIRONMENT": str(usr)}
     before = (usr / "bin").stat().st_ino
-    assert uvflow("init", cwd=tree(COMMON), environ=environ).code == (1 if is_python else 5)
+    refused = {1} if is_python else {1, 5}  # uv 0.9.0 fails at it as soon as it locks
+    assert uvflow("init", cwd=tree(COMMON), environ=environ).code in refused
     assert (usr / "bin").stat().st_ino == before
 
 

@@ -17,6 +17,7 @@ from uvflow.lockfile.check import (
     stale_lockfile_error,
     start_check,
 )
+from uvflow.lockfile.packages import registries
 from uvflow.process import Completed
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
@@ -101,12 +102,14 @@ def test_a_lockfile_that_uv_cannot_read_is_not_for_uv_to_update(shop: Path, text
 
 
 def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path) -> None:
+    place = registries((shop / "uv.lock").read_text())["attrs"]
+    assert (shop / place).resolve() == index  # which is a relative path in uv 0.9.0
     shutil.copytree(index, tmp_path / "other")
     environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Freshness.STALE
     assert judgement.reasons == (
-        f"attrs 25.1.0 is locked from {index}, which is no index any more",
+        f"attrs 25.1.0 is locked from {place}, which is no index any more",
     )
 
 
@@ -128,6 +131,8 @@ def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
     [
         ("error: A\n  cause: B\n  cause: C\n", "A: B"),
         ("error: A\n  Caused by: B\n", "A: B"),
+        ("Using P\n  × A:\n  ╰─▶ B\n\n      hint: H\n", "A: B"),
+        ("  × A\n  ├─▶ B\n  ╰─▶ C\n", "A: B"),
         ("warning: W\nerror: A\n\nhint: H\n", "A"),
         ("DEBUG x\nThe lockfile needs to be updated\n", "The lockfile needs to be updated"),
         ("", "uv failed with exit code 2"),

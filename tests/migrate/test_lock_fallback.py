@@ -272,9 +272,13 @@ error: No solution found when resolving dependencies for split (markers: python_
 """
 
 
-def test_the_lines_that_uv_speaks_of_are_named() -> None:
+OF_OLD_UV = SAID.replace("error: ", "  × ").replace("  cause: ", "  ╰─▶ ")
+
+
+@pytest.mark.parametrize("said", [SAID, OF_OLD_UV])
+def test_the_lines_that_uv_speaks_of_are_named(said: str) -> None:
     assert blamed_lines(
-        SAID, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
+        said, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
     ) == (
         "`Idna==2.0` (requirements.txt:2)",
         "`toml==1.0` (requirements.txt:3)",

@@ -13,7 +13,7 @@ from uvflow.lockfile import packages
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
 from uvflow.project.manifest import Project, Workspace
-from uvflow.uv import Uv
+from uvflow.uv import ERROR, Uv
 
 _CHECK = ("lock", "--check", "--offline", "--color=never")
 
@@ -167,10 +167,10 @@ def _reason_of_uv(answer: Completed) -> tuple[str, ...]:
 def failure_reason(answer: Completed) -> str:
     """What uv gives as the reason for a failure, as one line."""
     lines = answer.err.splitlines()
-    first = next((n for n, line in enumerate(lines) if line.startswith("error: ")), None)
+    first = next((n for n, line in enumerate(lines) if ERROR.match(line)), None)
     if first is None:
         return lines[-1].strip() if lines else f"uv failed with exit code {answer.code}"
     cause = lines[first + 1] if first + 1 < len(lines) else ""
-    causes = re.match(r"  (?:cause|Caused by): (.*)", cause)
-    said = lines[first].removeprefix("error: ")
+    causes = re.match(r"  (?:cause:|Caused by:|[├╰]─▶) (.*)", cause)
+    said = ERROR.sub("", lines[first]).removesuffix(":")
     return f"{said}: {causes[1]}" if causes else said

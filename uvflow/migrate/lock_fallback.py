@@ -8,11 +8,13 @@ have no solution.
 """
 
 import itertools
+import os
 import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -184,13 +186,16 @@ def _found(work: Plan) -> Iterator[tuple[str, Index]]:
 
 
 def _index_at(place: str, work: Plan) -> Index | None:
-    known = (index for index in work.imported.indexes if _is_same(str(index["url"]), place))
+    indexes = work.imported.indexes
+    known = (index for index in indexes if _is_same(str(index["url"]), place, work.root))
     return next(known, _PYPI if is_pypi(place) else None)
 
 
-def _is_same(url: str, place: str) -> bool:
-    """uv.lock has the path of an index that is a directory."""
-    return url.removeprefix("file://").rstrip("/") == place.rstrip("/")
+def _is_same(url: str, place: str, root: Path) -> bool:
+    """uv.lock has the path of an index that is a directory: relative to `root`, by uv 0.9.0."""
+    if "://" in place:
+        return url.rstrip("/") == place.rstrip("/")
+    return os.path.normpath(root / url.removeprefix("file://")) == os.path.normpath(root / place)
 
 
 def _bound(work: Plan, missed: Mapping[str, Index]) -> Plan:
@@ -293,7 +298,7 @@ def failure_hint(said: str) -> str | None:
 
 def _start(said: str) -> int:
     """Above the error uv tells what it is doing, and hints quote what has to do with nothing."""
-    return max(said.find("error:"), 0)
+    return min((said.find(mark) for mark in ("error:", "  × ") if mark in said), default=0)
 
 
 def _speaks_of(reason: str, requirement: Requirement) -> bool:

@@ -15,7 +15,7 @@ from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
-from uvflow.uv import Uv, is_network_failure
+from uvflow.uv import ERROR, Uv, is_network_failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,8 @@ def _succeeded(answer: Completed, message: str, hint: str | None = None) -> None
 
 def _reason(said: str) -> str:
     """uv's error; above it uv tells what it is doing."""
-    return said[max(said.find("error: "), 0) :].removeprefix("error: ").strip()
+    found = ERROR.search(said)
+    return said[found.end() if found else 0 :].strip()
 
 
 def _place(requirement: Requirement, root: Path, scratch: Path) -> str:
