@@ -358,13 +358,13 @@ class Attack:
     def _phase(self) -> str:
         """By what is on disk."""
         state = self.place.state
-        is_changed = state.recall("backup.json") is not None
+        is_changed = state.read("backup.json") is not None
         is_unfinished = is_changed and backup.is_unfinished(state)
         if self.command == "undo":
             return ("putting back" if is_unfinished else "reading") if is_changed else "tidying up"
         if not is_unfinished:
             return "tidying up" if is_changed else "reading"
-        if any(state.directory.glob("*.journal")) or any(state.directory.glob("*.snapshot")):
+        if any(state.directory.glob("*.journal")) or any(state.directory.glob("*.fingerprint")):
             return "syncing"
         root = self.place.root
         copies = (c for d in (root, root / "environments") for c in d.glob("*.before-uvflow*"))

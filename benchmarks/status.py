@@ -56,7 +56,7 @@ def main() -> None:
                 print(contestant)
 
         compare("in sync, with a snapshot")
-        for snapshot in (place / "uvflow").rglob("*.snapshot"):
+        for snapshot in (place / "uvflow").rglob("*.fingerprint"):
             snapshot.unlink()
         compare("in sync, without a snapshot")
         require_something_else(project)

@@ -68,7 +68,7 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a missing METADATA": (
         lambda root: inside(root, "idna-*/METADATA").unlink(),
         "status",
-        "idna: ghost: SITE/idna-3.10.dist-info (no METADATA)",
+        "idna: no metadata: SITE/idna-3.10.dist-info",
     ),
     "a missing pyvenv.cfg": (
         lambda root: (root / ".venv/pyvenv.cfg").unlink(),

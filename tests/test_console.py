@@ -33,7 +33,7 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     console.result("not shown")
     console.envelope("sync", 0, {"profile": "dev"})
     assert json.loads(capsys.readouterr().out) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "sync",
         "exit_code": 0,
         "profile": "dev",

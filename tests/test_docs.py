@@ -300,7 +300,7 @@ def findings(text: str) -> Iterator[Given]:
     tree = ast.parse(text)
     through = dict((*functions_with_a_code(tree), *imported_with_a_code(tree)))
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        code, severity = keyword(call, "code"), severity_of(call)
+        code, severity = code_of(call), severity_of(call)
         if called(call) in through:
             position, severity = through[called(call)]
             code = call.args[position] if len(call.args) > position else code
@@ -313,20 +313,34 @@ def functions_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str |
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             names = [argument.arg for argument in node.args.args if argument.arg != "self"]
-            inside = (n for n in ast.walk(node) if isinstance(n, ast.Call) and keyword(n, "code"))
+            inside = (n for n in ast.walk(node) if isinstance(n, ast.Call) and code_of(n))
             if "code" in names:
                 severity = next(map(severity_of, inside), None)
                 yield node.name, (names.index("code"), severity)
 
 
 def imported_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | None]]]:
-    """The same of what is imported from another room."""
+    """The same of what is imported from another module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uvflow."):
-            room = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
-            there = ast.parse(room.read_text(encoding="utf-8") if room.exists() else "")
+            module = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
+            there = ast.parse(module.read_text(encoding="utf-8") if module.exists() else "")
             names = {alias.name for alias in node.names}
             yield from (given for given in functions_with_a_code(there) if given[0] in names)
+
+
+def constructor(call: ast.Call) -> str:
+    """`error` of `findings.error(code, …)`, or nothing."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="findings"), attr=name) if name in set(Severity):
+            return name
+    return ""
+
+
+def code_of(call: ast.Call) -> ast.expr | None:
+    if called(call) == "Finding" and len(call.args) > 1:
+        return call.args[1]
+    return call.args[0] if constructor(call) and call.args else keyword(call, "code")
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
@@ -334,10 +348,11 @@ def keyword(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def severity_of(call: ast.Call) -> str | None:
-    match keyword(call, "severity"):
+    given = keyword(call, "severity") or (call.args[0] if called(call) == "Finding" else None)
+    match given:
         case ast.Attribute(value=ast.Name(id="Severity"), attr=name):
             return Severity[name].value
-    return None
+    return constructor(call) or None
 
 
 def called(call: ast.Call) -> str:

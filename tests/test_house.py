@@ -52,7 +52,7 @@ FORMATS |= {"migrate.model", "migrate.toml_text", "migrate.formats"}
 GUARDED = {
     "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.sync"},
     "subprocess": {"process"},
-    "filelock": {"state.store"},
+    "filelock": {"state.locks"},
     "platformdirs": {"state.store"},
     "tomlkit": {"migrate.pyproject"},
 }

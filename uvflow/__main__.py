@@ -65,7 +65,7 @@ def _answer(flag: str | None) -> str | None:
         return None
     state = paths.state_dir(root)
     profile, chosen_by = _profile(flag, state)
-    known = _read(os.path.join(state, f"{profile}.snapshot"))
+    known = _read(os.path.join(state, f"{profile}.fingerprint"))
     if not fingerprint.is_current(known, fingerprint.key(state, profile)):
         return None
     return fingerprint.in_sync_message(profile, chosen_by)
@@ -77,7 +77,7 @@ def _profile(flag: str | None, state: str) -> tuple[str, str]:
     chosen = os.environ.get("UVFLOW_PROFILE")
     if chosen:
         return chosen, paths.FROM_VARIABLE
-    return _read(os.path.join(state, "profile")).decode(), paths.AS_LAST_TIME
+    return _read(os.path.join(state, "last-profile")).decode(), paths.AS_LAST_TIME
 
 
 def _read(path: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO
 from uvflow.errors import UvflowError, exit_code_of, unwritable
 from uvflow.redaction import redacted
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 ColorChoice = Literal["auto", "always", "never"]
 

@@ -1,12 +1,22 @@
-"""Findings: what was noticed in files, each with a stable code and a place."""
+"""Findings: what was noticed in a file, each with a stable code and a place."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How much a finding matters: an error stops a command, an action is left to the user."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ACTION = "action"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Origin:
-    """Where something was said: a path relative to the project root (POSIX), a line from 1."""
+    """A place in a file: its path relative to the project root (POSIX), and a line from 1."""
 
     path: str
     line: int
@@ -15,18 +25,9 @@ class Origin:
         return f"{self.path}:{self.line}"
 
 
-class Severity(StrEnum):
-    """How much a finding matters: an error stops the import, an action is left to the user."""
-
-    NOTE = "note"
-    WARNING = "warning"
-    ACTION = "action"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
-    """Something told about a file; `code` is stable and listed in docs/reference."""
+    """Something noticed in a file; `code` is stable and listed in docs/reference."""
 
     severity: Severity
     code: str
@@ -36,3 +37,30 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.message}" if self.origin else self.message
+
+    def as_json(self) -> dict[str, Any]:
+        """The same keys in every command."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "path": self.origin.path if self.origin else None,
+            "line": self.origin.line if self.origin else None,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+def note(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
+    return Finding(Severity.NOTE, code, message, origin, hint)
+
+
+def warning(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
+    return Finding(Severity.WARNING, code, message, origin, hint)
+
+
+def action(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
+    return Finding(Severity.ACTION, code, message, origin, hint)
+
+
+def error(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
+    return Finding(Severity.ERROR, code, message, origin, hint)

@@ -71,7 +71,7 @@ def test_uv_is_not_let_at_another_place(state: State, environment: Path) -> None
 def test_of_a_damaged_memory_nothing_is_known(
     state: State, environment: Path, damaged: bytes
 ) -> None:
-    state.remember("acquainted", damaged)
+    state.write("interpreter-checks.json", damaged)
     uv: Callable[[tuple[str, ...]], str] = Uv(str(environment))
     ensure_uv_targets(state, environment, uv)
     ensure_uv_targets(state, environment, never)

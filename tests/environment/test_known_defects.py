@@ -67,12 +67,12 @@ def test_a_flaw_found_again_takes_the_place_of_the_former(state: State, there: E
     (there.path / EDITED.path).write_text("another build")
     known_defects.record_defects(state, there, (EDITED,))
     assert known_defects.known(state, there, ALL) == ALL
-    assert len(json.loads(state.recall("flaws") or b"")) == len(ALL)
+    assert len(json.loads(state.read("known-defects.json") or b"")) == len(ALL)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"{}", b"[1]", b'[["a", "b"]]', b"\xff", b"1"])
 def test_what_cannot_be_read_is_not_known(state: State, there: Environment, garbage: bytes) -> None:
-    state.remember("flaws", garbage)
+    state.write("known-defects.json", garbage)
     assert known_defects.known(state, there, ALL) == ()
     known_defects.record_defects(state, there, ALL)
     assert known_defects.known(state, there, ALL) == ALL

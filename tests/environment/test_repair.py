@@ -89,7 +89,7 @@ def test_forgetting_that_is_cut_short_leaves_a_ghost(
     with pytest.raises(KeyboardInterrupt):
         forget_distributions(Environment.at(venv.path), ("six",))
     assert metadata_damage(Environment.at(venv.path)) == (
-        damage(DamageKind.GHOST, INFO, detail="no METADATA"),
+        damage(DamageKind.NO_METADATA, INFO, detail="no METADATA"),
     )
 
 

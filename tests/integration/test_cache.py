@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rig import Command
 
+from uvflow.state import locks
 from uvflow.state.store import State
 
 MANIFEST = '[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -35,7 +36,7 @@ def test_dir_is_where_it_is_kept(uvflow: Command, tmp_path: Path) -> None:
     done = uvflow("cache", "dir")
     assert (done.code, done.out, done.err) == (0, f"{tmp_path / 'uvflow-cache'}\n", "")
     assert json.loads(uvflow("cache", "dir", "--json").out) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "cache dir",
         "exit_code": 0,
         "directory": str(tmp_path / "uvflow-cache"),
@@ -81,7 +82,7 @@ def test_prune_forgets_what_is_gone(projects: tuple[Path, Path], uvflow: Command
     done = uvflow("cache", "prune")
     assert (done.code, done.out) == (0, f"Forgot {one}\n")
     assert kept(one) == {"lock"}
-    assert "dev.snapshot" in kept(two)
+    assert "dev.fingerprint" in kept(two)
 
 
 def test_clear_forgets_all_and_loses_nothing(projects: tuple[Path, Path], uvflow: Command) -> None:
@@ -96,7 +97,7 @@ def test_clear_forgets_all_and_loses_nothing(projects: tuple[Path, Path], uvflow
 def test_clear_forgets_the_named(projects: tuple[Path, Path], uvflow: Command) -> None:
     one, two = projects
     assert uvflow("cache", "clear", os.path.relpath(one, two), cwd=two).out == f"Forgot {one}\n"
-    assert "dev.snapshot" in kept(two)
+    assert "dev.fingerprint" in kept(two)
     done = uvflow("cache", "clear", "nope", cwd=two)
     assert done.code == 2
     assert done.err == (
@@ -106,18 +107,18 @@ def test_clear_forgets_the_named(projects: tuple[Path, Path], uvflow: Command) -
 
 def test_a_project_at_work_is_left_and_named(projects: tuple[Path, Path], uvflow: Command) -> None:
     one, two = projects
-    with State.of(two).exclusive("uvflow sync"):
+    with locks.mutex(State.of(two), "uvflow sync"):
         done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")
     assert done.err == f"warning: {two} is left alone: a uvflow is at work there\n"
-    assert "dev.snapshot" in kept(two)
+    assert "dev.fingerprint" in kept(two)
 
 
 def test_a_project_in_which_a_command_runs_is_left(
     projects: tuple[Path, Path], uvflow: Command
 ) -> None:
     one, two = projects
-    lease = State.of(two).lease(two / ".venv", "uvflow run server")
+    lease = locks.take_lease(State.of(two), two / ".venv", "uvflow run server")
     try:
         data = json.loads(uvflow("cache", "clear", "--json").out)
     finally:
@@ -131,14 +132,14 @@ def test_a_project_in_which_a_command_runs_is_left(
     assert [left["reason"] for left in data["left"]] == [
         "a command of `uvflow run` is at work there"
     ]
-    assert "dev.snapshot" in kept(two)
+    assert "dev.fingerprint" in kept(two)
 
 
 def test_what_is_still_to_be_put_back_is_left(projects: tuple[Path, Path], uvflow: Command) -> None:
     one, two = projects
     unfinished = {"version": 1, "files": [], "trees": [], "listings": {}, "after": None}
     for root in projects:
-        State.of(root).remember("backup.json", json.dumps(unfinished).encode())
+        State.of(root).write("backup.json", json.dumps(unfinished).encode())
     shutil.rmtree(one)
     done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")
@@ -164,8 +165,8 @@ def test_a_state_that_does_not_say_whose_it_is_is_listed_and_not_pruned(
     projects: tuple[Path, Path], uvflow: Command
 ) -> None:
     one, two = projects
-    State.of(one).remember("holder.json", b'{"root": "/nowhere"}')
-    State.of(two).remember("holder.json", b"\xff")
+    State.of(one).write("holder.json", b'{"root": "/nowhere"}')
+    State.of(two).write("holder.json", b"\xff")
     names = {State.of(root).directory.name for root in projects}
     assert {line.split()[-1] for line in uvflow("cache", "list").out.splitlines()} == names
     assert uvflow("cache", "prune").out == ""

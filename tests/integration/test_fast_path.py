@@ -163,7 +163,7 @@ def test_a_snapshot_in_the_place_of_another_profiles_says_nothing(
 ) -> None:
     uvflow("sync", "--dev", cwd=shop)
     state = State.of(shop)
-    state.remember("prod.snapshot", state.recall("dev.snapshot") or b"")
+    state.write("prod.fingerprint", state.read("dev.fingerprint") or b"")
     assert already_in_sync(("sync", "--dev")) == "Already in sync: dev"
     assert already_in_sync(("sync", "--prod")) is None
 
@@ -173,7 +173,7 @@ def test_a_sync_that_another_user_began_and_did_not_finish_is_seen(
 ) -> None:
     uvflow("sync", cwd=shop)
     other = State(directory=tmp_path / "other" / "projects" / "shop", root=shop)
-    journal.begin(other, "dev", shop / ".venv")
+    journal.mark_running(other, "dev", shop / ".venv")
     assert already_in_sync(("sync",)) is None
     assert uvflow("sync", cwd=shop).code == 0
     assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"

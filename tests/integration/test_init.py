@@ -15,6 +15,7 @@ from textwrap import dedent
 import pytest
 from rig import Command, Tree
 
+from uvflow.state import locks
 from uvflow.state.store import State
 from uvflow.uv import find
 
@@ -249,7 +250,7 @@ def uv_export(root: Path) -> list[str]:
 def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
     said = json.loads(uvflow("init", "--json", cwd=tree(COMMON)).out)
     assert said == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "init",
         "exit_code": 0,
         "error": None,
@@ -534,8 +535,8 @@ def test_a_command_that_runs_in_the_environment_is_waited_for(tree: Tree, uvflow
     assert uvflow("init", cwd=root).code == 0
     (root / "uv.lock").unlink()
     state = State.of(root)
-    with state.exclusive("uvflow run"):
-        lease = state.lease(root / ".venv", "a server")
+    with locks.mutex(state, "uvflow run"):
+        lease = locks.take_lease(state, root / ".venv", "a server")
     done = uvflow("init", "--timeout", "0.1", cwd=root)
     for descriptor in lease:
         os.close(descriptor)

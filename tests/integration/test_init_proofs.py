@@ -67,7 +67,7 @@ def test_a_pin_that_is_gone_needs_action(tree: Tree, uvflow: Command) -> None:
         "kept": 7,
         "moved": [{"name": "pluggy", "old": "1.4.0", "new": ["1.5.0"]}],
     }
-    assert [(f["file"], f["line"], f["code"]) for f in said["findings"]] == [
+    assert [(f["path"], f["line"], f["code"]) for f in said["findings"]] == [
         ("requirements-dev.txt", 3, "pin-moved")
     ]
     assert {f["path"]: f["needs_action"] for f in said["files"]} == {

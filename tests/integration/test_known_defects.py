@@ -61,9 +61,9 @@ def synced(root: Path, uvflow: Command, change: Callable[[Contents], None]) -> N
 def lose_power(root: Path) -> None:
     """What is remembered is that a sync was under way, at another start of the machine."""
     state = State.of(root)
-    state.forget("dev.snapshot")
+    state.delete("dev.fingerprint")
     told = {"environment": str(root / ".venv"), "boot": "another"}
-    state.remember("dev.journal", json.dumps(told).encode())
+    state.write("dev.journal", json.dumps(told).encode())
 
 
 def data_of(root: Path) -> Path:

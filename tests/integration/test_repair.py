@@ -179,9 +179,9 @@ def test_a_signal_ends_uv_too_and_leaves_the_journal(
     assert err == b"error: interrupted\n"
     with pytest.raises(ProcessLookupError):
         os.kill(int((shop / "pid").read_text()), 0)
-    assert State.of(shop).recall("dev.journal")
+    assert State.of(shop).read("dev.journal")
     assert uvflow("sync", cwd=shop).code == 0
-    assert State.of(shop).recall("dev.journal") is None
+    assert State.of(shop).read("dev.journal") is None
     assert_intact(shop, *DEV)
 
 
@@ -223,9 +223,9 @@ def test_uv_is_not_run_before_the_ruins_are_gone(shop: Path, uvflow: Command, co
 def lose_power(root: Path) -> None:
     """What is remembered is that a sync was under way, at another start of the machine."""
     state = State.of(root)
-    state.forget("dev.snapshot")
+    state.delete("dev.fingerprint")
     told = {"environment": str(root / ".venv"), "boot": "another"}
-    state.remember("dev.journal", json.dumps(told).encode())
+    state.write("dev.journal", json.dumps(told).encode())
 
 
 def inside(root: Path, pattern: str) -> Path:

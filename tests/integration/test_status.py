@@ -22,6 +22,7 @@ from uvflow.environment.installed import Environment, distributions
 from uvflow.environment.status import Level, status
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
+from uvflow.state import locks
 from uvflow.state.inventory import format_row, known_projects
 from uvflow.state.store import State
 
@@ -322,15 +323,15 @@ def test_a_variable_does_not_lead_to_another_project(
 
 def test_a_sync_cut_short_is_4(synced: Path, uvflow: Command) -> None:
     state = State.of(synced)
-    state.forget("dev.snapshot")
-    state.remember("dev.journal", json.dumps({"environment": str(synced / ".venv")}).encode())
+    state.delete("dev.fingerprint")
+    state.write("dev.journal", json.dumps({"environment": str(synced / ".venv")}).encode())
     done = uvflow("status", cwd=synced)
     assert done.code == 4
     assert told(done.out)[-2:] == [
         "  sync         out of sync  the last sync did not get to its end",
         "                            hint: `uvflow sync`",
     ]
-    with state.exclusive("uvflow sync"):
+    with locks.mutex(state, "uvflow sync"):
         done = uvflow("status", cwd=synced)
     assert told(done.out)[-1] == "  sync         out of sync  a sync is under way"
     assert uvflow("sync", cwd=synced).code == 0
@@ -338,7 +339,7 @@ def test_a_sync_cut_short_is_4(synced: Path, uvflow: Command) -> None:
 
 
 def test_a_sync_that_only_failed_to_say_it_was_done_is_done(synced: Path, uvflow: Command) -> None:
-    State.of(synced).remember("dev.journal", b"{}")
+    State.of(synced).write("dev.journal", b"{}")
     assert uvflow("status", cwd=synced).code == 0
 
 
@@ -357,7 +358,7 @@ def test_json_is_the_verdict_with_its_reasons(synced: Path, uvflow: Command) -> 
     data = json.loads(done.out)
     reasons = data.pop("reasons")
     assert data == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "status",
         "exit_code": 5,
         "profile": "dev",
@@ -541,7 +542,7 @@ def test_damage_is_json(synced: Path, uvflow: Command) -> None:
     data = json.loads(uvflow("verify", "--json", cwd=synced).out)
     [damage] = data.pop("damages")
     assert data == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "verify",
         "exit_code": 5,
         "profile": "dev",
@@ -612,7 +613,7 @@ def test_repair_makes_what_is_not_there(shop: Path, uvflow: Command, place: str)
 
 def test_repair_waits_for_its_turn(synced: Path, uvflow: Command) -> None:
     inside(synced, "six/data.txt").unlink()
-    with State.of(synced).exclusive("uvflow sync"):
+    with locks.mutex(State.of(synced), "uvflow sync"):
         done = uvflow("verify", "--repair", "--timeout", "0.6", cwd=synced)
     assert done.code == 6
     assert not inside(synced, "six").joinpath("data.txt").exists()
@@ -682,7 +683,7 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
         assert already_in_sync(("sync",)) is None
         assert not SyncContext.of(project, choice).is_current()
         assert all(format_row(one) and one.directory == state.directory for one in known_projects())
-        assert not state.is_busy()
+        assert not locks.is_mutex_held(state)
         _ = SyncContext.of(project, choice).interruption
     finally:
         put_back(state.directory, kept)

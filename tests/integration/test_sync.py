@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rig import Command, Tree
 
+from uvflow.state import locks
 from uvflow.state.store import State
 
 MANIFEST = """[project]
@@ -183,19 +184,19 @@ def test_no_uv_is_7(shop: Path, uvflow: Command) -> None:
 
 
 def test_waiting_too_long_is_6_and_touches_nothing(shop: Path, uvflow: Command) -> None:
-    with State.of(shop).exclusive("uvflow sync --prod"):
+    with locks.mutex(State.of(shop), "uvflow sync --prod"):
         done = uvflow("sync", "--timeout", "0.8", cwd=shop)
     assert done.code == 6
     first, rest = done.err.split("\n", 1)
     assert first.startswith(f"Waiting for another uvflow: `uvflow sync --prod` (pid {os.getpid()}")
-    assert rest.startswith(f"error: another uvflow is at work on {shop}\n  cause: ")
+    assert rest.startswith(f"error: another uvflow process is using {shop}\n  cause: ")
     assert not (shop / ".venv").exists()
 
 
 def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
     done = uvflow("sync", "--json", cwd=shop)
     assert json.loads(done.out) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": "sync",
         "exit_code": 0,
         "profile": "dev",

@@ -51,7 +51,7 @@ FILE_AS_JSON = {
 WARNING_AS_JSON = {
     "severity": "warning",
     "code": "w",
-    "file": "requirements.txt",
+    "path": "requirements.txt",
     "line": 3,
     "message": "a warning",
     "hint": None,
@@ -59,7 +59,7 @@ WARNING_AS_JSON = {
 ERROR_AS_JSON = {
     "severity": "error",
     "code": "e",
-    "file": None,
+    "path": None,
     "line": None,
     "message": "an error",
     "hint": "do it",
@@ -71,7 +71,7 @@ def test_json_has_the_findings_and_the_proofs() -> None:
     assert said["findings"][-2] == {
         "severity": "action",
         "code": "pin-moved",
-        "file": "requirements.txt",
+        "path": "requirements.txt",
         "line": 3,
         "message": "six 1.15.0 became 1.16.0",
         "hint": "look whether that will do; uv could not have the old version",

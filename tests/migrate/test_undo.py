@@ -4,7 +4,7 @@ import pytest
 
 from uvflow.errors import BusyError, UsageError
 from uvflow.migrate.undo import Undone, undo
-from uvflow.state import backup
+from uvflow.state import backup, locks
 from uvflow.state.store import State
 
 
@@ -14,7 +14,7 @@ def change(root: Path) -> None:
     state = State.of(root)
     files = (root / "edited", root / "created", root / "never there")
     with (
-        state.exclusive("a test"),
+        locks.mutex(state, "a test"),
         backup.restored_on_failure(state, files=files, trees=(root / ".venv",)),
     ):
         (root / "edited").write_bytes(b"new")
@@ -36,5 +36,5 @@ def test_there_is_one_undo(tmp_path: Path) -> None:
 
 
 def test_undo_waits_for_another_uvflow(tmp_path: Path) -> None:
-    with State.of(tmp_path).exclusive("a test"), pytest.raises(BusyError):
+    with locks.mutex(State.of(tmp_path), "a test"), pytest.raises(BusyError):
         undo(tmp_path, timeout=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import DiskError, UsageError
-from uvflow.state import backup, journal
+from uvflow.state import backup, journal, locks
 from uvflow.state.backup import DirectoryBackup, FileBackup
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(root: Path) -> Iterator[State]:
     state = State.of(root)
-    with state.exclusive("a test"):
+    with locks.mutex(state, "a test"):
         yield state
 
 
@@ -122,13 +122,13 @@ def test_what_a_sync_began_is_over_once_the_environment_is_put_back(
     state: State, root: Path
 ) -> None:
     with contextlib.suppress(ValueError), kept(state, root):
-        journal.begin(state, "dev", root / ".venv")
+        journal.mark_running(state, "dev", root / ".venv")
         raise ValueError
-    assert journal.last_sync(state, root / ".venv") is LastSync.NONE
+    assert journal.last_sync(state, root / ".venv") is LastSync.FINISHED
     cut_short(state, root)
-    journal.begin(state, "dev", root / ".venv")
+    journal.mark_running(state, "dev", root / ".venv")
     backup.recover(state, lambda _: None)
-    assert journal.last_sync(state, root / ".venv") is LastSync.NONE
+    assert journal.last_sync(state, root / ".venv") is LastSync.FINISHED
 
 
 def test_what_was_cut_short_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_damaged_backup_is_told_and_nothing_is_done(
     state: State, root: Path, data: bytes
 ) -> None:
     before = content(root)
-    state.remember("backup.json", data)
+    state.write("backup.json", data)
     for act in (lambda: backup.recover(state, print), lambda: backup.restore_last(state)):
         with pytest.raises(DiskError) as caught:
             act()
@@ -293,12 +293,12 @@ def cut_short(state: State, root: Path) -> None:
     """As after a kill: the change is made, and nobody has put it back or called it done."""
     with kept(state, root):
         change(root)
-        journal = state.recall("backup.json") or b""
+        journal = state.read("backup.json") or b""
         as_killed = shutil.copytree(root, root.with_name("as killed"))
     shutil.rmtree(root)
     as_killed.rename(root)
     assert json.loads(journal)["after"] is None
-    state.remember("backup.json", journal)
+    state.write("backup.json", journal)
 
 
 def content(root: Path) -> dict[str, bytes | None]:

@@ -23,11 +23,12 @@ BECOME = """
 import os, random, sys, time
 from pathlib import Path
 from uvflow.errors import BusyError
+from uvflow.state import locks
 from uvflow.state.store import State
 
 root, user = Path(sys.argv[1]), int(sys.argv[2])
 os.environ["UVFLOW_CACHE_DIR"] = os.environ["HOME"] + "/imports"
-with State.of(root / "imports").exclusive("uvflow sync"):
+with locks.mutex(State.of(root / "imports"), "uvflow sync"):
     del os.environ["UVFLOW_CACHE_DIR"]
 if user:
     os.setgroups([])
@@ -38,33 +39,33 @@ state = State.of(root)
 WORK = """
 random.seed(sys.argv[3])
 for _ in range(int(sys.argv[4])):
-    with state.exclusive("uvflow sync", timeout=-1):
+    with locks.mutex(state, "uvflow sync", timeout=-1):
         start = time.monotonic_ns()
         time.sleep(random.uniform(0, 0.003))
         print(start, time.monotonic_ns())
     time.sleep(random.uniform(0, 0.003))
 """
 HOLD = """
-with state.exclusive("uvflow sync"):
+with locks.mutex(state, "uvflow sync"):
     print("held", flush=True)
     sys.stdin.readline()
 """
 ENTER = """
 try:
-    with state.exclusive("uvflow sync", timeout=float(sys.argv[3]), tell=print):
+    with locks.mutex(state, "uvflow sync", timeout=float(sys.argv[3]), progress=print):
         print("entered")
 except BusyError as error:
     print(error.exit_code, error.cause)
 """
 RUN = """
-with state.exclusive("uvflow run"):
-    state.lease(root / ".venv", "uvflow run server")
+with locks.mutex(state, "uvflow run"):
+    locks.take_lease(state, root / ".venv", "uvflow run server")
 os.execv("/bin/sh", ["sh", "-c", "echo held; read line"])
 """
 CHANGE = """
-with state.exclusive("uvflow sync"):
+with locks.mutex(state, "uvflow sync"):
     try:
-        state.await_leases(root / ".venv", timeout=float(sys.argv[3]), tell=print)
+        locks.await_leases(state, root / ".venv", timeout=float(sys.argv[3]), progress=print)
         print("entered")
     except BusyError as error:
         print(error.exit_code, error.cause)

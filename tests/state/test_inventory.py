@@ -1,23 +1,24 @@
 import os
 from pathlib import Path
 
+from uvflow.state import locks
 from uvflow.state.inventory import forget, format_row, known_projects, project_as_json, project_at
 from uvflow.state.store import State
 
 
 def test_what_is_kept_of_a_project_is_counted(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    with state.exclusive("uvflow sync"):
-        state.remember("snapshot", b"x" * 5000)
+    with locks.mutex(state, "uvflow sync"):
+        state.write("snapshot", b"x" * 5000)
     [project] = known_projects()
-    holder = len(state.recall("holder.json") or b"")
+    holder = len(state.read("holder.json") or b"")
     assert (project.root, project.size) == (tmp_path, 5000 + holder)
     assert not project.is_gone
     assert project_at([project], tmp_path / "." / "x" / "..") == project
 
 
 def test_a_row_is_when_how_much_and_what(tmp_path: Path) -> None:
-    with State.of(tmp_path / "gone").exclusive("uvflow sync"):
+    with locks.mutex(State.of(tmp_path / "gone"), "uvflow sync"):
         pass
     [project] = known_projects()
     day, clock, size, unit, *rest = format_row(project).split()
@@ -27,7 +28,7 @@ def test_a_row_is_when_how_much_and_what(tmp_path: Path) -> None:
 
 def test_the_time_is_in_utc(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.remember("snapshot", b"")
+    state.write("snapshot", b"")
     os.utime(state.directory / "snapshot", (0, 0))
     [project] = known_projects()
     assert project_as_json(project)["last_used"] == "1970-01-01T00:00:00+00:00"
@@ -36,7 +37,7 @@ def test_the_time_is_in_utc(tmp_path: Path) -> None:
 
 def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.remember("profile", b"dev")
+    state.write("last-profile", b"dev")
     (state.directory / "backups").mkdir()
     (state.directory / "backups/file").write_text("")
     [project] = known_projects()

@@ -12,7 +12,7 @@ from uvflow.state.journal import LastSync
 from uvflow.state.store import State
 
 VENV = Path("/shop/.venv")
-KILLED, LOST = LastSync.KILLED, LastSync.LOST
+KILLED, LOST = LastSync.INTERRUPTED, LastSync.UNFLUSHED
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def names(state: State) -> set[str]:
 
 
 def test_what_is_begun_is_under_way_until_it_is_finished(state: State) -> None:
-    journal.begin(state, "dev", VENV)
+    journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
     journal.finish(state, "dev", VENV, sealed(VENV))
     assert not journal.last_sync(state, VENV)
-    assert names(state) == {"dev.snapshot", "profile"}
+    assert names(state) == {"dev.fingerprint", "last-profile"}
     assert journal.last_profile(state) == "dev"
 
 
@@ -43,21 +43,21 @@ def test_beginning_forgets_the_snapshots_of_every_profile_of_that_environment(
 ) -> None:
     other = Path("/shop/.venv-prod")
     for profile, environment in (("dev", VENV), ("ci", VENV), ("prod", other)):
-        state.remember(f"{profile}.snapshot", sealed(environment))
-    journal.begin(state, "dev", VENV)
-    assert names(state) == {"dev.journal", "prod.snapshot"}
+        state.write(f"{profile}.fingerprint", sealed(environment))
+    journal.mark_running(state, "dev", VENV)
+    assert names(state) == {"dev.journal", "prod.fingerprint"}
 
 
 def test_a_profile_finishes_what_another_one_began(state: State) -> None:
-    journal.begin(state, "dev", VENV)
-    journal.begin(state, "prod", VENV)
+    journal.mark_running(state, "dev", VENV)
+    journal.mark_running(state, "prod", VENV)
     journal.finish(state, "prod", VENV, None)
     assert not journal.last_sync(state, VENV)
-    assert names(state) == {"profile"}
+    assert names(state) == {"last-profile"}
 
 
 def test_a_journal_of_this_start_of_the_machine_tells_of_a_kill(state: State) -> None:
-    journal.begin(state, "dev", VENV)
+    journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
 
 
@@ -70,15 +70,15 @@ def test_after_another_start_of_the_machine_data_may_be_lost(
 
 
 def another_start(state: State, boot: str | None) -> None:
-    state.remember("dev.journal", json.dumps({"environment": str(VENV), "boot": boot}).encode())
+    state.write("dev.journal", json.dumps({"environment": str(VENV), "boot": boot}).encode())
 
 
 def test_data_stays_lost_until_a_sync_is_finished(state: State) -> None:
     another_start(state, "of-yesterday")
-    journal.begin(state, "dev", VENV)  # and killed
+    journal.mark_running(state, "dev", VENV)  # and killed
     assert journal.last_sync(state, VENV) is LOST
     journal.finish(state, "dev", VENV, None)
-    journal.begin(state, "dev", VENV)
+    journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
 
 
@@ -86,7 +86,7 @@ def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
     another_start(state, "of-yesterday")
     os.utime(state.directory / "dev.journal", (1000, 1000))
     for profile in ("dev", "prod"):
-        journal.begin(state, profile, VENV)
+        journal.mark_running(state, profile, VENV)
     assert journal.first_started(state, VENV) == 1000
     journal.finish(state, "dev", VENV, None)
     assert journal.first_started(state, VENV) == math.inf
@@ -94,19 +94,19 @@ def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
 
 def test_the_worst_of_several_journals_counts(state: State) -> None:
     another_start(state, "of-yesterday")
-    journal.begin(state, "prod", VENV)
+    journal.mark_running(state, "prod", VENV)
     assert journal.last_sync(state, VENV) is LOST
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one start from another")
 def test_a_sync_of_another_start_of_the_machine_may_not_all_be_on_the_disk(state: State) -> None:
-    state.remember("dev.snapshot", sealed(VENV))
-    assert journal.last_sync(state, VENV) is LastSync.NONE
+    state.write("dev.fingerprint", sealed(VENV))
+    assert journal.last_sync(state, VENV) is LastSync.FINISHED
     older = fingerprint.encode(
         "shop dev", str(VENV), (f"content {journal.BOOT_ID}".encode(), b"+old")
     )
-    state.remember("dev.snapshot", older)
-    assert journal.last_sync(state, VENV) is LastSync.RESTARTED
+    state.write("dev.fingerprint", older)
+    assert journal.last_sync(state, VENV) is LastSync.REBOOTED
 
 
 @pytest.fixture
@@ -121,44 +121,44 @@ def test_who_has_another_state_is_told_by_the_environment(
     state: State, venv: Path, tmp_path: Path
 ) -> None:
     other = State.of(tmp_path / "other")
-    journal.begin(state, "dev", venv)
+    journal.mark_running(state, "dev", venv)
     assert journal.last_sync(other, venv) is journal.last_sync(state, venv)
     assert journal.last_sync(other, venv)
-    journal.settle(venv)
+    journal.remove_copy(venv)
     assert not journal.last_sync(other, venv)
     assert journal.last_sync(state, venv)  # until it is finished
 
 
 def test_an_environment_that_is_not_there_is_not_made(state: State, tmp_path: Path) -> None:
-    journal.begin(state, "dev", tmp_path / ".venv")
+    journal.mark_running(state, "dev", tmp_path / ".venv")
     assert not (tmp_path / ".venv").exists()
-    journal.settle(tmp_path / ".venv")
+    journal.remove_copy(tmp_path / ".venv")
 
 
 def test_an_environment_in_the_making_gets_its_copy_once_it_is_there(
     state: State, tmp_path: Path
 ) -> None:
     environment = tmp_path / ".venv"
-    journal.begin(state, "dev", environment)
-    assert not journal.accompany(state, "dev", environment)
+    journal.mark_running(state, "dev", environment)
+    assert not journal.copy_into(state, "dev", environment)
     environment.mkdir()
     (environment / "pyvenv.cfg").touch()
-    assert journal.accompany(state, "dev", environment)
-    assert (environment / journal.COPY).read_bytes() == state.recall("dev.journal")
+    assert journal.copy_into(state, "dev", environment)
+    assert (environment / journal.COPY).read_bytes() == state.read("dev.journal")
 
 
 def test_what_the_environment_tells_of_lost_data_is_kept(state: State, venv: Path) -> None:
     (venv / journal.COPY).write_text('{"boot": "of-yesterday"}')
     os.utime(venv / journal.COPY, (1000, 1000))
     for _ in range(2):
-        journal.begin(state, "dev", venv)
+        journal.mark_running(state, "dev", venv)
         assert (journal.last_sync(state, venv), journal.first_started(state, venv)) == (LOST, 1000)
     (venv / journal.COPY).unlink()  # with the environment, that is
     assert journal.last_sync(state, venv) is LOST
 
 
 def test_environments_do_not_mix(state: State) -> None:
-    journal.begin(state, "dev", VENV)
+    journal.mark_running(state, "dev", VENV)
     assert not journal.last_sync(state, Path("/shop/.venv-prod"))
 
 
@@ -166,20 +166,20 @@ def test_environments_do_not_mix(state: State) -> None:
 def test_a_journal_that_cannot_be_read_may_be_about_any_environment(
     state: State, garbage: bytes
 ) -> None:
-    state.remember("dev.journal", garbage)
+    state.write("dev.journal", garbage)
     assert journal.last_sync(state, VENV)
-    journal.drop(state, VENV)
+    journal.cancel(state, VENV)
     assert not journal.last_sync(state, VENV)
 
 
 def test_without_memory_there_is_no_last_profile(state: State) -> None:
     assert journal.last_profile(state) is None
-    state.remember("profile", b"\xff")
+    state.write("last-profile", b"\xff")
     assert journal.last_profile(state) == "\N{REPLACEMENT CHARACTER}"
 
 
 def test_a_copy_that_was_cut_short_is_gone_once_the_environment_is_proven(tmp_path: Path) -> None:
     (tmp_path / f".{journal.COPY}.uvflow-unfinished-x").touch()
     (tmp_path / ".other.uvflow-unfinished-x").touch()
-    journal.settle(tmp_path)
+    journal.remove_copy(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".other.uvflow-unfinished-x"]

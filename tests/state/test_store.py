@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import BusyError, DiskError
+from uvflow.state import locks
 from uvflow.state.store import State
 
 HOLD = """
 import sys
 from pathlib import Path
+from uvflow.state import locks
 from uvflow.state.store import State
-with State.of(Path(sys.argv[1])).exclusive("uvflow sync --prod"):
+with locks.mutex(State.of(Path(sys.argv[1])), "uvflow sync --prod"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -37,19 +39,19 @@ def held(tmp_path: Path) -> "subprocess.Popen[str]":
 
 def test_what_is_remembered_is_recalled_until_forgotten(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    assert state.recall("snapshot") is None
-    state.remember("snapshot", b"one")
-    state.remember("snapshot", b"two")
-    assert state.recall("snapshot") == b"two"
-    state.forget("snapshot")
-    state.forget("snapshot")
-    assert state.recall("snapshot") is None
+    assert state.read("snapshot") is None
+    state.write("snapshot", b"one")
+    state.write("snapshot", b"two")
+    assert state.read("snapshot") == b"two"
+    state.delete("snapshot")
+    state.delete("snapshot")
+    assert state.read("snapshot") is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
 def test_the_state_is_for_its_user_alone(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    with state.exclusive("uvflow sync"):
+    with locks.mutex(state, "uvflow sync"):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.directory.iterdir()}
     assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
     assert modes == {"lock": 0o600, "holder.json": 0o600}
@@ -57,7 +59,7 @@ def test_the_state_is_for_its_user_alone(tmp_path: Path) -> None:
 
 def test_the_cache_says_whose_it_is(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.remember("profile", b"dev")
+    state.write("last-profile", b"dev")
     cache = state.directory.parent.parent
     assert (
         (cache / "CACHEDIR.TAG")
@@ -71,7 +73,7 @@ def test_waiting_is_told_with_the_holder(tmp_path: Path, held: "subprocess.Popen
     told: list[str] = []
     with (
         pytest.raises(BusyError) as caught,
-        State.of(tmp_path).exclusive("uvflow sync", timeout=0.7, tell=told.append),
+        locks.mutex(State.of(tmp_path), "uvflow sync", timeout=0.7, progress=told.append),
     ):
         pass
     held.communicate("\n")
@@ -79,7 +81,7 @@ def test_waiting_is_told_with_the_holder(tmp_path: Path, held: "subprocess.Popen
     said = rf"Waiting for another uvflow: `uvflow sync --prod` \(pid {held.pid}, for \d s\)"
     assert re.fullmatch(said, line)
     assert caught.value.exit_code == 6
-    assert caught.value.message == f"another uvflow is at work on {tmp_path}"
+    assert caught.value.message == f"another uvflow process is using {tmp_path}"
 
 
 def test_a_killed_holder_frees_the_lock_at_once(
@@ -87,7 +89,7 @@ def test_a_killed_holder_frees_the_lock_at_once(
 ) -> None:
     held.kill()
     held.communicate()
-    with State.of(tmp_path).exclusive("uvflow sync", timeout=0):
+    with locks.mutex(State.of(tmp_path), "uvflow sync", timeout=0):
         pass
 
 
@@ -96,7 +98,7 @@ def test_a_short_wait_is_not_told(tmp_path: Path, held: "subprocess.Popen[str]")
     assert held.stdin is not None
     held.stdin.write("\n")
     held.stdin.flush()
-    with State.of(tmp_path).exclusive("uvflow sync", tell=told.append):
+    with locks.mutex(State.of(tmp_path), "uvflow sync", progress=told.append):
         pass
     held.communicate()
     assert told == []
@@ -104,8 +106,8 @@ def test_a_short_wait_is_not_told(tmp_path: Path, held: "subprocess.Popen[str]")
 
 def test_the_holder_is_this_process(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    with state.exclusive("uvflow init"):
-        holder = json.loads(state.recall("holder.json") or b"")
+    with locks.mutex(state, "uvflow init"):
+        holder = json.loads(state.read("holder.json") or b"")
     assert (holder["pid"], holder["command"]) == (os.getpid(), "uvflow init")
 
 
@@ -113,11 +115,11 @@ def test_a_holder_that_is_garbage_is_no_error(
     tmp_path: Path, held: "subprocess.Popen[str]"
 ) -> None:
     state = State.of(tmp_path)
-    state.remember("holder.json", b"[1, 2")
-    with pytest.raises(BusyError) as caught, state.exclusive("uvflow sync", timeout=0):
+    state.write("holder.json", b"[1, 2")
+    with pytest.raises(BusyError) as caught, locks.mutex(state, "uvflow sync", timeout=0):
         pass
     held.communicate("\n")
-    assert caught.value.cause == "it has not said who it is"
+    assert caught.value.cause == "unknown process"
 
 
 def test_a_state_that_cannot_be_made_is_a_disk_error(
@@ -125,24 +127,24 @@ def test_a_state_that_cannot_be_made_is_a_disk_error(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UVFLOW_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(DiskError) as caught, State.of(tmp_path).exclusive("uvflow sync"):
+    with pytest.raises(DiskError) as caught, locks.mutex(State.of(tmp_path), "uvflow sync"):
         pass
     assert caught.value.exit_code == 8
 
 
 def test_what_is_noted_is_recalled_until_it_is_dropped(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.note("known", b"this")
-    assert state.recall("known") == b"this"
-    assert state.drop("known")
-    assert state.recall("known") is None
-    assert not state.drop("known")
+    state.write("known", b"this", durable=False)
+    assert state.read("known") == b"this"
+    state.delete("known", durable=False)
+    assert state.read("known") is None
+    state.delete("known", durable=False)
 
 
 def test_what_was_cut_short_is_gone_with_the_next_lock(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.remember("name", b"whole")
+    state.write("name", b"whole")
     (state.directory / ".name.uvflow-unfinished-x").touch()
-    with state.exclusive("uvflow sync"):
-        assert state.recall("name") == b"whole"
+    with locks.mutex(state, "uvflow sync"):
+        assert state.read("name") == b"whole"
         assert [path.name for path in state.directory.glob("*unfinished*")] == []

@@ -54,7 +54,7 @@ def run_command(
         SyncContext.of(*project_and_profile(profile)),
         words,
         timeout=timeout,
-        tell=console.say,
+        progress=console.say,
         tell_healed=lambda healed: report_repair(console, healed),
     )
     raise click.exceptions.Exit(code)
@@ -127,9 +127,9 @@ def verify_command(
     )
 
     project, choice = project_and_profile(profile)
-    depth = Depth.HASHES if deep else Depth.FILES
+    depth = Depth.HASHES if deep else Depth.SIZES
     if repair:
-        found = verify_and_repair(project, choice, depth, timeout=timeout, tell=console.say)
+        found = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
     else:
         found = verify(project, choice, depth)
     for damage in found.healed.removed:

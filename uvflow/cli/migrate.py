@@ -77,8 +77,8 @@ def _made(
 
     request = init_options(root, asked)
     if dry_run:
-        return make_plan(root, request, uv=find(), tell=console.say), None
-    done = init(root, request, uv=find(), tell=console.say)
+        return make_plan(root, request, uv=find(), progress=console.say), None
+    done = init(root, request, uv=find(), progress=console.say)
     return done.plan, done
 
 
@@ -108,7 +108,7 @@ def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -
     from uvflow.migrate.undo import undo
 
     root = Path(os.path.realpath(path))
-    done = undo(root, even_if_edited=force, timeout=timeout, tell=console.say)
+    done = undo(root, even_if_edited=force, timeout=timeout, progress=console.say)
     for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
         console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
     console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})

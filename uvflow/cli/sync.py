@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def sync_without_click(profile: str | None) -> int:
     """`uvflow sync`, `sync --dev` or `sync --prod`; returns the exit code."""
-    from uvflow.state.store import DEFAULT_TIMEOUT
+    from uvflow.state.locks import DEFAULT_TIMEOUT
 
     process.install_signal_handlers()
     console = Console(color=wants_color("auto"))
@@ -38,7 +38,7 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
     """Make the environment what the lockfile and the profile say, and tell of it."""
     from uvflow.environment.sync import sync
 
-    done = sync(*project_and_profile(profile), timeout=timeout, tell=console.say)
+    done = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
     report_repair(console, done.healed)
     console.say(
         in_sync_message(done.profile, done.chosen_by)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from uvflow import uv
+from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header, settings
 from uvflow.docker import facts as facts_of
 from uvflow.docker.facts import Facts, ImageOptions
@@ -16,7 +16,7 @@ from uvflow.docker.lint import check
 from uvflow.docker.lint.model import CheckResult
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import read_bytes, write_whole
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.project.manifest import Project
 
 
@@ -217,9 +217,7 @@ def check_generated(plan: ImagePlan) -> CheckResult:
     missing = plan.not_ignored
     origin = Origin(path=plan.files[-1].path.name, line=1)
     message = f"lets into the image what is no part of it: {', '.join(missing)}"
-    finding = Finding(
-        severity=Severity.ERROR, code="context-not-ignored", message=message, origin=origin
-    )
+    finding = findings.error("context-not-ignored", message, origin)
     return CheckResult(
         diffs=tuple(difference(file) for file in made if file.state is not FileState.SAME),
         edited=tuple(file.path.name for file in made if file.state is FileState.EDITED),
@@ -301,7 +299,7 @@ def _checked(verdict: CheckResult) -> DockerResult:
         said=() if count or verdict.diffs else ("Current: the files are what today's facts give",),
         data={
             "diffs": list(verdict.diffs),
-            "findings": [_finding_as_json(finding) for finding in verdict.findings],
+            "findings": [finding.as_json() for finding in verdict.findings],
         },
         error=None if verdict.is_good else _error(verdict),
     )
@@ -324,17 +322,6 @@ def _error(verdict: CheckResult) -> DriftError:
 def _line(finding: Finding) -> str:
     fix = f"\n  {finding.hint}" if finding.hint else ""
     return f"{finding.origin}: {finding.severity.value}[{finding.code}] {finding.message}{fix}\n"
-
-
-def _finding_as_json(finding: Finding) -> Mapping[str, Any]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "path": finding.origin.path if finding.origin else None,
-        "line": finding.origin.line if finding.origin else None,
-        "message": finding.message,
-        "hint": finding.hint,
-    }
 
 
 def _with_facts(plan: ImagePlan) -> DockerResult:

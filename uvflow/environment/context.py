@@ -48,7 +48,7 @@ class SyncContext:
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
-        known = self.state.recall(self.profile.name + journal.SNAPSHOT) or b""
+        known = self.state.read(self.profile.name + journal.FINGERPRINT) or b""
         return fingerprint.is_current(known, self.subject)
 
 

@@ -56,7 +56,7 @@ class DamageKind(StrEnum):
     TRUNCATED = "truncated"
     EDITED = "edited"
     UNFINISHED = "unfinished install"
-    GHOST = "ghost"
+    NO_METADATA = "no metadata"
     UNREADABLE = "unreadable RECORD"
     DUPLICATE = "duplicate version"
     ORPHAN = "orphan"
@@ -184,7 +184,7 @@ def _has_evidence(distribution: Distribution) -> bool:
 def _judged(distribution: Distribution) -> tuple[DamageKind, Path, str] | None:
     names = _names(distribution.path)
     if "METADATA" not in names:
-        return DamageKind.GHOST, distribution.path, "no METADATA"
+        return DamageKind.NO_METADATA, distribution.path, ""
     if "RECORD" not in names:
         keeps_none = _installer(distribution) not in _LISTING_INSTALLERS
         return None if keeps_none else (DamageKind.UNFINISHED, distribution.path, "no RECORD")

@@ -17,7 +17,7 @@ from uvflow.state.store import State
 # Runs `uv sync`, changing nothing, with these arguments on top, and returns what it says as JSON.
 DryRun = Callable[[tuple[str, ...]], str]
 
-_NAME = "acquainted"
+_NAME = "interpreter-checks.json"
 
 # uv asks again where a package is to be refreshed; none has this name, so nothing else is.
 _REFRESH_INTERPRETER = ("--refresh-package", "uvflow-looks-again")
@@ -42,7 +42,9 @@ def ensure_uv_targets(state: State, environment: Path, dry_run: DryRun) -> None:
                 hint="`uv cache clean` makes it look again",
             )
     if place:
-        state.note(_NAME, json.dumps({**known, str(environment): identity}).encode())
+        state.write(
+            _NAME, json.dumps({**known, str(environment): identity}).encode(), durable=False
+        )
 
 
 def _identity(environment: Path) -> list[int] | None:
@@ -56,7 +58,7 @@ def _identity(environment: Path) -> list[int] | None:
 
 def _known(state: State) -> dict[str, object]:
     try:
-        return dict(json.loads(state.recall(_NAME) or b"{}"))
+        return dict(json.loads(state.read(_NAME) or b"{}"))
     except (ValueError, TypeError, RecursionError):
         return {}
 

@@ -15,7 +15,7 @@ from uvflow.environment.installed import Environment, distributions
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.state.store import State
 
-_NAME = "flaws"
+_NAME = "known-defects.json"
 _OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.ORPHAN)
 
 _Entry = tuple[str, str, str]  # an environment, a damage in words, a digest of what was found
@@ -47,13 +47,13 @@ def record_defects(state: State, there: Environment, damages: Iterable[Damage]) 
     records = _records(there)
     found = {entry[:2]: entry for entry in (_entry(there, d, records) for d in damages)}
     entries = {entry[:2]: entry for entry in _recalled(state)} | found
-    state.remember(_NAME, json.dumps(list(entries.values())).encode())
+    state.write(_NAME, json.dumps(list(entries.values())).encode())
 
 
 def _recalled(state: State) -> Iterator[_Entry]:
     """What cannot be read is as if it were not there: it will be found out again."""
     try:
-        told = json.loads(state.recall(_NAME) or b"[]")
+        told = json.loads(state.read(_NAME) or b"[]")
     except (ValueError, RecursionError):
         return
     for entry in told if isinstance(told, list) else ():

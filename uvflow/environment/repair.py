@@ -37,8 +37,8 @@ _SHOWN = 3  # how many are told in one line
 class Depth(IntEnum):
     """How closely to look. The costs are for 13,000 files in 55 distributions."""
 
-    COMMITMENT = 0  # what an interrupted uv leaves, by the metadata alone; 7 ms
-    FILES = 1  # every recorded file is there with its size, and no others are; 120 ms
+    METADATA = 0  # what an interrupted uv leaves, by the metadata alone; 7 ms
+    SIZES = 1  # every recorded file is there with its size, and no others are; 120 ms
     HASHES = 2  # every recorded file is what was installed; 0.5 to 2 s
 
 
@@ -74,23 +74,23 @@ class RepairResult:
     filled: float = field(default=0.0, compare=False)
 
 
-def repair(patient: Patient, depth: Depth, tell: Progress) -> RepairResult:
+def repair(patient: Patient, depth: Depth, progress: Progress) -> RepairResult:
     """Fill it, and install again what is damaged until nothing is but what its wheel brought so.
 
     Raises DamagedError when the environment does not heal, and what `patient` raises.
     """
     course = _look_before(patient, depth)
     if course.damages:
-        course = _take_away(patient, course, tell)
-        depth = max(depth, Depth.FILES)
+        course = _take_away(patient, course, progress)
+        depth = max(depth, Depth.SIZES)
     patient.fill()
     for _ in range(_ROUNDS):
         course = _look(patient, depth, course)
         if not course.damages:
             return _repair_result(patient, course)
-        course = _take_away(patient, course, tell)
+        course = _take_away(patient, course, progress)
         patient.install()
-        depth = max(depth, Depth.FILES)
+        depth = max(depth, Depth.SIZES)
     course = _look(patient, depth, course)
     if course.damages:
         raise DamagedError(
@@ -160,8 +160,8 @@ def _repair_result(patient: Patient, course: _Progress) -> RepairResult:
     )
 
 
-def _take_away(patient: Patient, course: _Progress, tell: Progress) -> _Progress:
-    tell(f"Repairing {patient.environment.name}: {summary(course.damages)}")
+def _take_away(patient: Patient, course: _Progress, progress: Progress) -> _Progress:
+    progress(f"Repairing {patient.environment.name}: {summary(course.damages)}")
     names = integrity.damaged_distributions(course.damages)
     fetched = _remove_damaged(patient, course)
     return replace(
@@ -202,7 +202,7 @@ def _remove_damaged(patient: Patient, course: _Progress) -> tuple[str, ...]:
 def find_damage(there: Environment, depth: Depth) -> tuple[Damage, ...]:
     """Everything that is wrong with an environment, as far as it can be told at once."""
     unfinished = integrity.metadata_damage(there)
-    if depth is Depth.COMMITMENT or not there.path.is_dir():
+    if depth is Depth.METADATA or not there.path.is_dir():
         return unfinished
     missing = integrity.size_damage(there)
     edited = integrity.hash_damage(there) if depth is Depth.HASHES else ()
@@ -219,7 +219,7 @@ def summary(reasons: Iterable[object]) -> str:
     return ", ".join(told[:_SHOWN]) + (f" and {others} more" if others else "")
 
 
-def clear_unusable(patient: Patient, tell: Progress, *, lost_since: float = math.inf) -> None:
+def clear_unusable(patient: Patient, progress: Progress, *, lost_since: float = math.inf) -> None:
     """Empty an environment without its foundations, or of another place; call it before uv runs.
 
     uv would refuse to go on with the first for good, or take the base Python for the environment
@@ -235,7 +235,7 @@ def clear_unusable(patient: Patient, tell: Progress, *, lost_since: float = math
     if is_made_since(there, lost_since):
         reasons.append("it was being made when the machine may have gone down")
     if reasons:
-        tell(f"Making {patient.environment.name} anew: {summary(reasons)}")
+        progress(f"Making {patient.environment.name} anew: {summary(reasons)}")
         _remove_whole(patient, there, reasons)
 
 

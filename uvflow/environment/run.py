@@ -11,7 +11,9 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.repair import RepairResult
 from uvflow.environment.sync import locked_environment
 from uvflow.errors import UsageError
-from uvflow.state.store import DEFAULT_TIMEOUT, Progress
+from uvflow.state import locks
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ def run(
     words: Sequence[str],
     *,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Progress,
+    progress: Progress,
     tell_healed: Callable[[RepairResult], None],
 ) -> int:
     """Run `words` in the profile's environment, synced first; returns the command's exit code.
@@ -38,10 +40,10 @@ def run(
     environment: no uvflow changes it before the command ends. Raises what `sync.sync` does, and
     UsageError where there is no such command.
     """
-    with locked_environment(work, timeout=timeout, tell=tell) as done:
+    with locked_environment(work, timeout=timeout, progress=progress) as done:
         tell_healed(done.healed)
         command = _command(work, words)
-        work.state.lease(work.environment, f"uvflow run {words[0]}")
+        locks.take_lease(work.state, work.environment, f"uvflow run {words[0]}")
     return _become(command)
 
 

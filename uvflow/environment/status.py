@@ -19,6 +19,7 @@ from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, star
 from uvflow.process import Completed, Running
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
+from uvflow.state import locks
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
@@ -404,9 +405,9 @@ def _note(message: str) -> Check:
 
 def _of_journal(look: _Look) -> Iterator[Check]:
     """A sync that got as far as its snapshot was done."""
-    if look.judgement is None or look.work.interruption < LastSync.KILLED:
+    if look.judgement is None or look.work.interruption < LastSync.INTERRUPTED:
         return
-    is_busy = look.work.state.is_busy()
+    is_busy = locks.is_mutex_held(look.work.state)
     yield Check(
         aspect="sync",
         state=Level.OUT_OF_SYNC,

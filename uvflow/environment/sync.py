@@ -19,9 +19,10 @@ from uvflow.errors import StaleLockfileError, UsageError, UvFailedError, UvflowE
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, canonical_name
 from uvflow.project.profiles import Choice
-from uvflow.state import backup, journal
+from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
-from uvflow.state.store import DEFAULT_TIMEOUT, Progress, no_progress
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
@@ -53,7 +54,7 @@ def sync(
     choice: Choice,
     *,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Progress = no_progress,
+    progress: Progress = no_progress,
 ) -> SyncResult:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
@@ -63,29 +64,29 @@ def sync(
     work = SyncContext.of(project, choice)
     if work.is_current():  # told without the lock, so that it can be told of a read-only place
         return _result(work, already=True)
-    with locked_environment(work, timeout=timeout, tell=tell) as done:
+    with locked_environment(work, timeout=timeout, progress=progress) as done:
         return done
 
 
 @contextlib.contextmanager
 def locked_environment(
-    work: SyncContext, *, timeout: float, tell: Progress
+    work: SyncContext, *, timeout: float, progress: Progress
 ) -> Iterator[SyncResult]:
     """An environment in sync that no other uvflow changes until the end of the `with`."""
     command = f"uvflow sync --profile {work.profile.name}"
     finding = None if work.is_current() else start_finding()
-    with work.state.exclusive(command, timeout=timeout, tell=tell):
-        _recover(work, tell)
+    with locks.mutex(work.state, command, timeout=timeout, progress=progress):
+        _recover(work, progress)
         uv = finding() if finding else None
         if work.is_current():  # another uvflow may have done it meanwhile
             yield _result(work, already=True)
         else:
-            yield carry_out(work, uv or find(), timeout=timeout, tell=tell)
+            yield carry_out(work, uv or find(), timeout=timeout, progress=progress)
 
 
-def _recover(work: SyncContext, tell: Progress) -> None:
+def _recover(work: SyncContext, progress: Progress) -> None:
     """An init that was killed is put back first; there may be no project then."""
-    backup.recover(work.state, tell)
+    backup.recover(work.state, progress)
     if not (work.project.root / MANIFEST).exists():
         raise UsageError(
             f"{work.project.root} is no project, now that an unfinished `uvflow init` is put back",
@@ -110,36 +111,36 @@ def repair_environment(
     depth: Depth,
     *,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Progress = no_progress,
+    progress: Progress = no_progress,
 ) -> RepairResult:
     """Install again what is damaged, leaving the rest alone.
 
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, be it stale.
     """
-    with work.state.exclusive("uvflow verify --repair", timeout=timeout, tell=tell):
-        work.state.await_leases(work.environment, timeout=timeout, tell=tell)
+    with locks.mutex(work.state, "uvflow verify --repair", timeout=timeout, progress=progress):
+        locks.await_leases(work.state, work.environment, timeout=timeout, progress=progress)
         uv = find()
         arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
         patient = _patient(work, uv, arguments)
-        least = _begin(work, patient, tell)
+        least = _begin(work, patient, progress)
         gently = replace(
             patient, fill=patient.install, given_back=lambda names: _selected(work, uv, names)
         )
-        healed = repair.repair(gently, max(depth, least), tell)
-        journal.drop(work.state, work.environment)
+        healed = repair.repair(gently, max(depth, least), progress)
+        journal.cancel(work.state, work.environment)
         return healed
 
 
-def carry_out(work: SyncContext, uv: Uv, *, timeout: float, tell: Progress) -> SyncResult:
+def carry_out(work: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
     """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
-    done, remember = sync_locked(work, uv, timeout=timeout, tell=tell)
+    done, remember = sync_locked(work, uv, timeout=timeout, progress=progress)
     remember()
     return done
 
 
 def sync_locked(
-    work: SyncContext, uv: Uv, *, timeout: float, tell: Progress
+    work: SyncContext, uv: Uv, *, timeout: float, progress: Progress
 ) -> tuple[SyncResult, Callable[[], None]]:
     """Steps 2 to 6, and how to take the last: until then the next sync is a real one."""
     if not work.project.lockfile.exists():
@@ -147,10 +148,10 @@ def sync_locked(
 
         judgement = check.missing_lockfile(work.project)
         raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
-    if work.state.leases(work.environment):
+    if locks.leases(work.state, work.environment):
         if _would_change_nothing(work, uv):
             return _result(work, already=True), lambda: None
-        work.state.await_leases(work.environment, timeout=timeout, tell=tell)
+        locks.await_leases(work.state, work.environment, timeout=timeout, progress=progress)
     watched = inputs.sync_inputs(work.project, uv_path=uv.path, environ=os.environ)
     before = fingerprint.record(
         list(watched.questions)
@@ -158,13 +159,13 @@ def sync_locked(
     found = _found(work)
     arguments = work.profile.sync_arguments()
     patient = _patient(work, uv, arguments)
-    depth = _begin(work, patient, tell)
+    depth = _begin(work, patient, progress)
     try:
-        healed = repair.repair(patient, depth, tell)
+        healed = repair.repair(patient, depth, progress)
     except StaleLockfileError:
         _drop_if_untouched(work, depth)
         raise
-    journal.settle(work.environment)
+    journal.remove_copy(work.environment)
     sealed = None if watched.unwatchable else _sealed(work, (before, found), healed)
     return _result(work, healed=healed), lambda: journal.finish(
         work.state, work.profile.name, work.environment, sealed
@@ -173,10 +174,10 @@ def sync_locked(
 
 # How closely to look after what became of the last sync.
 _DEPTHS = {
-    LastSync.NONE: Depth.COMMITMENT,
-    LastSync.RESTARTED: Depth.FILES,
-    LastSync.KILLED: Depth.FILES,
-    LastSync.LOST: Depth.HASHES,
+    LastSync.FINISHED: Depth.METADATA,
+    LastSync.REBOOTED: Depth.SIZES,
+    LastSync.INTERRUPTED: Depth.SIZES,
+    LastSync.UNFLUSHED: Depth.HASHES,
 }
 
 
@@ -184,20 +185,20 @@ def _would_change_nothing(work: SyncContext, uv: Uv) -> bool:
     """Asked only while a command runs in the environment, which must not be changed under it."""
     there = Environment.at(work.environment)
     interruption = work.interruption
-    if interruption >= LastSync.KILLED or relocation.relocation_problems(there):
+    if interruption >= LastSync.INTERRUPTED or relocation.relocation_problems(there):
         return False
     arguments = (*work.profile.sync_arguments(), "--check")
     answer = uv.capture(arguments, cwd=work.project.root, environ=work.environ)
     return answer.code == 0 and not repair.find_damage(there, _DEPTHS[interruption])
 
 
-def _begin(work: SyncContext, patient: Patient, tell: Progress) -> Depth:
+def _begin(work: SyncContext, patient: Patient, progress: Progress) -> Depth:
     """Write the journal, and take away what uv would build on; how closely to look afterwards."""
     interruption, began = work.interruption, journal.first_started(work.state, work.environment)
-    journal.begin(work.state, work.profile.name, work.environment)
-    is_lost = interruption is LastSync.LOST
-    repair.clear_unusable(patient, tell, lost_since=began if is_lost else math.inf)
-    if interruption >= LastSync.KILLED:
+    journal.mark_running(work.state, work.profile.name, work.environment)
+    is_lost = interruption is LastSync.UNFLUSHED
+    repair.clear_unusable(patient, progress, lost_since=began if is_lost else math.inf)
+    if interruption >= LastSync.INTERRUPTED:
         repair.drop_byte_code(Environment.at(work.environment))
     return _DEPTHS[interruption]
 
@@ -215,8 +216,8 @@ def _selected(work: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, .
 def _drop_if_untouched(work: SyncContext, depth: Depth) -> None:
     """uv has refused before it began, and the next sync need not look for what this one left."""
     there = Environment.at(work.environment)
-    if depth is Depth.COMMITMENT and not repair.find_damage(there, Depth.FILES):
-        journal.drop(work.state, work.environment)
+    if depth is Depth.METADATA and not repair.find_damage(there, Depth.SIZES):
+        journal.cancel(work.state, work.environment)
 
 
 def _patient(work: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Patient:
@@ -247,7 +248,7 @@ def _run_uv(work: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
         arguments,
         cwd=work.project.root,
         environ=work.environ,
-        meanwhile=lambda: journal.accompany(work.state, work.profile.name, work.environment),
+        meanwhile=lambda: journal.copy_into(work.state, work.profile.name, work.environment),
     )
     if ended.code != 0:
         raise _refusal(work, uv, ended)

@@ -16,7 +16,8 @@ from uvflow.errors import DamagedError
 from uvflow.fingerprint import profile_with_origin
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state.store import DEFAULT_TIMEOUT, Progress
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress
 
 _SHOWN = 5  # how many files of one distribution are told
 
@@ -53,14 +54,14 @@ def verify_and_repair(
     depth: Depth,
     *,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Progress,
+    progress: Progress,
 ) -> Verification:
     """As `verify`, once what is damaged has been installed again; raises what `repair` raises."""
     work = SyncContext.of(project, choice)
     found = _verification(work, depth)
     if not found.damages:
         return found
-    healed = repair_environment(work, depth, timeout=timeout, tell=tell)
+    healed = repair_environment(work, depth, timeout=timeout, progress=progress)
     return replace(_verification(work, depth), healed=healed)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
-from uvflow.findings import Finding, Severity
+from uvflow import findings
+from uvflow.findings import Finding
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import contradict, describe_entry, merge_entries, pinned_version
 from uvflow.migrate.model import Bucket, Pin, Requirement
@@ -118,13 +119,12 @@ def _pin(requirement: Requirement, version: str, found: SortedConstraints) -> No
 
 
 def _contradiction(constraint: Requirement, wanted: Requirement) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="conflict",
-        message=f"the constraint {describe_entry(constraint)} contradicts {describe_entry(wanted)}"
+    return findings.error(
+        "conflict",
+        f"the constraint {describe_entry(constraint)} contradicts {describe_entry(wanted)}"
         f" ({wanted.origin})",
-        origin=constraint.origin,
-        hint="take one of the two lines out",
+        constraint.origin,
+        "take one of the two lines out",
     )
 
 
@@ -132,7 +132,5 @@ def _leave(
     requirement: Requirement, code: str, message: str, hint: str, ledger: LineOutcomes
 ) -> None:
     origin = requirement.origin
-    ledger.note(
-        Finding(severity=Severity.ACTION, code=code, message=message, origin=origin, hint=hint)
-    )
+    ledger.note(findings.action(code, message, origin, hint))
     ledger.mark(Bucket.ACTION, origin)

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
+from uvflow import findings
 from uvflow.errors import unreadable
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats.pip import direct_reference
 from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Role
 
@@ -222,12 +223,11 @@ def _not_imported(folder: str, first: str, *others: str) -> Finding:
     why = f"requirements files are looked for in the root and in {FOLDER}/"
     if folder in ("", FOLDER):
         why = "it has the lowest versions, not those in force"
-    return Finding(
-        severity=Severity.ACTION,
-        code="not-looked-for",
-        message=f"not imported{more}: {why}",
-        origin=Origin(path=first, line=1),
-        hint=_hint(folder, first),
+    return findings.action(
+        "not-looked-for",
+        f"not imported{more}: {why}",
+        Origin(path=first, line=1),
+        _hint(folder, first),
     )
 
 

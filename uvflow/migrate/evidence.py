@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from uvflow.findings import Finding, Origin, Severity
+from uvflow import findings
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats import setuptools
 from uvflow.migrate.formats.setuptools import setup_literals
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
@@ -77,11 +78,11 @@ def unlocked(imported: ImportedRequirements) -> ImportedRequirements:
     )
     if not lost:
         return imported
-    finding = Finding(
-        severity=Severity.ACTION,
-        code="not-locked",
-        message=f"without a lockfile nothing {' or '.join(lost)}",
-        hint="`uvflow init` again, without `--no-lock`, while the old files are there",
+    finding = findings.action(
+        "not-locked",
+        f"without a lockfile nothing {' or '.join(lost)}",
+        None,
+        "`uvflow init` again, without `--no-lock`, while the old files are there",
     )
     return replace(imported, findings=(*imported.findings, finding))
 
@@ -94,12 +95,11 @@ def _ignored(imported: ImportedRequirements) -> Iterator[Finding]:
     """Beside a uv.toml uv ignores most of [tool.uv]: another index would be asked, say."""
     keys = [key for key in imported.settings if key not in _OF_PROJECTS]
     for key in (*(("index",) if imported.indexes else ()), *keys):
-        yield Finding(
-            severity=Severity.ERROR,
-            code="uv-toml",
-            message=f"uv would ignore `{key}` in [tool.uv] of pyproject.toml beside this file",
-            origin=Origin(path="uv.toml", line=1),
-            hint="move what uv.toml says into [tool.uv] of pyproject.toml",
+        yield findings.error(
+            "uv-toml",
+            f"uv would ignore `{key}` in [tool.uv] of pyproject.toml beside this file",
+            Origin(path="uv.toml", line=1),
+            "move what uv.toml says into [tool.uv] of pyproject.toml",
         )
 
 
@@ -114,12 +114,11 @@ def _foreign(names: frozenset[str], manifest: str, imported: frozenset[str]) -> 
         ),
     )
     for path, tool in (pair for pair in found if pair[0] not in imported):
-        yield Finding(
-            severity=Severity.ACTION,
-            code="not-imported",
-            message=f"what {tool} keeps here is not imported",
-            origin=Origin(path=path, line=1),
-            hint="add its packages with `uv add`, or list them in a requirements.in first",
+        yield findings.action(
+            "not-imported",
+            f"what {tool} keeps here is not imported",
+            Origin(path=path, line=1),
+            "add its packages with `uv add`, or list them in a requirements.in first",
         )
 
 
@@ -129,13 +128,12 @@ def _unbuilt(names: frozenset[str], read: Read, manifest: str) -> Iterator[Findi
         return
     for path in ("setup.cfg", "setup.py"):
         if path in names and _declares_a_package(path, read):
-            yield Finding(
-                severity=Severity.ACTION,
-                code="not-built",
-                message="uv does not install the project itself, and a build takes its version,"
+            yield findings.action(
+                "not-built",
+                "uv does not install the project itself, and a build takes its version,"
                 " scripts and extras from [project] from now on",
-                origin=Origin(path=path, line=1),
-                hint="move them into [project] of pyproject.toml, and add a [build-system]",
+                Origin(path=path, line=1),
+                "move them into [project] of pyproject.toml, and add a [build-system]",
             )
 
 
@@ -214,12 +212,11 @@ def _admits(specifier: str, version: Version) -> bool:
 
 def _disagreement(chosen: Candidate, other: Candidate) -> Finding:
     said = ".".join(map(str, other.version)) if other.version else other.specifier
-    return Finding(
-        severity=Severity.ACTION,
-        code="python-disagreement",
-        message=f"this says Python {said}; requires-python is {chosen.specifier} ({chosen.origin})",
-        origin=other.origin,
-        hint="make them agree, or choose with `--python`",
+    return findings.action(
+        "python-disagreement",
+        f"this says Python {said}; requires-python is {chosen.specifier} ({chosen.origin})",
+        other.origin,
+        "make them agree, or choose with `--python`",
     )
 
 

@@ -21,7 +21,7 @@ FILES = 100  # of one import: a server can answer with ever new includes
 _AUTHORIZATION = "Authorization"
 
 
-def fetcher(tell: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
+def fetcher(progress: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
     """What reads the file at a URL, for one import; `tell` hears of each.
 
     It raises FileNotFoundError where there is no such file, ConnectionError or TimeoutError where
@@ -40,7 +40,7 @@ def fetcher(tell: Callable[[str], None], environ: Mapping[str, str]) -> Callable
         host = urlsplit(url).netloc
         if host in unreached:  # one wait is enough
             raise unreached[host]
-        tell(f"Fetching {redacted(url)}")
+        progress(f"Fetching {redacted(url)}")
         try:
             return _in_time(url)
         except (ConnectionError, TimeoutError) as error:

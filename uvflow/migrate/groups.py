@@ -5,7 +5,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from uvflow.findings import Finding, Origin, Severity
+from uvflow import findings
+from uvflow.findings import Finding, Origin
 from uvflow.migrate import constraints, includes, indexes, merge, pins, settings
 from uvflow.migrate.credentials import for_git
 from uvflow.migrate.formats.pip import sources
@@ -185,7 +186,7 @@ def _several_files(walk: "_Walk") -> Iterator[Finding]:
     for path in others if walk.group != PROJECT else ():
         message = f"group {walk.group} is made of this file and {first}"
         origin = Origin(path=path, line=1)
-        yield Finding(severity=Severity.NOTE, code="group-merged", message=message, origin=origin)
+        yield findings.note("group-merged", message, origin)
 
 
 @dataclass(kw_only=True)

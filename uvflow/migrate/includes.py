@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
-from uvflow.findings import Finding, Origin, Severity
+from uvflow import findings
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.credentials import UNCLEAR, are_unclear, expanded, split_userinfo, variables
 from uvflow.migrate.formats.pip import requirements_txt
 from uvflow.migrate.formats.pip.direct_reference import _FILE, as_path, is_outside, is_url
@@ -147,7 +148,7 @@ def _unread(place: IncludePath, origin: Origin | None, error: OSError | ValueErr
 
 
 def _error(origin: Origin | None, code: str, message: str, hint: str | None = None) -> Finding:
-    return Finding(severity=Severity.ERROR, code=code, message=message, origin=origin, hint=hint)
+    return findings.error(code, message, origin, hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,10 +330,9 @@ def _cycles(edges: Edges) -> Iterator[Finding]:
 
 def _cycle(trail: list[str], target: str, origin: Origin) -> Finding:
     members = (*trail[trail.index(target) :], target)
-    return Finding(
-        severity=Severity.WARNING,
-        code="include-cycle",
-        message=f"files include each other: {' → '.join(members)}",
-        origin=origin,
-        hint="each is imported once; take one of the includes out",
+    return findings.warning(
+        "include-cycle",
+        f"files include each other: {' → '.join(members)}",
+        origin,
+        "each is imported once; take one of the includes out",
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import UNCLEAR, Userinfo, left_in, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
@@ -212,74 +213,67 @@ def _variable_names(name: str) -> tuple[str, str]:
 def _login(index: Index, userinfo: Userinfo) -> Finding:
     names = zip(_variable_names(index.name), (userinfo.username, userinfo.password), strict=True)
     listed = " and ".join(name for name, said in names if said)
-    return Finding(
-        severity=Severity.ACTION,
-        code="index-credentials",
-        message=userinfo.told_of(index.url, index.origin.path, is_at_hand=True),
-        origin=index.origin,
-        hint=f"log in with `uv auth login {index.url}`, or set {listed}",
+    return findings.action(
+        "index-credentials",
+        userinfo.told_of(index.url, index.origin.path, is_at_hand=True),
+        index.origin,
+        f"log in with `uv auth login {index.url}`, or set {listed}",
     )
 
 
 def _unset(index: Index, names: Iterable[str]) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="variable-unset",
-        message=f"{index.url} needs {' and '.join(names)}, which the environment does not have",
-        origin=index.origin,
-        hint=f"set {' and '.join(names)} for this run",
+    return findings.error(
+        "variable-unset",
+        f"{index.url} needs {' and '.join(names)}, which the environment does not have",
+        index.origin,
+        f"set {' and '.join(names)} for this run",
     )
 
 
 def _variable(origin: Origin, url: str) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="variable-in-url",
-        message=f"uv expands no variables in an index URL: {url}",
-        origin=origin,
-        hint="write the URL out, and leave only the credentials to variables",
+    return findings.error(
+        "variable-in-url",
+        f"uv expands no variables in an index URL: {url}",
+        origin,
+        "write the URL out, and leave only the credentials to variables",
     )
 
 
 def _unreadable(origin: Origin, why: str) -> Finding:
     """Nothing of the URL is told: what is before the `@` may be half of a password."""
-    return Finding(
-        severity=Severity.ERROR,
-        code="index-unreadable",
-        message=why,
-        origin=origin,
-        hint="write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)",
+    return findings.error(
+        "index-unreadable",
+        why,
+        origin,
+        "write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)",
     )
 
 
 def _overruled(origin: Origin, url: str) -> Finding:
-    return Finding(
-        severity=Severity.ACTION,
-        code="index-overruled",
-        message=f"{url} is not taken over: there is another `--index-url`, and only one counts",
-        origin=origin,
-        hint="take one of them out, or make one an `--extra-index-url`",
+    return findings.action(
+        "index-overruled",
+        f"{url} is not taken over: there is another `--index-url`, and only one counts",
+        origin,
+        "take one of them out, or make one an `--extra-index-url`",
     )
 
 
 def _order(index: Index) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="index-order",
-        message=f"pip takes the best version of all indexes, uv the first index that has the name:"
+    return findings.warning(
+        "index-order",
+        f"pip takes the best version of all indexes, uv the first index that has the name:"
         f" {index.url} comes before the default index",
-        origin=index.origin,
-        hint="bind packages to their index in [tool.uv.sources];"
+        index.origin,
+        "bind packages to their index in [tool.uv.sources];"
         ' `index-strategy = "unsafe-best-match"` does as pip does',
     )
 
 
 def unused(index: Index) -> Finding:
     """A PyTorch wheel index that nothing in the lists is taken from: uv sees only direct names."""
-    return Finding(
-        severity=Severity.ACTION,
-        code="index-unused",
-        message=f"no requirement is taken from {index.url}: torch is not among them",
-        origin=index.origin,
-        hint=f'add torch, with the source `torch = {{ index = "{index.name}" }}`',
+    return findings.action(
+        "index-unused",
+        f"no requirement is taken from {index.url}: torch is not among them",
+        index.origin,
+        f'add torch, with the source `torch = {{ index = "{index.name}" }}`',
     )

@@ -17,30 +17,34 @@ from uvflow.migrate.report import accounted
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state import backup
+from uvflow.state import backup, locks
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv
 
 
-def init(root: Path, request: InitOptions, *, uv: Uv, tell: Progress = no_progress) -> Done:
+def init(root: Path, request: InitOptions, *, uv: Uv, progress: Progress = no_progress) -> Done:
     """Make `root` a locked uv project with an environment; on any failure it is as it was.
 
     `root` is absolute and real. Raises ImportNeedsUserError (1) with every line that needs a
     decision, UvFailedError (1), UsageError (2), BusyError (6), DiskError (8).
     """
     state = State.of(root)
-    with state.exclusive("uvflow init", timeout=request.timeout, tell=tell):
-        backup.recover(state, tell)
-        work = make_plan(root, request, uv=uv, tell=tell)
+    with locks.mutex(state, "uvflow init", timeout=request.timeout, progress=progress):
+        backup.recover(state, progress)
+        work = make_plan(root, request, uv=uv, progress=progress)
         if work.is_there:
             return Done(plan=work)
         with accounted(work.imported):
             if work.environment:  # what runs in it is not to lose its packages
-                state.await_leases(work.environment, timeout=request.timeout, tell=tell)
-            return _carry_out(work, request, state=state, uv=uv, tell=tell)
+                locks.await_leases(
+                    state, work.environment, timeout=request.timeout, progress=progress
+                )
+            return _carry_out(work, request, state=state, uv=uv, progress=progress)
 
 
-def _carry_out(work: Plan, request: InitOptions, *, state: State, uv: Uv, tell: Progress) -> Done:
+def _carry_out(
+    work: Plan, request: InitOptions, *, state: State, uv: Uv, progress: Progress
+) -> Done:
     environ = {**work.profile.environ(os.environ), **work.imported.credentials}
     changed = {change.path for change in work.changes}
     done = Done(plan=work)
@@ -55,13 +59,13 @@ def _carry_out(work: Plan, request: InitOptions, *, state: State, uv: Uv, tell: 
         if MANIFEST in changed:
             write_whole(work.root / MANIFEST, work.text.encode())
         if LOCKFILE in changed:
-            done = write_lockfile(work, uv=uv, environ=environ, tell=tell)
+            done = write_lockfile(work, uv=uv, environ=environ, progress=progress)
         if not work.environment:
             return done
         set_aside()
         decided = SyncContext.of(Project.load(work.root), Choice(profile=work.profile))
         decided = replace(decided, environ=environ)
-        remember = _sync(decided, done, uv, timeout=request.timeout, tell=tell)
+        remember = _sync(decided, done, uv, timeout=request.timeout, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         remember()
     return done
@@ -91,11 +95,11 @@ def _built(work: Plan) -> tuple[Path, ...]:
 
 
 def _sync(
-    work: SyncContext, done: Done, uv: Uv, *, timeout: float, tell: Progress
+    work: SyncContext, done: Done, uv: Uv, *, timeout: float, progress: Progress
 ) -> Callable[[], None]:
     """Returns how to remember it, once there is no going back."""
     try:
-        return sync_locked(work, uv, timeout=timeout, tell=tell)[1]
+        return sync_locked(work, uv, timeout=timeout, progress=progress)[1]
     except (UvFailedError, NetworkError) as error:
         markers = [f"{f.origin} {f.hint}" for f in done.findings if f.code == "other-platform"]
         hint = "`--no-sync` leaves the environment for later"

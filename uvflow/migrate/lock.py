@@ -15,7 +15,7 @@ from uvflow.uv import Uv
 
 
 def write_lockfile(
-    work: Plan, *, uv: Uv, environ: Mapping[str, str], tell: Progress = no_progress
+    work: Plan, *, uv: Uv, environ: Mapping[str, str], progress: Progress = no_progress
 ) -> Done:
     """Write uv.lock for `work`, whose pyproject.toml is written, and compare it with the old files.
 
@@ -27,7 +27,7 @@ def write_lockfile(
         write_whole(work.root / LOCKFILE, work.seed.encode())
     ended = uv.run(("lock",), cwd=work.root, environ=environ)
     if ended.code != 0:
-        work = lock_fallback.retry(work, ended, uv=uv, environ=environ, tell=tell)
+        work = lock_fallback.retry(work, ended, uv=uv, environ=environ, progress=progress)
     kept = _compared(work)
     if any(moved.new for moved in kept.moved):
         kept = _locked_by_constraints(work, uv, environ) or kept

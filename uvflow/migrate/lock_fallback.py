@@ -19,6 +19,7 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from uvflow import findings
 from uvflow.errors import NetworkError, UvflowError
 from uvflow.files import read_bytes, write_whole
 from uvflow.findings import Finding, Severity
@@ -80,17 +81,18 @@ def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]
         _admits(declared, version) for version in _KNOWN if version < found.lowest
     )
     python = Finding(
-        severity=Severity.WARNING if is_later_alone else Severity.ACTION,
-        code="python-narrowed",
-        message=f"requires-python is {found.requires_python}, and not {declared}: {reason}"
+        Severity.WARNING if is_later_alone else Severity.ACTION,
+        "python-narrowed",
+        f"requires-python is {found.requires_python}, and not {declared}: {reason}"
         " for other Pythons",
-        hint="let go of the pins that are in the way, then widen it in pyproject.toml",
+        None,
+        "let go of the pins that are in the way, then widen it in pyproject.toml",
     )
-    platforms = Finding(
-        severity=Severity.ACTION,
-        code="platform-narrowed",
-        message=f"uv.lock is for `{found.environment}` alone: {reason} elsewhere",
-        hint="let go of the pins that are in the way, then take `environments` out of [tool.uv]",
+    platforms = findings.action(
+        "platform-narrowed",
+        f"uv.lock is for `{found.environment}` alone: {reason} elsewhere",
+        None,
+        "let go of the pins that are in the way, then take `environments` out of [tool.uv]",
     )
     is_narrower = found.requires_python != declared
     return (*((python,) if is_narrower else ()), *((platforms,) if found.environment else ()))
@@ -217,14 +219,12 @@ def _findings(imported: ImportedRequirements, missed: Mapping[str, Index]) -> It
     for requirement in imported.requirements:
         index = missed.get(requirement.name or "")
         if index:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="index-bound",
-                message=f"`{requirement.text}` is not on the first index that has the name: it is"
+            yield findings.warning(
+                "index-bound",
+                f"`{requirement.text}` is not on the first index that has the name: it is"
                 f" bound to {index['url']}",
-                origin=requirement.origin,
-                hint=f"should that be a stranger's, change `{requirement.name}` in"
-                " [tool.uv.sources]",
+                requirement.origin,
+                f"should that be a stranger's, change `{requirement.name}` in [tool.uv.sources]",
             )
 
 
@@ -314,18 +314,18 @@ _AS_BEFORE = "everything is as it was before"
 _SETTLED = "uv's error above is settled"  # its words went to the terminal as it spoke
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml alone, to try it with uv"
 
-_ALL_INDEXES = Finding(
-    severity=Severity.ACTION,
-    code="all-indexes",
-    message='`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
+_ALL_INDEXES = findings.action(
+    "all-indexes",
+    '`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
     " the first index that has the name",
-    hint="a stranger's package may come in by a name that is yours: make what is found elsewhere a"
+    None,
+    "a stranger's package may come in by a name that is yours: make what is found elsewhere a"
     " dependency, bound to its index in [tool.uv.sources], then take the setting out",
 )
 
 
 def retry(
-    work: Plan, ended: Streamed, *, uv: Uv, environ: Mapping[str, str], tell: Progress
+    work: Plan, ended: Streamed, *, uv: Uv, environ: Mapping[str, str], progress: Progress
 ) -> Plan:
     """`work` as far as there is a lockfile for it, which is written by then.
 
@@ -339,15 +339,15 @@ def retry(
     may_help = not ended.output or is_about_versions(ended.output)
     merged = _with_all_indexes(work, uv, environ) if may_help else None
     if merged:
-        tell(f"{_SETTLED}: these versions are not all on the first index that has their name")
+        progress(f"{_SETTLED}: these versions are not all on the first index that has their name")
         return merged
     here = _python_of(work, uv, environ) if may_help and work.may_narrow else None
     if here:
-        tell("Looking for the Pythons for which these versions fit together")
+        progress("Looking for the Pythons for which these versions fit together")
         found = widest_python_range(tries.declared, here, tries.is_possible)
         if found:
             where = f" on {found.environment}" if found.environment else ""
-            tell(
+            progress(
                 f"{_SETTLED}: these versions fit together for Python {found.requires_python}{where}"
             )
             return tries.carried_out(found)

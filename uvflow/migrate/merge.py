@@ -10,6 +10,7 @@ from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
+from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement
 
@@ -140,21 +141,19 @@ def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
 
 
 def _merged(entry: Entry, redundant: Entry) -> Finding:
-    return Finding(
-        severity=Severity.NOTE,
-        code="merged",
-        message=f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})",
-        origin=redundant.origin,
+    return findings.note(
+        "merged",
+        f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})",
+        redundant.origin,
     )
 
 
 def _conflict(first: Entry, second: Entry) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="conflict",
-        message=f"{describe_entry(second)} contradicts {describe_entry(first)} ({first.origin})",
-        origin=second.origin,
-        hint="take one of the two lines out",
+    return findings.error(
+        "conflict",
+        f"{describe_entry(second)} contradicts {describe_entry(first)} ({first.origin})",
+        second.origin,
+        "take one of the two lines out",
     )
 
 
@@ -291,4 +290,4 @@ def _contradiction(conflict: _Conflict) -> str:
 
 def _finding(conflict: _Conflict, severity: Severity, message: str, hint: str | None) -> Finding:
     origin = conflict.second[1].origin
-    return Finding(severity=severity, code="conflict", message=message, origin=origin, hint=hint)
+    return Finding(severity, "conflict", message, origin, hint)

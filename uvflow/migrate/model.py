@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
+from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import Userinfo
 from uvflow.migrate.formats.pip.requirements_txt import Line
@@ -252,17 +253,13 @@ def needs_action(line: Line, code: str, message: str, hint: str | None) -> LineR
 
 def rejected(line: Line, code: str, message: str, hint: str) -> LineResult:
     """The line cannot be taken, and the import does not go on with it."""
-    finding = Finding(
-        severity=Severity.ERROR, code=code, message=message, origin=line.origin, hint=hint
-    )
+    finding = findings.error(code, message, line.origin, hint)
     return LineResult(findings=(finding,), bucket=Bucket.ACTION)
 
 
 def action_finding(line: Line, code: str, message: str, hint: str | None) -> Finding:
-    return Finding(
-        severity=Severity.ACTION, code=code, message=message, origin=line.origin, hint=hint
-    )
+    return findings.action(code, message, line.origin, hint)
 
 
 def note_finding(line: Line, code: str, message: str) -> Finding:
-    return Finding(severity=Severity.NOTE, code=code, message=message, origin=line.origin)
+    return findings.note(code, message, line.origin)

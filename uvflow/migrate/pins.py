@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from uvflow.findings import Finding, Origin, Severity
+from uvflow import findings
+from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Locked, Node, is_same_version, packages
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.includes import Includes
@@ -170,12 +171,11 @@ def _has_hash(line: Line) -> bool:
 
 
 def _missing(line: Line, demand: Line) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="hash-missing",
-        message=f"`{redacted(line.requirement)}` has no hash, and {demand.origin} demands one",
-        origin=line.origin,
-        hint="add its hash, or take `--require-hashes` out: uv.lock has a hash for everything",
+    return findings.error(
+        "hash-missing",
+        f"`{redacted(line.requirement)}` has no hash, and {demand.origin} demands one",
+        line.origin,
+        "add its hash, or take `--require-hashes` out: uv.lock has a hash for everything",
     )
 
 
@@ -232,20 +232,18 @@ def _difference(given: _Given, archives: frozenset[str]) -> Iterator[Finding]:
     name = f"{given.name} {given.version}".rstrip()
     new = len(archives - given.hashes)
     if new == len(archives):
-        yield Finding(
-            severity=Severity.ERROR,
-            code="hash-mismatch",
-            message=f"no archive of {name} has the hash that is asked for",
-            origin=given.origin,
-            hint="make sure that the index serves what it served before",
+        yield findings.error(
+            "hash-mismatch",
+            f"no archive of {name} has the hash that is asked for",
+            given.origin,
+            "make sure that the index serves what it served before",
         )
     elif new:
-        yield Finding(
-            severity=Severity.WARNING,
-            code="hash-new-archives",
-            message=f"{new} of {len(archives)} archives of {name} have no hash here",
-            origin=given.origin,
-            hint="the release has got new archives since, or the hashes were not all written down",
+        yield findings.warning(
+            "hash-new-archives",
+            f"{new} of {len(archives)} archives of {name} have no hash here",
+            given.origin,
+            "the release has got new archives since, or the hashes were not all written down",
         )
 
 
@@ -286,12 +284,11 @@ def _family(package: Locked) -> str:
 
 
 def _told(requirement: Requirement, platform: str, name: str) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="other-platform",
-        message=f"`{requirement.text}` has archives for {name} alone, and is wanted everywhere",
-        origin=requirement.origin,
-        hint=f"`{requirement.text} ; sys_platform == '{platform}'`",
+    return findings.warning(
+        "other-platform",
+        f"`{requirement.text}` has archives for {name} alone, and is wanted everywhere",
+        requirement.origin,
+        f"`{requirement.text} ; sys_platform == '{platform}'`",
     )
 
 

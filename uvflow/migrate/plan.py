@@ -20,7 +20,7 @@ from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, Impor
 from uvflow.migrate.pins import Comparison, HashCheck, Moved
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.profiles import Profile
-from uvflow.state.store import DEFAULT_TIMEOUT
+from uvflow.state.locks import DEFAULT_TIMEOUT
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
 
@@ -173,9 +173,7 @@ def _moved(moved: Moved) -> Finding:
         message = f"{pin.name} {pin.version} became {new}"
         hint = "look whether that will do; uv could not have the old version"
         severity = Severity.ACTION
-    return Finding(
-        severity=severity, code="pin-moved", message=message, origin=pin.origin, hint=hint
-    )
+    return Finding(severity, "pin-moved", message, pin.origin, hint)
 
 
 def _counted(file: FileReport) -> str:

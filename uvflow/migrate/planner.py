@@ -33,7 +33,9 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _ANY_PYTHON = ">=3.8"
 
 
-def make_plan(root: Path, request: InitOptions, *, uv: Uv, tell: Progress = no_progress) -> Plan:
+def make_plan(
+    root: Path, request: InitOptions, *, uv: Uv, progress: Progress = no_progress
+) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
     text = before or ""
@@ -42,20 +44,20 @@ def make_plan(root: Path, request: InitOptions, *, uv: Uv, tell: Progress = no_p
         return Plan(root=root, before=before, text=text, is_there=True)
     _refuse_membership(root)
     _refuse_renaming(text, request)
-    imported = _read(root, request, text, tell)
+    imported = _read(root, request, text, progress)
     with accounted(imported):
         if imported.errors:
             raise needs_user(imported.errors)
         read = Plan(root=root, before=before, text=text, imported=imported)
-        return _planned(read, request, uv=uv, tell=tell)
+        return _planned(read, request, uv=uv, progress=progress)
 
 
-def _planned(read: Plan, request: InitOptions, *, uv: Uv, tell: Progress) -> Plan:
+def _planned(read: Plan, request: InitOptions, *, uv: Uv, progress: Progress) -> Plan:
     """What is to be done with what was read; uv is asked for names and for the base file."""
     root, text, imported = read.root, read.text, read.imported
     environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
     scratch = TemporaryProject(uv=uv, root=root, environ=environ)
-    imported = scratch.named(imported, tell)
+    imported = scratch.named(imported, progress)
     if "project" not in read.values:
         base = scratch.base(_name(root, request, imported), imported.requires_python)
         text = pyproject.with_project(text, base)
@@ -102,13 +104,13 @@ def _refuse_renaming(text: str, request: InitOptions) -> None:
             )
 
 
-def _read(root: Path, request: InitOptions, text: str, tell: Progress) -> ImportedRequirements:
+def _read(root: Path, request: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
     """Everything that the files of `root` say; `text` is that of pyproject.toml, or nothing."""
     names, read = discover.candidate_files(root, request.options), _reader(root)
     inputs = discover.input_files(names, request.options)
     if "project" in tomllib.loads(text) and not request.options.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    fetch = fetcher(tell, os.environ)
+    fetch = fetcher(progress, os.environ)
     imported = groups.import_files(inputs, read, request.options, fetch=fetch)
     specifier, findings = _python(request, names, read, text)
     obstacles = evidence.obstacles(names, read, imported, text)

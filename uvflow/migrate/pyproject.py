@@ -17,8 +17,9 @@ from packaging.utils import canonicalize_name
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Table
 
+from uvflow import findings
 from uvflow.errors import UsageError
-from uvflow.findings import Finding, Severity
+from uvflow.findings import Finding
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
 from uvflow.migrate.toml_text import ArrayLine, extended, literal
@@ -110,12 +111,11 @@ def _left_dynamic(before: Values, wanted: Iterable[Requirement]) -> Iterator[Fin
     for requirement in wanted:
         if requirement.origin.path in ((files,) if isinstance(files, str) else files):
             continue
-        yield Finding(
-            severity=Severity.ACTION,
-            code="dynamic-dependencies",
-            message=f"`{requirement.text}` was not written: the dependencies are dynamic",
-            origin=requirement.origin,
-            hint='remove "dependencies" from `dynamic` in [project], or add it where they are read',
+        yield findings.action(
+            "dynamic-dependencies",
+            f"`{requirement.text}` was not written: the dependencies are dynamic",
+            requirement.origin,
+            'remove "dependencies" from `dynamic` in [project], or add it where they are read',
         )
 
 
@@ -168,12 +168,11 @@ def _compare(entry: Requirement, there: list[str], additions: PyprojectEdits) ->
         additions.pins.append(Pin(name=_slot(entry.text)[0], version=version, origin=entry.origin))
         return
     additions.findings.append(
-        Finding(
-            severity=Severity.ACTION,
-            code="already-there",
-            message=f"pyproject.toml says `{there[0]}`; `{entry.text}` was not written",
-            origin=entry.origin,
-            hint="write into pyproject.toml which of the two it is to be",
+        findings.action(
+            "already-there",
+            f"pyproject.toml says `{there[0]}`; `{entry.text}` was not written",
+            entry.origin,
+            "write into pyproject.toml which of the two it is to be",
         )
     )
 
@@ -202,11 +201,11 @@ def _decide_setting(before: Values, path: Keys, value: Any, additions: Pyproject
             additions.arrays[path] = missing
     elif there != value:
         additions.findings.append(
-            Finding(
-                severity=Severity.ACTION,
-                code="setting-differs",
-                message=f"pyproject.toml has another `{'.'.join(path)}`; it stays as it is",
-                hint=f"the files ask for `{literal(value)}`",
+            findings.action(
+                "setting-differs",
+                f"pyproject.toml has another `{'.'.join(path)}`; it stays as it is",
+                None,
+                f"the files ask for `{literal(value)}`",
             )
         )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import UvflowError
-from uvflow.findings import Finding
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements
 from uvflow.migrate.plan import Done, Plan, diff
 
@@ -41,7 +40,7 @@ def report_as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
         "error": None,
         "already_a_project": plan.is_there,
         "files": [_file(file) for file in done.files],
-        "findings": [_finding(finding) for finding in done.findings],
+        "findings": [finding.as_json() for finding in done.findings],
         "changes": [{"path": change.path, "action": change.action} for change in plan.changes],
         "diff": diff(plan),
         **_proofs(done),
@@ -63,15 +62,4 @@ def _file(file: FileReport) -> dict[str, Any]:
         "role": file.role,
         "lines": file.lines,
         **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "severity": finding.severity.value,
-        "code": finding.code,
-        "file": finding.origin.path if finding.origin else None,
-        "line": finding.origin.line if finding.origin else None,
-        "message": finding.message,
-        "hint": finding.hint,
     }

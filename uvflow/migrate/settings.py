@@ -8,7 +8,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
-from uvflow.findings import Finding, Severity
+from uvflow import findings
+from uvflow.findings import Finding
 from uvflow.migrate.credentials import left_in, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.ledger import LineOutcomes
@@ -135,15 +136,7 @@ class _Reader:
             self._leave(here.pop(":all:"), "format-exceptions", message, hint)
 
     def _leave(self, line: Line, code: str, message: str, hint: str) -> None:
-        self.ledger.note(
-            Finding(
-                severity=Severity.ACTION,
-                code=code,
-                message=message,
-                origin=line.origin,
-                hint=hint,
-            )
-        )
+        self.ledger.note(findings.action(code, message, line.origin, hint))
         self.ledger.mark(Bucket.ACTION, line.origin)
 
     def _find_links(self, line: Line, value: str) -> None:
@@ -204,11 +197,10 @@ class _Reader:
 
 
 def _overruled(line: Line) -> Finding:
-    return Finding(
-        severity=Severity.NOTE,
-        code="overruled",
-        message=f"`{line.text}` changes nothing: other lines say it, or take it back",
-        origin=line.origin,
+    return findings.note(
+        "overruled",
+        f"`{line.text}` changes nothing: other lines say it, or take it back",
+        line.origin,
     )
 
 

@@ -44,7 +44,7 @@ class TemporaryProject:
             return (target / MANIFEST).read_text(encoding="utf-8")
 
     def named(
-        self, imported: ImportedRequirements, tell: Callable[[str], None]
+        self, imported: ImportedRequirements, progress: Callable[[str], None]
     ) -> ImportedRequirements:
         """`imported` with a name for every requirement; uv may download and build to learn it.
 
@@ -53,7 +53,7 @@ class TemporaryProject:
         names: dict[str, str] = {}
         for requirement in imported.requirements:
             if requirement.name is None and requirement.text not in names:
-                tell(f"Asking uv what {requirement.text} is called ({requirement.origin})")
+                progress(f"Asking uv what {requirement.text} is called ({requirement.origin})")
                 names[requirement.text] = self._name_of(requirement, imported)
         return imported.with_each(lambda r: r.named(names[r.text]) if r.name is None else r)
 

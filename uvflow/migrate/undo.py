@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow.state import backup
-from uvflow.state.store import DEFAULT_TIMEOUT, Progress, State, no_progress
+from uvflow.state import backup, locks
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress, State, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ def undo(
     *,
     even_if_edited: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
-    tell: Progress = no_progress,
+    progress: Progress = no_progress,
 ) -> Undone:
     """Put back what the last `init` in `root` changed, or what one that was killed had changed.
 
@@ -30,7 +31,7 @@ def undo(
     `even_if_edited`; BusyError (6), DiskError (8).
     """
     state = State.of(root)
-    with state.exclusive("uvflow undo", timeout=timeout, tell=tell):
+    with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress):
         paths = backup.restore_last(state, even_if_edited=even_if_edited)
     names = [(path, Path(os.path.relpath(path, root)).as_posix()) for path in paths]
     return Undone(

@@ -158,10 +158,10 @@ def restored_on_failure(
         listings={directory: _names(directory) for directory in built},
     )
     _forget_copies(backup)  # of a backup that nobody remembers: they would be put back
-    state.remember(_NAME, _to_json(backup))
+    state.write(_NAME, _to_json(backup))
     try:
         yield lambda: _set_aside(backup)
-        state.remember(_NAME, _to_json(replace(backup, after=_digests(backup))))
+        state.write(_NAME, _to_json(replace(backup, after=_digests(backup))))
     except BaseException:
         with signals_ignored():
             _restore(state, backup)
@@ -175,7 +175,7 @@ def _set_aside(backup: Backup) -> None:
         tree.set_aside()
 
 
-def recover(state: State, tell: Progress) -> None:
+def recover(state: State, progress: Progress) -> None:
     """Put back what a command that was killed had changed; call it under the project's lock."""
     backup = _recall(state)
     if backup is None:
@@ -185,14 +185,14 @@ def recover(state: State, tell: Progress) -> None:
         return
     with signals_ignored():
         _restore(state, backup)
-    tell("An earlier command was cut short; what it had changed has been put back")
+    progress("An earlier command was cut short; what it had changed has been put back")
 
 
 def _restore(state: State, backup: Backup) -> None:
     _put_back(backup)
     for tree in backup.trees:
         journal.withdraw(state, tree.path)
-    state.forget(_NAME)
+    state.delete(_NAME)
 
 
 def is_unfinished(state: State) -> bool:
@@ -222,9 +222,9 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> tuple[Path, .
     paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
     there = {path for path in paths if path.exists()}
     with signals_ignored():
-        state.remember(_NAME, _to_json(replace(backup, after=None)))  # `recover` ends it if killed
+        state.write(_NAME, _to_json(replace(backup, after=None)))  # `recover` ends it if killed
         _put_back(backup)
-        state.forget(_NAME)
+        state.delete(_NAME)
     return tuple(path for path in paths if path in there or path.exists())
 
 
@@ -320,7 +320,7 @@ def _to_json(backup: Backup) -> bytes:
 def _recall(state: State) -> Backup | None:
     """Raises DiskError where a backup is there and damaged: nothing is guessed from it."""
     try:
-        data = json.loads(state.recall(_NAME) or b"{}")
+        data = json.loads(state.read(_NAME) or b"{}")
         return _from_json(data) if data.get("version") == _VERSION else None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise DiskError(

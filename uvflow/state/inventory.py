@@ -13,8 +13,9 @@ from typing import Any
 
 from uvflow.errors import BusyError, UsageError
 from uvflow.paths import state_name
-from uvflow.state import backup
-from uvflow.state.store import HOLDER, LOCK, State, cache_root
+from uvflow.state import backup, locks
+from uvflow.state.locks import HOLDER
+from uvflow.state.store import MUTEX, State, cache_root
 
 _YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
 
@@ -101,7 +102,7 @@ def _stats(directory: Path) -> list[os.stat_result]:
     stats = []
     for path in directory.rglob("*"):
         with contextlib.suppress(OSError):  # another uvflow may just have removed it
-            if path.name != LOCK and (path.is_symlink() or path.is_file()):
+            if path.name != MUTEX and (path.is_symlink() or path.is_file()):
                 stats.append(path.lstat())
     return stats
 
@@ -173,7 +174,7 @@ def _forget(project: KnownProject, command: str) -> str:
     """Why nothing was forgotten; empty where it was."""
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
-        with state.exclusive(command, timeout=0):
+        with locks.mutex(state, command, timeout=0):
             reason = "" if project.is_gone else _needed(state)
             if not reason:
                 state.clear()
@@ -183,7 +184,7 @@ def _forget(project: KnownProject, command: str) -> str:
 
 
 def _needed(state: State) -> str:
-    if state.has_leases():
+    if locks.has_leases(state):
         return "a command of `uvflow run` is at work there"
     if backup.is_unfinished(state):
         return "an init was cut short there, and `uvflow init` puts back what it had changed"

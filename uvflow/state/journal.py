@@ -1,11 +1,11 @@
-"""That a sync of an environment is under way: told before uv runs, until its work is proven.
+"""The journal: a marker written before uv runs and removed once the environment is verified.
 
-Kept in the project's state, one entry for each profile: `<profile>.journal` while a sync is under
-way, `<profile>.snapshot` when it is done, and in `profile` the one that was synced last. Several
-profiles may share an environment, so what counts is which environment an entry is about.
+The project's state has one for each profile: `<profile>.journal` while a sync is running,
+`<profile>.fingerprint` when it is done, and in `last-profile` the profile that was synced last.
+Several profiles may share an environment, so what counts is which environment an entry is about.
 
-The environment itself has a copy of the journal, from the instant at which there is one: it is for
-those who have another state, be it another user, another project, or the next container.
+The environment itself has a copy of the journal, for those who have another state: another user,
+another project, or the next container.
 """
 
 import contextlib
@@ -21,56 +21,57 @@ from uvflow.errors import DiskError, unwritable
 from uvflow.files import remove_unfinished, write_whole
 from uvflow.state.store import State
 
-JOURNAL, SNAPSHOT = ".journal", ".snapshot"
+JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
 COPY = ".uvflow-journal"  # in the environment
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # another for each start of the machine; Linux
-_LAST = "profile"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux
+_LAST_PROFILE = "last-profile"
 
 
 class LastSync(IntEnum):
-    """What became of the last sync of an environment, worse ones last."""
+    """How the last sync of an environment ended, worse ones last."""
 
-    NONE = 0  # it was finished, as far as is known
-    RESTARTED = 1  # so it was; but then the machine may have gone down before all was on its disk
-    KILLED = 2  # it was cut short, and what it had written is there
-    LOST = 3  # the machine went down, or may have: what it had written may be names without data
+    FINISHED = 0
+    REBOOTED = 1  # finished, but the machine was booted since: not all may have reached the disk
+    INTERRUPTED = 2  # killed; what it had written is there
+    UNFLUSHED = 3  # the machine went down meanwhile: files may have the right name and no contents
 
 
-def begin(state: State, profile: str, environment: Path) -> None:
-    """From here on the environment is in the making, whatever was known of it.
+def mark_running(state: State, profile: str, environment: Path) -> None:
+    """Mark a sync as running, and drop every fingerprint of the environment.
 
-    Where data may be lost that is told already, and what tells it is left as it is: being killed
-    after that does not make good again what came before.
+    A marker from before the last reboot is kept, because a second interruption must not hide that
+    files may never have reached the disk.
     """
-    _forget(state, SNAPSHOT, environment)
-    told = {
+    _delete(state, FINGERPRINT, environment)
+    is_flushed = last_sync(state, environment) < LastSync.UNFLUSHED
+    entry = {
         "profile": profile,
         "environment": str(environment),
         "pid": os.getpid(),
-        "boot": _boot_id() if last_sync(state, environment) < LastSync.LOST else None,
+        "boot": _boot_id() if is_flushed else None,
     }
-    data = json.dumps(told).encode()
-    if _judged(state.directory / (profile + JOURNAL)) < LastSync.LOST:
-        state.remember(profile + JOURNAL, data)
-    if _judged(environment / COPY) < LastSync.LOST and (environment / "pyvenv.cfg").exists():
-        _copy(environment / COPY, data)
+    data = json.dumps(entry).encode()
+    if _outcome(state.directory / (profile + JOURNAL)) < LastSync.UNFLUSHED:
+        state.write(profile + JOURNAL, data)
+    if _outcome(environment / COPY) < LastSync.UNFLUSHED and (environment / "pyvenv.cfg").exists():
+        _write_copy(environment / COPY, data)
 
 
-def accompany(state: State, profile: str, environment: Path) -> bool:
-    """Give an environment that uv is making its copy of the journal; whether that is done.
+def copy_into(state: State, profile: str, environment: Path) -> bool:
+    """Give an environment that uv is making its copy of the journal; returns whether it has one.
 
-    Not flushed, which would flush with it what uv has written by then, and keep uv waiting. An
-    empty copy tells enough.
+    Not flushed: that would also flush what uv has written by then, and keep uv waiting. An empty
+    copy says enough.
     """
     if not (environment / "pyvenv.cfg").exists():
         return False
     if not (environment / COPY).exists():
-        _copy(environment / COPY, state.recall(profile + JOURNAL) or b"", flush=False)
+        _write_copy(environment / COPY, state.read(profile + JOURNAL) or b"", flush=False)
     return True
 
 
-def settle(environment: Path) -> None:
-    """The environment is proven, and says so by itself. Raises DiskError."""
+def remove_copy(environment: Path) -> None:
+    """The environment has been verified: remove its copy of the journal. Raises DiskError."""
     try:
         (environment / COPY).unlink(missing_ok=True)
     except NotADirectoryError:
@@ -80,95 +81,87 @@ def settle(environment: Path) -> None:
     remove_unfinished(environment, COPY)
 
 
-def finish(state: State, profile: str, environment: Path, sealed: bytes | None) -> None:
-    """What is settled is what the profile says; `sealed` is its snapshot, if it can have one.
+def finish(state: State, profile: str, environment: Path, encoded: bytes | None) -> None:
+    """Record a sync of a verified environment; `encoded` is its fingerprint, if it can have one.
 
-    Where a power failure brings the journal back it is right to: no data is on the disk for sure.
+    The journal is dropped without a flush: where a power failure brings it back, it is right.
     """
-    if sealed is not None:
-        state.remember(profile + SNAPSHOT, sealed)
+    if encoded is not None:
+        state.write(profile + FINGERPRINT, encoded)
     if last_profile(state) != profile:
-        state.remember(_LAST, profile.encode())
-    for name in _about(state, JOURNAL, environment):
-        state.drop(name)
+        state.write(_LAST_PROFILE, profile.encode())
+    for name in _entries(state, JOURNAL, environment):
+        state.delete(name, durable=False)
 
 
-def drop(state: State, environment: Path) -> None:
-    """Nothing is under way any more: the environment is intact, be it in sync or not."""
-    settle(environment)
+def cancel(state: State, environment: Path) -> None:
+    """No sync is running any more, and the environment is intact, in sync or not."""
+    remove_copy(environment)
     withdraw(state, environment)
 
 
 def withdraw(state: State, environment: Path) -> None:
-    """The environment of before is back in its place, and has its own copy of its own journal."""
-    _forget(state, JOURNAL, environment)
+    """Drop our journal only: the environment that was put back has a copy of its own."""
+    _delete(state, JOURNAL, environment)
 
 
 def last_sync(state: State, environment: Path) -> LastSync:
-    """What became of the last sync of the environment, by whatever profile."""
-    worst = max(map(_judged, _journals(state, environment)))
-    return max(worst, _since_finished(state, environment))
+    """How the last sync of the environment ended, by whatever profile."""
+    boot = (_boot_id() or "").encode()
+    known = (state.read(name) or b"" for name in _entries(state, FINGERPRINT, environment))
+    is_older = any(boot not in encoded for encoded in known)  # it holds the boot id of its sync
+    finished = LastSync.REBOOTED if is_older else LastSync.FINISHED
+    return max(finished, *map(_outcome, _journals(state, environment)))
 
 
 def first_started(state: State, environment: Path) -> float:
     """When the first sync that was not finished began, in seconds since the epoch."""
-    return min(map(_changed, _journals(state, environment)))
+    times = [math.inf]
+    for journal in _journals(state, environment):
+        with contextlib.suppress(OSError):
+            times.append(journal.stat().st_mtime)
+    return min(times)
 
 
 def last_profile(state: State) -> str | None:
-    """The profile that was synced last, as far as that is remembered."""
-    name = state.recall(_LAST)
+    """The profile that was synced last, if that is known."""
+    name = state.read(_LAST_PROFILE)
     return None if name is None else name.decode(errors="replace")
 
 
-def _copy(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """Where that cannot be, uv cannot change the environment either."""
+def _write_copy(path: Path, data: bytes, *, flush: bool = True) -> None:
+    """Where this fails, uv cannot change the environment either."""
     with contextlib.suppress(DiskError):
         write_whole(path, data, flush=flush)
 
 
 def _journals(state: State, environment: Path) -> tuple[Path, ...]:
-    """Where there may be one."""
-    names = _about(state, JOURNAL, environment)
+    """Where a journal about the environment may be."""
+    names = _entries(state, JOURNAL, environment)
     return (environment / COPY, *(state.directory / name for name in names))
 
 
-def _judged(journal: Path) -> LastSync:
-    """Where it cannot be told whether the machine went down, it is taken to have done so."""
+def _outcome(journal: Path) -> LastSync:
+    """Without a boot id to compare, the machine may have gone down."""
     try:
-        then = json.loads(journal.read_bytes())["boot"]
+        boot = json.loads(journal.read_bytes())["boot"]
     except (FileNotFoundError, NotADirectoryError):
-        return LastSync.NONE
+        return LastSync.FINISHED
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return LastSync.LOST
-    is_of_now = then is not None and then == _boot_id()
-    return LastSync.KILLED if is_of_now else LastSync.LOST
+        return LastSync.UNFLUSHED
+    is_same_boot = boot is not None and boot == _boot_id()
+    return LastSync.INTERRUPTED if is_same_boot else LastSync.UNFLUSHED
 
 
-def _since_finished(state: State, environment: Path) -> LastSync:
-    """A snapshot holds the start of the machine in which it was taken."""
-    boot = (_boot_id() or "").encode()
-    known = (state.recall(name) or b"" for name in _about(state, SNAPSHOT, environment))
-    is_older = any(boot not in taken for taken in known)
-    return LastSync.RESTARTED if is_older else LastSync.NONE
+def _delete(state: State, kind: str, environment: Path) -> None:
+    for name in _entries(state, kind, environment):
+        state.delete(name)
 
 
-def _changed(journal: Path) -> float:
-    try:
-        return journal.stat().st_mtime
-    except OSError:
-        return math.inf
-
-
-def _forget(state: State, kind: str, environment: Path) -> None:
-    for name in _about(state, kind, environment):
-        state.forget(name)
-
-
-def _about(state: State, kind: str, environment: Path) -> tuple[str, ...]:
+def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
     names = (path.name for path in state.directory.glob(f"*{kind}"))
     wanted = (None, str(environment))  # what cannot be read may be about this one
-    return tuple(n for n in names if _ENVIRONMENT_OF[kind](state.recall(n) or b"") in wanted)
+    return tuple(n for n in names if _ENVIRONMENT_OF[kind](state.read(n) or b"") in wanted)
 
 
 def _environment_of_journal(journal: bytes) -> str | None:
@@ -180,7 +173,7 @@ def _environment_of_journal(journal: bytes) -> str | None:
 
 _ENVIRONMENT_OF: Mapping[str, Callable[[bytes], str | None]] = {
     JOURNAL: _environment_of_journal,
-    SNAPSHOT: fingerprint.environment_of,
+    FINGERPRINT: fingerprint.environment_of,
 }
 
 

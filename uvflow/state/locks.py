@@ -1,18 +1,31 @@
-"""A lock on a directory itself, for what has nothing else in common: two users, or two homes.
+"""Who may change a project: the mutex that one uvflow holds, and the leases of running commands.
 
-Who may read a directory can lock it (flock(2)). Nothing is written, nothing is left behind, and
-the lock ends with its process. There is none on Windows, nor where the file system wants a file
-that can be written to, as NFS does.
+The mutex is a locked file in the project's state and a lock on the project's root directory itself,
+which also keeps out who has another state: another user, or another cache directory. A lease is
+the same for an environment. Who may read a directory can lock it (flock(2)): nothing is written,
+nothing is left behind, and the lock ends with its process. Windows locks no directories, nor do
+file systems that want a file they can write to, as NFS does; there the state's own file is all.
 """
 
 import contextlib
 import errno
+import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvflow.errors import BusyError, DiskError, unwritable
+from uvflow.files import remove_unfinished
+from uvflow.paths import digest
+from uvflow.state.store import MUTEX, Progress, State, no_progress
+
+if TYPE_CHECKING:
+    import filelock
 
 if sys.platform == "win32":
     ALONE = TOGETHER = 0
@@ -21,21 +34,218 @@ else:
 
     ALONE, TOGETHER = fcntl.LOCK_EX, fcntl.LOCK_SH
 
+DEFAULT_TIMEOUT = 300.0  # seconds
 
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """A process that has a directory locked; `age` in seconds since it was started."""
+HOLDER = "holder.json"  # who holds the mutex, or held it last
 
-    pid: int
-    command: str
-    age: float
+_POLL_SECONDS = 0.05  # also the shortest wait: who only looks holds a lock for an instant
+_QUIET_SECONDS = 0.5  # shorter waits are not worth a line
+
+
+@contextlib.contextmanager
+def mutex(
+    state: State,
+    command: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
+) -> Iterator[None]:
+    """Hold the project's mutex: one uvflow at a time changes the project or its environments.
+
+    `progress` is called once, within a second, where another uvflow holds it. Raises BusyError
+    after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
+    """
+    import filelock  # 45 ms, and reading takes no mutex
+
+    state.make()
+    lock = filelock.FileLock(
+        state.directory / MUTEX, mode=0o600, fallback_to_soft=False, preserve_lock_file=True
+    )
+    with contextlib.ExitStack() as held:
+
+        def in_the_way() -> str | None:
+            if _is_taken(lock, state.root, held):
+                return None
+            if _is_locked_in_state(state):
+                return _describe(state.read(HOLDER))
+            return _describe_outsider(state.root)
+
+        _wait("another uvflow", in_the_way, state.root, _QUIET_SECONDS, timeout, progress)
+        remove_unfinished(state.directory)
+        state.write(HOLDER, _holder(command, state.root), durable=False)
+        yield
+
+
+def _is_taken(lock: "filelock.BaseFileLock", root: Path, held: contextlib.ExitStack) -> bool:
+    """Take both locks or none: the root's keeps out who has another state than this."""
+    import filelock
+
+    with contextlib.ExitStack() as taken:
+        with contextlib.suppress(OSError):  # where directories cannot be locked, the file must do
+            descriptor = lock_directory(root, ALONE)
+            if descriptor is None:
+                return False
+            taken.callback(os.close, descriptor)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        except (OSError, NotImplementedError) as error:
+            raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
+        taken.callback(lock.release)
+        held.enter_context(taken.pop_all())
+    return True
+
+
+def is_mutex_held(state: State) -> bool:
+    """Whether a uvflow is changing the project; writes nothing."""
+    return _is_locked_in_state(state) or is_directory_locked(state.root)
+
+
+def _is_locked_in_state(state: State) -> bool:
+    try:
+        return _is_locked(state.directory / MUTEX)
+    except OSError:  # who may not write into the state may still read it
+        return False
+
+
+def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]:
+    """Record that `command` runs in `environment`, while holding the mutex.
+
+    Returns the file descriptors that stand for the lease: it lasts until every process that has
+    inherited them is gone. Raises DiskError.
+    """
+    leases(state, environment)  # removes those of ended commands
+    path = state.directory / f"{_lease_prefix(environment)}{os.getpid()}"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(descriptor, _holder(command, state.root))
+        _try_to_lock(descriptor)
+    except OSError as error:
+        raise unwritable(str(path), error) from error
+    lease = [descriptor]
+    with contextlib.suppress(OSError):  # where directories cannot be locked
+        of_directory = lock_directory(environment, TOGETHER)
+        lease += [] if of_directory is None else [of_directory]
+    for part in lease:
+        os.set_inheritable(part, True)
+    return tuple(lease)
+
+
+def leases(state: State, environment: Path) -> tuple[str, ...]:
+    """The commands that run in `environment`, described; leases of ended ones are removed."""
+    files = sorted(state.directory.glob(f"{_lease_prefix(environment)}*"))
+    ours = tuple(_describe(state.read(path.name)) for path in files if _is_leased(path))
+    # The root's lock is our own mutex, and says nothing about an environment in its place.
+    is_root = os.path.realpath(environment) == os.path.realpath(state.root)
+    if ours or is_root or not is_directory_locked(environment):
+        return ours
+    return (_describe_outsider(environment),)
+
+
+def await_leases(state: State, environment: Path, *, timeout: float, progress: Progress) -> None:
+    """Wait until no command runs in `environment`, while holding the mutex.
+
+    Raises BusyError after `timeout` seconds (negative: never).
+    """
+    _wait(
+        "a command to end",
+        lambda: next(iter(leases(state, environment)), None),
+        state.root,
+        0,
+        timeout,
+        progress,
+    )
+
+
+def has_leases(state: State) -> bool:
+    """Whether a command runs in any of the project's environments."""
+    return any(_is_leased(path) for path in state.directory.glob("*.lease.*"))
+
+
+def _wait(  # noqa: PLR0913, PLR0917  one loop for the mutex and for leases
+    whom: str,
+    in_the_way: Callable[[], str | None],
+    root: Path,
+    quiet_seconds: float,
+    timeout: float,
+    progress: Progress,
+) -> None:
+    started = time.monotonic()
+    is_announced = False
+    while who := in_the_way():
+        waited = time.monotonic() - started
+        if not is_announced and waited >= quiet_seconds:
+            progress(f"Waiting for {whom}: {who}")
+            is_announced = True
+        if timeout >= 0 and waited >= max(timeout, _POLL_SECONDS):
+            raise BusyError(
+                f"another uvflow process is using {root}",
+                cause=who,
+                hint="try again when it is done, or wait longer with `--timeout SECONDS`",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _lease_prefix(environment: Path) -> str:
+    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}.lease."
+
+
+def _is_leased(path: Path) -> bool:
+    """Whether a process still holds the lease; removes one that was left behind."""
+    held = _is_locked(path)
+    if not held:
+        path.unlink(missing_ok=True)
+    return held
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_to_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_to_lock(descriptor: int) -> bool:
+    import filelock  # as above
+
+    return filelock.lock_descriptor(descriptor, blocking=False)
+
+
+def _holder(command: str, root: Path) -> bytes:
+    holder = {"pid": os.getpid(), "command": command, "since": time.time(), "root": str(root)}
+    return json.dumps(holder).encode()
+
+
+def _describe(holder: bytes | None) -> str:
+    try:
+        known = json.loads(holder or b"")
+        return _description(known["command"], known["pid"], time.time() - known["since"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return "unknown process"
+
+
+def _describe_outsider(directory: Path) -> str:
+    """Who has locked `directory` and is described in a state that is not ours to read."""
+    holder = directory_holder(directory)
+    if holder is None:
+        return "a process of another user, or one with a different UVFLOW_CACHE_DIR"
+    return _description(holder.command, holder.pid, holder.age)
+
+
+def _description(command: object, pid: object, age: float) -> str:
+    return f"`{command}` (pid {pid}, for {max(0, round(age))} s)"
 
 
 def lock_directory(directory: Path, way: int) -> int | None:
-    """A descriptor that holds the lock until it is closed; None where another process is in.
+    """A descriptor that holds the lock until it is closed; None where another process has it.
 
-    Any number of processes can be in TOGETHER, and one ALONE. Raises OSError where there is no
-    such directory, or no such lock.
+    Any number of processes can hold it TOGETHER, and one ALONE. Raises OSError where there is no
+    such directory, or it cannot be locked.
     """
     if sys.platform != "win32":
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -52,7 +262,7 @@ def lock_directory(directory: Path, way: int) -> int | None:
 
 
 def is_directory_locked(directory: Path) -> bool:
-    """Whether a process is in, in whatever way; writes nothing and raises nothing."""
+    """Whether a process has it locked, in whatever way; writes nothing and raises nothing."""
     try:
         descriptor = lock_directory(directory, ALONE)
     except OSError:
@@ -63,8 +273,17 @@ def is_directory_locked(directory: Path) -> bool:
     return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A process that has a directory locked; `age` in seconds since it was started."""
+
+    pid: int
+    command: str
+    age: float
+
+
 def directory_holder(directory: Path) -> Holder | None:
-    """One of those who are in, as far as Linux tells (proc_locks(5)); other systems do not."""
+    """One of the processes that have it locked, as far as Linux tells; other systems do not."""
     if sys.platform == "linux":
         for pid in _pids(directory):
             # The process may be gone by now, or another's whose /proc is mounted with hidepid.
@@ -76,7 +295,10 @@ def directory_holder(directory: Path) -> Holder | None:
 if sys.platform == "linux":
 
     def _pids(directory: Path) -> Iterator[int]:
-        """Lines read `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF`: pid, device and inode."""
+        """From proc_locks(5): `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF`.
+
+        The fifth field is the pid, the sixth device and inode.
+        """
         try:
             status = directory.stat()
             lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
@@ -88,7 +310,7 @@ if sys.platform == "linux":
                 yield int(words[4])
 
     def _command(pid: int) -> str:
-        """The command line as it was typed: the Python that runs a script is left out."""
+        """The command line as it was typed, without the Python that runs a script."""
         raw = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         words = raw.removesuffix("\0").split("\0")
         runner, *script = [Path(word).name for word in words[:2]]
@@ -102,6 +324,6 @@ if sys.platform == "linux":
         Field 2 is a name in parentheses that may hold anything.
         """
         after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
-        began = int(after_name.split()[22 - 3]) / os.sysconf("SC_CLK_TCK")
+        started = int(after_name.split()[22 - 3]) / os.sysconf("SC_CLK_TCK")
         now = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-        return max(0.0, now - began)
+        return max(0.0, now - started)

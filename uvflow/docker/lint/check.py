@@ -6,11 +6,12 @@ Reads only.
 import os
 from pathlib import Path
 
+from uvflow import findings
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image
 from uvflow.docker.lint.model import CheckResult, LintContext, LintedDockerfile
 from uvflow.files import read_bytes
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.lockfile import packages
 from uvflow.lockfile.packages import TargetPlatform
 from uvflow.paths import MANIFEST
@@ -25,12 +26,12 @@ def check_handwritten(project: Project, path: Path) -> CheckResult:
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
         message = "there is no FROM in it"
-        nothing = Finding(severity=Severity.ERROR, code="no-stage", message=message, origin=origin)
+        nothing = findings.error("no-stage", message, origin)
         return CheckResult(findings=(nothing,))
     reading = LintedDockerfile(dockerfile, lint_context(project), path.name)
     rules = (*rules_build.RULES, *rules_image.RULES)
-    findings = (finding for rule in rules for finding in rule(reading))
-    return CheckResult(findings=tuple(sorted(findings, key=_by_line)))
+    found = (finding for rule in rules for finding in rule(reading))
+    return CheckResult(findings=tuple(sorted(found, key=_by_line)))
 
 
 def lint_context(project: Project) -> LintContext:

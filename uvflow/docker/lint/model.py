@@ -118,11 +118,7 @@ class LintedDockerfile:
 
     def finding(self, kind: "FindingKind", line: int, message: str) -> Finding:
         return Finding(
-            severity=kind.severity,
-            code=kind.code,
-            message=message,
-            origin=Origin(path=self.path, line=line),
-            hint=kind.fix,
+            kind.severity, kind.code, message, Origin(path=self.path, line=line), kind.fix
         )
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from uvflow.findings import Finding, Origin, Severity
+from uvflow import findings
+from uvflow.findings import Finding, Origin
 from uvflow.redaction import redacted
 
 _LONGEST = 10_000  # characters of an option with its value; a path has 4096 at most
@@ -138,22 +139,20 @@ def _encoding_of(data: bytes) -> str:
 
 
 def _unknown_encoding(path: str, encoding: str) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="unknown-encoding",
-        message=f"there is no encoding `{encoding}`",
-        origin=Origin(path=path, line=1),
-        hint="name the encoding of the files with `--encoding NAME`",
+    return findings.error(
+        "unknown-encoding",
+        f"there is no encoding `{encoding}`",
+        Origin(path=path, line=1),
+        "name the encoding of the files with `--encoding NAME`",
     )
 
 
 def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="undecodable",
-        message=f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}",
-        origin=Origin(path=path, line=data[:offset].count(b"\n") + 1),
-        hint="name the encoding of the files with `--encoding NAME`",
+    return findings.error(
+        "undecodable",
+        f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}",
+        Origin(path=path, line=data[:offset].count(b"\n") + 1),
+        "name the encoding of the files with `--encoding NAME`",
     )
 
 
@@ -344,10 +343,9 @@ def _remember(
 
 
 def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="invalid-option",
-        message=f"`{redacted(text)}` cannot be read: {redacted(reason)}",
-        origin=origin,
-        hint="correct the line, or leave it out with `--keep-going`",
+    return findings.error(
+        "invalid-option",
+        f"`{redacted(text)}` cannot be read: {redacted(reason)}",
+        origin,
+        "correct the line, or leave it out with `--keep-going`",
     )

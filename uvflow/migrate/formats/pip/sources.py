@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from uvflow.findings import Finding, Severity
+from uvflow import findings
 from uvflow.migrate.credentials import left_in, split_userinfo, variables
 from uvflow.migrate.formats import setuptools
 from uvflow.migrate.formats.pip import direct_reference
@@ -200,13 +200,7 @@ def _self(target: DirectReference, there: Read) -> LineResult:
     extras = ", ".join(f'"{extra}"' for extra in target.extras)
     message = "uv installs the project itself, but the extras of it only where a profile has them"
     hint = f"`extras = [{extras}]` in [tool.uvflow.profiles.dev], or `uv sync --extra`"
-    finding = Finding(
-        severity=Severity.WARNING,
-        code="project-extras",
-        message=message,
-        origin=target.line.origin,
-        hint=hint,
-    )
+    finding = findings.warning("project-extras", message, target.line.origin, hint)
     return LineResult(findings=(finding,), bucket=Bucket.DEFAULT)
 
 
