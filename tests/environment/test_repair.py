@@ -18,7 +18,7 @@ from uvflow.environment.integrity import (
 from uvflow.environment.repair import (
     drop_byte_code,
     empty_environment,
-    forget_distributions,
+    remove_metadata,
     remove_orphans,
 )
 from uvflow.errors import DiskError, UsageError
@@ -28,7 +28,7 @@ def test_forgotten_distributions_are_installed_again_by_uv(venv: Venv) -> None:
     neither = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
     shutil.rmtree(venv.at / "six")
     (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
-    forget_distributions(Environment.at(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
     assert sorted(path.name for path in venv.at.glob("*.dist-info")) == neither
     venv.sync("--locked")
     assert venv.damages() == ()
@@ -41,14 +41,14 @@ def test_uv_overwrites_what_a_forgotten_distribution_left(
     monkeypatch.setenv("UV_LINK_MODE", mode)
     venv = Venv(tree({"pyproject.toml": PROJECT}))
     replace(venv.at / "six" / "data.txt", "edited")
-    forget_distributions(Environment.at(venv.path), ("six",))
+    remove_metadata(Environment.at(venv.path), ("six",))
     venv.sync("--locked")
     assert venv.damages() == ()
 
 
 def test_both_of_two_versions_are_forgotten(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
-    forget_distributions(Environment.at(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
     assert list(venv.at.glob("six-*")) == []
 
 
@@ -57,7 +57,7 @@ def test_a_legacy_file_of_metadata_is_forgotten(venv: Venv) -> None:
     first = f"{SITE}/six-1.16.0.egg-info"
     found = venv.damages()
     assert found == (damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
-    forget_distributions(Environment.at(venv.path), damaged_distributions(found))
+    remove_metadata(Environment.at(venv.path), damaged_distributions(found))
     assert list(venv.at.glob("six-*")) == []
 
 
@@ -87,7 +87,7 @@ def test_forgetting_that_is_cut_short_leaves_no_metadata_behind(
 ) -> None:
     monkeypatch.setattr(shutil, "rmtree", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        forget_distributions(Environment.at(venv.path), ("six",))
+        remove_metadata(Environment.at(venv.path), ("six",))
     assert metadata_damage(Environment.at(venv.path)) == (damage(DamageKind.NO_METADATA, INFO),)
 
 
@@ -158,7 +158,7 @@ def test_what_is_no_virtual_environment_is_left_as_it_is(
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="is no virtual environment, so it is left as it is"):
+    with pytest.raises(UsageError, match="is not a virtual environment, so nothing"):
         empty_environment(Environment.at(tmp_path))
     assert all((tmp_path / name).exists() for name in names)
 
@@ -173,5 +173,5 @@ def test_metadata_that_cannot_be_removed_is_an_error(venv: Venv) -> None:
     info = venv.at / "six-1.17.0.dist-info"
     info.chmod(0o500)
     with pytest.raises(DiskError, match="METADATA cannot be written"):
-        forget_distributions(Environment.at(venv.path), ("six",))
+        remove_metadata(Environment.at(venv.path), ("six",))
     info.chmod(0o700)

@@ -15,9 +15,9 @@ from uvflow.environment.status import (
 
 
 def status(*states: Level) -> Status:
-    reasons = (Check(aspect=f"a{n}", state=s, message=f"m{n}") for n, s in enumerate(states))
+    reasons = (Check(aspect=f"a{n}", level=s, message=f"m{n}") for n, s in enumerate(states))
     return Status(
-        profile="dev", chosen_by="", environment=Path("/shop/.venv"), reasons=tuple(reasons)
+        profile="dev", chosen_by="", environment=Path("/shop/.venv"), checks=tuple(reasons)
     )
 
 
@@ -49,9 +49,9 @@ def test_the_verdict_in_words() -> None:
 
 
 def test_one_line_tells_how_many_more_there_are() -> None:
-    removed = Check(aspect="lockfile", state=Level.STALE, message="`six` was removed")
-    reasons = (removed, removed, removed, Check(aspect="uv", state=Level.OK, message="uv 1"))
-    told = Status(profile="dev", chosen_by="", environment=Path(), reasons=reasons)
+    removed = Check(aspect="lockfile", level=Level.STALE, message="`six` was removed")
+    reasons = (removed, removed, removed, Check(aspect="uv", level=Level.OK, message="uv 1"))
+    told = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
     assert verdict_line(told) == (
         "Lockfile stale: dev; lockfile: `six` was removed (and 2 more, see `uvflow status`)"
     )
@@ -59,11 +59,11 @@ def test_one_line_tells_how_many_more_there_are() -> None:
 
 def test_rows_are_aligned_and_hints_told_once() -> None:
     reasons = (
-        Check(aspect="lockfile", state=Level.STALE, message="one", hint="do"),
-        Check(aspect="lockfile", state=Level.STALE, message="two", hint="do"),
-        Check(aspect="uv", state=Level.OK, message="three"),
+        Check(aspect="lockfile", level=Level.STALE, message="one", hint="do"),
+        Check(aspect="lockfile", level=Level.STALE, message="two", hint="do"),
+        Check(aspect="uv", level=Level.OK, message="three"),
     )
-    told = Status(profile="dev", chosen_by="", environment=Path(), reasons=reasons)
+    told = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
     assert list(format_rows(told, verbose=False)) == [
         ("lockfile", "stale", "one"),
         ("        ", "stale", "two"),
@@ -78,7 +78,7 @@ def test_json_has_every_reason() -> None:
         "chosen_by": "",
         "environment": str(Path("/shop/.venv")),
         "verdict": "ok",
-        "reasons": [{"aspect": "a0", "state": "ok", "message": "m0", "hint": ""}],
+        "checks": [{"aspect": "a0", "level": "ok", "message": "m0", "hint": ""}],
     }
 
 

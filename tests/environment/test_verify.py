@@ -11,7 +11,7 @@ def verified(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verification:
         chosen_by="by default",
         environment=Path("/shop/.venv"),
         damages=damages,
-        healed=RepairResult(repaired=repaired),
+        repair=RepairResult(repaired=repaired),
     )
 
 
@@ -22,7 +22,7 @@ def test_a_few_files_of_each_distribution_are_told() -> None:
     assert told == [
         "orphan: stray.py",
         *(f"a: missing: a/{n}" for n in range(5)),
-        "  and 2 more (`--verbose` tells them)",
+        "  and 2 more (`--verbose` lists them)",
     ]
     assert len(list(damage_lines(verified(*many, stray), verbose=True))) == 8
 
@@ -32,7 +32,7 @@ def test_the_outcome_in_words() -> None:
     assert verdict(verified()) == "Intact: dev (by default)"
     assert verdict(verified(repaired=("a", "b"))) == "Repaired: dev (by default); a, b"
     assert verdict(verified(stray)) == (
-        "Damaged: dev (by default); `uvflow verify --repair` installs it again"
+        "Damaged: dev (by default); `uvflow verify --repair` reinstalls it"
     )
 
 
@@ -43,8 +43,8 @@ def test_json_has_every_damage() -> None:
         "chosen_by": "by default",
         "environment": str(Path("/shop/.venv")),
         "damages": [{"kind": "orphan", "path": "stray.py", "distribution": "", "detail": ""}],
-        "poisoned": [],
-        "flaws": [],
+        "also_in_cache": [],
+        "known_defects": [],
         "repaired": ["a"],
         "removed": [],
     }

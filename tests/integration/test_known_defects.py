@@ -85,7 +85,7 @@ def test_a_wheel_with_a_wrong_record_is_warned_of(shop: Path, uvflow: Command, w
     again = uvflow("sync", "--json", cwd=shop)
     assert "Repairing" not in again.err  # it is remembered
     assert warning in again.err
-    assert [flaw["detail"] for flaw in json.loads(again.out)["flaws"]] == [detail]
+    assert [flaw["detail"] for flaw in json.loads(again.out)["known_defects"]] == [detail]
 
 
 def test_a_run_warns_of_it_likewise(shop: Path, uvflow: Command) -> None:
@@ -177,7 +177,7 @@ def test_what_a_wheel_brings_without_listing_it_stays(
     assert done.code == 0, done.err
     told = json.loads(done.out)
     inside = site_packages.relative_to(shop / ".venv").as_posix()
-    assert [(f["kind"], f["path"]) for f in told["flaws"]] == [
+    assert [(f["kind"], f["path"]) for f in told["known_defects"]] == [
         ("missing", f"{inside}/odd/gone.txt"),
         ("orphan", f"{inside}/{name}"),
     ]

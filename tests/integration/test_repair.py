@@ -79,7 +79,7 @@ WAYS_TO_DIE = {
 
 @pytest.mark.parametrize("way", WAYS_TO_DIE)
 @pytest.mark.parametrize("profile", ["dev", "prod"])
-def test_a_sync_killed_with_uv_is_healed_by_the_next(
+def test_a_sync_killed_with_uv_is_repaired_by_the_next(
     shop: Path, uvflow: Command, way: str, profile: str
 ) -> None:
     dying = scripted_uv(shop, f"({WAYS_TO_DIE[way]}); kill -9 $PPID; exit 1")
@@ -91,7 +91,7 @@ def test_a_sync_killed_with_uv_is_healed_by_the_next(
 
 
 @pytest.mark.parametrize("profile", ["dev", "prod"])
-def test_the_first_sync_is_healed_even_where_nothing_is_remembered_of_it(
+def test_the_first_sync_is_repaired_even_where_nothing_is_remembered_of_it(
     shop: Path, uvflow: Command, profile: str
 ) -> None:
     begun = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
@@ -144,7 +144,7 @@ def test_an_environment_that_does_not_heal_is_5_with_its_damage(
     done = uvflow("sync", cwd=shop, environ=breaking)
     assert done.code == 5
     said = done.err[done.err.index("error:") :].splitlines()
-    assert said[0] == f"error: {shop / '.venv'} is damaged, and does not heal"
+    assert said[0] == f"error: could not repair {shop / '.venv'}"
     assert said[1].startswith("  cause: six: unfinished install: lib/python3")
     assert uvflow("sync", cwd=shop).code == 0
     assert_intact(shop, *DEV)
@@ -365,5 +365,8 @@ def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Co
     (shop / ".venv" / "thesis.txt").write_text("mine")
     done = uvflow("sync", cwd=shop)
     assert done.code == 2
-    assert f"error: {shop / '.venv'} is no virtual environment, so it is left as it is" in done.err
+    assert (
+        f"error: {shop / '.venv'} is not a virtual environment, so nothing in it was removed"
+        in done.err
+    )
     assert (shop / ".venv" / "thesis.txt").read_text() == "mine"

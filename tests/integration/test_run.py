@@ -94,7 +94,7 @@ def test_a_missing_env_file_is_2(shop: Path, uvflow: Command) -> None:
     )
     done = uvflow("run", "python", cwd=shop)
     assert done.code == 2
-    said = f"error: the profile `dev` has the env-file {shop / '.env'}, which is not there\n"
+    said = f"error: the env-file {shop / '.env'} of the profile `dev` does not exist\n"
     assert done.err.endswith(said)
 
 

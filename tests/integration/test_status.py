@@ -328,12 +328,12 @@ def test_a_sync_cut_short_is_4(synced: Path, uvflow: Command) -> None:
     done = uvflow("status", cwd=synced)
     assert done.code == 4
     assert told(done.out)[-2:] == [
-        "  sync         out of sync  the last sync did not get to its end",
+        "  sync         out of sync  the last sync was interrupted",
         "                            hint: `uvflow sync`",
     ]
     with locks.mutex(state, "uvflow sync"):
         done = uvflow("status", cwd=synced)
-    assert told(done.out)[-1] == "  sync         out of sync  a sync is under way"
+    assert told(done.out)[-1] == "  sync         out of sync  a sync is running"
     assert uvflow("sync", cwd=synced).code == 0
     assert uvflow("status", cwd=synced).code == 0
 
@@ -348,7 +348,7 @@ def test_it_tells_a_few_of_many_unless_asked_for_all(synced: Path, uvflow: Comma
     pip(synced, "install", *names)
     done = uvflow("status", cwd=synced)
     assert done.out.count("is not asked for") == 5
-    assert "                            and 1 more (`--verbose` tells them)\n" in done.out
+    assert "                            and 1 more (`--verbose` lists them)\n" in done.out
     assert uvflow("status", "-v", cwd=synced).out.count("is not asked for") == 6
 
 
@@ -356,7 +356,7 @@ def test_json_is_the_verdict_with_its_reasons(synced: Path, uvflow: Command) -> 
     inside(synced, "idna-*/RECORD").unlink()
     done = uvflow("status", "--json", cwd=synced)
     data = json.loads(done.out)
-    reasons = data.pop("reasons")
+    reasons = data.pop("checks")
     assert data == {
         "schema_version": 2,
         "command": "status",
@@ -366,14 +366,14 @@ def test_json_is_the_verdict_with_its_reasons(synced: Path, uvflow: Command) -> 
         "environment": str(synced / ".venv"),
         "verdict": "damaged",
     }
-    assert [(reason["aspect"], reason["state"]) for reason in reasons] == [
+    assert [(reason["aspect"], reason["level"]) for reason in reasons] == [
         ("lockfile", "ok"),
         ("environment", "ok"),
         ("files", "damaged"),
         ("origin", "ok"),
         ("uv", "ok"),
     ]
-    assert set(reasons[2]) == {"aspect", "state", "message", "hint"}
+    assert set(reasons[2]) == {"aspect", "level", "message", "hint"}
 
 
 def test_it_writes_nothing(synced: Path, uvflow: Command, tmp_path: Path) -> None:
@@ -533,7 +533,7 @@ def test_damage_is_named_by_distribution(synced: Path, uvflow: Command) -> None:
         "idna: missing: SITE/idna/__init__.py",
         "idna: missing: SITE/idna/data.txt",
         "six: missing: SITE/six/data.txt",
-        "Damaged: dev (as last time); `uvflow verify --repair` installs it again",
+        "Damaged: dev (as last time); `uvflow verify --repair` reinstalls it",
     ]
 
 
@@ -548,8 +548,8 @@ def test_damage_is_json(synced: Path, uvflow: Command) -> None:
         "profile": "dev",
         "chosen_by": "as last time",
         "environment": str(synced / ".venv"),
-        "poisoned": [],
-        "flaws": [],
+        "also_in_cache": [],
+        "known_defects": [],
         "repaired": [],
         "removed": [],
     }
@@ -583,7 +583,7 @@ def test_what_an_edit_did_to_the_cache_is_told_and_healed(
     assert done.code == 5
     assert told(done.out)[1:] == [
         "uv's cache has the same damage, and would install it anywhere: idna",
-        "Damaged: dev (as last time); `uvflow verify --repair` installs it again",
+        "Damaged: dev (as last time); `uvflow verify --repair` reinstalls it",
     ]
     assert uvflow("verify", "--repair", cwd=synced).code == 0
     assert "poison" not in inside(synced, "idna/__init__.py").read_text()
@@ -684,7 +684,7 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
         assert not SyncContext.of(project, choice).is_current()
         assert all(format_row(one) and one.directory == state.directory for one in known_projects())
         assert not locks.is_mutex_held(state)
-        _ = SyncContext.of(project, choice).interruption
+        _ = SyncContext.of(project, choice).last_sync
     finally:
         put_back(state.directory, kept)
 

@@ -205,7 +205,7 @@ def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
         "already_in_sync": False,
         "repaired": [],
         "removed": [],
-        "flaws": [],
+        "known_defects": [],
     }
 
 

@@ -32,7 +32,7 @@ def names(state: State) -> set[str]:
 def test_what_is_begun_is_under_way_until_it_is_finished(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
-    journal.finish(state, "dev", VENV, sealed(VENV))
+    journal.record_sync(state, "dev", VENV, sealed(VENV))
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"dev.fingerprint", "last-profile"}
     assert journal.last_profile(state) == "dev"
@@ -51,7 +51,7 @@ def test_beginning_forgets_the_snapshots_of_every_profile_of_that_environment(
 def test_a_profile_finishes_what_another_one_began(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     journal.mark_running(state, "prod", VENV)
-    journal.finish(state, "prod", VENV, None)
+    journal.record_sync(state, "prod", VENV, None)
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"last-profile"}
 
@@ -77,7 +77,7 @@ def test_data_stays_lost_until_a_sync_is_finished(state: State) -> None:
     another_start(state, "of-yesterday")
     journal.mark_running(state, "dev", VENV)  # and killed
     assert journal.last_sync(state, VENV) is LOST
-    journal.finish(state, "dev", VENV, None)
+    journal.record_sync(state, "dev", VENV, None)
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
 
@@ -88,7 +88,7 @@ def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
     assert journal.first_started(state, VENV) == 1000
-    journal.finish(state, "dev", VENV, None)
+    journal.record_sync(state, "dev", VENV, None)
     assert journal.first_started(state, VENV) == math.inf
 
 

@@ -45,19 +45,16 @@ def run_command(
 ) -> None:
     """Run COMMAND in the environment of the profile, synced first.
 
-    No uvflow changes the environment while the command runs. The exit code is the command's own.
+    No uvflow process changes the environment while the command runs. The exit code is the
+    command's own.
     """
     from uvflow.environment.context import SyncContext
-    from uvflow.environment.run import run
+    from uvflow.environment.run import prepare
 
-    code = run(
-        SyncContext.of(*project_and_profile(profile)),
-        words,
-        timeout=timeout,
-        progress=console.say,
-        tell_healed=lambda healed: report_repair(console, healed),
-    )
-    raise click.exceptions.Exit(code)
+    context = SyncContext.of(*project_and_profile(profile))
+    command = prepare(context, words, timeout=timeout, progress=console.say)
+    report_repair(console, command.repair)
+    raise click.exceptions.Exit(command.run())
 
 
 def _check(console: Console, project: "Project", choice: "Choice") -> NoReturn:
@@ -84,8 +81,8 @@ _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
 def status_command(console: Console, *, profile: str | None) -> None:
     """Tell whether lockfile, environment and uv are as they should be, with the reasons.
 
-    Offline, changing nothing, running no code of the project's. The exit code is that of the worst
-    finding: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
+    Offline, changing nothing, running no code of the project. The exit code is that of the worst
+    check: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
     """
     from uvflow.environment.status import (
         format_rows,
@@ -96,9 +93,9 @@ def status_command(console: Console, *, profile: str | None) -> None:
 
     found = status(*project_and_profile(profile))
     console.result(console.style(headline(found), "bold"))
-    for aspect, state, message in format_rows(found, verbose=console.verbose):
-        colour = _COLOURS.get(state.strip(), "red")
-        console.result(f"  {aspect}  {console.style(state, colour)}  {message}".rstrip())
+    for aspect, level, message in format_rows(found, verbose=console.verbose):
+        colour = _COLOURS.get(level.strip(), "red")
+        console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
     console.envelope("status", found.exit_code, status_as_json(found))
     raise click.exceptions.Exit(found.exit_code)
 
@@ -106,7 +103,7 @@ def status_command(console: Console, *, profile: str | None) -> None:
 @click.command(name="verify", short_help="Look at every file of the environment")
 @profile_choice
 @click.option("--deep", is_flag=True, help="Compare contents as well, by hash.")
-@click.option("--repair", is_flag=True, help="Install again what is damaged, and nothing else.")
+@click.option("--repair", is_flag=True, help="Reinstall what is damaged, and nothing else.")
 @timeout_option
 @common
 def verify_command(
@@ -114,7 +111,7 @@ def verify_command(
 ) -> None:
     """Look at every file of the environment: that it is there, with the size it came with.
 
-    Tells what is missing, truncated, edited, half installed, or there without an owner. The exit
+    Lists what is missing, truncated, edited, half installed, or has no owner. The exit
     code is 0 where it is intact and 5 where it is damaged.
     """
     from uvflow.environment.repair import Depth
@@ -132,7 +129,7 @@ def verify_command(
         found = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
     else:
         found = verify(project, choice, depth)
-    for damage in found.healed.removed:
+    for damage in found.repair.removed:
         console.detail(f"Removed: {damage.path}")
     for line in damage_lines(found, verbose=console.verbose):
         console.result(line)

@@ -1,6 +1,6 @@
-"""`uvflow sync` once its command line is understood: by click, or by the door.
+"""`uvflow sync` once its command line is understood, with or without click.
 
-The door knows the spellings without other options, and they have no need of click: to load that
+The fast path knows the spellings without other options, and they do without click: loading that
 takes a sixth of the time of a short sync.
 """
 
@@ -35,33 +35,33 @@ def sync_without_click(profile: str | None) -> int:
 
 
 def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
-    """Make the environment what the lockfile and the profile say, and tell of it."""
+    """Make the environment what the lockfile and the profile say, and report it."""
     from uvflow.environment.sync import sync
 
-    done = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
-    report_repair(console, done.healed)
+    result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
+    report_repair(console, result.repair)
     console.say(
-        in_sync_message(done.profile, done.chosen_by)
-        if done.already
-        else f"Synced: {profile_with_origin(done.profile, done.chosen_by)}"
+        in_sync_message(result.profile, result.chosen_by)
+        if result.already
+        else f"Synced: {profile_with_origin(result.profile, result.chosen_by)}"
     )
     console.envelope(
         "sync",
         0,
         {
-            "profile": done.profile,
-            "chosen_by": done.chosen_by,
-            "environment": str(done.environment),
-            "already_in_sync": done.already,
-            "repaired": list(done.healed.repaired),
-            "removed": [damage.path for damage in done.healed.removed],
-            "flaws": [asdict(flaw) for flaw in done.healed.flaws],
+            "profile": result.profile,
+            "chosen_by": result.chosen_by,
+            "environment": str(result.environment),
+            "already_in_sync": result.already,
+            "repaired": list(result.repair.repaired),
+            "removed": [damage.path for damage in result.repair.removed],
+            "known_defects": [asdict(defect) for defect in result.repair.known_defects],
         },
     )
 
 
 def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
-    """The project that the command is called in, and the profile it is to have."""
+    """The project of the current directory, and the profile to use."""
     from uvflow.environment.context import last_synced_profile
     from uvflow.project.manifest import Project
 
@@ -69,11 +69,11 @@ def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
     return project, project.profiles.choose(profile, os.environ, last_synced_profile(project))
 
 
-def report_repair(console: Console, healed: "RepairResult") -> None:
-    """What was repaired on the way, and what a wheel has brought so."""
-    from uvflow.environment.known_defects import describe_defect as told_of
+def report_repair(console: Console, repair: "RepairResult") -> None:
+    """What was removed by a repair, and the known defects of wheels."""
+    from uvflow.environment.known_defects import describe_defect
 
-    for damage in healed.removed:
+    for damage in repair.removed:
         console.detail(f"Removed: {damage.path}")
-    for flaw in healed.flaws:
-        console.warn(told_of(flaw))
+    for defect in repair.known_defects:
+        console.warn(describe_defect(defect))

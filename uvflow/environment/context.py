@@ -1,4 +1,4 @@
-"""What a command works on: a project, a profile, its environment, and what is remembered of it."""
+"""What a command works on: a profile of a project, its environment, and what is known of it."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from uvflow.state.store import State
 
 @dataclass(frozen=True, kw_only=True)
 class SyncContext:
-    """A profile of a project, in these variables."""
+    """A profile of a project; `environ` are the variables that uv gets."""
 
     project: Project
     profile: Profile
@@ -38,20 +38,20 @@ class SyncContext:
         return self.profile.environment_path(self.project.workspace, self.environ)
 
     @property
-    def interruption(self) -> LastSync:
+    def last_sync(self) -> LastSync:
         return journal.last_sync(self.state, self.environment)
 
     @property
-    def subject(self) -> str:
-        """What a snapshot of this is of."""
+    def key(self) -> str:
+        """What its fingerprint is a fingerprint of."""
         return fingerprint.key(str(self.state.directory), self.profile.name)
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
-        known = self.state.read(self.profile.name + journal.FINGERPRINT) or b""
-        return fingerprint.is_current(known, self.subject)
+        encoded = self.state.read(self.profile.name + journal.FINGERPRINT) or b""
+        return fingerprint.is_current(encoded, self.key)
 
 
 def last_synced_profile(project: Project) -> str | None:
-    """The profile that the project was last synced with, as far as that is remembered."""
+    """The profile that the project was synced with last, if that is known."""
     return journal.last_profile(State.of(project.workspace))

@@ -1,19 +1,17 @@
-"""Repair an environment: remove what is damaged, so that uv installs it again.
+"""Repair an environment: find what is damaged, and remove it so that uv installs it again.
 
-Used after each sync and by `uvflow verify --repair`. What is damaged is read from RECORD files
-(integrity.py).
+`environment.sync` runs uv between the rounds; nothing here calls uv. What is damaged is read from
+RECORD files (integrity.py).
 """
 
-import math
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from uvflow.environment import integrity, known_defects, relocation
+from uvflow.environment import integrity, known_defects
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
@@ -24,231 +22,11 @@ from uvflow.environment.installed import (
     leftover_data_directories,
 )
 from uvflow.environment.integrity import Damage, DamageKind
+from uvflow.environment.relocation import relocation_problems
 from uvflow.errors import DamagedError, UsageError, unwritable
 from uvflow.state.store import Progress, State
 
-# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns;
-# and what a distribution from uv's cache does not mend, one that is fetched anew may.
-_ROUNDS = 4
-
-_SHOWN = 3  # how many are told in one line
-
-
-class Depth(IntEnum):
-    """How closely to look. The costs are for 13,000 files in 55 distributions."""
-
-    METADATA = 0  # what an interrupted uv leaves, by the metadata alone; 7 ms
-    SIZES = 1  # every recorded file is there with its size, and no others are; 120 ms
-    HASHES = 2  # every recorded file is what was installed; 0.5 to 2 s
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """An environment, and how it is filled.
-
-    `fill` makes it what it should be, for the first time; `install` installs what is missing of it
-    after that; `forget_cached` drops the named distributions from uv's cache. `given_back` are
-    those of the named that are installed again when they are forgotten. What lies outside
-    `workspace` is never removed whole.
-    """
-
-    environment: Path
-    workspace: Path
-    state: State
-    fill: Callable[[], None]
-    install: Callable[[], None]
-    forget_cached: Callable[[tuple[str, ...]], None]
-    given_back: Callable[[tuple[str, ...]], tuple[str, ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepairResult:
-    """What was done: distributions installed again, orphans removed; and what wheels brought so.
-
-    `filled` is when uv was last at work, in seconds of `time.monotonic`.
-    """
-
-    repaired: tuple[str, ...] = ()
-    removed: tuple[Damage, ...] = ()
-    flaws: tuple[Damage, ...] = ()
-    filled: float = field(default=0.0, compare=False)
-
-
-def repair(patient: Patient, depth: Depth, progress: Progress) -> RepairResult:
-    """Fill it, and install again what is damaged until nothing is but what its wheel brought so.
-
-    Raises DamagedError when the environment does not heal, and what `patient` raises.
-    """
-    course = _look_before(patient, depth)
-    if course.damages:
-        course = _take_away(patient, course, progress)
-        depth = max(depth, Depth.SIZES)
-    patient.fill()
-    for _ in range(_ROUNDS):
-        course = _look(patient, depth, course)
-        if not course.damages:
-            return _repair_result(patient, course)
-        course = _take_away(patient, course, progress)
-        patient.install()
-        depth = max(depth, Depth.SIZES)
-    course = _look(patient, depth, course)
-    if course.damages:
-        raise DamagedError(
-            f"{patient.environment} is damaged, and does not heal",
-            cause=summary(course.damages),
-            hint=f"remove {patient.environment} and sync again; `uv cache clean` if that fails too",
-        )
-    return _repair_result(patient, course)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Progress:
-    """What has been seen and done so far.
-
-    `damages` and `flaws` are of the last look, `seen` is all of the one before; `fetched` are the
-    distributions whose cached copy was dropped before they were installed again, `looked` when the
-    last look began, after uv was at work (seconds of `time.monotonic`).
-    """
-
-    looked: float = 0.0
-    damages: tuple[Damage, ...] = ()
-    flaws: tuple[Damage, ...] = ()
-    seen: tuple[Damage, ...] = ()
-    fetched: frozenset[str] = frozenset()
-    repaired: tuple[str, ...] = ()
-    removed: tuple[Damage, ...] = ()
-
-
-def _look_before(patient: Patient, depth: Depth) -> _Progress:
-    """uv refuses to go on where the metadata of a distribution is torn; what nobody owns it may."""
-    if integrity.missing_basics(Environment.at(patient.environment)):
-        return _Progress()
-    course = _look(patient, depth, _Progress())
-    return replace(course, damages=tuple(d for d in course.damages if d.distribution))
-
-
-def _look(patient: Patient, depth: Depth, course: _Progress) -> _Progress:
-    there = Environment.at(patient.environment)
-    seen = (*course.damages, *course.flaws)
-    looked = time.monotonic()
-    found = find_damage(there, depth)
-    known = known_defects.known(patient.state, there, found)
-    own = tuple(d for d in found if d in known or (d in seen and _is_proven(d, course)))
-    damages = tuple(damage for damage in found if damage not in own)
-    return replace(course, damages=damages, flaws=own, seen=seen, looked=looked)
-
-
-def _is_proven(damage: Damage, course: _Progress) -> bool:
-    """Whether it is the wheel that brings this, seeing that it is there again.
-
-    What was fetched anew is as its wheel has it. An orphan was removed, so uv has brought it back:
-    uv before 0.12 installs files that the wheel's RECORD does not list.
-    """
-    return known_defects.can_be_defect(damage) and (
-        damage.kind is DamageKind.ORPHAN or damage.distribution in course.fetched
-    )
-
-
-def _repair_result(patient: Patient, course: _Progress) -> RepairResult:
-    if course.flaws:
-        known_defects.record_defects(
-            patient.state, Environment.at(patient.environment), course.flaws
-        )
-    removed = tuple(d for d in course.removed if d not in course.flaws)
-    return RepairResult(
-        repaired=course.repaired, removed=removed, flaws=course.flaws, filled=course.looked
-    )
-
-
-def _take_away(patient: Patient, course: _Progress, progress: Progress) -> _Progress:
-    progress(f"Repairing {patient.environment.name}: {summary(course.damages)}")
-    names = integrity.damaged_distributions(course.damages)
-    fetched = _remove_damaged(patient, course)
-    return replace(
-        course,
-        fetched=course.fetched.union(fetched),
-        repaired=tuple(dict.fromkeys((*course.repaired, *names))),
-        removed=tuple(dict.fromkeys((*course.removed, *_orphans(course.damages)))),
-    )
-
-
-def _orphans(damages: Iterable[Damage]) -> Iterator[Damage]:
-    return (damage for damage in damages if damage.kind is DamageKind.ORPHAN)
-
-
-def _remove_damaged(patient: Patient, course: _Progress) -> tuple[str, ...]:
-    """Take away what is damaged; returns the names of what uv has to fetch anew."""
-    there = Environment.at(patient.environment)
-    if not there.path.exists():
-        return ()
-    if integrity.needs_rebuild(course.damages):
-        _remove_whole(patient, there, map(str, course.damages))
-        return ()
-    again = (d for d in course.damages if d in course.seen and known_defects.can_be_defect(d))
-    shared = integrity.shared_with_cache(there, course.damages)  # uv would install the same again
-    fetched = tuple(sorted({*shared, *integrity.damaged_distributions(again)}))
-    if fetched:
-        patient.forget_cached(fetched)
-    suspects = integrity.possible_owners(there, course.damages)
-    if suspects:
-        suspects = patient.given_back(suspects)
-    damaged = integrity.damaged_distributions(course.damages)
-    forget_distributions(there, (*damaged, *suspects))
-    drop_byte_code(there)  # it may be of another version, and fit by time and size
-    remove_orphans(there, course.damages)
-    return fetched
-
-
-def find_damage(there: Environment, depth: Depth) -> tuple[Damage, ...]:
-    """Everything that is wrong with an environment, as far as it can be told at once."""
-    unfinished = integrity.metadata_damage(there)
-    if depth is Depth.METADATA or not there.path.is_dir():
-        return unfinished
-    missing = integrity.size_damage(there)
-    edited = integrity.hash_damage(there) if depth is Depth.HASHES else ()
-    # Orphans can be told only where every RECORD is whole.
-    is_whole = all(map(known_defects.can_be_defect, unfinished))
-    orphans = integrity.orphans(there) if is_whole else ()
-    return tuple(dict.fromkeys((*unfinished, *missing, *edited, *orphans)))
-
-
-def summary(reasons: Iterable[object]) -> str:
-    """The first three, and how many more there are."""
-    told = tuple(map(str, reasons))
-    others = len(told[_SHOWN:])
-    return ", ".join(told[:_SHOWN]) + (f" and {others} more" if others else "")
-
-
-def clear_unusable(patient: Patient, progress: Progress, *, lost_since: float = math.inf) -> None:
-    """Empty an environment without its foundations, or of another place; call it before uv runs.
-
-    uv would refuse to go on with the first for good, or take the base Python for the environment
-    and remove from that what the lockfile does not list (see `proof.foundations`); in the
-    second it leaves scripts that run another Python. So is one emptied that was made after
-    `lost_since` (seconds since the epoch): no RECORD tells whether its own files reached the disk.
-    Raises DamagedError and UsageError where it is not the project's own.
-    """
-    there = Environment.at(patient.environment)
-    if not there.path.exists():
-        return
-    reasons = [*map(str, integrity.missing_basics(there)), *relocation.relocation_problems(there)]
-    if is_made_since(there, lost_since):
-        reasons.append("it was being made when the machine may have gone down")
-    if reasons:
-        progress(f"Making {patient.environment.name} anew: {summary(reasons)}")
-        _remove_whole(patient, there, reasons)
-
-
-def _remove_whole(patient: Patient, there: Environment, reasons: Iterable[str]) -> None:
-    """Only what is the project's own is removed, never a Python that is used as an environment."""
-    if not there.path.is_relative_to(patient.workspace):
-        raise DamagedError(
-            f"{there.path} is damaged, and lies outside the project",
-            cause=summary(reasons),
-            hint="name another directory for the environment, or empty this one and sync again",
-        )
-    empty_environment(there)
-
+_SHOWN = 3  # how many reasons a line names
 
 # What a virtual environment has at its top; packages may add data files.
 _USUAL = {
@@ -257,19 +35,135 @@ _USUAL = {
 }
 
 
-def forget_distributions(environment: Environment, names: Iterable[str]) -> None:
-    """Remove the metadata of the named, so that the next `uv sync` installs them again.
+class Depth(IntEnum):
+    """How closely to look. The costs are for 13,000 files in 55 distributions."""
+
+    METADATA = 0  # what an interrupted uv leaves, by the metadata only; 7 ms
+    SIZES = 1  # every recorded file is there with its size, and no others are; 120 ms
+    HASHES = 2  # every recorded file is what was installed; 0.5 to 2 s
+
+
+def find_damage(environment: Environment, depth: Depth) -> tuple[Damage, ...]:
+    """Everything that is wrong with an environment, as far as one look can show."""
+    unfinished = integrity.metadata_damage(environment)
+    if depth is Depth.METADATA or not environment.path.is_dir():
+        return unfinished
+    sizes = integrity.size_damage(environment)
+    hashes = integrity.hash_damage(environment) if depth is Depth.HASHES else ()
+    # Orphans can only be named where every RECORD is whole.
+    is_whole = all(map(known_defects.can_be_defect, unfinished))
+    orphans = integrity.orphans(environment) if is_whole else ()
+    return tuple(dict.fromkeys((*unfinished, *sizes, *hashes, *orphans)))
+
+
+def summary(reasons: Iterable[object]) -> str:
+    """The first three, and how many more there are."""
+    texts = tuple(map(str, reasons))
+    others = len(texts) - _SHOWN
+    return ", ".join(texts[:_SHOWN]) + (f" and {others} more" if others > 0 else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairResult:
+    """What a repair has found and done: in the end, or up to now.
+
+    `damages` and `known_defects` are of the last inspection, `seen` is all of the one before it.
+    `refetched` are distributions that were dropped from uv's cache before they were reinstalled,
+    `repaired` those that were reinstalled, `removed` the orphans.
+    """
+
+    repaired: tuple[str, ...] = ()
+    removed: tuple[Damage, ...] = ()
+    known_defects: tuple[Damage, ...] = ()
+    damages: tuple[Damage, ...] = ()
+    seen: tuple[Damage, ...] = ()
+    refetched: frozenset[str] = frozenset()
+
+    def inspected(self, environment: Environment, depth: Depth, state: State) -> "RepairResult":
+        """This result after another look at the environment."""
+        found = find_damage(environment, depth)
+        known = known_defects.known(state, environment, found)
+        seen = (*self.damages, *self.known_defects)
+        defects = tuple(d for d in found if d in known or (d in seen and self._is_defect(d)))
+        damages = tuple(damage for damage in found if damage not in defects)
+        return replace(self, damages=damages, known_defects=defects, seen=seen)
+
+    def _is_defect(self, damage: Damage) -> bool:
+        """Whether the wheel itself brings this damage, seeing that it is back after a repair.
+
+        A distribution that was fetched anew is as its wheel has it. An orphan was removed, so uv
+        has brought it back: uv before 0.12 installs files that the wheel's RECORD does not list.
+        """
+        return known_defects.can_be_defect(damage) and (
+            damage.kind is DamageKind.ORPHAN or damage.distribution in self.refetched
+        )
+
+    def to_refetch(self, environment: Environment) -> tuple[str, ...]:
+        """The distributions that uv's cache would only install damaged again."""
+        if integrity.needs_rebuild(self.damages):
+            return ()
+        again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
+        shared = integrity.shared_with_cache(environment, self.damages)
+        return tuple(sorted({*shared, *integrity.damaged_distributions(again)}))
+
+    def finished(self, environment: Environment, state: State) -> "RepairResult":
+        """The final result: known defects are recorded, and are not among what was removed."""
+        if self.known_defects:
+            known_defects.record_defects(state, environment, self.known_defects)
+        removed = tuple(d for d in self.removed if d not in self.known_defects)
+        return replace(self, removed=removed)
+
+
+def remove_damaged(
+    environment: Environment,
+    result: RepairResult,
+    workspace: Path,
+    *,
+    refetched: Iterable[str],
+    reinstallable: Callable[[tuple[str, ...]], tuple[str, ...]],
+) -> RepairResult:
+    """Remove the `damages` of `result`, so that the next `uv sync` reinstalls what they were.
+
+    `reinstallable` selects, of distributions that may have brought an orphan, those that uv would
+    reinstall. Raises DiskError, and what `clear_unusable` raises.
+    """
+    damages = result.damages
+    if not environment.path.exists():
+        pass  # uv makes it anew
+    elif integrity.needs_rebuild(damages):
+        _remove_whole(environment, workspace, map(str, damages))
+    else:
+        suspects = integrity.possible_owners(environment, damages)
+        names = (
+            *integrity.damaged_distributions(damages),
+            *(reinstallable(suspects) if suspects else ()),
+        )
+        remove_metadata(environment, names)
+        drop_byte_code(environment)  # it may be of another version, and fit by time and size
+        remove_orphans(environment, damages)
+    orphans = (damage for damage in damages if damage.kind is DamageKind.ORPHAN)
+    names = integrity.damaged_distributions(damages)
+    return replace(
+        result,
+        refetched=result.refetched.union(refetched),
+        repaired=tuple(dict.fromkeys((*result.repaired, *names))),
+        removed=tuple(dict.fromkeys((*result.removed, *orphans))),
+    )
+
+
+def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
+    """Remove the metadata of distributions, so that the next `uv sync` reinstalls them.
 
     uv overwrites their files, whatever its link mode; what the new version does not have is left
     to `remove_orphans`. Raises DiskError.
     """
     names = set(names)
-    for half in leftover_data_directories(environment):
-        if half.name in names:
-            _remove(half.path)
+    for data in leftover_data_directories(environment):
+        if data.name in names:
+            _remove(data.path)
     for distribution in distributions(environment):
         if distribution.name in names:
-            # First, so that being interrupted here leaves a ghost, which is seen.
+            # First, so that an interruption here leaves a damage that is seen.
             _remove(distribution.path / "METADATA")
             _remove(distribution.path)
 
@@ -282,11 +176,11 @@ def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
 
 
 def drop_byte_code(environment: Environment) -> None:
-    """Remove the byte code in site-packages, which Python and uv make anew from the sources.
+    """Remove the byte code in site-packages; Python and uv compile it again from the sources.
 
-    No RECORD lists it, and Python takes it for the source's where time and size of that fit: it
-    may be the byte code of another version, or cut short, which fails each import for good
-    (importlib does not catch EOFError). Raises DiskError.
+    No RECORD lists it, and Python uses it where the time and size of its source fit. It may be the
+    byte code of another version, or cut short, which makes each import fail for good (importlib
+    does not catch EOFError). Raises DiskError.
     """
     for site_packages in environment.site_packages:
         for folder, _, names in os.walk(site_packages):
@@ -295,25 +189,61 @@ def drop_byte_code(environment: Environment) -> None:
                     _remove(Path(folder, name))
 
 
+def clear_unusable(
+    environment: Environment, workspace: Path, progress: Progress, *, made_since: float
+) -> None:
+    """Empty an environment that lacks basics or was made elsewhere; call it before uv runs.
+
+    uv would refuse to work in the first for good, or use the base Python as the environment and
+    remove from that what the lockfile does not list (see `integrity.missing_basics`); in the
+    second it would leave scripts that run another Python. An environment made after `made_since`
+    (seconds since the epoch), when the machine may have gone down, is emptied as well: no RECORD
+    says whether its own files reached the disk. Raises DamagedError and UsageError where it is not
+    the project's own.
+    """
+    if not environment.path.exists():
+        return
+    reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
+    if is_made_since(environment, made_since):
+        reasons.append("it was being made when the machine may have gone down")
+    if reasons:
+        progress(f"Making {environment.path.name} anew: {summary(reasons)}")
+        _remove_whole(environment, workspace, reasons)
+
+
+def _remove_whole(environment: Environment, workspace: Path, reasons: Iterable[str]) -> None:
+    """Never a Python that is used as an environment, nor what lies outside the workspace."""
+    if not environment.path.is_relative_to(workspace):
+        raise DamagedError(
+            f"{environment.path} is damaged, and lies outside the project",
+            cause=summary(reasons),
+            hint="name another directory for the environment, or empty this one and sync again",
+        )
+    empty_environment(environment)
+
+
 def empty_environment(environment: Environment) -> None:
     """Empty a broken environment, so that the next `uv sync` makes it anew.
 
     The directory itself stays; it may be a link, or the mount point of a volume. Raises
-    UsageError where this is no virtual environment, with nothing removed, and DiskError.
+    UsageError where this is not a virtual environment, with nothing removed, and DiskError.
     """
     if not environment.path.is_dir():
         return
     if not _is_virtual(environment):
         raise UsageError(
-            f"{environment.path} is no virtual environment, so it is left as it is",
+            f"{environment.path} is not a virtual environment, so nothing in it was removed",
             hint="name another directory for the environment, or empty this one",
         )
     configuration = environment.path / "pyvenv.cfg"
-    _remove(environment.scripts)  # first: see `foundations` for what uv would do with it
-    _keep(configuration)  # last: where it is there, uv replaces what is left, and else refuses
-    for path in (Path(entry.path) for entry in directory_entries(environment.path)):
-        if path != configuration:
-            _remove(path)
+    _remove(environment.scripts)  # first: see `missing_basics` for what uv would do with it
+    try:
+        configuration.touch()  # last to go: where it is there, uv replaces what is left, else not
+    except OSError as error:
+        raise unwritable(str(configuration), error) from error
+    for entry in directory_entries(environment.path):
+        if entry.name != configuration.name:
+            _remove(Path(entry.path))
     _remove(configuration)
 
 
@@ -325,13 +255,6 @@ def _is_virtual(environment: Environment) -> bool:
     names = {entry.name for entry in directory_entries(environment.path)}
     has_traces = not names or "CACHEDIR.TAG" in names or environment.site_packages
     return names <= _USUAL and bool(has_traces)  # uv begins with CACHEDIR.TAG
-
-
-def _keep(configuration: Path) -> None:
-    try:
-        configuration.touch()
-    except OSError as error:
-        raise unwritable(str(configuration), error) from error
 
 
 def _remove(path: Path) -> None:

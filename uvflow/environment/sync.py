@@ -1,4 +1,4 @@
-"""`uvflow sync`: under the lock, journal, uv, proof, snapshot."""
+"""`uvflow sync`: the protocol from the mutex to the fingerprint (docs/explanation/sync.md)."""
 
 import contextlib
 import math
@@ -6,16 +6,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvflow import fingerprint
-from uvflow.environment import inputs, interpreter, relocation, repair
+from uvflow.environment import inputs, interpreter, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
-from uvflow.environment.repair import Depth, Patient, RepairResult
-from uvflow.errors import StaleLockfileError, UsageError, UvFailedError, UvflowError
+from uvflow.environment.integrity import missing_basics
+from uvflow.environment.relocation import relocation_problems
+from uvflow.environment.repair import Depth, RepairResult
+from uvflow.errors import DamagedError, StaleLockfileError, UsageError, UvFailedError
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, canonical_name
 from uvflow.project.profiles import Choice
@@ -23,7 +25,7 @@ from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress, no_progress
-from uvflow.uv import Streamed, Uv, find, start_finding
+from uvflow.uv import Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
 # tick of the clock that Linux stamps files by, CLOCK_REALTIME_COARSE of linux/time.h, with a
@@ -33,20 +35,33 @@ if sys.platform == "linux":
 else:
     _TICK = 0.02
 
+# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns;
+# and what a distribution from uv's cache does not mend, one that is fetched anew may.
+_ROUNDS = 5
+
+# How closely to look after the way in which the last sync ended.
+_DEPTHS = {
+    LastSync.FINISHED: Depth.METADATA,
+    LastSync.REBOOTED: Depth.SIZES,
+    LastSync.INTERRUPTED: Depth.SIZES,
+    LastSync.UNFLUSHED: Depth.HASHES,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult:
     """What a sync found and did.
 
-    `already` when there was nothing to do; `healed` is what had to be done because an earlier uv
-    had been cut short.
+    `already` when there was nothing to do. `repair` is what had to be repaired because an earlier
+    uv was interrupted. `fingerprint` is what this sync depended on, if that can be watched.
     """
 
     profile: str
     chosen_by: str
     environment: Path
-    already: bool
-    healed: RepairResult = field(default_factory=RepairResult)
+    already: bool = False
+    repair: RepairResult = field(default_factory=RepairResult)
+    fingerprint: bytes | None = field(default=None, repr=False)
 
 
 def sync(
@@ -61,242 +76,264 @@ def sync(
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
     UvMissingError (7), DiskError (8).
     """
-    work = SyncContext.of(project, choice)
-    if work.is_current():  # told without the lock, so that it can be told of a read-only place
-        return _result(work, already=True)
-    with locked_environment(work, timeout=timeout, progress=progress) as done:
-        return done
+    context = SyncContext.of(project, choice)
+    if context.is_current():  # without the mutex, so that a read-only place can be in sync
+        return _result(context, already=True)
+    with locked_environment(context, timeout=timeout, progress=progress) as result:
+        return result
 
 
 @contextlib.contextmanager
 def locked_environment(
-    work: SyncContext, *, timeout: float, progress: Progress
+    context: SyncContext, *, timeout: float, progress: Progress
 ) -> Iterator[SyncResult]:
-    """An environment in sync that no other uvflow changes until the end of the `with`."""
-    command = f"uvflow sync --profile {work.profile.name}"
-    finding = None if work.is_current() else start_finding()
-    with locks.mutex(work.state, command, timeout=timeout, progress=progress):
-        _recover(work, progress)
+    """An environment in sync that no other uvflow process changes until the end of the `with`."""
+    command = f"uvflow sync --profile {context.profile.name}"
+    finding = None if context.is_current() else start_finding()  # uv starts while we wait
+    with locks.mutex(context.state, command, timeout=timeout, progress=progress):
+        backup.recover(context.state, progress)
+        if not (context.project.root / MANIFEST).exists():
+            raise UsageError(
+                f"an unfinished `uvflow init` was put back, and {context.project.root} is not a"
+                " project without it",
+                hint="`uvflow init` again",
+            )
         uv = finding() if finding else None
-        if work.is_current():  # another uvflow may have done it meanwhile
-            yield _result(work, already=True)
-        else:
-            yield carry_out(work, uv or find(), timeout=timeout, progress=progress)
+        if context.is_current():  # another uvflow process may have done it meanwhile
+            yield _result(context, already=True)
+            return
+        result = sync_locked(context, uv or find(), timeout=timeout, progress=progress)
+        finish(context, result)
+        yield result
 
 
-def _recover(work: SyncContext, progress: Progress) -> None:
-    """An init that was killed is put back first; there may be no project then."""
-    backup.recover(work.state, progress)
-    if not (work.project.root / MANIFEST).exists():
-        raise UsageError(
-            f"{work.project.root} is no project, now that an unfinished `uvflow init` is put back",
-            hint="`uvflow init` again",
+def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
+    """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
+    if not context.project.lockfile.exists():
+        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
+
+        check = missing_lockfile(context.project)
+        raise StaleLockfileError(*check.reasons, hint=check.hint)
+    if locks.leases(context.state, context.environment):
+        if _would_change_nothing(context, uv):
+            return _result(context, already=True)
+        locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
+    watched = inputs.sync_inputs(context.project, uv_path=uv.path, environ=os.environ)
+    before = fingerprint.record(list(watched.questions))  # an edit from here on is seen next time
+    environment_before: tuple[bytes, ...] = ()
+    with contextlib.suppress(OSError):  # an unreadable environment never equals the one afterwards
+        environment_before = _environment_answers(context)
+    depth = _start(context, progress)
+    try:
+        result, ended = _fill(
+            context, uv, context.profile.sync_arguments(), depth, progress, is_exact=True
+        )
+    except StaleLockfileError:  # uv refused before it changed anything
+        is_untouched = not repair.find_damage(Environment.at(context.environment), Depth.SIZES)
+        if depth is Depth.METADATA and is_untouched:
+            journal.cancel(context.state, context.environment)
+        raise
+    journal.remove_copy(context.environment)
+    if watched.unwatchable:
+        return _result(context, result=result)
+    after = _environment_answers(context)
+    if after != environment_before:  # most syncs change nothing
+        time.sleep(max(0.0, ended + _TICK - time.monotonic()))
+        after = _environment_answers(context)
+    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *after))
+    return _result(context, result=result, encoded=encoded)
+
+
+def finish(context: SyncContext, result: SyncResult) -> None:
+    """The last step: remember the fingerprint and the profile, and drop the journal."""
+    if not result.already:
+        journal.record_sync(
+            context.state, context.profile.name, context.environment, result.fingerprint
         )
 
 
-def _result(
-    work: SyncContext, *, already: bool = False, healed: RepairResult | None = None
-) -> SyncResult:
-    return SyncResult(
-        profile=work.profile.name,
-        chosen_by=work.chosen_by,
-        environment=work.environment,
-        already=already,
-        healed=healed or RepairResult(),
-    )
-
-
 def repair_environment(
-    work: SyncContext,
+    context: SyncContext,
     depth: Depth,
     *,
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
 ) -> RepairResult:
-    """Install again what is damaged, leaving the rest alone.
+    """Reinstall what is damaged, and leave the rest as it is.
 
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
-    StaleLockfileError: what is installed is what the lockfile says, be it stale.
+    StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
-    with locks.mutex(work.state, "uvflow verify --repair", timeout=timeout, progress=progress):
-        locks.await_leases(work.state, work.environment, timeout=timeout, progress=progress)
-        uv = find()
-        arguments = ("sync", "--frozen", "--inexact", *work.profile.selection())
-        patient = _patient(work, uv, arguments)
-        least = _begin(work, patient, progress)
-        gently = replace(
-            patient, fill=patient.install, given_back=lambda names: _selected(work, uv, names)
-        )
-        healed = repair.repair(gently, max(depth, least), progress)
-        journal.cancel(work.state, work.environment)
-        return healed
+    with locks.mutex(context.state, "uvflow verify --repair", timeout=timeout, progress=progress):
+        locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
+        arguments = ("sync", "--frozen", "--inexact", *context.profile.selection())
+        least = _start(context, progress)
+        result, _ = _fill(context, find(), arguments, max(depth, least), progress, is_exact=False)
+        journal.cancel(context.state, context.environment)
+        return result
 
 
-def carry_out(work: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
-    """Steps 2 to 7 of the protocol (docs/explanation/sync.md), for one who holds the lock."""
-    done, remember = sync_locked(work, uv, timeout=timeout, progress=progress)
-    remember()
-    return done
-
-
-def sync_locked(
-    work: SyncContext, uv: Uv, *, timeout: float, progress: Progress
-) -> tuple[SyncResult, Callable[[], None]]:
-    """Steps 2 to 6, and how to take the last: until then the next sync is a real one."""
-    if not work.project.lockfile.exists():
-        from uvflow.lockfile import check  # 2 ms, for a refusal alone
-
-        judgement = check.missing_lockfile(work.project)
-        raise StaleLockfileError(*judgement.reasons, hint=judgement.hint)
-    if locks.leases(work.state, work.environment):
-        if _would_change_nothing(work, uv):
-            return _result(work, already=True), lambda: None
-        locks.await_leases(work.state, work.environment, timeout=timeout, progress=progress)
-    watched = inputs.sync_inputs(work.project, uv_path=uv.path, environ=os.environ)
-    before = fingerprint.record(
-        list(watched.questions)
-    )  # an edit from here on makes the next one real
-    found = _found(work)
-    arguments = work.profile.sync_arguments()
-    patient = _patient(work, uv, arguments)
-    depth = _begin(work, patient, progress)
-    try:
-        healed = repair.repair(patient, depth, progress)
-    except StaleLockfileError:
-        _drop_if_untouched(work, depth)
-        raise
-    journal.remove_copy(work.environment)
-    sealed = None if watched.unwatchable else _sealed(work, (before, found), healed)
-    return _result(work, healed=healed), lambda: journal.finish(
-        work.state, work.profile.name, work.environment, sealed
+def _result(
+    context: SyncContext,
+    *,
+    already: bool = False,
+    result: RepairResult | None = None,
+    encoded: bytes | None = None,
+) -> SyncResult:
+    return SyncResult(
+        profile=context.profile.name,
+        chosen_by=context.chosen_by,
+        environment=context.environment,
+        already=already,
+        repair=result or RepairResult(),
+        fingerprint=encoded,
     )
 
 
-# How closely to look after what became of the last sync.
-_DEPTHS = {
-    LastSync.FINISHED: Depth.METADATA,
-    LastSync.REBOOTED: Depth.SIZES,
-    LastSync.INTERRUPTED: Depth.SIZES,
-    LastSync.UNFLUSHED: Depth.HASHES,
-}
-
-
-def _would_change_nothing(work: SyncContext, uv: Uv) -> bool:
-    """Asked only while a command runs in the environment, which must not be changed under it."""
-    there = Environment.at(work.environment)
-    interruption = work.interruption
-    if interruption >= LastSync.INTERRUPTED or relocation.relocation_problems(there):
+def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
+    """Asked only while a command runs in the environment, which must not change under it."""
+    environment = Environment.at(context.environment)
+    last_sync = context.last_sync
+    if last_sync >= LastSync.INTERRUPTED or relocation_problems(environment):
         return False
-    arguments = (*work.profile.sync_arguments(), "--check")
-    answer = uv.capture(arguments, cwd=work.project.root, environ=work.environ)
-    return answer.code == 0 and not repair.find_damage(there, _DEPTHS[interruption])
+    arguments = (*context.profile.sync_arguments(), "--check")
+    completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
+    return completed.code == 0 and not repair.find_damage(environment, _DEPTHS[last_sync])
 
 
-def _begin(work: SyncContext, patient: Patient, progress: Progress) -> Depth:
-    """Write the journal, and take away what uv would build on; how closely to look afterwards."""
-    interruption, began = work.interruption, journal.first_started(work.state, work.environment)
-    journal.mark_running(work.state, work.profile.name, work.environment)
-    is_lost = interruption is LastSync.UNFLUSHED
-    repair.clear_unusable(patient, progress, lost_since=began if is_lost else math.inf)
-    if interruption >= LastSync.INTERRUPTED:
-        repair.drop_byte_code(Environment.at(work.environment))
-    return _DEPTHS[interruption]
+def _start(context: SyncContext, progress: Progress) -> Depth:
+    """Write the journal, and remove what uv must not build on; how closely to look afterwards."""
+    last_sync = context.last_sync
+    started = journal.first_started(context.state, context.environment)
+    journal.mark_running(context.state, context.profile.name, context.environment)
+    repair.clear_unusable(
+        Environment.at(context.environment),
+        context.project.workspace,
+        progress,
+        made_since=started if last_sync is LastSync.UNFLUSHED else math.inf,
+    )
+    if last_sync >= LastSync.INTERRUPTED:
+        repair.drop_byte_code(Environment.at(context.environment))
+    return _DEPTHS[last_sync]
 
 
-def _selected(work: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that the profile selects; what the user has added, `--inexact` would not bring back."""
-    selection = replace(work.profile, compile_bytecode=False).selection()
+def _fill(  # noqa: PLR0913  the loop of a sync and of a repair
+    context: SyncContext,
+    uv: Uv,
+    arguments: tuple[str, ...],
+    depth: Depth,
+    progress: Progress,
+    *,
+    is_exact: bool,
+) -> tuple[RepairResult, float]:
+    """Run uv, and repair what is damaged until only known defects of wheels remain.
+
+    Also returns when uv was last at work, in seconds of `time.monotonic`. Raises DamagedError when
+    the environment cannot be repaired.
+    """
+    name, result = context.environment.name, RepairResult()
+    if not missing_basics(Environment.at(context.environment)):
+        result = result.inspected(Environment.at(context.environment), depth, context.state)
+        # Broken metadata would stop uv, so that is removed first. Orphans can wait.
+        result = replace(result, damages=tuple(d for d in result.damages if d.distribution))
+    for attempt in range(_ROUNDS):
+        if result.damages:
+            progress(f"Repairing {name}: {repair.summary(result.damages)}")
+            result = _remove_damaged(context, uv, result, is_exact=is_exact)
+            depth = max(depth, Depth.SIZES)
+        if attempt == 0 and is_exact:
+            _run_uv(context, uv, arguments)
+        else:
+            _run_uv_offline_first(context, uv, arguments)
+        ended = time.monotonic()
+        environment = Environment.at(context.environment)
+        result = result.inspected(environment, depth, context.state)
+        if not result.damages:
+            return result.finished(environment, context.state), ended
+    raise DamagedError(
+        f"could not repair {context.environment}",
+        cause=repair.summary(result.damages),
+        hint=f"remove {context.environment} and sync again; `uv cache clean` if that fails too",
+    )
+
+
+def _remove_damaged(
+    context: SyncContext, uv: Uv, result: RepairResult, *, is_exact: bool
+) -> RepairResult:
+    environment = Environment.at(context.environment)
+    refetched = result.to_refetch(environment)
+    if refetched:
+        arguments = ("cache", "clean", *refetched)
+        completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
+        if completed.code != 0:
+            raise UvFailedError(
+                f"`uv {' '.join(arguments)}` failed with exit code {completed.code}",
+                cause=completed.err.strip() or None,
+            )
+
+    def reinstallable(names: tuple[str, ...]) -> tuple[str, ...]:
+        # An exact sync reinstalls every name; `--inexact` not what the user has added.
+        return names if is_exact else _selected(context, uv, names)
+
+    return repair.remove_damaged(
+        environment,
+        result,
+        context.project.workspace,
+        refetched=refetched,
+        reinstallable=reinstallable,
+    )
+
+
+def _selected(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `names` that the profile selects."""
+    selection = replace(context.profile, compile_bytecode=False).selection()
     arguments = ("export", "--frozen", "--no-hashes", "--color=never", *selection)
-    answer = uv.capture(arguments, cwd=work.project.root, environ=work.environ)
-    found = re.findall(r"^([\w.-]+)==", answer.out, re.MULTILINE)
-    selected = set(map(canonical_name, found))
+    completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
+    selected = set(map(canonical_name, re.findall(r"^([\w.-]+)==", completed.out, re.MULTILINE)))
     return tuple(name for name in names if name in selected)
 
 
-def _drop_if_untouched(work: SyncContext, depth: Depth) -> None:
-    """uv has refused before it began, and the next sync need not look for what this one left."""
-    there = Environment.at(work.environment)
-    if depth is Depth.METADATA and not repair.find_damage(there, Depth.SIZES):
-        journal.cancel(work.state, work.environment)
-
-
-def _patient(work: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Patient:
-    """`arguments` are those with which uv fills the environment."""
-    return Patient(
-        environment=work.environment,
-        workspace=work.project.workspace,
-        state=work.state,
-        fill=lambda: _run_uv(work, uv, arguments),
-        install=lambda: _run_again(work, uv, arguments),
-        forget_cached=lambda names: _forget_cached(work, uv, names),
-        given_back=lambda names: names,  # what is not, is not asked for
-    )
-
-
-def _forget_cached(work: SyncContext, uv: Uv, names: tuple[str, ...]) -> None:
-    answer = uv.capture(("cache", "clean", *names), cwd=work.project.root, environ=work.environ)
-    if answer.code != 0:
-        raise UvFailedError(
-            f"`uv cache clean {' '.join(names)}` failed with exit code {answer.code}",
-            cause=answer.err.strip() or None,
-        )
-
-
-def _run_uv(work: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    _acquaint(work, uv)
-    ended = uv.run(
+def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
+    """Raises StaleLockfileError, UvFailedError or NetworkError where uv fails."""
+    _ensure_uv_targets_environment(context, uv)
+    streamed = uv.run(
         arguments,
-        cwd=work.project.root,
-        environ=work.environ,
-        meanwhile=lambda: journal.copy_into(work.state, work.profile.name, work.environment),
+        cwd=context.project.root,
+        environ=context.environ,
+        meanwhile=lambda: journal.copy_into(
+            context.state, context.profile.name, context.environment
+        ),
     )
-    if ended.code != 0:
-        raise _refusal(work, uv, ended)
+    if streamed.code != 0:
+        from uvflow.lockfile.check import stale_lockfile_error  # as above
+
+        # uv's output went to the terminal, so it is asked about the lockfile again.
+        stale = stale_lockfile_error(context.project, uv, context.environ)
+        raise stale or streamed.failure("uv sync")
 
 
-def _refusal(work: SyncContext, uv: Uv, ended: Streamed) -> UvflowError:
-    """Why uv failed: its output went to the terminal, so it is asked about the lockfile again."""
-    from uvflow.lockfile import check  # as above
-
-    return check.stale_lockfile_error(work.project, uv, work.environ) or ended.failure("uv sync")
-
-
-def _run_again(work: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    """Install what was forgotten, from uv's cache if that has it: no network, no second wait."""
-    _acquaint(work, uv)
-    answer = uv.capture((*arguments, "--offline"), cwd=work.project.root, environ=work.environ)
-    if answer.code != 0:
-        _run_uv(work, uv, arguments)
+def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
+    """Reinstall from uv's cache if that has everything: no network, no second wait."""
+    _ensure_uv_targets_environment(context, uv)
+    offline = (*arguments, "--offline")
+    if uv.capture(offline, cwd=context.project.root, environ=context.environ).code != 0:
+        _run_uv(context, uv, arguments)
 
 
-def _acquaint(work: SyncContext, uv: Uv) -> None:
-    how = ("sync", "--frozen", "--dry-run", "--output-format=json", *work.profile.selection())
-    # uv lets nobody refresh who is offline; here nothing is fetched.
-    environ = {name: value for name, value in work.environ.items() if name != "UV_OFFLINE"}
+def _ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
+    arguments = (
+        *("sync", "--frozen", "--dry-run", "--output-format=json"),
+        *context.profile.selection(),
+    )
+    # uv rejects --refresh-package with UV_OFFLINE; a dry run of a frozen lockfile fetches nothing.
+    environ = {name: value for name, value in context.environ.items() if name != "UV_OFFLINE"}
 
     def dry_run(more: tuple[str, ...]) -> str:
-        return uv.capture((*how, *more), cwd=work.project.root, environ=environ).out
+        return uv.capture((*arguments, *more), cwd=context.project.root, environ=environ).out
 
-    interpreter.ensure_uv_targets(work.state, work.environment, dry_run)
-
-
-def _found(work: SyncContext) -> tuple[bytes, ...]:
-    """What cannot be read is not what will be left."""
-    try:
-        return _left(work)
-    except OSError:
-        return ()
+    interpreter.ensure_uv_targets(context.state, context.environment, dry_run)
 
 
-def _sealed(work: SyncContext, began: tuple[tuple[bytes, ...], ...], healed: RepairResult) -> bytes:
-    """`began` is what the inputs and the environment were when uv began."""
-    before, found = began
-    left = _left(work)
-    if left != found:  # most syncs change nothing
-        time.sleep(max(0.0, healed.filled + _TICK - time.monotonic()))
-        left = _left(work)
-    return fingerprint.encode(work.subject, str(work.environment), (*before, *left))
-
-
-def _left(work: SyncContext) -> tuple[bytes, ...]:
-    return fingerprint.record(list(inputs.environment_inputs(Environment.at(work.environment))))
+def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:
+    questions = inputs.environment_inputs(Environment.at(context.environment))
+    return fingerprint.record(list(questions))

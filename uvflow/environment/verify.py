@@ -1,4 +1,4 @@
-"""`uvflow verify`: the files of an environment against its RECORD files, and mending them."""
+"""`uvflow verify`: the files of an environment against its RECORD files, and their repair."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from uvflow.environment import integrity, known_defects, repair
+from uvflow.environment import integrity, known_defects
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
-from uvflow.environment.repair import Depth, RepairResult
+from uvflow.environment.repair import Depth, RepairResult, find_damage
 from uvflow.environment.sync import repair_environment
 from uvflow.errors import DamagedError
 from uvflow.fingerprint import profile_with_origin
@@ -19,24 +19,24 @@ from uvflow.project.profiles import Choice
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
 
-_SHOWN = 5  # how many files of one distribution are told
+_SHOWN = 5  # how many files of one distribution are listed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What the RECORD files tell of an environment.
+    """An environment against its RECORD files.
 
-    `poisoned` are the distributions whose damage is in uv's cache as well; `flaws` are no damage:
-    their wheels are known to bring them along, against their own RECORD.
+    `also_in_cache` are the distributions whose damage is in uv's cache as well. `known_defects` are
+    not damage: their wheels bring them along, against their own RECORD.
     """
 
     profile: str
     chosen_by: str
     environment: Path
     damages: tuple[Damage, ...]
-    poisoned: tuple[str, ...] = ()
-    flaws: tuple[Damage, ...] = ()
-    healed: RepairResult = field(default_factory=RepairResult)
+    also_in_cache: tuple[str, ...] = ()
+    known_defects: tuple[Damage, ...] = ()
+    repair: RepairResult = field(default_factory=RepairResult)
 
     @property
     def exit_code(self) -> int:
@@ -56,66 +56,66 @@ def verify_and_repair(
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress,
 ) -> Verification:
-    """As `verify`, once what is damaged has been installed again; raises what `repair` raises."""
-    work = SyncContext.of(project, choice)
-    found = _verification(work, depth)
-    if not found.damages:
-        return found
-    healed = repair_environment(work, depth, timeout=timeout, progress=progress)
-    return replace(_verification(work, depth), healed=healed)
+    """As `verify`, once what is damaged was reinstalled; raises what `repair_environment` does."""
+    context = SyncContext.of(project, choice)
+    verification = _verification(context, depth)
+    if not verification.damages:
+        return verification
+    result = repair_environment(context, depth, timeout=timeout, progress=progress)
+    return replace(_verification(context, depth), repair=result)
 
 
-def _verification(work: SyncContext, depth: Depth) -> Verification:
-    there = Environment.at(work.environment)
-    found = repair.find_damage(there, depth)
-    known = known_defects.known(work.state, there, found)
+def _verification(context: SyncContext, depth: Depth) -> Verification:
+    environment = Environment.at(context.environment)
+    found = find_damage(environment, depth)
+    known = known_defects.known(context.state, environment, found)
     damages = tuple(damage for damage in found if damage not in known)
     return Verification(
-        profile=work.profile.name,
-        chosen_by=work.chosen_by,
-        environment=there.path,
+        profile=context.profile.name,
+        chosen_by=context.chosen_by,
+        environment=environment.path,
         damages=damages,
-        poisoned=integrity.shared_with_cache(there, damages),
-        flaws=known,
+        also_in_cache=integrity.shared_with_cache(environment, damages),
+        known_defects=known,
     )
 
 
-def damage_lines(verified: Verification, *, verbose: bool) -> Iterator[str]:
+def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
     """What is damaged, at most a few files of each distribution unless `verbose`."""
-    ordered = sorted(verified.damages, key=lambda damage: damage.distribution)
-    for _, some in itertools.groupby(ordered, key=lambda damage: damage.distribution):
-        damages = list(some)
+    ordered = sorted(verification.damages, key=lambda damage: damage.distribution)
+    for _, group in itertools.groupby(ordered, key=lambda damage: damage.distribution):
+        damages = list(group)
         shown = damages if verbose else damages[:_SHOWN]
         yield from map(str, shown)
         if len(shown) < len(damages):
-            yield f"  and {len(damages) - len(shown)} more (`--verbose` tells them)"
-    yield from map(known_defects.describe_defect, verified.flaws)
-    if verified.poisoned:
-        names = ", ".join(verified.poisoned)
+            yield f"  and {len(damages) - len(shown)} more (`--verbose` lists them)"
+    yield from map(known_defects.describe_defect, verification.known_defects)
+    if verification.also_in_cache:
+        names = ", ".join(verification.also_in_cache)
         yield f"uv's cache has the same damage, and would install it anywhere: {names}"
 
 
-def verdict(verified: Verification) -> str:
+def verdict(verification: Verification) -> str:
     """The verdict as one line."""
-    profile = profile_with_origin(verified.profile, verified.chosen_by)
-    if verified.damages:
-        return f"Damaged: {profile}; `uvflow verify --repair` installs it again"
-    done = list(verified.healed.repaired)
-    if verified.healed.removed:
-        done.append(f"{len(verified.healed.removed)} without an owner removed")
-    if done:
-        return f"Repaired: {profile}; {', '.join(done)}"
+    profile = profile_with_origin(verification.profile, verification.chosen_by)
+    if verification.damages:
+        return f"Damaged: {profile}; `uvflow verify --repair` reinstalls it"
+    repaired = list(verification.repair.repaired)
+    if verification.repair.removed:
+        repaired.append(f"{len(verification.repair.removed)} without an owner removed")
+    if repaired:
+        return f"Repaired: {profile}; {', '.join(repaired)}"
     return f"Intact: {profile}"
 
 
-def verification_as_json(verified: Verification) -> dict[str, Any]:
+def verification_as_json(verification: Verification) -> dict[str, Any]:
     return {
-        "profile": verified.profile,
-        "chosen_by": verified.chosen_by,
-        "environment": str(verified.environment),
-        "damages": [asdict(damage) for damage in verified.damages],
-        "poisoned": list(verified.poisoned),
-        "flaws": [asdict(flaw) for flaw in verified.flaws],
-        "repaired": list(verified.healed.repaired),
-        "removed": [damage.path for damage in verified.healed.removed],
+        "profile": verification.profile,
+        "chosen_by": verification.chosen_by,
+        "environment": str(verification.environment),
+        "damages": [asdict(damage) for damage in verification.damages],
+        "also_in_cache": list(verification.also_in_cache),
+        "known_defects": [asdict(defect) for defect in verification.known_defects],
+        "repaired": list(verification.repair.repaired),
+        "removed": [damage.path for damage in verification.repair.removed],
     }

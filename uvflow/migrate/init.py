@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
-from uvflow.environment.sync import sync_locked
+from uvflow.environment.sync import SyncResult, finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UvFailedError
 from uvflow.files import claim, write_whole
 from uvflow.migrate.lock import write_lockfile
@@ -65,9 +64,9 @@ def _carry_out(
         set_aside()
         decided = SyncContext.of(Project.load(work.root), Choice(profile=work.profile))
         decided = replace(decided, environ=environ)
-        remember = _sync(decided, done, uv, timeout=request.timeout, progress=progress)
+        synced = _sync(decided, done, uv, timeout=request.timeout, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
-        remember()
+        finish(decided, synced)
     return done
 
 
@@ -96,10 +95,9 @@ def _built(work: Plan) -> tuple[Path, ...]:
 
 def _sync(
     work: SyncContext, done: Done, uv: Uv, *, timeout: float, progress: Progress
-) -> Callable[[], None]:
-    """Returns how to remember it, once there is no going back."""
+) -> SyncResult:
     try:
-        return sync_locked(work, uv, timeout=timeout, progress=progress)[1]
+        return sync_locked(work, uv, timeout=timeout, progress=progress)
     except (UvFailedError, NetworkError) as error:
         markers = [f"{f.origin} {f.hint}" for f in done.findings if f.code == "other-platform"]
         hint = "`--no-sync` leaves the environment for later"

@@ -81,7 +81,7 @@ def remove_copy(environment: Path) -> None:
     remove_unfinished(environment, COPY)
 
 
-def finish(state: State, profile: str, environment: Path, encoded: bytes | None) -> None:
+def record_sync(state: State, profile: str, environment: Path, encoded: bytes | None) -> None:
     """Record a sync of a verified environment; `encoded` is its fingerprint, if it can have one.
 
     The journal is dropped without a flush: where a power failure brings it back, it is right.
