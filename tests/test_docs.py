@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import pkgutil
 import re
 import runpy
 import shlex
@@ -31,7 +32,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted(
     page
-    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md"))
+    for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"))
     if "sample" not in page.relative_to(ROOT).parts
 )
 
@@ -160,6 +161,13 @@ def test_every_command_shown_is_one_that_there_is(page: Path) -> None:
             continue
         except click.UsageError as error:
             pytest.fail(f"`{command}`: {error.format_message()}")
+
+
+def test_contributors_are_pointed_to_functions_that_exist() -> None:
+    names = re.findall(r"`((?:\w+\.)+\w+)`", text_of(ROOT / "CONTRIBUTING.md"))
+    assert len(names) > 20
+    for name in names:
+        pkgutil.resolve_name(f"uvflow.{name}")
 
 
 def test_the_command_line_reference_is_current() -> None:
