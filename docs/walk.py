@@ -1,9 +1,9 @@
-"""The whole road on the sample project: move in, live, ship.
+"""The tutorial on the sample project: migrate, sync, write a Dockerfile.
 
     uv run --no-dev docs/walk.py [DIRECTORY]
 
-Copies docs/sample to DIRECTORY (default: a new temporary one) and runs there what the tutorial
-says, each command shown before its output. Needs a package index, as any installation does.
+Copies docs/sample to DIRECTORY (default: a new temporary one) and runs the tutorial's commands
+there, each shown before its output. Needs a package index, as any installation does.
 """
 
 import shutil
