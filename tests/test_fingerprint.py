@@ -10,30 +10,30 @@ from uvflow import fingerprint
 SUBJECT = fingerprint.key("/cache/projects/shop-0123", "dev")
 
 
-def is_current(known: bytes) -> bool:
-    return fingerprint.is_current(known, SUBJECT)
+def is_current(encoded: bytes) -> bool:
+    return fingerprint.is_current(encoded, SUBJECT)
 
 
-def taken(*questions: str) -> bytes:
+def fingerprint_of(*questions: str) -> bytes:
     return fingerprint.encode(SUBJECT, "/env", fingerprint.record(list(questions)))
 
 
 def test_it_is_current_while_nothing_changes(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
-    known = taken(f"content {tmp_path}/a", f"content {tmp_path}/absent", "variables ")
-    assert is_current(known)
-    assert fingerprint.environment_of(known) == "/env"
+    encoded = fingerprint_of(f"content {tmp_path}/a", f"content {tmp_path}/absent", "variables ")
+    assert is_current(encoded)
+    assert fingerprint.environment_of(encoded) == "/env"
 
 
-def test_a_changed_a_removed_and_a_new_file_are_seen(tmp_path: Path) -> None:
+def test_changed_removed_and_new_files_are_seen(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("a")
-    known = taken(f"content {file}")
+    encoded = fingerprint_of(f"content {file}")
     file.write_text("b")
-    assert not is_current(known)
+    assert not is_current(encoded)
     file.unlink()
-    assert not is_current(known)
-    absent = taken(f"content {file}")
+    assert not is_current(encoded)
+    absent = fingerprint_of(f"content {file}")
     file.write_text("")
     assert not is_current(absent)
 
@@ -42,76 +42,76 @@ def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "uv.lock"
     file.write_text("version = 1")
     before = file.stat()
-    known = taken(f"content {file}")
+    encoded = fingerprint_of(f"content {file}")
     file.write_text("version = 2")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
 def test_a_file_replaced_by_an_equal_one_has_another_identity(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text("same")
-    known = taken(f"identity {file}")
+    encoded = fingerprint_of(f"identity {file}")
     other = tmp_path / "other"
     other.write_text("same")
     other.replace(file)
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
 def test_distributions_are_watched_and_byte_code_is_not(tmp_path: Path) -> None:
     (tmp_path / "six-1.0.dist-info").mkdir()
-    known = taken(f"distributions {tmp_path}")
+    encoded = fingerprint_of(f"distributions {tmp_path}")
     (tmp_path / "__pycache__").mkdir()
-    assert is_current(known)
+    assert is_current(encoded)
     (tmp_path / "six-1.0.dist-info" / "METADATA").write_text("")
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
 def test_a_distribution_that_comes_or_goes_is_seen(tmp_path: Path) -> None:
     (tmp_path / "six-1.0.dist-info").mkdir()
-    known = taken(f"distributions {tmp_path}")
+    encoded = fingerprint_of(f"distributions {tmp_path}")
     (tmp_path / "toml-1.0.dist-info").mkdir()
-    assert not is_current(known)
+    assert not is_current(encoded)
     (tmp_path / "toml-1.0.dist-info").rmdir()
     (tmp_path / "six-1.0.dist-info").rmdir()
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
-def test_new_and_lost_directories_are_seen(tmp_path: Path) -> None:
-    known = taken(f"directories {tmp_path}", f"is-directory {tmp_path}/src")
+def test_a_new_directory_is_seen_and_a_new_file_is_not(tmp_path: Path) -> None:
+    encoded = fingerprint_of(f"directories {tmp_path}", f"is-directory {tmp_path}/src")
     (tmp_path / "file").write_text("")
-    assert is_current(known)
+    assert is_current(encoded)
     (tmp_path / "member").mkdir()
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
 def test_variables_of_uv_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = taken("variables ")
+    encoded = fingerprint_of("variables ")
     monkeypatch.setenv("UV_NO_BINARY", "1")
-    assert not is_current(known)
+    assert not is_current(encoded)
 
 
 def test_credentials_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_INDEX_ACME_PASSWORD", "hunter2")
-    known = taken("variables ")
-    assert b"hunter2" not in known
+    encoded = fingerprint_of("variables ")
+    assert b"hunter2" not in encoded
     monkeypatch.setenv("UV_INDEX_ACME_PASSWORD", "changed")
-    assert is_current(known)
+    assert is_current(encoded)
 
 
-def test_a_snapshot_of_another_uvflow_is_not_current() -> None:
-    known = taken("variables ")
-    assert not is_current(known.replace(b"uvflow ", b"uvflow 9", 1))
+def test_a_fingerprint_of_another_version_is_not_current() -> None:
+    encoded = fingerprint_of("variables ")
+    assert not is_current(encoded.replace(b"uvflow ", b"uvflow 9", 1))
 
 
-def test_a_snapshot_in_the_place_of_another_is_not_current() -> None:
-    known = taken("variables ")
+def test_a_fingerprint_copied_to_another_place_is_not_current() -> None:
+    encoded = fingerprint_of("variables ")
     for state, profile in (("shop-0123", "prod"), ("shop-4567", "dev")):
         subject = fingerprint.key(f"/cache/projects/{state}", profile)
-        assert not fingerprint.is_current(known, subject)
+        assert not fingerprint.is_current(encoded, subject)
 
 
-def test_a_snapshot_that_asks_nothing_is_not_current() -> None:
+def test_a_fingerprint_without_questions_is_not_current() -> None:
     assert not is_current(fingerprint.encode(SUBJECT, "/env", ()))
     assert not is_current(b"")
 
@@ -124,16 +124,20 @@ def test_garbage_is_not_current(garbage: bytes) -> None:
 
 @settings(max_examples=300)
 @given(st.data())
-def test_a_damaged_snapshot_is_never_current(data: st.DataObject) -> None:
-    """Every byte may flip, be lost or be cut off: a question lost would be a change unseen."""
-    known = taken(f"content {__file__}", "variables ", "content /absent", "is-directory /")
-    at = data.draw(st.integers(0, len(known) - 1))
+def test_a_damaged_fingerprint_is_never_current(data: st.DataObject) -> None:
+    """Whatever byte flips, is lost or cut off: a question that is gone would hide a change."""
+    encoded = fingerprint_of(
+        f"content {__file__}", "variables ", "content /absent", "is-directory /"
+    )
+    at = data.draw(st.integers(0, len(encoded) - 1))
     damaged = data.draw(
         st.sampled_from(
             (
-                known[:at],
-                known[:at] + known[at + 1 :],
-                known[:at] + bytes((known[at] ^ data.draw(st.integers(1, 255)),)) + known[at + 1 :],
+                encoded[:at],
+                encoded[:at] + encoded[at + 1 :],
+                encoded[:at]
+                + bytes((encoded[at] ^ data.draw(st.integers(1, 255)),))
+                + encoded[at + 1 :],
             )
         )
     )

@@ -16,7 +16,7 @@ def test_the_project_root_is_the_nearest_directory_with_a_manifest(tree: Tree) -
     assert paths.project_root(str(root)) == str(root.resolve())
 
 
-def test_a_directory_named_like_the_manifest_is_no_project(tmp_path: Path) -> None:
+def test_a_directory_named_pyproject_toml_makes_no_project(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").mkdir()
     assert paths.project_root(str(tmp_path)) != str(tmp_path)
 
@@ -31,7 +31,7 @@ def test_the_cache_is_where_platformdirs_says(monkeypatch: pytest.MonkeyPatch) -
         assert paths.cache_dir() == platformdirs.user_cache_dir("uvflow")
 
 
-def test_the_door_and_the_state_agree_on_every_directory(tmp_path: Path) -> None:
+def test_the_fast_path_and_the_state_agree_on_the_directory(tmp_path: Path) -> None:
     assert paths.state_dir(str(tmp_path)) == str(store.State.of(tmp_path).directory)
 
 

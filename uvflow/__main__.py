@@ -1,7 +1,8 @@
-"""The front door: says "already in sync", or opens the command line.
+"""The `uvflow` command: the fast path answers "already in sync", the command line all else.
 
-It may only say that there is nothing to do. It knows a few whole spellings, reads, compares, prints
-and leaves; any doubt, any error and any other spelling go the long way to the same answer.
+The fast path may only say that there is nothing to do. It knows the command lines of one table,
+reads, compares, prints and exits. Other arguments, any doubt and any error are left to the command
+line, which comes to the same answer.
 """
 
 import os
@@ -9,15 +10,15 @@ import sys
 
 from uvflow import fingerprint, paths
 
-# The spellings of `uvflow sync` that the door knows, each with the profile it names.
+# The command lines that the fast path answers, each with the profile it names.
 FAST_PATH_ARGUMENTS = {("sync",): None, ("sync", "--dev"): "dev", ("sync", "--prod"): "prod"}
 
 
 def main() -> None:
-    """The `uvflow` command.
+    """The entry point; does not return.
 
-    Ends the process itself: taking Python apart first, object by object, would take longer than the
-    rest of the door's work, and nothing is left that has to be done by then.
+    Exits without finalizing the interpreter, object by object: that takes longer than the rest of
+    the fast path, and by now nothing is left to be done.
     """
     code = execute()
     sys.stdout.flush()
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 def execute() -> int:
-    """Do what the command line says; returns the exit code."""
+    """Run the command that `sys.argv` asks for; returns the exit code."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_streams()
     arguments = tuple(sys.argv[1:])
@@ -35,13 +36,13 @@ def execute() -> int:
         if answer is not None:
             sys.stderr.write(answer + "\n")
             return 0
-    except OSError:  # the long way knows how not to tell it
+    except OSError:  # stderr is closed or full, which the command line handles
         pass
     return _run_cli(arguments)
 
 
 def _open_streams() -> None:
-    """What was closed leads nowhere; or uv would take the next file that is opened for it."""
+    """Open closed streams on the null device: uv would use the next opened file as one of them."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
@@ -50,23 +51,19 @@ def _open_streams() -> None:
 
 
 def already_in_sync(arguments: tuple[str, ...]) -> str | None:
-    """What to say when nothing has changed since the last sync; None for everything else."""
+    """The message when nothing has changed since the last sync; None for everything else."""
     if arguments not in FAST_PATH_ARGUMENTS:
         return None
     try:
-        return _answer(FAST_PATH_ARGUMENTS[arguments])
-    except (OSError, ValueError):  # the command line tells what is wrong
+        root = paths.project_root(os.getcwd())
+        if root is None:
+            return None
+        state = paths.state_dir(root)
+        profile, chosen_by = _profile(FAST_PATH_ARGUMENTS[arguments], state)
+        encoded = _read(os.path.join(state, f"{profile}.fingerprint"))
+    except (OSError, ValueError):  # the command line reports what is wrong
         return None
-
-
-def _answer(flag: str | None) -> str | None:
-    root = paths.project_root(os.getcwd())
-    if root is None:
-        return None
-    state = paths.state_dir(root)
-    profile, chosen_by = _profile(flag, state)
-    known = _read(os.path.join(state, f"{profile}.fingerprint"))
-    if not fingerprint.is_current(known, fingerprint.key(state, profile)):
+    if not fingerprint.is_current(encoded, fingerprint.key(state, profile)):
         return None
     return fingerprint.in_sync_message(profile, chosen_by)
 
@@ -86,20 +83,20 @@ def _read(path: str) -> bytes:
 
 
 def _run_cli(arguments: tuple[str, ...]) -> int:
-    # What a command makes is in use until it ends. Looking for garbage in it now and then takes a
-    # tenth of the time of a short one.
-    import gc  # no need of the door's
+    # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
+    # of the time of a short one.
+    import gc  # the fast path does without
 
     gc.disable()
     try:
         if arguments in FAST_PATH_ARGUMENTS:
-            from uvflow.cli.sync import sync_without_click  # what the door is there to save
+            from uvflow.cli.sync import sync_without_click  # slow: the fast path saves it
 
             return sync_without_click(FAST_PATH_ARGUMENTS[arguments])
         from uvflow.cli.main import main as command_line  # as above
 
         return command_line()
-    except KeyboardInterrupt:  # while importing; the command line tells its own
+    except KeyboardInterrupt:  # during the imports; the command line handles later ones
         return 130
 
 

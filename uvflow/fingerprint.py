@@ -1,77 +1,77 @@
-r"""What a sync depends on, as bytes; is it what it was? Reads only.
+r"""The fingerprint of a sync: what it depended on, as bytes that can be compared. Reads only.
 
-Part of the front door, so `os` only. A snapshot is a list of questions with their answers: taking
-it asks them, comparing it asks them again. Nothing in it is parsed into meaning. Its layout:
+Part of the fast path, so it imports `os` only. A fingerprint is a list of questions about the file
+system and the variables, with their answers: to record one is to ask them, to compare one is to ask
+them again. Answers are compared as bytes and never interpreted. The layout of an encoded one:
 
-    uvflow <version> snapshot <checksum of all but the answers>\n
+    uvflow <version> fingerprint <checksum of all but the answers>\n
     <length>:<subject>,<length>:<environment>,<length>:<question>,<length>:<answer>,…
 
-The subject is which profile of which project; the same file in another's place says nothing. A
-question is a kind, a space and a path; the kinds are the functions of `_KINDS`.
+The subject is a profile of a project, so that a fingerprint copied to another place is not valid
+there. A question is a kind, a space and a path; the kinds are the functions of `_KINDS`.
 """
 
 import os
 
 from uvflow import __version__
 
-_HEAD = f"uvflow {__version__} snapshot ".encode()
+_HEAD = f"uvflow {__version__} fingerprint ".encode()
 
-# The largest prime below 2**128. As a modulus it makes a checksum of C speed out of `int`; it
-# guards against a damaged file, not against an adversary. Answers need none: a damaged answer is
-# not the answer of now.
+# The largest prime below 2**128: `int` modulo it is a checksum at the speed of C. It guards against
+# a damaged file, not against an adversary. Answers need none: a damaged one differs from today's.
 _CHECKSUM_PRIME = (1 << 128) - 159
 
-# Set by `uv run` for its child, and without bearing on a sync; the others hold credentials, whose
-# value must not be kept and does not change what is installed.
+# `uv run` sets the first for its child, and no sync depends on it. Credentials must not be stored,
+# and do not decide what is installed.
 _NOT_WATCHED = ("UV_RUN_RECURSION_DEPTH",)
 _CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN")
-_BESIDES_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
+_WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
 
 
 def key(state: str, profile: str) -> str:
-    """The subject of a snapshot: `profile` of the project whose state directory is `state`."""
+    """The subject of a fingerprint: `profile` of the project whose state directory is `state`."""
     return os.path.basename(state) + " " + profile
 
 
 def record(questions: list[str]) -> tuple[bytes, ...]:
-    """The questions, each followed by its answer of now."""
-    asked = [os.fsencode(question) for question in questions]
-    return tuple(part for question in asked for part in (question, _answer(question)))
+    """The questions, each followed by its present answer."""
+    encoded = [os.fsencode(question) for question in questions]
+    return tuple(part for question in encoded for part in (question, _answer(question)))
 
 
 def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
-    """A snapshot of the sync of `environment`, from what `take` gave before and after it."""
+    """The fingerprint of a sync of `environment`, from what `record` gave before and after it."""
     parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
     return _HEAD + _checksum(parts) + b"\n" + body
 
 
-def is_current(snapshot: bytes, subject: str) -> bool:
-    """Whether it is of `subject`, and every question has the answer it had; never when damaged."""
+def is_current(encoded: bytes, subject: str) -> bool:
+    """Whether `encoded` is of `subject` and no answer has changed; False where it is damaged."""
     try:
-        whose, _environment, *asked = _parts(snapshot)
+        recorded_subject, _environment, *answers = _parts(encoded)
         return (
-            bool(asked)
-            and whose == os.fsencode(subject)
+            bool(answers)
+            and recorded_subject == os.fsencode(subject)
             and all(
                 _answer(question) == answer
-                for question, answer in zip(asked[::2], asked[1::2], strict=True)
+                for question, answer in zip(answers[::2], answers[1::2], strict=True)
             )
         )
     except (ValueError, KeyError, OSError):
         return False
 
 
-def environment_of(snapshot: bytes) -> str | None:
-    """The environment that a snapshot is about; None where it is damaged."""
+def environment_of(encoded: bytes) -> str | None:
+    """The environment that a fingerprint is about; None where it is damaged."""
     try:
-        return os.fsdecode(_parts(snapshot)[1])
+        return os.fsdecode(_parts(encoded)[1])
     except (ValueError, IndexError):
         return None
 
 
 def in_sync_message(profile: str, chosen_by: str) -> str:
-    """The sentence for "nothing to do", the same from the door and from the command line."""
+    """The message for "nothing to do", the same on the fast path and from the command line."""
     return f"Already in sync: {profile_with_origin(profile, chosen_by)}"
 
 
@@ -80,8 +80,9 @@ def profile_with_origin(profile: str, chosen_by: str) -> str:
     return f"{profile} ({chosen_by})" if chosen_by else profile
 
 
-def _parts(snapshot: bytes) -> list[bytes]:
-    head, _, body = snapshot.partition(b"\n")
+def _parts(encoded: bytes) -> list[bytes]:
+    """Raises ValueError where it is damaged, or of another version of uvflow."""
+    head, _, body = encoded.partition(b"\n")
     parts = []
     start = 0
     while start < len(body):
@@ -97,8 +98,8 @@ def _parts(snapshot: bytes) -> list[bytes]:
 
 
 def _checksum(parts: list[bytes]) -> bytes:
-    asked = b"\0".join((*parts[:2], *parts[2::2]))
-    return b"%032x" % (int.from_bytes(asked, "little") % _CHECKSUM_PRIME)
+    unanswered = b"\0".join((*parts[:2], *parts[2::2]))
+    return b"%032x" % (int.from_bytes(unanswered, "little") % _CHECKSUM_PRIME)
 
 
 def _answer(question: bytes) -> bytes:
@@ -107,7 +108,7 @@ def _answer(question: bytes) -> bytes:
 
 
 def _content(path: bytes) -> bytes:
-    """The bytes of a file; absent is an answer, unreadable is not."""
+    """The bytes of a file; that it does not exist is an answer, that it is unreadable is not."""
     try:
         with open(path, "rb") as file:
             return b"+" + file.read()
@@ -116,9 +117,9 @@ def _content(path: bytes) -> bytes:
 
 
 def _identity(path: bytes) -> bytes:
-    """Which file it is and when it was last changed, through symbolic links."""
+    """Which file it is and when it was last changed; symbolic links are followed."""
     try:
-        return _told(os.stat(path))
+        return _stat_fields(os.stat(path))
     except (FileNotFoundError, NotADirectoryError):
         return b"-"
 
@@ -137,11 +138,11 @@ def _directories(path: bytes) -> bytes:
 
 
 def _distributions(path: bytes) -> bytes:
-    """The metadata directories and `.pth` files of a site-packages, and when they changed."""
+    """The metadata directories and `.pth` files in a site-packages, and when they changed."""
     with os.scandir(path) as entries:
         return b"\n".join(
             sorted(
-                entry.name + b" " + _told(entry.stat())
+                entry.name + b" " + _stat_fields(entry.stat())
                 for entry in entries
                 if entry.name.endswith((b".dist-info", b".egg-info", b".egg-link", b".pth"))
             )
@@ -149,13 +150,13 @@ def _distributions(path: bytes) -> bytes:
 
 
 def _variables(_path: bytes) -> bytes:
-    """The variables that bear on a sync, with their values."""
+    """The variables that a sync depends on, with their values."""
     return os.fsencode(
         "\0".join(
             sorted(
                 f"{name}={value}"
                 for name, value in os.environ.items()
-                if name in _BESIDES_UV
+                if name in _WATCHED_BESIDE_UV
                 or (
                     name.startswith("UV_")
                     and name not in _NOT_WATCHED
@@ -166,7 +167,7 @@ def _variables(_path: bytes) -> bytes:
     )
 
 
-def _told(status: os.stat_result) -> bytes:
+def _stat_fields(status: os.stat_result) -> bytes:
     return b"%d %d %d %d" % (
         status.st_ino,
         status.st_size,

@@ -1,6 +1,6 @@
 """Where things are: the project root, and what uvflow remembers of it.
 
-Part of the front door, so `os` and `sys` only. All paths are absolute `str`.
+Part of the fast path, so it imports `os` and `sys` only. All paths are absolute `str`.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 MANIFEST = "pyproject.toml"
 LOCKFILE = "uv.lock"
 
-# Where a profile came from when that was not a flag; the door and the command line say the same.
+# Where a profile came from when that was not a flag, for the fast path and the command line.
 FROM_VARIABLE = "from UVFLOW_PROFILE"
 AS_LAST_TIME = "as last time"
 
@@ -28,8 +28,7 @@ def project_root(start: str) -> str | None:
 def cache_dir() -> str:
     """Where uvflow keeps its state: UVFLOW_CACHE_DIR, or the user's cache directory.
 
-    The same directory that platformdirs names, without its 20 ms of imports; a test holds the two
-    together.
+    The directory that platformdirs gives, without its 20 ms of imports; a test compares the two.
     """
     chosen = os.environ.get("UVFLOW_CACHE_DIR")
     if chosen:
@@ -46,7 +45,7 @@ def cache_dir() -> str:
 
 
 def state_dir(root: str) -> str:
-    """The directory of what uvflow remembers of the project at `root`."""
+    """Where uvflow keeps what it remembers of the project at `root`."""
     return os.path.join(cache_dir(), "projects", state_name(root))
 
 
@@ -58,7 +57,7 @@ def state_name(root: str) -> str:
 
 
 def digest(data: bytes) -> int:
-    """FNV-1a, 128 bits (Fowler, Noll, Vo): `hashlib` would cost the door 3 ms."""
+    """FNV-1a, 128 bits (Fowler, Noll, Vo); importing `hashlib` would cost the fast path 3 ms."""
     value = 0x6C62272E07BB014262B821756295C58D
     for byte in data:
         value = (value ^ byte) * 0x0000000001000000000000000000013B & (1 << 128) - 1

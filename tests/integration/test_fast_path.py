@@ -1,4 +1,4 @@
-"""The front door never lies: what it says, `uv sync --locked --check` and the long way say too."""
+"""What the fast path says, `uv sync --locked --check` and the command line say as well."""
 
 import os
 import subprocess
@@ -86,7 +86,7 @@ def write(path: str, text: str) -> Callable[[Path], None]:
 
 
 def by_hand(*arguments: str) -> Callable[[Path], None]:
-    """Uv started by the user, on the environment of the project."""
+    """The user runs uv on the environment of the project."""
 
     def carry_out(root: Path) -> None:
         environ = {**os.environ, "VIRTUAL_ENV": str(root / ".venv")}
@@ -130,22 +130,20 @@ def test_a_change_that_uv_sees_is_seen(shop: Path, uvflow: Command, change: str)
     assert already_in_sync(("sync",)) is None
 
 
-@pytest.mark.parametrize("spelling", FAST_PATH_ARGUMENTS)
+@pytest.mark.parametrize("arguments", FAST_PATH_ARGUMENTS)
 @pytest.mark.parametrize("last", ["dev", "prod"])
-def test_the_door_answers_as_the_long_way_does(
-    shop: Path, uvflow: Command, spelling: tuple[str, ...], last: str
+def test_the_fast_path_answers_as_the_command_line_does(
+    shop: Path, uvflow: Command, arguments: tuple[str, ...], last: str
 ) -> None:
     uvflow("sync", "--profile", last, cwd=shop)
-    by_door = already_in_sync(spelling)
-    long_way = uvflow(*spelling, "--color", "never", cwd=shop)
-    said = long_way.err.splitlines()[-1]
-    assert long_way.code == 0
-    assert by_door == (said if said.startswith("Already") else None)
+    by_fast_path = already_in_sync(arguments)
+    by_command_line = uvflow(*arguments, "--color", "never", cwd=shop)
+    last_line = by_command_line.err.splitlines()[-1]
+    assert by_command_line.code == 0
+    assert by_fast_path == (last_line if last_line.startswith("Already") else None)
 
 
-def test_every_spelling_is_answered_when_its_profile_is_in_sync(
-    shop: Path, uvflow: Command
-) -> None:
+def test_every_command_line_of_the_table_is_answered(shop: Path, uvflow: Command) -> None:
     for profile in ("dev", "prod"):
         uvflow("sync", "--profile", profile, cwd=shop)
         assert already_in_sync(("sync", f"--{profile}")) == f"Already in sync: {profile}"
@@ -158,7 +156,7 @@ def test_a_profile_synced_over_by_another_is_not_in_sync(shop: Path, uvflow: Com
     assert already_in_sync(("sync", "--dev")) is None
 
 
-def test_a_snapshot_in_the_place_of_another_profiles_says_nothing(
+def test_a_fingerprint_copied_to_another_profile_is_not_current(
     shop: Path, uvflow: Command
 ) -> None:
     uvflow("sync", "--dev", cwd=shop)
@@ -168,7 +166,7 @@ def test_a_snapshot_in_the_place_of_another_profiles_says_nothing(
     assert already_in_sync(("sync", "--prod")) is None
 
 
-def test_a_sync_that_another_user_began_and_did_not_finish_is_seen(
+def test_an_unfinished_sync_of_another_user_is_seen(
     shop: Path, uvflow: Command, tmp_path: Path
 ) -> None:
     uvflow("sync", cwd=shop)
@@ -179,7 +177,7 @@ def test_a_sync_that_another_user_began_and_did_not_finish_is_seen(
     assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
 
 
-def test_metadata_that_only_a_build_tells_gets_no_snapshot(shop: Path, uvflow: Command) -> None:
+def test_metadata_known_only_after_a_build_gets_no_fingerprint(shop: Path, uvflow: Command) -> None:
     keys = '\n[tool.uv]\ncache-keys = [{ file = "**/*.py" }]\n'
     (shop / "lib/pyproject.toml").write_text(LIB + keys)
     subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
@@ -187,7 +185,7 @@ def test_metadata_that_only_a_build_tells_gets_no_snapshot(shop: Path, uvflow: C
     assert already_in_sync(("sync",)) is None
 
 
-def test_the_door_says_nothing_of_what_it_does_not_know(shop: Path, uvflow: Command) -> None:
+def test_other_command_lines_are_not_answered(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     for arguments in ((), ("sync", "-v"), ("sync", "--dev", "--prod"), ("status",)):
         assert already_in_sync(arguments) is None
