@@ -48,7 +48,7 @@ ANY_INSTANT = 0.25  # how many of them; half of an init is reading, which change
 COMMANDS = ("init", "undo")
 FOLLOWING = ("init", "sync", "undo")
 PHASES = ("reading", "locking", "copying", "syncing", "putting back", "tidying up", "done")
-TOLD = "An earlier command was cut short"
+TOLD = "An earlier command was interrupted"
 
 Tree = Mapping[str, tuple[int, str]]  # path → its kind and mode, and what it holds
 

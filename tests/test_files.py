@@ -43,7 +43,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "directory" / "inside").mkdir(parents=True)
     with pytest.raises(DiskError) as caught:
         write_whole(tmp_path / "directory", b"new")
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert caught.value.message == f"{tmp_path / 'file'} cannot be read"
 
 
-def test_a_file_is_claimed_once(tmp_path: Path) -> None:
+def test_claiming_creates_an_empty_file(tmp_path: Path) -> None:
     claim(tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b""
     with pytest.raises(DiskError) as caught:
@@ -76,7 +76,7 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
         read_regular(tmp_path)
 
 
-def test_what_a_write_that_was_cut_short_left_is_removed(tmp_path: Path) -> None:
+def test_leftovers_of_interrupted_writes_are_removed(tmp_path: Path) -> None:
     for name in ("[a]", "b"):
         (tmp_path / f".{name}.uvflow-unfinished-x1").touch()
     (tmp_path / "[a]").touch()
@@ -106,7 +106,7 @@ def test_a_removed_file_is_put_back_with_its_mode(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_a_file_that_was_not_there_is_removed(tmp_path: Path) -> None:
+def test_a_file_that_did_not_exist_is_removed(tmp_path: Path) -> None:
     before = FileBackup.of(tmp_path / "file")
     (tmp_path / "file").touch()
     before.put_back()
@@ -115,7 +115,7 @@ def test_a_file_that_was_not_there_is_removed(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_what_a_broken_link_led_to_is_removed_and_the_link_stays(tmp_path: Path) -> None:
+def test_the_new_target_of_a_broken_link_is_removed_and_the_link_stays(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     before = FileBackup.of(tmp_path / "link")
     write_whole(tmp_path / "link", b"new")
@@ -126,7 +126,7 @@ def test_what_a_broken_link_led_to_is_removed_and_the_link_stays(tmp_path: Path)
 def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     before = DirectoryBackup.of(tree)
-    before.set_aside()
+    before.make_copy()
     write_whole(tree / "file", b"new")
     (tree / "more").touch()
     before.put_back()
@@ -134,21 +134,23 @@ def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None
     assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
 
 
-def test_a_copied_tree_takes_no_room(tmp_path: Path) -> None:
+def test_a_copied_tree_takes_no_space(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
-    DirectoryBackup.of(tree).set_aside()
+    DirectoryBackup.of(tree).make_copy()
     assert (tree / "file").stat().st_nlink == 2
 
 
-def test_a_tree_that_was_not_there_is_removed(tmp_path: Path) -> None:
+def test_a_tree_that_did_not_exist_is_removed(tmp_path: Path) -> None:
     before = DirectoryBackup.of(tmp_path / "tree")
-    before.set_aside()
+    before.make_copy()
     a_tree(tmp_path / "tree")
     before.put_back()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tree_is_taken_away_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_is_moved_away_before_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = DirectoryBackup.of(tmp_path / "tree")
     a_tree(tmp_path / "tree")
     with monkeypatch.context() as patched:  # as after a kill while it is being removed
@@ -160,7 +162,7 @@ def test_a_tree_is_taken_away_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_a_copy_is_never_put_back(tmp_path: Path) -> None:
+def test_a_partial_copy_is_never_put_back(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     before = DirectoryBackup.of(tree)
     (tmp_path / "tree.before-uvflow-unfinished").mkdir()
@@ -168,10 +170,10 @@ def test_half_a_copy_is_never_put_back(tmp_path: Path) -> None:
     assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
 
 
-def test_a_copy_is_forgotten_without_a_trace(tmp_path: Path) -> None:
+def test_removing_a_copy_leaves_no_trace(tmp_path: Path) -> None:
     before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
-    before.set_aside()
-    before.forget()
+    before.make_copy()
+    before.remove_copy()
     assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
 
 
@@ -180,7 +182,7 @@ def test_links_in_a_tree_stay_links(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     (tree / "link").symlink_to("inside")
     before = DirectoryBackup.of(tree)
-    before.set_aside()
+    before.make_copy()
     (tree / "link").unlink()
     before.put_back()
     assert (tree / "link").readlink() == Path("inside")

@@ -479,7 +479,9 @@ def killed(tree: Tree, scripted: Scripted) -> Path:
 def test_a_killed_init_is_put_back_by_the_next(killed: Path, uvflow: Command) -> None:
     done = uvflow("init", cwd=killed)
     assert done.code == 0
-    assert done.err.startswith("An earlier command was cut short; what it had changed has been put")
+    assert done.err.startswith(
+        "An earlier command was interrupted; what it had changed has been put"
+    )
     assert (killed / "pyproject.toml").read_text() == MANIFEST
 
 

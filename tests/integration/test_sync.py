@@ -188,7 +188,9 @@ def test_waiting_too_long_is_6_and_touches_nothing(shop: Path, uvflow: Command) 
         done = uvflow("sync", "--timeout", "0.8", cwd=shop)
     assert done.code == 6
     first, rest = done.err.split("\n", 1)
-    assert first.startswith(f"Waiting for another uvflow: `uvflow sync --prod` (pid {os.getpid()}")
+    assert first.startswith(
+        f"Waiting for another uvflow process: `uvflow sync --prod` (pid {os.getpid()}"
+    )
     assert rest.startswith(f"error: another uvflow process is using {shop}\n  cause: ")
     assert not (shop / ".venv").exists()
 

@@ -39,10 +39,10 @@ def change(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def kept(state: State, root: Path) -> Iterator[None]:
+def backed_up(state: State, root: Path) -> Iterator[None]:
     files, trees = (root / "edited", root / "created"), (root / ".venv", root / "made")
-    with backup.restored_on_failure(state, files=files, trees=trees) as set_aside:
-        set_aside()
+    with backup.restored_on_failure(state, files=files, trees=trees) as copy_trees:
+        copy_trees()
         yield
 
 
@@ -55,8 +55,8 @@ AFTER = {
 }
 
 
-def test_what_succeeds_stays(state: State, root: Path) -> None:
-    with kept(state, root):
+def test_a_success_is_kept(state: State, root: Path) -> None:
+    with backed_up(state, root):
         change(root)
     assert content(root) == AFTER
 
@@ -78,7 +78,7 @@ def test_after_putting_back_there_is_nothing_to_undo(state: State, root: Path) -
     assert caught.value.message == f"there is nothing to undo in {root}"
 
 
-def test_what_uv_and_a_build_left_in_the_sources_is_removed(state: State, root: Path) -> None:
+def test_leftovers_of_uv_and_builds_in_the_sources_are_removed(state: State, root: Path) -> None:
     (root / "build").mkdir()
     with (
         contextlib.suppress(ValueError),
@@ -91,7 +91,7 @@ def test_what_uv_and_a_build_left_in_the_sources_is_removed(state: State, root: 
     assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}
 
 
-def test_what_a_build_left_is_removed_though_that_was_cut_short(
+def test_leftovers_of_builds_are_removed_after_an_interruption_too(
     state: State, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dying(path: Path) -> None:
@@ -110,54 +110,50 @@ def test_what_a_build_left_is_removed_though_that_was_cut_short(
     assert content(root) == BEFORE
 
 
-def test_what_was_cut_short_is_put_back_later(state: State, root: Path) -> None:
-    cut_short(state, root)
-    told: list[str] = []
-    backup.recover(state, told.append)
+def test_an_interrupted_command_is_put_back_later(state: State, root: Path) -> None:
+    interrupt(state, root)
+    messages: list[str] = []
+    backup.recover(state, messages.append)
     assert content(root) == BEFORE
-    assert told == ["An earlier command was cut short; what it had changed has been put back"]
+    assert messages == ["An earlier command was interrupted; what it had changed has been put back"]
 
 
-def test_what_a_sync_began_is_over_once_the_environment_is_put_back(
-    state: State, root: Path
-) -> None:
-    with contextlib.suppress(ValueError), kept(state, root):
+def test_the_journal_is_gone_once_the_environment_is_put_back(state: State, root: Path) -> None:
+    with contextlib.suppress(ValueError), backed_up(state, root):
         journal.mark_running(state, "dev", root / ".venv")
         raise ValueError
     assert journal.last_sync(state, root / ".venv") is LastSync.FINISHED
-    cut_short(state, root)
+    interrupt(state, root)
     journal.mark_running(state, "dev", root / ".venv")
     backup.recover(state, lambda _: None)
     assert journal.last_sync(state, root / ".venv") is LastSync.FINISHED
 
 
-def test_what_was_cut_short_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
-    cut_short(state, root)
+def test_an_interrupted_command_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
+    interrupt(state, root)
     (root / "edited").write_bytes(b"newer")
     backup.restore_last(state)
     assert content(root) == BEFORE
 
 
 def test_there_is_nothing_to_recover_from_a_success(state: State, root: Path) -> None:
-    with kept(state, root):
+    with backed_up(state, root):
         change(root)
     backup.recover(state, pytest.fail)
     assert content(root) == AFTER
 
 
-def test_a_success_is_undone_but_for_the_environment_that_was_there(
-    state: State, root: Path
-) -> None:
-    with kept(state, root):
+def test_a_success_is_undone_except_for_an_existing_environment(state: State, root: Path) -> None:
+    with backed_up(state, root):
         change(root)
     assert backup.restore_last(state) == (root / "edited", root / "created", root / "made")
     assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
 
 
-def test_an_undo_that_was_cut_short_is_finished_later(
+def test_an_interrupted_undo_is_finished_later(
     state: State, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with kept(state, root):
+    with backed_up(state, root):
         change(root)
     with monkeypatch.context() as patched:
         patched.setattr(backup, "_put_back", lambda _: sys.exit("killed"))
@@ -168,7 +164,7 @@ def test_an_undo_that_was_cut_short_is_finished_later(
     assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
 
 
-def test_the_first_file_goes_last(
+def test_the_first_file_is_put_back_last(
     state: State, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone: list[str] = []
@@ -181,7 +177,7 @@ def test_the_first_file_goes_last(
     assert gone == ["other", "project"]
 
 
-def test_trees_that_are_not_set_aside_are_left_alone(state: State, root: Path) -> None:
+def test_trees_that_were_not_copied_stay_as_they_are(state: State, root: Path) -> None:
     with (
         contextlib.suppress(ValueError),
         backup.restored_on_failure(state, files=(), trees=(root / ".venv",)),
@@ -191,7 +187,7 @@ def test_trees_that_are_not_set_aside_are_left_alone(state: State, root: Path) -
     assert (root / ".venv" / "mine").exists()
 
 
-def test_a_copy_that_nobody_remembers_is_not_put_back(state: State, root: Path) -> None:
+def test_a_copy_without_a_record_is_not_put_back(state: State, root: Path) -> None:
     (root / ".venv.before-uvflow").mkdir()
     with (
         contextlib.suppress(ValueError),
@@ -201,15 +197,15 @@ def test_a_copy_that_nobody_remembers_is_not_put_back(state: State, root: Path) 
     assert content(root) == BEFORE
 
 
-def test_a_copy_that_cannot_be_removed_spoils_nothing(
+def test_a_copy_that_cannot_be_removed_does_no_harm(
     state: State, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: DirectoryBackup) -> None:
         raise PermissionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(DirectoryBackup, "forget", fail)
-        with kept(state, root):
+        patched.setattr(DirectoryBackup, "remove_copy", fail)
+        with backed_up(state, root):
             change(root)
         backup.recover(state, pytest.fail)
     assert content(root).items() >= AFTER.items()
@@ -217,8 +213,8 @@ def test_a_copy_that_cannot_be_removed_spoils_nothing(
     assert content(root) == AFTER
 
 
-def test_what_was_edited_since_is_not_undone_unless_asked(state: State, root: Path) -> None:
-    with kept(state, root):
+def test_edits_since_are_not_undone_unless_forced(state: State, root: Path) -> None:
+    with backed_up(state, root):
         change(root)
     (root / "edited").write_bytes(b"newer")
     with pytest.raises(UsageError) as caught:
@@ -229,8 +225,8 @@ def test_what_was_edited_since_is_not_undone_unless_asked(state: State, root: Pa
     assert (root / "edited").read_bytes() == b"old"
 
 
-def test_what_was_put_back_by_hand_is_no_edit(state: State, root: Path) -> None:
-    with kept(state, root):
+def test_a_file_put_back_by_hand_is_not_an_edit(state: State, root: Path) -> None:
+    with backed_up(state, root):
         change(root)
     (root / "edited").write_bytes(b"old")
     (root / "created").unlink()
@@ -255,7 +251,7 @@ def change_and_fail(
     error: BaseException | type[BaseException],
     in_the_way: Path | None = None,
 ) -> None:
-    with kept(state, root):
+    with backed_up(state, root):
         change(root)
         if in_the_way:
             in_the_way.parent.unlink()
@@ -266,7 +262,7 @@ def change_and_fail(
 @pytest.mark.parametrize(
     "data", [b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}']
 )
-def test_a_damaged_backup_is_told_and_nothing_is_done(
+def test_a_damaged_backup_is_reported_and_nothing_is_done(
     state: State, root: Path, data: bytes
 ) -> None:
     before = content(root)
@@ -274,24 +270,28 @@ def test_a_damaged_backup_is_told_and_nothing_is_done(
     for act in (lambda: backup.recover(state, print), lambda: backup.restore_last(state)):
         with pytest.raises(DiskError) as caught:
             act()
-        told = f"{state.directory / 'backup.json'} is damaged, so nothing can be put back from it"
-        assert caught.value.message == told
+        expected = (
+            f"{state.directory / 'backup.json'} is damaged, so nothing can be put back from it"
+        )
+        assert caught.value.message == expected
         assert caught.value.hint == f"`uvflow cache clear {root}` forgets it"
     assert not backup.is_unfinished(state)
     assert content(root) == before
 
 
-def test_what_was_cut_short_is_unfinished_until_it_is_put_back(state: State, root: Path) -> None:
+def test_an_interrupted_command_is_unfinished_until_it_is_put_back(
+    state: State, root: Path
+) -> None:
     assert not backup.is_unfinished(state)
-    cut_short(state, root)
+    interrupt(state, root)
     assert backup.is_unfinished(state)
     backup.recover(state, print)
     assert not backup.is_unfinished(state)
 
 
-def cut_short(state: State, root: Path) -> None:
-    """As after a kill: the change is made, and nobody has put it back or called it done."""
-    with kept(state, root):
+def interrupt(state: State, root: Path) -> None:
+    """As after a kill: the change is made, and neither put back nor finished."""
+    with backed_up(state, root):
         change(root)
         journal = state.read("backup.json") or b""
         as_killed = shutil.copytree(root, root.with_name("as killed"))

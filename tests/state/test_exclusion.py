@@ -1,4 +1,4 @@
-"""One uvflow at a time, whatever user, TMPDIR, HOME and spelling of the path the others have."""
+"""One uvflow process at a time, whatever user, TMPDIR, HOME and path spelling others have."""
 
 import os
 import re
@@ -97,7 +97,7 @@ def start(place: Path, code: str, root: Path, user: int, *words: object) -> "sub
     )
 
 
-def test_no_two_hold_the_lock_at_once(place: Path) -> None:
+def test_no_two_processes_hold_the_lock_at_once(place: Path) -> None:
     spellings = (place / "project", place / "link", place / "project" / ".." / "project")
     users = [NOBODYS + n if IS_ROOT else 0 for n in range(PROCESSES)]
     workers = [
@@ -119,23 +119,25 @@ OTHERS = [
         marks=pytest.mark.skipif(not IS_ROOT, reason="only root can become two users"),
     ),
 ]
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who")
 
 
 @linux_only
 @pytest.mark.parametrize("users", OTHERS)
 @pytest.mark.parametrize(("inside", "outside"), [(HOLD, ENTER), (RUN, CHANGE)], ids=["sync", "run"])
-def test_who_is_kept_out_is_told_by_whom(
+def test_a_waiting_process_is_told_who_holds_the_lock(
     place: Path, inside: str, outside: str, users: tuple[int, int]
 ) -> None:
     root = place / "project"
     one = start(place, inside, root, users[0])
     assert one.stdout is not None
     assert one.stdout.readline() == "held\n"
-    said = start(place, outside, place / "link", users[1], 0.7).communicate()[0]
-    whom = "another uvflow" if inside == HOLD else "a command to end"
+    output = start(place, outside, place / "link", users[1], 0.7).communicate()[0]
+    awaited = "another uvflow process" if inside == HOLD else "a command to end"
     assert re.fullmatch(
-        rf"Waiting for {whom}: (`.*` \(pid {one.pid}, for) \d+ s\)\n6 \1 \d+ s\)\n", said, re.DOTALL
+        rf"Waiting for {awaited}: (`.*` \(pid {one.pid}, for) \d+ s\)\n6 \1 \d+ s\)\n",
+        output,
+        re.DOTALL,
     )
     one.communicate("\n")
     other = start(place, outside, root, users[1], 0)
@@ -145,7 +147,7 @@ def test_who_is_kept_out_is_told_by_whom(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no directory")
 @pytest.mark.parametrize("users", OTHERS)
 @pytest.mark.parametrize(("inside", "outside"), [(HOLD, ENTER), (RUN, CHANGE)], ids=["sync", "run"])
-def test_who_is_killed_keeps_nobody_out(
+def test_a_killed_process_holds_no_lock(
     place: Path, inside: str, outside: str, users: tuple[int, int]
 ) -> None:
     one = start(place, inside, place / "project", users[0])

@@ -12,7 +12,7 @@ from uvflow.state.journal import LastSync
 from uvflow.state.store import State
 
 VENV = Path("/shop/.venv")
-KILLED, LOST = LastSync.INTERRUPTED, LastSync.UNFLUSHED
+INTERRUPTED, UNFLUSHED = LastSync.INTERRUPTED, LastSync.UNFLUSHED
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def state(tmp_path: Path) -> State:
     return State.of(tmp_path)
 
 
-def sealed(environment: Path) -> bytes:
+def fingerprint_of(environment: Path) -> bytes:
     answers = fingerprint.record(["variables ", f"content {journal.BOOT_ID}"])
     return fingerprint.encode("shop dev", str(environment), answers)
 
@@ -29,26 +29,26 @@ def names(state: State) -> set[str]:
     return {path.name for path in state.directory.iterdir()}
 
 
-def test_what_is_begun_is_under_way_until_it_is_finished(state: State) -> None:
+def test_a_sync_is_running_until_it_is_recorded(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
-    journal.record_sync(state, "dev", VENV, sealed(VENV))
+    journal.record_sync(state, "dev", VENV, fingerprint_of(VENV))
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"dev.fingerprint", "last-profile"}
     assert journal.last_profile(state) == "dev"
 
 
-def test_beginning_forgets_the_snapshots_of_every_profile_of_that_environment(
+def test_starting_drops_every_fingerprint_of_the_environment(
     state: State,
 ) -> None:
     other = Path("/shop/.venv-prod")
     for profile, environment in (("dev", VENV), ("ci", VENV), ("prod", other)):
-        state.write(f"{profile}.fingerprint", sealed(environment))
+        state.write(f"{profile}.fingerprint", fingerprint_of(environment))
     journal.mark_running(state, "dev", VENV)
     assert names(state) == {"dev.journal", "prod.fingerprint"}
 
 
-def test_a_profile_finishes_what_another_one_began(state: State) -> None:
+def test_a_profile_finishes_the_sync_of_another_profile(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     journal.mark_running(state, "prod", VENV)
     journal.record_sync(state, "prod", VENV, None)
@@ -56,34 +56,34 @@ def test_a_profile_finishes_what_another_one_began(state: State) -> None:
     assert names(state) == {"last-profile"}
 
 
-def test_a_journal_of_this_start_of_the_machine_tells_of_a_kill(state: State) -> None:
+def test_a_journal_of_this_boot_means_a_kill(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
-    assert journal.last_sync(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
+    assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)
 
 
 @pytest.mark.parametrize("boot", ["of-yesterday", None])
-def test_after_another_start_of_the_machine_data_may_be_lost(
+def test_a_journal_of_another_boot_means_that_data_may_be_lost(
     state: State, boot: str | None
 ) -> None:
-    another_start(state, boot)
-    assert journal.last_sync(state, VENV) is LOST
+    rebooted(state, boot)
+    assert journal.last_sync(state, VENV) is UNFLUSHED
 
 
-def another_start(state: State, boot: str | None) -> None:
+def rebooted(state: State, boot: str | None) -> None:
     state.write("dev.journal", json.dumps({"environment": str(VENV), "boot": boot}).encode())
 
 
-def test_data_stays_lost_until_a_sync_is_finished(state: State) -> None:
-    another_start(state, "of-yesterday")
+def test_data_may_be_lost_until_a_sync_is_finished(state: State) -> None:
+    rebooted(state, "of-yesterday")
     journal.mark_running(state, "dev", VENV)  # and killed
-    assert journal.last_sync(state, VENV) is LOST
+    assert journal.last_sync(state, VENV) is UNFLUSHED
     journal.record_sync(state, "dev", VENV, None)
     journal.mark_running(state, "dev", VENV)
-    assert journal.last_sync(state, VENV) is (KILLED if sys.platform == "linux" else LOST)
+    assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)
 
 
-def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
-    another_start(state, "of-yesterday")
+def test_the_first_unfinished_sync_gives_the_time(state: State) -> None:
+    rebooted(state, "of-yesterday")
     os.utime(state.directory / "dev.journal", (1000, 1000))
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
@@ -93,14 +93,14 @@ def test_the_first_that_was_not_finished_tells_since_when(state: State) -> None:
 
 
 def test_the_worst_of_several_journals_counts(state: State) -> None:
-    another_start(state, "of-yesterday")
+    rebooted(state, "of-yesterday")
     journal.mark_running(state, "prod", VENV)
-    assert journal.last_sync(state, VENV) is LOST
+    assert journal.last_sync(state, VENV) is UNFLUSHED
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one start from another")
-def test_a_sync_of_another_start_of_the_machine_may_not_all_be_on_the_disk(state: State) -> None:
-    state.write("dev.fingerprint", sealed(VENV))
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has boot ids")
+def test_a_finished_sync_before_a_reboot_may_not_all_be_on_the_disk(state: State) -> None:
+    state.write("dev.fingerprint", fingerprint_of(VENV))
     assert journal.last_sync(state, VENV) is LastSync.FINISHED
     older = fingerprint.encode(
         "shop dev", str(VENV), (f"content {journal.BOOT_ID}".encode(), b"+old")
@@ -111,13 +111,13 @@ def test_a_sync_of_another_start_of_the_machine_may_not_all_be_on_the_disk(state
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment as far as a journal goes."""
+    """What the journal needs of an environment."""
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "pyvenv.cfg").touch()
     return tmp_path / ".venv"
 
 
-def test_who_has_another_state_is_told_by_the_environment(
+def test_the_environments_copy_warns_processes_with_another_state(
     state: State, venv: Path, tmp_path: Path
 ) -> None:
     other = State.of(tmp_path / "other")
@@ -129,15 +129,13 @@ def test_who_has_another_state_is_told_by_the_environment(
     assert journal.last_sync(state, venv)  # until it is finished
 
 
-def test_an_environment_that_is_not_there_is_not_made(state: State, tmp_path: Path) -> None:
+def test_a_missing_environment_is_not_created(state: State, tmp_path: Path) -> None:
     journal.mark_running(state, "dev", tmp_path / ".venv")
     assert not (tmp_path / ".venv").exists()
     journal.remove_copy(tmp_path / ".venv")
 
 
-def test_an_environment_in_the_making_gets_its_copy_once_it_is_there(
-    state: State, tmp_path: Path
-) -> None:
+def test_a_new_environment_gets_its_copy_once_it_exists(state: State, tmp_path: Path) -> None:
     environment = tmp_path / ".venv"
     journal.mark_running(state, "dev", environment)
     assert not journal.copy_into(state, "dev", environment)
@@ -147,17 +145,20 @@ def test_an_environment_in_the_making_gets_its_copy_once_it_is_there(
     assert (environment / journal.COPY).read_bytes() == state.read("dev.journal")
 
 
-def test_what_the_environment_tells_of_lost_data_is_kept(state: State, venv: Path) -> None:
+def test_a_copy_from_another_boot_is_kept(state: State, venv: Path) -> None:
     (venv / journal.COPY).write_text('{"boot": "of-yesterday"}')
     os.utime(venv / journal.COPY, (1000, 1000))
     for _ in range(2):
         journal.mark_running(state, "dev", venv)
-        assert (journal.last_sync(state, venv), journal.first_started(state, venv)) == (LOST, 1000)
+        assert (journal.last_sync(state, venv), journal.first_started(state, venv)) == (
+            UNFLUSHED,
+            1000,
+        )
     (venv / journal.COPY).unlink()  # with the environment, that is
-    assert journal.last_sync(state, venv) is LOST
+    assert journal.last_sync(state, venv) is UNFLUSHED
 
 
-def test_environments_do_not_mix(state: State) -> None:
+def test_a_journal_is_about_one_environment(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert not journal.last_sync(state, Path("/shop/.venv-prod"))
 
@@ -172,13 +173,13 @@ def test_a_journal_that_cannot_be_read_may_be_about_any_environment(
     assert not journal.last_sync(state, VENV)
 
 
-def test_without_memory_there_is_no_last_profile(state: State) -> None:
+def test_the_last_profile_is_unknown_at_first_and_decoded_whatever_it_is(state: State) -> None:
     assert journal.last_profile(state) is None
     state.write("last-profile", b"\xff")
     assert journal.last_profile(state) == "\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_copy_that_was_cut_short_is_gone_once_the_environment_is_proven(tmp_path: Path) -> None:
+def test_an_interrupted_copy_is_removed_once_the_environment_is_verified(tmp_path: Path) -> None:
     (tmp_path / f".{journal.COPY}.uvflow-unfinished-x").touch()
     (tmp_path / ".other.uvflow-unfinished-x").touch()
     journal.remove_copy(tmp_path)

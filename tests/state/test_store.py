@@ -25,7 +25,7 @@ with locks.mutex(State.of(Path(sys.argv[1])), "uvflow sync --prod"):
 
 @pytest.fixture
 def held(tmp_path: Path) -> "subprocess.Popen[str]":
-    """Another process that holds the lock until it is killed or told to go on."""
+    """Another process that holds the lock until it is killed or told to continue."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, tmp_path],
         stdin=subprocess.PIPE,
@@ -37,19 +37,19 @@ def held(tmp_path: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def test_what_is_remembered_is_recalled_until_forgotten(tmp_path: Path) -> None:
+def test_a_file_is_read_until_it_is_deleted(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    assert state.read("snapshot") is None
-    state.write("snapshot", b"one")
-    state.write("snapshot", b"two")
-    assert state.read("snapshot") == b"two"
-    state.delete("snapshot")
-    state.delete("snapshot")
-    assert state.read("snapshot") is None
+    assert state.read("dev.fingerprint") is None
+    state.write("dev.fingerprint", b"one")
+    state.write("dev.fingerprint", b"two")
+    assert state.read("dev.fingerprint") == b"two"
+    state.delete("dev.fingerprint")
+    state.delete("dev.fingerprint")
+    assert state.read("dev.fingerprint") is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
-def test_the_state_is_for_its_user_alone(tmp_path: Path) -> None:
+def test_the_state_is_readable_by_its_user_only(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     with locks.mutex(state, "uvflow sync"):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.directory.iterdir()}
@@ -57,7 +57,7 @@ def test_the_state_is_for_its_user_alone(tmp_path: Path) -> None:
     assert modes == {"lock": 0o600, "holder.json": 0o600}
 
 
-def test_the_cache_says_whose_it_is(tmp_path: Path) -> None:
+def test_the_cache_directory_is_tagged_and_explained(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     state.write("last-profile", b"dev")
     cache = state.directory.parent.parent
@@ -69,17 +69,19 @@ def test_the_cache_says_whose_it_is(tmp_path: Path) -> None:
     assert "Deleting any of it loses nothing" in (cache / "README").read_text()
 
 
-def test_waiting_is_told_with_the_holder(tmp_path: Path, held: "subprocess.Popen[str]") -> None:
-    told: list[str] = []
+def test_waiting_is_reported_with_the_holder(tmp_path: Path, held: "subprocess.Popen[str]") -> None:
+    messages: list[str] = []
     with (
         pytest.raises(BusyError) as caught,
-        locks.mutex(State.of(tmp_path), "uvflow sync", timeout=0.7, progress=told.append),
+        locks.mutex(State.of(tmp_path), "uvflow sync", timeout=0.7, progress=messages.append),
     ):
         pass
     held.communicate("\n")
-    [line] = told
-    said = rf"Waiting for another uvflow: `uvflow sync --prod` \(pid {held.pid}, for \d s\)"
-    assert re.fullmatch(said, line)
+    [line] = messages
+    expected = (
+        rf"Waiting for another uvflow process: `uvflow sync --prod` \(pid {held.pid}, for \d s\)"
+    )
+    assert re.fullmatch(expected, line)
     assert caught.value.exit_code == 6
     assert caught.value.message == f"another uvflow process is using {tmp_path}"
 
@@ -93,15 +95,15 @@ def test_a_killed_holder_frees_the_lock_at_once(
         pass
 
 
-def test_a_short_wait_is_not_told(tmp_path: Path, held: "subprocess.Popen[str]") -> None:
-    told: list[str] = []
+def test_a_short_wait_is_not_reported(tmp_path: Path, held: "subprocess.Popen[str]") -> None:
+    messages: list[str] = []
     assert held.stdin is not None
     held.stdin.write("\n")
     held.stdin.flush()
-    with locks.mutex(State.of(tmp_path), "uvflow sync", progress=told.append):
+    with locks.mutex(State.of(tmp_path), "uvflow sync", progress=messages.append):
         pass
     held.communicate()
-    assert told == []
+    assert messages == []
 
 
 def test_the_holder_is_this_process(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_the_holder_is_this_process(tmp_path: Path) -> None:
     assert (holder["pid"], holder["command"]) == (os.getpid(), "uvflow init")
 
 
-def test_a_holder_that_is_garbage_is_no_error(
+def test_an_unreadable_holder_is_described_as_unknown(
     tmp_path: Path, held: "subprocess.Popen[str]"
 ) -> None:
     state = State.of(tmp_path)
@@ -122,7 +124,7 @@ def test_a_holder_that_is_garbage_is_no_error(
     assert caught.value.cause == "unknown process"
 
 
-def test_a_state_that_cannot_be_made_is_a_disk_error(
+def test_a_state_that_cannot_be_created_is_a_disk_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -132,7 +134,7 @@ def test_a_state_that_cannot_be_made_is_a_disk_error(
     assert caught.value.exit_code == 8
 
 
-def test_what_is_noted_is_recalled_until_it_is_dropped(tmp_path: Path) -> None:
+def test_a_file_that_is_not_durable_is_read_until_it_is_deleted(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     state.write("known", b"this", durable=False)
     assert state.read("known") == b"this"
@@ -141,7 +143,7 @@ def test_what_is_noted_is_recalled_until_it_is_dropped(tmp_path: Path) -> None:
     state.delete("known", durable=False)
 
 
-def test_what_was_cut_short_is_gone_with_the_next_lock(tmp_path: Path) -> None:
+def test_the_next_lock_removes_interrupted_writes(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     state.write("name", b"whole")
     (state.directory / ".name.uvflow-unfinished-x").touch()

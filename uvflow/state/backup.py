@@ -1,4 +1,4 @@
-"""What a command changes, remembered first, so that it can be put back: at once or later."""
+"""Backups: what a command is about to change, saved so that it can be put back, now or later."""
 
 import contextlib
 import json
@@ -21,17 +21,17 @@ from uvflow.state.store import Progress, State
 
 @dataclass(frozen=True, kw_only=True)
 class FileBackup:
-    """What was at `path` before a change: its bytes, mode and times, or nothing at all."""
+    """A file before a change; `data` is None where it did not exist."""
 
     path: Path
     data: bytes | None
     mode: int = 0
-    times: tuple[int, int] = (0, 0)  # of access and of change, in nanoseconds
+    times: tuple[int, int] = (0, 0)  # access and modification, in nanoseconds
 
     @classmethod
     def of(cls, path: Path) -> "FileBackup":
-        """Raises DiskError where the file is there and cannot be read."""
-        path = Path(os.path.realpath(path))  # what is written through a link is put back there
+        """Raises DiskError where the file exists and cannot be read."""
+        path = Path(os.path.realpath(path))  # a link's target is what gets written
         if not path.exists():
             return cls(path=path, data=None)
         status = path.stat()
@@ -50,15 +50,15 @@ class FileBackup:
         elif not self.path.exists() or self.path.read_bytes() != self.data:
             write_whole(self.path, self.data, mode=self.mode)
         if self.data is not None and self.path.stat().st_mtime_ns != self.times[1]:
-            os.utime(self.path, ns=self.times)  # on its own: a kill may have come before it
+            os.utime(self.path, ns=self.times)  # also where an earlier attempt was killed before it
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectoryBackup:
-    """A directory before a change: absent, or copied to stand beside itself.
+    """A directory before a change: absent, or with a copy beside it.
 
-    The copy is one of hard links where the file system has them: it takes no room, and stays as it
-    is as long as files are replaced and not written into, which is how installers work.
+    The copy consists of hard links where the file system has them: it takes no space, and stays as
+    it is as long as files are replaced and not written into, which is how installers work.
     """
 
     path: Path
@@ -77,33 +77,33 @@ class DirectoryBackup:
     def _unfinished(self) -> Path:
         return self.path.with_name(f"{self.path.name}.before-uvflow-unfinished")
 
-    def set_aside(self) -> None:
-        """Make the copy, if there is something to copy; raises DiskError."""
+    def make_copy(self) -> None:
+        """Copy the directory if it exists; raises DiskError."""
         if not self.existed:
             return
         try:
             remove(self._unfinished)
             remove(self.copy)
             shutil.copytree(self.path, self._unfinished, symlinks=True, copy_function=_link)
-            self._unfinished.rename(self.copy)  # a copy that has this name is whole
+            self._unfinished.rename(self.copy)  # a copy with this name is complete
         except OSError as error:
             raise unwritable(str(self.copy), error) from error
 
     def put_back(self) -> None:
-        """Raises OSError; may be called again, and whatever `set_aside` came to."""
+        """Raises OSError; may be called again, and whether or not `make_copy` has finished."""
         if not self.existed or self.copy.exists():
-            self._retire(self.path)
+            self._move_away(self.path)
         if self.existed and self.copy.exists():
             self.copy.rename(self.path)
         remove(self._unfinished)
 
-    def forget(self) -> None:
-        """Remove the copy; raises OSError."""
-        self._retire(self.copy)
+    def remove_copy(self) -> None:
+        """Raises OSError."""
+        self._move_away(self.copy)
         remove(self._unfinished)
 
-    def _retire(self, path: Path) -> None:
-        """Take `path` away at once: half of it might be taken for all of it."""
+    def _move_away(self, path: Path) -> None:
+        """Rename before removing: a partly removed tree could be used as a complete one."""
         if os.path.lexists(path):
             remove(self._unfinished)
             path.rename(self._unfinished)
@@ -112,7 +112,7 @@ class DirectoryBackup:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # another device below it, or a file system without hard links
+    except OSError:  # a file system without hard links, or another device mounted below
         shutil.copy2(source, target, follow_symlinks=False)
 
 
@@ -120,15 +120,15 @@ _NAME = "backup.json"
 _VERSION = 1
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
-# a lockfile that uv was writing when it was killed.
+# the temporary file of a uv that was killed while it wrote the lockfile.
 _LEFTOVERS = ("*.egg-info", "build", ".tmp??????")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """What was there before a change; `listings` are the names in directories that are built.
+    """The state before a change; `listings` are the names in directories that uv may build.
 
-    `after` has the digest of every file once the change was finished, and is None until then.
+    `after` has the digest of every file once the change is finished, and is None until then.
     """
 
     files: tuple[FileBackup, ...] = ()
@@ -145,72 +145,72 @@ def restored_on_failure(
     trees: Iterable[Path] = (),
     built: Iterable[Path] = (),
 ) -> Iterator[Callable[[], None]]:
-    """Whatever is raised inside, Ctrl-C included: everything is as it was before.
+    """Put everything back as it was when anything is raised inside, KeyboardInterrupt included.
 
-    `files` and `trees` (directories) may be there or not; what is given is to be called before one
-    of the trees that are there is changed. `built` are source directories that uv may build. The
-    backup is on disk before anything is changed, so that `recover` can finish what a kill cut
-    short. Raises DiskError where something could not be put back, saying what.
+    `files` and `trees` (directories) need not exist; call what is yielded before an existing tree
+    is changed. `built` are source directories that uv may build. The backup is on disk before
+    anything is changed, so that `recover` can put things back after a kill. Raises DiskError naming
+    what could not be put back.
     """
     backup = Backup(
         files=tuple(map(FileBackup.of, files)),
         trees=tuple(map(DirectoryBackup.of, trees)),
         listings={directory: _names(directory) for directory in built},
     )
-    _forget_copies(backup)  # of a backup that nobody remembers: they would be put back
+    _remove_copies(backup)  # leftovers of a backup whose record is lost would be put back
+
+    def copy_trees() -> None:
+        for tree in backup.trees:
+            tree.make_copy()
+
     state.write(_NAME, _to_json(backup))
     try:
-        yield lambda: _set_aside(backup)
+        yield copy_trees
         state.write(_NAME, _to_json(replace(backup, after=_digests(backup))))
     except BaseException:
         with signals_ignored():
             _restore(state, backup)
         raise
     with signals_ignored():
-        _forget_copies(backup)
-
-
-def _set_aside(backup: Backup) -> None:
-    for tree in backup.trees:
-        tree.set_aside()
+        _remove_copies(backup)
 
 
 def recover(state: State, progress: Progress) -> None:
-    """Put back what a command that was killed had changed; call it under the project's lock."""
-    backup = _recall(state)
+    """Put back what a killed command had changed, while holding the mutex. Raises DiskError."""
+    backup = _read_backup(state)
     if backup is None:
         return
     if backup.after is not None:
-        _forget_copies(backup)  # it may have been killed right after it was done
+        _remove_copies(backup)  # the command may have been killed right after its last change
         return
     with signals_ignored():
         _restore(state, backup)
-    progress("An earlier command was cut short; what it had changed has been put back")
+    progress("An earlier command was interrupted; what it had changed has been put back")
 
 
 def _restore(state: State, backup: Backup) -> None:
     _put_back(backup)
     for tree in backup.trees:
-        journal.withdraw(state, tree.path)
+        journal.delete_entries(state, tree.path)  # a tree was restored with its own journal copy
     state.delete(_NAME)
 
 
 def is_unfinished(state: State) -> bool:
-    """Whether a command was killed, and what it had changed is still to be put back."""
+    """Whether a command was killed and its changes are still to be put back."""
     try:
-        backup = _recall(state)
+        backup = _read_backup(state)
     except DiskError:
         return False
     return backup is not None and backup.after is None
 
 
 def restore_last(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
-    """Put back what the last change was made on, and return the paths that may have changed.
+    """Undo the last change while holding the mutex, and return the paths that may have changed.
 
-    Call it under the project's lock. An environment that was there before is left as it is. Raises
-    UsageError where there is nothing to undo, or where a file was edited since.
+    An environment that existed before the change stays as it is now. Raises UsageError where there
+    is nothing to undo or a file was edited since, and DiskError.
     """
-    backup = _recall(state)
+    backup = _read_backup(state)
     if backup is None:
         raise UsageError(f"there is nothing to undo in {state.root}")
     edited = _edited_since(backup)
@@ -220,18 +220,19 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> tuple[Path, .
             hint="`uvflow undo --force` puts it back all the same, and the edits are lost",
         )
     paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
-    there = {path for path in paths if path.exists()}
+    existing = {path for path in paths if path.exists()}
     with signals_ignored():
-        state.write(_NAME, _to_json(replace(backup, after=None)))  # `recover` ends it if killed
+        # Unfinished again, so that `recover` completes it if this is killed.
+        state.write(_NAME, _to_json(replace(backup, after=None)))
         _put_back(backup)
         state.delete(_NAME)
-    return tuple(path for path in paths if path in there or path.exists())
+    return tuple(path for path in paths if path in existing or path.exists())
 
 
 def _edited_since(backup: Backup) -> list[Path]:
-    """The files that are neither as the change left them nor as they were before it."""
+    """The files that are neither as they were before the change nor as they were after it."""
     if backup.after is None:
-        return []  # cut short: what is there now was nobody's edit
+        return []  # interrupted: any difference is the command's own
     known = {str(b.path): (_digest(b.data), backup.after[str(b.path)]) for b in backup.files}
     return [Path(path) for path, now in _digests(backup).items() if now not in known[path]]
 
@@ -242,23 +243,22 @@ def _digests(backup: Backup) -> dict[str, str | None]:
 
 
 def _digest(data: bytes | None) -> str | None:
-    import hashlib  # 3 ms, and a sync only asks whether there is a backup
+    import hashlib  # 3 ms, and a sync only looks whether a backup exists
 
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
-def _forget_copies(backup: Backup) -> None:
-    """What cannot be removed is in nobody's way, and the next command tries again."""
+def _remove_copies(backup: Backup) -> None:
     for tree in backup.trees:
-        with contextlib.suppress(OSError):
-            tree.forget()
+        with contextlib.suppress(OSError):  # a leftover does no harm; the next command tries again
+            tree.remove_copy()
 
 
 def _put_back(backup: Backup) -> None:
-    """All of it, whatever fails; what is new goes first, so that a full disk has room again.
+    """Try every step even if some fail.
 
-    Otherwise the last file first: where the first one makes the project, it can be found again
-    should this be cut short.
+    New files are removed first, which makes room on a full disk. Otherwise the last file comes
+    first: the first one makes the project, which `recover` has to find if this is interrupted.
     """
     backwards = backup.files[::-1]
     new_first = sorted(backwards, key=lambda before: before.data is not None)
@@ -267,21 +267,18 @@ def _put_back(backup: Backup) -> None:
         *(lambda d=d, n=n: _remove_leftovers(d, n) for d, n in backup.listings.items()),
         *(before.put_back for before in new_first),
     )
-    failures = [failure for failure in map(_attempt, steps) if failure]
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except (OSError, UvflowError) as error:
+            failures.append(str(error))
     if failures:
         raise DiskError(
             "not everything could be put back",
             cause="; ".join(failures),
             hint="`uvflow undo` tries again; until then the copies are kept",
         )
-
-
-def _attempt(step: Callable[[], None]) -> str | None:
-    try:
-        step()
-    except (OSError, UvflowError) as error:
-        return str(error)
-    return None
 
 
 def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
@@ -317,8 +314,8 @@ def _to_json(backup: Backup) -> bytes:
     return json.dumps(data, indent=1).encode()
 
 
-def _recall(state: State) -> Backup | None:
-    """Raises DiskError where a backup is there and damaged: nothing is guessed from it."""
+def _read_backup(state: State) -> Backup | None:
+    """Raises DiskError where the backup is damaged, rather than guess from it."""
     try:
         data = json.loads(state.read(_NAME) or b"{}")
         return _from_json(data) if data.get("version") == _VERSION else None

@@ -4,8 +4,8 @@ The project's state has one for each profile: `<profile>.journal` while a sync i
 `<profile>.fingerprint` when it is done, and in `last-profile` the profile that was synced last.
 Several profiles may share an environment, so what counts is which environment an entry is about.
 
-The environment itself has a copy of the journal, for those who have another state: another user,
-another project, or the next container.
+The environment itself has a copy of the journal, for uvflow processes with another state: those of
+another user or another project, or in the next container.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ _LAST_PROFILE = "last-profile"
 
 
 class LastSync(IntEnum):
-    """How the last sync of an environment ended, worse ones last."""
+    """How the last sync of an environment ended; a greater value is worse."""
 
     FINISHED = 0
-    REBOOTED = 1  # finished, but the machine was booted since: not all may have reached the disk
-    INTERRUPTED = 2  # killed; what it had written is there
+    REBOOTED = 1  # finished, but the machine rebooted since: not all may have reached the disk
+    INTERRUPTED = 2  # killed; what it had written can be read
     UNFLUSHED = 3  # the machine went down meanwhile: files may have the right name and no contents
 
 
@@ -58,10 +58,10 @@ def mark_running(state: State, profile: str, environment: Path) -> None:
 
 
 def copy_into(state: State, profile: str, environment: Path) -> bool:
-    """Give an environment that uv is making its copy of the journal; returns whether it has one.
+    """Give an environment that uv is creating its copy of the journal; returns whether it has one.
 
-    Not flushed: that would also flush what uv has written by then, and keep uv waiting. An empty
-    copy says enough.
+    Not flushed: that would also flush what uv has written so far, and make uv wait. If a power
+    failure leaves the copy empty, it still counts as a journal.
     """
     if not (environment / "pyvenv.cfg").exists():
         return False
@@ -84,7 +84,7 @@ def remove_copy(environment: Path) -> None:
 def record_sync(state: State, profile: str, environment: Path, encoded: bytes | None) -> None:
     """Record a sync of a verified environment; `encoded` is its fingerprint, if it can have one.
 
-    The journal is dropped without a flush: where a power failure brings it back, it is right.
+    The journal is dropped without a flush: a power failure that brings it back may have lost files.
     """
     if encoded is not None:
         state.write(profile + FINGERPRINT, encoded)
@@ -95,13 +95,13 @@ def record_sync(state: State, profile: str, environment: Path, encoded: bytes | 
 
 
 def cancel(state: State, environment: Path) -> None:
-    """No sync is running any more, and the environment is intact, in sync or not."""
+    """Remove the journal and its copy: the environment is intact, whether in sync or not."""
     remove_copy(environment)
-    withdraw(state, environment)
+    delete_entries(state, environment)
 
 
-def withdraw(state: State, environment: Path) -> None:
-    """Drop our journal only: the environment that was put back has a copy of its own."""
+def delete_entries(state: State, environment: Path) -> None:
+    """Delete the journal, but not the environment's copy of it."""
     _delete(state, JOURNAL, environment)
 
 
@@ -115,7 +115,7 @@ def last_sync(state: State, environment: Path) -> LastSync:
 
 
 def first_started(state: State, environment: Path) -> float:
-    """When the first sync that was not finished began, in seconds since the epoch."""
+    """When the first unfinished sync began, in seconds since the epoch; infinity without one."""
     times = [math.inf]
     for journal in _journals(state, environment):
         with contextlib.suppress(OSError):
@@ -124,31 +124,31 @@ def first_started(state: State, environment: Path) -> float:
 
 
 def last_profile(state: State) -> str | None:
-    """The profile that was synced last, if that is known."""
+    """The profile that was synced last, if known."""
     name = state.read(_LAST_PROFILE)
     return None if name is None else name.decode(errors="replace")
 
 
 def _write_copy(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """Where this fails, uv cannot change the environment either."""
-    with contextlib.suppress(DiskError):
+    with contextlib.suppress(DiskError):  # then uv cannot change the environment either
         write_whole(path, data, flush=flush)
 
 
 def _journals(state: State, environment: Path) -> tuple[Path, ...]:
-    """Where a journal about the environment may be."""
+    """The files that may be a journal of the environment."""
     names = _entries(state, JOURNAL, environment)
     return (environment / COPY, *(state.directory / name for name in names))
 
 
 def _outcome(journal: Path) -> LastSync:
-    """Without a boot id to compare, the machine may have gone down."""
+    """What a journal says; FINISHED without one, UNFLUSHED where it cannot be read."""
     try:
         boot = json.loads(journal.read_bytes())["boot"]
     except (FileNotFoundError, NotADirectoryError):
         return LastSync.FINISHED
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return LastSync.UNFLUSHED
+    # Without a boot id to compare (other systems than Linux), the machine may have gone down.
     is_same_boot = boot is not None and boot == _boot_id()
     return LastSync.INTERRUPTED if is_same_boot else LastSync.UNFLUSHED
 
@@ -160,7 +160,7 @@ def _delete(state: State, kind: str, environment: Path) -> None:
 
 def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
     names = (path.name for path in state.directory.glob(f"*{kind}"))
-    wanted = (None, str(environment))  # what cannot be read may be about this one
+    wanted = (None, str(environment))  # an unreadable one may be about this environment
     return tuple(n for n in names if _ENVIRONMENT_OF[kind](state.read(n) or b"") in wanted)
 
 

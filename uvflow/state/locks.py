@@ -1,10 +1,11 @@
-"""Who may change a project: the mutex that one uvflow holds, and the leases of running commands.
+"""Who may change a project: the mutex that one process holds, and the leases of running commands.
 
-The mutex is a locked file in the project's state and a lock on the project's root directory itself,
-which also keeps out who has another state: another user, or another cache directory. A lease is
-the same for an environment. Who may read a directory can lock it (flock(2)): nothing is written,
-nothing is left behind, and the lock ends with its process. Windows locks no directories, nor do
-file systems that want a file they can write to, as NFS does; there the state's own file is all.
+The mutex is a locked file in the project's state together with a lock on the project's root
+directory, which also excludes processes with another state: those of another user, or with another
+cache directory. A lease is the same for an environment. Whoever may read a directory can lock it
+(flock(2)): nothing is written, nothing stays behind, and the lock ends with its process. Windows
+cannot lock directories, nor can file systems that require a writable file, such as NFS; there only
+the file in the state is locked.
 """
 
 import contextlib
@@ -15,7 +16,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     import filelock
 
 if sys.platform == "win32":
-    ALONE = TOGETHER = 0
+    EXCLUSIVE = SHARED = 0
 else:
     import fcntl
 
-    ALONE, TOGETHER = fcntl.LOCK_EX, fcntl.LOCK_SH
+    EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
 
 DEFAULT_TIMEOUT = 300.0  # seconds
 
 HOLDER = "holder.json"  # who holds the mutex, or held it last
 
-_POLL_SECONDS = 0.05  # also the shortest wait: who only looks holds a lock for an instant
-_QUIET_SECONDS = 0.5  # shorter waits are not worth a line
+_POLL_SECONDS = 0.05  # also the shortest timeout: testing a lock holds it for an instant
+_QUIET_SECONDS = 0.5  # a shorter wait is not reported
 
 
 @contextlib.contextmanager
@@ -50,12 +50,12 @@ def mutex(
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
 ) -> Iterator[None]:
-    """Hold the project's mutex: one uvflow at a time changes the project or its environments.
+    """Hold the project's mutex: one process at a time changes the project or its environments.
 
-    `progress` is called once, within a second, where another uvflow holds it. Raises BusyError
+    `progress` is called once, within a second, where another process holds it. Raises BusyError
     after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
     """
-    import filelock  # 45 ms, and reading takes no mutex
+    import filelock  # 45 ms, and nothing that only reads needs the mutex
 
     state.make()
     lock = filelock.FileLock(
@@ -63,26 +63,26 @@ def mutex(
     )
     with contextlib.ExitStack() as held:
 
-        def in_the_way() -> str | None:
+        def blocker() -> str | None:
             if _is_taken(lock, state.root, held):
                 return None
             if _is_locked_in_state(state):
                 return _describe(state.read(HOLDER))
             return _describe_outsider(state.root)
 
-        _wait("another uvflow", in_the_way, state.root, _QUIET_SECONDS, timeout, progress)
+        _wait("another uvflow process", blocker, state.root, _QUIET_SECONDS, timeout, progress)
         remove_unfinished(state.directory)
         state.write(HOLDER, _holder(command, state.root), durable=False)
         yield
 
 
 def _is_taken(lock: "filelock.BaseFileLock", root: Path, held: contextlib.ExitStack) -> bool:
-    """Take both locks or none: the root's keeps out who has another state than this."""
+    """Take the lock in the state and the one on the root, or neither."""
     import filelock
 
     with contextlib.ExitStack() as taken:
-        with contextlib.suppress(OSError):  # where directories cannot be locked, the file must do
-            descriptor = lock_directory(root, ALONE)
+        with contextlib.suppress(OSError):  # directories cannot be locked: the file has to do
+            descriptor = lock_directory(root, EXCLUSIVE)
             if descriptor is None:
                 return False
             taken.callback(os.close, descriptor)
@@ -98,24 +98,24 @@ def _is_taken(lock: "filelock.BaseFileLock", root: Path, held: contextlib.ExitSt
 
 
 def is_mutex_held(state: State) -> bool:
-    """Whether a uvflow is changing the project; writes nothing."""
+    """Whether a uvflow process is changing the project; writes nothing."""
     return _is_locked_in_state(state) or is_directory_locked(state.root)
 
 
 def _is_locked_in_state(state: State) -> bool:
     try:
         return _is_locked(state.directory / MUTEX)
-    except OSError:  # who may not write into the state may still read it
+    except OSError:  # a state that may be read, but not written
         return False
 
 
 def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]:
     """Record that `command` runs in `environment`, while holding the mutex.
 
-    Returns the file descriptors that stand for the lease: it lasts until every process that has
-    inherited them is gone. Raises DiskError.
+    Returns the file descriptors of the lease, which lasts until every process that has inherited
+    them has ended. Raises DiskError.
     """
-    leases(state, environment)  # removes those of ended commands
+    leases(state, environment)  # removes leases of ended commands
     path = state.directory / f"{_lease_prefix(environment)}{os.getpid()}"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -124,8 +124,8 @@ def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]
     except OSError as error:
         raise unwritable(str(path), error) from error
     lease = [descriptor]
-    with contextlib.suppress(OSError):  # where directories cannot be locked
-        of_directory = lock_directory(environment, TOGETHER)
+    with contextlib.suppress(OSError):  # directories cannot be locked
+        of_directory = lock_directory(environment, SHARED)
         lease += [] if of_directory is None else [of_directory]
     for part in lease:
         os.set_inheritable(part, True)
@@ -133,10 +133,10 @@ def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]
 
 
 def leases(state: State, environment: Path) -> tuple[str, ...]:
-    """The commands that run in `environment`, described; leases of ended ones are removed."""
+    """Descriptions of the commands that run in `environment`; removes leases of ended ones."""
     files = sorted(state.directory.glob(f"{_lease_prefix(environment)}*"))
     ours = tuple(_describe(state.read(path.name)) for path in files if _is_leased(path))
-    # The root's lock is our own mutex, and says nothing about an environment in its place.
+    # Where the environment is the root itself, its lock is our own mutex.
     is_root = os.path.realpath(environment) == os.path.realpath(state.root)
     if ours or is_root or not is_directory_locked(environment):
         return ours
@@ -164,8 +164,8 @@ def has_leases(state: State) -> bool:
 
 
 def _wait(  # noqa: PLR0913, PLR0917  one loop for the mutex and for leases
-    whom: str,
-    in_the_way: Callable[[], str | None],
+    awaited: str,
+    blocker: Callable[[], str | None],
     root: Path,
     quiet_seconds: float,
     timeout: float,
@@ -173,15 +173,15 @@ def _wait(  # noqa: PLR0913, PLR0917  one loop for the mutex and for leases
 ) -> None:
     started = time.monotonic()
     is_announced = False
-    while who := in_the_way():
+    while description := blocker():
         waited = time.monotonic() - started
         if not is_announced and waited >= quiet_seconds:
-            progress(f"Waiting for {whom}: {who}")
+            progress(f"Waiting for {awaited}: {description}")
             is_announced = True
         if timeout >= 0 and waited >= max(timeout, _POLL_SECONDS):
             raise BusyError(
                 f"another uvflow process is using {root}",
-                cause=who,
+                cause=description,
                 hint="try again when it is done, or wait longer with `--timeout SECONDS`",
             )
         time.sleep(_POLL_SECONDS)
@@ -192,7 +192,7 @@ def _lease_prefix(environment: Path) -> str:
 
 
 def _is_leased(path: Path) -> bool:
-    """Whether a process still holds the lease; removes one that was left behind."""
+    """Whether a process still holds the lease; removes its file if not."""
     held = _is_locked(path)
     if not held:
         path.unlink(missing_ok=True)
@@ -230,27 +230,29 @@ def _describe(holder: bytes | None) -> str:
 
 
 def _describe_outsider(directory: Path) -> str:
-    """Who has locked `directory` and is described in a state that is not ours to read."""
-    holder = directory_holder(directory)
-    if holder is None:
-        return "a process of another user, or one with a different UVFLOW_CACHE_DIR"
-    return _description(holder.command, holder.pid, holder.age)
+    """Who has locked `directory` without being described in our state; known on Linux only."""
+    if sys.platform == "linux":
+        for pid in _pids(directory):
+            # The process may have ended by now, or be another user's and /proc mounted hidepid.
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                return _description(_command(pid), pid, _age(pid))
+    return "a process of another user, or one with a different UVFLOW_CACHE_DIR"
 
 
 def _description(command: object, pid: object, age: float) -> str:
     return f"`{command}` (pid {pid}, for {max(0, round(age))} s)"
 
 
-def lock_directory(directory: Path, way: int) -> int | None:
+def lock_directory(directory: Path, mode: int) -> int | None:
     """A descriptor that holds the lock until it is closed; None where another process has it.
 
-    Any number of processes can hold it TOGETHER, and one ALONE. Raises OSError where there is no
-    such directory, or it cannot be locked.
+    `mode` is EXCLUSIVE or SHARED. Raises OSError where the directory does not exist or cannot be
+    locked.
     """
     if sys.platform != "win32":
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, way | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
@@ -262,9 +264,9 @@ def lock_directory(directory: Path, way: int) -> int | None:
 
 
 def is_directory_locked(directory: Path) -> bool:
-    """Whether a process has it locked, in whatever way; writes nothing and raises nothing."""
+    """Whether a process has locked it, in either mode; writes nothing and raises nothing."""
     try:
-        descriptor = lock_directory(directory, ALONE)
+        descriptor = lock_directory(directory, EXCLUSIVE)
     except OSError:
         return False
     if descriptor is None:
@@ -273,31 +275,13 @@ def is_directory_locked(directory: Path) -> bool:
     return False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """A process that has a directory locked; `age` in seconds since it was started."""
-
-    pid: int
-    command: str
-    age: float
-
-
-def directory_holder(directory: Path) -> Holder | None:
-    """One of the processes that have it locked, as far as Linux tells; other systems do not."""
-    if sys.platform == "linux":
-        for pid in _pids(directory):
-            # The process may be gone by now, or another's whose /proc is mounted with hidepid.
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                return Holder(pid=pid, command=_command(pid), age=_age(pid))
-    return None
-
-
 if sys.platform == "linux":
 
     def _pids(directory: Path) -> Iterator[int]:
-        """From proc_locks(5): `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF`.
+        """The processes that have locked `directory`, from proc_locks(5).
 
-        The fifth field is the pid, the sixth device and inode.
+        Of `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF` the fifth field is the pid, the sixth
+        device and inode.
         """
         try:
             status = directory.stat()
@@ -310,7 +294,7 @@ if sys.platform == "linux":
                 yield int(words[4])
 
     def _command(pid: int) -> str:
-        """The command line as it was typed, without the Python that runs a script."""
+        """The command line as the user typed it, without the Python that runs `uvflow`."""
         raw = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         words = raw.removesuffix("\0").split("\0")
         runner, *script = [Path(word).name for word in words[:2]]
@@ -319,9 +303,9 @@ if sys.platform == "linux":
         return shlex.join(words)
 
     def _age(pid: int) -> float:
-        """Now, less field 22 of proc_pid_stat(5), in clock ticks; both count from boot.
+        """Seconds since the process started: field 22 of proc_pid_stat(5), in ticks since boot.
 
-        Field 2 is a name in parentheses that may hold anything.
+        Field 2 is a name in parentheses, which may contain anything.
         """
         after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
         started = int(after_name.split()[22 - 3]) / os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,6 @@
-"""What uvflow remembers of a project: small files in a directory of its own, each written whole."""
+"""What uvflow remembers of a project: small files in one directory, each replaced atomically."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from pathlib import Path
 
 from uvflow import paths
 from uvflow.errors import unwritable
-from uvflow.files import write_whole
+from uvflow.files import remove, write_whole
 from uvflow.paths import state_name
 
-Progress = Callable[[str], None]  # called with a sentence about what takes time
+Progress = Callable[[str], None]  # called with a sentence about what takes long
 
 MUTEX = "lock"  # the file that `locks` locks; never removed
 
@@ -33,20 +32,20 @@ def no_progress(_text: str) -> None:
 
 
 def cache_root() -> Path:
-    """UVFLOW_CACHE_DIR, or the user's cache directory: on Linux as the fast path finds it."""
+    """UVFLOW_CACHE_DIR, or the user's cache directory; on Linux the one of the fast path."""
     if os.environ.get("UVFLOW_CACHE_DIR") or sys.platform == "linux":
         return Path(paths.cache_dir())
-    import platformdirs  # 20 ms, for what only Windows and macOS know better
+    import platformdirs  # 20 ms, and only needed on Windows and macOS
 
     return platformdirs.user_cache_path("uvflow")
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The directory that holds what is remembered of the project at `root`.
+    """The directory of what is remembered of the project at `root`.
 
-    With `durable`, a change is on the disk when the call returns; without it, a power failure may
-    undo a change or leave a file empty, which saves a wait for the disk.
+    A `durable` change is on the disk when the call returns. Any other does not wait for the disk: a
+    power failure may undo it, or leave a file empty.
     """
 
     directory: Path
@@ -57,7 +56,7 @@ class State:
         return cls(directory=cache_root() / "projects" / state_name(str(root)), root=root)
 
     def read(self, name: str) -> bytes | None:
-        """The content of the file `name`, or None: state that cannot be read counts as none."""
+        """The content of the file `name`; None where it does not exist or cannot be read."""
         try:
             return (self.directory / name).read_bytes()
         except OSError:
@@ -71,7 +70,7 @@ class State:
             self._flush()
 
     def delete(self, name: str, *, durable: bool = True) -> None:
-        """Remove the file `name`, which need not be there. Raises DiskError."""
+        """Remove the file `name` if it exists. Raises DiskError."""
         path = self.directory / name
         try:
             path.unlink()
@@ -89,10 +88,8 @@ class State:
         """
         for path in self.directory.iterdir():
             try:
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                elif path.name != MUTEX:
-                    path.unlink()
+                if path.name != MUTEX:
+                    remove(path)
             except OSError as error:
                 raise unwritable(str(path), error) from error
 
@@ -108,7 +105,7 @@ class State:
             raise unwritable(str(self.directory), error) from error
 
     def _flush(self) -> None:
-        """Make a rename or an unlink durable; Windows has no handle to flush a directory by."""
+        """Make a rename or an unlink durable; Windows cannot flush a directory."""
         if sys.platform == "win32":
             return
         descriptor = os.open(self.directory, os.O_RDONLY)
