@@ -38,30 +38,30 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     assert python(ignoring + RAISE, str(int(signal.SIGHUP))) == "went on\n"
 
 
-def test_nothing_interrupts_what_is_undisturbed() -> None:
+def test_signals_are_ignored_inside_and_raised_afterwards() -> None:
     with process.signals_ignored():
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_signal_that_comes_before_the_child_reaches_it_too() -> None:
+def test_a_signal_received_before_the_child_starts_reaches_it() -> None:
     sent: list[int] = []
-    with process.signals_forwarded() as passing:
+    with process.signals_forwarded() as forwarder:
         os.kill(os.getpid(), signal.SIGTERM)
-        passing.to(sent.append)
+        forwarder.to(sent.append)
         os.kill(os.getpid(), signal.SIGINT)
-    assert sent == passing.received == [signal.SIGTERM, signal.SIGINT]
+    assert sent == forwarder.received == [signal.SIGTERM, signal.SIGINT]
 
 
 def test_a_signal_that_does_not_wake_the_main_thread_reaches_the_child() -> None:
-    """As one does that arrives in the instant before it begins to wait; here by another thread."""
-    with process.signals_forwarded() as passing, subprocess.Popen(["sleep", "60"]) as child:
-        passing.to(child.send_signal)
+    """As when it arrives just before that starts to wait; here it is sent to another thread."""
+    with process.signals_forwarded() as forwarder, subprocess.Popen(["sleep", "60"]) as child:
+        forwarder.to(child.send_signal)
         other = threading.Timer(
             0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         )
         other.start()
         assert child.wait() == -signal.SIGTERM
         other.join()
-    assert passing.received == [signal.SIGTERM]
+    assert forwarder.received == [signal.SIGTERM]

@@ -50,11 +50,11 @@ INNOCENT = (
 
 
 @pytest.mark.parametrize("text", INNOCENT)
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_what_is_not_secret_stays(text: str) -> None:
     assert redacted(text) == text
 
 
-# Secrets are made of capitals, and nothing else is: what is left of one can be told.
+# Secrets are made of capitals, and nothing else is: any remainder can be recognised.
 chunks = st.from_regex(r"[A-Z]{4,8}", fullmatch=True)
 encoded = st.lists(chunks, min_size=1, max_size=3).flatmap(
     lambda parts: st.sampled_from(["", "-", "_", ".", "%40", "%2f", "!", "$", "+", "~", "="]).map(
@@ -100,15 +100,15 @@ lines = st.builds(
 )
 def test_no_secret_survives(parts: list[str], between: str) -> None:
     shown = redacted(between.join(parts))
-    left = shown.replace("${ME}", "").replace("-X-Amz", "").replace("URL=", "")
-    left = left.replace("X-Amz-Signature", "").replace("X-Goog-Credential", "")
-    assert not any(character.isupper() for character in left), shown
+    remainder = shown.replace("${ME}", "").replace("-X-Amz", "").replace("URL=", "")
+    remainder = remainder.replace("X-Amz-Signature", "").replace("X-Goog-Credential", "")
+    assert not any(character.isupper() for character in remainder), shown
     assert redacted(shown) == shown
 
 
 @settings(max_examples=LINES // 5)
 @given(before=st.sampled_from(INNOCENT), line=lines, after=st.sampled_from(INNOCENT))
-def test_what_stands_beside_a_secret_stays(before: str, line: str, after: str) -> None:
+def test_text_beside_a_secret_stays(before: str, line: str, after: str) -> None:
     shown = redacted(f"{before} {line} {after}")
     assert (shown.startswith(f"{before} "), shown.endswith(f" {after}")) == (True, True)
 

@@ -24,25 +24,28 @@ def script(directory: Path, text: str) -> str:
     return str(path)
 
 
-def saying(directory: Path, version: str) -> str:
+def uv_with_version(directory: Path, version: str) -> str:
     return script(directory, f"echo 'uv {version} (a test)'")
 
 
 def test_uvflow_uv_comes_first(tmp_path: Path) -> None:
-    chosen, other = saying(tmp_path / "a", "0.13.9"), saying(tmp_path / "b", "0.12.0")
+    chosen, other = (
+        uv_with_version(tmp_path / "a", "0.13.9"),
+        uv_with_version(tmp_path / "b", "0.12.0"),
+    )
     assert uv.find({"UVFLOW_UV": chosen, "UV": other}).path == chosen
 
 
 def test_the_uv_that_started_us_comes_before_path(tmp_path: Path) -> None:
-    parent = saying(tmp_path / "a", "0.13.9")
-    saying(tmp_path / "b", "0.12.0")
+    parent = uv_with_version(tmp_path / "a", "0.13.9")
+    uv_with_version(tmp_path / "b", "0.12.0")
     found = uv.find({"UV": parent, "PATH": str(tmp_path / "b")})
     assert (found.path, found.version) == (parent, "0.13.9")
 
 
-def test_a_broken_shim_on_path_is_passed_over(tmp_path: Path) -> None:
+def test_a_broken_shim_on_path_is_skipped(tmp_path: Path) -> None:
     script(tmp_path / "shims", "echo 'pyenv: uv: command not found' >&2; exit 127")
-    real = saying(tmp_path / "bin", "0.13.9")
+    real = uv_with_version(tmp_path / "bin", "0.13.9")
     path = os.pathsep.join(("", str(tmp_path / "shims"), str(tmp_path / "bin")))
     assert uv.find({"PATH": path}).path == real
 
@@ -61,7 +64,7 @@ def test_a_chosen_uv_that_does_not_run_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_old_uv_is_an_error_that_names_it(tmp_path: Path) -> None:
-    old = saying(tmp_path / "a", "0.8.22")
+    old = uv_with_version(tmp_path / "a", "0.8.22")
     with pytest.raises(UvMissingError) as caught:
         uv.find({"UVFLOW_UV": old})
     assert caught.value.message == "uv 0.8.22 is too old: uvflow needs uv 0.9 or later"
@@ -69,34 +72,34 @@ def test_an_old_uv_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert caught.value.exit_code == 7
 
 
-def test_ask_returns_both_streams(tmp_path: Path) -> None:
+def test_capture_returns_both_streams(tmp_path: Path) -> None:
     path = script(tmp_path / "a", 'echo "out $1"; echo err >&2; exit 3')
-    answer = uv.Uv(path=path, version="0.13.9").capture(("lock",), cwd=tmp_path)
-    assert answer == process.Completed(code=3, out="out lock\n", err="err\n")
+    completed = uv.Uv(path=path, version="0.13.9").capture(("lock",), cwd=tmp_path)
+    assert completed == process.Completed(code=3, out="out lock\n", err="err\n")
 
 
-def test_several_questions_are_at_work_at_once(tmp_path: Path) -> None:
+def test_several_uvs_run_at_once(tmp_path: Path) -> None:
     path = script(tmp_path / "a", "touch $1; until [ -e $2 ]; do sleep 0.01; done; echo $1")
-    asked = uv.Uv(path=path, version="0.13.9")
-    first = asked.start(("one", "two"), cwd=tmp_path)
-    second = asked.start(("two", "one"), cwd=tmp_path)
+    binary = uv.Uv(path=path, version="0.13.9")
+    first = binary.start(("one", "two"), cwd=tmp_path)
+    second = binary.start(("two", "one"), cwd=tmp_path)
     assert (first.wait().out, second.wait().out) == ("one\n", "two\n")
 
 
-def test_run_leaves_the_output_alone_and_stdout_to_data(
+def test_run_does_not_change_the_output_and_leaves_stdout_to_data(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = script(tmp_path / "a", "echo out; echo err >&2; exit 2")
-    ended = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
-    assert ended == uv.Streamed(code=2, output="out\nerr\n")
+    streamed = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
+    assert streamed == uv.Streamed(code=2, output="out\nerr\n")
     assert capfd.readouterr() == ("", "out\nerr\n")
 
 
-def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
+def test_secrets_in_the_output_are_hidden_and_nothing_else_changes(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    said = r"get https://me:p/w@h/x?token=a\n\033[1m\303\251 \351\n\tno end"
-    path = script(tmp_path / "a", f"printf '{said}'")
+    output = r"get https://me:p/w@h/x?token=a\n\033[1m\303\251 \351\n\tno end"
+    path = script(tmp_path / "a", f"printf '{output}'")
     uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
     assert capfdbinary.readouterr().err == (
         b"get https://****@h/x?token=****\n\x1b[1m\xc3\xa9 \xe9\n\tno end"
@@ -104,7 +107,7 @@ def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "error: Failed to fetch\n  cause: client error (Connect)\n  cause: dns error\n",
         "  cause: Remote Git fetches are not allowed because network connectivity is disabled",
@@ -114,15 +117,15 @@ def test_secrets_in_what_is_passed_on_are_hidden_and_all_else_is_as_it_is(
         "ssh: connect to host h port 22: Connection timed out\n",
     ],
 )
-def test_a_failure_for_want_of_a_network_is_told_apart(said: str) -> None:
-    assert uv.Streamed(code=1, output=said).failure("uv sync").exit_code == 9
+def test_a_network_failure_has_its_own_exit_code(output: str) -> None:
+    assert uv.Streamed(code=1, output=output).failure("uv sync").exit_code == 9
 
 
 def test_other_failures_are_uvs() -> None:
     assert uv.Streamed(code=1, output="error: No solution found").failure("uv sync").exit_code == 1
 
 
-def test_what_outlives_uv_does_not_hold_uvflow_up(
+def test_a_process_that_outlives_uv_does_not_delay_uvflow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(process, "_LAST_OUTPUT_SECONDS", 0.1)
@@ -133,17 +136,17 @@ def test_what_outlives_uv_does_not_hold_uvflow_up(
     assert capfd.readouterr().err == "done\n"
 
 
-def test_an_activated_environment_is_not_told_to_uv(tmp_path: Path) -> None:
+def test_an_activated_environment_is_hidden_from_uv(tmp_path: Path) -> None:
     path = script(tmp_path / "a", 'echo "[$VIRTUAL_ENV]"')
-    asked = uv.Uv(path=path, version="0.13.9").capture(
+    completed = uv.Uv(path=path, version="0.13.9").capture(
         (), cwd=tmp_path, environ={"VIRTUAL_ENV": "/x"}
     )
-    assert asked.out == "[]\n"
+    assert completed.out == "[]\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_uv_and_is_waited_for(tmp_path: Path, number: signal.Signals) -> None:
-    """The scripted uv takes a moment to clean up; uvflow must not leave before it."""
+    """The scripted uv takes a moment to clean up; uvflow must not exit before it."""
     path = script(
         tmp_path / "a",
         f"trap 'sleep 0.3; echo cleaned > {tmp_path}/done; exit 1' INT TERM HUP\n"

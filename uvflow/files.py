@@ -1,4 +1,4 @@
-"""Writing files whole, and what has to be known to put things back as they were."""
+"""Reading files, writing them atomically, and removing files and directories."""
 
 import errno
 import glob
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uvflow.errors import unreadable, unwritable
 
-# In the name of a file that is being written; one that is left over was cut short.
+# In the name of a file that is being written; one that stays behind was interrupted.
 _UNFINISHED = ".uvflow-unfinished-"
 
 
@@ -22,7 +22,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_regular(path: Path) -> bytes:
-    """As `Path.read_bytes`, but OSError for a device or a pipe: those may have no end."""
+    """As `Path.read_bytes`, but raises OSError for a device or a pipe, which may have no end."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
@@ -30,11 +30,11 @@ def read_regular(path: Path) -> bytes:
 
 
 def write_whole(path: Path, data: bytes, *, mode: int | None = None, flush: bool = True) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, nothing between.
+    """Replace the content of `path` atomically: a reader sees the old file or the new one.
 
-    Keeps the mode of a file that is there (`mode` decides otherwise; new files follow the umask),
-    and writes through a symbolic link. Without `flush` a power failure may leave an empty file,
-    which saves a wait for the disk. Raises DiskError.
+    The mode is `mode`, else that of the existing file, else what the umask says. A symbolic link is
+    written through. Without `flush` this does not wait for the disk, and a power failure may leave
+    an empty file. Raises DiskError.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -44,7 +44,7 @@ def write_whole(path: Path, data: bytes, *, mode: int | None = None, flush: bool
 
 
 def claim(path: Path) -> None:
-    """Create `path`, empty, before it is written whole; raises DiskError."""
+    """Create `path` as an empty file if it does not exist; raises DiskError."""
     try:
         path.touch()
     except OSError as error:
@@ -52,9 +52,9 @@ def claim(path: Path) -> None:
 
 
 def remove_unfinished(directory: Path, name: str | None = None) -> None:
-    """Remove what writes of `name`, or of any file in `directory`, left when they were cut short.
+    """Remove leftovers of interrupted writes of `name`, or of any file in `directory`.
 
-    Nobody else may be writing there. Raises DiskError.
+    Nothing else may be writing there. Raises DiskError.
     """
     written = "*" if name is None else glob.escape(name)
     for path in directory.glob(f".{written}{_UNFINISHED}*"):
@@ -65,7 +65,7 @@ def remove_unfinished(directory: Path, name: str | None = None) -> None:
 
 
 def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
-    import tempfile  # 2 ms, and looking needs none of it
+    import tempfile  # 2 ms, and only needed to write
 
     prefix = f".{target.name}{_UNFINISHED}"
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
@@ -92,7 +92,7 @@ def _mode_for(target: Path) -> int:
 
 
 def remove(path: Path) -> None:
-    """A file, a link or a whole directory, which need not be there; raises OSError."""
+    """Remove a file, a link or a directory with its content if it exists; raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -100,5 +100,5 @@ def remove(path: Path) -> None:
 
 
 def remove_file(path: Path) -> None:
-    if os.path.lexists(path):  # a read-only file system refuses even what is not there
+    if os.path.lexists(path):  # a read-only file system refuses to remove even what does not exist
         path.unlink()

@@ -90,12 +90,12 @@ def stream(
     cwd: Path,
     meanwhile: Callable[[], bool] = lambda: True,
 ) -> tuple[int, str]:
-    """Run a program with all its output on our stderr, unchanged but for secrets in a pipe.
+    """Run a program with all its output on our stderr, unchanged except for secrets in a pipe.
 
     Returns the exit code and the end of the output, which is empty where stderr is a terminal: the
-    program itself has that. `meanwhile` is called again and again until it returns True. SIGINT,
-    SIGTERM and SIGHUP are forwarded and the end of the program is waited for; then
-    InterruptedBySignalError is raised.
+    program itself writes to that. `meanwhile` is called repeatedly until it returns True. SIGINT,
+    SIGTERM and SIGHUP are forwarded; after one, InterruptedBySignalError is raised once the program
+    has ended.
     """
     output = _Output()
     with signals_forwarded() as forwarder:
@@ -106,7 +106,7 @@ def stream(
             stdin=subprocess.DEVNULL,
             stdout=output.inlet,
             stderr=subprocess.STDOUT,
-            preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509  no thread runs by now
+            preexec_fn=_death_signal(os.getpid()),  # noqa: PLW1509  no thread is running yet
         )
         forwarder.to(process.send_signal)
         output.start()
@@ -122,8 +122,7 @@ def stream(
 class _Output:
     """Where a program writes: our stderr itself where that is a terminal, else a pipe into it.
 
-    A thread reads the pipe, because children of the program may keep it open for
-    longer than the program runs.
+    A thread reads the pipe, because children of the program may keep it open after its end.
     """
 
     def __init__(self) -> None:
@@ -132,7 +131,11 @@ class _Output:
         self.inlet = sys.stderr.fileno()
         if not sys.stderr.isatty():
             outlet, self.inlet = os.pipe()
-            self._reader = threading.Thread(target=self._pass_on, args=(outlet,), daemon=True)
+            self._reader = threading.Thread(target=self._forward, args=(outlet,), daemon=True)
+
+    def start(self) -> None:
+        if self._reader is not None:
+            self._reader.start()
 
     def end(self) -> str:
         """The end of the output, once the program has ended."""
@@ -141,36 +144,29 @@ class _Output:
             self._reader.join(_LAST_OUTPUT_SECONDS)
         return self._tail.decode(errors="replace")
 
-    def start(self) -> None:
-        if self._reader is not None:
-            self._reader.start()
-
-    def _pass_on(self, outlet: int) -> None:
+    def _forward(self, outlet: int) -> None:
+        """uv hides passwords itself, but not those that a build prints, nor tokens in a query."""
         with os.fdopen(outlet, "rb") as lines:
-            for line in lines:  # whole lines, so that no secret is cut in two
-                shown = _redacted(line)
+            for line in lines:  # whole lines, so that no secret is split
+                text = redacted(line.decode(errors="surrogateescape"))
+                shown = text.encode(errors="surrogateescape")
                 self._tail += shown
                 del self._tail[:-_TAIL]
                 with contextlib.suppress(OSError):  # nobody reads our stderr any more
                     os.write(sys.stderr.fileno(), shown)
 
 
-def _redacted(line: bytes) -> bytes:
-    """uv hides passwords itself, but not those a build prints, nor tokens in a query."""
-    return redacted(line.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-
-
-def _dying_with(parent: int) -> Callable[[], None] | None:
-    """What a child does first, so that it dies when uvflow is killed; Linux only (prctl(2))."""
+def _death_signal(parent: int) -> Callable[[], None] | None:
+    """What a child calls first so that it is killed along with `parent`; Linux only (prctl(2))."""
     if sys.platform != "linux":
         return None
-    import ctypes  # slow, and only needed where uv is really run
+    import ctypes  # slow, and only needed to run uv
 
     prctl = ctypes.CDLL(None).prctl
 
     def die_with_parent() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
+        if os.getppid() != parent:  # it was killed before the call
             os._exit(1)
 
     return die_with_parent
@@ -180,7 +176,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
 class SignalReceivedError(KeyboardInterrupt):
-    """A signal, raised where it arrived; not an Exception, so that nothing takes it for one."""
+    """A signal, raised where it arrived; not an Exception, so that no handler swallows it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -188,22 +184,22 @@ class SignalReceivedError(KeyboardInterrupt):
 
 
 def install_signal_handlers() -> None:
-    """From here on a signal is raised, so that what is under way is put back on the way out."""
+    """Raise signals as SignalReceivedError, so that changes are put back on the way out."""
 
-    def raise_it(number: int, _frame: FrameType | None) -> None:
+    def raise_signal(number: int, _frame: FrameType | None) -> None:
         raise SignalReceivedError(number)
 
-    _set_signal_handlers(raise_it)
+    _set_signal_handlers(raise_signal)
 
 
 @contextlib.contextmanager
 def signals_forwarded() -> Iterator["SignalForwarder"]:
-    """Signals go to a child, which is to be waited for, and are told afterwards."""
+    """Send signals to a child, for whose end the caller waits; `received` lists them afterwards."""
     if threading.current_thread() is not threading.main_thread():
-        yield SignalForwarder(None)  # signals reach the main thread alone
+        yield SignalForwarder(None)  # signals only reach the main thread
         return
     outlet, inlet = os.pipe()
-    if sys.platform != "win32":  # where a pipe need not be, and before 3.12 cannot be told to be
+    if sys.platform != "win32":  # Windows does not require it, and cannot do it before 3.12
         os.set_blocking(inlet, False)
     forwarder = SignalForwarder(outlet)
     before = signal.set_wakeup_fd(inlet)
@@ -217,11 +213,11 @@ def signals_forwarded() -> Iterator["SignalForwarder"]:
 
 
 class SignalForwarder:
-    """The signals received, and the child they are sent to once there is one.
+    """The signals received, and the child they are sent to once it has started.
 
-    The system writes each into a pipe (signal.set_wakeup_fd), and a thread reads that. A handler
-    alone would be called too late: for one that arrives just before the main thread begins to wait
-    for the child, only when the child has ended.
+    The interpreter writes each into a pipe (signal.set_wakeup_fd), and a thread reads that. A
+    Python handler would run too late: for a signal that arrives just before the main thread starts
+    to wait for the child, only when the child has ended.
     """
 
     def __init__(self, outlet: int | None) -> None:
@@ -230,13 +226,13 @@ class SignalForwarder:
         self._thread: threading.Thread | None = None
 
     def to(self, send: Callable[[int], None]) -> None:
-        """Send what comes, and what has come before the child was there."""
+        """Send signals to a child, those received before it started as well."""
         if self._outlet is not None:
             self._thread = threading.Thread(target=self._read, args=(self._outlet, send))
             self._thread.start()
 
     def end(self) -> None:
-        """Once nothing writes into the pipe any more."""
+        """Call this once nothing writes into the pipe any more."""
         if self._thread is not None:
             self._thread.join()
         if self._outlet is not None:
@@ -245,13 +241,13 @@ class SignalForwarder:
     def _read(self, outlet: int, send: Callable[[int], None]) -> None:
         while number := os.read(outlet, 1):
             self.received.append(number[0])
-            with contextlib.suppress(OSError):  # the child may be gone already
+            with contextlib.suppress(OSError):  # the child may have ended
                 send(number[0])
 
 
 @contextlib.contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Signals do nothing inside: putting things back is not to be cut short."""
+    """Ignore signals inside, so that putting things back is not interrupted."""
     with _signal_handlers(signal.SIG_IGN):
         yield
 
@@ -259,7 +255,7 @@ def signals_ignored() -> Iterator[None]:
 @contextlib.contextmanager
 def _signal_handlers(handler: Any) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # signals only reach the main thread
         return
     before = _set_signal_handlers(handler)
     try:
@@ -271,5 +267,5 @@ def _signal_handlers(handler: Any) -> Iterator[None]:
 
 def _set_signal_handlers(handler: Any) -> dict[int, Any]:
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heeded}
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in handled}

@@ -1,7 +1,7 @@
-"""What is secret in a text is replaced by `****`: passwords and tokens in URLs. Pure and light.
+"""Replace secrets in a text by `****`: passwords and tokens in URLs. Pure, and quick to import.
 
-Where a secret ends cannot always be told, since people paste passwords into URLs as they are, with
-`/`, `@`, `#` or `?` in them. Then too much is hidden rather than too little.
+Where a secret ends is not always clear, since people paste passwords into URLs unencoded, with `/`,
+`@`, `#` or `?` in them. In doubt too much is hidden rather than too little.
 """
 
 import re
@@ -9,22 +9,21 @@ from collections.abc import Iterator
 
 HIDDEN = "****"
 
-# Every repetition below has an end, so that no text takes more than linear time.
+# Every repetition below is bounded, so that no text takes more than linear time.
 _START = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30})://\Z", re.IGNORECASE)
 _LONGEST_SCHEME = 31  # characters
 
-# A URL ends where white space is, or the next one begins.
+# A URL ends at white space, or where the next one begins.
 _END = re.compile(r"\s|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file)://", re.IGNORECASE)
 
-# Of another version control system than the web's, with `@revision` at their ends (pip docs, "VCS
-# Support").
+# URLs of version control systems, which may end with `@revision` (pip docs, "VCS Support").
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
 
-# What pip expands, and what looks so to a person.
+# Variables that pip expands, and what looks like one.
 _VARIABLES = re.compile(r"(?:\$\{\w+\})+")
 
-# Of clouds' signed URLs (X-Amz-Signature, X-Goog-Credential, sig), of forges and registries
-# (private_token, access_token, api_key), and what speaks for itself.
+# Parameters of clouds' signed URLs (X-Amz-Signature, X-Goog-Credential, sig), of forges and
+# registries (private_token, access_token, api_key), and names that speak for themselves.
 _QUERY = re.compile(
     r"""
     (?P<before> [?&\#]
@@ -37,13 +36,13 @@ _QUERY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-# What may end in `user:password@` with a host behind it, of a top-level domain, so that neither
-# `image:tag@sha256:…` nor `name:1.0@2.0` is taken for one.
+# A word that may end in `user:password@`, before a host with a top-level domain, so that neither
+# `image:tag@sha256:…` nor `name:1.0@2.0` matches.
 _BEFORE_A_HOST = re.compile(
     r"(?:(?<=[\s@/])|^)[^\s@/]++@(?=[\w.-]{1,250}\.[a-z]{2,60}(?::\d+)?[:/]\S)", re.IGNORECASE
 )
 
-# `user:password` at its end (as in `user:password@host:path`, which has no scheme).
+# `user:password` at the end of that word (as in `user:password@host:path`, which has no scheme).
 _LOGIN = re.compile(r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z""")
 _LONGEST_LOGIN = 2101  # characters
 
@@ -51,19 +50,21 @@ _LONGEST_LOGIN = 2101  # characters
 def redacted(text: str) -> str:
     """`text` with `****` for the userinfo of every URL in it, and for tokens in their queries.
 
-    What is no secret stays: a variable (`${TOKEN}`), the user `git`, and who logs in by ssh.
+    What is not secret stays: variables (`${TOKEN}`), the user `git`, and user names for ssh.
     """
     if "@" not in text and "=" not in text:
         return text
-    found = _QUERY.sub(_hide_value, _without_userinfo(text))
-    return _BEFORE_A_HOST.sub(_hide_login, found)
+    hidden = _QUERY.sub(
+        lambda match: match["before"] + _hide(match["secret"]), _without_userinfo(text)
+    )
+    return _BEFORE_A_HOST.sub(_hide_login, hidden)
 
 
 def _without_userinfo(text: str) -> str:
     parts = []
     done = 0
     for start in _starts(text):
-        if start.end() < done:  # within a password
+        if start.end() < done:  # inside a password
             continue
         end = _END.search(text, start.end())
         rest = text[start.end() : end.start() if end else None]
@@ -75,7 +76,7 @@ def _without_userinfo(text: str) -> str:
 
 
 def _starts(text: str) -> Iterator[re.Match[str]]:
-    """Every `scheme://`, looked for from its end: in a long word a scheme may begin anywhere."""
+    """Every `scheme://`, searched from its end: in a long word a scheme may begin anywhere."""
     at = text.find("://")
     while at >= 0:
         behind = at + len("://")
@@ -95,7 +96,7 @@ def _length_of_userinfo(start: re.Match[str], rest: str) -> int:
     by_rule = authority.rfind("@")
     userinfo = authority[: max(by_rule, 0)]
     if ":" not in authority or (userinfo and userinfo == _hidden("", userinfo)):
-        return len(userinfo)  # what comes after a user without secrets can be no password
+        return len(userinfo)  # no password can follow a user without secrets
     last = rest.rfind("@")
     if last > by_rule and _is_revision(start, rest[:last], rest[last + 1 :]):
         last = rest.rfind("@", 0, last)
@@ -103,8 +104,8 @@ def _length_of_userinfo(start: re.Match[str], rest: str) -> int:
 
 
 def _is_revision(start: re.Match[str], before: str, after: str) -> bool:
-    """Whether the `@` between is that of `…/repo.git@revision`, and no host comes after it."""
-    is_vcs = _VCS.search(start[0]) is not None  # behind whatever option's spelling
+    """Whether the `@` between is that of `…/repo.git@revision`, with no host after it."""
+    is_vcs = _VCS.search(start[0]) is not None  # an option may precede it, as in `-egit+https://`
     return before.endswith(".git") or (is_vcs and "/" not in after.partition("#")[0])
 
 
@@ -118,10 +119,6 @@ def _hidden(scheme: str, userinfo: str) -> str:
 
 def _hide(part: str) -> str:
     return part if _VARIABLES.fullmatch(part) else HIDDEN
-
-
-def _hide_value(match: re.Match[str]) -> str:
-    return match["before"] + _hide(match["secret"])
 
 
 def _hide_login(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""uv: find it, run it, ask it."""
+"""Find uv and run it."""
 
 import contextlib
 import itertools
@@ -19,26 +19,26 @@ from uvflow.errors import (
 from uvflow.process import Completed, Running
 
 OLDEST = (0, 9)
-ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some with the cross
+ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some errors with ×
 _PROBE_SECONDS = 20
 _SIGNS_OF_NO_NETWORK = (
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
-    *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git's
+    *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """How a run whose output went on to stderr ended.
+    """The result of a run whose output went to stderr.
 
-    `output` is its end; empty where stderr is a terminal, which uv itself has then.
+    `output` is the end of that; empty where stderr is a terminal, to which uv itself writes.
     """
 
     code: int
     output: str = ""
 
     def failure(self, command: str) -> UvflowError:
-        """What to tell of it: uv's own words stand above on stderr."""
+        """The error to raise for it; uv's own message is on stderr already."""
         if is_network_failure(self.output):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
         return UvFailedError(f"`{command}` failed with exit code {self.code}; its reason is above")
@@ -46,7 +46,7 @@ class Streamed:
 
 @dataclass(frozen=True, kw_only=True)
 class Uv:
-    """A uv binary that has told its version."""
+    """A uv binary whose version is known."""
 
     path: str
     version: str
@@ -59,13 +59,13 @@ class Uv:
         environ: Mapping[str, str] | None = None,
         meanwhile: Callable[[], bool] = lambda: True,
     ) -> Streamed:
-        """Run uv with all its output on our stderr, unchanged but for secrets in a pipe.
+        """Run uv with all its output on our stderr, unchanged except for secrets in a pipe.
 
         `meanwhile` and signals are as in `process.stream`.
         """
         code, tail = process.stream(
             (self.path, *arguments),
-            environ=_environ_of_uv(environ),
+            environ=_uv_environ(environ),
             cwd=cwd,
             meanwhile=meanwhile,
         )
@@ -81,69 +81,69 @@ class Uv:
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Running:
         """As `capture`, without waiting: several may run at once."""
-        return process.start((self.path, *arguments), cwd=cwd, environ=_environ_of_uv(environ))
+        return process.start((self.path, *arguments), cwd=cwd, environ=_uv_environ(environ))
 
 
-def is_network_failure(said: str) -> bool:
-    """Whether uv, or the git or ssh that it has started, says so."""
-    words = " ".join(said.split())  # uv breaks long lines
+def is_network_failure(output: str) -> bool:
+    """Whether uv, or the git or ssh it has started, reports that the network cannot be reached."""
+    words = " ".join(output.split())  # uv breaks long lines
     return any(sign in words for sign in _SIGNS_OF_NO_NETWORK)
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Uv:
     """The uv to use: UVFLOW_UV, UV (set by uv for its children), PATH, the `uv` package.
 
-    Raises UvMissingError where there is none, or only one older than uv 0.9.
+    Raises UvMissingError where none runs, or where it is older than uv 0.9.
     """
     return start_finding(environ)()
 
 
 def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
-    """As `find`, without waiting for what the first candidate says: what is returned does."""
+    """As `find`, without waiting for the first candidate's version: what is returned does that."""
     chosen = environ.get("UVFLOW_UV")
     candidates = iter([chosen]) if chosen else _candidates(environ)
     probes = map(_start_probe, candidates)
     first = next(probes, lambda: None)
 
-    def found() -> Uv:
-        for probed in itertools.chain([first], probes):
-            uv = probed()
+    def finish() -> Uv:
+        for finish_probe in itertools.chain([first], probes):
+            uv = finish_probe()
             if uv:
                 return _supported(uv)
         raise _missing(chosen)
 
-    return found
+    return finish
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
     if environ.get("UV"):
         yield environ["UV"]
     for directory in environ.get("PATH", os.defpath).split(os.pathsep):
-        found = shutil.which("uv", path=directory) if directory else None
-        if found:
-            yield found
+        path = shutil.which("uv", path=directory) if directory else None
+        if path:
+            yield path
     with contextlib.suppress(ImportError, FileNotFoundError):
-        from uv import find_uv_bin  # the last resort, not needed as a rule
+        from uv import find_uv_bin  # the last resort, rarely needed
 
         yield find_uv_bin()
 
 
 def _start_probe(path: str) -> Callable[[], Uv | None]:
-    """Gives None where `path` is no uv that runs, such as a version manager's shim for nothing."""
+    """Gives None where `path` does not run as uv: a version manager's shim without a uv, say."""
     try:
         probe = process.start((path, "--version"), environ=os.environ)
     except OSError:
         return lambda: None
-    return lambda: _probed(path, probe)
+    return lambda: _finish_probe(path, probe)
 
 
-def _probed(path: str, probe: Running) -> Uv | None:
+def _finish_probe(path: str, probe: Running) -> Uv | None:
     try:
-        answer = probe.wait(_PROBE_SECONDS)
+        completed = probe.wait(_PROBE_SECONDS)
     except TimeoutError:
         return None
-    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", answer.out)
-    return Uv(path=path, version=match[1]) if match and answer.code == 0 else None
+    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
+    return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
 
 
 def _missing(chosen: str | None) -> UvMissingError:
@@ -165,11 +165,11 @@ def _supported(uv: Uv) -> Uv:
     return uv
 
 
-def _environ_of_uv(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """uv would warn that an activated environment is not the project's; the profile decides.
+def _uv_environ(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """Without VIRTUAL_ENV: uv would warn about an activated environment, but the profile decides.
 
-    uv 0.9 breaks its messages across lines unless told not to, and some of them are parsed.
+    UV_NO_WRAP keeps uv 0.9 from breaking the lines of its messages, some of which are parsed.
     """
-    kept = dict(os.environ if environ is None else environ)
-    kept.pop("VIRTUAL_ENV", None)
-    return {**kept, "UV_NO_WRAP": "1"}
+    variables = dict(os.environ if environ is None else environ)
+    variables.pop("VIRTUAL_ENV", None)
+    return {**variables, "UV_NO_WRAP": "1"}
