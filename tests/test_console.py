@@ -3,7 +3,7 @@ import json
 import pytest
 
 from uvflow.console import Console, harmless, wants_color
-from uvflow.errors import InterruptedBySignalError, StaleLockfileError
+from uvflow.errors import StaleLockfileError
 
 
 def test_an_error_looks_like_uvs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,11 +38,6 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
         "exit_code": 0,
         "profile": "dev",
     }
-
-
-def test_an_error_as_json_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    Console(as_json=True).problem_as_json("sync", InterruptedBySignalError(15))
-    assert json.loads(capsys.readouterr().out)["exit_code"] == 143
 
 
 def test_escape_sequences_are_shown_not_sent() -> None:

@@ -1,4 +1,5 @@
-from uvflow.errors import ImportNeedsUserError, UsageError
+from uvflow.errors import ImportNeedsUserError, InterruptedBySignalError, UsageError
+from uvflow.findings import error as error_finding
 
 
 def test_an_error_holds_no_secret_whoever_shows_it() -> None:
@@ -8,9 +9,14 @@ def test_an_error_holds_no_secret_whoever_shows_it() -> None:
     assert "s3cret" not in f"{error!r} {error} {error.__dict__}"
 
 
-def test_what_is_added_to_an_error_takes_nothing_away() -> None:
-    error = ImportNeedsUserError("2 lines")
-    error.findings, error.data = ("a",), {"files": []}
-    more = error.but(cause="so", hint="do it")
+def test_context_is_added_to_an_error_and_takes_nothing_away() -> None:
+    findings = (error_finding("a", "a message", None),)
+    error = ImportNeedsUserError("2 lines", findings=findings)
+    more = error.with_context(cause="so", hint="do it")
+    assert type(more) is ImportNeedsUserError
     assert (more.message, more.cause, more.hint) == ("2 lines", "so", "do it")
-    assert (more.findings, more.data) == (("a",), {"files": []})
+    assert more.findings == findings
+
+
+def test_a_signal_has_the_exit_code_of_the_shells() -> None:
+    assert InterruptedBySignalError(15).exit_code == 143

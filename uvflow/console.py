@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
-from uvflow.errors import UvflowError, exit_code_of, unwritable
+from uvflow.errors import UvflowError, unwritable
 from uvflow.redaction import redacted
 
 SCHEMA_VERSION = 2
@@ -66,10 +66,6 @@ class Console:
             self._write(sys.stderr, f"  {self.style('cause', 'red')}: {error.cause}")
         if error.hint:
             self._write(sys.stderr, f"{self.style('hint', 'cyan', 'bold')}: {error.hint}")
-
-    def problem_as_json(self, command: str, error: UvflowError) -> None:
-        told = {"message": error.message, "cause": error.cause, "hint": error.hint}
-        self.envelope(command, exit_code_of(error), {**error.data, "error": told})
 
     def style(self, text: str, *styles: str) -> str:
         if not self.color:

@@ -1,11 +1,11 @@
-"""Everything uvflow tells the user it could not do, each with its exit code.
+"""Everything uvflow can fail with, each with its exit code.
 
 The exit codes are part of the command line's contract; docs/reference lists them.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
+from uvflow.findings import Finding
 from uvflow.redaction import redacted
 
 
@@ -13,25 +13,30 @@ class UvflowError(Exception):
     """A sentence to a person, with what caused it and what to type next.
 
     `cause` and `hint` are sentences of their own, without a full stop; both may be missing. None
-    of them holds a secret, whoever shows them. `findings` are what it is made of, where that was
-    found in files; `data` is what else there is to tell with `--json`.
+    of the three holds a secret, whoever shows them. `findings` are the reasons, where these are
+    lines of files. `read` is what a command had read when it failed, for its report.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
+    read: Any = None  # of a package's own type: this module stands below all of them
 
-    def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str | None = None,
+        hint: str | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> None:
         self.message = redacted(message)
         self.cause = cause and redacted(cause)
         self.hint = hint and redacted(hint)
-        self.findings: tuple[Any, ...] = ()
-        self.data: Mapping[str, Any] = {}
+        self.findings = findings
         super().__init__(self.message)
 
-    def but(self, *, cause: str, hint: str) -> Self:
-        """The same error with what its raiser did not know."""
-        error = type(self)(self.message, cause=cause, hint=hint)
-        error.findings, error.data = self.findings, self.data
-        return error
+    def with_context(self, *, cause: str, hint: str) -> Self:
+        """The same error, with a cause and a hint that its raiser could not know."""
+        return type(self)(self.message, cause=cause, hint=hint, findings=self.findings)
 
 
 class UvFailedError(UvflowError):
@@ -99,13 +104,7 @@ class InterruptedBySignalError(UvflowError):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted")
-        self.signal_number = signal_number
-
-
-def exit_code_of(error: UvflowError) -> int:
-    if isinstance(error, InterruptedBySignalError):
-        return 128 + error.signal_number  # the shells' convention
-    return error.exit_code
+        self.exit_code = 128 + signal_number  # the shells' convention
 
 
 def unreadable(path: str, error: OSError) -> DiskError:

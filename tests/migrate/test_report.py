@@ -8,7 +8,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, Pin
 from uvflow.migrate.pins import Comparison, HashCheck, Moved
 from uvflow.migrate.plan import Change, Done, Plan, needs_user
-from uvflow.migrate.report import accounted, of_failure, report_as_json
+from uvflow.migrate.report import accounted, error_as_json, report_as_json
 
 ORIGIN = Origin(path="requirements.txt", line=3)
 FILE = FileReport(
@@ -89,7 +89,7 @@ def test_json_has_the_findings_and_the_proofs() -> None:
 def test_an_error_takes_along_what_is_known_of_the_files() -> None:
     with pytest.raises(UvFailedError) as caught, accounted(IMPORTED):
         raise UvFailedError("uv lock failed")
-    assert of_failure(caught.value) == {
+    assert error_as_json(caught.value) == {
         "error": None,
         "already_a_project": False,
         "files": [FILE_AS_JSON],
@@ -104,13 +104,13 @@ def test_an_error_takes_along_what_is_known_of_the_files() -> None:
 def test_what_an_error_was_found_by_comes_on_top_and_once() -> None:
     imported = replace(IMPORTED, findings=(WARNING, ERROR))
     for known in (IMPORTED, imported):
-        error = needs_user((ERROR,)).but(cause="so", hint="do it")
+        error = needs_user((ERROR,)).with_context(cause="so", hint="do it")
         with pytest.raises(type(error)), accounted(known):
             raise error
-        assert of_failure(error)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
+        assert error_as_json(error)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
 
 
 def test_an_error_before_anything_was_read_has_the_same_keys() -> None:
-    nothing = of_failure(UsageError("there is no directory"))
+    nothing = error_as_json(UsageError("there is no directory"))
     assert nothing.keys() == report_as_json(PLAN, DONE).keys()
     assert (nothing["files"], nothing["findings"]) == ([], [])

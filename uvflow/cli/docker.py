@@ -7,7 +7,6 @@ import click
 
 from uvflow.cli.options import common, profile_choice
 from uvflow.console import Console
-from uvflow.errors import exit_code_of
 
 
 @click.group(
@@ -47,7 +46,7 @@ def docker_command(console: Console, **asked: Any) -> None:
         console.result(outcome.result.removesuffix("\n"))
     if outcome.error:
         console.problem(outcome.error)
-    code = exit_code_of(outcome.error) if outcome.error else 0
+    code = outcome.error.exit_code if outcome.error else 0
     console.envelope("docker", code, outcome.data)
     raise click.exceptions.Exit(code)
 

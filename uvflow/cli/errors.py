@@ -1,21 +1,49 @@
-"""The boundary where errors become text, and an exit code."""
+"""The boundary where errors become text, JSON and an exit code."""
 
+import contextlib
 import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from uvflow.console import Console
-from uvflow.errors import DiskError, InterruptedBySignalError, UvflowError, exit_code_of
+from uvflow.errors import DiskError, InterruptedBySignalError, UvflowError
 from uvflow.process import SignalReceivedError
 
 
-def report_error(console: Console, command: str, error: UvflowError) -> int:
-    """Tell an error, as JSON too where that is asked for; returns the exit code."""
-    console.problem(error)
-    console.problem_as_json(command, error)
-    return exit_code_of(error)
+@dataclass
+class Outcome:
+    """How a command ended."""
+
+    exit_code: int = 0
+
+
+@contextlib.contextmanager
+def report_errors(
+    console: Console,
+    command: str,
+    as_json: Callable[[UvflowError], Mapping[str, Any]] = lambda _error: {},
+) -> Iterator[Outcome]:
+    """Report an error that is raised inside, and set the exit code of what is yielded.
+
+    `as_json` gives the keys that `--json` has besides `error`.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except (UvflowError, OSError, KeyboardInterrupt) as raised:
+        if isinstance(raised, KeyboardInterrupt) and sys.stderr.isatty():
+            console.say("")  # the terminal has shown ^C on this line
+        error = as_uvflow_error(raised)
+        outcome.exit_code = error.exit_code
+        console.problem(error)
+        described = {"message": error.message, "cause": error.cause, "hint": error.hint}
+        console.envelope(command, error.exit_code, {**as_json(error), "error": described})
 
 
 def as_uvflow_error(error: BaseException | None) -> UvflowError:
-    """An error of the system or of the user's keyboard, as uvflow tells it."""
+    """An error of the system, or of the user's keyboard, as one of uvflow's."""
     match error:
         case UvflowError():
             return error

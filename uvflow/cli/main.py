@@ -17,10 +17,10 @@ from uvflow.cli.environment import (
     sync_command,
     verify_command,
 )
-from uvflow.cli.errors import as_uvflow_error, report_error
+from uvflow.cli.errors import as_uvflow_error, report_errors
 from uvflow.cli.migrate import init_command, undo_command
 from uvflow.console import Console, wants_color
-from uvflow.errors import UsageError, UvflowError
+from uvflow.errors import UsageError
 
 HELP_GROUPS = {
     "Migrate": (init_command, undo_command),
@@ -58,23 +58,23 @@ def uvflow() -> None:
 def main() -> int:
     """Run the command line and return its exit code; errors come out as text, never raised."""
     process.install_signal_handlers()
-    try:
-        code = uvflow.main(standalone_mode=False)  # a number where a command leaves with one
-    except click.Abort as abort:  # click's word for a KeyboardInterrupt
-        return _tell(as_uvflow_error(abort.__cause__))
-    except click.ClickException as error:
-        return _tell(UsageError(error.format_message(), hint=_where_to_look(error)))
-    except (UvflowError, OSError, KeyboardInterrupt) as error:
-        return _tell(as_uvflow_error(error))
-    return code or 0
-
-
-def _tell(error: UvflowError) -> int:
-    """What is wrong before there is a command, or with its options."""
     arguments = sys.argv[1:]
-    command = next((word for word in arguments if not word.startswith("-")), "")
+    # For what goes wrong before there is a command that knows its options.
     console = Console(color=wants_color("auto"), as_json="--json" in arguments)
-    return report_error(console, command, error)
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    with report_errors(console, command) as outcome:
+        outcome.exit_code = _run_click()
+    return outcome.exit_code
+
+
+def _run_click() -> int:
+    """Returns the exit code, and raises click's errors as uvflow's."""
+    try:
+        return uvflow.main(standalone_mode=False) or 0  # a number where a command leaves with one
+    except click.Abort as abort:  # click's word for a KeyboardInterrupt
+        raise as_uvflow_error(abort.__cause__) from abort
+    except click.ClickException as error:
+        raise UsageError(error.format_message(), hint=_where_to_look(error)) from error
 
 
 def _where_to_look(error: click.ClickException) -> str:

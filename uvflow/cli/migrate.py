@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import as_uvflow_error
+from uvflow.cli.errors import report_errors
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
-from uvflow.errors import UvflowError
 
 if TYPE_CHECKING:
     from uvflow.migrate.plan import Done, Plan
@@ -52,19 +51,13 @@ def init_command(console: Console, *, path: Path, dry_run: bool, **asked: Any) -
     Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
     where they are, and where anything fails everything is as it was.
     """
-    from uvflow.migrate.report import (
-        of_failure,
-        report_as_json,
-    )
+    from uvflow.migrate import report
 
-    try:
+    with report_errors(console, "init", report.error_as_json) as outcome:
         work, done = _made(console, Path(os.path.realpath(path)), asked, dry_run=dry_run)
-    except (UvflowError, OSError, KeyboardInterrupt) as error:
-        ours = as_uvflow_error(error)
-        ours.data = of_failure(ours)
-        raise ours from error
-    _tell(console, work, done)
-    console.envelope("init", 0, report_as_json(work, done))
+        _tell(console, work, done)
+        console.envelope("init", 0, report.report_as_json(work, done))
+    raise click.exceptions.Exit(outcome.exit_code)
 
 
 def _made(

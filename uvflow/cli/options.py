@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from uvflow.cli.errors import as_uvflow_error, report_error
+from uvflow.cli.errors import report_errors
 from uvflow.console import Console, wants_color
-from uvflow.errors import UsageError, UvflowError
+from uvflow.errors import UsageError
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
@@ -31,13 +31,11 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
         console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
-        try:
+        name = click.get_current_context().command_path.removeprefix("uvflow ")
+        with report_errors(console, name) as outcome:
             command(console, **rest)
-        except (UvflowError, OSError) as error:
-            name = click.get_current_context().command_path.removeprefix("uvflow ")
-            raise click.exceptions.Exit(
-                report_error(console, name, as_uvflow_error(error))
-            ) from error
+        if outcome.exit_code:
+            raise click.exceptions.Exit(outcome.exit_code)
 
     return with_console
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvflow import process
-from uvflow.cli.errors import as_uvflow_error, report_error
+from uvflow.cli.errors import report_errors
 from uvflow.console import Console, wants_color
-from uvflow.errors import UvflowError
 from uvflow.fingerprint import in_sync_message, profile_with_origin
 
 if TYPE_CHECKING:
@@ -27,11 +26,9 @@ def sync_without_click(profile: str | None) -> int:
 
     process.install_signal_handlers()
     console = Console(color=wants_color("auto"))
-    try:
+    with report_errors(console, "sync") as outcome:
         run_sync(console, profile, timeout=DEFAULT_TIMEOUT)
-    except (UvflowError, OSError, KeyboardInterrupt) as error:
-        return report_error(console, "sync", as_uvflow_error(error))
-    return 0
+    return outcome.exit_code
 
 
 def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:

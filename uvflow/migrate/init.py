@@ -104,4 +104,4 @@ def _sync(
         hint += f"; what is for another platform has to say so: {', '.join(markers)}" * bool(
             markers
         )
-        raise error.but(cause="everything is as it was before", hint=hint) from error
+        raise error.with_context(cause="everything is as it was before", hint=hint) from error

@@ -334,7 +334,7 @@ def retry(
     """
     failure = ended.failure("uv lock")
     if isinstance(failure, NetworkError):
-        raise failure.but(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
+        raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
     tries = _Tries(work=work, uv=uv, environ=environ)
     may_help = not ended.output or is_about_versions(ended.output)
     merged = _with_all_indexes(work, uv, environ) if may_help else None
@@ -440,4 +440,4 @@ def _explained(failure: UvflowError, work: Plan, said: str) -> UvflowError:
     """`failure`, with the lines of the old files that uv speaks of in `said`."""
     lines = blamed_lines(said, work.imported)
     cause = f"uv speaks of {', '.join(lines)}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    return failure.but(cause=cause, hint=failure_hint(said) or _WITHOUT_LOCK)
+    return failure.with_context(cause=cause, hint=failure_hint(said) or _WITHOUT_LOCK)

@@ -114,9 +114,8 @@ def needs_user(errors: tuple[Finding, ...]) -> UvflowError:
     """
     is_offline = all(error.code == "include-unreachable" for error in errors)
     message, hint = _summed_up(errors)
-    error = (NetworkError if is_offline else ImportNeedsUserError)(message, hint=hint)
-    error.findings = errors
-    return error
+    kind = NetworkError if is_offline else ImportNeedsUserError
+    return kind(message, hint=hint, findings=errors)
 
 
 def _summed_up(errors: tuple[Finding, ...]) -> tuple[str, str | None]:

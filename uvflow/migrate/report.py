@@ -17,20 +17,16 @@ def accounted(imported: ImportedRequirements) -> Iterator[None]:
     try:
         yield
     except UvflowError as error:
-        known = dict.fromkeys((*imported.findings, *error.findings))
-        complete = replace(imported, findings=tuple(known))
-        error.data = _of_failure(complete)
+        error.read = imported
         raise
 
 
-def of_failure(error: UvflowError) -> Mapping[str, Any]:
-    """The data of an error; the same keys, be it that nothing was read yet."""
-    return error.data or _of_failure(ImportedRequirements())
-
-
-def _of_failure(imported: ImportedRequirements) -> Mapping[str, Any]:
-    """Nothing is to be changed, and nothing was."""
-    return report_as_json(Plan(root=Path(), before="", text="", imported=imported))
+def error_as_json(error: UvflowError) -> Mapping[str, Any]:
+    """The data of an error: nothing is to be changed, and maybe nothing was read yet."""
+    imported = error.read or ImportedRequirements()
+    known = tuple(dict.fromkeys((*imported.findings, *error.findings)))
+    complete = replace(imported, findings=known)
+    return report_as_json(Plan(root=Path(), before="", text="", imported=complete))
 
 
 def report_as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:

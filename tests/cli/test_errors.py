@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from uvflow.cli.errors import report_errors
+from uvflow.console import Console
+from uvflow.errors import BusyError, UsageError
+from uvflow.process import SignalReceivedError
+
+
+def test_without_an_error_the_exit_code_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors(Console(), "sync") as outcome:
+        pass
+    assert outcome.exit_code == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (BusyError("busy", cause="it"), 6, "error: busy\n  cause: it\n"),
+        (PermissionError(13, "denied", "/file"), 8, "error: /file\n  cause: denied\n"),
+        (SignalReceivedError(15), 143, "error: interrupted\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+    ],
+)
+def test_an_error_is_text_and_an_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, text: str
+) -> None:
+    with report_errors(Console(), "sync") as outcome:
+        raise error
+    assert outcome.exit_code == code
+    assert capsys.readouterr() == ("", text)
+
+
+def test_an_error_is_an_object_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_errors(Console(as_json=True), "init", lambda error: {"is": error.message}):
+        raise UsageError("wrong", hint="right")
+    assert json.loads(capsys.readouterr().out) == {
+        "schema_version": 2,
+        "command": "init",
+        "exit_code": 2,
+        "is": "wrong",
+        "error": {"message": "wrong", "cause": None, "hint": "right"},
+    }
