@@ -7,10 +7,8 @@ from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import Userinfo
-from uvflow.migrate.formats.pip.requirements_txt import Line
 
 Read = Callable[[str], bytes]
 
@@ -246,20 +244,6 @@ class LineResult:
     git_login: tuple[str, Userinfo] | None = None  # a URL, and what was taken out of it
 
 
-def needs_action(line: Line, code: str, message: str, hint: str | None) -> LineResult:
-    """The line is left out, and to the user."""
-    return LineResult(findings=(action_finding(line, code, message, hint),), bucket=Bucket.ACTION)
-
-
-def rejected(line: Line, code: str, message: str, hint: str) -> LineResult:
-    """The line cannot be taken, and the import does not go on with it."""
-    finding = findings.error(code, message, line.origin, hint)
-    return LineResult(findings=(finding,), bucket=Bucket.ACTION)
-
-
-def action_finding(line: Line, code: str, message: str, hint: str | None) -> Finding:
-    return findings.action(code, message, line.origin, hint)
-
-
-def note_finding(line: Line, code: str, message: str) -> Finding:
-    return findings.note(code, message, line.origin)
+def needs_action(finding: Finding, requirement: Requirement | None = None) -> LineResult:
+    """A line that the user has to settle; without a requirement nothing of it is imported."""
+    return LineResult(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)

@@ -11,17 +11,10 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 
+from uvflow import findings
 from uvflow.migrate.credentials import Userinfo, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.model import (
-    Bucket,
-    ImportOptions,
-    LineResult,
-    Requirement,
-    action_finding,
-    needs_action,
-    note_finding,
-)
+from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
@@ -181,7 +174,7 @@ def read_git_reference(target: DirectReference, options: ImportOptions) -> LineR
         scheme, _, rest = url.partition("://")
         message = f"uv takes no git repository by {scheme}://"
         hint = f"`git+https://{rest}{revision and f'@{revision}'}`, if that answers"
-        return needs_action(target.line, "git-scheme", message, hint)
+        return needs_action(findings.action("git-scheme", message, target.line.origin, hint))
     subdirectory = target.said.get("subdirectory", "")
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
     text = f"git+{url}{revision and f'@{revision}'}"
@@ -190,7 +183,8 @@ def read_git_reference(target: DirectReference, options: ImportOptions) -> LineR
     reading = LineResult(requirement=requirement_at(target, text, target.name, source))
     if target.line.is_editable:
         message = "uv has no editable git sources: it becomes a plain one"
-        reading = replace(reading, findings=(note_finding(target.line, "not-editable", message),))
+        note = findings.note("not-editable", message, target.line.origin)
+        reading = replace(reading, findings=(note,))
     return _logging_in(reading, target.line, url, userinfo, options) if userinfo else reading
 
 
@@ -201,9 +195,10 @@ def _logging_in(
     is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
     message = userinfo.told_of(url, line.origin.path, is_at_hand=is_at_hand)
     hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
+    finding = findings.action("git-credentials", message, line.origin, hint)
     return replace(
         reading,
-        findings=(action_finding(line, "git-credentials", message, hint), *reading.findings),
+        findings=(finding, *reading.findings),
         bucket=Bucket.ACTION,
         git_login=(url, userinfo) if is_at_hand else None,
     )

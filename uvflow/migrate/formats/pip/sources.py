@@ -33,9 +33,7 @@ from uvflow.migrate.model import (
     LineResult,
     Read,
     Requirement,
-    action_finding,
     needs_action,
-    rejected,
 )
 from uvflow.redaction import redacted
 
@@ -86,7 +84,8 @@ def _plain(line: Line) -> LineResult:
     name = canonicalize_name(parsed.name)
     oddity = pin_oddity(name, parsed.specifier)
     if oddity:
-        return needs_action(line, "not-on-an-index", f"`{text}` {oddity.message}", oddity.hint)
+        message = f"`{text}` {oddity.message}"
+        return needs_action(findings.action("not-on-an-index", message, line.origin, oddity.hint))
     return LineResult(
         requirement=Requirement(
             text=text,
@@ -103,14 +102,15 @@ def _plain(line: Line) -> LineResult:
 
 def _refused(line: Line) -> LineResult:
     message = f"`{redacted(line.text)}` is not a requirement"
-    return rejected(line, "invalid-requirement", message, redacted(_hint_for(line.requirement)))
+    hint = redacted(_hint_for(line.requirement))
+    return needs_action(findings.error("invalid-requirement", message, line.origin, hint))
 
 
 def _with_secret(line: Line, what: str) -> LineResult:
     """Nothing of the URL is told, for it is the secret that cannot be told from it."""
     message = f"{what}, and would be written into pyproject.toml and uv.lock"
     hint = "take it out of the URL, and let uv log in by a netrc file or `uv auth login`"
-    return rejected(line, "url-credentials", message, hint)
+    return needs_action(findings.error("url-credentials", message, line.origin, hint))
 
 
 def _hint_for(text: str) -> str:
@@ -134,7 +134,7 @@ def _hint_for(text: str) -> str:
 def _other_vcs(line: Line, kind: str) -> LineResult:
     message = f"`{redacted(line.text)}`: uv does not install from {kind}"
     hint = "publish the package to an index, or move it to git"
-    return needs_action(line, "vcs-not-supported", message, hint)
+    return needs_action(findings.action("vcs-not-supported", message, line.origin, hint))
 
 
 def _downloaded(target: DirectReference, options: ImportOptions) -> LineResult:
@@ -144,7 +144,8 @@ def _downloaded(target: DirectReference, options: ImportOptions) -> LineResult:
     if not ARCHIVE.search(re.split("[?#]", url)[0]):
         message = f"uv takes an archive by its ending (.whl, .tar.gz, .zip, …), not {url}"
         hint = "name the archive itself, or the repository as `NAME @ git+https://…`"
-        return needs_action(target.line, "url-not-an-archive", message, hint)
+        finding = findings.action("url-not-an-archive", message, target.line.origin, hint)
+        return needs_action(finding)
     subdirectory = target.said.get("subdirectory")
     source = {"url": url, **({"subdirectory": subdirectory} if subdirectory else {})}
     requirement = requirement_at(target, url, target.name or _wheel_name(url), source)
@@ -152,14 +153,14 @@ def _downloaded(target: DirectReference, options: ImportOptions) -> LineResult:
         return LineResult(requirement=requirement)
     message = userinfo.told_of(url, target.line.origin.path, is_at_hand=False)
     hint = f"let uv know them: `uv auth login {url}`, or a netrc file"
-    finding = action_finding(target.line, "url-credentials", message, hint)
-    return LineResult(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
+    finding = findings.action("url-credentials", message, target.line.origin, hint)
+    return needs_action(finding, requirement)
 
 
 def _url_with_credentials(line: Line, url: str) -> LineResult:
     message = f"the URL {url} holds credentials, and uv would write them into uv.lock"
     hint = "leave them out with `--strip-credentials`, and log in with `uv auth login`"
-    return rejected(line, "url-credentials", message, hint)
+    return needs_action(findings.error("url-credentials", message, line.origin, hint))
 
 
 def _wheel_name(place: str) -> str:
@@ -186,15 +187,15 @@ def _local(target: DirectReference, there: Read) -> LineResult:
         return LineResult(requirement=requirement)
     message = f"{path} lies outside the project, which is not portable"
     hint = "make it a git or an index dependency"
-    finding = action_finding(target.line, "not-portable", message, hint)
-    return LineResult(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
+    finding = findings.action("not-portable", message, target.line.origin, hint)
+    return needs_action(finding, requirement)
 
 
 def _self(target: DirectReference, there: Read) -> LineResult:
     if not setuptools.is_package(there):
         message = "uv installs the project itself only where pyproject.toml has a [build-system]"
         hint = "add one, and to [project] what setup.cfg or setup.py asks for; else drop this line"
-        return needs_action(target.line, "not-built", message, hint)
+        return needs_action(findings.action("not-built", message, target.line.origin, hint))
     if not target.extras:
         return LineResult(bucket=Bucket.DEFAULT)
     extras = ", ".join(f'"{extra}"' for extra in target.extras)
@@ -215,8 +216,8 @@ def _feedstock(target: DirectReference, path: str) -> LineResult:
         return reading
     message = f"`{target.name}` was built by conda; it becomes `{text}`"
     hint = "`pip list --format=freeze` in the conda environment tells the version: ask for that one"
-    finding = action_finding(line, "built-by-conda", message, None if version else hint)
-    return replace(reading, findings=(finding,), bucket=Bucket.ACTION)
+    finding = findings.action("built-by-conda", message, line.origin, None if version else hint)
+    return needs_action(finding, reading.requirement)
 
 
 def _gone(target: DirectReference, path: str) -> LineResult:
@@ -224,12 +225,13 @@ def _gone(target: DirectReference, path: str) -> LineResult:
         version = version_in(path, target.name or _wheel_name(path))
         hint = "make it a git or an index dependency"
         hint += version and f": `{target.name or _wheel_name(path)}=={version}`, if an index has it"
-        return needs_action(target.line, "path-not-found", f"{path} is not on this machine", hint)
+        message = f"{path} is not on this machine"
+        return needs_action(findings.action("path-not-found", message, target.line.origin, hint))
     hint = "correct the path, which is relative to the project's root, or take the line out"
     if "\\" in target.line.text:
         hint = "write it with `/`: pip takes a backslash for an escape"
     message = f"{path} is neither an archive nor a project that can be built"
-    return rejected(target.line, "path-not-found", message, hint)
+    return needs_action(findings.error("path-not-found", message, target.line.origin, hint))
 
 
 # Where conda-build and rattler-build make packages, as `NAME_TIME/work` below a directory of many
