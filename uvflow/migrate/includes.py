@@ -14,7 +14,7 @@ from uvflow.migrate.credentials import UNCLEAR, are_unclear, expanded, split_use
 from uvflow.migrate.formats.pip import requirements_txt
 from uvflow.migrate.formats.pip.direct_reference import _FILE, as_path, is_outside, is_url
 from uvflow.migrate.formats.pip.requirements_txt import Line, RequirementsFile
-from uvflow.migrate.model import ImportOptions, InputFile, Read, Role
+from uvflow.migrate.model import ImportOptions, InputFile, Read, Role, reachable
 from uvflow.redaction import redacted
 
 _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
@@ -176,11 +176,11 @@ class Edges:
 
     def reachable(self, path: str) -> tuple[str, ...]:
         """`path` and every file it includes, directly or not."""
-        return _along(self._forwards, [path])
+        return reachable([path], self._forwards.__getitem__)
 
     def leading_to(self, paths: Iterable[str]) -> frozenset[str]:
         """`paths` and every file that includes one of them, directly or not."""
-        return frozenset(_along(self._backwards, paths))
+        return frozenset(reachable(paths, self._backwards.__getitem__))
 
     @functools.cached_property
     def _forwards(self) -> Mapping[str, Iterable[str]]:
@@ -193,16 +193,6 @@ class Edges:
             for target in targets:
                 found[target].append(path)
         return found
-
-
-def _along(edges: Mapping[str, Iterable[str]], starts: Iterable[str]) -> tuple[str, ...]:
-    found, waiting = dict[str, None](), [*starts]
-    while waiting:
-        here = waiting.pop()
-        if here not in found:
-            found[here] = None
-            waiting.extend(edges[here])
-    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement
+from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement, reachable
 
 Entry = Requirement | IncludeGroup
 
@@ -243,22 +243,13 @@ def _has_base(conflict: _Conflict) -> bool:
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
     """Groups can be kept apart, but not from the project, nor from a group they include."""
+
+    def included(group: str) -> list[str]:
+        return [e.group for e in lists.get(group, ()) if isinstance(e, IncludeGroup)]
+
     first, second = conflict.groups
-    return (
-        "" not in conflict.groups
-        and second not in _within(first, lists)
-        and first not in _within(second, lists)
-    )
-
-
-def _within(group: str, lists: Lists) -> set[str]:
-    found, waiting = set[str](), [group]
-    while waiting:
-        here = waiting.pop()
-        if here not in found:
-            found.add(here)
-            waiting += [e.group for e in lists.get(here, ()) if isinstance(e, IncludeGroup)]
-    return found
+    is_included = second in reachable([first], included) or first in reachable([second], included)
+    return "" not in conflict.groups and not is_included
 
 
 def _yielded(conflict: _Conflict) -> Finding:

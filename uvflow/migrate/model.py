@@ -1,9 +1,10 @@
 """The values of an import: requirements, groups, pins, and what became of each line. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from packaging.utils import canonicalize_name
 
@@ -209,21 +210,34 @@ class ImportedRequirements:
             plain = _unique(
                 {**entry, **({"group": name} if name else {})}
                 for group, entry in said
-                for name in self._including(group)
+                for name in reachable([group], self._including)
             )
         return plain[0] if len(plain) == 1 else plain
 
-    def _including(self, group: str) -> tuple[str, ...]:
-        """`group`, and those that include it, directly or not."""
-        found = [group]
-        for name in found:  # it grows meanwhile
-            found += [
-                other
-                for other, entries in self.groups.items()
-                if other not in found
-                and any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
-            ]
-        return tuple(found)
+    def _including(self, name: str) -> Iterable[str]:
+        """The groups that include the one of this name."""
+        return (
+            group
+            for group, entries in self.groups.items()
+            if any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
+        )
+
+
+_Node = TypeVar("_Node", bound=Hashable)
+
+
+def reachable(
+    starts: Iterable[_Node], neighbours: Callable[[_Node], Iterable[_Node]]
+) -> tuple[_Node, ...]:
+    """`starts` and every node that a path leads to from them, each once, the nearest first."""
+    nodes = dict.fromkeys(starts)
+    waiting = deque(nodes)
+    while waiting:
+        for node in neighbours(waiting.popleft()):
+            if node not in nodes:
+                nodes[node] = None
+                waiting.append(node)
+    return tuple(nodes)
 
 
 def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ A uv.lock of nothing but names, versions and sources makes `uv lock` prefer thos
 seen with uv 0.9 to 0.13 but is not documented, so the result is compared each time.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -21,7 +22,7 @@ from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.merge import Entry, pinned_version
-from uvflow.migrate.model import ImportedRequirements, Pin, Requirement
+from uvflow.migrate.model import ImportedRequirements, Pin, Requirement, reachable
 from uvflow.redaction import redacted
 
 _MOST_FORKS = 16  # a resolution takes its time for each
@@ -321,11 +322,12 @@ def _brought(
 ) -> list[Requirement]:
     own = [entry for entry in entries if isinstance(entry, Requirement)]
     bringing = [r for r in (*base, *own) if not r.marker]
-    reached = [_reached(_nodes(requirement), graph) for requirement in bringing]
+    needs = functools.partial(_needs, graph=graph)
+    reached = [{*reachable(_nodes(requirement), needs)} for requirement in bringing]
     found = []
     for requirement in filter(_is_plain_pin, own):
         nodes = _nodes(requirement)
-        back = _reached(nodes, graph)
+        back = {*reachable(nodes, needs)}
         for other, from_there in zip(bringing, reached, strict=True):
             # Of packages that need each other, the first in the file stays.
             is_first = other.origin < requirement.origin or not back.issuperset(_nodes(other))
@@ -343,16 +345,6 @@ def _is_plain_pin(requirement: Requirement) -> bool:
 def _nodes(requirement: Requirement) -> set[Node]:
     extras = map(canonicalize_name, requirement.extras)
     return {(requirement.name or "", extra) for extra in ("", *extras)}
-
-
-def _reached(start: Iterable[Node], graph: Graph) -> set[Node]:
-    found, waiting = set[Node](), list(start)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting += _needs(node, graph)
-    return found
 
 
 def _needs(node: Node, graph: Graph) -> set[Node]:
