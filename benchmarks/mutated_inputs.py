@@ -113,7 +113,7 @@ def _standing_in() -> Iterator[list[Plan]]:
 class _StandIn(Uv):
     """Writes a first pyproject.toml, and cannot tell what anything is called."""
 
-    def ask(
+    def capture(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Completed:
         del cwd, environ
