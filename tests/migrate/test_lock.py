@@ -11,23 +11,23 @@ from uvflow.findings import Origin
 from uvflow.migrate import pins
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.model import ImportedRequirements, Pin, Requirement
-from uvflow.migrate.plan import Done, Plan
+from uvflow.migrate.plan import InitResult, Plan
 from uvflow.uv import find
 
 ORIGIN = Origin(path="requirements.txt", line=1)
 PYTHON = f">={sys.version_info.major}.{sys.version_info.minor}"
 
 
-def locked(root: Path, needs: str, **imported: Any) -> Done:
+def locked(root: Path, needs: str, **imported: Any) -> InitResult:
     """A lock of a project that needs one thing."""
     text = f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{PYTHON}"\n'
     text += f'dependencies = ["{needs}"]\n'
     (root / "pyproject.toml").write_text(text)
     old = ImportedRequirements(**imported)
-    work = Plan(
+    plan = Plan(
         root=root, before=None, text=text, imported=old, seed=pins.seed_lockfile(old, PYTHON)
     )
-    return write_lockfile(work, uv=find(), environ=os.environ)
+    return write_lockfile(plan, uv=find(), environ=os.environ)
 
 
 def test_an_old_pin_is_kept(tree: Tree) -> None:

@@ -22,7 +22,7 @@ from uvflow.migrate.lock_fallback import (
     widest_python_range,
 )
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
-from uvflow.migrate.plan import Done, Plan
+from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.pyproject import edit
 from uvflow.state.backup import FileBackup
 from uvflow.uv import find
@@ -50,11 +50,11 @@ def bound(root: Path, imported: ImportedRequirements) -> Plan | None:
     """What is made of `imported`, once uv has found all of it somewhere."""
     text = edit(BASE, imported).text
     (root / "pyproject.toml").write_text(text)
-    first = FileBackup.of(root / "uv.lock")
+    before = FileBackup.of(root / "uv.lock")
     done = find().capture(("lock", "--index-strategy=unsafe-first-match"), cwd=root)
     assert done.code == 0
-    work = Plan(root=root, before=None, text=text, imported=imported)
-    return lock_fallback.pin_to_index(work, first, uv=find(), environ=os.environ)
+    plan = Plan(root=root, before=None, text=text, imported=imported)
+    return lock_fallback.pin_to_index(plan, before, uv=find(), environ=os.environ)
 
 
 def test_what_uv_misses_is_bound_and_nothing_else(
@@ -178,7 +178,7 @@ PYTHON = f">=3.{MINOR}"
 
 def locked(
     root: Path, *needs: str, may_narrow: bool, indexes: tuple[dict[str, str], ...] = ()
-) -> Done:
+) -> InitResult:
     """A lock of a project that needs these packages, as lines of a requirements.txt."""
     text = f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{PYTHON}"\n'
     text += f"dependencies = {list(needs)}\n"
@@ -193,8 +193,8 @@ def locked(
         for number, need in enumerate(needs, 1)
     )
     old = ImportedRequirements(dependencies=wanted, indexes=indexes)
-    work = Plan(root=root, before=None, text=text, imported=old, may_narrow=may_narrow)
-    return write_lockfile(work, uv=find(), environ=os.environ)
+    plan = Plan(root=root, before=None, text=text, imported=old, may_narrow=may_narrow)
+    return write_lockfile(plan, uv=find(), environ=os.environ)
 
 
 LATER = f"gone ; python_version >= '3.{MINOR + 1}'"
@@ -206,7 +206,7 @@ def test_versions_that_fit_together_for_one_python_are_locked_for_that(tree: Tre
     narrowed = f"{PYTHON},<3.{MINOR + 1}"
     assert (root / "pyproject.toml").read_text() == done.plan.text
     assert f'requires-python = "{narrowed}"\n' in done.plan.text
-    assert [(f.code, f.message.partition(":")[0]) for f in done.findings] == [
+    assert [(f.code, f.message.partition(":")[0]) for f in done.plan.imported.findings] == [
         ("python-narrowed", f"requires-python is {narrowed}, and not {PYTHON}")
     ]
     assert find().capture(("lock", "--check"), cwd=root).code == 0
@@ -217,7 +217,7 @@ def test_versions_that_fit_together_on_this_platform_are_locked_for_that(tree: T
     done = locked(root, "six", f"gone ; sys_platform != '{sys.platform}'", may_narrow=True)
     assert f'requires-python = "{PYTHON}"\n' in done.plan.text
     assert f"environments = [\n    \"sys_platform == '{sys.platform}'\",\n]\n" in done.plan.text
-    assert [finding.code for finding in done.findings] == ["platform-narrowed"]
+    assert [finding.code for finding in done.plan.imported.findings] == ["platform-narrowed"]
 
 
 def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
@@ -228,7 +228,7 @@ def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
     found = {"name": "other", "url": other.as_uri()}
     done = locked(root, "requests==2.28.0", may_narrow=False, indexes=(found,))
     assert 'index-strategy = "unsafe-first-match"\n' in done.plan.text
-    assert [finding.code for finding in done.findings] == ["all-indexes"]
+    assert [finding.code for finding in done.plan.imported.findings] == ["all-indexes"]
     (idna,) = packages((root / "uv.lock").read_text())["idna"]
     assert idna.version == "3.10"
 

@@ -76,16 +76,16 @@ def test_a_project_without_requires_python_gets_it_from_the_evidence(tree: Tree)
 
 def test_a_requires_python_that_is_there_needs_no_evidence(tree: Tree) -> None:
     theirs = '[project]\nname = "app"\nrequires-python = ">=3.11"\n'
-    work = planned(tree({"pyproject.toml": theirs, ".python-version": "3.12\n"}))
-    assert (work.text, work.imported.findings) == (theirs, ())
+    plan = planned(tree({"pyproject.toml": theirs, ".python-version": "3.12\n"}))
+    assert (plan.text, plan.imported.findings) == (theirs, ())
 
 
 def test_a_line_that_was_there_already_counts_as_merged(tree: Tree) -> None:
     theirs = '[project]\nname = "app"\ndependencies = ["six>=1"]\n'
     root = tree({"pyproject.toml": theirs, "requirements.txt": "six==1.16.0\nidna\n"})
-    work = planned(root)
-    assert work.imported.files[0].buckets == {Bucket.IMPORTED: 1, Bucket.MERGED: 1}
-    assert 'name = "six"\nversion = "1.16.0"\n' in work.seed
+    plan = planned(root)
+    assert plan.imported.files[0].buckets == {Bucket.IMPORTED: 1, Bucket.MERGED: 1}
+    assert 'name = "six"\nversion = "1.16.0"\n' in plan.seed
 
 
 def test_a_line_that_contradicts_what_is_there_needs_action(tree: Tree) -> None:

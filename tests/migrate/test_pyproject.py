@@ -35,26 +35,26 @@ def test_what_is_missing_comes_with_its_comments() -> None:
 
 def test_what_is_there_in_the_same_words_is_not_added_again() -> None:
     wanted = Requirement(text="six<2,>=1", name="six", origin=ORIGIN)
-    assert decided(having("Six>=1, <2"), wanted) == PyprojectEdits(there=[wanted])
+    assert decided(having("Six>=1, <2"), wanted) == PyprojectEdits(existing=[wanted])
 
 
 def test_a_pin_within_what_is_there_is_left_to_the_lockfile() -> None:
     pin = Pin(name="six", version="1.16.0", origin=ORIGIN)
-    assert decided(having("six>=1"), SIX) == PyprojectEdits(there=[SIX], pins=[pin])
+    assert decided(having("six>=1"), SIX) == PyprojectEdits(existing=[SIX], pins=[pin])
 
 
 def test_what_is_there_in_other_words_stays_and_is_told() -> None:
-    additions = decided(having("six>=2"), SIX)
-    assert additions.arrays == {}
-    assert [str(finding) for finding in additions.findings] == [
+    edits = decided(having("six>=2"), SIX)
+    assert edits.arrays == {}
+    assert [str(finding) for finding in edits.findings] == [
         "requirements.txt:1: pyproject.toml says `six>=2`; `six==1.16.0` was not written"
     ]
 
 
 def test_a_setting_that_differs_stays_and_is_told() -> None:
-    additions = decided("tool.uv.no-index = false\n", settings={"no-index": True})
-    assert additions.values == {}
-    assert [(f.code, f.message, f.hint) for f in additions.findings] == [
+    edits = decided("tool.uv.no-index = false\n", settings={"no-index": True})
+    assert edits.values == {}
+    assert [(f.code, f.message, f.hint) for f in edits.findings] == [
         (
             "setting-differs",
             "pyproject.toml has another `tool.uv.no-index`; it stays as it is",
@@ -71,9 +71,9 @@ def test_a_list_of_a_setting_gets_what_it_lacks() -> None:
 
 
 def test_dynamic_dependencies_are_left_to_the_build_backend() -> None:
-    additions = decided('project.dynamic = ["dependencies"]\n', SIX)
-    assert additions.arrays == {}
-    assert [finding.code for finding in additions.findings] == ["dynamic-dependencies"]
+    edits = decided('project.dynamic = ["dependencies"]\n', SIX)
+    assert edits.arrays == {}
+    assert [finding.code for finding in edits.findings] == ["dynamic-dependencies"]
 
 
 def test_dependencies_that_are_read_from_the_file_are_there_already() -> None:
@@ -290,11 +290,11 @@ def test_a_project_goes_to_the_top(text: str, expected: str) -> None:
     ("text", "message"),
     [
         ("[project", "pyproject.toml is not valid TOML"),
-        ("project = 1", "pyproject.toml: `project` is no table"),
-        ("[project]\ndependencies = 'six'", "pyproject.toml: `project.dependencies` is no list"),
+        ("project = 1", "pyproject.toml: `project` is not a table"),
+        ("[project]\ndependencies = 'six'", "pyproject.toml: `project.dependencies` is not a list"),
         (
             "[project]\n[dependency-groups]\ndev = 1",
-            "pyproject.toml: `dependency-groups.dev` is no list",
+            "pyproject.toml: `dependency-groups.dev` is not a list",
         ),
         (
             "[project]\n[tool]\nuv.package = false",

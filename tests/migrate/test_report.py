@@ -7,36 +7,225 @@ from uvflow.errors import UsageError, UvFailedError
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, Pin
 from uvflow.migrate.pins import Comparison, HashCheck, Moved
-from uvflow.migrate.plan import Change, Done, Plan, needs_user
-from uvflow.migrate.report import accounted, error_as_json, report_as_json
+from uvflow.migrate.plan import Change, InitResult, Plan
+from uvflow.migrate.report import (
+    diff,
+    error_as_json,
+    needs_user_error,
+    result_as_json,
+    sections,
+    urgent_findings,
+)
 
 ORIGIN = Origin(path="requirements.txt", line=3)
 FILE = FileReport(
     path="requirements.txt",
     format="requirements",
     role="project",
-    lines=2,
-    buckets={Bucket.IMPORTED: 1, Bucket.SETTING: 1},
+    lines=4,
+    buckets={Bucket.IMPORTED: 3, Bucket.SETTING: 1},
 )
-WARNING = Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN)
-ERROR = Finding(severity=Severity.ERROR, code="e", message="an error", hint="do it")
-IMPORTED = ImportedRequirements(files=(FILE,), findings=(WARNING,))
 PLAN = Plan(
     root=Path("app"),
     before=None,
     text="[project]\n",
-    imported=IMPORTED,
-    changes=(Change(path="pyproject.toml", action="create"),),
+    imported=ImportedRequirements(
+        files=(FILE,),
+        findings=(
+            Finding(severity=Severity.NOTE, code="n", message="a note", origin=ORIGIN),
+            Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN),
+            Finding(
+                severity=Severity.ACTION, code="a", message="an action", origin=ORIGIN, hint="do it"
+            ),
+        ),
+    ),
+    changes=(
+        Change(path="pyproject.toml", action="create"),
+        Change(path="uv.lock", action="edit"),
+    ),
 )
 PIN = Pin(name="six", version="1.15.0", origin=ORIGIN)
-DONE = Done(
+KEPT = replace(PIN, name="idna", origin=replace(ORIGIN, line=1))
+GONE = replace(PIN, name="toml", origin=replace(ORIGIN, line=2))
+DONE = InitResult(
     plan=PLAN,
-    pins=Comparison(
-        kept=(replace(PIN, name="idna"),),
-        moved=(Moved(pin=PIN, new=("1.16.0",)), Moved(pin=replace(PIN, name="toml"), new=())),
-    ),
+    pins=Comparison(kept=(KEPT,), moved=(Moved(pin=PIN, new=("1.16.0",)), Moved(pin=GONE, new=()))),
     hashes=HashCheck(expected=2, verified=2, findings=()),
 )
+DRY_RUN = InitResult(plan=PLAN, is_dry_run=True)
+
+
+def test_a_plan_is_told_as_what_would_be() -> None:
+    assert sections(DRY_RUN) == (
+        ("Read", ("  requirements.txt  project  4 lines: 3 imported, 1 became settings",)),
+        (
+            "To be written",
+            ("  pyproject.toml  would be created", "  uv.lock         would be edited"),
+        ),
+        ("Noticed", ("  requirements.txt:3: a warning",)),
+        ("Needs action", ("  requirements.txt:3: an action", "    hint: do it")),
+    )
+
+
+def test_notes_are_for_those_who_ask() -> None:
+    noticed = dict(sections(DRY_RUN, verbose=True))["Noticed"]
+    assert noticed == ("  requirements.txt:3: a note", "  requirements.txt:3: a warning")
+
+
+def test_what_was_done_is_told_with_its_proofs() -> None:
+    assert sections(DONE) == (
+        (
+            "Read",
+            ("  requirements.txt  project  4 lines: 2 imported, 1 became settings, 1 need action",),
+        ),
+        (
+            "Written",
+            (
+                "  pyproject.toml  created",
+                "  uv.lock         edited, pins kept 1/3, hashes verified 2/2",
+            ),
+        ),
+        (
+            "Noticed",
+            (
+                "  requirements.txt:3: a warning",
+                "  requirements.txt:2: toml 1.15.0 is not locked: nothing requires it",
+                "    hint: if it is needed, `uv add toml==1.15.0`",
+            ),
+        ),
+        (
+            "Needs action",
+            (
+                "  requirements.txt:3: an action",
+                "    hint: do it",
+                "  requirements.txt:3: six 1.15.0 became 1.16.0",
+                "    hint: look whether that will do; uv could not have the old version",
+            ),
+        ),
+        (
+            "Next",
+            (
+                "  uvflow sync         makes the environment",
+                "  uvflow sync --prod  makes the environment as production has it",
+                "  uvflow docker       writes a Dockerfile",
+                "  uvflow undo         puts everything back",
+            ),
+        ),
+    )
+
+
+def test_a_file_that_has_done_its_duty_can_go() -> None:
+    done = InitResult(plan=replace(PLAN, environment=Path(".venv")))
+    assert dict(sections(done))["Next"] == (
+        "  uvflow sync --prod  makes the environment as production has it",
+        "  uvflow docker       writes a Dockerfile",
+        "  uvflow undo         puts everything back",
+        "  To be removed by hand, once all is well: requirements.txt",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("[dependency-groups]\ndev = []\ndocs = []\n", "docs, lint"),
+        ('[dependency-groups]\ndev = [{include-group = "docs"}]\ndocs = []\n', "lint"),
+        ('[tool.uv]\ndefault-groups = ["lint"]\n', "dev, docs"),
+        ('[dependency-groups]\nDEV = [{include-group = "Docs"}]\nDOCS = []\n', "lint"),
+        ("[dependency-groups]\ndev = []\n[tool.uv]\ndefault-groups = []\n", "dev, docs, lint"),
+    ],
+)
+def test_groups_that_dev_leaves_out_are_told(text: str, left_out: str) -> None:
+    groups: dict[str, tuple[()]] = {"dev": (), "docs": (), "lint": ()}
+    done = InitResult(plan=replace(PLAN, text=text, imported=ImportedRequirements(groups=groups)))
+    assert dict(sections(done))["Next"][-1] == (
+        f"  Not in the dev profile: {left_out}"
+        " (`uv sync --group NAME`, or `default-groups` in [tool.uv])"
+    )
+
+
+def test_all_groups_leave_nothing_out() -> None:
+    text = '[dependency-groups]\ndocs = []\n[tool.uv]\ndefault-groups = "all"\n'
+    done = InitResult(
+        plan=replace(PLAN, text=text, imported=ImportedRequirements(groups={"docs": ()}))
+    )
+    assert "Not in" not in "".join(dict(sections(done))["Next"])
+
+
+def test_groups_that_uv_would_refuse_leave_nothing_out() -> None:
+    text = "[dependency-groups]\ndev = [{include-group = 1}]\ndocs = []\n"
+    done = InitResult(
+        plan=replace(PLAN, text=text, imported=ImportedRequirements(groups={"docs": ()}))
+    )
+    assert "Not in" not in "".join(dict(sections(done))["Next"])
+
+
+def test_an_empty_file_is_told() -> None:
+    empty = ImportedRequirements(files=(replace(FILE, lines=0, buckets={}),))
+    assert dict(sections(InitResult(plan=replace(PLAN, imported=empty))))["Read"] == (
+        "  requirements.txt  project  empty",
+    )
+
+
+def test_a_diff_says_what_becomes_of_the_manifest() -> None:
+    assert diff(PLAN) == "--- /dev/null\n+++ pyproject.toml\n@@ -0,0 +1 @@\n+[project]\n"
+    assert diff(replace(PLAN, before=PLAN.text)) == ""
+
+
+def test_a_diff_says_where_a_newline_is_missing() -> None:
+    assert diff(replace(PLAN, before="old", text="new")) == (
+        "--- pyproject.toml\n+++ pyproject.toml\n@@ -1 +1 @@\n"
+        "-old\n\\ No newline at end of file\n+new\n\\ No newline at end of file\n"
+    )
+
+
+def test_one_error_is_told_as_itself() -> None:
+    error = needs_user_error(PLAN.imported.findings[-1:])
+    assert (error.message, error.hint) == ("requirements.txt:3: an action", "do it")
+
+
+def test_several_errors_are_told_at_once() -> None:
+    assert needs_user_error(PLAN.imported.findings).message == (
+        "3 lines need a decision; nothing was written\n"
+        "  requirements.txt:3: a note\n"
+        "  requirements.txt:3: a warning\n"
+        "  requirements.txt:3: an action (do it)"
+    )
+
+
+def test_want_of_a_network_is_an_error_of_its_own() -> None:
+    offline = replace(PLAN.imported.findings[0], code="include-unreachable")
+    assert (
+        needs_user_error((offline, offline)).exit_code,
+        needs_user_error((offline,)).exit_code,
+    ) == (9, 9)
+    assert needs_user_error((offline, PLAN.imported.findings[1])).exit_code == 1
+
+
+def test_what_lies_outside_is_not_to_be_removed() -> None:
+    outside = (replace(FILE, path="../base.txt"), replace(FILE, path="https://h.example/c.txt"))
+    plan = replace(
+        PLAN, imported=ImportedRequirements(files=(FILE, *outside)), environment=Path(".venv")
+    )
+    assert dict(sections(InitResult(plan=plan)))["Next"][-1] == (
+        "  To be removed by hand, once all is well: requirements.txt"
+    )
+
+
+def test_warnings_and_actions_are_shown_even_with_quiet() -> None:
+    assert [finding.code for finding in urgent_findings(DRY_RUN)] == ["w", "a"]
+
+
+def test_a_project_that_is_locked_already_has_one_line() -> None:
+    plan = replace(PLAN, is_already_locked=True)
+    assert sections(InitResult(plan=plan)) == (
+        ("app is a locked uv project already; nothing to do", ()),
+    )
+
+
+JSON_FILE = replace(FILE, lines=2, buckets={Bucket.IMPORTED: 1, Bucket.SETTING: 1})
+WARNING = Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN)
+ERROR = Finding(severity=Severity.ERROR, code="e", message="an error", hint="do it")
+IMPORTED = ImportedRequirements(files=(JSON_FILE,), findings=(WARNING,))
 FILE_AS_JSON = {
     "path": "requirements.txt",
     "format": "requirements",
@@ -66,9 +255,9 @@ ERROR_AS_JSON = {
 }
 
 
-def test_json_has_the_findings_and_the_proofs() -> None:
-    said = report_as_json(PLAN, DONE)
-    assert said["findings"][-2] == {
+def test_json_has_the_findings_and_what_became_of_pins_and_hashes() -> None:
+    data = result_as_json(DONE)
+    assert data["findings"][-2] == {
         "severity": "action",
         "code": "pin-moved",
         "path": "requirements.txt",
@@ -76,21 +265,20 @@ def test_json_has_the_findings_and_the_proofs() -> None:
         "message": "six 1.15.0 became 1.16.0",
         "hint": "look whether that will do; uv could not have the old version",
     }
-    assert said["pins"] == {
+    assert data["pins"] == {
         "kept": 1,
         "moved": [
             {"name": "six", "old": "1.15.0", "new": ("1.16.0",)},
             {"name": "toml", "old": "1.15.0", "new": ()},
         ],
     }
-    assert said["hashes"] == {"expected": 2, "verified": 2}
+    assert data["hashes"] == {"expected": 2, "verified": 2}
 
 
-def test_an_error_takes_along_what_is_known_of_the_files() -> None:
-    with pytest.raises(UvFailedError) as caught, accounted(IMPORTED):
-        raise UvFailedError("uv lock failed")
-    assert error_as_json(caught.value) == {
-        "error": None,
+def test_an_error_shows_what_had_been_read() -> None:
+    error = UvFailedError("uv lock failed")
+    error.read = IMPORTED
+    assert error_as_json(error) == {
         "already_a_project": False,
         "files": [FILE_AS_JSON],
         "findings": [WARNING_AS_JSON],
@@ -101,16 +289,14 @@ def test_an_error_takes_along_what_is_known_of_the_files() -> None:
     }
 
 
-def test_what_an_error_was_found_by_comes_on_top_and_once() -> None:
-    imported = replace(IMPORTED, findings=(WARNING, ERROR))
-    for known in (IMPORTED, imported):
-        error = needs_user((ERROR,)).with_context(cause="so", hint="do it")
-        with pytest.raises(type(error)), accounted(known):
-            raise error
-        assert error_as_json(error)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
+@pytest.mark.parametrize("known", [(WARNING,), (WARNING, ERROR)])
+def test_the_reasons_of_an_error_come_on_top_and_once(known: tuple[Finding, ...]) -> None:
+    error = needs_user_error((ERROR,)).with_context(cause="so", hint="do it")
+    error.read = replace(IMPORTED, findings=known)
+    assert error_as_json(error)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
 
 
 def test_an_error_before_anything_was_read_has_the_same_keys() -> None:
     nothing = error_as_json(UsageError("there is no directory"))
-    assert nothing.keys() == report_as_json(PLAN, DONE).keys()
+    assert {*nothing, "error"} == result_as_json(DONE).keys()
     assert (nothing["files"], nothing["findings"]) == ([], [])

@@ -28,21 +28,23 @@ def scratch(root: Path) -> TemporaryProject:
 
 def test_the_base_is_uvs_and_is_not_written(tree: Tree) -> None:
     root = tree({})
-    assert scratch(root).base("app", None) == BASE
+    assert scratch(root).initial_pyproject("app", None) == BASE
     assert list(root.iterdir()) == []
 
 
 def test_the_base_follows_the_python_version_of_the_directory(tree: Tree) -> None:
-    assert scratch(tree({".python-version": f"{PYTHON}\n"})).base("app", None) == BASE
+    assert scratch(tree({".python-version": f"{PYTHON}\n"})).initial_pyproject("app", None) == BASE
 
 
 def test_the_base_takes_a_specifier(tree: Tree) -> None:
-    assert 'requires-python = ">=3.9, <4"\n' in scratch(tree({})).base("app", ">=3.9,<4")
+    assert 'requires-python = ">=3.9, <4"\n' in scratch(tree({})).initial_pyproject(
+        "app", ">=3.9,<4"
+    )
 
 
 def test_what_uv_init_refuses_is_told(tree: Tree) -> None:
     with pytest.raises(UvFailedError) as caught:
-        scratch(tree({})).base("app", "no version")
+        scratch(tree({})).initial_pyproject("app", "no version")
     assert caught.value.message == "`uv init` failed"
     assert "no version" in (caught.value.cause or "")
 
@@ -50,7 +52,7 @@ def test_what_uv_init_refuses_is_told(tree: Tree) -> None:
 def test_what_has_its_name_is_not_asked_about(tree: Tree) -> None:
     six = Requirement(text="six", name="six", origin=ORIGIN)
     imported = ImportedRequirements(dependencies=(six,), groups={"dev": (six,)})
-    assert scratch(tree({})).named(imported, pytest.fail) == imported
+    assert scratch(tree({})).with_names(imported, pytest.fail) == imported
 
 
 def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None
     )
     told: list[str] = []
     imported = ImportedRequirements(dependencies=(nameless,), groups={"dev": (nameless,)})
-    named = scratch(tree({})).named(imported, told.append)
+    named = scratch(tree({})).with_names(imported, told.append)
     assert [(r.name, r.text) for r in named.requirements] == [
         ("six", "six[x] ; os_name == 'nt'"),
         ("six", "six[x] ; os_name == 'nt'"),
@@ -96,7 +98,7 @@ def test_a_name_that_takes_a_network_is_told_apart(tree: Tree) -> None:
         source={"git": "http://127.0.0.1:9/away.git"},
     )
     with pytest.raises(NetworkError) as caught:
-        scratch(tree({})).named(ImportedRequirements(dependencies=(away,)), lambda _: None)
+        scratch(tree({})).with_names(ImportedRequirements(dependencies=(away,)), lambda _: None)
     assert caught.value.message == (
         "requirements.txt:1: uv cannot tell what `git+http://127.0.0.1:9/away.git` is called"
     )

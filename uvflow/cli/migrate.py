@@ -1,7 +1,6 @@
 """`uvflow init` and `uvflow undo`."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
 
 if TYPE_CHECKING:
-    from uvflow.migrate.plan import Done, Plan
+    from uvflow.migrate.plan import InitResult
 
 
 @click.command(name="init", short_help="Make a locked uv project of what is there")
@@ -45,46 +44,35 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @timeout_option
 @common
-def init_command(console: Console, *, path: Path, dry_run: bool, **asked: Any) -> None:
+def init_command(console: Console, *, path: Path, **given: Any) -> None:
     """Make PATH (default: here) a locked uv project of what is there.
 
     Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
     where they are, and where anything fails everything is as it was.
     """
     from uvflow.migrate import report
+    from uvflow.migrate.init import init
+    from uvflow.migrate.plan import init_options
+    from uvflow.uv import find
 
     with report_errors(console, "init", report.error_as_json) as outcome:
-        work, done = _made(console, Path(os.path.realpath(path)), asked, dry_run=dry_run)
-        _tell(console, work, done)
-        console.envelope("init", 0, report.report_as_json(work, done))
+        root = Path(os.path.realpath(path))
+        result = init(root, init_options(root, given), uv=find(), progress=console.say)
+        _show(console, result)
+        console.envelope("init", 0, report.result_as_json(result))
     raise click.exceptions.Exit(outcome.exit_code)
 
 
-def _made(
-    console: Console, root: Path, asked: Mapping[str, Any], *, dry_run: bool
-) -> "tuple[Plan, Done | None]":
-    from uvflow.migrate.init import init
-    from uvflow.migrate.plan import init_options
-    from uvflow.migrate.planner import make_plan
-    from uvflow.uv import find
+def _show(console: Console, result: "InitResult") -> None:
+    from uvflow.migrate import report
 
-    request = init_options(root, asked)
-    if dry_run:
-        return make_plan(root, request, uv=find(), progress=console.say), None
-    done = init(root, request, uv=find(), progress=console.say)
-    return done.plan, done
-
-
-def _tell(console: Console, work: "Plan", done: "Done | None") -> None:
-    from uvflow.migrate import plan
-
-    if done is None:
-        console.result(plan.diff(work).removesuffix("\n"))
-    elif work.changes:
-        console.say("")  # what uv said stands above
-    sections = plan.sections(work, done, verbose=console.verbose)
+    if result.is_dry_run:
+        console.result(report.diff(result.plan).removesuffix("\n"))
+    elif result.plan.changes:
+        console.say("")  # uv's output stands above
+    sections = report.sections(result, verbose=console.verbose)
     console.say("\n\n".join("\n".join((console.style(t, "bold"), *lines)) for t, lines in sections))
-    for finding in plan.pressing(work, done) if console.quiet else ():
+    for finding in report.urgent_findings(result) if console.quiet else ():
         console.warn(str(finding))
 
 

@@ -1,4 +1,4 @@
-"""`uvflow init`: read, plan, carry out or put everything back."""
+"""`uvflow init`: read, plan, then carry out the plan or put everything back."""
 
 import contextlib
 import os
@@ -7,12 +7,11 @@ from pathlib import Path
 
 from uvflow.environment.context import SyncContext
 from uvflow.environment.sync import SyncResult, finish, sync_locked
-from uvflow.errors import DiskError, NetworkError, UvFailedError
+from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
 from uvflow.files import claim, write_whole
+from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
-from uvflow.migrate.plan import Done, InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.migrate.report import accounted
+from uvflow.migrate.plan import InitOptions, InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -21,87 +20,89 @@ from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv
 
 
-def init(root: Path, request: InitOptions, *, uv: Uv, progress: Progress = no_progress) -> Done:
+def init(
+    root: Path, options: InitOptions, *, uv: Uv, progress: Progress = no_progress
+) -> InitResult:
     """Make `root` a locked uv project with an environment; on any failure it is as it was.
 
     `root` is absolute and real. Raises ImportNeedsUserError (1) with every line that needs a
     decision, UvFailedError (1), UsageError (2), BusyError (6), DiskError (8).
     """
+    if options.dry_run:
+        plan = planner.make_plan(root, options, uv=uv, progress=progress)
+        return InitResult(plan=plan, is_dry_run=True)
     state = State.of(root)
-    with locks.mutex(state, "uvflow init", timeout=request.timeout, progress=progress):
+    with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress):
         backup.recover(state, progress)
-        work = make_plan(root, request, uv=uv, progress=progress)
-        if work.is_there:
-            return Done(plan=work)
-        with accounted(work.imported):
-            if work.environment:  # what runs in it is not to lose its packages
-                locks.await_leases(
-                    state, work.environment, timeout=request.timeout, progress=progress
-                )
-            return _carry_out(work, request, state=state, uv=uv, progress=progress)
+        plan = planner.make_plan(root, options, uv=uv, progress=progress)
+        if plan.is_already_locked:
+            return InitResult(plan=plan)
+        try:
+            return _carry_out(plan, state, uv, timeout=options.timeout, progress=progress)
+        except UvflowError as error:
+            error.read = plan.imported
+            raise
 
 
 def _carry_out(
-    work: Plan, request: InitOptions, *, state: State, uv: Uv, progress: Progress
-) -> Done:
-    environ = {**work.profile.environ(os.environ), **work.imported.credentials}
-    changed = {change.path for change in work.changes}
-    done = Done(plan=work)
+    plan: Plan, state: State, uv: Uv, *, timeout: float, progress: Progress
+) -> InitResult:
+    if plan.environment:  # a command that runs in it must not lose its packages
+        locks.await_leases(state, plan.environment, timeout=timeout, progress=progress)
+    environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
+    changed = {change.path for change in plan.changes}
+    result = InitResult(plan=plan)
     with backup.restored_on_failure(
         state,
-        files=(work.root / MANIFEST, work.root / LOCKFILE),
-        trees=_trees(work),
-        built=_built(work),
+        files=(plan.root / MANIFEST, plan.root / LOCKFILE),
+        trees=_movable_trees(plan),
+        built=_source_directories(plan),
     ) as set_aside:
-        if work.before is None:
-            claim(work.root / MANIFEST)  # from here on there is a project to recover
+        if plan.before is None:
+            claim(plan.root / MANIFEST)  # from here on there is a project to recover
         if MANIFEST in changed:
-            write_whole(work.root / MANIFEST, work.text.encode())
+            write_whole(plan.root / MANIFEST, plan.text.encode())
         if LOCKFILE in changed:
-            done = write_lockfile(work, uv=uv, environ=environ, progress=progress)
-        if not work.environment:
-            return done
+            result = write_lockfile(plan, uv=uv, environ=environ, progress=progress)
+        if not plan.environment:
+            return result
         set_aside()
-        decided = SyncContext.of(Project.load(work.root), Choice(profile=work.profile))
-        decided = replace(decided, environ=environ)
-        synced = _sync(decided, done, uv, timeout=request.timeout, progress=progress)
+        context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
+        context = replace(context, environ=environ)
+        synced = _sync(context, result.plan, uv, timeout=timeout, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
-        finish(decided, synced)
-    return done
+        finish(context, synced)
+    return result
 
 
-def _trees(work: Plan) -> tuple[Path, ...]:
-    """The environment; but an installation that uv is told to use, or a volume, is not to move."""
-    path = work.environment
+def _movable_trees(plan: Plan) -> tuple[Path, ...]:
+    """The environment, unless it is an installation that uv is told to use, or a mount point."""
+    path = plan.environment
     if path is None or os.path.ismount(path):  # Python 3.11 has no is_mount on Windows
         return ()
-    is_foreign = path.exists() and any(path.iterdir()) and not _is_environment(path)
+    is_foreign = path.exists() and any(path.iterdir()) and not (path / "pyvenv.cfg").exists()
     return () if is_foreign else (path,)
 
 
-def _is_environment(path: Path) -> bool:
-    return (path / "pyvenv.cfg").exists()
-
-
-def _built(work: Plan) -> tuple[Path, ...]:
-    """The directories in which a build may leave its traces: the project's and local sources."""
+def _source_directories(plan: Plan) -> tuple[Path, ...]:
+    """Where a build may leave files behind: in the project and in local sources."""
     entries = (
-        e for e in work.imported.sources.values() for e in (e if isinstance(e, list) else [e])
+        e for e in plan.imported.sources.values() for e in (e if isinstance(e, list) else [e])
     )
-    local = (work.root / str(entry["path"]) for entry in entries if "path" in entry)
-    roots = (work.root, *(path for path in local if path.is_dir()))
+    local = (plan.root / str(entry["path"]) for entry in entries if "path" in entry)
+    roots = (plan.root, *(path for path in local if path.is_dir()))
     return (*roots, *(root / "src" for root in roots))
 
 
 def _sync(
-    work: SyncContext, done: Done, uv: Uv, *, timeout: float, progress: Progress
+    context: SyncContext, plan: Plan, uv: Uv, *, timeout: float, progress: Progress
 ) -> SyncResult:
     try:
-        return sync_locked(work, uv, timeout=timeout, progress=progress)
+        return sync_locked(context, uv, timeout=timeout, progress=progress)
     except (UvFailedError, NetworkError) as error:
-        markers = [f"{f.origin} {f.hint}" for f in done.findings if f.code == "other-platform"]
         hint = "`--no-sync` leaves the environment for later"
-        hint += f"; what is for another platform has to say so: {', '.join(markers)}" * bool(
-            markers
-        )
+        found = [f for f in plan.imported.findings if f.code == "other-platform"]
+        if found:
+            markers = ", ".join(f"{finding.origin} {finding.hint}" for finding in found)
+            hint += f"; what is for another platform has to say so: {markers}"
         raise error.with_context(cause="everything is as it was before", hint=hint) from error

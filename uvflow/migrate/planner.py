@@ -10,14 +10,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from uvflow.errors import UsageError
+from uvflow.errors import UsageError, UvflowError
 from uvflow.files import read_bytes, read_regular
 from uvflow.findings import Finding
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.model import Bucket, ImportedRequirements
-from uvflow.migrate.plan import Change, InitOptions, Plan, needs_user, recounted
-from uvflow.migrate.report import accounted
+from uvflow.migrate.plan import Change, InitOptions, Plan, recounted
+from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import profiles
@@ -26,52 +26,38 @@ from uvflow.project.profiles import BUILT_IN
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv
 
-# What uv takes for a project's name (packaging specifications, "Names and normalization").
+# What uv accepts as a project's name (packaging specifications, "Names and normalization").
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
-# uv wants a requires-python in every lockfile, and looks at no more than that in a first one.
+# uv wants a requires-python in every lockfile, and looks at nothing else of it in a first one.
 _ANY_PYTHON = ">=3.8"
 
 
 def make_plan(
-    root: Path, request: InitOptions, *, uv: Uv, progress: Progress = no_progress
+    root: Path, options: InitOptions, *, uv: Uv, progress: Progress = no_progress
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
     text = before or ""
     is_project = before is not None and "project" in parse_manifest(root / MANIFEST)
     if is_project and Project.load(root).lockfile.exists():
-        return Plan(root=root, before=before, text=text, is_there=True)
+        return Plan(root=root, before=before, text=text, is_already_locked=True)
     _refuse_membership(root)
-    _refuse_renaming(text, request)
-    imported = _read(root, request, text, progress)
-    with accounted(imported):
+    _refuse_renaming(text, options)
+    imported = _read(root, options, text, progress)
+    try:
         if imported.errors:
-            raise needs_user(imported.errors)
-        read = Plan(root=root, before=before, text=text, imported=imported)
-        return _planned(read, request, uv=uv, progress=progress)
-
-
-def _planned(read: Plan, request: InitOptions, *, uv: Uv, progress: Progress) -> Plan:
-    """What is to be done with what was read; uv is asked for names and for the base file."""
-    root, text, imported = read.root, read.text, read.imported
-    environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
-    scratch = TemporaryProject(uv=uv, root=root, environ=environ)
-    imported = scratch.named(imported, progress)
-    if "project" not in read.values:
-        base = scratch.base(_name(root, request, imported), imported.requires_python)
-        text = pyproject.with_project(text, base)
-    if request.direct_only:
-        imported = pins.direct_only(imported, scratch.lockfile(imported, text))
-    edited = pyproject.edit(text, imported)
-    imported = _with_what_was_there(imported, edited)
-    if not request.lock:
-        imported = evidence.unlocked(imported)
-    return _completed(replace(read, text=edited.text, imported=imported), request)
+            raise needs_user_error(imported.errors)
+        plan = Plan(root=root, before=before, text=text, imported=imported)
+        plan = _with_edits(plan, options, uv=uv, progress=progress)
+        return _with_changes(plan, options)
+    except UvflowError as error:
+        error.read = imported
+        raise
 
 
 def _manifest(root: Path) -> str | None:
-    """The text of pyproject.toml; raises UsageError where there is no place for one."""
+    """The text of pyproject.toml; raises UsageError where it cannot have one."""
     if not root.is_dir():
         raise UsageError(f"there is no directory {root}")
     path = root / MANIFEST
@@ -91,34 +77,35 @@ def _refuse_membership(root: Path) -> None:
         )
 
 
-def _refuse_renaming(text: str, request: InitOptions) -> None:
+def _refuse_renaming(text: str, options: InitOptions) -> None:
     project = tomllib.loads(text).get("project", {})
-    for option, asked, key in (
-        ("--name", request.name, "name"),
-        ("--python", request.python, "requires-python"),
+    for option, wanted, key in (
+        ("--name", options.name, "name"),
+        ("--python", options.python, "requires-python"),
     ):
-        if asked is not None and key in project and project[key] != asked:
+        if wanted is not None and key in project and project[key] != wanted:
             raise UsageError(
-                f"`{option} {asked}`: pyproject.toml says {key} = {project[key]!r} already",
+                f"`{option} {wanted}`: pyproject.toml says {key} = {project[key]!r} already",
                 hint="change it there",
             )
 
 
-def _read(root: Path, request: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
-    """Everything that the files of `root` say; `text` is that of pyproject.toml, or nothing."""
-    names, read = discover.candidate_files(root, request.options), _reader(root)
-    inputs = discover.input_files(names, request.options)
-    if "project" in tomllib.loads(text) and not request.options.from_files:
+def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
+    """Everything that the files of `root` say; `text` is that of pyproject.toml, or empty."""
+    names, read = discover.candidate_files(root, options.imports), _reader(root)
+    inputs = discover.input_files(names, options.imports)
+    if "project" in tomllib.loads(text) and not options.imports.from_files:
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
-    imported = groups.import_files(inputs, read, request.options, fetch=fetch)
-    specifier, findings = _python(request, names, read, text)
+    imported = groups.import_files(inputs, read, options.imports, fetch=fetch)
+    specifier, findings = _python(options, names, read, text)
     obstacles = evidence.obstacles(names, read, imported, text)
-    left_out = () if request.options.from_files else discover.unclaimed_files(names, imported.files)
+    is_chosen = options.imports.from_files
+    unclaimed = () if is_chosen else discover.unclaimed_files(names, imported.files)
     return replace(
         imported,
         requires_python=specifier,
-        findings=(*imported.findings, *findings, *obstacles, *left_out),
+        findings=(*imported.findings, *findings, *obstacles, *unclaimed),
     )
 
 
@@ -127,14 +114,14 @@ def _reader(root: Path) -> model.Read:
 
 
 def _python(
-    request: InitOptions, names: Iterable[str], read: model.Read, text: str
+    options: InitOptions, names: Iterable[str], read: model.Read, text: str
 ) -> tuple[str | None, tuple[Finding, ...]]:
-    """The requires-python to write: what is asked for, or else what other files tell of it.
+    """The requires-python to write: what is asked for, or else what other files suggest.
 
-    A version alone stands for itself and all later ones, as it does for `uv init`.
+    A bare version stands for itself and all later ones, as it does for `uv init`.
     """
-    if request.python:
-        wanted = request.python
+    if options.python:
+        wanted = options.python
         return (f">={wanted}" if _is_version(wanted) else wanted), ()
     if "requires-python" in tomllib.loads(text).get("project", {}):
         return None, ()
@@ -146,13 +133,35 @@ def _is_version(text: str) -> bool:
     return re.match(r"\d", text) is not None
 
 
-def _name(root: Path, request: InitOptions, imported: ImportedRequirements) -> str:
-    name = request.name or evidence.declared_name(_reader(root)) or root.name
+def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, progress: Progress) -> Plan:
+    """`plan` with the new pyproject.toml; uv is asked for names and for the first version of it."""
+    text, imported = plan.text, plan.imported
+    environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
+    project = TemporaryProject(uv=uv, root=plan.root, environ=environ)
+    imported = project.with_names(imported, progress)
+    if "project" not in plan.values:
+        name = _name(plan.root, options, imported)
+        text = pyproject.with_project(
+            text, project.initial_pyproject(name, imported.requires_python)
+        )
+    if options.direct_only:
+        imported = pins.direct_only(imported, project.lockfile(imported, text))
+    edited = pyproject.edit(text, imported)
+    imported = _with_existing(imported, edited.edits)
+    if not options.lock:
+        imported = evidence.unlocked(imported)
+    return replace(plan, text=edited.text, imported=imported)
+
+
+def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:
+    name = options.name or evidence.declared_name(_reader(root)) or root.name
     if not _NAME.fullmatch(name):
+        ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        proposed = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
         raise UsageError(
             f"`{name}` cannot be the name of a project",
             cause="a name is made of ASCII letters, digits, `-`, `_` and `.`",
-            hint=f"`uvflow init --name {_proposed(name)}`",
+            hint=f"`uvflow init --name {proposed}`",
         )
     same = next((r for r in imported.requirements if r.name == canonicalize_name(name)), None)
     if same:
@@ -163,60 +172,52 @@ def _name(root: Path, request: InitOptions, imported: ImportedRequirements) -> s
     return name
 
 
-def _proposed(name: str) -> str:
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
-
-
-def _with_what_was_there(
-    imported: ImportedRequirements, edited: pyproject.EditedPyproject
+def _with_existing(
+    imported: ImportedRequirements, edits: pyproject.PyprojectEdits
 ) -> ImportedRequirements:
-    """`imported`, its books and its pins as they are once pyproject.toml had its say."""
-    moves = {requirement.origin: Bucket.MERGED for requirement in edited.there}
-    moves.update({f.origin: Bucket.ACTION for f in edited.findings if f.origin})
+    """`imported`, its counts and its pins given what pyproject.toml had already."""
+    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
+    moves.update({f.origin: Bucket.ACTION for f in edits.findings if f.origin})
     return replace(
         imported,
-        pins=tuple(dict.fromkeys((*imported.pins, *edited.pins))),
-        findings=(*imported.findings, *edited.findings),
+        pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
+        findings=(*imported.findings, *edits.findings),
         files=tuple(recounted(file, moves) for file in imported.files),
     )
 
 
-def _completed(work: Plan, request: InitOptions) -> Plan:
-    """`work` with the profile to sync, where its environment is, and every path that changes."""
-    settings = work.values.get("tool", {}).get("uvflow", {})
-    profile = profiles.read(settings, str(work.root / MANIFEST))["dev"]
-    environment = profile.environment_path(work.root, os.environ)
-    wants_sync = request.lock and request.sync
+def _with_changes(plan: Plan, options: InitOptions) -> Plan:
+    """`plan` with the profile to sync, its environment, and every path that changes."""
+    settings = plan.values.get("tool", {}).get("uvflow", {})
+    profile = profiles.read(settings, str(plan.root / MANIFEST))["dev"]
+    environment = profile.environment_path(plan.root, os.environ)
+    wants_sync = options.lock and options.sync
     paths = (
-        *((work.root / MANIFEST,) if work.text != work.before else ()),
-        *((work.root / LOCKFILE,) if request.lock else ()),
+        *((plan.root / MANIFEST,) if plan.text != plan.before else ()),
+        *((plan.root / LOCKFILE,) if options.lock else ()),
         *((environment,) if wants_sync else ()),
     )
+    # What other files suggest, and a bare version, set no limit to what is supported.
+    declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
+    is_limited = options.python and not _is_version(options.python)
     return replace(
-        work,
-        changes=tuple(_change(work.root, path) for path in paths),
-        seed=_seed(work, request),
+        plan,
+        changes=tuple(_change(plan.root, path) for path in paths),
+        seed=_seed(plan, options),
         profile=profile,
         environment=environment if wants_sync else None,
-        may_narrow=_may_narrow(work, request),
+        may_narrow=declared is None and not is_limited,
     )
-
-
-def _may_narrow(work: Plan, request: InitOptions) -> bool:
-    """Evidence of what Python is used, and a version alone, set no limit to what is supported."""
-    there = tomllib.loads(work.before or "").get("project", {}).get("requires-python")
-    return there is None and not (request.python and not _is_version(request.python))
-
-
-def _seed(work: Plan, request: InitOptions) -> str:
-    """A first uv.lock, unless there is one: that is older than the files, or says more."""
-    if not request.lock or (work.root / LOCKFILE).exists():
-        return ""
-    required = work.values["project"].get("requires-python", _ANY_PYTHON)
-    return pins.seed_lockfile(work.imported, required)
 
 
 def _change(root: Path, path: Path) -> Change:
     name = Path(os.path.relpath(path, root)).as_posix()
     return Change(path=name, action="edit" if path.exists() else "create")
+
+
+def _seed(plan: Plan, options: InitOptions) -> str:
+    """A first uv.lock, unless there is one: that is older than the files, or says more."""
+    if not options.lock or (plan.root / LOCKFILE).exists():
+        return ""
+    required = plan.values["project"].get("requires-python", _ANY_PYTHON)
+    return pins.seed_lockfile(plan.imported, required)

@@ -1,61 +1,226 @@
-"""What `uvflow init --json` prints, of a plan, of what was done and of a failure alike. Pure."""
+"""What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from uvflow.errors import UvflowError
-from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements
-from uvflow.migrate.plan import Done, Plan, diff
+from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
+from packaging.utils import NormalizedName, canonicalize_name
+
+from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
+from uvflow.findings import Finding, Severity
+from uvflow.migrate.formats.pip.direct_reference import is_outside
+from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
+from uvflow.migrate.pins import Moved
+from uvflow.migrate.plan import InitResult, Plan, recounted
+from uvflow.paths import LOCKFILE, MANIFEST
+
+Section = tuple[str, tuple[str, ...]]  # a title and its lines
+
+_DONE = {"create": "created", "edit": "edited"}
+_WOULD = {"create": "would be created", "edit": "would be edited"}
+_BUCKETS = {
+    Bucket.IMPORTED: "imported",
+    Bucket.MERGED: "merged",
+    Bucket.SETTING: "became settings",
+    Bucket.DEFAULT: "already the default",
+    Bucket.ACTION: "need action",
+}
 
 
-@contextlib.contextmanager
-def accounted(imported: ImportedRequirements) -> Iterator[None]:
-    """An error inside takes along what is known of the files: `--json` tells it as of a success."""
+def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...]:
+    """What went where, what was noticed, what needs action, and what comes next."""
+    if result.plan.is_already_locked:
+        title = f"{result.plan.root.name} is a locked uv project already; nothing to do"
+        return ((title, ()),)
+    found = _findings(result)
+    noticed = (Severity.WARNING, Severity.NOTE) if verbose else (Severity.WARNING,)
+    parts = (
+        ("Read", _columns((f.path, f.role, _counted(f)) for f in _files(result))),
+        ("To be written" if result.is_dry_run else "Written", _columns(_changes(result))),
+        ("Noticed", _finding_lines(found, *noticed)),
+        ("Needs action", _finding_lines(found, Severity.ACTION)),
+        ("Next", () if result.is_dry_run else _next_steps(result)),
+    )
+    return tuple((title, lines) for title, lines in parts if lines)
+
+
+def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
+    """The findings that are shown even with --quiet."""
+    urgent = (Severity.WARNING, Severity.ACTION)
+    return tuple(finding for finding in _findings(result) if finding.severity in urgent)
+
+
+def _findings(result: InitResult) -> tuple[Finding, ...]:
+    moved = map(_moved_finding, result.pins.moved)
+    return (*result.plan.imported.findings, *moved, *result.hashes.findings)
+
+
+def _moved_finding(moved: Moved) -> Finding:
+    pin, new = moved.pin, ", ".join(moved.new)
+    if not new:
+        message = f"{pin.name} {pin.version} is not locked: nothing requires it"
+        hint = f"if it is needed, `uv add {pin.name}=={pin.version}`"
+        severity = Severity.WARNING
+    else:
+        message = f"{pin.name} {pin.version} became {new}"
+        hint = "look whether that will do; uv could not have the old version"
+        severity = Severity.ACTION
+    return Finding(severity, "pin-moved", message, pin.origin, hint)
+
+
+def _files(result: InitResult) -> tuple[FileReport, ...]:
+    """The per-file counts; a line whose pin moved needs action."""
+    moves = {moved.pin.origin: Bucket.ACTION for moved in result.pins.moved if moved.new}
+    return tuple(recounted(file, moves) for file in result.plan.imported.files)
+
+
+def _counted(file: FileReport) -> str:
+    counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items() if n)
+    lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
+    return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
+
+
+def _changes(result: InitResult) -> Iterator[tuple[str, str]]:
+    kept, verified = len(result.pins.kept), result.hashes.verified
+    pins, hashes = kept + len(result.pins.moved), result.hashes.expected
+    for change in result.plan.changes:
+        words = [(_WOULD if result.is_dry_run else _DONE)[change.action]]
+        if change.path == LOCKFILE:
+            words += [f"pins kept {kept}/{pins}"] if pins else []
+            words += [f"hashes verified {verified}/{hashes}"] if hashes else []
+        yield change.path, ", ".join(words)
+
+
+def _columns(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    rows = tuple(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = (zip(row, widths, strict=True) for row in rows)
+    return tuple(f"  {'  '.join(c.ljust(width) for c, width in row)}".rstrip() for row in cells)
+
+
+def _finding_lines(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
+    """A line for each finding of `severities`, and its fix on a line below it."""
+    return tuple(
+        line
+        for finding in findings
+        if finding.severity in severities
+        for line in (f"  {finding}", *((f"    hint: {finding.hint}",) if finding.hint else ()))
+    )
+
+
+def _next_steps(result: InitResult) -> tuple[str, ...]:
+    is_locked = LOCKFILE in {change.path for change in result.plan.changes}
+    steps = (
+        *(() if is_locked else (("uvflow init", "makes the lockfile, of the versions in force"),)),
+        *(() if result.plan.environment else (("uvflow sync", "makes the environment"),)),
+        ("uvflow sync --prod", "makes the environment as production has it"),
+        ("uvflow docker", "writes a Dockerfile"),
+        ("uvflow undo", "puts everything back"),
+    )
+    groups = ", ".join(_groups_outside_dev(result.plan))
+    how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
+    files = ", ".join(_files_not_needed(result)) if is_locked else ""
+    return (
+        *_columns(steps),
+        *((f"  Not in the dev profile: {groups} ({how})",) if groups else ()),
+        *((f"  To be removed by hand, once all is well: {files}",) if files else ()),
+    )
+
+
+def _groups_outside_dev(plan: Plan) -> list[str]:
+    """What was one `pip install -r` of a file is a choice now, and dev is not all of them."""
+    groups = plan.values.get("dependency-groups", {})
+    selected: Iterable[str] | None = plan.profile.groups
+    if selected is None:  # those of uv; "all" is every one (uv docs, "Default groups")
+        defaults = plan.values.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
+        selected = defaults if isinstance(defaults, list) else groups
     try:
-        yield
-    except UvflowError as error:
-        error.read = imported
-        raise
+        resolver = DependencyGroupResolver(groups)
+        within = reachable(map(canonicalize_name, selected), lambda n: _included(resolver, n))
+    except ExceptionGroup:  # uv refuses such a table, but there is --no-lock
+        return []
+    return [name for name in plan.imported.groups if name not in within]
+
+
+def _included(resolver: DependencyGroupResolver, group: str) -> list[NormalizedName]:
+    entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
+    includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
+    return [canonicalize_name(include.include_group) for include in includes]
+
+
+def _files_not_needed(result: InitResult) -> list[str]:
+    """uvflow deletes nothing; a file with lines that need action is still needed."""
+    ours = [file for file in _files(result) if not is_outside(file.path)]
+    return [file.path for file in ours if not file.buckets.get(Bucket.ACTION)]
+
+
+def diff(plan: Plan) -> str:
+    """What becomes of pyproject.toml, as a unified diff; empty where nothing does."""
+    old = (plan.before or "").splitlines(keepends=True)
+    new = plan.text.splitlines(keepends=True)
+    before = "/dev/null" if plan.before is None else MANIFEST
+    lines = difflib.unified_diff(old, new, before, MANIFEST)
+    unended = "\n\\ No newline at end of file\n"  # as diff and patch have it
+    return "".join(line if line.endswith("\n") else line + unended for line in lines)
+
+
+def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
+    """All of them in one error: a user with five lines to correct wants to know them at once.
+
+    NetworkError where the network is the only reason.
+    """
+    is_offline = all(error.code == "include-unreachable" for error in errors)
+    kind = NetworkError if is_offline else ImportNeedsUserError
+    if len(errors) == 1:
+        return kind(str(errors[0]), hint=errors[0].hint, findings=errors)
+    in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
+    lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in in_order)
+    head = f"{len(errors)} lines need a decision; nothing was written"
+    files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
+    hint = files if any(error.code == "conflict" for error in errors) else None
+    return kind("\n".join((head, *lines)), hint=hint, findings=errors)
+
+
+def result_as_json(result: InitResult) -> Mapping[str, Any]:
+    """The data of `--json`, as docs/reference describes it."""
+    pins, hashes = result.pins, result.hashes
+    moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in pins.moved]
+    return {
+        "error": None,
+        **_read_as_json(_files(result), _findings(result)),
+        "already_a_project": result.plan.is_already_locked,
+        "changes": [{"path": c.path, "action": c.action} for c in result.plan.changes],
+        "diff": diff(result.plan),
+        "pins": {"kept": len(pins.kept), "moved": moved},
+        "hashes": {"expected": hashes.expected, "verified": hashes.verified},
+    }
 
 
 def error_as_json(error: UvflowError) -> Mapping[str, Any]:
-    """The data of an error: nothing is to be changed, and maybe nothing was read yet."""
-    imported = error.read or ImportedRequirements()
-    known = tuple(dict.fromkeys((*imported.findings, *error.findings)))
-    complete = replace(imported, findings=known)
-    return report_as_json(Plan(root=Path(), before="", text="", imported=complete))
-
-
-def report_as_json(plan: Plan, done: Done | None = None) -> Mapping[str, Any]:
-    """The data of `--json`, as docs/reference describes it."""
-    done = done or Done(plan=plan)
+    """The same keys, besides `error`: what had been read, and that nothing was changed."""
+    read = error.read or ImportedRequirements()
     return {
-        "error": None,
-        "already_a_project": plan.is_there,
-        "files": [_file(file) for file in done.files],
-        "findings": [finding.as_json() for finding in done.findings],
-        "changes": [{"path": change.path, "action": change.action} for change in plan.changes],
-        "diff": diff(plan),
-        **_proofs(done),
+        **_read_as_json(read.files, dict.fromkeys((*read.findings, *error.findings))),
+        "already_a_project": False,
+        "changes": [],
+        "diff": "",
+        "pins": {"kept": 0, "moved": []},
+        "hashes": {"expected": 0, "verified": 0},
     }
 
 
-def _proofs(done: Done) -> dict[str, Any]:
-    moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in done.pins.moved]
+def _read_as_json(files: Iterable[FileReport], findings: Iterable[Finding]) -> dict[str, Any]:
     return {
-        "pins": {"kept": len(done.pins.kept), "moved": moved},
-        "hashes": {"expected": done.hashes.expected, "verified": done.hashes.verified},
-    }
-
-
-def _file(file: FileReport) -> dict[str, Any]:
-    return {
-        "path": file.path,
-        "format": file.format,
-        "role": file.role,
-        "lines": file.lines,
-        **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
+        "files": [
+            {
+                "path": file.path,
+                "format": file.format,
+                "role": file.role,
+                "lines": file.lines,
+                **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
+            }
+            for file in files
+        ],
+        "findings": [finding.as_json() for finding in findings],
     }

@@ -1,4 +1,4 @@
-"""What uv is asked in a scratch project, so that nothing happens in the user's tree."""
+"""What uv is asked in a temporary project, so that nothing happens in the user's tree."""
 
 import contextlib
 import shutil
@@ -26,29 +26,27 @@ class TemporaryProject:
     root: Path
     environ: Mapping[str, str] = field(repr=False)
 
-    def base(self, name: str, python: str | None) -> str:
+    def initial_pyproject(self, name: str, python: str | None) -> str:
         """The pyproject.toml that `uv init` writes for `root`; raises UvFailedError.
 
         uv runs in `root`, so that its `.python-version` and `uv.toml` count, and writes elsewhere.
         """
-        with _directory() as scratch:
-            target = scratch / "project"
-            asked = (
+        with _temporary_directory() as directory:
+            arguments = (
                 *("init", "--bare", "--no-workspace", "--no-pin-python", "--vcs=none"),
                 *(f"--name={name}", *((f"--python={python}",) if python else ())),
-                *("--no-python-downloads", str(target)),
+                *("--no-python-downloads", str(directory / "project")),
             )
-            _succeeded(
-                self.uv.capture(asked, cwd=self.root, environ=self.environ), "`uv init` failed"
-            )
-            return (target / MANIFEST).read_text(encoding="utf-8")
+            completed = self.uv.capture(arguments, cwd=self.root, environ=self.environ)
+            _check(completed, "`uv init` failed")
+            return (directory / "project" / MANIFEST).read_text(encoding="utf-8")
 
-    def named(
+    def with_names(
         self, imported: ImportedRequirements, progress: Callable[[str], None]
     ) -> ImportedRequirements:
         """`imported` with a name for every requirement; uv may download and build to learn it.
 
-        Raises UvFailedError where that fails, with the line that has no name, and NetworkError.
+        Raises UvFailedError or NetworkError where that fails, with the line that has no name.
         """
         names: dict[str, str] = {}
         for requirement in imported.requirements:
@@ -57,69 +55,65 @@ class TemporaryProject:
                 names[requirement.text] = self._name_of(requirement, imported)
         return imported.with_each(lambda r: r.named(names[r.text]) if r.name is None else r)
 
-    def lockfile(self, imported: ImportedRequirements, base: str) -> str:
-        """The text of a uv.lock of `imported`, but for what is taken from a path.
-
-        Raises UvFailedError where there is no solution.
-        """
-        elsewhere = pyproject.edit(base, _without_paths(imported)).text
-        with _project(elsewhere) as scratch:
-            answer = self.uv.capture(("lock",), cwd=scratch, environ=self.environ)
-            _succeeded(answer, "`uv lock` failed")
-            return (scratch / LOCKFILE).read_text(encoding="utf-8")
-
     def _name_of(self, requirement: Requirement, imported: ImportedRequirements) -> str:
         # The same indexes: a build needs its own requirements from somewhere.
-        manifest = pyproject.edit(_NOTHING, ImportedRequirements(indexes=imported.indexes)).text
-        with _project(manifest) as scratch:
-            place = _place(requirement, self.root, scratch)
-            asked = ("add", "--frozen", "--no-workspace", place)
-            _succeeded(
-                self.uv.capture(asked, cwd=scratch, environ=self.environ),
+        indexes = ImportedRequirements(indexes=imported.indexes)
+        with _project(pyproject.edit(_EMPTY_PROJECT, indexes).text) as directory:
+            argument = _requirement_argument(requirement, self.root, directory)
+            arguments = ("add", "--frozen", "--no-workspace", argument)
+            _check(
+                self.uv.capture(arguments, cwd=directory, environ=self.environ),
                 f"{requirement.origin}: uv cannot tell what `{requirement.text}` is called",
                 f"write its name in front: `NAME @ {requirement.text}`",
             )
-            text = (scratch / MANIFEST).read_text(encoding="utf-8")
+            text = (directory / MANIFEST).read_text(encoding="utf-8")
         return Parsed(tomllib.loads(text)["project"]["dependencies"][0]).name
 
+    def lockfile(self, imported: ImportedRequirements, base: str) -> str:
+        """The text of a uv.lock of `imported`, without what comes from a path.
 
-_NOTHING = '[project]\nname = "uvflow-scratch"\nversion = "0"\n'
+        Raises UvFailedError where there is no solution.
+        """
+        with _project(pyproject.edit(base, _without_paths(imported)).text) as directory:
+            completed = self.uv.capture(("lock",), cwd=directory, environ=self.environ)
+            _check(completed, "`uv lock` failed")
+            return (directory / LOCKFILE).read_text(encoding="utf-8")
+
+
+_EMPTY_PROJECT = '[project]\nname = "uvflow-scratch"\nversion = "0"\n'
 
 
 @contextlib.contextmanager
-def _directory() -> Iterator[Path]:
+def _temporary_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="uvflow-") as directory:
         yield Path(directory)
 
 
 @contextlib.contextmanager
 def _project(manifest: str) -> Iterator[Path]:
-    with _directory() as scratch:
-        (scratch / MANIFEST).write_text(manifest, encoding="utf-8")
-        yield scratch
+    with _temporary_directory() as directory:
+        (directory / MANIFEST).write_text(manifest, encoding="utf-8")
+        yield directory
 
 
-def _succeeded(answer: Completed, message: str, hint: str | None = None) -> None:
-    if answer.code != 0:
-        kind = NetworkError if is_network_failure(answer.err) else UvFailedError
-        raise kind(message, cause=_reason(answer.err), hint=hint)
+def _check(completed: Completed, message: str, hint: str | None = None) -> None:
+    if completed.code != 0:
+        kind = NetworkError if is_network_failure(completed.err) else UvFailedError
+        error = ERROR.search(completed.err)  # above it uv reports its progress
+        cause = completed.err[error.end() if error else 0 :].strip()
+        raise kind(message, cause=cause, hint=hint)
 
 
-def _reason(said: str) -> str:
-    """uv's error; above it uv tells what it is doing."""
-    found = ERROR.search(said)
-    return said[found.end() if found else 0 :].strip()
-
-
-def _place(requirement: Requirement, root: Path, scratch: Path) -> str:
-    """Where uv looks; a directory is copied, since a build leaves its traces in it."""
+def _requirement_argument(requirement: Requirement, root: Path, directory: Path) -> str:
+    """Where uv looks; a source directory is copied, since a build leaves files in it."""
     source = requirement.source or {}
     if "path" not in source:
         return requirement.text
     path = root / str(source["path"])
     if not path.is_dir():
         return str(path)
-    return str(shutil.copytree(path, scratch / "source", symlinks=True, ignore=_environments))
+    copy = shutil.copytree(path, directory / "source", symlinks=True, ignore=_environments)
+    return str(copy)
 
 
 def _environments(directory: str, names: list[str]) -> list[str]:
@@ -127,14 +121,14 @@ def _environments(directory: str, names: list[str]) -> list[str]:
 
 
 def _without_paths(imported: ImportedRequirements) -> ImportedRequirements:
-    """What they need stays unknown, so that it counts as wanted on its own."""
+    """What these need stays unknown, so that it counts as wanted on its own."""
 
-    def is_elsewhere(entry: object) -> bool:
+    def has_no_path(entry: object) -> bool:
         return not (isinstance(entry, Requirement) and "path" in (entry.source or {}))
 
     return replace(
         imported,
-        dependencies=tuple(filter(is_elsewhere, imported.dependencies)),
-        groups={g: tuple(filter(is_elsewhere, es)) for g, es in imported.groups.items()},
+        dependencies=tuple(filter(has_no_path, imported.dependencies)),
+        groups={g: tuple(filter(has_no_path, es)) for g, es in imported.groups.items()},
         settings={k: v for k, v in imported.settings.items() if k != "find-links"},
     )
