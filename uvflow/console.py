@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 
 ColorChoice = Literal["auto", "always", "never"]
 
-# C0 and C1 controls but for tab and newline, and the marks that reorder what a reader sees
+# C0 and C1 controls except tab and newline, and the marks that reorder what a reader sees
 # (Unicode TR 36, "bidirectional text spoofing").
 _HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -83,9 +83,9 @@ class Console:
 
 
 def _print(stream: TextIO, text: str) -> None:
-    """Where nobody reads any more the rest is not told; raises DiskError for results that are lost.
+    """On a closed pipe, discard this and all further output; raises DiskError for lost results.
 
-    After a failure the stream leads nowhere, or Python would try again when it ends.
+    After a failure the stream is pointed at os.devnull, or Python would try again as it exits.
     """
     try:
         stream.write(text + "\n")

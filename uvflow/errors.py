@@ -40,11 +40,11 @@ class UvflowError(Exception):
 
 
 class UvFailedError(UvflowError):
-    """uv said no: a resolution or a build failed, and uv has told why on stderr."""
+    """uv failed: a resolution or a build did not succeed, and uv's reason is on stderr."""
 
 
 class ImportNeedsUserError(UvflowError):
-    """What other tools left behind cannot be imported without a decision of the user."""
+    """Files of other tools cannot be imported without a decision of the user."""
 
 
 class DriftError(UvflowError):
@@ -76,7 +76,7 @@ class DamagedError(UvflowError):
 
 
 class BusyError(UvflowError):
-    """Another uvflow holds the project's lock, and the time to wait is over."""
+    """Another uvflow process is changing the project, and the time to wait is over."""
 
     exit_code = 6
 
@@ -94,13 +94,13 @@ class DiskError(UvflowError):
 
 
 class NetworkError(UvflowError):
-    """The network is needed and not there."""
+    """The network is needed and not available."""
 
     exit_code = 9
 
 
 class InterruptedBySignalError(UvflowError):
-    """A signal ended the command; what it had changed has been put back or is journalled."""
+    """A signal ended the command; what it had changed has been put back or is in the journal."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted")

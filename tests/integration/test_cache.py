@@ -101,7 +101,7 @@ def test_clear_forgets_the_named(projects: tuple[Path, Path], uvflow: Command) -
     done = uvflow("cache", "clear", "nope", cwd=two)
     assert done.code == 2
     assert done.err == (
-        "error: nothing is remembered of nope\nhint: `uvflow cache list` tells what is\n"
+        "error: nothing is remembered of nope\nhint: `uvflow cache list` shows what is\n"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_project_at_work_is_left_and_named(projects: tuple[Path, Path], uvflow
     with locks.mutex(State.of(two), "uvflow sync"):
         done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")
-    assert done.err == f"warning: {two} is left alone: a uvflow is at work there\n"
+    assert done.err == f"warning: {two} is kept: another uvflow process is using it\n"
     assert "dev.fingerprint" in kept(two)
 
 
@@ -129,9 +129,7 @@ def test_a_project_in_which_a_command_runs_is_left(
         [str(one)],
         [str(two)],
     ]
-    assert [left["reason"] for left in data["left"]] == [
-        "a command of `uvflow run` is at work there"
-    ]
+    assert [left["reason"] for left in data["left"]] == ["a command of `uvflow run` is using it"]
     assert "dev.fingerprint" in kept(two)
 
 
@@ -144,7 +142,7 @@ def test_what_is_still_to_be_put_back_is_left(projects: tuple[Path, Path], uvflo
     done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")
     assert done.err == (
-        f"warning: {two} is left alone: an init was cut short there, "
+        f"warning: {two} is kept: an init was cut short there, "
         "and `uvflow init` puts back what it had changed\n"
     )
     assert "backup.json" in kept(two)

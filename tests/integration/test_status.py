@@ -23,7 +23,7 @@ from uvflow.environment.status import Level, status
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import locks
-from uvflow.state.inventory import format_row, known_projects
+from uvflow.state.inventory import known_projects
 from uvflow.state.store import State
 
 # A build backend that leaves a trace of having been run.
@@ -682,7 +682,7 @@ def test_a_damaged_state_is_never_taken_for_in_sync(
         choice = project.profiles.choose(None, {}, last_synced_profile(project))
         assert already_in_sync(("sync",)) is None
         assert not SyncContext.of(project, choice).is_current()
-        assert all(format_row(one) and one.directory == state.directory for one in known_projects())
+        assert all(one.row and one.directory == state.directory for one in known_projects())
         assert not locks.is_mutex_held(state)
         _ = SyncContext.of(project, choice).last_sync
     finally:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import BusyError, UsageError
-from uvflow.migrate.undo import Undone, undo
+from uvflow.migrate.undo import UndoResult, undo
 from uvflow.state import backup, locks
 from uvflow.state.store import State
 
@@ -24,7 +24,7 @@ def change(root: Path) -> None:
 
 def test_undo_tells_what_it_restored_and_removed(tmp_path: Path) -> None:
     change(tmp_path)
-    assert undo(tmp_path) == Undone(restored=("edited",), removed=("created", ".venv"))
+    assert undo(tmp_path) == UndoResult(restored=("edited",), removed=("created", ".venv"))
     assert (tmp_path / "edited").read_bytes() == b"old"
 
 

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 from uvflow.state import locks
-from uvflow.state.inventory import forget, format_row, known_projects, project_as_json, project_at
+from uvflow.state.inventory import forget, known_projects, project_at
 from uvflow.state.store import State
 
 
@@ -21,7 +21,7 @@ def test_a_row_is_when_how_much_and_what(tmp_path: Path) -> None:
     with locks.mutex(State.of(tmp_path / "gone"), "uvflow sync"):
         pass
     [project] = known_projects()
-    day, clock, size, unit, *rest = format_row(project).split()
+    day, clock, size, unit, *rest = project.row.split()
     assert (len(day), len(clock), size, unit) == (10, 5, "1", "KiB")
     assert rest == [str(tmp_path / "gone"), "(gone)"]
 
@@ -31,8 +31,8 @@ def test_the_time_is_in_utc(tmp_path: Path) -> None:
     state.write("snapshot", b"")
     os.utime(state.directory / "snapshot", (0, 0))
     [project] = known_projects()
-    assert project_as_json(project)["last_used"] == "1970-01-01T00:00:00+00:00"
-    assert project_as_json(project)["root"] is None
+    assert project.as_json()["last_used"] == "1970-01-01T00:00:00+00:00"
+    assert project.as_json()["root"] is None
 
 
 def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
@@ -41,6 +41,6 @@ def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     (state.directory / "backups").mkdir()
     (state.directory / "backups/file").write_text("")
     [project] = known_projects()
-    assert forget([project], "uvflow cache clear").gone == (project,)
+    assert forget([project], "uvflow cache clear").forgotten == (project,)
     assert [path.name for path in state.directory.iterdir()] == ["lock"]
     assert known_projects() == ()

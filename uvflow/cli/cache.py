@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def cache_command() -> None:
     """What uvflow remembers, and of which projects.
 
-    Forgetting loses nothing of the projects themselves: the next `uvflow sync` is a real one. Only
+    Forgetting loses nothing of the projects themselves: the next `uvflow sync` is a full one. Only
     `uvflow undo` needs what is kept here.
     """
 
@@ -36,18 +36,14 @@ def directory(console: Console) -> None:
 @common
 def list_(console: Console) -> None:
     """List the projects that are remembered, the one used last first."""
-    from uvflow.state.inventory import (
-        format_row,
-        known_projects,
-        project_as_json,
-    )
+    from uvflow.state.inventory import known_projects
 
-    found = known_projects()
-    for project in found:
-        console.result(format_row(project))
-    if not found:
+    projects = known_projects()
+    for project in projects:
+        console.result(project.row)
+    if not projects:
         console.say("Nothing is remembered")
-    console.envelope("cache list", 0, {"projects": [project_as_json(project) for project in found]})
+    console.envelope("cache list", 0, {"projects": [project.as_json() for project in projects]})
 
 
 @cache_command.command(short_help="Forget the projects that are gone")
@@ -57,7 +53,7 @@ def prune(console: Console) -> None:
     from uvflow.state.inventory import known_projects
 
     gone = [project for project in known_projects() if project.is_gone]
-    _forget(console, gone, "uvflow cache prune")
+    _forget(console, gone, "cache prune")
 
 
 @cache_command.command(short_help="Forget all projects, or the named ones")
@@ -66,40 +62,25 @@ def prune(console: Console) -> None:
 def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
     """Forget all projects, or those at PATH.
 
-    A project at which a uvflow is at work, or where one was cut short, is left alone, and exit code
-    6 tells so.
+    A project that another uvflow process is using, or where one was cut short, is kept; the exit
+    code is 6 then.
     """
-    from uvflow.state.inventory import (
-        known_projects,
-        project_at,
-    )
+    from uvflow.state.inventory import known_projects, project_at
 
-    found = known_projects()
-    chosen = [project_at(found, path) for path in paths] if paths else found
-    _forget(console, chosen, "uvflow cache clear")
+    known = known_projects()
+    chosen = [project_at(known, path) for path in paths] if paths else known
+    _forget(console, chosen, "cache clear")
 
 
 def _forget(console: Console, projects: "Iterable[KnownProject]", command: str) -> None:
-    from uvflow.state.inventory import (
-        forget,
-        project_as_json,
-    )
+    from uvflow.state.inventory import forget
 
-    done = forget(projects, command)
-    for project in done.gone:
+    result = forget(projects, f"uvflow {command}")
+    for project in result.forgotten:
         console.result(f"Forgot {project.name}")
-    if not (done.gone or done.left):
+    if not (result.forgotten or result.kept):
         console.say("Nothing to forget")
-    for left in done.left:
-        console.warn(f"{left.project.name} is left alone: {left.reason}")
-    console.envelope(
-        command.removeprefix("uvflow "),
-        done.exit_code,
-        {
-            "forgotten": [project_as_json(project) for project in done.gone],
-            "left": [
-                {**project_as_json(left.project), "reason": left.reason} for left in done.left
-            ],
-        },
-    )
-    raise click.exceptions.Exit(done.exit_code)
+    for kept in result.kept:
+        console.warn(f"{kept.project.name} is kept: {kept.reason}")
+    console.envelope(command, result.exit_code, result.as_json())
+    raise click.exceptions.Exit(result.exit_code)

@@ -15,29 +15,33 @@ from uvflow.console import Console
     invoke_without_command=True,
 )
 @click.option("--python", metavar="X.Y", help="The Python of the image.")
-@click.option("--base", type=click.Choice(["slim", "managed", "distroless"]), help="Built on what.")
+@click.option(
+    "--base", type=click.Choice(["slim", "managed", "distroless"]), help="The kind of base image."
+)
 @click.option("--stages", type=click.Choice(["auto", "single", "multi"]), help="How many stages.")
-@click.option("--uv", metavar="X.Y.Z", help="The uv that builds; default: as before, or this one.")
+@click.option(
+    "--uv", metavar="X.Y.Z", help="The uv to build with; default: as before, or this one."
+)
 @click.option("--bake", is_flag=True, help="Write docker-bake.hcl as well.")
 @click.option("--compose", is_flag=True, help="Write compose.yaml as well.")
 @click.option("--print", "prints", is_flag=True, help="Print the Dockerfile, and write nothing.")
 @click.option("--facts", is_flag=True, help="Print what it depends on as JSON, and write nothing.")
-@click.option("--check", is_flag=True, help="Fail where files are not what today's facts give.")
+@click.option("--check", is_flag=True, help="Fail if files are not what today's facts give.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
-@click.option("--force", is_flag=True, help="Overwrite what was written or edited by hand.")
+@click.option("--force", is_flag=True, help="Overwrite files that were written or edited by hand.")
 @common
-def docker_command(console: Console, **asked: Any) -> None:
+def docker_command(console: Console, **given: Any) -> None:
     """Write a Dockerfile and a .dockerignore, made from facts of the project.
 
-    --check compares them with today's facts, or tells what is wrong with a Dockerfile that was
-    written by hand. What an option says is kept in the Dockerfile, for the next time.
+    --check compares them with today's facts, or finds what is wrong with a Dockerfile that was
+    written by hand. Options are kept in the Dockerfile, for the next time.
     """
     from uvflow.docker import command
     from uvflow.project.manifest import Project
 
     if click.get_current_context().invoked_subcommand:
         return
-    outcome = command.run_docker(Project.find(Path.cwd()), command.DockerOptions(**asked))
+    outcome = command.run_docker(Project.find(Path.cwd()), command.DockerOptions(**given))
     for finding in outcome.warnings:
         console.warn(finding)
     for line in outcome.said:
@@ -55,8 +59,8 @@ def docker_command(console: Console, **asked: Any) -> None:
     name="build", short_help="Build the image", context_settings={"ignore_unknown_options": True}
 )
 @profile_choice
-@click.option("-t", "--tag", metavar="NAME", help="What to call it; default: as the project.")
-@click.option("--reproducible", is_flag=True, help="The same image whenever it is built.")
+@click.option("-t", "--tag", metavar="NAME", help="The image's name; default: the project's.")
+@click.option("--reproducible", is_flag=True, help="Build the same image every time.")
 @click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
 @common
 def build_command(
@@ -67,23 +71,19 @@ def build_command(
     reproducible: bool,
     more: tuple[str, ...],
 ) -> None:
-    """Build the image by `docker build`, with the secrets it needs; OPTIONS are for that.
+    """Build the image with `docker build`, which gets OPTIONS and the secrets it needs.
 
-    Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is told
-    before anything is built. --reproducible gives every file the same date (or that of
+    Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is an
+    error before anything is built. --reproducible gives every file the same date (or that of
     SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest.
     """
-    from uvflow.docker.build import (
-        BuildOptions,
-        build_image,
-    )
+    from uvflow.docker.build import BuildOptions, build_image
     from uvflow.project.manifest import Project
 
-    order = BuildOptions(
-        profile=profile or "prod", tag=tag, is_reproducible=reproducible, more=more
-    )
-    done = build_image(Project.find(Path.cwd()), order)
-    if done.digest:
-        console.result(done.digest)
-    console.envelope("docker build", done.code, {"profile": order.profile, "digest": done.digest})
-    raise click.exceptions.Exit(done.code)
+    profile = profile or "prod"
+    options = BuildOptions(profile=profile, tag=tag, is_reproducible=reproducible, more=more)
+    built = build_image(Project.find(Path.cwd()), options)
+    if built.digest:
+        console.result(built.digest)
+    console.envelope("docker build", built.code, {"profile": profile, "digest": built.digest})
+    raise click.exceptions.Exit(built.code)

@@ -1,4 +1,4 @@
-"""All commands, by the act they belong to; each act has a module.
+"""All commands, in the groups of the help; each group has a module.
 
 The commands import what they need when they are called: `uvflow sync` need not load tomlkit.
 """
@@ -31,14 +31,14 @@ HELP_GROUPS = {
 
 
 class GroupedCommands(click.Group):
-    """A group whose help lists its commands by the act they belong to."""
+    """A group whose help lists its commands in groups."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return [str(command.name) for commands in HELP_GROUPS.values() for command in commands]
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for act, commands in HELP_GROUPS.items():
-            with formatter.section(act):
+        for group, commands in HELP_GROUPS.items():
+            with formatter.section(group):
                 formatter.write_dl([(str(c.name), c.get_short_help_str(80)) for c in commands])
 
 
@@ -51,7 +51,7 @@ class GroupedCommands(click.Group):
 def uvflow() -> None:
     """A thin workflow wrapper around uv, for teams that come from pip.
 
-    `uvflow init` moves in, `uvflow sync` lives, `uvflow docker` ships.
+    `uvflow init` migrates, `uvflow sync` keeps the environment, `uvflow docker` makes the image.
     """
 
 
@@ -74,11 +74,11 @@ def _run_click() -> int:
     except click.Abort as abort:  # click's word for a KeyboardInterrupt
         raise as_uvflow_error(abort.__cause__) from abort
     except click.ClickException as error:
-        raise UsageError(error.format_message(), hint=_where_to_look(error)) from error
+        raise UsageError(error.format_message(), hint=_help_hint(error)) from error
 
 
-def _where_to_look(error: click.ClickException) -> str:
-    within = error.ctx if isinstance(error, click.UsageError) else None
-    if within is None or within.parent is None:
+def _help_hint(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or context.parent is None:
         return "`uvflow --help` lists the commands"
-    return f"`{within.command_path} --help` lists the options"
+    return f"`{context.command_path} --help` lists the options"

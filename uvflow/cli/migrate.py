@@ -19,36 +19,46 @@ if TYPE_CHECKING:
 @click.option(
     "--name", metavar="NAME", help="The project's name; default: setup.py's, or the directory's."
 )
-@click.option("--python", metavar="VERSION", help="What Python it requires, as 3.12 or '>=3.11'.")
+@click.option(
+    "--python", metavar="VERSION", help="The Python it requires, such as 3.12 or '>=3.11'."
+)
 @click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
-@click.option("--group", "groups", multiple=True, metavar="NAME=FILE", help="FILE as a group.")
-@click.option("--constraint", "constraints", multiple=True, metavar="FILE", help="As pip's -c.")
-@click.option("--encoding", metavar="NAME", help="How the files are encoded, where not as UTF-8.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Import FILE as a dependency group.",
+)
+@click.option(
+    "--constraint", "constraints", multiple=True, metavar="FILE", help="Import FILE as constraints."
+)
+@click.option("--encoding", metavar="NAME", help="The files' encoding, if not UTF-8.")
 @click.option(
     "--on-conflict",
     type=click.Choice(["fail", "prefer-base", "declare"]),
     default="fail",
-    help="What to do where two files contradict each other.",
+    help="What to do where two files conflict.",
 )
-@click.option("--keep-going", is_flag=True, help="Leave out lines that cannot be read, and say so.")
-@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--keep-going", is_flag=True, help="Skip lines that cannot be read, and say which.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option(
     "--allow-outside",
     is_flag=True,
-    help="Follow includes that lead out of the project, or to http and https.",
+    help="Follow includes that lead out of the project, or to http and https URLs.",
 )
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
-@click.option("--direct-only", is_flag=True, help="Leave out what others bring along anyway.")
-@click.option("--no-lock", is_flag=True, help="Write pyproject.toml alone.")
-@click.option("--no-sync", is_flag=True, help="Leave the environment for later.")
+@click.option("--direct-only", is_flag=True, help="Skip what other requirements need anyway.")
+@click.option("--no-lock", is_flag=True, help="Write pyproject.toml only.")
+@click.option("--no-sync", is_flag=True, help="Do not make the environment yet.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @timeout_option
 @common
 def init_command(console: Console, *, path: Path, **given: Any) -> None:
     """Make PATH (default: here) a locked uv project of what is there.
 
-    Requirements files become dependencies and dependency groups, their pins a lockfile. They stay
-    where they are, and where anything fails everything is as it was.
+    Requirements files become dependencies and dependency groups, their pins a lockfile. The files
+    stay, and if anything fails, everything is put back as it was.
     """
     from uvflow.migrate import report
     from uvflow.migrate.init import init
@@ -78,18 +88,18 @@ def _show(console: Console, result: "InitResult") -> None:
 
 @click.command(name="undo", short_help="Put back what the last init changed")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Even where a file was edited since.")
+@click.option("--force", is_flag=True, help="Undo even if a file was edited since.")
 @timeout_option
 @common
 def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -> None:
     """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
 
-    An environment that init made is removed; one that was there before stays as it is now.
+    An environment that init made is removed; one that existed before stays as it is now.
     """
     from uvflow.migrate.undo import undo
 
     root = Path(os.path.realpath(path))
-    done = undo(root, even_if_edited=force, timeout=timeout, progress=console.say)
-    for said, paths in (("Put back", done.restored), ("Removed", done.removed)):
-        console.say(f"{said}: {', '.join(paths)}" if paths else f"{said}: nothing")
-    console.envelope("undo", 0, {"restored": done.restored, "removed": done.removed})
+    result = undo(root, even_if_edited=force, timeout=timeout, progress=console.say)
+    for verb, paths in (("Put back", result.restored), ("Removed", result.removed)):
+        console.say(f"{verb}: {', '.join(paths) or 'nothing'}")
+    console.envelope("undo", 0, {"restored": result.restored, "removed": result.removed})

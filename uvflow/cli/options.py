@@ -19,9 +19,9 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
         "-q",
         "--quiet",
         is_flag=True,
-        help="Say nothing but warnings and errors; uv speaks for itself.",
+        help="Print warnings and errors only; uv's output stays.",
     )
-    @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and why.")
+    @click.option("-v", "--verbose", is_flag=True, help="Print what is done, and why.")
     @click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
@@ -62,5 +62,5 @@ timeout_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for another uvflow; negative: for ever.",
+    help="How long to wait for another uvflow process; negative: forever.",
 )

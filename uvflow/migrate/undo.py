@@ -10,7 +10,7 @@ from uvflow.state.store import Progress, State, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undone:
+class UndoResult:
     """The paths, relative to the root (POSIX), that are as they were before."""
 
     restored: tuple[str, ...]
@@ -23,10 +23,10 @@ def undo(
     even_if_edited: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
-) -> Undone:
-    """Put back what the last `init` in `root` changed, or what one that was killed had changed.
+) -> UndoResult:
+    """Put back what the last `init` in `root` changed, or what an interrupted one had changed.
 
-    An environment that init made is removed; one that was there before stays as it is now. Raises
+    An environment that init made is removed; one that existed before stays as it is now. Raises
     UsageError (2) where there is nothing to undo or a file was edited since, unless
     `even_if_edited`; BusyError (6), DiskError (8).
     """
@@ -34,7 +34,7 @@ def undo(
     with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress):
         paths = backup.restore_last(state, even_if_edited=even_if_edited)
     names = [(path, Path(os.path.relpath(path, root)).as_posix()) for path in paths]
-    return Undone(
+    return UndoResult(
         restored=tuple(name for path, name in names if path.exists()),
         removed=tuple(name for path, name in names if not path.exists()),
     )

@@ -24,10 +24,10 @@ _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
 
 @dataclass(frozen=True, kw_only=True)
 class KnownProject:
-    """A project with something kept of it.
+    """A project that something is kept of.
 
-    `root` is None where what says it is damaged. `size` is in bytes. `last_used` is when uvflow
-    last changed something there, in seconds since 1970.
+    `root` is None where the file that names it is damaged. `size` is in bytes. `last_used` is when
+    uvflow last changed something there, in seconds since 1970.
     """
 
     directory: Path
@@ -43,6 +43,27 @@ class KnownProject:
     def name(self) -> str:
         return str(self.root or self.directory.name)
 
+    @property
+    def row(self) -> str:
+        """One line for a person: when (local time), how much, what."""
+        day = self._last_used.astimezone().strftime("%Y-%m-%d %H:%M")
+        size = f"{math.ceil(self.size / 1024)} KiB"
+        return f"{day}  {size:>10}  {self.name}{'  (gone)' if self.is_gone else ''}"
+
+    def as_json(self) -> dict[str, Any]:
+        """`last_used` as in RFC 3339, in UTC; `size` in bytes."""
+        return {
+            "root": None if self.root is None else str(self.root),
+            "is_gone": self.is_gone,
+            "directory": str(self.directory),
+            "size": self.size,
+            "last_used": self._last_used.isoformat(timespec="seconds"),
+        }
+
+    @property
+    def _last_used(self) -> datetime:
+        return datetime.fromtimestamp(self.last_used, tz=UTC)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeptProject:
@@ -54,14 +75,20 @@ class KeptProject:
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetResult:
-    """What was forgotten, and what was left."""
+    """What was forgotten, and what was kept."""
 
-    gone: tuple[KnownProject, ...]
-    left: tuple[KeptProject, ...]
+    forgotten: tuple[KnownProject, ...]
+    kept: tuple[KeptProject, ...]
 
     @property
     def exit_code(self) -> int:
-        return BusyError.exit_code if self.left else 0
+        return BusyError.exit_code if self.kept else 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "forgotten": [project.as_json() for project in self.forgotten],
+            "left": [{**kept.project.as_json(), "reason": kept.reason} for kept in self.kept],
+        }
 
 
 def known_projects() -> tuple[KnownProject, ...]:
@@ -78,30 +105,27 @@ def _directories(projects: Path) -> list[Path]:
 
 
 def _known_project(directory: Path) -> KnownProject | None:
-    """None where nothing is left but the lock, which is never removed."""
+    """None where nothing is kept but the mutex, which is never removed."""
     stats = _stats(directory)
     if not stats:
         return None
     holder = _holder(directory)
-    changed = max(status.st_mtime for status in stats)
+    since = holder.get("since")
+    if not (isinstance(since, int | float) and 0 <= since <= _YEAR_9999):
+        changed = max(status.st_mtime for status in stats)
+        since = min(max(changed, 0.0), _YEAR_9999)
     return KnownProject(
         directory=directory,
         root=_root(holder.get("root"), directory),
         size=sum(status.st_size for status in stats),
-        last_used=_moment_of(holder.get("since"), changed),
+        last_used=float(since),
     )
-
-
-def _moment_of(since: object, changed: float) -> float:
-    if isinstance(since, int | float) and 0 <= since <= _YEAR_9999:
-        return float(since)
-    return min(max(changed, 0.0), _YEAR_9999)
 
 
 def _stats(directory: Path) -> list[os.stat_result]:
     stats = []
     for path in directory.rglob("*"):
-        with contextlib.suppress(OSError):  # another uvflow may just have removed it
+        with contextlib.suppress(OSError):  # another process may just have removed it
             if path.name != MUTEX and (path.is_symlink() or path.is_file()):
                 stats.append(path.lstat())
     return stats
@@ -109,62 +133,38 @@ def _stats(directory: Path) -> list[os.stat_result]:
 
 def _holder(directory: Path) -> dict[str, Any]:
     try:
-        told = json.loads((directory / HOLDER).read_bytes())
+        holder = json.loads((directory / HOLDER).read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return holder if isinstance(holder, dict) else {}
 
 
-def _root(told: object, directory: Path) -> Path | None:
-    """The root, if that is what the directory is named after."""
+def _root(path: object, directory: Path) -> Path | None:
+    """`path`, if that is the root that the directory is named after."""
     try:
-        is_its_own = isinstance(told, str) and state_name(told) == directory.name
-    except ValueError:  # no path at all
+        is_its_own = isinstance(path, str) and state_name(path) == directory.name
+    except ValueError:  # not a path
         return None
-    return Path(str(told)) if is_its_own else None
+    return Path(str(path)) if is_its_own else None
 
 
 def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
-    """The one at `path`, there or gone; raises UsageError where nothing is kept of it."""
-    found = (one for one in projects if one.directory.name == state_name(str(path)))
-    project = next(found, None)
+    """The one at `path`, existing or gone; raises UsageError where nothing is kept of it."""
+    name = state_name(str(path))
+    project = next((one for one in projects if one.directory.name == name), None)
     if project is None:
         raise UsageError(
-            f"nothing is remembered of {path}", hint="`uvflow cache list` tells what is"
+            f"nothing is remembered of {path}", hint="`uvflow cache list` shows what is"
         )
     return project
-
-
-def format_row(project: KnownProject) -> str:
-    """One line for a person: when, how much, what."""
-    day = _moment(project).strftime("%Y-%m-%d %H:%M")
-    size = f"{math.ceil(project.size / 1024)} KiB"
-    gone = "  (gone)" if project.is_gone else ""
-    return f"{day}  {size:>10}  {project.name}{gone}"
-
-
-def project_as_json(project: KnownProject) -> dict[str, Any]:
-    """`last_used` as RFC 3339 has it, in UTC; `size` in bytes."""
-    return {
-        "root": None if project.root is None else str(project.root),
-        "is_gone": project.is_gone,
-        "directory": str(project.directory),
-        "size": project.size,
-        "last_used": _moment(project).astimezone(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _moment(project: KnownProject) -> datetime:
-    """In the local time zone."""
-    return datetime.fromtimestamp(project.last_used, tz=UTC).astimezone()
 
 
 def forget(projects: Iterable[KnownProject], command: str) -> ForgetResult:
     """Forget what is kept of `projects`, the backups of `init` as well; raises DiskError."""
     tried = [(project, _forget(project, command)) for project in projects]
     return ForgetResult(
-        gone=tuple(project for project, reason in tried if not reason),
-        left=tuple(
+        forgotten=tuple(project for project, reason in tried if not reason),
+        kept=tuple(
             KeptProject(project=project, reason=reason) for project, reason in tried if reason
         ),
     )
@@ -175,17 +175,17 @@ def _forget(project: KnownProject, command: str) -> str:
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
         with locks.mutex(state, command, timeout=0):
-            reason = "" if project.is_gone else _needed(state)
+            reason = "" if project.is_gone else _reason_to_keep(state)
             if not reason:
                 state.clear()
             return reason
     except BusyError:
-        return "a uvflow is at work there"
+        return "another uvflow process is using it"
 
 
-def _needed(state: State) -> str:
+def _reason_to_keep(state: State) -> str:
     if locks.has_leases(state):
-        return "a command of `uvflow run` is at work there"
+        return "a command of `uvflow run` is using it"
     if backup.is_unfinished(state):
         return "an init was cut short there, and `uvflow init` puts back what it had changed"
     return ""
