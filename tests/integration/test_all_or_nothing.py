@@ -125,5 +125,5 @@ def test_two_at_once_end_with_one_project(tree: Tree, uvflow: Command) -> None:
     ]
     said = [process.communicate(timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("project is a locked uv project already" in err for err in said) == 1
+    assert sum("project is already a locked uv project" in err for err in said) == 1
     assert uvflow("sync", cwd=root).err == "Already in sync: dev (as last time)\n"

@@ -106,10 +106,10 @@ Written
   .venv           created
 
 Next
-  uvflow sync --prod  makes the environment as production has it
+  uvflow sync --prod  makes the environment for production
   uvflow docker       writes a Dockerfile
   uvflow undo         puts everything back
-  To be removed by hand, once all is well: requirements.txt, requirements-dev.txt
+  You can delete these once everything works: requirements.txt, requirements-dev.txt
 """)
     assert len(said.splitlines()) <= 40
 
@@ -129,7 +129,7 @@ def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> 
     uvflow("init", cwd=root)
     before = everything(root)
     done = uvflow("init", cwd=root)
-    assert (done.code, done.err) == (0, "project is a locked uv project already; nothing to do\n")
+    assert (done.code, done.err) == (0, "project is already a locked uv project; nothing to do\n")
     assert everything(root) == before
 
 
@@ -216,7 +216,7 @@ def test_a_workspace_that_would_take_it_in_is_told(
     done = uvflow("init", cwd=root)
     assert (done.code, done.err.splitlines()[0]) == (
         2,
-        f"error: {root} is among the members of the workspace in {tmp_path}",
+        f"error: {root} is a member of the workspace in {tmp_path}",
     )
     assert {path: what for path, what in everything(tmp_path).items() if path in before} == before
 
@@ -296,7 +296,9 @@ def test_every_bad_line_is_told_at_once(tree: Tree, uvflow: Command) -> None:
     before = everything(root)
     done = uvflow("init", cwd=root)
     assert done.code == 1
-    assert done.err.startswith("error: 2 lines need a decision; nothing was written\n")
+    assert done.err.startswith(
+        "error: 2 lines cannot be imported as they are; nothing was written\n"
+    )
     assert "requirements.txt:1: " in done.err
     assert "requirements.txt:2: included file nope.txt not found" in done.err
     assert everything(root) == before
@@ -309,9 +311,9 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
     assert done.code == 1
     assert done.err.endswith(
         "error: `uv lock` failed with exit code 1; its reason is above\n"
-        "  cause: uv speaks of `nowhere-to-be-found` (requirements.txt:2); everything is as it was"
-        " before\n"
-        "hint: take nowhere-to-be-found out of the file, or name the index that has it\n"
+        "  cause: uv's error is about `nowhere-to-be-found` (requirements.txt:2); everything is as"
+        " it was before\n"
+        "hint: remove nowhere-to-be-found from the file, or name the index that has it\n"
     )
     assert everything(root) == before
 
@@ -603,6 +605,6 @@ def test_no_network_where_one_is_needed_is_9(tree: Tree, uvflow: Command) -> Non
     assert done.err.endswith(
         "error: `uv lock` needs the network, and could not reach it\n"
         "  cause: everything is as it was before\n"
-        "hint: `--no-lock` writes pyproject.toml alone, to try it with uv\n"
+        "hint: `--no-lock` writes pyproject.toml only, to try it with uv\n"
     )
     assert everything(root) == before

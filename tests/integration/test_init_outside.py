@@ -42,7 +42,7 @@ def test_without_leave_nothing_outside_is_read(tree: Tree, uvflow: Command, site
     assert (done.code, done.err) == (
         1,
         (
-            "error: 2 lines need a decision; nothing was written\n"
+            "error: 2 lines cannot be imported as they are; nothing was written\n"
             f"  requirements-dev.txt:1: {site.url}/c.txt is not fetched"
             " (`--allow-outside`, or save the file in the project and include that)\n"
             "  requirements.txt:1: ../shared/base.txt lies outside the project, and is not read"
@@ -61,7 +61,7 @@ def test_what_is_outside_is_read_and_left_as_it_is(tree: Tree, uvflow: Command) 
     assert done.code == 0, done.err
     assert '    "six",\n    "requests",\n' in (root / "pyproject.toml").read_text()
     assert "  ../shared/base.txt  project  1 line: 1 imported\n" in done.err
-    assert done.err.endswith("  To be removed by hand, once all is well: requirements.txt\n")
+    assert done.err.endswith("  You can delete these once everything works: requirements.txt\n")
     assert contents(root.parent / "shared") == before
 
 

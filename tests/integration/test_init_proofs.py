@@ -271,7 +271,7 @@ def test_a_name_is_learned_without_a_trace(computing: Path, uvflow: Command) -> 
     before = sorted(computing.rglob("*"))
     done = uvflow("init", "--dry-run", cwd=computing)
     assert done.code == 0, done.err
-    assert "Asking uv what ./libs/foo is called (requirements.txt:1)\n" in done.err
+    assert "Asking uv for the name of ./libs/foo (requirements.txt:1)\n" in done.err
     assert '+    "computed-name",\n' in done.out
     assert '+computed-name = { path = "libs/foo" }\n' in done.out
     assert sorted(computing.rglob("*")) == before
@@ -290,8 +290,8 @@ def test_a_name_that_cannot_be_learned_is_told(tree: Tree, uvflow: Command) -> N
     root = tree({"requirements.txt": "./foo\n", "foo/setup.py": "raise SystemExit('no')\n"})
     done = uvflow("init", cwd=root)
     assert done.code == 1
-    assert done.err.startswith("Asking uv what ./foo is called (requirements.txt:1)\nerror: ")
-    assert "requirements.txt:1: uv cannot tell what `./foo` is called\n" in done.err
+    assert done.err.startswith("Asking uv for the name of ./foo (requirements.txt:1)\nerror: ")
+    assert "requirements.txt:1: uv cannot find the name of `./foo`\n" in done.err
     assert done.err.endswith("hint: write its name in front: `NAME @ ./foo`\n")
 
 
@@ -312,6 +312,6 @@ def test_pins_wait_for_the_lockfile(tree: Tree, uvflow: Command) -> None:
     done = uvflow("init", "--no-lock", cwd=root)
     assert done.code == 0
     assert "nothing keeps 1 pinned version\n" in done.err
-    assert "To be removed by hand" not in done.err
+    assert "You can delete these" not in done.err
     assert uvflow("init", cwd=root).code == 0
     assert locked(root)["six"] == "1.15.0"

@@ -54,7 +54,7 @@ def test_credentials_follow_a_redirect_on_the_same_server_alone() -> None:
 def test_no_redirect_leads_away_from_the_web(target: str) -> None:
     with served({"/loop": Page(status=302, headers={"Location": target})}) as site:
         error = refused(f"{site.url}/loop")
-    assert str(error) == "the server redirects to where it is not followed"
+    assert str(error) == "the server redirects to a URL that is not followed"
 
 
 def test_from_https_there_is_no_way_to_http() -> None:

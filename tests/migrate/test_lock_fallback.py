@@ -77,7 +77,7 @@ def test_what_uv_misses_is_bound_and_nothing_else(
         "toml": {"index": "main"},
     }
     assert "index-strategy" not in done.text
-    reason = f"is not on the first index that has the name: it is bound to {indexes[1]['url']}"
+    reason = f"is not on the first index that has the name; it is pinned to {indexes[1]['url']}"
     assert [str(finding) for finding in done.imported.findings] == [
         f"requirements.txt:1: `six==1.16.0` {reason}",
         f"requirements.txt:4: `toml==0.10.2` {reason}",
@@ -155,8 +155,7 @@ def test_a_declared_python_that_is_shut_out_needs_action() -> None:
     (finding,) = narrowing_findings(">=3.6", PythonRange(lowest=(3, 9)))
     assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
     assert finding.message == (
-        "requires-python is >=3.9, and not >=3.6: the versions that are asked for do not fit"
-        " together for other Pythons"
+        "requires-python is >=3.9, and not >=3.6: the requested versions conflict on other Pythons"
     )
 
 
@@ -251,9 +250,9 @@ def test_no_solution_is_told_with_the_line_and_what_to_do(tree: Tree, may_narrow
         locked(tree({}), "six", "gone", may_narrow=may_narrow)
     assert caught.value.message == "`uv lock` failed with exit code 1; its reason is above"
     assert caught.value.cause == (
-        "uv speaks of `gone` (requirements.txt:2); everything is as it was before"
+        "uv's error is about `gone` (requirements.txt:2); everything is as it was before"
     )
-    assert caught.value.hint == "take gone out of the file, or name the index that has it"
+    assert caught.value.hint == "remove gone from the file, or name the index that has it"
 
 
 def requirements(*texts: str) -> ImportedRequirements:
@@ -296,22 +295,25 @@ def test_of_many_lines_six_are_named() -> None:
     [
         (
             "there is no version of torch==2.1.0+cu118 and",
-            "put `--extra-index-url https://download.pytorch.org/whl/cu118` into the file",
+            "add `--extra-index-url https://download.pytorch.org/whl/cu118` to the file",
         ),
         ("there is no version of x==9 and", "ask for a version of x that an index has"),
-        ("Because gone was not found in the package registry", "take gone out of the file"),
-        ("the following Python ABI tags: `cp37m`, `cp310`", "choose a Python it was made for"),
-        ("resolved to Python 3.11.7, which is", "take a Python that fits"),
+        ("Because gone was not found in the package registry", "remove gone from the file"),
+        (
+            "the following Python ABI tags: `cp37m`, `cp310`",
+            "choose a Python that it was built for",
+        ),
+        ("resolved to Python 3.11.7, which is", "choose a Python that fits"),
         ("No interpreter found for Python >=3.14", "see `uv python list`"),
         (
             "your project and app:docs are incompatible",
-            "make these lines agree, or leave the file of group docs out",
+            "make these lines agree, or skip the file of group docs",
         ),
         (
             "No solution found. hint: Consider limiting your project's supported Python versions",
             "narrow `requires-python`",
         ),
-        ("No solution found when resolving", "change one of these lines"),
+        ("No solution found when resolving", "remove the version from one of these lines"),
         ("error: Failed to build `x==1.0`", "ask for a version of x that has a wheel"),
         ("something else", ""),
     ],
@@ -323,5 +325,5 @@ def test_what_uv_says_has_a_hint(said: str, told: str) -> None:
 
 def test_an_abi_tag_tells_which_python() -> None:
     assert failure_hint("Python ABI tags: `cp37m`, `cp310`") == (
-        "choose a Python it was made for, as in `uvflow init --python 3.10`"
+        "choose a Python that it was built for: `uvflow init --python 3.10`"
     )

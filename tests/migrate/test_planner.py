@@ -104,10 +104,10 @@ def test_a_lockfile_of_a_manifest_without_project_is_not_replaced(tree: Tree) ->
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"name": "other"}, "`--name other`: pyproject.toml says name = 'app' already"),
+        ({"name": "other"}, "`--name other`: pyproject.toml already says name = 'app'"),
         (
             {"python": "3.12"},
-            "`--python 3.12`: pyproject.toml says requires-python = '>=3.11' already",
+            "`--python 3.12`: pyproject.toml already says requires-python = '>=3.11'",
         ),
     ],
 )

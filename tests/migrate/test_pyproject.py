@@ -57,7 +57,7 @@ def test_a_setting_that_differs_stays_and_is_told() -> None:
     assert [(f.code, f.message, f.hint) for f in edits.findings] == [
         (
             "setting-differs",
-            "pyproject.toml has another `tool.uv.no-index`; it stays as it is",
+            "pyproject.toml has a different `tool.uv.no-index`, which stays",
             "the files ask for `true`",
         )
     ]

@@ -99,14 +99,14 @@ def test_what_was_done_is_told_with_its_proofs() -> None:
                 "  requirements.txt:3: an action",
                 "    hint: do it",
                 "  requirements.txt:3: six 1.15.0 became 1.16.0",
-                "    hint: look whether that will do; uv could not have the old version",
+                "    hint: check that this version works; uv could not lock the old one",
             ),
         ),
         (
             "Next",
             (
                 "  uvflow sync         makes the environment",
-                "  uvflow sync --prod  makes the environment as production has it",
+                "  uvflow sync --prod  makes the environment for production",
                 "  uvflow docker       writes a Dockerfile",
                 "  uvflow undo         puts everything back",
             ),
@@ -117,10 +117,10 @@ def test_what_was_done_is_told_with_its_proofs() -> None:
 def test_a_file_that_has_done_its_duty_can_go() -> None:
     done = InitResult(plan=replace(PLAN, environment=Path(".venv")))
     assert dict(sections(done))["Next"] == (
-        "  uvflow sync --prod  makes the environment as production has it",
+        "  uvflow sync --prod  makes the environment for production",
         "  uvflow docker       writes a Dockerfile",
         "  uvflow undo         puts everything back",
-        "  To be removed by hand, once all is well: requirements.txt",
+        "  You can delete these once everything works: requirements.txt",
     )
 
 
@@ -185,7 +185,7 @@ def test_one_error_is_told_as_itself() -> None:
 
 def test_several_errors_are_told_at_once() -> None:
     assert needs_user_error(PLAN.imported.findings).message == (
-        "3 lines need a decision; nothing was written\n"
+        "3 lines cannot be imported as they are; nothing was written\n"
         "  requirements.txt:3: a note\n"
         "  requirements.txt:3: a warning\n"
         "  requirements.txt:3: an action (do it)"
@@ -207,7 +207,7 @@ def test_what_lies_outside_is_not_to_be_removed() -> None:
         PLAN, imported=ImportedRequirements(files=(FILE, *outside)), environment=Path(".venv")
     )
     assert dict(sections(InitResult(plan=plan)))["Next"][-1] == (
-        "  To be removed by hand, once all is well: requirements.txt"
+        "  You can delete these once everything works: requirements.txt"
     )
 
 
@@ -218,7 +218,7 @@ def test_warnings_and_actions_are_shown_even_with_quiet() -> None:
 def test_a_project_that_is_locked_already_has_one_line() -> None:
     plan = replace(PLAN, is_already_locked=True)
     assert sections(InitResult(plan=plan)) == (
-        ("app is a locked uv project already; nothing to do", ()),
+        ("app is already a locked uv project; nothing to do", ()),
     )
 
 
@@ -263,7 +263,7 @@ def test_json_has_the_findings_and_what_became_of_pins_and_hashes() -> None:
         "path": "requirements.txt",
         "line": 3,
         "message": "six 1.15.0 became 1.16.0",
-        "hint": "look whether that will do; uv could not have the old version",
+        "hint": "check that this version works; uv could not lock the old one",
     }
     assert data["pins"] == {
         "kept": 1,

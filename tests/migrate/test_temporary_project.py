@@ -72,7 +72,7 @@ def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None
         ("six", "six[x] ; os_name == 'nt'"),
         ("six", "six[x] ; os_name == 'nt'"),
     ]
-    assert told == [f"Asking uv what {wheel.as_uri()} is called (requirements.txt:1)"]
+    assert told == [f"Asking uv for the name of {wheel.as_uri()} (requirements.txt:1)"]
 
 
 def test_a_resolution_leaves_paths_out(tree: Tree) -> None:
@@ -100,5 +100,5 @@ def test_a_name_that_takes_a_network_is_told_apart(tree: Tree) -> None:
     with pytest.raises(NetworkError) as caught:
         scratch(tree({})).with_names(ImportedRequirements(dependencies=(away,)), lambda _: None)
     assert caught.value.message == (
-        "requirements.txt:1: uv cannot tell what `git+http://127.0.0.1:9/away.git` is called"
+        "requirements.txt:1: uv cannot find the name of `git+http://127.0.0.1:9/away.git`"
     )

@@ -83,7 +83,7 @@ def _refusal(code: int, reason: str) -> OSError:
     said = f"the server answers {code} {reason}"
     match code // 100:
         case 3:
-            return OSError("the server redirects to where it is not followed")
+            return OSError("the server redirects to a URL that is not followed")
         case 5:
             return ConnectionError(said)
         case _:

@@ -100,9 +100,9 @@ def _sync(
     try:
         return sync_locked(context, uv, timeout=timeout, progress=progress)
     except (UvFailedError, NetworkError) as error:
-        hint = "`--no-sync` leaves the environment for later"
+        hint = "`--no-sync` skips the environment"
         found = [f for f in plan.imported.findings if f.code == "other-platform"]
         if found:
             markers = ", ".join(f"{finding.origin} {finding.hint}" for finding in found)
-            hint += f"; what is for another platform has to say so: {markers}"
+            hint += f"; requirements of another platform need a marker: {markers}"
         raise error.with_context(cause="everything is as it was before", hint=hint) from error

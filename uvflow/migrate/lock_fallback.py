@@ -35,7 +35,7 @@ from uvflow.uv import Streamed, Uv
 
 _AS_BEFORE = "everything is as it was before"
 _SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
-_WITHOUT_LOCK = "`--no-lock` writes pyproject.toml alone, to try it with uv"
+_WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
 def retry(
@@ -96,13 +96,13 @@ _ALL_INDEXES = findings.action(
     '`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
     " the first index that has the name",
     None,
-    "a stranger's package may come in by a name that is yours: make what is found elsewhere a"
-    " dependency, bound to its index in [tool.uv.sources], then take the setting out",
+    "dependency confusion: a public package with the same name could be installed; make it a"
+    " dependency that is pinned to its index in [tool.uv.sources], then remove the setting",
 )
 
 _MOST_ROUNDS = 20  # times that uv names more packages
 _STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
-_PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last without being told
+_PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
 
 Index = Mapping[str, Any]
 
@@ -173,10 +173,10 @@ def _source_findings(
         if index:
             yield findings.warning(
                 "index-bound",
-                f"`{requirement.text}` is not on the first index that has the name: it is"
-                f" bound to {index['url']}",
+                f"`{requirement.text}` is not on the first index that has the name; it is"
+                f" pinned to {index['url']}",
                 requirement.origin,
-                f"should that be a stranger's, change `{requirement.name}` in [tool.uv.sources]",
+                f"if that is the wrong index, change `{requirement.name}` in [tool.uv.sources]",
             )
 
 
@@ -320,7 +320,7 @@ def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]
 
     That later Pythons are excluded is a warning; that declared ones are needs action.
     """
-    reason = "the versions that are asked for do not fit together"
+    reason = "the requested versions conflict"
     is_lowest_kept = _admits(declared, found.lowest) and not any(
         _admits(declared, version) for version in _KNOWN if version < found.lowest
     )
@@ -328,15 +328,15 @@ def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]
         Severity.WARNING if is_lowest_kept else Severity.ACTION,
         "python-narrowed",
         f"requires-python is {found.requires_python}, and not {declared}: {reason}"
-        " for other Pythons",
+        " on other Pythons",
         None,
-        "let go of the pins that are in the way, then widen it in pyproject.toml",
+        "relax the pins that conflict, then widen it in pyproject.toml",
     )
     platforms = findings.action(
         "platform-narrowed",
-        f"uv.lock is for `{found.environment}` alone: {reason} elsewhere",
+        f"uv.lock is for `{found.environment}` only: {reason} elsewhere",
         None,
-        "let go of the pins that are in the way, then take `environments` out of [tool.uv]",
+        "relax the pins that conflict, then remove `environments` from [tool.uv]",
     )
     is_narrower = found.requires_python != declared
     return (*((python,) if is_narrower else ()), *((platforms,) if found.environment else ()))
@@ -347,7 +347,7 @@ def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]
 
 def _explained(failure: UvflowError, plan: Plan, output: str) -> UvflowError:
     lines = blamed_lines(output, plan.imported)
-    cause = f"uv speaks of {', '.join(lines)}; {_AS_BEFORE}" if lines else _AS_BEFORE
+    cause = f"uv's error is about {', '.join(lines)}; {_AS_BEFORE}" if lines else _AS_BEFORE
     return failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)
 
 
@@ -389,32 +389,30 @@ def is_about_versions(output: str) -> bool:
 # What uv 0.9 to 0.13 prints → what to type next. The first match counts.
 _HINTS = {
     r"no version of [\w.-]+(?:\[.*?\])?==\S+\+(?P<build>cpu|cu\d+|rocm\S+)": (
-        "put `--extra-index-url https://download.pytorch.org/whl/{build}` into the file: the"
-        " `+{build}` archives are there alone"
+        "add `--extra-index-url https://download.pytorch.org/whl/{build}` to the file: only that"
+        " index has the `+{build}` wheels"
     ),
     r"no version of (?P<name>[\w.-]+)": (
         "ask for a version of {name} that an index has, or name the index that has this one"
     ),
     r"(?P<name>[\w.-]+) was not found in (?:the package registry|the provided)": (
-        "take {name} out of the file, or name the index that has it"
+        "remove {name} from the file, or name the index that has it"
     ),
     r"ABI tags?: (?:`\w+`, )*`cp(?P<python>3\d+)m?`": (
-        "choose a Python it was made for, as in `uvflow init --python {python}`"
+        "choose a Python that it was built for: `uvflow init --python {python}`"
     ),
     r"resolved to Python (?P<python>\d+\.\d+)": (
-        "take a Python that fits (`uv python list`), or `--python {python}` if that one will do"
+        "choose a Python that fits (`uv python list`), or `--python {python}` if that one will do"
     ),
     r"o interpreter found": "see `uv python list`, then `uvflow init --python VERSION`",
     r"project and [\w.-]+:(?P<group>[\w-]+) are incompatible": (
-        "make these lines agree, or leave the file of group {group} out: `--from` and `--group`"
-        " name the files that count"
+        "make these lines agree, or skip the file of group {group}: `--from` and `--group` name"
+        " the files to import"
     ),
     r"Consider limiting your project's supported Python versions": (
         "narrow `requires-python`: uv resolves for every Python that it allows"
     ),
-    _NO_SOLUTION: (
-        "change one of these lines: take the version out of it, and uv finds one that fits"
-    ),
+    _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
     r"Failed to build `(?P<name>[\w.-]+)==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
     ),

@@ -72,7 +72,7 @@ def _refuse_membership(root: Path) -> None:
     workspace = workspace_of(root)
     if workspace != root:
         raise UsageError(
-            f"{root} is among the members of the workspace in {workspace}",
+            f"{root} is a member of the workspace in {workspace}",
             hint="exclude it there (`exclude` in [tool.uv.workspace]), or add it with `uv init`",
         )
 
@@ -85,8 +85,8 @@ def _refuse_renaming(text: str, options: InitOptions) -> None:
     ):
         if wanted is not None and key in project and project[key] != wanted:
             raise UsageError(
-                f"`{option} {wanted}`: pyproject.toml says {key} = {project[key]!r} already",
-                hint="change it there",
+                f"`{option} {wanted}`: pyproject.toml already says {key} = {project[key]!r}",
+                hint="change it in pyproject.toml",
             )
 
 

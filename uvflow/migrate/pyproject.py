@@ -224,7 +224,7 @@ def _compare(entry: Requirement, existing: list[str], edits: PyprojectEdits) -> 
             "already-there",
             f"pyproject.toml says `{existing[0]}`; `{entry.text}` was not written",
             entry.origin,
-            "write into pyproject.toml which of the two it is to be",
+            "write the one that counts into pyproject.toml",
         )
     )
 
@@ -248,7 +248,7 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
         edits.findings.append(
             findings.action(
                 "setting-differs",
-                f"pyproject.toml has another `{'.'.join(path)}`; it stays as it is",
+                f"pyproject.toml has a different `{'.'.join(path)}`, which stays",
                 None,
                 f"the files ask for `{literal(value)}`",
             )

@@ -31,7 +31,7 @@ _BUCKETS = {
 def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...]:
     """What went where, what was noticed, what needs action, and what comes next."""
     if result.plan.is_already_locked:
-        title = f"{result.plan.root.name} is a locked uv project already; nothing to do"
+        title = f"{result.plan.root.name} is already a locked uv project; nothing to do"
         return ((title, ()),)
     found = _findings(result)
     noticed = (Severity.WARNING, Severity.NOTE) if verbose else (Severity.WARNING,)
@@ -64,7 +64,7 @@ def _moved_finding(moved: Moved) -> Finding:
         severity = Severity.WARNING
     else:
         message = f"{pin.name} {pin.version} became {new}"
-        hint = "look whether that will do; uv could not have the old version"
+        hint = "check that this version works; uv could not lock the old one"
         severity = Severity.ACTION
     return Finding(severity, "pin-moved", message, pin.origin, hint)
 
@@ -112,9 +112,9 @@ def _finding_lines(findings: Iterable[Finding], *severities: Severity) -> tuple[
 def _next_steps(result: InitResult) -> tuple[str, ...]:
     is_locked = LOCKFILE in {change.path for change in result.plan.changes}
     steps = (
-        *(() if is_locked else (("uvflow init", "makes the lockfile, of the versions in force"),)),
+        *(() if is_locked else (("uvflow init", "makes the lockfile, with the old pins"),)),
         *(() if result.plan.environment else (("uvflow sync", "makes the environment"),)),
-        ("uvflow sync --prod", "makes the environment as production has it"),
+        ("uvflow sync --prod", "makes the environment for production"),
         ("uvflow docker", "writes a Dockerfile"),
         ("uvflow undo", "puts everything back"),
     )
@@ -124,7 +124,7 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     return (
         *_columns(steps),
         *((f"  Not in the dev profile: {groups} ({how})",) if groups else ()),
-        *((f"  To be removed by hand, once all is well: {files}",) if files else ()),
+        *((f"  You can delete these once everything works: {files}",) if files else ()),
     )
 
 
@@ -176,7 +176,7 @@ def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
         return kind(str(errors[0]), hint=errors[0].hint, findings=errors)
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
     lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in in_order)
-    head = f"{len(errors)} lines need a decision; nothing was written"
+    head = f"{len(errors)} lines cannot be imported as they are; nothing was written"
     files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
     hint = files if any(error.code == "conflict" for error in errors) else None
     return kind("\n".join((head, *lines)), hint=hint, findings=errors)

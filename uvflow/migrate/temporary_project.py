@@ -51,7 +51,7 @@ class TemporaryProject:
         names: dict[str, str] = {}
         for requirement in imported.requirements:
             if requirement.name is None and requirement.text not in names:
-                progress(f"Asking uv what {requirement.text} is called ({requirement.origin})")
+                progress(f"Asking uv for the name of {requirement.text} ({requirement.origin})")
                 names[requirement.text] = self._name_of(requirement, imported)
         return imported.with_each(lambda r: r.named(names[r.text]) if r.name is None else r)
 
@@ -63,7 +63,7 @@ class TemporaryProject:
             arguments = ("add", "--frozen", "--no-workspace", argument)
             _check(
                 self.uv.capture(arguments, cwd=directory, environ=self.environ),
-                f"{requirement.origin}: uv cannot tell what `{requirement.text}` is called",
+                f"{requirement.origin}: uv cannot find the name of `{requirement.text}`",
                 f"write its name in front: `NAME @ {requirement.text}`",
             )
             text = (directory / MANIFEST).read_text(encoding="utf-8")
