@@ -9,6 +9,9 @@ from pathlib import Path
 
 from uvflow.errors import unreadable, unwritable
 
+SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
+_IGNORE_ALL = "*\n"
+
 # In the name of a file that is being written; one that stays behind was interrupted.
 _UNFINISHED = ".uvflow-unfinished-"
 
@@ -102,3 +105,52 @@ def remove(path: Path) -> None:
 def remove_file(path: Path) -> None:
     if os.path.lexists(path):  # a read-only file system refuses to remove even what does not exist
         path.unlink()
+
+
+def is_inside(path: Path, directory: Path) -> bool:
+    """Whether `path` is `directory` or below it, once links are resolved."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
+
+
+def free_name(path: Path, suffix: str) -> Path:
+    """`<path>.<suffix>`, or with another number where there is something of that name."""
+    candidate, number = path.with_name(f"{path.name}.{suffix}"), 1
+    while os.path.lexists(candidate):
+        number += 1
+        candidate = path.with_name(f"{path.name}.{suffix}-{number}")
+    return candidate
+
+
+def set_aside(path: Path, target: Path) -> None:
+    """Rename a directory to `target`, marked as ours and ignored by git.
+
+    Raises OSError, with the directory as it was, where it cannot be renamed.
+    """
+    ignore = path / ".gitignore"
+    is_ignored = os.path.lexists(ignore)
+    try:
+        (path / SET_ASIDE).write_text("" if is_ignored else f"{ignore.name}\n", encoding="ascii")
+        if not is_ignored:
+            ignore.write_text(_IGNORE_ALL, encoding="ascii")
+        path.rename(target)
+    except OSError:
+        unmark(path)
+        raise
+
+
+def unmark(path: Path) -> None:
+    """Remove what `set_aside` put into a directory."""
+    mark = read_mark(path)
+    if mark is None:
+        return
+    if ".gitignore" in mark:
+        (path / ".gitignore").unlink(missing_ok=True)
+    (path / SET_ASIDE).unlink()
+
+
+def read_mark(path: Path) -> str | None:
+    """What the mark of `set_aside` says; None where there is none."""
+    try:
+        return read_regular(path / SET_ASIDE).decode("ascii", "replace")
+    except OSError:
+        return None

@@ -1,27 +1,22 @@
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from rig import Tree
-from venvs import INFO, PROJECT, SCRIPTS, SITE, Venv, damage, posix_only, replace, symlink
+from venvs import INFO, PROJECT, SITE, Venv, damage, posix_only, replace, symlink
 
-from uvflow.environment import repair
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import (
     DamageKind,
     damaged_distributions,
     metadata_damage,
-    needs_rebuild,
 )
 from uvflow.environment.repair import (
     drop_byte_code,
-    empty_environment,
     remove_metadata,
     remove_orphans,
 )
-from uvflow.errors import DiskError, UsageError
+from uvflow.errors import DiskError
 
 
 def test_forgotten_distributions_are_installed_again_by_uv(venv: Venv) -> None:
@@ -93,78 +88,6 @@ def test_forgetting_that_is_cut_short_leaves_no_metadata_behind(
 
 def interrupt(*_arguments: object) -> None:
     raise KeyboardInterrupt
-
-
-def test_a_removed_environment_is_made_anew_by_uv(venv: Venv) -> None:
-    (venv.path / "pyvenv.cfg").unlink()
-    empty_environment(Environment.at(venv.path))
-    assert list(venv.path.iterdir()) == []
-    venv.sync("--locked")
-    assert venv.damages() == ()
-
-
-@pytest.mark.parametrize("removed", range(1, 6))  # with `python` there uv would change its base
-def test_a_removal_cut_short_is_seen_and_uv_does_not_refuse(
-    venv: Venv, monkeypatch: pytest.MonkeyPatch, removed: int
-) -> None:
-    (venv.path / "pyvenv.cfg").unlink()
-    monkeypatch.setattr(repair, "_remove", removing(removed, repair._remove))
-    with pytest.raises(KeyboardInterrupt):
-        empty_environment(Environment.at(venv.path))
-    assert needs_rebuild(venv.damages())
-    venv.sync("--locked")
-
-
-def removing(count: int, remove_one: Callable[[Path], None]) -> Callable[[Path], None]:
-    """`remove_one` for the first `count` calls, and Ctrl-C in the next one."""
-    left = iter(range(count))
-
-    def remove_while_it_lasts(path: Path) -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        remove_one(path)
-
-    return remove_while_it_lasts
-
-
-def test_a_removal_begins_with_the_interpreter(venv: Venv, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "_remove", removing(1, repair._remove))
-    with pytest.raises(KeyboardInterrupt):
-        empty_environment(Environment.at(venv.path))
-    assert not (venv.path / SCRIPTS).exists()
-    assert (venv.at / "six" / "data.txt").exists()
-
-
-def test_what_an_interrupted_uv_venv_leaves_is_removed(tmp_path: Path) -> None:
-    for name in (".gitignore", "CACHEDIR.TAG"):
-        (tmp_path / name).write_text("")
-    (tmp_path / SCRIPTS).mkdir()
-    empty_environment(Environment.at(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("notes.txt",),
-        ("bin/tool",),
-        ("CACHEDIR.TAG", "notes.txt"),
-        ("lib/python3.11/os.py", "lib/python3.11/site-packages/six.py"),
-    ],
-)
-def test_what_is_no_virtual_environment_is_left_as_it_is(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="is not a virtual environment, so nothing"):
-        empty_environment(Environment.at(tmp_path))
-    assert all((tmp_path / name).exists() for name in names)
-
-
-def test_removing_an_environment_that_is_not_there_is_done(tmp_path: Path) -> None:
-    empty_environment(Environment.at(tmp_path / "absent"))
 
 
 @posix_only

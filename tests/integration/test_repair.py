@@ -150,7 +150,7 @@ def test_an_environment_that_does_not_heal_is_5_with_its_damage(
     assert_intact(shop, *DEV)
 
 
-def test_an_environment_outside_the_project_is_never_removed(
+def test_a_file_of_the_users_keeps_an_environment_from_being_made_anew(
     shop: Path, uvflow: Command, tmp_path: Path
 ) -> None:
     outside = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "outside")}
@@ -159,7 +159,8 @@ def test_an_environment_outside_the_project_is_never_removed(
     breaking = scripted_uv(shop, f"rm {tmp_path}/outside/pyvenv.cfg; exit 0")
     done = uvflow("sync", "--prod", cwd=shop, environ={**outside, **breaking})
     assert done.code == 5
-    assert f"error: {tmp_path / 'outside'} is damaged, and lies outside the project\n" in done.err
+    refusal = "is not usable as it is, and holds what no installer made: keep"
+    assert f"error: {tmp_path / 'outside'} {refusal}\n" in done.err
     assert (tmp_path / "outside" / "keep").read_text() == "mine"
 
 
@@ -364,9 +365,44 @@ def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Co
     (shop / ".venv").mkdir()
     (shop / ".venv" / "thesis.txt").write_text("mine")
     done = uvflow("sync", cwd=shop)
-    assert done.code == 2
-    assert (
-        f"error: {shop / '.venv'} is not a virtual environment, so nothing in it was removed"
-        in done.err
-    )
+    assert done.code == 5
+    refusal = "is not usable as it is, and holds what no installer made: thesis.txt"
+    assert f"error: {shop / '.venv'} {refusal}\n" in done.err
     assert (shop / ".venv" / "thesis.txt").read_text() == "mine"
+
+
+def test_what_was_set_aside_stays_where_it_holds_files_of_the_users(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / ".venv" / "bin" / "deploy").write_text("#!/bin/sh\n")
+    moved = move(shop)
+    done = uvflow("sync", cwd=moved)
+    assert done.code == 0, done.err
+    aside = moved / ".venv.before-rebuild"
+    kept = f"{aside} holds files that no installer made, such as bin/deploy: it was kept\n"
+    assert kept in done.err
+    assert (aside / "bin" / "deploy").exists()
+    assert (aside / ".gitignore").read_text() == "*"  # uv's own
+    assert_intact(moved, *DEV)
+    assert kept not in uvflow("sync", "--prod", cwd=moved).err
+
+
+def test_what_was_set_aside_goes_where_installers_made_all_of_it(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / ".venv.before-rebuild").mkdir()  # somebody's own
+    moved = move(shop)
+    assert uvflow("sync", cwd=moved).code == 0
+    assert sorted(path.name for path in moved.glob(".venv*")) == [".venv", ".venv.before-rebuild"]
+
+
+def test_a_link_that_leads_out_is_not_followed(shop: Path, uvflow: Command) -> None:
+    elsewhere = shop.with_name("elsewhere")
+    elsewhere.mkdir()
+    (shop / ".venv").symlink_to(elsewhere)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 2
+    assert f"{shop / '.venv'}, which is {elsewhere}, cannot be the environment" in done.err
+    assert list(elsewhere.iterdir()) == []

@@ -240,14 +240,21 @@ def test_what_a_sync_makes_anew_is_not_to_be_removed_by_hand(synced: Path, uvflo
     assert uvflow("status", cwd=synced).code == 0
 
 
-def test_what_lies_outside_is_for_its_owner_to_empty(synced: Path, uvflow: Command) -> None:
+def test_an_environment_that_the_variable_names_is_made_anew_outside_too(
+    synced: Path, uvflow: Command
+) -> None:
     outside = synced.with_name("outside")
     (synced / ".venv").rename(outside)
     environ = {"UV_PROJECT_ENVIRONMENT": str(outside)}
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 5
-    assert f"hint: empty {outside.as_posix()}, then `uvflow sync`\n" in done.out
+    assert "hint: `uvflow sync` makes it anew\n" in done.out
+    (outside / "notebooks").mkdir()
+    done = uvflow("status", cwd=synced, environ=environ)
+    assert f"hint: move {outside.as_posix()} aside, then `uvflow sync`\n" in done.out
     assert uvflow("sync", cwd=synced, environ=environ).code == 5
+    (outside / "notebooks").rmdir()
+    assert uvflow("sync", cwd=synced, environ=environ).code == 0
 
 
 def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) -> None:
@@ -258,7 +265,7 @@ def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) 
     done = uvflow("status", cwd=synced)
     assert done.code == 5
     assert f"idna 3.10 is for {other}\n" in done.out
-    assert "hint: remove .venv, then `uvflow sync`\n" in done.out
+    assert "hint: move .venv aside, then `uvflow sync`\n" in done.out
 
 
 def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) -> None:

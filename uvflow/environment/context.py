@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow import fingerprint
+from uvflow.environment.ownership import check_location
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice, Profile
 from uvflow.state import journal
@@ -25,13 +26,21 @@ class SyncContext:
 
     @classmethod
     def of(cls, project: Project, choice: Choice) -> "SyncContext":
-        return cls(
+        """Raises UsageError where the environment is not in a place of its own."""
+        context = cls(
             project=project,
             profile=choice.profile,
             chosen_by=choice.chosen_by,
             state=State.of(project.workspace),
             environ=choice.profile.environ(os.environ),
         )
+        check_location(
+            context.environment,
+            project.workspace,
+            configured=choice.profile.environment,
+            is_users_choice=bool(os.environ.get("UV_PROJECT_ENVIRONMENT")),
+        )
+        return context
 
     @property
     def environment(self) -> Path:

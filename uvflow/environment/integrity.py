@@ -32,13 +32,13 @@ from uvflow.environment.installed import (
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
 # first two into every environment, `uv run --with` the third, macOS the fourth, Python the last.
-_UNOWNED_BY_DESIGN = (
+UNOWNED_BY_DESIGN = {
     "_virtualenv.py",
     "_virtualenv.pth",
     "_uv_ephemeral_overlay.pth",
     ".DS_Store",
     "__pycache__",
-)
+}
 
 _LISTING_INSTALLERS = ("uv", "pip", "")  # system packagers may leave RECORD out
 
@@ -370,11 +370,9 @@ def orphans(environment: Environment) -> tuple[Damage, ...]:
     RECORD (conda, egg-info), and in a whole Python, which has more than what was installed.
     """
     found = distributions(environment)
-    texts = [_record_text(distribution) for distribution in found]
-    if not all(texts) or is_whole_python(environment):
+    if not all(map(_record_text, found)) or is_whole_python(environment):
         return ()
-    rows = (row for d, text in zip(found, texts, strict=True) for row in _rows(d, text or ""))
-    owned = {row.path for row in rows}
+    owned = owned_files(environment)
     folders = _folders(owned)
     entries = (e for path in environment.site_packages for e in directory_entries(path))
     paths = (path for entry in entries for path in _unowned(entry, owned, folders))
@@ -382,6 +380,15 @@ def orphans(environment: Environment) -> tuple[Damage, ...]:
         Damage(kind=DamageKind.ORPHAN, path=environment.shown(Path(path)))
         for path in sorted((*paths, *_unowned_scripts(environment, owned)))
     )
+
+
+def owned_files(environment: Environment) -> set[str]:
+    """Every path that a RECORD in the environment names."""
+    return {
+        row.path
+        for distribution in distributions(environment)
+        for row in _rows(distribution, _record_text(distribution) or "")
+    }
 
 
 def _folders(owned: Iterable[str]) -> set[str]:
@@ -397,9 +404,11 @@ def _folders(owned: Iterable[str]) -> set[str]:
 
 def _unowned(entry: "os.DirEntry[str]", owned: set[str], folders: set[str]) -> Iterator[str]:
     path = os.path.normcase(entry.path)
-    if path in owned or entry.name in _UNOWNED_BY_DESIGN:
+    if path in owned or entry.name in UNOWNED_BY_DESIGN:
         return
     if path in folders:
+        if entry.is_symlink():
+            return  # what is behind a link is somebody else's
         below = (p for inner in directory_entries(path) for p in _unowned(inner, owned, folders))
         yield from (p for p in below if not _is_hollow(p))
     else:  # hollow or not: `import pytest` takes an empty directory for a package
@@ -416,11 +425,15 @@ def _unowned_scripts(environment: Environment, owned: set[str]) -> Iterator[str]
     """Not what merely lies there: `activate`, the interpreter, a user's own scripts."""
     for entry in directory_entries(environment.scripts):
         path = os.path.normcase(entry.path)
-        if path not in owned and entry.is_file(follow_symlinks=False) and _is_installed(path):
+        if (
+            path not in owned
+            and entry.is_file(follow_symlinks=False)
+            and is_written_by_installer(path)
+        ):
             yield path
 
 
-def _is_installed(path: str) -> bool:
+def is_written_by_installer(path: str) -> bool:
     """Whether an installer wrote this: uv's temporary file, or the launcher of an entry point."""
     if Path(path).name.startswith(".tmp"):
         return True

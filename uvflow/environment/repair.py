@@ -5,7 +5,6 @@ RECORD files (integrity.py).
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -15,24 +14,18 @@ from uvflow.environment import integrity, known_defects
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
-    directory_entries,
     distributions,
     is_made_since,
-    is_whole_python,
     leftover_data_directories,
 )
 from uvflow.environment.integrity import Damage, DamageKind
+from uvflow.environment.ownership import make_room
 from uvflow.environment.relocation import relocation_problems
-from uvflow.errors import DamagedError, UsageError, unwritable
+from uvflow.errors import unwritable
+from uvflow.files import is_inside, remove
 from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # how many reasons a line names
-
-# What a virtual environment has at its top; packages may add data files.
-_USUAL = {
-    *(".gitignore", ".lock", ".uvflow-journal", "CACHEDIR.TAG"),
-    *("bin", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts"),
-}
 
 
 class Depth(IntEnum):
@@ -117,7 +110,6 @@ class RepairResult:
 def remove_damaged(
     environment: Environment,
     result: RepairResult,
-    workspace: Path,
     *,
     refetched: Iterable[str],
     reinstallable: Callable[[tuple[str, ...]], tuple[str, ...]],
@@ -131,7 +123,7 @@ def remove_damaged(
     if not environment.path.exists():
         pass  # uv makes it anew
     elif integrity.needs_rebuild(damages):
-        _remove_whole(environment, workspace, map(str, damages))
+        make_room(environment, map(str, damages))
     else:
         suspects = integrity.possible_owners(environment, damages)
         names = (
@@ -160,19 +152,19 @@ def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
     names = set(names)
     for data in leftover_data_directories(environment):
         if data.name in names:
-            _remove(data.path)
+            _remove(data.path, environment)
     for distribution in distributions(environment):
         if distribution.name in names:
             # First, so that an interruption here leaves a damage that is seen.
-            _remove(distribution.path / "METADATA")
-            _remove(distribution.path)
+            _remove(distribution.path / "METADATA", environment)
+            _remove(distribution.path, environment)
 
 
 def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
     """Remove the orphans among `damages`. Raises DiskError."""
     for damage in damages:
         if damage.kind is DamageKind.ORPHAN:
-            _remove(environment.path / damage.path)
+            _remove(environment.path / damage.path, environment)
 
 
 def drop_byte_code(environment: Environment) -> None:
@@ -186,20 +178,18 @@ def drop_byte_code(environment: Environment) -> None:
         for folder, _, names in os.walk(site_packages):
             if folder.endswith("__pycache__"):
                 for name in filter(BYTE_CODE.search, names):
-                    _remove(Path(folder, name))
+                    _remove(Path(folder, name), environment)
 
 
-def clear_unusable(
-    environment: Environment, workspace: Path, progress: Progress, *, made_since: float
-) -> None:
-    """Empty an environment that lacks basics or was made elsewhere; call it before uv runs.
+def clear_unusable(environment: Environment, progress: Progress, *, made_since: float) -> None:
+    """Set aside an environment that lacks basics or was made elsewhere; call it before uv runs.
 
     uv would refuse to work in the first for good, or use the base Python as the environment and
     remove from that what the lockfile does not list (see `integrity.missing_basics`); in the
     second it would leave scripts that run another Python. An environment made after `made_since`
-    (seconds since the epoch), when the machine may have gone down, is emptied as well: no RECORD
-    says whether its own files reached the disk. Raises DamagedError and UsageError where it is not
-    the project's own.
+    (seconds since the epoch), when the machine may have gone down, is set aside as well: no RECORD
+    says whether its own files reached the disk. Raises DamagedError where something in it is not
+    an environment's.
     """
     if not environment.path.exists():
         return
@@ -208,62 +198,16 @@ def clear_unusable(
         reasons.append("it was being made when the machine may have gone down")
     if reasons:
         progress(f"Making {environment.path.name} anew: {summary(reasons)}")
-        _remove_whole(environment, workspace, reasons)
+        make_room(environment, reasons)
 
 
-def _remove_whole(environment: Environment, workspace: Path, reasons: Iterable[str]) -> None:
-    """Never a Python that is used as an environment, nor what lies outside the workspace."""
-    if not environment.path.is_relative_to(workspace):
-        raise DamagedError(
-            f"{environment.path} is damaged, and lies outside the project",
-            cause=summary(reasons),
-            hint="name another directory for the environment, or empty this one and sync again",
-        )
-    empty_environment(environment)
-
-
-def empty_environment(environment: Environment) -> None:
-    """Empty a broken environment, so that the next `uv sync` makes it anew.
-
-    The directory itself stays; it may be a link, or the mount point of a volume. Raises
-    UsageError where this is not a virtual environment, with nothing removed, and DiskError.
-    """
-    if not environment.path.is_dir():
+def _remove(path: Path, environment: Environment) -> None:
+    """Never through a link that leads out of the environment."""
+    if not is_inside(path.parent, environment.path):
         return
-    if not _is_virtual(environment):
-        raise UsageError(
-            f"{environment.path} is not a virtual environment, so nothing in it was removed",
-            hint="name another directory for the environment, or empty this one",
-        )
-    configuration = environment.path / "pyvenv.cfg"
-    _remove(environment.scripts)  # first: see `missing_basics` for what uv would do with it
     try:
-        configuration.touch()  # last to go: where it is there, uv replaces what is left, else not
-    except OSError as error:
-        raise unwritable(str(configuration), error) from error
-    for entry in directory_entries(environment.path):
-        if entry.name != configuration.name:
-            _remove(Path(entry.path))
-    _remove(configuration)
-
-
-def _is_virtual(environment: Environment) -> bool:
-    if is_whole_python(environment):
-        return False
-    if (environment.path / "pyvenv.cfg").exists():
-        return True
-    names = {entry.name for entry in directory_entries(environment.path)}
-    has_traces = not names or "CACHEDIR.TAG" in names or environment.site_packages
-    return names <= _USUAL and bool(has_traces)  # uv begins with CACHEDIR.TAG
-
-
-def _remove(path: Path) -> None:
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    except (FileNotFoundError, NotADirectoryError):
-        return  # it is gone, or was never there: a legacy .egg-info may be a file
+        remove(path)
+    except NotADirectoryError:
+        return  # it was never there: a legacy .egg-info may be a file
     except OSError as error:
         raise unwritable(str(path), error) from error

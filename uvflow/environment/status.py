@@ -13,6 +13,7 @@ from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, distributions
 from uvflow.environment.integrity import Damage
+from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.relocation import origin_problems, python_version, relocation_problems
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message, profile_with_origin
@@ -176,9 +177,10 @@ class _Look:
 
     @property
     def is_remade(self) -> bool:
-        """Whether a sync makes it anew by itself; it never does that outside the workspace."""
+        """Whether a sync makes it anew by itself: not where it holds what is the user's."""
         is_moved = any(text in self.origin for text in relocation_problems(self.environment))
-        return self.is_within and (is_moved or integrity.needs_rebuild(self.damages))
+        is_unusable = is_moved or integrity.needs_rebuild(self.damages)
+        return is_unusable and not foreign_entries(self.environment)
 
     @property
     def is_stale(self) -> bool:
@@ -194,8 +196,7 @@ class _Look:
 
     @property
     def by_hand(self) -> str:
-        verb = "remove" if self.is_within else "empty"  # elsewhere it may be a mount point
-        return f"{verb} {self.name}, then {self.sync}"
+        return f"move {self.name} aside, then {self.sync}"
 
 
 def _lockfile_checks(look: _Look) -> Iterator[Check]:
@@ -287,7 +288,7 @@ def _another_python(look: _Look) -> str:
 
 def _file_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only: `uvflow verify` sees more."""
-    is_lost = integrity.needs_rebuild(look.damages) and not look.is_within
+    is_lost = integrity.needs_rebuild(look.damages) and not look.is_remade
     hint = look.by_hand if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
         yield Check(aspect="files", level=Level.DAMAGED, message=str(damage), hint=hint)

@@ -15,6 +15,7 @@ from uvflow.environment import inputs, interpreter, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import missing_basics
+from uvflow.environment.ownership import discard_set_aside
 from uvflow.environment.relocation import relocation_problems
 from uvflow.environment.repair import Depth, RepairResult
 from uvflow.errors import DamagedError, StaleLockfileError, UsageError, UvFailedError
@@ -208,7 +209,6 @@ def _start(context: SyncContext, progress: Progress) -> Depth:
     journal.mark_running(context.state, context.profile.name, context.environment)
     repair.clear_unusable(
         Environment.at(context.environment),
-        context.project.workspace,
         progress,
         made_since=started if last_sync is LastSync.UNFLUSHED else math.inf,
     )
@@ -249,6 +249,7 @@ def _fill(  # noqa: PLR0913  the loop of a sync and of a repair
         environment = Environment.at(context.environment)
         result = result.inspected(environment, depth, context.state)
         if not result.damages:
+            discard_set_aside(context.environment, progress)
             return result.finished(environment, context.state), ended
     raise DamagedError(
         f"could not repair {context.environment}",
@@ -278,7 +279,6 @@ def _remove_damaged(
     return repair.remove_damaged(
         environment,
         result,
-        context.project.workspace,
         refetched=refetched,
         reinstallable=reinstallable,
     )

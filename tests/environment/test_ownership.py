@@ -1,0 +1,163 @@
+"""What a virtual environment or an installer makes may go; what is the user's stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from venvs import SCRIPTS, SITE, Venv
+
+from uvflow.environment import ownership
+from uvflow.environment.installed import Environment
+from uvflow.environment.integrity import needs_rebuild
+from uvflow.environment.ownership import check_location, foreign_entries, make_room, users_files
+from uvflow.errors import DamagedError, UsageError
+from uvflow.files import remove
+
+
+def location(environment: Path, workspace: Path, configured: str | None = None) -> None:
+    check_location(
+        environment, workspace, configured=configured, is_users_choice=configured is None
+    )
+
+
+def test_a_directory_of_its_own_can_be_the_environment(tmp_path: Path) -> None:
+    workspace = tmp_path / "shop"
+    location(workspace / ".venv", workspace, "sub/.venv")
+    location(tmp_path / "elsewhere", workspace)  # named by the user's own variable
+
+
+@pytest.mark.parametrize("name", [".", "..", "../..", "repository"])
+def test_what_holds_a_project_a_home_or_a_repository_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    workspace = tmp_path / "home" / "shop"
+    (workspace / "repository" / ".git").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for configured in (None, name):
+        with pytest.raises(UsageError, match="cannot be the environment"):
+            location(workspace / name, workspace, configured)
+
+
+def test_a_profile_cannot_lead_out(tmp_path: Path) -> None:
+    workspace = tmp_path / "shop"
+    workspace.mkdir()
+    (workspace / "link").symlink_to(tmp_path)
+    for name in ("../other", "link/other", str(workspace / ".venv")):
+        with pytest.raises(UsageError, match="cannot be the environment"):
+            location(workspace / name, workspace, name)
+
+
+def test_an_environment_is_all_made_by_installers(venv: Venv) -> None:
+    environment = Environment.at(venv.path)
+    assert foreign_entries(environment) == []
+    assert list(users_files(environment)) == []
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "src/lib/a.py", "app.py", ".git/config"])
+def test_other_entries_at_the_top_are_the_users(venv: Venv, name: str) -> None:
+    (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
+    (venv.path / name).touch()
+    assert foreign_entries(Environment.at(venv.path)) == [name.split("/", maxsplit=1)[0]]
+    assert list(users_files(Environment.at(venv.path))) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", [f"{SCRIPTS}/deploy", f"{SITE}/mine.py", f"{SITE}/six/patch.py", f"{SITE}/a.pth"]
+)
+def test_other_files_below_are_the_users_too(venv: Venv, name: str) -> None:
+    (venv.path / name).write_text("mine")
+    assert foreign_entries(Environment.at(venv.path)) == []
+    assert list(users_files(Environment.at(venv.path))) == [name]
+
+
+def test_a_link_to_a_directory_is_the_users(venv: Venv, tmp_path: Path) -> None:
+    (venv.at / "data").symlink_to(tmp_path)
+    assert list(users_files(Environment.at(venv.path))) == [f"{SITE}/data"]
+
+
+def test_uv_makes_an_environment_anew_where_there_is_room(venv: Venv) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+    assert not venv.path.exists()
+    assert [path.name for path in venv.root.glob(".venv*")] == [".venv.before-rebuild"]
+    venv.sync("--locked")
+    assert venv.damages() == ()
+
+
+def cannot_rename(*_paths: Path) -> None:
+    raise OSError(16, "Device or resource busy")
+
+
+def test_a_mount_point_is_emptied_where_installers_made_all_of_it(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    monkeypatch.setattr(ownership, "set_aside", cannot_rename)
+    make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+    assert list(venv.path.iterdir()) == []
+    venv.sync("--locked")
+
+
+def test_a_mount_point_with_files_of_the_users_is_left_alone(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (venv.at / "mine.py").touch()
+    monkeypatch.setattr(ownership, "set_aside", cannot_rename)
+    with pytest.raises(DamagedError, match="cannot be set aside"):
+        make_room(Environment.at(venv.path), ["moved"])
+    assert (venv.path / "pyvenv.cfg").exists()
+
+
+@pytest.mark.parametrize("removed", range(1, 6))  # with `python` there uv would change its base
+def test_emptying_cut_short_is_seen_and_uv_does_not_refuse(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    (venv.path / "pyvenv.cfg").unlink()
+    monkeypatch.setattr(ownership, "set_aside", cannot_rename)
+    monkeypatch.setattr(ownership, "remove", removing(removed, remove))
+    with pytest.raises(KeyboardInterrupt):
+        make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+    assert not (venv.path / SCRIPTS).exists()
+    assert needs_rebuild(venv.damages())
+    venv.sync("--locked")
+
+
+def removing(count: int, remove_one: Callable[[Path], None]) -> Callable[[Path], None]:
+    """`remove_one` for the first `count` calls, and Ctrl-C in the next one."""
+    left = iter(range(count))
+
+    def remove_while_it_lasts(path: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        remove_one(path)
+
+    return remove_while_it_lasts
+
+
+def test_what_an_interrupted_uv_venv_leaves_makes_room(tmp_path: Path) -> None:
+    place = tmp_path / ".venv"
+    (place / SCRIPTS).mkdir(parents=True)
+    for name in (".gitignore", "CACHEDIR.TAG"):
+        (place / name).write_text("")
+    make_room(Environment.at(place), ["missing pyvenv.cfg"])
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("notes.txt",),
+        ("bin/tool",),
+        ("CACHEDIR.TAG", "notes.txt"),
+        ("lib/python3.11/os.py", "lib/python3.11/site-packages/six.py"),
+    ],
+)
+def test_what_is_not_a_virtual_environment_is_left_as_it_is(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    with pytest.raises(DamagedError):
+        make_room(Environment.at(tmp_path), ["missing pyvenv.cfg"])
+    assert all((tmp_path / name).exists() for name in names)

@@ -1,0 +1,188 @@
+"""May this directory be filled, set aside, emptied? What is the user's stays.
+
+Where a new environment is needed, the old one is set aside by a rename; once the new one is
+verified, what was set aside is removed if a virtual environment or an installer made every entry
+in it. In every doubt it stays, and its path is reported.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from uvflow.environment.installed import (
+    BYTE_CODE,
+    Environment,
+    directory_entries,
+    is_whole_python,
+)
+from uvflow.environment.integrity import UNOWNED_BY_DESIGN, is_written_by_installer, owned_files
+from uvflow.errors import DamagedError, UsageError, unwritable
+from uvflow.files import SET_ASIDE, free_name, is_inside, read_mark, remove, set_aside
+from uvflow.state.journal import COPY
+from uvflow.state.store import Progress
+
+_VARIABLE = "UV_PROJECT_ENVIRONMENT"
+
+# What a virtual environment has at its top; everything else has to be in a RECORD.
+_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
+_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts"}
+
+# What uv, venv and virtualenv write beside an interpreter.
+_SCRIPTS = ("activate", "Activate", "deactivate", "python", "pydoc")
+
+_METADATA = (".dist-info", ".egg-info", ".data")
+
+_REBUILD = "before-rebuild"
+_SHOWN = 3  # how many entries an error names
+
+
+def check_location(
+    environment: Path, workspace: Path, *, configured: str | None, is_users_choice: bool
+) -> None:
+    """Refuse to use a directory that cannot be an environment, before anything is done.
+
+    That is the workspace, the home directory, one with a `.git`, and every directory that contains
+    one of these. Another place outside the workspace is only used where the user's own variable
+    names it (`is_users_choice`), not because a profile does (`configured`). Raises UsageError.
+    """
+    resolved = Path(os.path.realpath(environment))
+    protected = {Path(os.path.realpath(workspace)), Path(os.path.realpath(Path.home()))}
+    if any(place.is_relative_to(resolved) for place in protected):
+        reason = "it is, or contains, the project or your home directory"
+    elif os.path.lexists(resolved / ".git"):
+        reason = "it holds a .git directory"
+    elif configured is not None and Path(configured).is_absolute():
+        reason = "the `environment` of a profile is a path relative to the workspace"
+    elif (configured is not None or not is_users_choice) and not is_inside(resolved, workspace):
+        reason = f"it is outside the workspace {workspace}"
+    else:
+        return
+    is_link = resolved != environment
+    where = f"{environment}, which is {resolved}," if is_link else f"{environment}"
+    raise UsageError(
+        f"{where} cannot be the environment: {reason}",
+        hint=f"`environment` of a profile names a directory of its own; only {_VARIABLE} may name"
+        " a place outside",
+    )
+
+
+def make_room(environment: Environment, reasons: Iterable[str]) -> None:
+    """Set an unusable environment aside, or empty it where it cannot be renamed.
+
+    Raises DamagedError, with nothing touched, where something in it is not an environment's.
+    """
+    cause = ", ".join(reasons)
+    foreign = foreign_entries(environment)
+    if foreign:
+        names = ", ".join(foreign[:_SHOWN])
+        raise DamagedError(
+            f"{environment.path} is not usable as it is, and holds what no installer made: {names}",
+            cause=cause,
+            hint=_by_hand(environment.path),
+        )
+    if not _is_virtual(environment):
+        raise DamagedError(
+            f"{environment.path} is not a virtual environment, so nothing in it was touched",
+            cause=cause,
+            hint=_by_hand(environment.path),
+        )
+    try:
+        real = Path(os.path.realpath(environment.path))
+        set_aside(real, free_name(real, _REBUILD))
+        if environment.path.is_symlink():
+            real.mkdir()  # uv makes nothing behind a link that leads nowhere
+    except OSError as error:  # the mount point of a volume, or another file system
+        if next(users_files(environment), None):
+            raise DamagedError(
+                f"{environment.path} cannot be set aside, and holds files that no installer made",
+                cause=error.strerror,
+                hint=_by_hand(environment.path),
+            ) from error
+        _empty(environment)
+
+
+def discard_set_aside(environment: Path, progress: Progress) -> None:
+    """Remove what `make_room` set aside, now that the new environment is verified.
+
+    What holds files of the user's stays, and its path is reported, once.
+    """
+    real = Path(os.path.realpath(environment))
+    for entry in directory_entries(real.parent):
+        if not entry.name.startswith(f"{real.name}.{_REBUILD}"):
+            continue
+        path, mark = Path(entry.path), read_mark(Path(entry.path))
+        if mark is None or "kept" in mark or path.is_symlink():
+            continue
+        users = next(users_files(Environment.at(path)), None)
+        if users is None:
+            remove(path)
+        else:
+            progress(f"{path} holds files that no installer made, such as {users}: it was kept")
+            (path / SET_ASIDE).write_text(f"{mark}kept\n", encoding="ascii")
+
+
+def foreign_entries(environment: Environment) -> list[str]:
+    """The entries at the top that neither a virtual environment nor an installer makes."""
+    owned = owned_files(environment)
+    tops = {
+        Path(path).relative_to(environment.path).parts[0]
+        for path in owned
+        if Path(path).is_relative_to(environment.path)
+    }
+    usual = _TOP_FILES | _TOP_DIRECTORIES | UNOWNED_BY_DESIGN | tops
+    names = (entry.name for entry in directory_entries(environment.path))
+    return sorted(n for n in names if n not in usual and not n.startswith(f".{COPY}"))
+
+
+def users_files(environment: Environment) -> Iterator[str]:
+    """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
+    owned = owned_files(environment)
+    for folder, folders, names in os.walk(environment.path):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in (*names, *links):
+            path = Path(folder, name)
+            relative = path.relative_to(environment.path)
+            if os.path.normcase(path) not in owned and not _is_usual(environment, relative):
+                yield relative.as_posix()
+
+
+def _is_usual(environment: Environment, relative: Path) -> bool:
+    name, parents = relative.name, relative.parts[:-1]
+    if BYTE_CODE.search(name) or name in UNOWNED_BY_DESIGN:
+        return True
+    if not parents:
+        return name in _TOP_FILES or name == "lib64" or name.startswith(f".{COPY}")
+    if parents in {("bin",), ("Scripts",)}:
+        path = environment.path / relative
+        return name.startswith(_SCRIPTS) or is_written_by_installer(str(path))
+    return any(part.endswith(_METADATA) for part in parents)
+
+
+def _is_virtual(environment: Environment) -> bool:
+    if is_whole_python(environment):
+        return False
+    names = {entry.name for entry in directory_entries(environment.path)}
+    traces = names & {"pyvenv.cfg", "CACHEDIR.TAG"}  # uv begins with the latter
+    return bool(not names or traces or environment.site_packages)
+
+
+def _empty(environment: Environment) -> None:
+    """Empty a directory of nothing but what installers made; it stays itself. Raises DiskError.
+
+    The interpreter goes first (see `missing_basics` for what uv would do with it), pyvenv.cfg last:
+    where that is, uv replaces what is left, and else refuses.
+    """
+    configuration = environment.path / "pyvenv.cfg"
+    try:
+        remove(environment.scripts)
+        configuration.touch()
+        for entry in directory_entries(environment.path):
+            if entry.name != configuration.name:
+                remove(Path(entry.path))
+        remove(configuration)
+    except OSError as error:
+        raise unwritable(str(environment.path), error) from error
+
+
+def _by_hand(path: Path) -> str:
+    return f"move it aside by hand, then sync again: `mv {path} {path}.old`"
