@@ -109,11 +109,11 @@ def test_local_archives_and_indexes_are_mounted(tree: Tree) -> None:
 
 def test_own_packages_are_those_that_are_installed(tree: Tree) -> None:
     found = workspace(tree({}), local("shop"), SHELF, package("web"))
-    assert found.own(found.lock.packages) == ("shelf",)
+    assert found.local_packages(found.lock.packages) == ("shelf",)
 
 
 @pytest.mark.parametrize(
-    ("own", "option"),
+    ("names", "option"),
     [
         ((), "--no-install-project"),
         (("shop",), "--no-install-project"),
@@ -122,14 +122,14 @@ def test_own_packages_are_those_that_are_installed(tree: Tree) -> None:
     ],
 )
 def test_the_option_leaves_out_what_is_not_there_yet(
-    tree: Tree, own: tuple[str, ...], option: str
+    tree: Tree, names: tuple[str, ...], option: str
 ) -> None:
-    assert workspace(tree({}), SHOP, SHELF).skips(own, "shop") == option
+    assert workspace(tree({}), SHOP, SHELF).no_install_option(names, "shop") == option
 
 
 def test_static_dependencies_are_checked_early(tree: Tree) -> None:
     root = tree({"pyproject.toml": manifest()})
-    assert not workspace(root, SHOP).locks_late
+    assert not workspace(root, SHOP).lock_check_needs_sources
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,19 @@ def test_static_dependencies_are_checked_early(tree: Tree) -> None:
     ],
 )
 def test_what_only_a_build_tells_is_checked_late(tree: Tree, text: str) -> None:
-    assert workspace(tree({"pyproject.toml": text}), SHOP).locks_late
+    assert workspace(tree({"pyproject.toml": text}), SHOP).lock_check_needs_sources
 
 
 def test_a_dynamic_version_alone_is_no_dependency(tree: Tree) -> None:
     text = '[project]\nname = "shop"\ndynamic = ["version"]\n'
-    assert not workspace(tree({"pyproject.toml": text}), SHOP).locks_late
+    assert not workspace(tree({"pyproject.toml": text}), SHOP).lock_check_needs_sources
 
 
 def test_a_manifest_that_no_mount_can_name_is_checked_late(tree: Tree) -> None:
     root = tree({"pyproject.toml": manifest(), "bücher/pyproject.toml": manifest("books")})
     found = workspace(root, SHOP, local("books", source='editable = "bücher"'))
     assert found.mounts == ("uv.lock", "pyproject.toml")
-    assert found.locks_late
+    assert found.lock_check_needs_sources
 
 
 @pytest.mark.parametrize("source", ['editable = "../lib"', 'directory = "/srv/lib"'])

@@ -10,14 +10,14 @@ def need(
     built: Iterable[str] = (),
     installed: Iterable[str] = (),
     backends: Iterable[str] = (),
-    said: Settings | None = None,
+    settings: Settings | None = None,
 ) -> DebianPackages:
     return debian_packages(
         built=built,
         installed=installed,
         backends=backends,
         fetchers=(),
-        said=said or Settings(),
+        settings=settings or Settings(),
     )
 
 
@@ -50,8 +50,8 @@ def test_a_project_that_compiles_gets_what_its_backend_needs() -> None:
 
 
 def test_the_user_decides_about_building_and_adds_to_running() -> None:
-    said = Settings(build_packages=("gcc",), runtime_packages=("curl",))
-    assert need(built=["psycopg2"], said=said) == DebianPackages(
+    settings = Settings(build_packages=("gcc",), runtime_packages=("curl",))
+    assert need(built=["psycopg2"], settings=settings) == DebianPackages(
         build=("gcc",), runtime=("curl", "libpq5")
     )
-    assert need(built=["pure"], said=Settings(build_packages=())) == DebianPackages()
+    assert need(built=["pure"], settings=Settings(build_packages=())) == DebianPackages()

@@ -94,7 +94,7 @@ def test_another_profile_has_an_environment_of_its_own() -> None:
 
 
 def test_a_package_is_built_apart_and_its_files_alone_are_added() -> None:
-    text = render_dockerfile(facts(own=("shop",), copies_source=False))
+    text = render_dockerfile(facts(local_packages=("shop",), copies_source=False))
     assert stage(text, "project") == (
         "RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv \\\n"
         "    --mount=type=cache,target=/root/.cache/uv \\\n"
@@ -137,7 +137,7 @@ def test_a_build_leaves_nothing_in_the_temporary_directory_of_dev() -> None:
 
 
 def test_an_editable_project_is_installed_without_the_times_of_its_sources() -> None:
-    text = stage(render_dockerfile(facts(selections=(DEV, PROD), own=("shop",))), "dev")
+    text = stage(render_dockerfile(facts(selections=(DEV, PROD), local_packages=("shop",))), "dev")
     assert "    --mount=type=tmpfs,target=/tmp \\\n    UV_NO_DEV=0 uv sync --locked \\\n" in text
     assert " && find /venv -name uv_cache.json -delete\n" in text
 
@@ -195,14 +195,14 @@ def test_git_over_ssh_gets_the_agent() -> None:
 
 
 def test_a_late_check_is_frozen_first() -> None:
-    text = render_dockerfile(facts(locks_late=True, own=("shop",)))
+    text = render_dockerfile(facts(lock_check_needs_sources=True, local_packages=("shop",)))
     assert stage(text, "dependencies").endswith("    uv sync --frozen --no-install-project")
     assert "uv sync --locked --no-editable" in stage(text, "project")
 
 
 def test_members_are_mounted_and_left_out_at_first() -> None:
     mounts = ("uv.lock", "pyproject.toml", "my lib/pyproject.toml")
-    text = render_dockerfile(facts(mounts=mounts, skips="--no-install-workspace"))
+    text = render_dockerfile(facts(mounts=mounts, no_install_option="--no-install-workspace"))
     path = r"my\ lib/pyproject.toml"
     assert f"    --mount=type=bind,source={path},target=/app/{path} \\\n" in text
     assert "    uv sync --locked --no-install-workspace\n" in text
@@ -248,6 +248,6 @@ def test_the_environment_of_the_user_is_in_the_image() -> None:
 
 def test_a_stage_begins_after_an_empty_line() -> None:
     staging = Selection(name="staging", arguments=("--extra=metrics",))
-    text = render_dockerfile(facts(selections=(DEV, staging, PROD), own=("shop",)))
+    text = render_dockerfile(facts(selections=(DEV, staging, PROD), local_packages=("shop",)))
     paragraphs = text.split("\n\n")
     assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)

@@ -37,7 +37,7 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     assert found.images.uv == "ghcr.io/astral-sh/uv:0.13.9"
     assert found.stages == Stages(is_multi=False, evidence="every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
-    assert (found.own, found.copies_source, found.user) == ((), True, 10001)
+    assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
     assert [selection.name for selection in found.selections] == ["dev", "prod"]
     assert found.remarks == ()
@@ -93,8 +93,8 @@ def test_a_package_is_installed_and_its_source_is_not_copied(tree: Tree) -> None
             }
         )
     )
-    assert (found.own, found.copies_source) == (("shop",), False)
-    assert found.skips == "--no-install-project"
+    assert (found.local_packages, found.copies_source) == (("shop",), False)
+    assert found.no_install_option == "--no-install-project"
     assert found.start.command == ("shop",)
 
 
@@ -148,10 +148,10 @@ def test_the_uv_that_builds_is_one_that_the_project_allows(tree: Tree) -> None:
 
 def test_the_uv_that_builds_knows_the_variable_that_leaves_groups_out(tree: Tree) -> None:
     root = tree(service(rest='[tool.uv]\ndefault-groups = ["dev", "lint"]\n'))
-    assert facts(root, uv="0.9.10").switch == "UV_NO_DEFAULT_GROUPS"
+    assert facts(root, uv="0.9.10").dev_switch_variable == "UV_NO_DEFAULT_GROUPS"
     with pytest.raises(UsageError, match="does not know UV_NO_DEFAULT_GROUPS"):
         facts(root, uv="0.9.9")
-    assert facts(tree(service()), uv="0.9.0").switch == "UV_NO_DEV"
+    assert facts(tree(service()), uv="0.9.0").dev_switch_variable == "UV_NO_DEV"
 
 
 def test_options_are_checked_as_settings_are(tree: Tree) -> None:
@@ -225,7 +225,7 @@ def test_the_root_of_a_workspace_may_start_what_a_member_installs(tree: Tree) ->
     )
     found = facts(root)
     assert found.start.command[-1] == "api.main:app"
-    assert (found.own, found.skips) == (("api",), "--no-install-local")
+    assert (found.local_packages, found.no_install_option) == (("api",), "--no-install-local")
 
 
 def test_a_server_in_an_extra_is_pointed_to(tree: Tree) -> None:

@@ -27,16 +27,18 @@ DISTROLESS = replace(
 )
 VARIANTS = {
     "plain": PLAIN,
-    "package": replace(PLAIN, own=("shop",), copies_source=False),
+    "package": replace(PLAIN, local_packages=("shop",), copies_source=False),
     "two stages": TWO_STAGES,
     "managed": replace(PLAIN, base="managed"),
     "managed, two stages": replace(TWO_STAGES, base="managed"),
     "distroless": DISTROLESS,
-    "distroless package": replace(DISTROLESS, own=("shop",), copies_source=False),
+    "distroless package": replace(DISTROLESS, local_packages=("shop",), copies_source=False),
     "private": replace(TWO_STAGES, secrets=("UV_INDEX_CORP_PASSWORD",), uses_ssh=True),
     "static": replace(PLAIN, static=Static(directory="static", environment=(("KEY", "x"),))),
-    "member": replace(PLAIN, directory="apps/api", locks_late=True),
-    "version": replace(PLAIN, own=("shop",), version_variables=("SETUPTOOLS_SCM_PRETEND_VERSION",)),
+    "member": replace(PLAIN, directory="apps/api", lock_check_needs_sources=True),
+    "version": replace(
+        PLAIN, local_packages=("shop",), version_variables=("SETUPTOOLS_SCM_PRETEND_VERSION",)
+    ),
     "probed": replace(PLAIN, start=replace(PLAIN.start, health="/healthz")),
 }
 

@@ -51,10 +51,10 @@ def test_a_profile_named_as_a_stage_is_refused() -> None:
 
 
 def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:
-    assert selector().switch(profiles()) == "UV_NO_DEV"
-    assert selector("dev", "lint").switch(profiles()) == "UV_NO_DEFAULT_GROUPS"
+    assert selector().dev_switch_variable(profiles()) == "UV_NO_DEV"
+    assert selector("dev", "lint").dev_switch_variable(profiles()) == "UV_NO_DEFAULT_GROUPS"
     asks = Profile(name="ci", groups=("dev",))
-    assert selector().switch(profiles(asks)) == "UV_NO_DEFAULT_GROUPS"
+    assert selector().dev_switch_variable(profiles(asks)) == "UV_NO_DEFAULT_GROUPS"
 
 
 def test_default_groups_are_uvs() -> None:

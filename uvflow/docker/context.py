@@ -50,45 +50,45 @@ class BuildContext:
     @property
     def mounts(self) -> tuple[str, ...]:
         """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
-        manifests = (_below(package.local, MANIFEST) for package in self._local_packages())
+        manifests = (_below(package.local, MANIFEST) for package in self._packages_in_context())
         there = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._archives()))
         found = [path for path in dict.fromkeys(there) if (self.root / path).exists()]
         return (LOCKFILE, *(path for path in found if can_be_mounted(path)))
 
     @property
-    def locks_late(self) -> bool:
+    def lock_check_needs_sources(self) -> bool:
         """Whether only all sources tell that the lockfile is current.
 
         So where dependencies are dynamic, or where a manifest is missing or cannot be mounted.
         """
-        return any(self._is_opaque(package) for package in self._local_packages())
+        return any(self._is_opaque(package) for package in self._packages_in_context())
 
-    def own(self, packages: Iterable[Package]) -> tuple[str, ...]:
+    def local_packages(self, packages: Iterable[Package]) -> tuple[str, ...]:
         """Those of `packages` that are built from the build context and installed."""
         return tuple(p.name for p in packages if p.local is not None and "virtual" not in p.source)
 
-    def skips(self, own: tuple[str, ...], package: str | None) -> str:
-        """The option of uv that leaves `own` out."""
-        if set(own) <= {package}:
+    def no_install_option(self, names: tuple[str, ...], package: str | None) -> str:
+        """The option of uv that leaves `names` out."""
+        if set(names) <= {package}:
             return "--no-install-project"
-        if set(own) <= set(self.lock.members):
+        if set(names) <= set(self.lock.members):
             return "--no-install-workspace"
         return "--no-install-local"
 
-    def build_requirements(self, own: Iterable[str]) -> tuple[str, ...]:
-        """What the build backends of `own` require (PEP 518), normalised names."""
-        tables = (self._manifest(p).get("build-system", {}) for p in self._named(own))
+    def build_requirements(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What the build backends of `names` require (PEP 518), normalised names."""
+        tables = (self._manifest(p).get("build-system", {}) for p in self._named(names))
         return tuple(sorted({n for t in tables for n in _names(t.get("requires", ()))}))
 
-    def version_variables(self, own: Iterable[str]) -> tuple[str, ...]:
+    def version_variables(self, names: Iterable[str]) -> tuple[str, ...]:
         """The variables that stand in for git's history."""
-        required = self.build_requirements(own)
+        required = self.build_requirements(names)
         return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
 
     def _named(self, names: Iterable[str]) -> Iterator[Package]:
         return (p for name in names for p in self.lock.by_name[name] if p.local is not None)
 
-    def _local_packages(self) -> tuple[Package, ...]:
+    def _packages_in_context(self) -> tuple[Package, ...]:
         return tuple(package for package in self.lock.packages if package.local is not None)
 
     def _archives(self) -> Iterator[str]:
@@ -99,7 +99,7 @@ class BuildContext:
                 yield path
 
     def _local_paths(self) -> Iterator[str]:
-        yield from (str(package.local) for package in self._local_packages())
+        yield from (str(package.local) for package in self._packages_in_context())
         yield from self._archives()
 
     def _is_opaque(self, package: Package) -> bool:

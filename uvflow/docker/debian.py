@@ -82,7 +82,7 @@ def debian_packages(
     installed: Iterable[str],
     backends: Iterable[str],
     fetchers: Iterable[str],
-    said: Settings,
+    settings: Settings,
 ) -> DebianPackages:
     """What `installed` distributions need, of which those in `built` come without a wheel.
 
@@ -93,8 +93,10 @@ def debian_packages(
     tools = _tools(built, set(backends)) | set(fetchers)
     linked = {package for name in built for package in _BUILT.get(name, ((), ()))[1]}
     return DebianPackages(
-        build=tuple(sorted(tools if said.build_packages is None else set(said.build_packages))),
-        runtime=tuple(sorted(linked | _loaded(installed) | set(said.runtime_packages))),
+        build=tuple(
+            sorted(tools if settings.build_packages is None else set(settings.build_packages))
+        ),
+        runtime=tuple(sorted(linked | _loaded(installed) | set(settings.runtime_packages))),
     )
 
 

@@ -198,7 +198,7 @@ def _interpreter(facts: Facts) -> Pairs:
 
 
 def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions:
-    switch = ((facts.switch, "0" if selection.all_groups else "1"),)
+    switch = ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
     return (
         Comment(lines=("The environment, without the project: changes when uv.lock does.",)),
         From(image=_tools_name(facts), name=name),
@@ -209,9 +209,9 @@ def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions
 
 
 def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Run:
-    check = "--frozen" if facts.locks_late else "--locked"
+    check = "--frozen" if facts.lock_check_needs_sources else "--locked"
     builds = (_TEMPORARY,) if facts.system.build else ()
-    words = ("sync", check, facts.skips, *selection.arguments)
+    words = ("sync", check, facts.no_install_option, *selection.arguments)
     return Run(
         commands=(_uv_command(facts, words, environ),),
         mounts=_uv_mounts(facts, *builds, *map(_bound, facts.mounts)),
@@ -250,7 +250,7 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
 
     uv would compile all of the environment once more, which would change every one of its files.
     """
-    if not facts.own:
+    if not facts.local_packages:
         return ()
     added = ("find", _ENVIRONMENT, "-cnewer", "/before")
     copied = ("cp", "--parents", "--preserve=mode,links", "--target-directory=/project", "{}", "+")
@@ -266,7 +266,7 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
     return (
         Comment(
             lines=(
-                f"The project, built from its sources: {', '.join(facts.own)}.",
+                f"The project, built from its sources: {', '.join(facts.local_packages)}.",
                 "What that adds to the environment is compiled and put aside, without the times of",
                 "its sources.",
             )
@@ -292,7 +292,7 @@ def _static(facts: Facts) -> Instructions:
     words = ("python", "manage.py", "collectstatic", "--no-input")
     return (
         Comment(lines=("Static files, collected by the project itself.",)),
-        From(image="project" if facts.own else "dependencies", name="static"),
+        From(image="project" if facts.local_packages else "dependencies", name="static"),
         Copy(source=".", target="/app"),
         *_inside(facts),
         Run(commands=(Command(words=words, environ=facts.static.environment),)),
@@ -312,14 +312,14 @@ def _other(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
 
 def _development(facts: Facts, selection: Selection) -> Instructions:
     """The sources in place, the own packages editable, with what a build needs still there."""
-    environ = ((facts.switch, "0" if selection.all_groups else "1"),)
+    environ = ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
     below = "dependencies" if selection.extends_prod else _tools_name(facts)
     return (
         Comment(lines=(f"The profile {selection.name}, on the sources in place.",)),
         From(image=below, name=selection.name),
         _sync_dependencies(facts, selection, environ),
         Copy(source=".", target="/app"),
-        *(_editable(facts, environ, selection) if facts.own else ()),
+        *(_editable(facts, environ, selection) if facts.local_packages else ()),
         *_inside(facts),
         *_started(facts, facts.start.development),
     )
@@ -336,7 +336,7 @@ def _editable(facts: Facts, environ: Pairs, selection: Selection) -> Instruction
 def _image(facts: Facts, selection: Selection, dependencies: str, project: str) -> Instructions:
     return (
         *_begun(facts, selection, dependencies),
-        *((Copy(source="/project/", target="/", stage=project),) if facts.own else ()),
+        *((Copy(source="/project/", target="/", stage=project),) if facts.local_packages else ()),
         *_collected(facts),
         *(_source(facts) if facts.copies_source else ()),
         *_started(facts, facts.start.command),

@@ -57,11 +57,12 @@ class Stages:
 class Facts:
     """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
 
-    `directory` is where the project is. `switch` is the variable that tells uv to leave
-    development dependencies out. `mounts` are the files that locking is checked by, `skips` is the
-    option that leaves `own`, the local packages that are built and installed, out; `locks_late`
-    says that only all sources tell whether the lockfile is current. `built` are the distributions
-    of production without a wheel. `secrets` are the variables of credentials.
+    `directory` is where the project is. `dev_switch_variable` is the variable that makes uv skip
+    development dependencies. `mounts` are the files that locking is checked by, `no_install_option`
+    is the option that skips `local_packages`, those that are built and installed;
+    `lock_check_needs_sources` says that only all sources tell whether the lockfile is current.
+    `built` are the distributions of production without a wheel. `secrets` are the variables of
+    credentials.
     """
 
     name: str
@@ -71,13 +72,13 @@ class Facts:
     images: BaseImages
     base: str
     stages: Stages
-    switch: str
+    dev_switch_variable: str
     selections: tuple[Selection, ...]
     mounts: tuple[str, ...]
-    skips: str
-    locks_late: bool
+    no_install_option: str
+    lock_check_needs_sources: bool
     built: tuple[str, ...]
-    own: tuple[str, ...]
+    local_packages: tuple[str, ...]
     version_variables: tuple[str, ...]
     secrets: tuple[str, ...]
     uses_ssh: bool
@@ -126,14 +127,16 @@ class _Reader:
             images=self.images,
             base=self.settings.base,
             stages=self.stages,
-            switch=self.switch,
+            dev_switch_variable=self.dev_switch_variable,
             selections=self.selector.selections(profiles),
             mounts=self.workspace.mounts,
-            skips=self.workspace.skips(self.own, self.package.name if self.package else None),
-            locks_late=self.workspace.locks_late,
+            no_install_option=self.workspace.no_install_option(
+                self.local_packages, self.package.name if self.package else None
+            ),
+            lock_check_needs_sources=self.workspace.lock_check_needs_sources,
             built=self.built(minor, self.production),
-            own=self.own,
-            version_variables=self.workspace.version_variables(self.own),
+            local_packages=self.local_packages,
+            version_variables=self.workspace.version_variables(self.local_packages),
             secrets=self.secrets,
             uses_ssh=uses_ssh(self.everything),
             system=self.system,
@@ -157,16 +160,20 @@ class _Reader:
                 hint="name one that fits with `--uv X.Y.Z`",
             )
         known = tuple(map(int, self.settings.uv.split(".")))
-        if known < (_KNOWS_NO_DEFAULT_GROUPS if self.switch == NO_DEFAULT_GROUPS else _OLDEST_UV):
+        if known < (
+            _KNOWS_NO_DEFAULT_GROUPS
+            if self.dev_switch_variable == NO_DEFAULT_GROUPS
+            else _OLDEST_UV
+        ):
             raise UsageError(
                 f"uv {self.settings.uv} is too old to build the image: it does not know "
-                f"{self.switch}",
+                f"{self.dev_switch_variable}",
                 hint="name a later one with `--uv X.Y.Z`",
             )
 
     @cached_property
-    def switch(self) -> str:
-        return self.selector.switch(self.project.profiles.by_name.values())
+    def dev_switch_variable(self) -> str:
+        return self.selector.dev_switch_variable(self.project.profiles.by_name.values())
 
     @cached_property
     def images(self) -> BaseImages:
@@ -261,9 +268,9 @@ class _Reader:
         return debian.debian_packages(
             built=self.built(self.python[0], self.everything),
             installed=[package.name for package in self.production],
-            backends=self.workspace.build_requirements(self.own),
+            backends=self.workspace.build_requirements(self.local_packages),
             fetchers=fetchers(self.everything),
-            said=self.settings,
+            settings=self.settings,
         )
 
     @cached_property
@@ -291,8 +298,8 @@ class _Reader:
         return Stages(is_multi=True, evidence=reason)
 
     @cached_property
-    def own(self) -> tuple[str, ...]:
-        return self.workspace.own(self.production)
+    def local_packages(self) -> tuple[str, ...]:
+        return self.workspace.local_packages(self.production)
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
@@ -310,7 +317,7 @@ class _Reader:
             procfile=_text_of(self.project.root / "Procfile"),
             settings=self.settings,
             members=self.members,
-            elsewhere=dict(self._elsewhere()),
+            in_extras=dict(self._in_extras()),
         ).start()
         if self.is_distroless and self.system.runtime:
             raise UsageError(
@@ -332,14 +339,14 @@ class _Reader:
             if package.local is not None
         }
         directories = {Path(os.path.normpath(path)): p for path, p in found.items()}
-        own = {path: p for path, p in directories.items() if p.name in self.own}
+        built = {path: p for path, p in directories.items() if p.name in self.local_packages}
         return Sources(
             self.project.root,
-            packages={path: p.name.replace("-", "_") for path, p in own.items()},
+            packages={path: p.name.replace("-", "_") for path, p in built.items()},
             others=directories.keys() - {self.project.root},
         )
 
-    def _elsewhere(self) -> Iterator[tuple[str, str]]:
+    def _in_extras(self) -> Iterator[tuple[str, str]]:
         """Distribution → what the profile prod would say to have it."""
         table = self.package.table if self.package else {}
         for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups")):
@@ -350,7 +357,7 @@ class _Reader:
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
-        is_installed = self.package is not None and self.package.name in self.own
+        is_installed = self.package is not None and self.package.name in self.local_packages
         return self.start.module is not None or not is_installed
 
     @cached_property
@@ -370,7 +377,7 @@ class _Reader:
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and no file can say."""
-        for name in self.workspace.version_variables(self.own):
+        for name in self.workspace.version_variables(self.local_packages):
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if any(package.name == "django" for package in self.production):
             yield from Django(self.sources).remarks()

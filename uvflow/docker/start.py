@@ -117,7 +117,7 @@ class Search:
 
     `installed` are the normalised names of the production closure, `scripts` is
     `[project.scripts]`, `procfile` the text of a Procfile; `members` are the directories of a
-    workspace whose root is no project; `elsewhere` says of a distribution in which extra or group
+    workspace whose root is no project; `in_extras` says of a distribution in which extra or group
     of the project it is (as `extras = ["web"]`).
     """
 
@@ -128,7 +128,7 @@ class Search:
     procfile: str | None
     settings: Settings
     members: tuple[str, ...] = ()
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    in_extras: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> Start:
         """The start command; raises UsageError with the ways to name one when there is none."""
@@ -313,9 +313,9 @@ class Search:
         servers = _SERVERS[loaded.interface]
         named = ", ".join(servers)
         add = f"`uv add {next(iter(servers))}`"
-        there = next((name for name in servers if name in self.elsewhere), None)
+        there = next((name for name in servers if name in self.in_extras), None)
         if there:
-            add = f"say `{self.elsewhere[there]}` in [tool.uvflow.profiles.prod] for {there}"
+            add = f"say `{self.in_extras[there]}` in [tool.uvflow.profiles.prod] for {there}"
         return UsageError(
             f"no server for {loaded.name} is among the production dependencies",
             cause=f"looked for {named}; a development server is not taken for one",

@@ -40,7 +40,7 @@ class Selector:
     default_groups: tuple[str, ...]
     package: str | None
 
-    def switch(self, profiles: Iterable[Profile]) -> str:
+    def dev_switch_variable(self, profiles: Iterable[Profile]) -> str:
         """The variable that tells uv to leave out what is for development.
 
         UV_NO_DEV leaves out the group `dev`, asked for or not, and that one alone.

@@ -25,7 +25,7 @@ def test_a_good_file_has_no_faults() -> None:
     [
         facts(),
         facts(selections=(DEV, PROD), secrets=("UV_INDEX_CORP_PASSWORD",)),
-        facts(base="managed", own=("shop",)),
+        facts(base="managed", local_packages=("shop",)),
         facts(base="distroless", stages=Stages(is_multi=True, evidence="x"), user=65532),
         facts(
             stages=Stages(is_multi=True, evidence="x"),
