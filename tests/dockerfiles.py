@@ -1,10 +1,10 @@
 """Reading a Dockerfile by rules: which codes, on which lines."""
 
-from uvflow.docker.lint import rules_build, rules_image
-from uvflow.docker.lint.model import LintContext, LintedDockerfile
+from uvflow.docker.lint import rules_build, rules_image  # noqa: F401  they fill RULES
+from uvflow.docker.lint.model import RULES, LintContext, LintedDockerfile
 from uvflow.docker.lint.parse import parse_dockerfile
 
-AROUND = LintContext(
+CONTEXT = LintContext(
     files=frozenset({"uv.lock", "pyproject.toml", "main.py", "shop/app.py"}),
     installed=frozenset({"uvicorn"}),
 )
@@ -26,15 +26,14 @@ CMD ["uvicorn", "main:app"]
 """
 
 
-def found(text: str, around: LintContext = AROUND) -> list[tuple[str, int]]:
+def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """Code and line of every finding."""
-    reading = LintedDockerfile(parse_dockerfile(text), around, "Dockerfile")
-    rules = (*rules_build.RULES, *rules_image.RULES)
-    findings = (finding for rule in rules for finding in rule(reading))
+    linted = LintedDockerfile(parse_dockerfile(text), context, "Dockerfile")
+    findings = (finding for rule in RULES for finding in rule(linted))
     return [(finding.code, finding.origin.line if finding.origin else 0) for finding in findings]
 
 
-def changed(old: str, new: str, around: LintContext = AROUND) -> list[tuple[str, int]]:
+def changed(old: str, new: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """What is found in GOOD when one thing of it is another."""
     assert old in GOOD
-    return found(GOOD.replace(old, new), around)
+    return found(GOOD.replace(old, new), context)

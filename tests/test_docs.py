@@ -310,8 +310,9 @@ def findings(text: str) -> Iterator[Given]:
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         code, severity = code_of(call), severity_of(call)
         if called(call) in through:
-            position, severity = through[called(call)]
+            position, known = through[called(call)]
             code = call.args[position] if len(call.args) > position else code
+            severity = severity or known
         if isinstance(code, ast.Constant) and isinstance(code.value, str):
             yield Given(code.value, severity)
 
@@ -345,9 +346,13 @@ def constructor(call: ast.Call) -> str:
     return ""
 
 
+# Where the code and the severity stand in a call; `@rule(…)` is one, too.
+POSITIONS = {"Finding": (1, 0), "rule": (0, 1)}
+
+
 def code_of(call: ast.Call) -> ast.expr | None:
-    if called(call) == "Finding" and len(call.args) > 1:
-        return call.args[1]
+    if called(call) in POSITIONS and len(call.args) > 1:
+        return call.args[POSITIONS[called(call)][0]]
     return call.args[0] if constructor(call) and call.args else keyword(call, "code")
 
 
@@ -356,7 +361,9 @@ def keyword(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def severity_of(call: ast.Call) -> str | None:
-    given = keyword(call, "severity") or (call.args[0] if called(call) == "Finding" else None)
+    given = keyword(call, "severity")
+    if called(call) in POSITIONS and len(call.args) > 1:
+        given = call.args[POSITIONS[called(call)][1]]
     match given:
         case ast.Attribute(value=ast.Name(id="Severity"), attr=name):
             return Severity[name].value

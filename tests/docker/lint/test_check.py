@@ -114,5 +114,5 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
 
 
 def test_without_a_lockfile_what_is_installed_is_not_known(tree: Tree) -> None:
-    around = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
-    assert around.installed is None
+    context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
+    assert context.installed is None

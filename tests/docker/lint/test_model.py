@@ -4,7 +4,7 @@ from uvflow.docker.lint.model import LintContext, LintedDockerfile, commands
 from uvflow.docker.lint.parse import parse_dockerfile
 
 
-def reading(text: str) -> LintedDockerfile:
+def linted(text: str) -> LintedDockerfile:
     return LintedDockerfile(parse_dockerfile(text), LintContext(), "Dockerfile")
 
 
@@ -35,17 +35,17 @@ def test_a_sync_counts_where_its_environment_gets_into_the_image() -> None:
         "FROM a AS test\nRUN uv sync --two\n"
         "FROM a\nCOPY --from=build /venv /venv\n"
     )
-    assert [command.words[-1] for command in reading(text).syncs()] == ["--one"]
+    assert [command.words[-1] for command in linted(text).syncs()] == ["--one"]
 
 
 def test_the_environment_of_a_command_is_what_was_set_before_it() -> None:
     text = "FROM a AS b\nARG A=1\nFROM b\nRUN C=3 uv sync\nENV D=4\n"
-    whole = reading(text)
+    whole = linted(text)
     [command] = whole.syncs()
     assert whole.environ(command) == {"A": "1", "C": "3"}
 
 
 def test_the_last_instruction_holds() -> None:
-    user = reading("FROM a AS b\nUSER x\nFROM b\nUSER y\n").last("USER")
+    user = linted("FROM a AS b\nUSER x\nFROM b\nUSER y\n").last("USER")
     assert user is not None
     assert user.text == "y"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import AROUND, GOOD, changed, found
+from dockerfiles import CONTEXT, GOOD, changed, found
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
@@ -151,21 +151,21 @@ def test_package_lists_in_a_layer() -> None:
 
 
 def test_a_version_file_that_uv_does_not_see() -> None:
-    around = replace(AROUND, files=AROUND.files | {".python-version"})
-    assert changed("WORKDIR /app", "WORKDIR /app", around) == [("python-version-not-seen", 4)]
-    assert changed("UV_NO_DEV=1", "UV_NO_DEV=1 UV_PYTHON=3.13", around) == []
-    assert changed("WORKDIR /app", "COPY .python-version ./", around) == []
+    context = replace(CONTEXT, files=CONTEXT.files | {".python-version"})
+    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("python-version-not-seen", 4)]
+    assert changed("UV_NO_DEV=1", "UV_NO_DEV=1 UV_PYTHON=3.13", context) == []
+    assert changed("WORKDIR /app", "COPY .python-version ./", context) == []
 
 
 def test_a_mount_of_what_is_not_there() -> None:
-    around = LintContext(files=AROUND.files - {"uv.lock"}, installed=AROUND.installed)
-    assert changed("WORKDIR /app", "WORKDIR /app", around) == [("mount-missing", 4)]
+    context = LintContext(files=CONTEXT.files - {"uv.lock"}, installed=CONTEXT.installed)
+    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("mount-missing", 4)]
 
 
 def test_members_that_uv_does_not_see() -> None:
-    around = replace(AROUND, members=("packages/lib/pyproject.toml",))
-    assert changed("WORKDIR /app", "WORKDIR /app", around) == [("members-not-seen", 4)]
-    assert changed("WORKDIR /app", "COPY packages packages", around) == []
+    context = replace(CONTEXT, members=("packages/lib/pyproject.toml",))
+    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("members-not-seen", 4)]
+    assert changed("WORKDIR /app", "COPY packages packages", context) == []
 
 
 def test_a_python_below_root() -> None:

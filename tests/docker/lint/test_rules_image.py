@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import AROUND, GOOD, changed, found
+from dockerfiles import CONTEXT, GOOD, changed, found
 
 BASE = "python:3.13-slim-trixie"
 CMD = 'CMD ["uvicorn", "main:app"]'
@@ -73,8 +73,8 @@ def test_what_is_started_is_there(words: str) -> None:
 
 def test_a_server_that_is_not_installed() -> None:
     assert changed(CMD, 'CMD ["gunicorn", "main:app"]') == [("server-not-locked", 13)]
-    around = replace(AROUND, installed=None)
-    assert changed(CMD, 'CMD ["gunicorn", "main:app"]', around) == []
+    context = replace(CONTEXT, installed=None)
+    assert changed(CMD, 'CMD ["gunicorn", "main:app"]', context) == []
 
 
 def test_a_start_through_uv() -> None:
@@ -93,8 +93,8 @@ def test_a_start_through_uv() -> None:
     ],
 )
 def test_a_development_server(words: str) -> None:
-    around = replace(AROUND, files=AROUND.files | {"manage.py"})
-    assert changed(CMD, f"CMD [{words}]", around) == [("development-server", 13)]
+    context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"})
+    assert changed(CMD, f"CMD [{words}]", context) == [("development-server", 13)]
 
 
 def test_a_shell_between_the_service_and_its_signals() -> None:
@@ -107,8 +107,8 @@ def test_a_shell_between_the_service_and_its_signals() -> None:
 
 def test_a_script_that_is_nowhere() -> None:
     assert changed(CMD, 'CMD ["./begin.sh"]') == [("start-not-there", 13)]
-    around = replace(AROUND, files=AROUND.files | {"docker/begin.sh"})
-    assert changed(CMD, 'CMD ["./begin.sh"]', around) == []
+    context = replace(CONTEXT, files=CONTEXT.files | {"docker/begin.sh"})
+    assert changed(CMD, 'CMD ["./begin.sh"]', context) == []
     assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
 
 
@@ -134,8 +134,8 @@ def test_a_file_of_secrets_in_a_layer(line: str) -> None:
 
 
 def test_a_context_that_is_not_ignored() -> None:
-    around = replace(AROUND, not_ignored=(".venv",))
-    assert changed("WORKDIR /app", "WORKDIR /app", around) == [("context-not-ignored", 10)]
+    context = replace(CONTEXT, not_ignored=(".venv",))
+    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("context-not-ignored", 10)]
 
 
 def test_a_front_end_that_is_fetched() -> None:

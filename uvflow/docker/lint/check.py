@@ -8,8 +8,8 @@ from pathlib import Path
 
 from uvflow import findings
 from uvflow.docker import context
-from uvflow.docker.lint import parse, rules_build, rules_image
-from uvflow.docker.lint.model import CheckResult, LintContext, LintedDockerfile
+from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
+from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
 from uvflow.files import read_bytes
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile import packages
@@ -28,9 +28,8 @@ def check_handwritten(project: Project, path: Path) -> CheckResult:
         message = "there is no FROM in it"
         nothing = findings.error("no-stage", message, origin)
         return CheckResult(findings=(nothing,))
-    reading = LintedDockerfile(dockerfile, lint_context(project), path.name)
-    rules = (*rules_build.RULES, *rules_image.RULES)
-    found = (finding for rule in rules for finding in rule(reading))
+    linted = LintedDockerfile(dockerfile, lint_context(project), path.name)
+    found = (finding for rule in RULES for finding in rule(linted))
     return CheckResult(findings=tuple(sorted(found, key=_by_line)))
 
 

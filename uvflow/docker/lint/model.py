@@ -64,9 +64,9 @@ class ShellCommand:
 class LintedDockerfile:
     """A Dockerfile with at least one stage, and its surroundings."""
 
-    def __init__(self, dockerfile: Dockerfile, around: LintContext, path: str) -> None:
+    def __init__(self, dockerfile: Dockerfile, context: LintContext, path: str) -> None:
         self.dockerfile = dockerfile
-        self.around = around
+        self.context = context
         self.path = path
 
     @cached_property
@@ -116,22 +116,27 @@ class LintedDockerfile:
         """The instruction of that kind that holds for the image."""
         return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
-    def finding(self, kind: "FindingKind", line: int, message: str) -> Finding:
-        return Finding(
-            kind.severity, kind.code, message, Origin(path=self.path, line=line), kind.fix
-        )
 
-
-@dataclass(frozen=True, kw_only=True)
-class FindingKind:
-    """A kind of finding: `code` is stable, `fix` is what to type instead."""
-
-    code: str
-    severity: Severity
-    fix: str
-
-
+Violations = Iterator[tuple[int, str]]  # the line, from 1, and what is wrong there
 Rule = Callable[[LintedDockerfile], Iterator[Finding]]
+
+RULES: list[Rule] = []
+
+
+def rule(
+    code: str, severity: Severity, fix: str
+) -> Callable[[Callable[[LintedDockerfile], Violations]], Rule]:
+    """Make a function a rule of RULES; `code` is stable, `fix` is what to write instead."""
+
+    def register(violations: Callable[[LintedDockerfile], Violations]) -> Rule:
+        def findings(linted: LintedDockerfile) -> Iterator[Finding]:
+            for line, message in violations(linted):
+                yield Finding(severity, code, message, Origin(path=linted.path, line=line), fix)
+
+        RULES.append(findings)
+        return findings
+
+    return register
 
 
 def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
