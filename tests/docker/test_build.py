@@ -73,11 +73,11 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
 def test_files_that_are_not_current_are_not_built(tree: Tree, uvflow: Command) -> None:
     root = tree(PROJECT)
     said = uvflow("docker", "build", cwd=root)
-    assert (said.code, "Dockerfile is not there" in said.err) == (1, True)
+    assert (said.code, "Dockerfile does not exist" in said.err) == (1, True)
     assert uvflow("docker", cwd=root).code == 0
     (root / ".python-version").write_text("3.12\n")
     said = uvflow("docker", "build", cwd=root)
-    assert (said.code, "Dockerfile is not what today's facts give" in said.err) == (1, True)
+    assert (said.code, "Dockerfile does not match today's facts" in said.err) == (1, True)
 
 
 def test_a_stale_lockfile_is_told_before_anything_is_built(

@@ -106,7 +106,7 @@ def assert_said(found: ImagePlan, meant: dict[str, Any], *, is_member: bool) -> 
         assert readback.value(prod.instructions[1].text) == f"/app/{meant['directory']}"
     elif can_be_mounted(meant["directory"]):
         assert f"{meant['directory']}/pyproject.toml" in mounted(found.dockerfile.text)
-    _, bake, compose, _ = (file.text for file in found.files)
+    _, bake, compose = (file.text for file in found.generated)
     place = f"{meant['directory']}/Dockerfile" if is_member else "Dockerfile"
     [in_bake, *_] = re.findall(r"dockerfile = (.*)", bake)
     [in_compose, *_] = re.findall(r"dockerfile: (.*)", compose)

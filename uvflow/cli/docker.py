@@ -44,7 +44,7 @@ def docker_command(console: Console, **given: Any) -> None:
     outcome = command.run_docker(Project.find(Path.cwd()), command.DockerOptions(**given))
     for finding in outcome.warnings:
         console.warn(finding)
-    for line in outcome.said:
+    for line in outcome.messages:
         console.say(line)
     if outcome.result:
         console.result(outcome.result.removesuffix("\n"))

@@ -1,4 +1,4 @@
-"""`uvflow docker`: plan each file, then write, print or check it. Nothing is printed here."""
+"""`uvflow docker`: from options to a plan of every file, which is printed, checked or written."""
 
 import difflib
 import json
@@ -12,7 +12,8 @@ from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header, settings
 from uvflow.docker import facts as facts_of
 from uvflow.docker.facts import Facts, ImageOptions
-from uvflow.docker.lint import check
+from uvflow.docker.header import Header
+from uvflow.docker.lint.check import check_handwritten
 from uvflow.docker.lint.model import CheckResult
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import read_bytes, write_whole
@@ -20,38 +21,74 @@ from uvflow.findings import Finding, Origin
 from uvflow.project.manifest import Project
 
 
+@dataclass(frozen=True, kw_only=True)
+class DockerOptions(ImageOptions):
+    """The options of the command line, by their names."""
+
+    bake: bool = False
+    compose: bool = False
+    prints: bool = False
+    facts: bool = False
+    check: bool = False
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerResult:
+    """`result` is for stdout, `messages` and `warnings` are for stderr, `data` is for --json."""
+
+    result: str = ""
+    messages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    error: UvflowError | None = None
+
+
+def run_docker(project: Project, options: DockerOptions) -> DockerResult:
+    """Do what the options ask for; raises what planning and writing raise."""
+    modes = (options.prints, options.facts, options.check, options.dry_run)
+    if sum(modes) > 1:
+        raise UsageError("--print, --facts, --check and --dry-run exclude each other")
+    path = project.root / "Dockerfile"
+    if options.check and path.is_file() and _header_of(path) is None:
+        return _check_result(check_handwritten(project, path))
+    plan = plan_image(project, options, more=[name for name in MORE if getattr(options, name)])
+    if options.check:
+        return _check_result(check_generated(plan))
+    if options.facts:
+        facts = asdict(plan.facts)
+        return DockerResult(result=json.dumps(facts, indent=2), data={"facts": facts})
+    warnings = (*plan.remarks, *(str(finding) for finding in _ignore_findings(plan)))
+    if options.prints:
+        text = plan.dockerfile.text
+        return DockerResult(result=text, warnings=warnings, data={"dockerfile": text})
+    if not options.dry_run:
+        write_files(plan, force=options.force)
+    names = [file.path.name for file in plan.to_write]
+    verb = "Would write" if options.dry_run else "Wrote"
+    written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
+    return DockerResult(
+        result="".join(map(difference, plan.to_write)) if options.dry_run else "",
+        messages=(*_evidence(plan.facts), *written),
+        warnings=warnings,
+        data={"files": names, "dry_run": options.dry_run},
+    )
+
+
 class FileState(StrEnum):
-    """What is at the place of a file, as compared with what it is to say."""
+    """A file that exists, compared with what uvflow would write."""
 
     NEW = "new"
     SAME = "same"
-    CHANGED = "changed"  # made by uvflow from other facts
-    EDITED = "edited"  # made by uvflow, and edited since
-    FOREIGN = "foreign"  # somebody else's
-
-
-_NOT_OURS = {FileState.EDITED, FileState.FOREIGN}
-
-_WHAT = {
-    FileState.NEW: "is not there",
-    FileState.CHANGED: "is not what today's facts give",
-    FileState.EDITED: "was edited since uvflow made it",
-    FileState.FOREIGN: "was not made by uvflow",
-}
-_ANEW = "`uvflow docker` makes it anew"
-WAYS_OUT = {
-    FileState.NEW: "`uvflow docker` makes it",
-    FileState.CHANGED: f"`uvflow docker --check` shows the difference, {_ANEW}",
-    FileState.EDITED: "`uvflow docker --force` overwrites it; without its first line it is your "
-    "own, and `uvflow docker --check` tells what is wrong with it",
-    FileState.FOREIGN: "`uvflow docker --check` tells what is wrong with it, `uvflow docker "
-    "--print` what it would be, and `uvflow docker --force` overwrites it",
-}
+    CHANGED = "changed"  # written by uvflow from other facts
+    EDITED = "edited"  # written by uvflow, and edited since
+    FOREIGN = "foreign"  # written by somebody else
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A file as it is to be, and as it is now (`before`, None where there is none)."""
+    """A file with the text it is to have, and the text it has (`before`, None if missing)."""
 
     path: Path
     text: str
@@ -61,22 +98,24 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """Every file of an image, and what is to be told about them."""
+    """Every file of an image; `not_ignored` are patterns that the .dockerignore lacks."""
 
     facts: Facts
     options: ImageOptions
-    files: tuple[ImageFile, ...]
+    generated: tuple[ImageFile, ...]
+    dockerignore: ImageFile
     not_ignored: tuple[str, ...]
     remarks: tuple[str, ...] = ()
 
     @property
-    def to_write(self) -> tuple[ImageFile, ...]:
-        """A .dockerignore is the user's as soon as it is there."""
-        return tuple(f for f in self.files if f.state is not FileState.SAME and not _is_kept(f))
+    def dockerfile(self) -> ImageFile:
+        return self.generated[0]
 
     @property
-    def dockerfile(self) -> ImageFile:
-        return self.files[0]
+    def to_write(self) -> tuple[ImageFile, ...]:
+        """A .dockerignore that exists is the user's."""
+        ignore = (self.dockerignore,) if self.dockerignore.before is None else ()
+        return (*(f for f in self.generated if f.state is not FileState.SAME), *ignore)
 
 
 # The files besides the Dockerfile, by the option that asks for each.
@@ -89,271 +128,139 @@ MORE: Mapping[str, tuple[str, Callable[[Facts], str]]] = {
 def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = ()) -> ImagePlan:
     """What `uvflow docker` does with these options; `more` are names of MORE.
 
-    What `given` leaves open is as it was when the Dockerfile was made last, and a file of MORE
-    that uvflow made once is kept up. Raises what reading the facts raises.
+    What `given` leaves open is taken from the header of the Dockerfile, and a file of MORE that
+    uvflow wrote once is kept current. Raises what reading the facts raises.
     """
-    options = _options(given, project)
+    options = _complete_options(project, given)
     facts = facts_of.read_facts(project, options)
-    ignored = _image_file(_ignore_path(project), context.dockerignore())
-    wanted = [name for name, (path, _) in MORE.items() if name in more or _is_ours(project, path)]
-    made = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
+    usage = companions.usage_lines(facts)
+    wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(project.root / path)]
+    renderers = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
+    # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
+    # workspace (Docker docs, "Build context", "Filename and location").
+    is_member = project.root != project.workspace
+    ignore = project.root / ("Dockerfile.dockerignore" if is_member else ".dockerignore")
+    dockerignore = _image_file(ignore, context.dockerignore())
     return ImagePlan(
         facts=facts,
         options=options,
-        files=(*(_made(project, *file, facts, options) for file in made), ignored),
-        not_ignored=context.missing_patterns(ignored.before or ignored.text),
-        remarks=(*facts.remarks, *_on_an_older_uv(options)),
+        generated=tuple(
+            _image_file(project.root / path, header.with_header(body(facts), facts, options, usage))
+            for path, body in renderers
+        ),
+        dockerignore=dockerignore,
+        not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text),
+        remarks=(*facts.remarks, *_uv_remarks(options)),
     )
 
 
-def write_files(plan: ImagePlan, *, force: bool) -> tuple[Path, ...]:
-    """Write what is not yet as planned and return it.
-
-    Raises DriftError, with nothing written, for a file that was edited or made by somebody else,
-    unless `force`.
-    """
-    for file in plan.to_write:
-        if file.state in _NOT_OURS and not force:
-            raise drift_error(file)
-    for file in plan.to_write:
-        write_whole(file.path, file.text.encode())
-    return tuple(file.path for file in plan.to_write)
-
-
-def drift_error(file: ImageFile) -> DriftError:
-    """What is to be said of a file that is not as it is to be; its hint says the ways out."""
-    return DriftError(f"{file.path} {_WHAT[file.state]}", hint=WAYS_OUT[file.state])
-
-
-def _options(given: ImageOptions, project: Project) -> ImageOptions:
-    """`given`, completed from the header of the Dockerfile that is there, and by the uv here."""
-    before = _options_before(project.root / "Dockerfile")
+def _complete_options(project: Project, given: ImageOptions) -> ImageOptions:
+    """Raises UsageError where somebody edited the header to hold an impossible value."""
+    path = project.root / "Dockerfile"
+    last = _header_of(path)
+    before = last.options if last else ImageOptions()
+    for name in ("base", "stages", "uv"):
+        value = getattr(before, name)
+        if value is not None:
+            settings.checked(name, value, f"{path}:1: --{name}")
     options = ImageOptions(
         uv=given.uv or before.uv,
         python=given.python or before.python,
         base=given.base or before.base,
         stages=given.stages or before.stages,
     )
-    said = project.table("tool", "uvflow", "docker")
-    if options.uv or "uv" in said or "uv-image" in said:
+    if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
         return options
     return replace(options, uv=uv.find().version)
 
 
-def _options_before(dockerfile: Path) -> ImageOptions:
-    """Raises UsageError where the first line was edited to say what cannot be."""
-    made = header.read(_text(dockerfile) or "")
-    if made is None:
-        return ImageOptions()
-    for name in ("base", "stages", "uv"):
-        value = getattr(made.options, name)
-        if value is not None:
-            settings.checked(name, value, f"{dockerfile}:1: --{name}")
-    return made.options
-
-
-def _on_an_older_uv(options: ImageOptions) -> tuple[str, ...]:
-    """A lockfile that the uv here writes may be one that an older uv does not understand."""
+def _uv_remarks(options: ImageOptions) -> tuple[str, ...]:
+    """An older uv may not understand a lockfile that the uv here writes."""
     if options.uv is None:
         return ()
     here = uv.find().version
-    if _minor(here) <= _minor(options.uv):
+    minor_here, minor = (tuple(map(int, v.split(".")[:2])) for v in (here, options.uv))
+    if minor_here <= minor:
         return ()
     take = f"`uvflow docker --uv={here}` takes this one"
     return (f"uv {options.uv} builds the image, and uv {here} is here: {take}",)
 
 
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")[:2]))
-
-
-def _is_ours(project: Project, path: str) -> bool:
-    return header.read(_text(project.root / path) or "") is not None
-
-
-def _made(
-    project: Project, path: str, body: Callable[[Facts], str], facts: Facts, options: ImageOptions
-) -> ImageFile:
-    text = header.with_header(body(facts), facts, options, companions.usage_lines(facts))
-    return _image_file(project.root / path, text)
-
-
-def _ignore_path(project: Project) -> Path:
-    """BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's context is not its own.
-
-    (Docker docs, "Build context", "Filename and location".)
-    """
-    if project.root == project.workspace:
-        return project.root / ".dockerignore"
-    return project.root / "Dockerfile.dockerignore"
-
-
 def _image_file(path: Path, text: str) -> ImageFile:
-    before = _text(path)
-    return ImageFile(path=path, text=text, before=before, state=_state(before, text))
-
-
-def _state(before: str | None, text: str) -> FileState:
+    before = _read_text(path)
     if before is None:
-        return FileState.NEW
-    if before.replace("\r\n", "\n") == text:
-        return FileState.SAME
-    if header.read(before) is None:
-        return FileState.FOREIGN
-    return FileState.CHANGED if header.is_as_made(before) else FileState.EDITED
+        state = FileState.NEW
+    elif before.replace("\r\n", "\n") == text:
+        state = FileState.SAME
+    elif header.read(before) is None:
+        state = FileState.FOREIGN
+    else:
+        state = FileState.CHANGED if header.is_as_made(before) else FileState.EDITED
+    return ImageFile(path=path, text=text, before=before, state=state)
 
 
-def _text(path: Path) -> str | None:
+def _header_of(path: Path) -> Header | None:
+    return header.read(_read_text(path) or "")
+
+
+def _read_text(path: Path) -> str | None:
     return read_bytes(path).decode(errors="replace") if path.is_file() else None
 
 
-def _is_kept(file: ImageFile) -> bool:
-    return file.path.name.endswith(".dockerignore") and file.before is not None
-
-
 def check_generated(plan: ImagePlan) -> CheckResult:
-    """The generated files of `plan` against today's facts; a .dockerignore need not be ours."""
-    *made, _ignored = plan.files
-    missing = plan.not_ignored
-    origin = Origin(path=plan.files[-1].path.name, line=1)
-    message = f"lets into the image what is no part of it: {', '.join(missing)}"
-    finding = findings.error("context-not-ignored", message, origin)
+    """The generated files against today's facts; a .dockerignore may be anybody's."""
     return CheckResult(
-        diffs=tuple(difference(file) for file in made if file.state is not FileState.SAME),
-        edited=tuple(file.path.name for file in made if file.state is FileState.EDITED),
-        findings=(finding,) if missing else (),
+        diffs=tuple(difference(f) for f in plan.generated if f.state is not FileState.SAME),
+        edited=tuple(f.path.name for f in plan.generated if f.state is FileState.EDITED),
+        findings=_ignore_findings(plan),
     )
 
 
-def difference(file: ImageFile) -> str:
-    before = (file.before or "").replace("\r\n", "\n").splitlines(keepends=True)
-    name = file.path.name
-    after = file.text.splitlines(keepends=True)
-    return "".join(
-        difflib.unified_diff(before, after, f"{name} (as it is)", f"{name} (as the facts give)")
-    )
+def _ignore_findings(plan: ImagePlan) -> tuple[Finding, ...]:
+    if not plan.not_ignored:
+        return ()
+    origin = Origin(path=plan.dockerignore.path.name, line=1)
+    message = f"does not exclude: {', '.join(plan.not_ignored)}"
+    return (findings.error("context-not-ignored", message, origin),)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DockerOptions:
-    """What is asked for, by the names of the command line's options."""
-
-    python: str | None = None
-    base: str | None = None
-    stages: str | None = None
-    uv: str | None = None
-    bake: bool = False
-    compose: bool = False
-    prints: bool = False
-    facts: bool = False
-    check: bool = False
-    dry_run: bool = False
-    force: bool = False
-
-    @property
-    def options(self) -> ImageOptions:
-        return ImageOptions(uv=self.uv, python=self.python, base=self.base, stages=self.stages)
-
-    @property
-    def more(self) -> tuple[str, ...]:
-        return tuple(n for n, on in (("bake", self.bake), ("compose", self.compose)) if on)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DockerResult:
-    """`result` is data for stdout, `said` and `warnings` are talk, `data` is for --json."""
-
-    result: str = ""
-    said: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    data: Mapping[str, Any] = field(default_factory=dict)
-    error: UvflowError | None = None
-
-
-def run_docker(project: Project, request: DockerOptions) -> DockerResult:
-    """Do what is asked for; raises what planning and writing raise."""
-    modes = [n for n in ("prints", "facts", "check", "dry_run") if getattr(request, n)]
-    if len(modes) > 1:
-        raise UsageError("--print, --facts, --check and --dry-run exclude each other")
-    if request.check and _is_by_hand(project.root / "Dockerfile"):
-        return _checked(check.check_handwritten(project, project.root / "Dockerfile"))
-    plan = plan_image(project, request.options, more=request.more)
-    if request.check:
-        return _checked(check_generated(plan))
-    if request.facts:
-        return _with_facts(plan)
-    if request.prints:
-        text = plan.dockerfile.text
-        return DockerResult(result=text, warnings=_warnings(plan), data={"dockerfile": text})
-    return _dry(project, plan) if request.dry_run else _written(project, plan, request)
-
-
-def _is_by_hand(path: Path) -> bool:
-    return path.is_file() and header.read(read_bytes(path).decode(errors="replace")) is None
-
-
-def _checked(verdict: CheckResult) -> DockerResult:
-    count = len(verdict.findings)
+def _check_result(check: CheckResult) -> DockerResult:
+    is_current = not check.findings and not check.diffs
+    error = None
+    if check.edited:
+        message, hint = _DRIFT[FileState.EDITED]
+        error = DriftError(f"{' and '.join(check.edited)} {message}", hint=hint)
+    elif check.diffs:
+        error = DriftError(
+            "the files of the image do not match today's facts", hint="`uvflow docker` updates them"
+        )
+    elif not check.is_good:
+        error = DriftError("the check found errors", hint="each finding says what to write instead")
     return DockerResult(
-        result="".join(verdict.diffs) + "".join(map(_line, verdict.findings)),
-        said=() if count or verdict.diffs else ("Current: the files are what today's facts give",),
+        result="".join(check.diffs) + "".join(map(_finding_lines, check.findings)),
+        messages=("Current: the files match today's facts",) if is_current else (),
         data={
-            "diffs": list(verdict.diffs),
-            "findings": [finding.as_json() for finding in verdict.findings],
+            "diffs": list(check.diffs),
+            "findings": [finding.as_json() for finding in check.findings],
         },
-        error=None if verdict.is_good else _error(verdict),
+        error=error,
     )
 
 
-def _error(verdict: CheckResult) -> DriftError:
-    if verdict.edited:
-        names = " and ".join(verdict.edited)
-        return DriftError(
-            f"{names} was edited since uvflow made it", hint=WAYS_OUT[FileState.EDITED]
-        )
-    if verdict.diffs:
-        return DriftError(
-            "the files of the image are not what today's facts give",
-            hint="`uvflow docker` makes them anew",
-        )
-    return DriftError("the Dockerfile has faults", hint="each finding says what to write instead")
-
-
-def _line(finding: Finding) -> str:
+def _finding_lines(finding: Finding) -> str:
     fix = f"\n  {finding.hint}" if finding.hint else ""
     return f"{finding.origin}: {finding.severity.value}[{finding.code}] {finding.message}{fix}\n"
 
 
-def _with_facts(plan: ImagePlan) -> DockerResult:
-    facts = asdict(plan.facts)
-    return DockerResult(result=json.dumps(facts, indent=2), data={"facts": facts})
+def difference(file: ImageFile) -> str:
+    """A unified diff; line ends do not count."""
+    before = (file.before or "").replace("\r\n", "\n").splitlines(keepends=True)
+    name = file.path.name
+    after = file.text.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before, after, f"{name} (on disk)", f"{name} (generated)"))
 
 
-def _dry(project: Project, plan: ImagePlan) -> DockerResult:
-    names = [_name(project, file.path) for file in plan.to_write]
-    said = tuple(f"Would write {name}" for name in names) or ("Nothing to write",)
-    diffs = "".join(difference(file) for file in plan.to_write)
-    return DockerResult(
-        result=diffs,
-        said=(*_evidence(plan), *said),
-        warnings=_warnings(plan),
-        data={"files": names, "dry_run": True},
-    )
-
-
-def _written(project: Project, plan: ImagePlan, request: DockerOptions) -> DockerResult:
-    paths = write_files(plan, force=request.force)
-    names = [_name(project, path) for path in paths]
-    said = tuple(f"Wrote {name}" for name in names) or ("Current: nothing to write",)
-    return DockerResult(
-        said=(*_evidence(plan), *said),
-        warnings=_warnings(plan),
-        data={"files": names, "dry_run": False},
-    )
-
-
-def _evidence(plan: ImagePlan) -> tuple[str, ...]:
-    facts = plan.facts
+def _evidence(facts: Facts) -> tuple[str, ...]:
     return (
         f"Python {facts.python}: {facts.python_evidence}",
         f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
@@ -361,11 +268,38 @@ def _evidence(plan: ImagePlan) -> tuple[str, ...]:
     )
 
 
-def _warnings(plan: ImagePlan) -> tuple[str, ...]:
-    missing = ", ".join(plan.not_ignored)
-    kept = f"your .dockerignore lets into the image what is no part of it: {missing}"
-    return (*plan.remarks, *((kept,) if missing else ()))
+def write_files(plan: ImagePlan, *, force: bool) -> None:
+    """Write what is not yet as planned.
+
+    Raises DriftError, with nothing written, for a file that was edited or written by somebody
+    else, unless `force`.
+    """
+    for file in plan.to_write:
+        if file.state in {FileState.EDITED, FileState.FOREIGN} and not force:
+            raise drift_error(file)
+    for file in plan.to_write:
+        write_whole(file.path, file.text.encode())
 
 
-def _name(project: Project, path: Path) -> str:
-    return path.relative_to(project.root).as_posix()
+def drift_error(file: ImageFile) -> DriftError:
+    """The error about a file that is not as planned."""
+    message, hint = _DRIFT[file.state]
+    return DriftError(f"{file.path} {message}", hint=hint)
+
+
+# State → what is the matter, and the ways out.
+_DRIFT = {
+    FileState.NEW: ("does not exist", "`uvflow docker` writes it"),
+    FileState.CHANGED: (
+        "does not match today's facts",
+        "`uvflow docker --check` shows the difference, `uvflow docker` updates it",
+    ),
+    FileState.EDITED: (
+        "was edited since uvflow made it",
+        "`uvflow docker --force` overwrites it; delete its first line to keep the edits",
+    ),
+    FileState.FOREIGN: (
+        "was not made by uvflow",
+        "`uvflow docker --check` lints it, `--print` shows uvflow's, `--force` overwrites it",
+    ),
+}

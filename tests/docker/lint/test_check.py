@@ -1,4 +1,4 @@
-"""Files are compared with today's facts, and hand-written ones are read for faults."""
+"""Files are compared with today's facts, and hand-written ones are linted."""
 
 from pathlib import Path
 
@@ -40,9 +40,7 @@ def test_what_was_just_made_is_good(made: Path) -> None:
 def test_a_missing_file_is_a_difference(tree: Tree) -> None:
     found = verdict(tree(PROJECT))
     assert not found.is_good
-    assert found.diffs[0].startswith(
-        "--- Dockerfile (as it is)\n+++ Dockerfile (as the facts give)"
-    )
+    assert found.diffs[0].startswith("--- Dockerfile (on disk)\n+++ Dockerfile (generated)")
 
 
 def test_a_changed_fact_is_a_difference_in_its_lines(made: Path) -> None:
@@ -61,7 +59,7 @@ def test_an_edit_is_a_difference(made: Path) -> None:
 def test_a_dockerignore_that_lets_secrets_in_is_a_fault(made: Path) -> None:
     (made / ".dockerignore").write_text("**/__pycache__\n.git\n.venv\n")
     [finding] = verdict(made).findings
-    assert str(finding) == ".dockerignore:1: lets into the image what is no part of it: **/.env"
+    assert str(finding) == ".dockerignore:1: does not exclude: **/.env"
     assert not verdict(made).is_good
 
 
