@@ -180,7 +180,7 @@ def test_dockers_own_builder_rewrites_times_in_one_store_alone(docker: Answers) 
     own = "echo 'Driver:        docker'"
     check_rewriting(docker(buildx=own, info=CONTAINERD))
     said = message(check_rewriting, docker(buildx=own, info=CLASSIC))
-    assert said.endswith("the engine keeps its images in the classic store")
+    assert said.endswith("the engine uses the classic image store")
 
 
 def test_another_builder_rewrites_times_whatever_the_store(docker: Answers) -> None:
@@ -189,7 +189,7 @@ def test_another_builder_rewrites_times_whatever_the_store(docker: Answers) -> N
 
 def test_without_buildx_no_times_are_rewritten(docker: Answers) -> None:
     said = message(check_rewriting, docker(buildx="echo no such command >&2; exit 1"))
-    assert said == "there is no `docker buildx`: no such command"
+    assert said == "`docker buildx` does not work: no such command"
 
 
 WORDS = ("--tag=shop", "--", "/project")
@@ -252,7 +252,7 @@ def test_a_builder_that_passes_over_the_date_is_told(
     rewriting_docker: Mapping[str, str], tmp_path: Path
 ) -> None:
     archive(tmp_path / "archive", mtime=315532801)
-    with pytest.raises(UsageError, match="the builder cannot give files the times it is told"):
+    with pytest.raises(UsageError, match="the builder cannot set the timestamps of files"):
         build_reproducible(WORDS, rewriting_docker)
     assert "load" not in (tmp_path / "said").read_text()
     assert build_reproducible(WORDS, {**rewriting_docker, "SOURCE_DATE_EPOCH": "1700000000"}) == (
@@ -270,5 +270,5 @@ def test_a_date_is_a_number_of_seconds(rewriting_docker: Mapping[str, str]) -> N
 def test_where_the_image_goes_is_not_to_be_said(
     rewriting_docker: Mapping[str, str], option: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"{option} cannot be said with --reproducible"):
+    with pytest.raises(UsageError, match=f"{option} excludes --reproducible"):
         build_reproducible((option, *WORDS), rewriting_docker)

@@ -1,9 +1,9 @@
-"""`uvflow docker build`: check the engine, then run its own build command.
+"""`uvflow docker build`: check what the build needs, then run docker's own build command.
 
 A reproducible image has the same digest whenever and wherever it is built from the same files.
-BuildKit stamps files with the time of the build unless SOURCE_DATE_EPOCH is set and it is told to
-rewrite times (BuildKit documentation, "Build reproducibility"). It can do that only where it writes
-an archive, which is then loaded into the engine.
+BuildKit stamps files with the time of the build unless SOURCE_DATE_EPOCH is set and it is asked to
+rewrite timestamps (BuildKit documentation, "Build reproducibility"). It can do that only where it
+writes a tar archive, which is then loaded into the engine.
 """
 
 import json
@@ -24,13 +24,13 @@ from uvflow.docker.facts import Facts, ImageOptions
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile import check
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.process import Completed, capture
+from uvflow.process import Completed
 from uvflow.project.manifest import Project
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What is to be built: the target of a profile, under a name, with options for docker."""
+    """The profile to build the image of, its tag, and `more` options for docker."""
 
     profile: str = "prod"
     tag: str | None = None
@@ -47,63 +47,48 @@ class BuildResult:
 
 
 def build_image(
-    project: Project, order: BuildOptions, environ: Mapping[str, str] = os.environ
+    project: Project, options: BuildOptions, environ: Mapping[str, str] = os.environ
 ) -> BuildResult:
     """Have docker build the image, its output untouched.
 
-    Raises, before docker is run: StaleLockfileError; DriftError where the Dockerfile is not what
-    the facts give; UsageError where there is no such profile, a secret has no value, or the engine
-    cannot do it.
+    Raises, before docker is run: StaleLockfileError; DriftError for a Dockerfile that does not
+    match the facts; UsageError where there is no such profile, a secret has no value, or the
+    engine is unsuitable.
     """
-    profile = project.profiles[order.profile].name
+    profile = project.profiles[options.profile].name
     _check_lockfile(project, environ)
     plan = command.plan_image(project, ImageOptions())
     if plan.dockerfile.state is not FileState.SAME:
         raise command.drift_error(plan.dockerfile)
-    _check_secrets(plan.facts, environ)
+    missing = [name for name in plan.facts.secrets if not environ.get(name)]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
     check_engine(environ)
-    options = (*build_options(plan.facts, profile, order.tag), f"--file={plan.dockerfile.path}")
-    words = (*options, *order.more, "--", str(project.workspace))
-    if order.is_reproducible:
+    image = build_options(plan.facts, profile, options.tag)
+    file = f"--file={plan.dockerfile.path}"
+    words = (*image, file, *options.more, "--", str(project.workspace))
+    if options.is_reproducible:
         code, digest = build_reproducible(words, environ)
         return BuildResult(code=code, digest=digest)
-    # Docker 20.10 and later take the classic builder where they find no BuildKit, unless told to.
-    return BuildResult(
-        code=process.run_program(
-            ("docker", "build", *words), environ={**environ, "DOCKER_BUILDKIT": "1"}
-        )
-    )
-
-
-def build_options(facts: Facts, profile: str, tag: str | None) -> tuple[str, ...]:
-    """Options of `docker build` for a profile, all but those that name files."""
-    name = companions.image_name(facts)
-    named = tag or (name if profile == "prod" else f"{name}:{profile}")
-    return (*companions.access(facts), f"--target={profile}", f"--tag={named}")
+    # Docker 20.10 and later fall back to the classic builder where BuildKit is missing, unless set.
+    environ = {**environ, "DOCKER_BUILDKIT": "1"}
+    return BuildResult(code=process.run_program(("docker", "build", *words), environ=environ))
 
 
 def _check_lockfile(project: Project, environ: Mapping[str, str]) -> None:
-    """The build would say so too, minutes later and without the reason."""
-    judgement = check.start_check(project, uv.find(environ), environ)()
-    if judgement.verdict is check.Freshness.STALE:
+    """The build would fail as well, minutes later and without the reason."""
+    lockfile = check.start_check(project, uv.find(environ), environ)()
+    if lockfile.verdict is check.Freshness.STALE:
         raise StaleLockfileError(
             f"{LOCKFILE} is not what {MANIFEST} asks for",
-            cause=", ".join(judgement.reasons),
-            hint=judgement.hint,
-        )
-
-
-def _check_secrets(facts: Facts, environ: Mapping[str, str]) -> None:
-    missing = [name for name in facts.secrets if not environ.get(name)]
-    if missing:
-        raise UsageError(
-            f"{' and '.join(missing)} must be set, for an index that asks for credentials"
+            cause=", ".join(lockfile.reasons),
+            hint=lockfile.hint,
         )
 
 
 _OFF = ("0", "f", "false")  # as docker reads a variable
-_KNOWS_LINK = 23  # the first Docker Engine whose own BuildKit knows `COPY --link`
-_FIRST_BY_YEAR = 17  # what is numbered below is no Docker Engine, but an engine with its command
+_FIRST_WITH_LINK = 23  # the first Docker Engine whose own BuildKit has `COPY --link`
+_FIRST_BY_YEAR = 17  # a lower number is not Docker's, but of an engine with a docker command
 
 
 def check_engine(environ: Mapping[str, str]) -> None:
@@ -111,7 +96,7 @@ def check_engine(environ: Mapping[str, str]) -> None:
     if shutil.which("docker", path=environ.get("PATH")) is None:
         raise UsageError(
             "docker was not found on PATH",
-            hint="install it, or build where it is: the Dockerfile does not need uvflow",
+            hint="install it, or build on a machine that has it: the Dockerfile needs no uvflow",
         )
     if environ.get("DOCKER_BUILDKIT", "").lower() in _OFF:
         raise UsageError(
@@ -119,117 +104,108 @@ def check_engine(environ: Mapping[str, str]) -> None:
             "needs it",
             hint="unset DOCKER_BUILDKIT",
         )
-    answer = _asked(environ, "version", "--format={{.Server.Version}}")
-    if answer.code:
-        raise UsageError("the container engine does not answer", cause=_last_line(answer.err))
-    major = re.match(r"\d+", answer.out)
-    if major and _FIRST_BY_YEAR <= int(major[0]) < _KNOWS_LINK:
+    version = _docker(environ, "version", "--format={{.Server.Version}}")
+    if version.code:
+        raise UsageError("the container engine does not answer", cause=_last_line(version.err))
+    major = re.match(r"\d+", version.out)
+    if major and _FIRST_BY_YEAR <= int(major[0]) < _FIRST_WITH_LINK:
         raise UsageError(
-            f"Docker {answer.out.strip()} is too old: the Dockerfile needs the BuildKit of Docker "
-            f"{_KNOWS_LINK} or later"
+            f"Docker {version.out.strip()} is too old: the Dockerfile needs the BuildKit of Docker "
+            f"{_FIRST_WITH_LINK} or later"
         )
 
 
-def check_rewriting(environ: Mapping[str, str]) -> None:
-    """Raises UsageError where the builder cannot give the files of an image the times it is told.
+def build_options(facts: Facts, profile: str, tag: str | None) -> tuple[str, ...]:
+    """Options of `docker build` for a profile, except those that name files."""
+    tagged = tag or companions.image_tag(facts, profile)
+    return (*companions.credential_options(facts), f"--target={profile}", f"--tag={tagged}")
 
-    Docker's own builder can where the engine keeps images in containerd's store, every other one
-    from BuildKit 0.13 on; that is seen from what it has made.
+
+# 1980-01-01, the earliest date a zip file can hold. A fixed one: the date of the last commit would
+# change every layer with each commit, those of the dependencies as well.
+_EPOCH = 315532800
+
+_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load")
+
+
+def build_reproducible(words: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str | None]:
+    """Run `docker buildx build` with `words` and load the image; its exit code, and the digest.
+
+    SOURCE_DATE_EPOCH of `environ` counts before the built-in date. Raises UsageError where the
+    builder cannot rewrite timestamps, and for options that send the image elsewhere.
     """
-    answer = _asked(environ, "buildx", "inspect")
-    if answer.code:
-        raise UsageError("there is no `docker buildx`", cause=_last_line(answer.err))
-    if not re.search(r"^Driver: +docker$", answer.out, re.MULTILINE):
+    epoch = environ.get("SOURCE_DATE_EPOCH", str(_EPOCH))
+    if not (epoch.isascii() and epoch.isdigit()):
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {epoch!r}")
+    for word in words[: words.index("--")]:
+        if word.partition("=")[0] in _OUTPUT_OPTIONS:
+            raise UsageError(
+                f"{word} excludes --reproducible, which loads the image into the engine",
+                hint="push it from there with `docker push`",
+            )
+    check_rewriting(environ)
+    with tempfile.TemporaryDirectory(prefix="uvflow-image-") as directory:
+        archive = Path(directory) / "image.tar"
+        options = (
+            "--provenance=false",  # it records when and how the image was built
+            f"--build-arg=SOURCE_DATE_EPOCH={int(epoch)}",
+            f"--output=type=docker,dest={archive},rewrite-timestamp=true",
+        )
+        build = ("docker", "buildx", "build", *options, *words)
+        code = process.run_program(build, environ=environ)
+        if code:
+            return code, None
+        _check_timestamps(archive, int(epoch))
+        loaded = _docker(environ, "load", f"--input={archive}")
+        if loaded.code:
+            cause = loaded.err.strip()
+            raise UvflowError("the image was built but could not be loaded", cause=cause)
+        # The digest of the manifest names an image in registries (OCI image layout specification).
+        with tarfile.open(archive) as image:
+            return 0, str(_json_in(image, "index.json")["manifests"][0]["digest"])
+
+
+def check_rewriting(environ: Mapping[str, str]) -> None:
+    """Raises UsageError where the builder is known not to rewrite the timestamps of files.
+
+    Docker's own builder does where the engine uses containerd's image store, every other one
+    from BuildKit 0.13 on; that shows in what it has built.
+    """
+    builder = _docker(environ, "buildx", "inspect")
+    if builder.code:
+        raise UsageError("`docker buildx` does not work", cause=_last_line(builder.err))
+    if not re.search(r"^Driver: +docker$", builder.out, re.MULTILINE):
         return
-    if "containerd" not in _asked(environ, "info", "--format={{.DriverStatus}}").out:
-        raise cannot_rewrite("the engine keeps its images in the classic store")
+    if "containerd" not in _docker(environ, "info", "--format={{.DriverStatus}}").out:
+        raise _cannot_rewrite("the engine uses the classic image store")
 
 
-def cannot_rewrite(cause: str) -> UsageError:
+def _check_timestamps(archive: Path, epoch: int) -> None:
+    """A BuildKit that does not know the option ignores it silently."""
+    with tarfile.open(archive) as image:
+        [manifest] = _json_in(image, "manifest.json")
+        with tarfile.open(fileobj=image.extractfile(manifest["Layers"][-1])) as layer:
+            if any(entry.mtime > epoch for entry in layer):
+                raise _cannot_rewrite("its BuildKit is older than 0.13")
+
+
+def _cannot_rewrite(cause: str) -> UsageError:
     return UsageError(
-        "the builder cannot give files the times it is told, so no two images would be the same",
+        "the builder cannot set the timestamps of files, so no two images would be the same",
         cause=cause,
         hint="turn on Docker's containerd image store, or `docker buildx create --use` with "
         "BuildKit 0.13 or later",
     )
 
 
-def _asked(environ: Mapping[str, str], *words: str) -> Completed:
-    return capture(("docker", *words), environ=environ)
+def _json_in(image: tarfile.TarFile, name: str) -> Any:
+    file = image.extractfile(name)
+    return json.load(file) if file else None
+
+
+def _docker(environ: Mapping[str, str], *words: str) -> Completed:
+    return process.capture(("docker", *words), environ=environ)
 
 
 def _last_line(text: str) -> str | None:
     return next((line for line in reversed(text.splitlines()) if line.strip()), None)
-
-
-# 1980-01-01, the earliest that a zip file can hold. One date for all: that of the last commit would
-# make every layer another one with each commit, those of the dependencies too.
-_EPOCH = 315532800
-
-_WRITTEN_BY_US = ("--output", "-o", "--push", "--load")
-
-
-def build_reproducible(words: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str | None]:
-    """Run `docker buildx build` with `words`, and load the image; its exit code, and the digest.
-
-    SOURCE_DATE_EPOCH of `environ` counts before the date that is built in. Raises UsageError where
-    the builder cannot rewrite times, and for options about what is done with the image.
-    """
-    epoch = _epoch(environ)
-    for word in words[: words.index("--")]:
-        if word.partition("=")[0] in _WRITTEN_BY_US:
-            raise UsageError(
-                f"{word} cannot be said with --reproducible, which loads the image into the engine",
-                hint="push it from there with `docker push`",
-            )
-    check_rewriting(environ)
-    with tempfile.TemporaryDirectory(prefix="uvflow-image-") as place:
-        archive = Path(place) / "image.tar"
-        command = ("docker", "buildx", "build", *_options(epoch, archive), *words)
-        code = process.run_program(command, environ=environ)
-        if code:
-            return code, None
-        _check_times(archive, epoch)
-        _load(archive, environ)
-        return 0, _digest(archive)
-
-
-def _epoch(environ: Mapping[str, str]) -> int:
-    said = environ.get("SOURCE_DATE_EPOCH", str(_EPOCH))
-    if not (said.isascii() and said.isdigit()):
-        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {said!r}")
-    return int(said)
-
-
-def _options(epoch: int, archive: Path) -> tuple[str, ...]:
-    return (
-        "--provenance=false",  # it tells when and how the image was built
-        f"--build-arg=SOURCE_DATE_EPOCH={epoch}",
-        f"--output=type=docker,dest={archive},rewrite-timestamp=true",
-    )
-
-
-def _check_times(archive: Path, epoch: int) -> None:
-    """A BuildKit that does not know the option passes over it without a word."""
-    with tarfile.open(archive) as image:
-        [manifest] = _json_in(image, "manifest.json")
-        with tarfile.open(fileobj=image.extractfile(manifest["Layers"][-1])) as layer:
-            if any(entry.mtime > epoch for entry in layer):
-                raise cannot_rewrite("its BuildKit is older than 0.13")
-
-
-def _load(archive: Path, environ: Mapping[str, str]) -> None:
-    answer = process.capture(("docker", "load", f"--input={archive}"), environ=environ)
-    if answer.code:
-        raise UvflowError("the image was built and could not be loaded", cause=answer.err.strip())
-
-
-def _digest(archive: Path) -> str:
-    """That of the manifest, by which registries know it (OCI image layout specification)."""
-    with tarfile.open(archive) as image:
-        return str(_json_in(image, "index.json")["manifests"][0]["digest"])
-
-
-def _json_in(image: tarfile.TarFile, name: str) -> Any:
-    file = image.extractfile(name)
-    return json.load(file) if file else None
