@@ -198,7 +198,7 @@ class Search:
 
     def _of_django(self, interface: str, dotted: str, evidence: str) -> Loaded:
         name, _, attribute = dotted.rpartition(".")
-        module = self.sources.named(name)
+        module = self.sources.module(name)
         return Loaded(
             interface=interface,
             name=f"{name}:{attribute}",
