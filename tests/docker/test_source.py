@@ -1,5 +1,6 @@
 """What a Django project is started with is read from manage.py and the settings it names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,13 @@ def test_what_is_not_shipped_is_not_looked_at(tree: Tree, path: str) -> None:
 
 def test_what_does_not_parse_says_nothing(tree: Tree) -> None:
     assert found(tree({"main.py": "app = FastAPI(\n", "web.py": APP})) == "web:app"
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="there are no named pipes in directories")
+def test_a_pipe_is_not_read(tree: Tree) -> None:
+    root = tree({"web.py": APP})
+    os.mkfifo(root / "main.py")
+    assert found(root) == "web:app"
 
 
 def test_a_name_in_a_string_or_comment_is_no_application(tree: Tree) -> None:

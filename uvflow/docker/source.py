@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from uvflow.files import read_regular
+
 _SKIPPED_DIRECTORIES = {
     "__pycache__", "build", "dist", "doc", "docs", "examples", "migrations", "node_modules",
     "scripts", "site-packages", "test", "tests", "venv",
@@ -94,7 +96,7 @@ class Sources:
         try:
             if file.stat().st_size > _MAX_BYTES or not (is_installed or base == self.root):
                 return None
-            text = file.read_text(encoding="utf-8")
+            text = read_regular(file).decode()
         except (OSError, UnicodeDecodeError):
             return None
         name = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__")
