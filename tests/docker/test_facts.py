@@ -235,8 +235,8 @@ def test_a_server_in_an_extra_is_pointed_to(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         facts(root)
     assert caught.value.hint == (
-        'say `extras = ["web"]` in [tool.uvflow.profiles.prod] for uvicorn, or name what starts it '
-        "in [tool.uvflow.docker] command"
+        'set `extras = ["web"]` in [tool.uvflow.profiles.prod] for uvicorn, '
+        "or set `command` in [tool.uvflow.docker]"
     )
 
 

@@ -109,13 +109,11 @@ def test_without_a_server_the_error_names_one_to_add(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree(FASTAPI), "fastapi", "gunicorn")
     assert caught.value.message == ("no server for main:app is among the production dependencies")
-    assert caught.value.hint == (
-        "`uv add uvicorn`, or name what starts it in [tool.uvflow.docker] command"
-    )
+    assert caught.value.hint == ("`uv add uvicorn`, or set `command` in [tool.uvflow.docker]")
 
 
 def test_a_framework_that_is_not_locked_is_not_taken_from_the_text(tree: Tree) -> None:
-    with pytest.raises(UsageError, match="what the container is to start was not found"):
+    with pytest.raises(UsageError, match="found nothing for the container to start"):
         start(tree(FASTAPI), "uvicorn")
 
 
@@ -148,7 +146,9 @@ def test_of_several_scripts_the_one_named_as_the_project(tree: Tree) -> None:
 def test_several_scripts_of_other_names_are_a_question(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree({}), scripts={"sell": "a:b", "buy": "a:c"})
-    assert caught.value.cause == ("[project.scripts] has several and none is named shop: sell, buy")
+    assert caught.value.cause == (
+        "[project.scripts] has several entries, none named shop: sell, buy"
+    )
 
 
 def test_a_procfile_is_the_last_evidence(tree: Tree) -> None:
@@ -174,9 +174,9 @@ def test_a_procfile_with_variables_needs_a_shell(tree: Tree) -> None:
 def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree({}))
-    assert caught.value.message == "what the container is to start was not found"
+    assert caught.value.message == "found nothing for the container to start"
     assert caught.value.hint == (
-        'say `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
+        'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
         "[tool.uvflow.docker], or add a script to [project.scripts]"
     )
 

@@ -1,8 +1,8 @@
-"""What a container starts: the command, its port, how its health is asked, and the evidence."""
+"""What a container starts: the command, its port, its health check, and the evidence."""
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow.docker.settings import Settings
@@ -19,7 +19,7 @@ Words = tuple[str, ...]
 class Start:
     """A start command in the exec form, and `development`: the same, reloading on changes.
 
-    `health` is the path of an HTTP probe; with a port and no path a TCP connect is asked for.
+    `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
     `module` is the path of the source file that it loads (`.` where that is not known), None where
     it loads what is installed.
     """
@@ -49,54 +49,56 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class _Server:
-    """A production server: its command for what it loads, and the flag that reloads."""
+    """A production server: its command without the application, and the option that reloads.
 
-    words: Callable[[Loaded, int], Words]
+    A factory is marked by an option before its name, or by a suffix; daphne takes none.
+    """
+
+    command: Words
+    factory_option: Words = ()
+    factory_suffix: str = ""
     reload: Words = ("--reload",)
 
-
-def _gunicorn(loaded: Loaded, port: int) -> Words:
-    # Workers prove that they live by touching a file, which a disk can hold up: /dev/shm is memory.
-    options = (f"--bind=0.0.0.0:{port}", "--access-logfile=-", "--worker-tmp-dir=/dev/shm")
-    return ("gunicorn", *options, f"{loaded.name}()" if loaded.is_factory else loaded.name)
-
-
-def _uvicorn(loaded: Loaded, port: int) -> Words:
-    factory = ("--factory",) if loaded.is_factory else ()
-    return ("uvicorn", "--host=0.0.0.0", f"--port={port}", *factory, loaded.name)
+    def words(self, loaded: Loaded, port: int) -> Words:
+        words = (word.format(port=port, interface=loaded.interface) for word in self.command)
+        if loaded.is_factory:
+            return (*words, *self.factory_option, loaded.name + self.factory_suffix)
+        return (*words, loaded.name)
 
 
-def _hypercorn(loaded: Loaded, port: int) -> Words:
-    name = f"{loaded.name}()" if loaded.is_factory else loaded.name
-    return ("hypercorn", f"--bind=0.0.0.0:{port}", "--access-logfile=-", name)
+# Gunicorn's workers show that they live by touching a file, which a disk may delay; /dev/shm is
+# memory.
+_GUNICORN = _Server(
+    command=(
+        *("gunicorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
+        "--worker-tmp-dir=/dev/shm",
+    ),
+    factory_suffix="()",
+)
+_UVICORN = _Server(
+    command=("uvicorn", "--host=0.0.0.0", "--port={port}"), factory_option=("--factory",)
+)
+_HYPERCORN = _Server(
+    command=("hypercorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"), factory_suffix="()"
+)
+_GRANIAN = _Server(
+    command=("granian", "--interface={interface}", "--host=0.0.0.0", "--port={port}"),
+    factory_option=("--factory",),
+    reload=(),
+)
+_WAITRESS = _Server(
+    command=("waitress-serve", "--listen=0.0.0.0:{port}"), factory_option=("--call",), reload=()
+)
+_DAPHNE = _Server(command=("daphne", "--bind=0.0.0.0", "--port={port}"))
 
-
-def _granian(loaded: Loaded, port: int) -> Words:
-    factory = ("--factory",) if loaded.is_factory else ()
-    options = (f"--interface={loaded.interface}", "--host=0.0.0.0", f"--port={port}", *factory)
-    return ("granian", *options, loaded.name)
-
-
-def _daphne(loaded: Loaded, port: int) -> Words:
-    return ("daphne", "--bind=0.0.0.0", f"--port={port}", loaded.name)
-
-
-def _waitress(loaded: Loaded, port: int) -> Words:
-    factory = ("--call",) if loaded.is_factory else ()
-    return ("waitress-serve", f"--listen=0.0.0.0:{port}", *factory, loaded.name)
-
-
+# interface → distribution → server, the preferred first
 _SERVERS: Mapping[str, Mapping[str, _Server]] = {
-    "wsgi": {
-        "gunicorn": _Server(words=_gunicorn),
-        "granian": _Server(words=_granian, reload=()),
-        "waitress": _Server(words=_waitress, reload=()),
-    },
+    "wsgi": {"gunicorn": _GUNICORN, "granian": _GRANIAN, "waitress": _WAITRESS},
     "asgi": {
-        "uvicorn": _Server(words=_uvicorn),
-        "hypercorn": _Server(words=_hypercorn),
-        "granian": _Server(words=_granian, reload=()),
-        "daphne": _Server(words=_daphne, reload=()),
+        "uvicorn": _UVICORN,
+        "hypercorn": _HYPERCORN,
+        "granian": _GRANIAN,
+        "daphne": _DAPHNE,
     },
 }
 
@@ -117,8 +119,8 @@ class Search:
 
     `installed` are the normalised names of the production closure, `scripts` is
     `[project.scripts]`, `procfile` the text of a Procfile; `members` are the directories of a
-    workspace whose root is no project; `in_extras` says of a distribution in which extra or group
-    of the project it is (as `extras = ["web"]`).
+    workspace whose root is not a project; `in_extras` says for a distribution which extra or group
+    of the project has it (as `extras = ["web"]`).
     """
 
     name: str
@@ -132,36 +134,56 @@ class Search:
 
     def start(self) -> Start:
         """The start command; raises UsageError with the ways to name one when there is none."""
-        found = (
-            self._said()
-            or self._served()
+        start = (
+            self._command()
+            or self._web_application()
             or self._streamlit()
             or self._celery()
             or self._script()
-            or self._procfile()
+            or self._procfile_entry()
         )
-        if found is None:
-            raise self._nothing_found()
-        return self._adjusted(found)
+        if start is None:
+            raise self._no_start_error()
+        match self.settings.health:
+            case str(path):
+                return replace(start, health=path, probes=True)
+            case False:
+                return replace(start, health=None, probes=False)
+        return start
 
-    def _said(self) -> Start | None:
+    def _command(self) -> Start | None:
         settings = self.settings
-        if settings.command:
-            return Start(
-                command=settings.command,
-                development=settings.command,
-                evidence="[tool.uvflow.docker] command",
-                port=settings.port,
-                probes=settings.port is not None,
-                module=".",
-            )
-        return None
+        if settings.command is None:
+            return None
+        return Start(
+            command=settings.command,
+            development=settings.command,
+            evidence="[tool.uvflow.docker] command",
+            port=settings.port,
+            probes=settings.port is not None,
+            module=".",
+        )
 
-    def _served(self) -> Start | None:
-        loaded = self._app_said() or self._django() or self._application()
-        return self._serving(loaded) if loaded else None
+    def _web_application(self) -> Start | None:
+        loaded = self._app_setting() or self._django() or self._framework_instance()
+        if loaded is None:
+            return None
+        name = self._server(loaded.interface)
+        if name is None:
+            raise self._no_server_error(loaded)
+        server = _SERVERS[loaded.interface][name]
+        port = self.settings.port or _PORT
+        words = server.words(loaded, port)
+        return Start(
+            command=words,
+            development=(words[0], *server.reload, *words[1:]),
+            evidence=f"{loaded.evidence}; {name} is a dependency",
+            port=port,
+            health=self.sources.health_path(),
+            module=loaded.module,
+        )
 
-    def _app_said(self) -> Loaded | None:
+    def _app_setting(self) -> Loaded | None:
         app = self.settings.app
         if app is None:
             return None
@@ -203,10 +225,10 @@ class Search:
             interface=interface,
             name=f"{name}:{attribute}",
             evidence=evidence,
-            module=_path_of(module),
+            module=_source_path(module),
         )
 
-    def _application(self) -> Loaded | None:
+    def _framework_instance(self) -> Loaded | None:
         for name, (classes, interface) in _FRAMEWORKS.items():
             found = self.sources.application(classes) if name in self.installed else None
             if found:
@@ -214,29 +236,13 @@ class Search:
                     interface=interface,
                     name=f"{found.module.name}:{found.attribute}",
                     evidence=f"{found.module.path} has {classes[0]}()",
-                    module=_path_of(found.module),
+                    module=_source_path(found.module),
                     is_factory=found.is_factory,
                 )
         return None
 
     def _server(self, interface: str) -> str | None:
         return next((name for name in _SERVERS[interface] if name in self.installed), None)
-
-    def _serving(self, loaded: Loaded) -> Start:
-        name = self._server(loaded.interface)
-        if name is None:
-            raise self._no_server(loaded)
-        server = _SERVERS[loaded.interface][name]
-        port = self.settings.port or _PORT
-        words = server.words(loaded, port)
-        return Start(
-            command=words,
-            development=(words[0], *server.reload, *words[1:]),
-            evidence=f"{loaded.evidence}; {name} is a dependency",
-            port=port,
-            health=self.sources.health_path(),
-            module=loaded.module,
-        )
 
     def _streamlit(self) -> Start | None:
         path = self.sources.script_importing("streamlit") if "streamlit" in self.installed else None
@@ -262,7 +268,7 @@ class Search:
             command=(*words, "--loglevel=INFO"),
             development=(*words, "--loglevel=INFO"),
             evidence=f"{found.module.path} has Celery()",
-            module=_path_of(found.module),
+            module=_source_path(found.module),
         )
 
     def _script(self) -> Start | None:
@@ -275,20 +281,19 @@ class Search:
             development=(chosen[0],),
             evidence=f"`{chosen[0]}` of [project.scripts]",
             port=self.settings.port,
-            stop_signal="SIGINT",  # Python as process 1 does not end on SIGTERM by itself
+            stop_signal="SIGINT",  # by default, SIGTERM does not end Python as process 1
         )
 
-    def _procfile(self) -> Start | None:
-        """The `web` process of a Procfile; what starts it gives it a PORT to listen on."""
+    def _procfile_entry(self) -> Start | None:
+        """The `web` process of a Procfile; it is given a PORT to listen on."""
         match = re.search(r"^web:[ \t]*(\S.*)$", self.procfile or "", re.MULTILINE)
         if match is None:
             return None
         line = match[1].strip()
         needs_shell = bool(re.search(r"[$`|&;<>*?~()]", line))
         port = self.settings.port or _PORT
-        words = _words(line)
-        if needs_shell:
-            words = ("sh", "-c", f"exec {line}")
+        plain = _shell_words(line)  # raises where a shell could not read it, either
+        words = ("sh", "-c", f"exec {line}") if needs_shell else plain
         return Start(
             command=words,
             development=words,
@@ -300,59 +305,46 @@ class Search:
             needs_shell=needs_shell,
         )
 
-    def _adjusted(self, start: Start) -> Start:
-        """`start` with the probe that the user asks for."""
-        match self.settings.health:
-            case str(path):
-                return replace(start, health=path, probes=True)
-            case False:
-                return replace(start, health=None, probes=False)
-        return start
-
-    def _no_server(self, loaded: Loaded) -> UsageError:
+    def _no_server_error(self, loaded: Loaded) -> UsageError:
         servers = _SERVERS[loaded.interface]
-        named = ", ".join(servers)
         add = f"`uv add {next(iter(servers))}`"
-        there = next((name for name in servers if name in self.in_extras), None)
-        if there:
-            add = f"say `{self.in_extras[there]}` in [tool.uvflow.profiles.prod] for {there}"
+        optional = next((name for name in servers if name in self.in_extras), None)
+        if optional:
+            add = f"set `{self.in_extras[optional]}` in [tool.uvflow.profiles.prod] for {optional}"
         return UsageError(
             f"no server for {loaded.name} is among the production dependencies",
-            cause=f"looked for {named}; a development server is not taken for one",
-            hint=f"{add}, or name what starts it in [tool.uvflow.docker] command",
+            cause=f"looked for {', '.join(servers)}; a development server does not count",
+            hint=f"{add}, or set `command` in [tool.uvflow.docker]",
         )
 
-    def _nothing_found(self) -> UsageError:
-        several = ", ".join(self.scripts)
+    def _no_start_error(self) -> UsageError:
+        cause = "no web application, no [project.scripts], no `web` in a Procfile"
+        hint = (
+            'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
+            "[tool.uvflow.docker], or add a script to [project.scripts]"
+        )
+        if self.scripts:
+            several = ", ".join(self.scripts)
+            cause = f"[project.scripts] has several entries, none named {self.name}: {several}"
         if self.members:
-            return UsageError(
-                "what the container is to start was not found",
-                cause="this is the root of a workspace, and no project",
-                hint=f"run `uvflow docker` in {' or '.join(self.members)}",
-            )
-        return UsageError(
-            "what the container is to start was not found",
-            cause=f"[project.scripts] has several and none is named {self.name}: {several}"
-            if several
-            else "no web application, no [project.scripts], no `web` in a Procfile",
-            hint='say `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
-            "[tool.uvflow.docker], or add a script to [project.scripts]",
-        )
+            cause = "this is the root of a workspace, not a project"
+            hint = f"run `uvflow docker` in {' or '.join(self.members)}"
+        return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
 
-def _words(line: str) -> Words:
-    """The words of `web` in a Procfile; raises UsageError where no shell would read them."""
+def _shell_words(line: str) -> Words:
+    """The words of `web` in a Procfile; raises UsageError where a shell could not read them."""
     try:
         return tuple(shlex.split(line))
     except ValueError as error:
         raise UsageError(
-            "`web` of the Procfile is no command that a shell can read",
+            "`web` of the Procfile is not a command that a shell can read",
             cause=f"{str(error).lower()} in `{line}`",
-            hint="correct it, or say what starts the container in [tool.uvflow.docker] command",
+            hint="correct it, or set `command` in [tool.uvflow.docker]",
         ) from error
 
 
-def _path_of(module: Module | None) -> str | None:
+def _source_path(module: Module | None) -> str | None:
     if module is None:
         return "."
     return None if module.is_installed else module.path
