@@ -16,16 +16,16 @@ TWO = Stages(is_multi=True, evidence="without a wheel: psycopg2")
 PLAIN = """\
 # Python 3.13: .python-version.
 FROM python:3.13-slim-trixie AS base
-# The standard library's byte code: no image has it, the user cannot write it.
+# The standard library's byte code: the image has none, the user cannot write it.
 RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
       '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \\
       /usr/local/lib/python3.13
 WORKDIR /app
-# What is in the environment comes first; what is printed shows at once.
+# Programs of the environment come first; output is not buffered.
 ENV PATH=/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \\
     PYTHONUNBUFFERED=1
 
-# How uv works, wherever it does. Arguments are for RUN, and not kept.
+# The settings of uv for every step below; arguments are not kept in the image.
 FROM base AS uv
 ARG UV_PROJECT_ENVIRONMENT=/venv \\
     UV_PYTHON=/usr/local/bin/python3.13 \\
@@ -34,9 +34,9 @@ ARG UV_PROJECT_ENVIRONMENT=/venv \\
     UV_COMPILE_BYTECODE=1 \\
     PYC_INVALIDATION_MODE=UNCHECKED_HASH
 
-# The environment, without the project: changes when uv.lock does.
+# The environment without the project: changes when uv.lock does.
 FROM uv AS dependencies
-# 0 takes in what is for development: `--build-arg` switches it.
+# 0 includes development dependencies; `--build-arg` changes it.
 ARG UV_NO_DEV=1
 RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv \\
     --mount=type=cache,target=/root/.cache/uv \\
@@ -46,13 +46,13 @@ RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv
 
 # The image of the profile prod.
 FROM dependencies AS prod
-# The source, a layer of its own: an edit changes this one alone.
+# The source, a layer of its own: an edit changes only this one.
 COPY --link . /app
-# The user owns nothing and has no home; some servers write into one.
+# The user owns no file and has no home directory, which some servers write to.
 ENV HOME=/tmp
 USER 10001:10001
 EXPOSE 8000
-# Asked by Python, since there is no curl.
+# Probed by Python: the image has no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \\
     CMD ["python", "-IS", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), \
 4).close()"]

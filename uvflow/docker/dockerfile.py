@@ -1,9 +1,9 @@
 """Facts as the text of a Dockerfile. Pure: the same facts give the same bytes.
 
 The stages: `base` is the interpreter and what the image needs of Debian; `builder` (`uv` where
-nothing is compiled) tells uv how to work; `dependencies` has the environment without the project;
-`project` has the files that the project's own packages add to it; `python` is a packed interpreter,
-for distroless; then one stage for each profile.
+nothing is compiled) has the settings of uv; `dependencies` has the environment without the project;
+`project` has the files that local packages add to it; `static` has collected static files; `python`
+is a packed interpreter, for distroless; then one stage for each profile.
 """
 
 import shlex
@@ -14,13 +14,12 @@ from uvflow.docker.instructions import (
     Arg,
     Cmd,
     Command,
-    Comment,
     Copy,
     Env,
     Expose,
     From,
     Healthcheck,
-    Instruction,
+    Instructions,
     Mount,
     Pairs,
     Run,
@@ -28,20 +27,22 @@ from uvflow.docker.instructions import (
     StopSignal,
     User,
     Workdir,
+    comment,
     serialise,
 )
 from uvflow.docker.start import Start
 from uvflow.docker.targets import Selection
 
 _ENVIRONMENT = "/venv"  # not below /app: a source tree mounted there would hide it
-_PACKED = "python"
+_PACKED_PYTHON = "python"
 _PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-# All of it: Python has just written the byte code of what compileall itself imports, by file times.
+# -f, since Python has just cached what compileall itself imports, to be checked by file times.
 _COMPILE = ("python", "-m", "compileall", "-qf", "--invalidation-mode", "unchecked-hash")
 _CACHE = Mount(fields=(("type", "cache"), ("target", "/root/.cache/uv")))
 _TEMPORARY = Mount(fields=(("type", "tmpfs"), ("target", "/tmp")))  # noqa: S108  builds leave locks there
 _SOURCES = Mount(fields=(("type", "bind"), ("target", "/app"), ("rw", None)))
 
+# Lists, logs and caches differ from one build to another.
 _LEFT_BY_APT = (
     "/var/lib/apt/lists",
     "/var/cache/ldconfig",
@@ -59,14 +60,12 @@ for distribution in distributions():
             if file.match("*.so"):
                 ctypes.CDLL(str(file.locate()))"""
 
-# Of the official images' library, what no service imports.
+# Parts of the official images' standard library that no service imports.
 _UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
-
-Instructions = tuple[Instruction, ...]
 
 
 def render_dockerfile(facts: Facts) -> str:
-    """The Dockerfile, without the lines at its top that say where it came from."""
+    """The Dockerfile without its header."""
     *others, prod = facts.selections
     parts = (
         _base(facts),
@@ -74,8 +73,8 @@ def render_dockerfile(facts: Facts) -> str:
         _dependencies(facts, prod, "dependencies"),
         _project(facts, prod, "dependencies", "project"),
         _static(facts),
-        managed_python.packed(_PACKED, "base") if facts.base == "distroless" else (),
-        *(part for selection in others for part in _other(facts, selection)),
+        managed_python.packed(_PACKED_PYTHON, "base") if facts.base == "distroless" else (),
+        *(part for selection in others for part in _profile(facts, selection)),
         _image(facts, prod, "dependencies", "project"),
     )
     return "\n\n".join(serialise(part).rstrip() for part in parts if part) + "\n"
@@ -83,143 +82,112 @@ def render_dockerfile(facts: Facts) -> str:
 
 def _base(facts: Facts) -> Instructions:
     if facts.base == "slim":
-        return (
-            Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
-            From(image=facts.images.python, name="base"),
-            *_debian_packages(facts.system.runtime, "What packages load when they run."),
-            *_compiled_library(f"/usr/local/lib/python{facts.python}"),
-            *_surroundings(facts),
+        image = facts.images.python
+        why = "The standard library's byte code: the image has none, the user cannot write it."
+        skipped = rf"/(site-packages|{'|'.join(_UNUSED)})/"
+        library = f"/usr/local/lib/python{facts.python}"
+        python: Instructions = (
+            *_debian_packages(facts.system.runtime, "Needed by packages at run time."),
+            comment(why),
+            Run(commands=(Command(words=(*_COMPILE, "-x", skipped, library)),)),
         )
-    return (
-        Comment(lines=(f"Python {facts.python}: {facts.python_evidence}.",)),
-        From(image=facts.images.debian, name="base"),
-        *_debian_packages(
-            ("ca-certificates", "tzdata", *facts.system.runtime),
-            "What Python and packages load when they run.",
-        ),
-        *managed_python.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE)),
-        *_surroundings(facts),
-    )
-
-
-def _compiled_library(directory: str) -> Instructions:
-    left_out = rf"/(site-packages|{'|'.join(_UNUSED)})/"
-    return (
-        Comment(
-            lines=("The standard library's byte code: no image has it, the user cannot write it.",)
-        ),
-        Run(commands=(Command(words=(*_COMPILE, "-x", left_out, directory)),)),
-    )
+    else:
+        image = facts.images.debian
+        packages = ("ca-certificates", "tzdata", *facts.system.runtime)
+        python = (
+            *_debian_packages(packages, "Needed by Python and packages at run time."),
+            *managed_python.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE)),
+        )
+    evidence = comment(f"Python {facts.python}: {facts.python_evidence}.")
+    return (evidence, From(image=image, name="base"), *python, *_surroundings(facts))
 
 
 def _surroundings(facts: Facts) -> Instructions:
     environment = {"PATH": _PATH, "PYTHONUNBUFFERED": "1", **dict(facts.environment)}
     return (
         Workdir(path="/app"),
-        Comment(lines=("What is in the environment comes first; what is printed shows at once.",)),
+        comment("Programs of the environment come first; output is not buffered."),
         Env(pairs=tuple(environment.items())),
     )
 
 
 def _debian_packages(packages: tuple[str, ...], why: str) -> Instructions:
-    """Without the lists, and without the logs and caches that tell one build from another."""
     if not packages:
         return ()
     install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    steps = (("apt-get", "update"), install, ("rm", "-rf", *_LEFT_BY_APT))
     return (
-        Comment(
-            lines=(
-                f"{why} No version is named: Debian has one at a time.",
-                "hadolint ignore=DL3008",
-            )
-        ),
-        Run(
-            commands=(
-                Command(words=("apt-get", "update")),
-                Command(words=install),
-                Command(words=("rm", "-rf", *_LEFT_BY_APT)),
-            )
-        ),
+        comment(f"{why} Not pinned: Debian has one version at a time.", "hadolint ignore=DL3008"),
+        Run(commands=tuple(Command(words=words) for words in steps)),
     )
-
-
-def _tools_name(facts: Facts) -> str:
-    return "builder" if facts.stages.is_multi else "uv"
 
 
 def _tools(facts: Facts) -> Instructions:
-    """Arguments, not variables: they are for the build, and no part of the image."""
+    """Settings are arguments, not variables: those are for the build, and not part of the image."""
+    strip = (
+        comment("Strip symbols: they name the build directory, which is another in each build."),
+        Arg(pairs=(("LDFLAGS", "-s"),)),
+    )
+    versions = (
+        comment("The version, which comes from git's history: that is not in the build context."),
+        *(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables),
+    )
     return (
-        Comment(lines=("How uv works, wherever it does. Arguments are for RUN, and not kept.",)),
-        From(image="base", name=_tools_name(facts)),
-        *_debian_packages(facts.system.build, "What only a build needs."),
+        comment("The settings of uv for every step below; arguments are not kept in the image."),
+        From(image="base", name=_tools_stage(facts)),
+        *_debian_packages(facts.system.build, "Needed only by a build."),
         Arg(pairs=_uv_settings(facts)),
-        *_linker(facts),
-        *_versions(facts),
+        *(strip if facts.system.build else ()),
+        *(versions if facts.version_variables else ()),
     )
 
 
-def _linker(facts: Facts) -> Instructions:
-    """A debugger's symbols name the directory of the build, which is another one each time."""
-    if not facts.system.build:
-        return ()
-    why = "What is compiled has no symbols: it is smaller, and the same in each build."
-    return (Comment(lines=(why,)), Arg(pairs=(("LDFLAGS", "-s"),)))
-
-
-def _versions(facts: Facts) -> Instructions:
-    if not facts.version_variables:
-        return ()
-    why = "The version, which git's history would tell, and that is not in the build context."
-    arguments = tuple(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables)
-    return (Comment(lines=(why,)), *arguments)
-
-
 def _uv_settings(facts: Facts) -> Pairs:
+    is_slim = facts.base == "slim"
+    managed = (
+        ("UV_PYTHON_INSTALL_DIR", managed_python.PYTHONS),
+        ("UV_PYTHON_PREFERENCE", "only-managed"),
+    )
     return (
         ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
-        *_interpreter(facts),
+        ("UV_PYTHON", f"/usr/local/bin/python{facts.python}" if is_slim else facts.python),
+        ("UV_PYTHON_DOWNLOADS", "never"),
+        *(() if is_slim else managed),
         ("UV_LINK_MODE", "copy"),
         ("UV_COMPILE_BYTECODE", "1"),
         ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),
     )
 
 
-def _interpreter(facts: Facts) -> Pairs:
-    if facts.base == "slim":
-        path = f"/usr/local/bin/python{facts.python}"
-        return (("UV_PYTHON", path), ("UV_PYTHON_DOWNLOADS", "never"))
-    return (
-        ("UV_PYTHON", facts.python),
-        ("UV_PYTHON_DOWNLOADS", "never"),
-        ("UV_PYTHON_INSTALL_DIR", managed_python.PYTHONS),
-        ("UV_PYTHON_PREFERENCE", "only-managed"),
-    )
+def _tools_stage(facts: Facts) -> str:
+    return "builder" if facts.stages.is_multi else "uv"
 
 
 def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions:
-    switch = ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
     return (
-        Comment(lines=("The environment, without the project: changes when uv.lock does.",)),
-        From(image=_tools_name(facts), name=name),
-        Comment(lines=("0 takes in what is for development: `--build-arg` switches it.",)),
-        Arg(pairs=switch),
+        comment("The environment without the project: changes when uv.lock does."),
+        From(image=_tools_stage(facts), name=name),
+        comment("0 includes development dependencies; `--build-arg` changes it."),
+        Arg(pairs=_dev_switch(facts, selection)),
         _sync_dependencies(facts, selection),
     )
 
 
+def _dev_switch(facts: Facts, selection: Selection) -> Pairs:
+    return ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
+
+
 def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Run:
     check = "--frozen" if facts.lock_check_needs_sources else "--locked"
-    builds = (_TEMPORARY,) if facts.system.build else ()
     words = ("sync", check, facts.no_install_option, *selection.arguments)
-    return Run(
-        commands=(_uv_command(facts, words, environ),),
-        mounts=_uv_mounts(facts, *builds, *map(_bound, facts.mounts)),
+    files = (
+        Mount(fields=(("type", "bind"), ("source", path), ("target", f"/app/{path}")))
+        for path in facts.mounts
     )
-
-
-def _bound(path: str) -> Mount:
-    return Mount(fields=(("type", "bind"), ("source", path), ("target", f"/app/{path}")))
+    builds = (_TEMPORARY,) if facts.system.build else ()
+    return Run(
+        commands=(_uv_command(facts, words, environ),), mounts=_uv_mounts(facts, *builds, *files)
+    )
 
 
 def _uv_command(facts: Facts, arguments: tuple[str, ...], environ: Pairs = ()) -> Command:
@@ -246,7 +214,7 @@ def _uv(facts: Facts) -> Mount:
 
 
 def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instructions:
-    """What building and installing the own packages adds to the environment, and only that.
+    """What building and installing local packages adds to the environment, and only that.
 
     uv would compile all of the environment once more, which would change every one of its files.
     """
@@ -264,12 +232,10 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
         Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
     )
     return (
-        Comment(
-            lines=(
-                f"The project, built from its sources: {', '.join(facts.local_packages)}.",
-                "What that adds to the environment is compiled and put aside, without the times of",
-                "its sources.",
-            )
+        comment(
+            f"The project, built from its sources: {', '.join(facts.local_packages)}.",
+            "The files this adds to the environment are compiled and collected in /project,",
+            "without the times of the sources.",
         ),
         From(image=below, name=name),
         Run(commands=steps, mounts=_uv_mounts(facts, _SOURCES)),
@@ -277,7 +243,7 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
 
 
 def _without_times() -> tuple[Command, ...]:
-    """uv notes when sources were edited: left out, so that equal sources give equal files."""
+    """Remove uv's note of when sources were edited, so that equal sources give equal files."""
     has_row = ("-exec", "grep", "-q", "/uv_cache.json,", "{}", ";")
     without = ("-exec", "sed", "-i", "/uv_cache.json,/d", "{}", "+")
     return (
@@ -291,15 +257,16 @@ def _static(facts: Facts) -> Instructions:
         return ()
     words = ("python", "manage.py", "collectstatic", "--no-input")
     return (
-        Comment(lines=("Static files, collected by the project itself.",)),
+        comment("Static files, collected by the project itself."),
         From(image="project" if facts.local_packages else "dependencies", name="static"),
         Copy(source=".", target="/app"),
-        *_inside(facts),
+        *_workdir(facts),
         Run(commands=(Command(words=words, environ=facts.static.environment),)),
     )
 
 
-def _other(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
+def _profile(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
+    """The stages of a profile other than prod."""
     if selection.is_development:
         return (_development(facts, selection),)
     dependencies, project = f"{selection.name}-dependencies", f"{selection.name}-project"
@@ -311,85 +278,79 @@ def _other(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
 
 
 def _development(facts: Facts, selection: Selection) -> Instructions:
-    """The sources in place, the own packages editable, with what a build needs still there."""
-    environ = ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
-    below = "dependencies" if selection.extends_prod else _tools_name(facts)
+    """The sources in place, local packages editable, and what a build needs still there."""
+    environ = _dev_switch(facts, selection)
+    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
+    editable = (
+        comment("The project, editable, and without the times of its sources."),
+        Run(commands=(install, *_without_times()), mounts=_uv_mounts(facts, _TEMPORARY)),
+    )
+    below = "dependencies" if selection.extends_prod else _tools_stage(facts)
     return (
-        Comment(lines=(f"The profile {selection.name}, on the sources in place.",)),
+        comment(f"The profile {selection.name}, on the sources in place."),
         From(image=below, name=selection.name),
         _sync_dependencies(facts, selection, environ),
         Copy(source=".", target="/app"),
-        *(_editable(facts, environ, selection) if facts.local_packages else ()),
-        *_inside(facts),
+        *(editable if facts.local_packages else ()),
+        *_workdir(facts),
         *_started(facts, facts.start.development),
     )
 
 
-def _editable(facts: Facts, environ: Pairs, selection: Selection) -> Instructions:
-    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
-    return (
-        Comment(lines=("The project, editable, and without the times of its sources.",)),
-        Run(commands=(install, *_without_times()), mounts=_uv_mounts(facts, _TEMPORARY)),
-    )
-
-
 def _image(facts: Facts, selection: Selection, dependencies: str, project: str) -> Instructions:
+    source = (
+        comment("The source, a layer of its own: an edit changes only this one."),
+        Copy(source=".", target="/app"),
+        *_workdir(facts),
+    )
     return (
-        *_begun(facts, selection, dependencies),
+        *_image_with_environment(facts, selection, dependencies),
         *((Copy(source="/project/", target="/", stage=project),) if facts.local_packages else ()),
-        *_collected(facts),
-        *(_source(facts) if facts.copies_source else ()),
+        *_collected_files(facts),
+        *(source if facts.copies_source else ()),
         *_started(facts, facts.start.command),
     )
 
 
-def _begun(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
-    """The image up to its environment."""
-    name = f"The image of the profile {selection.name}"
+def _image_with_environment(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
+    image = f"The image of the profile {selection.name}"
     if not facts.stages.is_multi:
-        return (Comment(lines=(f"{name}.",)), From(image=dependencies, name=selection.name))
+        return (comment(f"{image}."), From(image=dependencies, name=selection.name))
+    why = comment(f"{image}, without what only a build needs ({facts.stages.evidence}).")
     environment = Copy(source=_ENVIRONMENT, target=_ENVIRONMENT, stage=dependencies)
-    why = Comment(lines=(f"{name}, without what only a build needs ({facts.stages.evidence}).",))
     if facts.base == "distroless":
-        return (why, *_distroless(facts, selection), environment)
-    checks = _library_check() if facts.built else ()
-    return (why, From(image="base", name=selection.name), environment, *checks)
-
-
-def _distroless(facts: Facts, selection: Selection) -> Instructions:
-    return (
-        From(image=facts.images.distroless, name=selection.name),
-        *_surroundings(facts),
-        Copy(source=managed_python.PYTHONS, target=managed_python.PYTHONS, stage=_PACKED),
-    )
-
-
-def _library_check() -> Instructions:
-    """Fails where a library that was linked while building is not in the image.
-
-    A wheel that was built here is tagged `linux_…`; an index takes none of that name (PEP 600).
-    """
-    return (
-        Comment(lines=("A library that is not found here is for `runtime-packages` to bring.",)),
+        pythons = managed_python.PYTHONS
+        return (
+            why,
+            From(image=facts.images.distroless, name=selection.name),
+            *_surroundings(facts),
+            Copy(source=pythons, target=pythons, stage=_PACKED_PYTHON),
+            environment,
+        )
+    # Fails where a library that was linked while building is not in the image. A wheel that was
+    # built here is tagged `linux_…`; an index takes none of that name (PEP 600).
+    check = (
+        comment("A library that is missing here belongs in `runtime-packages`."),
         Script(program="python", text=_LOAD_WHAT_WAS_BUILT),
     )
+    return (
+        why,
+        From(image="base", name=selection.name),
+        environment,
+        *(check if facts.built else ()),
+    )
 
 
-def _collected(facts: Facts) -> Instructions:
+def _collected_files(facts: Facts) -> Instructions:
     if facts.static is None:
         return ()
     directory = facts.static.directory
     path = directory if directory.startswith("/") else f"{_directory(facts)}/{directory}"
-    why = Comment(lines=("Before the source, since they change less often.",))
+    why = comment("Before the source, since they change less often.")
     return (why, Copy(source=path, target=path, stage="static"))
 
 
-def _source(facts: Facts) -> Instructions:
-    why = Comment(lines=("The source, a layer of its own: an edit changes this one alone.",))
-    return (why, Copy(source=".", target="/app"), *_inside(facts))
-
-
-def _inside(facts: Facts) -> Instructions:
+def _workdir(facts: Facts) -> Instructions:
     return () if facts.directory == "." else (Workdir(path=_directory(facts)),)
 
 
@@ -400,31 +361,27 @@ def _directory(facts: Facts) -> str:
 def _started(facts: Facts, command: tuple[str, ...]) -> Instructions:
     start = facts.start
     return (
-        Comment(lines=("The user owns nothing and has no home; some servers write into one.",)),
+        comment("The user owns no file and has no home directory, which some servers write to."),
         Env(pairs=(("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
         User(uid=facts.user),
         *((StopSignal(name=start.stop_signal),) if start.stop_signal else ()),
         *((Expose(port=start.port),) if start.port else ()),
         *_health(start),
-        Comment(lines=(f"{start.evidence}.",)),
+        comment(f"{start.evidence}."),
         Cmd(words=command),
     )
 
 
 def _health(start: Start) -> Instructions:
-    """-IS leaves out what a probe has no use for."""
+    """Any answer below 500 is that of a healthy service: it may refuse a host or redirect."""
     if not start.port or not start.probes:
         return ()
-    probe = Healthcheck(words=("python", "-IS", "-c", _probe(start.port, start.health)))
-    return (Comment(lines=("Asked by Python, since there is no curl.",)), probe)
-
-
-def _probe(port: int, path: str | None) -> str:
-    """Any answer below 500 proves a service that is well: it may refuse a host or redirect."""
-    if path is None:
-        return f"import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
-    return (
-        "import http.client as h, sys; "
-        f"c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
-        f"c.request('GET', {path!r}); sys.exit(c.getresponse().status >= 500)"
-    )
+    code = f"import socket; socket.create_connection(('127.0.0.1', {start.port}), 4).close()"
+    if start.health is not None:
+        code = (
+            "import http.client as h, sys; "
+            f"c = h.HTTPConnection('127.0.0.1', {start.port}, timeout=4); "
+            f"c.request('GET', {start.health!r}); sys.exit(c.getresponse().status >= 500)"
+        )
+    words = ("python", "-IS", "-c", code)  # -IS: no site-packages
+    return (comment("Probed by Python: the image has no curl."), Healthcheck(words=words))

@@ -2,7 +2,7 @@
 
 The rules of escaping are those of the Dockerfile reference ("Environment replacement", "Parser
 directives", "Shell and exec form") and of BuildKit's parser, which splits the flags of an
-instruction byte by byte. A test reads what is written here back.
+instruction byte by byte. A test reads back what is written here.
 """
 
 import json
@@ -61,8 +61,8 @@ class Env:
 class Command:
     """One command of a RUN step.
 
-    `environ` is set for it alone; `secrets` are the names of variables whose values stand in files
-    of that name below /run/secrets.
+    `environ` is set only for it; `secrets` are the names of variables whose values are in files of
+    that name below /run/secrets.
     """
 
     words: tuple[str, ...]
@@ -79,7 +79,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Commands of which each runs when the one before it succeeded."""
+    """Commands, each run if the one before it succeeded."""
 
     commands: tuple[Command, ...]
     mounts: tuple[Mount, ...] = ()
@@ -87,7 +87,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A step in lines of text that `program`, or else a shell, reads as they are (a heredoc)."""
+    """A heredoc: lines that `program`, or else a shell, reads as they are."""
 
     text: str
     program: str = ""
@@ -105,7 +105,7 @@ class Copy:
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A numeric user, who is also the group."""
+    """A numeric user, whose group has the same number."""
 
     uid: int
 
@@ -122,7 +122,7 @@ class StopSignal:
 
 @dataclass(frozen=True, kw_only=True)
 class Healthcheck:
-    """Seconds between probes and for one probe, and the probe."""
+    """A probe in the exec form; `options` are in seconds."""
 
     words: tuple[str, ...]
     options: tuple[tuple[str, int], ...] = field(
@@ -150,32 +150,38 @@ Instruction = (
     | Healthcheck
     | Cmd
 )
+Instructions = tuple[Instruction, ...]
+
+
+def comment(*lines: str) -> Comment:
+    return Comment(lines=lines)
 
 
 def serialise(instructions: Iterable[Instruction]) -> str:
-    """The text of a Dockerfile; raises UsageError for what no Dockerfile can say."""
+    """The text of a Dockerfile; raises UsageError for what no Dockerfile can express."""
     return "".join(f"{_text(instruction)}\n" for instruction in instructions)
 
 
 def _text(instruction: Instruction) -> str:  # noqa: C901, PLR0912  a table
     match instruction:
         case Comment(lines=lines):
-            return "\n".join(f"# {_one_line(line)}".rstrip() for line in lines)
+            return "\n".join(f"# {_printable(line)}".rstrip() for line in lines)
         case From(image=image, name=name):
             return f"FROM {_matching(_IMAGE, image, 'image')} AS {_matching(_STAGE, name, 'stage')}"
         case Workdir(path=path):
             return f"WORKDIR {_path(path)}"
         case Arg(pairs=pairs):
-            return _folded("ARG", (assignment(*pair) for pair in pairs))
+            return _folded("ARG", (_assignment(*pair) for pair in pairs))
         case Env(pairs=pairs):
-            return _folded("ENV", (assignment(*pair) for pair in pairs))
+            return _folded("ENV", (_assignment(*pair) for pair in pairs))
         case Run(commands=commands, mounts=mounts):
-            return _run(commands, mounts)
+            return _step(mounts, " \\\n && ".join(map(_shell, commands)))
         case Script(text=text, program=program, mounts=mounts):
-            return _script(text, program, mounts)
+            # hadolint does not see the end of a heredoc without an empty line after it
+            return _step(mounts, f"{program} <<'{_END}'\n{text}\n{_END}\n".lstrip())
         case Copy(source=source, target=target, stage=stage):
             where = f"--from={stage} " if stage else ""
-            return f"COPY --link {where}{_copied(source, target)}"
+            return f"COPY --link {where}{_copied_paths(source, target)}"
         case User(uid=uid):
             return f"USER {uid}:{uid}"
         case Expose(port=port):
@@ -199,8 +205,8 @@ def json_array(words: Iterable[str]) -> str:
     return json.dumps(words, ensure_ascii=not as_is)
 
 
-def assignment(name: str, value: str) -> str:
-    """`NAME=value` for ENV and ARG, quoted where a reader of Dockerfiles would see more in it."""
+def _assignment(name: str, value: str) -> str:
+    """`NAME=value` for ENV and ARG, quoted where a Dockerfile would expand or split it."""
     _matching(_NAME, name, "variable")
     if re.fullmatch(r"[A-Za-z0-9_./:,@%+=-]*", value):
         return f"{name}={value}"
@@ -209,14 +215,14 @@ def assignment(name: str, value: str) -> str:
 
 
 def _path(path: str) -> str:
-    """A path as a shell word of which blanks are a part; at its ends nothing may be hidden."""
+    """A path as a shell word that may contain blanks, except at its ends."""
     if path != path.strip() or path.endswith("\\"):
         raise UsageError(f"a Dockerfile cannot name the directory {path!r}")
     return _word(path, "a path")
 
 
-def _copied(source: str, target: str) -> str:
-    """Where there are blanks the words are a JSON array; a source is a pattern of Go's."""
+def _copied_paths(source: str, target: str) -> str:
+    """A JSON array where there are blanks; a source is a pattern of Go's filepath.Match."""
     if re.search(r"[\\*?\[]", source):
         raise UsageError(f"a Dockerfile cannot copy the directory {source!r}")
     words = (_path(source), _path(target))
@@ -229,20 +235,11 @@ def _folded(keyword: str, words: Iterable[str]) -> str:
     )
 
 
-def _run(commands: tuple[Command, ...], mounts: tuple[Mount, ...]) -> str:
-    steps = " \\\n && ".join(_shell(command) for command in commands)
-    lines = [*(mount_flag(mount) for mount in mounts), steps]
-    return "RUN " + " \\\n    ".join(lines)
+def _step(mounts: tuple[Mount, ...], text: str) -> str:
+    return "RUN " + " \\\n    ".join([*map(_mount_flag, mounts), text])
 
 
-def _script(text: str, program: str, mounts: tuple[Mount, ...]) -> str:
-    """With an empty line behind it, without which hadolint does not see its end."""
-    begin = f"{program} <<'{_END}'".lstrip()
-    words = " \\\n    ".join([*(mount_flag(mount) for mount in mounts), begin])
-    return f"RUN {words}\n{text}\n{_END}\n"
-
-
-def mount_flag(mount: Mount) -> str:
+def _mount_flag(mount: Mount) -> str:
     """`--mount=…`: values are shell words in fields of CSV in a flag that is unquoted, in turn."""
     fields = (
         _csv(k if v is None else f"{k}={_word(v, 'a mounted path')}") for k, v in mount.fields
@@ -253,7 +250,7 @@ def mount_flag(mount: Mount) -> str:
 def can_be_mounted(path: str) -> bool:
     """Whether BuildKit finds a file of the build context by this name.
 
-    It takes the bytes of a flag for Latin-1 letters, and the source of a mount for a pattern.
+    It reads the bytes of a flag as Latin-1 letters, and the source of a mount as a pattern.
     """
     return path.isascii() and path.isprintable() and not re.search(r"[\\*?\[\]]|^!", path)
 
@@ -270,17 +267,12 @@ def _csv(text: str) -> str:
 
 
 def _shell(command: Command) -> str:
-    """A POSIX shell command; a control character in a word has no harmless spelling here."""
+    """A POSIX shell command, on as few lines as fit the width of a page."""
     words = [
         *(f'{name}="$(cat /run/secrets/{name})"' for name in command.secrets),
         *(f"{name}={_quoted(value)}" for name, value in command.environ),
         *(_quoted(word) for word in command.words),
     ]
-    return _wrapped(words)
-
-
-def _wrapped(words: list[str]) -> str:
-    """Words on as few lines as fit the width of a page."""
     lines = [words[0]]
     for word in words[1:]:
         if len(lines[-1]) + len(word) + 7 > _COLUMNS:
@@ -296,15 +288,17 @@ def _quoted(word: str) -> str:
 
 def _one_line_or_error(text: str, what: str) -> str:
     if re.search(r"[\0-\x08\x0a-\x1f\x7f]", text):
-        raise UsageError(f"{what} has a control character, which a Dockerfile cannot say: {text!r}")
+        raise UsageError(
+            f"{what} has a control character, which a Dockerfile cannot express: {text!r}"
+        )
     return text
 
 
-def _one_line(text: str) -> str:
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.fullmatch(text):
-        raise UsageError(f"{text!r} cannot be the name of a Dockerfile's {what}")
+        raise UsageError(f"{text!r} is not a valid {what} name in a Dockerfile")
     return text

@@ -1,32 +1,30 @@
-"""A Python that uv installs, as images have it: without what no service needs, packed. Pure."""
+"""A Python that uv installs, for an image: without what no service needs, and packed. Pure."""
 
 from uvflow.docker.facts import Facts
-from uvflow.docker.instructions import Comment, From, Instruction, Mount, Script
+from uvflow.docker.instructions import From, Instructions, Mount, Script, comment
 
 PYTHONS = "/python"
 
-Instructions = tuple[Instruction, ...]
-
-# Globs, since releases differ: there are two versions of Tcl, and tests lie below packages too.
+# Globs, since releases differ: there are two versions of Tcl, and packages have tests as well.
 _UNUSED = """\
-# What installs, tests and draws, with the libraries of that.
+# Remove installers, tests and Tk, with their libraries.
 rm -rf bin/2to3* bin/idle* bin/pip* bin/pydoc* share
 rm -rf lib/itcl* lib/libtcl* lib/libtk* lib/tcl* lib/thread* lib/tk*
 cd lib/python{python}
 rm -rf ensurepip idlelib lib2to3 pydoc_data site-packages/* tkinter turtle* test ./*/test ./*/tests
 rm -rf lib-dynload/_*test* lib-dynload/_tkinter* lib-dynload/nis* lib-dynload/xx*"""
 
-# The interpreter may have libpython in itself, and beside itself for those that are built with it.
+# An interpreter with libpython linked in still comes with the library, for builds against it.
 _FOR_BUILDING = """\
-# What only a build needs, and libraries that nothing links.
+# Remove what only a build needs, and libraries that nothing links.
 rm -rf ../../bin/*-config ../../include ../pkgconfig config-*
 linked=$(find ../../bin/python{python} lib-dynload -type f -exec ldd '{{}}' ';')
 for library in ../lib*.so*; do
   case $linked in *"/${{library##*/}} "*) ;; *) rm -f "$library" ;; esac
 done"""
 
-# Python knows its library by `os.py` and `lib-dynload`, be it empty (CPython's getpath.py).
-# `strict_timestamps=False` takes a time of 0 for 1980, the first that an archive can say.
+# Python finds its library by `os.py` and `lib-dynload`, even an empty one (CPython's getpath.py).
+# `strict_timestamps=False` writes a time of 0 as 1980, the earliest that a zip file can hold.
 _PACKING = """\
 import os, sys, sysconfig, zipfile
 from importlib.util import cache_from_source
@@ -47,7 +45,7 @@ for directory, _, _ in os.walk(library, topdown=False):
 
 
 def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instructions:
-    """Python as a layer; where something is compiled it keeps what that needs."""
+    """Python as a layer; it keeps what compiling needs where something is compiled."""
     lines = (
         "set -e",
         f"UV_PYTHON_INSTALL_DIR={PYTHONS} uv python install --no-bin {{python}}",
@@ -55,29 +53,25 @@ def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instru
         'ln -s "$PWD/bin/python{python}" /usr/local/bin/python',
         _UNUSED,
         *(() if facts.system.build else (_FOR_BUILDING,)),
-        "# Byte code: no Python comes with it, and the user cannot write it.",
+        "# Compile the library: it comes without byte code, and the user cannot write it.",
         f'{compiling} "$PWD"',
     )
     script = "\n".join(lines).format(python=facts.python)
     return (
-        Comment(
-            lines=("Python as uv has it, without what no service needs.", "hadolint ignore=DL3003")
-        ),
+        comment("Python as uv installs it, less what no service needs.", "hadolint ignore=DL3003"),
         Script(text=script, mounts=mounts),
     )
 
 
 def packed(name: str, below: str) -> Instructions:
-    """The standard library as an archive, from which Python imports before all else.
+    """The standard library as a zip file, where Python looks for it first.
 
-    Windows' embeddable Python is made that way ("Using Python on Windows", The embeddable package).
+    As in the embeddable Python of Windows ("Using Python on Windows", "The embeddable package").
     """
     return (
-        Comment(
-            lines=(
-                "The standard library in one compressed file, where Python looks for it first:",
-                "sources and byte code in a third of their size. Outside is what marks the place.",
-            )
+        comment(
+            "The standard library in one zip file, where Python looks for it first: sources and",
+            "byte code at a third of their size. Files that Python finds its library by stay.",
         ),
         From(image=below, name=name),
         Script(program="python", text=_PACKING),
