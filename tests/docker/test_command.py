@@ -84,7 +84,7 @@ def test_check_as_json_is_one_object(tree: Tree, uvflow: Command) -> None:
         "severity": "note",
         "path": "Dockerfile",
         "line": 1,
-        "message": "what a crashing service printed last is lost",
+        "message": "the last output of a crashing service is lost",
         "hint": "ENV PYTHONUNBUFFERED=1",
     }
 

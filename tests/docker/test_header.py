@@ -11,8 +11,7 @@ TEXT = with_header("FROM x\n\nCMD y\n", facts(), OPTIONS, ("docker build .",))
 
 def test_the_header_tells_the_command_and_the_digests() -> None:
     assert (
-        "# Made by `uvflow docker --uv=0.13.9 --base=slim`; what is edited here is lost when it is "
-        "made again:\n"
+        "# Made by `uvflow docker --uv=0.13.9 --base=slim`; do not edit it:\n"
         "# [tool.uvflow.docker] in pyproject.toml is the place for changes.\n"
         f"# Facts {digest_of(facts())}, text 5bc800fb48f8.\n"
         "#\n"

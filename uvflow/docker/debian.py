@@ -1,7 +1,7 @@
-"""Debian packages that Python packages need: to be built, or to run. Pure.
+"""Debian packages that Python packages need to build or to run. Pure.
 
-Names are those of Debian 13. A wheel of psycopg2-binary or opencv-python-headless brings its
-libraries along; what is named here does not, or is built from a source distribution.
+Names are those of Debian 13. Wheels of psycopg2-binary or opencv-python-headless contain their
+libraries; packages named here do not, or are built from an sdist.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from uvflow.docker.settings import Settings
 
-_COMPILER = {"g++", "make"}  # all of build-essential takes half as long again
+_COMPILER = {"g++", "make"}  # build-essential takes half as long again to install
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class DebianPackages:
     runtime: tuple[str, ...] = ()
 
 
-# Built from a source distribution: the headers beside the compiler, the libraries that are linked.
+# Built from an sdist: the headers besides the compiler, and the libraries that are linked.
 _BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cairocffi": (("libcairo2-dev", "libffi-dev"), ("libcairo2",)),
     "cffi": (("libffi-dev",), ("libffi8",)),
@@ -43,7 +43,7 @@ _BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "xmlsec": (("libxmlsec1-dev", "pkgconf"), ("libxmlsec1t64-openssl",)),
 }
 
-# Load a library at run time, or run a program, however they were installed.
+# Packages that load a library or run a program at run time, however they were installed.
 _LOADED: Mapping[str, tuple[str, ...]] = {
     "cairocffi": ("libcairo2",),
     "cairosvg": ("libcairo2",),
@@ -51,7 +51,7 @@ _LOADED: Mapping[str, tuple[str, ...]] = {
     "opencv-contrib-python": ("libgl1", "libglib2.0-0t64"),
     "opencv-python": ("libgl1", "libglib2.0-0t64"),
     "pdf2image": ("poppler-utils",),
-    "psycopg": ("libpq5",),  # unless its `binary` or `c` is there as well, see below
+    "psycopg": ("libpq5",),  # unless psycopg-binary or psycopg-c is installed, too
     "pydub": ("ffmpeg",),
     "pytesseract": ("tesseract-ocr",),
     "python-magic": ("libmagic1t64",),
@@ -84,18 +84,17 @@ def debian_packages(
     fetchers: Iterable[str],
     settings: Settings,
 ) -> DebianPackages:
-    """What `installed` distributions need, of which those in `built` come without a wheel.
+    """What `installed` distributions need, of which those in `built` have no wheel.
 
-    `backends` are what the project's own packages are built with, `fetchers` the Debian packages
-    that get at sources. What the user says about building stands instead, about running besides.
+    `backends` are what local packages are built with, `fetchers` the Debian packages that fetch
+    sources. The user's `build-packages` replace those for building; `runtime-packages` are added.
     """
     built, installed = set(built), set(installed)
-    tools = _tools(built, set(backends)) | set(fetchers)
+    tools = {*_tools(built, set(backends)), *fetchers}
+    build = tools if settings.build_packages is None else set(settings.build_packages)
     linked = {package for name in built for package in _BUILT.get(name, ((), ()))[1]}
     return DebianPackages(
-        build=tuple(
-            sorted(tools if settings.build_packages is None else set(settings.build_packages))
-        ),
+        build=tuple(sorted(build)),
         runtime=tuple(sorted(linked | _loaded(installed) | set(settings.runtime_packages))),
     )
 

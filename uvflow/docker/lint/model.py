@@ -1,4 +1,4 @@
-"""A hand-written Dockerfile together with what is around it, as rules look at it. Pure."""
+"""A hand-written Dockerfile and its project as lint rules see them, and all rules. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from uvflow.findings import Finding, Origin, Severity
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """Differences as unified diffs, and findings; neither is in order.
+    """Differences as unified diffs, and findings.
 
     `edited` are the names of generated files that somebody has edited.
     """
@@ -22,16 +22,16 @@ class CheckResult:
 
     @property
     def is_good(self) -> bool:
-        """Notes and warnings are for the user to judge."""
+        """Whether nothing differs and no finding is an error."""
         return not self.diffs and all(f.severity is not Severity.ERROR for f in self.findings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LintContext:
-    """What the rules ask of the project; paths are relative to the build context, POSIX.
+    """What rules know of the project; paths are relative to the build context, POSIX.
 
-    `files` are those that are there, `members` the manifests of local packages, `not_ignored` what
-    the .dockerignore lets in, `installed` what production installs (None: not known).
+    `files` are those that exist, `members` the manifests of local packages, `not_ignored` the
+    patterns that the .dockerignore lacks, `installed` what production installs (None: unknown).
     """
 
     files: frozenset[str] = frozenset()
@@ -62,7 +62,7 @@ class ShellCommand:
 
 
 class LintedDockerfile:
-    """A Dockerfile with at least one stage, and its surroundings."""
+    """A Dockerfile with at least one stage, and its project."""
 
     def __init__(self, dockerfile: Dockerfile, context: LintContext, path: str) -> None:
         self.dockerfile = dockerfile
@@ -75,7 +75,7 @@ class LintedDockerfile:
 
     @cached_property
     def image(self) -> tuple[Parsed, ...]:
-        """The instructions that the last stage's image is made by."""
+        """The instructions that contribute to the image of the last stage."""
         return self.dockerfile.inside(self.final)
 
     @cached_property
@@ -84,7 +84,7 @@ class LintedDockerfile:
 
     @cached_property
     def environment_stages(self) -> tuple[Stage, ...]:
-        """The stages that the image's environment comes from: its own, and those it copies from."""
+        """The stages the image's environment may come from: its own, and those it copies from."""
         copied = (i.flag("from") for i in self.image if i.keyword == "COPY")
         sources = (self.dockerfile.stage(name) for name in copied if name)
         steps = [s for source in sources if source for s in self.dockerfile.lineage(source)]
@@ -103,7 +103,7 @@ class LintedDockerfile:
         return commands(i for stage in self.environment_stages for i in stage.instructions)
 
     def environ(self, command: ShellCommand) -> dict[str, str]:
-        """What is set for `command`: by ENV and ARG before it, and on its own line."""
+        """The variables of `command`: from ENV and ARG before it, and on its own line."""
         stage = next(s for s in self.dockerfile.stages if command.step in s.instructions)
         before = (
             i
@@ -113,7 +113,7 @@ class LintedDockerfile:
         return {**dict(p for i in before for p in i.assignments), **command.environ}
 
     def last(self, keyword: str) -> Parsed | None:
-        """The instruction of that kind that holds for the image."""
+        """The instruction of that kind that counts for the image."""
         return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
 
@@ -140,15 +140,12 @@ def rule(
 
 
 def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
-    """The shell commands of every RUN step, as far as a shell's grammar is that simple."""
+    """The shell commands of every RUN step, as far as simple splitting finds them."""
     for step in instructions:
         if step.keyword == "RUN":
-            pieces = [step.exec_form] if step.exec_form else _pieces(step.text)
-            yield from (_command(step, words) for words in pieces if words)
-
-
-def _pieces(text: str) -> list[tuple[str, ...]]:
-    return [split(piece) for piece in re.split(r"&&|\|\||[;|\n]", text)]
+            pieces = re.split(r"&&|\|\||[;|\n]", step.text)
+            lists = [step.exec_form] if step.exec_form else map(split, pieces)
+            yield from (_command(step, words) for words in lists if words)
 
 
 def _command(step: Parsed, words: tuple[str, ...]) -> ShellCommand:

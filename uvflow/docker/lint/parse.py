@@ -1,7 +1,7 @@
-"""A Dockerfile's text as instructions and stages, for those who read one. Pure.
+"""A Dockerfile as instructions and stages. Pure.
 
-The format is that of the Dockerfile reference; what BuildKit would refuse is read as far as it
-goes.
+The format is that of the Dockerfile reference; what BuildKit would reject is read as far as it
+makes sense.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
-# A heredoc begins with a whole word, in the instructions that BuildKit's parser lets have one.
+# A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
 _HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
@@ -21,10 +21,10 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?[-+][^}]*)?\}|(?P<plain>\w+)
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """One instruction: its keyword in capitals, and the line that it begins on, from 1.
+    """One instruction: its keyword in capitals, and its first line, from 1.
 
-    `text` is what follows the keyword and its flags, lines joined by a space. A heredoc's text is
-    part of it.
+    `text` is what follows the keyword and its flags, with lines joined by a space, and the text of
+    heredocs.
     """
 
     keyword: str
@@ -47,7 +47,7 @@ class Parsed:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of either form; those of the shell form as a shell would see them."""
+        """The words of either form; the shell form is split as a shell would."""
         return self.exec_form or split(self.text)
 
     @property
@@ -72,12 +72,13 @@ class Parsed:
     def mounts(self) -> tuple[dict[str, str], ...]:
         """The fields of each `--mount`."""
         values = (value for name, value in self.flags if name == "mount")
-        return tuple(dict(_field(f) for f in value.split(",")) for value in values)
+        fields = ((field.partition("=") for field in value.split(",")) for value in values)
+        return tuple({key.strip().lower(): value for key, _, value in one} for one in fields)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A FROM and what follows it; `image` has the defaults of the ARGs before it filled in."""
+    """A FROM and what follows it; `image` has the defaults of earlier ARGs filled in."""
 
     name: str
     image: str
@@ -87,26 +88,26 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Dockerfile:
-    """What stands before the first FROM, and the stages."""
+    """Parser directives, the instructions before the first FROM, and the stages."""
 
     directives: tuple[tuple[str, str], ...]
     before: tuple[Parsed, ...]
     stages: tuple[Stage, ...]
 
     def stage(self, name: str) -> Stage | None:
-        """By its name, whatever its letters' case, or by its number."""
+        """By its name, ignoring case, or by its number."""
         by_number = {str(number): stage for number, stage in enumerate(self.stages)}
         by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
         return by_name.get(name.lower()) or by_number.get(name)
 
     def lineage(self, stage: Stage) -> tuple[Stage, ...]:
-        """The stages that `stage` is built on, the first one first, and itself."""
+        """The stages that `stage` is built on, the earliest first, and itself."""
         below = self.stage(stage.image)
         earlier = below is not None and self.stages.index(below) < self.stages.index(stage)
         return (*(self.lineage(below) if below and earlier else ()), stage)
 
     def inside(self, stage: Stage) -> tuple[Parsed, ...]:
-        """Every instruction that the image of `stage` is made by."""
+        """Every instruction that contributes to the image of `stage`."""
         return tuple(i for step in self.lineage(stage) for i in step.instructions)
 
 
@@ -115,20 +116,21 @@ def parse_dockerfile(text: str) -> Dockerfile:
     directives = tuple(_directives(text))
     escape = dict(directives).get("escape", "\\")
     before: list[Parsed] = []
-    stages: list[Stage] = []
+    stages: list[tuple[Parsed, list[Parsed]]] = []
     for instruction in _instructions(text, escape):
         if instruction.keyword == "FROM":
-            stages.append(_stage(instruction, before))
-        elif stages:
-            last = stages.pop()
-            stages.append(_with(last, instruction))
+            stages.append((instruction, []))
         else:
-            before.append(instruction)
-    return Dockerfile(directives=directives, before=tuple(before), stages=tuple(stages))
+            (stages[-1][1] if stages else before).append(instruction)
+    return Dockerfile(
+        directives=directives,
+        before=tuple(before),
+        stages=tuple(_stage(begin, before, rest) for begin, rest in stages),
+    )
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Words as a POSIX shell sees them, as far as it would."""
+    """Words as a POSIX shell splits them, or at blanks where it could not."""
     try:
         return tuple(shlex.split(text, comments=False))
     except ValueError:
@@ -154,12 +156,12 @@ def _instructions(text: str, escape: str) -> Iterator[Parsed]:
             whole[-1] = continues.sub("", whole[-1])
             whole += [_next_line(lines)]
         joined = " ".join(part.strip() for part in whole)
-        body = [_until(lines, heredoc) for heredoc in _heredocs(joined)]
+        body = [_heredoc_body(lines, heredoc) for heredoc in _heredocs(joined)]
         yield _parsed(number, joined, body)
 
 
 def _next_line(lines: Iterator[tuple[int, str]]) -> str:
-    """The next line of an instruction: comments and empty lines inside it are none of it."""
+    """The next line of an instruction, skipping comments and empty lines inside it."""
     for _, line in lines:
         if line.strip() and not line.lstrip().startswith("#"):
             return line
@@ -172,50 +174,35 @@ def _heredocs(joined: str) -> Iterator[re.Match[str]]:
         yield from filter(None, map(_HEREDOC.fullmatch, words))
 
 
-def _until(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
-    found = []
+def _heredoc_body(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
+    body = []
     for _, line in lines:
         if (line.lstrip("\t") if heredoc["dash"] else line) == heredoc["end"]:
             break
-        found.append(line)
-    return "\n".join(found)
+        body.append(line)
+    return "\n".join(body)
 
 
 def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
     keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
     flags = []
     while keyword.upper() != "CMD" and (match := _FLAG.match(rest)):
-        flags.append((match["name"], _unquoted(match["value"] or "")))
+        flags.append((match["name"], "".join(split(match["value"] or ""))))  # without quotes
         rest = rest[match.end() :]
     text = "\n".join([rest.strip(), *body])
     return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
 
 
-def _unquoted(value: str) -> str:
-    return "".join(split(value))
-
-
-def _field(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    return key.strip().lower(), value
-
-
-def _stage(instruction: Parsed, before: list[Parsed]) -> Stage:
+def _stage(begin: Parsed, before: list[Parsed], rest: list[Parsed]) -> Stage:
     defaults = dict(p for i in before if i.keyword == "ARG" for p in i.assignments)
-    words = instruction.text.split()
+    words = begin.text.split()
     image = _VARIABLE.sub(
         lambda m: defaults.get(m["braced"] or m["plain"], ""), words[0] if words else ""
     )
-    named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
+    is_named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
     return Stage(
-        name=words[2] if named else "", image=image, line=instruction.line, instructions=()
-    )
-
-
-def _with(stage: Stage, instruction: Parsed) -> Stage:
-    return Stage(
-        name=stage.name,
-        image=stage.image,
-        line=stage.line,
-        instructions=(*stage.instructions, instruction),
+        name=words[2] if is_named else "",
+        image=image,
+        line=begin.line,
+        instructions=tuple(rest),
     )

@@ -1,6 +1,6 @@
-"""What goes wrong in a hand-written Dockerfile while the environment is made. Pure.
+"""What goes wrong in a hand-written Dockerfile when the environment is built. Pure.
 
-One function, one rule; each was met in a real Dockerfile of a uv project.
+Each rule was met in a real Dockerfile of a uv project.
 """
 
 import re
@@ -22,52 +22,48 @@ def uv_is_not_pinned(linted: LintedDockerfile) -> Violations:
         match = _UV_IMAGE.fullmatch(image)
         tag = match["tag"] or "latest" if match else "0.0.0"
         if match and not match["digest"] and not re.match(r"\d+\.\d+\.\d+", tag):
-            message = f"{image} is another uv at each build, with the rules of another day"
-            yield line, message
+            yield line, f"{image} is not pinned: every build may use a different uv version"
 
 
 @rule(
     "uv-bookworm-ended",
     Severity.ERROR,
-    "take a tag on trixie, or mount uv: --mount=from=ghcr.io/astral-sh/uv:X.Y.Z",
+    "use a tag on trixie, or mount uv: --mount=from=ghcr.io/astral-sh/uv:X.Y.Z",
 )
 def uv_images_of_bookworm(linted: LintedDockerfile) -> Violations:
     for line, image in _images(linted):
         match = _UV_IMAGE.fullmatch(image)
         if match and "bookworm" in (match["tag"] or ""):
-            message = f"{image}: uv's images on bookworm ended with uv 0.9.30"
-            yield line, message
+            yield line, f"{image}: uv's images on bookworm ended with uv 0.9.30"
 
 
 @rule(
     "uv-installed-unpinned",
     Severity.WARNING,
-    "mount it for the step: RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z,source=/uv,target=/bin/uv",
+    "mount uv for the step: RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z,source=/uv,target=/bin/uv",
 )
 def uv_installed_by_pip_or_script(linted: LintedDockerfile) -> Violations:
     for command in commands(linted.everything):
         by_pip = re.match(r"(python\S* -m )?pip\S* install .*\buv$", " ".join(command.words))
         if by_pip or any("astral.sh/uv/install" in word for word in command.words):
-            message = "uv comes as whatever version there is today, and stays in the image"
+            message = "this installs whatever uv version is current, and leaves it in the image"
             yield command.step.line, message
 
 
 @rule("sync-not-locked", Severity.ERROR, "uv sync --locked")
 def sync_without_lockfile_check(linted: LintedDockerfile) -> Violations:
     for command in linted.syncs():
-        told = command.has("--locked", "--frozen") or _is_set(
-            linted, command, "UV_LOCKED", "UV_FROZEN"
-        )
-        if not told:
-            message = "`uv sync` resolves anew in the build where uv.lock is stale or missing"
+        is_set = _is_set(linted, command, "UV_LOCKED", "UV_FROZEN")
+        if not is_set and not command.has("--locked", "--frozen"):
+            message = "`uv sync` resolves again in the build if uv.lock is stale or missing"
             yield command.step.line, message
 
 
 @rule("lockfile-passed-over", Severity.ERROR, "uv sync --locked")
-def lockfile_passed_over(linted: LintedDockerfile) -> Violations:
+def lockfile_ignored(linted: LintedDockerfile) -> Violations:
     for command in linted.installs():
         if command.starts("uv", "pip", "install") and _PROJECTS & set(command.words):
-            message = "`uv pip install` resolves anew in each build, and does not read uv.lock"
+            message = "`uv pip install` resolves again in every build, and ignores uv.lock"
             yield command.step.line, message
 
 
@@ -77,13 +73,11 @@ def lockfile_passed_over(linted: LintedDockerfile) -> Violations:
     "uv sync --locked, at the latest in the step that sees all of pyproject.toml",
 )
 def sync_frozen(linted: LintedDockerfile) -> Violations:
-    found = linted.environment_commands()
-    reads = [c for c in found if c.starts("uv", "sync") or c.starts("uv", "export")]
+    environment = linted.environment_commands()
+    reads = [c for c in environment if c.starts("uv", "sync") or c.starts("uv", "export")]
     frozen = [c for c in reads if c.has("--frozen") or _is_set(linted, c, "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
-        message = (
-            "--frozen builds without a new dependency where uv.lock is stale, and says nothing"
-        )
+        message = "--frozen silently builds without a new dependency if uv.lock is stale"
         yield frozen[0].step.line, message
 
 
@@ -91,11 +85,9 @@ def sync_frozen(linted: LintedDockerfile) -> Violations:
 def sync_with_development(linted: LintedDockerfile) -> Violations:
     options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
     for command in linted.syncs():
-        if not command.has(*options) and not _is_set(
-            linted, command, "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS"
-        ):
-            message = "the development dependencies get into the image"
-            yield command.step.line, message
+        is_set = _is_set(linted, command, "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS")
+        if not is_set and not command.has(*options):
+            yield command.step.line, "development dependencies get into the image"
 
 
 @rule(
@@ -110,14 +102,14 @@ def source_before_dependencies(linted: LintedDockerfile) -> Violations:
         source = next((i for i in inside if i.copies_context), None)
         first = next((c for c in commands(inside) if c.installs), None)
         if source and first and source in stage.instructions and source.line < first.step.line:
-            message = "the source is copied before the dependencies: each edit installs them anew"
+            message = "the source is copied before the dependencies: every edit reinstalls them"
             yield source.line, message
 
 
 @rule(
     "source-with-environment",
     Severity.WARNING,
-    "copy the environment alone, then the source in a layer of its own: COPY --link . /app",
+    "copy only the environment, then the source in a layer of its own: COPY --link . /app",
 )
 def source_with_environment(linted: LintedDockerfile) -> Violations:
     for step in linted.image:
@@ -126,28 +118,27 @@ def source_with_environment(linted: LintedDockerfile) -> Violations:
         inside = linted.dockerfile.inside(source) if source else ()
         synced = any(command.starts("uv", "sync") for command in commands(inside))
         if synced and path == _last_workdir(inside) and any(i.copies_context for i in inside):
-            message = f"{path} with source and environment is one layer: each edit pushes it all"
+            message = f"{path} is one layer, source and environment: every edit pushes all of it"
             yield step.line, message
 
 
 @rule(
     "uv-cache-in-layer", Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv uv sync …"
 )
-def cache_in_the_layer(linted: LintedDockerfile) -> Violations:
+def cache_in_layer(linted: LintedDockerfile) -> Violations:
     for command in linted.installs():
         without = command.has("--no-cache", "-n") or _is_set(linted, command, "UV_NO_CACHE")
         if not without and not _is_cached(command):
-            message = "uv's cache becomes a part of the layer, and each build downloads anew"
+            message = "uv's cache becomes part of the layer, and every build downloads again"
             yield command.step.line, message
 
 
 @rule("uv-link-mode", Severity.NOTE, "ENV UV_LINK_MODE=copy")
 def link_mode(linted: LintedDockerfile) -> Violations:
     for command in linted.syncs():
-        told = "UV_LINK_MODE" in linted.environ(command) or command.has("--link-mode")
-        if _is_cached(command) and not told:
-            message = "uv warns that it cannot make links from a cache mount"
-            yield command.step.line, message
+        is_set = "UV_LINK_MODE" in linted.environ(command) or command.has("--link-mode")
+        if _is_cached(command) and not is_set:
+            yield command.step.line, "uv warns that it cannot link files from a cache mount"
             return
 
 
@@ -163,7 +154,7 @@ def no_byte_code(linted: LintedDockerfile) -> Violations:
         for command in installs
     )
     if installs and not compiled:
-        message = "nothing is compiled: each start compiles every module it imports"
+        message = "nothing is compiled: every start compiles all modules it imports"
         yield installs[0].step.line, message
 
 
@@ -179,23 +170,21 @@ def apt_after_sync(linted: LintedDockerfile) -> Violations:
             if command.starts("uv", "sync"):
                 before = command
             elif before and _apt_installs(command):
-                message = (
-                    "apt runs again whenever a dependency changes, and the sync had no use of it"
-                )
+                message = "apt runs again if a dependency changes, and the sync did not need it"
                 yield command.step.line, message
 
 
 @rule(
     "compiler-in-image",
     Severity.WARNING,
-    "build in a stage of its own, and copy the environment out of it",
+    "build in a stage of its own, and copy the environment from it",
 )
 def compiler_in_image(linted: LintedDockerfile) -> Violations:
     for command in commands(linted.image):
         installs = _apt_installs(command) or command.starts("apk", "add")
-        found = [w for w in command.words if _COMPILERS.fullmatch(w)] if installs else []
-        if found:
-            message = f"{', '.join(found)}: only a build needs that, and the image keeps it"
+        compilers = [w for w in command.words if _COMPILERS.fullmatch(w)]
+        if installs and compilers:
+            message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
             yield command.step.line, message
 
 
@@ -210,8 +199,7 @@ def apt_lists(linted: LintedDockerfile) -> Violations:
         mounted = any(m.get("target") == "/var/lib/apt" for m in command.step.mounts)
         removed = "/var/lib/apt/lists" in command.step.text
         if _apt_installs(command) and not mounted and not removed:
-            message = "the package lists stay in the layer"
-            yield command.step.line, message
+            yield command.step.line, "the package lists stay in the layer"
 
 
 @rule(
@@ -223,27 +211,22 @@ def version_file_not_seen(linted: LintedDockerfile) -> Violations:
     if ".python-version" not in linted.context.files:
         return
     for command in linted.syncs():
-        told = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
-        if (
-            command.has("--no-install-project")
-            and not told
-            and not _sees(linted, command, ".python-version")
-        ):
-            message = "without .python-version uv may take another Python, and begin again later"
+        is_set = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
+        sees = is_set or _sees(linted, command, ".python-version")
+        if command.has("--no-install-project") and not sees:
+            message = "without .python-version uv may choose another Python, and start over later"
             yield command.step.line, message
 
 
-@rule("mount-missing", Severity.ERROR, "make it (`uv lock` makes uv.lock)")
-def mounted_but_not_there(linted: LintedDockerfile) -> Violations:
+@rule("mount-missing", Severity.ERROR, "create it (`uv lock` creates uv.lock)")
+def mount_source_missing(linted: LintedDockerfile) -> Violations:
     for step in linted.everything:
         for mount in step.mounts:
             source = mount.get("source", mount.get("src", ""))
             local = mount.get("type", "bind") == "bind" and "from" not in mount
             if local and source and source.strip("/") not in (*linted.context.files, "."):
-                message = (
-                    f"{source} is not there: the build fails with `failed to compute cache key`"
-                )
-                yield step.line, message
+                fails = "the build fails with `failed to compute cache key`"
+                yield step.line, f"{source} does not exist: {fails}"
 
 
 @rule(
@@ -255,8 +238,7 @@ def members_not_seen(linted: LintedDockerfile) -> Violations:
     for command in linted.syncs():
         missing = [m for m in linted.context.members if not _sees(linted, command, m)]
         if missing and command.has("--locked"):
-            message = f"uv sync --locked fails without {missing[0]}"
-            yield command.step.line, message
+            yield command.step.line, f"uv sync --locked fails without {missing[0]}"
 
 
 @rule(
@@ -264,9 +246,9 @@ def members_not_seen(linted: LintedDockerfile) -> Violations:
 )
 def python_below_root(linted: LintedDockerfile) -> Violations:
     for command in linted.environment_commands():
-        told = "UV_PYTHON_INSTALL_DIR" in linted.environ(command)
-        if command.starts("uv", "python", "install") and not told:
-            message = "Python lands below /root, where no other user and no other stage finds it"
+        is_set = "UV_PYTHON_INSTALL_DIR" in linted.environ(command)
+        if command.starts("uv", "python", "install") and not is_set:
+            message = "Python is installed below /root, where no other user or stage finds it"
             yield command.step.line, message
 
 
@@ -276,14 +258,12 @@ def environment_moved(linted: LintedDockerfile) -> Violations:
         if step.is_copy and step.flag("from") and len(step.words) == 2:  # noqa: PLR2004
             source, target = (word.rstrip("/") for word in step.words)
             if "venv" in source and source != target and source.startswith("/"):
-                message = (
-                    f"the scripts of {source} name it in their first line, so they do not start"
-                )
+                message = f"scripts of {source} name it in their first line: they will not start"
                 yield step.line, message
 
 
 def _images(linted: LintedDockerfile) -> Iterator[tuple[int, str]]:
-    """Every image that is named, with the line."""
+    """Every image that is named, with its line."""
     for stage in linted.dockerfile.stages:
         yield stage.line, stage.image
     for step in linted.everything:
@@ -301,32 +281,23 @@ def _is_cached(command: ShellCommand) -> bool:
 
 
 def _last_workdir(inside: tuple[Parsed, ...]) -> str | None:
-    found = [step.text.rstrip("/") for step in inside if step.keyword == "WORKDIR"]
-    return found[-1] if found else None
+    paths = (step.text.rstrip("/") for step in reversed(inside) if step.keyword == "WORKDIR")
+    return next(paths, None)
 
 
 def _apt_installs(command: ShellCommand) -> bool:
-    return (
-        bool(command.words)
-        and command.words[0] in {"apt", "apt-get"}
-        and "install" in command.words
-    )
+    return command.words[:1] in {("apt",), ("apt-get",)} and "install" in command.words
 
 
 def _sees(linted: LintedDockerfile, command: ShellCommand, path: str) -> bool:
     """Whether `path` of the context is mounted or copied where `command` runs."""
-    if any(mount.get("source", mount.get("src")) in (path, ".") for mount in command.step.mounts):
-        return True
-    if any(
-        "source" not in m and m.get("type") == "bind" and "from" not in m
-        for m in command.step.mounts
-    ):
-        return True
+    for mount in command.step.mounts:
+        source = mount.get("source", mount.get("src"))
+        is_whole = source is None and mount.get("type") == "bind" and "from" not in mount
+        if is_whole or source in (path, "."):
+            return True
     stage = next(s for s in linted.dockerfile.stages if command.step in s.instructions)
     before = (i for i in linted.dockerfile.inside(stage) if i.line < command.step.line)
-    copied = [word for i in before if i.is_copy and not i.flag("from") for word in i.words[:-1]]
-    return any(_covers(word.removeprefix("./").rstrip("/"), path) for word in copied)
-
-
-def _covers(copied: str, path: str) -> bool:
-    return copied in {"", ".", path} or path.startswith(f"{copied}/")
+    words = [word for i in before if i.is_copy and not i.flag("from") for word in i.words[:-1]]
+    copied = [word.removeprefix("./").rstrip("/") for word in words]
+    return any(c in {"", ".", path} or path.startswith(f"{c}/") for c in copied)

@@ -1,6 +1,6 @@
-"""What is wrong with the image that a hand-written Dockerfile makes, and with what it starts. Pure.
+"""What is wrong with the image of a hand-written Dockerfile, and with what it starts. Pure.
 
-One function, one rule; each was met in a real Dockerfile of a uv project.
+Each rule was met in a real Dockerfile of a uv project.
 """
 
 import re
@@ -18,23 +18,23 @@ _SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "daphne", "waitress-s
 _PACKAGES = {"waitress-serve": "waitress"}
 
 
-@rule("base-not-pinned", Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie")
+@rule(
+    "base-not-pinned",
+    Severity.WARNING,
+    "name the version and the distribution: python:X.Y-slim-trixie",
+)
 def base_is_not_pinned(linted: LintedDockerfile) -> Violations:
     for stage in linted.dockerfile.stages:
         name, _, tag = stage.image.partition(":")
         is_stage = linted.dockerfile.stage(stage.image) not in {None, stage}
         is_python = name in {"python", "docker.io/python", "docker.io/library/python"}
-        names_python = bool(re.match(r"3\.\d+", tag))
-        if (
-            is_python
-            and not is_stage
-            and not (names_python and any(d in tag for d in _DISTRIBUTIONS))
-        ):
-            message = f"{stage.image} is another Python or another Debian one day"
+        is_pinned = re.match(r"3\.\d+", tag) and any(d in tag for d in _DISTRIBUTIONS)
+        if is_python and not is_stage and not is_pinned:
+            message = f"{stage.image} is not pinned: it will move to another Python or Debian"
             yield stage.line, message
 
 
-@rule("pythons-differ", Severity.ERROR, "name the same Python in every stage")
+@rule("pythons-differ", Severity.ERROR, "use the same Python in every stage")
 def pythons_differ(linted: LintedDockerfile) -> Violations:
     versions = {}
     for stage in linted.environment_stages:
@@ -42,9 +42,8 @@ def pythons_differ(linted: LintedDockerfile) -> Violations:
         if match:
             versions[match[1]] = stage.line
     if len(versions) > 1:
-        message = (
-            f"the environment is made by one Python and run by another: {' and '.join(versions)}"
-        )
+        named = " and ".join(versions)
+        message = f"the environment is made with one Python and run with another: {named}"
         yield max(versions.values()), message
 
 
@@ -56,12 +55,10 @@ def pythons_differ(linted: LintedDockerfile) -> Violations:
 def uv_in_image(linted: LintedDockerfile) -> Violations:
     base = linted.dockerfile.lineage(linted.final)[0]
     if "astral-sh/uv" in base.image:
-        message = "the image is built on uv's: it has 45 MB that nothing uses when it runs"
-        yield base.line, message
+        yield base.line, "the image is based on uv's: 45 MB that nothing uses at run time"
     for step in linted.image:
         if step.keyword == "COPY" and "astral-sh/uv" in (step.flag("from") or ""):
-            message = "uv is copied into the image: 45 MB that nothing uses when it runs"
-            yield step.line, message
+            yield step.line, "uv is copied into the image: 45 MB that nothing uses at run time"
 
 
 @rule("runs-as-root", Severity.WARNING, "USER 10001:10001, at the end")
@@ -79,65 +76,60 @@ def user_is_a_name(linted: LintedDockerfile) -> Violations:
     user = linted.last("USER")
     name = user.text.partition(":")[0] if user else "0"
     if user and not name.isdigit() and name != "root" and "$" not in name:
-        message = f"Kubernetes cannot tell that {name} is not root (runAsNonRoot)"
-        yield user.line, message
+        yield user.line, f"Kubernetes cannot verify that {name} is not root (runAsNonRoot)"
 
 
 @rule("path-empty-element", Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"')
 def path_with_empty_element(linted: LintedDockerfile) -> Violations:
     for step, path in _paths(linted):
         if any(element in {"", "."} for element in path.split(":")):
-            message = f"PATH={path} searches the current directory for programs"
-            yield step.line, message
+            yield step.line, f"PATH={path} searches the current directory for programs"
 
 
-@rule("path-not-there", Severity.WARNING, "take it out: the environment's bin directory is enough")
+@rule("path-not-there", Severity.WARNING, "remove it: the environment's bin directory is enough")
 def path_with_missing_directory(linted: LintedDockerfile) -> Violations:
     for step, path in _paths(linted):
         if "/python/bin" in path.split(":"):
-            message = "/python/bin is not there: uv's Pythons are in directories of their own below"
-            yield step.line, message
+            yield step.line, "/python/bin does not exist: uv puts each Python one level deeper"
 
 
 @rule(
     "starts-nothing",
     Severity.ERROR,
-    'CMD ["gunicorn", "--bind=0.0.0.0:8000", "config.wsgi:application"], or what yours is',
+    'CMD ["gunicorn", "--bind=0.0.0.0:8000", "config.wsgi:application"], or your own command',
 )
 def nothing_is_started(linted: LintedDockerfile) -> Violations:
     started = linted.last("CMD") or linted.last("ENTRYPOINT")
     if started is None:
         yield linted.final.line, "no CMD: the container starts a Python prompt"
     elif all(_INTERPRETER.fullmatch(word) for word in started.words):
-        message = f"CMD {started.text} waits at a prompt and serves nothing"
+        message = f"CMD {started.text} starts an interactive interpreter, not the application"
         yield started.line, message
 
 
-@rule("start-not-there", Severity.ERROR, "name a file or a module that is there")
+@rule("start-not-there", Severity.ERROR, "name a file or a module that exists")
 def started_file_is_missing(linted: LintedDockerfile) -> Violations:
-    for started in _started(linted):
+    for started in _start_instructions(linted):
         words = _without_uv_run(started.words)
         script = words[1] if len(words) > 1 and _INTERPRETER.fullmatch(words[0]) else ""
         relative = script.endswith(".py") and not script.startswith("/")
         if relative and script.removeprefix("./") not in linted.context.files:
-            yield started.line, f"{script} is not there"
+            yield started.line, f"{script} does not exist"
         if words and words[0].startswith("./") and not _is_named(linted, words[0][2:]):
-            yield started.line, f"{words[0]} is not there"
+            yield started.line, f"{words[0]} does not exist"
         module = next((w for w in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(\))?", w)), None)
         if words and _program(words) in _SERVERS and module and not _is_module(linted, module):
-            message = f"{module.partition(':')[0]} is no module of the project"
-            yield started.line, message
+            yield started.line, f"{module.partition(':')[0]} is not a module of the project"
 
 
-@rule("server-not-locked", Severity.ERROR, "uv add it")
+@rule("server-not-locked", Severity.ERROR, "uv add the server")
 def started_server_is_missing(linted: LintedDockerfile) -> Violations:
     installed = linted.context.installed
-    for started in _started(linted):
+    for started in _start_instructions(linted):
         program = _program(_without_uv_run(started.words))
         missing = installed is not None and _PACKAGES.get(program, program) not in installed
         if program in _SERVERS and missing:
-            message = f"{program} is not among the production dependencies"
-            yield started.line, message
+            yield started.line, f"{program} is not among the production dependencies"
 
 
 @rule(
@@ -146,50 +138,50 @@ def started_server_is_missing(linted: LintedDockerfile) -> Violations:
     "start the program itself, with the environment's bin directory first in PATH",
 )
 def starts_through_uv(linted: LintedDockerfile) -> Violations:
-    for started in _started(linted):
+    for started in _start_instructions(linted):
         words = started.words
         if words[:2] == ("uv", "run") and "--no-sync" not in words:
-            message = (
-                "`uv run` syncs again at each start: it installs the dev group, and needs a network"
-            )
+            message = "`uv run` syncs at every start: it installs the dev group and needs a network"
             yield started.line, message
 
 
 @rule(
-    "development-server", Severity.ERROR, "a production server: gunicorn for WSGI, uvicorn for ASGI"
+    "development-server",
+    Severity.ERROR,
+    "use a production server: gunicorn for WSGI, uvicorn for ASGI",
 )
 def development_server(linted: LintedDockerfile) -> Violations:
-    for started in _started(linted):
+    for started in _start_instructions(linted):
         text = " ".join(started.words)
         if re.search(r"\brunserver\b|\bflask\b.* run\b|\bfastapi dev\b|--reload\b", text):
-            yield started.line, "a development server is started"
+            yield started.line, "this starts a development server"
 
 
 @rule(
     "shell-form",
     Severity.WARNING,
-    'the exec form: CMD ["program", "word"]; where a shell has to do something, `exec` '
+    'use the exec form: CMD ["program", "argument"]; where a shell is needed, put `exec` '
     "before the program",
 )
 def shell_form(linted: LintedDockerfile) -> Violations:
-    for started in _started(linted):
+    for started in _start_instructions(linted):
         script = _shell_script(started)
         if script is not None and not re.search(r"(^|[;&|]\s*)exec ", script):
-            message = f"{started.keyword} runs below a shell, which keeps signals to itself"
+            message = f"{started.keyword} runs under a shell, which does not forward signals"
             yield started.line, message
 
 
 @rule(
     "health-by-curl",
     Severity.ERROR,
-    'ask by Python: HEALTHCHECK CMD ["python", "-c", "import urllib.request; …"]',
+    'probe with Python: HEALTHCHECK CMD ["python", "-c", "import urllib.request; …"]',
 )
 def health_by_missing_program(linted: LintedDockerfile) -> Violations:
     health = linted.last("HEALTHCHECK")
-    asked = re.search(r"\b(curl|wget)\b", health.text) if health else None
+    program = re.search(r"\b(curl|wget)\b", health.text) if health else None
     installed = " ".join(" ".join(command.words) for command in commands(linted.image))
-    if health and asked and asked[1] not in installed:
-        message = f"{asked[1]} is not in the image, so the container is never healthy"
+    if health and program and program[1] not in installed:
+        message = f"{program[1]} is not in the image, so the container never becomes healthy"
         yield health.line, message
 
 
@@ -198,11 +190,9 @@ def secret_in_layer(linted: LintedDockerfile) -> Violations:
     for step in (*linted.dockerfile.before, *linted.everything):
         for name, value in step.assignments if step.keyword in {"ARG", "ENV"} else ():
             if _SECRET.search(name) and (step.keyword == "ARG" or (value and "$" not in value)):
-                message = f"{name} is in the image's history, where everybody reads it"
-                yield step.line, message
+                yield step.line, f"{name} is in the image's history, where everybody can read it"
         if step.keyword == "RUN" and _USERINFO.search(step.text):
-            message = "a URL with a password is in the image's history"
-            yield step.line, message
+            yield step.line, "a URL with a password is in the image's history"
 
 
 @rule("env-file-in-image", Severity.ERROR, "docker run --env-file .env …")
@@ -217,32 +207,29 @@ def env_file_copied(linted: LintedDockerfile) -> Violations:
 def context_is_not_ignored(linted: LintedDockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
-        message = f"`COPY .` takes {', '.join(linted.context.not_ignored)} of this machine along"
-        yield whole.line, message
+        yield whole.line, f"`COPY .` copies {', '.join(linted.context.not_ignored)} of this machine"
 
 
-@rule("syntax-line", Severity.NOTE, "leave the line out, or pin it")
+@rule("syntax-line", Severity.NOTE, "remove the line, or pin it by digest")
 def fetches_front_end(linted: LintedDockerfile) -> Violations:
     for number, (name, value) in enumerate(linted.dockerfile.directives, 1):
         if name == "syntax" and "@" not in value:
-            message = f"each build asks a registry for {value}, and fails where it cannot"
-            yield number, message
+            yield number, f"every build asks a registry for {value}, and fails if it cannot"
 
 
 @rule("output-buffered", Severity.NOTE, "ENV PYTHONUNBUFFERED=1")
 def output_is_held_back(linted: LintedDockerfile) -> Violations:
-    told = {name for i in linted.image if i.keyword == "ENV" for name, _ in i.assignments}
-    if "PYTHONUNBUFFERED" not in told:
-        message = "what a crashing service printed last is lost"
-        yield linted.final.line, message
+    variables = {name for i in linted.image if i.keyword == "ENV" for name, _ in i.assignments}
+    if "PYTHONUNBUFFERED" not in variables:
+        yield linted.final.line, "the last output of a crashing service is lost"
 
 
-def _started(linted: LintedDockerfile) -> Iterator[Parsed]:
+def _start_instructions(linted: LintedDockerfile) -> Iterator[Parsed]:
     return (i for i in (linted.last("ENTRYPOINT"), linted.last("CMD")) if i)
 
 
 def _shell_script(started: Parsed) -> str | None:
-    """What a shell is to run; None where there is none between."""
+    """What a shell runs; None in the exec form without one."""
     words = started.exec_form
     if words is None:
         return started.text
@@ -264,7 +251,7 @@ def _program(words: tuple[str, ...]) -> str:
 
 
 def _is_named(linted: LintedDockerfile, path: str) -> bool:
-    """Whether a file is called so, in any directory, or a step may make one."""
+    """Whether a file in any directory has that name, or a step may create one."""
     name = path.rpartition("/")[2]
     made = any(name in step.text for step in linted.image if step.is_copy or step.keyword == "RUN")
     return made or any(file.rpartition("/")[2] == name for file in linted.context.files)
@@ -277,7 +264,7 @@ def _is_module(linted: LintedDockerfile, name: str) -> bool:
 
 
 def _paths(linted: LintedDockerfile) -> Iterator[tuple[Parsed, str]]:
-    """What ENV makes of PATH; the one of the base image is none of ours."""
+    """The values that ENV gives to PATH; that of the base image is not known."""
     for step in linted.image:
         pairs = step.assignments if step.keyword == "ENV" else ()
         yield from ((step, value) for name, value in pairs if name == "PATH")
