@@ -52,8 +52,8 @@ def build_image(
     """Have docker build the image, its output untouched.
 
     Raises, before docker is run: StaleLockfileError; DriftError for a Dockerfile that does not
-    match the facts; UsageError where there is no such profile, a secret has no value, or the
-    engine is unsuitable.
+    match the facts; UsageError for an unknown profile, a secret without a value, or an unsuitable
+    engine.
     """
     profile = project.profiles[options.profile].name
     _check_lockfile(project, environ)

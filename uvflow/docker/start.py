@@ -207,10 +207,7 @@ class Search:
             return self._of_django("asgi", asgi, f"ASGI_APPLICATION of {django.settings_module}")
         if wsgi and (self._server("wsgi") or not self._server("asgi")):
             return self._of_django("wsgi", wsgi, f"WSGI_APPLICATION of {django.settings_module}")
-        return self._django_module()
-
-    def _django_module(self) -> Loaded | None:
-        """Without either setting: the wsgi.py or asgi.py that `startproject` makes."""
+        # Without either setting: the wsgi.py or asgi.py that `startproject` makes.
         for interface in ("wsgi", "asgi"):
             named = (m for m in self.sources.modules if m.name.split(".")[-1] == interface)
             module = next((m for m in named if "application" in m.text), None)
@@ -230,14 +227,14 @@ class Search:
 
     def _framework_instance(self) -> Loaded | None:
         for name, (classes, interface) in _FRAMEWORKS.items():
-            found = self.sources.application(classes) if name in self.installed else None
-            if found:
+            application = self.sources.application(classes) if name in self.installed else None
+            if application:
                 return Loaded(
                     interface=interface,
-                    name=f"{found.module.name}:{found.attribute}",
-                    evidence=f"{found.module.path} has {classes[0]}()",
-                    module=_source_path(found.module),
-                    is_factory=found.is_factory,
+                    name=f"{application.module.name}:{application.attribute}",
+                    evidence=f"{application.module.path} has {classes[0]}()",
+                    module=_source_path(application.module),
+                    is_factory=application.is_factory,
                 )
         return None
 
@@ -260,15 +257,16 @@ class Search:
         )
 
     def _celery(self) -> Start | None:
-        found = self.sources.application(("Celery",)) if "celery" in self.installed else None
-        if found is None:
+        queue = self.sources.application(("Celery",)) if "celery" in self.installed else None
+        if queue is None:
             return None
-        words = ("celery", f"--app={found.module.name}:{found.attribute}", "worker")
+        app = f"--app={queue.module.name}:{queue.attribute}"
+        words = ("celery", app, "worker", "--loglevel=INFO")
         return Start(
-            command=(*words, "--loglevel=INFO"),
-            development=(*words, "--loglevel=INFO"),
-            evidence=f"{found.module.path} has Celery()",
-            module=_source_path(found.module),
+            command=words,
+            development=words,
+            evidence=f"{queue.module.path} has Celery()",
+            module=_source_path(queue.module),
         )
 
     def _script(self) -> Start | None:

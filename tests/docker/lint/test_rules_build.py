@@ -155,6 +155,9 @@ def test_a_version_file_that_uv_does_not_see() -> None:
     assert changed("WORKDIR /app", "WORKDIR /app", context) == [("python-version-not-seen", 4)]
     assert changed("UV_NO_DEV=1", "UV_NO_DEV=1 UV_PYTHON=3.13", context) == []
     assert changed("WORKDIR /app", "COPY .python-version ./", context) == []
+    assert changed(",source=pyproject.toml", "", context) == []
+    other = changed(",source=pyproject.toml", ",src=pyproject.toml", context)
+    assert other == [("python-version-not-seen", 4)]
 
 
 def test_a_mount_of_what_is_not_there() -> None:

@@ -253,8 +253,10 @@ def _program(words: tuple[str, ...]) -> str:
 def _is_named(linted: LintedDockerfile, path: str) -> bool:
     """Whether a file in any directory has that name, or a step may create one."""
     name = path.rpartition("/")[2]
-    made = any(name in step.text for step in linted.image if step.is_copy or step.keyword == "RUN")
-    return made or any(file.rpartition("/")[2] == name for file in linted.context.files)
+    is_made = any(
+        name in step.text for step in linted.image if step.is_copy or step.keyword == "RUN"
+    )
+    return is_made or any(file.rpartition("/")[2] == name for file in linted.context.files)
 
 
 def _is_module(linted: LintedDockerfile, name: str) -> bool:
