@@ -548,7 +548,7 @@ def test_docker_prints_what_its_schemas_say(
     assert list(differences(told, schema(name))) == []
 
 
-def test_docker_check_prints_faults_as_its_schema_says(service: Path, uvflow: Command) -> None:
+def test_docker_check_prints_findings_as_its_schema_says(service: Path, uvflow: Command) -> None:
     (service / "Dockerfile").write_text("FROM python\nCMD uv run serve\n")
     told = json.loads(uvflow("docker", "--check", "--json", cwd=service).out)
     assert told["findings"]

@@ -56,14 +56,14 @@ def test_an_edit_is_a_difference(made: Path) -> None:
     assert verdict(made).diffs[0].endswith("-LABEL mine=1\n")
 
 
-def test_a_dockerignore_that_lets_secrets_in_is_a_fault(made: Path) -> None:
+def test_a_dockerignore_that_lets_secrets_in_is_an_error(made: Path) -> None:
     (made / ".dockerignore").write_text("**/__pycache__\n.git\n.venv\n")
     [finding] = verdict(made).findings
     assert str(finding) == ".dockerignore:1: does not exclude: **/.env"
     assert not verdict(made).is_good
 
 
-def test_faults_are_told_by_line(tree: Tree) -> None:
+def test_findings_are_sorted_by_line(tree: Tree) -> None:
     root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim\nCMD python\n"})
     found = check_handwritten(Project.load(root), root / "Dockerfile")
     assert [(f.origin.line, f.code) for f in found.findings if f.origin] == [
@@ -76,7 +76,7 @@ def test_faults_are_told_by_line(tree: Tree) -> None:
     assert not found.is_good
 
 
-def test_a_file_without_a_stage_is_told(tree: Tree) -> None:
+def test_a_file_without_a_stage_is_an_error(tree: Tree) -> None:
     root = tree({**PROJECT, "Dockerfile": "# nothing yet\n"})
     [finding] = check_handwritten(Project.load(root), root / "Dockerfile").findings
     assert finding.code == "no-stage"

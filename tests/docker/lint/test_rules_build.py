@@ -1,4 +1,4 @@
-"""Each fault in making the environment is found on its line, and a good file has none."""
+"""Each problem with the environment is found on its line, and a good file has none."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ MOUNTED = "--mount=from=ghcr.io/astral-sh/uv:0.13.9"
 CACHE = "    --mount=type=cache,target=/root/.cache/uv \\\n"
 
 
-def test_a_good_file_has_no_faults() -> None:
+def test_a_good_file_has_no_findings() -> None:
     assert found(GOOD) == []
 
 
@@ -35,7 +35,7 @@ def test_a_good_file_has_no_faults() -> None:
     ],
     ids=["plain", "dev", "managed", "distroless", "built"],
 )
-def test_what_uvflow_writes_has_no_faults(made: object) -> None:
+def test_what_uvflow_writes_has_no_findings(made: object) -> None:
     assert isinstance(made, type(facts()))
     assert found(render_dockerfile(made)) == []
 

@@ -1,4 +1,4 @@
-"""Each fault of the image and of what it starts is found on its line."""
+"""Each problem of the image and of what it starts is found on its line."""
 
 from dataclasses import replace
 
