@@ -12,7 +12,7 @@ from uvflow.migrate.model import FileReport, ImportOptions, Role
 
 
 def described(*names: str, options: ImportOptions | None = None) -> dict[str, str]:
-    return {file.path: file.described for file in input_files(names, options)}
+    return {file.path: file.description for file in input_files(names, options)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from uvflow.migrate.formats.pip.direct_reference import as_path, is_outside
-from uvflow.migrate.includes import IncludePath, named_path
+from uvflow.migrate.includes import IncludePath, input_path
 
 ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3cret"}
 
@@ -37,7 +37,7 @@ ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3c
     ],
 )
 def test_an_include_leads_where_pip_goes(within: str, said: str, path: str, address: str) -> None:
-    place = named_path(within).included(said, ENVIRON)
+    place = input_path(within).resolve(said, ENVIRON)
     assert place == IncludePath(path=path, address=address)
     assert "s3cret" not in repr(place)
 

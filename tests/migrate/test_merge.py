@@ -9,8 +9,8 @@ from uvflow.findings import Severity
 from uvflow.lockfile.packages import packages
 from uvflow.migrate import pyproject
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
-from uvflow.migrate.formats.pip.sources import read
-from uvflow.migrate.merge import contradict, merge_entries, pinned_version
+from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.merge import cannot_both_hold, merge_entries, pinned_version
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, Requirement
 
 Assembled = Any  # see conftest
@@ -143,7 +143,7 @@ def absent(_path: str) -> bytes:
 
 def requirements(*lines: str) -> list[Requirement]:
     parsed = parse_requirements("\n".join(lines).encode(), "r.txt").lines
-    found = [read(line, ImportOptions(), absent).requirement for line in parsed]
+    found = [read_requirement(line, ImportOptions(), absent).requirement for line in parsed]
     return [requirement for requirement in found if requirement]
 
 
@@ -205,7 +205,7 @@ def test_comments_and_hashes_of_what_is_merged_are_kept() -> None:
 )
 def test_a13_what_cannot_both_hold_is_known(one: str, other: str, *, expected: bool) -> None:
     for pair in itertools.permutations(requirements(one, other)):
-        assert contradict(*pair) is expected
+        assert cannot_both_hold(*pair) is expected
 
 
 def test_a13_each_line_is_told_once_however_many_there_are() -> None:

@@ -6,131 +6,122 @@ from dataclasses import dataclass, field, replace
 from packaging.version import Version
 
 from uvflow import findings
-from uvflow.findings import Finding
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.merge import contradict, describe_entry, merge_entries, pinned_version
+from uvflow.migrate.merge import (
+    cannot_both_hold,
+    describe_conflict,
+    describe_entry,
+    merge_entries,
+    pinned_version,
+)
 from uvflow.migrate.model import Bucket, Pin, Requirement
-
-
-@dataclass(kw_only=True)
-class SortedConstraints:
-    """What holds versions: `pins` softly, by a first lockfile, `constraints` for good."""
-
-    ledger: LineOutcomes
-    pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
-    constraints: tuple[Requirement, ...] = ()
 
 
 def sort_constraints(
     wanted: Iterable[Requirement],
     compiled: Iterable[Requirement],
     constraining: Iterable[Requirement],
-    ledger: LineOutcomes,
-) -> SortedConstraints:
-    """Pins of `compiled` files, and of `constraining` ones for packages that are wanted.
+    outcomes: LineOutcomes,
+) -> tuple[tuple[Pin, ...], tuple[Requirement, ...]]:
+    """The pins of a first lockfile, and the constraints that stay in pyproject.toml.
 
-    Every other constraint stays one. One that contradicts a wanted requirement is an ERROR finding,
-    as pip fails with it; a compiled file may be older than its source, and then versions move.
+    Pins come from `compiled` files, and from `constraining` ones for packages that are wanted;
+    every other constraint stays one. One that conflicts with a wanted requirement is an ERROR
+    finding, as pip fails with it; a compiled file may be older than its source, and then versions
+    move.
     """
-    found = SortedConstraints(ledger=ledger)
-    by_name: dict[str, list[Requirement]] = {}
+    sorter = _Sorter(outcomes=outcomes)
     for requirement in wanted:
-        by_name.setdefault(requirement.name or "", []).append(requirement)
+        sorter.wanted.setdefault(requirement.name or "", []).append(requirement)
     for requirement in compiled:
-        _take_compiled(requirement, by_name.get(requirement.name or "", []), found)
-    left = [
-        c for c in constraining if not _take_constraint(c, by_name.get(c.name or "", []), found)
-    ]
-    merged = merge_entries(left)
-    ledger.note(*merged.findings)
-    ledger.mark(Bucket.MERGED, *merged.dropped)
-    ledger.mark(Bucket.SETTING, *(entry.origin for entry in merged.entries))
-    found.constraints = tuple(e for e in merged.entries if isinstance(e, Requirement))
-    return found
+        sorter.add_compiled(requirement)
+    merged = merge_entries([c for c in constraining if not sorter.settle(c)])
+    outcomes.record_findings(*merged.findings)
+    outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
+    outcomes.record_bucket(Bucket.SETTING, *(entry.origin for entry in merged.entries))
+    constraints = tuple(e for e in merged.entries if isinstance(e, Requirement))
+    return tuple(sorter.pins.values()), constraints
 
 
-def _take_compiled(
-    requirement: Requirement, wanted: list[Requirement], found: SortedConstraints
-) -> None:
-    version = pinned_version(requirement)
-    if version and requirement.source is None:
-        _pin(requirement, version, found)
-    elif any(_is_same(requirement, other) for other in wanted):
-        found.ledger.mark(Bucket.MERGED, requirement.origin)
-    else:
-        message = (
-            f"{describe_entry(requirement)} is not a pin, nor is it what the `.in` file asks for"
+@dataclass(kw_only=True)
+class _Sorter:
+    """`wanted` is by name, `pins` by name and marker."""
+
+    outcomes: LineOutcomes
+    wanted: dict[str, list[Requirement]] = field(default_factory=dict)
+    pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
+
+    def add_compiled(self, requirement: Requirement) -> None:
+        version = pinned_version(requirement)
+        if version and requirement.source is None:
+            self._add_pin(requirement, version)
+        elif any(_is_same(requirement, w) for w in self.wanted.get(requirement.name or "", ())):
+            self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
+        else:
+            what = describe_entry(requirement)
+            self._needs_action(
+                requirement,
+                "not-a-pin",
+                f"{what} is not a pin, nor is it what the `.in` file asks for",
+                "write it into the `.in` file, if it is wanted",
+            )
+
+    def settle(self, constraint: Requirement) -> bool:
+        """Whether `constraint` became a pin, or cannot be a constraint at all."""
+        if constraint.source is not None or constraint.name is None:
+            self._needs_action(
+                constraint,
+                "constraint-by-url",
+                f"{describe_entry(constraint)}: uv takes no constraints by URL or path",
+                "write it as a source of the package in [tool.uv.sources]",
+            )
+            return True
+        wanted = self.wanted.get(constraint.name, [])
+        for other in wanted:
+            if constraint.marker in ("", other.marker) and cannot_both_hold(other, constraint):
+                message = f"the constraint {describe_conflict(constraint, other)}"
+                hint = "take one of the two lines out"
+                self.outcomes.record_findings(
+                    findings.error("conflict", message, constraint.origin, hint)
+                )
+        version = pinned_version(constraint)
+        if version and wanted and not constraint.marker:
+            self._add_pin(constraint, version)
+            return True
+        return False
+
+    def _add_pin(self, requirement: Requirement, version: str) -> None:
+        """The first pin of a name counts: the project's files are read before those of groups."""
+        key = (requirement.name or "", requirement.marker)
+        pin = Pin(
+            name=key[0],
+            version=str(Version(version)),
+            origin=requirement.origin,
+            hashes=requirement.hashes,
+            marker=requirement.marker,
         )
-        hint = "write it into the `.in` file, if it is wanted"
-        _leave(requirement, "not-a-pin", message, hint, found.ledger)
+        known = self.pins.setdefault(key, pin)
+        if known is pin:
+            self.outcomes.record_bucket(Bucket.IMPORTED, requirement.origin)
+        elif Version(known.version) == Version(version):
+            self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
+            hashes = tuple(dict.fromkeys((*known.hashes, *requirement.hashes)))
+            self.pins[key] = replace(known, hashes=hashes)
+        else:
+            what = describe_entry(requirement)
+            self._needs_action(
+                requirement,
+                "pin-conflict",
+                f"{what} gives way to the pin {known.version} ({known.origin})",
+                "the lockfile has one version for all; compile the files together next time",
+            )
+
+    def _needs_action(self, requirement: Requirement, code: str, message: str, hint: str) -> None:
+        finding = findings.action(code, message, requirement.origin, hint)
+        self.outcomes.record_line_findings(finding)
 
 
 def _is_same(requirement: Requirement, other: Requirement) -> bool:
     if requirement.source is None:
         return requirement.text == other.text
     return requirement.source == other.source
-
-
-def _take_constraint(
-    constraint: Requirement, wanted: list[Requirement], found: SortedConstraints
-) -> bool:
-    """Whether `constraint` is dealt with: as a pin, or because it cannot be one."""
-    if constraint.source is not None or constraint.name is None:
-        message = f"{describe_entry(constraint)}: uv takes no constraints by URL or path"
-        hint = "write it as a source of the package in [tool.uv.sources]"
-        _leave(constraint, "constraint-by-url", message, hint, found.ledger)
-        return True
-    against = [
-        w for w in wanted if constraint.marker in ("", w.marker) and contradict(w, constraint)
-    ]
-    found.ledger.note(*(_contradiction(constraint, other) for other in against))
-    version = pinned_version(constraint)
-    if version and wanted and not constraint.marker:
-        _pin(constraint, version, found)
-        return True
-    return False
-
-
-def _pin(requirement: Requirement, version: str, found: SortedConstraints) -> None:
-    """The first pin of a name counts: the project's files are read before those of groups."""
-    name = requirement.name or ""
-    known = found.pins.setdefault(
-        (name, requirement.marker),
-        Pin(
-            name=name,
-            version=str(Version(version)),
-            origin=requirement.origin,
-            hashes=requirement.hashes,
-            marker=requirement.marker,
-        ),
-    )
-    if known.origin == requirement.origin:
-        found.ledger.mark(Bucket.IMPORTED, requirement.origin)
-    elif Version(known.version) == Version(version):
-        found.ledger.mark(Bucket.MERGED, requirement.origin)
-        hashes = tuple(dict.fromkeys((*known.hashes, *requirement.hashes)))
-        found.pins[name, requirement.marker] = replace(known, hashes=hashes)
-    else:
-        message = (
-            f"{describe_entry(requirement)} gives way to the pin {known.version} ({known.origin})"
-        )
-        hint = "the lockfile has one version for all; compile the files together next time"
-        _leave(requirement, "pin-conflict", message, hint, found.ledger)
-
-
-def _contradiction(constraint: Requirement, wanted: Requirement) -> Finding:
-    return findings.error(
-        "conflict",
-        f"the constraint {describe_entry(constraint)} contradicts {describe_entry(wanted)}"
-        f" ({wanted.origin})",
-        constraint.origin,
-        "take one of the two lines out",
-    )
-
-
-def _leave(
-    requirement: Requirement, code: str, message: str, hint: str, ledger: LineOutcomes
-) -> None:
-    origin = requirement.origin
-    ledger.note(findings.action(code, message, origin, hint))
-    ledger.mark(Bucket.ACTION, origin)

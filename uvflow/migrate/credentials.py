@@ -1,12 +1,15 @@
-"""Credentials in URLs: taken out, and looked up."""
+"""Credentials in URLs: how they are taken out, and how a run gets them."""
 
 import base64
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from uvflow.redaction import redacted
+
+UNCLEAR = "it cannot be told where the credentials of this URL end"
 
 # RFC 3986, section 3.2: userinfo is what stands before the last "@" of the authority.
 _AUTHORITY = re.compile(r"(?P<before>^[^:/?#]*://)(?P<userinfo>[^/?#]*)@", re.ASCII)
@@ -36,20 +39,21 @@ class Userinfo:
         return variables(f"{self.username}:{self.password}")
 
     def is_at_hand(self, environ: Mapping[str, str]) -> bool:
-        """Whether `environ` has all that it takes."""
+        """Whether `environ` has all the variables it needs."""
         return all(map(environ.get, self.variables))
 
-    def looked_up(self, environ: Mapping[str, str]) -> tuple[str, str]:
-        """The user name and the password themselves, the variables taken from `environ`."""
-        return unquote(expanded(self.username, environ)), unquote(expanded(self.password, environ))
+    def login(self, environ: Mapping[str, str]) -> tuple[str, str]:
+        """The user name and the password themselves, with the variables of `environ`."""
+        expand = functools.partial(expand_variables, environ=environ)
+        return unquote(expand(self.username)), unquote(expand(self.password))
 
     def as_header(self, environ: Mapping[str, str]) -> str:
-        """What an HTTP request says in `Authorization` (RFC 7617)."""
-        login = ":".join(self.looked_up(environ))
+        """The value of the HTTP header `Authorization` (RFC 7617)."""
+        login = ":".join(self.login(environ))
         return f"Basic {base64.b64encode(login.encode()).decode()}"
 
-    def told_of(self, url: str, path: str, *, is_at_hand: bool) -> str:
-        """That they are left out of `url`, with what is left in the file at `path`."""
+    def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
+        """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
         use = ", uv has them for this run" if is_at_hand else ""
         rest = "" if self.variables else f"; {path} still holds them"
         return f"the credentials of {url} are left out{use}{rest}"
@@ -64,22 +68,19 @@ def split_userinfo(url: str) -> tuple[str, Userinfo | None]:
     return match["before"] + url[match.end() :], Userinfo(username=username, password=password)
 
 
-UNCLEAR = "it cannot be told where the credentials of this URL end"
-
-
-def are_unclear(url: str) -> bool:
+def has_unclear_credentials(url: str) -> bool:
     """Whether there is half a password in `url`, where the port of a host should be.
 
-    That is so where a password has been pasted as it is, with what ends the userinfo in it.
+    That happens where a password was pasted as it is, with a character that ends the userinfo.
     """
     return _NO_PORT.match(split_userinfo(url)[0]) is not None
 
 
-def left_in(url: str) -> str:
+def remaining_secret(url: str) -> str:
     """What is secret, or may be, in `url` beside its userinfo, as a sentence; or nothing."""
     bare, userinfo = split_userinfo(url)
     has_password = userinfo is not None and userinfo.password
-    if are_unclear(url) or (has_password and "@" in bare and not _REVISION.match(bare)):
+    if has_unclear_credentials(url) or (has_password and "@" in bare and not _REVISION.match(bare)):
         return UNCLEAR
     if bare.count("://") > 1 and redacted(bare) != bare:  # of two lines that have become one
         return UNCLEAR
@@ -92,22 +93,24 @@ def variables(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_VARIABLE.findall(text)))
 
 
-def expanded(text: str, environ: Mapping[str, str]) -> str:
+def expand_variables(text: str, environ: Mapping[str, str]) -> str:
     """`text` with its variables from `environ`; as in pip, one that is empty or unset stays."""
     return _VARIABLE.sub(lambda match: environ.get(match[1]) or match[0], text)
 
 
-def for_git(logins: Iterable[tuple[str, Userinfo]], environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables by which git logs in to the URLs of `logins`, on top of what `environ` says.
+def git_login_variables(
+    logins: Iterable[tuple[str, Userinfo]], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Variables by which git logs in to the URLs of `logins`, on top of those in `environ`.
 
-    A header of its own for each URL reaches git by the environment alone: neither an argument nor a
-    file has the password (git-config, `http.extraHeader` and GIT_CONFIG_COUNT).
+    A header for each URL reaches git only by the environment: neither an argument nor a file has
+    the password (git-config, `http.extraHeader` and GIT_CONFIG_COUNT).
     """
     count = environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdecimal() else 0
-    found = {}
+    values = {}
     for number, (url, userinfo) in enumerate(dict(logins).items(), first):
-        found[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
-        found[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: {userinfo.as_header(environ)}"
-        found["GIT_CONFIG_COUNT"] = str(number + 1)
-    return found
+        values[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
+        values[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: {userinfo.as_header(environ)}"
+        values["GIT_CONFIG_COUNT"] = str(number + 1)
+    return values

@@ -6,16 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin
-from uvflow.migrate import constraints, includes, indexes, merge, pins, settings
-from uvflow.migrate.credentials import for_git
-from uvflow.migrate.formats.pip import sources
+from uvflow.findings import Origin
+from uvflow.migrate.constraints import sort_constraints
+from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
-from uvflow.migrate.formats.setuptools import is_there
-from uvflow.migrate.includes import Fetch, Includes, Reader, no_network
-from uvflow.migrate.indexes import Indexes
+from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.setuptools import is_installable
+from uvflow.migrate.includes import Fetch, Includes, Reader, follow_includes, no_network
+from uvflow.migrate.indexes import (
+    Index,
+    collect_indexes,
+    index_credentials,
+    unused_indexes,
+    with_index,
+)
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.merge import Entry, merge_entries
+from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
     Bucket,
     ImportedRequirements,
@@ -27,125 +33,108 @@ from uvflow.migrate.model import (
     Requirement,
     Role,
 )
+from uvflow.migrate.pins import missing_hashes
+from uvflow.migrate.settings import collect_settings
+
+PROJECT = ""  # the name of the project's own list, where groups have theirs
 
 
 def import_files(
     inputs: Iterable[InputFile],
-    read: Read,
+    read_file: Read,
     options: ImportOptions | None = None,
     *,
     fetch: Fetch = no_network,
 ) -> ImportedRequirements:
-    """Everything that `inputs`, and the files they include, say.
+    """Everything that `inputs`, and the files they include, ask for.
 
-    `read` and `fetch` are as in a Reader. Nothing is raised for what the files say: what stops the
-    import is an ERROR finding, and every logical line is in one bucket of its file's report.
+    `read_file` and `fetch` are as in a Reader. Nothing is raised for the content of a file: what
+    stops the import is an ERROR finding, and every logical line is in one bucket of its file's
+    report.
     """
     options = options or ImportOptions()
-    ledger = LineOutcomes(options=options)
-    files = includes.follow(inputs, Reader(read=read, fetch=fetch, options=options))
-    ledger.refuse(*files.findings, *pins.missing_hashes(files))
-    ledger.mark(Bucket.ACTION, *files.unread)
-    found = indexes.collect_indexes(files.lines(), ledger, options)
-    spoken = settings.collect_settings(files.lines(), ledger, lambda path: is_there(path, read))
-    readings = _readings(files, found, read, ledger)
-    listed = collect_lists(files, readings, ledger)
-    settled = merge.resolve_conflicts(
-        {n: li.entries for n, li in listed.items()}, options.on_conflict
+    outcomes = LineOutcomes(options=options)
+    includes = follow_includes(inputs, Reader(read_file=read_file, fetch=fetch, options=options))
+    outcomes.record_line_findings(*includes.findings, *missing_hashes(includes))
+    outcomes.record_bucket(Bucket.ACTION, *includes.unread)
+    indexes = collect_indexes(includes.lines(), outcomes, options)
+    settings = collect_settings(
+        includes.lines(), outcomes, lambda path: is_installable(path, read_file)
     )
-    ledger.note(*settled.findings)
-    ledger.mark(Bucket.ACTION, *settled.dropped)
+    results = _read_requirements(includes, indexes, read_file, outcomes)
+    lists = _collect_lists(includes, results, outcomes)
+    resolved = resolve_conflicts({n: li.entries for n, li in lists.items()}, options.on_conflict)
+    outcomes.record_findings(*resolved.findings)
+    outcomes.record_bucket(Bucket.ACTION, *resolved.dropped)
+    logins = (result.git_login for result in results.values() if result.git_login)
     imported = ImportedRequirements(
-        dependencies=tuple(e for e in settled.lists[PROJECT] if isinstance(e, Requirement)),
-        groups={name: entries for name, entries in settled.lists.items() if name != PROJECT},
-        indexes=found.entries,
-        settings={**spoken, **settled.settings},
-        tails={name: li.tail for name, li in listed.items() if li.tail},
-        credentials={**found.credentials(options.environ), **_for_git(readings, options)},
+        dependencies=tuple(e for e in resolved.lists[PROJECT] if isinstance(e, Requirement)),
+        groups={name: entries for name, entries in resolved.lists.items() if name != PROJECT},
+        indexes=tuple(index.entry for index in indexes),
+        settings={**settings, **resolved.settings},
+        tails={name: li.tail for name, li in lists.items() if li.tail},
+        credentials={
+            **index_credentials(indexes, options.environ),
+            **git_login_variables(logins, options.environ),
+        },
     )
-    return _completed(imported, files, readings, found, ledger)
+    imported = _with_pins(imported, includes, results, outcomes)
+    outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
+    _record_includes(includes, outcomes)
+    return replace(imported, findings=outcomes.findings, files=outcomes.reports(includes))
 
 
-def _readings(
-    files: Includes, found: Indexes, read: Read, ledger: LineOutcomes
+def _read_requirements(
+    includes: Includes, indexes: tuple[Index, ...], read_file: Read, outcomes: LineOutcomes
 ) -> dict[Origin, LineResult]:
-    """What every line with a requirement says, wherever the line will end."""
-    readings = {}
-    for line in files.lines():
-        role = files.roles[line.origin.path].role
+    """The result of every line with a requirement, whichever list it is for."""
+    results = {}
+    for line in includes.lines():
+        role = includes.roles[line.origin.path].role
         if line.problem:
-            ledger.refuse(line.problem)
+            outcomes.record_line_findings(line.problem)
         elif line.requirement:
-            reading = sources.read(line, ledger.options, read)
-            if role is Role.PINS and reading.requirement:
-                reading = replace(reading, findings=(), bucket=Bucket.IMPORTED)  # the `.in` says it
-            if reading.requirement and role not in (Role.PINS, Role.CONSTRAINTS):
-                reading = replace(reading, requirement=found.placed(reading.requirement))
-            ledger.refuse(*reading.findings)
-            if reading.bucket is not Bucket.IMPORTED:  # that it is depends on the list it is in
-                ledger.mark(reading.bucket, line.origin)
-            readings[line.origin] = reading
-    return readings
+            result = read_requirement(line, outcomes.options, read_file)
+            if role is Role.PINS and result.requirement:  # what is noticed is so in the `.in` file
+                result = replace(result, findings=(), bucket=Bucket.IMPORTED)
+            if result.requirement and role not in (Role.PINS, Role.CONSTRAINTS):
+                result = replace(result, requirement=with_index(result.requirement, indexes))
+            outcomes.record_line_findings(*result.findings)
+            if result.bucket is not Bucket.IMPORTED:  # that depends on the list it is in
+                outcomes.record_bucket(result.bucket, line.origin)
+            results[line.origin] = result
+    return results
 
 
-def _for_git(readings: Mapping[Origin, LineResult], options: ImportOptions) -> dict[str, str]:
-    logins = (reading.git_login for reading in readings.values() if reading.git_login)
-    return for_git(logins, options.environ)
-
-
-def _completed(
+def _with_pins(
     imported: ImportedRequirements,
-    files: Includes,
-    readings: Mapping[Origin, LineResult],
-    found: Indexes,
-    ledger: LineOutcomes,
+    includes: Includes,
+    results: Mapping[Origin, LineResult],
+    outcomes: LineOutcomes,
 ) -> ImportedRequirements:
-    """`imported` with what depends on which packages are wanted, and with the books closed."""
-    wanted = imported.requirements
-    held = constraints.sort_constraints(
-        wanted,
-        compiled=_read_in(Role.PINS, files, readings),
-        constraining=_read_in(Role.CONSTRAINTS, files, readings),
-        ledger=ledger,
+    """`imported` with its pins and constraints, which depend on the packages it asks for."""
+
+    def read_in(role: Role) -> Iterator[Requirement]:
+        for origin, result in results.items():
+            if includes.roles[origin.path].role is role and result.requirement:
+                yield result.requirement
+
+    pins, constraints = sort_constraints(
+        imported.requirements, read_in(Role.PINS), read_in(Role.CONSTRAINTS), outcomes
     )
-    ledger.note(*_unused(found, wanted))
-    _mark_includes(files, ledger)
-    return replace(
-        imported,
-        pins=tuple(held.pins.values()),
-        constraints=held.constraints,
-        findings=ledger.findings,
-        files=ledger.reports(files),
-    )
+    return replace(imported, pins=pins, constraints=constraints)
 
 
-def _read_in(
-    role: Role, files: Includes, readings: Mapping[Origin, LineResult]
-) -> Iterator[Requirement]:
-    for origin, reading in readings.items():
-        if files.roles[origin.path].role is role and reading.requirement:
-            yield reading.requirement
-
-
-def _unused(found: Indexes, wanted: Iterable[Requirement]) -> Iterator[Finding]:
-    used = {(requirement.source or {}).get("index") for requirement in wanted}
-    for index in found.found:
-        if index.build and index.name not in used:
-            yield indexes.unused(index)
-
-
-def _mark_includes(files: Includes, ledger: LineOutcomes) -> None:
+def _record_includes(includes: Includes, outcomes: LineOutcomes) -> None:
     """The includes that no list is made of: those of constraints, and in compiled files."""
-    for line in files.lines():
-        constraining = files.constraining(line)
-        if constraining:
-            is_read = constraining.role in (Role.CONSTRAINTS, Role.PINS)
-            ledger.mark(Bucket.IMPORTED if is_read else Bucket.DEFAULT, line.origin)
-        elif line.include and files.roles[line.origin.path].role in (Role.CONSTRAINTS, Role.PINS):
-            ledger.mark(Bucket.IMPORTED, line.origin)
-
-
-PROJECT = ""  # the name of the project's own list, where groups have theirs
+    unlisted = (Role.CONSTRAINTS, Role.PINS)
+    for line in includes.lines():
+        constraints = includes.constraints_file(line)
+        if constraints:
+            bucket = Bucket.IMPORTED if constraints.role in unlisted else Bucket.DEFAULT
+            outcomes.record_bucket(bucket, line.origin)
+        elif line.include and includes.roles[line.origin.path].role in unlisted:
+            outcomes.record_bucket(Bucket.IMPORTED, line.origin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +145,8 @@ class DependencyList:
     tail: tuple[str, ...]
 
 
-def collect_lists(
-    includes: Includes, readings: Mapping[Origin, LineResult], ledger: LineOutcomes
+def _collect_lists(
+    includes: Includes, results: Mapping[Origin, LineResult], outcomes: LineOutcomes
 ) -> dict[str, DependencyList]:
     """The project's list and those of its groups, in the order their files are met."""
     starts: dict[str, list[str]] = {PROJECT: []}
@@ -165,78 +154,78 @@ def collect_lists(
         if file.role in (Role.PROJECT, Role.GROUP):
             starts.setdefault(file.of, []).append(file.path)
     return {
-        group: _collected(
-            _Walk(group=group, starts=starts, includes=includes, readings=readings, ledger=ledger)
-        )
+        group: _ListCollector(
+            group=group, starts=starts, includes=includes, results=results, outcomes=outcomes
+        ).collect()
         for group in starts
     }
 
 
-def _collected(walk: "_Walk") -> DependencyList:
-    walk.through(walk.starts[walk.group])
-    merged = merge_entries(walk.entries)
-    walk.ledger.note(*_several_files(walk), *merged.findings)
-    walk.ledger.mark(Bucket.MERGED, *merged.dropped)
-    walk.ledger.mark(Bucket.IMPORTED, *(entry.origin for entry in merged.entries))
-    return DependencyList(entries=merged.entries, tail=tuple(walk.comments))
-
-
-def _several_files(walk: "_Walk") -> Iterator[Finding]:
-    first, *others = walk.starts[walk.group] or [""]
-    for path in others if walk.group != PROJECT else ():
-        message = f"group {walk.group} is made of this file and {first}"
-        origin = Origin(path=path, line=1)
-        yield findings.note("group-merged", message, origin)
-
-
 @dataclass(kw_only=True)
-class _Walk:
-    """One list, collected along the includes of its files, each file once.
+class _ListCollector:
+    """Collects one list along the includes of its files, each file once.
 
-    `comments` are those since the last entry: they belong to the next one, or to the list's end.
+    `starts` are the files of each list. `comments` are those since the last entry: they belong to
+    the next one, or to the end of the list.
     """
 
     group: str
     starts: Mapping[str, list[str]]
     includes: Includes
-    readings: Mapping[Origin, LineResult]
-    ledger: LineOutcomes
+    results: Mapping[Origin, LineResult]
+    outcomes: LineOutcomes
     entries: list[Entry] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    _entered: set[str] = field(default_factory=set)
     _open: list[Iterator[Line | tuple[str, ...]]] = field(default_factory=list)
 
-    def through(self, paths: list[str]) -> None:
+    def collect(self) -> DependencyList:
+        paths = self.starts[self.group]
         for path in paths:
             self._enter(path)
-            while self._open:  # no recursion: includes may be nested deeper than Python's stack
-                step = next(self._open[-1], None)
-                if step is None:
-                    self._open.pop()
-                elif isinstance(step, Line):
-                    self._take(step)
-                else:
-                    self.comments += step
+            self._read_open_files()
+        for path in paths[1:] if self.group != PROJECT else ():
+            message = f"group {self.group} is made of this file and {paths[0]}"
+            note = findings.note("group-merged", message, Origin(path=path, line=1))
+            self.outcomes.record_findings(note)
+        merged = merge_entries(self.entries)
+        self.outcomes.record_findings(*merged.findings)
+        self.outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
+        self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged.entries))
+        return DependencyList(entries=merged.entries, tail=tuple(self.comments))
 
     def _enter(self, path: str) -> bool:
         """Read the file at `path` next, unless that has been done."""
-        if path in self._seen:
+        if path in self._entered:
             return False
-        self._seen.add(path)
+        self._entered.add(path)
         file = self.includes.files[path]
         self._open.append(itertools.chain(file.lines, (file.tail,)))
         return True
 
-    def _take(self, line: Line) -> None:
+    def _read_open_files(self) -> None:
+        """Without recursion: includes may be nested deeper than Python's stack."""
+        while self._open:
+            step = next(self._open[-1], None)
+            if step is None:
+                self._open.pop()
+            elif isinstance(step, Line):
+                self._add_line(step)
+            else:
+                self.comments += step
+
+    def _add_line(self, line: Line) -> None:
         self.comments += line.above
-        target = self.includes.included(line)
-        reading = self.readings.get(line.origin)
+        target = self.includes.included_file(line)
+        result = self.results.get(line.origin)
         if target:
             self._include(line, target)
-        elif reading and reading.requirement:
-            self._add(replace(reading.requirement, above=tuple(self.comments)))
+        elif result and result.requirement:
+            self._add(replace(result.requirement, above=tuple(self.comments)))
         else:
-            self._leave(line)
+            if self.outcomes.buckets.get(line.origin) is Bucket.ACTION:
+                self.comments.append(as_comment(f"# {line.text}"))  # it stays for the user to see
+            self._keep_comment(line)
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -251,13 +240,13 @@ class _Walk:
             return
         self._keep_comment(line)
         if target.role is Role.PROJECT and self.group != PROJECT:
-            self.ledger.mark(Bucket.DEFAULT, line.origin)  # a group sits on top of the project
+            self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)  # it is installed as well
             return
         is_new = self._enter(target.path)
-        self.ledger.mark(Bucket.IMPORTED if is_new else Bucket.MERGED, line.origin)
+        self.outcomes.record_bucket(Bucket.IMPORTED if is_new else Bucket.MERGED, line.origin)
 
     def _is_whole_group(self, target: InputFile) -> bool:
-        """Whether `{include-group}` says exactly what an include of `target` says.
+        """Whether an include of `target` means exactly `{include-group}`.
 
         It does not where the group has more files, or leads back here: PEP 735 forbids cycles.
         """
@@ -267,12 +256,6 @@ class _Walk:
     @functools.cached_property
     def _leading_back(self) -> frozenset[str]:
         return self.includes.edges.leading_to(self.starts[self.group])
-
-    def _leave(self, line: Line) -> None:
-        """What is no entry of the list; a line that needs the user stays as a comment."""
-        if self.ledger.buckets.get(line.origin) is Bucket.ACTION:
-            self.comments.append(as_comment(f"# {line.text}"))
-        self._keep_comment(line)
 
     def _keep_comment(self, line: Line) -> None:
         self.comments += [line.comment] if line.comment else []

@@ -11,22 +11,23 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement, reachable
 
 Entry = Requirement | IncludeGroup
+Lists = Mapping[str, tuple[Entry, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merged:
-    """A list without what is said twice; `dropped` are the origins of what was."""
+class MergedEntries:
+    """A list without redundant entries; `dropped` are the origins of those."""
 
     entries: tuple[Entry, ...]
     dropped: tuple[Origin, ...]
     findings: tuple[Finding, ...]
 
 
-def merge_entries(entries: Iterable[Entry]) -> Merged:
+def merge_entries(entries: Iterable[Entry]) -> MergedEntries:
     """Drop every entry that another one of its name and marker implies.
 
     Two that cannot both hold stay, with an ERROR finding that names both lines.
@@ -35,7 +36,7 @@ def merge_entries(entries: Iterable[Entry]) -> Merged:
     for place, entry in enumerate(entries):
         piles.setdefault(_key(entry), _Pile()).add(place, entry)
     kept = {place: entry for pile in piles.values() for place, entry in pile.kept.items()}
-    return Merged(
+    return MergedEntries(
         entries=tuple(kept[place] for place in sorted(kept)),
         dropped=tuple(origin for pile in piles.values() for origin in pile.dropped),
         findings=tuple(finding for pile in piles.values() for finding in pile.findings),
@@ -64,25 +65,31 @@ class _Pile:
         for implied in [p for p, e in self.kept.items() if _implies(entry, e)]:
             entry = self._absorb(entry, self.kept.pop(implied))
             place = min(place, implied)
-        other = next((e for e in self.kept.values() if contradict(e, entry)), None)
-        self.findings += [_conflict(other, entry)] if other else []
+        other = next((e for e in self.kept.values() if cannot_both_hold(e, entry)), None)
+        if other:
+            message, hint = describe_conflict(entry, other), "take one of the two lines out"
+            self.findings.append(findings.error("conflict", message, entry.origin, hint))
         self.kept[place] = entry
 
     def _absorb(self, entry: Entry, redundant: Entry) -> Entry:
-        """`entry` with the comments and hashes of what it makes redundant."""
+        """`entry` with the comments and hashes of the entry it makes redundant."""
+        message = f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})"
+        self.findings.append(findings.note("merged", message, redundant.origin))
         self.dropped.append(redundant.origin)
-        self.findings.append(_merged(entry, redundant))
-        is_new = redundant.comment not in ("", entry.comment)
-        comment = entry.comment or redundant.comment
-        lost = (redundant.comment,) if is_new and entry.comment else ()
-        entry = replace(entry, comment=comment, above=(*entry.above, *redundant.above, *lost))
+        is_second = entry.comment and redundant.comment not in ("", entry.comment)
+        moved = (redundant.comment,) if is_second else ()
+        entry = replace(
+            entry,
+            comment=entry.comment or redundant.comment,
+            above=(*entry.above, *redundant.above, *moved),
+        )
         if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
             return replace(entry, hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
         return entry
 
 
 def _implies(entry: Entry, other: Entry) -> bool:
-    """Whether `entry` says all that `other` says."""
+    """Whether `other` adds nothing to `entry`."""
     if isinstance(entry, IncludeGroup) or isinstance(other, IncludeGroup):
         return entry.__class__ is other.__class__
     if other.source not in (None, entry.source) or not {*other.extras} <= {*entry.extras}:
@@ -91,13 +98,13 @@ def _implies(entry: Entry, other: Entry) -> bool:
         return entry.extras == other.extras
     if _clauses(other.text) <= _clauses(entry.text):
         return True
-    return _pin_is_in(specifiers(entry), specifiers(other)) is True
+    return _pin_is_in(_specifiers(entry.text), _specifiers(other.text)) is True
 
 
-def contradict(entry: Entry, other: Entry) -> bool:
-    """Whether two entries of one name cannot both hold: two places, or a pin the other excludes.
+def cannot_both_hold(entry: Entry, other: Entry) -> bool:
+    """Of two entries of one name: two sources, or a pin that the other excludes.
 
-    Ranges are left to the resolver, which knows the versions there are.
+    Ranges are left to the resolver, which knows the versions that exist.
     """
     if isinstance(entry, IncludeGroup) or isinstance(other, IncludeGroup):
         return False
@@ -105,31 +112,26 @@ def contradict(entry: Entry, other: Entry) -> bool:
         return False
     if entry.source is not None and other.source is not None:
         return entry.source != other.source
-    ours, theirs = specifiers(entry), specifiers(other)
+    ours, theirs = _specifiers(entry.text), _specifiers(other.text)
     return _pin_is_in(ours, theirs) is False or _pin_is_in(theirs, ours) is False
 
 
 @functools.lru_cache(maxsize=10_000)
-def _parsed(text: str) -> SpecifierSet:
+def _specifiers(text: str) -> SpecifierSet:
     return Pep508(text).specifier
 
 
 @functools.lru_cache(maxsize=10_000)
 def _clauses(text: str) -> frozenset[Specifier]:
-    return frozenset(_parsed(text))
-
-
-def specifiers(requirement: Requirement) -> SpecifierSet:
-    """The version specifiers (PEP 440) of a requirement whose name is known."""
-    return _parsed(requirement.text)
+    return frozenset(_specifiers(text))
 
 
 def pinned_version(requirement: Requirement) -> str | None:
     """The version of an exact pin, `==V` or `===V` and nothing else, as it is written."""
-    found = [*specifiers(requirement)] if requirement.name else []
-    if len(found) != 1 or found[0].operator not in ("==", "==="):
+    clauses = [*_specifiers(requirement.text)] if requirement.name else []
+    if len(clauses) != 1 or clauses[0].operator not in ("==", "==="):
         return None
-    return None if found[0].version.endswith(".*") else found[0].version
+    return None if clauses[0].version.endswith(".*") else clauses[0].version
 
 
 def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
@@ -140,28 +142,12 @@ def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
     return None
 
 
-def _merged(entry: Entry, redundant: Entry) -> Finding:
-    return findings.note(
-        "merged",
-        f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})",
-        redundant.origin,
-    )
-
-
-def _conflict(first: Entry, second: Entry) -> Finding:
-    return findings.error(
-        "conflict",
-        f"{describe_entry(second)} contradicts {describe_entry(first)} ({first.origin})",
-        second.origin,
-        "take one of the two lines out",
-    )
-
-
 def describe_entry(entry: Entry) -> str:
     return f"`{entry.text if isinstance(entry, Requirement) else f'-r {entry.group}'}`"
 
 
-Lists = Mapping[str, tuple[Entry, ...]]
+def describe_conflict(entry: Entry, other: Entry) -> str:
+    return f"{describe_entry(entry)} contradicts {describe_entry(other)} ({other.origin})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,28 +171,51 @@ class _Conflict:
     def groups(self) -> tuple[str, str]:
         return self.first[0], self.second[0]
 
+    @property
+    def has_base(self) -> bool:
+        """Whether it is between the project and one of its groups; the project comes first."""
+        return self.groups[0] == "" != self.groups[1]
+
+    @property
+    def origin(self) -> Origin:
+        return self.second[1].origin
+
+    @property
+    def message(self) -> str:
+        return describe_conflict(self.second[1], self.first[1])
+
 
 def resolve_conflicts(lists: Lists, on_conflict: OnConflict) -> ResolvedLists:
-    """Find what contradicts between `lists`, by the project's name "" or a group's.
+    """Find the conflicts between `lists`, which have the project's name "" or a group's.
 
     uv resolves the project and all its groups as one, unless groups are declared as conflicting
-    (uv docs, "Conflicting dependencies"). None can be kept apart from the project: there `declare`
-    takes the project's line, as `prefer-base` does.
+    (uv docs, "Conflicting dependencies"). No group can be kept apart from the project: there
+    `declare` uses the project's line, as `prefer-base` does.
     """
-    found = tuple(_conflicts(lists))
-    yielding = tuple(c for c in found if on_conflict != "fail" and _has_base(c))
-    dropped = {c.second[1].origin for c in yielding}
-    left = [c for c in found if dropped.isdisjoint((c.first[1].origin, c.second[1].origin))]
-    declared = [c for c in left if on_conflict == "declare" and _is_declarable(c, lists)]
+    conflicts = tuple(_conflicts(lists))
+    yielding = [c for c in conflicts if on_conflict != "fail" and c.has_base]
+    dropped = {c.origin for c in yielding}
+    rest = [c for c in conflicts if dropped.isdisjoint((c.first[1].origin, c.origin))]
+    declared = [c for c in rest if on_conflict == "declare" and _is_declarable(c, lists)]
     pairs = dict.fromkeys(c.groups for c in declared)
     return ResolvedLists(
         lists={n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
         settings={"conflicts": [[{"group": g} for g in pair] for pair in pairs]} if pairs else {},
         dropped=tuple(sorted(dropped)),
         findings=(
-            *map(_yielded, yielding),
-            *map(_declared, declared),
-            *(_undecided(c, lists) for c in left if c not in declared),
+            *(
+                findings.action("conflict", f"{c.message}: the project's is taken", c.origin)
+                for c in yielding
+            ),
+            *(
+                findings.warning(
+                    "conflict",
+                    f"{c.message}: groups {' and '.join(c.groups)} cannot be synced together",
+                    c.origin,
+                )
+                for c in declared
+            ),
+            *(_open_conflict(c, lists) for c in rest if c not in declared),
         ),
     )
 
@@ -226,19 +235,14 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
 
 
 def _is_conflict(group: str, one: Requirement, other_group: str, other: Requirement) -> bool:
-    """Within a list, what has one marker has been compared when it was merged.
+    """Requirements with one marker within one list were compared when that was merged.
 
     Sources hold for the whole project: uv wants markers on both, or there can be only one.
     """
     if one.marker == other.marker:
-        return group != other_group and contradict(one, other)
+        return group != other_group and cannot_both_hold(one, other)
     is_apart = one.marker and other.marker
     return not is_apart and None not in (one.source, other.source) and one.source != other.source
-
-
-def _has_base(conflict: _Conflict) -> bool:
-    """Whether it is between the project and one of its groups; the project comes first."""
-    return conflict.groups[0] == "" != conflict.groups[1]
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
@@ -252,33 +256,10 @@ def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
     return "" not in conflict.groups and not is_included
 
 
-def _yielded(conflict: _Conflict) -> Finding:
-    message = f"{_contradiction(conflict)}: the project's is taken"
-    return _finding(conflict, Severity.ACTION, message, None)
-
-
-def _declared(conflict: _Conflict) -> Finding:
-    first, second = conflict.groups
-    message = f"{_contradiction(conflict)}: groups {first} and {second} cannot be synced together"
-    return _finding(conflict, Severity.WARNING, message, None)
-
-
-def _undecided(conflict: _Conflict, lists: Lists) -> Finding:
+def _open_conflict(conflict: _Conflict, lists: Lists) -> Finding:
     hint = "make the two lines agree"
-    if _has_base(conflict):
+    if conflict.has_base:
         hint += ", or take the project's with `--on-conflict=prefer-base`"
     elif _is_declarable(conflict, lists):
         hint += ", or keep the two groups apart with `--on-conflict=declare`"
-    return _finding(conflict, Severity.ERROR, _contradiction(conflict), hint)
-
-
-def _contradiction(conflict: _Conflict) -> str:
-    first = conflict.first[1]
-    return (
-        f"{describe_entry(conflict.second[1])} contradicts {describe_entry(first)} ({first.origin})"
-    )
-
-
-def _finding(conflict: _Conflict, severity: Severity, message: str, hint: str | None) -> Finding:
-    origin = conflict.second[1].origin
-    return Finding(severity, "conflict", message, origin, hint)
+    return findings.error("conflict", conflict.message, conflict.origin, hint)

@@ -1,4 +1,4 @@
-"""The values of an import: requirements, groups, pins, and what became of each line. Pure."""
+"""The values of an import: requirements, groups, pins, and the outcome of each line. Pure."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -18,7 +18,7 @@ OnConflict = Literal["fail", "prefer-base", "declare"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """What the command line says about an import; paths are relative to the root (POSIX).
+    """The options of an import; paths are relative to the root (POSIX).
 
     `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials and in the paths of
     includes is looked up. With `allow_outside`, includes may lead out of the project.
@@ -54,12 +54,12 @@ class InputFile:
     """
 
     path: str
-    format: str
+    format: str = "requirements"
     role: Role
     of: str = ""
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """`project`, `group dev`, `constraints`, `pins of requirements.in` or `included`."""
         match self.role:
             case Role.GROUP:
@@ -71,7 +71,7 @@ class InputFile:
 
 
 class Bucket(StrEnum):
-    """What became of a logical line; every line has exactly one."""
+    """The outcome of a logical line; every line has exactly one."""
 
     IMPORTED = "imported"
     MERGED = "merged"
@@ -85,11 +85,11 @@ class Requirement:
     """One requirement as its author wrote it.
 
     `text` is PEP 508 without comment, hashes and URL: what goes into the list. `name` is normalised
-    (PEP 503), None where only a build tells it; then `text` is the bare URL or path that has to be
+    (PEP 503), None where only a build knows it; then `text` is the bare URL or path that has to be
     named first (see `named`). `source` is an entry of `[tool.uv.sources]` without its marker.
     `comment` is the line-end comment, `above` the comment lines since the requirement before, both
-    with their `#`. `hashes` are `sha256:…` as pip takes them. `repr` shows no URL's credentials,
-    since there are none left in it.
+    with their `#`. `hashes` are `sha256:…` as pip takes them. URLs have no credentials any more, so
+    that `repr` shows none.
     """
 
     text: str
@@ -121,7 +121,7 @@ class IncludeGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """An exact version that was in force; a first uv.lock keeps it where that is possible.
+    """An exact version that was installed so far; a first uv.lock keeps it where possible.
 
     `hashes` are as in a Requirement. `marker` is what the pin was made for, "" for everything.
     """
@@ -135,7 +135,7 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """What became of the logical lines of one file; the buckets add up to `lines`."""
+    """How many logical lines of one file have which outcome; the buckets add up to `lines`."""
 
     path: str
     format: str
@@ -146,7 +146,7 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedRequirements:
-    """Everything that the files of a project say, merged: what pyproject.toml is to say.
+    """The merged content of the files of a project, for pyproject.toml.
 
     `settings` are keys of `[tool.uv]`; `indexes` are entries of `[[tool.uv.index]]`, without
     credentials. `credentials` are environment variables for uv, for this run only and never to be
@@ -194,22 +194,22 @@ class ImportedRequirements:
         Only requirements whose name is known are in it. An entry without a group is for all of them
         (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
         """
-        found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        sources: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for group, entries in (("", self.dependencies), *self.groups.items()):
             for entry in entries:
                 if isinstance(entry, Requirement) and entry.source and entry.name:
                     marker = {"marker": entry.marker} if entry.marker else {}
-                    found.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
-        return {name: self._table(said) for name, said in found.items()}
+                    sources.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
+        return {name: self._source_table(by_group) for name, by_group in sources.items()}
 
-    def _table(
-        self, said: list[tuple[str, dict[str, Any]]]
+    def _source_table(
+        self, by_group: list[tuple[str, dict[str, Any]]]
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        plain = _unique(entry for _, entry in said)
+        plain = _unique(entry for _, entry in by_group)
         if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
             plain = _unique(
                 {**entry, **({"group": name} if name else {})}
-                for group, entry in said
+                for group, entry in by_group
                 for name in reachable([group], self._including)
             )
         return plain[0] if len(plain) == 1 else plain
@@ -241,16 +241,16 @@ def reachable(
 
 
 def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    unique: list[dict[str, Any]] = []  # tables cannot be keys of a dict
     for entry in entries:
-        if entry not in found:
-            found.append(entry)
-    return found
+        if entry not in unique:
+            unique.append(entry)
+    return unique
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineResult:
-    """What a line with a requirement says; `requirement` is None where nothing is to be added."""
+    """What a line with a requirement adds; `requirement` is None where that is nothing."""
 
     requirement: Requirement | None = None
     findings: tuple[Finding, ...] = ()

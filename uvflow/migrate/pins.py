@@ -18,36 +18,32 @@ from packaging.version import Version
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Locked, Node, is_same_version, packages
-from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.merge import Entry, pinned_version
 from uvflow.migrate.model import ImportedRequirements, Pin, Requirement, reachable
 from uvflow.redaction import redacted
 
-_MOST_FORKS = 16  # a resolution takes its time for each
+_MAX_FORKS = 16  # a resolution takes its time for each
 
+_HASH_IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
 
-@dataclass(frozen=True, kw_only=True)
-class Moved:
-    """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""
+# What a wheel's platform tag begins with (PEP 425, PEP 600, PEP 656) → `sys_platform`, its name.
+_PLATFORMS = {
+    "win": ("win32", "Windows"),
+    "macosx": ("darwin", "macOS"),
+    "manylinux": ("linux", "Linux"),
+    "musllinux": ("linux", "Linux"),
+    "linux": ("linux", "Linux"),
+}
 
-    pin: Pin
-    new: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What became of the old pins."""
-
-    kept: tuple[Pin, ...]
-    moved: tuple[Moved, ...]
+Graph = Mapping[str, tuple[Locked, ...]]
 
 
 def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     """A first uv.lock (version 1) of the pins of `imported`, or "" where there are none.
 
-    `requires_python` is what pyproject.toml will say.
+    `requires_python` is the one that pyproject.toml will have.
     """
     pins = sorted(imported.pins, key=lambda pin: (pin.name, Version(pin.version)))
     if not pins:
@@ -60,47 +56,21 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     return "\n".join((*head, "", *tables))
 
 
-def as_constraints(pins: Iterable[Pin]) -> tuple[str, ...]:
-    """`pins` as constraint-dependencies, should a first uv.lock ever not be taken any more."""
-    return tuple(
-        f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}" for pin in pins
-    )
-
-
-def compare_pins(pins: Iterable[Pin], lockfile: str) -> Comparison:
-    """What the text of a uv.lock made of `pins`; raises UsageError where it is no lockfile."""
-    locked = packages(lockfile)
-    kept, moved = [], []
-    for pin in pins:
-        versions = tuple(package.version for package in locked.get(pin.name, ()))
-        if any(is_same_version(pin.version, version) for version in versions):
-            kept.append(pin)
-        else:
-            moved.append(Moved(pin=pin, new=versions))
-    return Comparison(kept=tuple(kept), moved=tuple(moved))
-
-
 def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
     """The markers to resolve apart, each with the markers of the pins that hold within it.
 
-    uv starts with the forks of the lockfile that is there; so a package that was pinned to one
-    version for an old Python and to another for a new one keeps both.
+    uv starts with the forks of an existing lockfile; so a package that was pinned to one version
+    for an old Python and to another for a new one keeps both. `pins` are sorted by name.
     """
-    splits = dict.fromkeys(filter(None, map(_split, _by_name(pins).values())))
-    if not splits or math.prod(map(len, splits)) > _MOST_FORKS:
+    splits: dict[tuple[str, ...], None] = {}
+    for _, group in itertools.groupby(pins, lambda pin: pin.name):
+        same = list(group)
+        if len({pin.version for pin in same}) > 1 and all(pin.marker for pin in same):
+            splits[tuple(pin.marker for pin in same)] = None
+    if not splits or math.prod(map(len, splits)) > _MAX_FORKS:
         return {}
     combined = map(dict.fromkeys, itertools.product(*splits))
     return {" and ".join(f"({m})" for m in markers): frozenset(markers) for markers in combined}
-
-
-def _by_name(pins: Iterable[Pin]) -> dict[str, list[Pin]]:
-    return {name: list(same) for name, same in itertools.groupby(pins, lambda pin: pin.name)}
-
-
-def _split(same: list[Pin]) -> tuple[str, ...]:
-    """The markers of a package that was pinned to several versions, each with a marker."""
-    is_split = len({pin.version for pin in same}) > 1 and all(pin.marker for pin in same)
-    return tuple(pin.marker for pin in same) if is_split else ()
 
 
 def _package(pin: Pin, registry: str, forks: Mapping[str, frozenset[str]]) -> str:
@@ -116,7 +86,7 @@ def _package(pin: Pin, registry: str, forks: Mapping[str, frozenset[str]]) -> st
 
 
 def _registry(name: str, imported: ImportedRequirements) -> str:
-    """uv compares it only where a package is taken from an index by its name."""
+    """uv compares it only where a package is bound to an index by its name."""
     source = imported.sources.get(name, {})
     wanted = {entry.get("index") for entry in (source if isinstance(source, list) else [source])}
     urls = (str(index["url"]) for index in imported.indexes if index.get("name") in wanted)
@@ -131,7 +101,60 @@ def _array(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(_quoted, texts))}]"
 
 
-_IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
+def as_constraints(pins: Iterable[Pin]) -> tuple[str, ...]:
+    """`pins` as constraint-dependencies, for a uv that no longer accepts a first uv.lock."""
+    return tuple(
+        f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}" for pin in pins
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""
+
+    pin: Pin
+    new: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The old pins, by whether the finished lockfile has them."""
+
+    kept: tuple[Pin, ...]
+    moved: tuple[Moved, ...]
+
+
+def compare_pins(pins: Iterable[Pin], lockfile: str) -> Comparison:
+    """Compare `pins` with the text of a uv.lock; raises UsageError where it is not a lockfile."""
+    locked = packages(lockfile)
+    kept, moved = [], []
+    for pin in pins:
+        versions = tuple(package.version for package in locked.get(pin.name, ()))
+        if any(is_same_version(pin.version, version) for version in versions):
+            kept.append(pin)
+        else:
+            moved.append(Moved(pin=pin, new=versions))
+    return Comparison(kept=tuple(kept), moved=tuple(moved))
+
+
+def missing_hashes(includes: Includes) -> Iterator[Finding]:
+    """An ERROR for each requirement without a hash that pip reads along with `--require-hashes`."""
+    if not any(line.values("--require-hashes") for line in includes.lines()):
+        return
+    for start in includes.roles:
+        paths = includes.edges.led_to_by(start)
+        lines = [line for path in paths for line in includes.files[path].lines]
+        demand = next((line for line in lines if line.values("--require-hashes")), None)
+        for line in lines if demand else ():
+            has_hash = line.values("--hash") or _HASH_IN_URL.search(line.requirement)
+            if demand and line.requirement and not has_hash:
+                yield findings.error(
+                    "hash-missing",
+                    f"`{redacted(line.requirement)}` has no hash, and {demand.origin} demands one",
+                    line.origin,
+                    "add its hash, or take `--require-hashes` out:"
+                    " uv.lock has a hash for everything",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +167,7 @@ class HashCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Given:
+class _OldHashes:
     """The hashes that the old files give for a package, in one version or (for "") in any."""
 
     name: str
@@ -153,147 +176,92 @@ class _Given:
     origin: Origin
 
 
-def missing_hashes(includes: Includes) -> Iterator[Finding]:
-    """An ERROR for each requirement without a hash that pip reads along with `--require-hashes`."""
-    if not any(line.values("--require-hashes") for line in includes.lines()):
-        return
-    for start in includes.roles:
-        lines = [
-            line for path in includes.edges.reachable(start) for line in includes.files[path].lines
-        ]
-        demand = next((line for line in lines if line.values("--require-hashes")), None)
-        for line in lines if demand else ():
-            if demand and line.requirement and not _has_hash(line):
-                yield _missing(line, demand)
-
-
-def _has_hash(line: Line) -> bool:
-    return bool(line.values("--hash")) or _IN_URL.search(line.requirement) is not None
-
-
-def _missing(line: Line, demand: Line) -> Finding:
-    return findings.error(
-        "hash-missing",
-        f"`{redacted(line.requirement)}` has no hash, and {demand.origin} demands one",
-        line.origin,
-        "add its hash, or take `--require-hashes` out: uv.lock has a hash for everything",
-    )
-
-
 def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
     """Compare the hashes of the old files with those in the text of a uv.lock.
 
-    A package none of whose archives has a given hash is an ERROR, as pip would refuse it. Archives
-    that have none are a WARNING: a release has got new ones, and uv may install one of them. What
-    is locked in another version is not looked at. Raises UsageError for what is no lockfile.
+    A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
+    without a given hash are a WARNING: a release has got new ones, and uv may install one of them.
+    A package that is locked in another version is skipped. Raises UsageError for what is not a
+    lockfile.
     """
     locked = packages(lockfile)
-    found = [(given, _archives(given, locked)) for given in _given(imported)]
-    looked_at = [(given, hashes) for given, hashes in found if hashes]
+    compared = [(old, _locked_hashes(old, locked)) for old in _old_hashes(imported)]
+    compared = [(old, hashes) for old, hashes in compared if hashes]
     return HashCheck(
-        expected=len(looked_at),
-        verified=sum(bool(hashes & given.hashes) for given, hashes in looked_at),
-        findings=tuple(f for given, hashes in looked_at for f in _difference(given, hashes)),
+        expected=len(compared),
+        verified=sum(bool(hashes & old.hashes) for old, hashes in compared),
+        findings=tuple(f for old, hashes in compared for f in _hash_findings(old, hashes)),
     )
 
 
-def _given(imported: ImportedRequirements) -> tuple[_Given, ...]:
+def _old_hashes(imported: ImportedRequirements) -> tuple[_OldHashes, ...]:
     """By name and version: several lines may give hashes of one package."""
-    said = [
+    requirements = (*imported.requirements, *imported.constraints)
+    given = [
         *((p.name, p.version, p.hashes, p.origin) for p in imported.pins),
-        *(
-            (r.name or "", pinned_version(r) or "", r.hashes, r.origin)
-            for r in (*imported.requirements, *imported.constraints)
-        ),
+        *((r.name or "", pinned_version(r) or "", r.hashes, r.origin) for r in requirements),
     ]
-    found: dict[tuple[str, str], _Given] = {}
-    for name, version, hashes, origin in said:
-        known = found.get((name, version))
-        union = frozenset(hashes) | (known.hashes if known else frozenset())
+    by_key: dict[tuple[str, str], _OldHashes] = {}
+    for name, version, hashes, origin in given:
         if hashes:
-            found[name, version] = _Given(
-                name=name, version=version, hashes=union, origin=known.origin if known else origin
-            )
-    return tuple(found.values())
+            new = _OldHashes(name=name, version=version, hashes=frozenset(hashes), origin=origin)
+            known = by_key.setdefault((name, version), new)
+            by_key[name, version] = replace(known, hashes=known.hashes | new.hashes)
+    return tuple(by_key.values())
 
 
-def _archives(given: _Given, locked: dict[str, tuple[Locked, ...]]) -> frozenset[str]:
+def _locked_hashes(old: _OldHashes, locked: Graph) -> frozenset[str]:
     """The hashes of the package in uv.lock, as far as the old files use the same algorithm."""
-    algorithms = {text.partition(":")[0] for text in given.hashes}
+    algorithms = {text.partition(":")[0] for text in old.hashes}
     return frozenset(
         text
-        for package in locked.get(given.name, ())
-        if not given.version or is_same_version(given.version, package.version)
+        for package in locked.get(old.name, ())
+        if not old.version or is_same_version(old.version, package.version)
         for text in package.hashes
         if text.partition(":")[0] in algorithms
     )
 
 
-def _difference(given: _Given, archives: frozenset[str]) -> Iterator[Finding]:
-    name = f"{given.name} {given.version}".rstrip()
-    new = len(archives - given.hashes)
-    if new == len(archives):
-        yield findings.error(
-            "hash-mismatch",
-            f"no archive of {name} has the hash that is asked for",
-            given.origin,
-            "make sure that the index serves what it served before",
-        )
+def _hash_findings(old: _OldHashes, locked: frozenset[str]) -> Iterator[Finding]:
+    name = f"{old.name} {old.version}".rstrip()
+    new = len(locked - old.hashes)
+    if new == len(locked):
+        message = f"no archive of {name} has the hash that is asked for"
+        hint = "make sure that the index serves what it served before"
+        yield findings.error("hash-mismatch", message, old.origin, hint)
     elif new:
-        yield findings.warning(
-            "hash-new-archives",
-            f"{new} of {len(archives)} archives of {name} have no hash here",
-            given.origin,
-            "the release has got new archives since, or the hashes were not all written down",
-        )
-
-
-# What a wheel's platform tag begins with (PEP 425, PEP 600, PEP 656) → `sys_platform`, its name.
-_FAMILIES = {
-    "win": ("win32", "Windows"),
-    "macosx": ("darwin", "macOS"),
-    "manylinux": ("linux", "Linux"),
-    "musllinux": ("linux", "Linux"),
-    "linux": ("linux", "Linux"),
-}
+        message = f"{new} of {len(locked)} archives of {name} have no hash here"
+        hint = "the release has got new archives since, or the hashes were not all written down"
+        yield findings.warning("hash-new-archives", message, old.origin, hint)
 
 
 def single_platform_findings(
     imported: ImportedRequirements, lockfile: str, here: str
 ) -> Iterator[Finding]:
-    """A WARNING for each requirement that can be had on another platform than `here` alone.
+    """A WARNING for each requirement that can only be installed on another platform than `here`.
 
     `here` is a `sys.platform`, `lockfile` the text of a uv.lock of `imported`. `pip freeze` on
-    Windows lists pywin32, say, which has no source and no archive for anything else.
+    Windows lists pywin32, for example, which has no sdist, and wheels for nothing else.
     """
     locked = packages(lockfile)
     for requirement in imported.requirements:
         if requirement.marker or requirement.source is not None:
             continue
-        families = {_family(package) for package in locked.get(requirement.name or "", ())}
-        found = _FAMILIES.get(families.pop() if len(families) == 1 else "")
-        if found and found[0] != here:
-            yield _told(requirement, *found)
+        prefixes = {_platform_prefix(package) for package in locked.get(requirement.name or "", ())}
+        platform = _PLATFORMS.get(prefixes.pop() if len(prefixes) == 1 else "")
+        if platform and platform[0] != here:
+            text, (value, name) = requirement.text, platform
+            message = f"`{text}` has archives for {name} alone, and is wanted everywhere"
+            hint = f"`{text} ; sys_platform == '{value}'`"
+            yield findings.warning("other-platform", message, requirement.origin, hint)
 
 
-def _family(package: Locked) -> str:
-    """The one platform that all archives of a package are for, or nothing."""
+def _platform_prefix(package: Locked) -> str:
+    """That of the one platform all wheels of a package are for, or nothing."""
     tags = [wheel.removesuffix(".whl").rpartition("-")[2] for wheel in package.wheels]
-    found = {next((f for f in _FAMILIES if tag.startswith(f)), "") for tag in tags}
-    names = {_FAMILIES.get(family, ("",))[0] for family in found}
-    return "" if package.is_built or len(names) != 1 else found.pop()
-
-
-def _told(requirement: Requirement, platform: str, name: str) -> Finding:
-    return findings.warning(
-        "other-platform",
-        f"`{requirement.text}` has archives for {name} alone, and is wanted everywhere",
-        requirement.origin,
-        f"`{requirement.text} ; sys_platform == '{platform}'`",
-    )
-
-
-Graph = Mapping[str, tuple[Locked, ...]]
+    prefixes = {next((p for p in _PLATFORMS if tag.startswith(p)), "") for tag in tags}
+    names = {_PLATFORMS.get(prefix, ("",))[0] for prefix in prefixes}
+    return "" if package.is_built or len(names) != 1 else prefixes.pop()
 
 
 def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequirements:
@@ -301,45 +269,55 @@ def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequir
 
     They become pins of a first lockfile. `lockfile` is the text of a uv.lock of all of `imported`;
     a need with a marker does not count, since it does not hold everywhere. Raises UsageError for
-    what is no lockfile.
+    what is not a lockfile.
     """
     graph = packages(lockfile)
-    brought = {"": _brought(imported.dependencies, (), graph)}
+    transitive = {"": _transitive(imported.dependencies, (), graph)}
     for name, entries in imported.groups.items():
-        brought[name] = _brought(entries, imported.dependencies, graph)
+        transitive[name] = _transitive(entries, imported.dependencies, graph)
+    pins = (
+        Pin(
+            name=requirement.name or "",
+            version=pinned_version(requirement) or "",
+            origin=requirement.origin,
+            hashes=requirement.hashes,
+        )
+        for requirements in transitive.values()
+        for requirement in requirements
+    )
     return replace(
         imported,
-        dependencies=tuple(e for e in imported.dependencies if e not in brought[""]),
+        dependencies=tuple(e for e in imported.dependencies if e not in transitive[""]),
         groups={
-            n: tuple(e for e in es if e not in brought[n]) for n, es in imported.groups.items()
+            n: tuple(e for e in es if e not in transitive[n]) for n, es in imported.groups.items()
         },
-        pins=(*imported.pins, *(_pin(entry) for entries in brought.values() for entry in entries)),
+        pins=(*imported.pins, *pins),
     )
 
 
-def _brought(
+def _transitive(
     entries: Iterable[Entry], base: Iterable[Requirement], graph: Graph
 ) -> list[Requirement]:
+    """The exact pins among `entries` that others of these, or of `base`, bring along."""
     own = [entry for entry in entries if isinstance(entry, Requirement)]
     bringing = [r for r in (*base, *own) if not r.marker]
     needs = functools.partial(_needs, graph=graph)
-    reached = [{*reachable(_nodes(requirement), needs)} for requirement in bringing]
+    brought = [{*reachable(_nodes(requirement), needs)} for requirement in bringing]
     found = []
-    for requirement in filter(_is_plain_pin, own):
+    for requirement in own:
+        is_plain = requirement.source is None and not requirement.marker
+        if not is_plain or pinned_version(requirement) is None:
+            continue
         nodes = _nodes(requirement)
         back = {*reachable(nodes, needs)}
-        for other, from_there in zip(bringing, reached, strict=True):
+        for other, brought_by_other in zip(bringing, brought, strict=True):
             # Of packages that need each other, the first in the file stays.
             is_first = other.origin < requirement.origin or not back.issuperset(_nodes(other))
-            if other.name != requirement.name and from_there.issuperset(nodes) and is_first:
+            is_brought = other.name != requirement.name and brought_by_other.issuperset(nodes)
+            if is_brought and is_first:
                 found.append(requirement)
                 break
     return found
-
-
-def _is_plain_pin(requirement: Requirement) -> bool:
-    is_plain = requirement.source is None and not requirement.marker
-    return is_plain and pinned_version(requirement) is not None
 
 
 def _nodes(requirement: Requirement) -> set[Node]:
@@ -352,12 +330,3 @@ def _needs(node: Node, graph: Graph) -> set[Node]:
     name, extra = node
     needs = [set(package.needs.get(extra, ())) for package in graph.get(name, ())]
     return set.intersection(*needs) if needs else set()
-
-
-def _pin(requirement: Requirement) -> Pin:
-    return Pin(
-        name=requirement.name or "",
-        version=pinned_version(requirement) or "",
-        origin=requirement.origin,
-        hashes=requirement.hashes,
-    )

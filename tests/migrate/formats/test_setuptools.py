@@ -3,8 +3,8 @@ from collections.abc import Mapping
 import pytest
 
 from uvflow.migrate.formats.setuptools import (
+    is_installable,
     is_package,
-    is_there,
     local_project_name,
     setup_literals,
 )
@@ -39,7 +39,7 @@ def reader(files: Mapping[str, str]) -> Read:
 )
 def test_a_name_that_is_written_is_read(file: str, text: str, name: str | None) -> None:
     read = reader({f"lib/{file}": text})
-    assert is_there("lib", read)
+    assert is_installable("lib", read)
     assert local_project_name("lib", read) == name
 
 
@@ -62,8 +62,8 @@ def test_what_makes_a_project_a_package(manifest: str, *, expected: bool) -> Non
 
 
 def test_an_archive_is_there_and_an_empty_directory_is_not() -> None:
-    assert is_there("foo.whl", reader({"foo.whl": ""}))
-    assert not is_there("lib", reader({"lib/README": ""}))
+    assert is_installable("foo.whl", reader({"foo.whl": ""}))
+    assert not is_installable("lib", reader({"lib/README": ""}))
 
 
 def test_a_setup_script_is_read_and_never_run() -> None:

@@ -1,4 +1,4 @@
-"""Local projects and archives: whether they are there, and what they are called."""
+"""Local projects and archives: whether they can be installed, and their names."""
 
 import ast
 import configparser
@@ -9,27 +9,28 @@ from collections.abc import Callable
 from uvflow.migrate.model import Read
 
 
-def is_there(path: str, read: Read) -> bool:
+def is_installable(path: str, read_file: Read) -> bool:
     """Whether `path` is an archive, or a directory with something to build in it."""
-    return _read(path, read) is not None or bool(_metadata(path, read))
+    return _read(path, read_file) is not None or bool(_metadata(path, read_file))
 
 
-def local_project_name(path: str, read: Read) -> str | None:
+def local_project_name(path: str, read_file: Read) -> str | None:
     """The name of the project in the directory `path`, where it is written and not computed."""
-    metadata = _metadata(path, read)
+    metadata = _metadata(path, read_file)
     names = (_NAME_IN[file](text) for file, text in metadata.items())
     return next((name for name in names if name), None)
 
 
-def is_package(read: Read) -> bool:
+def is_package(read_file: Read) -> bool:
     """Whether uv installs the project itself (uv docs, "Build systems")."""
+    data = _read("pyproject.toml", read_file) or b""
     try:
-        manifest = tomllib.loads((_read("pyproject.toml", read) or b"").decode("utf-8", "replace"))
+        manifest = tomllib.loads(data.decode("utf-8", "replace"))
     except tomllib.TOMLDecodeError:
         return False
     match manifest:
-        case {"tool": {"uv": {"package": bool(said)}}}:
-            return said
+        case {"tool": {"uv": {"package": bool(is_package)}}}:
+            return is_package
         case _:
             return "build-system" in manifest
 
@@ -59,17 +60,27 @@ def _literal(value: ast.expr) -> object:
         return None
 
 
-def _metadata(path: str, read: Read) -> dict[str, str]:
-    found = {name: _read(f"{path}/{name}", read) for name in _NAME_IN}
+def read_setup_cfg(text: str) -> configparser.RawConfigParser:
+    """Without sections where `text` is not valid."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return configparser.RawConfigParser()
+    return parser
+
+
+def _metadata(path: str, read_file: Read) -> dict[str, str]:
+    files = {name: _read(f"{path}/{name}", read_file) for name in _NAME_IN}
     return {
-        name: data.decode("utf-8", "replace") for name, data in found.items() if data is not None
+        name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
     }
 
 
-def _read(path: str, read: Read) -> bytes | None:
+def _read(path: str, read_file: Read) -> bytes | None:
     try:
-        return read(path)
-    except (OSError, ValueError):  # a directory, which is no archive; a NUL in the path
+        return read_file(path)
+    except (OSError, ValueError):  # a directory, which is not an archive; a NUL in the path
         return None
 
 
@@ -86,12 +97,7 @@ def _in_pyproject(text: str) -> str | None:
 
 
 def _in_setup_cfg(text: str) -> str | None:
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return None
-    name = parser.get("metadata", "name", fallback=None)
+    name = read_setup_cfg(text).get("metadata", "name", fallback=None)
     return None if name is None or ":" in name else name  # `attr:` and `file:` are computed
 
 

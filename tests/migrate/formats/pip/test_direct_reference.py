@@ -150,7 +150,7 @@ def test_a_name_with_a_version_is_no_place(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "name", "extras", "marker"),
+    ("text", "location", "name", "extras", "marker"),
     [
         ("six@https://h/s.zip", "https://h/s.zip", "six", (), ""),
         ("six[b,a] @ ./six ; os_name == 'nt'", "./six", "six", ("a", "b"), "os_name == 'nt'"),
@@ -162,11 +162,12 @@ def test_a_name_with_a_version_is_no_place(text: str) -> None:
     ],
 )
 def test_a_place_has_what_stands_around_it(
-    text: str, place: str, name: str, extras: tuple[str, ...], marker: str
+    text: str, location: str, name: str, extras: tuple[str, ...], marker: str
 ) -> None:
     found = target(text)
     assert found
-    assert (found.place, found.name, found.extras, found.marker) == (place, name, extras, marker)
+    assert (found.location, found.name) == (location, name)
+    assert (found.extras, found.marker) == (extras, marker)
 
 
 def test_the_digest_of_a_fragment_is_a_hash() -> None:

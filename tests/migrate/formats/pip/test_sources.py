@@ -11,7 +11,7 @@ from uvflow.lockfile.packages import packages
 from uvflow.migrate import pyproject
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
-from uvflow.migrate.formats.pip.sources import read
+from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement
 
@@ -20,13 +20,13 @@ PACKAGE = f"{PROJECT}[build-system]\nrequires = []\n"
 
 
 def reading(text: str, files: Mapping[str, str] | None = None, **options: Any) -> LineResult:
-    def there(path: str) -> bytes:
+    def read_file(path: str) -> bytes:
         if path in (files or {}):
             return (files or {})[path].encode()
         raise FileNotFoundError(2, "No such file or directory", path)
 
     (line,) = parse_requirements(text.encode(), "requirements.txt").lines
-    return read(line, ImportOptions(**options), there)
+    return read_requirement(line, ImportOptions(**options), read_file)
 
 
 def requirement(text: str, files: Mapping[str, str] | None = None, **options: Any) -> Requirement:

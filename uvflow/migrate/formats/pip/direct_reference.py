@@ -17,132 +17,115 @@ from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
-_FILE = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
-
-
-def is_url(text: str) -> bool:
-    """Whether pip takes `text` for a URL, and not for a path."""
-    return _URL.match(text) is not None
-
-
-def as_path(place: str) -> str:
-    """A path or a file URL as a normalised POSIX path."""
-    path = _FILE.sub("", place, count=1) if _FILE.match(place) else place
-    path = unquote(path) if path != place else path.replace("\\", "/")
-    return posixpath.normpath(re.sub(r"^/(?=[A-Za-z]:/)", "", path))
-
-
-def is_outside(path: str) -> bool:
-    """Whether a normalised path leaves the project: upwards, absolute, on a drive, or a URL."""
-    is_upwards = path == ".." or path.startswith(("../", "/"))
-    return is_upwards or is_url(path) or re.match(r"[A-Za-z]:", path) is not None
-
+FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
 
 # pip's archive extensions (pip._internal.utils.filetypes).
 ARCHIVE = re.compile(
     r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE
 )
-SCHEME = re.compile(r"(?P<vcs>git|hg|svn|bzr)[+:]|(?:https?|ftp|file):", re.IGNORECASE)
+_SCHEME = re.compile(r"(?P<vcs>git|hg|svn|bzr)[+:]|(?:https?|ftp|file):", re.IGNORECASE)
 _DIRECT = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9._-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<place>.+)",
+    r"(?P<name>[a-z0-9][a-z0-9._-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<location>.+)",
     re.IGNORECASE | re.ASCII,
 )
-_WITH_EXTRAS = re.compile(r"(?P<place>.+?)\s*\[(?P<extras>[^\[\]]*)\]")
+_WITH_EXTRAS = re.compile(r"(?P<location>.+?)\s*\[(?P<extras>[^\[\]]*)\]")
 _EGG = re.compile(
     r"(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?:\[(?P<extras>[^\]]*)\])?",
     re.IGNORECASE | re.ASCII,
 )
 _OLD_EGG = re.compile(r"-\d+(?:\.\w+)+$")  # setuptools once wanted `#egg=name-1.0`
 _ALGORITHMS = ("sha256", "sha384", "sha512")
+_GIT_SCHEMES = ("https://", "http://", "ssh://", "file:")  # what uv takes behind `git+`
+_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"  # no `git://` any more
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectReference:
-    """A requirement that names a place: the place, what its fragment says, what is around it."""
+    """A requirement by URL or path: its location without the fragment, and what surrounds it."""
 
     line: Line
-    place: str
-    said: Mapping[str, str]
+    location: str
+    fragment: Mapping[str, str]
     name: str = ""
     extras: tuple[str, ...] = ()
     marker: str = ""
 
+    @property
+    def scheme(self) -> str:
+        """`git+`, `https:`, … in lower case, or "" for a path."""
+        match = _SCHEME.match(self.location)
+        return match[0].lower() if match else ""
+
 
 def parse_direct_reference(line: Line) -> DirectReference | None:
-    """The place that a requirement names by URL or path, or None: it is a name with a version."""
+    """The URL or path that a requirement names, or None where it is a name with a version."""
     text = line.requirement
     direct = _DIRECT.fullmatch(text)
     if direct:
-        place, marker = _split_marker(direct["place"], r"\s+;|;\s+")
-        return _split_fragment(line, place, marker, direct["name"], direct["extras"])
-    if SCHEME.match(text):
-        place, marker = _split_marker(text, r"\s+;|;\s+")
+        location, marker = _split_marker(direct["location"], r"\s+;|;\s+")
+        return _split_fragment(line, location, marker, direct["name"], direct["extras"])
+    if _SCHEME.match(text):
+        location, marker = _split_marker(text, r"\s+;|;\s+")
     else:
-        place, marker = _split_marker(text, r";")
-        if not (line.is_editable or _looks_like_path(place)):
+        location, marker = _split_marker(text, r";")
+        # pip goes by the look: a separator, a dot in front, or an archive's extension.
+        is_path = location.startswith(".") or re.search(r"[/\\]", location)
+        if not (line.is_editable or is_path or ARCHIVE.search(location)):
             return None
-    behind = _WITH_EXTRAS.fullmatch(place) if "egg=" not in place else None
+    behind = _WITH_EXTRAS.fullmatch(location) if "egg=" not in location else None
     if behind:
-        return _split_fragment(line, behind["place"], marker, "", behind["extras"])
-    return _split_fragment(line, place, marker, "", "")
+        return _split_fragment(line, behind["location"], marker, "", behind["extras"])
+    return _split_fragment(line, location, marker, "", "")
 
 
 def _split_marker(text: str, separator: str) -> tuple[str, str]:
-    place, *marker = re.split(separator, text, maxsplit=1)
-    return place.strip(), "".join(marker).strip()
+    location, *marker = re.split(separator, text, maxsplit=1)
+    return location.strip(), "".join(marker).strip()
 
 
 def _split_fragment(
-    line: Line, place: str, marker: str, name: str, extras: str | None
+    line: Line, location: str, marker: str, name: str, extras: str | None
 ) -> DirectReference:
     """`#egg=name[x]&subdirectory=s&sha256=…`; what stands behind the name means nothing to pip."""
-    place, _, fragment = place.partition("#")
-    said = dict(part.partition("=")[::2] for part in fragment.split("&"))
-    egg = _EGG.match(_OLD_EGG.sub("", unquote(said.get("egg", ""))))
+    location, _, text = location.partition("#")
+    fragment = dict(part.partition("=")[::2] for part in text.split("&"))
+    egg = _EGG.match(_OLD_EGG.sub("", unquote(fragment.get("egg", ""))))
     return DirectReference(
         line=line,
-        place=place,
-        said=said,
+        location=location,
+        fragment=fragment,
         name=name or (egg["name"] if egg else ""),
-        extras=tuple(sorted({*_listed(extras), *_listed(egg["extras"] if egg else "")})),
+        extras=tuple(sorted({*_names(extras), *_names(egg["extras"] if egg else "")})),
         marker=marker,
     )
 
 
-def _listed(text: str | None) -> list[str]:
+def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _looks_like_path(text: str) -> bool:
-    """pip goes by the look: a separator, a dot in front, or an archive's extension."""
-    is_path = text.startswith(".") or "/" in text or "\\" in text
-    return is_path or ARCHIVE.search(text) is not None
-
-
-def is_strange(target: DirectReference, scheme: re.Match[str] | None) -> bool:
-    """Two lines that have become one, or a URL behind a quote: what is secret cannot be told."""
-    if scheme is None:
-        return "://" in target.place
-    parts = () if scheme[0].lower() == "file:" else (target.place, *target.said.values())
-    return any(re.search(r"\s", part) for part in parts)
-
-
-def is_valid(target: DirectReference) -> bool:
-    """Whether uv can be told of it: a known marker, extras that are names, no variable left."""
+def is_valid(reference: DirectReference) -> bool:
+    """Whether uv understands it: a known marker, extras that are names, no variable left."""
+    # Two lines joined by mistake, or a URL behind a quote: secrets in it cannot be recognised.
+    parts = (reference.location, *reference.fragment.values())
+    if reference.scheme not in ("", "file:") and any(re.search(r"\s", part) for part in parts):
+        return False
+    if not reference.scheme and "://" in reference.location:
+        return False
     try:
-        Marker(target.marker or "python_version > '0'")
-        Pep508(f"name[{','.join(target.extras)}]")
+        Marker(reference.marker or "python_version > '0'")
+        Pep508(f"name[{','.join(reference.extras)}]")
     except (InvalidMarker, InvalidRequirement):
         return False
-    return bool(target.place) and not variables(split_userinfo(target.place)[0])
+    return bool(reference.location) and not variables(split_userinfo(reference.location)[0])
 
 
 def requirement_at(
-    target: DirectReference, text: str, name: str, source: Mapping[str, Any]
+    reference: DirectReference, text: str, name: str, source: Mapping[str, Any]
 ) -> Requirement:
-    """The requirement with `source`; `text` is what has to be named first where `name` is empty."""
-    line = target.line
-    in_url = (f"{a}:{target.said[a]}" for a in _ALGORITHMS if a in target.said)
+    """The requirement with `source`; without a `name`, `text` is what has to be built for one."""
+    line = reference.line
+    in_url = (f"{a}:{reference.fragment[a]}" for a in _ALGORITHMS if a in reference.fragment)
     requirement = Requirement(
         text=text,
         name=None,
@@ -151,70 +134,64 @@ def requirement_at(
         above=line.above,
         hashes=(*(line.values("--hash") if not line.is_editable else ()), *in_url),
         source=source,
-        extras=target.extras,
-        marker=target.marker,
+        extras=reference.extras,
+        marker=reference.marker,
     )
     return requirement.named(name) if name else requirement
 
 
-# What uv takes behind `git+`, and where the old `git://` is now.
-_GIT_SCHEMES = ("https://", "http://", "ssh://", "file:")
-_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"
-
-
-def read_git_reference(target: DirectReference, options: ImportOptions) -> LineResult:
-    """What a line that names a git repository says; `options` has where `${VAR}` is looked up."""
-    url, userinfo = split_userinfo(_git_url(target.place))
+def read_git_reference(reference: DirectReference, options: ImportOptions) -> LineResult:
+    """The result of a line that names a git repository; `${VAR}` is looked up in `options`."""
+    url, userinfo = split_userinfo(_git_url(reference.location))
     url = re.sub(r"^(ssh://[^/:]+):(?!\d+(?:/|$))", r"\1/", url)  # ssh://git@host:org/repo
     if userinfo and url.lower().startswith("ssh:"):
-        url = url.replace("://", f"://{userinfo.username}@", 1)  # who, which is no secret
+        url = url.replace("://", f"://{userinfo.username}@", 1)  # the user is not a secret
         userinfo = userinfo if userinfo.password else None
-    url, revision = _split_revision(_securely(url))
+    # The public hosts have the same repositories by https, and only by that.
+    url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
+    url, revision = _split_revision(url)
     if not url.startswith(_GIT_SCHEMES):
         scheme, _, rest = url.partition("://")
         message = f"uv takes no git repository by {scheme}://"
         hint = f"`git+https://{rest}{revision and f'@{revision}'}`, if that answers"
-        return needs_action(findings.action("git-scheme", message, target.line.origin, hint))
-    subdirectory = target.said.get("subdirectory", "")
+        return needs_action(findings.action("git-scheme", message, reference.line.origin, hint))
+    subdirectory = reference.fragment.get("subdirectory", "")
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
     source = {key: value for key, value in source.items() if value}
-    reading = LineResult(requirement=requirement_at(target, text, target.name, source))
-    if target.line.is_editable:
+    result = LineResult(requirement=requirement_at(reference, text, reference.name, source))
+    if reference.line.is_editable:
         message = "uv has no editable git sources: it becomes a plain one"
-        note = findings.note("not-editable", message, target.line.origin)
-        reading = replace(reading, findings=(note,))
-    return _logging_in(reading, target.line, url, userinfo, options) if userinfo else reading
+        note = findings.note("not-editable", message, reference.line.origin)
+        result = replace(result, findings=(note,))
+    if userinfo is None:
+        return result
+    return _with_git_login(result, reference.line, url, userinfo, options)
 
 
-def _logging_in(
-    reading: LineResult, line: Line, url: str, userinfo: Userinfo, options: ImportOptions
+def _with_git_login(
+    result: LineResult, line: Line, url: str, userinfo: Userinfo, options: ImportOptions
 ) -> LineResult:
-    """`reading`, with what was taken out of the URL for git to log in with during this run."""
+    """`result` with the credentials of the URL, so that git can log in during this run."""
     is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
-    message = userinfo.told_of(url, line.origin.path, is_at_hand=is_at_hand)
+    message = userinfo.removal_notice(url, line.origin.path, is_at_hand=is_at_hand)
     hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
     finding = findings.action("git-credentials", message, line.origin, hint)
     return replace(
-        reading,
-        findings=(finding, *reading.findings),
+        result,
+        findings=(finding, *result.findings),
         bucket=Bucket.ACTION,
         git_login=(url, userinfo) if is_at_hand else None,
     )
 
 
-def _git_url(place: str) -> str:
+def _git_url(location: str) -> str:
     """git's own URL: without `git+`, and the scp form `git@host:path` as `ssh://git@host/path`."""
-    url = re.sub(r"^git\+", "", place, flags=re.IGNORECASE)
+    url = re.sub(r"^git\+", "", location, flags=re.IGNORECASE)
     if "://" in url or url.lower().startswith("file:"):
         return url
     return "ssh://" + url.replace(":", "/", 1)
-
-
-def _securely(url: str) -> str:
-    """The public hosts have the same repositories by https, and those alone."""
-    return re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
 
 
 def _split_revision(url: str) -> tuple[str, str]:
@@ -223,3 +200,21 @@ def _split_revision(url: str) -> tuple[str, str]:
     host, slash, path = after.partition("/")
     path, _, revision = path.rpartition("@") if "@" in path else (path, "", "")
     return f"{before}{separator}{host}{slash}{path}", revision
+
+
+def is_url(text: str) -> bool:
+    """Whether pip reads `text` as a URL, and not as a path."""
+    return _URL.match(text) is not None
+
+
+def as_path(location: str) -> str:
+    """A path or a file URL as a normalised POSIX path."""
+    file_url = FILE_URL.match(location)
+    path = unquote(location[file_url.end() :]) if file_url else location.replace("\\", "/")
+    return posixpath.normpath(re.sub(r"^/(?=[A-Za-z]:/)", "", path))
+
+
+def is_outside(path: str) -> bool:
+    """Whether a normalised path leaves the project: upwards, absolute, on a drive, or a URL."""
+    is_upwards = path == ".." or path.startswith(("../", "/"))
+    return is_upwards or is_url(path) or re.match(r"[A-Za-z]:", path) is not None

@@ -19,8 +19,8 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.redaction import redacted
 
-_LONGEST = 10_000  # characters of an option with its value; a path has 4096 at most
-_MOST = 20_000  # words of a line; a release has some hundred hashes at most
+_MAX_LENGTH = 10_000  # characters of an option with its value; a path has 4096 at most
+_MAX_WORDS = 20_000  # words of a line; a release has some hundred hashes at most
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
@@ -42,8 +42,10 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_NAME_THE_ENCODING = "name the encoding of the files with `--encoding NAME`"
+
 _INCLUDES = ("--requirement", "--constraint")
-_OF_A_REQUIREMENT = ("--hash", "--global-option", "--config-settings", "--install-option")
+_REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings", "--install-option")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,31 +81,30 @@ class Line:
 
     @property
     def effective(self) -> tuple[tuple[str, str], ...]:
-        """The options that mean something to pip where they stand."""
+        """The options that have an effect in pip where they stand."""
         if self.include:
             return (self.include,)
         if self.is_editable:
             return (("--editable", self.requirement),)
-        belong = bool(self.requirement)
-        return tuple(o for o in self.options if (o[0] in _OF_A_REQUIREMENT) is belong)
+        is_requirement = bool(self.requirement)
+        return tuple(o for o in self.options if (o[0] in _REQUIREMENT_OPTIONS) is is_requirement)
 
     @property
     def overlooked(self) -> tuple[str, ...]:
-        """What stands in the line and means nothing to pip there."""
+        """What has no effect in pip where it stands."""
         if not (self.options or self.ignored):
             return ()  # most lines; there may be many
-        effective = Counter(self.effective)
-        left = Counter(self.options) - effective
+        unused = Counter(self.options) - Counter(self.effective)
         words = " ".join(self.ignored)
         return (
-            *(f"{name} {value}".rstrip() for name, value in left.elements()),
+            *(f"{name} {value}".rstrip() for name, value in unused.elements()),
             *([words] if words else []),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequirementsFile:
-    """A requirements file: its logical lines, the comments after the last one, why it is unread."""
+    """Its logical lines, the comments after the last one, or the problem for which it is unread."""
 
     path: str
     lines: tuple[Line, ...] = ()
@@ -123,8 +124,11 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
         offset = len(mark) + error.start
         return RequirementsFile(path=path, problem=_undecodable(path, tried, data, offset))
     except (LookupError, ValueError):  # unknown, or one that does not decode text
-        return RequirementsFile(path=path, problem=_unknown_encoding(path, tried))
-    return _file(path, text)
+        message = f"there is no encoding `{tried}`"
+        origin = Origin(path=path, line=1)
+        problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
+        return RequirementsFile(path=path, problem=problem)
+    return _parse_text(path, text)
 
 
 def _encoding_of(data: bytes) -> str:
@@ -138,56 +142,44 @@ def _encoding_of(data: bytes) -> str:
     return "utf-8"
 
 
-def _unknown_encoding(path: str, encoding: str) -> Finding:
-    return findings.error(
-        "unknown-encoding",
-        f"there is no encoding `{encoding}`",
-        Origin(path=path, line=1),
-        "name the encoding of the files with `--encoding NAME`",
-    )
-
-
 def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
-    return findings.error(
-        "undecodable",
-        f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}",
-        Origin(path=path, line=data[:offset].count(b"\n") + 1),
-        "name the encoding of the files with `--encoding NAME`",
-    )
+    message = f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}"
+    origin = Origin(path=path, line=data[:offset].count(b"\n") + 1)
+    return findings.error("undecodable", message, origin, _NAME_THE_ENCODING)
 
 
-def _file(path: str, text: str) -> RequirementsFile:
+def _parse_text(path: str, text: str) -> RequirementsFile:
     lines: list[Line] = []
     above: list[str] = []
     via: list[str] = []
-    for number, joined in _joined(text.splitlines()):
+    for number, joined in _logical_lines(text.splitlines()):
         content, comment = _split_comment(joined)
         if via or _VIA.match(joined):
             if comment and not content and joined.startswith("  "):
                 via.append(comment)
                 continue
-            lines[-1:] = _annotated(lines[-1:], via)
+            lines[-1:] = _with_annotation(lines[-1:], via)
             via.clear()
         if content:
             origin = Origin(path=path, line=number)
-            lines.append(_line(content, origin, comment, tuple(above)))
+            lines.append(_parse_line(content, origin, comment, tuple(above)))
             above.clear()
         elif comment:
             above.append(comment)
-    lines[-1:] = _annotated(lines[-1:], via)
+    lines[-1:] = _with_annotation(lines[-1:], via)
     return RequirementsFile(path=path, lines=tuple(lines), tail=tuple(above))
 
 
-def _annotated(last: list[Line], via: list[str]) -> list[Line]:
-    """pip-compile and uv write who needs a pin below it; that goes behind the pin."""
-    said = [comment.lstrip("#").strip() for comment in via]
-    if not said:
+def _with_annotation(last: list[Line], via: list[str]) -> list[Line]:
+    """pip-compile and uv write below a pin what needs it; that goes behind the pin."""
+    if not via:
         return last
-    told = f"# {said[0]} {', '.join(said[1:])}".rstrip()
-    return [replace(line, comment=f"{line.comment}  {told}".strip()) for line in last]
+    words, *names = (comment.lstrip("#").strip() for comment in via)
+    annotation = f"# {words} {', '.join(names)}".rstrip()
+    return [replace(line, comment=f"{line.comment}  {annotation}".strip()) for line in last]
 
 
-def _joined(lines: list[str]) -> Iterator[tuple[int, str]]:
+def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
     r"""Join lines that end in `\` with the next one, as pip does, its first number with it.
 
     A comment line ends a continuation, even if it ends in `\` itself.
@@ -221,19 +213,22 @@ def as_comment(text: str) -> str:
     return f"#{redacted(_CONTROL.sub('', text).removeprefix('#'))}"
 
 
-def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
-    requirement, rest = _before_options(text)
-    say = functools.partial(Line, origin=origin, text=text, comment=comment, above=above)
+def _parse_line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Line:
+    # pip: the options begin at the first space that a `-` follows; before, quotes mean nothing.
+    tokens = text.split(" ")
+    words = list(itertools.takewhile(lambda token: not token.startswith("-"), tokens))
+    requirement, rest = " ".join(words), " ".join(tokens[len(words) :])
+    make_line = functools.partial(Line, origin=origin, text=text, comment=comment, above=above)
     if not rest:
-        return say(requirement=requirement)
+        return make_line(requirement=requirement)
     try:
-        options, ignored = _options(rest)
+        options, ignored = _parse_options(rest)
     except ValueError as error:
-        return say(requirement=requirement, problem=_bad_option(origin, text, str(error)))
+        return make_line(requirement=requirement, problem=_bad_option(origin, text, str(error)))
     editable = next((value for name, value in options if name == "--editable"), None)
     if editable == "" and not requirement:
-        return say(options=options, problem=_bad_option(origin, text, "`-e` names nothing"))
-    return say(
+        return make_line(options=options, problem=_bad_option(origin, text, "`-e` names nothing"))
+    return make_line(
         requirement=requirement or editable or "",
         is_editable=not requirement and editable is not None,
         options=options,
@@ -241,39 +236,27 @@ def _line(text: str, origin: Origin, comment: str, above: tuple[str, ...]) -> Li
     )
 
 
-def _before_options(text: str) -> tuple[str, str]:
-    """pip: the options begin at the first space that a `-` follows; before, quotes mean nothing."""
-    tokens = text.split(" ")
-    words = list(itertools.takewhile(lambda token: not token.startswith("-"), tokens))
-    return " ".join(words), " ".join(tokens[len(words) :])
-
-
-def _options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+def _parse_options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Raises ValueError for what pip cannot read either: an unknown option, an open quote."""
-    words = _words(text)
-    if any(len(word) > _LONGEST for word in words):
-        raise ValueError(f"a word of more than {_LONGEST} characters")
-    if len(words) > _MOST:
-        raise ValueError(f"more than {_MOST} words")
+    # Many times faster than shlex, and most lines with options are rows of hashes.
+    words = shlex.split(text) if re.search(r"""["'\\]""", text) else text.split()
+    if any(len(word) > _MAX_LENGTH for word in words):
+        raise ValueError(f"a word of more than {_MAX_LENGTH} characters")
+    if len(words) > _MAX_WORDS:
+        raise ValueError(f"more than {_MAX_WORDS} words")
     try:
-        return _parsed(words, _OPTIONS)
+        return _parse_words(words, _OPTIONS)
     except ValueError:  # the old ones come second, for they make abbreviations ambiguous
-        return _parsed(words, (*_OPTIONS, *_OLD_OPTIONS))
+        return _parse_words(words, (*_OPTIONS, *_OLD_OPTIONS))
 
 
-def _parsed(
+def _parse_words(
     words: list[str], known: "_Options"
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    found = optparse.Values()
-    found.pairs = []
-    _, ignored = _parser(known).parse_args(list(words), found)
-    return tuple(found.pairs), tuple(ignored)
-
-
-def _words(text: str) -> list[str]:
-    if not re.search(r"""["'\\]""", text):
-        return text.split()  # many times faster, and most lines with options are rows of hashes
-    return shlex.split(text)
+    values = optparse.Values()
+    values.pairs = []
+    _, ignored = _parser(known).parse_args(list(words), values)
+    return tuple(values.pairs), tuple(ignored)
 
 
 _Options = tuple[tuple[tuple[str, ...], bool], ...]
@@ -329,14 +312,14 @@ def _parser(options: _Options) -> _Parser:
         parser.add_option(
             *names,
             action="callback",
-            callback=_remember,
+            callback=_append_option,
             callback_args=(long_name,),
             type="str" if takes_value else None,
         )
     return parser
 
 
-def _remember(
+def _append_option(
     _option: optparse.Option, _as_written: str, value: str | None, parser: Any, name: str
 ) -> None:
     parser.values.pairs.append((name, value or ""))
