@@ -6,6 +6,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
@@ -14,14 +15,13 @@ from packaging.utils import canonicalize_name
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats.pip import direct_reference
+from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Role
 
 # The folder of requirements files that is looked into; all other files lie in the project's root.
 FOLDER = "requirements"
 
-# A format → the names of its files, below the root or below FOLDER.
-FORMATS = {"requirements": re.compile(r"\.(?:txt|in)$", re.IGNORECASE)}
+_SUFFIX = re.compile(r"\.(?:txt|in)$", re.IGNORECASE)
 
 # What a requirements file is called, once its suffix is gone: the group's name is the match.
 _CONSTRAINTS = re.compile(r"constraints?.*|.+[-_.]constraints?", re.IGNORECASE)
@@ -30,6 +30,7 @@ _GROUP = re.compile(
     r"requirements?[-_.](?P<after>.+)|(?P<before>.+)[-_.]requirements?|requirements?",
     re.IGNORECASE,
 )
+_CONSTRAINTS_FILE = re.compile(r"constraints?\.(?:txt|in)$", re.IGNORECASE)
 _PROSE = re.compile(r"readme|licen[cs]e|changelog", re.IGNORECASE)  # in FOLDER, but no group
 
 # A group's name → the group it means; "" is the project's own dependencies.
@@ -39,6 +40,11 @@ _MEANINGS = {
     **dict.fromkeys(("test", "tests", "testing"), "test"),
     **dict.fromkeys(("doc", "docs"), "docs"),
 }
+_DEVELOPMENT_GROUPS = ("dev", "docs", "test")
+
+# What makes a folder a project of its own, or not a part of one.
+_MARKS_OF_PROJECTS = ("pyproject.toml", "setup.py", "pyvenv.cfg")
+_NOT_ENTERED = (".git", "node_modules")
 
 
 def input_files(
@@ -46,54 +52,40 @@ def input_files(
 ) -> tuple[InputFile, ...]:
     """The input files among `names` (POSIX paths relative to the root), project files first.
 
-    `from_files` of `options` takes the place of what is found by name; its `groups` and
-    `constraints` come on top, and decide for the files they name.
+    `from_files` of `options` replaces what is discovered by name; its `groups` and `constraints`
+    come on top, and decide for the files they name.
     """
     options = options or ImportOptions()
     names = sorted(set(names))
-    chosen = _chosen(options)
-    found = (_project_file(n) for n in options.from_files) if options.from_files else _found(names)
-    files = {**{file.path: file for file in found}, **{file.path: file for file in chosen}}
-    paired = [_paired(file, files, names) for file in files.values()]
-    return _in_reading_order([*paired, *_compiled_of(files, names)])
-
-
-def _chosen(options: ImportOptions) -> list[InputFile]:
-    return [
-        *(
-            InputFile(path=p, format="requirements", role=Role.GROUP, of=_group_name(name))
-            for name, p in options.groups
-        ),
-        *(
-            InputFile(path=p, format="requirements", role=Role.CONSTRAINTS)
-            for p in options.constraints
-        ),
-    ]
-
-
-def _project_file(path: str) -> InputFile:
-    return InputFile(path=path, format="requirements", role=Role.PROJECT)
-
-
-def _found(names: Iterable[str]) -> list[InputFile]:
-    return [file for file in map(input_file, names) if file is not None]
+    if options.from_files:
+        files = {path: InputFile(path=path, role=Role.PROJECT) for path in options.from_files}
+    else:
+        files = {file.path: file for file in map(input_file, names) if file}
+    for name, path in options.groups:
+        files[path] = InputFile(path=path, role=Role.GROUP, of=_group_name(name))
+    for path in options.constraints:
+        files[path] = InputFile(path=path, role=Role.CONSTRAINTS)
+    paired = [_as_compiled(file, files, names) for file in files.values()]
+    return _in_reading_order([*paired, *_compiled_beside(files, names)])
 
 
 def input_file(name: str) -> InputFile | None:
-    """What the file at `name` is to the project; None where it is none that is looked for."""
+    """What the file at `name` is to the project, or None for a file that is not looked for."""
     path = PurePosixPath(name)
     folder = str(path.parent)
-    if folder not in (".", FOLDER) or not FORMATS["requirements"].search(path.name):
+    if folder not in (".", FOLDER) or not _SUFFIX.search(path.name):
         return None
     if _LOWEST.fullmatch(path.stem):
-        return None  # what a test of the oldest versions installs: nobody else has them
+        return None  # a test of the oldest versions installs them, and nobody else
     if _CONSTRAINTS.fullmatch(path.stem):
-        return InputFile(path=name, format="requirements", role=Role.CONSTRAINTS)
+        return InputFile(path=name, role=Role.CONSTRAINTS)
     match = _GROUP.fullmatch(path.stem)
     if match is None and (folder == "." or _PROSE.fullmatch(path.stem)):
         return None
-    group = path.stem if match is None else match["after"] or match["before"] or ""
-    return _in_group(name, _group_name(group))
+    text = path.stem if match is None else match["after"] or match["before"] or ""
+    group = _group_name(text)
+    group = _MEANINGS.get(group, group)
+    return InputFile(path=name, role=Role.GROUP if group else Role.PROJECT, of=group)
 
 
 def _group_name(text: str) -> str:
@@ -103,49 +95,34 @@ def _group_name(text: str) -> str:
     return name or ("imported" if text else "")
 
 
-def _in_group(path: str, name: str) -> InputFile:
-    group = _MEANINGS.get(name, name)
-    role = Role.GROUP if group else Role.PROJECT
-    return InputFile(path=path, format="requirements", role=role, of=group)
-
-
-def _paired(file: InputFile, files: Iterable[str], names: Iterable[str]) -> InputFile:
+def _as_compiled(file: InputFile, files: Iterable[str], names: Iterable[str]) -> InputFile:
     """A `.txt` beside its `.in` was compiled from it: it holds the pins (pip-tools, uv)."""
     source = _with_suffix(file.path, ".in")
     is_compiled = file.path != source and source in files and source in names
     if not is_compiled or file.role is Role.CONSTRAINTS:
         return file
-    return InputFile(path=file.path, format=file.format, role=Role.PINS, of=source)
+    return replace(file, role=Role.PINS, of=source)
 
 
-def _compiled_of(files: Iterable[str], names: Iterable[str]) -> list[InputFile]:
-    """What was compiled from a chosen `.in` file; nobody names it, and versions are not to move."""
-    compiled = {_with_suffix(path, ".txt"): path for path in files if path.endswith(".in")}
-    return [
-        InputFile(path=path, format="requirements", role=Role.PINS, of=source)
-        for path, source in compiled.items()
-        if path in names and path not in files
-    ]
+def _compiled_beside(files: Iterable[str], names: Iterable[str]) -> Iterator[InputFile]:
+    """What was compiled from a chosen `.in` file: unnamed, but it keeps versions from moving."""
+    for source in files:
+        path = _with_suffix(source, ".txt")
+        if source.endswith(".in") and path in names and path not in files:
+            yield InputFile(path=path, role=Role.PINS, of=source)
 
 
 def _with_suffix(path: str, suffix: str) -> str:
     return posixpath.splitext(path)[0] + suffix
 
 
-_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS)
-
-
 def _in_reading_order(files: list[InputFile]) -> tuple[InputFile, ...]:
     """The project's before those of groups, and compiled files in the order of their sources."""
-    sources = [file for role in _READING_ORDER for file in files if file.role is role]
+    roles = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS)
+    sources = [file for role in roles for file in files if file.role is role]
     compiled = [file for file in files if file.role is Role.PINS]
-    places = {file.path: place for place, file in enumerate(sources)}
-    return (*sources, *sorted(compiled, key=lambda file: places.get(file.of, len(places))))
-
-
-# What makes a folder a project of its own, or no part of one.
-_OF_THEIR_OWN = ("pyproject.toml", "setup.py", "pyvenv.cfg")
-_NOT_ENTERED = (".git", "node_modules")
+    positions = {file.path: position for position, file in enumerate(sources)}
+    return (*sources, *sorted(compiled, key=lambda file: positions.get(file.of, len(positions))))
 
 
 def candidate_files(root: Path, options: ImportOptions) -> list[str]:
@@ -155,15 +132,24 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     """
     folder = root / FOLDER
     try:
-        found = {path for path in root.iterdir() if path.is_file()}
-        found.update(_candidates(folder) if folder.is_dir() else ())
+        paths = {path for path in root.iterdir() if path.is_file()}
+        paths.update(_requirements_files(folder) if folder.is_dir() else ())
         below = [*_folders(root), *(_folders(folder) if folder.is_dir() else ())]
     except OSError as error:
         raise unreadable(str(error.filename or root), error) from error
-    for other in (*below, *_chosen_folders(root, options)):
-        with contextlib.suppress(OSError):  # there may be a database's, for its own eyes
-            found.update(_candidates(other))
-    return sorted(path.relative_to(root).as_posix() for path in found)
+    chosen = (*options.from_files, *(path for _, path in options.groups))
+    beside = ((root / path).parent for path in chosen if not is_outside(path))
+    for other in (*below, *beside):
+        with contextlib.suppress(OSError):  # a database's data directory is unreadable, for example
+            paths.update(_requirements_files(other))
+    return sorted(path.relative_to(root).as_posix() for path in paths)
+
+
+def _requirements_files(folder: Path) -> Iterator[Path]:
+    """By their names first: there may be a million files of data."""
+    for path in folder.iterdir():
+        if _SUFFIX.search(path.name) and path.is_file():
+            yield path
 
 
 def _folders(parent: Path) -> Iterator[Path]:
@@ -172,72 +158,44 @@ def _folders(parent: Path) -> Iterator[Path]:
             yield path
 
 
-def _chosen_folders(root: Path, options: ImportOptions) -> Iterator[Path]:
-    for path in (*options.from_files, *(path for _, path in options.groups)):
-        if not direct_reference.is_outside(path):
-            yield (root / path).parent
-
-
 def _is_foreign(folder: Path) -> bool:
-    is_marked = any(os.path.exists(folder / name) for name in _OF_THEIR_OWN)  # noqa: PTH110  that of pathlib raises where it may not look
-    return is_marked or folder.name in _NOT_ENTERED
-
-
-def _candidates(folder: Path) -> Iterator[Path]:
-    """By their names first: there may be a million files of data."""
-    for path in folder.iterdir():
-        if FORMATS["requirements"].search(path.name) and path.is_file():
-            yield path
-
-
-_OF_DEVELOPERS = ("dev", "docs", "test")
-
-_CONSTRAINTS_FILE = re.compile(r"constraints?\.(?:txt|in)$", re.IGNORECASE)
+    is_project = any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
+    return is_project or folder.name in _NOT_ENTERED
 
 
 def unclaimed_files(names: Iterable[str], files: Iterable[FileReport]) -> Iterator[Finding]:
     """One finding for each folder with requirements files that are not among `files`.
 
-    `names` are all that was looked at, as POSIX paths relative to the root.
+    `names` are all candidate files, as POSIX paths relative to the root.
     """
     imported = {file.path for file in files}
-    left = [name for name in names if name not in imported and _is_one(name)]
-    for folder, found in groupby(sorted(left, key=_by_folder), posixpath.dirname):
-        yield _not_imported(folder, *found)
+    unclaimed = [name for name in names if name not in imported and _is_requirements_file(name)]
+    # What is wanted stands before what was compiled from it.
+    unclaimed.sort(key=lambda name: (posixpath.dirname(name), not name.endswith(".in"), name))
+    for folder, (first, *others) in groupby(unclaimed, posixpath.dirname):
+        more = f", nor {len(others)} more beside it" if others else ""
+        reason = f"requirements files are looked for in the root and in {FOLDER}/"
+        if folder in ("", FOLDER):
+            reason = "it has the lowest versions, not those in force"
+        message = f"not imported{more}: {reason}"
+        origin = Origin(path=first, line=1)
+        yield findings.action("not-looked-for", message, origin, _import_hint(folder, first))
 
 
-def _is_one(name: str) -> bool:
+def _is_requirements_file(name: str) -> bool:
+    """Whether it would be imported elsewhere; in the root, only lowest constraints are not."""
     folder, base = posixpath.split(name)
     if folder in ("", FOLDER):
         return input_file(name) is None and _CONSTRAINTS_FILE.search(base) is not None
     return input_file(f"{FOLDER}/{base}" if folder.startswith(f"{FOLDER}/") else base) is not None
 
 
-def _by_folder(name: str) -> tuple[str, bool, str]:
-    """What is wanted stands before what was compiled from it."""
-    return posixpath.dirname(name), not name.endswith(".in"), name
-
-
-def _not_imported(folder: str, first: str, *others: str) -> Finding:
-    more = f", nor {len(others)} more beside it" if others else ""
-    why = f"requirements files are looked for in the root and in {FOLDER}/"
-    if folder in ("", FOLDER):
-        why = "it has the lowest versions, not those in force"
-    return findings.action(
-        "not-looked-for",
-        f"not imported{more}: {why}",
-        Origin(path=first, line=1),
-        _hint(folder, first),
-    )
-
-
-def _hint(folder: str, path: str) -> str:
+def _import_hint(folder: str, path: str) -> str:
     if _CONSTRAINTS_FILE.search(path):
         return f"`uvflow init --constraint {path}` takes it in"
-    named = input_file(
-        f"{FOLDER}/{posixpath.basename(folder)}.txt"
-    )  # in tests/ it is the group test
-    group = (named and named.of) or "NAME"
-    if group in _OF_DEVELOPERS:
+    # A file in tests/ is for the group test.
+    file = input_file(f"{FOLDER}/{posixpath.basename(folder)}.txt")
+    group = (file and file.of) or "NAME"
+    if group in _DEVELOPMENT_GROUPS:
         return f"`uvflow init --group {group}={path}` takes it in"
     return f"`--from {path}` takes it for the project's own, `--group {group}={path}` for a group"
