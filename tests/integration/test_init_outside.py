@@ -45,7 +45,7 @@ def test_without_leave_nothing_outside_is_read(tree: Tree, uvflow: Command, site
             "error: 2 lines cannot be imported as they are; nothing was written\n"
             f"  requirements-dev.txt:1: {site.url}/c.txt is not fetched"
             " (`--allow-outside`, or save the file in the project and include that)\n"
-            "  requirements.txt:1: ../shared/base.txt lies outside the project, and is not read"
+            "  requirements.txt:1: ../shared/base.txt is outside the project, and is not read"
             " (`--allow-outside`, or copy the file into the project and include that)\n"
         ),
     )
@@ -133,7 +133,7 @@ def test_files_that_are_not_looked_for_are_named(tree: Tree, uvflow: Command) ->
 Needs action
   docs/requirements.in:1: not imported, nor 1 more beside it: requirements files are looked for in \
 the root and in requirements/
-    hint: `uvflow init --group docs=docs/requirements.in` takes it in
+    hint: import it with `uvflow init --group docs=docs/requirements.in`
 """)
     done = uvflow("init", "--no-sync", "--group", "docs=docs/requirements.in", cwd=root)
     assert done.code == 0, done.err

@@ -120,8 +120,8 @@ def test_a_uv_toml_that_would_win_is_told(tree: Tree, uvflow: Command) -> None:
     assert (done.code, done.err) == (
         1,
         (
-            "error: uv.toml:1: uv would ignore `index` in [tool.uv] of pyproject.toml beside this"
-            " file\nhint: move what uv.toml says into [tool.uv] of pyproject.toml\n"
+            "error: uv.toml:1: because of this file, uv would ignore `index` in [tool.uv] of"
+            " pyproject.toml\nhint: move the settings of uv.toml into [tool.uv] of pyproject.toml\n"
         ),
     )
     assert {path.name for path in root.iterdir()} == {*files}
@@ -155,7 +155,7 @@ def test_a_wrong_hash_stops_everything(tree: Tree, uvflow: Command) -> None:
     root = tree({"requirements.txt": f"six==1.16.0 --hash=sha256:{'0' * 64}\n"})
     done = uvflow("init", cwd=root)
     assert done.code == 1
-    assert "error: requirements.txt:1: no archive of six 1.16.0 has the hash" in done.err
+    assert "requirements.txt:1: no wheel or sdist of six 1.16.0 has the expected hash" in done.err
     assert [path.name for path in root.iterdir()] == ["requirements.txt"]
 
 

@@ -43,7 +43,7 @@ def test_other_urls_have_none(url: str) -> None:
         ("git+https://me:p@w/x@h/y.git", UNCLEAR),
         ("git+https://me:pw@h/r@feature/x", ""),
         ("https://me:pw@h/x", ""),
-        ("https://h/x?token=a", "the query of this URL holds a token"),
+        ("https://h/x?token=a", "the query of this URL contains a token"),
         ("https://h:80/x?token=${A}", ""),
         ("https://h:8080/r@v", ""),
         ("https://[::1]:80/x", ""),

@@ -131,27 +131,33 @@ WHERE = "requirements files are looked for in the root and in requirements/"
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("docs/requirements.txt", "`uvflow init --group docs=docs/requirements.txt` takes it in"),
-        ("tests/requirements.txt", "`uvflow init --group test=tests/requirements.txt` takes it in"),
+        (
+            "docs/requirements.txt",
+            "import it with `uvflow init --group docs=docs/requirements.txt`",
+        ),
+        (
+            "tests/requirements.txt",
+            "import it with `uvflow init --group test=tests/requirements.txt`",
+        ),
         (
             "doc/dev-requirements.in",
-            "`uvflow init --group docs=doc/dev-requirements.in` takes it in",
+            "import it with `uvflow init --group docs=doc/dev-requirements.in`",
         ),
         (
             "backend/requirements.txt",
             (
-                "`--from backend/requirements.txt` takes it for the project's own,"
+                "`--from backend/requirements.txt` imports it for the project,"
                 " `--group backend=backend/requirements.txt` for a group"
             ),
         ),
         (
             "requirements/edx/base.txt",
             (
-                "`--from requirements/edx/base.txt` takes it for the project's own,"
+                "`--from requirements/edx/base.txt` imports it for the project,"
                 " `--group edx=requirements/edx/base.txt` for a group"
             ),
         ),
-        ("docs/constraints.txt", "`uvflow init --constraint docs/constraints.txt` takes it in"),
+        ("docs/constraints.txt", "import it with `uvflow init --constraint docs/constraints.txt`"),
     ],
 )
 def test_a_file_that_is_not_looked_for_is_named_with_what_takes_it_in(path: str, hint: str) -> None:
@@ -168,7 +174,7 @@ def test_a_folder_is_named_once_with_what_is_wanted_first() -> None:
     assert unclaimed(*names) == [
         (
             f"docs/requirements.in:1: not imported, nor 2 more beside it: {WHERE};"
-            " `uvflow init --group docs=docs/requirements.in` takes it in"
+            " import it with `uvflow init --group docs=docs/requirements.in`"
         )
     ]
 
@@ -192,8 +198,8 @@ def test_what_an_include_or_an_option_took_in_is_not_named() -> None:
 def test_the_lowest_versions_are_not_those_in_force(path: str) -> None:
     assert unclaimed(path) == [
         (
-            f"{path}:1: not imported: it has the lowest versions, not those in force;"
-            f" `uvflow init --constraint {path}` takes it in"
+            f"{path}:1: not imported: it has the lowest versions, not those in use;"
+            f" import it with `uvflow init --constraint {path}`"
         )
     ]
 

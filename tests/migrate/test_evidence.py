@@ -171,8 +171,8 @@ def test_beside_a_uv_toml_settings_would_be_lost() -> None:
         indexes=({"url": "https://idx"},), settings={"no-index": True, "conflicts": []}
     )
     assert told({"uv.toml": ""}, asked) == [
-        f"{Severity.ERROR} uv.toml:1: uv would ignore `{key}` in [tool.uv] of pyproject.toml"
-        " beside this file"
+        f"{Severity.ERROR} uv.toml:1: because of this file, uv would ignore `{key}` in [tool.uv]"
+        " of pyproject.toml"
         for key in ("index", "no-index")
     ]
 
@@ -191,7 +191,9 @@ def test_a_uv_toml_alone_is_in_nobodys_way() -> None:
 )
 def test_what_is_not_imported_is_told(files: dict[str, str], tool: str) -> None:
     path = next(iter(files))
-    assert told(files) == [f"action {path}:1: what {tool} keeps here is not imported"]
+    assert told(files) == [
+        f"action {path}:1: the {tool} dependencies in this file are not imported"
+    ]
 
 
 def test_what_is_imported_is_not_told() -> None:

@@ -141,7 +141,10 @@ def test_a_path_that_no_system_has_is_told() -> None:
     imported = import_files(input_files(["requirements.txt"]), read)
     assert told(imported, Severity.ERROR) == [
         "requirements.txt:1: a\0b cannot be read: embedded null byte",
-        "requirements.txt:2: a\0b is neither an archive nor a project that can be built",
+        (
+            "requirements.txt:2: a\0b is not a package: no wheel, sdist, pyproject.toml, setup.py"
+            " or setup.cfg"
+        ),
     ]
 
 
@@ -156,7 +159,7 @@ OUTSIDE = {
 def test_includes_from_outside_are_named_and_not_followed(assembled: Assembled) -> None:
     imported = assembled(OUTSIDE)
     assert told(imported) == [
-        "requirements.txt:1: ../shared/base.txt lies outside the project, and is not read",
+        "requirements.txt:1: ../shared/base.txt is outside the project, and is not read",
         "requirements.txt:3: https://h.example/c.txt is not fetched",
     ]
     assert [error.hint for error in imported.errors] == [
@@ -238,7 +241,7 @@ def test_variables_in_includes_are_those_of_the_environment(assembled: Assembled
     imported = assembled(files, environ={"WHERE": "reqs"})
     assert texts(imported.dependencies) == ["six"]
     assert told(imported) == [
-        "requirements.txt:2: ${NO_WHERE}/b.txt needs NO_WHERE, which the environment does not have"
+        "requirements.txt:2: ${NO_WHERE}/b.txt needs NO_WHERE in the environment"
     ]
 
 
@@ -262,10 +265,7 @@ def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) ->
 def test_a_url_with_half_a_password_in_its_host_is_not_fetched(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-r https://me:p/w@h/r\n"}, allow_outside=True)
     assert told(imported) == [
-        (
-            "requirements.txt:1: it cannot be told where the credentials of this URL end,"
-            " which is not fetched"
-        )
+        ("requirements.txt:1: the credentials of this URL have no clear end, so it is not fetched")
     ]
 
 
@@ -352,7 +352,7 @@ def test_a08_group_files_are_found_by_name_and_merged(assembled: Assembled) -> N
         "docs": ["attrs"],
     }
     assert told(imported) == [
-        "requirements-dev.txt:1: group dev is made of this file and dev-requirements.txt"
+        "requirements-dev.txt:1: group dev combines this file and dev-requirements.txt"
     ]
 
 
@@ -414,8 +414,8 @@ def test_a12_duplicates_are_merged(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "six==1.16.0\nSix==1.16.0\nidna\nidna>=3\n"})
     assert texts(imported.dependencies) == ["six==1.16.0", "idna>=3"]
     assert told(imported) == [
-        "requirements.txt:2: `Six==1.16.0` is in `six==1.16.0` (requirements.txt:1)",
-        "requirements.txt:3: `idna` is in `idna>=3` (requirements.txt:4)",
+        "requirements.txt:2: `Six==1.16.0` is covered by `six==1.16.0` (requirements.txt:1)",
+        "requirements.txt:3: `idna` is covered by `idna>=3` (requirements.txt:4)",
     ]
     assert counted(imported) == {"requirements.txt": {"imported": 2, "merged": 2}}
 
@@ -423,7 +423,7 @@ def test_a12_duplicates_are_merged(assembled: Assembled) -> None:
 def test_a13_two_pins_of_one_package_stop_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "six==1.16.0\nsix==1.15.0\n"})
     assert [str(error) for error in imported.errors] == [
-        "requirements.txt:2: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1)"
+        "requirements.txt:2: `six==1.15.0` conflicts with `six==1.16.0` (requirements.txt:1)"
     ]
 
 
@@ -433,10 +433,10 @@ A14 = {"requirements.txt": "six==1.16.0\n", "requirements-dev.txt": "idna\nsix==
 def test_a14_a_group_that_contradicts_the_project_stops_the_import(assembled: Assembled) -> None:
     (error,) = assembled(A14).errors
     assert str(error) == (
-        "requirements-dev.txt:2: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1)"
+        "requirements-dev.txt:2: `six==1.15.0` conflicts with `six==1.16.0` (requirements.txt:1)"
     )
     assert error.hint == (
-        "make the two lines agree, or take the project's with `--on-conflict=prefer-base`"
+        "make the two lines agree, or use the project's with `--on-conflict=prefer-base`"
     )
 
 
@@ -445,8 +445,8 @@ def test_a14_prefer_base_takes_the_projects(assembled: Assembled) -> None:
     assert groups(imported) == {"dev": ["idna"]}
     assert told(imported, Severity.ACTION) == [
         (
-            "requirements-dev.txt:2: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1): "
-            "the project's is taken"
+            "requirements-dev.txt:2: `six==1.15.0` conflicts with `six==1.16.0`"
+            " (requirements.txt:1): the project's line is used"
         )
     ]
     assert counted(imported)["requirements-dev.txt"] == {"imported": 1, "needs_action": 1}
@@ -458,7 +458,7 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
     assert [(str(e), e.hint) for e in imported.errors] == [
         (
             "requirements.txt:1: `this is not a requirement` is not a requirement",
-            "correct the line, or leave it out with `--keep-going`",
+            "correct the line, or skip it with `--keep-going`",
         ),
         (
             "requirements.txt:2: `six=1.16.0` is not a requirement",
@@ -466,7 +466,7 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
         ),
         (
             'requirements.txt:3: `"six==1.16.0"` is not a requirement',
-            "pip takes no quotes here: `six==1.16.0`",
+            "pip does not accept quotes here: `six==1.16.0`",
         ),
         (
             "requirements.txt:4: `idna>=3.*` is not a requirement",
@@ -474,7 +474,7 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
         ),
         (
             "requirements.txt:5: `six==${V}` is not a requirement",
-            "write out what V stands for",
+            "write out the value of V",
         ),
     ]
 
@@ -510,7 +510,7 @@ def test_a26_a_constraint_that_contradicts_stops_the_import(assembled: Assembled
     files = {"requirements.txt": "six==1.16.0\n", "constraints.txt": "six<1.16\n"}
     assert [str(error) for error in assembled(files).errors] == [
         (
-            "constraints.txt:1: the constraint `six<1.16` contradicts `six==1.16.0` "
+            "constraints.txt:1: the constraint `six<1.16` conflicts with `six==1.16.0` "
             "(requirements.txt:1)"
         )
     ]
@@ -554,8 +554,11 @@ def test_a27_pins_that_differ_go_with_the_project(assembled: Assembled) -> None:
     )
     assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.16.0")]
     assert told(imported, Severity.ACTION) == [
-        "requirements-dev.txt:1: `six==1.15.0` gives way to the pin 1.16.0 (requirements.txt:1)",
-        "requirements-dev.txt:2: `toml>=0.10` is not a pin, nor is it what the `.in` file asks for",
+        (
+            "requirements-dev.txt:1: `six==1.15.0` conflicts with the pin 1.16.0"
+            " (requirements.txt:1), which is used"
+        ),
+        "requirements-dev.txt:2: `toml>=0.10` is not a pin, and the `.in` file does not ask for it",
     ]
 
 
@@ -593,8 +596,8 @@ def test_a28_what_no_index_has_needs_action(assembled: Assembled) -> None:
     assert imported.errors == ()
     assert told(imported) == [
         (
-            "requirements.txt:3: `pkg-resources==0.0.0` is no package: Debian's pip lists a part "
-            "of setuptools under this name"
+            "requirements.txt:3: `pkg-resources==0.0.0` is not a package: Debian's pip lists a "
+            "part of setuptools under this name"
         ),
         (
             "requirements.txt:4: `python-debian==0.1.43+ubuntu1.1` is a version that only a Linux "

@@ -55,8 +55,8 @@ def test_a17_credentials_are_taken_out(assembled: Assembled) -> None:
     }
     assert told(imported, Severity.ACTION) == [
         (
-            "requirements.txt:1: the credentials of https://idx.acme.example/simple/ are left out, "
-            "uv has them for this run; requirements.txt still holds them"
+            "requirements.txt:1: the credentials of https://idx.acme.example/simple/ were removed, "
+            "but uv has them for this run; requirements.txt still contains them"
         )
     ]
     assert "s3cr" not in repr(imported)
@@ -66,8 +66,8 @@ def test_a17_the_hint_says_how_to_log_in(assembled: Assembled) -> None:
     hints = [f.hint for f in assembled({"requirements.txt": EXTRA}).findings]
     assert hints == [
         (
-            "bind packages to their index in [tool.uv.sources];"
-            ' `index-strategy = "unsafe-best-match"` does as pip does'
+            "bind packages to their index in [tool.uv.sources], or do as pip does with"
+            ' `index-strategy = "unsafe-best-match"`'
         ),
         (
             "log in with `uv auth login https://idx.acme.example/simple/`, or set "
@@ -80,8 +80,9 @@ def test_a17_that_uv_goes_through_indexes_in_order_is_a_warning(assembled: Assem
     imported = assembled({"requirements.txt": EXTRA})
     assert told(imported, Severity.WARNING) == [
         (
-            "requirements.txt:1: pip takes the best version of all indexes, uv the first index "
-            "that has the name: https://idx.acme.example/simple/ comes before the default index"
+            "requirements.txt:1: pip installs the best version of all indexes, uv that of the first"
+            " index with the package: https://idx.acme.example/simple/ comes before the default"
+            " index"
         )
     ]
 
@@ -99,8 +100,8 @@ def test_a18_variables_are_looked_up_and_stay_out_of_everything(assembled: Assem
     assert imported.indexes[0]["url"] == "https://idx.acme.example/simple"
     assert told(imported, Severity.ACTION) == [
         (
-            "requirements.txt:1: the credentials of https://idx.acme.example/simple are left out, "
-            "uv has them for this run"
+            "requirements.txt:1: the credentials of https://idx.acme.example/simple were removed, "
+            "but uv has them for this run"
         )
     ]
     assert "s3cret" not in repr(imported)
@@ -110,8 +111,8 @@ def test_a18_an_unset_variable_stops_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": VARIABLES}, environ={"ACME_PASS": ""})
     assert told(imported, Severity.ERROR) == [
         (
-            "requirements.txt:1: https://idx.acme.example/simple needs ACME_USER and ACME_PASS, "
-            "which the environment does not have"
+            "requirements.txt:1: https://idx.acme.example/simple needs ACME_USER and ACME_PASS "
+            "in the environment"
         )
     ]
 
@@ -132,14 +133,14 @@ def test_a_token_is_a_user_without_a_password(assembled: Assembled) -> None:
 def test_a_variable_in_the_url_itself_stops_the_import(assembled: Assembled, url: str) -> None:
     imported = assembled({"requirements.txt": f"-i {url}\n"}, environ={"INDEX": "x", "HOST": "x"})
     assert told(imported, Severity.ERROR) == [
-        f"requirements.txt:1: uv expands no variables in an index URL: {url}"
+        f"requirements.txt:1: uv does not expand variables in an index URL: {url}"
     ]
 
 
 def test_credentials_that_cannot_be_told_apart_stop_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-i https://me:se/cret@idx.example/simple\n"})
     assert told(imported, Severity.ERROR) == [
-        "requirements.txt:1: it cannot be told where the credentials of this URL end"
+        "requirements.txt:1: the credentials of this URL have no clear end"
     ]
     assert "cret@" not in repr(imported)
 
@@ -169,8 +170,8 @@ def test_of_two_index_urls_pip_takes_the_last(assembled: Assembled) -> None:
     assert [index["url"] for index in imported.indexes] == ["https://two.example/simple"]
     assert told(imported, Severity.ACTION) == [
         (
-            "requirements.txt:1: https://one.example/simple is not taken over: there is another "
-            "`--index-url`, and only one counts"
+            "requirements.txt:1: https://one.example/simple ignored: another "
+            "`--index-url` is the default index"
         )
     ]
 
@@ -212,5 +213,5 @@ def test_the_build_of_a_pin_decides_between_pytorch_indexes(assembled: Assembled
 def test_a_pytorch_index_that_nothing_comes_from_needs_action(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": f"--extra-index-url {PYTORCH}/cpu\nsix\n"})
     assert told(imported, Severity.ACTION) == [
-        f"requirements.txt:1: no requirement is taken from {PYTORCH}/cpu: torch is not among them"
+        f"requirements.txt:1: no requirement uses {PYTORCH}/cpu: torch is not among them"
     ]

@@ -52,5 +52,5 @@ def test_another_hash_is_told(tree: Tree) -> None:
     with pytest.raises(ImportNeedsUserError) as caught:
         locked(tree({}), "six", dependencies=(hashed,))
     assert caught.value.message == (
-        "requirements.txt:1: no archive of six has the hash that is asked for"
+        "requirements.txt:1: no wheel or sdist of six has the expected hash"
     )

@@ -22,7 +22,7 @@ GROUPS = {
     "requirements-docs.txt": "six==1.16.0\n",
 }
 CONTRADICTION = (
-    "requirements-test.txt:1: `six==1.15.0` contradicts `six==1.16.0` (requirements-docs.txt:1)"
+    "requirements-test.txt:1: `six==1.15.0` conflicts with `six==1.16.0` (requirements-docs.txt:1)"
 )
 
 
@@ -62,11 +62,13 @@ def test_a14_a_declared_conflict_is_locked_with_both(assembled: Assembled, tmp_p
 
 
 BASE = {"requirements.txt": "six==1.16.0\n", "requirements-dev.txt": "six==1.15.0\n"}
-WITH_BASE = "requirements-dev.txt:1: `six==1.15.0` contradicts `six==1.16.0` (requirements.txt:1)"
+WITH_BASE = (
+    "requirements-dev.txt:1: `six==1.15.0` conflicts with `six==1.16.0` (requirements.txt:1)"
+)
 
 
 def test_a14_a_group_that_contradicts_the_project_stops_the_import(assembled: Assembled) -> None:
-    hint = "make the two lines agree, or take the project's with `--on-conflict=prefer-base`"
+    hint = "make the two lines agree, or use the project's with `--on-conflict=prefer-base`"
     assert told(assembled(BASE)) == [(Severity.ERROR, WITH_BASE, hint)]
 
 
@@ -75,7 +77,7 @@ def test_a14_the_project_cannot_be_kept_apart_from_its_groups(
     assembled: Assembled, on_conflict: str
 ) -> None:
     imported = assembled(BASE, on_conflict=on_conflict)
-    assert told(imported) == [(Severity.ACTION, f"{WITH_BASE}: the project's is taken", None)]
+    assert told(imported) == [(Severity.ACTION, f"{WITH_BASE}: the project's line is used", None)]
     assert imported.groups == {"dev": ()}
     assert imported.settings == {}
 
@@ -107,7 +109,7 @@ def test_two_sources_need_a_marker_each(assembled: Assembled) -> None:
     assert told(assembled({"requirements.txt": text}, on_conflict="prefer-base")) == [
         (
             Severity.ERROR,
-            "requirements.txt:2: `x ; os_name == 'nt'` contradicts `x` (requirements.txt:1)",
+            "requirements.txt:2: `x ; os_name == 'nt'` conflicts with `x` (requirements.txt:1)",
             "make the two lines agree",
         )
     ]
@@ -211,7 +213,7 @@ def test_a13_what_cannot_both_hold_is_known(one: str, other: str, *, expected: b
 def test_a13_each_line_is_told_once_however_many_there_are() -> None:
     findings = merge_entries(requirements("six==1", "six==2", "six==3", "six==4")).findings
     assert [str(finding) for finding in findings] == [
-        f"r.txt:{line}: `six=={line}` contradicts `six==1` (r.txt:1)" for line in (2, 3, 4)
+        f"r.txt:{line}: `six=={line}` conflicts with `six==1` (r.txt:1)" for line in (2, 3, 4)
     ]
 
 

@@ -73,7 +73,7 @@ def test_a20_a_wrong_hash_is_an_error(assembled: Assembled) -> None:
     assert told(proof.findings) == [
         (
             Severity.ERROR,
-            "requirements.txt:1: no archive of six 1.16.0 has the hash that is asked for",
+            "requirements.txt:1: no wheel or sdist of six 1.16.0 has the expected hash",
         )
     ]
 
@@ -82,7 +82,7 @@ def test_a20_archives_without_a_hash_are_a_warning(assembled: Assembled) -> None
     proof = check_hashes(imported(assembled, "six==1.16.0 --hash=sha256:bb\n"), LOCKFILE)
     assert (proof.verified, proof.expected) == (1, 1)
     assert told(proof.findings) == [
-        (Severity.WARNING, "requirements.txt:1: 1 of 2 archives of six 1.16.0 have no hash here")
+        (Severity.WARNING, "requirements.txt:1: 1 of 2 files of six 1.16.0 have no hash here")
     ]
 
 
@@ -96,7 +96,7 @@ def test_a20_hashes_of_pins_are_compared_unless_the_version_moved(assembled: Ass
     assert told(proof.findings) == [
         (
             Severity.ERROR,
-            "requirements.txt:2: no archive of idna 3.7 has the hash that is asked for",
+            "requirements.txt:2: no wheel or sdist of idna 3.7 has the expected hash",
         )
     ]
 
@@ -105,7 +105,7 @@ def test_a21_the_hash_of_a_url_is_compared(assembled: Assembled) -> None:
     text = "https://idx.example/idna-3.7-py3-none-any.whl#sha256=ff\n"
     proof = check_hashes(imported(assembled, text), LOCKFILE)
     assert told(proof.findings) == [
-        (Severity.ERROR, "requirements.txt:1: no archive of idna has the hash that is asked for")
+        (Severity.ERROR, "requirements.txt:1: no wheel or sdist of idna has the expected hash")
     ]
 
 
@@ -321,7 +321,8 @@ def warned(*wheels: str, here: str = "linux", marker: str = "", source: str = ""
 def test_what_is_for_another_platform_alone_is_told() -> None:
     (windows,) = warned("win_amd64", "win32")
     assert windows == (
-        "requirements.txt:3: `w==1` has archives for Windows alone, and is wanted everywhere"
+        "requirements.txt:3: `w==1` only has wheels for Windows, but the requirement has no"
+        " platform marker"
         " (`w==1 ; sys_platform == 'win32'`)"
     )
     assert len(warned("macosx_11_0_arm64")) == 1

@@ -84,53 +84,59 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
     [
         (
             "--trusted-host idx.example",
-            "that idx.example is trusted is not taken over: it would switch TLS checks off for all",
-            'if you mean it: `allow-insecure-host = ["idx.example"]` in [tool.uv]',
+            (
+                "`--trusted-host idx.example` was not imported: in uv it would disable TLS"
+                " verification for that host everywhere"
+            ),
+            'if that is intended: `allow-insecure-host = ["idx.example"]` in [tool.uv]',
         ),
         (
             "--prefer-binary",
-            "uv has nothing like `--prefer-binary`",
+            "uv has no equivalent of `--prefer-binary`",
             "see `no-build-package` in uv's settings reference",
         ),
         (
             "six --config-settings=--build-option=x",
-            "uv has nothing like `--config-settings --build-option=x`",
+            "uv has no equivalent of `--config-settings --build-option=x`",
             "see `config-settings-package` in uv's settings reference",
         ),
         (
             "six --global-option=x",
-            "uv has nothing like `--global-option x`",
+            "uv has no equivalent of `--global-option x`",
             "see `config-settings-package` in uv's settings reference",
         ),
         (
             "--use-feature=fast-deps",
-            "uv has nothing like `--use-feature fast-deps`",
-            "it is about pip itself; most likely there is nothing to do",
+            "uv has no equivalent of `--use-feature fast-deps`",
+            "it concerns pip itself; most likely nothing needs to be done",
         ),
         (
             "--process-dependency-links",
-            "uv has nothing like `--process-dependency-links`",
-            "pip has dropped it as well; take it out",
+            "uv has no equivalent of `--process-dependency-links`",
+            "pip has dropped it as well; remove it",
         ),
         (
             "six --pre",
-            "pip takes no notice of `--pre` here",
-            "take it out, or give it a line of its own",
+            "pip ignores `--pre` here",
+            "remove it, or put it on a line of its own",
         ),
         (
             "--only-binary :all: --no-binary six",
-            "`:all:` with the exception of six cannot be said to uv",
-            "choose: `no-build = true` in [tool.uv], or a list of packages",
+            "uv does not support `:all:` with exceptions (six)",
+            "choose `no-build = true` in [tool.uv] or a list of packages",
         ),
         (
             "-f https://${HOST}/wheels",
-            "uv expands no variables in `https://${HOST}/wheels`",
-            "write what it stands for into `find-links`",
+            "uv does not expand variables in `https://${HOST}/wheels`",
+            "write its value into `find-links`",
         ),
         (
             "-f https://me:secret@h/wheels",
-            "the credentials of https://h/wheels are left out; requirements.txt still holds them",
-            "let uv know them by a netrc file",
+            (
+                "the credentials of https://h/wheels were removed;"
+                " requirements.txt still contains them"
+            ),
+            "give them to uv in a netrc file",
         ),
     ],
 )
@@ -151,8 +157,8 @@ def test_a20_hashes_are_demanded_of_every_line(assembled: Assembled) -> None:
         "requirements-dev.txt": "pytest\n",
     }
     assert [str(error) for error in assembled(files).errors] == [
-        "requirements.txt:3: `idna==3.7` has no hash, and requirements.txt:1 demands one",
-        "a.txt:1: `toml==0.10.2` has no hash, and requirements.txt:1 demands one",
+        "requirements.txt:3: `idna==3.7` has no hash, and requirements.txt:1 requires one",
+        "a.txt:1: `toml==0.10.2` has no hash, and requirements.txt:1 requires one",
     ]
 
 

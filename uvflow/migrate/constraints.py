@@ -62,8 +62,8 @@ class _Sorter:
             self._needs_action(
                 requirement,
                 "not-a-pin",
-                f"{what} is not a pin, nor is it what the `.in` file asks for",
-                "write it into the `.in` file, if it is wanted",
+                f"{what} is not a pin, and the `.in` file does not ask for it",
+                "add it to the `.in` file if it is needed",
             )
 
     def settle(self, constraint: Requirement) -> bool:
@@ -72,15 +72,15 @@ class _Sorter:
             self._needs_action(
                 constraint,
                 "constraint-by-url",
-                f"{describe_entry(constraint)}: uv takes no constraints by URL or path",
-                "write it as a source of the package in [tool.uv.sources]",
+                f"{describe_entry(constraint)}: uv does not accept constraints by URL or path",
+                "make it a source of the package in [tool.uv.sources]",
             )
             return True
         wanted = self.wanted.get(constraint.name, [])
         for other in wanted:
             if constraint.marker in ("", other.marker) and cannot_both_hold(other, constraint):
                 message = f"the constraint {describe_conflict(constraint, other)}"
-                hint = "take one of the two lines out"
+                hint = "remove one of the two lines"
                 self.outcomes.record_findings(
                     findings.error("conflict", message, constraint.origin, hint)
                 )
@@ -112,7 +112,7 @@ class _Sorter:
             self._needs_action(
                 requirement,
                 "pin-conflict",
-                f"{what} gives way to the pin {known.version} ({known.origin})",
+                f"{what} conflicts with the pin {known.version} ({known.origin}), which is used",
                 "the lockfile has one version for all; compile the files together next time",
             )
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from uvflow.redaction import redacted
 
-UNCLEAR = "it cannot be told where the credentials of this URL end"
+UNCLEAR = "the credentials of this URL have no clear end"
 
 # RFC 3986, section 3.2: userinfo is what stands before the last "@" of the authority.
 _AUTHORITY = re.compile(r"(?P<before>^[^:/?#]*://)(?P<userinfo>[^/?#]*)@", re.ASCII)
@@ -54,9 +54,9 @@ class Userinfo:
 
     def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
         """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
-        use = ", uv has them for this run" if is_at_hand else ""
-        rest = "" if self.variables else f"; {path} still holds them"
-        return f"the credentials of {url} are left out{use}{rest}"
+        use = ", but uv has them for this run" if is_at_hand else ""
+        rest = "" if self.variables else f"; {path} still contains them"
+        return f"the credentials of {url} were removed{use}{rest}"
 
 
 def split_userinfo(url: str) -> tuple[str, Userinfo | None]:
@@ -85,7 +85,7 @@ def remaining_secret(url: str) -> str:
     if bare.count("://") > 1 and redacted(bare) != bare:  # of two lines that have become one
         return UNCLEAR
     behind = "".join(re.findall(r"[?#].*", bare))
-    return "the query of this URL holds a token" if redacted(behind) != behind else ""
+    return "the query of this URL contains a token" if redacted(behind) != behind else ""
 
 
 def variables(text: str) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def unclaimed_files(names: Iterable[str], files: Iterable[FileReport]) -> Iterat
         more = f", nor {len(others)} more beside it" if others else ""
         reason = f"requirements files are looked for in the root and in {FOLDER}/"
         if folder in ("", FOLDER):
-            reason = "it has the lowest versions, not those in force"
+            reason = "it has the lowest versions, not those in use"
         message = f"not imported{more}: {reason}"
         origin = Origin(path=first, line=1)
         yield findings.action("not-looked-for", message, origin, _import_hint(folder, first))
@@ -192,10 +192,10 @@ def _is_requirements_file(name: str) -> bool:
 
 def _import_hint(folder: str, path: str) -> str:
     if _CONSTRAINTS_FILE.search(path):
-        return f"`uvflow init --constraint {path}` takes it in"
+        return f"import it with `uvflow init --constraint {path}`"
     # A file in tests/ is for the group test.
     file = input_file(f"{FOLDER}/{posixpath.basename(folder)}.txt")
     group = (file and file.of) or "NAME"
     if group in _DEVELOPMENT_GROUPS:
-        return f"`uvflow init --group {group}={path}` takes it in"
-    return f"`--from {path}` takes it for the project's own, `--group {group}={path}` for a group"
+        return f"import it with `uvflow init --group {group}={path}`"
+    return f"`--from {path}` imports it for the project, `--group {group}={path}` for a group"

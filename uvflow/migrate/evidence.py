@@ -86,9 +86,9 @@ def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
     for key in (*(("index",) if imported.indexes else ()), *keys):
         yield findings.error(
             "uv-toml",
-            f"uv would ignore `{key}` in [tool.uv] of pyproject.toml beside this file",
+            f"because of this file, uv would ignore `{key}` in [tool.uv] of pyproject.toml",
             Origin(path="uv.toml", line=1),
-            "move what uv.toml says into [tool.uv] of pyproject.toml",
+            "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
 
 
@@ -104,7 +104,7 @@ def _foreign_formats(
         if path not in imported:
             yield findings.action(
                 "not-imported",
-                f"what {tool} keeps here is not imported",
+                f"the {tool} dependencies in this file are not imported",
                 Origin(path=path, line=1),
                 "add its packages with `uv add`, or list them in a requirements.in first",
             )

@@ -185,7 +185,7 @@ class _ListCollector:
             self._enter(path)
             self._read_open_files()
         for path in paths[1:] if self.group != PROJECT else ():
-            message = f"group {self.group} is made of this file and {paths[0]}"
+            message = f"group {self.group} combines this file and {paths[0]}"
             note = findings.note("group-merged", message, Origin(path=path, line=1))
             self.outcomes.record_findings(note)
         merged = merge_entries(self.entries)

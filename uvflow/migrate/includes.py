@@ -190,7 +190,7 @@ def _cycles(edges: Edges) -> Iterator[Finding]:
                 names = [*trail]
                 cycle = " → ".join((*names[names.index(target) :], target))
                 message = f"files include each other: {cycle}"
-                hint = "each is imported once; take one of the includes out"
+                hint = "each is imported once; remove one of the includes"
                 yield findings.warning("include-cycle", message, origin, hint)
             elif target not in done:
                 trail[target] = edges.includes_of(target)
@@ -228,17 +228,17 @@ class Reader:
             if is_url(path.address):
                 message, hint = f"{path.path} is not fetched", f"`--allow-outside`, or {_SAVE}"
                 return findings.error("include-url", message, origin, hint)
-            message = f"{path.path} lies outside the project, and is not read"
+            message = f"{path.path} is outside the project, and is not read"
             return findings.error(
                 "include-outside", message, origin, f"`--allow-outside`, or {_COPY}"
             )
         unset = " and ".join(variables(path.address))
         if unset:
-            message = f"{path.path} needs {unset}, which the environment does not have"
+            message = f"{path.path} needs {unset} in the environment"
             return findings.error("variable-unset", message, origin, f"set {unset} for this run")
         if has_unclear_credentials(path.address):
             hint = "percent-encode what the password has of / ? # @ (RFC 3986)"
-            return findings.error("include-url", f"{UNCLEAR}, which is not fetched", origin, hint)
+            return findings.error("include-url", f"{UNCLEAR}, so it is not fetched", origin, hint)
         return None
 
 
@@ -249,7 +249,7 @@ def _read_failure(
     match error:
         case FileNotFoundError():
             kind = "file" if origin is None else "included file"
-            message, hint = f"{kind} {path.path} not found", "write the file, or take the line out"
+            message, hint = f"{kind} {path.path} not found", "create the file, or remove the line"
             return findings.error("file-not-found", message, origin, hint)
         case ConnectionError() | TimeoutError():
             message = f"{path.path} cannot be reached: {reason}"

@@ -117,8 +117,8 @@ class _Collector:
 
     def _refusal(self, option: _IndexOption, url: str) -> Finding | None:
         if variables(url):
-            message = f"uv expands no variables in an index URL: {url}"
-            hint = "write the URL out, and leave only the credentials to variables"
+            message = f"uv does not expand variables in an index URL: {url}"
+            hint = "write the URL out; only its credentials may be variables"
             return findings.error("variable-in-url", message, option.origin, hint)
         if "@" in url or remaining_secret(option.url):
             # Without the URL: what stands before the `@` may be half of a password.
@@ -127,10 +127,8 @@ class _Collector:
             return findings.error("index-unreadable", message, option.origin, f"{hint} (RFC 3986)")
         default = split_userinfo(self.default.url)[0] if self.default else url
         if option.is_default and url.rstrip("/") != default.rstrip("/"):
-            message = (
-                f"{url} is not taken over: there is another `--index-url`, and only one counts"
-            )
-            hint = "take one of them out, or make one an `--extra-index-url`"
+            message = f"{url} ignored: another `--index-url` is the default index"
+            hint = "remove one of them, or make one an `--extra-index-url`"
             return findings.action("index-overruled", message, option.origin, hint)
         return None
 
@@ -157,12 +155,12 @@ class _Collector:
         self.outcomes.record_bucket(Bucket.SETTING, option.origin)
         if not (option.is_default or index.build):
             message = (
-                f"pip takes the best version of all indexes, uv the first index that has the name:"
-                f" {url} comes before the default index"
+                f"pip installs the best version of all indexes, uv that of the first index with the"
+                f" package: {url} comes before the default index"
             )
             hint = (
-                "bind packages to their index in [tool.uv.sources];"
-                ' `index-strategy = "unsafe-best-match"` does as pip does'
+                "bind packages to their index in [tool.uv.sources], or do as pip does with"
+                ' `index-strategy = "unsafe-best-match"`'
             )
             warning = findings.warning("index-order", message, option.origin, hint)
             self.outcomes.record_findings(warning)
@@ -172,7 +170,7 @@ class _Collector:
     def _record_login(self, index: Index, userinfo: Userinfo) -> None:
         unset = " and ".join(name for name in userinfo.variables if not self.environ.get(name))
         if unset:
-            message = f"{index.url} needs {unset}, which the environment does not have"
+            message = f"{index.url} needs {unset} in the environment"
             hint = f"set {unset} for this run"
             finding = findings.error("variable-unset", message, index.origin, hint)
         else:
@@ -242,6 +240,6 @@ def unused_indexes(
     used = {(requirement.source or {}).get("index") for requirement in requirements}
     for index in indexes:
         if index.build and index.name not in used:
-            message = f"no requirement is taken from {index.url}: torch is not among them"
+            message = f"no requirement uses {index.url}: torch is not among them"
             hint = f'add torch, with the source `torch = {{ index = "{index.name}" }}`'
             yield findings.action("index-unused", message, index.origin, hint)

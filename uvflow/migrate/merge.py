@@ -67,13 +67,15 @@ class _Pile:
             place = min(place, implied)
         other = next((e for e in self.kept.values() if cannot_both_hold(e, entry)), None)
         if other:
-            message, hint = describe_conflict(entry, other), "take one of the two lines out"
+            message, hint = describe_conflict(entry, other), "remove one of the two lines"
             self.findings.append(findings.error("conflict", message, entry.origin, hint))
         self.kept[place] = entry
 
     def _absorb(self, entry: Entry, redundant: Entry) -> Entry:
         """`entry` with the comments and hashes of the entry it makes redundant."""
-        message = f"{describe_entry(redundant)} is in {describe_entry(entry)} ({entry.origin})"
+        message = (
+            f"{describe_entry(redundant)} is covered by {describe_entry(entry)} ({entry.origin})"
+        )
         self.findings.append(findings.note("merged", message, redundant.origin))
         self.dropped.append(redundant.origin)
         is_second = entry.comment and redundant.comment not in ("", entry.comment)
@@ -147,7 +149,7 @@ def describe_entry(entry: Entry) -> str:
 
 
 def describe_conflict(entry: Entry, other: Entry) -> str:
-    return f"{describe_entry(entry)} contradicts {describe_entry(other)} ({other.origin})"
+    return f"{describe_entry(entry)} conflicts with {describe_entry(other)} ({other.origin})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +206,7 @@ def resolve_conflicts(lists: Lists, on_conflict: OnConflict) -> ResolvedLists:
         dropped=tuple(sorted(dropped)),
         findings=(
             *(
-                findings.action("conflict", f"{c.message}: the project's is taken", c.origin)
+                findings.action("conflict", f"{c.message}: the project's line is used", c.origin)
                 for c in yielding
             ),
             *(
@@ -259,7 +261,7 @@ def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
 def _open_conflict(conflict: _Conflict, lists: Lists) -> Finding:
     hint = "make the two lines agree"
     if conflict.has_base:
-        hint += ", or take the project's with `--on-conflict=prefer-base`"
+        hint += ", or use the project's with `--on-conflict=prefer-base`"
     elif _is_declarable(conflict, lists):
         hint += ", or keep the two groups apart with `--on-conflict=declare`"
     return findings.error("conflict", conflict.message, conflict.origin, hint)

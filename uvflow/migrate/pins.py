@@ -150,7 +150,7 @@ def missing_hashes(includes: Includes) -> Iterator[Finding]:
             if demand and line.requirement and not has_hash:
                 yield findings.error(
                     "hash-missing",
-                    f"`{redacted(line.requirement)}` has no hash, and {demand.origin} demands one",
+                    f"`{redacted(line.requirement)}` has no hash, and {demand.origin} requires one",
                     line.origin,
                     "add its hash, or take `--require-hashes` out:"
                     " uv.lock has a hash for everything",
@@ -226,12 +226,12 @@ def _hash_findings(old: _OldHashes, locked: frozenset[str]) -> Iterator[Finding]
     name = f"{old.name} {old.version}".rstrip()
     new = len(locked - old.hashes)
     if new == len(locked):
-        message = f"no archive of {name} has the hash that is asked for"
-        hint = "make sure that the index serves what it served before"
+        message = f"no wheel or sdist of {name} has the expected hash"
+        hint = "check whether the index still serves the same files"
         yield findings.error("hash-mismatch", message, old.origin, hint)
     elif new:
-        message = f"{new} of {len(locked)} archives of {name} have no hash here"
-        hint = "the release has got new archives since, or the hashes were not all written down"
+        message = f"{new} of {len(locked)} files of {name} have no hash here"
+        hint = "files were added to the release since, or not all hashes were recorded"
         yield findings.warning("hash-new-archives", message, old.origin, hint)
 
 
@@ -251,7 +251,9 @@ def single_platform_findings(
         platform = _PLATFORMS.get(prefixes.pop() if len(prefixes) == 1 else "")
         if platform and platform[0] != here:
             text, (value, name) = requirement.text, platform
-            message = f"`{text}` has archives for {name} alone, and is wanted everywhere"
+            message = (
+                f"`{text}` only has wheels for {name}, but the requirement has no platform marker"
+            )
             hint = f"`{text} ; sys_platform == '{value}'`"
             yield findings.warning("other-platform", message, requirement.origin, hint)
 

@@ -17,18 +17,18 @@ from uvflow.redaction import redacted
 
 # Options of pip that uv does not have, with what to do instead.
 _NO_EQUIVALENT = {
-    "--all-releases": "ask for the pre-release where it is wanted, as in `name>=2.0b1`",
+    "--all-releases": "request the pre-release explicitly, as in `name>=2.0b1`",
     "--config-settings": "see `config-settings-package` in uv's settings reference",
     "--global-option": "see `config-settings-package` in uv's settings reference",
     "--only-final": "see `prerelease` in uv's settings reference",
     "--prefer-binary": "see `no-build-package` in uv's settings reference",
-    "--use-feature": "it is about pip itself; most likely there is nothing to do",
+    "--use-feature": "it concerns pip itself; most likely nothing needs to be done",
     **dict.fromkeys(
         (
             *("--allow-all-external", "--allow-external", "--allow-unverified", "--always-unzip"),
             *("--install-option", "--no-use-wheel", "--process-dependency-links", "--use-wheel"),
         ),
-        "pip has dropped it as well; take it out",
+        "pip has dropped it as well; remove it",
     ),
 }
 
@@ -74,8 +74,8 @@ class _Collector:
 
     def add(self, line: Line) -> None:
         for overlooked in line.overlooked:
-            message = f"pip takes no notice of `{redacted(overlooked)}` here"
-            hint = "take it out, or give it a line of its own"
+            message = f"pip ignores `{redacted(overlooked)}` here"
+            hint = "remove it, or put it on a line of its own"
             self._needs_action(line, "overlooked", message, hint)
         for option, value in line.effective:
             if (option, value) in self._seen:
@@ -99,31 +99,31 @@ class _Collector:
                 self._add_format(line, value, self.only_binary, self.no_binary)
             case "--trusted-host":
                 message = (
-                    f"that {value} is trusted is not taken over: it would switch TLS checks off"
-                    " for all"
+                    f"`--trusted-host {value}` was not imported: in uv it would disable TLS"
+                    " verification for that host everywhere"
                 )
-                hint = f'if you mean it: `allow-insecure-host = ["{value}"]` in [tool.uv]'
+                hint = f'if that is intended: `allow-insecure-host = ["{value}"]` in [tool.uv]'
                 self._needs_action(line, "trusted-host", message, hint)
             case "--require-hashes":  # uv.lock has them for everything
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
             case _ if option in _NO_EQUIVALENT:
-                message = f"uv has nothing like `{redacted(f'{option} {value}'.rstrip())}`"
+                message = f"uv has no equivalent of `{redacted(f'{option} {value}'.rstrip())}`"
                 self._needs_action(line, "no-equivalent", message, _NO_EQUIVALENT[option])
 
     def _add_find_links(self, line: Line, value: str) -> None:
         place, userinfo = split_userinfo(value)
         if remaining_secret(value):
-            hint = "let uv know them by a netrc file, and take them out of the URL"
+            hint = "give them to uv in a netrc file, and remove them from the URL"
             self._needs_action(line, "find-links-credentials", remaining_secret(value), hint)
             return
         if variables(place):
-            message = f"uv expands no variables in `{place}`"
-            hint = "write what it stands for into `find-links`"
+            message = f"uv does not expand variables in `{place}`"
+            hint = "write its value into `find-links`"
             self._needs_action(line, "variable", message, hint)
             return
         if userinfo:
             message = userinfo.removal_notice(place, line.origin.path, is_at_hand=False)
-            hint = "let uv know them by a netrc file"
+            hint = "give them to uv in a netrc file"
             self._needs_action(line, "find-links-credentials", message, hint)
         self.find_links.append(self._relative_to_root(line, place))
         self.outcomes.record_bucket(Bucket.SETTING, line.origin)
@@ -154,7 +154,7 @@ class _Collector:
                 names[name] = first
             elif not is_normalized_name(canonicalize_name(name)):
                 message = f"`{redacted(name)}` is not the name of a package"
-                self._needs_action(line, "overlooked", message, "correct it, or take it out")
+                self._needs_action(line, "overlooked", message, "correct or remove it")
             elif ":all:" not in names:
                 opposite.pop(canonicalize_name(name), None)
                 names.setdefault(canonicalize_name(name), line)
@@ -181,7 +181,7 @@ class _Collector:
             elif all(value == ":none:" for _, value in line.options):
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
             else:
-                message = f"`{line.text}` changes nothing: other lines say it, or take it back"
+                message = f"`{line.text}` has no effect: other lines repeat or revoke it"
                 note = findings.note("overruled", message, line.origin)
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
                 self.outcomes.record_findings(note)
@@ -192,8 +192,8 @@ class _Collector:
         """pip lets a package be the exception to `:all:`, and uv does not."""
         if ":all:" in names and exceptions:
             listed = ", ".join(exceptions)
-            message = f"`:all:` with the exception of {listed} cannot be said to uv"
-            hint = f"choose: `{setting} = true` in [tool.uv], or a list of packages"
+            message = f"uv does not support `:all:` with exceptions ({listed})"
+            hint = f"choose `{setting} = true` in [tool.uv] or a list of packages"
             self._needs_action(names.pop(":all:"), "format-exceptions", message, hint)
 
     def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:

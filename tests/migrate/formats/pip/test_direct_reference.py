@@ -93,7 +93,7 @@ def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]
 
 def test_a23_git_by_what_uv_does_not_speak_needs_action() -> None:
     (finding,) = reading("git+git://h.example/r@v1#egg=q").findings
-    assert str(finding) == "requirements.txt:1: uv takes no git repository by git://"
+    assert str(finding) == "requirements.txt:1: uv does not support git repositories by git://"
     assert finding.hint == "`git+https://h.example/r@v1`, if that answers"
 
 
@@ -101,7 +101,7 @@ def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> No
     assert told(reading("-e git+https://h/r#egg=q")) == [
         (
             Severity.NOTE,
-            "requirements.txt:1: uv has no editable git sources: it becomes a plain one",
+            "requirements.txt:1: uv has no editable git sources: it becomes a regular one",
         )
     ]
 
@@ -114,8 +114,8 @@ def test_a19_the_token_of_a_git_url_is_taken_out() -> None:
         (
             Severity.ACTION,
             (
-                "requirements.txt:1: the credentials of https://h.example/acme/foo.git are left "
-                "out, uv has them for this run; requirements.txt still holds them"
+                "requirements.txt:1: the credentials of https://h.example/acme/foo.git were "
+                "removed, but uv has them for this run; requirements.txt still contains them"
             ),
         )
     ]

@@ -179,7 +179,7 @@ def test_a11_an_encoding_can_be_given() -> None:
 @pytest.mark.parametrize("cookie", ["klingon", "base64", "rot13", "undefined"])
 def test_an_unknown_encoding_is_a_problem(cookie: str) -> None:
     problem = parse_requirements(f"# coding: {cookie}\nsix\n".encode(), "r.txt").problem
-    assert str(problem) == f"r.txt:1: there is no encoding `{cookie}`"
+    assert str(problem) == f"r.txt:1: unknown encoding `{cookie}`"
 
 
 def test_a02_comments_travel_with_what_they_are_about() -> None:

@@ -92,7 +92,7 @@ def test_a28_a_part_of_conda_is_left_out() -> None:
             "make it a git or an index dependency: `x==1.2`, if an index has it",
         ),
         ("x @ file:///home/ci/libs/x", "make it a git or an index dependency"),
-        ("-e .\\libs\\x", "write it with `/`: pip takes a backslash for an escape"),
+        ("-e .\\libs\\x", "write it with `/`: pip reads a backslash as an escape"),
     ],
 )
 def test_what_is_not_there_has_a_hint(line: str, hint: str) -> None:
@@ -264,16 +264,19 @@ def test_a24_a_path_outside_the_project_is_kept_and_needs_action(path: str) -> N
     assert told(found) == [
         (
             Severity.ACTION,
-            f"requirements.txt:1: {path} lies outside the project, which is not portable",
+            f"requirements.txt:1: {path} is outside the project, which is not portable",
         )
     ]
+
+
+NOT_A_PACKAGE = "is not a package: no wheel, sdist, pyproject.toml, setup.py or setup.cfg"
 
 
 def test_a24_a_path_that_is_not_there_stops_the_import() -> None:
     assert told(reading("-e ./libs/gone")) == [
         (
             Severity.ERROR,
-            "requirements.txt:1: libs/gone is neither an archive nor a project that can be built",
+            f"requirements.txt:1: libs/gone {NOT_A_PACKAGE}",
         )
     ]
 
@@ -288,8 +291,8 @@ def test_a19_a_wheel_url_with_credentials_stops_the_import() -> None:
         (
             Severity.ERROR,
             (
-                "requirements.txt:1: the URL https://h/six-1.16.0-py3-none-any.whl holds "
-                "credentials, and uv would write them into uv.lock"
+                "requirements.txt:1: the URL https://h/six-1.16.0-py3-none-any.whl contains "
+                "credentials, which uv would write into uv.lock"
             ),
         )
     ]

@@ -152,7 +152,7 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     url, revision = _split_revision(url)
     if not url.startswith(_GIT_SCHEMES):
         scheme, _, rest = url.partition("://")
-        message = f"uv takes no git repository by {scheme}://"
+        message = f"uv does not support git repositories by {scheme}://"
         hint = f"`git+https://{rest}{revision and f'@{revision}'}`, if that answers"
         return needs_action(findings.action("git-scheme", message, reference.line.origin, hint))
     subdirectory = reference.fragment.get("subdirectory", "")
@@ -162,7 +162,7 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     source = {key: value for key, value in source.items() if value}
     result = LineResult(requirement=requirement_at(reference, text, reference.name, source))
     if reference.line.is_editable:
-        message = "uv has no editable git sources: it becomes a plain one"
+        message = "uv has no editable git sources: it becomes a regular one"
         note = findings.note("not-editable", message, reference.line.origin)
         result = replace(result, findings=(note,))
     if userinfo is None:
@@ -176,7 +176,7 @@ def _with_git_login(
     """`result` with the credentials of the URL, so that git can log in during this run."""
     is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
     message = userinfo.removal_notice(url, line.origin.path, is_at_hand=is_at_hand)
-    hint = "let git know them: `git config credential.helper`, or `gh auth setup-git`"
+    hint = "give them to git: `git config credential.helper`, or `gh auth setup-git`"
     finding = findings.action("git-credentials", message, line.origin, hint)
     return replace(
         result,

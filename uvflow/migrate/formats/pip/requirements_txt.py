@@ -124,7 +124,7 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
         offset = len(mark) + error.start
         return RequirementsFile(path=path, problem=_undecodable(path, tried, data, offset))
     except (LookupError, ValueError):  # unknown, or one that does not decode text
-        message = f"there is no encoding `{tried}`"
+        message = f"unknown encoding `{tried}`"
         origin = Origin(path=path, line=1)
         problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
         return RequirementsFile(path=path, problem=problem)
@@ -330,5 +330,5 @@ def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
         "invalid-option",
         f"`{redacted(text)}` cannot be read: {redacted(reason)}",
         origin,
-        "correct the line, or leave it out with `--keep-going`",
+        "correct the line, or skip it with `--keep-going`",
     )

@@ -78,7 +78,7 @@ def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> Lin
     secret = remaining_secret(reference.location)
     if secret:  # without the URL: the secret cannot be told apart from it
         message = f"{secret}, and would be written into pyproject.toml and uv.lock"
-        hint = "take it out of the URL, and let uv log in by a netrc file or `uv auth login`"
+        hint = "remove it from the URL, and let uv log in with a netrc file or `uv auth login`"
         return needs_action(findings.error("url-credentials", message, line.origin, hint))
     match reference.scheme:
         case "" | "file:":
@@ -109,12 +109,12 @@ def _hint_for(text: str) -> str:
     if single:
         return f"did you mean `{single[1]}=={single[2]}`?"
     if text[0] in "\"'" and text[-1] == text[0]:
-        return f"pip takes no quotes here: `{redacted(text[1:-1])}`"
+        return f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
     if re.search(r"[<>~]=?\s*[\d.]+\.\*", text):
         return "`.*` goes with `==` and `!=` only"
     if variables(text):
-        return f"write out what {' and '.join(variables(text))} stands for"
-    return "correct the line, or leave it out with `--keep-going`"
+        return f"write out the value of {' and '.join(variables(text))}"
+    return "correct the line, or skip it with `--keep-going`"
 
 
 def _read_version(line: Line) -> LineResult:
@@ -153,11 +153,11 @@ class _Oddity:
 def _pin_oddity(name: str, specifier: SpecifierSet) -> _Oddity | None:
     """Why no index has `name` in the version that `specifier` pins, or None."""
     if name == "pkg-resources":
-        message = "is no package: Debian's pip lists a part of setuptools under this name"
-        return _Oddity(message=message, hint="take the line out")
+        message = "is not a package: Debian's pip lists a part of setuptools under this name"
+        return _Oddity(message=message, hint="remove the line")
     if name in _OF_CONDA:
         message = "is a part of conda, which uv does not install"
-        return _Oddity(message=message, hint="take the line out")
+        return _Oddity(message=message, hint="remove the line")
     for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
         if _DISTRIBUTIONS.search(version.partition("+")[2]):
             message = "is a version that only a Linux distribution has"
@@ -175,12 +175,12 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
     url, userinfo = split_userinfo(reference.location)
     origin = reference.line.origin
     if userinfo and not options.strip_credentials:
-        message = f"the URL {url} holds credentials, and uv would write them into uv.lock"
-        hint = "leave them out with `--strip-credentials`, and log in with `uv auth login`"
+        message = f"the URL {url} contains credentials, which uv would write into uv.lock"
+        hint = "remove them with `--strip-credentials`, and log in with `uv auth login`"
         return needs_action(findings.error("url-credentials", message, origin, hint))
     if not ARCHIVE.search(re.split("[?#]", url)[0]):
-        message = f"uv takes an archive by its ending (.whl, .tar.gz, .zip, …), not {url}"
-        hint = "name the archive itself, or the repository as `NAME @ git+https://…`"
+        message = f"uv needs the file extension of a wheel or sdist (.whl, .tar.gz, .zip, …): {url}"
+        hint = "name the file itself, or the repository as `NAME @ git+https://…`"
         return needs_action(findings.action("url-not-an-archive", message, origin, hint))
     subdirectory = reference.fragment.get("subdirectory")
     source = {"url": url, **({"subdirectory": subdirectory} if subdirectory else {})}
@@ -188,7 +188,7 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
     if userinfo is None:
         return LineResult(requirement=requirement)
     message = userinfo.removal_notice(url, origin.path, is_at_hand=False)
-    hint = f"let uv know them: `uv auth login {url}`, or a netrc file"
+    hint = f"give them to uv with `uv auth login {url}` or a netrc file"
     return needs_action(findings.action("url-credentials", message, origin, hint), requirement)
 
 
@@ -215,7 +215,7 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
     requirement = requirement_at(reference, text, name, source)
     if not is_outside(path):
         return LineResult(requirement=requirement)
-    message = f"{path} lies outside the project, which is not portable"
+    message = f"{path} is outside the project, which is not portable"
     hint = "make it a git or an index dependency"
     finding = findings.action("not-portable", message, reference.line.origin, hint)
     return needs_action(finding, requirement)
@@ -224,12 +224,12 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
 def _read_project_itself(reference: DirectReference, read_file: Read) -> LineResult:
     if not is_package(read_file):
         message = "uv installs the project itself only where pyproject.toml has a [build-system]"
-        hint = "add one, and to [project] what setup.cfg or setup.py asks for; else drop this line"
+        hint = "add one, and move what setup.cfg or setup.py has to [project]; or remove this line"
         return needs_action(findings.action("not-built", message, reference.line.origin, hint))
     if not reference.extras:
         return LineResult(bucket=Bucket.DEFAULT)
     extras = ", ".join(f'"{extra}"' for extra in reference.extras)
-    message = "uv installs the project itself, but the extras of it only where a profile has them"
+    message = "uv installs the project itself, but its extras only where a profile has them"
     hint = f"`extras = [{extras}]` in [tool.uvflow.profiles.dev], or `uv sync --extra`"
     finding = findings.warning("project-extras", message, reference.line.origin, hint)
     return LineResult(findings=(finding,), bucket=Bucket.DEFAULT)
@@ -245,7 +245,7 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
     if result.requirement is None:
         return result
     message = f"`{reference.name}` was built by conda; it becomes `{text}`"
-    hint = "`pip list --format=freeze` in the conda environment tells the version: ask for that one"
+    hint = "`pip list --format=freeze` in the conda environment shows the version to pin"
     finding = findings.action("built-by-conda", message, line.origin, None if version else hint)
     return needs_action(finding, result.requirement)
 
@@ -259,10 +259,10 @@ def _missing(reference: DirectReference, path: str) -> LineResult:
         hint += version and f": `{name}=={version}`, if an index has it"
         message = f"{path} is not on this machine"
         return needs_action(findings.action("path-not-found", message, origin, hint))
-    hint = "correct the path, which is relative to the project's root, or take the line out"
+    hint = "correct the path, which is relative to the project's root, or remove the line"
     if "\\" in reference.line.text:
-        hint = "write it with `/`: pip takes a backslash for an escape"
-    message = f"{path} is neither an archive nor a project that can be built"
+        hint = "write it with `/`: pip reads a backslash as an escape"
+    message = f"{path} is not a package: no wheel, sdist, pyproject.toml, setup.py or setup.cfg"
     return needs_action(findings.error("path-not-found", message, origin, hint))
 
 
