@@ -255,7 +255,7 @@ class _ListCollector:
 
     @functools.cached_property
     def _leading_back(self) -> frozenset[str]:
-        return self.includes.edges.leading_to(self.starts[self.group])
+        return self.includes.edges.with_including(self.starts[self.group])
 
     def _keep_comment(self, line: Line) -> None:
         self.comments += [line.comment] if line.comment else []

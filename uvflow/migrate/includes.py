@@ -94,11 +94,11 @@ class Edges:
         include = line.include
         return self.targets[line.origin] if include and include[0] == option else None
 
-    def led_to_by(self, path: str) -> tuple[str, ...]:
+    def with_included(self, path: str) -> tuple[str, ...]:
         """`path` and every file it includes, directly or not."""
         return reachable([path], self._forwards.__getitem__)
 
-    def leading_to(self, paths: Iterable[str]) -> frozenset[str]:
+    def with_including(self, paths: Iterable[str]) -> frozenset[str]:
         """`paths` and every file that includes one of them, directly or not."""
         return frozenset(reachable(paths, self._backwards.__getitem__))
 
@@ -157,7 +157,7 @@ def _complete_roles(given: Mapping[str, InputFile], edges: Edges) -> dict[str, I
     roles = {path: file for path, file in given.items() if path in edges.files}
     for role in (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS):
         for start in [file for file in roles.values() if file.role is role]:
-            for path in edges.led_to_by(start.path):
+            for path in edges.with_included(start.path):
                 roles[path] = _role_of(path, start, roles.get(path))
     for path in edges.files:
         roles.setdefault(path, InputFile(path=path, role=Role.CONSTRAINTS))

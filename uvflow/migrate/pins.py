@@ -142,7 +142,7 @@ def missing_hashes(includes: Includes) -> Iterator[Finding]:
     if not any(line.values("--require-hashes") for line in includes.lines()):
         return
     for start in includes.roles:
-        paths = includes.edges.led_to_by(start)
+        paths = includes.edges.with_included(start)
         lines = [line for path in paths for line in includes.files[path].lines]
         demand = next((line for line in lines if line.values("--require-hashes")), None)
         for line in lines if demand else ():

@@ -94,7 +94,7 @@ def test_a23_git_sources(line: str, name: str, text: str, source: dict[str, str]
 def test_a23_git_by_what_uv_does_not_speak_needs_action() -> None:
     (finding,) = reading("git+git://h.example/r@v1#egg=q").findings
     assert str(finding) == "requirements.txt:1: uv does not support git repositories by git://"
-    assert finding.hint == "`git+https://h.example/r@v1`, if that answers"
+    assert finding.hint == "try `git+https://h.example/r@v1`"
 
 
 def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> None:

@@ -36,7 +36,7 @@ _EGG = re.compile(
 _OLD_EGG = re.compile(r"-\d+(?:\.\w+)+$")  # setuptools once wanted `#egg=name-1.0`
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _GIT_SCHEMES = ("https://", "http://", "ssh://", "file:")  # what uv takes behind `git+`
-_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"  # no `git://` any more
+_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +105,8 @@ def _names(text: str | None) -> list[str]:
 
 
 def is_valid(reference: DirectReference) -> bool:
-    """Whether uv understands it: a known marker, extras that are names, no variable left."""
-    # Two lines joined by mistake, or a URL behind a quote: secrets in it cannot be recognised.
+    """Whether uv understands it: a known marker, extras that are names, no variables."""
+    # Two lines joined by mistake, or a URL behind a quote, may hold secrets in any place.
     parts = (reference.location, *reference.fragment.values())
     if reference.scheme not in ("", "file:") and any(re.search(r"\s", part) for part in parts):
         return False
@@ -147,13 +147,13 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     if userinfo and url.lower().startswith("ssh:"):
         url = url.replace("://", f"://{userinfo.username}@", 1)  # the user is not a secret
         userinfo = userinfo if userinfo.password else None
-    # The public hosts have the same repositories by https, and only by that.
+    # The public hosts serve the same repositories by https, and no longer by `git://`.
     url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
     url, revision = _split_revision(url)
     if not url.startswith(_GIT_SCHEMES):
         scheme, _, rest = url.partition("://")
         message = f"uv does not support git repositories by {scheme}://"
-        hint = f"`git+https://{rest}{revision and f'@{revision}'}`, if that answers"
+        hint = f"try `git+https://{rest}{revision and f'@{revision}'}`"
         return needs_action(findings.action("git-scheme", message, reference.line.origin, hint))
     subdirectory = reference.fragment.get("subdirectory", "")
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
