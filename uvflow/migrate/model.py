@@ -86,7 +86,7 @@ class Requirement:
 
     `text` is PEP 508 without comment, hashes and URL: what goes into the list. `name` is normalised
     (PEP 503), None where only a build knows it; then `text` is the bare URL or path that has to be
-    named first (see `named`). `source` is an entry of `[tool.uv.sources]` without its marker.
+    named first (see `with_name`). `source` is an entry of `[tool.uv.sources]` without its marker.
     `comment` is the line-end comment, `above` the comment lines since the requirement before, both
     with their `#`. `hashes` are `sha256:…` as pip takes them. URLs have no credentials any more, so
     that `repr` shows none.
@@ -102,7 +102,7 @@ class Requirement:
     extras: tuple[str, ...] = ()
     marker: str = ""
 
-    def named(self, name: str) -> "Requirement":
+    def with_name(self, name: str) -> "Requirement":
         """This requirement, once `name` has been learned from a build or from metadata."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         marker = f" ; {self.marker}" if self.marker else ""

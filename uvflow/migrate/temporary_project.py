@@ -53,7 +53,7 @@ class TemporaryProject:
             if requirement.name is None and requirement.text not in names:
                 progress(f"Asking uv for the name of {requirement.text} ({requirement.origin})")
                 names[requirement.text] = self._name_of(requirement, imported)
-        return imported.with_each(lambda r: r.named(names[r.text]) if r.name is None else r)
+        return imported.with_each(lambda r: r.with_name(names[r.text]) if r.name is None else r)
 
     def _name_of(self, requirement: Requirement, imported: ImportedRequirements) -> str:
         # The same indexes: a build needs its own requirements from somewhere.

@@ -207,7 +207,7 @@ def test_a24_local_projects(line: str, text: str, source: dict[str, Any]) -> Non
 def test_a24_a_project_that_only_a_build_names_has_no_name_yet() -> None:
     found = requirement("-e ./libs/foo[x]", {"libs/foo/setup.py": "setup(name=NAME)"})
     assert (found.name, found.text) == (None, "./libs/foo")
-    assert found.named("Foo").text == "Foo[x]"
+    assert found.with_name("Foo").text == "Foo[x]"
 
 
 @pytest.mark.parametrize("line", ["-e .", ".", "-e ./", "-e file:."])

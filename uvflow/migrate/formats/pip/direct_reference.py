@@ -137,7 +137,7 @@ def requirement_at(
         extras=reference.extras,
         marker=reference.marker,
     )
-    return requirement.named(name) if name else requirement
+    return requirement.with_name(name) if name else requirement
 
 
 def read_git_reference(reference: DirectReference, options: ImportOptions) -> LineResult:
