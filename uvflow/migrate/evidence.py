@@ -169,7 +169,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class RequiresPython:
-    """The conclusion; `specifier` is None where there is no evidence."""
+    """The conclusion; `specifier` is None without evidence."""
 
     specifier: str | None
     candidates: tuple[Candidate, ...] = ()

@@ -137,7 +137,7 @@ def pinned_version(requirement: Requirement) -> str | None:
 
 
 def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
-    """Whether the exact pin of one side is in the other; None where there is no pin."""
+    """Whether the exact pin of one side is in the other, None without a pin."""
     for specifier in pinned:
         if specifier.operator == "==" and not specifier.version.endswith(".*"):
             return others.contains(Version(specifier.version), prereleases=True)

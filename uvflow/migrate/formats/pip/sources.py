@@ -76,7 +76,7 @@ def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> Lin
     if not is_valid(reference):
         return _invalid(line)
     secret = remaining_secret(reference.location)
-    if secret:  # without the URL: the secret cannot be told apart from it
+    if secret:  # the message is without the URL, which may be the secret
         message = f"{secret}, and would be written into pyproject.toml and uv.lock"
         hint = "remove it from the URL, and let uv log in with a netrc file or `uv auth login`"
         return needs_action(findings.error("url-credentials", message, line.origin, hint))
