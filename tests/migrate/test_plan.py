@@ -7,7 +7,7 @@ import pytest
 from uvflow.errors import UsageError
 from uvflow.findings import Origin, warning
 from uvflow.migrate.model import Bucket, FileReport, ImportOptions
-from uvflow.migrate.plan import InitOptions, Plan, init_options, recounted
+from uvflow.migrate.plan import InitOptions, Plan, init_options, with_buckets
 
 ORIGIN = Origin(path="requirements.txt", line=3)
 
@@ -29,7 +29,7 @@ def test_a_line_is_counted_in_the_bucket_it_went_to() -> None:
     elsewhere = Origin(path="requirements-dev.txt", line=3)
     moves = {ORIGIN: Bucket.ACTION, elsewhere: Bucket.ACTION}
     buckets = {Bucket.IMPORTED: 2, Bucket.SETTING: 1, Bucket.ACTION: 1}
-    assert recounted(file, moves).buckets == buckets
+    assert with_buckets(file, moves).buckets == buckets
 
 
 GIVEN: dict[str, Any] = {

@@ -16,42 +16,42 @@ from uvflow.redaction import redacted
 
 SECONDS = 10  # for one file, with all its redirects
 BYTES = 1_000_000  # of one file; upper-constraints.txt of OpenStack has 20,000
-FILES = 100  # of one import: a server can answer with ever new includes
+FILES = 100  # of one import: a server can answer with new includes forever
 
 _AUTHORIZATION = "Authorization"
 
 
 def fetcher(progress: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
-    """What reads the file at a URL, for one import; `tell` hears of each.
+    """A function that reads the file at a URL, for one import; `progress` gets a line for each.
 
     It raises FileNotFoundError where there is no such file, ConnectionError or TimeoutError where
     the network is the reason, OSError for anything else. No message has the URL: it may hold
     secrets.
     """
-    asked: set[str] = set()
-    unreached: dict[str, OSError] = {}
+    urls: set[str] = set()
+    unreachable: dict[str, OSError] = {}
 
     def fetch(url: str) -> bytes:
-        asked.add(url)
-        if len(asked) > FILES:
+        urls.add(url)
+        if len(urls) > FILES:
             raise OSError(f"more than {FILES} files would have to be fetched")
         if environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise ConnectionError("UV_OFFLINE is set")
         host = urlsplit(url).netloc
-        if host in unreached:  # one wait is enough
-            raise unreached[host]
+        if host in unreachable:  # one wait is enough
+            raise unreachable[host]
         progress(f"Fetching {redacted(url)}")
         try:
-            return _in_time(url)
+            return _read_in_time(url)
         except (ConnectionError, TimeoutError) as error:
-            unreached[host] = error
+            unreachable[host] = error
             raise
 
     return fetch
 
 
-def _in_time(url: str) -> bytes:
-    """In a thread of its own: no time-out of a socket covers the look-up of its host's name."""
+def _read_in_time(url: str) -> bytes:
+    """In a thread of its own: no socket time-out covers the look-up of the host's name."""
     answers: SimpleQueue[bytes | Exception] = SimpleQueue()
     thread = threading.Thread(target=lambda: answers.put(_answer(url)), daemon=True, name="fetch")
     thread.start()
@@ -59,7 +59,7 @@ def _in_time(url: str) -> bytes:
         answer = answers.get(timeout=SECONDS)
     except Empty:
         raise TimeoutError(f"no answer within {SECONDS} seconds") from None
-    thread.join()  # none is left when uv is started
+    thread.join()  # no thread runs when uv is started
     if isinstance(answer, Exception):
         raise answer from None
     return answer
@@ -75,26 +75,26 @@ def _answer(url: str) -> bytes | Exception:
         return ConnectionError(str(getattr(error.reason, "strerror", None) or error.reason))
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
         return ConnectionError(str(error) or type(error).__name__)
-    except (OSError, ValueError) as error:  # ValueError: what is no URL
+    except (OSError, ValueError) as error:  # ValueError: it is not a URL
         return OSError(str(error))
 
 
 def _refusal(code: int, reason: str) -> OSError:
-    said = f"the server answers {code} {reason}"
+    message = f"the server answers {code} {reason}"
     match code // 100:
         case 3:
             return OSError("the server redirects to a URL that is not followed")
         case 5:
-            return ConnectionError(said)
+            return ConnectionError(message)
         case _:
-            return FileNotFoundError(said) if code in (404, 410) else OSError(said)
+            return FileNotFoundError(message) if code in (404, 410) else OSError(message)
 
 
 def _read(url: str) -> bytes:
     bare, userinfo = split_userinfo(url)
-    request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the opener knows http and https alone
+    request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the opener knows http and https only
     if userinfo:
-        # "unredirected": another server that is named in an answer does not get it.
+        # "unredirected": a server that the answer redirects to does not get it.
         request.add_unredirected_header(_AUTHORIZATION, userinfo.as_header({}))
     with contextlib.closing(_opener().open(request, timeout=SECONDS)) as response:
         if response.headers.get_content_type() == "text/html":

@@ -65,7 +65,7 @@ def retry(
                 f"{_SETTLED}: these versions fit together for Python {found.requires_python}{where}"
             )
             return trials.write(found)
-    raise _explained(failure, plan, trials.refusal or failed.output)
+    raise _explain(failure, plan, trials.refusal or failed.output)
 
 
 # More indexes: a source for each package that is not on the first index that has its name.
@@ -229,7 +229,7 @@ def widest_python_range(
     for start in starts:
         found = next(filter(is_possible, _narrowest(start)), None)
         if found:
-            return _widened(found, admitted, is_possible)
+            return _widen(found, admitted, is_possible)
     return None
 
 
@@ -252,7 +252,7 @@ def _next(version: Version) -> Version:
     return version[0], version[1] + 1
 
 
-def _widened(
+def _widen(
     found: PythonRange, admitted: list[Version], is_possible: Callable[[PythonRange], bool]
 ) -> PythonRange:
     """`found` with later and then with earlier Pythons, each up to the first impossible range."""
@@ -285,7 +285,7 @@ class _RangeTrials:
     def can_lock(self, pythons: PythonRange) -> bool:
         if self.refusal and not is_about_versions(self.refusal):
             return False  # what cannot be built or fetched is so for every range
-        plan = self._narrowed(pythons)
+        plan = self._narrow(pythons)
         write_whole(self._manifest, plan.text.encode())
         preferred = plan.seed.encode() or self._older  # the old pins, or an older lockfile
         if preferred:
@@ -301,12 +301,12 @@ class _RangeTrials:
 
     def write(self, pythons: PythonRange) -> Plan:
         """Write the project for a range that could be locked."""
-        plan = self._narrowed(pythons)
+        plan = self._narrow(pythons)
         write_whole(self._manifest, plan.text.encode())
         write_whole(self._lockfile, self._locked[pythons])
         return plan.with_findings(*narrowing_findings(self.declared, pythons))
 
-    def _narrowed(self, pythons: PythonRange) -> Plan:
+    def _narrow(self, pythons: PythonRange) -> Plan:
         text = pyproject.with_python(self._plan.text, pythons.requires_python)
         if pythons.environment:
             only = ImportedRequirements(settings={"environments": [pythons.environment]})
@@ -345,7 +345,7 @@ def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]
 # An explanation: the lines that uv's output is about, and what to do about it.
 
 
-def _explained(failure: UvflowError, plan: Plan, output: str) -> UvflowError:
+def _explain(failure: UvflowError, plan: Plan, output: str) -> UvflowError:
     lines = blamed_lines(output, plan.imported)
     cause = f"uv's error is about {', '.join(lines)}; {_AS_BEFORE}" if lines else _AS_BEFORE
     return failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)

@@ -119,7 +119,7 @@ class InitResult:
     )
 
 
-def recounted(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
+def with_buckets(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
     """`file` with its imported lines that are in `moves` counted in these buckets instead."""
     moved = Counter(bucket for origin, bucket in moves.items() if origin.path == file.path)
     counts = Counter(file.buckets)

@@ -16,7 +16,7 @@ from uvflow.findings import Finding
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.model import Bucket, ImportedRequirements
-from uvflow.migrate.plan import Change, InitOptions, Plan, recounted
+from uvflow.migrate.plan import Change, InitOptions, Plan, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.paths import LOCKFILE, MANIFEST
@@ -182,7 +182,7 @@ def _with_existing(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
         findings=(*imported.findings, *edits.findings),
-        files=tuple(recounted(file, moves) for file in imported.files),
+        files=tuple(with_buckets(file, moves) for file in imported.files),
     )
 
 
@@ -202,17 +202,18 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     is_limited = options.python and not _is_version(options.python)
     return replace(
         plan,
-        changes=tuple(_change(plan.root, path) for path in paths),
+        changes=tuple(
+            Change(
+                path=Path(os.path.relpath(path, plan.root)).as_posix(),
+                action="edit" if path.exists() else "create",
+            )
+            for path in paths
+        ),
         seed=_seed(plan, options),
         profile=profile,
         environment=environment if wants_sync else None,
         may_narrow=declared is None and not is_limited,
     )
-
-
-def _change(root: Path, path: Path) -> Change:
-    name = Path(os.path.relpath(path, root)).as_posix()
-    return Change(path=name, action="edit" if path.exists() else "create")
 
 
 def _seed(plan: Plan, options: InitOptions) -> str:

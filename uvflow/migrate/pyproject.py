@@ -22,7 +22,7 @@ from uvflow.errors import UsageError
 from uvflow.findings import Finding
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
-from uvflow.migrate.toml_text import ArrayLine, extended, literal
+from uvflow.migrate.toml_text import ArrayLine, extend_array, literal
 
 Keys = tuple[str, ...]  # the path to a value
 Values = Mapping[str, Any]  # a parsed table
@@ -37,7 +37,7 @@ class PyprojectEdits:
     """What is to be added: lines of arrays with what stands below them, values, and indexes.
 
     `existing` are requirements that the file had already. `pins` are exact versions that stay out
-    of it, since the file already says which versions it accepts: they belong into the lockfile.
+    of it, since the file already says which versions it accepts: they belong in the lockfile.
     """
 
     arrays: dict[Keys, list[ArrayLine]] = field(default_factory=dict)
@@ -64,9 +64,9 @@ def edit(text: str, imported: ImportedRequirements) -> EditedPyproject:
     the text is returned unchanged. Every requirement has to have its name. Raises UsageError where
     `text` is not TOML, or is written in a way that cannot be edited faithfully.
     """
-    before = _parsed(text)
+    before = _parse(text)
     edits = decide(before, imported)
-    new = _verified_edit(_applied(text, edits), _expected(before, edits))
+    new = _verified_edit(_apply(text, edits), _expected_values(before, edits))
     return EditedPyproject(text=new, edits=edits)
 
 
@@ -87,14 +87,14 @@ def with_project(text: str, base: str) -> str:
 
 def with_python(text: str, requires_python: str) -> str:
     """`text` with another `requires-python` in its `[project]`, or with one for the first time."""
-    expected = _parsed(text)
+    expected = _parse(text)
     if "requires-python" not in expected["project"]:
         return edit(text, ImportedRequirements(requires_python=requires_python)).text
     newline = _newline(text)
     document: Any = _document(_with_newlines(text, newline))
     document["project"]["requires-python"] = requires_python
     expected["project"]["requires-python"] = requires_python
-    new = _as_ended(tomlkit.dumps(document), text).replace("\n", newline)
+    new = _match_end(tomlkit.dumps(document), text).replace("\n", newline)
     return _verified_edit(new, expected)
 
 
@@ -111,7 +111,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     edits = PyprojectEdits()
     _decide_project(before, imported, edits)
     for name, entries in imported.groups.items():
-        path = (_GROUPS, _spelled(name, before.get(_GROUPS, {})))
+        path = (_GROUPS, _spelling(name, before.get(_GROUPS, {})))
         _decide_list(before, path, entries, edits)
         _decide_tail(before, path, imported.tails.get(name, ()), edits)
     _decide_list(before, (*UV, "constraint-dependencies"), imported.constraints, edits)
@@ -255,7 +255,7 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
         )
 
 
-def _spelled(name: str, existing: Iterable[str]) -> str:
+def _spelling(name: str, existing: Iterable[str]) -> str:
     """A group's name as the file spells it (PEP 735 compares them normalised)."""
     same = (key for key in existing if canonicalize_name(key) == canonicalize_name(name))
     return next(same, name)
@@ -278,21 +278,21 @@ _NEW = "new, by uvflow, for a moment"
 _PLACEHOLDER = "an array, by uvflow, for a moment: "
 
 
-def _applied(text: str, edits: PyprojectEdits) -> str:
+def _apply(text: str, edits: PyprojectEdits) -> str:
     if not (edits.arrays or edits.values or edits.indexes):
         return text
     newline = _newline(text)
     document = _document(_with_newlines(text, newline))
     arrays: list[str] = []
     for path, lines in edits.arrays.items():
-        arrays.append(extended(_array(document, path), lines, edits.tails.get(path, ())))
+        arrays.append(extend_array(_array(document, path), lines, edits.tails.get(path, ())))
         _table(document, path[:-1])[path[-1]] = f"{_PLACEHOLDER}{len(arrays) - 1}"
     for path, value in edits.values.items():
         _table(document, path[:-1])[path[-1]] = _value(value)
     _add_indexes(document, edits.indexes)
-    new = _spaced(tomlkit.dumps(document))
+    new = _space_tables(tomlkit.dumps(document))
     new = re.sub(f'"{_PLACEHOLDER}(\\d+)"', lambda match: arrays[int(match[1])], new)
-    return _as_ended(new, text).replace("\n", newline)
+    return _match_end(new, text).replace("\n", newline)
 
 
 def _newline(text: str) -> str:
@@ -306,7 +306,7 @@ def _with_newlines(text: str, newline: str) -> str:
     return unix if unix.endswith("\n") else f"{unix}\n"
 
 
-def _as_ended(new: str, text: str) -> str:
+def _match_end(new: str, text: str) -> str:
     """`new` without a newline at its end where `text` has none and its last line is still last."""
     last = text.rpartition("\n")[2]
     return new.removesuffix("\n") if last and new.endswith(f"\n{last}\n") else new
@@ -343,7 +343,7 @@ def _array(document: Any, path: Keys) -> str:
 def _value(value: Any) -> Any:
     """`value` as an item of tomlkit, lists with one entry per line."""
     if isinstance(value, (list, tuple)):
-        return tomlkit.value(extended("[]", [ArrayLine(value=item) for item in value], ()))
+        return tomlkit.value(extend_array("[]", [ArrayLine(value=item) for item in value], ()))
     return tomlkit.value(literal(value))
 
 
@@ -352,7 +352,7 @@ def _add_indexes(document: Any, indexes: Iterable[Values]) -> None:
         uv = _table(document, UV)
         if isinstance(uv.get("index"), Array):
             existing = uv["index"].as_string()
-            uv["index"] = tomlkit.value(extended(existing, [ArrayLine(value=index)], ()))
+            uv["index"] = tomlkit.value(extend_array(existing, [ArrayLine(value=index)], ()))
             continue
         table = tomlkit.table()
         table.comment(_NEW)
@@ -365,7 +365,7 @@ def _add_indexes(document: Any, indexes: Iterable[Values]) -> None:
 _HEADER = re.compile(r"[ \t]*\[{1,2}[^\[\]{},]+\]{1,2}[ \t]*(?:#.*)?$")
 
 
-def _spaced(text: str) -> str:
+def _space_tables(text: str) -> str:
     """A blank line above and below every new table."""
     lines: list[str] = []
     is_new = False
@@ -383,7 +383,7 @@ def _spaced(text: str) -> str:
 # The verification: the new text means what the old one meant, with the edits.
 
 
-def _expected(before: Values, edits: PyprojectEdits) -> dict[str, Any]:
+def _expected_values(before: Values, edits: PyprojectEdits) -> dict[str, Any]:
     after = copy.deepcopy(dict(before))
     for path, lines in edits.arrays.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(line.value for line in lines)
@@ -401,7 +401,7 @@ def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
 
 
 def _verified_edit(text: str, expected: Values) -> str:
-    if _parsed(text) != _as_lists(expected):
+    if _parse(text) != _as_lists(expected):
         raise _not_editable("the edited file would not mean what was intended")
     return text
 
@@ -413,7 +413,7 @@ def _as_lists(value: Any) -> Any:
     return [_as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parse(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

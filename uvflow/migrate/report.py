@@ -12,7 +12,7 @@ from uvflow.findings import Finding, Severity
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
 from uvflow.migrate.pins import Moved
-from uvflow.migrate.plan import InitResult, Plan, recounted
+from uvflow.migrate.plan import InitResult, Plan, with_buckets
 from uvflow.paths import LOCKFILE, MANIFEST
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
@@ -36,7 +36,7 @@ def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...
     found = _findings(result)
     noticed = (Severity.WARNING, Severity.NOTE) if verbose else (Severity.WARNING,)
     parts = (
-        ("Read", _columns((f.path, f.role, _counted(f)) for f in _files(result))),
+        ("Read", _columns((f.path, f.role, _line_counts(f)) for f in _files(result))),
         ("To be written" if result.is_dry_run else "Written", _columns(_changes(result))),
         ("Noticed", _finding_lines(found, *noticed)),
         ("Needs action", _finding_lines(found, Severity.ACTION)),
@@ -72,10 +72,10 @@ def _moved_finding(moved: Moved) -> Finding:
 def _files(result: InitResult) -> tuple[FileReport, ...]:
     """The per-file counts; a line whose pin moved needs action."""
     moves = {moved.pin.origin: Bucket.ACTION for moved in result.pins.moved if moved.new}
-    return tuple(recounted(file, moves) for file in result.plan.imported.files)
+    return tuple(with_buckets(file, moves) for file in result.plan.imported.files)
 
 
-def _counted(file: FileReport) -> str:
+def _line_counts(file: FileReport) -> str:
     counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items() if n)
     lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
     return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
@@ -137,13 +137,13 @@ def _groups_outside_dev(plan: Plan) -> list[str]:
         selected = defaults if isinstance(defaults, list) else groups
     try:
         resolver = DependencyGroupResolver(groups)
-        within = reachable(map(canonicalize_name, selected), lambda n: _included(resolver, n))
+        within = reachable(map(canonicalize_name, selected), lambda n: _includes_of(resolver, n))
     except ExceptionGroup:  # uv refuses such a table, but there is --no-lock
         return []
     return [name for name in plan.imported.groups if name not in within]
 
 
-def _included(resolver: DependencyGroupResolver, group: str) -> list[NormalizedName]:
+def _includes_of(resolver: DependencyGroupResolver, group: str) -> list[NormalizedName]:
     entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
     includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
     return [canonicalize_name(include.include_group) for include in includes]

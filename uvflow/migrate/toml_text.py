@@ -1,4 +1,4 @@
-"""Arrays of TOML as text: an entry more, in the style of what is there, and comments kept. Pure."""
+"""Arrays of TOML as text: entries are added in the array's own style, and comments kept. Pure."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayLine:
-    """A line of an array: its value, the comment behind it, the comment lines above it."""
+    """A line of an array: its value, the comment after it, the comment lines above it."""
 
     value: Any
     comment: str = ""
@@ -30,16 +30,21 @@ _TOKEN = re.compile(
 )
 
 
-def extended(array: str, lines: Iterable[ArrayLine], tail: tuple[str, ...]) -> str:
+def extend_array(array: str, lines: Iterable[ArrayLine], tail: tuple[str, ...]) -> str:
     """The text of an array with one more line for each of `lines`, and `tail` below them."""
-    indent, closing, head = _many_lines(array)
-    added = "".join(f"{indent}{text}\n" for line in lines for text in _texts(line))
-    below = "".join(f"{indent}{_comment(comment)}\n" for comment in tail)
-    return f"{head}\n{added}{below}{closing}]" if added or below else array
+    indent, closing, head = _split(array)
+    added: list[str] = []
+    for line in lines:
+        added += map(_comment, line.above)
+        added.append(f"{literal(line.value)}, {_comment(line.comment)}".rstrip())
+    added += map(_comment, tail)
+    if not added:
+        return array
+    return "\n".join((head, *(f"{indent}{text}" for text in added), f"{closing}]"))
 
 
-def _many_lines(array: str) -> tuple[str, str, str]:
-    """An array's indentation, that of its closing bracket, and all of it above that bracket."""
+def _split(array: str) -> tuple[str, str, str]:
+    """An array's indentation, that of its closing bracket, and its text above that bracket."""
     inside = array[1:-1]
     if "\n" not in inside:
         return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
@@ -64,7 +69,7 @@ def _entries(inside: str) -> Iterator[str]:
 
 
 def _with_comma(inside: str) -> str:
-    """`inside` with a comma behind its last value; comments may follow that."""
+    """`inside` with a comma after its last value, which comments may follow."""
     end, comma = 0, True
     for match in _TOKEN.finditer(inside):
         if not match[0].isspace() and not match[0].startswith("#"):
@@ -72,13 +77,8 @@ def _with_comma(inside: str) -> str:
     return inside if comma else f"{inside[:end]},{inside[end:]}"
 
 
-def _texts(line: ArrayLine) -> Iterator[str]:
-    yield from map(_comment, line.above)
-    yield f"{literal(line.value)}," + (f" {_comment(line.comment)}" if line.comment else "")
-
-
 def _comment(text: str) -> str:
-    """TOML 1.0 allows no control characters but tab in a comment."""
+    """TOML 1.0 allows no control characters except tab in a comment."""
     return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text).rstrip()
 
 
@@ -103,7 +103,7 @@ def _key(key: str) -> str:
 
 
 def _string(text: str) -> str:
-    """A literal string where that spares escapes, else a basic one, whose escapes are JSON's."""
+    """A literal string where that avoids escapes, else a basic one, whose escapes are JSON's."""
     if '"' in text and not re.search(r"['\x00-\x1f\x7f]", text):
         return f"'{text}'"
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
