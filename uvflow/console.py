@@ -73,13 +73,10 @@ class Console:
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
     def _write(self, stream: TextIO, text: str) -> None:
-        _print(stream, self._keeping_own_styles(redacted(text)))
+        def shown(part: str) -> str:
+            return part if self.color and _OWN_STYLE.fullmatch(part) else harmless(part)
 
-    def _keeping_own_styles(self, text: str) -> str:
-        if not self.color:
-            return harmless(text)
-        parts = _OWN_STYLE.split(text)
-        return "".join(p if _OWN_STYLE.fullmatch(p) else harmless(p) for p in parts)
+        _print(stream, "".join(map(shown, _OWN_STYLE.split(redacted(text)))))
 
 
 def _print(stream: TextIO, text: str) -> None:

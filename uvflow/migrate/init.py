@@ -76,7 +76,7 @@ def _carry_out(
 
 
 def _movable_trees(plan: Plan) -> tuple[Path, ...]:
-    """The environment, unless it is an installation that uv is told to use, or a mount point."""
+    """The environment, unless it is a Python installation of the user, or a mount point."""
     path = plan.environment
     if path is None or os.path.ismount(path):  # Python 3.11 has no is_mount on Windows
         return ()

@@ -20,9 +20,9 @@ def write_lockfile(
 ) -> InitResult:
     """Write uv.lock for `plan`, whose pyproject.toml is written, and compare it with the old files.
 
-    Where the old versions fit together for some Pythons only, and nobody has said which are wanted,
-    pyproject.toml is narrowed to these. Raises UvFailedError where there is no solution,
-    ImportNeedsUserError where a hash differs.
+    Where the old versions fit together for some Pythons only, and none are declared, pyproject.toml
+    is narrowed to these. Raises UvFailedError where there is no solution, ImportNeedsUserError
+    where a hash differs.
     """
     if plan.seed:
         write_whole(plan.root / LOCKFILE, plan.seed.encode())

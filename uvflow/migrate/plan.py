@@ -80,7 +80,7 @@ class Plan:
 
     `before` is the text of pyproject.toml, None where there is none, and `text` what it becomes.
     `seed` is a first uv.lock made of the old pins, empty for none. `profile` is what gets synced.
-    `may_narrow` means that nobody has said which Pythons the project supports.
+    `may_narrow`: it is not declared which Pythons the project supports.
     """
 
     root: Path
