@@ -1,4 +1,4 @@
-"""What every test stands on: a sealed machine, a local index of wheels, the installed command."""
+"""Fixtures of every test: a sealed machine, a local index of wheels, the installed command."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ from rig import BIN, Command, Result, Tree
 from venvs import PROJECT, Venv
 from wheels import build_index
 
-# A shell's background job ignores Ctrl-C, what nohup has started a hang-up, and so would every
-# command that a test interrupts.
+# A shell's background job ignores Ctrl-C, and what nohup starts ignores SIGHUP; commands that tests
+# interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.platform != "win32":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# How long an example takes is the machine's affair, and our fixtures know that several share one.
-# With CI set the examples are the same in every run.
+# No deadline, since machines differ; our fixtures expect several examples to share them. With CI
+# set hypothesis runs the same examples every time.
 settings.register_profile(
     "uvflow",
     settings.default,
@@ -32,7 +32,7 @@ settings.load_profile("uvflow")
 
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages of tests/wheels.py as a directory that uv takes for an index."""
+    """The packages of tests/wheels.py as a directory that uv uses as an index."""
     return build_index(tmp_path_factory.mktemp("index"))
 
 
@@ -46,7 +46,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sealed(
     machine: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """No variable of the machine's, no network, a home directory that has to stay empty."""
+    """No variables of the machine, no network, and a home directory that has to stay empty."""
     home = machine / "home"
     home.mkdir(exist_ok=True)
     for name in list(os.environ):
@@ -75,7 +75,7 @@ def sealed(
 
 @pytest.fixture
 def uvflow(tmp_path: Path) -> Command:
-    """Runs the installed `uvflow` command, in tmp_path unless told otherwise."""
+    """Runs the installed `uvflow` command, by default in tmp_path."""
 
     def run(
         *arguments: str | Path,

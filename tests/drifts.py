@@ -1,4 +1,4 @@
-"""An environment that was synced, and ways in which it may come to differ from that."""
+"""A synced environment, and ways in which it may come to differ from that."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ def overwrite(root: Path) -> None:
     inside(root, "idna/data.txt").write_bytes(b"data\n" * 99 + b"atad\n")
 
 
-# A name → (what happens, the command that names it, what is told).
+# A name → (what happens, the command that reports it, its message).
 DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a deleted file": (
         lambda root: inside(root, "idna/data.txt").unlink(),

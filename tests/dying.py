@@ -1,6 +1,6 @@
 """Kills uvflow right before the nth step by which it changes the disk or starts a process.
 
-The steps are Python's own audit events (PEP 578), so that nothing in uvflow knows of this. To die
+The steps are Python's own audit events (PEP 578), so that uvflow needs no code for this. To die
 after a step is to die before the next one.
 """
 

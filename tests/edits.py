@@ -1,4 +1,4 @@
-"""A workspace to lock, and edits that make its lockfile stale, or do not."""
+"""A workspace to lock, and edits that make its lockfile stale or do not."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ package = false
 """
 TREE = {"pyproject.toml": ROOT, "packages/api/pyproject.toml": API, "lib/pyproject.toml": LIB}
 
-# A name → (file, text in it, what is written instead, what is told).
+# A name → (file, text in it, its replacement, the message).
 EDITS = {
     "a pin": (
         "pyproject.toml",
@@ -228,7 +228,7 @@ EDITS = {
     ),
 }
 
-# What uv takes for the same, so that nothing is told of it.
+# What is the same to uv, so that nothing is reported.
 SPELLINGS = {
     "of a name": ("pyproject.toml", '"Toml"', '"TOML"'),
     "of an extra": ("pyproject.toml", "Web_App", "WEB-app"),

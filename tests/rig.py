@@ -1,4 +1,4 @@
-"""What conftest hands to tests, and where the commands under test are."""
+"""Types of the fixtures in conftest, and where the commands under test are."""
 
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ BIN = Path(sysconfig.get_path("scripts"))
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left: its exit code and its two streams."""
+    """The result of a command: its exit code and its two streams."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""A web site for tests: answers by path, and what was asked of it."""
+"""A web site for tests: its pages by path, and the requests it received."""
 
 import contextlib
 import threading
@@ -20,7 +20,7 @@ class Page:
 
 @dataclass
 class Site:
-    """`asked` are the paths that were asked for, each with its Authorization."""
+    """`asked` are the requested paths, each with its Authorization."""
 
     url: str
     asked: list[tuple[str, str | None]] = field(default_factory=list)
@@ -42,7 +42,7 @@ def served(pages: Mapping[str, Page]) -> Iterator[Site]:
             for name, value in page.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            with contextlib.suppress(OSError):  # who has asked may have gone
+            with contextlib.suppress(OSError):  # the client may have disconnected
                 for part in page.body if page.pause else [page.body]:
                     time.sleep(page.pause)
                     self.wfile.write(part.encode())

@@ -1,4 +1,4 @@
-"""Environments that the real uv made, to be damaged; `venv` in conftest.py is one."""
+"""Environments created by the real uv, to be damaged; the fixture `venv` is one."""
 
 import os
 import sys
@@ -35,7 +35,7 @@ symlink = pytest.param("symlink", marks=posix_only)
 
 
 class Venv:
-    """An environment that the real uv made; `at` is its site-packages."""
+    """An environment created by the real uv; `at` is its site-packages."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -47,12 +47,17 @@ class Venv:
         self.uv("sync", *arguments)
 
     def uv(self, *arguments: str) -> None:
-        answer = uv.find().capture(arguments, cwd=self.root)
-        assert answer.code == 0, answer.err
+        completed = uv.find().capture(arguments, cwd=self.root)
+        assert completed.code == 0, completed.err
 
     def damages(self) -> tuple[Damage, ...]:
-        read = Environment.at(self.path)
-        return (*metadata_damage(read), *size_damage(read), *hash_damage(read), *orphans(read))
+        environment = Environment.at(self.path)
+        return (
+            *metadata_damage(environment),
+            *size_damage(environment),
+            *hash_damage(environment),
+            *orphans(environment),
+        )
 
 
 def damage(kind: DamageKind, path: str, distribution: str = "six", detail: str = "") -> Damage:

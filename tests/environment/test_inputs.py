@@ -17,13 +17,13 @@ def lock(*sources: str) -> str:
     return "".join(f'[[package]]\nname = "x"\nsource = {{ {source} }}\n' for source in sources)
 
 
-def watched(root: Path, environ: Mapping[str, str] | None = None) -> inputs.SyncInputs:
+def inputs_of(root: Path, environ: Mapping[str, str] | None = None) -> inputs.SyncInputs:
     return inputs.sync_inputs(Project.load(root), uv_path="/bin/uv", environ=environ or {})
 
 
 def test_the_files_that_uv_reads_are_watched(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST, "uv.lock": ""})
-    questions = watched(root).questions
+    questions = inputs_of(root).questions
     for name in ("pyproject.toml", "uv.lock", "uv.toml", ".python-version", ".python-versions"):
         assert f"content {root / name}" in questions
     assert f"content {root.parent / 'pyproject.toml'}" in questions  # it may become a workspace
@@ -36,7 +36,7 @@ def test_the_files_that_uv_reads_are_watched(tree: Tree) -> None:
 def test_the_configuration_of_user_and_machine_is_watched(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST})
     environ = {"XDG_CONFIG_HOME": "/mine", "XDG_CONFIG_DIRS": "/a:/b"}
-    questions = watched(root, environ).questions
+    questions = inputs_of(root, environ).questions
     assert [q for q in questions if q.endswith("/uv/uv.toml")] == [
         "content /mine/uv/uv.toml",
         "content /a/uv/uv.toml",
@@ -49,15 +49,15 @@ def test_the_configuration_of_user_and_machine_is_watched(tree: Tree) -> None:
 def test_a_file_that_a_variable_names_is_watched(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST, "more.toml": ""})
     environ = {"UV_CONFIG_FILE": str(root / "more.toml"), "UV_CACHE_DIR": str(root)}
-    questions = watched(root, environ).questions
+    questions = inputs_of(root, environ).questions
     assert f"identity {root / 'more.toml'}" in questions
     assert f"identity {root}" not in questions
 
 
-def test_what_makes_uv_build_a_local_source_again_is_watched(tree: Tree) -> None:
+def test_what_makes_uv_rebuild_a_local_source_is_watched(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST, "lib/pyproject.toml": BUILT, "lib/x.py": ""})
     (root / "uv.lock").write_text(lock('virtual = "."', 'editable = "lib"'))
-    questions = watched(root).questions
+    questions = inputs_of(root).questions
     lib = root / "lib"
     assert [q for q in questions if str(lib) in q] == [
         f"content {lib / 'pyproject.toml'}",
@@ -70,21 +70,21 @@ def test_what_makes_uv_build_a_local_source_again_is_watched(tree: Tree) -> None
 
 def test_a_wheel_beside_the_project_is_watched(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST, "uv.lock": lock('path = "x.whl"'), "x.whl": ""})
-    assert f"identity {root / 'x.whl'}" in watched(root).questions
+    assert f"identity {root / 'x.whl'}" in inputs_of(root).questions
 
 
-def test_a_path_is_read_as_toml_has_it(tree: Tree) -> None:
+def test_escapes_in_a_path_of_the_lockfile_are_decoded(tree: Tree) -> None:
     root = tree({"pyproject.toml": MANIFEST, "uv.lock": lock(r'path = "a\"b/\u00e9.whl"')})
     wheel = root / 'a"b' / "é.whl"
     wheel.parent.mkdir()
     wheel.touch()
-    assert f"identity {wheel}" in watched(root).questions
+    assert f"identity {wheel}" in inputs_of(root).questions
 
 
 def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
     workspace = '[tool.uv.workspace]\nmembers = ["libs/*", "app"]\n'
     root = tree({"pyproject.toml": MANIFEST + workspace, "libs/one/pyproject.toml": MANIFEST})
-    questions = watched(root).questions
+    questions = inputs_of(root).questions
     assert f"directories {root / 'libs'}" in questions
     assert f"content {root / 'libs' / 'one' / 'pyproject.toml'}" in questions
     assert f"content {root / 'app' / 'pyproject.toml'}" in questions
@@ -93,11 +93,11 @@ def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("files", "environ", "reason"),
     [
-        ({"lib/setup.py": ""}, {}, "{lib} has metadata that only a build tells"),
+        ({"lib/setup.py": ""}, {}, "{lib} has metadata that is only known after a build"),
         (
             {"lib/pyproject.toml": BUILT.replace('version = "1"', 'dynamic = ["version"]')},
             {},
-            "{lib} has metadata that only a build tells",
+            "{lib} has metadata that is only known after a build",
         ),
         (
             {"lib/pyproject.toml": BUILT + "[tool.uv]\ncache-keys = []\n"},
@@ -123,14 +123,14 @@ def test_what_cannot_be_watched_soundly_is_not(
     root = tree({**defaults, "lib/x.py": "", **files})
     if "lib/pyproject.toml" not in files and "lib/setup.py" not in files:
         (root / "lib" / "pyproject.toml").write_text(BUILT)
-    found = watched(root, environ)
-    assert (found.unwatchable, found.questions) == (reason.format(lib=root / "lib"), ())
+    result = inputs_of(root, environ)
+    assert (result.unwatchable, result.questions) == (reason.format(lib=root / "lib"), ())
 
 
 def test_a_member_is_not_watched_from_itself(tree: Tree) -> None:
     workspace = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
     root = tree({"pyproject.toml": MANIFEST + workspace, "libs/one/pyproject.toml": MANIFEST})
-    assert watched(root / "libs" / "one").unwatchable == "the project is a member of a workspace"
+    assert inputs_of(root / "libs" / "one").unwatchable == "the project is a member of a workspace"
 
 
 def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> None:

@@ -51,13 +51,13 @@ def test_what_uv_makes_is_intact(tree: Tree, monkeypatch: pytest.MonkeyPatch, mo
     assert Venv(tree({"pyproject.toml": PROJECT})).damages() == ()
 
 
-def test_byte_code_is_no_damage(venv: Venv) -> None:
+def test_byte_code_is_not_damage(venv: Venv) -> None:
     venv.sync("--compile-bytecode")
     assert list(venv.at.glob("six/__pycache__/*.pyc"))
     assert venv.damages() == ()
 
 
-def test_byte_code_that_pip_records_may_be_gone(venv: Venv) -> None:
+def test_byte_code_that_pip_records_may_be_missing(venv: Venv) -> None:
     add_row(venv, "six/__pycache__/__init__.cpython-311.pyc,,")
     assert venv.damages() == ()
 
@@ -94,13 +94,13 @@ def test_what_pip_installed_is_intact(venv: Venv, index: Path, tmp_path: Path) -
     assert venv.damages() == ()
 
 
-def test_conda_keeps_no_record_and_its_files_are_no_orphans(venv: Venv) -> None:
+def test_conda_writes_no_record_and_its_files_are_not_orphans(venv: Venv) -> None:
     (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
     (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
     assert venv.damages() == ()
 
 
-def test_what_conda_installed_is_not_as_its_record_says(venv: Venv) -> None:
+def test_conda_may_change_what_its_record_lists(venv: Venv) -> None:
     (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
     (venv.at / "six" / "data.txt").write_text("with the prefix replaced")
     assert venv.damages() == ()
@@ -112,7 +112,7 @@ def test_a_legacy_egg_info_has_no_evidence_and_no_damage(venv: Venv) -> None:
     assert venv.damages() == ()
 
 
-def test_files_of_uv_and_virtualenv_are_no_orphans(venv: Venv) -> None:
+def test_files_of_uv_and_virtualenv_are_not_orphans(venv: Venv) -> None:
     for name in ("_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth"):
         (venv.at / name).write_text("")
     assert venv.damages() == ()
@@ -144,8 +144,9 @@ def test_no_environment(tmp_path: Path) -> None:
 def test_no_site_packages(venv: Venv) -> None:
     shutil.rmtree(venv.at)
     lib = "Lib" if WINDOWS else "lib"
-    found = metadata_damage(Environment.at(venv.path))
-    assert found == (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib),)
+    assert metadata_damage(Environment.at(venv.path)) == (
+        Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib),
+    )
 
 
 def test_no_pyvenv_cfg(venv: Venv) -> None:
@@ -154,13 +155,13 @@ def test_no_pyvenv_cfg(venv: Venv) -> None:
     assert needs_rebuild(venv.damages())
 
 
-def test_a_whole_python_needs_no_pyvenv_cfg(venv: Venv) -> None:
+def test_a_base_python_needs_no_pyvenv_cfg(venv: Venv) -> None:
     (venv.path / "pyvenv.cfg").unlink()
     (venv.at.parent / "os.py").write_text("")
     assert venv.damages() == ()
 
 
-def test_the_base_python_is_gone(venv: Venv) -> None:
+def test_a_missing_base_python(venv: Venv) -> None:
     (venv.path / "pyvenv.cfg").write_text("version_info = 3.11.7\nhome = /absent python\n")
     detail = "home = /absent python"
     assert venv.damages() == (
@@ -182,7 +183,7 @@ def test_no_interpreter(venv: Venv) -> None:
 
 
 @posix_only
-def test_lib64_counts_where_it_is_no_link_to_lib(venv: Venv) -> None:
+def test_lib64_counts_where_it_is_not_a_link_to_lib(venv: Venv) -> None:
     (venv.path / "lib64").unlink(missing_ok=True)
     (venv.path / "lib64").symlink_to("lib")
     assert Environment.at(venv.path).site_packages == (venv.at,)
@@ -192,7 +193,7 @@ def test_lib64_counts_where_it_is_no_link_to_lib(venv: Venv) -> None:
     assert Environment.at(venv.path).site_packages == (venv.at, platlib)
 
 
-# What dist-info tells
+# Metadata
 
 
 def test_names_are_normalised(venv: Venv) -> None:
@@ -229,7 +230,7 @@ def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
     )
 
 
-def test_a_wheels_data_that_is_not_spread_is_an_unfinished_install(venv: Venv) -> None:
+def test_a_leftover_data_directory_is_an_unfinished_install(venv: Venv) -> None:
     (venv.at / "six-1.17.0.data" / "scripts").mkdir(parents=True)
     assert metadata_damage(Environment.at(venv.path)) == (
         damage(DamageKind.UNFINISHED, f"{SITE}/six-1.17.0.data"),
@@ -237,11 +238,11 @@ def test_a_wheels_data_that_is_not_spread_is_an_unfinished_install(venv: Venv) -
 
 
 @pytest.mark.parametrize("keep", [0, 1, 300, -1])
-def test_a_record_that_is_cut_short_is_an_unfinished_install(venv: Venv, keep: int) -> None:
+def test_a_truncated_record_is_an_unfinished_install(venv: Venv, keep: int) -> None:
     record = venv.at / "six-1.17.0.dist-info" / "RECORD"
     record.write_bytes(record.read_bytes()[:keep])
     assert metadata_damage(Environment.at(venv.path)) == (
-        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="cut short"),
+        damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="truncated"),
     )
 
 
@@ -258,7 +259,7 @@ def test_installed_without_metadata_and_unsorted_is_an_unfinished_install(
     )
 
 
-def test_installed_without_metadata_and_a_file_gone_is_an_unfinished_install(
+def test_installed_without_metadata_and_a_file_missing_is_an_unfinished_install(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
@@ -270,25 +271,25 @@ def test_installed_without_metadata_and_a_file_gone_is_an_unfinished_install(
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"a\0b\n"])
-def test_a_record_that_is_no_text_is_unreadable(venv: Venv, garbage: bytes) -> None:
+def test_a_record_that_is_not_text_is_unreadable(venv: Venv, garbage: bytes) -> None:
     (venv.at / "six-1.17.0.dist-info" / "RECORD").write_bytes(garbage)
     assert venv.damages() == (damage(DamageKind.UNREADABLE, f"{INFO}/RECORD"),)
 
 
 def test_two_versions(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
-    found = [d for d in venv.damages() if d.kind is DamageKind.DUPLICATE]
+    duplicates = [d for d in venv.damages() if d.kind is DamageKind.DUPLICATE]
     first = f"{SITE}/six-1.16.0.dist-info"
-    assert found == [damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info")]
+    assert duplicates == [damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info")]
 
 
-def test_a_removal_that_has_begun_is_seen_without_looking_at_every_file(venv: Venv) -> None:
+def test_a_started_removal_is_seen_in_the_metadata(venv: Venv) -> None:
     script = f"{SCRIPTS}/six{EXE}"
     (venv.path / script).unlink()
     assert metadata_damage(Environment.at(venv.path)) == (damage(DamageKind.MISSING, script),)
 
 
-# What the files tell
+# Files
 
 
 def test_a_missing_file(venv: Venv) -> None:
@@ -341,13 +342,13 @@ def test_a_row_names_its_algorithm(venv: Venv, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["", "many", "-5", pytest.param("9" * 5000, id="endless")])
-def test_a_size_that_is_none_is_no_evidence(venv: Venv, size: str) -> None:
+def test_a_size_that_is_not_a_number_is_ignored(venv: Venv, size: str) -> None:
     (venv.at / "extra.py").write_text("")
     add_row(venv, f"extra.py,,{size}")
     assert venv.damages() == ()
 
 
-def test_an_algorithm_that_nobody_knows_is_no_evidence(venv: Venv) -> None:
+def test_an_unknown_algorithm_is_ignored(venv: Venv) -> None:
     rewrite(venv, "six/data.txt", lambda _: b"?", "rot13")
     assert venv.damages() == ()
 
@@ -376,7 +377,7 @@ def test_a_dangling_link_is_a_missing_file(
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/data.txt"),)
 
 
-def test_a_file_of_two_distributions_is_as_either_says(venv: Venv) -> None:
+def test_a_file_of_two_distributions_may_match_either(venv: Venv) -> None:
     add_row(venv, "six/data.txt,sha256=AAAA,499", "requests-2.32.3.dist-info")
     assert venv.damages() == ()
     (venv.at / "six" / "data.txt").unlink()
@@ -395,7 +396,7 @@ def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
     assert venv.damages() == ()
 
 
-def test_a_module_that_is_installed_as_byte_code_alone_is_a_file_like_others(venv: Venv) -> None:
+def test_a_module_installed_only_as_byte_code_is_a_file_like_others(venv: Venv) -> None:
     add_row(venv, "six/secret.pyc,,")
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)
 
@@ -410,29 +411,29 @@ def test_an_extra_module_is_an_orphan(venv: Venv) -> None:
     assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
 
 
-def test_a_package_that_nobody_owns_is_one_orphan(venv: Venv) -> None:
+def test_an_unowned_package_is_one_orphan(venv: Venv) -> None:
     (venv.at / "left" / "over").mkdir(parents=True)
     (venv.at / "left" / "over" / "__init__.py").write_text("")
     assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/left"),)
 
 
-def test_a_directory_with_byte_code_alone_is_hollow(venv: Venv) -> None:
-    (venv.at / "six" / "hollow" / "__pycache__").mkdir(parents=True)
+def test_a_directory_with_only_byte_code_counts_as_empty(venv: Venv) -> None:
+    (venv.at / "six" / "empty" / "__pycache__").mkdir(parents=True)
     for name in ("x.cpython-311.pyc", "x.cpython-311.pyc.140231"):
-        (venv.at / "six" / "hollow" / "__pycache__" / name).touch()
+        (venv.at / "six" / "empty" / "__pycache__" / name).touch()
     assert venv.damages() == ()
 
 
-def test_an_empty_directory_is_an_orphan_only_where_it_could_be_imported_by_its_name(
+def test_an_empty_directory_is_an_orphan_only_at_the_top(
     venv: Venv,
 ) -> None:
-    (venv.at / "hollow").mkdir()
-    (venv.at / "six" / "hollow").mkdir()
-    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/hollow"),)
+    (venv.at / "empty").mkdir()
+    (venv.at / "six" / "empty").mkdir()
+    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/empty"),)
 
 
 @posix_only
-def test_a_launcher_that_nobody_owns_is_an_orphan(venv: Venv) -> None:
+def test_an_unowned_launcher_is_an_orphan(venv: Venv) -> None:
     launcher = (venv.path / "bin" / "six").read_text()
     (venv.path / "bin" / "left").write_text(launcher)
     (venv.path / "bin" / ".tmpAb12Cd").write_text("")
@@ -442,24 +443,24 @@ def test_a_launcher_that_nobody_owns_is_an_orphan(venv: Venv) -> None:
     assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
 
 
-def test_a_whole_python_has_more_than_what_was_installed(venv: Venv) -> None:
+def test_a_base_python_has_no_orphans(venv: Venv) -> None:
     (venv.at.parent / "os.py").write_text("")
     (venv.at / "README.txt").write_text("")
     assert venv.damages() == ()
 
 
-def test_a_row_may_take_a_roundabout_way(venv: Venv) -> None:
+def test_a_row_may_contain_parent_directories(venv: Venv) -> None:
     add_row(venv, "six/../extra.py,,")
     (venv.at / "extra.py").write_text("")
     assert venv.damages() == ()
 
 
-def test_an_extra_distribution_is_complete_and_no_orphan(venv: Venv) -> None:
+def test_an_extra_distribution_is_not_an_orphan(venv: Venv) -> None:
     venv.uv("pip", "install", "toml")
     assert venv.damages() == ()
 
 
-# Who may have brought an orphan
+# Where an orphan may come from
 
 
 @pytest.mark.parametrize(
@@ -471,7 +472,7 @@ def test_an_extra_distribution_is_complete_and_no_orphan(venv: Venv) -> None:
         ((), ()),
     ],
 )
-def test_an_orphan_may_be_of_a_distribution_beside_it(
+def test_an_orphan_may_come_from_a_distribution_beside_it(
     venv: Venv, names: tuple[str, ...], owners: tuple[str, ...]
 ) -> None:
     for name in names:
@@ -480,7 +481,7 @@ def test_an_orphan_may_be_of_a_distribution_beside_it(
 
 
 @posix_only
-def test_a_launcher_that_nobody_owns_is_of_no_distribution(venv: Venv) -> None:
+def test_an_unowned_launcher_comes_from_no_distribution(venv: Venv) -> None:
     shutil.copy(venv.path / "bin" / "six", venv.path / "bin" / "left")
     assert possible_owners(Environment.at(venv.path), venv.damages()) == ()
 
@@ -488,7 +489,7 @@ def test_a_launcher_that_nobody_owns_is_of_no_distribution(venv: Venv) -> None:
 @posix_only
 @pytest.mark.parametrize("mode", ["hardlink", "symlink"])
 @pytest.mark.parametrize("size", [5, 500])
-def test_what_is_changed_through_a_link_is_changed_in_the_cache_as_well(
+def test_an_edit_through_a_link_changes_the_cache_too(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, size: int
 ) -> None:
     monkeypatch.setenv("UV_LINK_MODE", mode)
@@ -503,7 +504,7 @@ def test_what_is_changed_through_a_link_is_changed_in_the_cache_as_well(
     assert venv.damages() == ()
 
 
-def test_a_file_of_its_own_is_not_shared_with_the_cache(venv: Venv) -> None:
+def test_a_copied_file_is_not_shared_with_the_cache(venv: Venv) -> None:
     replace(venv.at / "six" / "data.txt", "edited")
     read = Environment.at(venv.path)
     assert damaged_distributions(size_damage(read)) == ("six",)
@@ -534,6 +535,6 @@ def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
 
 
 def test_a_damage_reads_as_a_sentence() -> None:
-    told = damage(DamageKind.TRUNCATED, "lib/six.py", detail="5 bytes, installed with 500")
-    assert str(told) == "six: truncated: lib/six.py (5 bytes, installed with 500)"
+    truncated = damage(DamageKind.TRUNCATED, "lib/six.py", detail="5 bytes, installed with 500")
+    assert str(truncated) == "six: truncated: lib/six.py (5 bytes, installed with 500)"
     assert str(Damage(kind=DamageKind.ORPHAN, path="lib/x.py")) == "orphan: lib/x.py"

@@ -1,84 +1,110 @@
 import json
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
+from rig import Tree
 
-from uvflow.environment.interpreter import ensure_uv_targets
+from uvflow.environment.context import SyncContext
+from uvflow.environment.interpreter import ensure_uv_targets_environment
 from uvflow.errors import DamagedError
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import BUILT_IN
 from uvflow.state.store import State
+from uvflow.uv import Uv
 
-LOOK_AGAIN = ("--refresh-package", "uvflow-looks-again")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
+
+DRY_RUN = "sync --frozen --dry-run --output-format=json"
+REFRESH = f"{DRY_RUN} --refresh-package uvflow-looks-again"
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State.of(tmp_path)
+def context(tree: Tree) -> SyncContext:
+    root = tree({"pyproject.toml": "", ".venv/pyvenv.cfg": "home = /usr/bin\n"})
+    return SyncContext(
+        project=Project.load(root),
+        profile=BUILT_IN["dev"],
+        chosen_by="",
+        state=State.of(root),
+        environ={"UV_OFFLINE": "1"},
+    )
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Path:
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    return tmp_path / ".venv"
+class ScriptedUv:
+    """A uv whose dry runs name `target`, and `refreshed` once the interpreter was asked again."""
+
+    def __init__(self, directory: Path, target: str | Path, refreshed: str | Path = "") -> None:
+        self.log = directory / "log"
+        self.log.touch()
+        script = directory / "uv"
+        script.write_text(
+            f'#!/bin/sh\necho "$@" "$UV_OFFLINE" >> {self.log}\n'
+            f"case \"$*\" in\n*--refresh-package*) echo '{report(refreshed or target)}' ;;\n"
+            f"*) echo '{report(target)}' ;;\nesac\n"
+        )
+        script.chmod(0o755)
+        self.uv = Uv(path=str(script), version="0.13.9")
+
+    @property
+    def runs(self) -> list[str]:
+        return [line.rstrip() for line in self.log.read_text().splitlines()]
 
 
-class Uv:
-    """Says where the environment is: `at_first`, and `then` when it has looked again."""
-
-    def __init__(self, at_first: str, then: str = "") -> None:
-        self.answers = {(): at_first, LOOK_AGAIN: then or at_first}
-        self.asked: list[tuple[str, ...]] = []
-
-    def __call__(self, arguments: tuple[str, ...]) -> str:
-        self.asked.append(arguments)
-        place = self.answers[arguments]
-        return json.dumps({"sync": {"environment": {"path": place}}}) if place else "error"
+def report(target: str | Path) -> str:
+    return json.dumps({"sync": {"environment": {"path": str(target)}}}) if target else "error"
 
 
-def never(_arguments: tuple[str, ...]) -> str:
-    pytest.fail("uv was asked")
+def test_uv_is_asked_once_for_each_environment(context: SyncContext, tmp_path: Path) -> None:
+    scripted = ScriptedUv(tmp_path, context.environment)
+    for _ in range(2):
+        ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == [DRY_RUN]
+    (context.environment / "pyvenv.cfg").write_text("home = /usr/bin\nnew = true\n")
+    ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == [DRY_RUN, DRY_RUN]
 
 
-def test_uv_is_asked_once_for_each_environment(state: State, environment: Path) -> None:
-    uv = Uv(str(environment))
-    ensure_uv_targets(state, environment, uv)
-    ensure_uv_targets(state, environment, never)
-    assert uv.asked == [()]
-    (environment / "pyvenv.cfg").write_text("home = /usr/bin\nmade = anew\n")
-    ensure_uv_targets(state, environment, uv)
-    assert uv.asked == [(), ()]
+def test_an_environment_that_uv_has_yet_to_create_is_not_checked(
+    context: SyncContext, tmp_path: Path
+) -> None:
+    (context.environment / "pyvenv.cfg").unlink()
+    scripted = ScriptedUv(tmp_path, "/usr")
+    ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == []
 
 
-def test_what_uv_is_to_make_is_not_asked_for(state: State, tmp_path: Path) -> None:
-    ensure_uv_targets(state, tmp_path / ".venv", never)
+def test_uv_asks_the_interpreter_again_where_it_is_mistaken(
+    context: SyncContext, tmp_path: Path
+) -> None:
+    scripted = ScriptedUv(tmp_path, "/usr", context.environment)
+    ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == [DRY_RUN, REFRESH]
 
 
-def test_uv_looks_again_where_it_is_mistaken(state: State, environment: Path) -> None:
-    uv = Uv("/usr", str(environment))
-    ensure_uv_targets(state, environment, uv)
-    assert uv.asked == [(), LOOK_AGAIN]
-
-
-def test_uv_is_not_let_at_another_place(state: State, environment: Path) -> None:
-    for _ in "twice":
+def test_uv_may_not_install_into_another_place(context: SyncContext, tmp_path: Path) -> None:
+    scripted = ScriptedUv(tmp_path, "/usr")
+    for _ in range(2):
         with pytest.raises(DamagedError) as caught:
-            ensure_uv_targets(state, environment, Uv("/usr"))
-        assert caught.value.message == f"uv takes /usr for the environment {environment}"
+            ensure_uv_targets_environment(context, scripted.uv)
+        assert caught.value.message == (
+            f"uv would install into /usr instead of the environment {context.environment}"
+        )
 
 
 @pytest.mark.parametrize("damaged", [b"[", b"[1]", b'"x"'])
-def test_of_a_damaged_memory_nothing_is_known(
-    state: State, environment: Path, damaged: bytes
+def test_damaged_records_of_checks_do_not_count(
+    context: SyncContext, tmp_path: Path, damaged: bytes
 ) -> None:
-    state.write("interpreter-checks.json", damaged)
-    uv: Callable[[tuple[str, ...]], str] = Uv(str(environment))
-    ensure_uv_targets(state, environment, uv)
-    ensure_uv_targets(state, environment, never)
+    context.state.write("interpreter-checks.json", damaged)
+    scripted = ScriptedUv(tmp_path, context.environment)
+    for _ in range(2):
+        ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == [DRY_RUN]
 
 
-def test_a_uv_that_does_not_tell_is_asked_again(state: State, environment: Path) -> None:
-    uv = Uv("")
-    ensure_uv_targets(state, environment, uv)
-    ensure_uv_targets(state, environment, uv)
-    assert uv.asked == [(), ()]
+def test_a_uv_that_does_not_say_is_asked_again(context: SyncContext, tmp_path: Path) -> None:
+    scripted = ScriptedUv(tmp_path, "")
+    for _ in range(2):
+        ensure_uv_targets_environment(context, scripted.uv)
+    assert scripted.runs == [DRY_RUN, DRY_RUN]

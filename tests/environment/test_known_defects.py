@@ -18,7 +18,7 @@ ALL = (EDITED, GONE, STRAY)
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Environment:
+def environment(tmp_path: Path) -> Environment:
     site = tmp_path / ".venv" / SITE
     for name in ("odd/data.txt", "odd-1.0.dist-info/RECORD", "stray/__init__.py"):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,20 +27,20 @@ def there(tmp_path: Path) -> Environment:
 
 
 @pytest.fixture
-def state(tmp_path: Path, there: Environment) -> State:
-    found = State.of(tmp_path)
-    known_defects.record_defects(found, there, ALL)
-    return found
+def state(tmp_path: Path, environment: Environment) -> State:
+    state = State.of(tmp_path)
+    known_defects.record_defects(state, environment, ALL)
+    return state
 
 
-def test_what_is_remembered_is_known(state: State, there: Environment) -> None:
-    assert known_defects.known(state, there, ALL) == ALL
+def test_a_recorded_defect_is_known(state: State, environment: Environment) -> None:
+    assert known_defects.select_known(state, environment, ALL) == ALL
     other = Damage(kind=DamageKind.MISSING, path=f"{SITE}/odd/data.txt", distribution="odd")
-    assert known_defects.known(state, there, (other,)) == ()
+    assert known_defects.select_known(state, environment, (other,)) == ()
 
 
 @pytest.mark.parametrize(
-    ("changed", "left"),
+    ("changed", "known"),
     [
         ("odd/data.txt", (GONE, STRAY)),
         ("odd/gone.txt", (EDITED, STRAY)),
@@ -49,36 +49,40 @@ def test_what_is_remembered_is_known(state: State, there: Environment) -> None:
         ("stray/more.py", (EDITED, GONE)),
     ],
 )
-def test_a_flaw_is_known_as_it_was_found_and_not_otherwise(
-    state: State, there: Environment, changed: str, left: tuple[Damage, ...]
+def test_a_defect_is_known_until_its_file_or_the_record_changes(
+    state: State, environment: Environment, changed: str, known: tuple[Damage, ...]
 ) -> None:
-    (there.path / SITE / changed).write_text("changed")
-    assert known_defects.known(state, there, ALL) == left
+    (environment.path / SITE / changed).write_text("changed")
+    assert known_defects.select_known(state, environment, ALL) == known
 
 
-def test_a_flaw_of_another_environment_is_not_known(
-    state: State, there: Environment, tmp_path: Path
+def test_a_defect_of_another_environment_is_not_known(
+    state: State, environment: Environment, tmp_path: Path
 ) -> None:
-    there.path.rename(tmp_path / ".venv-prod")
-    assert known_defects.known(state, Environment.at(tmp_path / ".venv-prod"), ALL) == ()
+    environment.path.rename(tmp_path / ".venv-prod")
+    assert known_defects.select_known(state, Environment.at(tmp_path / ".venv-prod"), ALL) == ()
 
 
-def test_a_flaw_found_again_takes_the_place_of_the_former(state: State, there: Environment) -> None:
-    (there.path / EDITED.path).write_text("another build")
-    known_defects.record_defects(state, there, (EDITED,))
-    assert known_defects.known(state, there, ALL) == ALL
+def test_a_defect_recorded_again_replaces_the_former(
+    state: State, environment: Environment
+) -> None:
+    (environment.path / EDITED.path).write_text("another build")
+    known_defects.record_defects(state, environment, (EDITED,))
+    assert known_defects.select_known(state, environment, ALL) == ALL
     assert len(json.loads(state.read("known-defects.json") or b"")) == len(ALL)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"{}", b"[1]", b'[["a", "b"]]', b"\xff", b"1"])
-def test_what_cannot_be_read_is_not_known(state: State, there: Environment, garbage: bytes) -> None:
+def test_entries_that_cannot_be_read_are_not_known(
+    state: State, environment: Environment, garbage: bytes
+) -> None:
     state.write("known-defects.json", garbage)
-    assert known_defects.known(state, there, ALL) == ()
-    known_defects.record_defects(state, there, ALL)
-    assert known_defects.known(state, there, ALL) == ALL
+    assert known_defects.select_known(state, environment, ALL) == ()
+    known_defects.record_defects(state, environment, ALL)
+    assert known_defects.select_known(state, environment, ALL) == ALL
 
 
 @pytest.mark.parametrize("kind", DamageKind)
-def test_only_of_a_file_can_a_wheel_be_wrong(kind: DamageKind) -> None:
+def test_only_damage_to_files_can_be_a_defect(kind: DamageKind) -> None:
     of_files = {DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.ORPHAN}
     assert known_defects.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)

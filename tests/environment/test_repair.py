@@ -19,18 +19,18 @@ from uvflow.environment.repair import (
 from uvflow.errors import DiskError
 
 
-def test_forgotten_distributions_are_installed_again_by_uv(venv: Venv) -> None:
-    neither = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
+def test_uv_reinstalls_distributions_without_metadata(venv: Venv) -> None:
+    undamaged = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
     shutil.rmtree(venv.at / "six")
     (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
     remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
-    assert sorted(path.name for path in venv.at.glob("*.dist-info")) == neither
+    assert sorted(path.name for path in venv.at.glob("*.dist-info")) == undamaged
     venv.sync("--locked")
     assert venv.damages() == ()
 
 
 @pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", symlink])
-def test_uv_overwrites_what_a_forgotten_distribution_left(
+def test_uv_overwrites_the_files_of_a_distribution_without_metadata(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     monkeypatch.setenv("UV_LINK_MODE", mode)
@@ -41,18 +41,18 @@ def test_uv_overwrites_what_a_forgotten_distribution_left(
     assert venv.damages() == ()
 
 
-def test_both_of_two_versions_are_forgotten(venv: Venv) -> None:
+def test_the_metadata_of_both_versions_is_removed(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
     remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
     assert list(venv.at.glob("six-*")) == []
 
 
-def test_a_legacy_file_of_metadata_is_forgotten(venv: Venv) -> None:
+def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
     (venv.at / "six-1.16.0.egg-info").write_text("Metadata-Version: 1.0\n")
     first = f"{SITE}/six-1.16.0.egg-info"
-    found = venv.damages()
-    assert found == (damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
-    remove_metadata(Environment.at(venv.path), damaged_distributions(found))
+    duplicates = venv.damages()
+    assert duplicates == (damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
+    remove_metadata(Environment.at(venv.path), damaged_distributions(duplicates))
     assert list(venv.at.glob("six-*")) == []
 
 
@@ -73,11 +73,11 @@ def test_byte_code_is_dropped_and_nothing_else(venv: Venv) -> None:
     (cache / "six.nbi").touch()  # as numba keeps it
     (venv.at / "six" / "secret.pyc").touch()
     drop_byte_code(Environment.at(venv.path))
-    left = {p for p in venv.path.rglob("*") if p.name != "__pycache__"} - set(before)
-    assert left == {cache / "six.nbi", venv.at / "six" / "secret.pyc"}
+    remaining = {p for p in venv.path.rglob("*") if p.name != "__pycache__"} - set(before)
+    assert remaining == {cache / "six.nbi", venv.at / "six" / "secret.pyc"}
 
 
-def test_forgetting_that_is_cut_short_leaves_no_metadata_behind(
+def test_an_interrupted_removal_leaves_no_metadata_file(
     venv: Venv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "rmtree", interrupt)

@@ -39,7 +39,7 @@ def test_the_worst_decides(states: tuple[Level, ...], verdict: Level, code: int)
 
 def test_the_verdict_in_words() -> None:
     assert headline(status(Level.OK)) == "In sync: dev"
-    assert headline(status(Level.UNKNOWN)) == "In sync as far as can be told: dev"
+    assert headline(status(Level.UNKNOWN)) == "In sync as far as known: dev"
     assert headline(status(Level.OUT_OF_SYNC)) == "Out of sync: dev"
     assert headline(status(Level.STALE)) == "Lockfile stale: dev"
     assert headline(status(Level.UNUSABLE)) == "No usable uv: dev"
@@ -48,23 +48,23 @@ def test_the_verdict_in_words() -> None:
     assert verdict_line(status(Level.OK, Level.STALE)) == "Lockfile stale: dev; a1: m1"
 
 
-def test_one_line_tells_how_many_more_there_are() -> None:
+def test_one_line_has_the_number_of_other_reasons() -> None:
     removed = Check(aspect="lockfile", level=Level.STALE, message="`six` was removed")
     reasons = (removed, removed, removed, Check(aspect="uv", level=Level.OK, message="uv 1"))
-    told = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
-    assert verdict_line(told) == (
+    stale = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
+    assert verdict_line(stale) == (
         "Lockfile stale: dev; lockfile: `six` was removed (and 2 more, see `uvflow status`)"
     )
 
 
-def test_rows_are_aligned_and_hints_told_once() -> None:
+def test_rows_are_aligned_and_hints_appear_once() -> None:
     reasons = (
         Check(aspect="lockfile", level=Level.STALE, message="one", hint="do"),
         Check(aspect="lockfile", level=Level.STALE, message="two", hint="do"),
         Check(aspect="uv", level=Level.OK, message="three"),
     )
-    told = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
-    assert list(format_rows(told, verbose=False)) == [
+    stale = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
+    assert list(format_rows(stale, verbose=False)) == [
         ("lockfile", "stale", "one"),
         ("        ", "stale", "two"),
         ("        ", "     ", "hint: do"),
@@ -82,8 +82,8 @@ def test_json_has_every_reason() -> None:
     }
 
 
-def test_what_uv_would_change_is_one_sentence_a_distribution() -> None:
-    said = """Would use project environment at: .venv
+def test_planned_changes_are_one_sentence_for_each_distribution() -> None:
+    output = """Would use project environment at: .venv
 Would uninstall 3 packages
 Would install 4 packages
  - attrs==23.1.0
@@ -95,7 +95,7 @@ Would install 4 packages
  + lib @ file:///shop/lib
 error: The environment is outdated; run `uv sync` to update the environment
 """
-    assert planned_changes(said) == (
+    assert planned_changes(output) == (
         "attrs is 23.1.0 instead of 25.1.0",
         "idna 3.10 is missing",
         "toml 0.10.1 is not asked for",

@@ -5,7 +5,7 @@ from uvflow.environment.repair import RepairResult
 from uvflow.environment.verify import Verification, damage_lines, verdict, verification_as_json
 
 
-def verified(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verification:
+def verification(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verification:
     return Verification(
         profile="dev",
         chosen_by="by default",
@@ -15,30 +15,30 @@ def verified(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verification:
     )
 
 
-def test_a_few_files_of_each_distribution_are_told() -> None:
+def test_a_few_files_of_each_distribution_are_listed() -> None:
     many = [Damage(kind=DamageKind.MISSING, path=f"a/{n}", distribution="a") for n in range(7)]
     stray = Damage(kind=DamageKind.ORPHAN, path="stray.py")
-    told = list(damage_lines(verified(*many, stray), verbose=False))
-    assert told == [
+    lines = list(damage_lines(verification(*many, stray), verbose=False))
+    assert lines == [
         "orphan: stray.py",
         *(f"a: missing: a/{n}" for n in range(5)),
         "  and 2 more (`--verbose` lists them)",
     ]
-    assert len(list(damage_lines(verified(*many, stray), verbose=True))) == 8
+    assert len(list(damage_lines(verification(*many, stray), verbose=True))) == 8
 
 
-def test_the_outcome_in_words() -> None:
+def test_the_verdict_in_words() -> None:
     stray = Damage(kind=DamageKind.ORPHAN, path="stray.py")
-    assert verdict(verified()) == "Intact: dev (by default)"
-    assert verdict(verified(repaired=("a", "b"))) == "Repaired: dev (by default); a, b"
-    assert verdict(verified(stray)) == (
+    assert verdict(verification()) == "Intact: dev (by default)"
+    assert verdict(verification(repaired=("a", "b"))) == "Repaired: dev (by default); a, b"
+    assert verdict(verification(stray)) == (
         "Damaged: dev (by default); `uvflow verify --repair` reinstalls it"
     )
 
 
 def test_json_has_every_damage() -> None:
     stray = Damage(kind=DamageKind.ORPHAN, path="stray.py")
-    assert verification_as_json(verified(stray, repaired=("a",))) == {
+    assert verification_as_json(verification(stray, repaired=("a",))) == {
         "profile": "dev",
         "chosen_by": "by default",
         "environment": str(Path("/shop/.venv")),

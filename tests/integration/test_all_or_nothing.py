@@ -33,7 +33,7 @@ def everything(root: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def can_mount() -> bool:
-    """Whether a namespace with mounts of its own may be made here; Linux only (unshare(1))."""
+    """Whether a namespace with mounts of its own can be created here; Linux only (unshare(1))."""
     if sys.platform != "linux" or not shutil.which("unshare"):
         return False
     mounted = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs t /mnt"]
@@ -71,7 +71,7 @@ def test_a_disk_without_room_leaves_no_trace(
 
 
 @mounting
-def test_a_read_only_file_system_is_told(tree: Tree) -> None:
+def test_a_read_only_file_system_is_reported(tree: Tree) -> None:
     root = tree(FILES)
     done = mounted("mount --bind . .; mount -o remount,bind,ro .; cd $PWD; uvflow init", root)
     assert (done.returncode, done.stderr) == (
@@ -123,7 +123,7 @@ def test_two_at_once_end_with_one_project(tree: Tree, uvflow: Command) -> None:
         )
         for _ in "12"
     ]
-    said = [process.communicate(timeout=60)[1] for process in both]
+    outputs = [process.communicate(timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("project is already a locked uv project" in err for err in said) == 1
+    assert sum("project is already a locked uv project" in err for err in outputs) == 1
     assert uvflow("sync", cwd=root).err == "Already in sync: dev (as last time)\n"

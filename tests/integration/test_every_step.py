@@ -40,7 +40,7 @@ def sample(steps: int, *, each: int = 3) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("first", "then"), [("dev", "prod"), ("prod", "dev")])
-def test_sync_heals_after_every_step(
+def test_sync_repairs_after_every_step(
     tree: Tree, uvflow: Command, first: str, then: str, tmp_path: Path
 ) -> None:
     root, state = tree({"pyproject.toml": MANIFEST}), tmp_path / "uvflow-cache"
@@ -63,9 +63,9 @@ def test_sync_heals_after_every_step(
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step
 
 
-def test_init_leaves_the_old_tree_or_the_new_one(tree: Tree, uvflow: Command) -> None:
+def test_after_every_step_of_init_the_tree_is_old_or_new(tree: Tree, uvflow: Command) -> None:
     root = tree(PIP_PROJECT)
-    uvflow("init", cwd=root)  # the first one makes the state directory as well
+    uvflow("init", cwd=root)  # the first one creates the state directory
     uvflow("undo", cwd=root)
     steps = count_steps("init", cwd=root)
     new = contents(root)
@@ -82,7 +82,7 @@ def test_init_leaves_the_old_tree_or_the_new_one(tree: Tree, uvflow: Command) ->
         assert "Traceback" not in sync.err + undo.err
 
 
-def test_undo_is_done_whole_or_not_at_all(tree: Tree, uvflow: Command, tmp_path: Path) -> None:
+def test_undo_is_done_completely_or_not_at_all(tree: Tree, uvflow: Command, tmp_path: Path) -> None:
     root, state = tree(PIP_PROJECT), tmp_path / "uvflow-cache"
     uvflow("init", cwd=root)
     new = contents(root)

@@ -35,7 +35,7 @@ def installed(prefix: Path) -> list[str]:
     return sorted(path.name.removesuffix(".dist-info") for path in infos)
 
 
-def test_an_environment_that_was_a_ruin_is_not_taken_for_the_base(
+def test_a_recreated_environment_is_not_used_as_the_base(
     tree: Tree, base: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_PYTHON", str(base / "bin" / "python"))

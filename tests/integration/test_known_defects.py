@@ -62,8 +62,8 @@ def lose_power(root: Path) -> None:
     """What is remembered is that a sync was under way, at another start of the machine."""
     state = State.of(root)
     state.delete("dev.fingerprint")
-    told = {"environment": str(root / ".venv"), "boot": "another"}
-    state.write("dev.journal", json.dumps(told).encode())
+    entry = {"environment": str(root / ".venv"), "boot": "another"}
+    state.write("dev.journal", json.dumps(entry).encode())
 
 
 def data_of(root: Path) -> Path:
@@ -71,24 +71,26 @@ def data_of(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wheel_with_a_wrong_record_is_warned_of(shop: Path, uvflow: Command, wrong: str) -> None:
+def test_a_wheel_with_a_wrong_record_is_a_warning(shop: Path, uvflow: Command, wrong: str) -> None:
     change, detail = WRONG[wrong]
     synced(shop, uvflow, change)
     shown = f"odd: edited: {data_of(shop).relative_to(shop / '.venv').as_posix()} ({detail})"
-    warning = f"warning: {shown}: the wheel is like that, and its RECORD is wrong\n"
+    warning = f"warning: {shown}: the wheel itself is like this, and its RECORD is wrong\n"
     lose_power(shop)
     done = uvflow("sync", cwd=shop)
     assert done.code == 0, done.err
-    assert done.err.count(f"Repairing .venv: {shown}\n") == 2  # from the cache, then fetched anew
+    assert (
+        done.err.count(f"Repairing .venv: {shown}\n") == 2
+    )  # from the cache, then downloaded again
     assert warning in done.err
     lose_power(shop)
     again = uvflow("sync", "--json", cwd=shop)
     assert "Repairing" not in again.err  # it is remembered
     assert warning in again.err
-    assert [flaw["detail"] for flaw in json.loads(again.out)["known_defects"]] == [detail]
+    assert [defect["detail"] for defect in json.loads(again.out)["known_defects"]] == [detail]
 
 
-def test_a_run_warns_of_it_likewise(shop: Path, uvflow: Command) -> None:
+def test_a_run_warns_of_it_too(shop: Path, uvflow: Command) -> None:
     synced(shop, uvflow, other_size)
     lose_power(shop)
     done = uvflow("run", "python", "-c", "print('run')", cwd=shop)
@@ -97,7 +99,7 @@ def test_a_run_warns_of_it_likewise(shop: Path, uvflow: Command) -> None:
     assert len(warned) == 1
 
 
-def test_damage_beside_a_flaw_is_repaired(shop: Path, uvflow: Command) -> None:
+def test_damage_beside_a_known_defect_is_repaired(shop: Path, uvflow: Command) -> None:
     synced(shop, uvflow, other_hash)
     lose_power(shop)
     uvflow("sync", cwd=shop)
@@ -109,7 +111,7 @@ def test_damage_beside_a_flaw_is_repaired(shop: Path, uvflow: Command) -> None:
     assert data.read_text() == "data\n" * 100
 
 
-def test_verify_tells_a_flaw_from_damage_once_it_has_tried_to_repair_it(
+def test_verify_recognises_a_known_defect_after_trying_to_repair_it(
     shop: Path, uvflow: Command
 ) -> None:
     synced(shop, uvflow, other_hash)
@@ -121,11 +123,12 @@ def test_verify_tells_a_flaw_from_damage_once_it_has_tried_to_repair_it(
     )
     verified = uvflow("verify", "--deep", cwd=shop)
     shown = data_of(shop).relative_to(shop / ".venv").as_posix()
-    flaw = f"odd: edited: {shown} (sha256 differs): the wheel is like that, and its RECORD is wrong"
-    assert (verified.code, verified.out) == (0, f"{flaw}\nIntact: dev (as last time)\n")
+    defect = f"odd: edited: {shown} (sha256 differs)"
+    warning = f"{defect}: the wheel itself is like this, and its RECORD is wrong\n"
+    assert (verified.code, verified.out) == (0, f"{warning}Intact: dev (as last time)\n")
 
 
-# uv before 0.12 lists what the wheel's RECORD lists: a file that is not there, not all that are.
+# uv before 0.12 lists what the wheel's RECORD lists, missing files too, but not all that exist.
 AS_OLD_UV = """#!/bin/sh
 {uv} "$@" || exit
 [ "$1" = sync ] || exit 0
@@ -146,7 +149,7 @@ def old_uv(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
-def test_a_repair_leaves_alone_what_uv_would_not_bring_back(
+def test_a_repair_keeps_what_uv_would_not_reinstall(
     shop: Path, uvflow: Command, old_uv: dict[str, str]
 ) -> None:
     synced(shop, uvflow, lambda contents: contents.update({"top.py": "needed = True\n"}))
@@ -166,7 +169,7 @@ def test_a_repair_leaves_alone_what_uv_would_not_bring_back(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
 @pytest.mark.parametrize("name", ["odd/more.py", "top.py"])
-def test_what_a_wheel_brings_without_listing_it_stays(
+def test_files_that_a_wheel_contains_without_listing_them_stay(
     shop: Path, uvflow: Command, old_uv: dict[str, str], name: str
 ) -> None:
     synced(shop, uvflow, lambda contents: contents.update({name: "needed = True\n"}))
@@ -175,14 +178,15 @@ def test_what_a_wheel_brings_without_listing_it_stays(
     (site_packages / "stray.py").write_text("")
     done = uvflow("sync", "--json", cwd=shop, environ=old_uv)
     assert done.code == 0, done.err
-    told = json.loads(done.out)
+    result = json.loads(done.out)
     inside = site_packages.relative_to(shop / ".venv").as_posix()
-    assert [(f["kind"], f["path"]) for f in told["known_defects"]] == [
+    assert [(f["kind"], f["path"]) for f in result["known_defects"]] == [
         ("missing", f"{inside}/odd/gone.txt"),
         ("orphan", f"{inside}/{name}"),
     ]
-    assert told["removed"] == [f"{inside}/stray.py"]
+    assert result["removed"] == [f"{inside}/stray.py"]
     assert (site_packages / name).read_text() == "needed = True\n"
     assert (
-        f"orphan: {inside}/{name}: a wheel brings it, and its RECORD does not list it" in done.err
+        f"orphan: {inside}/{name}: the wheel contains it, but its RECORD does not list it"
+        in done.err
     )

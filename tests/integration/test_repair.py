@@ -50,12 +50,12 @@ def scripted_uv(directory: Path, on_sync: str) -> dict[str, str]:
 
 
 def assert_intact(root: Path, *names: str) -> None:
-    there = Environment.at(root / ".venv")
-    assert integrity.metadata_damage(there) == ()
-    assert integrity.size_damage(there) == ()
-    assert integrity.hash_damage(there) == ()
-    assert integrity.orphans(there) == ()
-    assert {d.name for d in distributions(there)} == set(names)
+    environment = Environment.at(root / ".venv")
+    assert integrity.metadata_damage(environment) == ()
+    assert integrity.size_damage(environment) == ()
+    assert integrity.hash_damage(environment) == ()
+    assert integrity.orphans(environment) == ()
+    assert {d.name for d in distributions(environment)} == set(names)
 
 
 DEV = ("certifi", "idna", "iniconfig", "requests", "six")
@@ -63,13 +63,13 @@ PROD = ("certifi", "idna", "requests", "six")
 
 WAYS_TO_DIE = {
     "before it has done anything": "true",
-    "with a distribution half there": (
+    "with a distribution half installed": (
         f'{UV} "$@"; cd .venv/lib/*/site-packages; rm six/data.txt; rm six-*/RECORD'
     ),
-    "with files missing behind a whole RECORD": (
+    "with files missing and a complete RECORD": (
         f'{UV} "$@"; cd .venv/lib/*/site-packages; rm -r six idna/data.txt'
     ),
-    "with an uninstall begun": (
+    "with an uninstall started": (
         f'{UV} "$@"; cd .venv/lib/*/site-packages; rm -r iniconfig-*.dist-info'
     ),
     "with an empty environment": "mkdir -p .venv/lib/python3.99/site-packages",
@@ -91,33 +91,31 @@ def test_a_sync_killed_with_uv_is_repaired_by_the_next(
 
 
 @pytest.mark.parametrize("profile", ["dev", "prod"])
-def test_the_first_sync_is_repaired_even_where_nothing_is_remembered_of_it(
+def test_the_first_sync_is_repaired_even_without_its_state(
     shop: Path, uvflow: Command, profile: str
 ) -> None:
-    begun = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
-    told = "for _ in 1 2 3 4 5 6 7 8 9; do [ -e .venv/.uvflow-journal ] || sleep 0.5; done"
-    dying = scripted_uv(shop, f"({begun}; {told}; kill -9 $PPID); exit 1")
+    started = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
+    wait_for_copy = "for _ in 1 2 3 4 5 6 7 8 9; do [ -e .venv/.uvflow-journal ] || sleep 0.5; done"
+    dying = scripted_uv(shop, f"({started}; {wait_for_copy}; kill -9 $PPID); exit 1")
     assert uvflow("sync", "--dev", cwd=shop, environ=dying).code == -signal.SIGKILL
     shutil.rmtree(State.of(shop).directory)
     assert uvflow("sync", f"--{profile}", cwd=shop).code == 0
     assert_intact(shop, *(DEV if profile == "dev" else PROD))
 
 
-def test_what_another_tool_left_unfinished_is_repaired_and_named(
-    shop: Path, uvflow: Command
-) -> None:
+def test_unfinished_work_of_another_tool_is_repaired_and_named(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     [record] = shop.glob(".venv/lib/*/site-packages/idna-*/RECORD")
     record.unlink()
     done = uvflow("sync", cwd=shop)
     assert done.code == 0
-    told = [line for line in done.err.splitlines() if line.startswith("Repairing")]
+    lines = [line for line in done.err.splitlines() if line.startswith("Repairing")]
     place = record.parent.relative_to(shop / ".venv").as_posix()
-    assert told == [f"Repairing .venv: idna: unfinished install: {place} (no RECORD)"]
+    assert lines == [f"Repairing .venv: idna: unfinished install: {place} (no RECORD)"]
     assert_intact(shop, *DEV)
 
 
-def test_scripts_that_were_being_spread_do_not_stop_uv_for_good(
+def test_a_leftover_data_directory_does_not_stop_uv_for_good(
     tree: Tree, uvflow: Command, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(index, tmp_path / "index")
@@ -128,24 +126,24 @@ def test_scripts_that_were_being_spread_do_not_stop_uv_for_good(
     assert uvflow("sync", "--prod", cwd=root).code == 0
     [info] = root.glob(".venv/lib/*/site-packages/tool-1.0.dist-info")
     (info / "METADATA").unlink()
-    spreading = info.with_suffix(".data") / "scripts"
-    spreading.mkdir(parents=True)
-    (spreading / ".tmpAbCdEf").touch()
+    scripts = info.with_suffix(".data") / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / ".tmpAbCdEf").touch()
     done = uvflow("sync", cwd=root)
     assert done.code == 0, done.err
     assert_intact(root, "certifi", "idna", "requests", "tool")
-    assert not spreading.parent.exists()
+    assert not scripts.parent.exists()
 
 
-def test_an_environment_that_does_not_heal_is_5_with_its_damage(
+def test_an_environment_that_cannot_be_repaired_is_5_with_its_damage(
     shop: Path, uvflow: Command
 ) -> None:
     breaking = scripted_uv(shop, f'{UV} "$@"; rm .venv/lib/*/site-packages/six-*/RECORD; exit 0')
     done = uvflow("sync", cwd=shop, environ=breaking)
     assert done.code == 5
-    said = done.err[done.err.index("error:") :].splitlines()
-    assert said[0] == f"error: could not repair {shop / '.venv'}"
-    assert said[1].startswith("  cause: six: unfinished install: lib/python3")
+    error = done.err[done.err.index("error:") :].splitlines()
+    assert error[0] == f"error: could not repair {shop / '.venv'}"
+    assert error[1].startswith("  cause: six: unfinished install: lib/python3")
     assert uvflow("sync", cwd=shop).code == 0
     assert_intact(shop, *DEV)
 
@@ -207,26 +205,28 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("command", ["sync", "verify"])
-def test_uv_is_not_run_before_the_ruins_are_gone(shop: Path, uvflow: Command, command: str) -> None:
-    """Its `python` is only a link to the base Python then, which uv would take for it."""
+def test_uv_does_not_run_before_a_broken_environment_is_emptied(
+    shop: Path, uvflow: Command, command: str
+) -> None:
+    """Its `python` is only a link to the base Python, which uv would use as the environment."""
     uvflow("sync", cwd=shop)
     (shop / ".venv" / "pyvenv.cfg").unlink()
-    looking = scripted_uv(shop, f'ls .venv/bin/python > seen 2>&1; exec {UV} "$@"')
+    scripted = scripted_uv(shop, f'ls .venv/bin/python > seen 2>&1; exec {UV} "$@"')
     done = uvflow(
-        command, *(["--repair"] if command == "verify" else []), cwd=shop, environ=looking
+        command, *(["--repair"] if command == "verify" else []), cwd=shop, environ=scripted
     )
     assert done.code == 0, done.err
-    assert "Making .venv anew: missing pyvenv.cfg: pyvenv.cfg\n" in done.err
+    assert "Recreating .venv: missing pyvenv.cfg: pyvenv.cfg\n" in done.err
     assert "No such file" in (shop / "seen").read_text()
     assert_intact(shop, *DEV)
 
 
 def lose_power(root: Path) -> None:
-    """What is remembered is that a sync was under way, at another start of the machine."""
+    """The state says that a sync was running when the machine was last booted."""
     state = State.of(root)
     state.delete("dev.fingerprint")
-    told = {"environment": str(root / ".venv"), "boot": "another"}
-    state.write("dev.journal", json.dumps(told).encode())
+    entry = {"environment": str(root / ".venv"), "boot": "another"}
+    state.write("dev.journal", json.dumps(entry).encode())
 
 
 def inside(root: Path, pattern: str) -> Path:
@@ -248,7 +248,7 @@ COMPILED = "\n[tool.uvflow.profiles.dev]\ncompile-bytecode = true\n"
 
 
 @pytest.mark.parametrize(("profile", "count"), [("", 0), (COMPILED, 1)])
-def test_after_a_power_failure_byte_code_is_made_anew(
+def test_after_a_power_failure_byte_code_is_compiled_again(
     shop: Path, uvflow: Command, profile: str, count: int
 ) -> None:
     (shop / "pyproject.toml").write_text(MANIFEST + profile)
@@ -258,7 +258,7 @@ def test_after_a_power_failure_byte_code_is_made_anew(
     subprocess.run([python, "-c", "import six"], check=True, env=environ)
     byte_code = inside(shop, "six/__pycache__/*.pyc")
     whole = byte_code.read_bytes()
-    byte_code.write_bytes(whole[:40])  # the header fits the source, so Python goes on with it
+    byte_code.write_bytes(whole[:40])  # the header matches the source, so Python uses it
     byte_code.with_name(f"{byte_code.name}.140231").touch()
     lose_power(shop)
     assert uvflow("sync", cwd=shop).code == 0
@@ -270,7 +270,7 @@ def test_after_a_power_failure_byte_code_is_made_anew(
     ("name", "torn"),
     [("METADATA", b""), ("RECORD", b"\0" * 100), ("uv_cache.json", b"\0" * 100)],
 )
-def test_metadata_that_uv_stumbles_over_is_repaired_first(
+def test_metadata_that_would_stop_uv_is_repaired_first(
     shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch, name: str, torn: bytes
 ) -> None:
     monkeypatch.setenv("UV_LINK_MODE", "copy")
@@ -282,7 +282,7 @@ def test_metadata_that_uv_stumbles_over_is_repaired_first(
     assert_intact(shop, *DEV)
 
 
-def test_an_environment_that_was_being_made_when_the_power_failed_is_made_anew(
+def test_an_environment_that_was_being_created_at_a_power_failure_is_recreated(
     shop: Path, uvflow: Command
 ) -> None:
     uvflow("sync", cwd=shop)
@@ -293,7 +293,9 @@ def test_an_environment_that_was_being_made_when_the_power_failed_is_made_anew(
         (shop / ".venv" / name).write_text(torn)
     done = uvflow("sync", cwd=shop)
     assert done.code == 0
-    assert "Making .venv anew: it was being made when the machine may have gone down\n" in done.err
+    assert (
+        "Recreating .venv: it was being created when the machine may have gone down\n" in done.err
+    )
     assert "include-system-site-packages = false" in (shop / ".venv" / "pyvenv.cfg").read_text()
     assert "VIRTUAL_ENV=" in (shop / ".venv" / "bin" / "activate").read_text()
     assert_intact(shop, *DEV)
@@ -327,7 +329,7 @@ def copy(shop: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", [move, copy])
-def test_an_environment_of_another_place_is_made_anew(
+def test_a_moved_or_copied_environment_is_recreated(
     shop: Path, uvflow: Command, way: Callable[[Path], Path]
 ) -> None:
     uvflow("sync", cwd=shop)
@@ -335,11 +337,11 @@ def test_an_environment_of_another_place_is_made_anew(
     done = uvflow("sync", cwd=root)
     assert done.code == 0
     assert done.err.startswith(
-        f"Making .venv anew: it was made at {shop / '.venv'}, and its scripts point there\n"
+        f"Recreating .venv: it was created at {shop / '.venv'}, and its scripts point there\n"
     )
     assert_intact(root, *DEV)
-    said = subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
-    assert said.stdout == b"six\n"
+    completed = subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
+    assert completed.stdout == b"six\n"
     assert (root / ".venv" / "bin" / "six").read_text().startswith(f"#!{root}/.venv/bin/python")
     assert uvflow("sync", cwd=root).err == "Already in sync: dev (as last time)\n"
 
@@ -348,20 +350,20 @@ def test_a_relocatable_environment_may_be_moved(shop: Path, uvflow: Command) -> 
     subprocess.run(["uv", "venv", "-q", "--relocatable"], cwd=shop, check=True)
     uvflow("sync", cwd=shop)
     root = move(shop)
-    assert "anew" not in uvflow("sync", cwd=root).err
+    assert "Recreating" not in uvflow("sync", cwd=root).err
     subprocess.run([root / ".venv" / "bin" / "six"], check=True, capture_output=True)
 
 
-def test_a_project_reached_by_a_link_is_where_it_is(shop: Path, uvflow: Command) -> None:
+def test_a_project_may_be_reached_by_a_link(shop: Path, uvflow: Command) -> None:
     link = shop.with_name("link")
     link.symlink_to(shop)
     for first, second in ((link, shop), (shop, link)):
         shutil.rmtree(shop / ".venv", ignore_errors=True)
         assert uvflow("sync", "--dev", cwd=first).code == 0
-        assert "anew" not in uvflow("sync", "--prod", cwd=second).err
+        assert "Recreating" not in uvflow("sync", "--prod", cwd=second).err
 
 
-def test_a_directory_that_is_no_environment_is_left_alone(shop: Path, uvflow: Command) -> None:
+def test_a_directory_that_is_not_an_environment_stays_as_it_is(shop: Path, uvflow: Command) -> None:
     (shop / ".venv").mkdir()
     (shop / ".venv" / "thesis.txt").write_text("mine")
     done = uvflow("sync", cwd=shop)

@@ -94,11 +94,11 @@ def test_a_missing_env_file_is_2(shop: Path, uvflow: Command) -> None:
     )
     done = uvflow("run", "python", cwd=shop)
     assert done.code == 2
-    said = f"error: the env-file {shop / '.env'} of the profile `dev` does not exist\n"
-    assert done.err.endswith(said)
+    expected = f"error: the env-file {shop / '.env'} of the profile `dev` does not exist\n"
+    assert done.err.endswith(expected)
 
 
-def test_a_command_that_is_not_there_is_2(shop: Path, uvflow: Command) -> None:
+def test_a_missing_command_is_2(shop: Path, uvflow: Command) -> None:
     done = uvflow("run", "no-such-command", cwd=shop)
     assert done.code == 2
     assert "error: `no-such-command` is neither in .venv nor on PATH\n" in done.err
@@ -109,12 +109,12 @@ def test_a_sync_that_would_change_the_environment_waits(
 ) -> None:
     done = uvflow("sync", "--prod", "--timeout", "0.3", cwd=shop)
     assert done.code == 6
-    said = f"Waiting for a command to end: `uvflow run python` (pid {running.pid}, for "
-    assert done.err.startswith(said)
+    expected = f"Waiting for a command to end: `uvflow run python` (pid {running.pid}, for "
+    assert done.err.startswith(expected)
     assert list(shop.glob(".venv/lib/*/site-packages/iniconfig"))
 
 
-def test_it_goes_on_as_soon_as_the_command_ends(
+def test_a_sync_continues_once_the_command_has_ended(
     shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
 ) -> None:
     running.communicate("\n")

@@ -64,7 +64,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def told(text: str) -> list[str]:
+def lines(text: str) -> list[str]:
     """The lines of an output, with what differs between machines written as a word."""
     text = re.sub(r"(with Python|uv) \d+\.\d+\.\d+(?=\n)", r"\1 VERSION", text)
     return re.sub(r"[Ll]ib/(python3\.\d+/)?site-packages", "SITE", text).splitlines()
@@ -82,21 +82,24 @@ def traces(*directories: Path) -> dict[str, tuple[int, int]]:
 def test_all_is_well(synced: Path, uvflow: Command) -> None:
     done = uvflow("status", cwd=synced)
     assert (done.code, done.err) == (0, "")
-    assert told(done.out) == [
+    assert lines(done.out) == [
         "In sync: dev (as last time)",
         "  lockfile     ok  is as it was at the last sync",
         "  environment  ok  .venv has what uv.lock and the profile dev ask for",
-        "  files        ok  3 distributions, none half installed (`uvflow verify` looks closer)",
-        "  origin       ok  made here, with Python VERSION",
+        (
+            "  files        ok  3 distributions, none half installed "
+            "(`uvflow verify` checks each file)"
+        ),
+        "  origin       ok  created here, with Python VERSION",
         "  uv           ok  uv VERSION",
     ]
 
 
-def test_all_is_well_where_no_snapshot_says_so(synced: Path, uvflow: Command) -> None:
+def test_all_is_well_without_a_fingerprint(synced: Path, uvflow: Command) -> None:
     shutil.rmtree(State.of(synced).directory)
     done = uvflow("status", cwd=synced)
     assert done.code == 0
-    assert told(done.out)[:3] == [
+    assert lines(done.out)[:3] == [
         "In sync: dev (by default)",
         "  lockfile     ok  is what pyproject.toml asks for",
         "  environment  ok  .venv has what uv.lock and the profile dev ask for",
@@ -106,7 +109,7 @@ def test_all_is_well_where_no_snapshot_says_so(synced: Path, uvflow: Command) ->
 def test_a_project_never_synced_is_4(shop: Path, uvflow: Command) -> None:
     done = uvflow("status", cwd=shop)
     assert done.code == 4
-    assert told(done.out) == [
+    assert lines(done.out) == [
         "Out of sync: dev (by default)",
         "  lockfile     ok           is what pyproject.toml asks for",
         "  environment  out of sync  there is no .venv",
@@ -120,7 +123,7 @@ def test_a_stale_lockfile_is_3_with_what_changed(synced: Path, uvflow: Command) 
     edit(synced / "pyproject.toml", '"iniconfig"', '"iniconfig", "attrs"')
     done = uvflow("status", cwd=synced)
     assert done.code == 3
-    assert told(done.out)[:4] == [
+    assert lines(done.out)[:4] == [
         "Lockfile stale: dev (as last time)",
         "  lockfile     stale  dependencies: `six==1.16.0` became `six==1.17.0`",
         "               stale  group dev: `attrs` was added",
@@ -132,7 +135,7 @@ def test_a_missing_lockfile_is_3(synced: Path, uvflow: Command) -> None:
     (synced / "uv.lock").unlink()
     done = uvflow("status", cwd=synced)
     assert done.code == 3
-    assert told(done.out)[:4] == [
+    assert lines(done.out)[:4] == [
         "Lockfile stale: dev (as last time)",
         f"  lockfile     stale    there is no uv.lock in {synced}",
         (
@@ -148,17 +151,17 @@ def test_a_lockfile_that_uv_cannot_read_is_3(synced: Path, uvflow: Command, text
     (synced / "uv.lock").write_text(text)
     done = uvflow("status", cwd=synced)
     assert done.code == 3
-    assert re.match(r"  lockfile     stale    Failed to parse `uv\.lock`", told(done.out)[1])
+    assert re.match(r"  lockfile     stale    Failed to parse `uv\.lock`", lines(done.out)[1])
 
 
-def test_what_reading_does_not_tell_uv_does(
+def test_uv_finds_what_reading_does_not(
     synced: Path, uvflow: Command, index: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(index, tmp_path / "other")
     environ = {"UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 3
-    assert told(done.out)[1].startswith("  lockfile     stale  idna 3.10 is locked from ")
+    assert lines(done.out)[1].startswith("  lockfile     stale  idna 3.10 is locked from ")
 
 
 def test_an_environment_that_differs_is_4_with_each_distribution(
@@ -168,7 +171,7 @@ def test_an_environment_that_differs_is_4_with_each_distribution(
     pip(synced, "install", "six==1.15.0", "toml==0.10.2")
     done = uvflow("status", cwd=synced)
     assert done.code == 4
-    assert told(done.out)[:6] == [
+    assert lines(done.out)[:6] == [
         "Out of sync: dev (as last time)",
         "  lockfile     ok           is what pyproject.toml asks for",
         "  environment  out of sync  idna 3.10 is missing",
@@ -181,26 +184,26 @@ def test_an_environment_that_differs_is_4_with_each_distribution(
 def test_the_environment_of_another_profile_is_4(synced: Path, uvflow: Command) -> None:
     done = uvflow("status", "--prod", cwd=synced)
     assert done.code == 4
-    assert told(done.out)[2:4] == [
+    assert lines(done.out)[2:4] == [
         "  environment  out of sync  iniconfig 2.0.0 is not asked for",
         "                            hint: `uvflow sync --prod`",
     ]
 
 
-def test_what_uv_says_of_a_profile_is_told(synced: Path, uvflow: Command) -> None:
+def test_errors_of_uv_about_a_profile_are_reported(synced: Path, uvflow: Command) -> None:
     profile = '\n[tool.uvflow.profiles.ci]\ngroups = ["nope"]\n'
     (synced / "pyproject.toml").write_text(MANIFEST + profile)
     done = uvflow("status", "--profile", "ci", cwd=synced)
     assert done.code == 4
-    assert "Group `nope` is not defined" in told(done.out)[2]
+    assert "Group `nope` is not defined" in lines(done.out)[2]
 
 
 def test_a_half_installed_distribution_is_5(synced: Path, uvflow: Command) -> None:
     inside(synced, "idna-*/RECORD").unlink()
     done = uvflow("status", cwd=synced)
     assert done.code == 5
-    assert told(done.out)[0] == "Environment damaged: dev (as last time)"
-    assert told(done.out)[3:5] == [
+    assert lines(done.out)[0] == "Environment damaged: dev (as last time)"
+    assert lines(done.out)[3:5] == [
         "  files        damaged  idna: unfinished install: SITE/idna-3.10.dist-info (no RECORD)",
         "                        hint: `uvflow sync` repairs it",
     ]
@@ -220,27 +223,30 @@ def test_an_environment_that_was_moved_is_5(synced: Path, uvflow: Command) -> No
     synced.rename(moved)
     done = uvflow("status", cwd=moved)
     assert done.code == 5
-    assert told(done.out)[4:6] == [
-        f"  origin       damaged  it was made at {synced / '.venv'}, and its scripts point there",
-        "                        hint: `uvflow sync` makes it anew",
+    assert lines(done.out)[4:6] == [
+        (
+            f"  origin       damaged  it was created at {synced / '.venv'}, "
+            "and its scripts point there"
+        ),
+        "                        hint: `uvflow sync` recreates it",
     ]
     assert uvflow("sync", cwd=moved).code == 0
     assert uvflow("status", cwd=moved).code == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="made on POSIX, and told there")
-def test_what_a_sync_makes_anew_is_not_to_be_removed_by_hand(synced: Path, uvflow: Command) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="created on POSIX")
+def test_what_a_sync_recreates_need_not_be_removed_by_hand(synced: Path, uvflow: Command) -> None:
     (synced / ".venv/bin").rename(synced / ".venv/Scripts")
     done = uvflow("status", cwd=synced)
     assert done.code == 5
-    assert "it was made on Windows\n" in done.out
-    assert "hint: `uvflow sync` makes it anew\n" in done.out
+    assert "it was created on Windows\n" in done.out
+    assert "hint: `uvflow sync` recreates it\n" in done.out
     assert "remove" not in done.out
     assert uvflow("sync", cwd=synced).code == 0
     assert uvflow("status", cwd=synced).code == 0
 
 
-def test_an_environment_that_the_variable_names_is_made_anew_outside_too(
+def test_an_environment_that_the_variable_names_is_recreated_outside_too(
     synced: Path, uvflow: Command
 ) -> None:
     outside = synced.with_name("outside")
@@ -248,7 +254,7 @@ def test_an_environment_that_the_variable_names_is_made_anew_outside_too(
     environ = {"UV_PROJECT_ENVIRONMENT": str(outside)}
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 5
-    assert "hint: `uvflow sync` makes it anew\n" in done.out
+    assert "hint: `uvflow sync` recreates it\n" in done.out
     (outside / "notebooks").mkdir()
     done = uvflow("status", cwd=synced, environ=environ)
     assert f"hint: move {outside.as_posix()} aside, then `uvflow sync`\n" in done.out
@@ -274,8 +280,8 @@ def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) ->
     configuration.write_text(version)
     done = uvflow("status", cwd=synced)
     assert done.code == 4
-    assert told(done.out)[2] == (
-        "  environment  out of sync  it has Python 3.9.1, and uv would take another "
+    assert lines(done.out)[2] == (
+        "  environment  out of sync  it has Python 3.9.1, and uv would use another "
         "(requires-python: >=3.11)"
     )
 
@@ -284,15 +290,15 @@ def test_a_uv_that_the_project_does_not_want_is_7(synced: Path, uvflow: Command)
     (synced / "uv.toml").write_text('required-version = ">=99"\n')
     done = uvflow("status", cwd=synced)
     assert done.code == 7
-    assert told(done.out)[:3] == [
+    assert lines(done.out)[:3] == [
         "No usable uv: dev (as last time)",
-        "  lockfile     unknown   only uv could tell",
-        "  environment  unknown   only uv could tell",
+        "  lockfile     unknown   cannot be checked without uv",
+        "  environment  unknown   cannot be checked without uv",
     ]
     assert "  uv           unusable  Required uv version `>=99` does not match" in done.out
 
 
-def test_without_uv_reading_tells_what_it_can(synced: Path, uvflow: Command) -> None:
+def test_without_uv_reading_has_to_do(synced: Path, uvflow: Command) -> None:
     nowhere = {"UVFLOW_UV": str(synced / "nope")}
     assert uvflow("status", cwd=synced, environ=nowhere).code == 7
     edit(synced / "pyproject.toml", "six==1.16.0", "six==1.17.0")
@@ -303,13 +309,13 @@ def test_without_uv_reading_tells_what_it_can(synced: Path, uvflow: Command) -> 
     assert uvflow("status", cwd=synced, environ=nowhere).code == 5
 
 
-def test_variables_that_say_something_else_are_noted(synced: Path, uvflow: Command) -> None:
+def test_variables_that_conflict_are_noted(synced: Path, uvflow: Command) -> None:
     profile = '\n[tool.uvflow.profiles.dev]\nenvironment = ".venv"\n'
     (synced / "pyproject.toml").write_text(MANIFEST + profile)
     environ = {"UV_NO_DEV": "1", "UV_PROJECT_ENVIRONMENT": "other", "VIRTUAL_ENV": "/elsewhere"}
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 0
-    assert told(done.out)[-3:] == [
+    assert lines(done.out)[-3:] == [
         "  variables    note  UV_NO_DEV has no effect: the profile decides",
         "               note  UV_PROJECT_ENVIRONMENT has no effect: the profile says .venv",
         "               note  another environment is activated: /elsewhere",
@@ -328,29 +334,31 @@ def test_a_variable_does_not_lead_to_another_project(
     assert uvflow("status", cwd=shop, environ=environ).code == 0
 
 
-def test_a_sync_cut_short_is_4(synced: Path, uvflow: Command) -> None:
+def test_an_interrupted_sync_is_4(synced: Path, uvflow: Command) -> None:
     state = State.of(synced)
     state.delete("dev.fingerprint")
     state.write("dev.journal", json.dumps({"environment": str(synced / ".venv")}).encode())
     done = uvflow("status", cwd=synced)
     assert done.code == 4
-    assert told(done.out)[-2:] == [
+    assert lines(done.out)[-2:] == [
         "  sync         out of sync  the last sync was interrupted",
         "                            hint: `uvflow sync`",
     ]
     with locks.mutex(state, "uvflow sync"):
         done = uvflow("status", cwd=synced)
-    assert told(done.out)[-1] == "  sync         out of sync  a sync is running"
+    assert lines(done.out)[-1] == "  sync         out of sync  a sync is running"
     assert uvflow("sync", cwd=synced).code == 0
     assert uvflow("status", cwd=synced).code == 0
 
 
-def test_a_sync_that_only_failed_to_say_it_was_done_is_done(synced: Path, uvflow: Command) -> None:
+def test_a_leftover_journal_does_not_matter_beside_a_fingerprint(
+    synced: Path, uvflow: Command
+) -> None:
     State.of(synced).write("dev.journal", b"{}")
     assert uvflow("status", cwd=synced).code == 0
 
 
-def test_it_tells_a_few_of_many_unless_asked_for_all(synced: Path, uvflow: Command) -> None:
+def test_it_lists_a_few_of_many_unless_verbose(synced: Path, uvflow: Command) -> None:
     names = ("attrs", "certifi", "packaging", "pluggy", "toml", "requests")
     pip(synced, "install", *names)
     done = uvflow("status", cwd=synced)
@@ -401,7 +409,7 @@ def test_it_writes_nothing_where_nothing_is_remembered(
 
 
 @pytest.mark.parametrize("where", ["locked", "a member", "a source"])
-def test_it_runs_no_code_of_the_projects(tree: Tree, uvflow: Command, where: str) -> None:
+def test_it_runs_no_code_of_the_project(tree: Tree, uvflow: Command, where: str) -> None:
     build = '\n[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     lib = '[project]\nname = "lib"\nversion = "1"\n'
     files = {
@@ -430,15 +438,15 @@ def test_it_runs_no_code_of_the_projects(tree: Tree, uvflow: Command, where: str
     assert "  lockfile     ok" not in done.out
 
 
-def test_a_new_member_is_told_whether_or_not_uv_compares(tree: Tree, uvflow: Command) -> None:
+def test_a_new_member_is_reported_whether_or_not_uv_compares(tree: Tree, uvflow: Command) -> None:
     root = tree({"pyproject.toml": MANIFEST + '[tool.uv.workspace]\nmembers = ["packages/*"]\n'})
     uv("lock", "-q", cwd=root)
     assert uvflow("sync", cwd=root).code == 0
     tree({"packages/web/pyproject.toml": '[project]\nname = "web"\nversion = "1"\n'})
     done = uvflow("status", cwd=root)
     assert done.code == 3
-    *lines, environment = (" ".join(line.split()) for line in told(done.out)[:4])
-    assert lines == [
+    *lockfile, environment = (" ".join(line.split()) for line in lines(done.out)[:4])
+    assert lockfile == [
         "Lockfile stale: dev (as last time)",
         "lockfile stale workspace members: `web` was added",
         "hint: `uv lock` updates the lockfile",
@@ -459,12 +467,12 @@ def test_what_to_type_leads_to_a_sync_that_succeeds(synced: Path, uvflow: Comman
     assert uvflow("sync", cwd=synced).code == 0
 
 
-def test_an_environment_without_its_python_is_made_anew(synced: Path, uvflow: Command) -> None:
+def test_an_environment_without_its_python_is_recreated(synced: Path, uvflow: Command) -> None:
     for python in synced.glob(".venv/[bS]*/python*"):
         python.unlink()
     done = uvflow("status", cwd=synced)
     assert done.code == 5
-    assert "  environment  out of sync  uv would make it anew\n" in done.out
+    assert "  environment  out of sync  uv would recreate it\n" in done.out
 
 
 def test_a_variable_that_names_the_environment_is_named(shop: Path, uvflow: Command) -> None:
@@ -508,20 +516,20 @@ def test_every_drift_is_named(synced: Path, uvflow: Command, what: str) -> None:
     drift(synced)
     arguments = ["status"] if command == "status" else ["verify", "--deep"]
     done = uvflow(*arguments, cwd=synced)
-    assert any(expected in line for line in told(done.out)), done.out
+    assert any(expected in line for line in lines(done.out)), done.out
     assert done.code in {4, 5}
 
 
 @pytest.mark.parametrize("what", DRIFT)
-def test_repair_makes_it_whole(synced: Path, uvflow: Command, what: str) -> None:
+def test_repair_makes_it_intact(synced: Path, uvflow: Command, what: str) -> None:
     DRIFT[what][0](synced)
     done = uvflow("verify", "--deep", "--repair", cwd=synced)
     assert done.code == 0, done.err
-    assert told(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
-    there = Environment.at(synced / ".venv")
-    assert integrity.metadata_damage(there) == integrity.orphans(there) == ()
-    assert integrity.size_damage(there) == integrity.hash_damage(there) == ()
-    assert {"six", "idna", "iniconfig"} <= {d.name for d in distributions(there)}
+    assert lines(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
+    environment = Environment.at(synced / ".venv")
+    assert integrity.metadata_damage(environment) == integrity.orphans(environment) == ()
+    assert integrity.size_damage(environment) == integrity.hash_damage(environment) == ()
+    assert {"six", "idna", "iniconfig"} <= {d.name for d in distributions(environment)}
     assert uvflow("verify", "--deep", cwd=synced).out == "Intact: dev (as last time)\n"
 
 
@@ -536,7 +544,7 @@ def test_damage_is_named_by_distribution(synced: Path, uvflow: Command) -> None:
     inside(synced, "six/data.txt").unlink()
     done = uvflow("verify", cwd=synced)
     assert (done.code, done.err) == (5, "")
-    assert told(done.out) == [
+    assert lines(done.out) == [
         "idna: missing: SITE/idna/__init__.py",
         "idna: missing: SITE/idna/data.txt",
         "six: missing: SITE/six/data.txt",
@@ -564,20 +572,20 @@ def test_damage_is_json(synced: Path, uvflow: Command) -> None:
     assert damage["distribution"] == "six"
 
 
-def test_repair_leaves_the_rest_alone(synced: Path, uvflow: Command) -> None:
+def test_repair_does_not_touch_the_rest(synced: Path, uvflow: Command) -> None:
     pip(synced, "install", "toml==0.10.2")
     edit(synced / "pyproject.toml", '"idna"', '"idna", "attrs"')
     untouched = inside(synced, "six/__init__.py").lstat()
     inside(synced, "idna/data.txt").unlink()
     done = uvflow("verify", "--repair", cwd=synced)
     assert done.code == 0, done.err
-    assert told(done.out) == ["Repaired: dev (as last time); idna"]
+    assert lines(done.out) == ["Repaired: dev (as last time); idna"]
     assert inside(synced, "six/__init__.py").lstat() == untouched
     assert inside(synced, "toml/__init__.py").exists()
     assert uvflow("status", cwd=synced).code == 3
 
 
-def test_what_an_edit_did_to_the_cache_is_told_and_healed(
+def test_an_edit_of_the_cache_is_reported_and_repaired(
     synced: Path, uvflow: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
@@ -588,8 +596,8 @@ def test_what_an_edit_did_to_the_cache_is_told_and_healed(
         file.write("poison = True\n")
     done = uvflow("verify", cwd=synced)
     assert done.code == 5
-    assert told(done.out)[1:] == [
-        "uv's cache has the same damage, and would install it anywhere: idna",
+    assert lines(done.out)[1:] == [
+        "uv's cache has the same damage, and would install it elsewhere too: idna",
         "Damaged: dev (as last time); `uvflow verify --repair` reinstalls it",
     ]
     assert uvflow("verify", "--repair", cwd=synced).code == 0
@@ -604,14 +612,14 @@ def test_verify_needs_no_uv(synced: Path, uvflow: Command) -> None:
     assert (done.code, done.out) == (0, "Intact: dev (as last time)\n")
 
 
-def test_an_environment_that_is_not_there_is_5(shop: Path, uvflow: Command) -> None:
+def test_a_missing_environment_is_5(shop: Path, uvflow: Command) -> None:
     done = uvflow("verify", cwd=shop)
     assert done.code == 5
     assert done.out.startswith(f"missing environment: {(shop / '.venv').as_posix()}\nDamaged: dev")
 
 
 @pytest.mark.parametrize("place", [".venv", "../outside"])
-def test_repair_makes_what_is_not_there(shop: Path, uvflow: Command, place: str) -> None:
+def test_repair_creates_a_missing_environment(shop: Path, uvflow: Command, place: str) -> None:
     environ = {"UV_PROJECT_ENVIRONMENT": place}
     done = uvflow("verify", "--repair", cwd=shop, environ=environ)
     assert done.code == 0, done.err
@@ -654,7 +662,7 @@ def put_back(directory: Path, kept: dict[str, bytes]) -> None:
 
 
 def damaged(data: bytes) -> st.SearchStrategy[bytes | None]:
-    """What may have become of a file: cut short, a byte changed, garbage, a directory."""
+    """What may have happened to a file: truncated, a byte changed, garbage, a directory."""
     size = max(len(data) - 1, 0)
     place = st.integers(0, size)
     return st.one_of(
@@ -673,7 +681,7 @@ def damaged(data: bytes) -> st.SearchStrategy[bytes | None]:
 
 @settings(max_examples=int(os.environ.get("STATE_EXAMPLES", "300")))  # 10000 is the long run
 @given(draw=st.data())
-def test_a_damaged_state_is_never_taken_for_in_sync(
+def test_a_damaged_state_never_counts_as_in_sync(
     synced: Path, kept: dict[str, bytes], draw: st.DataObject
 ) -> None:
     state = State.of(synced)
@@ -719,7 +727,7 @@ def chosen(root: Path) -> tuple[Project, Choice]:
     return project, project.profiles.choose("dev", {}, None)
 
 
-def test_in_sync_is_told_of_a_state_that_cannot_be_written(
+def test_in_sync_is_reported_with_a_state_that_cannot_be_written(
     synced: Path, uvflow: Command, tmp_path: Path
 ) -> None:
     cache = tmp_path / "uvflow-cache"

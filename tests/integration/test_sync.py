@@ -59,7 +59,7 @@ def test_prod_is_compiled(shop: Path, uvflow: Command) -> None:
     assert list((shop / ".venv").glob("[Ll]ib/**/site-packages/six/__pycache__/*.pyc"))
 
 
-def test_a_profile_stays_until_another_is_asked_for(shop: Path, uvflow: Command) -> None:
+def test_a_profile_stays_until_another_is_chosen(shop: Path, uvflow: Command) -> None:
     assert uvflow("sync", cwd=shop).err.endswith("Synced: dev (by default)\n")
     uvflow("sync", "--prod", cwd=shop)
     assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
@@ -119,7 +119,7 @@ def test_a_stale_lockfile_is_3_and_changes_nothing(shop: Path, uvflow: Command) 
     assert (shop / "uv.lock").read_bytes() == before
 
 
-def test_a_stale_lockfile_is_no_interruption(shop: Path, uvflow: Command) -> None:
+def test_a_stale_lockfile_is_not_an_interruption(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))
     assert uvflow("sync", cwd=shop).code == 3
@@ -138,7 +138,7 @@ def test_a_missing_lockfile_is_3(shop: Path, uvflow: Command) -> None:
     assert not (shop / ".venv").exists()
 
 
-def test_uv_saying_no_is_1(shop: Path, uvflow: Command) -> None:
+def test_a_failure_of_uv_is_1(shop: Path, uvflow: Command) -> None:
     profile = '\n[tool.uvflow.profiles.ci]\ngroups = ["nope"]\n'
     (shop / "pyproject.toml").write_text(MANIFEST + profile)
     done = uvflow("sync", "--profile", "ci", cwd=shop)
@@ -213,8 +213,11 @@ def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:
 
 def test_an_error_is_json_too(shop: Path, uvflow: Command) -> None:
     (shop / "uv.lock").unlink()
-    told = json.loads(uvflow("sync", "--json", cwd=shop).out)
-    assert (told["exit_code"], told["error"]["message"]) == (3, f"there is no uv.lock in {shop}")
+    result = json.loads(uvflow("sync", "--json", cwd=shop).out)
+    assert (result["exit_code"], result["error"]["message"]) == (
+        3,
+        f"there is no uv.lock in {shop}",
+    )
 
 
 def test_a_state_that_cannot_be_written_is_8(shop: Path, uvflow: Command) -> None:
@@ -231,16 +234,16 @@ def test_python_m_uvflow_is_the_same_command(shop: Path) -> None:
     assert (shop / ".venv").is_dir()
 
 
-@pytest.mark.parametrize("spelling", [("sync",), ("sync", "--prod"), ("sync", "--dev")])
+@pytest.mark.parametrize("arguments", [("sync",), ("sync", "--prod"), ("sync", "--dev")])
 def test_a_sync_without_options_says_what_one_with_options_says(
-    tree: Tree, uvflow: Command, spelling: tuple[str, ...]
+    tree: Tree, uvflow: Command, arguments: tuple[str, ...]
 ) -> None:
-    """The first is not read by click."""
+    """The first does without click."""
     nowhere = tree({})
-    plain = uvflow(*spelling, cwd=nowhere)
-    assert plain == uvflow(*spelling, "--color", "auto", cwd=nowhere)
+    plain = uvflow(*arguments, cwd=nowhere)
+    assert plain == uvflow(*arguments, "--color", "auto", cwd=nowhere)
     assert plain.code == 2
     unlocked = tree({"pyproject.toml": '[project]\nname = "shop"\nversion = "0.1.0"\n'})
-    plain = uvflow(*spelling, cwd=unlocked)
-    assert plain == uvflow(*spelling, "--color", "auto", cwd=unlocked)
+    plain = uvflow(*arguments, cwd=unlocked)
+    assert plain == uvflow(*arguments, "--color", "auto", cwd=unlocked)
     assert plain.code == 3

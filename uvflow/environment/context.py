@@ -1,4 +1,4 @@
-"""What a command works on: a profile of a project, its environment, and what is known of it."""
+"""What a command works on: a profile of a project, its environment and its state."""
 
 import os
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class SyncContext:
 
     @property
     def key(self) -> str:
-        """What its fingerprint is a fingerprint of."""
+        """The subject of its fingerprint."""
         return fingerprint.key(str(self.state.directory), self.profile.name)
 
     def is_current(self) -> bool:
@@ -62,5 +62,5 @@ class SyncContext:
 
 
 def last_synced_profile(project: Project) -> str | None:
-    """The profile that the project was synced with last, if that is known."""
+    """The profile that the project was synced with last, if known."""
     return journal.last_profile(State.of(project.workspace))

@@ -1,7 +1,8 @@
-"""What a sync reads and what it leaves, as questions for a snapshot.
+"""What a sync depends on, as questions for a fingerprint.
 
-The places are those that uv looks into (uv docs, "Configuration files" and "Python versions";
-traced with uv 0.13). What cannot be watched cheaply and soundly is told as a reason instead.
+A question is a kind of answer and a path (fingerprint.py). The paths are those that uv looks at (uv
+docs, "Configuration files" and "Python versions"; traced with uv 0.13). Where something cannot be
+watched cheaply and soundly, there is a reason instead of questions.
 """
 
 import os
@@ -20,14 +21,14 @@ from uvflow.state.journal import BOOT_ID, COPY
 
 @dataclass(frozen=True, kw_only=True)
 class SyncInputs:
-    """The questions whose answers a sync depends on, or why there is no snapshot of it."""
+    """The questions whose answers a sync depends on, or why it can have no fingerprint."""
 
     questions: tuple[str, ...] = ()
     unwatchable: str | None = None
 
 
 def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -> SyncInputs:
-    """What `uv sync` of `project` reads: files, variables and uv itself."""
+    """What `uv sync` of `project` depends on: files, variables and uv itself."""
     sources = local_sources(project)
     reason = _unwatchable(project, sources, environ)
     if reason:
@@ -36,7 +37,7 @@ def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -
         "variables ",
         f"identity {uv_path}",
         *(f"content {path}" for path in _configuration(project.workspace, environ)),
-        *(f"content {project.workspace / LOCKFILE}",),
+        f"content {project.workspace / LOCKFILE}",
         *_members(project),
         *(question for source in sources for question in _source(source)),
         *(f"identity {path}" for path in _files_named_by(environ)),
@@ -45,10 +46,10 @@ def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -
 
 
 def environment_inputs(environment: Environment) -> tuple[str, ...]:
-    """What a sync leaves: the environment's configuration, interpreter and distributions.
+    """The result of a sync: the environment's configuration, interpreter and distributions.
 
-    And no journal: whoever has another state may have been killed here. All of it in one start of
-    the machine: uv flushes nothing to disk, so a power failure may take what a sync has written.
+    Includes the copy of the journal, since a sync with another state may have been killed here, and
+    the boot id: uv flushes nothing to disk, so a power failure may take what a sync has written.
     """
     return (
         f"content {BOOT_ID}",
@@ -94,7 +95,7 @@ def _files_named_by(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _source(source: LocalSource) -> Iterator[str]:
-    """What decides whether a local source is built again (uv docs, "Dynamic metadata")."""
+    """What makes uv rebuild a local source (uv docs, "Dynamic metadata")."""
     if source.path.is_file():
         yield f"identity {source.path}"
         return
@@ -106,7 +107,7 @@ def _source(source: LocalSource) -> Iterator[str]:
 
 
 def _members(project: Project) -> Iterator[str]:
-    """Where a workspace member may appear or go: the directories that `members` patterns list."""
+    """Where workspace members come and go: the directories that the `members` patterns list."""
     for pattern in _workspace_patterns(project):
         directory = project.workspace / pattern.removesuffix("/*")
         if pattern.endswith("/*"):
@@ -132,11 +133,7 @@ def _unwatchable(
     for name, value in environ.items():
         if name.startswith("UV_") and "://" in value and "@" in value:
             return f"{name} may hold credentials"
-    for source in sources:
-        reason = _unwatchable_source(source)
-        if reason:
-            return reason
-    return None
+    return next(filter(None, map(_unwatchable_source, sources)), None)
 
 
 def _unwatchable_source(source: LocalSource) -> str | None:
@@ -148,4 +145,4 @@ def _unwatchable_source(source: LocalSource) -> str | None:
             return f"{source.path} has cache-keys of its own"
         case {"project": dict(metadata)} if not metadata.get("dynamic"):
             return None
-    return f"{source.path} has metadata that only a build tells"
+    return f"{source.path} has metadata that is only known after a build"

@@ -1,4 +1,4 @@
-"""A virtual environment: where its packages are, and what each has as its metadata. Reads only."""
+"""A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
 import os
 import re
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from uvflow.project.manifest import canonical_name
 
-# Byte code, and byte code that was being written (importlib adds a number to the name until then).
+# Byte code, also while it is being written (until then importlib adds a number to the name).
 BYTE_CODE = re.compile(r"\.pyc(\.\d+)?$")
 
-LAUNCHER_SIZE = 4096  # bytes; uv's have about 300, and the path of the interpreter
+_LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Environment:
 
     @classmethod
     def at(cls, path: Path) -> "Environment":
-        """The environment at `path`, whatever is left of it; raises nothing."""
+        """The environment at `path`, in whatever condition; raises nothing."""
         root = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a linked .venv
         return cls(path=root, site_packages=_site_packages(root))
 
@@ -30,21 +30,21 @@ class Environment:
     def scripts(self) -> Path:
         return self.path / ("Scripts" if os.name == "nt" else "bin")
 
-    def shown(self, path: Path) -> str:
-        """`path` as a Damage has it."""
-        inside = path.is_relative_to(self.path)
-        return (path.relative_to(self.path) if inside else path).as_posix()
+    def relative(self, path: str | Path) -> str:
+        """`path` relative to the environment where it is inside, as it is elsewhere; POSIX."""
+        inside = Path(path).is_relative_to(self.path)
+        return (Path(path).relative_to(self.path) if inside else Path(path)).as_posix()
 
 
 def _site_packages(root: Path) -> tuple[Path, ...]:
     if os.name == "nt":
         libraries = [root / "Lib"]
-    else:  # lib64 is where some distributions of Linux keep platlib; mostly a link to lib
+    else:  # some Linux distributions keep platlib in lib64, which mostly is a link to lib
         folders = (*directory_entries(root / "lib"), *directory_entries(root / "lib64"))
         libraries = sorted(Path(folder) for folder in folders)
     candidates = (library / "site-packages" for library in reversed(libraries))
-    there = {os.path.realpath(path): path for path in candidates if path.is_dir()}
-    return tuple(reversed(there.values()))
+    by_real_path = {os.path.realpath(path): path for path in candidates if path.is_dir()}
+    return tuple(reversed(by_real_path.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,70 +64,96 @@ class Distribution:
 
 
 def distributions(environment: Environment) -> tuple[Distribution, ...]:
-    """Every distribution that has a trace of its metadata, in the order of paths."""
-    return _named(environment, (".dist-info", ".egg-info", ".egg-link"))
+    """Every distribution with any metadata, complete or not, sorted by path."""
+    return _distributions_with(environment, (".dist-info", ".egg-info", ".egg-link"))
 
 
 def leftover_data_directories(environment: Environment) -> tuple[Distribution, ...]:
-    """Those of which a wheel's `.data` is still there, as `path`.
+    """The distributions whose wheel's `.data` directory, here their `path`, was not removed.
 
-    An installer puts what is in it elsewhere, and removes it ("Binary distribution format",
-    packaging.python.org). One that was cut short may leave it; uv goes on to install over it, and
-    fails for good where a file in it has no row in RECORD (0.13.9).
+    An installer moves the files out of it and removes it ("Binary distribution format",
+    packaging.python.org). An interrupted one may leave it; uv then installs over it, and always
+    fails where a file in it has no row in RECORD (0.13.9).
     """
-    found = _named(environment, (".data",))
-    return tuple(d for d in found if d.version[:1].isdigit() and d.path.is_dir())
+    candidates = _distributions_with(environment, (".data",))
+    return tuple(d for d in candidates if d.version[:1].isdigit() and d.path.is_dir())
 
 
-def _named(environment: Environment, suffixes: tuple[str, ...]) -> tuple[Distribution, ...]:
-    entries = [entry for path in environment.site_packages for entry in directory_entries(path)]
-    found = [entry for entry in entries if entry.name.endswith(suffixes)]
-    return tuple(map(_distribution, sorted(found, key=lambda entry: entry.path)))
+def _distributions_with(
+    environment: Environment, suffixes: tuple[str, ...]
+) -> tuple[Distribution, ...]:
+    entries = (entry for path in environment.site_packages for entry in directory_entries(path))
+    paths = sorted(entry.path for entry in entries if entry.name.endswith(suffixes))
+    return tuple(map(_distribution, map(Path, paths)))
 
 
-def _distribution(entry: "os.DirEntry[str]") -> Distribution:
-    stem, _ = os.path.splitext(entry.name)  # noqa: PTH122  a name, not a path
-    name, _, version = stem.partition("-")  # where uv cuts as well
-    return Distribution(name=canonical_name(name), version=version, path=Path(entry.path))
+def _distribution(path: Path) -> Distribution:
+    name, _, version = path.stem.partition("-")  # as uv splits it
+    return Distribution(name=canonical_name(name), version=version, path=path)
+
+
+def script_files(environment: Environment) -> list[str]:
+    """The paths of the scripts, sorted; without links, such as the interpreter."""
+    entries = directory_entries(environment.scripts)
+    return sorted(entry.path for entry in entries if entry.is_file(follow_symlinks=False))
 
 
 def directory_entries(directory: str | Path) -> list["os.DirEntry[str]"]:
-    """The entries of a directory; none where it cannot be read."""
+    """The entries of a directory; empty where it cannot be read."""
     try:
         with os.scandir(directory) as entries:
             return list(entries)
-    except OSError:  # gone, or not ours to read: what it should hold is told as missing
+    except OSError:  # what it should contain is then reported as missing
         return []
 
 
 def is_whole_python(environment: Environment) -> bool:
-    """Whether the standard library is here: no virtual environment, but what one is made from."""
+    """Whether the standard library is inside: this is a base Python, not a virtual environment."""
     library = environment.path / "lib"
-    places = (library, environment.path / "Lib", *map(Path, directory_entries(library)))
-    return any((place / "os.py").exists() for place in places)
+    directories = (library, environment.path / "Lib", *map(Path, directory_entries(library)))
+    return any((directory / "os.py").exists() for directory in directories)
 
 
-def is_made_since(environment: Environment, when: float) -> bool:
-    """Whether it was made at or after `when`, in seconds since the epoch."""
+def read_configuration(environment: Environment) -> dict[str, str] | None:
+    """The keys (in lower case) and values of pyvenv.cfg (PEP 405); None without such a file."""
+    try:
+        text = (environment.path / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    pairs = (line.partition("=") for line in reversed(text.split("\n")))  # the first one counts
+    return {key.strip().lower(): value.strip() for key, separator, value in pairs if separator}
+
+
+def python_version(environment: Environment) -> str | None:
+    """The version in pyvenv.cfg, as `3.12.1`; venv has the key version, others version_info."""
+    configuration = read_configuration(environment) or {}
+    version = configuration.get("version_info") or configuration.get("version", "")
+    match = re.match(r"\d+\.\d+(?:\.\d+)?", version)
+    return match[0] if match else None
+
+
+def is_created_since(environment: Environment, when: float) -> bool:
+    """Whether it was created at or after `when`, in seconds since the epoch."""
     try:
         return (environment.path / "pyvenv.cfg").stat().st_mtime >= when
     except OSError:
         return False
 
 
-def read_start(path: str, most: int = -1) -> bytes | None:
-    """What a file begins with, up to `most` bytes; None where it cannot be read.
+def read_quickly(path: str, size: int = -1) -> bytes | None:
+    """The first `size` bytes of a file, or all of it; None where it cannot be read.
 
-    For small files by the dozen: a `Path` that is read as text takes twice the time.
+    For dozens of small files: to read a `Path` as text takes twice the time.
     """
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  as told
-            return file.read(most)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  see above
+            return file.read(size)
     except (OSError, ValueError):  # ValueError: a name that this system cannot have
         return None
 
 
-def is_launcher(beginning: bytes) -> bool:
-    """Whether a file begins as installers write the script of an entry point."""
-    is_script = beginning.startswith(b"#!")
-    return is_script and b"sys.argv[0]" in beginning and b"sys.exit(" in beginning
+def read_launcher(path: str) -> bytes | None:
+    """The beginning of a script that an installer wrote for an entry point; None for others."""
+    beginning = read_quickly(path, _LAUNCHER_SIZE) or b""
+    is_launcher = b"sys.argv[0]" in beginning and b"sys.exit(" in beginning
+    return beginning if is_launcher and beginning.startswith(b"#!") else None

@@ -1,15 +1,14 @@
-"""Is an environment intact? The proof is in its RECORD files; and what to install again if not.
+"""Integrity: an environment against its RECORD files, and what to reinstall where it is damaged.
 
 Reads only, and starts no process.
 
 RECORD is specified in "Recording installed projects" (packaging.python.org). What uv does beyond
-that was watched with strace on uv 0.9.0 and 0.13.9: it copies the wheel's own RECORD with the
-other files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and at last a
-RECORD that lists those as well, sorted. It removes files in the order of RECORD.
+that was observed with strace on uv 0.9.0 and 0.13.9: it copies the wheel's own RECORD with the
+other files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and finally a
+sorted RECORD that lists those as well. It removes files in the order of RECORD.
 """
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,15 +18,16 @@ from typing import NamedTuple
 
 from uvflow.environment.installed import (
     BYTE_CODE,
-    LAUNCHER_SIZE,
     Distribution,
     Environment,
     directory_entries,
     distributions,
-    is_launcher,
     is_whole_python,
     leftover_data_directories,
-    read_start,
+    read_configuration,
+    read_launcher,
+    read_quickly,
+    script_files,
 )
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
@@ -40,17 +40,15 @@ UNOWNED_BY_DESIGN = {
     "__pycache__",
 }
 
-_LISTING_INSTALLERS = ("uv", "pip", "")  # system packagers may leave RECORD out
+_RECORD_INSTALLERS = ("uv", "pip", "")  # always write RECORD; system packagers may not
 
-_SELF_RECORDING_INSTALLERS = (
-    "conda"  # changes what it has installed, and records that elsewhere (conda-meta)
-)
+_CONDA = "conda"  # modifies files after it has installed them, and records that in conda-meta
 
-_SIZE_DIGITS = 20  # more is no size of a file; int() refuses thousands of them
+_SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
 
 class DamageKind(StrEnum):
-    """What is wrong; the values are read by people."""
+    """What is wrong; users see the values."""
 
     MISSING = "missing"
     TRUNCATED = "truncated"
@@ -78,8 +76,8 @@ _BASICS = {
 class Damage:
     """One thing that is wrong.
 
-    `path` is relative to the environment (POSIX) where it lies below it, absolute elsewhere.
-    `distribution` is a normalised name, empty where no distribution is concerned.
+    `path` is relative to the environment (POSIX) where it is inside, and absolute elsewhere.
+    `distribution` is a normalised name, empty where the damage is not a distribution's.
     """
 
     kind: DamageKind
@@ -94,25 +92,31 @@ class Damage:
 
 
 def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
-    """What an interrupted uv leaves, as far as the evidence in every dist-info goes.
+    """What an interrupted uv leaves, as far as the metadata of the distributions shows it.
 
-    Takes about 4 ms for 55 distributions. It sees every interrupted install and most interrupted
-    removals; it does not look at files one by one.
+    Takes about 4 ms for 55 distributions. Shows every interrupted install and most interrupted
+    removals, without a look at each file.
     """
-    broken = missing_basics(environment)
-    if broken:
-        return broken
-    found = distributions(environment)
-    judged = (_commitment(environment, distribution) for distribution in found)
-    return (*_duplicates(environment, found), *filter(None, judged), *_unspread(environment))
+    missing = missing_basics(environment)
+    if missing:
+        return missing
+    installed = distributions(environment)
+    unfinished = (
+        Damage(
+            kind=DamageKind.UNFINISHED, path=environment.relative(data.path), distribution=data.name
+        )
+        for data in leftover_data_directories(environment)
+    )
+    incomplete = (_incomplete_metadata(environment, distribution) for distribution in installed)
+    return (*_duplicates(environment, installed), *filter(None, incomplete), *unfinished)
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
-    """What of the environment itself is not there: the directory, its configuration, its Python.
+    """What is missing of the environment itself: the directory, its configuration, its Python.
 
-    Ask before uv runs. An environment whose pyvenv.cfg is gone has a `python` that is just a link
-    to the base Python; uv then takes the base Python for the environment and removes from it what
-    the lockfile does not list (0.9.0 and 0.13.9, where its cache does not know the interpreter).
+    Check this before uv runs. An environment without pyvenv.cfg has a `python` that is just a link
+    to the base Python; uv then uses the base Python as the environment and removes from it what the
+    lockfile does not list (0.9.0 and 0.13.9, where its cache does not know the interpreter).
     """
     if not environment.path.is_dir():
         return (Damage(kind=DamageKind.NO_ENVIRONMENT, path=environment.path.as_posix()),)
@@ -120,133 +124,103 @@ def missing_basics(environment: Environment) -> tuple[Damage, ...]:
         return ()
     if not environment.site_packages:
         lib = "Lib" if os.name == "nt" else "lib"
-        return (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib), *_base(environment))
-    return tuple(_base(environment))
+        return (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib), *_missing_python(environment))
+    return tuple(_missing_python(environment))
 
 
-def _base(environment: Environment) -> Iterator[Damage]:
-    home = _home(environment.path / "pyvenv.cfg")
-    python = environment.scripts / ("python.exe" if os.name == "nt" else "python")
-    if home is None:
+def _missing_python(environment: Environment) -> Iterator[Damage]:
+    configuration = read_configuration(environment)
+    if configuration is None:
         yield Damage(kind=DamageKind.NO_CONFIGURATION, path="pyvenv.cfg")
-    elif not home or not Path(home).is_dir():
-        yield Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail=f"home = {home}")
+    else:
+        home = configuration.get("home", "")
+        if not home or not Path(home).is_dir():
+            yield Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail=f"home = {home}")
+    python = environment.scripts / ("python.exe" if os.name == "nt" else "python")
     if not python.exists():
-        yield Damage(kind=DamageKind.NO_INTERPRETER, path=environment.shown(python))
+        yield Damage(kind=DamageKind.NO_INTERPRETER, path=environment.relative(python))
 
 
-def _home(configuration: Path) -> str | None:
-    """The `home` of a pyvenv.cfg, empty where it names none; None where there is no such file."""
-    try:
-        text = configuration.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    match = re.search(r"^[ \t]*home[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE | re.IGNORECASE)
-    return match[1] if match else ""
-
-
-def _unspread(environment: Environment) -> Iterator[Damage]:
-    for half in leftover_data_directories(environment):
-        path = environment.shown(half.path)
-        yield Damage(kind=DamageKind.UNFINISHED, path=path, distribution=half.name)
-
-
-def _duplicates(environment: Environment, found: Iterable[Distribution]) -> Iterator[Damage]:
+def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> Iterator[Damage]:
     by_name = defaultdict(list)
-    for distribution in found:
+    for distribution in installed:
         by_name[distribution.name].append(distribution.path)
     for name, (first, *others) in by_name.items():
         if others:
-            shown = environment.shown(first)
-            also = ", ".join(path.name for path in others)
-            yield Damage(
-                kind=DamageKind.DUPLICATE, path=shown, distribution=name, detail=f"also {also}"
-            )
+            path = environment.relative(first)
+            detail = f"also {', '.join(path.name for path in others)}"
+            yield Damage(kind=DamageKind.DUPLICATE, path=path, distribution=name, detail=detail)
 
 
-def _commitment(environment: Environment, distribution: Distribution) -> Damage | None:
-    """What the dist-info tells: the file that an installer writes last is there, and whole."""
-    judged = _judged(distribution) if _has_evidence(distribution) else None
-    if judged is None:
+def _incomplete_metadata(environment: Environment, distribution: Distribution) -> Damage | None:
+    """Whether the file that an installer writes last is missing or incomplete."""
+    problem = _metadata_problem(distribution) if _has_record(distribution) else None
+    if problem is None:
         return None
-    kind, path, detail = judged
-    shown = environment.shown(path)
-    return Damage(kind=kind, path=shown, distribution=distribution.name, detail=detail)
+    kind, path, detail = problem
+    path = environment.relative(path)
+    return Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
 
 
-def _has_evidence(distribution: Distribution) -> bool:
-    return (
-        distribution.path.suffix == ".dist-info"
-        and _installer(distribution) != _SELF_RECORDING_INSTALLERS
-    )
+def _has_record(distribution: Distribution) -> bool:
+    return distribution.path.suffix == ".dist-info" and _installer(distribution) != _CONDA
 
 
-def _judged(distribution: Distribution) -> tuple[DamageKind, Path, str] | None:
-    names = _names(distribution.path)
+def _metadata_problem(distribution: Distribution) -> tuple[DamageKind, str | Path, str] | None:
+    names = {entry.name for entry in directory_entries(distribution.path)}
     if "METADATA" not in names:
         return DamageKind.NO_METADATA, distribution.path, ""
     if "RECORD" not in names:
-        keeps_none = _installer(distribution) not in _LISTING_INSTALLERS
-        return None if keeps_none else (DamageKind.UNFINISHED, distribution.path, "no RECORD")
+        is_expected = _installer(distribution) in _RECORD_INSTALLERS
+        return (DamageKind.UNFINISHED, distribution.path, "no RECORD") if is_expected else None
     text = _record_text(distribution)
     if text is None:
         return DamageKind.UNREADABLE, distribution.record, ""
-    if not text.endswith("\n"):  # uv truncates and writes it in place
-        return DamageKind.UNFINISHED, distribution.record, "cut short"
-    if _lists_installer(distribution, text):
-        return _begun_removal(distribution, text)
-    if "INSTALLER" in names or not _is_uvs_own(distribution, text):
+    if not text.endswith("\n"):  # uv truncates the file and writes it in place
+        return DamageKind.UNFINISHED, distribution.record, "truncated"
+    row_start = f"{distribution.path.name}/INSTALLER,"
+    if text.startswith(row_start) or f"\n{row_start}" in text:
+        return _started_removal(distribution, text)
+    if "INSTALLER" in names or not _is_without_installer(distribution, text):
         return DamageKind.UNFINISHED, distribution.record, "does not list INSTALLER"
     return None
 
 
-def _names(directory: Path) -> list[str]:
-    try:
-        return os.listdir(directory)  # noqa: PTH208  names are all that is asked
-    except OSError:
-        return []
-
-
 def _installer(distribution: Distribution) -> str:
-    written = read_start(f"{distribution.path}{os.sep}INSTALLER") or b""
-    return written.decode(errors="replace").strip().lower()
+    content = read_quickly(f"{distribution.path}{os.sep}INSTALLER") or b""
+    return content.decode(errors="replace").strip().lower()
 
 
-def _lists_installer(distribution: Distribution, text: str) -> bool:
-    row = f"{distribution.path.name}/INSTALLER,"
-    return f"\n{row}" in text or text.startswith(row)
-
-
-def _begun_removal(distribution: Distribution, text: str) -> tuple[DamageKind, Path, str] | None:
-    """uv removes files in the order of RECORD, so the first row's is the first to go."""
+def _started_removal(distribution: Distribution, text: str) -> tuple[DamageKind, str, str] | None:
+    """uv removes files in the order of RECORD, so that of the first row goes first."""
     for row in _rows(distribution, text[: text.index("\n")]):
-        kind, detail = _problem(row) or (None, "")
+        kind, detail = _size_problem(row) or (None, "")
         if kind is DamageKind.MISSING:
-            return kind, Path(row.path), detail
+            return kind, row.path, detail
     return None
 
 
-def _is_uvs_own(distribution: Distribution, text: str) -> bool:
-    """Whether a RECORD without INSTALLER is the one uv writes under UV_NO_INSTALLER_METADATA.
+def _is_without_installer(distribution: Distribution, text: str) -> bool:
+    """Whether this is the RECORD that uv writes last under UV_NO_INSTALLER_METADATA.
 
-    It differs from the wheel's, which has itself as the last row, in that it is sorted; and every
-    file has to be there.
+    It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
+    every file has to be present.
     """
     names = [name for name, _, _ in _fields(text)]
-    return names == sorted(names) and not any(map(_problem, _rows(distribution, text)))
+    return names == sorted(names) and not any(map(_size_problem, _rows(distribution, text)))
 
 
 def size_damage(environment: Environment) -> tuple[Damage, ...]:
-    """Every recorded file that is not there, or has not its size; 50 ms for 13,000 files."""
-    return _compared(environment, _problem)
+    """Every recorded file that is missing or has another size; 50 ms for 13,000 files."""
+    return _file_damage(environment, _size_problem)
 
 
 def hash_damage(environment: Environment) -> tuple[Damage, ...]:
-    """Every recorded file that is there with its size, and is not what was installed.
+    """Every recorded file with the recorded size and another hash.
 
-    By the hash in its row, with the algorithm named there; 0.5 to 2 s for 13,000 files.
+    The algorithm is the one named in its row; 0.5 to 2 s for 13,000 files.
     """
-    return _compared(environment, _difference)
+    return _file_damage(environment, _hash_problem)
 
 
 class _Row(NamedTuple):
@@ -260,38 +234,34 @@ class _Row(NamedTuple):
 _Problem = tuple[DamageKind, str]
 
 
-def _compared(
-    environment: Environment, judge: Callable[[_Row], _Problem | None]
+def _file_damage(
+    environment: Environment, problem_of: Callable[[_Row], _Problem | None]
 ) -> tuple[Damage, ...]:
     suspects: list[tuple[str, str, _Problem]] = []
-    sound = set()
-    for distribution in distributions(environment):
-        for row in _recorded(distribution):
-            problem = judge(row)
+    intact = set()
+    for distribution in filter(_has_record, distributions(environment)):
+        for row in _rows(distribution, _record_text(distribution) or ""):
+            if _is_cached_byte_code(row.path):
+                continue  # Python compiles it again where it is missing
+            problem = problem_of(row)
             if problem:
                 suspects.append((distribution.name, row.path, problem))
             else:
-                sound.add(row.path)
-    # Where distributions share a file, it is as the RECORD of the one installed last says.
+                intact.add(row.path)
+    # A file that several distributions share is as the one installed last has it.
     return tuple(
-        Damage(kind=kind, path=environment.shown(Path(path)), distribution=name, detail=detail)
+        Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
         for name, path, (kind, detail) in suspects
-        if path not in sound
+        if path not in intact
     )
 
 
-def _recorded(distribution: Distribution) -> Iterator[_Row]:
-    """The rows of RECORD but for byte code, which Python makes anew where it is missing."""
-    text = _record_text(distribution) if _has_evidence(distribution) else ""
-    return (row for row in _rows(distribution, text or "") if not _is_made_anew(row.path))
-
-
-def _is_made_anew(path: str) -> bool:
-    """Not a module that is installed as byte code alone: that lies beside the others (PEP 3147)."""
+def _is_cached_byte_code(path: str) -> bool:
+    """Not so a module that was installed without its source, which is elsewhere (PEP 3147)."""
     return path.endswith(".pyc") and Path(path).parent.name == "__pycache__"
 
 
-def _problem(row: _Row) -> _Problem | None:
+def _size_problem(row: _Row) -> _Problem | None:
     try:
         size = os.stat(row.path).st_size  # noqa: PTH116  a Path costs more than the stat
     except FileNotFoundError:
@@ -304,30 +274,30 @@ def _problem(row: _Row) -> _Problem | None:
     return kind, f"{size} bytes, installed with {row.size}"
 
 
-def _difference(row: _Row) -> _Problem | None:
-    import base64  # 5 ms with the next, and few look this closely
+def _hash_problem(row: _Row) -> _Problem | None:
+    import base64  # 5 ms with the next, and only needed for `--deep`
     import hashlib  # as above
 
-    algorithm, _, digest = row.digest.partition("=")
+    algorithm, _, expected = row.digest.partition("=")
+    # shake has no fixed length
     is_known = algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake")
-    if not is_known or _problem(row):  # shake has no length of its own to compare
+    if not is_known or _size_problem(row):
         return None
     try:
         with Path(row.path).open("rb") as file:
-            found = hashlib.file_digest(file, algorithm).digest()
+            digest = hashlib.file_digest(file, algorithm).digest()
     except OSError as error:
         return DamageKind.EDITED, error.strerror or str(error)
-    expected = digest.rstrip("=")
-    if base64.urlsafe_b64encode(found).decode().rstrip("=") == expected:
+    if base64.urlsafe_b64encode(digest).decode().rstrip("=") == expected.rstrip("="):
         return None
     return DamageKind.EDITED, f"{algorithm} differs"
 
 
 def _record_text(distribution: Distribution) -> str | None:
-    """The text of RECORD; None where there is none, or it is no text."""
-    written = read_start(f"{distribution.path}{os.sep}RECORD")
+    """The text of RECORD; None where the file is missing or not text."""
+    content = read_quickly(f"{distribution.path}{os.sep}RECORD")
     try:
-        return None if written is None or b"\0" in written else written.decode()
+        return None if content is None or b"\0" in content else content.decode()
     except UnicodeDecodeError:
         return None
 
@@ -336,14 +306,14 @@ def _rows(distribution: Distribution, text: str) -> Iterator[_Row]:
     base = str(distribution.path.parent)
     for name, digest, size in _fields(text):
         is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
-        yield _Row(_located(base, name), digest, int(size) if is_size else None)
+        yield _Row(_absolute(base, name), digest, int(size) if is_size else None)
 
 
 def _fields(text: str) -> Iterator[tuple[str, str, str]]:
-    """The fields of each row as they are written.
+    """The path, hash and size of each row, as they are written.
 
-    RECORD is CSV in the dialect of Python's csv module. That module refuses what a garbled file
-    may hold, and takes 5 ms longer for 13,000 rows; only the name can need quotes.
+    RECORD is CSV in the dialect of Python's csv module. That module raises for what a garbled file
+    may contain, and takes 5 ms longer for 13,000 rows; only the path can need quotes.
     """
     for line in text.split("\n"):
         name, digest, size = (*line.rstrip("\r").rsplit(",", 2), "", "")[:3]
@@ -353,37 +323,39 @@ def _fields(text: str) -> Iterator[tuple[str, str, str]]:
             yield name, digest.strip('"'), size.strip('"')
 
 
-def _located(base: str, name: str) -> str:
-    """The file that a row names: relative to site-packages, or absolute."""
+def _absolute(base: str, name: str) -> str:
+    """The path of a row is relative to site-packages, or absolute."""
     if os.sep == "/" and name[0] not in "./" and "/." not in name:
-        return f"{base}/{name}"  # nothing to resolve, which costs 40 ms for 13,000 rows
+        return f"{base}/{name}"  # there is nothing to normalise, which costs 40 ms for 13,000 rows
     joined = os.path.join(base, name)  # noqa: PTH118  as above
     return os.path.normcase(os.path.normpath(joined))
 
 
 def orphans(environment: Environment) -> tuple[Damage, ...]:
-    """What lies in site-packages and no RECORD owns: left by an interrupted uv, or put there.
+    """What is in site-packages, or an entry point's script, and is not listed in any RECORD.
 
-    And console scripts that nobody owns. A directory without any recorded file is told as one;
-    byte code is not told. Ask when `unfinished` has nothing to say: while a RECORD is missing
-    nobody knows who owns what, and the answer is empty. So it is where an installer keeps no
-    RECORD (conda, egg-info), and in a whole Python, which has more than what was installed.
+    Either left by an interrupted uv, or put there by someone else. A directory without any recorded
+    file is one orphan; byte code is none. Empty where an owner cannot be known: while a RECORD is
+    missing (check `metadata_damage` first), where an installer writes none (conda, egg-info), and
+    in a base Python, which contains more than was installed.
     """
-    found = distributions(environment)
-    if not all(map(_record_text, found)) or is_whole_python(environment):
+    if is_whole_python(environment) or not all(map(_record_text, distributions(environment))):
         return ()
     owned = owned_files(environment)
-    folders = _folders(owned)
+    directories = _directories_of(owned)
     entries = (e for path in environment.site_packages for e in directory_entries(path))
-    paths = (path for entry in entries for path in _unowned(entry, owned, folders))
+    files = (path for entry in entries for path in _unowned(entry, owned, directories))
+    scripts = map(os.path.normcase, script_files(environment))
     return tuple(
-        Damage(kind=DamageKind.ORPHAN, path=environment.shown(Path(path)))
-        for path in sorted((*paths, *_unowned_scripts(environment, owned)))
+        Damage(kind=DamageKind.ORPHAN, path=environment.relative(path))
+        for path in sorted(
+            (*files, *(s for s in scripts if s not in owned and is_written_by_installer(s)))
+        )
     )
 
 
 def owned_files(environment: Environment) -> set[str]:
-    """Every path that a RECORD in the environment names."""
+    """Every path that a RECORD in the environment lists."""
     return {
         row.path
         for distribution in distributions(environment)
@@ -391,94 +363,81 @@ def owned_files(environment: Environment) -> set[str]:
     }
 
 
-def _folders(owned: Iterable[str]) -> set[str]:
-    """Every directory that a recorded file is in or below."""
-    folders: set[str] = set()
+def _directories_of(owned: Iterable[str]) -> set[str]:
+    """Every directory that has a recorded file in or below it."""
+    directories: set[str] = set()
     for path in owned:
-        folder = os.path.dirname(path)  # noqa: PTH120  as above
-        while folder not in folders:
-            folders.add(folder)
-            folder = os.path.dirname(folder)  # noqa: PTH120  as above
-    return folders
+        directory = os.path.dirname(path)  # noqa: PTH120  as above
+        while directory not in directories:
+            directories.add(directory)
+            directory = os.path.dirname(directory)  # noqa: PTH120  as above
+    return directories
 
 
-def _unowned(entry: "os.DirEntry[str]", owned: set[str], folders: set[str]) -> Iterator[str]:
+def _unowned(entry: "os.DirEntry[str]", owned: set[str], directories: set[str]) -> Iterator[str]:
     path = os.path.normcase(entry.path)
     if path in owned or entry.name in UNOWNED_BY_DESIGN:
         return
-    if path in folders:
+    if path in directories:
         if entry.is_symlink():
-            return  # what is behind a link is somebody else's
-        below = (p for inner in directory_entries(path) for p in _unowned(inner, owned, folders))
-        yield from (p for p in below if not _is_hollow(p))
-    else:  # hollow or not: `import pytest` takes an empty directory for a package
+            return  # what it leads to is not the environment's
+        inside = (p for e in directory_entries(path) for p in _unowned(e, owned, directories))
+        yield from (p for p in inside if not _is_empty_directory(p))
+    else:  # even if it is empty: `import pytest` imports an empty directory as a package
         yield path
 
 
-def _is_hollow(path: str) -> bool:
-    """Whether this is a directory without files but byte code; wheels may bring such along."""
+def _is_empty_directory(path: str) -> bool:
+    """Whether it has no files besides byte code; wheels may contain such directories."""
     names = (name for _, _, names in os.walk(path) for name in names)
     return Path(path).is_dir() and all(map(BYTE_CODE.search, names))
 
 
-def _unowned_scripts(environment: Environment, owned: set[str]) -> Iterator[str]:
-    """Not what merely lies there: `activate`, the interpreter, a user's own scripts."""
-    for entry in directory_entries(environment.scripts):
-        path = os.path.normcase(entry.path)
-        if (
-            path not in owned
-            and entry.is_file(follow_symlinks=False)
-            and is_written_by_installer(path)
-        ):
-            yield path
-
-
-def is_written_by_installer(path: str) -> bool:
-    """Whether an installer wrote this: uv's temporary file, or the launcher of an entry point."""
-    if Path(path).name.startswith(".tmp"):
-        return True
-    try:
-        return is_launcher(Path(path).read_bytes()[:LAUNCHER_SIZE])
-    except OSError:
-        return False
+def is_written_by_installer(script: str) -> bool:
+    """Unlike `activate` and the user's own: a launcher, or the temporary file of uv for one."""
+    return Path(script).name.startswith(".tmp") or read_launcher(script) is not None
 
 
 def damaged_distributions(damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions to forget, so that the next `uv sync` installs them again."""
+    """The distributions whose metadata to remove, so that the next `uv sync` reinstalls them."""
     return tuple(sorted({d.distribution for d in damages if d.distribution}))
 
 
 def possible_owners(environment: Environment, damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions that may have brought the orphans among `damages`.
+    """The distributions whose wheels may contain the orphans among `damages`.
 
-    uv before 0.12 installs all that a wheel holds, and lists what the wheel's RECORD does. Whose a
-    file at the top of site-packages is cannot be told, so there it is any distribution.
+    uv before 0.12 installs every file in a wheel, but records only those that the wheel's RECORD
+    lists. A file at the top of site-packages may come from any distribution.
     """
     orphans = tuple(environment.path / d.path for d in damages if d.kind is DamageKind.ORPHAN)
-    found = distributions(environment) if orphans else ()
+    installed = distributions(environment) if orphans else ()
     if any(path.parent in environment.site_packages for path in orphans):
-        return tuple(sorted({distribution.name for distribution in found}))
+        return tuple(sorted({distribution.name for distribution in installed}))
     parents = (parent for path in orphans for parent in path.parents)
-    below = (parent for parent in parents if parent.parent in environment.site_packages)
-    tops = tuple(os.path.normcase(f"{folder}{os.sep}") for folder in below)
-    return tuple(sorted({d.name for d in found if _has_below(d, tops)}))
-
-
-def _has_below(distribution: Distribution, folders: tuple[str, ...]) -> bool:
-    rows = _rows(distribution, _record_text(distribution) or "")
-    return any(row.path.startswith(folders) for row in rows)
+    tops = (parent for parent in parents if parent.parent in environment.site_packages)
+    prefixes = tuple(os.path.normcase(f"{top}{os.sep}") for top in tops)
+    return tuple(
+        sorted(
+            {
+                distribution.name
+                for distribution in installed
+                for row in _rows(distribution, _record_text(distribution) or "")
+                if row.path.startswith(prefixes)
+            }
+        )
+    )
 
 
 def needs_rebuild(damages: Iterable[Damage]) -> bool:
-    """Whether the environment itself is broken, which no reinstallation mends."""
+    """Whether the environment itself is broken, which reinstalling cannot repair."""
     return any(damage.kind in _BASICS for damage in damages)
 
 
 def shared_with_cache(environment: Environment, damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions whose damaged files are uv's cached ones as well, by a link.
+    """The distributions whose damaged files are links to those in uv's cache.
 
-    uv would install the same damage again, even with `--reinstall --refresh`; only
-    `uv cache clean NAME` (or `--no-cache`) makes it fetch the distribution anew.
+    uv would reinstall the same damage, even with `--reinstall --refresh`; only
+    `uv cache clean NAME` (or `--no-cache`) makes it download the distribution again.
     """
     changed = (d for d in damages if d.kind in {DamageKind.EDITED, DamageKind.TRUNCATED})
     return damaged_distributions(d for d in changed if _is_link(environment.path / d.path))

@@ -1,9 +1,9 @@
-"""What wheels say wrongly of themselves, remembered so that it is not taken for damage again.
+"""Known defects: wheels whose own RECORD is wrong, remembered so that they do not count as damage.
 
-There are wheels whose RECORD lists a file they do not have, or another size or hash. What uv makes
-of one looks damaged for ever. It is told from damage by this: a distribution that was fetched and
-installed anew has the very same. With it is remembered how the file was then and what the RECORD
-said, so that whatever happens to either later is damage.
+Some wheels have a RECORD that lists a file they do not contain, or another size or hash. What uv
+installs from such a wheel always looks damaged. It is recognised by this: a distribution that was
+downloaded and reinstalled has the very same problem. The state of the file and of the RECORD is
+remembered with it, so that any later change to either one counts as damage.
 """
 
 import json
@@ -18,71 +18,65 @@ from uvflow.state.store import State
 _NAME = "known-defects.json"
 _OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.ORPHAN)
 
-_Entry = tuple[str, str, str]  # an environment, a damage in words, a digest of what was found
+_Entry = tuple[str, str, str]  # an environment, str(damage), a digest of the files it is about
 
 
 def can_be_defect(damage: Damage) -> bool:
-    """Whether a wheel can bring this along; an unfinished install is never a wheel's fault."""
+    """Whether a wheel can cause this; an unfinished install is never due to the wheel."""
     return damage.kind in _OF_FILES
 
 
-def describe_defect(flaw: Damage) -> str:
-    """A flaw as a sentence."""
-    if flaw.kind is DamageKind.ORPHAN:
-        return f"{flaw}: a wheel brings it, and its RECORD does not list it"
-    return f"{flaw}: the wheel is like that, and its RECORD is wrong"
+def describe_defect(defect: Damage) -> str:
+    if defect.kind is DamageKind.ORPHAN:
+        return f"{defect}: the wheel contains it, but its RECORD does not list it"
+    return f"{defect}: the wheel itself is like this, and its RECORD is wrong"
 
 
-def known(state: State, there: Environment, damages: Iterable[Damage]) -> tuple[Damage, ...]:
-    """Those of `damages` that are remembered as flaws, and still are as they were found."""
-    remembered = set(_recalled(state))
-    if not remembered:
+def select_known(
+    state: State, environment: Environment, damages: Iterable[Damage]
+) -> tuple[Damage, ...]:
+    """Those of `damages` that were recorded as defects and have not changed since."""
+    entries = set(_read_entries(state))
+    if not entries:
         return ()
-    records = _records(there)
-    return tuple(d for d in damages if _entry(there, d, records) in remembered)
+    records = _records(environment)
+    return tuple(d for d in damages if _entry(environment, d, records) in entries)
 
 
-def record_defects(state: State, there: Environment, damages: Iterable[Damage]) -> None:
-    """Remember `damages` as flaws of what is installed in `there`."""
-    records = _records(there)
-    found = {entry[:2]: entry for entry in (_entry(there, d, records) for d in damages)}
-    entries = {entry[:2]: entry for entry in _recalled(state)} | found
-    state.write(_NAME, json.dumps(list(entries.values())).encode())
+def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
+    """Remember `defects` of what is installed in `environment`. Raises DiskError."""
+    records = _records(environment)
+    entries = (*_read_entries(state), *(_entry(environment, d, records) for d in defects))
+    latest = {entry[:2]: entry for entry in entries}
+    state.write(_NAME, json.dumps(list(latest.values())).encode())
 
 
-def _recalled(state: State) -> Iterator[_Entry]:
-    """What cannot be read is as if it were not there: it will be found out again."""
+def _read_entries(state: State) -> Iterator[_Entry]:
+    """Entries that cannot be read are skipped: repairs find those defects again."""
     try:
-        told = json.loads(state.read(_NAME) or b"[]")
+        entries = json.loads(state.read(_NAME) or b"[]")
     except (ValueError, RecursionError):
         return
-    for entry in told if isinstance(told, list) else ():
+    for entry in entries if isinstance(entries, list) else ():
         match entry:
             case [str(environment), str(damage), str(digest)]:
                 yield environment, damage, digest
 
 
-def _records(there: Environment) -> dict[str, Path]:
-    return {distribution.name: distribution.record for distribution in distributions(there)}
+def _records(environment: Environment) -> dict[str, Path]:
+    return {distribution.name: distribution.record for distribution in distributions(environment)}
 
 
-def _entry(there: Environment, damage: Damage, records: dict[str, Path]) -> _Entry:
+def _entry(environment: Environment, damage: Damage, records: dict[str, Path]) -> _Entry:
+    import hashlib  # 3 ms, and there is hardly ever a defect
+
+    digest = hashlib.sha256()
     record = records.get(damage.distribution)
-    paths = (*((record,) if record else ()), there.path / damage.path)
-    import hashlib  # 3 ms, and there is hardly ever a flaw
-
-    told = hashlib.sha256()
-    for path in (found for each in paths for found in _files(each)):
-        told.update(os.fsencode(path) + b"\0" + _digest(path) + b"\0")
-    return str(there.path), str(damage), told.hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or every file below a directory."""
-    if not path.is_dir():
-        yield path
-        return
-    yield from sorted(below for below in path.rglob("*") if below.is_file())
+    for path in (*((record,) if record else ()), environment.path / damage.path):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else (path,)
+        for file in files:
+            digest.update(os.fsencode(file) + b"\0" + _digest(file) + b"\0")
+    return str(environment.path), str(damage), digest.hexdigest()
 
 
 def _digest(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Repair an environment: find what is damaged, and remove it so that uv installs it again.
+"""Repair an environment: find what is damaged, and remove it so that uv reinstalls it.
 
 `environment.sync` runs uv between the rounds; nothing here calls uv. What is damaged is read from
 RECORD files (integrity.py).
@@ -15,7 +15,7 @@ from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     distributions,
-    is_made_since,
+    is_created_since,
     leftover_data_directories,
 )
 from uvflow.environment.integrity import Damage, DamageKind
@@ -25,32 +25,32 @@ from uvflow.errors import unwritable
 from uvflow.files import is_inside, remove
 from uvflow.state.store import Progress, State
 
-_SHOWN = 3  # how many reasons a line names
+_SHOWN = 3  # reasons in one line
 
 
 class Depth(IntEnum):
     """How closely to look. The costs are for 13,000 files in 55 distributions."""
 
-    METADATA = 0  # what an interrupted uv leaves, by the metadata only; 7 ms
-    SIZES = 1  # every recorded file is there with its size, and no others are; 120 ms
-    HASHES = 2  # every recorded file is what was installed; 0.5 to 2 s
+    METADATA = 0  # only the metadata, which shows what an interrupted uv leaves; 7 ms
+    SIZES = 1  # every recorded file exists with its size, and no others do; 120 ms
+    HASHES = 2  # every recorded file has its hash; 0.5 to 2 s
 
 
 def find_damage(environment: Environment, depth: Depth) -> tuple[Damage, ...]:
-    """Everything that is wrong with an environment, as far as one look can show."""
+    """What is wrong with an environment; a repair may reveal more."""
     unfinished = integrity.metadata_damage(environment)
     if depth is Depth.METADATA or not environment.path.is_dir():
         return unfinished
     sizes = integrity.size_damage(environment)
     hashes = integrity.hash_damage(environment) if depth is Depth.HASHES else ()
-    # Orphans can only be named where every RECORD is whole.
+    # Orphans can only be identified where every RECORD is complete.
     is_whole = all(map(known_defects.can_be_defect, unfinished))
     orphans = integrity.orphans(environment) if is_whole else ()
     return tuple(dict.fromkeys((*unfinished, *sizes, *hashes, *orphans)))
 
 
 def summary(reasons: Iterable[object]) -> str:
-    """The first three, and how many more there are."""
+    """The first three reasons, and the number of others."""
     texts = tuple(map(str, reasons))
     others = len(texts) - _SHOWN
     return ", ".join(texts[:_SHOWN]) + (f" and {others} more" if others > 0 else "")
@@ -58,11 +58,11 @@ def summary(reasons: Iterable[object]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
-    """What a repair has found and done: in the end, or up to now.
+    """What a repair has seen and done, up to now or in the end.
 
-    `damages` and `known_defects` are of the last inspection, `seen` is all of the one before it.
+    `damages` and `known_defects` are of the last inspection, `seen` is both of the one before it.
     `refetched` are distributions that were dropped from uv's cache before they were reinstalled,
-    `repaired` those that were reinstalled, `removed` the orphans.
+    `repaired` all that were reinstalled, `removed` the orphans.
     """
 
     repaired: tuple[str, ...] = ()
@@ -73,26 +73,26 @@ class RepairResult:
     refetched: frozenset[str] = frozenset()
 
     def inspected(self, environment: Environment, depth: Depth, state: State) -> "RepairResult":
-        """This result after another look at the environment."""
-        found = find_damage(environment, depth)
-        known = known_defects.known(state, environment, found)
+        """This result after another inspection of the environment."""
+        problems = find_damage(environment, depth)
+        known = known_defects.select_known(state, environment, problems)
         seen = (*self.damages, *self.known_defects)
-        defects = tuple(d for d in found if d in known or (d in seen and self._is_defect(d)))
-        damages = tuple(damage for damage in found if damage not in defects)
+        defects = tuple(p for p in problems if p in known or (p in seen and self._is_defect(p)))
+        damages = tuple(problem for problem in problems if problem not in defects)
         return replace(self, damages=damages, known_defects=defects, seen=seen)
 
     def _is_defect(self, damage: Damage) -> bool:
-        """Whether the wheel itself brings this damage, seeing that it is back after a repair.
+        """Whether this damage, which is back after a repair, comes from the wheel itself.
 
-        A distribution that was fetched anew is as its wheel has it. An orphan was removed, so uv
-        has brought it back: uv before 0.12 installs files that the wheel's RECORD does not list.
+        A distribution that was downloaded again is as its wheel has it. An orphan was removed, so
+        uv has reinstalled it: uv before 0.12 installs files that the wheel's RECORD does not list.
         """
         return known_defects.can_be_defect(damage) and (
             damage.kind is DamageKind.ORPHAN or damage.distribution in self.refetched
         )
 
     def to_refetch(self, environment: Environment) -> tuple[str, ...]:
-        """The distributions that uv's cache would only install damaged again."""
+        """The distributions that uv would reinstall from its cache with the same damage."""
         if integrity.needs_rebuild(self.damages):
             return ()
         again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
@@ -100,7 +100,7 @@ class RepairResult:
         return tuple(sorted({*shared, *integrity.damaged_distributions(again)}))
 
     def finished(self, environment: Environment, state: State) -> "RepairResult":
-        """The final result: known defects are recorded, and are not among what was removed."""
+        """The final result: known defects are recorded, and do not count as removed."""
         if self.known_defects:
             known_defects.record_defects(state, environment, self.known_defects)
         removed = tuple(d for d in self.removed if d not in self.known_defects)
@@ -114,14 +114,14 @@ def remove_damaged(
     refetched: Iterable[str],
     reinstallable: Callable[[tuple[str, ...]], tuple[str, ...]],
 ) -> RepairResult:
-    """Remove the `damages` of `result`, so that the next `uv sync` reinstalls what they were.
+    """Remove the `damages` of `result`, so that the next `uv sync` reinstalls what they affect.
 
-    `reinstallable` selects, of distributions that may have brought an orphan, those that uv would
+    `reinstallable` selects, of distributions that an orphan may come from, those that uv would
     reinstall. Raises DiskError, and what `clear_unusable` raises.
     """
     damages = result.damages
     if not environment.path.exists():
-        pass  # uv makes it anew
+        pass  # uv recreates it
     elif integrity.needs_rebuild(damages):
         make_room(environment, map(str, damages))
     else:
@@ -131,7 +131,7 @@ def remove_damaged(
             *(reinstallable(suspects) if suspects else ()),
         )
         remove_metadata(environment, names)
-        drop_byte_code(environment)  # it may be of another version, and fit by time and size
+        drop_byte_code(environment)  # it may be of another version and match in time and size
         remove_orphans(environment, damages)
     orphans = (damage for damage in damages if damage.kind is DamageKind.ORPHAN)
     names = integrity.damaged_distributions(damages)
@@ -146,8 +146,8 @@ def remove_damaged(
 def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
     """Remove the metadata of distributions, so that the next `uv sync` reinstalls them.
 
-    uv overwrites their files, whatever its link mode; what the new version does not have is left
-    to `remove_orphans`. Raises DiskError.
+    uv overwrites their files in every link mode; `remove_orphans` removes what the new version does
+    not have. Raises DiskError.
     """
     names = set(names)
     for data in leftover_data_directories(environment):
@@ -155,7 +155,7 @@ def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
             _remove(data.path, environment)
     for distribution in distributions(environment):
         if distribution.name in names:
-            # First, so that an interruption here leaves a damage that is seen.
+            # First, so that an interruption here leaves damage that is visible.
             _remove(distribution.path / "METADATA", environment)
             _remove(distribution.path, environment)
 
@@ -168,11 +168,11 @@ def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
 
 
 def drop_byte_code(environment: Environment) -> None:
-    """Remove the byte code in site-packages; Python and uv compile it again from the sources.
+    """Remove the byte code in site-packages; Python and uv compile it again.
 
-    No RECORD lists it, and Python uses it where the time and size of its source fit. It may be the
-    byte code of another version, or cut short, which makes each import fail for good (importlib
-    does not catch EOFError). Raises DiskError.
+    No RECORD lists it, and Python uses it where time and size of its source match. It may be of
+    another version, or truncated, which makes every import fail (importlib does not catch
+    EOFError). Raises DiskError.
     """
     for site_packages in environment.site_packages:
         for folder, _, names in os.walk(site_packages):
@@ -181,23 +181,23 @@ def drop_byte_code(environment: Environment) -> None:
                     _remove(Path(folder, name), environment)
 
 
-def clear_unusable(environment: Environment, progress: Progress, *, made_since: float) -> None:
-    """Set aside an environment that lacks basics or was made elsewhere; call it before uv runs.
+def clear_unusable(environment: Environment, progress: Progress, *, created_since: float) -> None:
+    """Set aside an environment that lacks basics or was created elsewhere, before uv runs.
 
-    uv would refuse to work in the first for good, or use the base Python as the environment and
-    remove from that what the lockfile does not list (see `integrity.missing_basics`); in the
-    second it would leave scripts that run another Python. An environment made after `made_since`
-    (seconds since the epoch), when the machine may have gone down, is set aside as well: no RECORD
-    says whether its own files reached the disk. Raises DamagedError where something in it is not
-    an environment's.
+    In the first, uv would always fail, or use the base Python as the environment and remove from
+    that what the lockfile does not list (see `integrity.missing_basics`); in the second it would
+    leave scripts that run another Python. An environment created after `created_since` (seconds
+    since the epoch), when the machine may have gone down, is set aside as well: no RECORD says
+    whether its own files reached the disk. Raises DamagedError where something in it is not an
+    environment's.
     """
     if not environment.path.exists():
         return
     reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
-    if is_made_since(environment, made_since):
-        reasons.append("it was being made when the machine may have gone down")
+    if is_created_since(environment, created_since):
+        reasons.append("it was being created when the machine may have gone down")
     if reasons:
-        progress(f"Making {environment.path.name} anew: {summary(reasons)}")
+        progress(f"Recreating {environment.path.name}: {summary(reasons)}")
         make_room(environment, reasons)
 
 
@@ -208,6 +208,6 @@ def _remove(path: Path, environment: Environment) -> None:
     try:
         remove(path)
     except NotADirectoryError:
-        return  # it was never there: a legacy .egg-info may be a file
+        return  # it never existed: a legacy .egg-info may be a file
     except OSError as error:
         raise unwritable(str(path), error) from error

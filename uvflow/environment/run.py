@@ -18,7 +18,7 @@ from uvflow.state.store import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedCommand:
-    """A command that is ready to run; `repair` is what its environment needed before."""
+    """A command that is ready to run; `repair` is what was repaired in its environment."""
 
     program: str
     arguments: tuple[str, ...]
@@ -28,7 +28,7 @@ class PreparedCommand:
     def run(self) -> int:
         """Run the command; returns its exit code.
 
-        Where the system can, it replaces this process, and this does not return.
+        On POSIX it replaces this process, and this does not return.
         """
         words = (self.program, *self.arguments)
         if os.name != "nt":  # Windows would return to the shell before the command ends
@@ -46,15 +46,17 @@ def prepare(
     """Sync the profile's environment, and take a lease on it for the command `words`.
 
     No uvflow process changes the environment before the command ends. Raises what `sync.sync`
-    does, and UsageError where there is no such command.
+    does, and UsageError where the command does not exist.
     """
     with locked_environment(context, timeout=timeout, progress=progress) as synced:
-        command = _prepared(context, words, synced.repair)
+        command = _prepare_command(context, words, synced.repair)
         locks.take_lease(context.state, context.environment, f"uvflow run {words[0]}")
     return command
 
 
-def _prepared(context: SyncContext, words: Sequence[str], repair: RepairResult) -> PreparedCommand:
+def _prepare_command(
+    context: SyncContext, words: Sequence[str], repair: RepairResult
+) -> PreparedCommand:
     environment = context.environment
     # This process's variables as the environment's own `activate` would leave them.
     scripts = environment / ("Scripts" if os.name == "nt" else "bin")
@@ -67,20 +69,16 @@ def _prepared(context: SyncContext, words: Sequence[str], repair: RepairResult) 
     if program is None:
         raise UsageError(
             f"`{words[0]}` is neither in {environment.name} nor on PATH",
-            hint="is the dependency that brings it in the lockfile, and in this profile?",
+            hint="is the dependency that provides it in the lockfile, and in this profile?",
         )
     arguments = tuple(words[1:])
     if context.profile.env_file is not None:
-        # uv reads the env-file, so that it means what it means to `uv run`.
-        arguments = ("run", "--no-project", _env_file(context), "--", program, *arguments)
+        file = context.project.root / context.profile.env_file
+        if not file.is_file():
+            raise UsageError(
+                f"the env-file {file} of the profile `{context.profile.name}` does not exist"
+            )
+        # uv reads the file, so that it means what it means to `uv run`.
+        arguments = ("run", "--no-project", f"--env-file={file}", "--", program, *arguments)
         program = uv.find().path
     return PreparedCommand(program=program, arguments=arguments, environ=environ, repair=repair)
-
-
-def _env_file(context: SyncContext) -> str:
-    file = context.project.root / str(context.profile.env_file)
-    if not file.is_file():
-        raise UsageError(
-            f"the env-file {file} of the profile `{context.profile.name}` does not exist"
-        )
-    return f"--env-file={file}"

@@ -11,10 +11,10 @@ from typing import Any
 
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment, distributions, python_version
 from uvflow.environment.integrity import Damage
 from uvflow.environment.ownership import foreign_entries
-from uvflow.environment.relocation import origin_problems, python_version, relocation_problems
+from uvflow.environment.relocation import origin_problems, relocation_problems
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message, profile_with_origin
 from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, start_check
@@ -25,13 +25,13 @@ from uvflow.state import locks
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
-_ONLY_UV_KNOWS = "only uv could tell"
+_ONLY_UV_KNOWS = "cannot be checked without uv"
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
-_SHOWN = 5  # how many lines there are of one aspect
+_SHOWN = 5  # lines for one aspect
 
 
 class Level(StrEnum):
-    """How good something is, better ones first; the values are read by people."""
+    """How good something is, better ones first; users see the values."""
 
     OK = "ok"
     NOTE = "note"
@@ -51,7 +51,7 @@ _EXIT_CODES = {
 }
 _HEADLINES = {
     Level.OK: "In sync",
-    Level.UNKNOWN: "In sync as far as can be told",
+    Level.UNKNOWN: "In sync as far as known",
     Level.OUT_OF_SYNC: "Out of sync",
     Level.STALE: "Lockfile stale",
     Level.UNUSABLE: "No usable uv",
@@ -61,7 +61,7 @@ _HEADLINES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One sentence about one aspect, and what to type."""
+    """One sentence about one aspect; `hint` is what to type."""
 
     aspect: str
     level: Level
@@ -71,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The verdict on a project's environment; `checks` have every aspect at least once."""
+    """The verdict on a project's environment; `checks` cover every aspect at least once."""
 
     profile: str
     chosen_by: str
@@ -114,10 +114,10 @@ def status(project: Project, choice: Choice) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """Everything that was looked at.
+    """Everything that was inspected.
 
-    `lockfile` is None where a fingerprint says enough, `comparison` where uv was not asked about
-    the environment; `origin` are the sentences of relocation.py.
+    `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
+    environment; `origin` are the sentences of relocation.py.
     """
 
     context: SyncContext
@@ -131,7 +131,7 @@ class _Look:
 
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
-        """uv gets both questions at once, and works while we look at the environment."""
+        """Starts uv for both checks at once, and inspects the environment meanwhile."""
         uv, without_uv = None, None
         try:
             uv = find(context.environ)
@@ -142,7 +142,7 @@ class _Look:
         exists = environment.path.is_dir()
         if not context.is_current():
             if uv and exists and context.project.lockfile.exists():
-                # `--frozen`, since the question is not whether the lockfile is stale.
+                # `--frozen`, since the other check says whether the lockfile is stale.
                 arguments = ("sync", "--frozen", "--check", "--offline")
                 comparing = uv.start(
                     (*arguments, *context.profile.selection(), "--color=never"),
@@ -167,7 +167,7 @@ class _Look:
 
     @property
     def name(self) -> str:
-        """The environment's path, relative to the workspace where it lies in there."""
+        """The environment's path, relative to the workspace where it is inside."""
         path, workspace = self.environment.path, self.context.project.workspace
         return (path.relative_to(workspace) if self.is_within else path).as_posix()
 
@@ -176,8 +176,8 @@ class _Look:
         return self.environment.path.is_relative_to(self.context.project.workspace)
 
     @property
-    def is_remade(self) -> bool:
-        """Whether a sync makes it anew by itself: not where it holds what is the user's."""
+    def is_recreated(self) -> bool:
+        """Whether a sync recreates it, which it does not where files of the user are in it."""
         is_moved = any(text in self.origin for text in relocation_problems(self.environment))
         is_unusable = is_moved or integrity.needs_rebuild(self.damages)
         return is_unusable and not foreign_entries(self.environment)
@@ -233,7 +233,7 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
 
 
 def _deviations(look: _Look) -> tuple[str, ...] | None:
-    """Sentences about what uv would change; None where it does not say."""
+    """Sentences about what uv would change; None where that is unknown."""
     if look.lockfile is None:
         return ()
     if look.comparison is None or look.lockfile.verdict is Freshness.NO_UV:
@@ -245,7 +245,7 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
     changes = planned_changes(look.comparison.err)
     if changes:
         return changes
-    # uv refuses to compare; where that is because of the lockfile, it is a reason there already.
+    # uv could not compare; where that is due to the lockfile, the lockfile check has the reason.
     reason = failure_reason(look.comparison)
     is_reported = any(reason in other for other in look.lockfile.reasons) or "`--frozen`" in reason
     return None if is_reported else (reason,)
@@ -256,7 +256,7 @@ _CHANGE = re.compile(r"^ ([-+~]) ([^\s=]+)(?:==(\S+))?", re.MULTILINE)
 
 
 def planned_changes(output: str) -> tuple[str, ...]:
-    """Sentences about what `uv sync --check` lists, one for each distribution."""
+    """A sentence for each distribution that `uv sync --check` lists."""
     changes: dict[str, dict[str, str]] = {}
     for sign, name, version in _CHANGE.findall(output):
         changes.setdefault(name, {})[sign] = version
@@ -275,36 +275,36 @@ def _change_sentence(name: str, change: Mapping[str, str]) -> str:
 
 
 def _another_python(look: _Look) -> str:
-    """uv makes an environment anew when it has the wrong Python, or one that does not run."""
+    """uv recreates an environment that has the wrong Python, or one that does not run."""
     if integrity.needs_rebuild(look.damages):
-        return "uv would make it anew"
+        return "uv would recreate it"
     version = python_version(look.environment) or "a Python that does not run"
     wanted = look.context.profile.python
     if wanted:
         return f"it has Python {version}, and the profile asks for {wanted}"
     required = look.context.project.metadata.get("requires-python")
-    return f"it has Python {version}, and uv would take another (requires-python: {required})"
+    return f"it has Python {version}, and uv would use another (requires-python: {required})"
 
 
 def _file_checks(look: _Look) -> Iterator[Check]:
-    """The environment against the disk, by the metadata only: `uvflow verify` sees more."""
-    is_lost = integrity.needs_rebuild(look.damages) and not look.is_remade
+    """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
+    is_lost = integrity.needs_rebuild(look.damages) and not look.is_recreated
     hint = look.by_hand if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
         yield Check(aspect="files", level=Level.DAMAGED, message=str(damage), hint=hint)
     if look.exists and not look.damages:
         count = len(distributions(look.environment))
-        message = f"{count} distributions, none half installed (`uvflow verify` looks closer)"
+        message = f"{count} distributions, none half installed (`uvflow verify` checks each file)"
         yield Check(aspect="files", level=Level.OK, message=message)
 
 
 def _origin_checks(look: _Look) -> Iterator[Check]:
     for problem in look.origin:
-        hint = f"{look.sync} makes it anew" if look.is_remade else look.by_hand
+        hint = f"{look.sync} recreates it" if look.is_recreated else look.by_hand
         yield Check(aspect="origin", level=Level.DAMAGED, message=problem, hint=hint)
     if look.exists and not look.origin:
         version = python_version(look.environment)
-        message = f"made here, with Python {version}" if version else "made here"
+        message = f"created here, with Python {version}" if version else "created here"
         yield Check(aspect="origin", level=Level.OK, message=message)
 
 
@@ -321,7 +321,7 @@ def _uv_checks(look: _Look) -> Iterator[Check]:
 
 
 def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Variables that disagree with the profile."""
+    """Variables that conflict with the profile."""
     messages = [
         f"{name} has no effect: the profile decides" for name in SET_ASIDE if environ.get(name)
     ]
@@ -339,7 +339,7 @@ def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterat
 
 
 def _journal_checks(look: _Look) -> Iterator[Check]:
-    """A sync that got as far as its fingerprint was finished."""
+    """None where a fingerprint is current: that sync was finished."""
     if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
         return
     is_running = locks.is_mutex_held(look.context.state)

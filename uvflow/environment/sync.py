@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvflow import fingerprint
-from uvflow.environment import inputs, interpreter, repair
+from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import missing_basics
+from uvflow.environment.interpreter import ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside
 from uvflow.environment.relocation import relocation_problems
 from uvflow.environment.repair import Depth, RepairResult
@@ -29,18 +30,18 @@ from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
-# tick of the clock that Linux stamps files by, CLOCK_REALTIME_COARSE of linux/time.h, with a
-# margin. Past it, whatever changes an environment gives it another time.
+# tick of the clock that Linux uses for it, CLOCK_REALTIME_COARSE of linux/time.h, with a margin.
+# After that, every change to an environment gives it another time.
 if sys.platform == "linux":
     _TICK = time.clock_getres(5) + 0.001
 else:
     _TICK = 0.02
 
-# A repair may bring to light what the damage hid: unfinished installs, then files that nobody owns;
-# and what a distribution from uv's cache does not mend, one that is fetched anew may.
+# A repair may reveal what the damage hid: unfinished installs, then orphans. And where reinstalling
+# from uv's cache does not help, downloading the distribution again may.
 _ROUNDS = 5
 
-# How closely to look after the way in which the last sync ended.
+# How closely to look, by how the last sync ended.
 _DEPTHS = {
     LastSync.FINISHED: Depth.METADATA,
     LastSync.REBOOTED: Depth.SIZES,
@@ -51,10 +52,10 @@ _DEPTHS = {
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult:
-    """What a sync found and did.
+    """What a sync did.
 
-    `already` when there was nothing to do. `repair` is what had to be repaired because an earlier
-    uv was interrupted. `fingerprint` is what this sync depended on, if that can be watched.
+    `already` when there was nothing to do. `repair` is what was damaged before, by an interrupted
+    uv for example. `fingerprint` is None where what the sync depended on cannot be watched.
     """
 
     profile: str
@@ -192,7 +193,7 @@ def _result(
 
 
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
-    """Asked only while a command runs in the environment, which must not change under it."""
+    """Whether the sync can be skipped, since a command runs in the environment."""
     environment = Environment.at(context.environment)
     last_sync = context.last_sync
     if last_sync >= LastSync.INTERRUPTED or relocation_problems(environment):
@@ -203,14 +204,14 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
 
 
 def _start(context: SyncContext, progress: Progress) -> Depth:
-    """Write the journal, and remove what uv must not build on; how closely to look afterwards."""
+    """Write the journal and remove what uv must not use; returns how closely to look afterwards."""
     last_sync = context.last_sync
     started = journal.first_started(context.state, context.environment)
     journal.mark_running(context.state, context.profile.name, context.environment)
     repair.clear_unusable(
         Environment.at(context.environment),
         progress,
-        made_since=started if last_sync is LastSync.UNFLUSHED else math.inf,
+        created_since=started if last_sync is LastSync.UNFLUSHED else math.inf,
     )
     if last_sync >= LastSync.INTERRUPTED:
         repair.drop_byte_code(Environment.at(context.environment))
@@ -226,10 +227,10 @@ def _fill(  # noqa: PLR0913  the loop of a sync and of a repair
     *,
     is_exact: bool,
 ) -> tuple[RepairResult, float]:
-    """Run uv, and repair what is damaged until only known defects of wheels remain.
+    """Run uv and repair damage until only known defects of wheels remain.
 
-    Also returns when uv was last at work, in seconds of `time.monotonic`. Raises DamagedError when
-    the environment cannot be repaired.
+    Also returns when uv last ended, in seconds of `time.monotonic`. Raises DamagedError when the
+    environment cannot be repaired.
     """
     name, result = context.environment.name, RepairResult()
     if not missing_basics(Environment.at(context.environment)):
@@ -273,8 +274,8 @@ def _remove_damaged(
             )
 
     def reinstallable(names: tuple[str, ...]) -> tuple[str, ...]:
-        # An exact sync reinstalls every name; `--inexact` not what the user has added.
-        return names if is_exact else _selected(context, uv, names)
+        # An exact sync reinstalls every name; with `--inexact` uv skips what the user has added.
+        return names if is_exact else _select_locked(context, uv, names)
 
     return repair.remove_damaged(
         environment,
@@ -284,8 +285,8 @@ def _remove_damaged(
     )
 
 
-def _selected(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `names` that the profile selects."""
+def _select_locked(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `names` that the profile selects from the lockfile."""
     selection = replace(context.profile, compile_bytecode=False).selection()
     arguments = ("export", "--frozen", "--no-hashes", "--color=never", *selection)
     completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
@@ -295,7 +296,7 @@ def _selected(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str
 
 def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     """Raises StaleLockfileError, UvFailedError or NetworkError where uv fails."""
-    _ensure_uv_targets_environment(context, uv)
+    ensure_uv_targets_environment(context, uv)
     streamed = uv.run(
         arguments,
         cwd=context.project.root,
@@ -307,31 +308,17 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     if streamed.code != 0:
         from uvflow.lockfile.check import stale_lockfile_error  # as above
 
-        # uv's output went to the terminal, so it is asked about the lockfile again.
+        # uv's output went to the terminal, so the lockfile is checked once more.
         stale = stale_lockfile_error(context.project, uv, context.environ)
         raise stale or streamed.failure("uv sync")
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    """Reinstall from uv's cache if that has everything: no network, no second wait."""
-    _ensure_uv_targets_environment(context, uv)
+    """Reinstall from uv's cache if it has everything: no network, no second wait."""
+    ensure_uv_targets_environment(context, uv)
     offline = (*arguments, "--offline")
     if uv.capture(offline, cwd=context.project.root, environ=context.environ).code != 0:
         _run_uv(context, uv, arguments)
-
-
-def _ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
-    arguments = (
-        *("sync", "--frozen", "--dry-run", "--output-format=json"),
-        *context.profile.selection(),
-    )
-    # uv rejects --refresh-package with UV_OFFLINE; a dry run of a frozen lockfile fetches nothing.
-    environ = {name: value for name, value in context.environ.items() if name != "UV_OFFLINE"}
-
-    def dry_run(more: tuple[str, ...]) -> str:
-        return uv.capture((*arguments, *more), cwd=context.project.root, environ=environ).out
-
-    interpreter.ensure_uv_targets(context.state, context.environment, dry_run)
 
 
 def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:

@@ -27,7 +27,7 @@ class Verification:
     """An environment against its RECORD files.
 
     `also_in_cache` are the distributions whose damage is in uv's cache as well. `known_defects` are
-    not damage: their wheels bring them along, against their own RECORD.
+    not damage: the wheels themselves do not match their RECORD.
     """
 
     profile: str
@@ -44,7 +44,7 @@ class Verification:
 
 
 def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
-    """Everything that is wrong with the environment's files; writes nothing."""
+    """Check the environment's files; writes nothing."""
     return _verification(SyncContext.of(project, choice), depth)
 
 
@@ -56,7 +56,7 @@ def verify_and_repair(
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress,
 ) -> Verification:
-    """As `verify`, once what is damaged was reinstalled; raises what `repair_environment` does."""
+    """As `verify`, after reinstalling what is damaged; raises what `repair_environment` does."""
     context = SyncContext.of(project, choice)
     verification = _verification(context, depth)
     if not verification.damages:
@@ -67,9 +67,9 @@ def verify_and_repair(
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
     environment = Environment.at(context.environment)
-    found = find_damage(environment, depth)
-    known = known_defects.known(context.state, environment, found)
-    damages = tuple(damage for damage in found if damage not in known)
+    problems = find_damage(environment, depth)
+    known = known_defects.select_known(context.state, environment, problems)
+    damages = tuple(problem for problem in problems if problem not in known)
     return Verification(
         profile=context.profile.name,
         chosen_by=context.chosen_by,
@@ -92,7 +92,7 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
     yield from map(known_defects.describe_defect, verification.known_defects)
     if verification.also_in_cache:
         names = ", ".join(verification.also_in_cache)
-        yield f"uv's cache has the same damage, and would install it anywhere: {names}"
+        yield f"uv's cache has the same damage, and would install it elsewhere too: {names}"
 
 
 def verdict(verification: Verification) -> str:
@@ -101,8 +101,9 @@ def verdict(verification: Verification) -> str:
     if verification.damages:
         return f"Damaged: {profile}; `uvflow verify --repair` reinstalls it"
     repaired = list(verification.repair.repaired)
-    if verification.repair.removed:
-        repaired.append(f"{len(verification.repair.removed)} without an owner removed")
+    orphans = len(verification.repair.removed)
+    if orphans:
+        repaired.append(f"{orphans} orphan{'' if orphans == 1 else 's'} removed")
     if repaired:
         return f"Repaired: {profile}; {', '.join(repaired)}"
     return f"Intact: {profile}"
