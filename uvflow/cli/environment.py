@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from uvflow.project.profiles import Choice
 
 
-@click.command(name="sync", short_help="Make the environment what the lockfile and the profile say")
+@click.command(name="sync", short_help="Sync the environment with the lockfile and the profile")
 @profile_choice
-@click.option("--check", is_flag=True, help="Say in one line whether it is so, changing nothing.")
+@click.option(
+    "--check", is_flag=True, help="Report in one line whether it is in sync; change nothing."
+)
 @timeout_option
 @common
 def sync_command(console: Console, *, profile: str | None, check: bool, timeout: float) -> None:
-    """Make the environment what the lockfile and the profile say.
+    """Sync the environment with the lockfile and the profile, and verify it.
 
-    Without a flag the profile is that of UVFLOW_PROFILE, of the last sync, of `default-profile`
-    in [tool.uvflow], or dev. The lockfile is never changed: a stale one is exit code 3.
+    Without a flag the profile is that of UVFLOW_PROFILE, else that of the last sync, else
+    `default-profile` in [tool.uvflow], else dev. The lockfile is never changed: a stale one is
+    exit code 3.
     """
     if check:
         _check(console, *project_and_profile(profile))
@@ -43,7 +46,7 @@ def sync_command(console: Console, *, profile: str | None, check: bool, timeout:
 def run_command(
     console: Console, *, profile: str | None, timeout: float, words: tuple[str, ...]
 ) -> None:
-    """Run COMMAND in the environment of the profile, synced first.
+    """Sync the environment of the profile, and run COMMAND in it.
 
     No uvflow process changes the environment while the command runs. The exit code is the
     command's own.
@@ -58,49 +61,40 @@ def run_command(
 
 
 def _check(console: Console, project: "Project", choice: "Choice") -> NoReturn:
-    from uvflow.environment.status import (
-        status,
-        status_as_json,
-        verdict_line,
-    )
+    from uvflow.environment.status import status, status_as_json, verdict_line
 
-    found = status(project, choice)
-    console.say(verdict_line(found))
-    console.envelope("sync", found.exit_code, status_as_json(found))
-    raise click.exceptions.Exit(found.exit_code)
+    result = status(project, choice)
+    console.say(verdict_line(result))
+    console.envelope("sync", result.exit_code, status_as_json(result))
+    raise click.exceptions.Exit(result.exit_code)
 
 
 _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
 
 
 @click.command(
-    name="status", short_help="Tell whether lockfile, environment and uv are as they should be"
+    name="status", short_help="Report whether lockfile, environment and uv are as they should be"
 )
 @profile_choice
 @common
 def status_command(console: Console, *, profile: str | None) -> None:
-    """Tell whether lockfile, environment and uv are as they should be, with the reasons.
+    """Report whether lockfile, environment and uv are as they should be, and why not.
 
-    Offline, changing nothing, running no code of the project. The exit code is that of the worst
-    check: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
+    Works offline, changes nothing and runs no code of the project. The exit code is that of the
+    worst check: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
     """
-    from uvflow.environment.status import (
-        format_rows,
-        headline,
-        status,
-        status_as_json,
-    )
+    from uvflow.environment.status import format_rows, headline, status, status_as_json
 
-    found = status(*project_and_profile(profile))
-    console.result(console.style(headline(found), "bold"))
-    for aspect, level, message in format_rows(found, verbose=console.verbose):
+    result = status(*project_and_profile(profile))
+    console.result(console.style(headline(result), "bold"))
+    for aspect, level, message in format_rows(result, verbose=console.verbose):
         colour = _COLOURS.get(level.strip(), "red")
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
-    console.envelope("status", found.exit_code, status_as_json(found))
-    raise click.exceptions.Exit(found.exit_code)
+    console.envelope("status", result.exit_code, status_as_json(result))
+    raise click.exceptions.Exit(result.exit_code)
 
 
-@click.command(name="verify", short_help="Look at every file of the environment")
+@click.command(name="verify", short_help="Check every file of the environment")
 @profile_choice
 @click.option("--deep", is_flag=True, help="Compare contents as well, by hash.")
 @click.option("--repair", is_flag=True, help="Reinstall what is damaged, and nothing else.")
@@ -109,10 +103,10 @@ def status_command(console: Console, *, profile: str | None) -> None:
 def verify_command(
     console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
 ) -> None:
-    """Look at every file of the environment: that it is there, with the size it came with.
+    """Check that every file of the environment exists with the size it was installed with.
 
-    Lists what is missing, truncated, edited, half installed, or has no owner. The exit
-    code is 0 where it is intact and 5 where it is damaged.
+    Lists missing, truncated and edited files, unfinished installs, and files that no installed
+    distribution owns. The exit code is 0 where the environment is intact and 5 where it is damaged.
     """
     from uvflow.environment.repair import Depth
     from uvflow.environment.verify import (
@@ -126,22 +120,22 @@ def verify_command(
     project, choice = project_and_profile(profile)
     depth = Depth.HASHES if deep else Depth.SIZES
     if repair:
-        found = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
+        result = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
     else:
-        found = verify(project, choice, depth)
-    for damage in found.repair.removed:
+        result = verify(project, choice, depth)
+    for damage in result.repair.removed:
         console.detail(f"Removed: {damage.path}")
-    for line in damage_lines(found, verbose=console.verbose):
+    for line in damage_lines(result, verbose=console.verbose):
         console.result(line)
-    console.result(console.style(verdict(found), "red" if found.damages else "green"))
-    console.envelope("verify", found.exit_code, verification_as_json(found))
-    raise click.exceptions.Exit(found.exit_code)
+    console.result(console.style(verdict(result), "red" if result.damages else "green"))
+    console.envelope("verify", result.exit_code, verification_as_json(result))
+    raise click.exceptions.Exit(result.exit_code)
 
 
-@click.command(name="profiles", short_help="Show the profiles, and the uv command each one means")
+@click.command(name="profiles", short_help="Show the profiles and their uv commands")
 @common
 def profiles_command(console: Console) -> None:
-    """Show what each profile selects, and the uv command that it means."""
+    """Show the profiles and the uv command that each one stands for."""
     from uvflow.project.manifest import Project
 
     declared = Project.find(Path.cwd()).profiles

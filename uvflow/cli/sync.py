@@ -1,7 +1,7 @@
-"""`uvflow sync` once its command line is understood, with or without click.
+"""`uvflow sync` once its arguments are parsed, with or without click.
 
-The fast path knows the spellings without other options, and they do without click: loading that
-takes a sixth of the time of a short sync.
+The command lines that the fast path knows do without click: loading it takes a sixth of the time
+of a short sync.
 """
 
 import os
@@ -32,7 +32,7 @@ def sync_without_click(profile: str | None) -> int:
 
 
 def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
-    """Make the environment what the lockfile and the profile say, and report it."""
+    """Sync the environment with the lockfile and the profile, and report it."""
     from uvflow.environment.sync import sync
 
     result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
@@ -67,7 +67,7 @@ def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
 
 
 def report_repair(console: Console, repair: "RepairResult") -> None:
-    """What was removed by a repair, and the known defects of wheels."""
+    """Report what a repair has removed, and known defects of wheels."""
     from uvflow.environment.known_defects import describe_defect
 
     for damage in repair.removed:
