@@ -63,6 +63,36 @@ def test_a_chosen_uv_that_does_not_run_is_an_error(tmp_path: Path) -> None:
         uv.find({"UVFLOW_UV": str(tmp_path / "nowhere")})
 
 
+def test_a_relative_uvflow_uv_is_of_the_directory_it_was_set_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = uv_with_version(tmp_path / "a", "0.13.9")
+    monkeypatch.chdir(tmp_path)
+    assert uv.find({"UVFLOW_UV": "./a/uv"}).path == chosen
+    assert uv.find({"UV": "a/uv"}).path == chosen
+
+
+def test_a_name_in_uvflow_uv_is_a_program_on_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv_with_version(tmp_path / "project", "0.12.0")
+    chosen = uv_with_version(tmp_path / "bin", "0.13.9")
+    monkeypatch.chdir(tmp_path / "project")
+    assert uv.find({"UVFLOW_UV": "uv", "PATH": str(tmp_path / "bin")}).path == chosen
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin", "./bin"])
+def test_uv_is_not_looked_for_in_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    for directory in (tmp_path, tmp_path / "bin"):
+        script(directory, f"touch {tmp_path}/ran; echo 'uv 0.13.9'")
+    real = uv_with_version(tmp_path / "real", "0.13.9")
+    monkeypatch.chdir(tmp_path)
+    assert uv.find({"PATH": os.pathsep.join((entry, str(tmp_path / "real")))}).path == real
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_old_uv_is_an_error_that_names_it(tmp_path: Path) -> None:
     old = uv_with_version(tmp_path / "a", "0.8.22")
     with pytest.raises(UvMissingError) as caught:

@@ -101,4 +101,7 @@ def _run_cli(arguments: tuple[str, ...]) -> int:
 
 
 if __name__ == "__main__":
+    # `python -m uvflow` puts the current directory first; the modules of a project are not ours.
+    if not sys.flags.safe_path:
+        del sys.path[0]
     main()

@@ -101,7 +101,7 @@ def find(environ: Mapping[str, str] = os.environ) -> Uv:
 def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
     """As `find`, without waiting for the first candidate's version: what is returned does that."""
     chosen = environ.get("UVFLOW_UV")
-    candidates = iter([chosen]) if chosen else _candidates(environ)
+    candidates = _programs(chosen, environ) if chosen else _candidates(environ)
     probes = map(_start_probe, candidates)
     first = next(probes, lambda: None)
 
@@ -117,15 +117,28 @@ def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
     if environ.get("UV"):
-        yield environ["UV"]
-    for directory in environ.get("PATH", os.defpath).split(os.pathsep):
-        path = shutil.which("uv", path=directory) if directory else None
-        if path:
-            yield path
+        yield from _programs(environ["UV"], environ)
+    yield from _programs("uv", environ)
     with contextlib.suppress(ImportError, FileNotFoundError):
         from uv import find_uv_bin  # the last resort, rarely needed
 
         yield find_uv_bin()
+
+
+def _programs(name: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """The absolute paths that `name` may stand for: a path, or a program on PATH.
+
+    An empty or relative entry of PATH would find what lies in the current directory.
+    """
+    if os.path.dirname(name):  # noqa: PTH120  Path drops the "./" that makes it a path
+        yield os.path.abspath(name)  # noqa: PTH100  resolve() would follow links
+        return
+    for directory in filter(os.path.isabs, environ.get("PATH", os.defpath).split(os.pathsep)):
+        for suffix in (".exe", ".cmd", ".bat") if os.name == "nt" else ("",):
+            # By its full path: with `path=`, Windows looks in the current directory first.
+            path = str(Path(directory) / (name.removesuffix(suffix) + suffix))
+            if shutil.which(path):
+                yield path
 
 
 def _start_probe(path: str) -> Callable[[], Uv | None]:
