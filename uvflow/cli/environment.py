@@ -2,17 +2,12 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from uvflow.cli.options import common, profile_choice, timeout_option
 from uvflow.cli.sync import project_and_profile, report_repair, run_sync
 from uvflow.console import Console
-
-if TYPE_CHECKING:
-    from uvflow.project.manifest import Project
-    from uvflow.project.profiles import Choice
 
 
 @click.command(name="sync", short_help="Sync the environment with the lockfile and the profile")
@@ -29,9 +24,15 @@ def sync_command(console: Console, *, profile: str | None, check: bool, timeout:
     `default-profile` in [tool.uvflow], else dev. The lockfile is never changed: a stale one is
     exit code 3.
     """
-    if check:
-        _check(console, *project_and_profile(profile))
-    run_sync(console, profile, timeout=timeout)
+    if not check:
+        run_sync(console, profile, timeout=timeout)
+        return
+    from uvflow.environment.status import status, status_as_json, verdict_line
+
+    result = status(*project_and_profile(profile))
+    console.say(verdict_line(result))
+    console.envelope("sync", result.exit_code, status_as_json(result))
+    raise click.exceptions.Exit(result.exit_code)
 
 
 @click.command(
@@ -58,15 +59,6 @@ def run_command(
     command = prepare(context, words, timeout=timeout, progress=console.say)
     report_repair(console, command.repair)
     raise click.exceptions.Exit(command.run())
-
-
-def _check(console: Console, project: "Project", choice: "Choice") -> NoReturn:
-    from uvflow.environment.status import status, status_as_json, verdict_line
-
-    result = status(project, choice)
-    console.say(verdict_line(result))
-    console.envelope("sync", result.exit_code, status_as_json(result))
-    raise click.exceptions.Exit(result.exit_code)
 
 
 _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red

@@ -169,11 +169,8 @@ class _Look:
     def name(self) -> str:
         """The environment's path, relative to the workspace where it is inside."""
         path, workspace = self.environment.path, self.context.project.workspace
-        return (path.relative_to(workspace) if self.is_within else path).as_posix()
-
-    @property
-    def is_within(self) -> bool:
-        return self.environment.path.is_relative_to(self.context.project.workspace)
+        is_within = path.is_relative_to(workspace)
+        return (path.relative_to(workspace) if is_within else path).as_posix()
 
     @property
     def is_recreated(self) -> bool:
