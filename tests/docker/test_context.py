@@ -8,7 +8,7 @@ from rig import Tree
 
 from uvflow.docker.context import BuildContext, dockerignore, is_ignored, missing_patterns
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import read_lockfile
+from uvflow.lockfile.packages import parse_lockfile
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,7 @@ MEMBERS = 'manifest = { members = ["shelf", "shop"] }'
 
 
 def workspace(root: Path, *packages: str) -> BuildContext:
-    return BuildContext(
-        root=root, lock=read_lockfile((MEMBERS + "\n" + locked(*packages)).encode(), "uv.lock")
-    )
+    return BuildContext(root=root, lock=parse_lockfile(MEMBERS + "\n" + locked(*packages)))
 
 
 SHOP = local("shop", source='editable = "."')

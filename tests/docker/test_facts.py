@@ -10,7 +10,7 @@ from rig import Tree
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import Facts, ImageOptions, Stages, fetchers, read_facts, secrets, uses_ssh
 from uvflow.errors import StaleLockfileError, UsageError
-from uvflow.lockfile.packages import Package, read_lockfile
+from uvflow.lockfile.packages import LockedPackage, parse_lockfile
 from uvflow.project.manifest import Project
 
 MAIN = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
@@ -284,9 +284,9 @@ def test_facts_are_the_same_on_every_machine(tree: Tree, monkeypatch: pytest.Mon
 URL = "https://corp.test/simple"
 
 
-def packages(*sources: str) -> tuple[Package, ...]:
+def packages(*sources: str) -> tuple[LockedPackage, ...]:
     entries = [package(f"p{number}", source=source) for number, source in enumerate(sources)]
-    return read_lockfile(locked(*entries).encode(), "uv.lock").packages
+    return parse_lockfile(locked(*entries)).packages
 
 
 CORP = packages(f'registry = "{URL}"')

@@ -5,10 +5,11 @@ from locks import local, locked, package
 
 from uvflow.docker.targets import Selection, Selector, default_groups
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import TargetPlatform, read_lockfile
+from uvflow.lockfile.packages import parse_lockfile
+from uvflow.lockfile.selection import TargetPlatform
 from uvflow.project.profiles import BUILT_IN, Profile
 
-LOCK = read_lockfile(locked(local("shop", dev=["pytest"]), package("pytest")).encode(), "uv.lock")
+LOCK = parse_lockfile(locked(local("shop", dev=["pytest"]), package("pytest")))
 
 
 def selector(*groups: str, package: str | None = None) -> Selector:

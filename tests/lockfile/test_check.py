@@ -17,7 +17,7 @@ from uvflow.lockfile.check import (
     stale_lockfile_error,
     start_check,
 )
-from uvflow.lockfile.packages import registries
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.process import Completed
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
@@ -102,7 +102,7 @@ def test_a_lockfile_that_uv_cannot_read_is_not_for_uv_to_update(shop: Path, text
 
 
 def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path) -> None:
-    place = registries((shop / "uv.lock").read_text())["attrs"]
+    place = read_lockfile(shop / "uv.lock").registries["attrs"]
     assert (shop / place).resolve() == index  # which is a relative path in uv 0.9.0
     shutil.copytree(index, tmp_path / "other")
     environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}

@@ -1,113 +1,93 @@
-"""uv.lock is read for what an image installs and what it has to build."""
+"""uv.lock is read into values, and by one reader."""
+
+from pathlib import Path
 
 import pytest
 from locks import local, locked, package
+from rig import Tree
 
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import Lock, TargetPlatform, closure, packages_to_build, read_lockfile
-
-HERE = TargetPlatform(python="3.13", platform="linux/amd64")
-
-
-def names(lock: Lock, **selected: tuple[str, ...]) -> list[str]:
-    root = lock.local(".")
-    assert root is not None
-    return [found.name for found in closure(lock, (root,), HERE, **selected)]
-
-
-def test_the_closure_is_what_production_installs() -> None:
-    text = locked(
-        local("shop", needs=["web"], dev=["pytest"]),
-        package("web", needs=["markup"]),
-        package("markup"),
-        package("pytest"),
-    )
-    lock = read_lockfile(text.encode(), "uv.lock")
-    assert names(lock) == ["markup", "shop", "web"]
-    assert names(lock, groups=("dev",)) == ["markup", "pytest", "shop", "web"]
-
-
-def test_markers_are_those_of_the_image_not_of_this_machine() -> None:
-    windows = """{ name = "colorama", marker = "sys_platform == 'win32'" }"""
-    linux = """{ name = "uvloop", marker = "sys_platform == 'linux'" }"""
-    text = locked(local("shop", needs=[windows, linux]), package("colorama"), package("uvloop"))
-    assert names(read_lockfile(text.encode(), "uv.lock")) == ["shop", "uvloop"]
-
-
-def test_extras_of_dependencies_are_followed() -> None:
-    binary = '[package.optional-dependencies]\nbinary = [{ name = "psycopg-binary" }]\n'
-    text = locked(
-        local("shop", needs=['{ name = "psycopg", extra = ["binary"] }']),
-        package("psycopg") + binary,
-        package("psycopg-binary"),
-    )
-    assert names(read_lockfile(text.encode(), "uv.lock")) == ["psycopg", "psycopg-binary", "shop"]
-
-
-def test_extras_of_the_project_are_selected() -> None:
-    extras = '\n[package.optional-dependencies]\npostgres = [{ name = "psycopg" }]\n'
-    text = locked(local("shop", rest=extras), package("psycopg"))
-    assert names(read_lockfile(text.encode(), "uv.lock")) == ["shop"]
-    assert names(read_lockfile(text.encode(), "uv.lock"), extras=("postgres",)) == [
-        "psycopg",
-        "shop",
-    ]
-
-
-def test_of_a_forked_resolution_the_version_that_the_edge_names_is_taken() -> None:
-    text = locked(
-        local("shop", needs=['{ name = "numpy", version = "2.0" }']),
-        package("numpy", "1.0"),
-        package("numpy", "2.0"),
-    )
-    lock = read_lockfile(text.encode(), "uv.lock")
-    root = lock.local(".")
-    assert root is not None
-    versions = [found.version for found in closure(lock, (root,), HERE) if found.name == "numpy"]
-    assert versions == ["2.0"]
-
-
-@pytest.mark.parametrize(
-    ("tag", "fits"),
-    [
-        ("py3-none-any", True),
-        ("py2.py3-none-any", True),
-        ("cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64", True),
-        ("cp39-abi3-manylinux_2_28_x86_64", True),
-        ("cp313-cp313-manylinux_2_41_x86_64", True),
-        ("cp313-cp313-manylinux_2_42_x86_64", False),
-        ("cp312-cp312-manylinux_2_17_x86_64", False),
-        ("cp313-cp313-musllinux_1_2_x86_64", False),
-        ("cp313-cp313t-manylinux_2_17_x86_64", False),
-        ("cp313-cp313-manylinux_2_17_aarch64", False),
-        ("cp313-cp313-win_amd64", False),
-    ],
+from uvflow.lockfile.packages import (
+    LocalSource,
+    local_sources,
+    parse_lockfile,
+    read_local_part,
+    read_lockfile,
 )
-def test_a_wheel_fits_by_its_tags(tag: str, fits: bool) -> None:  # noqa: FBT001  a table's column
-    lock = read_lockfile(locked(package("x", wheels=[tag])).encode(), "uv.lock")
-    assert [p.name for p in packages_to_build(lock.packages, HERE)] == ([] if fits else ["x"])
+from uvflow.project.manifest import Project
 
 
-def test_a_wheel_given_by_its_url_or_path_is_a_wheel() -> None:
-    lock = read_lockfile(
-        locked(
-            package("a", wheels=(), source='url = "https://x.test/a-1.0-py3-none-any.whl"'),
-            package("b", wheels=(), source='path = "libs/b-1.0-py3-none-any.whl"'),
-            package("c", wheels=(), source='url = "https://x.test/c-1.0.tar.gz"'),
-        ).encode(),
-        "uv.lock",
+def test_a_package_is_what_uv_says_of_it() -> None:
+    edges = """dependencies = [{ name = "a", extra = ["x"] }, { name = "b", marker = "os_name" }]"""
+    text = f"""[[package]]
+name = "shop"
+version = "1.0"
+source = {{ registry = "https://x.test" }}
+{edges}
+sdist = {{ url = "https://x.test/shop-1.0.tar.gz", hash = "sha256:1" }}
+wheels = [{{ url = "https://x.test/shop-1.0%2Bcpu-py3-none-any.whl#x", hash = "sha256:2" }}]
+"""
+    (shop,) = parse_lockfile(locked(text)).packages
+    assert (shop.name, shop.version, shop.directory, shop.has_sources) == (
+        *("shop", "1.0", None, True),
     )
-    assert [p.name for p in packages_to_build(lock.packages, HERE)] == ["c"]
+    assert shop.hashes == {"sha256:1", "sha256:2"}
+    assert shop.wheels == ("shop-1.0+cpu-py3-none-any.whl",)
+    assert shop.needs == {"": (("a", ""), ("a", "x"))}
+
+
+def test_packages_of_one_name_are_kept_apart() -> None:
+    lockfile = parse_lockfile(locked(package("six", "1.0"), package("six", "2.0")))
+    assert [six.version for six in lockfile.by_name["six"]] == ["1.0", "2.0"]
+
+
+PLACES = (
+    local("shop", source='virtual = "."'),
+    local("api", source='editable = "packages/api"'),
+    package("six"),
+    local("lib", source='directory = "../a \\"b"'),
+    package("toml", source='path = "wheels/toml.whl"'),
+)
+
+
+def test_the_local_part_is_all_but_the_packages_of_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "uv.lock"
+    path.write_bytes(locked(*PLACES).replace("\n", "\r\n").encode())
+    whole, part = read_lockfile(path), read_local_part(path)
+    assert part.local_packages == whole.local_packages
+    assert [p.name for p in part.packages] == ["shop", "api", "lib", "toml"]
+    assert (part.requires_python, part.members) == (whole.requires_python, ())
+
+
+def test_local_sources_are_where_something_local_is_built_from(tree: Tree) -> None:
+    root = tree({"pyproject.toml": "", "uv.lock": locked(*PLACES)})
+    assert local_sources(Project.load(root)) == (
+        LocalSource(path=root, is_built=False),
+        LocalSource(path=root / "packages/api", is_built=True),
+        LocalSource(path=root / '../a "b', is_built=True),
+        LocalSource(path=root / "wheels/toml.whl", is_built=True),
+    )
+
+
+def test_local_sources_are_found_in_a_later_version_of_the_format(tree: Tree) -> None:
+    text = locked(*PLACES).replace("version = 1\n", "version = 2\n", 1)
+    assert len(local_sources(Project.load(tree({"pyproject.toml": "", "uv.lock": text})))) == 4
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD", "package = 3"])
+def test_what_is_no_lockfile_has_no_local_sources(tree: Tree, text: str) -> None:
+    assert local_sources(Project.load(tree({"pyproject.toml": ""}))) == ()
+    assert local_sources(Project.load(tree({"uv.lock": text}))) == ()
 
 
 def test_a_lockfile_of_another_version_is_refused() -> None:
     with pytest.raises(UsageError, match=r"uv\.lock has the version 2; uvflow reads version 1"):
-        read_lockfile(b"version = 2", "uv.lock")
+        parse_lockfile("version = 2")
 
 
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(UsageError, match=r"uv\.lock is not valid TOML"):
-        read_lockfile(b"version = ", "uv.lock")
+        parse_lockfile("version = ")
 
 
 @pytest.mark.parametrize(
@@ -124,4 +104,4 @@ def test_what_is_no_toml_is_refused() -> None:
 )
 def test_what_is_of_another_type_than_uv_writes_is_named(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=rf"uv\.lock: {message}$"):
-        read_lockfile(f"version = 1\n{text}\n".encode(), "uv.lock")
+        parse_lockfile(f"version = 1\n{text}\n")

@@ -11,7 +11,7 @@ from wheels import add_wheel
 
 from uvflow.errors import UvFailedError
 from uvflow.findings import Origin, Severity
-from uvflow.lockfile.packages import packages, registries
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import lock_fallback
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.lock_fallback import (
@@ -82,7 +82,7 @@ def test_what_uv_misses_is_bound_and_nothing_else(
         f"requirements.txt:1: `six==1.16.0` {reason}",
         f"requirements.txt:4: `toml==0.10.2` {reason}",
     ]
-    taken = registries((root / "uv.lock").read_text())
+    taken = read_lockfile(root / "uv.lock").registries
     assert {name for name, place in taken.items() if place.endswith("other")} == {"attrs"}
     (root / "uv.lock").unlink()
     assert find().capture(("lock",), cwd=root).code == 0
@@ -228,7 +228,7 @@ def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
     done = locked(root, "requests==2.28.0", may_narrow=False, indexes=(found,))
     assert 'index-strategy = "unsafe-first-match"\n' in done.plan.text
     assert [finding.code for finding in done.plan.imported.findings] == ["all-indexes"]
-    (idna,) = packages((root / "uv.lock").read_text())["idna"]
+    (idna,) = read_lockfile(root / "uv.lock").by_name["idna"]
     assert idna.version == "3.10"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from uvflow import uv
 from uvflow.findings import Severity
-from uvflow.lockfile.packages import packages
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import pyproject
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -57,7 +57,7 @@ def test_a14_a_declared_conflict_is_locked_with_both(assembled: Assembled, tmp_p
     (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported).text)
     answer = uv.find().capture(("lock",), cwd=tmp_path)
     assert answer.code == 0, answer.err
-    locked = packages((tmp_path / "uv.lock").read_text())
+    locked = read_lockfile(tmp_path / "uv.lock").by_name
     assert [package.version for package in locked["six"]] == ["1.15.0", "1.16.0"]
 
 

@@ -7,7 +7,7 @@ from wheels import add_wheel, build_index
 
 from uvflow import uv
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.lockfile.packages import packages
+from uvflow.lockfile.packages import parse_lockfile
 from uvflow.migrate import pyproject
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.model import ImportedRequirements, Pin, Requirement
@@ -138,7 +138,9 @@ def locked(root: Path, imported: ImportedRequirements, lockfile: str) -> str:
 
 
 def versions(lockfile: str) -> dict[str, list[str]]:
-    return {n: [p.version for p in ps] for n, ps in packages(lockfile).items() if n != "p"}
+    return {
+        n: [p.version for p in ps] for n, ps in parse_lockfile(lockfile).by_name.items() if n != "p"
+    }
 
 
 def test_without_pins_there_is_nothing_to_sow() -> None:

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import Lock, Package
+from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import parse_manifest
 
@@ -35,7 +35,7 @@ class BuildContext:
     """The directory of uv.lock, which is the build context, and the local packages in it."""
 
     root: Path
-    lock: Lock
+    lock: Lockfile
 
     def check(self) -> None:
         """Raises UsageError where something local lies outside of the build context."""
@@ -50,7 +50,7 @@ class BuildContext:
     @property
     def mounts(self) -> tuple[str, ...]:
         """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
-        manifests = (_below(package.local, MANIFEST) for package in self._packages_in_context())
+        manifests = (_below(package.directory, MANIFEST) for package in self.lock.local_packages)
         there = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._archives()))
         found = [path for path in dict.fromkeys(there) if (self.root / path).exists()]
         return (LOCKFILE, *(path for path in found if can_be_mounted(path)))
@@ -61,11 +61,13 @@ class BuildContext:
 
         So where dependencies are dynamic, or where a manifest is missing or cannot be mounted.
         """
-        return any(self._is_opaque(package) for package in self._packages_in_context())
+        return any(self._is_opaque(package) for package in self.lock.local_packages)
 
-    def local_packages(self, packages: Iterable[Package]) -> tuple[str, ...]:
+    def local_packages(self, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are built from the build context and installed."""
-        return tuple(p.name for p in packages if p.local is not None and "virtual" not in p.source)
+        return tuple(
+            p.name for p in packages if p.directory is not None and "virtual" not in p.source
+        )
 
     def no_install_option(self, names: tuple[str, ...], package: str | None) -> str:
         """The option of uv that leaves `names` out."""
@@ -85,11 +87,8 @@ class BuildContext:
         required = self.build_requirements(names)
         return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
 
-    def _named(self, names: Iterable[str]) -> Iterator[Package]:
-        return (p for name in names for p in self.lock.by_name[name] if p.local is not None)
-
-    def _packages_in_context(self) -> tuple[Package, ...]:
-        return tuple(package for package in self.lock.packages if package.local is not None)
+    def _named(self, names: Iterable[str]) -> Iterator[LockedPackage]:
+        return (p for name in names for p in self.lock.by_name[name] if p.directory is not None)
 
     def _archives(self) -> Iterator[str]:
         """Local archives, and local directories that are indexes."""
@@ -99,19 +98,19 @@ class BuildContext:
                 yield path
 
     def _local_paths(self) -> Iterator[str]:
-        yield from (str(package.local) for package in self._packages_in_context())
+        yield from (str(package.directory) for package in self.lock.local_packages)
         yield from self._archives()
 
-    def _is_opaque(self, package: Package) -> bool:
-        manifest = _below(package.local, MANIFEST)
+    def _is_opaque(self, package: LockedPackage) -> bool:
+        manifest = _below(package.directory, MANIFEST)
         if not can_be_mounted(manifest) or not (self.root / manifest).exists():
             return True
         project = self._manifest(package).get("project")
         dynamic = {"dependencies", "optional-dependencies"}
         return project is None or bool(dynamic & set(project.get("dynamic", ())))
 
-    def _manifest(self, package: Package) -> Table:
-        path = self.root / _below(package.local, MANIFEST)
+    def _manifest(self, package: LockedPackage) -> Table:
+        path = self.root / _below(package.directory, MANIFEST)
         return parse_manifest(path) if path.exists() else {}
 
 

@@ -25,7 +25,8 @@ from uvflow.docker.start import Search, Start
 from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import read_bytes
-from uvflow.lockfile.packages import Lock, Package, TargetPlatform, packages_to_build, read_lockfile
+from uvflow.lockfile.packages import LockedPackage, Lockfile, read_lockfile
+from uvflow.lockfile.selection import TargetPlatform, packages_to_build
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
@@ -189,17 +190,16 @@ class _Reader:
         return self.project.root.relative_to(self.project.workspace).as_posix()
 
     @cached_property
-    def package(self) -> Package | None:
+    def package(self) -> LockedPackage | None:
         """The project in the lockfile; None for a workspace's root that is no project."""
-        return self.lock.local(self.directory)
+        return self.lock.package_in(self.directory)
 
     @cached_property
     def selector(self) -> Selector:
-        of_members = tuple(package for package in self.lock.packages if package.local is not None)
         groups = self.project.table("dependency-groups")
         return Selector(
             lock=self.lock,
-            roots=(self.package,) if self.package else of_members,
+            roots=(self.package,) if self.package else self.lock.local_packages,
             default_groups=default_groups(self.project.table("tool", "uv"), groups),
             package=self.package.name if self.package and self.directory != "." else None,
         )
@@ -207,8 +207,8 @@ class _Reader:
     @cached_property
     def members(self) -> tuple[str, ...]:
         """The directories of the workspace's members, where its root is no project."""
-        local = (str(p.local) for p in self.lock.packages if p.local is not None)
-        return () if self.package else tuple(sorted(local))
+        directories = (str(package.directory) for package in self.lock.local_packages)
+        return () if self.package else tuple(sorted(directories))
 
     @cached_property
     def python(self) -> tuple[str, str]:
@@ -229,30 +229,30 @@ class _Reader:
         if self.directory != ".":
             yield f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
 
-    def closure(self, profile: str, minor: str) -> tuple[Package, ...]:
+    def closure(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
         """What `profile` installs on one platform or another."""
         chosen = self.project.profiles[profile]
-        found: dict[str, Package] = {}
+        found: dict[str, LockedPackage] = {}
         for platform in self.settings.platforms:
             target = TargetPlatform(python=minor, platform=platform)
             found |= {f"{p.name} {p.version}": p for p in self.selector.closure(chosen, target)}
         return tuple(found.values())
 
     @cached_property
-    def production(self) -> tuple[Package, ...]:
+    def production(self) -> tuple[LockedPackage, ...]:
         return self.closure("prod", self.python[0])
 
     @cached_property
-    def everything(self) -> tuple[Package, ...]:
+    def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
         names = self.project.profiles.by_name
         found = {p.name: p for name in names for p in self.closure(name, self.python[0])}
         return tuple(found[name] for name in sorted(found))
 
-    def built(self, minor: str, packages: Iterable[Package]) -> tuple[str, ...]:
+    def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are compiled, or may be, on one platform or another."""
         never = self.project.table("tool", "uv").get("no-binary-package", [])
-        packages = [p for p in packages if p.local is None]
+        packages = [p for p in packages if p.directory is None]
         without = {
             package.name
             for platform in self.settings.platforms
@@ -334,9 +334,8 @@ class _Reader:
     @cached_property
     def sources(self) -> Sources:
         found = {
-            self.project.workspace / str(package.local): package
-            for package in self.lock.packages
-            if package.local is not None
+            self.project.workspace / str(package.directory): package
+            for package in self.lock.local_packages
         }
         directories = {Path(os.path.normpath(path)): p for path, p in found.items()}
         built = {path: p for path, p in directories.items() if p.name in self.local_packages}
@@ -393,12 +392,12 @@ def _specifier(text: str) -> SpecifierSet:
         raise UsageError(f"[tool.uv] required-version `{text}` is not valid (PEP 440)") from error
 
 
-def _read_lock(project: Project) -> Lock:
+def _read_lock(project: Project) -> Lockfile:
     if not project.lockfile.is_file():
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return read_lockfile(read_bytes(project.lockfile), str(project.lockfile))
+    return read_lockfile(project.lockfile)
 
 
 def _text_of(path: Path) -> str | None:
@@ -415,7 +414,7 @@ Table = Mapping[str, Any]
 
 
 def secrets(
-    indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[Package]
+    indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[LockedPackage]
 ) -> tuple[str, ...]:
     """The variables that hold the credentials of the indexes that `packages` are taken from.
 
@@ -436,11 +435,11 @@ def secrets(
     return tuple(dict.fromkeys(found))
 
 
-def uses_ssh(packages: Iterable[Package]) -> bool:
+def uses_ssh(packages: Iterable[LockedPackage]) -> bool:
     return any(str(p.source.get("git", "")).startswith("ssh://") for p in packages)
 
 
-def fetchers(packages: Iterable[Package]) -> tuple[str, ...]:
+def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:
     """The Debian packages that get at sources which are in git."""
     packages = tuple(packages)
     if not any("git" in package.source for package in packages):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import Lock, Package, TargetPlatform, closure
+from uvflow.lockfile.packages import LockedPackage, Lockfile
+from uvflow.lockfile.selection import TargetPlatform, closure
 from uvflow.project.profiles import Profile
 
 Table = Mapping[str, Any]
@@ -35,8 +36,8 @@ class Selection:
 class Selector:
     """What profiles select: `roots` are the locked packages an environment is made for."""
 
-    lock: Lock
-    roots: tuple[Package, ...]
+    lock: Lockfile
+    roots: tuple[LockedPackage, ...]
     default_groups: tuple[str, ...]
     package: str | None
 
@@ -58,7 +59,7 @@ class Selector:
             self._selection(prod, prod),
         )
 
-    def closure(self, profile: Profile, target: TargetPlatform) -> tuple[Package, ...]:
+    def closure(self, profile: Profile, target: TargetPlatform) -> tuple[LockedPackage, ...]:
         groups = self.default_groups if profile.groups is None else profile.groups
         return closure(self.lock, self.roots, target, extras=profile.extras, groups=groups)
 

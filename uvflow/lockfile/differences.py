@@ -9,7 +9,6 @@ as seen with uv 0.9.0 and 0.13.9. Where the two spell one thing in two ways, suc
 import itertools
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -21,6 +20,7 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from uvflow.errors import UvflowError
+from uvflow.lockfile.packages import LockedPackage, Lockfile, Table, read_local_part
 from uvflow.project.manifest import (
     Project,
     Workspace,
@@ -29,8 +29,6 @@ from uvflow.project.manifest import (
     project_name,
     table_at,
 )
-
-Table = Mapping[str, Any]
 
 INDEX = "the index"
 _OWN_INDEX = "an index of its own"
@@ -225,10 +223,6 @@ _REQUIREMENTS = (
 )
 _MARKERS = (("supported-markers", "environments"), ("required-markers", "required-environments"))
 
-# uv.lock is written by uv alone, one source a line.
-_PACKAGE = "\n[[package]]\n"
-_IS_LOCAL = re.compile(r"^source = \{ (?:editable|virtual|directory) = ", re.MULTILINE)
-
 # Where requirements stand in a pyproject.toml, and how that is told.
 _PLACES = {
     "dependencies": "dependencies",
@@ -268,32 +262,25 @@ def differences(
     Empty where uv.lock or a pyproject.toml is not what uv reads: uv says what is wrong with it.
     """
     try:
-        lock = tomllib.loads(_local_part(project.lockfile.read_text(encoding="utf-8")))
-        found = _differences(lock, Workspace.at(project.workspace), environ)
+        locked = read_local_part(project.lockfile)
+        found = _differences(locked, Workspace.at(project.workspace), environ)
         return tuple(dict.fromkeys(found))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError):
         return ()
 
 
-def _local_part(lockfile: str) -> str:
-    """The part of uv.lock that is read here: all but the packages of indexes, nearly all of it."""
-    head, *packages = lockfile.split(_PACKAGE)
-    return _PACKAGE.join((head, *filter(_IS_LOCAL.search, packages)))
-
-
 def _differences(
-    lock: Table, workspace: Workspace, environ: Mapping[str, str]
+    locked: Lockfile, workspace: Workspace, environ: Mapping[str, str]
 ) -> Iterator[Difference]:
-    pythons = SpecifierSet(lock["requires-python"])
+    pythons = SpecifierSet(locked.table["requires-python"])
     yield from _python(pythons, workspace)
-    yield from _membership(lock, workspace)
-    local = [package for package in lock.get("package", ()) if _folder(package) is not None]
-    for package in local:
-        owner = package["name"] if len(local) > 1 else ""
+    yield from _membership(locked, workspace)
+    for package in locked.local_packages:
+        member = package.name if len(locked.local_packages) > 1 else ""
         for difference in _package(package, workspace, pythons):
-            yield replace(difference, member=owner)
-    yield from _options(lock, workspace, environ)
-    yield from _manifest(lock, workspace, pythons)
+            yield replace(difference, member=member)
+    yield from _options(locked.table, workspace, environ)
+    yield from _manifest(locked.table, workspace, pythons)
 
 
 def _python(then: SpecifierSet, workspace: Workspace) -> Iterator[Difference]:
@@ -313,32 +300,27 @@ def _same_pythons(one: SpecifierSet, other: SpecifierSet) -> bool:
     return all((version in one) == (version in other) for version in (*named, *usual))
 
 
-def _membership(lock: Table, workspace: Workspace) -> Iterator[Difference]:
+def _membership(locked: Lockfile, workspace: Workspace) -> Iterator[Difference]:
     now = {project_name(table) for table in workspace.members.values()}
-    then = set(table_at(lock, "manifest").get("members", ()))
-    if then:
-        yield from _sets("workspace members", then, now)
+    if locked.members:
+        yield from _sets("workspace members", set(locked.members), now)
         return
-    alone = {project_name(workspace.root)} if "project" in workspace.root else set()
-    then = {package["name"] for package in lock.get("package", ()) if _folder(package) == "."}
-    yield from _option("name", "".join(then), "".join(alone))
-    yield from _sets("workspace members", set(), now - alone)
+    alone = project_name(workspace.root) if "project" in workspace.root else ""
+    root = locked.package_in(".")
+    yield from _option("name", root.name if root else "", alone)
+    yield from _sets("workspace members", set(), now - {alone})
 
 
-def _folder(package: Table) -> str | None:
-    """Where a package's source is, relative to the workspace, if it is a directory."""
-    kinds = ("editable", "virtual", "directory")
-    return next((package["source"][kind] for kind in kinds if kind in package["source"]), None)
-
-
-def _package(package: Table, workspace: Workspace, pythons: SpecifierSet) -> Iterator[Difference]:
-    folder = str(_folder(package))
+def _package(
+    package: LockedPackage, workspace: Workspace, pythons: SpecifierSet
+) -> Iterator[Difference]:
+    folder = str(package.directory)
     manifest = workspace.manifest(folder)
     if "project" not in manifest:
         return
     dynamic = manifest["project"].get("dynamic", ())  # of which only a build tells
-    if "version" in package and "version" not in dynamic:
-        yield from _option("version", package["version"], manifest["project"].get("version", ""))
+    if package.version and "version" not in dynamic:
+        yield from _option("version", package.version, manifest["project"].get("version", ""))
     yield from _kind(package, folder, manifest, workspace)
     then = _sections_then(package, workspace)
     now = _sections_now(folder, manifest, workspace)
@@ -348,7 +330,7 @@ def _package(package: Table, workspace: Workspace, pythons: SpecifierSet) -> Ite
 
 
 def _kind(
-    package: Table, folder: str, manifest: Table, workspace: Workspace
+    package: LockedPackage, folder: str, manifest: Table, workspace: Workspace
 ) -> Iterator[Difference]:
     """Whether uv builds and installs it (uv docs, "Build systems")."""
     is_package = table_at(manifest, "tool", "uv").get("package", "build-system" in manifest or None)
@@ -356,14 +338,14 @@ def _kind(
         is_package = False  # in a workspace another member may ask for it, and then uv builds it
     if is_package is not None and folder in workspace.members:
         words = {True: "installed", False: "not installed"}
-        then = "virtual" not in package["source"]
+        then = "virtual" not in package.source
         yield from _option("the project itself", words[then], words[bool(is_package)])
 
 
 def _sections_then(
-    package: Table, workspace: Workspace
+    package: LockedPackage, workspace: Workspace
 ) -> dict[_Section, list[ComparableRequirement]]:
-    metadata = package.get("metadata", {})
+    metadata = package.table.get("metadata", {})
     sections: dict[_Section, list[ComparableRequirement]] = {("dependencies", ""): []}
     for extra in metadata.get("provides-extras", ()):
         sections["optional-dependencies", extra] = []

@@ -23,7 +23,7 @@ from uvflow import findings
 from uvflow.errors import NetworkError, UvflowError
 from uvflow.files import read_bytes, write_whole
 from uvflow.findings import Finding, Severity
-from uvflow.lockfile.packages import registries
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import pins, pyproject
 from uvflow.migrate.indexes import PYPI, is_pypi
 from uvflow.migrate.model import ImportedRequirements, Requirement
@@ -133,7 +133,7 @@ def pin_to_index(
 
 def _indexes_by_name(plan: Plan) -> Iterator[tuple[str, Index]]:
     """Where uv.lock has the packages from that can be given a source: direct requirements."""
-    urls = registries(read_bytes(plan.root / LOCKFILE).decode())
+    urls = read_lockfile(plan.root / LOCKFILE).registries
     for name in {r.name for r in plan.imported.requirements if r.name and r.source is None}:
         url = urls.get(name, "")
         known = (i for i in plan.imported.indexes if _is_same(str(i["url"]), url, plan.root))

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.lockfile.packages import Locked, Node, is_same_version, packages
+from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.merge import Entry, pinned_version
@@ -37,7 +37,7 @@ _PLATFORMS = {
     "linux": ("linux", "Linux"),
 }
 
-Graph = Mapping[str, tuple[Locked, ...]]
+Graph = Mapping[str, tuple[LockedPackage, ...]]
 
 
 def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
@@ -126,15 +126,24 @@ class Comparison:
 
 def compare_pins(pins: Iterable[Pin], lockfile: str) -> Comparison:
     """Compare `pins` with the text of a uv.lock; raises UsageError where it is not a lockfile."""
-    locked = packages(lockfile)
+    locked = parse_lockfile(lockfile).by_name
     kept, moved = [], []
     for pin in pins:
         versions = tuple(package.version for package in locked.get(pin.name, ()))
-        if any(is_same_version(pin.version, version) for version in versions):
+        if any(_is_same_version(pin.version, version) for version in versions):
             kept.append(pin)
         else:
             moved.append(Moved(pin=pin, new=versions))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
+
+
+def _is_same_version(pinned: str, version: str) -> bool:
+    """As `==` has it (PEP 440): a pin without a local version takes any, as in `1.0+cpu`."""
+    try:
+        old, new = Version(pinned), Version(version)
+    except InvalidVersion:
+        return pinned == version
+    return old == new or (old.local is None and old.public == new.public)
 
 
 def missing_hashes(includes: Includes) -> Iterator[Finding]:
@@ -184,7 +193,7 @@ def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
     A package that is locked in another version is skipped. Raises UsageError for what is not a
     lockfile.
     """
-    locked = packages(lockfile)
+    locked = parse_lockfile(lockfile).by_name
     compared = [(old, _locked_hashes(old, locked)) for old in _old_hashes(imported)]
     compared = [(old, hashes) for old, hashes in compared if hashes]
     return HashCheck(
@@ -216,7 +225,7 @@ def _locked_hashes(old: _OldHashes, locked: Graph) -> frozenset[str]:
     return frozenset(
         text
         for package in locked.get(old.name, ())
-        if not old.version or is_same_version(old.version, package.version)
+        if not old.version or _is_same_version(old.version, package.version)
         for text in package.hashes
         if text.partition(":")[0] in algorithms
     )
@@ -243,7 +252,7 @@ def single_platform_findings(
     `here` is a `sys.platform`, `lockfile` the text of a uv.lock of `imported`. `pip freeze` on
     Windows lists pywin32, for example, which has no sdist, and wheels for nothing else.
     """
-    locked = packages(lockfile)
+    locked = parse_lockfile(lockfile).by_name
     for requirement in imported.requirements:
         if requirement.marker or requirement.source is not None:
             continue
@@ -258,12 +267,12 @@ def single_platform_findings(
             yield findings.warning("other-platform", message, requirement.origin, hint)
 
 
-def _platform_prefix(package: Locked) -> str:
+def _platform_prefix(package: LockedPackage) -> str:
     """That of the one platform all wheels of a package are for, or nothing."""
     tags = [wheel.removesuffix(".whl").rpartition("-")[2] for wheel in package.wheels]
     prefixes = {next((p for p in _PLATFORMS if tag.startswith(p)), "") for tag in tags}
     names = {_PLATFORMS.get(prefix, ("",))[0] for prefix in prefixes}
-    return "" if package.is_built or len(names) != 1 else prefixes.pop()
+    return "" if package.has_sources or len(names) != 1 else prefixes.pop()
 
 
 def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequirements:
@@ -273,7 +282,7 @@ def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequir
     a need with a marker does not count, since it does not hold everywhere. Raises UsageError for
     what is not a lockfile.
     """
-    graph = packages(lockfile)
+    graph = parse_lockfile(lockfile).by_name
     transitive = {"": _transitive(imported.dependencies, (), graph)}
     for name, entries in imported.groups.items():
         transitive[name] = _transitive(entries, imported.dependencies, graph)

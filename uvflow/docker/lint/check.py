@@ -10,10 +10,9 @@ from uvflow import findings
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
-from uvflow.files import read_bytes
 from uvflow.findings import Finding, Origin
-from uvflow.lockfile import packages
-from uvflow.lockfile.packages import TargetPlatform
+from uvflow.lockfile.packages import Lockfile, read_lockfile
+from uvflow.lockfile.selection import TargetPlatform, closure
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
@@ -41,33 +40,27 @@ def lint_context(project: Project) -> LintContext:
     there = tuple(
         n for n in context.missing_patterns(text) if (root / n.removeprefix("**/")).exists()
     )
-    locked = _locked(project)
+    locked = read_lockfile(project.lockfile) if project.lockfile.is_file() else None
     return LintContext(
         files=frozenset(_files(root)),
         members=tuple(
-            f"{package.local}/{MANIFEST}"
-            for package in (locked.packages if locked else ())
-            if package.local not in (None, ".")
+            f"{package.directory}/{MANIFEST}"
+            for package in (locked.local_packages if locked else ())
+            if package.directory != "."
         ),
         not_ignored=there,
         installed=_installed(project, locked),
     )
 
 
-def _locked(project: Project) -> packages.Lock | None:
-    if not project.lockfile.is_file():
-        return None
-    return packages.read_lockfile(read_bytes(project.lockfile), str(project.lockfile))
-
-
-def _installed(project: Project, locked: packages.Lock | None) -> frozenset[str] | None:
+def _installed(project: Project, locked: Lockfile | None) -> frozenset[str] | None:
     """What production installs on some platform; which Python it is for hardly matters here."""
-    root = locked.local(".") if locked else None
+    root = locked.package_in(".") if locked else None
     if locked is None or root is None:
         return None
     prod = project.profiles["prod"]
     target = TargetPlatform(python="3.13", platform="linux/amd64")
-    chosen = packages.closure(locked, (root,), target, extras=prod.extras, groups=prod.groups or ())
+    chosen = closure(locked, (root,), target, extras=prod.extras, groups=prod.groups or ())
     return frozenset(package.name for package in chosen)
 
 

@@ -7,7 +7,7 @@ from wheels import build_wheel
 
 from uvflow import uv
 from uvflow.findings import Severity
-from uvflow.lockfile.packages import packages
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import pyproject
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
@@ -374,7 +374,7 @@ def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None
     (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported).text)
     answer = uv.find().capture(("lock",), cwd=tmp_path)
     assert answer.code == 0, answer.err
-    locked = packages((tmp_path / "uv.lock").read_text())
+    locked = read_lockfile(tmp_path / "uv.lock").by_name
     assert [package.version for package in locked["dual"]] == ["1.0", "2.0"]
 
 
