@@ -1,4 +1,4 @@
-"""Lockfiles as uv writes them, from a few words about each package."""
+"""Lockfiles that uv reads, from a few words about each package."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,12 @@ def package(
     source: str = f'registry = "{PYPI}"',
 ) -> str:
     """A `[[package]]`: `needs` are names or whole inline tables, `wheels` are tags."""
-    files = (f'{{ url = "https://x.test/{name}-{version}-{tag}.whl" }}' for tag in wheels)
+    stem = f"{name.replace('-', '_')}-{version}"
+    files = (f'{{ url = "https://x.test/{stem}-{tag}.whl" }}' for tag in wheels)
     return (
         f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ {source} }}\n'
         f"dependencies = {_edges(needs)}\nwheels = [{', '.join(files)}]\n"
-        f'sdist = {{ url = "https://x.test/{name}-{version}.tar.gz" }}\n'
+        f'sdist = {{ url = "https://x.test/{stem}.tar.gz" }}\n'
     )
 
 

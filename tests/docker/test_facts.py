@@ -147,7 +147,8 @@ def test_the_uv_that_builds_is_one_that_the_project_allows(tree: Tree) -> None:
 
 
 def test_the_uv_that_builds_knows_the_variable_that_leaves_groups_out(tree: Tree) -> None:
-    root = tree(service(rest='[tool.uv]\ndefault-groups = ["dev", "lint"]\n'))
+    groups = "[dependency-groups]\ndev = []\nlint = []\n"
+    root = tree(service(rest=f'{groups}[tool.uv]\ndefault-groups = ["dev", "lint"]\n'))
     assert facts(root, uv="0.9.10").dev_switch_variable == "UV_NO_DEFAULT_GROUPS"
     with pytest.raises(UsageError, match="does not know UV_NO_DEFAULT_GROUPS"):
         facts(root, uv="0.9.9")
@@ -182,7 +183,7 @@ def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
 
 
 def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
-    from_git = package("tool", wheels=(), source='git = "https://git.test/tool?rev=a#b"')
+    from_git = package("tool", wheels=(), source=f'git = "https://git.test/tool?rev=a#{40 * "b"}"')
     found = facts(tree(service(from_git)))
     assert found.system.build == ("git",)
     assert found.stages == Stages(is_multi=True, evidence="needed to build: git")
@@ -191,8 +192,20 @@ def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
 
 def test_profiles_are_targets(tree: Tree) -> None:
     rest = '[tool.uvflow.profiles.staging]\nextras = ["aws"]\neditable = false\n'
-    names = [s.name for s in facts(tree(service(rest=rest))).selections]
-    assert names == ["dev", "staging", "prod"]
+    extra = '\n[package.optional-dependencies]\naws = [{ name = "boto3" }]\n'
+    extra += '[package.metadata]\nprovides-extras = ["aws"]\n'
+    shop = local("shop", needs=["fastapi", "uvicorn"], rest=extra)
+    files = {**service(rest=rest), "uv.lock": locked(shop, *WEB, package("boto3", wheels=()))}
+    found = facts(tree(files))
+    assert [selection.name for selection in found.selections] == ["dev", "staging", "prod"]
+    assert found.stages.evidence == "without a wheel: boto3"
+
+
+def test_a_profile_with_an_extra_that_is_not_there_is_refused(tree: Tree) -> None:
+    rest = '[tool.uvflow.profiles.staging]\nextras = ["aws"]\n'
+    with pytest.raises(UsageError, match="uv cannot select what the profile `staging`") as caught:
+        facts(tree(service(rest=rest)))
+    assert "Extra `aws` is not defined" in str(caught.value.cause)
 
 
 def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:

@@ -1,21 +1,14 @@
 """Profiles become targets."""
 
 import pytest
-from locks import local, locked, package
 
 from uvflow.docker.targets import Selection, Selector, default_groups
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import parse_lockfile
-from uvflow.lockfile.selection import TargetPlatform
 from uvflow.project.profiles import BUILT_IN, Profile
-
-LOCK = parse_lockfile(locked(local("shop", dev=["pytest"]), package("pytest")))
 
 
 def selector(*groups: str, package: str | None = None) -> Selector:
-    return Selector(
-        lock=LOCK, roots=LOCK.by_name["shop"], default_groups=groups or ("dev",), package=package
-    )
+    return Selector(default_groups=groups or ("dev",), package=package)
 
 
 def profiles(*more: Profile) -> tuple[Profile, ...]:
@@ -62,10 +55,3 @@ def test_default_groups_are_uvs() -> None:
     assert default_groups({}, ["dev", "docs"]) == ("dev",)
     assert default_groups({"default-groups": ["docs"]}, ["dev", "docs"]) == ("docs",)
     assert default_groups({"default-groups": "all"}, ["dev", "docs"]) == ("dev", "docs")
-
-
-def test_the_closure_of_a_profile_has_its_groups() -> None:
-    target = TargetPlatform(python="3.13", platform="linux/amd64")
-    found = {name: selector().closure(p, target) for name, p in BUILT_IN.items()}
-    assert [p.name for p in found["dev"]] == ["pytest", "shop"]
-    assert [p.name for p in found["prod"]] == ["shop"]

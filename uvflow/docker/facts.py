@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from uvflow import uv
 from uvflow.docker import base_image, debian, settings
 from uvflow.docker.base_image import BaseImages, base_images
 from uvflow.docker.context import BuildContext
@@ -26,7 +27,13 @@ from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, defaul
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import read_bytes
 from uvflow.lockfile.packages import LockedPackage, Lockfile, read_lockfile
-from uvflow.lockfile.selection import TargetPlatform, packages_to_build
+from uvflow.lockfile.selection import (
+    ExportedPackage,
+    TargetPlatform,
+    export_selection,
+    packages_on,
+    packages_to_build,
+)
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
@@ -95,8 +102,8 @@ class Facts:
 def read_facts(project: Project, options: ImageOptions) -> Facts:
     """The facts of `project`.
 
-    Raises StaleLockfileError without a uv.lock, UsageError where facts contradict each other or
-    nothing says what is to be started.
+    Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
+    other, nothing says what is to be started, or uv refuses what a profile selects.
     """
     said = settings.read(project.table("tool", "uvflow", "docker"), str(project.root / MANIFEST))
     given = {"base": options.base, "stages": options.stages, "uv": options.uv}
@@ -192,14 +199,12 @@ class _Reader:
     @cached_property
     def package(self) -> LockedPackage | None:
         """The project in the lockfile; None for a workspace's root that is no project."""
-        return self.lock.package_in(self.directory)
+        return self.lock.package_at(self.directory)
 
     @cached_property
     def selector(self) -> Selector:
         groups = self.project.table("dependency-groups")
         return Selector(
-            lock=self.lock,
-            roots=(self.package,) if self.package else self.lock.local_packages,
             default_groups=default_groups(self.project.table("tool", "uv"), groups),
             package=self.package.name if self.package and self.directory != "." else None,
         )
@@ -221,7 +226,7 @@ class _Reader:
         return base_image.choose_python(
             tuple((text, where) for where, text in requested if text),
             self.lock.requires_python,
-            lambda minor: len(self.built(minor, self.closure("prod", minor))),
+            lambda minor: len(self.built(minor, self.installed("prod", minor))),
         )
 
     def _version_files(self) -> Iterator[str]:
@@ -229,24 +234,31 @@ class _Reader:
         if self.directory != ".":
             yield f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
 
-    def closure(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
+    @cached_property
+    def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
+        """What each profile installs, by its name."""
+        asked = uv.find()
+        profiles = self.project.profiles.by_name
+        return {n: export_selection(self.project, p, asked) for n, p in profiles.items()}
+
+    def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
         """What `profile` installs on one platform or another."""
-        chosen = self.project.profiles[profile]
         found: dict[str, LockedPackage] = {}
         for platform in self.settings.platforms:
             target = TargetPlatform(python=minor, platform=platform)
-            found |= {f"{p.name} {p.version}": p for p in self.selector.closure(chosen, target)}
+            selected = packages_on(target, self.exported[profile], self.lock)
+            found |= {f"{package.name} {package.version}": package for package in selected}
         return tuple(found.values())
 
     @cached_property
     def production(self) -> tuple[LockedPackage, ...]:
-        return self.closure("prod", self.python[0])
+        return self.installed("prod", self.python[0])
 
     @cached_property
     def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
         names = self.project.profiles.by_name
-        found = {p.name: p for name in names for p in self.closure(name, self.python[0])}
+        found = {p.name: p for name in names for p in self.installed(name, self.python[0])}
         return tuple(found[name] for name in sorted(found))
 
     def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvflow.errors import UsageError
-from uvflow.lockfile.packages import LockedPackage, Lockfile
-from uvflow.lockfile.selection import TargetPlatform, closure
 from uvflow.project.profiles import Profile
 
 Table = Mapping[str, Any]
@@ -34,10 +32,8 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """What profiles select: `roots` are the locked packages an environment is made for."""
+    """What profiles select: `package` is the workspace's member that uv has to be told."""
 
-    lock: Lockfile
-    roots: tuple[LockedPackage, ...]
     default_groups: tuple[str, ...]
     package: str | None
 
@@ -58,10 +54,6 @@ class Selector:
             *(self._selection(profile, prod) for profile in by_name.values()),
             self._selection(prod, prod),
         )
-
-    def closure(self, profile: Profile, target: TargetPlatform) -> tuple[LockedPackage, ...]:
-        groups = self.default_groups if profile.groups is None else profile.groups
-        return closure(self.lock, self.roots, target, extras=profile.extras, groups=groups)
 
     def _selection(self, profile: Profile, prod: Profile) -> Selection:
         if profile.name in STAGES:

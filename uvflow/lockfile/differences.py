@@ -306,7 +306,7 @@ def _membership(locked: Lockfile, workspace: Workspace) -> Iterator[Difference]:
         yield from _sets("workspace members", set(locked.members), now)
         return
     alone = project_name(workspace.root) if "project" in workspace.root else ""
-    root = locked.package_in(".")
+    root = locked.package_at(".")
     yield from _option("name", root.name if root else "", alone)
     yield from _sets("workspace members", set(), now - {alone})
 

@@ -144,9 +144,10 @@ class Lockfile:
         sources = ((package.name, package.source) for package in self.packages)
         return {name: source["registry"] for name, source in sources if "registry" in source}
 
-    def package_in(self, directory: str) -> LockedPackage | None:
-        """The package whose sources are in `directory`, relative to the lockfile."""
-        return next((p for p in self.local_packages if p.directory == directory), None)
+    def package_at(self, path: str) -> LockedPackage | None:
+        """The package whose directory, wheel or sdist is at `path`, relative to the lockfile."""
+        places = ((p, (p.directory, p.source.get("path"))) for p in self.packages)
+        return next((package for package, paths in places if path in paths), None)
 
 
 def read_lockfile(path: Path) -> Lockfile:

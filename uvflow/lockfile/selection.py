@@ -1,16 +1,72 @@
-"""What a profile installs on a platform, and which of it has no wheel there."""
+"""What a profile installs on a platform, and which of it has no wheel there.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+uv selects (`uv export`), since extras, groups, members and `[tool.uv] conflicts` are its own to
+understand. Its pylock.toml would have wheels and markers as well, but uv 0.13 downloads every wheel
+that an index gives no hash of to write one; so the wheels are those of uv.lock.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from uvflow.lockfile.packages import LockedPackage, Lockfile, Table
+from uvflow.errors import UsageError
+from uvflow.lockfile.check import failure_reason
+from uvflow.lockfile.packages import LockedPackage, Lockfile
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import Profile
+from uvflow.uv import Uv
+
+# Without a configuration, or `required-version` would have a say in what needs no such uv.
+_EXPORT = ("export", "--frozen", "--offline", "--no-config", "--color=never")
+_PLAIN = ("--no-hashes", "--no-header", "--no-annotate")
+
+# `name==version`, `name @ url`, `-e ./path` or `./path`, and where it is so for some platforms.
+_LINE = re.compile(
+    r"(?:(?P<name>[\w.-]+)(?:==(?P<version>\S+)| @ .+?)|(?:-e )?(?P<path>.+?))"
+    r"(?: ; (?P<marker>.+))?"
+)
 
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _GLIBC_MINOR = 41  # Debian 13 "trixie" has glibc 2.41
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedPackage:
+    """What uv installs where `marker` holds: of an index, by a URL, or from a path.
+
+    `version` is empty for the last two, and `name` for the last. `path` is relative to the
+    lockfile.
+    """
+
+    name: str
+    version: str
+    path: str
+    marker: str
+
+
+def export_selection(
+    project: Project, profile: Profile, uv: Uv, environ: Mapping[str, str] = os.environ
+) -> tuple[ExportedPackage, ...]:
+    """What `profile` installs on every platform, without reading uv.lock here.
+
+    Raises UsageError where uv refuses, as for an extra that the project does not have.
+    """
+    selection = replace(profile, compile_bytecode=False, python=None).selection()
+    arguments = (*_EXPORT, *_PLAIN, *selection)
+    answer = uv.capture(arguments, cwd=project.root, environ=profile.environ(environ))
+    if answer.code != 0:
+        raise UsageError(
+            f"uv cannot select what the profile `{profile.name}` installs",
+            cause=failure_reason(answer),
+        )
+    lines = filter(None, map(_LINE.fullmatch, answer.out.splitlines()))
+    return tuple(ExportedPackage(**line.groupdict(default="")) for line in lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,66 +98,30 @@ class TargetPlatform:
     def tags(self) -> frozenset[Tag]:
         """What a wheel may be tagged with to fit (PEP 425, PEP 600)."""
         version = tuple(map(int, self.python.split(".")))
-        platforms = list(_platforms(_MACHINES[self.platform]))
+        machine = _MACHINES[self.platform]
+        manylinux = (f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1))
+        older = (f"{name}_{machine}" for name in ("manylinux2014", "manylinux2010", "manylinux1"))
+        platforms = [*manylinux, *older, f"linux_{machine}"]
         interpreter = f"cp{self.python.replace('.', '')}"
-        return frozenset(
-            (
-                *cpython_tags(version, [interpreter], platforms),
-                *compatible_tags(version, interpreter, platforms),
-            )
-        )
+        tags = cpython_tags(version, [interpreter], platforms)
+        return frozenset((*tags, *compatible_tags(version, interpreter, platforms)))
 
 
-def closure(
-    lock: Lockfile,
-    roots: Iterable[LockedPackage],
-    target: TargetPlatform,
-    *,
-    extras: tuple[str, ...] = (),
-    groups: tuple[str, ...] = (),
+def packages_on(
+    target: TargetPlatform, exported: Iterable[ExportedPackage], lockfile: Lockfile
 ) -> tuple[LockedPackage, ...]:
-    """What `uv sync` installs for `roots` with these extras and dependency groups, by name."""
-    found: dict[int, LockedPackage] = {}
-    done: set[tuple[int, str]] = set()
-    waiting = [(root, extra) for root in roots for extra in ("", *extras)]
-    edges = [edge for root, extra in waiting if not extra for edge in _of_groups(root, groups)]
-    while waiting or edges:
-        for edge in edges:
-            waiting += _followed(lock, edge, target)
-        edges = []
-        if waiting:
-            package, extra = waiting.pop()
-            found[id(package)] = package
-            if (id(package), extra) not in done:
-                done.add((id(package), extra))
-                edges = _edges(package, extra)
-    return tuple(sorted(found.values(), key=lambda package: package.name))
-
-
-def _of_groups(root: LockedPackage, groups: tuple[str, ...]) -> Iterator[Table]:
-    for group in groups:
-        yield from root.table.get("dev-dependencies", {}).get(group, ())
-
-
-def _edges(package: LockedPackage, extra: str) -> list[Table]:
-    if extra:
-        return list(package.table.get("optional-dependencies", {}).get(extra, ()))
-    return list(package.table.get("dependencies", ()))
-
-
-def _followed(
-    lock: Lockfile, edge: Table, target: TargetPlatform
-) -> Iterator[tuple[LockedPackage, str]]:
-    marker = edge.get("marker")
-    if marker and not Marker(marker).evaluate(target.environment):
-        return
-    for package in lock.by_name.get(edge.get("name", ""), ()):
-        if any(
-            key in edge and edge[key] != package.table.get(key) for key in ("version", "source")
-        ):
+    """The packages of `lockfile` that are installed on `target`."""
+    found: list[LockedPackage] = []
+    for each in exported:
+        if each.marker and not Marker(each.marker).evaluate(target.environment):
             continue
-        for extra in ("", *edge.get("extra", ())):
-            yield package, extra
+        if each.path:
+            package = lockfile.package_at(posixpath.normpath(each.path))
+            found += [package] if package else []
+        for package in lockfile.by_name.get(each.name, ()):
+            if each.version == (package.version if "registry" in package.source else ""):
+                found.append(package)
+    return tuple(found)
 
 
 def packages_to_build(
@@ -109,22 +129,15 @@ def packages_to_build(
 ) -> tuple[LockedPackage, ...]:
     """Those of `packages` that uv builds on `target`, since no wheel of theirs fits it."""
     tags = target.tags
-    return tuple(p for p in packages if p.directory is None and not _has_wheel(p, tags))
+    return tuple(
+        package
+        for package in packages
+        if package.directory is None and not any(_fits(wheel, tags) for wheel in package.wheels)
+    )
 
 
-def _has_wheel(package: LockedPackage, tags: frozenset[Tag]) -> bool:
-    return any(_fits(name, tags) for name in package.wheels)
-
-
-def _fits(file_name: str, tags: frozenset[Tag]) -> bool:
+def _fits(wheel: str, tags: frozenset[Tag]) -> bool:
     try:
-        return not tags.isdisjoint(parse_wheel_filename(file_name)[3])
+        return not tags.isdisjoint(parse_wheel_filename(wheel)[3])
     except InvalidWheelFilename:
         return False
-
-
-def _platforms(machine: str) -> Iterator[str]:
-    """The platform tags of a glibc system (PEP 600), and the three older names of some."""
-    yield from (f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1))
-    yield from (f"{old}_{machine}" for old in ("manylinux2014", "manylinux2010", "manylinux1"))
-    yield f"linux_{machine}"

@@ -107,7 +107,7 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         files=frozenset({"pyproject.toml", "uv.lock", ".python-version", ".dockerignore"}),
         members=("lib/pyproject.toml",),
         not_ignored=(".venv",),
-        installed=frozenset({"shop", "web"}),
+        installed=frozenset({"web"}),
     )
 
 

@@ -6,13 +6,13 @@ Reads only.
 import os
 from pathlib import Path
 
-from uvflow import findings
+from uvflow import findings, uv
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Lockfile, read_lockfile
-from uvflow.lockfile.selection import TargetPlatform, closure
+from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
@@ -55,13 +55,11 @@ def lint_context(project: Project) -> LintContext:
 
 def _installed(project: Project, locked: Lockfile | None) -> frozenset[str] | None:
     """What production installs on some platform; which Python it is for hardly matters here."""
-    root = locked.package_in(".") if locked else None
-    if locked is None or root is None:
+    if locked is None:
         return None
-    prod = project.profiles["prod"]
+    exported = export_selection(project, project.profiles["prod"], uv.find())
     target = TargetPlatform(python="3.13", platform="linux/amd64")
-    chosen = closure(locked, (root,), target, extras=prod.extras, groups=prod.groups or ())
-    return frozenset(package.name for package in chosen)
+    return frozenset(package.name for package in packages_on(target, exported, locked))
 
 
 def _files(root: Path) -> list[str]:
