@@ -20,13 +20,8 @@ def test_lists_and_tables_become_values() -> None:
 def test_an_unknown_key_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         read({"comand": ["x"]}, "pyproject.toml")
-    assert (
-        caught.value.message == "pyproject.toml: [tool.uvflow.docker] has an unknown key `comand`"
-    )
+    assert caught.value.message == "pyproject.toml: unknown key `tool.uvflow.docker.comand`"
     assert caught.value.hint == "did you mean `command`?"
-
-
-MIRRORS = "a table with the keys docker.io, ghcr.io, gcr.io and the names of registries"
 
 
 @pytest.mark.parametrize(
@@ -44,8 +39,7 @@ MIRRORS = "a table with the keys docker.io, ghcr.io, gcr.io and the names of reg
         ("health", True, 'a path such as "/healthz", or false'),
         ("user", 0, "a numeric user id from 1"),
         ("uv", "latest", "a version such as 0.13.9"),
-        ("mirrors", {"quay.io": "x"}, MIRRORS),
-        ("mirrors", {"docker.io": "https://x"}, MIRRORS),
+        ("mirrors", "corp.test", "a table"),
         ("python-image", "python; rm", "the name of an image"),
         ("build-packages", ["gcc; rm -rf /"], "a list of Debian packages"),
         ("runtime-packages", "libpq5", "a list of Debian packages"),
@@ -60,5 +54,12 @@ def test_a_value_that_cannot_be_is_told(key: str, value: object, wanted: str) ->
     with pytest.raises(UsageError) as caught:
         read({key: value}, "pyproject.toml")
     assert caught.value.message == (
-        f"pyproject.toml: [tool.uvflow.docker] {key} must be {wanted}, not {value!r}"
+        f"pyproject.toml: `tool.uvflow.docker.{key}` must be {wanted}, not {value!r}"
     )
+
+
+def test_mirrors_are_of_known_registries_and_names_of_registries() -> None:
+    with pytest.raises(UsageError, match=r"unknown key `tool\.uvflow\.docker\.mirrors\.quay\.io`"):
+        read({"mirrors": {"quay.io": "x"}}, "pyproject.toml")
+    with pytest.raises(UsageError, match=r"mirrors\.docker\.io` must be the name of a registry"):
+        read({"mirrors": {"docker.io": "https://x"}}, "pyproject.toml")

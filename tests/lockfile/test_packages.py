@@ -93,7 +93,7 @@ def test_what_is_no_toml_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("package = 1", "`package` must be an array, not 1"),
+        ("package = 1", "`package` must be a list, not 1"),
         ("[[package]]\nname = 1", r"`package\[0\]\.name` must be a string, not 1"),
         (
             '[[package]]\nname = "x"\ndependencies = [{ name = [] }]',

@@ -54,7 +54,7 @@ def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         Project.load(root)
     assert caught.value.message == (
-        f"{root / 'pyproject.toml'}: `project.dependencies` must be an array, not 'six'"
+        f"{root / 'pyproject.toml'}: `project.dependencies` must be a list of strings, not 'six'"
     )
 
 
@@ -62,7 +62,9 @@ def test_a_value_where_a_table_belongs_is_told(tree: Tree) -> None:
     root = tree({"pyproject.toml": "[tool]\nuvflow = 1\n"})
     with pytest.raises(UsageError) as caught:
         _ = Project.load(root).profiles
-    assert caught.value.message == f"{root / 'pyproject.toml'}: `tool.uvflow` is no table"
+    assert (
+        caught.value.message == f"{root / 'pyproject.toml'}: `tool.uvflow` must be a table, not 1"
+    )
 
 
 @pytest.mark.parametrize("pattern", ["libs/api", "libs/*", "./libs/api/", "../project/libs/api"])

@@ -121,40 +121,40 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
     [
         (
             {"profils": {}},
-            "pyproject.toml: [tool.uvflow] has an unknown key `profils`",
+            "pyproject.toml: unknown key `tool.uvflow.profils`",
             "did you mean `profiles`?",
         ),
         (
             {"profiles": {"prod": {"extra": []}}},
-            "pyproject.toml: [tool.uvflow.profiles.prod] has an unknown key `extra`",
+            "pyproject.toml: unknown key `tool.uvflow.profiles.prod.extra`",
             "did you mean `extras`?",
         ),
         (
             {"profiles": {"prod": {"groups": 1}}},
-            "pyproject.toml: [tool.uvflow.profiles.prod] groups must be a list of strings, not 1",
+            "pyproject.toml: `tool.uvflow.profiles.prod.groups` must be a list of strings, not 1",
             None,
         ),
         (
             {"profiles": {"prod": {"editable": "no"}}},
-            "pyproject.toml: [tool.uvflow.profiles.prod] editable must be true or false, not 'no'",
+            "pyproject.toml: `tool.uvflow.profiles.prod.editable` must be true or false, not 'no'",
             None,
         ),
         (
             {"profiles": {"ci": {"extends": "prd"}}},
-            "pyproject.toml: [tool.uvflow.profiles.ci] extends `prd`, which is not there",
+            "pyproject.toml: `tool.uvflow.profiles.ci` extends `prd`, which does not exist",
             "did you mean `prod`?",
         ),
         (
             {"profiles": {"a": {"extends": "b"}, "b": {"extends": "a"}}},
-            "pyproject.toml: [tool.uvflow.profiles.a] extends itself",
+            "pyproject.toml: `tool.uvflow.profiles.a` extends itself",
             None,
         ),
         (
             {"profiles": {"../x": {}}},
-            "pyproject.toml: [tool.uvflow.profiles.../x] is not named as a group may be (PEP 735)",
+            "pyproject.toml: `tool.uvflow.profiles.../x` is not named as a group may be (PEP 735)",
             None,
         ),
-        ({"profiles": []}, "pyproject.toml: `tool.uvflow.profiles` is no table", None),
+        ({"profiles": []}, "pyproject.toml: `tool.uvflow.profiles` must be a table, not []", None),
         ({"default-profile": "prd"}, "there is no profile `prd`", "did you mean `prod`?"),
     ],
 )

@@ -7,7 +7,15 @@ import pytest
 from uvflow.errors import UsageError
 from uvflow.project import schema
 
-SHAPE = {"name": str, "tags": [str], "any": {"*": [(str, dict)]}, "table": dict}
+SHAPE = {
+    "name": str,
+    "tags": [str],
+    "any": {"*": [(str, dict)]},
+    "table": dict,
+    "ours": schema.OnlyKeys(
+        {"even": schema.Rule(wanted="an even number", holds=lambda number: number % 2 == 0)}
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +23,7 @@ SHAPE = {"name": str, "tags": [str], "any": {"*": [(str, dict)]}, "table": dict}
     [
         {},
         {"name": "x", "tags": ["a"], "any": {"x": ["a", {}]}, "table": {"x": 1}},
+        {"ours": {"even": 2}},
         {"unknown": 1},
     ],
 )
@@ -26,13 +35,27 @@ def test_what_is_as_it_should_be_passes(value: dict[str, Any]) -> None:
     ("value", "message"),
     [
         ({"name": 1}, "file: `name` must be a string, not 1"),
-        ({"tags": "a"}, "file: `tags` must be an array, not 'a'"),
+        ({"tags": "a"}, "file: `tags` must be a list of strings, not 'a'"),
         ({"tags": ["a", []]}, "file: `tags[1]` must be a string, not []"),
         ({"any": {"x": [1]}}, "file: `any.x[0]` must be a string or a table, not 1"),
         ({"table": []}, "file: `table` must be a table, not []"),
+        ({"ours": {"even": 1}}, "file: `ours.even` must be an even number, not 1"),
+        ({"ours": {"evn": 2}}, "file: unknown key `ours.evn`"),
     ],
 )
 def test_what_is_not_is_named(value: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         schema.validate(value, SHAPE, "file")
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("evn", "did you mean `even`?"), ("other", "known keys: even, odd")]
+)
+def test_a_mistake_is_answered_with_the_nearest_name_or_all(name: str, hint: str) -> None:
+    assert schema.suggestion(name, ("even", "odd"), "known keys") == hint
+
+
+def test_without_a_key_the_source_is_what_must_be() -> None:
+    with pytest.raises(UsageError, match=r"^--name must be a string, not 1$"):
+        schema.validate(1, str, "--name")

@@ -1,12 +1,12 @@
 """`[tool.uvflow.docker]`: what the user says about the image, checked. Pure."""
 
-import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from uvflow.errors import UsageError
+from uvflow.project import schema
+from uvflow.project.schema import OnlyKeys, Rule
 
 Table = Mapping[str, Any]
 
@@ -53,18 +53,18 @@ def read(table: Table, source: str) -> Settings:
 
     Raises UsageError for an unknown key, with the nearest one, and for a value that cannot be.
     """
-    where = f"{source}: [tool.uvflow.docker]"
-    for key in table:
-        if key not in _CHECKS:
-            raise UsageError(f"{where} has an unknown key `{key}`", hint=_known(key))
-    return Settings(**{_FIELDS[key]: checked(key, table[key], f"{where} {key}") for key in table})
+    schema.validate(table, _SHAPE, source, "tool.uvflow.docker")
+    names = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
+    return Settings(**{names[key]: _frozen(value) for key, value in table.items()})
 
 
 def checked(key: str, value: Any, where: str) -> Any:
-    """`value` as a field of Settings; raises UsageError where it is none for `key`."""
-    wanted, check = _CHECKS[key]
-    if not check(value):
-        raise UsageError(f"{where} must be {wanted}, not {value!r}")
+    """`value` as a field of Settings; raises UsageError, with `where`, if `key` cannot be that."""
+    schema.validate(value, _SHAPE[key], where)
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, Mapping):
@@ -72,36 +72,27 @@ def checked(key: str, value: Any, where: str) -> Any:
     return value
 
 
-def _known(key: str) -> str:
-    close = difflib.get_close_matches(key, _CHECKS, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(_CHECKS)}"
+def _one_of(values: tuple[str, ...]) -> Rule:
+    return Rule(wanted=f"one of {', '.join(values)}", holds=lambda value: value in values)
 
 
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+def _text(pattern: str, wanted: str) -> Rule:
+    return Rule(wanted=wanted, holds=lambda value: _matches(pattern, value))
 
 
-def _is_integer(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _each_is(pattern: str) -> Callable[[Any], bool]:
-    def check(value: Any) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(v, str) and re.fullmatch(pattern, v) for v in value
-        )
-
-    return check
-
-
-def _is(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value))
-
-
-def _is_environ(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(v, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", k) for k, v in value.items()
+def _texts(pattern: str, wanted: str) -> Rule:
+    return Rule(
+        wanted=f"a list of {wanted}",
+        holds=lambda value: isinstance(value, list) and all(_matches(pattern, v) for v in value),
     )
+
+
+def _number(low: int, high: int, wanted: str) -> Rule:
+    return Rule(wanted=wanted, holds=lambda value: type(value) is int and low <= value <= high)
+
+
+def _matches(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 _DEBIAN_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"  # Debian Policy, section 5.6.1
@@ -110,36 +101,44 @@ _REGISTRY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*/?"  # a host, and the p
 _MODULE_ATTRIBUTE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?"
 _VERSION = r"\d+\.\d+\.\d+"
 
-# key → what it must be, and the check
-_CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "base": (f"one of {', '.join(BASES)}", lambda v: v in BASES),
-    "stages": (f"one of {', '.join(STAGES)}", lambda v: v in STAGES),
-    "command": ('a list of strings, such as ["python", "-m", "app"]', _is_words),
-    "app": ('"module:attribute"', _is(_MODULE_ATTRIBUTE)),
-    "port": ("a number from 1 to 65535", lambda v: _is_integer(v, 1, 65535)),
-    "health": ('a path such as "/healthz", or false', lambda v: v is False or _is(r"/\S*")(v)),
-    "user": ("a numeric user id from 1", lambda v: _is_integer(v, 1, 2**31 - 1)),
-    "uv": ("a version such as 0.13.9", _is(_VERSION)),
-    "python-image": ("the name of an image", _is(_IMAGE)),
-    "uv-image": ("the name of an image", _is(_IMAGE)),
-    "mirrors": (
-        f"a table with the keys {', '.join(REGISTRIES)} and the names of registries",
-        lambda v: (
-            isinstance(v, Mapping)
-            and set(v) <= {*REGISTRIES}
-            and all(map(_is(_REGISTRY), v.values()))
-        ),
+_ENVIRONMENT = Rule(
+    wanted="a table of strings",
+    holds=lambda value: (
+        isinstance(value, Mapping)
+        and all(_matches(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in value)
+        and all(isinstance(text, str) for text in value.values())
     ),
-    "build-packages": ("a list of Debian packages", _each_is(_DEBIAN_PACKAGE)),
-    "runtime-packages": ("a list of Debian packages", _each_is(_DEBIAN_PACKAGE)),
-    "platforms": (
-        f"a list of {' and '.join(PLATFORMS)}",
-        lambda v: _is_words(v) and set(v) <= set(PLATFORMS),
-    ),
-    "private-indexes": ("a list of names of [[tool.uv.index]]", _each_is(r"[\w.-]+")),
-    "source": ("true or false", lambda v: isinstance(v, bool)),
-    "environment": ("a table of strings", _is_environ),
-    "build-environment": ("a table of strings", _is_environ),
-}
+)
+_PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
 
-_FIELDS = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
+_SHAPE = OnlyKeys(
+    {
+        "base": _one_of(BASES),
+        "stages": _one_of(STAGES),
+        "command": Rule(
+            wanted='a list of strings, such as ["python", "-m", "app"]',
+            holds=lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v),
+        ),
+        "app": _text(_MODULE_ATTRIBUTE, '"module:attribute"'),
+        "port": _number(1, 65535, "a number from 1 to 65535"),
+        "health": Rule(
+            wanted='a path such as "/healthz", or false',
+            holds=lambda v: v is False or _matches(r"/\S*", v),
+        ),
+        "user": _number(1, 2**31 - 1, "a numeric user id from 1"),
+        "uv": _text(_VERSION, "a version such as 0.13.9"),
+        "python-image": _text(_IMAGE, "the name of an image"),
+        "uv-image": _text(_IMAGE, "the name of an image"),
+        "mirrors": OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry"))),
+        "build-packages": _PACKAGES,
+        "runtime-packages": _PACKAGES,
+        "platforms": Rule(
+            wanted=f"a list of {' and '.join(PLATFORMS)}",
+            holds=lambda v: isinstance(v, list) and v and all(p in PLATFORMS for p in v),
+        ),
+        "private-indexes": _texts(r"[\w.-]+", "names of [[tool.uv.index]]"),
+        "source": bool,
+        "environment": _ENVIRONMENT,
+        "build-environment": _ENVIRONMENT,
+    }
+)

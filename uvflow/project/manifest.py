@@ -38,7 +38,8 @@ _SHAPE = {
             "required-version": str,
             "sources": dict,
             "workspace": {"members": [str], "exclude": [str]},
-        }
+        },
+        "uvflow": {"profiles": dict, "docker": dict},
     },
 }
 
@@ -53,7 +54,7 @@ class Project:
 
     @classmethod
     def load(cls, root: Path) -> "Project":
-        """Raises UsageError where pyproject.toml is no TOML or says things of the wrong type."""
+        """Raises UsageError where pyproject.toml is not TOML or has values of the wrong type."""
         return cls(
             root=root, workspace=workspace_of(root), manifest=parse_manifest(root / MANIFEST)
         )
@@ -88,20 +89,14 @@ class Project:
         return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
 
     def table(self, *keys: str) -> Table:
-        """The table at `keys`, empty where it is missing; raises UsageError for anything else."""
-        found: Any = self.manifest
-        for depth, key in enumerate(keys, 1):
-            found = found.get(key, {})
-            if not isinstance(found, Mapping):
-                raise UsageError(f"{self.root / MANIFEST}: `{'.'.join(keys[:depth])}` is no table")
-        table: Table = found
-        return table
+        """The table at `keys`, empty where it is missing."""
+        return table_at(self.manifest, *keys)
 
 
 def parse_manifest(path: Path) -> Table:
     """A pyproject.toml as a table.
 
-    Raises UsageError where it is no TOML or says things of the wrong type, DiskError unread.
+    Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
     """
     try:
         manifest = tomllib.loads(read_bytes(path).decode())

@@ -8,6 +8,7 @@ from typing import Any
 
 from uvflow.errors import UsageError
 from uvflow.paths import AS_LAST_TIME, FROM_VARIABLE
+from uvflow.project import schema
 
 Table = Mapping[str, Any]
 
@@ -105,7 +106,7 @@ class Profiles:
             return self.by_name[name]
         raise UsageError(
             f"there is no profile `{name}`",
-            hint=_nearest(name, self.by_name) or f"profiles: {', '.join(self.by_name)}",
+            hint=schema.suggestion(name, self.by_name, "profiles"),
         )
 
 
@@ -122,16 +123,14 @@ def read(settings: Table, source: str) -> Profiles:
 
     Raises UsageError for an unknown key or a wrong type, with the file and the key.
     """
-    _check_keys(settings, ("default-profile", "profiles", "docker"), f"{source}: [tool.uvflow]")
+    schema.validate(settings, _SHAPE, source, "tool.uvflow")
     tables = settings.get("profiles", {})
-    if not isinstance(tables, Mapping):
-        raise UsageError(f"{source}: `tool.uvflow.profiles` is no table")
     reader = _Reader(tables=tables, source=source)
     profiles = Profiles(
-        default=_typed(settings.get("default-profile", "dev"), str, f"{source}: default-profile"),
+        default=settings.get("default-profile", "dev"),
         by_name={name: reader.profile(name) for name in dict.fromkeys((*BUILT_IN, *tables))},
     )
-    profiles[profiles.default]  # a default that is not there is told now, not when it is needed
+    profiles[profiles.default]  # one that does not exist is an error now, not when it is needed
     return profiles
 
 
@@ -140,67 +139,40 @@ class _Reader:
     tables: Table
     source: str
 
-    def profile(self, name: str, below: tuple[str, ...] = ()) -> Profile:
-        where = f"{self.source}: [tool.uvflow.profiles.{name}]"
+    def profile(self, name: str, extending: tuple[str, ...] = ()) -> Profile:
+        where = f"{self.source}: `tool.uvflow.profiles.{name}`"
         if not _NAME.fullmatch(name):
             raise UsageError(f"{where} is not named as a group may be (PEP 735)")
-        if name in below:
-            raise UsageError(f"{where} extends itself", cause=" → ".join((*below, name)))
+        if name in extending:
+            raise UsageError(f"{where} extends itself", cause=" → ".join((*extending, name)))
         table = self.tables.get(name, {})
-        if not isinstance(table, Mapping):
-            raise UsageError(f"{where} is no table")
-        _check_keys(table, ("extends", *_KEYS), where)
-        base = self._base(name, table, where, (*below, name))
-        return replace(base, name=name, **_changes(table, where))
-
-    def _base(self, name: str, table: Table, where: str, below: tuple[str, ...]) -> Profile:
-        parent = table.get("extends")
-        if parent is None:
-            return BUILT_IN.get(name, Profile(name=name))
-        if parent not in self.tables and parent not in BUILT_IN:
-            known = (*BUILT_IN, *self.tables)
+        changes: dict[str, Any] = {
+            _FIELDS[key]: tuple(value) if isinstance(value, list) else value
+            for key, value in table.items()
+            if key != "extends"
+        }
+        if "extends" not in table:
+            return replace(BUILT_IN.get(name, Profile(name=name)), **changes)
+        known = (*BUILT_IN, *self.tables)
+        if table["extends"] not in known:
             raise UsageError(
-                f"{where} extends `{parent}`, which is not there",
-                hint=_nearest(str(parent), known),
+                f"{where} extends `{table['extends']}`, which does not exist",
+                hint=schema.suggestion(table["extends"], known, "profiles"),
             )
-        return self.profile(parent, below)
+        base = self.profile(table["extends"], (*extending, name))
+        return replace(base, name=name, **changes)
 
 
-_KEYS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name != "name"}
-_TYPES = {"groups": tuple, "extras": tuple, "editable": bool, "compile-bytecode": bool}
-
-_WANTED: Mapping[type, str] = {tuple: "a list of strings", bool: "true or false", str: "a string"}
-
-
-def _changes(table: Table, where: str) -> dict[str, Any]:
-    return {
-        _KEYS[key]: _typed(value, _TYPES.get(key, str), f"{where} {key}")
-        for key, value in table.items()
-        if key in _KEYS
+_FIELDS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name != "name"}
+_LISTS_AND_FLAGS = {"groups": [str], "extras": [str], "editable": bool, "compile-bytecode": bool}
+_PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
+_SHAPE = schema.OnlyKeys(
+    {
+        "default-profile": str,
+        "profiles": {"*": schema.OnlyKeys(_PROFILE)},
+        "docker": dict,
     }
-
-
-def _typed(value: Any, kind: type, where: str) -> Any:
-    if kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if kind is not tuple and isinstance(value, kind):
-        return value
-    raise UsageError(f"{where} must be {_WANTED[kind]}, not {value!r}")
-
-
-def _check_keys(table: Table, known: Iterable[str], where: str) -> None:
-    known = tuple(known)
-    for key in table:
-        if key not in known:
-            hint = _nearest(key, known) or f"known keys: {', '.join(known)}"
-            raise UsageError(f"{where} has an unknown key `{key}`", hint=hint)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    import difflib  # 1 ms, and needed for a mistake alone
-
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean `{close[0]}`?" if close else None
+)
 
 
 def _each(flag: str, values: Iterable[str]) -> tuple[str, ...]:

@@ -1,35 +1,64 @@
-"""Whether what a TOML file says is of the types that its format asks for. Pure."""
+"""Whether a table of TOML says what its format has: keys, types and values. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from uvflow.errors import UsageError
 
-_NAMES = {bool: "a boolean", dict: "a table", int: "an integer", list: "an array", str: "a string"}
+_NAMES = {bool: "true or false", dict: "a table", list: "a list", str: "a string"}
+
+
+class OnlyKeys(dict[str, Any]):
+    """The shape of a table in which any other key is a mistake, as in the tables of uvflow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """The shape of a value for which `holds`; `wanted` says what it must be."""
+
+    wanted: str
+    holds: Callable[[Any], object]
 
 
 def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
-    """Raises UsageError with the key of what is not of its type.
+    """Raises UsageError with the file `source`, and the key of what is not of its shape.
 
-    A shape is a type, several of which one will do, an array of the shape that each item has, or a
-    table of shapes: a key need not be there, and "*" stands for every other one.
+    A shape is a type, several of which one will do, a Rule, a list of the shape that each item has,
+    or a table of shapes: a key need not be there, and "*" stands for every other one.
     """
     match shape:
+        case Rule():
+            _require(shape.holds(value), shape.wanted, value, source, key)
         case [each]:
-            _be(value, (list,), source, key)
+            wanted = "a list of strings" if each is str else _NAMES[list]
+            _require(isinstance(value, list), wanted, value, source, key)
             for number, item in enumerate(value):
                 validate(item, each, source, f"{key}[{number}]")
         case Mapping():
-            _be(value, (dict,), source, key)
+            _require(isinstance(value, Mapping), _NAMES[dict], value, source, key)
             for name, item in value.items():
+                path = f"{key}.{name}" if key else name
                 if name in shape or "*" in shape:
-                    inner = shape.get(name, shape.get("*"))
-                    validate(item, inner, source, f"{key}.{name}" if key else name)
+                    validate(item, shape.get(name, shape.get("*")), source, path)
+                elif isinstance(shape, OnlyKeys):
+                    hint = suggestion(name, shape, "known keys")
+                    raise UsageError(f"{source}: unknown key `{path}`", hint=hint)
         case _:
-            _be(value, shape if isinstance(shape, tuple) else (shape,), source, key)
+            types = shape if isinstance(shape, tuple) else (shape,)
+            wanted = " or ".join(_NAMES[one] for one in types)
+            _require(isinstance(value, types), wanted, value, source, key)
 
 
-def _be(value: Any, types: tuple[type, ...], source: str, key: str) -> None:
-    if not isinstance(value, types):
-        wanted = " or ".join(_NAMES[one] for one in types)
-        raise UsageError(f"{source}: `{key}` must be {wanted}, not {value!r:.99}")
+def _require(is_right: object, wanted: str, value: Any, source: str, key: str) -> None:
+    if not is_right:
+        place = f"{source}: `{key}`" if key else source
+        raise UsageError(f"{place} must be {wanted}, not {value!r:.99}")
+
+
+def suggestion(name: str, known: Iterable[str], what: str) -> str:
+    """A hint for a `name` that is not one of `known`, which `what` calls them."""
+    import difflib  # 1 ms, and needed for a mistake only
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean `{close[0]}`?" if close else f"{what}: {', '.join(known)}"
