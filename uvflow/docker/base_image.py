@@ -4,7 +4,6 @@ All images are on Debian 13 "trixie" by name, so that a rebuild does not move to
 uv's own images on bookworm ended with uv 0.9.30.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow.docker.settings import DOCKER_HUB, Settings
 from uvflow.errors import UsageError
+from uvflow.project.python import requested_minor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,6 @@ MINORS = ("3.14", "3.13", "3.12", "3.11", "3.10")
 
 _NEWEST_PATCH = 99  # an image named X.Y has the newest X.Y.Z there is
 
-# uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
-_REQUEST = re.compile(r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d+\.\d+)(?:\.\d+)?(?:-[\w-]+)?")
-
 
 def choose_python(
     requested: tuple[tuple[str, str], ...],
@@ -59,12 +56,18 @@ def choose_python(
 ) -> tuple[str, str]:
     """X.Y and why: the first of `requested`, else the newest that needs the fewest packages built.
 
-    `requested` are pairs of a request as uv takes it and where it was said. `to_build` says how
-    many locked packages have no wheel for X.Y. Raises UsageError where they contradict each other.
+    `requested` are pairs of a request as uv takes it and where it stands. `to_build` says how
+    many locked packages have no wheel for X.Y. Raises UsageError where they conflict.
     """
     wanted = _specifier(requires_python)
     for text, where in requested:
-        minor = _minor(text, where)
+        minor = requested_minor(text)
+        if minor is None:
+            raise UsageError(
+                f"{where} requests `{text.strip()}`; only CPython versions (X.Y) have an official "
+                "image",
+                hint="name one with `--python X.Y`",
+            )
         if not _allows(wanted, minor):
             raise UsageError(
                 f"{where} asks for Python {minor}, which requires-python `{wanted}` does not allow",
@@ -80,16 +83,6 @@ def choose_python(
         )
     best = min(fitting, key=to_build)  # the first of equals, which is the newest
     return best, f"requires-python `{wanted}`" if requires_python else "the newest"
-
-
-def _minor(text: str, where: str) -> str:
-    match = _REQUEST.fullmatch(text.strip())
-    if not match:
-        raise UsageError(
-            f"{where} asks for the Python `{text.strip()}`, which is no CPython by its version",
-            hint="name one with `--python X.Y`",
-        )
-    return match["minor"]
 
 
 def _specifier(text: str) -> SpecifierSet:

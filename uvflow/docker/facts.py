@@ -36,6 +36,7 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
+from uvflow.project.python import python_requests
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
@@ -219,20 +220,21 @@ class _Reader:
     def python(self) -> tuple[str, str]:
         """X.Y, and the evidence for it."""
         requested = [
-            ("--python", self.wanted_python),
-            ("python of [tool.uvflow.profiles.prod]", self.project.profiles["prod"].python),
-            *((path, _request_in(self.project.root / path)) for path in self._version_files()),
+            (self.wanted_python, "--python"),
+            (self.project.profiles["prod"].python, "python of [tool.uvflow.profiles.prod]"),
         ]
+        for path in dict.fromkeys((".python-version", self._in_workspace(".python-version"))):
+            text = _text_of(self.project.root / path) or ""
+            requested += [(request, path) for _, request in python_requests(text)]
         return base_image.choose_python(
-            tuple((text, where) for where, text in requested if text),
+            tuple((request, place) for request, place in requested if request),
             self.lock.requires_python,
             lambda minor: len(self.built(minor, self.installed("prod", minor))),
         )
 
-    def _version_files(self) -> Iterator[str]:
-        yield ".python-version"
-        if self.directory != ".":
-            yield f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
+    def _in_workspace(self, name: str) -> str:
+        """Where the workspace has `name`, relative to the project."""
+        return f"{'../' * len(PurePosixPath(self.directory).parts)}{name}"
 
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
@@ -414,12 +416,6 @@ def _read_lock(project: Project) -> Lockfile:
 
 def _text_of(path: Path) -> str | None:
     return read_bytes(path).decode(errors="replace") if path.is_file() else None
-
-
-def _request_in(path: Path) -> str | None:
-    """The first line of a .python-version that is no comment."""
-    lines = (line.partition("#")[0].strip() for line in (_text_of(path) or "").splitlines())
-    return next((line for line in lines if line), None)
 
 
 Table = Mapping[str, Any]

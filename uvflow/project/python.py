@@ -1,0 +1,51 @@
+"""Which Python is asked for, and which one an environment has: .python-version and pyvenv.cfg."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
+_CPYTHON = re.compile(r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d+\.\d+)(?:\.\d+)?(?:-[\w-]+)?")
+
+
+def python_requests(text: str) -> Iterator[tuple[int, str]]:
+    """The requests in a .python-version by their line numbers; uv takes the first."""
+    for number, line in enumerate(text.splitlines(), 1):
+        request = line.partition("#")[0].strip()
+        if request:
+            yield number, request
+
+
+def requested_minor(request: str) -> str | None:
+    """The X.Y that a request as uv takes it names: `3.12`, `3.12.4` or `cpython@3.12`.
+
+    None for one of another kind, such as a range, a path or another implementation.
+    """
+    match = _CPYTHON.fullmatch(request.strip())
+    return match["minor"] if match else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyvenvConfiguration:
+    """A pyvenv.cfg (PEP 405): `home` is empty and `version` is None where it has none."""
+
+    home: str
+    version: str | None
+
+
+def read_pyvenv_configuration(environment: Path) -> PyvenvConfiguration | None:
+    """The pyvenv.cfg of `environment`; None where there is none that can be read.
+
+    The version is X.Y or X.Y.Z: uv and virtualenv call it version_info, venv version.
+    """
+    try:
+        text = (environment / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    pairs = (line.partition("=") for line in text.splitlines())
+    values = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    version = re.match(
+        r"\d+\.\d+(?:\.\d+)?", values.get("version_info") or values.get("version", "")
+    )
+    return PyvenvConfiguration(home=values.get("home", ""), version=version[0] if version else None)
