@@ -270,7 +270,7 @@ def test_groups_of_a_workspace_without_a_project(tree: Tree) -> None:
 def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
     (shop / "uv.toml").write_text('resolution = "lowest"\n')
     [difference] = differences(Project.load(shop), {})
-    assert difference == Difference(place="resolution", then="highest", now="lowest")
+    assert difference == Difference(place="resolution", locked="highest", wanted="lowest")
     assert differences(Project.load(shop), {"UV_RESOLUTION": "highest"}) == ()
 
 
@@ -281,6 +281,7 @@ def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
         ("uv.lock", "version = 1"),
         ("uv.lock", 'requires-python = ">=3"\npackage = 3'),
         ("pyproject.toml", '[project]\nname = "shop"\ndependencies = ["=="]'),
+        ("pyproject.toml", '[project]\nname="shop"\n[dependency-groups]\na=[{include-group="a"}]'),
         ("packages/api/pyproject.toml", "garbage"),
     ],
 )
