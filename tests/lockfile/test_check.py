@@ -58,7 +58,7 @@ def test_uv_decides_and_reading_explains(shop: Path, what: str) -> None:
 
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
     judgement = judge(shop, None)
-    assert judgement.verdict is Freshness.UNTOLD
+    assert judgement.verdict is Freshness.UNKNOWN
     assert judgement.reasons == ("no difference was found by reading; there is no uv to ask",)
     edit(shop, *EDITS["a pin"][:3])
     assert judge(shop, None).verdict is Freshness.STALE
@@ -67,7 +67,7 @@ def test_without_uv_reading_has_to_do(shop: Path) -> None:
 def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
     edit(shop, "lib/pyproject.toml", 'version = "2.0"', 'dynamic = ["version"]')
     judgement = judge(shop, uv.find())
-    assert judgement.verdict is Freshness.UNTOLD
+    assert judgement.verdict is Freshness.UNKNOWN
     assert judgement.reasons == (
         "no difference was found by reading; only building `lib` would tell for sure",
     )
@@ -109,7 +109,7 @@ def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path)
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Freshness.STALE
     assert judgement.reasons == (
-        f"attrs 25.1.0 is locked from {place}, which is no index any more",
+        f"attrs 25.1.0 is locked from {place}, which is not an index any more",
     )
 
 

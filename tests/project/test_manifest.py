@@ -122,26 +122,28 @@ def test_the_roots_sources_hold_for_members_alone(shop: Path) -> None:
 
 
 def test_what_only_a_build_tells_is_found_through_paths(shop: Path) -> None:
-    assert Workspace.at(shop).untold(()) == (shop / "lib",)
+    assert Workspace.at(shop).sources_to_build(()) == (shop / "lib",)
     (shop / "lib/pyproject.toml").write_text(
         member("lib")
         + '[tool.uv.sources]\nfar = [{ path = "../far", marker = "os_name == \'nt\'" }]\n'
     )
-    assert Workspace.at(shop).untold(()) == ()
+    assert Workspace.at(shop).sources_to_build(()) == ()
     (shop / "far").mkdir()
     (shop / "far/pyproject.toml").write_text(member("far", 'dynamic = ["version"]'))
-    assert Workspace.at(shop).untold(()) == (shop / "far",)
+    assert Workspace.at(shop).sources_to_build(()) == (shop / "far",)
 
 
 def test_what_the_lockfile_names_is_looked_at_as_well(shop: Path) -> None:
     (shop / "lib/pyproject.toml").write_text(member("lib"))
-    assert Workspace.at(shop).untold([shop / "packages/notes"]) == (shop / "packages/notes",)
+    assert Workspace.at(shop).sources_to_build([shop / "packages/notes"]) == (
+        shop / "packages/notes",
+    )
 
 
 def test_a_root_need_be_no_project(tree: Tree) -> None:
     root = tree({"pyproject.toml": '[tool.uv.workspace]\nmembers = ["a"]\n'})
     assert Workspace.at(root).members == {}
-    assert Workspace.at(root).untold(()) == ()
+    assert Workspace.at(root).sources_to_build(()) == ()
 
 
 def test_no_toml_is_told(tree: Tree) -> None:

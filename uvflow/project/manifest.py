@@ -1,4 +1,4 @@
-"""pyproject.toml, read with tomllib and checked: the project, its workspace and its members."""
+"""pyproject.toml, read and validated: the project, its workspace and its members."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from uvflow.project.profiles import Profiles
 
 Table = Mapping[str, Any]
 
-# PEP 621, PEP 735 and PEP 518, and of uv's tables what is read here.
+# PEP 621, PEP 735 and PEP 518, and of the tables of uv and uvflow what is read here.
 _SHAPE = {
     "project": {
         "name": str,
@@ -61,7 +61,7 @@ class Project:
 
     @classmethod
     def find(cls, start: Path) -> "Project":
-        """The project that `start` lies in; raises UsageError where there is none."""
+        """The project that contains `start`; raises UsageError where there is none."""
         root = project_root(str(start))
         if root is None:
             raise UsageError(
@@ -76,7 +76,7 @@ class Project:
 
     @property
     def metadata(self) -> Table:
-        """`[project]`, or nothing."""
+        """`[project]`, empty where it is missing."""
         return self.table("project")
 
     @property
@@ -113,12 +113,9 @@ def workspace_of(root: Path) -> Path:
             continue
         match parse_manifest(directory / MANIFEST):
             case {"tool": {"uv": {"workspace": dict(workspace)}}}:
-                return directory if _is_member(root, directory, workspace) else root
+                is_member = root in {directory, *member_directories(directory, workspace)}
+                return directory if is_member else root
     return root
-
-
-def _is_member(root: Path, directory: Path, workspace: Table) -> bool:
-    return root == directory or root in member_directories(directory, workspace)
 
 
 def member_directories(directory: Path, workspace: Table) -> set[Path]:
@@ -144,12 +141,12 @@ class Workspace:
 
     @classmethod
     def at(cls, path: Path) -> "Workspace":
-        """The workspace whose root is `path`; raises UsageError where a file is no TOML."""
+        """The workspace whose root is `path`; raises UsageError where a file is not TOML."""
         root = parse_manifest(path / MANIFEST)
         return cls(path=path, root=root, members=dict(_members(path, root)))
 
     def manifest(self, folder: str) -> Table:
-        """Empty where there is none, as beside a setup.py, of which only a build tells."""
+        """The pyproject.toml in `folder`; empty where there is none, as beside a setup.py."""
         path = self.path / folder / MANIFEST
         return self.members.get(folder) or (parse_manifest(path) if path.is_file() else {})
 
@@ -159,20 +156,21 @@ class Workspace:
         own = table_at(self.manifest(folder), "tool", "uv", "sources")
         return {canonical_name(name): source for name, source in {**shared, **own}.items()}
 
-    def untold(self, besides: Iterable[Path]) -> tuple[Path, ...]:
-        """The directories of sources whose metadata only a build tells, which runs their code.
+    def sources_to_build(self, besides: Iterable[Path]) -> tuple[Path, ...]:
+        """The directories of sources that uv has to build, and so to run, for their metadata.
 
         Looks at the members, at `besides`, and at what they have from a path.
         """
-        found: dict[Path, bool] = {}
+        needs_build: dict[Path, bool] = {}
         waiting = [*(self.path / folder for folder in self.members), *besides]
         while waiting:
             directory = waiting.pop().resolve()
-            if directory not in found and directory.is_dir():
+            if directory not in needs_build and directory.is_dir():
                 folder = directory.as_posix()
-                found[directory] = _is_untold(self.manifest(folder))
+                project = self.manifest(folder).get("project")
+                needs_build[directory] = project is None or bool(project.get("dynamic"))
                 waiting.extend(directory / path for path in _paths(self.sources(folder)))
-        return tuple(sorted(path for path, is_untold in found.items() if is_untold))
+        return tuple(sorted(path for path, needed in needs_build.items() if needed))
 
 
 def table_at(table: Table, *keys: str) -> Table:
@@ -188,7 +186,7 @@ def project_name(manifest: Table) -> str:
 
 
 def canonical_name(name: str) -> str:
-    """PEP 503; `packaging`, which has this as well, takes 40 ms to import."""
+    """PEP 503; that of `packaging` takes 40 ms to import."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -201,10 +199,6 @@ def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
         manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
         if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
             yield Path(os.path.relpath(path, workspace)).as_posix(), manifest
-
-
-def _is_untold(manifest: Table) -> bool:
-    return "project" not in manifest or bool(manifest["project"].get("dynamic"))
 
 
 def _paths(sources: Table) -> Iterator[str]:
