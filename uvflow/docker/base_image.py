@@ -16,7 +16,7 @@ from uvflow.project.python import requested_minor
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImages:
-    """`python` is what base slim starts from; the others install Python on `debian`."""
+    """`python` is for base slim; the other bases install Python on `debian`."""
 
     python: str
     uv: str
@@ -24,29 +24,29 @@ class BaseImages:
     distroless: str
 
 
-def base_images(said: Settings, python: str) -> BaseImages:
-    """The images for Python X.Y: those that the user names, else from the registries' mirrors."""
-    mirrors = dict(said.mirrors)
+def base_images(settings: Settings, python: str) -> BaseImages:
+    """The images for Python X.Y: those of `settings`, else from the registries or their mirrors."""
+    mirrors = dict(settings.mirrors)
     return BaseImages(
-        python=said.python_image or _mirrored(f"python:{python}-slim-trixie", mirrors),
-        uv=said.uv_image or _mirrored(f"ghcr.io/astral-sh/uv:{said.uv}", mirrors),
+        python=settings.python_image or _mirrored(f"python:{python}-slim-trixie", mirrors),
+        uv=settings.uv_image or _mirrored(f"ghcr.io/astral-sh/uv:{settings.uv}", mirrors),
         debian=_mirrored("debian:trixie-slim", mirrors),
         distroless=_mirrored("gcr.io/distroless/cc-debian13:nonroot", mirrors),
     )
 
 
 def _mirrored(image: str, mirrors: Mapping[str, str]) -> str:
-    """An image without a host is one of Docker Hub's, where the official ones are in `library`."""
+    """An image without a host is from Docker Hub, which has the official ones in `library`."""
     host, slash, path = image.partition("/")
     if not slash:
         host, path = DOCKER_HUB, f"library/{image}"
     return f"{mirrors[host].rstrip('/')}/{path}" if host in mirrors else image
 
 
-# Those that the official image is published for on Debian 13, the newest first.
+# The Pythons that have an official image on Debian 13, newest first.
 MINORS = ("3.14", "3.13", "3.12", "3.11", "3.10")
 
-_NEWEST_PATCH = 99  # an image named X.Y has the newest X.Y.Z there is
+_NEWEST_PATCH = 99  # an image named X.Y has the newest X.Y.Z
 
 
 def choose_python(

@@ -21,8 +21,8 @@ from uvflow.project.manifest import parse_manifest
 
 Table = Mapping[str, Any]
 
-# A build requirement that takes the version from git's history (the context has none), and the
-# variable that tells it the version instead.
+# A build requirement that takes the version from git's history, which the context does not have →
+# the variable that gives it the version instead.
 _FROM_GIT = {
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
@@ -38,39 +38,39 @@ class BuildContext:
     lock: Lockfile
 
     def check(self) -> None:
-        """Raises UsageError where something local lies outside of the build context."""
-        for path in self._local_paths():
+        """Raises UsageError where something local is outside of the build context."""
+        directories = (str(package.directory) for package in self.lock.local_packages)
+        for path in (*directories, *self._local_archives()):
             if Path(path).is_absolute() or path.split("/")[0] == "..":
                 raise UsageError(
-                    f"{path} lies outside of {self.root}, which is what a build sees",
+                    f"{path} is outside of {self.root}, the build context",
                     cause=f"it is a source in {LOCKFILE}",
-                    hint="move it below, or make it a package of an index",
+                    hint="move it into the build context, or publish it to an index",
                 )
 
     @property
     def mounts(self) -> tuple[str, ...]:
         """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
         manifests = (_below(package.directory, MANIFEST) for package in self.lock.local_packages)
-        there = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._archives()))
-        found = [path for path in dict.fromkeys(there) if (self.root / path).exists()]
-        return (LOCKFILE, *(path for path in found if can_be_mounted(path)))
+        paths = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._local_archives()))
+        existing = [path for path in dict.fromkeys(paths) if (self.root / path).exists()]
+        return (LOCKFILE, *filter(can_be_mounted, existing))
 
     @property
     def lock_check_needs_sources(self) -> bool:
-        """Whether only all sources tell that the lockfile is current.
+        """Whether uv needs all sources to check the lockfile.
 
-        So where dependencies are dynamic, or where a manifest is missing or cannot be mounted.
+        It does where dependencies are dynamic, or where a manifest is missing or not mountable.
         """
-        return any(self._is_opaque(package) for package in self.lock.local_packages)
+        return any(self._is_dynamic(package) for package in self.lock.local_packages)
 
     def local_packages(self, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are built from the build context and installed."""
-        return tuple(
-            p.name for p in packages if p.directory is not None and "virtual" not in p.source
-        )
+        local = (package for package in packages if package.directory is not None)
+        return tuple(package.name for package in local if "virtual" not in package.source)
 
     def no_install_option(self, names: tuple[str, ...], package: str | None) -> str:
-        """The option of uv that leaves `names` out."""
+        """The option that makes uv skip `names`."""
         if set(names) <= {package}:
             return "--no-install-project"
         if set(names) <= set(self.lock.members):
@@ -79,29 +79,23 @@ class BuildContext:
 
     def build_requirements(self, names: Iterable[str]) -> tuple[str, ...]:
         """What the build backends of `names` require (PEP 518), normalised names."""
-        tables = (self._manifest(p).get("build-system", {}) for p in self._named(names))
+        packages = (p for name in names for p in self.lock.by_name[name] if p.directory is not None)
+        tables = (self._manifest(package).get("build-system", {}) for package in packages)
         return tuple(sorted({n for t in tables for n in _names(t.get("requires", ()))}))
 
     def version_variables(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The variables that stand in for git's history."""
+        """The variables that give a version in place of git's history."""
         required = self.build_requirements(names)
         return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
 
-    def _named(self, names: Iterable[str]) -> Iterator[LockedPackage]:
-        return (p for name in names for p in self.lock.by_name[name] if p.directory is not None)
-
-    def _archives(self) -> Iterator[str]:
-        """Local archives, and local directories that are indexes."""
+    def _local_archives(self) -> Iterator[str]:
+        """Local wheels and sdists, and directories that are indexes."""
         for package in self.lock.packages:
             path = package.source.get("path") or package.source.get("registry", "://")
             if "://" not in path:
                 yield path
 
-    def _local_paths(self) -> Iterator[str]:
-        yield from (str(package.directory) for package in self.lock.local_packages)
-        yield from self._archives()
-
-    def _is_opaque(self, package: LockedPackage) -> bool:
+    def _is_dynamic(self, package: LockedPackage) -> bool:
         manifest = _below(package.directory, MANIFEST)
         if not can_be_mounted(manifest) or not (self.root / manifest).exists():
             return True
@@ -123,7 +117,7 @@ def _names(requirements: Iterable[str]) -> Iterator[str]:
         try:
             yield canonicalize_name(Requirement(text).name)
         except InvalidRequirement:
-            continue  # the build will say so, in its own words
+            continue  # the build will say so
 
 
 _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -141,7 +135,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("of editors and systems", ("**/.idea", "**/.vscode", "**/.DS_Store")),
 )  # fmt: skip
 
-# What an image is worse for, each as a path that a pattern has to match.
+# What must not get into an image, each with a path that a pattern has to match.
 _MUST_NOT_GET_IN = {
     ".venv": ".venv/bin/python",
     ".git": ".git/config",
@@ -157,12 +151,12 @@ def dockerignore() -> str:
 
 
 def missing_patterns(text: str) -> tuple[str, ...]:
-    """The patterns that `text`, a .dockerignore, needs and lacks."""
+    """The patterns that `text`, a .dockerignore, needs but does not have."""
     return tuple(need for need, path in _MUST_NOT_GET_IN.items() if not is_ignored(path, text))
 
 
 def is_ignored(path: str, text: str) -> bool:
-    """Whether the .dockerignore `text` leaves `path` out of the context."""
+    """Whether the .dockerignore `text` keeps `path` out of the context."""
     ignored = False
     for line in text.removeprefix("\ufeff").splitlines():
         pattern = line.strip()

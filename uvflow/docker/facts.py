@@ -41,12 +41,12 @@ from uvflow.project.python import python_requests
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
 _OLDEST_UV = (0, 9, 0)
-_KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv passes over the variable without a word
+_KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv ignores the variable silently
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """What the command line says; None is for what the settings or the facts say."""
+    """The options of the command line; None leaves it to the settings or the facts."""
 
     uv: str | None = None
     python: str | None = None
@@ -106,19 +106,19 @@ def read_facts(project: Project, options: ImageOptions) -> Facts:
     Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
     other, nothing says what is to be started, or uv refuses what a profile selects.
     """
-    said = settings.read(project.table("tool", "uvflow", "docker"), str(project.root / MANIFEST))
+    table = project.table("tool", "uvflow", "docker")
+    declared = settings.read(table, str(project.root / MANIFEST))
     given = {"base": options.base, "stages": options.stages, "uv": options.uv}
     checked = {k: settings.checked(k, v, f"--{k}") for k, v in given.items() if v is not None}
-    chosen = replace(said, **checked)
-    return _Reader(project, chosen, options.python).facts()
+    return _Reader(project, replace(declared, **checked), options.python).facts()
 
 
 class _Reader:
     """Reads each thing once; every property is one decision."""
 
-    def __init__(self, project: Project, said: Settings, wanted_python: str | None) -> None:
+    def __init__(self, project: Project, settings: Settings, wanted_python: str | None) -> None:
         self.project = project
-        self.settings = said
+        self.settings = settings
         self.wanted_python = wanted_python
         self.lock = _read_lock(project)
         self.workspace = BuildContext(root=project.workspace, lock=self.lock)
@@ -158,7 +158,7 @@ class _Reader:
         )
 
     def check_uv(self) -> None:
-        """Raises UsageError where the uv that builds cannot do what it is told to."""
+        """Raises UsageError where the uv that builds the image does not fit the project."""
         if self.settings.uv is None:
             return
         asked = str(self.project.table("tool", "uv").get("required-version", ""))
@@ -189,7 +189,7 @@ class _Reader:
         if self.settings.python_image and self.settings.base != "slim":
             raise UsageError(
                 f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
-                cause="there uv installs Python",
+                cause="with that base uv installs Python",
             )
         return base_images(self.settings, self.python[0])
 
@@ -199,7 +199,7 @@ class _Reader:
 
     @cached_property
     def package(self) -> LockedPackage | None:
-        """The project in the lockfile; None for a workspace's root that is no project."""
+        """The project in the lockfile; None for a workspace's root that is not a project."""
         return self.lock.package_at(self.directory)
 
     @cached_property
@@ -212,7 +212,7 @@ class _Reader:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The directories of the workspace's members, where its root is no project."""
+        """The directories of the workspace's members, where its root is not a project."""
         directories = (str(package.directory) for package in self.lock.local_packages)
         return () if self.package else tuple(sorted(directories))
 
@@ -223,7 +223,8 @@ class _Reader:
             (self.wanted_python, "--python"),
             (self.project.profiles["prod"].python, "python of [tool.uvflow.profiles.prod]"),
         ]
-        for path in dict.fromkeys((".python-version", self._in_workspace(".python-version"))):
+        above = f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
+        for path in dict.fromkeys((".python-version", above)):
             text = _text_of(self.project.root / path) or ""
             requested += [(request, path) for _, request in python_requests(text)]
         return base_image.choose_python(
@@ -232,25 +233,23 @@ class _Reader:
             lambda minor: len(self.built(minor, self.installed("prod", minor))),
         )
 
-    def _in_workspace(self, name: str) -> str:
-        """Where the workspace has `name`, relative to the project."""
-        return f"{'../' * len(PurePosixPath(self.directory).parts)}{name}"
-
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
         """What each profile installs, by its name."""
-        asked = uv.find()
+        here = uv.find()
         profiles = self.project.profiles.by_name
-        return {n: export_selection(self.project, p, asked) for n, p in profiles.items()}
+        return {n: export_selection(self.project, p, here) for n, p in profiles.items()}
 
     def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
-        """What `profile` installs on one platform or another."""
-        found: dict[str, LockedPackage] = {}
-        for platform in self.settings.platforms:
-            target = TargetPlatform(python=minor, platform=platform)
-            selected = packages_on(target, self.exported[profile], self.lock)
-            found |= {f"{package.name} {package.version}": package for package in selected}
-        return tuple(found.values())
+        """What `profile` installs on any of the platforms."""
+        exported = self.exported[profile]
+        packages = (p for t in self.targets(minor) for p in packages_on(t, exported, self.lock))
+        return tuple(
+            {f"{package.name} {package.version}": package for package in packages}.values()
+        )
+
+    def targets(self, minor: str) -> Iterator[TargetPlatform]:
+        return (TargetPlatform(python=minor, platform=each) for each in self.settings.platforms)
 
     @cached_property
     def production(self) -> tuple[LockedPackage, ...]:
@@ -260,19 +259,17 @@ class _Reader:
     def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
         names = self.project.profiles.by_name
-        found = {p.name: p for name in names for p in self.installed(name, self.python[0])}
-        return tuple(found[name] for name in sorted(found))
+        packages = {p.name: p for name in names for p in self.installed(name, self.python[0])}
+        return tuple(packages[name] for name in sorted(packages))
 
     def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
-        """Those of `packages` that are compiled, or may be, on one platform or another."""
+        """Those of `packages` that are compiled, or may be, on any of the platforms."""
         never = self.project.table("tool", "uv").get("no-binary-package", [])
         packages = [p for p in packages if p.directory is None]
         without = {
             package.name
-            for platform in self.settings.platforms
-            for package in packages_to_build(
-                packages, TargetPlatform(python=minor, platform=platform)
-            )
+            for target in self.targets(minor)
+            for package in packages_to_build(packages, target)
         }
         from_git = {package.name for package in packages if "git" in package.source}
         return tuple(sorted((without - from_git) | {p.name for p in packages if p.name in never}))
@@ -317,13 +314,12 @@ class _Reader:
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
-        uv = self.project.table("tool", "uv")
-        private = self.settings.private_indexes
-        return secrets(uv.get("index", ()), private, self.lock.packages)
+        indexes = self.project.table("tool", "uv").get("index", ())
+        return secrets(indexes, self.settings.private_indexes, self.lock.packages)
 
     @cached_property
     def start(self) -> Start:
-        found = Search(
+        start = Search(
             name=self.project.name,
             installed=frozenset(package.name for package in self.production),
             sources=self.sources,
@@ -338,29 +334,27 @@ class _Reader:
                 f"a distroless image cannot have {', '.join(self.system.runtime)}",
                 hint="`--base slim` can",
             )
-        if self.is_distroless and found.needs_shell:
+        if self.is_distroless and start.needs_shell:
             raise UsageError(
-                f"{found.evidence} needs a shell, and a distroless image has none",
-                hint="say `command = […]` in [tool.uvflow.docker]",
+                f"{start.evidence} needs a shell, and a distroless image has none",
+                hint="set `command = […]` in [tool.uvflow.docker]",
             )
-        return found
+        return start
 
     @cached_property
     def sources(self) -> Sources:
-        found = {
-            self.project.workspace / str(package.directory): package
+        names = {
+            Path(os.path.normpath(self.project.workspace / str(package.directory))): package.name
             for package in self.lock.local_packages
         }
-        directories = {Path(os.path.normpath(path)): p for path, p in found.items()}
-        built = {path: p for path, p in directories.items() if p.name in self.local_packages}
         return Sources(
             self.project.root,
-            packages={path: p.name.replace("-", "_") for path, p in built.items()},
-            others=directories.keys() - {self.project.root},
+            packages={p: n.replace("-", "_") for p, n in names.items() if n in self.local_packages},
+            others=names.keys() - {self.project.root},
         )
 
     def _in_extras(self) -> Iterator[tuple[str, str]]:
-        """Distribution → what the profile prod would say to have it."""
+        """Distribution → the setting of the profile prod that would install it."""
         table = self.package.table if self.package else {}
         for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups")):
             for group, edges in table.get(key, {}).items():
@@ -375,11 +369,11 @@ class _Reader:
 
     @cached_property
     def environment(self) -> tuple[tuple[str, str], ...]:
-        """What the container's environment says beyond what each one of ours does."""
-        said = dict(self.start.environment)
+        """The container's variables besides those of every image."""
+        variables = dict(self.start.environment)
         if self.copies_source and (self.start.module or "").startswith("src/"):
-            said["PYTHONPATH"] = "/app/src"
-        return tuple(sorted({**said, **dict(self.settings.environment)}.items()))
+            variables["PYTHONPATH"] = "/app/src"
+        return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
 
     @cached_property
     def static(self) -> Static | None:
@@ -389,7 +383,7 @@ class _Reader:
         return Django(self.sources).static(self.settings.build_environment)
 
     def remarks(self) -> Iterator[str]:
-        """What the user should know and no file can say."""
+        """What the user should know and what none of the files can say."""
         for name in self.workspace.version_variables(self.local_packages):
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if any(package.name == "django" for package in self.production):
@@ -426,7 +420,7 @@ def secrets(
 ) -> tuple[str, ...]:
     """The variables that hold the credentials of the indexes that `packages` are taken from.
 
-    An index asks for them where `private` names it, where it says `authenticate = "always"`, or
+    An index asks for them where `private` names it, where it has `authenticate = "always"`, or
     where its URL has a user (uv docs, "Authentication"). Raises UsageError for a name in `private`
     that no index has, and for a URL with a password in it.
     """
@@ -439,8 +433,8 @@ def secrets(
                 hint=f"[[tool.uv.index]] has: {', '.join(sorted(names)) or 'nothing'}",
             )
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
-    found = (v for i in indexes if _asks(i, private, used) for v in _variables(i))
-    return tuple(dict.fromkeys(found))
+    variables = (v for i in indexes if _asks(i, private, used) for v in _variables(i))
+    return tuple(dict.fromkeys(variables))
 
 
 def uses_ssh(packages: Iterable[LockedPackage]) -> bool:
@@ -448,7 +442,7 @@ def uses_ssh(packages: Iterable[LockedPackage]) -> bool:
 
 
 def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:
-    """The Debian packages that get at sources which are in git."""
+    """The Debian packages that fetch sources from git."""
     packages = tuple(packages)
     if not any("git" in package.source for package in packages):
         return ()
@@ -464,8 +458,8 @@ def _asks(index: Table, private: tuple[str, ...], used: set[str]) -> bool:
         )
     if index.get("name") in private:
         return True
-    said = index.get("authenticate") == "always" or bool(urlsplit(url).username)
-    return said and _address(url) in used
+    is_asking = index.get("authenticate") == "always" or bool(urlsplit(url).username)
+    return is_asking and _address(url) in used
 
 
 def _variables(index: Table) -> Iterator[str]:
@@ -473,7 +467,7 @@ def _variables(index: Table) -> Iterator[str]:
     if "name" not in index:
         raise UsageError(
             "an index that asks for credentials has no name, and so no variables to give them by",
-            hint='say `name = "…"` in its [[tool.uv.index]]',
+            hint='set `name = "…"` in its [[tool.uv.index]]',
         )
     name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
     yield f"UV_INDEX_{name}_USERNAME"

@@ -1,4 +1,4 @@
-"""`[tool.uvflow.docker]`: what the user says about the image, checked. Pure."""
+"""`[tool.uvflow.docker]`: the user's settings for the image, validated. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user has decided; None is for what the facts decide.
+    """What the user has decided; None leaves it to the facts.
 
     `command` is what the container starts, `app` a `module:attribute` for the server to load.
     `health` is the path of an HTTP probe, or False for none. `environment` is for the container,
@@ -68,7 +68,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, Mapping):
-        return tuple(sorted(value.items()))  # the order it was written in is no fact
+        return tuple(sorted(value.items()))  # its order is not a fact
     return value
 
 

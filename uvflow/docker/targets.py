@@ -1,4 +1,4 @@
-"""The profiles of a project as targets of its Dockerfile, and what each one installs. Pure."""
+"""The profiles of a project as targets of its Dockerfile. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uvflow.project.profiles import Profile
 
 Table = Mapping[str, Any]
 
-# What the stages of a Dockerfile are called that are no targets.
+# The stages of a Dockerfile that are not targets.
 STAGES = ("base", "builder", "uv", "dependencies", "project", "static")
 
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
@@ -19,8 +19,8 @@ NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
 class Selection:
     """A profile as a target.
 
-    `arguments` select what uv installs beyond what the switch says. A target that `is_development`
-    works on the sources in place; one that `extends_prod` has everything that prod has.
+    `arguments` select what uv installs besides what the dev switch variable leaves. A target that
+    `is_development` works on the sources in place; one that `extends_prod` has all that prod has.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """What profiles select: `package` is the workspace's member that uv has to be told."""
+    """Makes targets of profiles; `package` is the workspace member that uv is to install."""
 
     default_groups: tuple[str, ...]
     package: str | None
 
     def dev_switch_variable(self, profiles: Iterable[Profile]) -> str:
-        """The variable that tells uv to leave out what is for development.
+        """The variable that makes uv skip what is for development.
 
-        UV_NO_DEV leaves out the group `dev`, asked for or not, and that one alone.
+        UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
         """
-        asked_for = any("dev" in (profile.groups or ()) for profile in profiles)
-        is_enough = self.default_groups == ("dev",) and not asked_for
+        is_asked_for = any("dev" in (profile.groups or ()) for profile in profiles)
+        is_enough = self.default_groups == ("dev",) and not is_asked_for
         return "UV_NO_DEV" if is_enough else NO_DEFAULT_GROUPS
 
     def selections(self, profiles: Iterable[Profile]) -> tuple[Selection, ...]:
-        """One for each profile, prod the last one; raises UsageError for a name that is taken."""
+        """One for each profile, prod last; raises UsageError for the name of a stage."""
         by_name = {profile.name: profile for profile in profiles}
         prod = by_name.pop("prod")
         return (
@@ -59,7 +59,7 @@ class Selector:
         if profile.name in STAGES:
             raise UsageError(
                 f"the profile `{profile.name}` cannot be a target of the Dockerfile",
-                cause="a stage of that name is there already",
+                cause="a stage already has that name",
                 hint="give the profile another name",
             )
         return Selection(
@@ -88,6 +88,6 @@ class Selector:
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
-    """What `uv sync` installs without being asked (uv docs, "Default groups")."""
-    said = uv_table.get("default-groups", ["dev"])
-    return tuple(groups) if said == "all" else tuple(said)
+    """What `uv sync` installs without an option (uv docs, "Default groups")."""
+    names = uv_table.get("default-groups", ["dev"])
+    return tuple(groups) if names == "all" else tuple(names)

@@ -1,22 +1,23 @@
-"""`uvflow docker --check`: are the files what today's facts give, and what is wrong with others'.
+"""`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it.
 
 Reads only.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Origin
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
-_NOT_LOOKED_INTO = {".git", ".venv", "node_modules", "__pycache__"}
+_SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 
 
 def check_handwritten(project: Project, path: Path) -> CheckResult:
@@ -24,12 +25,12 @@ def check_handwritten(project: Project, path: Path) -> CheckResult:
     dockerfile = parse.parse_dockerfile(path.read_text(encoding="utf-8", errors="replace"))
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
-        message = "there is no FROM in it"
-        nothing = findings.error("no-stage", message, origin)
-        return CheckResult(findings=(nothing,))
+        no_stage = findings.error("no-stage", "there is no FROM in it", origin)
+        return CheckResult(findings=(no_stage,))
     linted = LintedDockerfile(dockerfile, lint_context(project), path.name)
-    found = (finding for rule in RULES for finding in rule(linted))
-    return CheckResult(findings=tuple(sorted(found, key=_by_line)))
+    reported = (finding for rule in RULES for finding in rule(linted))
+    by_line = sorted(reported, key=lambda f: (f.origin.line if f.origin else 0, f.code))
+    return CheckResult(findings=tuple(by_line))
 
 
 def lint_context(project: Project) -> LintContext:
@@ -37,39 +38,26 @@ def lint_context(project: Project) -> LintContext:
     root = project.workspace
     ignored = root / ".dockerignore"
     text = ignored.read_text(encoding="utf-8", errors="replace") if ignored.is_file() else ""
-    there = tuple(
-        n for n in context.missing_patterns(text) if (root / n.removeprefix("**/")).exists()
-    )
-    locked = read_lockfile(project.lockfile) if project.lockfile.is_file() else None
+    missing = context.missing_patterns(text)
+    lockfile = read_lockfile(project.lockfile) if project.lockfile.is_file() else None
+    local = lockfile.local_packages if lockfile else ()
     return LintContext(
         files=frozenset(_files(root)),
-        members=tuple(
-            f"{package.directory}/{MANIFEST}"
-            for package in (locked.local_packages if locked else ())
-            if package.directory != "."
-        ),
-        not_ignored=there,
-        installed=_installed(project, locked),
+        members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
+        not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
+        installed=_installed(project, lockfile) if lockfile else None,
     )
 
 
-def _installed(project: Project, locked: Lockfile | None) -> frozenset[str] | None:
+def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
     """What production installs on some platform; which Python it is for hardly matters here."""
-    if locked is None:
-        return None
     exported = export_selection(project, project.profiles["prod"], uv.find())
     target = TargetPlatform(python="3.13", platform="linux/amd64")
-    return frozenset(package.name for package in packages_on(target, exported, locked))
+    return frozenset(package.name for package in packages_on(target, exported, lockfile))
 
 
-def _files(root: Path) -> list[str]:
-    found = []
+def _files(root: Path) -> Iterator[str]:
     for directory, directories, names in os.walk(root):
-        directories[:] = [name for name in directories if name not in _NOT_LOOKED_INTO]
+        directories[:] = [name for name in directories if name not in _SKIPPED]
         below = Path(directory).relative_to(root)
-        found += [(below / name).as_posix() for name in (*names, *directories)]
-    return found
-
-
-def _by_line(finding: Finding) -> tuple[int, str]:
-    return (finding.origin.line if finding.origin else 0, finding.code)
+        yield from ((below / name).as_posix() for name in (*names, *directories))
