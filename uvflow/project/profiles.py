@@ -101,7 +101,7 @@ class Profiles:
         return Choice(profile=self[self.default], chosen_by=chosen_by)
 
     def __getitem__(self, name: str) -> Profile:
-        """Raises UsageError that lists the profiles there are."""
+        """Raises UsageError with the nearest profile, or with all of them."""
         if name in self.by_name:
             return self.by_name[name]
         raise UsageError(
