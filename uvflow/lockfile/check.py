@@ -55,12 +55,12 @@ def start_check(
     """Ask uv, offline, without writing and without running code of the project.
 
     Returns a function that waits for the answer. Where uv would have to build a source to know, or
-    there is no uv, only what can be read is compared.
+    none is at hand, only what can be read is compared.
     """
     if not project.lockfile.exists():
         return lambda: missing_lockfile(project)
     if uv is None:
-        return lambda: _read(project, environ, "there is no uv to ask")
+        return lambda: _read(project, environ, "uv was not found")
     builds = _needs_build(project)
     if builds:
         unasked = f"only building {builds} would tell for sure"
@@ -141,25 +141,21 @@ def _verdict(answer: Completed, read: Callable[[], tuple[str, ...]]) -> Lockfile
     if failure.startswith("Required uv version"):
         reason = failure.partition(". ")[0]
         return LockfileCheck(verdict=Freshness.NO_UV, reasons=(reason,), hint=_ANOTHER_UV)
-    reasons = read() or _reason_of_uv(answer)
+    reasons = read()
+    why = _WHY.search(answer.err)  # uv would resolve again, by its debug messages
+    if why and not reasons:
+        index = _NO_INDEX.fullmatch(why[1])
+        reasons = (
+            f"{index[1]} {index[2]} is locked from {index[3]}, which is not an index any more"
+            if index
+            else f"uv found {why[1].rstrip(':')}",
+        )
     if reasons:
         return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=UPDATE)
     if failure.startswith(f"Failed to parse `{LOCKFILE}`"):
         return LockfileCheck(verdict=Freshness.STALE, reasons=(failure,), hint=_RESTORE)
     reason = f"uv cannot tell: {failure}"
     return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=_ASK)
-
-
-def _reason_of_uv(answer: Completed) -> tuple[str, ...]:
-    """Why uv would resolve again, from its debug messages."""
-    why = _WHY.search(answer.err)
-    if not why:
-        return ()
-    index = _NO_INDEX.fullmatch(why[1])
-    if index:
-        name, version, place = index.groups()
-        return (f"{name} {version} is locked from {place}, which is not an index any more",)
-    return (f"uv found {why[1].rstrip(':')}",)
 
 
 def failure_reason(answer: Completed) -> str:

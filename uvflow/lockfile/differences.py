@@ -6,13 +6,14 @@ as seen with uv 0.9.0 and 0.13.9. Where the two spell one thing in two ways, suc
 `platform_system == 'Windows'` and `sys_platform == 'win32'`, no difference is reported.
 """
 
+import functools
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from packaging import requirements
@@ -112,6 +113,7 @@ class ComparableRequirement:
         return f"{self} from {self.source or INDEX}{editable}"
 
 
+_T = TypeVar("_T")
 _Section = tuple[str, str]  # a key of _PLACES; the name of the extra or the group, or nothing
 _Sections = dict[_Section, list[ComparableRequirement]]
 
@@ -125,8 +127,8 @@ def differences(
     """
     try:
         lockfile = read_local_part(project.lockfile)
-        found = _differences(lockfile, Workspace.at(project.workspace), environ)
-        return tuple(dict.fromkeys(found))
+        workspace = Workspace.at(project.workspace)
+        return tuple(dict.fromkeys(_differences(lockfile, workspace, environ)))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError, ExceptionGroup):
         return ()
 
@@ -183,25 +185,19 @@ def _package(
     dynamic = manifest["project"].get("dynamic", ())  # of these only a build tells
     if package.version and "version" not in dynamic:
         yield from _option("version", package.version, manifest["project"].get("version", ""))
-    yield from _kind(package, folder, manifest, workspace)
-    locked = _locked_sections(package, workspace)
-    wanted = _wanted_sections(folder, manifest, workspace)
-    for kind, name in dict.fromkeys((*locked, *wanted)):
-        if kind not in dynamic:
-            yield from _section((kind, name), locked, wanted, pythons)
-
-
-def _kind(
-    package: LockedPackage, folder: str, manifest: Table, workspace: Workspace
-) -> Iterator[Difference]:
-    """Whether uv builds and installs it (uv docs, "Build systems")."""
+    # Whether uv builds and installs it (uv docs, "Build systems").
     is_package = table_at(manifest, "tool", "uv").get("package", "build-system" in manifest or None)
     if is_package is None and len(workspace.members) == 1:
         is_package = False  # in a workspace another member may ask for it, and then uv builds it
     if is_package is not None and folder in workspace.members:
         words = {True: "installed", False: "not installed"}
-        locked = words["virtual" not in package.source]
-        yield from _option("the project itself", locked, words[bool(is_package)])
+        is_locked = "virtual" not in package.source
+        yield from _option("the project itself", words[is_locked], words[bool(is_package)])
+    locked = _locked_sections(package, workspace)
+    wanted = _wanted_sections(folder, manifest, workspace)
+    for kind, name in dict.fromkeys((*locked, *wanted)):
+        if kind not in dynamic:
+            yield from _section((kind, name), locked, wanted, pythons)
 
 
 def _locked_sections(package: LockedPackage, workspace: Workspace) -> _Sections:
@@ -225,13 +221,9 @@ def _locked_groups(table: Table, workspace: Workspace) -> _Sections:
 
 def _wanted_sections(folder: str, manifest: Table, workspace: Workspace) -> _Sections:
     project = manifest["project"]
-    texts: dict[_Section, Iterable[str]] = {
-        ("dependencies", ""): project.get("dependencies", ()),
-        **{
-            ("optional-dependencies", canonical_name(extra)): some
-            for extra, some in project.get("optional-dependencies", {}).items()
-        },
-    }
+    texts = {("dependencies", ""): project.get("dependencies", ())}
+    for extra, some in project.get("optional-dependencies", {}).items():
+        texts["optional-dependencies", canonical_name(extra)] = some
     sections = {section: _requirements(workspace, folder, some) for section, some in texts.items()}
     return sections | _wanted_groups(folder, manifest, workspace)
 
@@ -287,13 +279,9 @@ def _changed(
     wanted: list[ComparableRequirement],
     pythons: SpecifierSet,
 ) -> Iterator[Difference]:
-    removed = [
-        old for old in locked if not any(is_same_requirement(old, new, pythons) for new in wanted)
-    ]
-    added = [
-        new for new in wanted if not any(is_same_requirement(old, new, pythons) for old in locked)
-    ]
-    for old in removed:
+    is_same = functools.partial(is_same_requirement, pythons=pythons)
+    added = _without(wanted, locked, is_same)
+    for old in _without(locked, wanted, is_same):
         successor = next((new for new in added if new.name == old.name), None)
         if successor is None:
             yield Difference(place=place, locked=str(old))
@@ -303,6 +291,10 @@ def _changed(
         before, after = (r.with_source() if needs_source else str(r) for r in (old, successor))
         yield Difference(place=place, locked=before, wanted=after)
     yield from (Difference(place=place, wanted=str(new)) for new in added)
+
+
+def _without(some: list[_T], others: list[_T], is_same: Callable[[_T, _T], bool]) -> list[_T]:
+    return [one for one in some if not any(is_same(one, other) for other in others)]
 
 
 def _options(
@@ -331,12 +323,20 @@ def _manifest(table: Table, workspace: Workspace, pythons: SpecifierSet) -> Iter
         yield from _changed(name, locked, wanted, pythons)
     excluded = set(map(canonical_name, settings.get("exclude-dependencies", ())))
     yield from _sets("exclude-dependencies", set(manifest.get("excludes", ())), excluded)
+    is_same = functools.partial(is_same_marker, pythons=pythons)
     for key, name in _MARKERS:
-        yield from _markers(name, table.get(key, []), settings.get(name, []), pythons)
+        old, new = table.get(key, []), settings.get(name, [])
+        new = [new] if isinstance(new, str) else new
+        yield from _sets(name, {*_without(old, new, is_same)}, {*_without(new, old, is_same)})
     members = ((t, project_name(t)) for t in workspace.members.values())
     conflicts = (_conflicts(table_at(t, "tool", "uv"), name) for t, name in members)
     yield from _sets("conflicts", _conflicts(table, ""), set().union(*conflicts))
-    yield from _sets("dependency-metadata", *map(_static_metadata, (manifest, settings)))
+    # Static metadata, as `name version` of what it is for.
+    metadata = (
+        {f"{canonical_name(row['name'])} {row.get('version', '')}".strip() for row in rows}
+        for rows in (t.get("dependency-metadata", ()) for t in (manifest, settings))
+    )
+    yield from _sets("dependency-metadata", *metadata)
     if "project" not in workspace.root:
         locked_groups = _locked_groups(manifest.get("dependency-groups", {}), workspace)
         wanted_groups = _wanted_groups(".", workspace.root, workspace)
@@ -344,40 +344,16 @@ def _manifest(table: Table, workspace: Workspace, pythons: SpecifierSet) -> Iter
             yield from _section(section, locked_groups, wanted_groups, pythons)
 
 
-def _markers(
-    place: str, locked: list[str], wanted: list[str] | str, pythons: SpecifierSet
-) -> Iterator[Difference]:
-    asked = [wanted] if isinstance(wanted, str) else wanted
-
-    def without(some: list[str], others: list[str]) -> set[str]:
-        return {
-            marker
-            for marker in some
-            if not any(is_same_marker(marker, other, pythons) for other in others)
-        }
-
-    yield from _sets(place, without(locked, asked), without(asked, locked))
-
-
 def _conflicts(table: Table, owner: str) -> set[str]:
     """Each set of what may not be installed together, as `api[web] + api:dev`."""
-    return {
-        " + ".join(sorted(_conflicting(item, owner) for item in items))
-        for items in table.get("conflicts", ())
-    }
 
+    def name(item: Table) -> str:
+        package = canonical_name(item.get("package", owner))
+        if "extra" in item:
+            return f"{package}[{canonical_name(item['extra'])}]"
+        return f"{package}:{canonical_name(item['group'])}" if "group" in item else package
 
-def _conflicting(item: Table, owner: str) -> str:
-    package = canonical_name(item.get("package", owner))
-    if "extra" in item:
-        return f"{package}[{canonical_name(item['extra'])}]"
-    return f"{package}:{canonical_name(item['group'])}" if "group" in item else package
-
-
-def _static_metadata(table: Table) -> set[str]:
-    """What `dependency-metadata` is for, as `name version`."""
-    rows = table.get("dependency-metadata", ())
-    return {f"{canonical_name(row['name'])} {row.get('version', '')}".strip() for row in rows}
+    return {" + ".join(sorted(map(name, items))) for items in table.get("conflicts", ())}
 
 
 def _option(place: str, locked: str, wanted: str) -> Iterator[Difference]:
@@ -397,30 +373,26 @@ def from_lockfile(row: Table, workspace: Path) -> ComparableRequirement:
     of_extra = re.fullmatch(r"(?:(.*) and )?extra == '([^']*)'", marker)
     if of_extra:
         marker, extra = of_extra[1] or "", of_extra[2]
+    source = INDEX
+    match row:
+        case {"editable": path} | {"virtual": path} | {"directory": path} | {"path": path}:
+            source = _place(workspace / path)
+        case {"git": url}:
+            reference = re.search(r"(?:rev|tag|branch)=([^&]*)", urlsplit(url).query)
+            source = _commit(url, unquote(reference[1]) if reference else "")
+        case {"url": url}:
+            source = str(url)
+        case {"index": _}:
+            source = _OWN_INDEX
     return ComparableRequirement(
         name=row["name"],
         extras=frozenset(row.get("extras", ())),
         specifier=SpecifierSet(row.get("specifier", "")),
         marker=marker,
         extra=extra,
-        source=_locked_source(row, workspace),
+        source=source,
         editable="editable" in row,
     )
-
-
-def _locked_source(row: Table, workspace: Path) -> str:
-    match row:
-        case {"editable": path} | {"virtual": path} | {"directory": path} | {"path": path}:
-            return _place(workspace / path)
-        case {"git": url}:
-            parts = urlsplit(url)
-            reference = re.search(r"(?:rev|tag|branch)=([^&]*)", parts.query)
-            return _commit(url, unquote(reference[1]) if reference else "")
-        case {"url": url}:
-            return str(url)
-        case {"index": _}:
-            return _OWN_INDEX
-    return INDEX
 
 
 def from_pyproject(

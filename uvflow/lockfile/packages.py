@@ -6,7 +6,7 @@ revisions only add keys.
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +80,8 @@ class LockedPackage:
         rows = self.table.get("wheels", ())
         listed = (row.get("filename") or row.get("url") or row.get("path", "") for row in rows)
         direct = (self.source.get(kind, "") for kind in ("url", "path"))
-        return tuple(map(_file_name, (*listed, *(place for place in direct if ".whl" in place))))
+        places = (*listed, *(place for place in direct if ".whl" in place))
+        return tuple(unquote(p.rpartition("/")[2].partition("#")[0]) for p in places)
 
     @property
     def has_sources(self) -> bool:
@@ -98,17 +99,15 @@ class LockedPackage:
         """What it ("") and each of its extras need on every platform and every Python."""
         extras = {"": self.table.get("dependencies", ())}
         extras |= self.table.get("optional-dependencies", {})
-        return {extra: tuple(_unconditional(edges)) for extra, edges in extras.items()}
-
-
-def _file_name(place: str) -> str:
-    return unquote(place.rpartition("/")[2].partition("#")[0])
-
-
-def _unconditional(edges: Iterable[Table]) -> Iterator[Node]:
-    for edge in edges:
-        if "marker" not in edge:
-            yield from ((edge["name"], extra) for extra in ("", *edge.get("extra", ())))
+        return {
+            extra: tuple(
+                (edge["name"], wanted)
+                for edge in edges
+                if "marker" not in edge
+                for wanted in ("", *edge.get("extra", ()))
+            )
+            for extra, edges in extras.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +128,10 @@ class Lockfile:
 
     @cached_property
     def by_name(self) -> Mapping[str, tuple[LockedPackage, ...]]:
-        found: dict[str, tuple[LockedPackage, ...]] = {}
+        packages: dict[str, tuple[LockedPackage, ...]] = {}
         for package in self.packages:
-            found[package.name] = (*found.get(package.name, ()), package)
-        return found
+            packages[package.name] = (*packages.get(package.name, ()), package)
+        return packages
 
     @cached_property
     def local_packages(self) -> tuple[LockedPackage, ...]:
