@@ -53,9 +53,13 @@ class _Sorter:
 
     def add_compiled(self, requirement: Requirement) -> None:
         version = pinned_version(requirement)
-        if version and requirement.source is None:
+        is_by_name = requirement.source is None
+        if version and is_by_name:
             self._add_pin(requirement, version)
-        elif any(_is_same(requirement, w) for w in self.wanted.get(requirement.name or "", ())):
+        elif any(
+            wanted.text == requirement.text if is_by_name else wanted.source == requirement.source
+            for wanted in self.wanted.get(requirement.name or "", ())
+        ):
             self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
         else:
             what = describe_entry(requirement)
@@ -119,9 +123,3 @@ class _Sorter:
     def _needs_action(self, requirement: Requirement, code: str, message: str, hint: str) -> None:
         finding = findings.action(code, message, requirement.origin, hint)
         self.outcomes.record_line_findings(finding)
-
-
-def _is_same(requirement: Requirement, other: Requirement) -> bool:
-    if requirement.source is None:
-        return requirement.text == other.text
-    return requirement.source == other.source

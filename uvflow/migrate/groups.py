@@ -1,6 +1,5 @@
 """Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -61,7 +60,7 @@ def import_files(
     settings = collect_settings(
         includes.lines(), outcomes, lambda path: is_installable(path, read_file)
     )
-    results = _read_requirements(includes, indexes, read_file, outcomes)
+    results = _read_lines(includes, indexes, read_file, outcomes)
     lists = _collect_lists(includes, results, outcomes)
     resolved = resolve_conflicts({n: li.entries for n, li in lists.items()}, options.on_conflict)
     outcomes.record_findings(*resolved.findings)
@@ -80,24 +79,33 @@ def import_files(
     )
     imported = _with_pins(imported, includes, results, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
-    _record_includes(includes, outcomes)
     return replace(imported, findings=outcomes.findings, files=outcomes.reports(includes))
 
 
-def _read_requirements(
+def _read_lines(
     includes: Includes, indexes: tuple[Index, ...], read_file: Read, outcomes: LineOutcomes
 ) -> dict[Origin, LineResult]:
-    """The result of every line with a requirement, whichever list it is for."""
+    """The result of every line with a requirement, whichever list it is for.
+
+    Includes that no list is made of are recorded: those of constraints, and in compiled files.
+    """
+    unlisted = (Role.CONSTRAINTS, Role.PINS)
     results = {}
     for line in includes.lines():
         role = includes.roles[line.origin.path].role
+        constraints = includes.constraints_file(line)
+        if constraints:
+            bucket = Bucket.IMPORTED if constraints.role in unlisted else Bucket.DEFAULT
+            outcomes.record_bucket(bucket, line.origin)
+        elif line.include and role in unlisted:
+            outcomes.record_bucket(Bucket.IMPORTED, line.origin)
         if line.problem:
             outcomes.record_line_findings(line.problem)
         elif line.requirement:
             result = read_requirement(line, outcomes.options, read_file)
             if role is Role.PINS and result.requirement:  # what is noticed is so in the `.in` file
                 result = replace(result, findings=(), bucket=Bucket.IMPORTED)
-            if result.requirement and role not in (Role.PINS, Role.CONSTRAINTS):
+            if result.requirement and role not in unlisted:
                 result = replace(result, requirement=with_index(result.requirement, indexes))
             outcomes.record_line_findings(*result.findings)
             if result.bucket is not Bucket.IMPORTED:  # that depends on the list it is in
@@ -125,18 +133,6 @@ def _with_pins(
     return replace(imported, pins=pins, constraints=constraints)
 
 
-def _record_includes(includes: Includes, outcomes: LineOutcomes) -> None:
-    """The includes that no list is made of: those of constraints, and in compiled files."""
-    unlisted = (Role.CONSTRAINTS, Role.PINS)
-    for line in includes.lines():
-        constraints = includes.constraints_file(line)
-        if constraints:
-            bucket = Bucket.IMPORTED if constraints.role in unlisted else Bucket.DEFAULT
-            outcomes.record_bucket(bucket, line.origin)
-        elif line.include and includes.roles[line.origin.path].role in unlisted:
-            outcomes.record_bucket(Bucket.IMPORTED, line.origin)
-
-
 @dataclass(frozen=True, kw_only=True)
 class DependencyList:
     """One list of pyproject.toml, and the comment lines below its last entry."""
@@ -155,9 +151,14 @@ def _collect_lists(
             starts.setdefault(file.of, []).append(file.path)
     return {
         group: _ListCollector(
-            group=group, starts=starts, includes=includes, results=results, outcomes=outcomes
+            group=group,
+            starts=starts,
+            leading_back=includes.edges.with_including(paths),
+            includes=includes,
+            results=results,
+            outcomes=outcomes,
         ).collect()
-        for group in starts
+        for group, paths in starts.items()
     }
 
 
@@ -165,12 +166,13 @@ def _collect_lists(
 class _ListCollector:
     """Collects one list along the includes of its files, each file once.
 
-    `starts` are the files of each list. `comments` are those since the last entry: they belong to
-    the next one, or to the end of the list.
+    `starts` are the files of each list, `leading_back` the files by which this one is included.
+    `comments` are those since the last entry: they belong to the next one, or to the list's end.
     """
 
     group: str
     starts: Mapping[str, list[str]]
+    leading_back: frozenset[str]
     includes: Includes
     results: Mapping[Origin, LineResult]
     outcomes: LineOutcomes
@@ -183,7 +185,14 @@ class _ListCollector:
         paths = self.starts[self.group]
         for path in paths:
             self._enter(path)
-            self._read_open_files()
+            while self._open:  # without recursion: includes may be deeper than Python's stack
+                step = next(self._open[-1], None)
+                if step is None:
+                    self._open.pop()
+                elif isinstance(step, Line):
+                    self._add_line(step)
+                else:
+                    self.comments += step
         for path in paths[1:] if self.group != PROJECT else ():
             message = f"group {self.group} combines this file and {paths[0]}"
             note = findings.note("group-merged", message, Origin(path=path, line=1))
@@ -203,59 +212,31 @@ class _ListCollector:
         self._open.append(itertools.chain(file.lines, (file.tail,)))
         return True
 
-    def _read_open_files(self) -> None:
-        """Without recursion: includes may be nested deeper than Python's stack."""
-        while self._open:
-            step = next(self._open[-1], None)
-            if step is None:
-                self._open.pop()
-            elif isinstance(step, Line):
-                self._add_line(step)
-            else:
-                self.comments += step
-
     def _add_line(self, line: Line) -> None:
         self.comments += line.above
         target = self.includes.included_file(line)
         result = self.results.get(line.origin)
-        if target:
-            self._include(line, target)
-        elif result and result.requirement:
-            self._add(replace(result.requirement, above=tuple(self.comments)))
-        else:
-            if self.outcomes.buckets.get(line.origin) is Bucket.ACTION:
-                self.comments.append(as_comment(f"# {line.text}"))  # it stays for the user to see
-            self._keep_comment(line)
-
-    def _add(self, entry: Entry) -> None:
-        self.entries.append(entry)
-        self.comments.clear()
-
-    def _include(self, line: Line, target: InputFile) -> None:
-        if target.role is Role.GROUP and self._is_whole_group(target):
-            above = tuple(self.comments)
-            self._add(
-                IncludeGroup(group=target.of, origin=line.origin, comment=line.comment, above=above)
-            )
+        entry: Entry | None = result.requirement if result else None
+        if target and self._is_whole_group(target):
+            entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
+        if entry:
+            self.entries.append(replace(entry, above=tuple(self.comments)))
+            self.comments.clear()
             return
-        self._keep_comment(line)
-        if target.role is Role.PROJECT and self.group != PROJECT:
+        if not target and self.outcomes.buckets.get(line.origin) is Bucket.ACTION:
+            self.comments.append(as_comment(f"# {line.text}"))  # it stays for the user to see
+        self.comments += [line.comment] if line.comment else []
+        if target and target.role is Role.PROJECT and self.group != PROJECT:
             self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)  # it is installed as well
-            return
-        is_new = self._enter(target.path)
-        self.outcomes.record_bucket(Bucket.IMPORTED if is_new else Bucket.MERGED, line.origin)
+        elif target:
+            is_new = self._enter(target.path)
+            self.outcomes.record_bucket(Bucket.IMPORTED if is_new else Bucket.MERGED, line.origin)
 
     def _is_whole_group(self, target: InputFile) -> bool:
         """Whether an include of `target` means exactly `{include-group}`.
 
         It does not where the group has more files, or leads back here: PEP 735 forbids cycles.
         """
-        is_other = target.of != self.group and len(self.starts[target.of]) == 1
-        return is_other and target.path not in self._leading_back
-
-    @functools.cached_property
-    def _leading_back(self) -> frozenset[str]:
-        return self.includes.edges.with_including(self.starts[self.group])
-
-    def _keep_comment(self, line: Line) -> None:
-        self.comments += [line.comment] if line.comment else []
+        is_group = target.role is Role.GROUP and target.of != self.group
+        is_single = is_group and len(self.starts[target.of]) == 1
+        return is_single and target.path not in self.leading_back

@@ -34,19 +34,18 @@ def merge_entries(entries: Iterable[Entry]) -> MergedEntries:
     """
     piles: dict[object, _Pile] = {}
     for place, entry in enumerate(entries):
-        piles.setdefault(_key(entry), _Pile()).add(place, entry)
+        key: object
+        if isinstance(entry, IncludeGroup):
+            key = entry.group
+        else:
+            key = (entry.name or entry.text, entry.marker)
+        piles.setdefault(key, _Pile()).add(place, entry)
     kept = {place: entry for pile in piles.values() for place, entry in pile.kept.items()}
     return MergedEntries(
         entries=tuple(kept[place] for place in sorted(kept)),
         dropped=tuple(origin for pile in piles.values() for origin in pile.dropped),
         findings=tuple(finding for pile in piles.values() for finding in pile.findings),
     )
-
-
-def _key(entry: Entry) -> object:
-    if isinstance(entry, IncludeGroup):
-        return entry.group
-    return (entry.name or entry.text, entry.marker)
 
 
 @dataclass(kw_only=True)
@@ -232,19 +231,16 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
         if len({(entry.text, str(entry.source)) for _, entry in same}) == 1:
             continue  # a thousand lists that agree are half a million pairs
         for first, second in itertools.combinations(same, 2):
-            if _is_conflict(*first, *second):
+            (group, one), (other_group, other) = first, second
+            if one.marker == other.marker:
+                # Within one list they were compared when that was merged.
+                is_conflict = group != other_group and cannot_both_hold(one, other)
+            else:
+                # Sources hold for the whole project: uv wants markers on both, or one source.
+                is_apart = (one.marker and other.marker) or None in (one.source, other.source)
+                is_conflict = not is_apart and one.source != other.source
+            if is_conflict:
                 yield _Conflict(first=first, second=second)
-
-
-def _is_conflict(group: str, one: Requirement, other_group: str, other: Requirement) -> bool:
-    """Requirements with one marker within one list were compared when that was merged.
-
-    Sources hold for the whole project: uv wants markers on both, or there can be only one.
-    """
-    if one.marker == other.marker:
-        return group != other_group and cannot_both_hold(one, other)
-    is_apart = one.marker and other.marker
-    return not is_apart and None not in (one.source, other.source) and one.source != other.source
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
