@@ -3,7 +3,7 @@
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -29,6 +29,12 @@ _FOREIGN_FILES = {
 }
 _FOREIGN_TABLES = {"poetry": "dependencies", "pdm": "dev-dependencies"}
 
+# How a setup script declares a package: a setup.cfg may hold nothing but the settings of linters.
+_PACKAGE_IN = {
+    "setup.cfg": re.compile(rb"^\[(?:metadata|options)\]", re.MULTILINE),
+    "setup.py": re.compile(rb"\bsetup\s*\("),
+}
+
 # pyenv's and uv's `.python-version`, Heroku's `runtime.txt`.
 _VERSION = re.compile(r"(?:c?python-?)?(?P<major>\d+)\.(?P<minor>\d+)(?:\.\S*)?$", re.IGNORECASE)
 _FROM = re.compile(
@@ -50,18 +56,20 @@ def declared_name(read_file: Read) -> str | None:
 def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFile, ...]:
     """`inputs`, with those compiled from pyproject.toml as its pins."""
     return tuple(
-        replace(file, role=Role.PINS, of=MANIFEST) if _is_compiled(file, read_file) else file
+        replace(file, role=Role.PINS, of=MANIFEST)
+        if file.role in (Role.PROJECT, Role.GROUP)
+        and _COMPILED.search(_read(file.path, read_file)[:_HEAD])
+        else file
         for file in inputs
     )
 
 
-def _is_compiled(file: InputFile, read_file: Read) -> bool:
-    if file.role not in (Role.PROJECT, Role.GROUP):
-        return False
+def _read(path: str, read_file: Read) -> bytes:
+    """Empty where it cannot be read: the import itself reports that."""
     try:
-        return _COMPILED.search(read_file(file.path)[:_HEAD]) is not None
+        return read_file(path)
     except OSError:
-        return False  # the import itself reports it
+        return b""
 
 
 def obstacles(
@@ -93,7 +101,7 @@ def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
 
 
 def _foreign_formats(
-    names: frozenset[str], tools: dict[str, object], imported: set[str]
+    names: frozenset[str], tools: Mapping[str, object], imported: set[str]
 ) -> Iterator[Finding]:
     foreign = [(path, tool) for path, tool in _FOREIGN_FILES.items() if path in names]
     for tool, key in _FOREIGN_TABLES.items():
@@ -112,8 +120,8 @@ def _foreign_formats(
 
 def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:
     """setuptools ignores the metadata of a setup script once there is a [project]."""
-    for path in ("setup.cfg", "setup.py"):
-        if path in names and _declares_package(path, read_file):
+    for path, pattern in _PACKAGE_IN.items():
+        if path in names and pattern.search(_read(path, read_file)):
             yield findings.action(
                 "not-built",
                 "uv does not install the project itself, and a build takes its version,"
@@ -121,16 +129,6 @@ def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:
                 Origin(path=path, line=1),
                 "move them into [project] of pyproject.toml, and add a [build-system]",
             )
-
-
-def _declares_package(path: str, read_file: Read) -> bool:
-    """A setup.cfg may hold nothing but the settings of linters."""
-    try:
-        text = read_file(path)
-    except OSError:
-        return False
-    pattern = rb"^\[(?:metadata|options)\]" if path == "setup.cfg" else rb"\bsetup\s*\("
-    return re.search(pattern, text, re.MULTILINE) is not None
 
 
 def unlocked(imported: ImportedRequirements) -> ImportedRequirements:
@@ -210,18 +208,19 @@ def requires_python_evidence(names: Iterable[str], read_file: Read) -> RequiresP
 def _fits(candidate: Candidate, chosen: Candidate) -> bool:
     if candidate.version is None or chosen.version is not None:
         return candidate.specifier == chosen.specifier
-    # Any patch release will do: `>3.9.1` admits 3.9.
-    specifiers = SpecifierSet(chosen.specifier)
-    return any(f"{candidate.python}.{patch}" in specifiers for patch in (0, 99))
+    return admits_python(chosen.specifier, candidate.version)
+
+
+def admits_python(specifier: str, version: tuple[int, int]) -> bool:
+    """Whether any patch release of a Python will do: `>3.9.1` admits 3.9."""
+    major, minor = version
+    return any(f"{major}.{minor}.{patch}" in SpecifierSet(specifier) for patch in (0, 99))
 
 
 def _candidates(name: str, read_file: Read) -> Iterator[Candidate]:
     if not _EVIDENCE.fullmatch(name):
         return
-    try:
-        text = read_file(name).decode("utf-8", "replace")
-    except OSError:
-        return
+    text = _read(name, read_file).decode("utf-8", "replace")
     match name.lower():
         case ".python-version" | "runtime.txt":
             # The first version counts, as it does for pyenv and uv.
@@ -258,21 +257,17 @@ def _declared_range(
     """`python_requires`, or else the oldest Python of the classifiers."""
     # setuptools once let `>=3.6.*` pass, which PEP 440 does not.
     specifier = re.sub(r"([<>]=?\s*\d+(?:\.\d+)*)\.\*", r"\1", python_requires).strip()
+    try:
+        SpecifierSet(specifier)
+    except InvalidSpecifier:
+        specifier = ""
     versions = [(int(m["major"]), int(m["minor"])) for m in _CLASSIFIER.finditer(classifiers)]
-    if specifier and _is_specifier(specifier):
+    if specifier:
         origin = Origin(path=path, line=_line_of("python_requires", text))
         yield Candidate(specifier=specifier, origin=origin)
     elif versions:
         origin = Origin(path=path, line=_line_of("Programming Language", text))
         yield Candidate(specifier=f">={min(versions)[0]}.{min(versions)[1]}", origin=origin)
-
-
-def _is_specifier(text: str) -> bool:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        return False
-    return True
 
 
 def _line_of(word: str, text: str) -> int:

@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
-
 from uvflow import findings
-from uvflow.errors import NetworkError, UvflowError
+from uvflow.errors import NetworkError
 from uvflow.files import read_bytes, write_whole
 from uvflow.findings import Finding, Severity
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import pins, pyproject
+from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.indexes import PYPI, is_pypi
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.migrate.plan import Plan
@@ -44,7 +43,7 @@ def retry(
     """`plan`, changed so that it has a lockfile, which is written by then.
 
     That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
-    there is none, or where it is not for uvflow to choose.
+    neither helps, or where it is not for uvflow to choose.
     """
     failure = failed.failure("uv lock")
     if isinstance(failure, NetworkError):
@@ -58,14 +57,16 @@ def retry(
     python = _python_of(plan, uv, environ) if may_help and plan.may_narrow else None
     if python:
         progress("Looking for the Pythons for which these versions fit together")
-        found = widest_python_range(trials.declared, python, trials.can_lock)
-        if found:
-            where = f" on {found.environment}" if found.environment else ""
-            progress(
-                f"{_SETTLED}: these versions fit together for Python {found.requires_python}{where}"
-            )
-            return trials.write(found)
-    raise _explain(failure, plan, trials.refusal or failed.output)
+        pythons = widest_python_range(trials.declared, python, trials.can_lock)
+        if pythons:
+            range_ = f"Python {pythons.requires_python}"
+            range_ += f" on {pythons.environment}" if pythons.environment else ""
+            progress(f"{_SETTLED}: these versions fit together for {range_}")
+            return trials.write(pythons)
+    output = trials.refusal or failed.output
+    lines = ", ".join(blamed_lines(output, plan.imported))
+    cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
+    raise failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)
 
 
 # More indexes: a source for each package that is not on the first index that has its name.
@@ -161,23 +162,19 @@ def _with_sources(plan: Plan, missing: Mapping[str, Index]) -> Plan:
         dependencies=imported.dependencies, groups=imported.groups, indexes=indexes
     )
     text = pyproject.edit(plan.text, lists).text
-    sourced = replace(plan, text=text, imported=imported)
-    return sourced.with_findings(*_source_findings(imported, missing))
-
-
-def _source_findings(
-    imported: ImportedRequirements, missing: Mapping[str, Index]
-) -> Iterator[Finding]:
-    for requirement in imported.requirements:
-        index = missing.get(requirement.name or "")
-        if index:
-            yield findings.warning(
+    return replace(plan, text=text, imported=imported).with_findings(
+        *(
+            findings.warning(
                 "index-bound",
-                f"`{requirement.text}` is not on the first index that has the name; it is"
-                f" pinned to {index['url']}",
-                requirement.origin,
-                f"if that is the wrong index, change `{requirement.name}` in [tool.uv.sources]",
+                f"`{r.text}` is not on the first index that has the name; it is pinned to"
+                f" {index['url']}",
+                r.origin,
+                f"if that is the wrong index, change `{r.name}` in [tool.uv.sources]",
             )
+            for r in imported.requirements
+            if (index := missing.get(r.name or ""))
+        )
+    )
 
 
 # Fewer Pythons: the widest range for which there is a solution.
@@ -224,28 +221,16 @@ def widest_python_range(
     not even on this platform only. A range may be impossible although a narrower one in it is
     possible; so it is widened step by step, and `is_possible` is called about five times.
     """
-    admitted = [version for version in _KNOWN if _admits(declared, version)]
-    starts = dict.fromkeys((*([here] if here in admitted else []), *admitted[:1]))
-    for start in starts:
-        found = next(filter(is_possible, _narrowest(start)), None)
-        if found:
-            return _widen(found, admitted, is_possible)
-    return None
-
-
-def _admits(specifier: str, version: Version) -> bool:
-    """Any patch release will do."""
-    return any(f"{_dotted(version)}.{patch}" in SpecifierSet(specifier) for patch in (0, 99))
-
-
-def _narrowest(start: Version) -> Iterator[PythonRange]:
-    """One Python, everywhere; then on platforms like this one only."""
-    everywhere = PythonRange(lowest=start, below=_next(start))
     system = f"sys_platform == '{sys.platform}'"
     machine = f"platform_machine == '{platform.machine()}'"
-    yield everywhere
-    yield replace(everywhere, environment=system)
-    yield replace(everywhere, environment=f"{system} and {machine}")
+    admitted = [version for version in _KNOWN if admits_python(declared, version)]
+    starts = dict.fromkeys((*([here] if here in admitted else []), *admitted[:1]))
+    for start in starts:  # one Python, everywhere; then on platforms like this one only
+        for environment in ("", system, f"{system} and {machine}"):
+            narrow = PythonRange(lowest=start, below=_next(start), environment=environment)
+            if is_possible(narrow):
+                return _widen(narrow, admitted, is_possible)
+    return None
 
 
 def _next(version: Version) -> Version:
@@ -253,18 +238,18 @@ def _next(version: Version) -> Version:
 
 
 def _widen(
-    found: PythonRange, admitted: list[Version], is_possible: Callable[[PythonRange], bool]
+    pythons: PythonRange, admitted: list[Version], is_possible: Callable[[PythonRange], bool]
 ) -> PythonRange:
-    """`found` with later and then with earlier Pythons, each up to the first impossible range."""
-    later = [version for version in admitted if version > found.lowest]
-    if later and later[-1] == _KNOWN[-1] and is_possible(replace(found, below=None)):
-        found = replace(found, below=None)
+    """`pythons` with later and then with earlier ones, each up to the first impossible range."""
+    later = [version for version in admitted if version > pythons.lowest]
+    if later and later[-1] == _KNOWN[-1] and is_possible(replace(pythons, below=None)):
+        pythons = replace(pythons, below=None)
     else:
-        wider = (replace(found, below=_next(version)) for version in later)
-        found = [found, *itertools.takewhile(is_possible, wider)][-1]
-    earlier = [version for version in reversed(admitted) if version < found.lowest]
-    wider = (replace(found, lowest=version) for version in earlier)
-    return [found, *itertools.takewhile(is_possible, wider)][-1]
+        wider = (replace(pythons, below=_next(version)) for version in later)
+        pythons = [pythons, *itertools.takewhile(is_possible, wider)][-1]
+    earlier = [version for version in reversed(admitted) if version < pythons.lowest]
+    wider = (replace(pythons, lowest=version) for version in earlier)
+    return [pythons, *itertools.takewhile(is_possible, wider)][-1]
 
 
 class _RangeTrials:
@@ -315,40 +300,32 @@ class _RangeTrials:
         return replace(self._plan, text=text, seed=seed)
 
 
-def narrowing_findings(declared: str, found: PythonRange) -> tuple[Finding, ...]:
+def narrowing_findings(declared: str, pythons: PythonRange) -> tuple[Finding, ...]:
     """What the user has to know about a range that is narrower than `declared`.
 
     That later Pythons are excluded is a warning; that declared ones are needs action.
     """
     reason = "the requested versions conflict"
-    is_lowest_kept = _admits(declared, found.lowest) and not any(
-        _admits(declared, version) for version in _KNOWN if version < found.lowest
-    )
+    lowest = next((version for version in _KNOWN if admits_python(declared, version)), None)
     python = Finding(
-        Severity.WARNING if is_lowest_kept else Severity.ACTION,
+        Severity.WARNING if pythons.lowest == lowest else Severity.ACTION,
         "python-narrowed",
-        f"requires-python is {found.requires_python}, and not {declared}: {reason}"
+        f"requires-python is {pythons.requires_python}, and not {declared}: {reason}"
         " on other Pythons",
         None,
         "relax the pins that conflict, then widen it in pyproject.toml",
     )
     platforms = findings.action(
         "platform-narrowed",
-        f"uv.lock is for `{found.environment}` only: {reason} elsewhere",
+        f"uv.lock is for `{pythons.environment}` only: {reason} elsewhere",
         None,
         "relax the pins that conflict, then remove `environments` from [tool.uv]",
     )
-    is_narrower = found.requires_python != declared
-    return (*((python,) if is_narrower else ()), *((platforms,) if found.environment else ()))
+    is_narrower = pythons.requires_python != declared
+    return (*((python,) if is_narrower else ()), *((platforms,) if pythons.environment else ()))
 
 
 # An explanation: the lines that uv's output is about, and what to do about it.
-
-
-def _explain(failure: UvflowError, plan: Plan, output: str) -> UvflowError:
-    lines = blamed_lines(output, plan.imported)
-    cause = f"uv's error is about {', '.join(lines)}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    return failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)
 
 
 _MOST_LINES = 6  # uv's output, above, names all of them
@@ -357,11 +334,17 @@ _MOST_LINES = 6  # uv's output, above, names all of them
 def blamed_lines(output: str, imported: ImportedRequirements) -> tuple[str, ...]:
     """`` `idna==3.7` (requirements.txt:2) `` for every requirement that `output` mentions."""
     reason = _reason(output)
-    wanted = (*imported.requirements, *imported.constraints)
-    found = [r for r in wanted if r.name and _mentions(reason, r.name)]
-    more = len(found) - _MOST_LINES
+    # uv writes `name==1.0`, `name[extra]>=2`, `name{marker}==1.0`, or the name in backquotes.
+    after = r"(?:\[|\{|[<>=!~]=|[<>]|`|\s+depends|,)"
+    blamed = [
+        requirement
+        for requirement in (*imported.requirements, *imported.constraints)
+        if requirement.name
+        and re.search(rf"(?<![\w./:-]){re.escape(requirement.name)}{after}", reason)
+    ]
+    more = len(blamed) - _MOST_LINES
     return (
-        *(f"`{r.text}` ({r.origin})" for r in found[:_MOST_LINES]),
+        *(f"`{r.text}` ({r.origin})" for r in blamed[:_MOST_LINES]),
         *([f"{more} more"] if more > 0 else []),
     )
 
@@ -370,12 +353,6 @@ def _reason(output: str) -> str:
     """From uv's error on: above it are progress and hints that quote unrelated names."""
     starts = (output.find(mark) for mark in ("error:", "  × ") if mark in output)
     return output[min(starts, default=0) :]
-
-
-def _mentions(reason: str, name: str) -> bool:
-    """uv writes `name==1.0`, `name[extra]>=2`, `name{marker}==1.0`, or the name in backquotes."""
-    after = r"(?:\[|\{|[<>=!~]=|[<>]|`|\s+depends|,)"
-    return re.search(rf"(?<![\w./:-]){re.escape(name)}{after}", reason) is not None
 
 
 _NO_SOLUTION = "No solution found"
