@@ -111,7 +111,16 @@ class _Collector:
             self.is_pypi_wanted |= not option.is_default
             self.outcomes.record_bucket(Bucket.DEFAULT, option.origin)
         elif url.rstrip("/") in self.by_url:
-            self._add_again(option, url.rstrip("/"), userinfo)
+            known = self.by_url[url.rstrip("/")]
+            index = replace(
+                known,
+                is_default=known.is_default or option.is_default,
+                userinfo=known.userinfo or userinfo,
+            )
+            self.by_url[url.rstrip("/")] = index
+            self.outcomes.record_bucket(Bucket.MERGED, option.origin)
+            if userinfo and known.userinfo is None:
+                self._record_login(index, userinfo)
         else:
             self._add_new(option, url, userinfo)
 
@@ -131,17 +140,6 @@ class _Collector:
             hint = "remove one of them, or make one an `--extra-index-url`"
             return findings.action("index-overruled", message, option.origin, hint)
         return None
-
-    def _add_again(self, option: _IndexOption, key: str, userinfo: Userinfo | None) -> None:
-        known = self.by_url[key]
-        self.by_url[key] = replace(
-            known,
-            is_default=known.is_default or option.is_default,
-            userinfo=known.userinfo or userinfo,
-        )
-        self.outcomes.record_bucket(Bucket.MERGED, option.origin)
-        if userinfo and known.userinfo is None:
-            self._record_login(self.by_url[key], userinfo)
 
     def _add_new(self, option: _IndexOption, url: str, userinfo: Userinfo | None) -> None:
         index = Index(

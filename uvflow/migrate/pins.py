@@ -4,7 +4,6 @@ A uv.lock of nothing but names, versions and sources makes `uv lock` prefer thos
 seen with uv 0.9 to 0.13 but is not documented, so the result is compared each time.
 """
 
-import functools
 import itertools
 import json
 import math
@@ -49,11 +48,24 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     if not pins:
         return ""
     forks = _forks(pins)
-    head = ["version = 1", f"requires-python = {_quoted(requires_python)}"]
-    head += [f"resolution-markers = {_array(forks)}"] if forks else []
-    registries = {pin.name: _registry(pin.name, imported) for pin in pins}
-    tables = (_package(pin, registries[pin.name], forks) for pin in pins)
-    return "\n".join((*head, "", *tables))
+    lines = ["version = 1", f"requires-python = {_quoted(requires_python)}"]
+    lines += [f"resolution-markers = {_array(forks)}"] if forks else []
+    sources = imported.sources
+    for pin in pins:
+        # uv compares the registry only where a package is bound to an index by its name.
+        source = sources.get(pin.name, {})
+        bound = {entry.get("index") for entry in (source if isinstance(source, list) else [source])}
+        urls = (str(index["url"]) for index in imported.indexes if index.get("name") in bound)
+        within = [fork for fork, markers in forks.items() if pin.marker in markers]
+        lines += [
+            "",
+            "[[package]]",
+            f"name = {_quoted(pin.name)}",
+            f"version = {_quoted(pin.version)}",
+            f"source = {{ registry = {_quoted(next(urls, PYPI))} }}",
+            *([f"resolution-markers = {_array(within)}"] if within else []),
+        ]
+    return "\n".join((*lines, ""))
 
 
 def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
@@ -71,26 +83,6 @@ def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
         return {}
     combined = map(dict.fromkeys, itertools.product(*splits))
     return {" and ".join(f"({m})" for m in markers): frozenset(markers) for markers in combined}
-
-
-def _package(pin: Pin, registry: str, forks: Mapping[str, frozenset[str]]) -> str:
-    within = [fork for fork, markers in forks.items() if pin.marker in markers]
-    lines = (
-        "[[package]]",
-        f"name = {_quoted(pin.name)}",
-        f"version = {_quoted(pin.version)}",
-        f"source = {{ registry = {_quoted(registry)} }}",
-        *((f"resolution-markers = {_array(within)}",) if within else ()),
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _registry(name: str, imported: ImportedRequirements) -> str:
-    """uv compares it only where a package is bound to an index by its name."""
-    source = imported.sources.get(name, {})
-    wanted = {entry.get("index") for entry in (source if isinstance(source, list) else [source])}
-    urls = (str(index["url"]) for index in imported.indexes if index.get("name") in wanted)
-    return next(urls, PYPI)
 
 
 def _quoted(text: str) -> str:
@@ -190,12 +182,22 @@ def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
 
     A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
     without a given hash are a WARNING: a release has got new ones, and uv may install one of them.
-    A package that is locked in another version is skipped. Raises UsageError for what is not a
-    lockfile.
+    Hashes of other algorithms and packages locked in another version are skipped. Raises UsageError
+    for what is not a lockfile.
     """
     locked = parse_lockfile(lockfile).by_name
-    compared = [(old, _locked_hashes(old, locked)) for old in _old_hashes(imported)]
-    compared = [(old, hashes) for old, hashes in compared if hashes]
+    compared = []
+    for old in _old_hashes(imported):
+        algorithms = {text.partition(":")[0] for text in old.hashes}
+        hashes = frozenset(
+            text
+            for package in locked.get(old.name, ())
+            if not old.version or _is_same_version(old.version, package.version)
+            for text in package.hashes
+            if text.partition(":")[0] in algorithms
+        )
+        if hashes:
+            compared.append((old, hashes))
     return HashCheck(
         expected=len(compared),
         verified=sum(bool(hashes & old.hashes) for old, hashes in compared),
@@ -217,18 +219,6 @@ def _old_hashes(imported: ImportedRequirements) -> tuple[_OldHashes, ...]:
             known = by_key.setdefault((name, version), new)
             by_key[name, version] = replace(known, hashes=known.hashes | new.hashes)
     return tuple(by_key.values())
-
-
-def _locked_hashes(old: _OldHashes, locked: Graph) -> frozenset[str]:
-    """The hashes of the package in uv.lock, as far as the old files use the same algorithm."""
-    algorithms = {text.partition(":")[0] for text in old.hashes}
-    return frozenset(
-        text
-        for package in locked.get(old.name, ())
-        if not old.version or _is_same_version(old.version, package.version)
-        for text in package.hashes
-        if text.partition(":")[0] in algorithms
-    )
 
 
 def _hash_findings(old: _OldHashes, locked: frozenset[str]) -> Iterator[Finding]:
@@ -312,9 +302,14 @@ def _transitive(
     """The exact pins among `entries` that others of these, or of `base`, bring along."""
     own = [entry for entry in entries if isinstance(entry, Requirement)]
     bringing = [r for r in (*base, *own) if not r.marker]
-    needs = functools.partial(_needs, graph=graph)
+
+    def needs(node: Node) -> set[Node]:  # of every locked version of the package
+        name, extra = node
+        versions = [set(package.needs.get(extra, ())) for package in graph.get(name, ())]
+        return set.intersection(*versions) if versions else set()
+
     brought = [{*reachable(_nodes(requirement), needs)} for requirement in bringing]
-    found = []
+    transitive = []
     for requirement in own:
         is_plain = requirement.source is None and not requirement.marker
         if not is_plain or pinned_version(requirement) is None:
@@ -326,18 +321,11 @@ def _transitive(
             is_first = other.origin < requirement.origin or not back.issuperset(_nodes(other))
             is_brought = other.name != requirement.name and brought_by_other.issuperset(nodes)
             if is_brought and is_first:
-                found.append(requirement)
+                transitive.append(requirement)
                 break
-    return found
+    return transitive
 
 
 def _nodes(requirement: Requirement) -> set[Node]:
     extras = map(canonicalize_name, requirement.extras)
     return {(requirement.name or "", extra) for extra in ("", *extras)}
-
-
-def _needs(node: Node, graph: Graph) -> set[Node]:
-    """What every locked version of a package needs."""
-    name, extra = node
-    needs = [set(package.needs.get(extra, ())) for package in graph.get(name, ())]
-    return set.intersection(*needs) if needs else set()

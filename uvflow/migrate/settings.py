@@ -125,16 +125,13 @@ class _Collector:
             message = userinfo.removal_notice(place, line.origin.path, is_at_hand=False)
             hint = "give them to uv in a netrc file"
             self._needs_action(line, "find-links-credentials", message, hint)
-        self.find_links.append(self._relative_to_root(line, place))
+        if not re.match(r"[a-z][a-z0-9+.-]+:", place, re.IGNORECASE):
+            # pip looks beside the file that has the line, then where it runs: here, the root.
+            path = place.replace("\\", "/")
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(line.origin.path), path))
+            place = beside if self.exists(beside) else posixpath.normpath(path)
+        self.find_links.append(place)
         self.outcomes.record_bucket(Bucket.SETTING, line.origin)
-
-    def _relative_to_root(self, line: Line, place: str) -> str:
-        """pip looks beside the file that has the line, then where it runs: here, the root."""
-        if re.match(r"[a-z][a-z0-9+.-]+:", place, re.IGNORECASE):
-            return place
-        path = place.replace("\\", "/")
-        beside = posixpath.normpath(posixpath.join(posixpath.dirname(line.origin.path), path))
-        return beside if self.exists(beside) else posixpath.normpath(path)
 
     def _set_flag(self, line: Line, setting: str, value: Any) -> None:
         self.flags[setting] = value
@@ -162,18 +159,6 @@ class _Collector:
 
     def settings(self) -> dict[str, Any]:
         """By their names in uv's settings reference."""
-        self._record_formats()
-        self._refuse_exceptions(self.no_binary, self.only_binary, "no-binary")
-        self._refuse_exceptions(self.only_binary, self.no_binary, "no-build")
-        return {
-            **({"find-links": self.find_links} if self.find_links else {}),
-            **self.flags,
-            **_format_settings(self.no_binary, "no-binary"),
-            **_format_settings(self.only_binary, "no-build"),
-        }
-
-    def _record_formats(self) -> None:
-        """A line without an effect repeats another, was revoked, or asks for the default."""
         counting = {line.origin for line in (*self.no_binary.values(), *self.only_binary.values())}
         for line in self.formats:
             if line.origin in counting:
@@ -185,23 +170,26 @@ class _Collector:
                 note = findings.note("overruled", message, line.origin)
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
                 self.outcomes.record_findings(note)
+        return {
+            **({"find-links": self.find_links} if self.find_links else {}),
+            **self.flags,
+            **self._format_settings(self.no_binary, self.only_binary, "no-binary"),
+            **self._format_settings(self.only_binary, self.no_binary, "no-build"),
+        }
 
-    def _refuse_exceptions(
+    def _format_settings(
         self, names: dict[str, Line], exceptions: dict[str, Line], setting: str
-    ) -> None:
+    ) -> dict[str, Any]:
         """pip lets a package be the exception to `:all:`, and uv does not."""
-        if ":all:" in names and exceptions:
-            listed = ", ".join(exceptions)
-            message = f"uv does not support `:all:` with exceptions ({listed})"
-            hint = f"choose `{setting} = true` in [tool.uv] or a list of packages"
-            self._needs_action(names.pop(":all:"), "format-exceptions", message, hint)
+        if ":all:" not in names:
+            return {f"{setting}-package": list(names)} if names else {}
+        if not exceptions:
+            return {setting: True}
+        message = f"uv does not support `:all:` with exceptions ({', '.join(exceptions)})"
+        hint = f"choose `{setting} = true` in [tool.uv] or a list of packages"
+        self._needs_action(names[":all:"], "format-exceptions", message, hint)
+        return {}
 
     def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:
         finding = findings.action(code, message, line.origin, hint)
         self.outcomes.record_line_findings(finding)
-
-
-def _format_settings(names: dict[str, Line], setting: str) -> dict[str, Any]:
-    if ":all:" in names:
-        return {setting: True}
-    return {f"{setting}-package": list(names)} if names else {}

@@ -50,7 +50,11 @@ def _split(array: str) -> tuple[str, str, str]:
         return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
     first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
     closing = re.search(r"\n([ \t]*)\Z", inside)
-    head = f"[{_with_comma(inside).rstrip()}"
+    end, has_comma = 0, True  # of the last value, which comments may follow
+    for match in _TOKEN.finditer(inside):
+        if not match[0].isspace() and not match[0].startswith("#"):
+            end, has_comma = match.end(), match[0] == ","
+    head = f"[{inside[:end]}{'' if has_comma else ','}{inside[end:]}".rstrip()
     return first[1] if first else "    ", closing[1] if closing else "", head
 
 
@@ -68,15 +72,6 @@ def _entries(inside: str) -> Iterator[str]:
         yield entry.strip()
 
 
-def _with_comma(inside: str) -> str:
-    """`inside` with a comma after its last value, which comments may follow."""
-    end, comma = 0, True
-    for match in _TOKEN.finditer(inside):
-        if not match[0].isspace() and not match[0].startswith("#"):
-            end, comma = match.end(), match[0] == ","
-    return inside if comma else f"{inside[:end]},{inside[end:]}"
-
-
 def _comment(text: str) -> str:
     """TOML 1.0 allows no control characters except tab in a comment."""
     return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text).rstrip()
@@ -90,16 +85,13 @@ def literal(value: Any) -> str:
         case str():
             return _string(value)
         case dict():
-            pairs = (f"{_key(key)} = {literal(item)}" for key, item in value.items())
-            return f"{{ {', '.join(pairs)} }}"
+            keys = (key if _BARE_KEY.fullmatch(key) else _string(key) for key in value)
+            pairs = zip(keys, map(literal, value.values()), strict=True)
+            return f"{{ {', '.join(f'{key} = {item}' for key, item in pairs)} }}"
         case list() | tuple():
             return f"[{', '.join(map(literal, value))}]"
         case _:
             return str(value)
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
 
 
 def _string(text: str) -> str:
