@@ -28,6 +28,40 @@ LINES = int(os.environ.get("REDACTED_LINES", "300"))
         ("https://h/x?token=a&b=1#egg=c", "https://h/x?token=****&b=1#egg=c"),
         ("https://h/x?v=1&X-Amz-Signature=a", "https://h/x?v=1&X-Amz-Signature=****"),
         ("https://h/x?sig=a 'https://i?key=b'", "https://h/x?sig=**** 'https://i?key=****'"),
+        # A slash too few or too many, another one, an escaped one, none, no scheme.
+        ("https:/me:pw@h/x http:///t@h", "https:/****@h/x http:///****@h"),
+        (r"https:\\me:pw@h/x http:\t@h", r"https:\\****@h/x http:\****@h"),
+        (r"https:\/\/me:pw@h\/x", r"https:\/\/****@h\/x"),
+        ("https:me:pw@h x=//me:pw@h/x", "https:****@h x=//****@h/x"),
+        # What people paste: blanks, what ends an authority, full-width forms.
+        ("https://me:p w@h/x, a@b", "https://****@h/x, a@b"),
+        ("https://me:p/w x y@z@h/x?a=b@c", "https://****@h/x?a=b@c"),
+        ("https://t@/k@h/x", "https://****@h/x"),
+        ("https://me:p@/w@h/x", "https://****@h/x"),
+        ("https\uff1a\uff0f\uff0fme\uff1apw\uff20h/x", "https://****@h/x"),
+        ("https://h/x\uff1ftoken\uff1da", "https://h/x?token=****"),
+        # Percent-encoded: the colon, the `@`, or all of it.
+        ("ssh://me%3Apw@h https://me:pw%40h/x", "ssh://****@h https://****%40h/x"),
+        ("https://h?to=https%3A%2F%2Fme%3Apw%40h&a=b", "https://h?to=https://****@h&a=b"),
+        ("https%253A%252F%252Ft%2540h https%3A//t%40h", "https://****@h https://****@h"),
+        ("?to=https%3a%2f%2fh%3ftoken%3da", "?to=https://h?token=****"),
+        *(
+            (f"https://h/x?{name}=a;b=c#d", f"https://h/x?{name}=****#d")
+            for name in (
+                *("pat", "ticket", "sid", "code", "session", "otp", "JSESSIONID", "auth_code"),
+                *("service_ticket", "totp", "pin", "pw", "user_pass", "x-api-key", "oauth_x"),
+            )
+        ),
+        ("https://h/x?a=b&amp;token=a", "https://h/x?a=b&amp;token=****"),
+        # A token as a part of the path, or one that says what it is.
+        ("https://dl.cloudsmith.io/t0k/o/r/python/", "https://dl.cloudsmith.io/****/o/r/python/"),
+        ("https://pypi.fury.io/t0k/me/", "https://pypi.fury.io/****/me/"),
+        ("https://packagecloud.io/priv/t0k/o/r/", "https://packagecloud.io/priv/****/o/r/"),
+        ("https://conda.anaconda.org/t/t0k/me/", "https://conda.anaconda.org/t/****/me/"),
+        ("https://api.telegram.org/bot1:a/x", "https://api.telegram.org/bot****/x"),
+        ("https://hooks.slack.com/services/T/B/x y", "https://hooks.slack.com/services/**** y"),
+        ("https://discord.com/api/webhooks/1/a?b=c", "https://discord.com/api/webhooks/1/****?b=c"),
+        (f"see ghp_{'a' * 36}, glpat-{'b' * 20}", "see ****, ****"),
     ],
 )
 def test_a_secret_is_hidden(text: str, shown: str) -> None:
@@ -45,6 +79,16 @@ INNOCENT = (
         "https://h/p@th",
         "https://h?a=b@c",
     ),
+    *("docker://h:5000/i:1@sha256:" + "0a" * 32, "i:1@sha256:" + "0a" * 32, "x @ https://h/x.whl"),
+    *("https://[::1]:80/a", "https://h:80, me@example.org", "file:///home/me@corp/x", "C:/a@b"),
+    *(
+        "// me@example.org",
+        "a//b@c",
+        "by Me <me@example.org>, You: you@example.org",
+        "https://h%40",
+    ),
+    *("https://h/x?egg=code&next=%2Fa%40b", "\uff1a\uff20", "https://dl.cloudsmith.io/public/o/r/"),
+    *("https://pypi.fury.io/me/", "see https://h/t/a", "https://h/x?name=a&version=1"),
     *("https://h/x?token=${TOKEN}", "https://h/x?v=1#sha256=0a", "#egg=token", "--hash=sha256:0a"),
 )
 
@@ -68,6 +112,7 @@ pasted = st.lists(chunks, min_size=1, max_size=4).flatmap(
         max_size=len(parts),
     ).map(lambda joints: "".join(p + j for p, j in zip(parts, joints, strict=True)) + "Z")
 )
+blanks = st.lists(chunks, min_size=2, max_size=4).map(" ".join)
 hosts = st.sampled_from(["h", "localhost", "host.example", "host.example:8443", "10.0.0.1:80"])
 paths = st.sampled_from(["/", "/simple", "/o/r.git", "/o/r.git@v1#egg=x", "/p?q=1", "/a/b.whl"])
 schemes = st.sampled_from(["https", "http", "git+https", "git+ssh", "ssh", "ftp", "postgres"])
@@ -79,6 +124,13 @@ urls = st.one_of(
     st.builds("{}://{}:{}@{}{}".format, schemes, people, encoded | pasted, hosts, paths),
     st.builds("{}://{}@{}{}".format, st.sampled_from(["https", "git+http"]), encoded, hosts, paths),
     st.builds("https://{}:{}@{}{}".format, encoded, st.sampled_from(["", "x"]), hosts, paths),
+    st.builds("https://me:{}@{}{}".format, blanks, hosts, paths),
+    st.builds(
+        "{}me:{}@{}{}".format,
+        st.sampled_from(["https:/", "http:///", "https:\\\\", r"https:\/\/", "//"]),
+        *(encoded, hosts, paths),
+    ),
+    st.builds("https\uff1a//{}\uff1a{}\uff20{}{}".format, people, encoded, hosts, paths),
     st.builds("https://{}{}?v=1&{}={}".format, hosts, paths, queries, encoded),
     st.builds("git+{}:{}@host.example:o/r.git".format, st.just("me"), encoded),
 )
@@ -113,7 +165,13 @@ def test_text_beside_a_secret_stays(before: str, line: str, after: str) -> None:
     assert (shown.startswith(f"{before} "), shown.endswith(f" {after}")) == (True, True)
 
 
-@pytest.mark.parametrize("text", ["a", "a,", "?token", "://", "x:y ", "a.b", "/@", "https://a:"])
+REPEATED = (
+    *("a", "a,", "?token", "://", "x:y ", "a.b", "/@", "https://a:", "x://", "https:/", "//a:"),
+    *("x://a:b ", "https%3a%2f%2fa", "%25", "a://b@", "http:a:", "\uff20", "https://a:b @"),
+)
+
+
+@pytest.mark.parametrize("text", REPEATED)
 def test_no_text_takes_long(text: str) -> None:
     started = time.process_time()
     redacted(text * (200_000 // len(text)) + "@")

@@ -10,14 +10,36 @@ from collections.abc import Iterator
 HIDDEN = "****"
 
 # Every repetition below is bounded, so that no text takes more than linear time.
-_START = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30})://\Z", re.IGNORECASE)
 _LONGEST_SCHEME = 31  # characters
+_LONGEST_USERINFO = 5_000  # characters
 
-# A URL ends at white space, or where the next one begins.
-_END = re.compile(r"\s|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file)://", re.IGNORECASE)
+# What stands before an authority: `scheme://`, or a slash too few or too many, backslashes, slashes
+# escaped as in JSON; and `//` on its own (RFC 3986, section 4.2).
+_SLASHES = re.compile(
+    r":(?P<run>(?:\\?[/\\]){1,9})|(?<![\w:/\\.-])//"
+    r"|(?<![:/\\])//(?=[^\s:/@]{0,200}:[^\s/]{1,2000}@)"
+)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}\Z", re.IGNORECASE)
+_OF_WEB = re.compile(r"(?:https?|ftps?|ssh)\Z", re.IGNORECASE)
+_WITHOUT_SLASH = re.compile(r"(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@", re.IGNORECASE)
+
+# A URL ends with the line at the latest, or where the next one begins.
+_END = re.compile(r"[\r\n]|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file):/", re.IGNORECASE)
 
 # URLs of version control systems, which may end with `@revision` (pip docs, "VCS Support").
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
+_DIGEST = re.compile(r"@sha\d{3}:[0-9a-f]{32}")  # of an image
+
+# A `:` with no port after it: the beginning of a password that has a blank in it, or `%40`.
+_HALF_LOGIN = re.compile(r"[^:\[]*:(?!\d*\W*\Z)")
+
+# Full-width and small forms, with the ASCII that software may take them for (Unicode, NFKC).
+_WIDE = {**{0xFEE0 + code: code for code in range(0x21, 0x7F)}, 0xFE55: ord(":"), 0xFE6B: ord("@")}
+
+# A URL that is percent-encoded, once or more often, as in the query of another one.
+_ENCODED = re.compile(
+    r"[a-z][a-z0-9+.-]{0,30}%(?:25){0,3}3a(?:%(?:25){0,3}2f|/)[^\s&#\"'`<>]*", re.IGNORECASE
+)
 
 # Variables that pip expands, and what looks like one.
 _VARIABLES = re.compile(r"(?:\$\{\w+\})+")
@@ -26,14 +48,41 @@ _VARIABLES = re.compile(r"(?:\$\{\w+\})+")
 # registries (private_token, access_token, api_key), and names that speak for themselves.
 _QUERY = re.compile(
     r"""
-    (?P<before> [?&\#]
+    (?P<before> [?&;\#]
         (?= [\w.-]{2,120} = )  # spares most of them the rest
-        (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | signature | credential
-                      | (?:api|access|private)[_-]?key ) [\w.-]{0,40}
-          | auth | authorization | jwt | key | pass | pwd | sig ) = )
+        (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | passcode | signature | credential
+                      | session | ticket | cookie | bearer | oauth | (?:api|access|private)[_-]?key
+                      ) [\w.-]{0,40}
+          | (?: [\w.-]{0,40} [_.-] )?
+            (?: auth | authorization | jwt | pass | pat | pin | pwd? | pw | psw | sas | sid | sig
+              | hmac | t?otp )
+          | (?: auth[_-]? | verification[_-]? )? code | key ) = )
     (?P<secret> [^&\#\s"'`<>]+ )
     """,
     re.IGNORECASE | re.VERBOSE,
+)
+
+# Hosts whose URLs have a token as a part of the path: registries of packages, hooks of chats.
+_PATH = re.compile(
+    r"""
+    (?P<before>
+        \bdl\.cloudsmith\.io/(?!public/|basic/)
+      | \b(?:pypi|repo)\.fury\.io/(?=[^\s/]{1,300}/[^\s/])
+      | \bpackagecloud\.io/priv/
+      | conda[\w.-]{0,60}/t/
+      | \bhooks\.slack\.com/(?:services|workflows|triggers)/
+      | \bdiscord(?:app)?\.com/api/webhooks/\d{1,30}/
+      | \bapi\.telegram\.org/(?:file/)?bot
+    )
+    (?P<secret> [^\s?\#"'`<>/]+ (?: (?<=/services/T) [^\s?\#"'`<>]* )? )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# Tokens that say what they are, wherever they stand (of GitHub, GitLab, PyPI, Slack, …).
+_TOKEN = re.compile(
+    r"\b(?:gh[opusr]_\w{30,250}|github_pat_\w{22,250}|glpat-[\w.-]{20,250}|pypi-AgE[\w-]{16,250}"
+    r"|xox[a-z]-[\w-]{10,250}|hf_[A-Za-z0-9]{30,250}|npm_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,250})"
 )
 
 # A word that may end in `user:password@`, before a host with a top-level domain, so that neither
@@ -48,69 +97,102 @@ _LONGEST_LOGIN = 2101  # characters
 
 
 def redacted(text: str) -> str:
-    """`text` with `****` for the userinfo of every URL in it, and for tokens in their queries.
+    """`text` with `****` for the userinfo of every URL in it, and for tokens in URLs.
 
     What is not secret stays: variables (`${TOKEN}`), the user `git`, and user names for ssh.
     """
-    if "@" not in text and "=" not in text:
-        return text
-    hidden = _QUERY.sub(
-        lambda match: match["before"] + _hide(match["secret"]), _without_userinfo(text)
-    )
-    return _BEFORE_A_HOST.sub(_hide_login, hidden)
+    if not text.isascii():
+        text = re.sub(r"\S+", lambda word: _revealed(word[0], word[0].translate(_WIDE)), text)
+    if "%" in text:
+        text = _ENCODED.sub(lambda url: _revealed(url[0], _decoded(url[0])), text)
+    return _without_tokens(_without_userinfo(text))
+
+
+def _revealed(written: str, meant: str) -> str:
+    """What is meant, its secrets hidden; as it is written where there are none."""
+    hidden = _without_tokens(_without_userinfo(meant))
+    return written if hidden == meant else hidden
+
+
+def _decoded(url: str) -> str:
+    from urllib.parse import unquote  # 5 ms, and rarely needed
+
+    for _ in range(5):  # times that it may have been encoded
+        url = unquote(url)
+    return url
+
+
+def _without_tokens(text: str) -> str:
+    for pattern in (_QUERY, _PATH):
+        text = pattern.sub(lambda match: match["before"] + _hide(match["secret"]), text)
+    return _TOKEN.sub(HIDDEN, text)
 
 
 def _without_userinfo(text: str) -> str:
+    if "@" not in text and "%40" not in text:
+        return text
     parts = []
-    done = 0
-    for start in _starts(text):
-        if start.end() < done:  # inside a password
+    done, end = 0, -1
+    for scheme, start in _starts(text):
+        if start < done:  # inside a password
             continue
-        end = _END.search(text, start.end())
-        rest = text[start.end() : end.start() if end else None]
-        userinfo = rest[: _length_of_userinfo(start, rest)]
+        if end < start:
+            found = _END.search(text, start)
+            end = found.start() if found else len(text)
+        rest = text[start : min(end, start + _LONGEST_USERINFO)]
+        userinfo = rest[: _length_of_userinfo(scheme, rest)]
         if userinfo:
-            parts += [text[done : start.end()], _hidden(start["scheme"], userinfo)]
-            done = start.end() + len(userinfo)
-    return "".join((*parts, text[done:]))
+            parts += [text[done:start], _hidden(scheme, userinfo)]
+            done = start + len(userinfo)
+    without = _WITHOUT_SLASH.sub(rf"\1{HIDDEN}@", "".join((*parts, text[done:])))
+    return _BEFORE_A_HOST.sub(_hide_login, without)
 
 
-def _starts(text: str) -> Iterator[re.Match[str]]:
-    """Every `scheme://`, searched from its end: in a long word a scheme may begin anywhere."""
-    at = text.find("://")
-    while at >= 0:
-        behind = at + len("://")
-        start = _START.search(text, max(at - _LONGEST_SCHEME, 0), behind)
-        if start:
-            yield start
-        at = text.find("://", behind)
+def _starts(text: str) -> Iterator[tuple[str, int]]:
+    """The scheme of every URL, empty where it has none, and where its authority starts.
+
+    A scheme is searched from its end: in a long word it may begin anywhere.
+    """
+    for slashes in _SLASHES.finditer(text):
+        at = slashes.start()
+        scheme = _SCHEME.search(text, max(at - _LONGEST_SCHEME, 0), at)
+        name = scheme[0] if scheme and slashes["run"] else ""
+        if slashes["run"] in {None, "//", r"\/\/"} or _OF_WEB.search(name):
+            yield name, slashes.end()
 
 
-def _length_of_userinfo(start: re.Match[str], rest: str) -> int:
+def _length_of_userinfo(scheme: str, rest: str) -> int:
     """How much of `rest`, which is behind the `//`, stands before the `@` that ends the userinfo.
 
     By RFC 3986, section 3.2, that is the last `@` before the path. But a `:` before the path may
-    begin a password with a `/` in it, which a later `@` ends.
+    begin a password with a `/` or a blank in it, which a later `@` ends.
     """
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    word = re.split(r"\s", rest, maxsplit=1)[0]
+    word = word[: digest.start()] if (digest := _DIGEST.search(word)) else word
+    authority = re.split(r"[/?#\\]", word, maxsplit=1)[0]
     by_rule = authority.rfind("@")
+    if "@" not in word and _HALF_LOGIN.match(authority):
+        later = re.search(r"(?:@|%40)[^\s/?#]*", rest)
+        return later.start() + max(later[0].rfind("@"), 0) if later else 0
     userinfo = authority[: max(by_rule, 0)]
     if ":" not in authority or (userinfo and userinfo == _hidden("", userinfo)):
-        return len(userinfo)  # no password can follow a user without secrets
-    last = rest.rfind("@")
-    if last > by_rule and _is_revision(start, rest[:last], rest[last + 1 :]):
-        last = rest.rfind("@", 0, last)
+        is_unended = authority.endswith("@")  # no host follows: it is part of a password
+        return word.rfind("@") if is_unended else len(userinfo)
+    last = word.rfind("@")
+    if last > by_rule and _is_revision(scheme, word[:last], word[last + 1 :]):
+        last = word.rfind("@", 0, last)
     return max(by_rule, last, 0)
 
 
-def _is_revision(start: re.Match[str], before: str, after: str) -> bool:
+def _is_revision(scheme: str, before: str, after: str) -> bool:
     """Whether the `@` between is that of `…/repo.git@revision`, with no host after it."""
-    is_vcs = _VCS.search(start[0]) is not None  # an option may precede it, as in `-egit+https://`
+    is_vcs = _VCS.search(scheme) is not None  # an option may precede it, as in `-egit+https://`
     return before.endswith(".git") or (is_vcs and "/" not in after.partition("#")[0])
 
 
 def _hidden(scheme: str, userinfo: str) -> str:
-    user, colon, password = userinfo.partition(":")
+    parts = re.split("(:|%3a)", userinfo, maxsplit=1, flags=re.IGNORECASE)
+    user, colon, password = (*parts, "", "")[:3]
     if not colon and (user == "git" or scheme.lower().endswith("ssh")):
         return userinfo
     parts = [_hide(user), *([_hide(password)] if colon else [])]

@@ -82,10 +82,17 @@ def remaining_secret(url: str) -> str:
     has_password = userinfo is not None and userinfo.password
     if has_unclear_credentials(url) or (has_password and "@" in bare and not _REVISION.match(bare)):
         return UNCLEAR
-    if bare.count("://") > 1 and redacted(bare) != bare:  # of two lines that have become one
+    # Two lines that have become one, or a URL with a slash too few, too many or none.
+    is_odd = bare.count("://") != 1 or ":///" in bare
+    if is_odd and redacted(bare) != bare:
         return UNCLEAR
+    if userinfo and "ssh:" in url.lower() and "%3a" in userinfo.username.lower():
+        return UNCLEAR  # the user is kept, and this one has a password
     behind = "".join(re.findall(r"[?#].*", bare))
-    return "the query of this URL contains a token" if redacted(behind) != behind else ""
+    if redacted(behind) != behind:
+        return "the query of this URL contains a token"
+    path = bare.replace("@", "/")  # one that is left stands before a revision
+    return "the path of this URL contains a token" if redacted(path) != path else ""
 
 
 def variables(text: str) -> tuple[str, ...]:
