@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from uvflow import findings
 from uvflow.console import Console, harmless, wants_color
-from uvflow.errors import StaleLockfileError
+from uvflow.errors import ImportNeedsUserError, StaleLockfileError
+from uvflow.findings import Origin
 
 
 def test_an_error_looks_like_uvs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,8 +42,57 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_escape_sequences_are_shown_not_sent() -> None:
-    assert harmless("a\x1b[2Jb\r\x07\u202ec\td\n") == "a\\x1b[2Jb\\r\\x07\\u202ec\td\n"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb é …", "a\tb é …"),
+        ("a\nhint: b", "a\\nhint: b"),
+        ("\x1b[2J\r\x07\x85", "\\x1b[2J\\r\\x07\\x85"),
+        ("\u2028\u2029\x0b\x0c", "\\u2028\\u2029\\x0b\\x0c"),
+        ("\u061c\u200e\u202e\u2066", "\\u061c\\u200e\\u202e\\u2066"),
+        ("\u200b\u200d\u2060\ufeff\u00ad", "\\u200b\\u200d\\u2060\\ufeff\\xad"),
+        ("\u034f\u3164\ufe0f\U000e0100", "\\u034f\\u3164\\ufe0f\\U000e0100"),
+        ("\U000e0061\udcff", "\\U000e0061\\udcff"),
+    ],
+)
+def test_what_is_not_seen_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+def test_foreign_text_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "a\nhint: b\nSynced: c"
+    console = Console(verbose=True)
+    for show in (console.say, console.detail, console.warn, console.result):
+        show(forged)
+    where = Origin(path=forged, line=1)
+    found = (findings.error("x", forged, where, forged), findings.error("y", forged, None))
+    console.problem(StaleLockfileError(forged, hint=forged, findings=found))
+    shown = capsys.readouterr()
+    starts = {line.partition("a")[0] for line in (shown.out + shown.err).splitlines()}
+    assert starts == {"", "w", "error: ", "  ", "hint: "}  # "w" is that of "warning"
+
+
+def test_a_cause_of_several_lines_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().problem(StaleLockfileError("stale", cause="error: a\nhint: b\x1b"))
+    assert capsys.readouterr().err == "error: stale\n  cause: error: a\n    hint: b\\x1b\n"
+
+
+def test_several_findings_are_shown_below_their_error(capsys: pytest.CaptureFixture[str]) -> None:
+    where = Origin(path="requirements.txt", line=3)
+    found = (findings.error("x", "first", where), findings.error("y", "second", where, "do it"))
+    Console().problem(ImportNeedsUserError("2 lines cannot be imported", findings=found))
+    assert capsys.readouterr().err == (
+        "error: 2 lines cannot be imported\n"
+        "  requirements.txt:3: first\n"
+        "  requirements.txt:3: second (do it)\n"
+    )
+
+
+def test_json_has_foreign_text_as_json_escapes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(as_json=True).envelope("sync", 0, {"profile": "a\n\u200b\udcff"})
+    out = capsys.readouterr().out
+    assert r'"a\n\u200b\udcff"' in out
+    assert json.loads(out)["profile"] == "a\n\u200b\udcff"
 
 
 def test_color_keeps_foreign_escapes_harmless(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,9 +15,11 @@ SCHEMA_VERSION = 2
 
 ColorChoice = Literal["auto", "always", "never"]
 
-# C0 and C1 controls except tab and newline, and the marks that reorder what a reader sees
-# (Unicode TR 36, "bidirectional text spoofing").
-_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What Python takes for printable, and shows nothing by which a reader could notice it: fillers,
+# joiners and variation selectors (Unicode, "Default_Ignorable_Code_Point"), and the empty Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 # What `style` writes; foreign text that holds one of these can at most colour itself.
 _OWN_STYLE = re.compile(r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)")
@@ -25,22 +27,37 @@ _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1"
 
 
 def harmless(text: str) -> str:
-    """`text` with control characters shown as escapes, so that it cannot drive a terminal."""
-    return _HARMFUL.sub(lambda match: repr(match[0])[1:-1], text)
+    """`text` as one line: what does not show as a character of its own is shown as an escape.
+
+    That is line ends, controls, what reorders text (Unicode TR 36), what has no width, tags, and
+    bytes of file names that are not text. A tab stays.
+    """
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character == "\t" or (character.isprintable() and not _UNSEEN.match(character)):
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """Results go to stdout, everything else to stderr; with `as_json` stdout is one object."""
+    """Results go to stdout, everything else to stderr; with `as_json` stdout is one object.
+
+    Each text is one line: a line end in it came from a file or a name, and is shown as an escape.
+    """
 
     color: bool = False
     quiet: bool = False
     verbose: bool = False
     as_json: bool = False
 
-    def say(self, text: str) -> None:
+    def say(self, *lines: str) -> None:
         if not self.quiet:
-            self._write(sys.stderr, text)
+            self._write(sys.stderr, *lines)
 
     def detail(self, text: str) -> None:
         if self.verbose:
@@ -49,9 +66,9 @@ class Console:
     def warn(self, text: str) -> None:
         self._write(sys.stderr, f"{self.style('warning', 'yellow', 'bold')}: {text}")
 
-    def result(self, text: str) -> None:
+    def result(self, *lines: str) -> None:
         if not self.as_json:
-            self._write(sys.stdout, text)
+            self._write(sys.stdout, *lines)
 
     def envelope(self, command: str, exit_code: int, data: Mapping[str, Any]) -> None:
         """The one object that `--json` prints."""
@@ -62,8 +79,12 @@ class Console:
     def problem(self, error: UvflowError) -> None:
         """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
         self._write(sys.stderr, f"{self.style('error', 'red', 'bold')}: {error.message}")
+        for finding in error.findings if len(error.findings) > 1 else ():
+            self._write(sys.stderr, f"  {finding}{f' ({finding.hint})' if finding.hint else ''}")
         if error.cause:
-            self._write(sys.stderr, f"  {self.style('cause', 'red')}: {error.cause}")
+            first, *more = error.cause.splitlines()  # several are uv's, which ours must not seem
+            label = self.style("cause", "red")
+            self._write(sys.stderr, f"  {label}: {first}", *(f"    {line}" for line in more))
         if error.hint:
             self._write(sys.stderr, f"{self.style('hint', 'cyan', 'bold')}: {error.hint}")
 
@@ -72,11 +93,12 @@ class Console:
             return text
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, stream: TextIO, *lines: str) -> None:
         def shown(part: str) -> str:
             return part if self.color and _OWN_STYLE.fullmatch(part) else harmless(part)
 
-        _print(stream, "".join(map(shown, _OWN_STYLE.split(redacted(text)))))
+        parts = (_OWN_STYLE.split(redacted(line)) for line in lines)
+        _print(stream, "\n".join("".join(map(shown, line)) for line in parts))
 
 
 def _print(stream: TextIO, text: str) -> None:

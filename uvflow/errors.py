@@ -14,7 +14,8 @@ class UvflowError(Exception):
 
     `cause` and `hint` are sentences of their own, without a full stop; both may be missing. None
     of the three holds a secret, whoever shows them. `findings` are the reasons, where these are
-    lines of files. `read` is what a command had read when it failed, for its report.
+    lines of files; several are shown below the message. `read` is what a command had read when it
+    failed, for its report.
     """
 
     exit_code: int = 1

@@ -47,7 +47,7 @@ def docker_command(console: Console, **given: Any) -> None:
     for line in outcome.messages:
         console.say(line)
     if outcome.result:
-        console.result(outcome.result.removesuffix("\n"))
+        console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)
     code = outcome.error.exit_code if outcome.error else 0

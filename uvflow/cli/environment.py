@@ -134,7 +134,7 @@ def profiles_command(console: Console) -> None:
     commands = {n: ["uv", *p.sync_arguments()] for n, p in declared.by_name.items()}
     for name, command in commands.items():
         default = "  (default)" if name == declared.default else ""
-        console.result(f"{name}{default}\n  {shlex.join(command)}")
+        console.result(f"{name}{default}", f"  {shlex.join(command)}")
     console.envelope(
         "profiles",
         0,

@@ -77,11 +77,11 @@ def _show(console: Console, result: "InitResult") -> None:
     from uvflow.migrate import report
 
     if result.is_dry_run:
-        console.result(report.diff(result.plan).removesuffix("\n"))
+        console.result(*report.diff(result.plan).removesuffix("\n").split("\n"))
     elif result.plan.changes:
         console.say("")  # uv's output stands above
-    sections = report.sections(result, verbose=console.verbose)
-    console.say("\n\n".join("\n".join((console.style(t, "bold"), *lines)) for t, lines in sections))
+    for number, (title, lines) in enumerate(report.sections(result, verbose=console.verbose)):
+        console.say(*([""] if number else []), console.style(title, "bold"), *lines)
     for finding in report.urgent_findings(result) if console.quiet else ():
         console.warn(str(finding))
 

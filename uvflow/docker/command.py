@@ -1,6 +1,7 @@
 """`uvflow docker`: from options to a plan of every file, which is printed, checked or written."""
 
 import difflib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -36,9 +37,9 @@ class DockerOptions(ImageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DockerResult:
-    """`result` is for stdout, `messages` and `warnings` are for stderr, `data` is for --json."""
+    """`result` are lines for stdout, `messages` and `warnings` for stderr, `data` is for --json."""
 
-    result: str = ""
+    result: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -58,18 +59,18 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         return _check_result(check_generated(plan))
     if options.facts:
         facts = asdict(plan.facts)
-        return DockerResult(result=json.dumps(facts, indent=2), data={"facts": facts})
+        return DockerResult(result=_lines(json.dumps(facts, indent=2)), data={"facts": facts})
     warnings = (*plan.remarks, *(str(finding) for finding in _ignore_findings(plan)))
     if options.prints:
         text = plan.dockerfile.text
-        return DockerResult(result=text, warnings=warnings, data={"dockerfile": text})
+        return DockerResult(result=_lines(text), warnings=warnings, data={"dockerfile": text})
     if not options.dry_run:
         write_files(plan, force=options.force)
     names = [file.path.name for file in plan.to_write]
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
-        result="".join(map(difference, plan.to_write)) if options.dry_run else "",
+        result=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
         messages=(*_evidence(plan.facts), *written),
         warnings=warnings,
         data={"files": names, "dry_run": options.dry_run},
@@ -237,7 +238,7 @@ def _check_result(check: CheckResult) -> DockerResult:
     elif not check.is_good:
         error = DriftError("the check found errors", hint="each finding says what to write instead")
     return DockerResult(
-        result="".join(check.diffs) + "".join(map(_finding_lines, check.findings)),
+        result=(*_lines(*check.diffs), *itertools.chain(*map(_finding_lines, check.findings))),
         messages=("Current: the files match today's facts",) if is_current else (),
         data={
             "diffs": list(check.diffs),
@@ -247,9 +248,13 @@ def _check_result(check: CheckResult) -> DockerResult:
     )
 
 
-def _finding_lines(finding: Finding) -> str:
-    fix = f"\n  {finding.hint}" if finding.hint else ""
-    return f"{finding.origin}: {finding.severity.value}[{finding.code}] {finding.message}{fix}\n"
+def _lines(*texts: str) -> tuple[str, ...]:
+    return tuple(line for text in texts for line in text.removesuffix("\n").split("\n"))
+
+
+def _finding_lines(finding: Finding) -> tuple[str, ...]:
+    message = f"{finding.origin}: {finding.severity.value}[{finding.code}] {finding.message}"
+    return (message, f"  {finding.hint}") if finding.hint else (message,)
 
 
 def difference(file: ImageFile) -> str:

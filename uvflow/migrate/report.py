@@ -175,11 +175,10 @@ def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
     if len(errors) == 1:
         return kind(str(errors[0]), hint=errors[0].hint, findings=errors)
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
-    lines = (f"  {error}{f' ({error.hint})' if error.hint else ''}" for error in in_order)
-    head = f"{len(errors)} lines cannot be imported as they are; nothing was written"
+    message = f"{len(errors)} lines cannot be imported as they are; nothing was written"
     files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
     hint = files if any(error.code == "conflict" for error in errors) else None
-    return kind("\n".join((head, *lines)), hint=hint, findings=errors)
+    return kind(message, hint=hint, findings=tuple(in_order))
 
 
 def result_as_json(result: InitResult) -> Mapping[str, Any]:
