@@ -6,7 +6,7 @@ What its author wrote stays byte for byte.
 import copy
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,8 +66,7 @@ def edit(text: str, imported: ImportedRequirements) -> EditedPyproject:
     """
     before = _parse(text)
     edits = decide(before, imported)
-    new = _verified_edit(_apply(text, edits), _expected_values(before, edits))
-    return EditedPyproject(text=new, edits=edits)
+    return EditedPyproject(text=_apply(text, before, edits), edits=edits)
 
 
 def with_project(text: str, base: str) -> str:
@@ -87,15 +86,8 @@ def with_project(text: str, base: str) -> str:
 
 def with_python(text: str, requires_python: str) -> str:
     """`text` with another `requires-python` in its `[project]`, or with one for the first time."""
-    expected = _parse(text)
-    if "requires-python" not in expected["project"]:
-        return edit(text, ImportedRequirements(requires_python=requires_python)).text
-    newline = _newline(text)
-    document: Any = _document(_with_newlines(text, newline))
-    document["project"]["requires-python"] = requires_python
-    expected["project"]["requires-python"] = requires_python
-    new = _match_end(tomlkit.dumps(document), text).replace("\n", newline)
-    return _verified_edit(new, expected)
+    edits = PyprojectEdits(values={("project", "requires-python"): requires_python})
+    return _apply(text, _parse(text), edits)
 
 
 # What is to be added.
@@ -110,8 +102,10 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     _check_types(before)
     edits = PyprojectEdits()
     _decide_project(before, imported, edits)
+    # A group keeps the spelling of the file: PEP 735 compares the names normalised.
+    spellings = {canonicalize_name(key): key for key in before.get(_GROUPS, ())}
     for name, entries in imported.groups.items():
-        path = (_GROUPS, _spelling(name, before.get(_GROUPS, {})))
+        path = (_GROUPS, spellings.get(canonicalize_name(name), name))
         _decide_list(before, path, entries, edits)
         _decide_tail(before, path, imported.tails.get(name, ()), edits)
     _decide_list(before, (*UV, "constraint-dependencies"), imported.constraints, edits)
@@ -144,61 +138,53 @@ def _decide_project(before: Values, imported: ImportedRequirements, edits: Pypro
     if imported.requires_python and not _at(before, ("project", "requires-python")):
         edits.values["project", "requires-python"] = imported.requires_python
     if "dependencies" in (_at(before, ("project", "dynamic")) or ()):
-        edits.findings.extend(_dynamic_findings(before, imported.dependencies))
+        # PEP 621: they are for the build backend to say, and must not be written.
+        read = _at(before, ("tool", "setuptools", "dynamic", "dependencies"))
+        files = read.get("file", ()) if isinstance(read, Mapping) else ()
+        files = (files,) if isinstance(files, str) else files
+        edits.findings.extend(
+            findings.action(
+                "dynamic-dependencies",
+                f"`{requirement.text}` was not written: the dependencies are dynamic",
+                requirement.origin,
+                'remove "dependencies" from `dynamic` in [project], or add it where they are read',
+            )
+            for requirement in imported.dependencies
+            if requirement.origin.path not in files
+        )
         return
     _decide_list(before, _DEPENDENCIES, imported.dependencies, edits)
     _decide_tail(before, _DEPENDENCIES, imported.tails.get("", ()), edits)
 
 
-def _dynamic_findings(before: Values, wanted: Iterable[Requirement]) -> Iterator[Finding]:
-    """PEP 621: what `dynamic` names is for the build backend to say, and must not be written."""
-    read = _at(before, ("tool", "setuptools", "dynamic", "dependencies"))
-    files = read.get("file", ()) if isinstance(read, Mapping) else ()
-    for requirement in wanted:
-        if requirement.origin.path in ((files,) if isinstance(files, str) else files):
-            continue
-        yield findings.action(
-            "dynamic-dependencies",
-            f"`{requirement.text}` was not written: the dependencies are dynamic",
-            requirement.origin,
-            'remove "dependencies" from `dynamic` in [project], or add it where they are read',
-        )
-
-
 def _decide_list(
     before: Values, path: Keys, entries: Iterable[Requirement | IncludeGroup], edits: PyprojectEdits
 ) -> None:
+    """Add what is missing; an entry that differs in wording only stays as it is."""
     existing = _at(before, path)
-    missing = _missing(existing or (), entries, edits)
-    lines = [
-        ArrayLine(
-            value=e.text if isinstance(e, Requirement) else {"include-group": e.group},
-            comment=e.comment,
-            above=e.above,
-        )
-        for e in missing
-    ]
+    included: set[str] = set()
+    known: dict[tuple[str, str], list[str]] = {}
+    for item in existing or ():
+        if isinstance(item, Mapping):
+            included.add(canonicalize_name(str(item.get("include-group", ""))))
+        elif isinstance(item, str):
+            known.setdefault(_name_and_marker(item), []).append(item)
+    lines = []
+    for entry in entries:
+        value: Any
+        if isinstance(entry, IncludeGroup):
+            value = {"include-group": entry.group}
+            is_missing = canonicalize_name(entry.group) not in included
+        else:
+            value = entry.text
+            same = known.get(_name_and_marker(value)) if known else None  # parsing takes its time
+            is_missing = same is None
+            if same:
+                _compare(entry, same, edits)
+        if is_missing:
+            lines.append(ArrayLine(value=value, comment=entry.comment, above=entry.above))
     if lines or (existing is None and path[0] == _GROUPS):
         edits.arrays[path] = lines
-
-
-def _missing(
-    existing: Iterable[Any], entries: Iterable[Requirement | IncludeGroup], edits: PyprojectEdits
-) -> Iterator[Requirement | IncludeGroup]:
-    """The entries that are not in `existing`; one that differs in wording only stays as it is."""
-    tables = [entry for entry in existing if isinstance(entry, Mapping)]
-    included = {canonicalize_name(str(table.get("include-group", ""))) for table in tables}
-    known: dict[tuple[str, str], list[str]] = {}
-    for text in (entry for entry in existing if isinstance(entry, str)):
-        known.setdefault(_name_and_marker(text), []).append(text)
-    for entry in entries:
-        if isinstance(entry, IncludeGroup):
-            if canonicalize_name(entry.group) not in included:
-                yield entry
-        elif known and _name_and_marker(entry.text) in known:  # parsing takes its time
-            _compare(entry, known[_name_and_marker(entry.text)], edits)
-        else:
-            yield entry
 
 
 def _name_and_marker(text: str) -> tuple[str, str]:
@@ -255,12 +241,6 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
         )
 
 
-def _spelling(name: str, existing: Iterable[str]) -> str:
-    """A group's name as the file spells it (PEP 735 compares them normalised)."""
-    same = (key for key in existing if canonicalize_name(key) == canonicalize_name(name))
-    return next(same, name)
-
-
 def _at(table: Any, path: Keys) -> Any:
     for key in path:
         if not isinstance(table, Mapping) or key not in table:
@@ -269,7 +249,7 @@ def _at(table: Any, path: Keys) -> Any:
     return table
 
 
-# The edits, made to the text.
+# The edits, made to the text, and verified.
 
 # A comment on the headers of new tables, removed before the text is returned.
 _NEW = "new, by uvflow, for a moment"
@@ -278,38 +258,36 @@ _NEW = "new, by uvflow, for a moment"
 _PLACEHOLDER = "an array, by uvflow, for a moment: "
 
 
-def _apply(text: str, edits: PyprojectEdits) -> str:
+def _apply(text: str, before: Values, edits: PyprojectEdits) -> str:
+    """`text`, which is parsed as `before`, with `edits`; verified to mean nothing else."""
     if not (edits.arrays or edits.values or edits.indexes):
         return text
     newline = _newline(text)
-    document = _document(_with_newlines(text, newline))
+    unix = text.replace(newline, "\n")
+    document = _document(unix if unix.endswith("\n") else f"{unix}\n")  # to append something
     arrays: list[str] = []
     for path, lines in edits.arrays.items():
-        arrays.append(extend_array(_array(document, path), lines, edits.tails.get(path, ())))
-        _table(document, path[:-1])[path[-1]] = f"{_PLACEHOLDER}{len(arrays) - 1}"
+        table = _table(document, path[:-1])
+        array = str(table[path[-1]].as_string()) if path[-1] in table else "[]"
+        table[path[-1]] = f"{_PLACEHOLDER}{len(arrays)}"
+        arrays.append(extend_array(array, lines, edits.tails.get(path, ())))
     for path, value in edits.values.items():
-        _table(document, path[:-1])[path[-1]] = _value(value)
+        is_list = isinstance(value, (list, tuple))  # one entry per line
+        items = [ArrayLine(value=item) for item in value] if is_list else []
+        new_value = extend_array("[]", items, ()) if is_list else literal(value)
+        _table(document, path[:-1])[path[-1]] = tomlkit.value(new_value)
     _add_indexes(document, edits.indexes)
     new = _space_tables(tomlkit.dumps(document))
     new = re.sub(f'"{_PLACEHOLDER}(\\d+)"', lambda match: arrays[int(match[1])], new)
-    return _match_end(new, text).replace("\n", newline)
+    last = text.rpartition("\n")[2]
+    if last and new.endswith(f"\n{last}\n"):  # it had no newline, and is still the last line
+        new = new.removesuffix("\n")
+    return _verified_edit(new.replace("\n", newline), before, edits)
 
 
 def _newline(text: str) -> str:
     """CRLF where every line of `text` ends with it; a file with both keeps both."""
     return "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
-
-
-def _with_newlines(text: str, newline: str) -> str:
-    """`text` with LF for `newline`, and one at its end, so that something can be appended."""
-    unix = text.replace(newline, "\n")
-    return unix if unix.endswith("\n") else f"{unix}\n"
-
-
-def _match_end(new: str, text: str) -> str:
-    """`new` without a newline at its end where `text` has none and its last line is still last."""
-    last = text.rpartition("\n")[2]
-    return new.removesuffix("\n") if last and new.endswith(f"\n{last}\n") else new
 
 
 def _document(text: str) -> tomlkit.TOMLDocument:
@@ -332,19 +310,6 @@ def _table(document: Any, keys: Keys) -> Any:
             table[key].comment(_NEW)  # it gets a header of its own with its first value
         table = table[key]
     return table
-
-
-def _array(document: Any, path: Keys) -> str:
-    """The text of the array at `path`, or of an empty one."""
-    table = _table(document, path[:-1])
-    return str(table[path[-1]].as_string()) if path[-1] in table else "[]"
-
-
-def _value(value: Any) -> Any:
-    """`value` as an item of tomlkit, lists with one entry per line."""
-    if isinstance(value, (list, tuple)):
-        return tomlkit.value(extend_array("[]", [ArrayLine(value=item) for item in value], ()))
-    return tomlkit.value(literal(value))
 
 
 def _add_indexes(document: Any, indexes: Iterable[Values]) -> None:
@@ -380,10 +345,8 @@ def _space_tables(text: str) -> str:
     return "".join(lines).rstrip("\n") + "\n" if is_new else "".join(lines)
 
 
-# The verification: the new text means what the old one meant, with the edits.
-
-
-def _expected_values(before: Values, edits: PyprojectEdits) -> dict[str, Any]:
+def _verified_edit(text: str, before: Values, edits: PyprojectEdits) -> str:
+    """`text`, if it means what the old one did, with the edits; raises UsageError otherwise."""
     after = copy.deepcopy(dict(before))
     for path, lines in edits.arrays.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(line.value for line in lines)
@@ -391,19 +354,15 @@ def _expected_values(before: Values, edits: PyprojectEdits) -> dict[str, Any]:
         _plain(after, path[:-1])[path[-1]] = value
     if edits.indexes:
         _plain(after, UV).setdefault("index", []).extend(map(dict, edits.indexes))
-    return after
+    if _parse(text) != _as_lists(after):
+        raise _not_editable("the edited file would not mean what was intended")
+    return text
 
 
 def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
     for key in path:
         table = table.setdefault(key, {})
     return table
-
-
-def _verified_edit(text: str, expected: Values) -> str:
-    if _parse(text) != _as_lists(expected):
-        raise _not_editable("the edited file would not mean what was intended")
-    return text
 
 
 def _as_lists(value: Any) -> Any:
