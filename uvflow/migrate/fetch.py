@@ -24,9 +24,9 @@ _AUTHORIZATION = "Authorization"
 def fetcher(progress: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
     """A function that reads the file at a URL, for one import; `progress` gets a line for each.
 
-    It raises FileNotFoundError where there is no such file, ConnectionError or TimeoutError where
-    the network is the reason, OSError for anything else. No message has the URL: it may hold
-    secrets.
+    It raises FileNotFoundError where the server does not have the file, ConnectionError or
+    TimeoutError where the network is the reason, OSError for anything else. No message has the URL:
+    it may hold secrets.
     """
     urls: set[str] = set()
     unreachable: dict[str, OSError] = {}
@@ -70,7 +70,15 @@ def _answer(url: str) -> bytes | Exception:
         return _read(url)
     except urllib.error.HTTPError as error:
         error.close()
-        return _refusal(error.code, error.reason)
+        message = f"the server answers {error.code} {error.reason}"
+        match error.code // 100:
+            case 3:
+                return OSError("the server redirects to a URL that is not followed")
+            case 5:
+                return ConnectionError(message)
+            case _:
+                is_missing = error.code in (404, 410)
+                return FileNotFoundError(message) if is_missing else OSError(message)
     except urllib.error.URLError as error:
         return ConnectionError(str(getattr(error.reason, "strerror", None) or error.reason))
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
@@ -79,34 +87,13 @@ def _answer(url: str) -> bytes | Exception:
         return OSError(str(error))
 
 
-def _refusal(code: int, reason: str) -> OSError:
-    message = f"the server answers {code} {reason}"
-    match code // 100:
-        case 3:
-            return OSError("the server redirects to a URL that is not followed")
-        case 5:
-            return ConnectionError(message)
-        case _:
-            return FileNotFoundError(message) if code in (404, 410) else OSError(message)
-
-
 def _read(url: str) -> bytes:
     bare, userinfo = split_userinfo(url)
     request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the opener knows http and https only
     if userinfo:
         # "unredirected": a server that the answer redirects to does not get it.
         request.add_unredirected_header(_AUTHORIZATION, userinfo.as_header({}))
-    with contextlib.closing(_opener().open(request, timeout=SECONDS)) as response:
-        if response.headers.get_content_type() == "text/html":
-            raise OSError("it is a web page, not a text file")
-        data: bytes = response.read(BYTES + 1)
-    if len(data) > BYTES:
-        raise OSError(f"it is longer than {BYTES} bytes")
-    return data
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """http and https, through the proxies that the environment names; no file:, ftp: or data:."""
+    # http and https, through the proxies that the environment names; no file:, ftp: or data:.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -117,7 +104,13 @@ def _opener() -> urllib.request.OpenerDirector:
         _Redirects(),
     ):
         opener.add_handler(handler)
-    return opener
+    with contextlib.closing(opener.open(request, timeout=SECONDS)) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise OSError("it is a web page, not a text file")
+        data: bytes = response.read(BYTES + 1)
+    if len(data) > BYTES:
+        raise OSError(f"it is longer than {BYTES} bytes")
+    return data
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -72,9 +72,20 @@ class TemporaryProject:
     def lockfile(self, imported: ImportedRequirements, base: str) -> str:
         """The text of a uv.lock of `imported`, without what comes from a path.
 
-        Raises UvFailedError where there is no solution.
+        What that needs stays unknown, so that it counts as wanted on its own. Raises UvFailedError
+        where `imported` has no solution.
         """
-        with _project(pyproject.edit(base, _without_paths(imported)).text) as directory:
+
+        def has_no_path(entry: object) -> bool:
+            return not (isinstance(entry, Requirement) and "path" in (entry.source or {}))
+
+        locked = replace(
+            imported,
+            dependencies=tuple(filter(has_no_path, imported.dependencies)),
+            groups={g: tuple(filter(has_no_path, es)) for g, es in imported.groups.items()},
+            settings={k: v for k, v in imported.settings.items() if k != "find-links"},
+        )
+        with _project(pyproject.edit(base, locked).text) as directory:
             completed = self.uv.capture(("lock",), cwd=directory, environ=self.environ)
             _check(completed, "`uv lock` failed")
             return (directory / LOCKFILE).read_text(encoding="utf-8")
@@ -112,23 +123,9 @@ def _requirement_argument(requirement: Requirement, root: Path, directory: Path)
     path = root / str(source["path"])
     if not path.is_dir():
         return str(path)
-    copy = shutil.copytree(path, directory / "source", symlinks=True, ignore=_environments)
+
+    def environments(parent: str, names: list[str]) -> list[str]:
+        return [name for name in names if (Path(parent) / name / "pyvenv.cfg").exists()]
+
+    copy = shutil.copytree(path, directory / "source", symlinks=True, ignore=environments)
     return str(copy)
-
-
-def _environments(directory: str, names: list[str]) -> list[str]:
-    return [name for name in names if (Path(directory) / name / "pyvenv.cfg").exists()]
-
-
-def _without_paths(imported: ImportedRequirements) -> ImportedRequirements:
-    """What these need stays unknown, so that it counts as wanted on its own."""
-
-    def has_no_path(entry: object) -> bool:
-        return not (isinstance(entry, Requirement) and "path" in (entry.source or {}))
-
-    return replace(
-        imported,
-        dependencies=tuple(filter(has_no_path, imported.dependencies)),
-        groups={g: tuple(filter(has_no_path, es)) for g, es in imported.groups.items()},
-        settings={k: v for k, v in imported.settings.items() if k != "find-links"},
-    )

@@ -4,7 +4,6 @@ import ast
 import configparser
 import tomllib
 import warnings
-from collections.abc import Callable
 
 from uvflow.migrate.model import Read
 
@@ -16,18 +15,51 @@ def is_installable(path: str, read_file: Read) -> bool:
 
 def local_project_name(path: str, read_file: Read) -> str | None:
     """The name of the project in the directory `path`, where it is written and not computed."""
-    metadata = _metadata(path, read_file)
-    names = (_NAME_IN[file](text) for file, text in metadata.items())
-    return next((name for name in names if name), None)
+    names = (_name_in(file, text) for file, text in _metadata(path, read_file).items())
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
+_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+def _metadata(path: str, read_file: Read) -> dict[str, str]:
+    files = {name: _read(f"{path}/{name}", read_file) for name in _FILES}
+    return {
+        name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
+    }
+
+
+def _read(path: str, read_file: Read) -> bytes | None:
+    try:
+        return read_file(path)
+    except (OSError, ValueError):  # a directory, which is not an archive; a NUL in the path
+        return None
+
+
+def _name_in(file: str, text: str) -> object:
+    if file == "setup.py":
+        return setup_literals(text).get("name")
+    if file == "setup.cfg":
+        name = read_setup_cfg(text).get("metadata", "name", fallback="")
+        return None if ":" in name else name  # `attr:` and `file:` are computed
+    match _parse_toml(text):
+        case {"project": {"name": str(name)}} | {"tool": {"poetry": {"name": str(name)}}}:
+            return name
+    return None
+
+
+def _parse_toml(text: str) -> dict[str, object]:
+    """Empty where `text` is not valid."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
 
 
 def is_package(read_file: Read) -> bool:
     """Whether uv installs the project itself (uv docs, "Build systems")."""
     data = _read("pyproject.toml", read_file) or b""
-    try:
-        manifest = tomllib.loads(data.decode("utf-8", "replace"))
-    except tomllib.TOMLDecodeError:
-        return False
+    manifest = _parse_toml(data.decode("utf-8", "replace"))
     match manifest:
         case {"tool": {"uv": {"package": bool(is_package)}}}:
             return is_package
@@ -36,21 +68,23 @@ def is_package(read_file: Read) -> bool:
 
 
 def setup_literals(text: str) -> dict[str, object]:
-    """The arguments of `setup()` that are literals; a setup.py is read as text, never run."""
+    """The arguments of `setup()`, or `setuptools.setup()`, that are literals.
+
+    A setup.py is read as text, never run.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old escapes in the user's strings
             calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    keywords = (k for call in calls if _is_setup(call.func) for k in call.keywords)
-    return {k.arg: _literal(k.value) for k in keywords if k.arg}
-
-
-def _is_setup(function: ast.expr) -> bool:
-    """`setup(…)` or `setuptools.setup(…)`."""
-    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
-    return name == "setup"
+    return {
+        keyword.arg: _literal(keyword.value)
+        for call in calls
+        if "setup" in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))
+        for keyword in call.keywords
+        if keyword.arg
+    }
 
 
 def _literal(value: ast.expr) -> object:
@@ -68,46 +102,3 @@ def read_setup_cfg(text: str) -> configparser.RawConfigParser:
     except configparser.Error:
         return configparser.RawConfigParser()
     return parser
-
-
-def _metadata(path: str, read_file: Read) -> dict[str, str]:
-    files = {name: _read(f"{path}/{name}", read_file) for name in _NAME_IN}
-    return {
-        name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
-    }
-
-
-def _read(path: str, read_file: Read) -> bytes | None:
-    try:
-        return read_file(path)
-    except (OSError, ValueError):  # a directory, which is not an archive; a NUL in the path
-        return None
-
-
-def _in_pyproject(text: str) -> str | None:
-    try:
-        manifest = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-    match manifest:
-        case {"project": {"name": str(name)}} | {"tool": {"poetry": {"name": str(name)}}}:
-            return name
-        case _:
-            return None
-
-
-def _in_setup_cfg(text: str) -> str | None:
-    name = read_setup_cfg(text).get("metadata", "name", fallback=None)
-    return None if name is None or ":" in name else name  # `attr:` and `file:` are computed
-
-
-def _in_setup_py(text: str) -> str | None:
-    name = setup_literals(text).get("name")
-    return name if isinstance(name, str) else None
-
-
-_NAME_IN: dict[str, Callable[[str], str | None]] = {
-    "pyproject.toml": _in_pyproject,
-    "setup.cfg": _in_setup_cfg,
-    "setup.py": _in_setup_py,
-}
