@@ -142,42 +142,29 @@ def requirement_at(
 
 def read_git_reference(reference: DirectReference, options: ImportOptions) -> LineResult:
     """The result of a line that names a git repository; `${VAR}` is looked up in `options`."""
-    url, userinfo = split_userinfo(_git_url(reference.location))
-    url = re.sub(r"^(ssh://[^/:]+):(?!\d+(?:/|$))", r"\1/", url)  # ssh://git@host:org/repo
-    if userinfo and url.lower().startswith("ssh:"):
-        url = url.replace("://", f"://{userinfo.username}@", 1)  # the user is not a secret
-        userinfo = userinfo if userinfo.password else None
-    # The public hosts serve the same repositories by https, and no longer by `git://`.
-    url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
-    url, revision = _split_revision(url)
+    line, origin = reference.line, reference.line.origin
+    url, revision, userinfo = _split_git_url(reference.location)
     if not url.startswith(_GIT_SCHEMES):
         scheme, _, rest = url.partition("://")
         message = f"uv does not support git repositories by {scheme}://"
         hint = f"try `git+https://{rest}{revision and f'@{revision}'}`"
-        return needs_action(findings.action("git-scheme", message, reference.line.origin, hint))
+        return needs_action(findings.action("git-scheme", message, origin, hint))
     subdirectory = reference.fragment.get("subdirectory", "")
     source = {"git": url, "rev": revision, "subdirectory": subdirectory}
+    source = {key: value for key, value in source.items() if value}
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
-    source = {key: value for key, value in source.items() if value}
     result = LineResult(requirement=requirement_at(reference, text, reference.name, source))
-    if reference.line.is_editable:
+    if line.is_editable:
         message = "uv has no editable git sources: it becomes a regular one"
-        note = findings.note("not-editable", message, reference.line.origin)
-        result = replace(result, findings=(note,))
+        result = replace(result, findings=(findings.note("not-editable", message, origin),))
     if userinfo is None:
         return result
-    return _with_git_login(result, reference.line, url, userinfo, options)
-
-
-def _with_git_login(
-    result: LineResult, line: Line, url: str, userinfo: Userinfo, options: ImportOptions
-) -> LineResult:
-    """`result` with the credentials of the URL, so that git can log in during this run."""
+    # What git needs to log in during this run.
     is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
-    message = userinfo.removal_notice(url, line.origin.path, is_at_hand=is_at_hand)
+    message = userinfo.removal_notice(url, origin.path, is_at_hand=is_at_hand)
     hint = "give them to git: `git config credential.helper`, or `gh auth setup-git`"
-    finding = findings.action("git-credentials", message, line.origin, hint)
+    finding = findings.action("git-credentials", message, origin, hint)
     return replace(
         result,
         findings=(finding, *result.findings),
@@ -186,20 +173,25 @@ def _with_git_login(
     )
 
 
-def _git_url(location: str) -> str:
-    """git's own URL: without `git+`, and the scp form `git@host:path` as `ssh://git@host/path`."""
+def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:
+    """git's own URL, the revision behind an `@`, and the credentials in it.
+
+    uv finds out whether the revision is a branch, a tag or a commit.
+    """
     url = re.sub(r"^git\+", "", location, flags=re.IGNORECASE)
-    if "://" in url or url.lower().startswith("file:"):
-        return url
-    return "ssh://" + url.replace(":", "/", 1)
-
-
-def _split_revision(url: str) -> tuple[str, str]:
-    """`…/repo.git@rev`; uv finds out whether `rev` is a branch, a tag or a commit."""
-    before, separator, after = url.partition("://")
-    host, slash, path = after.partition("/")
+    if "://" not in url and not url.lower().startswith("file:"):
+        url = "ssh://" + url.replace(":", "/", 1)  # the scp form: git@host:path
+    url, userinfo = split_userinfo(url)
+    url = re.sub(r"^(ssh://[^/:]+):(?!\d+(?:/|$))", r"\1/", url)  # ssh://git@host:org/repo
+    if userinfo and url.lower().startswith("ssh:"):
+        url = url.replace("://", f"://{userinfo.username}@", 1)  # the user is not a secret
+        userinfo = userinfo if userinfo.password else None
+    # The public hosts serve the same repositories by https, and no longer by `git://`.
+    url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
     path, _, revision = path.rpartition("@") if "@" in path else (path, "", "")
-    return f"{before}{separator}{host}{slash}{path}", revision
+    return f"{scheme}{separator}{host}{slash}{path}", revision, userinfo
 
 
 def is_url(text: str) -> bool:

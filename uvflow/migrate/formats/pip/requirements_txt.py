@@ -153,7 +153,9 @@ def _parse_text(path: str, text: str) -> RequirementsFile:
     above: list[str] = []
     via: list[str] = []
     for number, joined in _logical_lines(text.splitlines()):
-        content, comment = _split_comment(joined)
+        start = _COMMENT.search(joined)
+        content = joined[: start.start()].strip() if start else joined.strip()
+        comment = as_comment(start[0].strip()) if start else ""
         if via or _VIA.match(joined):
             if comment and not content and joined.startswith("  "):
                 via.append(comment)
@@ -196,13 +198,6 @@ def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
         parts.clear()
     if parts:
         yield first, "".join(parts)
-
-
-def _split_comment(joined: str) -> tuple[str, str]:
-    match = _COMMENT.search(joined)
-    if match is None:
-        return joined.strip(), ""
-    return joined[: match.start()].strip(), as_comment(match[0].strip())
 
 
 def as_comment(text: str) -> str:
@@ -306,23 +301,20 @@ class _Parser(optparse.OptionParser):
 
 @functools.cache
 def _parser(options: _Options) -> _Parser:
+    def append(_option: Any, _as_written: str, value: str | None, parser: Any, name: str) -> None:
+        parser.values.pairs.append((name, value or ""))
+
     parser = _Parser(add_help_option=False)
     for names, takes_value in options:
         long_name = next(name for name in names if name.startswith("--"))
         parser.add_option(
             *names,
             action="callback",
-            callback=_append_option,
+            callback=append,
             callback_args=(long_name,),
             type="str" if takes_value else None,
         )
     return parser
-
-
-def _append_option(
-    _option: optparse.Option, _as_written: str, value: str | None, parser: Any, name: str
-) -> None:
-    parser.values.pairs.append((name, value or ""))
 
 
 def _bad_option(origin: Origin, text: str, reason: str) -> Finding:

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
 from packaging.requirements import InvalidRequirement
@@ -94,27 +94,24 @@ def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> Lin
 
 
 def _invalid(line: Line) -> LineResult:
-    message = f"`{redacted(line.text)}` is not a requirement"
-    hint = redacted(_hint_for(line.requirement))
-    return needs_action(findings.error("invalid-requirement", message, line.origin, hint))
-
-
-def _hint_for(text: str) -> str:
+    text = line.requirement
+    hint = "correct the line, or skip it with `--keep-going`"
+    # A column of `pip list`, or a single `=`.
+    pin = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text) or re.fullmatch(
+        r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text
+    )
     if re.fullmatch(r"[\w.-]+=[^=\s]+=[^=\s]+", text):
-        return "`conda list` wrote this; `pip list --format=freeze` writes what pip can read"
-    column = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text)
-    if column:
-        return f"did you mean `{column[1]}=={column[2]}`?"
-    single = re.fullmatch(r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text)
-    if single:
-        return f"did you mean `{single[1]}=={single[2]}`?"
-    if text[0] in "\"'" and text[-1] == text[0]:
-        return f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
-    if re.search(r"[<>~]=?\s*[\d.]+\.\*", text):
-        return "`.*` goes with `==` and `!=` only"
-    if variables(text):
-        return f"write out the value of {' and '.join(variables(text))}"
-    return "correct the line, or skip it with `--keep-going`"
+        hint = "`conda list` wrote this; `pip list --format=freeze` writes what pip can read"
+    elif pin:
+        hint = f"did you mean `{pin[1]}=={pin[2]}`?"
+    elif text[0] in "\"'" and text[-1] == text[0]:
+        hint = f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
+    elif re.search(r"[<>~]=?\s*[\d.]+\.\*", text):
+        hint = "`.*` goes with `==` and `!=` only"
+    elif variables(text):
+        hint = f"write out the value of {' and '.join(variables(text))}"
+    message = f"`{redacted(line.text)}` is not a requirement"
+    return needs_action(findings.error("invalid-requirement", message, line.origin, redacted(hint)))
 
 
 def _read_version(line: Line) -> LineResult:
@@ -126,8 +123,9 @@ def _read_version(line: Line) -> LineResult:
     name = canonicalize_name(parsed.name)
     oddity = _pin_oddity(name, parsed.specifier)
     if oddity:
-        message = f"`{text}` {oddity.message}"
-        return needs_action(findings.action("not-on-an-index", message, line.origin, oddity.hint))
+        what, hint = oddity
+        message = f"`{text}` {what}"
+        return needs_action(findings.action("not-on-an-index", message, line.origin, hint))
     return LineResult(
         requirement=Requirement(
             text=text,
@@ -142,32 +140,23 @@ def _read_version(line: Line) -> LineResult:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Oddity:
-    """What is odd about a pin, as the end of a sentence, and what to do."""
-
-    message: str
-    hint: str
-
-
-def _pin_oddity(name: str, specifier: SpecifierSet) -> _Oddity | None:
-    """Why no index has `name` in the version that `specifier` pins, or None."""
+def _pin_oddity(name: str, specifier: SpecifierSet) -> tuple[str, str] | None:
+    """Why no index has `name` in the version that `specifier` pins, and what to do."""
     if name == "pkg-resources":
-        message = "is not a package: Debian's pip lists a part of setuptools under this name"
-        return _Oddity(message=message, hint="remove the line")
+        what = "is not a package: Debian's pip lists a part of setuptools under this name"
+        return what, "remove the line"
     if name in _OF_CONDA:
-        message = "is a part of conda, which uv does not install"
-        return _Oddity(message=message, hint="remove the line")
+        return "is a part of conda, which uv does not install", "remove the line"
     for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
         if _DISTRIBUTIONS.search(version.partition("+")[2]):
-            message = "is a version that only a Linux distribution has"
             public = version.partition("+")[0]
-            return _Oddity(message=message, hint=f"see whether an index has `{name}=={public}`")
+            hint = f"see whether an index has `{name}=={public}`"
+            return "is a version that only a Linux distribution has", hint
         try:
             Version(version.removesuffix(".*"))
         except InvalidVersion:
-            message = "is a version that uv cannot read (PEP 440)"
-            return _Oddity(message=message, hint="ask for a version that an index has")
+            hint = "ask for a version that an index has"
+            return "is a version that uv cannot read (PEP 440)", hint
     return None
 
 
