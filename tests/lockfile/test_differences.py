@@ -282,7 +282,6 @@ def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
         ("uv.lock", 'requires-python = ">=3"\npackage = 3'),
         ("pyproject.toml", '[project]\nname = "shop"\ndependencies = ["=="]'),
         ("pyproject.toml", '[project]\nname="shop"\n[dependency-groups]\na=[{include-group="a"}]'),
-        ("packages/api/pyproject.toml", "garbage"),
     ],
 )
 def test_what_uv_cannot_read_is_left_to_uv(shop: Path, file: str, text: str) -> None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,50 @@ def test_a_manifest_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"pyproject\.toml is not valid TOML"):
         Project.load(tmp_path)
+
+
+WORKSPACE = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+FORGED = r"x\nSynced: all good"
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({"pyproject.toml": f'[project]\nname = "{FORGED}"\n'}, "`project.name`"),
+        ({"pyproject.toml": f'[dependency-groups]\n"{FORGED}" = []\n'}, "`dependency-groups`"),
+        (
+            {"pyproject.toml": f'[dependency-groups]\ndev = [{{include-group = "{FORGED}"}}]\n'},
+            "`dependency-groups.dev[0]`",
+        ),
+        (
+            {"pyproject.toml": f'[project.optional-dependencies]\n"{FORGED}" = []\n'},
+            "`project.optional-dependencies`",
+        ),
+        ({"pyproject.toml": f'[tool.uv]\ndefault-groups = ["{FORGED}"]\n'}, "`tool.uv.default"),
+        (
+            {
+                "pyproject.toml": WORKSPACE,
+                "libs/a/pyproject.toml": f'[project]\nname = "{FORGED}"\n',
+            },
+            "`project.name`",
+        ),
+    ],
+)
+def test_a_name_that_would_forge_a_line_of_uvs_output_is_refused(
+    tree: Tree, files: dict[str, str], where: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        Project.load(tree(files))
+    assert f"{where}" in caught.value.message
+    assert "one line of visible characters" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_so_is_a_member_in_a_directory_of_such_a_name(tree: Tree) -> None:
+    root = tree({"pyproject.toml": WORKSPACE, "libs/a\nb/pyproject.toml": ""})
+    with pytest.raises(UsageError, match=r"`tool.uv.workspace.members` must be one line"):
+        Project.load(root)
 
 
 def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:

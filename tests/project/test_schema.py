@@ -39,6 +39,19 @@ def test_what_is_as_it_should_be_passes(value: dict[str, Any]) -> None:
         ({"tags": ["a", []]}, "file: `tags[1]` must be a string, not []"),
         ({"any": {"x": [1]}}, "file: `any.x[0]` must be a string or a table, not 1"),
         ({"table": []}, "file: `table` must be a table, not []"),
+        ({"name": "a\nb"}, "file: `name` must be one line of visible characters, not 'a\\nb'"),
+        (
+            {"tags": ["a\u200b"]},
+            "file: `tags[0]` must be one line of visible characters, not 'a\\u200b'",
+        ),
+        (
+            {"any": {"x\x1b": []}},
+            "file: `any` must be one line of visible characters as a key, not 'x\\x1b'",
+        ),
+        (
+            {"any": {"x": [{"y": "\u202e"}]}},
+            "file: `any.x[0]` must be one line of visible characters, not '\\u202e'",
+        ),
         ({"ours": {"even": 1}}, "file: `ours.even` must be an even number, not 1"),
         ({"ours": {"evn": 2}}, "file: unknown key `ours.evn`"),
     ],

@@ -54,10 +54,14 @@ class Project:
 
     @classmethod
     def load(cls, root: Path) -> "Project":
-        """Raises UsageError where pyproject.toml is not TOML or has values of the wrong type."""
-        return cls(
-            root=root, workspace=workspace_of(root), manifest=parse_manifest(root / MANIFEST)
-        )
+        """Raises UsageError where pyproject.toml is not TOML or has values of the wrong type.
+
+        Those of the other members of its workspace as well: uv shows their names as they are.
+        """
+        manifest, workspace = parse_manifest(root / MANIFEST), workspace_of(root)
+        if workspace != root or "workspace" in table_at(manifest, "tool", "uv"):
+            Workspace.at(workspace)
+        return cls(root=root, workspace=workspace, manifest=manifest)
 
     @classmethod
     def find(cls, start: Path) -> "Project":
@@ -119,7 +123,10 @@ def workspace_of(root: Path) -> Path:
 
 
 def member_directories(directory: Path, workspace: Table) -> set[Path]:
-    """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces")."""
+    """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces").
+
+    Raises UsageError where the path of one is not a line of visible characters.
+    """
 
     def matched(key: str) -> set[Path]:
         # uv takes absolute patterns as well, and Path.glob does not; "." is the root itself.
@@ -128,7 +135,11 @@ def member_directories(directory: Path, workspace: Table) -> set[Path]:
         found = (path for pattern in patterns for path in directory.glob(pattern))
         return {Path(os.path.normpath(path)) for path in found}
 
-    return matched("members") - matched("exclude")
+    members = matched("members") - matched("exclude")
+    for path in members:
+        name, source = os.path.relpath(path, directory), str(directory / MANIFEST)
+        schema.validate(name, str, source, "tool.uv.workspace.members")
+    return members
 
 
 @dataclass(frozen=True, kw_only=True)

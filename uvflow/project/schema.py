@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from uvflow.console import harmless
 from uvflow.errors import UsageError
 
+_LINE = "one line of visible characters"
 _NAMES = {bool: "true or false", dict: "a table", list: "a list", str: "a string"}
 
 
@@ -25,7 +27,8 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
     """Raises UsageError with the file `source`, and the key of what is not of its shape.
 
     A shape is a type, several of which one will do, a Rule, a list of the shape that each item has,
-    or a table of shapes: a key need not be there, and "*" stands for every other one.
+    or a table of shapes: a key need not be there, and "*" stands for every other one. Keys and
+    texts must be lines of visible characters.
     """
     match shape:
         case Rule():
@@ -39,6 +42,7 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
             _require(isinstance(value, Mapping), _NAMES[dict], value, source, key)
             for name, item in value.items():
                 path = f"{key}.{name}" if key else name
+                _require(_is_line(name), f"{_LINE} as a key", name, source, key)
                 if name in shape or "*" in shape:
                     validate(item, shape.get(name, shape.get("*")), source, path)
                 elif isinstance(shape, OnlyKeys):
@@ -48,6 +52,23 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
             types = shape if isinstance(shape, tuple) else (shape,)
             wanted = " or ".join(_NAMES[one] for one in types)
             _require(isinstance(value, types), wanted, value, source, key)
+            for text in _parts(value):
+                _require(_is_line(text), _LINE, text, source, key)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    match value:
+        case dict():
+            return (*value, *value.values())
+        case list():
+            return value
+        case _:
+            return (value,)
+
+
+def _is_line(value: object) -> bool:
+    """Whether text is one line of what can be seen; uv shows names and values as they are."""
+    return not isinstance(value, str) or harmless(value) == value
 
 
 def _require(is_right: object, wanted: str, value: Any, source: str, key: str) -> None:
