@@ -24,7 +24,7 @@ _CHECKSUM_PRIME = (1 << 128) - 159
 # `uv run` sets the first for its child, and no sync depends on it. Credentials must not be stored,
 # and do not decide what is installed.
 _NOT_WATCHED = ("UV_RUN_RECURSION_DEPTH",)
-_CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN")
+CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of names
 _WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
 
 
@@ -160,7 +160,7 @@ def _variables(_path: bytes) -> bytes:
                 or (
                     name.startswith("UV_")
                     and name not in _NOT_WATCHED
-                    and not name.endswith(_CREDENTIALS)
+                    and not name.endswith(CREDENTIALS)
                 )
             )
         )

@@ -114,6 +114,13 @@ def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
             {"UV_INDEX_URL": "https://user:password@idx.example/simple"},
             "UV_INDEX_URL may hold credentials",
         ),
+        ({}, {"UV_INDEX": "https:/t0ken@h/x"}, "UV_INDEX may hold credentials"),
+        ({}, {"UV_FIND_LINKS": "https://h/x?sig=a"}, "UV_FIND_LINKS may hold credentials"),
+        (
+            {},
+            {"UV_DEFAULT_INDEX": "https://dl.cloudsmith.io/t0k/o/r/python/simple/"},
+            "UV_DEFAULT_INDEX may hold credentials",
+        ),
     ],
 )
 def test_what_cannot_be_watched_soundly_is_not(

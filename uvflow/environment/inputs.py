@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow.environment.installed import Environment
+from uvflow import fingerprint
+from uvflow.environment.installed import Environment, read_quickly
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project, parse_manifest
+from uvflow.redaction import redacted
 from uvflow.state.journal import BOOT_ID, COPY
 
 
@@ -42,7 +44,19 @@ def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -
         *(question for source in sources for question in _source(source)),
         *(f"identity {path}" for path in _files_named_by(environ)),
     )
-    return SyncInputs(questions=tuple(dict.fromkeys(questions)))
+    return SyncInputs(questions=tuple(map(_without_secrets, dict.fromkeys(questions))))
+
+
+def _without_secrets(question: str) -> str:
+    """The question whose answer keeps no secret: of a file that has one, not the content.
+
+    uv writes none into a lockfile, which would take 100 ms to look through where it is long.
+    """
+    kind, _, path = question.partition(" ")
+    if kind != "content" or path.endswith(LOCKFILE):
+        return question
+    text = (read_quickly(path) or b"").decode(errors="replace")
+    return question if redacted(text) == text else f"identity {path}"
 
 
 def environment_inputs(environment: Environment) -> tuple[str, ...]:
@@ -90,7 +104,9 @@ def _user_configuration(environ: Mapping[str, str]) -> Path:
 def _files_named_by(environ: Mapping[str, str]) -> Iterator[Path]:
     """Files that variables name, such as UV_CONFIG_FILE, UV_CONSTRAINT or UV_PYTHON."""
     for name, value in sorted(environ.items()):
-        if name.startswith("UV_") and value and Path(value).is_file():
+        is_credential = name.endswith(fingerprint.CREDENTIALS)
+        # Whatever cannot be looked at is not a file, which Path.is_file does not say.
+        if name.startswith("UV_") and not is_credential and os.path.isfile(value):  # noqa: PTH113
             yield Path(value)
 
 
@@ -131,7 +147,8 @@ def _unwatchable(
         if re.search(r"[*?\[]", pattern.removesuffix("/*")):
             return f"the workspace pattern `{pattern}` can match anywhere"
     for name, value in environ.items():
-        if name.startswith("UV_") and "://" in value and "@" in value:
+        is_kept = name.startswith("UV_") and not name.endswith(fingerprint.CREDENTIALS)
+        if is_kept and redacted(value) != value:
             return f"{name} may hold credentials"
     return next(filter(None, map(_unwatchable_source, sources)), None)
 
