@@ -54,7 +54,7 @@ GUARDED = {
     "subprocess": {"process"},
     "filelock": {"state.locks"},
     "platformdirs": {"state.store"},
-    "tomlkit": {"migrate.pyproject"},
+    "tomlkit": {"migrate.toml_text"},
 }
 
 # Values in, values out: they read no file and start no process.

@@ -1,13 +1,24 @@
-"""Arrays of TOML as text: entries are added in the array's own style, and comments kept. Pure."""
+"""TOML with its comments and lines: what is added is in the style of what is there. Pure.
 
+The text of an author stays byte for byte; the only importer of tomlkit.
+"""
+
+import copy
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-# A key that needs no quotes (TOML 1.0, "Keys").
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array, Table
+
+from uvflow.errors import UsageError
+
+Keys = tuple[str, ...]  # the path to a value
+Values = Mapping[str, Any]  # a parsed table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +28,166 @@ class ArrayLine:
     value: Any
     comment: str = ""
     above: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TomlEdits:
+    """What is to be added to a file: lines of arrays with what stands below them, values, tables.
+
+    `tables` are appended to the array of tables at their path.
+    """
+
+    arrays: dict[Keys, list[ArrayLine]] = field(default_factory=dict)
+    tails: dict[Keys, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[Keys, Any] = field(default_factory=dict)
+    tables: dict[Keys, list[Values]] = field(default_factory=dict)
+
+
+# A comment on the headers of new tables, removed before the text is returned.
+_NEW = "new, by uvflow, for a moment"
+
+# A placeholder for an array until all else is done: tomlkit is slow at parsing long ones.
+_PLACEHOLDER = "an array, by uvflow, for a moment: "
+
+
+def apply_edits(text: str, edits: TomlEdits) -> str:
+    """`text` with `edits`, verified to mean what it meant and these; unchanged without any.
+
+    Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
+    """
+    before = parse_toml(text)
+    if not (edits.arrays or edits.values or edits.tables):
+        return text
+    newline = line_end(text)
+    unix = text.replace(newline, "\n")
+    document = _document(unix if unix.endswith("\n") else f"{unix}\n")  # to append something
+    arrays: list[str] = []
+    for path, lines in edits.arrays.items():
+        table = _table(document, path[:-1])
+        array = str(table[path[-1]].as_string()) if path[-1] in table else "[]"
+        table[path[-1]] = f"{_PLACEHOLDER}{len(arrays)}"
+        arrays.append(extend_array(array, lines, edits.tails.get(path, ())))
+    for path, value in edits.values.items():
+        is_list = isinstance(value, (list, tuple))  # one entry per line
+        items = [ArrayLine(value=item) for item in value] if is_list else []
+        new_value = extend_array("[]", items, ()) if is_list else literal(value)
+        _table(document, path[:-1])[path[-1]] = tomlkit.value(new_value)
+    for path, tables in edits.tables.items():
+        for new_table in tables:
+            _add_table(document, path, new_table)
+    new = _space_tables(tomlkit.dumps(document))
+    new = re.sub(f'"{_PLACEHOLDER}(\\d+)"', lambda match: arrays[int(match[1])], new)
+    last = text.rpartition("\n")[2]
+    if last and new.endswith(f"\n{last}\n"):  # it had no newline, and is still the last line
+        new = new.removesuffix("\n")
+    return _verified_edit(new.replace("\n", newline), before, edits)
+
+
+def line_end(text: str) -> str:
+    """CRLF where every line of `text` ends with it; a file with both keeps both."""
+    return "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
+
+
+def _document(text: str) -> tomlkit.TOMLDocument:
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise _not_editable(str(error)) from error
+    if tomlkit.dumps(document) != text:
+        raise _not_editable("a parser does not give its text back unchanged")
+    return document
+
+
+def _table(document: Any, keys: Keys) -> Any:
+    table = document
+    for depth, key in enumerate(keys, 1):
+        if key not in table:
+            table[key] = tomlkit.table(is_super_table=True if keys[:depth] == ("tool",) else None)
+            table[key].comment(_NEW)
+        elif isinstance(table[key], Table) and table[key].is_super_table():
+            table[key].comment(_NEW)  # it gets a header of its own with its first value
+        table = table[key]
+    return table
+
+
+def _add_table(document: Any, path: Keys, values: Values) -> None:
+    """Append to an array of tables, in whichever of TOML's two forms it has."""
+    parent, key = _table(document, path[:-1]), path[-1]
+    if isinstance(parent.get(key), Array):
+        existing = parent[key].as_string()
+        parent[key] = tomlkit.value(extend_array(existing, [ArrayLine(value=values)], ()))
+        return
+    table = tomlkit.table()
+    table.comment(_NEW)
+    table.update(values)
+    if key not in parent:
+        parent[key] = tomlkit.aot()
+    parent[key].append(table)
+
+
+_HEADER = re.compile(r"[ \t]*\[{1,2}[^\[\]{},]+\]{1,2}[ \t]*(?:#.*)?$")
+
+
+def _space_tables(text: str) -> str:
+    """A blank line above and below every new table."""
+    lines: list[str] = []
+    is_new = False
+    for line in text.splitlines(keepends=True):
+        if not _HEADER.match(line):  # a value, and comments of the user's
+            lines.append(line)
+            continue
+        was_new, is_new = is_new, line.rstrip().endswith(f"] # {_NEW}")
+        if (is_new or was_new) and lines and lines[-1].strip():
+            lines.append("\n")
+        lines.append(line.replace(f" # {_NEW}", ""))
+    return "".join(lines).rstrip("\n") + "\n" if is_new else "".join(lines)
+
+
+def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
+    """`text`, if it means what the old one did, with the edits; raises UsageError otherwise."""
+    after = copy.deepcopy(dict(before))
+    for path, lines in edits.arrays.items():
+        _plain(after, path[:-1]).setdefault(path[-1], []).extend(line.value for line in lines)
+    for path, value in edits.values.items():
+        _plain(after, path[:-1])[path[-1]] = value
+    for path, tables in edits.tables.items():
+        _plain(after, path[:-1]).setdefault(path[-1], []).extend(map(dict, tables))
+    if parse_toml(text) != _as_lists(after):
+        raise _not_editable("the edited file would not mean what was intended")
+    return text
+
+
+def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
+    for key in path:
+        table = table.setdefault(key, {})
+    return table
+
+
+def _as_lists(value: Any) -> Any:
+    """Tuples as the lists that a TOML parser gives."""
+    if isinstance(value, Mapping):
+        return {key: _as_lists(item) for key, item in value.items()}
+    return [_as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a pyproject.toml; raises UsageError where it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("pyproject.toml is not valid TOML", cause=str(error)) from error
+
+
+def _not_editable(cause: str) -> UsageError:
+    return UsageError(
+        "pyproject.toml cannot be edited without changing what its author wrote",
+        cause=cause,
+        hint="write its tables as [project], [dependency-groups] and [tool.uv], then try again",
+    )
+
+
+# A key that needs no quotes (TOML 1.0, "Keys").
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 # A token of an array: a string (TOML has four kinds), a comment, white space, or a character.
