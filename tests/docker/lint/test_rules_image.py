@@ -118,14 +118,35 @@ def test_a_probe_by_a_program_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["ARG PIP_TOKEN", "ENV DB_PASSWORD=x", "RUN git clone https://me:s3cr3t@git.test/x"]
+    "line",
+    [
+        *("ARG PIP_TOKEN", "ENV DB_PASSWORD=x", "RUN git clone https://me:s3cr3t@git.test/x"),
+        *("ENV DATABASE_URL=postgres://me:s3cr3t@db/shop", "ENV A=1 TOKEN_URL=redis://:s3cr3t@r"),
+        *("ENV DSN //me:s3cr3t@db", "ARG PIP_INDEX_URL=https://t0ken@h/simple"),
+        *("ADD https://h.test/x?sig=s3cr3t /x", "LABEL from=https://me:s3cr3t@h.test/x"),
+        "RUN pip install --index-url https://dl.cloudsmith.io/t0ken/o/r/python/simple/ x",
+        'RUN curl -H "Authorization: Bearer s3cr3t" https://h.test',
+        "RUN wget --header='PRIVATE-TOKEN: s3cr3t' https://h.test",
+        "RUN curl -fsSL -u me:s3cr3t https://h.test",
+        "RUN huggingface-cli login --token s3cr3t",
+    ],
 )
 def test_a_secret_in_the_history(line: str) -> None:
     assert changed("WORKDIR /app", line) == [("secret-in-image", 3)]
 
 
-def test_a_variable_for_a_secret_is_none() -> None:
-    assert changed("WORKDIR /app", "ENV SECRET_KEY=") == []
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("ENV SECRET_KEY=", "ENV URL=https://h.test:8080/a", "ENV MAIL=me@example.org"),
+        "RUN pip install git+https://me:$TOKEN@h.test/r.git@v1 git+https://h.test/r@main",
+        "RUN pip install --index-url https://${ME}:$(cat /run/secrets/pw)@h.test/simple x",
+        'RUN curl -H "Authorization: Bearer $TOKEN" -u "$ME:$PW" -u me https://h.test',
+        "RUN adduser --disabled-password app && foo --token-file=x --password-stdin --token=$T",
+    ],
+)
+def test_a_variable_for_a_secret_is_none(line: str) -> None:
+    assert changed("WORKDIR /app", line) == []
 
 
 @pytest.mark.parametrize("line", ["COPY .env ./", "ADD conf/.env.prod /app/"])

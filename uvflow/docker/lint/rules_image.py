@@ -9,10 +9,24 @@ from collections.abc import Iterator
 from uvflow.docker.lint.model import LintedDockerfile, Violations, commands, rule
 from uvflow.docker.lint.parse import Parsed
 from uvflow.findings import Severity
+from uvflow.redaction import redacted
 
 _DISTRIBUTIONS = ("trixie", "bookworm", "bullseye", "alpine")
 _SECRET = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|API_?KEY|CREDENTIAL", re.IGNORECASE)
-_USERINFO = re.compile(r"://[^/\s:@$]+:[^/\s@$]+@")
+
+# A login of HTTP as a header or an option: a variable in its place is no secret.
+_LOGIN = re.compile(
+    r"""
+    \b (?: authorization | (?:private|job|deploy|x-[\w-]{0,20})-token | x-[\w-]{0,20}key )
+    \s*:\s* (?: (?:bearer|basic|token|digest|negotiate)\s+ )?+ [^\s"'$]
+    | \bcurl\b [^\n]{0,500} \s (?:-u|--user|--proxy-user) [\s=]? ["']? [^\s"':]*: [^\s"'$]
+    | \s--oauth2-bearer [\s=] ["']? [^\s"'$]
+    | \s-- (?!disabled-) [\w-]{0,30} (?:password|passwd|token|api-key) [\s=] ["']? [^\s"'$-]
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
+_VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
 _INTERPRETER = re.compile(r"(?:.*/)?(?:python[\d.]*|bash|sh)")
 _SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "daphne", "waitress-serve")
 _PACKAGES = {"waitress-serve": "waitress"}
@@ -188,11 +202,23 @@ def health_by_missing_program(linted: LintedDockerfile) -> Violations:
 @rule("secret-in-image", Severity.ERROR, "RUN --mount=type=secret,id=…,required=true")
 def secret_in_layer(linted: LintedDockerfile) -> Violations:
     for step in (*linted.dockerfile.before, *linted.everything):
-        for name, value in step.assignments if step.keyword in {"ARG", "ENV"} else ():
-            if _SECRET.search(name) and (step.keyword == "ARG" or (value and "$" not in value)):
-                yield step.line, f"{name} is in the image's history, where everybody can read it"
-        if step.keyword == "RUN" and _USERINFO.search(step.text):
-            yield step.line, "a URL with a password is in the image's history"
+        pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
+        names = [name for name, value in pairs if _is_secret(step.keyword, name, value)]
+        text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
+        if names:
+            message = (
+                f"{' and '.join(names)} is in the image's history, where everybody can read it"
+            )
+            yield step.line, message
+        elif redacted(text) != text:
+            yield step.line, "a URL with a password or a token is in the image's history"
+        elif step.keyword == "RUN" and _LOGIN.search(text):
+            yield step.line, "a password or a token is in the image's history"
+
+
+def _is_secret(keyword: str, name: str, value: str) -> bool:
+    is_given = keyword == "ARG" or (value != "" and "$" not in value)
+    return is_given and _SECRET.search(name) is not None
 
 
 @rule("env-file-in-image", Severity.ERROR, "docker run --env-file .env …")
