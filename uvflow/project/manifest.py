@@ -39,7 +39,7 @@ _SHAPE = {
             "sources": dict,
             "workspace": {"members": [str], "exclude": [str]},
         },
-        "uvflow": {"profiles": dict, "docker": dict},
+        "uvflow": {"profiles": {}, "docker": {}},
     },
 }
 

@@ -170,7 +170,7 @@ _SHAPE = schema.OnlyKeys(
     {
         "default-profile": str,
         "profiles": {"*": schema.OnlyKeys(_PROFILE)},
-        "docker": dict,
+        "docker": {},
     }
 )
 
