@@ -127,7 +127,7 @@ def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("err", "said"),
+    ("err", "reason"),
     [
         ("error: A\n  cause: B\n  cause: C\n", "A: B"),
         ("error: A\n  Caused by: B\n", "A: B"),
@@ -138,5 +138,5 @@ def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
         ("", "uv failed with exit code 2"),
     ],
 )
-def test_the_problem_is_one_line(err: str, said: str) -> None:
-    assert failure_reason(Completed(code=2, out="", err=err)) == said
+def test_the_problem_is_one_line(err: str, reason: str) -> None:
+    assert failure_reason(Completed(code=2, out="", err=err)) == reason

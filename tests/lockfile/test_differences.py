@@ -1,4 +1,4 @@
-"""What is told of a stale lockfile, against what uv says of it."""
+"""The differences of a stale lockfile, against what uv says of it."""
 
 import shutil
 import subprocess
@@ -159,13 +159,13 @@ def is_stale(root: Path) -> bool:
     return done.returncode != 0
 
 
-def told(root: Path) -> list[str]:
+def changes(root: Path) -> list[str]:
     return [str(difference) for difference in differences(Project.load(root))]
 
 
 def test_nothing_is_told_of_a_lockfile_just_made(shop: Path) -> None:
     assert not is_stale(shop)
-    assert told(shop) == []
+    assert changes(shop) == []
 
 
 @pytest.mark.parametrize("what", EDITS)
@@ -173,14 +173,14 @@ def test_what_changed_is_told(shop: Path, what: str) -> None:
     file, old, new, *expected = EDITS[what]
     edit(shop, file, old, new)
     assert is_stale(shop)
-    assert told(shop) == [text.replace("{root}", shop.as_posix()) for text in expected]
+    assert changes(shop) == [text.replace("{root}", shop.as_posix()) for text in expected]
 
 
 @pytest.mark.parametrize("what", SPELLINGS)
 def test_another_spelling_is_no_change(shop: Path, what: str) -> None:
     edit(shop, *SPELLINGS[what])
     assert not is_stale(shop)
-    assert told(shop) == []
+    assert changes(shop) == []
 
 
 @settings(max_examples=25)
@@ -190,7 +190,7 @@ def test_something_is_told_just_when_uv_finds_it_stale(shop: Path, chosen: set[s
     shutil.copytree(shop, with_room)
     try:
         carry_out(with_room, sorted(chosen - {""}))
-        assert bool(told(with_room)) == is_stale(with_room)
+        assert bool(changes(with_room)) == is_stale(with_room)
     finally:
         shutil.rmtree(with_room)
 
@@ -205,13 +205,13 @@ def carry_out(root: Path, chosen: Iterable[str]) -> None:
 def test_a_member_that_comes_and_one_that_goes(shop: Path) -> None:
     shutil.copytree(shop / "packages/api", shop / "packages/web")
     edit(shop, "packages/web/pyproject.toml", "api", "web")
-    assert told(shop) == ["workspace members: `web` was added"]
+    assert changes(shop) == ["workspace members: `web` was added"]
     assert is_stale(shop)
     shutil.rmtree(shop / "packages/web")
     shutil.rmtree(shop / "packages/api")
     edit(shop, "pyproject.toml", '    "api",\n', "")
     edit(shop, "pyproject.toml", "api = { workspace = true }\n", "")
-    assert told(shop)[0] == "workspace members: `api` was removed"
+    assert changes(shop)[0] == "workspace members: `api` was removed"
     assert is_stale(shop)
 
 
@@ -249,22 +249,22 @@ def test_a_project_alone_names_no_member(
     head = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
     root = tree({"pyproject.toml": f'{head}dependencies = ["six"]\n[tool.uv.sources]\n'})
     subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
-    assert told(root) == []
+    assert changes(root) == []
     edit(root, "pyproject.toml", old, new)
     if expected is None:
-        assert is_stale(root) == bool(told(root))
+        assert is_stale(root) == bool(changes(root))
     else:
-        assert told(root) == expected
+        assert changes(root) == expected
 
 
 def test_groups_of_a_workspace_without_a_project(tree: Tree) -> None:
     text = '[dependency-groups]\ndev = ["six"]\n[tool.uv.workspace]\nmembers = []\n'
     root = tree({"pyproject.toml": text})
     subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
-    assert told(root) == []
+    assert changes(root) == []
     edit(root, "pyproject.toml", '"six"', '"six>1"')
     assert is_stale(root)
-    assert told(root) == ["group dev: `six` became `six>1`"]
+    assert changes(root) == ["group dev: `six` became `six>1`"]
 
 
 def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
@@ -286,10 +286,10 @@ def test_a_uv_toml_and_a_variable_come_before_pyproject(shop: Path) -> None:
 )
 def test_what_uv_cannot_read_is_left_to_uv(shop: Path, file: str, text: str) -> None:
     (shop / file).write_text(text)
-    assert told(shop) == []
+    assert changes(shop) == []
 
 
 def test_what_only_a_build_tells_is_not_told(shop: Path) -> None:
     edit(shop, "lib/pyproject.toml", 'version = "2.0"\n', 'dynamic = ["version", "dependencies"]\n')
     edit(shop, "lib/pyproject.toml", 'dependencies = ["packaging"]\n', "")
-    assert told(shop) == []
+    assert changes(shop) == []

@@ -1,5 +1,6 @@
 """Whether uv.lock is what the project asks for: uv's verdict, with the reasons."""
 
+import contextlib
 import functools
 import os
 import re
@@ -67,8 +68,10 @@ def start_check(
         return lambda: _read(project, environ, unasked, "`uv lock --check` builds and tells")
     question = uv.start((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
     read = functools.cache(lambda: _differences(project, environ))
-    if _is_edited(project):
-        read()  # while uv is at work
+    with contextlib.suppress(OSError):
+        manifest, lockfile = (project.root / MANIFEST).stat(), project.lockfile.stat()
+        if manifest.st_mtime_ns > lockfile.st_mtime_ns:  # edited since
+            read()  # while uv is at work
     return lambda: _verdict(question.wait(), read)
 
 
@@ -123,15 +126,6 @@ def _differences(project: Project, environ: Mapping[str, str]) -> tuple[str, ...
     from uvflow.lockfile.differences import differences  # 25 ms, for a stale lockfile only
 
     return tuple(map(str, differences(project, environ)))
-
-
-def _is_edited(project: Project) -> bool:
-    """Whether pyproject.toml is newer than the lockfile."""
-    try:
-        locked = project.lockfile.stat().st_mtime_ns
-        return (project.root / MANIFEST).stat().st_mtime_ns > locked
-    except OSError:
-        return False
 
 
 def _verdict(answer: Completed, read: Callable[[], tuple[str, ...]]) -> LockfileCheck:

@@ -128,23 +128,17 @@ def differences(
     try:
         lockfile = read_local_part(project.lockfile)
         workspace = Workspace.at(project.workspace)
-        return tuple(dict.fromkeys(_differences(lockfile, workspace, environ)))
+        pythons = SpecifierSet(lockfile.table["requires-python"])
+        changes = [*_python(pythons, workspace), *_membership(lockfile, workspace)]
+        for package in lockfile.local_packages:
+            member = package.name if len(lockfile.local_packages) > 1 else ""
+            of_package = _package(package, workspace, pythons)
+            changes += [replace(difference, member=member) for difference in of_package]
+        changes += _options(table_at(lockfile.table, "options"), workspace, environ)
+        changes += _manifest(lockfile.table, workspace, pythons)
+        return tuple(dict.fromkeys(changes))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError, ExceptionGroup):
         return ()
-
-
-def _differences(
-    lockfile: Lockfile, workspace: Workspace, environ: Mapping[str, str]
-) -> Iterator[Difference]:
-    pythons = SpecifierSet(lockfile.table["requires-python"])
-    yield from _python(pythons, workspace)
-    yield from _membership(lockfile, workspace)
-    for package in lockfile.local_packages:
-        member = package.name if len(lockfile.local_packages) > 1 else ""
-        for difference in _package(package, workspace, pythons):
-            yield replace(difference, member=member)
-    yield from _options(table_at(lockfile.table, "options"), workspace, environ)
-    yield from _manifest(lockfile.table, workspace, pythons)
 
 
 def _python(locked: SpecifierSet, workspace: Workspace) -> Iterator[Difference]:
@@ -194,7 +188,11 @@ def _package(
         is_locked = "virtual" not in package.source
         yield from _option("the project itself", words[is_locked], words[bool(is_package)])
     locked = _locked_sections(package, workspace)
-    wanted = _wanted_sections(folder, manifest, workspace)
+    texts = {("dependencies", ""): manifest["project"].get("dependencies", ())}
+    for extra, some in manifest["project"].get("optional-dependencies", {}).items():
+        texts["optional-dependencies", canonical_name(extra)] = some
+    wanted = {section: _requirements(workspace, folder, some) for section, some in texts.items()}
+    wanted |= _wanted_groups(folder, manifest, workspace)
     for kind, name in dict.fromkeys((*locked, *wanted)):
         if kind not in dynamic:
             yield from _section((kind, name), locked, wanted, pythons)
@@ -217,15 +215,6 @@ def _locked_groups(table: Table, workspace: Workspace) -> _Sections:
         ("dependency-groups", group): [from_lockfile(row, workspace.path) for row in rows]
         for group, rows in table.items()
     }
-
-
-def _wanted_sections(folder: str, manifest: Table, workspace: Workspace) -> _Sections:
-    project = manifest["project"]
-    texts = {("dependencies", ""): project.get("dependencies", ())}
-    for extra, some in project.get("optional-dependencies", {}).items():
-        texts["optional-dependencies", canonical_name(extra)] = some
-    sections = {section: _requirements(workspace, folder, some) for section, some in texts.items()}
-    return sections | _wanted_groups(folder, manifest, workspace)
 
 
 def _wanted_groups(folder: str, manifest: Table, workspace: Workspace) -> _Sections:
