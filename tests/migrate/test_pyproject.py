@@ -290,11 +290,14 @@ def test_a_project_goes_to_the_top(text: str, expected: str) -> None:
     ("text", "message"),
     [
         ("[project", "pyproject.toml is not valid TOML"),
-        ("project = 1", "pyproject.toml: `project` is not a table"),
-        ("[project]\ndependencies = 'six'", "pyproject.toml: `project.dependencies` is not a list"),
+        ("project = 1", "pyproject.toml: `project` must be a table, not 1"),
+        (
+            "[project]\ndependencies = 'six'",
+            "pyproject.toml: `project.dependencies` must be a list, not 'six'",
+        ),
         (
             "[project]\n[dependency-groups]\ndev = 1",
-            "pyproject.toml: `dependency-groups.dev` is not a list",
+            "pyproject.toml: `dependency-groups.dev` must be a list, not 1",
         ),
         (
             "[project]\n[tool]\nuv.package = false",

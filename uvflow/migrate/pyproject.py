@@ -24,10 +24,18 @@ from uvflow.migrate.toml_text import (
     literal,
     parse_toml,
 )
+from uvflow.project import schema
 
 UV: Keys = ("tool", "uv")
 _DEPENDENCIES: Keys = ("project", "dependencies")
 _GROUPS = "dependency-groups"
+
+# Of what is edited.
+_SHAPE = {
+    "project": {"dependencies": list},
+    _GROUPS: {"*": list},
+    "tool": {"uv": {"sources": dict, "index": list, "constraint-dependencies": list}},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +97,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     Every requirement has to have its name. Raises UsageError where a value that is to be edited has
     another type.
     """
-    _check_types(before)
+    schema.validate(before, _SHAPE, "pyproject.toml")
     edits = PyprojectEdits()
     _decide_project(before, imported, edits)
     # A group keeps the spelling of the file: PEP 735 compares the names normalised.
@@ -109,21 +117,6 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     if new:
         edits.tables[*UV, "index"] = new
     return edits
-
-
-_TABLES: tuple[Keys, ...] = (("project",), (_GROUPS,), ("tool",), UV, (*UV, "sources"))
-_LISTS: tuple[Keys, ...] = (_DEPENDENCIES, (*UV, "index"), (*UV, "constraint-dependencies"))
-
-
-def _check_types(before: Values) -> None:
-    groups = before.get(_GROUPS)
-    names = groups if isinstance(groups, dict) else ()
-    lists = (*_LISTS, *((_GROUPS, name) for name in names))
-    for paths, kind, wanted in ((_TABLES, dict, "table"), (lists, list, "list")):
-        for path in paths:
-            value = _at(before, path)
-            if value is not None and not isinstance(value, kind):
-                raise UsageError(f"pyproject.toml: `{'.'.join(path)}` is not a {wanted}")
 
 
 def _decide_project(before: Values, imported: ImportedRequirements, edits: PyprojectEdits) -> None:
