@@ -118,7 +118,7 @@ def reading(files: Mapping[str, str]) -> model.Read:
     return read
 
 
-def told(files: Mapping[str, str], imported: ImportedRequirements | None = None) -> list[str]:
+def messages(files: Mapping[str, str], imported: ImportedRequirements | None = None) -> list[str]:
     manifest = files.get("pyproject.toml", "")
     found = evidence.obstacles(files, reading(files), imported or ImportedRequirements(), manifest)
     return [f"{finding.severity} {finding}" for finding in found]
@@ -170,7 +170,7 @@ def test_beside_a_uv_toml_settings_would_be_lost() -> None:
     asked = ImportedRequirements(
         indexes=({"url": "https://idx"},), settings={"no-index": True, "conflicts": []}
     )
-    assert told({"uv.toml": ""}, asked) == [
+    assert messages({"uv.toml": ""}, asked) == [
         f"{Severity.ERROR} uv.toml:1: because of this file, uv would ignore `{key}` in [tool.uv]"
         " of pyproject.toml"
         for key in ("index", "no-index")
@@ -178,7 +178,7 @@ def test_beside_a_uv_toml_settings_would_be_lost() -> None:
 
 
 def test_a_uv_toml_alone_is_in_nobodys_way() -> None:
-    assert told({"uv.toml": ""}, ImportedRequirements(settings={"conflicts": []})) == []
+    assert messages({"uv.toml": ""}, ImportedRequirements(settings={"conflicts": []})) == []
 
 
 @pytest.mark.parametrize(
@@ -191,14 +191,14 @@ def test_a_uv_toml_alone_is_in_nobodys_way() -> None:
 )
 def test_what_is_not_imported_is_told(files: dict[str, str], tool: str) -> None:
     path = next(iter(files))
-    assert told(files) == [
+    assert messages(files) == [
         f"action {path}:1: the {tool} dependencies in this file are not imported"
     ]
 
 
 def test_what_is_imported_is_not_told() -> None:
     report = FileReport(path="Pipfile", format="pipfile", role="project", lines=0, buckets={})
-    assert told({"Pipfile": ""}, ImportedRequirements(files=(report,))) == []
+    assert messages({"Pipfile": ""}, ImportedRequirements(files=(report,))) == []
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
         f"action {next(iter(files))}:1: uv does not install the project itself, and a build takes"
         " its version, scripts and extras from [project] from now on"
     )
-    assert told(files) == [expected]
+    assert messages(files) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
     ],
 )
 def test_a_setup_script_that_has_none_is_no_obstacle(files: dict[str, str]) -> None:
-    assert told(files) == []
+    assert messages(files) == []
 
 
 def test_what_only_a_lockfile_keeps_is_told_where_none_is_made() -> None:
@@ -234,6 +234,6 @@ def test_what_only_a_lockfile_keeps_is_told_where_none_is_made() -> None:
     )
     [finding] = evidence.unlocked(imported).findings
     assert (finding.severity, finding.code) == (Severity.ACTION, "not-locked")
-    told = "without a lockfile nothing keeps 1 pinned version or compares 2 hashes"
-    assert finding.message == told
+    messages = "without a lockfile nothing keeps 1 pinned version or compares 2 hashes"
+    assert finding.message == messages
     assert evidence.unlocked(ImportedRequirements()) == ImportedRequirements()

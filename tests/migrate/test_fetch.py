@@ -28,11 +28,11 @@ def refused(url: str) -> OSError:
 
 
 def test_a_file_is_read_and_its_reading_told() -> None:
-    told: list[str] = []
+    progress: list[str] = []
     with served({"/c.txt": Page("six==1.16.0\n")}) as site:
         url = f"http://me:p%2Fw@{site.host}/c.txt"
-        assert fetcher(told.append, {})(url) == b"six==1.16.0\n"
-    assert told == [f"Fetching http://****@{site.host}/c.txt"]
+        assert fetcher(progress.append, {})(url) == b"six==1.16.0\n"
+    assert progress == [f"Fetching http://****@{site.host}/c.txt"]
     assert site.asked == [("/c.txt", LOGIN)]
 
 

@@ -34,7 +34,7 @@ def groups(imported: ImportedRequirements) -> dict[str, list[str]]:
     return {name: texts(entries) for name, entries in imported.groups.items()}
 
 
-def told(imported: ImportedRequirements, *severities: Severity) -> list[str]:
+def messages(imported: ImportedRequirements, *severities: Severity) -> list[str]:
     return [str(f) for f in imported.findings if not severities or f.severity in severities]
 
 
@@ -112,13 +112,13 @@ def test_a03_includes_are_followed_in_place(assembled: Assembled) -> None:
 
 def test_a04_a_missing_include_stops_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-r nope.txt\n"})
-    assert told(imported) == ["requirements.txt:1: included file nope.txt not found"]
+    assert messages(imported) == ["requirements.txt:1: included file nope.txt not found"]
     assert imported.errors == imported.findings
 
 
 def test_a04_every_missing_include_is_told(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-r a.txt\n-c b.txt\n-r a.txt\n"})
-    assert told(imported, Severity.ERROR) == [
+    assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: included file a.txt not found",
         "requirements.txt:2: included file b.txt not found",
         "requirements.txt:3: included file a.txt not found",
@@ -139,7 +139,7 @@ def test_a_path_that_no_system_has_is_told() -> None:
         raise ValueError("embedded null byte")
 
     imported = import_files(input_files(["requirements.txt"]), read)
-    assert told(imported, Severity.ERROR) == [
+    assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: a\0b cannot be read: embedded null byte",
         (
             "requirements.txt:2: a\0b is not a package: no wheel, sdist, pyproject.toml, setup.py"
@@ -158,7 +158,7 @@ OUTSIDE = {
 
 def test_includes_from_outside_are_named_and_not_followed(assembled: Assembled) -> None:
     imported = assembled(OUTSIDE)
-    assert told(imported) == [
+    assert messages(imported) == [
         "requirements.txt:1: ../shared/base.txt is outside the project, and is not read",
         "requirements.txt:3: https://h.example/c.txt is not fetched",
     ]
@@ -240,7 +240,7 @@ def test_variables_in_includes_are_those_of_the_environment(assembled: Assembled
     files = {"requirements.txt": "-r ${WHERE}/a.txt\n-r ${NO_WHERE}/b.txt\n", "reqs/a.txt": "six\n"}
     imported = assembled(files, environ={"WHERE": "reqs"})
     assert texts(imported.dependencies) == ["six"]
-    assert told(imported) == [
+    assert messages(imported) == [
         "requirements.txt:2: ${NO_WHERE}/b.txt needs NO_WHERE in the environment"
     ]
 
@@ -255,7 +255,7 @@ def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) ->
     }
     imported = assembled(files, allow_outside=True)
     assert texts(imported.dependencies) == ["six"]
-    assert told(imported) == [
+    assert messages(imported) == [
         "https://h.example/a.txt:1: file:///etc/passwd is not fetched",
         "https://h.example/a.txt:2: C:/b.txt is not fetched",
         "https://h.example/a.txt:4: ftp://h/d is not fetched",
@@ -264,7 +264,7 @@ def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) ->
 
 def test_a_url_with_half_a_password_in_its_host_is_not_fetched(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-r https://me:p/w@h/r\n"}, allow_outside=True)
-    assert told(imported) == [
+    assert messages(imported) == [
         ("requirements.txt:1: the credentials of this URL have no clear end, so it is not fetched")
     ]
 
@@ -289,7 +289,7 @@ def test_a05_a_cycle_is_one_warning(assembled: Assembled) -> None:
     files = {"requirements.txt": "-r a.txt\nsix\n", "a.txt": "-r requirements.txt\nidna\n"}
     imported = assembled(files)
     assert texts(imported.dependencies) == ["idna", "six"]
-    assert told(imported) == [
+    assert messages(imported) == [
         "a.txt:1: files include each other: requirements.txt → a.txt → requirements.txt"
     ]
     assert imported.findings[0].severity is Severity.WARNING
@@ -351,7 +351,7 @@ def test_a08_group_files_are_found_by_name_and_merged(assembled: Assembled) -> N
         "test": ["pytest"],
         "docs": ["attrs"],
     }
-    assert told(imported) == [
+    assert messages(imported) == [
         "requirements-dev.txt:1: group dev combines this file and dev-requirements.txt"
     ]
 
@@ -413,7 +413,7 @@ def test_a11_an_undecodable_file_stops_the_import_even_when_going_on(assembled: 
 def test_a12_duplicates_are_merged(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "six==1.16.0\nSix==1.16.0\nidna\nidna>=3\n"})
     assert texts(imported.dependencies) == ["six==1.16.0", "idna>=3"]
-    assert told(imported) == [
+    assert messages(imported) == [
         "requirements.txt:2: `Six==1.16.0` is covered by `six==1.16.0` (requirements.txt:1)",
         "requirements.txt:3: `idna` is covered by `idna>=3` (requirements.txt:4)",
     ]
@@ -443,7 +443,7 @@ def test_a14_a_group_that_contradicts_the_project_stops_the_import(assembled: As
 def test_a14_prefer_base_takes_the_projects(assembled: Assembled) -> None:
     imported = assembled(A14, on_conflict="prefer-base")
     assert groups(imported) == {"dev": ["idna"]}
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         (
             "requirements-dev.txt:2: `six==1.15.0` conflicts with `six==1.16.0`"
             " (requirements.txt:1): the project's line is used"
@@ -553,7 +553,7 @@ def test_a27_pins_that_differ_go_with_the_project(assembled: Assembled) -> None:
         }
     )
     assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.16.0")]
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         (
             "requirements-dev.txt:1: `six==1.15.0` conflicts with the pin 1.16.0"
             " (requirements.txt:1), which is used"
@@ -594,7 +594,7 @@ def test_a28_what_no_index_has_needs_action(assembled: Assembled) -> None:
         "toml==0.10.2",
     ]
     assert imported.errors == ()
-    assert told(imported) == [
+    assert messages(imported) == [
         (
             "requirements.txt:3: `pkg-resources==0.0.0` is not a package: Debian's pip lists a "
             "part of setuptools under this name"
@@ -630,7 +630,7 @@ def test_no_files_are_an_empty_import(assembled: Assembled) -> None:
 
 
 def test_a_chosen_file_that_is_not_there_stops_the_import(assembled: Assembled) -> None:
-    assert told(assembled({}, from_files=("nope.txt",))) == ["file nope.txt not found"]
+    assert messages(assembled({}, from_files=("nope.txt",))) == ["file nope.txt not found"]
 
 
 def test_includes_may_be_nested_deeper_than_the_stack(assembled: Assembled) -> None:

@@ -7,7 +7,7 @@ ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3c
 
 
 @pytest.mark.parametrize(
-    ("within", "said", "path", "address"),
+    ("within", "target", "path", "address"),
     [
         ("a/b.txt", "c.txt", "a/c.txt", "a/c.txt"),
         ("a/b.txt", "../c.txt", "c.txt", "c.txt"),
@@ -36,8 +36,8 @@ ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3c
         ("https://h/a/b", "http://[x", "http://[x", ""),
     ],
 )
-def test_an_include_leads_where_pip_goes(within: str, said: str, path: str, address: str) -> None:
-    place = input_path(within).resolve(said, ENVIRON)
+def test_an_include_leads_where_pip_goes(within: str, target: str, path: str, address: str) -> None:
+    place = input_path(within).resolve(target, ENVIRON)
     assert place == IncludePath(path=path, address=address)
     assert "s3cret" not in repr(place)
 

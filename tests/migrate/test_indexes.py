@@ -9,7 +9,7 @@ from uvflow.migrate.model import ImportedRequirements
 Assembled = Any  # see conftest
 
 
-def told(imported: ImportedRequirements, *severities: Severity) -> list[str]:
+def messages(imported: ImportedRequirements, *severities: Severity) -> list[str]:
     return [str(f) for f in imported.findings if f.severity in severities]
 
 
@@ -53,7 +53,7 @@ def test_a17_credentials_are_taken_out(assembled: Assembled) -> None:
         "UV_INDEX_IDX_ACME_EXAMPLE_USERNAME": "me",
         "UV_INDEX_IDX_ACME_EXAMPLE_PASSWORD": "s3cr@t",
     }
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         (
             "requirements.txt:1: the credentials of https://idx.acme.example/simple/ were removed, "
             "but uv has them for this run; requirements.txt still contains them"
@@ -78,7 +78,7 @@ def test_a17_the_hint_says_how_to_log_in(assembled: Assembled) -> None:
 
 def test_a17_that_uv_goes_through_indexes_in_order_is_a_warning(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": EXTRA})
-    assert told(imported, Severity.WARNING) == [
+    assert messages(imported, Severity.WARNING) == [
         (
             "requirements.txt:1: pip installs the best version of all indexes, uv that of the first"
             " index with the package: https://idx.acme.example/simple/ comes before the default"
@@ -98,7 +98,7 @@ def test_a18_variables_are_looked_up_and_stay_out_of_everything(assembled: Assem
         "UV_INDEX_IDX_ACME_EXAMPLE_PASSWORD": "s3cret",
     }
     assert imported.indexes[0]["url"] == "https://idx.acme.example/simple"
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         (
             "requirements.txt:1: the credentials of https://idx.acme.example/simple were removed, "
             "but uv has them for this run"
@@ -109,7 +109,7 @@ def test_a18_variables_are_looked_up_and_stay_out_of_everything(assembled: Assem
 
 def test_a18_an_unset_variable_stops_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": VARIABLES}, environ={"ACME_PASS": ""})
-    assert told(imported, Severity.ERROR) == [
+    assert messages(imported, Severity.ERROR) == [
         (
             "requirements.txt:1: https://idx.acme.example/simple needs ACME_USER and ACME_PASS "
             "in the environment"
@@ -132,14 +132,14 @@ def test_a_token_is_a_user_without_a_password(assembled: Assembled) -> None:
 @pytest.mark.parametrize("url", ["${INDEX}", "https://${HOST}/simple"])
 def test_a_variable_in_the_url_itself_stops_the_import(assembled: Assembled, url: str) -> None:
     imported = assembled({"requirements.txt": f"-i {url}\n"}, environ={"INDEX": "x", "HOST": "x"})
-    assert told(imported, Severity.ERROR) == [
+    assert messages(imported, Severity.ERROR) == [
         f"requirements.txt:1: uv does not expand variables in an index URL: {url}"
     ]
 
 
 def test_credentials_that_cannot_be_told_apart_stop_the_import(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "-i https://me:se/cret@idx.example/simple\n"})
-    assert told(imported, Severity.ERROR) == [
+    assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: the credentials of this URL have no clear end"
     ]
     assert "cret@" not in repr(imported)
@@ -168,7 +168,7 @@ def test_of_two_index_urls_pip_takes_the_last(assembled: Assembled) -> None:
     text = "-i https://one.example/simple\n-i https://two.example/simple\n"
     imported = assembled({"requirements.txt": text})
     assert [index["url"] for index in imported.indexes] == ["https://two.example/simple"]
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         (
             "requirements.txt:1: https://one.example/simple ignored: another "
             "`--index-url` is the default index"
@@ -212,6 +212,6 @@ def test_the_build_of_a_pin_decides_between_pytorch_indexes(assembled: Assembled
 
 def test_a_pytorch_index_that_nothing_comes_from_needs_action(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": f"--extra-index-url {PYTORCH}/cpu\nsix\n"})
-    assert told(imported, Severity.ACTION) == [
+    assert messages(imported, Severity.ACTION) == [
         f"requirements.txt:1: no requirement uses {PYTORCH}/cpu: torch is not among them"
     ]

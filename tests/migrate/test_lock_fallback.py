@@ -274,10 +274,10 @@ error: No solution found when resolving dependencies for split (markers: python_
 OF_OLD_UV = SAID.replace("error: ", "  × ").replace("  cause: ", "  ╰─▶ ")
 
 
-@pytest.mark.parametrize("said", [SAID, OF_OLD_UV])
-def test_the_lines_that_uv_speaks_of_are_named(said: str) -> None:
+@pytest.mark.parametrize("output", [SAID, OF_OLD_UV])
+def test_the_lines_that_uv_speaks_of_are_named(output: str) -> None:
     assert blamed_lines(
-        said, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
+        output, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
     ) == (
         "`Idna==2.0` (requirements.txt:2)",
         "`toml==1.0` (requirements.txt:3)",
@@ -286,12 +286,12 @@ def test_the_lines_that_uv_speaks_of_are_named(said: str) -> None:
 
 def test_of_many_lines_six_are_named() -> None:
     names = [f"p{number}==1" for number in range(9)]
-    told = blamed_lines(f"error: {' and '.join(names)}", requirements(*names))
-    assert (len(told), told[-1]) == (7, "3 more")
+    blamed = blamed_lines(f"error: {' and '.join(names)}", requirements(*names))
+    assert (len(blamed), blamed[-1]) == (7, "3 more")
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("output", "expected"),
     [
         (
             "there is no version of torch==2.1.0+cu118 and",
@@ -318,9 +318,9 @@ def test_of_many_lines_six_are_named() -> None:
         ("something else", ""),
     ],
 )
-def test_what_uv_says_has_a_hint(said: str, told: str) -> None:
-    assert (failure_hint(said) or "").startswith(told)
-    assert (failure_hint(said) is None) is (not told)
+def test_what_uv_says_has_a_hint(output: str, expected: str) -> None:
+    assert (failure_hint(output) or "").startswith(expected)
+    assert (failure_hint(output) is None) is (not expected)
 
 
 def test_an_abi_tag_tells_which_python() -> None:

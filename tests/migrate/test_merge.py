@@ -26,23 +26,23 @@ CONTRADICTION = (
 )
 
 
-def told(imported: ImportedRequirements) -> list[tuple[Severity, str, str | None]]:
+def messages(imported: ImportedRequirements) -> list[tuple[Severity, str, str | None]]:
     return [(f.severity, str(f), f.hint) for f in imported.findings]
 
 
 def test_a14_groups_that_contradict_stop_the_import(assembled: Assembled) -> None:
     hint = "make the two lines agree, or keep the two groups apart with `--on-conflict=declare`"
-    assert told(assembled(GROUPS)) == [(Severity.ERROR, CONTRADICTION, hint)]
+    assert messages(assembled(GROUPS)) == [(Severity.ERROR, CONTRADICTION, hint)]
 
 
 def test_a14_prefer_base_knows_no_base_between_groups(assembled: Assembled) -> None:
-    assert told(assembled(GROUPS, on_conflict="prefer-base")) == told(assembled(GROUPS))
+    assert messages(assembled(GROUPS, on_conflict="prefer-base")) == messages(assembled(GROUPS))
 
 
 def test_a14_declared_conflicts_keep_both(assembled: Assembled) -> None:
     imported = assembled(GROUPS, on_conflict="declare")
     assert imported.settings == {"conflicts": [[{"group": "docs"}, {"group": "test"}]]}
-    assert told(imported) == [
+    assert messages(imported) == [
         (
             Severity.WARNING,
             f"{CONTRADICTION}: groups docs and test cannot be synced together",
@@ -69,7 +69,7 @@ WITH_BASE = (
 
 def test_a14_a_group_that_contradicts_the_project_stops_the_import(assembled: Assembled) -> None:
     hint = "make the two lines agree, or use the project's with `--on-conflict=prefer-base`"
-    assert told(assembled(BASE)) == [(Severity.ERROR, WITH_BASE, hint)]
+    assert messages(assembled(BASE)) == [(Severity.ERROR, WITH_BASE, hint)]
 
 
 @pytest.mark.parametrize("on_conflict", ["prefer-base", "declare"])
@@ -77,7 +77,9 @@ def test_a14_the_project_cannot_be_kept_apart_from_its_groups(
     assembled: Assembled, on_conflict: str
 ) -> None:
     imported = assembled(BASE, on_conflict=on_conflict)
-    assert told(imported) == [(Severity.ACTION, f"{WITH_BASE}: the project's line is used", None)]
+    assert messages(imported) == [
+        (Severity.ACTION, f"{WITH_BASE}: the project's line is used", None)
+    ]
     assert imported.groups == {"dev": ()}
     assert imported.settings == {}
 
@@ -98,7 +100,7 @@ def test_a14_a_group_cannot_be_kept_apart_from_one_it_includes(assembled: Assemb
         "requirements-test.txt": "six==1.15.0\n",
     }
     imported = assembled(files, on_conflict="declare")
-    assert [(severity, hint) for severity, _, hint in told(imported)] == [
+    assert [(severity, hint) for severity, _, hint in messages(imported)] == [
         (Severity.ERROR, "make the two lines agree")
     ]
     assert imported.settings == {}
@@ -106,7 +108,7 @@ def test_a14_a_group_cannot_be_kept_apart_from_one_it_includes(assembled: Assemb
 
 def test_two_sources_need_a_marker_each(assembled: Assembled) -> None:
     text = "x @ git+https://h/a\nx @ git+https://h/b ; os_name == 'nt'\n"
-    assert told(assembled({"requirements.txt": text}, on_conflict="prefer-base")) == [
+    assert messages(assembled({"requirements.txt": text}, on_conflict="prefer-base")) == [
         (
             Severity.ERROR,
             "requirements.txt:2: `x ; os_name == 'nt'` conflicts with `x` (requirements.txt:1)",

@@ -47,7 +47,7 @@ wheels = [
 """
 
 
-def told(findings: tuple[Finding, ...]) -> list[tuple[Severity, str]]:
+def messages(findings: tuple[Finding, ...]) -> list[tuple[Severity, str]]:
     return [(finding.severity, str(finding)) for finding in findings]
 
 
@@ -70,7 +70,7 @@ def test_a20_a_wrong_hash_is_an_error(assembled: Assembled) -> None:
     text = "six==1.16.0 --hash=sha256:ff\nidna==3.7 --hash=sha256:cc\n"
     proof = check_hashes(imported(assembled, text), LOCKFILE)
     assert (proof.verified, proof.expected) == (1, 2)
-    assert told(proof.findings) == [
+    assert messages(proof.findings) == [
         (
             Severity.ERROR,
             "requirements.txt:1: no wheel or sdist of six 1.16.0 has the expected hash",
@@ -81,7 +81,7 @@ def test_a20_a_wrong_hash_is_an_error(assembled: Assembled) -> None:
 def test_a20_archives_without_a_hash_are_a_warning(assembled: Assembled) -> None:
     proof = check_hashes(imported(assembled, "six==1.16.0 --hash=sha256:bb\n"), LOCKFILE)
     assert (proof.verified, proof.expected) == (1, 1)
-    assert told(proof.findings) == [
+    assert messages(proof.findings) == [
         (Severity.WARNING, "requirements.txt:1: 1 of 2 files of six 1.16.0 have no hash here")
     ]
 
@@ -93,7 +93,7 @@ def test_a20_hashes_of_pins_are_compared_unless_the_version_moved(assembled: Ass
     }
     proof = check_hashes(assembled(files), LOCKFILE)
     assert (proof.verified, proof.expected) == (0, 1)
-    assert told(proof.findings) == [
+    assert messages(proof.findings) == [
         (
             Severity.ERROR,
             "requirements.txt:2: no wheel or sdist of idna 3.7 has the expected hash",
@@ -104,7 +104,7 @@ def test_a20_hashes_of_pins_are_compared_unless_the_version_moved(assembled: Ass
 def test_a21_the_hash_of_a_url_is_compared(assembled: Assembled) -> None:
     text = "https://idx.example/idna-3.7-py3-none-any.whl#sha256=ff\n"
     proof = check_hashes(imported(assembled, text), LOCKFILE)
-    assert told(proof.findings) == [
+    assert messages(proof.findings) == [
         (Severity.ERROR, "requirements.txt:1: no wheel or sdist of idna has the expected hash")
     ]
 
@@ -307,7 +307,7 @@ ORIGIN = Origin(path="requirements.txt", line=3)
 
 
 def warned(*wheels: str, here: str = "linux", marker: str = "", source: str = "") -> list[str]:
-    """What is told of `w==1`, whose archives are these."""
+    """The warnings about `w==1`, whose wheels are these."""
     lockfile = 'version = 1\n[[package]]\nname = "w"\nversion = "1"\n'
     lockfile += 'source = { registry = "https://idx.example/simple" }\n' + source
     listed = ", ".join(

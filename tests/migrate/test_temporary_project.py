@@ -65,14 +65,14 @@ def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None
         extras=("x",),
         marker="os_name == 'nt'",
     )
-    told: list[str] = []
+    progress: list[str] = []
     imported = ImportedRequirements(dependencies=(nameless,), groups={"dev": (nameless,)})
-    named = scratch(tree({})).with_names(imported, told.append)
+    named = scratch(tree({})).with_names(imported, progress.append)
     assert [(r.name, r.text) for r in named.requirements] == [
         ("six", "six[x] ; os_name == 'nt'"),
         ("six", "six[x] ; os_name == 'nt'"),
     ]
-    assert told == [f"Asking uv for the name of {wheel.as_uri()} (requirements.txt:1)"]
+    assert progress == [f"Asking uv for the name of {wheel.as_uri()} (requirements.txt:1)"]
 
 
 def test_a_resolution_leaves_paths_out(tree: Tree) -> None:

@@ -74,48 +74,42 @@ def _read(path: str, read_file: Read) -> bytes:
 
 def obstacles(
     names: Iterable[str], read_file: Read, imported: ImportedRequirements, manifest: str
-) -> tuple[Finding, ...]:
+) -> Iterator[Finding]:
     """What is in the way of `imported`, or is not imported along with it.
 
     `names` are the files of the root, `manifest` the text that pyproject.toml has or will have.
     """
     names = frozenset(names)
     tables = tomllib.loads(manifest)
-    return (
-        *(_ignored_settings(imported) if "uv.toml" in names else ()),
-        *_foreign_formats(names, tables.get("tool", {}), {file.path for file in imported.files}),
-        *(_setup_scripts(names, read_file) if "build-system" not in tables else ()),
-    )
-
-
-def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
-    """Beside a uv.toml uv ignores most of [tool.uv]: it would use another index, for example."""
-    keys = [key for key in imported.settings if key not in _READ_BESIDE_UV_TOML]
-    for key in (*(("index",) if imported.indexes else ()), *keys):
+    # Beside a uv.toml uv ignores most of [tool.uv]: it would use another index, for example.
+    settings = [key for key in imported.settings if key not in _READ_BESIDE_UV_TOML]
+    ignored = [*(["index"] if imported.indexes else []), *settings]
+    for key in ignored if "uv.toml" in names else ():
         yield findings.error(
             "uv-toml",
             f"because of this file, uv would ignore `{key}` in [tool.uv] of pyproject.toml",
             Origin(path="uv.toml", line=1),
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
-
-
-def _foreign_formats(
-    names: frozenset[str], tools: Mapping[str, object], imported: set[str]
-) -> Iterator[Finding]:
-    foreign = [(path, tool) for path, tool in _FOREIGN_FILES.items() if path in names]
-    for tool, key in _FOREIGN_TABLES.items():
-        table = tools.get(tool)
-        if isinstance(table, dict) and key in table:
-            foreign.append((MANIFEST, tool))
-    for path, tool in foreign:
-        if path not in imported:
+    imported_files = {file.path for file in imported.files}
+    for path, tool in _foreign_files(names, tables.get("tool", {})):
+        if path not in imported_files:
             yield findings.action(
                 "not-imported",
                 f"the {tool} dependencies in this file are not imported",
                 Origin(path=path, line=1),
                 "add its packages with `uv add`, or list them in a requirements.in first",
             )
+    if "build-system" not in tables:
+        yield from _setup_scripts(names, read_file)
+
+
+def _foreign_files(names: frozenset[str], tools: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield from ((path, tool) for path, tool in _FOREIGN_FILES.items() if path in names)
+    for tool, key in _FOREIGN_TABLES.items():
+        table = tools.get(tool)
+        if isinstance(table, dict) and key in table:
+            yield MANIFEST, tool
 
 
 def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:
@@ -164,6 +158,12 @@ class Candidate:
     def python(self) -> str:
         return ".".join(map(str, self.version)) if self.version else self.specifier
 
+    def fits(self, chosen: "Candidate") -> bool:
+        """Whether both can hold: a Python that is used has to be in a range that is declared."""
+        if self.version is None or chosen.version is not None:
+            return self.specifier == chosen.specifier
+        return admits_python(chosen.specifier, self.version)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequiresPython:
@@ -188,7 +188,7 @@ def requires_python_evidence(names: Iterable[str], read_file: Read) -> RequiresP
     chosen = next(iter((*declared, *used)), None)
     if chosen is None:
         return RequiresPython(specifier=None)
-    conflicts = [c for c in (*declared, *used) if not _fits(c, chosen)]
+    conflicts = [c for c in (*declared, *used) if not c.fits(chosen)]
     return RequiresPython(
         specifier=chosen.specifier,
         candidates=candidates,
@@ -203,12 +203,6 @@ def requires_python_evidence(names: Iterable[str], read_file: Read) -> RequiresP
             for c in conflicts
         ),
     )
-
-
-def _fits(candidate: Candidate, chosen: Candidate) -> bool:
-    if candidate.version is None or chosen.version is not None:
-        return candidate.specifier == chosen.specifier
-    return admits_python(chosen.specifier, candidate.version)
 
 
 def admits_python(specifier: str, version: tuple[int, int]) -> bool:

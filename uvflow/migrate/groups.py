@@ -217,7 +217,10 @@ class _ListCollector:
         target = self.includes.included_file(line)
         result = self.results.get(line.origin)
         entry: Entry | None = result.requirement if result else None
-        if target and self._is_whole_group(target):
+        # Only a whole group means exactly `{include-group}`: not one that has more files, nor one
+        # that leads back here, for PEP 735 forbids cycles.
+        is_group = target and target.role is Role.GROUP and target.path not in self.leading_back
+        if target and is_group and len(self.starts[target.of]) == 1:
             entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
         if entry:
             self.entries.append(replace(entry, above=tuple(self.comments)))
@@ -231,12 +234,3 @@ class _ListCollector:
         elif target:
             is_new = self._enter(target.path)
             self.outcomes.record_bucket(Bucket.IMPORTED if is_new else Bucket.MERGED, line.origin)
-
-    def _is_whole_group(self, target: InputFile) -> bool:
-        """Whether an include of `target` means exactly `{include-group}`.
-
-        It does not where the group has more files, or leads back here: PEP 735 forbids cycles.
-        """
-        is_group = target.role is Role.GROUP and target.of != self.group
-        is_single = is_group and len(self.starts[target.of]) == 1
-        return is_single and target.path not in self.leading_back

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,14 @@ def pin_to_index(
     uv.lock has to be that of a search on all indexes, and `before` is what it was before: where uv
     has one that fits, it does not look at the indexes again.
     """
-    available = dict(_indexes_by_name(plan))
+    # Where uv.lock has the packages from that can be given a source: direct requirements.
+    urls, available = read_lockfile(plan.root / LOCKFILE).registries, dict[str, Index]()
+    for name in {r.name for r in plan.imported.requirements if r.name and r.source is None}:
+        url = urls.get(name, "")
+        known = (i for i in plan.imported.indexes if _is_same(str(i["url"]), url, plan.root))
+        index = next(known, _PYPI if is_pypi(url) else None)
+        if index:
+            available[name] = index
     missing = dict[str, Index]()
     for _ in range(_MOST_ROUNDS):
         pinned = _with_sources(plan, missing)
@@ -130,17 +137,6 @@ def pin_to_index(
             return None
         missing |= {name: available[name] for name in names}
     return None
-
-
-def _indexes_by_name(plan: Plan) -> Iterator[tuple[str, Index]]:
-    """Where uv.lock has the packages from that can be given a source: direct requirements."""
-    urls = read_lockfile(plan.root / LOCKFILE).registries
-    for name in {r.name for r in plan.imported.requirements if r.name and r.source is None}:
-        url = urls.get(name, "")
-        known = (i for i in plan.imported.indexes if _is_same(str(i["url"]), url, plan.root))
-        index = next(known, _PYPI if is_pypi(url) else None)
-        if index:
-            yield name, index
 
 
 def _is_same(url: str, locked: str, root: Path) -> bool:

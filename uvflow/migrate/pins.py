@@ -246,23 +246,19 @@ def single_platform_findings(
     for requirement in imported.requirements:
         if requirement.marker or requirement.source is not None:
             continue
-        prefixes = {_platform_prefix(package) for package in locked.get(requirement.name or "", ())}
-        platform = _PLATFORMS.get(prefixes.pop() if len(prefixes) == 1 else "")
-        if platform and platform[0] != here:
+        packages = locked.get(requirement.name or "", ())
+        tags = (w.removesuffix(".whl").rpartition("-")[2] for p in packages for w in p.wheels)
+        prefixes = (next((p for p in _PLATFORMS if tag.startswith(p)), "") for tag in tags)
+        platforms = {_PLATFORMS.get(prefix) for prefix in prefixes}
+        platform = platforms.pop() if len(platforms) == 1 else None
+        is_built = any(package.has_sources for package in packages)
+        if platform and not is_built and platform[0] != here:
             text, (value, name) = requirement.text, platform
             message = (
                 f"`{text}` only has wheels for {name}, but the requirement has no platform marker"
             )
             hint = f"`{text} ; sys_platform == '{value}'`"
             yield findings.warning("other-platform", message, requirement.origin, hint)
-
-
-def _platform_prefix(package: LockedPackage) -> str:
-    """That of the one platform all wheels of a package are for, or nothing."""
-    tags = [wheel.removesuffix(".whl").rpartition("-")[2] for wheel in package.wheels]
-    prefixes = {next((p for p in _PLATFORMS if tag.startswith(p)), "") for tag in tags}
-    names = {_PLATFORMS.get(prefix, ("",))[0] for prefix in prefixes}
-    return "" if package.has_sources or len(names) != 1 else prefixes.pop()
 
 
 def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequirements:

@@ -49,25 +49,24 @@ class TemporaryProject:
         Raises UvFailedError or NetworkError where that fails, with the line that has no name.
         """
         names: dict[str, str] = {}
-        for requirement in imported.requirements:
-            if requirement.name is None and requirement.text not in names:
-                progress(f"Asking uv for the name of {requirement.text} ({requirement.origin})")
-                names[requirement.text] = self._name_of(requirement, imported)
-        return imported.with_each(lambda r: r.with_name(names[r.text]) if r.name is None else r)
-
-    def _name_of(self, requirement: Requirement, imported: ImportedRequirements) -> str:
         # The same indexes: a build needs its own requirements from somewhere.
         indexes = ImportedRequirements(indexes=imported.indexes)
-        with _project(pyproject.edit(_EMPTY_PROJECT, indexes).text) as directory:
-            argument = _requirement_argument(requirement, self.root, directory)
-            arguments = ("add", "--frozen", "--no-workspace", argument)
-            _check(
-                self.uv.capture(arguments, cwd=directory, environ=self.environ),
-                f"{requirement.origin}: uv cannot find the name of `{requirement.text}`",
-                f"write its name in front: `NAME @ {requirement.text}`",
-            )
-            text = (directory / MANIFEST).read_text(encoding="utf-8")
-        return Parsed(tomllib.loads(text)["project"]["dependencies"][0]).name
+        for requirement in imported.requirements:
+            if requirement.name is not None or requirement.text in names:
+                continue
+            progress(f"Asking uv for the name of {requirement.text} ({requirement.origin})")
+            with _project(pyproject.edit(_EMPTY_PROJECT, indexes).text) as directory:
+                argument = _requirement_argument(requirement, self.root, directory)
+                arguments = ("add", "--frozen", "--no-workspace", argument)
+                _check(
+                    self.uv.capture(arguments, cwd=directory, environ=self.environ),
+                    f"{requirement.origin}: uv cannot find the name of `{requirement.text}`",
+                    f"write its name in front: `NAME @ {requirement.text}`",
+                )
+                text = (directory / MANIFEST).read_text(encoding="utf-8")
+            added = tomllib.loads(text)["project"]["dependencies"][0]
+            names[requirement.text] = Parsed(added).name
+        return imported.with_each(lambda r: r.with_name(names[r.text]) if r.name is None else r)
 
     def lockfile(self, imported: ImportedRequirements, base: str) -> str:
         """The text of a uv.lock of `imported`, without what comes from a path.

@@ -27,7 +27,7 @@ def requirement(text: str, **options: Any) -> Requirement:
     return found
 
 
-def told(reading: LineResult) -> list[tuple[Severity, str]]:
+def messages(reading: LineResult) -> list[tuple[Severity, str]]:
     return [(finding.severity, str(finding)) for finding in reading.findings]
 
 
@@ -98,7 +98,7 @@ def test_a23_git_by_what_uv_does_not_speak_needs_action() -> None:
 
 
 def test_a23_an_editable_git_source_becomes_a_plain_one_and_that_is_said() -> None:
-    assert told(reading("-e git+https://h/r#egg=q")) == [
+    assert messages(reading("-e git+https://h/r#egg=q")) == [
         (
             Severity.NOTE,
             "requirements.txt:1: uv has no editable git sources: it becomes a regular one",
@@ -110,7 +110,7 @@ def test_a19_the_token_of_a_git_url_is_taken_out() -> None:
     found = reading("foo @ git+https://oauth2:TOKEN@h.example/acme/foo.git@main")
     assert found.requirement
     assert found.requirement.source == {"git": "https://h.example/acme/foo.git", "rev": "main"}
-    assert told(found) == [
+    assert messages(found) == [
         (
             Severity.ACTION,
             (

@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     from pip._internal.exceptions import InstallationError
     from pip._internal.req.req_file import RequirementsFileParser, get_line_parser
 
-# What is said of a line: its number, the requirement, whether that is editable, its options.
+# What a line says: its number, the requirement, whether that is editable, its options.
 Said = tuple[int, str, bool, dict[str, Any]]
 
 LISTS = {
@@ -48,10 +48,10 @@ def by_pip(path: Path) -> list[Said] | None:
 def said_by_pip(line: Any) -> Said:
     options = vars(line.opts)
     names = ("index_url", *LISTS.values(), *FLAGS.values())
-    said = {name: options[name] for name in names if options.get(name)}
-    said.update(options.get("hashes") or {})
+    values = {name: options[name] for name in names if options.get(name)}
+    values.update(options.get("hashes") or {})
     # Beside a requirement, pip lets `-e` say that it is editable and then installs it plainly.
-    return line.lineno, line.requirement or "", line.is_editable and not line.args, said
+    return line.lineno, line.requirement or "", line.is_editable and not line.args, values
 
 
 def by_us(path: Path) -> list[Said] | None:
@@ -62,18 +62,18 @@ def by_us(path: Path) -> list[Said] | None:
 
 
 def said_by_us(line: Line) -> Said:
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for option, value in line.options:
         algorithm, _, digest = value.partition(":")
         if option == "--index-url":
-            said["index_url"] = value
+            values["index_url"] = value
         elif option == "--hash":
-            said.setdefault(algorithm, []).append(digest)
+            values.setdefault(algorithm, []).append(digest)
         elif option in FLAGS:
-            said[FLAGS[option]] = True
+            values[FLAGS[option]] = True
         elif option in LISTS:
-            said.setdefault(LISTS[option], []).append(value)
-    return line.origin.line, line.requirement, line.is_editable, said
+            values.setdefault(LISTS[option], []).append(value)
+    return line.origin.line, line.requirement, line.is_editable, values
 
 
 # Pieces that mean something to pip, to be put together in any order.

@@ -35,7 +35,7 @@ def requirement(text: str, files: Mapping[str, str] | None = None, **options: An
     return found
 
 
-def told(reading: LineResult) -> list[tuple[Severity, str]]:
+def messages(reading: LineResult) -> list[tuple[Severity, str]]:
     return [(finding.severity, str(finding)) for finding in reading.findings]
 
 
@@ -72,7 +72,7 @@ def test_a28_what_conda_built_is_told_by_its_name_and_version(place: str, text: 
 def test_a28_a_part_of_conda_is_left_out() -> None:
     found = reading("conda @ file:///croot/conda_1689269889729/work")
     assert found.requirement is None
-    assert told(found) == [
+    assert messages(found) == [
         (
             Severity.ACTION,
             "requirements.txt:1: `conda` is a part of conda, which uv does not install",
@@ -104,7 +104,7 @@ def test_what_is_not_there_has_a_hint(line: str, hint: str) -> None:
 def test_a23_other_version_control_needs_action(kind: str) -> None:
     found = reading(f"-e {kind}+https://me:secret@h/r#egg=q")
     assert found.requirement is None
-    assert told(found) == [
+    assert messages(found) == [
         (
             Severity.ACTION,
             (
@@ -261,7 +261,7 @@ def test_a24_a_path_outside_the_project_is_kept_and_needs_action(path: str) -> N
         "foo",
         {"path": path, "editable": True},
     )
-    assert told(found) == [
+    assert messages(found) == [
         (
             Severity.ACTION,
             f"requirements.txt:1: {path} is outside the project, which is not portable",
@@ -273,7 +273,7 @@ NOT_A_PACKAGE = "is not a package: no wheel, sdist, pyproject.toml, setup.py or 
 
 
 def test_a24_a_path_that_is_not_there_stops_the_import() -> None:
-    assert told(reading("-e ./libs/gone")) == [
+    assert messages(reading("-e ./libs/gone")) == [
         (
             Severity.ERROR,
             f"requirements.txt:1: libs/gone {NOT_A_PACKAGE}",
@@ -287,7 +287,7 @@ WHEEL = "https://me:secret@h/six-1.16.0-py3-none-any.whl"
 def test_a19_a_wheel_url_with_credentials_stops_the_import() -> None:
     found = reading(WHEEL)
     assert found.requirement is None
-    assert told(found) == [
+    assert messages(found) == [
         (
             Severity.ERROR,
             (
@@ -302,7 +302,7 @@ def test_a19_credentials_can_be_stripped() -> None:
     found = reading(WHEEL, strip_credentials=True)
     assert found.requirement
     assert found.requirement.source == {"url": "https://h/six-1.16.0-py3-none-any.whl"}
-    assert [severity for severity, _ in told(found)] == [Severity.ACTION]
+    assert [severity for severity, _ in messages(found)] == [Severity.ACTION]
     assert "secret" not in repr(found)
 
 
@@ -319,7 +319,7 @@ def test_a19_credentials_can_be_stripped() -> None:
     ],
 )
 def test_what_uv_cannot_be_told_stops_the_import(line: str) -> None:
-    assert told(reading(line)) == [
+    assert messages(reading(line)) == [
         (Severity.ERROR, f"requirements.txt:1: `{line}` is not a requirement")
     ]
 

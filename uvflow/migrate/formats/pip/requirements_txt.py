@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VIA = re.compile(r"\s{3,}# +via\b")
 
 # PEP 263, as pip reads it: in the first two lines, in a comment.
-_COOKIE = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_COOKIE = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
 
 # UTF-32 before UTF-16, whose little-endian mark is the beginning of UTF-32's.
 _BYTE_ORDER_MARKS = (
@@ -114,10 +114,13 @@ class RequirementsFile:
 
 def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
     """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
-    tried = encoding or _encoding_of(data)
+    marks = ((m, name) for m, name in _BYTE_ORDER_MARKS if data.startswith(m))
+    mark, tried = next(marks, (b"", ""))
+    cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
+    cookie = next(filter(None, cookies), None)
+    tried = encoding or tried or (cookie[1].decode("ascii", "replace") if cookie else "utf-8")
     if tried == "utf-8" and data.count(0) > len(data) / 4:  # UTF-16 without its mark
         return RequirementsFile(path=path, problem=_undecodable(path, tried, data, data.index(0)))
-    mark = next((m for m, _ in _BYTE_ORDER_MARKS if data.startswith(m)), b"")
     try:
         text = data.removeprefix(mark).decode(tried)
     except UnicodeDecodeError as error:
@@ -129,17 +132,6 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
         problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
         return RequirementsFile(path=path, problem=problem)
     return _parse_text(path, text)
-
-
-def _encoding_of(data: bytes) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return encoding
-    for line in data.split(b"\n")[:2]:
-        cookie = _COOKIE.search(line)
-        if line.startswith(b"#") and cookie:
-            return cookie[1].decode("ascii", "replace")
-    return "utf-8"
 
 
 def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
@@ -293,28 +285,31 @@ _OLD_OPTIONS: _Options = (
 
 
 class _Parser(optparse.OptionParser):
-    """optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`."""
+    """optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`.
+
+    Appends (long name, value) to the `pairs` of the values that it is given.
+    """
+
+    def __init__(self, options: _Options) -> None:
+        super().__init__(add_help_option=False)
+        for names, takes_value in options:
+            self.add_option(
+                *names,
+                action="callback",
+                callback=self._append,
+                callback_args=(next(name for name in names if name.startswith("--")),),
+                type="str" if takes_value else None,
+            )
+
+    @staticmethod
+    def _append(_option: Any, _written: str, value: str | None, parser: Any, name: str) -> None:
+        parser.values.pairs.append((name, value or ""))
 
     def error(self, msg: str) -> NoReturn:
         raise ValueError(msg)
 
 
-@functools.cache
-def _parser(options: _Options) -> _Parser:
-    def append(_option: Any, _as_written: str, value: str | None, parser: Any, name: str) -> None:
-        parser.values.pairs.append((name, value or ""))
-
-    parser = _Parser(add_help_option=False)
-    for names, takes_value in options:
-        long_name = next(name for name in names if name.startswith("--"))
-        parser.add_option(
-            *names,
-            action="callback",
-            callback=append,
-            callback_args=(long_name,),
-            type="str" if takes_value else None,
-        )
-    return parser
+_parser = functools.cache(_Parser)
 
 
 def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
