@@ -1,11 +1,14 @@
 """Constraints and compiled files: which lines become old pins, which constraint-dependencies."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
 from uvflow import findings
+from uvflow.findings import Origin
+from uvflow.migrate.includes import Includes
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import (
     cannot_both_hold,
@@ -14,28 +17,31 @@ from uvflow.migrate.merge import (
     merge_entries,
     pinned_version,
 )
-from uvflow.migrate.model import Bucket, Pin, Requirement
+from uvflow.migrate.model import Bucket, LineResult, Pin, Requirement, Role
 
 
 def sort_constraints(
     wanted: Iterable[Requirement],
-    compiled: Iterable[Requirement],
-    constraining: Iterable[Requirement],
+    includes: Includes,
+    results: Mapping[Origin, LineResult],
     outcomes: LineOutcomes,
 ) -> tuple[tuple[Pin, ...], tuple[Requirement, ...]]:
     """The pins of a first lockfile, and the constraints that stay in pyproject.toml.
 
-    Pins come from `compiled` files, and from `constraining` ones for packages that are wanted;
-    every other constraint stays one. One that conflicts with a wanted requirement is an ERROR
-    finding, as pip fails with it; a compiled file may be older than its source, and then versions
-    move.
+    Pins come from compiled files, and from constraints for packages that are wanted; every other
+    constraint stays one. One that conflicts with a wanted requirement is an ERROR finding, as pip
+    fails with it; a compiled file may be older than its source, and then versions move.
     """
+    by_role = defaultdict[Role, list[Requirement]](list)
+    for origin, result in results.items():
+        if result.requirement:
+            by_role[includes.roles[origin.path].role].append(result.requirement)
     sorter = _Sorter(outcomes=outcomes)
     for requirement in wanted:
         sorter.wanted.setdefault(requirement.name or "", []).append(requirement)
-    for requirement in compiled:
+    for requirement in by_role[Role.PINS]:
         sorter.add_compiled(requirement)
-    merged = merge_entries([c for c in constraining if not sorter.settle(c)])
+    merged = merge_entries([c for c in by_role[Role.CONSTRAINTS] if not sorter.settle(c)])
     outcomes.record_findings(*merged.findings)
     outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
     outcomes.record_bucket(Bucket.SETTING, *(entry.origin for entry in merged.entries))

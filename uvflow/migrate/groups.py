@@ -77,9 +77,15 @@ def import_files(
             **git_login_variables(logins, options.environ),
         },
     )
-    imported = _with_pins(imported, includes, results, outcomes)
+    pins, constraints = sort_constraints(imported.requirements, includes, results, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
-    return replace(imported, findings=outcomes.findings, files=outcomes.reports(includes))
+    return replace(
+        imported,
+        pins=pins,
+        constraints=constraints,
+        findings=outcomes.findings,
+        files=outcomes.reports(includes),
+    )
 
 
 def _read_lines(
@@ -112,25 +118,6 @@ def _read_lines(
                 outcomes.record_bucket(result.bucket, line.origin)
             results[line.origin] = result
     return results
-
-
-def _with_pins(
-    imported: ImportedRequirements,
-    includes: Includes,
-    results: Mapping[Origin, LineResult],
-    outcomes: LineOutcomes,
-) -> ImportedRequirements:
-    """`imported` with its pins and constraints, which depend on the packages it asks for."""
-
-    def read_in(role: Role) -> Iterator[Requirement]:
-        for origin, result in results.items():
-            if includes.roles[origin.path].role is role and result.requirement:
-                yield result.requirement
-
-    pins, constraints = sort_constraints(
-        imported.requirements, read_in(Role.PINS), read_in(Role.CONSTRAINTS), outcomes
-    )
-    return replace(imported, pins=pins, constraints=constraints)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ def write_lockfile(
     """Write uv.lock for `plan`, whose pyproject.toml is written, and compare it with the old files.
 
     Where the old versions fit together for some Pythons only, and none are declared, pyproject.toml
-    is narrowed to these. Raises UvFailedError where there is no solution, ImportNeedsUserError
+    is narrowed to these. Raises UvFailedError where uv finds no solution, ImportNeedsUserError
     where a hash differs.
     """
     if plan.seed:
@@ -36,8 +36,8 @@ def write_lockfile(
     mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user_error(mismatches)
-    found = pins.single_platform_findings(plan.imported, _lockfile_text(plan), sys.platform)
-    return InitResult(plan=plan.with_findings(*found), pins=compared, hashes=hashes)
+    platform = pins.single_platform_findings(plan.imported, _lockfile_text(plan), sys.platform)
+    return InitResult(plan=plan.with_findings(*platform), pins=compared, hashes=hashes)
 
 
 def _lockfile_text(plan: Plan) -> str:
@@ -51,7 +51,7 @@ def _comparison(plan: Plan) -> Comparison:
 def _lock_by_constraints(plan: Plan, uv: Uv, environ: Mapping[str, str]) -> Comparison | None:
     """What becomes of the pins by documented means, should a uv ever ignore a first lockfile.
 
-    None, and the lockfile as it was, where there is no such solution: a pin may be gone for good.
+    None, and the lockfile as it was, where uv finds no such solution: a pin may be gone for good.
     """
     manifest, lockfile = plan.root / MANIFEST, plan.root / LOCKFILE
     before = read_bytes(lockfile)

@@ -10,7 +10,6 @@ from packaging.requirements import Requirement as Parsed
 from packaging.utils import canonicalize_name
 
 from uvflow import findings
-from uvflow.errors import UsageError
 from uvflow.findings import Finding
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement

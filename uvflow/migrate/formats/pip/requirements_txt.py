@@ -292,18 +292,18 @@ class _Parser(optparse.OptionParser):
 
     def __init__(self, options: _Options) -> None:
         super().__init__(add_help_option=False)
+
+        def append(_option: Any, _written: str, value: str | None, parser: Any, name: str) -> None:
+            parser.values.pairs.append((name, value or ""))
+
         for names, takes_value in options:
             self.add_option(
                 *names,
                 action="callback",
-                callback=self._append,
+                callback=append,
                 callback_args=(next(name for name in names if name.startswith("--")),),
                 type="str" if takes_value else None,
             )
-
-    @staticmethod
-    def _append(_option: Any, _written: str, value: str | None, parser: Any, name: str) -> None:
-        parser.values.pairs.append((name, value or ""))
 
     def error(self, msg: str) -> NoReturn:
         raise ValueError(msg)
