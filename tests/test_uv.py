@@ -151,6 +151,36 @@ def test_a_network_failure_has_its_own_exit_code(output: str) -> None:
     assert uv.Streamed(code=1, output=output).failure("uv sync").exit_code == 9
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "  cause: failed to create directory `/p/.venv`: Read-only file system (os error 30)",
+        "error: failed to write to file `/c/CACHEDIR.TAG`: No space left on device (os error 28)",
+        "OSError: [Errno 28] No space left on device: 'build'",
+    ],
+)
+def test_a_write_that_is_denied_inside_uv_has_the_code_of_the_disk(output: str) -> None:
+    assert uv.Streamed(code=2, output=output).failure("uv sync").exit_code == 8
+
+
+def test_a_network_that_is_not_permitted_is_a_network_failure() -> None:
+    output = "cause: client error (Connect)\n  cause: Operation not permitted (os error 1)"
+    assert uv.Streamed(code=2, output=output).failure("uv sync").exit_code == 9
+
+
+@pytest.mark.parametrize(
+    ("output", "hint"),
+    [
+        ("HTTP status client error (401 Unauthorized) for url (https://h/x)", "`uv auth login"),
+        ("hint: An index URL (https://h) could not be queried (403 Forbidden)", "`uv auth login"),
+        ("git@h: Permission denied (publickey).", "log in to the git server"),
+    ],
+)
+def test_a_login_that_is_missing_has_a_hint(output: str, hint: str) -> None:
+    failure = uv.Streamed(code=1, output=output).failure("uv sync")
+    assert (failure.exit_code, hint in str(failure.hint)) == (1, True)
+
+
 def test_other_failures_are_uvs() -> None:
     assert uv.Streamed(code=1, output="error: No solution found").failure("uv sync").exit_code == 1
 

@@ -35,7 +35,7 @@ class UvflowError(Exception):
         self.findings = findings
         super().__init__(self.message)
 
-    def with_context(self, *, cause: str, hint: str) -> Self:
+    def with_context(self, *, cause: str | None, hint: str | None) -> Self:
         """The same error, with a cause and a hint that its raiser could not know."""
         return type(self)(self.message, cause=cause, hint=hint, findings=self.findings)
 

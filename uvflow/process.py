@@ -5,6 +5,7 @@ A signal that is ignored from the start (by `nohup`, or a shell's `&`) stays ign
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ _LAST_OUTPUT_SECONDS = 2  # how long to wait for output of a process that has en
 _POLL_SECONDS = 0.005  # between two calls of `meanwhile`
 _TAIL = 1 << 14  # bytes
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+NOTHING = re.compile(r"(?!)")  # matches nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +91,17 @@ def stream(
     environ: Mapping[str, str],
     cwd: Path,
     meanwhile: Callable[[], bool] = lambda: True,
+    until: re.Pattern[str] = NOTHING,
 ) -> tuple[int, str]:
     """Run a program with all its output on our stderr, unchanged except for secrets in a pipe.
 
     Returns the exit code and the end of the output, which is empty where stderr is a terminal: the
-    program itself writes to that. `meanwhile` is called repeatedly until it returns True. SIGINT,
+    program itself writes to that. In a pipe, nothing is shown from the first line on that matches
+    `until`. `meanwhile` is called repeatedly until it returns True. SIGINT,
     SIGTERM and SIGHUP are forwarded; after one, InterruptedBySignalError is raised once the program
     has ended.
     """
-    output = _Output()
+    output = _Output(until)
     with signals_forwarded() as forwarder:
         process = subprocess.Popen(
             words,
@@ -125,7 +129,8 @@ class _Output:
     A thread reads the pipe, because children of the program may keep it open after its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, until: re.Pattern[str]) -> None:
+        self._until = until
         self._tail = bytearray()
         self._reader: threading.Thread | None = None
         self.inlet = sys.stderr.fileno()
@@ -146,12 +151,16 @@ class _Output:
 
     def _forward(self, outlet: int) -> None:
         """uv hides passwords itself, but not those that a build prints, nor tokens in a query."""
+        is_shown = True
         with os.fdopen(outlet, "rb") as lines:
             for line in lines:  # whole lines, so that no secret is split
                 text = redacted(line.decode(errors="surrogateescape"))
+                is_shown = is_shown and not self._until.search(text)
                 shown = text.encode(errors="surrogateescape")
                 self._tail += shown
                 del self._tail[:-_TAIL]
+                if not is_shown:
+                    continue
                 with contextlib.suppress(OSError):  # nobody reads our stderr any more
                     os.write(sys.stderr.fileno(), shown)
 

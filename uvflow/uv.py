@@ -11,7 +11,9 @@ from pathlib import Path
 
 from uvflow import process
 from uvflow.errors import (
+    DiskError,
     NetworkError,
+    UsageError,
     UvFailedError,
     UvflowError,
     UvMissingError,
@@ -23,7 +25,23 @@ ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some err
 _PROBE_SECONDS = 20
 _SIGNS_OF_NO_NETWORK = (
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
+    *("operation timed out", "etwork timeout"),
     *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git
+)
+
+# Not permitted, input or output, access, full, read-only, and quota, as uv writes them on Unix and
+# on Windows, and as a build backend in Python does.
+_DISK = re.compile(r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]")
+_LOGIN = re.compile(r"\(40[13] (?:Unauthorized|Forbidden)\)")
+_LOGIN_TO_GIT = re.compile(
+    r"Permission denied \(publickey|Authentication failed for|could not read (?:User|Pass)"
+)
+_SELECTION = re.compile(
+    r"(?:roup|xtra) .+ is not defined in|does not have a member |incompatible with the .*conflicts"
+)
+_LOG_IN = (
+    "log in with `uv auth login URL`, or set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD,"
+    " NAME being that of the index in [[tool.uv.index]]"
 )
 
 
@@ -39,9 +57,19 @@ class Streamed:
 
     def failure(self, command: str) -> UvflowError:
         """The error to raise for it; uv's own message is on stderr already."""
-        if is_network_failure(self.output):
+        words = " ".join(self.output.split())  # uv breaks long lines
+        message = f"`{command}` failed with exit code {self.code}; its reason is above"
+        if is_network_failure(words):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
-        return UvFailedError(f"`{command}` failed with exit code {self.code}; its reason is above")
+        if _DISK.search(words):
+            return DiskError(f"`{command}` could not read or write a file; its reason is above")
+        if _SELECTION.search(words):
+            return UsageError(message)
+        if _LOGIN.search(words):
+            return UvFailedError(message, hint=_LOG_IN)
+        if _LOGIN_TO_GIT.search(words):
+            return UvFailedError(message, hint="log in to the git server, by a key or a helper")
+        return UvFailedError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +86,18 @@ class Uv:
         cwd: Path,
         environ: Mapping[str, str] | None = None,
         meanwhile: Callable[[], bool] = lambda: True,
+        until: re.Pattern[str] = process.NOTHING,
     ) -> Streamed:
         """Run uv with all its output on our stderr, unchanged except for secrets in a pipe.
 
-        `meanwhile` and signals are as in `process.stream`.
+        `meanwhile`, `until` and signals are as in `process.stream`.
         """
         code, tail = process.stream(
             (self.path, *arguments),
             environ=_uv_environ(environ),
             cwd=cwd,
             meanwhile=meanwhile,
+            until=until,
         )
         return Streamed(code=code, output=tail)
 

@@ -161,7 +161,9 @@ def test_uv_finds_what_reading_does_not(
     environ = {"UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 3
-    assert lines(done.out)[1].startswith("  lockfile     stale  idna 3.10 is locked from ")
+    assert lines(done.out)[1].startswith(
+        "  lockfile     stale  UV_DEFAULT_INDEX is set; idna 3.10 is locked from "
+    )
 
 
 def test_an_environment_that_differs_is_4_with_each_distribution(

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from rig import Command, Tree
+from rig import BIN, Command, Tree
 
 from uvflow.state import locks
 from uvflow.state.store import State
@@ -138,13 +139,45 @@ def test_a_missing_lockfile_is_3(shop: Path, uvflow: Command) -> None:
     assert not (shop / ".venv").exists()
 
 
-def test_a_failure_of_uv_is_1(shop: Path, uvflow: Command) -> None:
-    profile = '\n[tool.uvflow.profiles.ci]\ngroups = ["nope"]\n'
-    (shop / "pyproject.toml").write_text(MANIFEST + profile)
-    done = uvflow("sync", "--profile", "ci", cwd=shop)
-    assert done.code == 1
-    assert "`nope`" in done.err
-    assert "error: `uv sync` failed with exit code" in done.err
+def test_a_stale_lockfile_is_one_error_also_where_it_is_newer(shop: Path, uvflow: Command) -> None:
+    (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))
+    os.utime(shop / "uv.lock")
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, done.err.count("error:"), done.err.count("hint:")) == (3, 1, 1)
+
+
+def test_a_lockfile_with_conflict_markers_is_3(shop: Path, uvflow: Command) -> None:
+    with (shop / "uv.lock").open("a") as file:
+        file.write("<<<<<<< ours\n")
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, done.err.count("error:")) == (3, 1)
+    assert "error: uv.lock cannot be used; the environment is as it was\n" in done.err
+    assert uvflow("sync", "--check", cwd=shop).code == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_no_network_is_9_in_a_pipe_and_at_a_terminal(shop: Path, uvflow: Command) -> None:
+    lockfile = (shop / "uv.lock").read_text()
+    lockfile = re.sub(r'registry = "[^"]*"', 'registry = "http://127.0.0.1:9/simple"', lockfile)
+    lockfile = re.sub(r'path = ".*/', 'url = "http://127.0.0.1:9/', lockfile)
+    (shop / "uv.lock").write_text(lockfile)
+    environ = {
+        "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
+        "UV_HTTP_RETRIES": "0",
+        "UV_CACHE_DIR": str(shop / "cache"),
+    }
+    assert uvflow("sync", cwd=shop, environ=environ).code == 9
+    at_terminal = "import os, pty; print(pty.spawn(['uvflow', 'sync']))"
+    done = subprocess.run(
+        [sys.executable, "-c", at_terminal],
+        cwd=shop,
+        env={**os.environ, **environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert os.waitstatus_to_exitcode(int(done.stdout.split()[-1])) == 9, done.stdout
 
 
 @pytest.mark.parametrize(

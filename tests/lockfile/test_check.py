@@ -108,18 +108,35 @@ def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path)
     environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Freshness.STALE
-    assert judgement.reasons == (
-        f"attrs 25.1.0 is locked from {place}, which is not an index any more",
+    gone = f"attrs 25.1.0 is locked from {place}, which is not an index any more"
+    assert judgement.reasons == (f"UV_DEFAULT_INDEX is set; {gone}",)
+    assert "`uv lock`" not in judgement.hint
+
+
+def test_a_variable_that_makes_it_stale_is_the_cause(shop: Path) -> None:
+    environ = {**os.environ, "UV_RESOLUTION": "lowest"}
+    error = stale_lockfile_error(Project.load(shop), uv.find(), environ, has_failed=False)
+    assert error is not None
+    assert error.cause == "UV_RESOLUTION is set; resolution: `highest` became `lowest`"
+    assert (
+        error.hint == "unset UV_RESOLUTION for this project, or lock with the same value everywhere"
     )
+
+
+def test_a_lockfile_of_a_later_uv_is_not_for_uv_to_update(shop: Path) -> None:
+    edit(shop, "uv.lock", "version = 1\n", "version = 99\n")
+    error = stale_lockfile_error(Project.load(shop), uv.find(), os.environ, has_failed=False)
+    assert error is not None
+    assert error.hint == "`uv self update`, or name another uv in UVFLOW_UV"
 
 
 def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
     project, found = Project.load(shop), uv.find()
-    assert stale_lockfile_error(project, found, os.environ) is None
+    assert stale_lockfile_error(project, found, os.environ, has_failed=True) is None
     elsewhere = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
-    assert stale_lockfile_error(project, found, elsewhere) is None
+    assert stale_lockfile_error(project, found, elsewhere, has_failed=True) is None
     edit(shop, *EDITS["a pin"][:3])
-    error = stale_lockfile_error(project, found, os.environ)
+    error = stale_lockfile_error(project, found, os.environ, has_failed=True)
     assert error is not None
     assert str(error) == "uv.lock is not what pyproject.toml asks for; the environment is as it was"
     assert error.cause == EDITS["a pin"][3]

@@ -27,7 +27,7 @@ from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress, no_progress
-from uvflow.uv import Uv, find, start_finding
+from uvflow.uv import Streamed, Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
 # tick of the clock that Linux uses for it, CLOCK_REALTIME_COARSE of linux/time.h, with a margin.
@@ -40,6 +40,8 @@ else:
 # A repair may reveal what the damage hid: unfinished installs, then orphans. And where reinstalling
 # from uv's cache does not help, downloading the distribution again may.
 _ROUNDS = 5
+
+_ASKING_SECONDS = 20  # how long to look for the reason of a failure
 
 # How closely to look, by how the last sync ended.
 _DEPTHS = {
@@ -295,22 +297,48 @@ def _select_locked(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tupl
 
 
 def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    """Raises StaleLockfileError, UvFailedError or NetworkError where uv fails."""
+    """Raises what `uv sync` failed with, the same at a terminal and in a pipe."""
+    from uvflow.lockfile import check  # as above
+
     ensure_uv_targets_environment(context, uv)
+    project, environ = context.project, context.environ
+    at_terminal = sys.stderr.isatty()
+    # A refusal that uv writes to a terminal cannot be replaced by ours, which has the reason.
+    if "--locked" in arguments and (at_terminal or check.is_edited(project)):
+        stale = check.stale_lockfile_error(project, uv, environ, has_failed=False)
+        if stale:
+            raise stale
     streamed = uv.run(
         arguments,
-        cwd=context.project.root,
-        environ=context.environ,
+        cwd=project.root,
+        environ=environ,
         meanwhile=lambda: journal.copy_into(
             context.state, context.profile.name, context.environment
         ),
+        until=check.REFUSAL,
     )
-    if streamed.code != 0:
-        from uvflow.lockfile.check import stale_lockfile_error  # as above
+    if streamed.code != 0 and at_terminal:
+        streamed = _ask_again(context, uv, arguments)
+    if streamed.code == 0:
+        return
+    failure, stale = streamed.failure("uv sync"), None
+    if "--locked" in arguments:
+        stale = check.stale_lockfile_error(project, uv, environ, has_failed=True)
+    if stale and (type(failure) is not UvFailedError or failure.hint):
+        # uv would resolve again, and did not get as far as the lockfile.
+        raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
+    raise stale or failure
 
-        # uv's output went to the terminal, so the lockfile is checked once more.
-        stale = stale_lockfile_error(context.project, uv, context.environ)
-        raise stale or streamed.failure("uv sync")
+
+def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Streamed:
+    """Run uv once more to learn why it failed: what it writes to a terminal nobody else reads."""
+    environ = {**context.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+    running = uv.start((*arguments, "--color=never"), cwd=context.project.root, environ=environ)
+    try:
+        completed = running.wait(_ASKING_SECONDS)
+    except TimeoutError:  # a long build, which has failed before
+        return Streamed(code=1)
+    return Streamed(code=completed.code, output=completed.err)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

@@ -22,12 +22,25 @@ _CHECK = ("lock", "--check", "--offline", "--color=never")
 _READ_ONLY = ("--no-build", "--verbose")
 
 _WHY = re.compile(r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)")
+# What uv writes where it refuses the lockfile itself.
+REFUSAL = re.compile(
+    rf"(?i:the lockfile) at .*{re.escape(LOCKFILE)}.* (?:needs to be updated|uses an unsupported)"
+    rf"|Failed to parse .*{re.escape(LOCKFILE)}"
+)
 _NO_INDEX = re.compile(r"missing (?:local|remote) index: `(\S+)` `(\S+)` from `(.+)`")
 
 UPDATE = "`uv lock` updates the lockfile"
 _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock`"
 _ANOTHER_UV = "`uv self update`, or name another uv in UVFLOW_UV"
+_UNSET = "unset {} for this project, or lock with the same value everywhere"
 _ASK = "`uv lock --check` says more"
+
+# Variables that name the indexes, and others that decide what is locked.
+_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+_LOCK_VARIABLES = (
+    *("UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER", "UV_NO_SOURCES"),
+    *("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_INDEX", "UV_FIND_LINKS"),
+)
 
 _REASONS = 3  # how many one line has room for
 
@@ -68,11 +81,9 @@ def start_check(
         return lambda: _read(project, environ, unasked, "`uv lock --check` builds and tells")
     question = uv.start((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
     read = functools.cache(lambda: _differences(project, environ))
-    with contextlib.suppress(OSError):
-        manifest, lockfile = (project.root / MANIFEST).stat(), project.lockfile.stat()
-        if manifest.st_mtime_ns > lockfile.st_mtime_ns:  # edited since
-            read()  # while uv is at work
-    return lambda: _verdict(question.wait(), read)
+    if is_edited(project):
+        read()  # while uv is at work
+    return lambda: _verdict(project, uv, environ, question.wait(), read)
 
 
 def missing_lockfile(project: Project) -> LockfileCheck:
@@ -84,19 +95,26 @@ def missing_lockfile(project: Project) -> LockfileCheck:
 
 
 def stale_lockfile_error(
-    project: Project, uv: Uv, environ: Mapping[str, str]
+    project: Project, uv: Uv, environ: Mapping[str, str], *, has_failed: bool
 ) -> StaleLockfileError | None:
-    """The error to report if it is the lockfile that made uv refuse to sync.
+    """The error to report if it is the lockfile that makes uv refuse to sync, or would.
 
-    uv may build here: it has built before whatever this needs.
+    Before a sync, `has_failed` is false, and a reason of uv's counts where reading finds it too.
     """
-    answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
-    if answer.code == 0 or "needs to be updated" not in answer.err:
+    answer = uv.capture((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
+    is_refused = REFUSAL.search(answer.err) is not None
+    if answer.code == 0 or not (is_refused or _WHY.search(answer.err)):
         return None
+    reasons = _differences(project, environ)
+    if not (is_refused or has_failed or reasons):
+        return None
+    check = _verdict(project, uv, environ, answer, lambda: reasons)
+    is_readable = check.hint not in {_RESTORE, _ANOTHER_UV}
+    problem = f"is not what {MANIFEST} asks for" if is_readable else "cannot be used"
     return StaleLockfileError(
-        f"{LOCKFILE} is not what {MANIFEST} asks for; the environment is as it was",
-        cause=", ".join(_differences(project, environ)[:_REASONS]) or None,
-        hint=f"{UPDATE}, then sync again",
+        f"{LOCKFILE} {problem}; the environment is as it was",
+        cause=", ".join(check.reasons[:_REASONS]),
+        hint=f"{check.hint}, then sync again" if check.hint == UPDATE else check.hint,
     )
 
 
@@ -128,7 +146,22 @@ def _differences(project: Project, environ: Mapping[str, str]) -> tuple[str, ...
     return tuple(map(str, differences(project, environ)))
 
 
-def _verdict(answer: Completed, read: Callable[[], tuple[str, ...]]) -> LockfileCheck:
+def is_edited(project: Project) -> bool:
+    """Whether pyproject.toml is newer than the lockfile."""
+    try:
+        locked = project.lockfile.stat().st_mtime_ns
+        return (project.root / MANIFEST).stat().st_mtime_ns > locked
+    except OSError:
+        return False
+
+
+def _verdict(
+    project: Project,
+    uv: Uv,
+    environ: Mapping[str, str],
+    answer: Completed,
+    read: Callable[[], tuple[str, ...]],
+) -> LockfileCheck:
     if answer.code == 0:
         return LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
     failure = failure_reason(answer)
@@ -145,11 +178,36 @@ def _verdict(answer: Completed, read: Callable[[], tuple[str, ...]]) -> Lockfile
             else f"uv found {why[1].rstrip(':')}",
         )
     if reasons:
-        return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=UPDATE)
+        variables = _variables_to_blame(project, uv, environ, answer)
+        if variables:
+            reasons = (f"{variables} is set; {reasons[0]}", *reasons[1:])
+        hint = _UNSET.format(variables) if variables else UPDATE
+        return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
     if failure.startswith(f"Failed to parse `{LOCKFILE}`"):
         return LockfileCheck(verdict=Freshness.STALE, reasons=(failure,), hint=_RESTORE)
+    if "uses an unsupported schema version" in failure:
+        reason = failure.partition(". ")[0]
+        return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=_ANOTHER_UV)
+    if REFUSAL.search(failure):
+        reason = "nothing differs that reading shows; another version of uv may have written it"
+        return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=UPDATE)
     reason = f"uv cannot tell: {failure}"
     return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=_ASK)
+
+
+def _variables_to_blame(
+    project: Project, uv: Uv, environ: Mapping[str, str], answer: Completed
+) -> str:
+    """The variables that make uv refuse a lockfile that was made without them."""
+    why = _WHY.search(answer.err)
+    if why and _NO_INDEX.fullmatch(why[1]):
+        return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
+    found = {name for name in _LOCK_VARIABLES if environ.get(name)}
+    if found:
+        without = {name: value for name, value in environ.items() if name not in found}
+        if uv.capture((*_CHECK, *_READ_ONLY), cwd=project.root, environ=without).code == 0:
+            return ", ".join(sorted(found))
+    return ""
 
 
 def failure_reason(answer: Completed) -> str:
