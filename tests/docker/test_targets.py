@@ -35,6 +35,14 @@ def test_a_profile_without_an_extra_of_prod_does_not_extend_it() -> None:
     assert [selection.extends_prod for selection in found] == [False, True]
 
 
+def test_all_is_every_one_also_in_an_image() -> None:
+    every = Profile(name="every", groups="all", extras="all", package="all")
+    arguments = ("--all-groups", "--all-extras", "--all-packages")
+    found = selector(package="api").selections(profiles(every))[1]
+    assert (found.arguments, found.extends_prod) == (arguments, False)
+    assert selector().dev_switch_variable(profiles(every)) == "UV_NO_DEFAULT_GROUPS"
+
+
 def test_a_member_is_named_to_uv() -> None:
     assert selector(package="api").selections(profiles())[-1].arguments == ("--package=api",)
 

@@ -198,3 +198,61 @@ def test_no_toml_is_told(tree: Tree) -> None:
 
 def test_names_are_normalised() -> None:
     assert canonical_name("A__b.-C") == "a-b-c"
+
+
+SELECTION = """\
+[project]
+name = "app"
+optional-dependencies = { postgres = [] }
+[dependency-groups]
+test = []
+[tool.uv.workspace]
+members = ["lib"]
+[tool.uvflow.profiles.ci]
+"""
+LIB = """\
+[project]
+name = "lib"
+optional-dependencies = { fast = [] }
+[dependency-groups]
+lint = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("selection", "problem", "hint"),
+    [
+        ('groups = ["tests"]', "`groups` has `tests`", "did you mean `test`?"),
+        ('groups = ["lint"]', "`groups` has `lint`", "groups: test"),
+        ('extras = ["postgre"]', "`extras` has `postgre`", "did you mean `postgres`?"),
+        ('extras = ["fast"]', "`extras` has `fast`", "extras: postgres"),
+        ('package = "libs"', "`package` has `libs`", "did you mean `lib`?"),
+        ('package = "lib"\nextras = ["postgres"]', "`extras` has `postgres`", "extras: fast"),
+        ('package = "all"\ngroups = ["nope"]', "`groups` has `nope`", "groups: lint, test"),
+    ],
+)
+def test_a_profile_that_selects_what_is_not_there_has_its_place_and_the_nearest_name(
+    tree: Tree, selection: str, problem: str, hint: str
+) -> None:
+    root = tree({"pyproject.toml": SELECTION + selection, "lib/pyproject.toml": LIB})
+    project = Project.load(root)
+    with pytest.raises(UsageError) as raised:
+        project.check_selection(project.profiles["ci"])
+    place = f"{root / 'pyproject.toml'}: `tool.uvflow.profiles.ci`"
+    assert str(raised.value) == f"{place}: {problem}, which does not exist"
+    assert raised.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        'groups = ["Test"]\nextras = ["Postgres"]',
+        'groups = "all"\nextras = "all"\npackage = "all"',
+        'package = "lib"\ngroups = ["lint", "test"]\nextras = ["fast"]',
+        'package = "all"\ngroups = ["lint", "test"]\nextras = ["fast", "postgres"]',
+    ],
+)
+def test_a_profile_may_select_what_uv_finds(tree: Tree, selection: str) -> None:
+    root = tree({"pyproject.toml": SELECTION + selection, "lib/pyproject.toml": LIB})
+    project = Project.load(root)
+    project.check_selection(project.profiles["ci"])

@@ -31,6 +31,11 @@ def test_the_built_in_profiles_mean_the_documented_commands() -> None:
     )
 
 
+def test_all_selects_every_group_extra_and_member() -> None:
+    profile = declared(groups="all", extras="all", package="all")["ci"]
+    assert profile.selection() == ("--all-groups", "--all-extras", "--all-packages")
+
+
 def test_every_key_reaches_uv() -> None:
     profile = declared(
         groups=["test", "docs"],
@@ -131,7 +136,7 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
         ),
         (
             {"profiles": {"prod": {"groups": 1}}},
-            "pyproject.toml: `tool.uvflow.profiles.prod.groups` must be a list of strings, not 1",
+            'pyproject.toml: `tool.uvflow.profiles.prod.groups` must be a list of strings or "all", not 1',
             None,
         ),
         (

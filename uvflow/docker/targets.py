@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvflow.errors import UsageError
-from uvflow.project.profiles import Profile
+from uvflow.project.profiles import ALL, Names, Profile
 
 Table = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ class Selector:
 
         UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
         """
-        is_asked_for = any("dev" in (profile.groups or ()) for profile in profiles)
+        is_asked_for = any(_has(profile.groups or (), ["dev"]) for profile in profiles)
         is_enough = self.default_groups == ("dev",) and not is_asked_for
         return "UV_NO_DEV" if is_enough else NO_DEFAULT_GROUPS
 
@@ -71,20 +71,26 @@ class Selector:
         )
 
     def _arguments(self, profile: Profile) -> tuple[str, ...]:
-        package = profile.package or self.package
-        return (
-            *(f"--group={group}" for group in profile.groups or ()),
-            *(f"--extra={extra}" for extra in profile.extras),
-            *((f"--package={package}",) if package else ()),
+        chosen = Profile(
+            name=profile.name,
+            groups=profile.groups or None,
+            extras=profile.extras,
+            package=profile.package or self.package,
         )
+        return tuple(a for a in chosen.selection() if a != "--no-default-groups")
 
     def _extends(self, profile: Profile, prod: Profile) -> bool:
         groups = self.default_groups if profile.groups is None else profile.groups
         return (
-            set(groups) >= set(prod.groups or ())
-            and set(profile.extras) >= set(prod.extras)
+            _has(groups, prod.groups or ())
+            and _has(profile.extras, prod.extras)
             and profile.package == prod.package
         )
+
+
+def _has(names: Names, others: Iterable[str]) -> bool:
+    """Whether a profile that selects `names` selects `others` as well."""
+    return names == ALL or (others != ALL and set(names) >= set(others))
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:

@@ -26,7 +26,11 @@ class SyncContext:
 
     @classmethod
     def of(cls, project: Project, choice: Choice) -> "SyncContext":
-        """Raises UsageError where the environment is not in a place of its own."""
+        """Raises UsageError where the environment is not in a place of its own.
+
+        And where the profile selects what does not exist: uv would not name the profile.
+        """
+        project.check_selection(choice.profile)
         context = cls(
             project=project,
             profile=choice.profile,

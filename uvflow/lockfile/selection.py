@@ -57,6 +57,7 @@ def export_selection(
 
     Raises UsageError where uv refuses, as for an extra that the project does not have.
     """
+    project.check_selection(profile)
     selection = replace(profile, compile_bytecode=False, python=None).selection()
     arguments = (*_EXPORT, *_PLAIN, *selection)
     answer = uv.capture(arguments, cwd=project.root, environ=profile.environ(environ))

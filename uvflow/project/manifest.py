@@ -12,7 +12,7 @@ from uvflow.errors import UsageError
 from uvflow.files import read_bytes
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles, schema
-from uvflow.project.profiles import Profiles
+from uvflow.project.profiles import ALL, Names, Profile, Profiles
 
 Table = Mapping[str, Any]
 
@@ -91,6 +91,26 @@ class Project:
     def profiles(self) -> Profiles:
         """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
         return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
+
+    def check_selection(self, profile: Profile) -> None:
+        """Raises UsageError for a group, extra or member of `profile` that does not exist."""
+        if not (profile.groups or profile.extras or profile.package):
+            return
+        workspace = Workspace.at(self.workspace)
+        members = {project_name(table): table for table in workspace.members.values()}
+        selected = [*members.values()]
+        if profile.package not in {None, ALL}:
+            package = canonical_name(str(profile.package))
+            _require_known(profile, "package", "members", (package,), members)
+            selected = [members[package]]
+        elif profile.package is None and "project" in self.manifest:
+            selected = [self.manifest]
+        groups = {name for table in (*selected, workspace.root) for name in _group_names(table)}
+        _require_known(profile, "groups", "groups", profile.groups or (), groups)
+        projects = [table["project"] for table in selected]
+        if not any("optional-dependencies" in each.get("dynamic", ()) for each in projects):
+            extras = {name for each in projects for name in each.get("optional-dependencies", ())}
+            _require_known(profile, "extras", "extras", profile.extras, extras)
 
     def table(self, *keys: str) -> Table:
         """The table at `keys`, empty where it is missing."""
@@ -189,6 +209,25 @@ def table_at(table: Table, *keys: str) -> Table:
     for key in keys:
         table = table.get(key, {})
     return table
+
+
+def _group_names(manifest: Table) -> Iterator[str]:
+    """Of PEP 735, and uv's older `dev-dependencies`."""
+    yield from manifest.get("dependency-groups", ())
+    if "dev-dependencies" in table_at(manifest, "tool", "uv"):
+        yield "dev"
+
+
+def _require_known(
+    profile: Profile, key: str, what: str, names: Names, known: Iterable[str]
+) -> None:
+    normalised = set(map(canonical_name, known))
+    for name in () if names == ALL else names:
+        if canonical_name(name) not in normalised:
+            raise UsageError(
+                f"{profile.where}: `{key}` has `{name}`, which does not exist",
+                hint=schema.suggestion(name, sorted(known), what) if normalised else None,
+            )
 
 
 def project_name(manifest: Table) -> str:

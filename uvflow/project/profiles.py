@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from uvflow.errors import UsageError
 from uvflow.paths import AS_LAST_TIME, FROM_VARIABLE
 from uvflow.project import schema
 
 Table = Mapping[str, Any]
+
+ALL: Literal["all"] = "all"
+Names = tuple[str, ...] | Literal["all"]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # as dependency groups, PEP 735
 
@@ -34,13 +37,15 @@ SET_ASIDE = (
 class Profile:
     """A named selection of what an environment holds.
 
-    `groups` is None for uv's default groups. `environment` is relative to the workspace root, and
-    None for uv's own choice (`.venv`, or UV_PROJECT_ENVIRONMENT).
+    `groups` is None for uv's default groups; it, `extras` and `package` may be ALL. `environment`
+    is relative to the workspace root, and None for uv's own choice (`.venv`, or
+    UV_PROJECT_ENVIRONMENT). `where` is the table it was read from.
     """
 
     name: str
-    groups: tuple[str, ...] | None = None
-    extras: tuple[str, ...] = ()
+    where: str = field(default="", compare=False)
+    groups: Names | None = None
+    extras: Names = ()
     editable: bool = True
     compile_bytecode: bool = False
     environment: str | None = None
@@ -55,13 +60,13 @@ class Profile:
     def selection(self) -> tuple[str, ...]:
         """What to install, as arguments of `uv sync`, `uv run` or `uv export`."""
         return (
-            *(() if self.groups is None else ("--no-default-groups",)),
-            *_each("--group", self.groups or ()),
-            *_each("--extra", self.extras),
+            *(() if self.groups in {None, ALL} else ("--no-default-groups",)),
+            *_each("group", self.groups or ()),
+            *_each("extra", self.extras),
             *(() if self.editable else ("--no-editable",)),
             *(("--compile-bytecode",) if self.compile_bytecode else ()),
-            *_each("--python", [self.python] if self.python else ()),
-            *_each("--package", [self.package] if self.package else ()),
+            *((f"--python={self.python}",) if self.python else ()),
+            *_each("package", ALL if self.package == ALL else filter(None, [self.package])),
         )
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -152,7 +157,7 @@ class _Reader:
             if key != "extends"
         }
         if "extends" not in table:
-            return replace(BUILT_IN.get(name, Profile(name=name)), **changes)
+            return replace(BUILT_IN.get(name, Profile(name=name)), where=where, **changes)
         known = (*BUILT_IN, *self.tables)
         if table["extends"] not in known:
             raise UsageError(
@@ -160,11 +165,18 @@ class _Reader:
                 hint=schema.suggestion(table["extends"], known, "profiles"),
             )
         base = self.profile(table["extends"], (*extending, name))
-        return replace(base, name=name, **changes)
+        return replace(base, name=name, where=where, **changes)
 
 
-_FIELDS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name != "name"}
-_LISTS_AND_FLAGS = {"groups": [str], "extras": [str], "editable": bool, "compile-bytecode": bool}
+_NOT_KEYS = {"name", "where"}
+_FIELDS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name not in _NOT_KEYS}
+_NAMES = schema.Rule(
+    wanted='a list of strings or "all"',
+    holds=lambda value: (
+        value == ALL or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+    ),
+)
+_LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
 _PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
 _SHAPE = schema.OnlyKeys(
     {
@@ -175,5 +187,7 @@ _SHAPE = schema.OnlyKeys(
 )
 
 
-def _each(flag: str, values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{flag}={value}" for value in values)  # "=": a value is never read as an option
+def _each(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    if names == ALL:
+        return (f"--all-{what}s",)
+    return tuple(f"--{what}={name}" for name in names)  # "=": a name is never read as an option
