@@ -10,7 +10,7 @@ import runpy
 import shlex
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -232,13 +232,13 @@ def keys_and_defaults(page: Path, heading: str) -> dict[str, str]:
     }
 
 
-def declared(values: type, *, but: str = "") -> dict[str, str]:
+def declared(values: type, *, but: Container[str] = ()) -> dict[str, str]:
     """The fields of a dataclass as keys of TOML, with their defaults."""
     assert dataclasses.is_dataclass(values)
     return {
         field.name.replace("_", "-"): as_toml(field.default)
         for field in dataclasses.fields(values)
-        if field.name != but
+        if field.name not in but
     }
 
 
@@ -257,7 +257,7 @@ CONFIGURATION = REFERENCE / "configuration.md"
 
 def test_the_keys_of_a_profile_are_documented_with_their_defaults() -> None:
     documented = keys_and_defaults(CONFIGURATION, "Profiles")
-    assert documented == {**declared(profiles.Profile, but="name"), "extends": "unset"}
+    assert documented == {**declared(profiles.Profile, but={"name", "where"}), "extends": "unset"}
 
 
 def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:

@@ -8,6 +8,7 @@ import sys
 
 MANIFEST = "pyproject.toml"
 LOCKFILE = "uv.lock"
+OWN_SETTINGS = "uvflow.local.toml"  # of one person, not committed
 
 # Where a profile came from when that was not a flag, for the fast path and the command line.
 FROM_VARIABLE = "from UVFLOW_PROFILE"

@@ -26,6 +26,7 @@ def test_the_files_that_uv_reads_are_watched(tree: Tree) -> None:
     questions = inputs_of(root).questions
     for name in ("pyproject.toml", "uv.lock", "uv.toml", ".python-version", ".python-versions"):
         assert f"content {root / name}" in questions
+    assert f"content {root / 'uvflow.local.toml'}" in questions
     assert f"content {root.parent / 'pyproject.toml'}" in questions  # it may become a workspace
     assert f"content {root.parent / 'uv.toml'}" in questions
     assert "identity /bin/uv" in questions

@@ -256,3 +256,13 @@ def test_a_profile_may_select_what_uv_finds(tree: Tree, selection: str) -> None:
     root = tree({"pyproject.toml": SELECTION + selection, "lib/pyproject.toml": LIB})
     project = Project.load(root)
     project.check_selection(project.profiles["ci"])
+
+
+def test_a_persons_own_profiles_are_not_shared(tree: Tree) -> None:
+    own = 'default-profile = "me"\n[profiles.me]\ngroups = "all"\n'
+    project = Project.load(tree({"pyproject.toml": LIB, "uvflow.local.toml": own}))
+    assert project.profiles.default == "me"
+    assert (project.shared_profiles.default, "me" in project.shared_profiles.by_name) == (
+        "dev",
+        False,
+    )

@@ -135,8 +135,9 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
             "did you mean `extras`?",
         ),
         (
-            {"profiles": {"prod": {"groups": 1}}},
-            'pyproject.toml: `tool.uvflow.profiles.prod.groups` must be a list of strings or "all", not 1',
+            {"profiles": {"x": {"extras": 1}}},
+            "pyproject.toml: `tool.uvflow.profiles.x.extras` must be a list of strings or"
+            + ' "all", not 1',
             None,
         ),
         (
@@ -160,7 +161,11 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
             None,
         ),
         ({"profiles": []}, "pyproject.toml: `tool.uvflow.profiles` must be a table, not []", None),
-        ({"default-profile": "prd"}, "there is no profile `prd`", "did you mean `prod`?"),
+        (
+            {"default-profile": "prd"},
+            "pyproject.toml: `tool.uvflow.default-profile` is `prd`, which does not exist",
+            "did you mean `prod`?",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_key(
@@ -169,3 +174,29 @@ def test_what_is_wrong_is_told_with_file_and_key(
     with pytest.raises(UsageError) as caught:
         read(settings)
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_a_persons_own_settings_add_profiles_and_adjust_them() -> None:
+    shared = {"default-profile": "prod", "profiles": {"ci": {"groups": ["test"], "extras": ["x"]}}}
+    own = {"default-profile": "me", "profiles": {"me": {"extends": "ci"}, "ci": {"extras": []}}}
+    found = profiles.read(shared, "pyproject.toml", own, "uvflow.local.toml")
+    assert found.default == "me"
+    assert found["me"] == Profile(name="me", groups=("test",))
+    assert found["ci"].where == "uvflow.local.toml: `profiles.ci`"
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"default-profile": "prd"}, "`default-profile` is `prd`, which does not exist"),
+        ({"profiles": {"me": {"group": []}}}, "unknown key `profiles.me.group`"),
+        ({"docker": {}}, "unknown key `docker`"),
+        ({"profiles": {"me": {"extends": "x"}}}, "`profiles.me` extends `x`, which does not exist"),
+    ],
+)
+def test_what_is_wrong_in_a_persons_own_settings_is_of_that_file(
+    own: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        profiles.read({}, "pyproject.toml", own, "uvflow.local.toml")
+    assert caught.value.message == f"uvflow.local.toml: {message}"

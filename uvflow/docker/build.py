@@ -55,7 +55,7 @@ def build_image(
     match the facts; UsageError for an unknown profile, a secret without a value, or an unsuitable
     engine.
     """
-    profile = project.profiles[options.profile].name
+    profile = project.shared_profiles[options.profile].name
     _check_lockfile(project, environ)
     plan = command.plan_image(project, ImageOptions())
     if plan.dockerfile.state is not FileState.SAME:

@@ -127,7 +127,7 @@ class _Reader:
         self.workspace.check()
         self.check_uv()
         minor, python_evidence = self.python
-        profiles = self.project.profiles.by_name.values()
+        profiles = self.project.shared_profiles.by_name.values()
         return Facts(
             name=canonicalize_name(self.project.name),
             directory=self.directory,
@@ -182,7 +182,7 @@ class _Reader:
 
     @cached_property
     def dev_switch_variable(self) -> str:
-        return self.selector.dev_switch_variable(self.project.profiles.by_name.values())
+        return self.selector.dev_switch_variable(self.project.shared_profiles.by_name.values())
 
     @cached_property
     def images(self) -> BaseImages:
@@ -221,7 +221,7 @@ class _Reader:
         """X.Y, and the evidence for it."""
         requested = [
             (self.wanted_python, "--python"),
-            (self.project.profiles["prod"].python, "python of [tool.uvflow.profiles.prod]"),
+            (self.project.shared_profiles["prod"].python, "python of [tool.uvflow.profiles.prod]"),
         ]
         above = f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
         for path in dict.fromkeys((".python-version", above)):
@@ -237,7 +237,7 @@ class _Reader:
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
         """What each profile installs, by its name."""
         here = uv.find()
-        profiles = self.project.profiles.by_name
+        profiles = self.project.shared_profiles.by_name
         return {n: export_selection(self.project, p, here) for n, p in profiles.items()}
 
     def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
@@ -258,7 +258,7 @@ class _Reader:
     @cached_property
     def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
-        names = self.project.profiles.by_name
+        names = self.project.shared_profiles.by_name
         packages = {p.name: p for name in names for p in self.installed(name, self.python[0])}
         return tuple(packages[name] for name in sorted(packages))
 

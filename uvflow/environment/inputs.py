@@ -15,7 +15,7 @@ from pathlib import Path
 from uvflow import fingerprint
 from uvflow.environment.installed import Environment, read_quickly
 from uvflow.lockfile.packages import LocalSource, local_sources
-from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
 from uvflow.project.manifest import Project, parse_manifest
 from uvflow.redaction import redacted
 from uvflow.state.journal import BOOT_ID, COPY
@@ -40,6 +40,7 @@ def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -
         f"identity {uv_path}",
         *(f"content {path}" for path in _configuration(project.workspace, environ)),
         f"content {project.workspace / LOCKFILE}",
+        f"content {project.root / OWN_SETTINGS}",
         *_members(project),
         *(question for source in sources for question in _source(source)),
         *(f"identity {path}" for path in _files_named_by(environ)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvflow.errors import UsageError
 from uvflow.files import read_bytes
-from uvflow.paths import LOCKFILE, MANIFEST, project_root
+from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS, project_root
 from uvflow.project import profiles, schema
 from uvflow.project.profiles import ALL, Names, Profile, Profiles
 
@@ -88,9 +88,18 @@ class Project:
         return str(self.metadata.get("name", self.root.name))
 
     @property
-    def profiles(self) -> Profiles:
+    def shared_profiles(self) -> Profiles:
         """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
         return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
+
+    @property
+    def profiles(self) -> Profiles:
+        """As `shared_profiles`, with what a person's own uvflow.local.toml adds or adjusts."""
+        path = self.root / OWN_SETTINGS
+        if not path.exists():
+            return self.shared_profiles
+        shared = self.table("tool", "uvflow")
+        return profiles.read(shared, str(self.root / MANIFEST), _parse(path), str(path))
 
     def check_selection(self, profile: Profile) -> None:
         """Raises UsageError for a group, extra or member of `profile` that does not exist."""
@@ -122,12 +131,16 @@ def parse_manifest(path: Path) -> Table:
 
     Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
     """
-    try:
-        manifest = tomllib.loads(read_bytes(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+    manifest = _parse(path)
     schema.validate(manifest, _SHAPE, str(path))
     return manifest
+
+
+def _parse(path: Path) -> Table:
+    try:
+        return tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
 
 
 def workspace_of(root: Path) -> Path:

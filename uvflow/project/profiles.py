@@ -123,29 +123,40 @@ class Choice:
     chosen_by: str = ""
 
 
-def read(settings: Table, source: str) -> Profiles:
+def read(settings: Table, source: str, own: Table | None = None, own_source: str = "") -> Profiles:
     """The profiles that `[tool.uvflow]` of the file `source` declares.
 
+    `own` are a person's own settings in the file `own_source`: they add profiles and adjust them.
     Raises UsageError for an unknown key or a wrong type, with the file and the key.
     """
+    own = own or {}
     schema.validate(settings, _SHAPE, source, "tool.uvflow")
-    tables = settings.get("profiles", {})
-    reader = _Reader(tables=tables, source=source)
-    profiles = Profiles(
-        default=settings.get("default-profile", "dev"),
-        by_name={name: reader.profile(name) for name in dict.fromkeys((*BUILT_IN, *tables))},
-    )
-    profiles[profiles.default]  # one that does not exist is an error now, not when it is needed
-    return profiles
+    schema.validate(own, _OWN_SHAPE, own_source)
+    tables, own_tables = settings.get("profiles", {}), own.get("profiles", {})
+    names = dict.fromkeys((*BUILT_IN, *tables, *own_tables))
+    places = dict.fromkeys(names, f"{source}: `tool.uvflow.")
+    places |= dict.fromkeys(own_tables, f"{own_source}: `")
+    adjusted = {n: {**tables.get(n, {}), **own_tables.get(n, {})} for n in (*tables, *own_tables)}
+    reader = _Reader(tables=adjusted, places=places)
+    default = own.get("default-profile", settings.get("default-profile", "dev"))
+    if default not in names:
+        place = f"{own_source}: `" if "default-profile" in own else f"{source}: `tool.uvflow."
+        raise UsageError(
+            f"{place}default-profile` is `{default}`, which does not exist",
+            hint=schema.suggestion(default, names, "profiles"),
+        )
+    return Profiles(default=default, by_name={name: reader.profile(name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader:
+    """`places` has the file and the table above each profile's own."""
+
     tables: Table
-    source: str
+    places: Mapping[str, str]
 
     def profile(self, name: str, extending: tuple[str, ...] = ()) -> Profile:
-        where = f"{self.source}: `tool.uvflow.profiles.{name}`"
+        where = f"{self.places[name]}profiles.{name}`"
         if not _NAME.fullmatch(name):
             raise UsageError(f"{where} is not named as a group may be (PEP 735)")
         if name in extending:
@@ -178,13 +189,10 @@ _NAMES = schema.Rule(
 )
 _LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
 _PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
-_SHAPE = schema.OnlyKeys(
-    {
-        "default-profile": str,
-        "profiles": {"*": schema.OnlyKeys(_PROFILE)},
-        "docker": {},
-    }
+_OWN_SHAPE = schema.OnlyKeys(
+    {"default-profile": str, "profiles": {"*": schema.OnlyKeys(_PROFILE)}},
 )
+_SHAPE = schema.OnlyKeys({**_OWN_SHAPE, "docker": {}})
 
 
 def _each(what: str, names: Iterable[str]) -> tuple[str, ...]:

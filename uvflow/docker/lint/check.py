@@ -51,7 +51,7 @@ def lint_context(project: Project) -> LintContext:
 
 def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
     """What production installs on some platform; which Python it is for hardly matters here."""
-    exported = export_selection(project, project.profiles["prod"], uv.find())
+    exported = export_selection(project, project.shared_profiles["prod"], uv.find())
     target = TargetPlatform(python="3.13", platform="linux/amd64")
     return frozenset(package.name for package in packages_on(target, exported, lockfile))
 
