@@ -504,6 +504,8 @@ def test_sync_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
     for _ in range(2):
         told = json.loads(uvflow("sync", "--json", cwd=shop).out)
         assert list(differences(told, schema("sync"))) == []
+    plan = json.loads(uvflow("sync", "--prod", "--dry-run", "--json", cwd=shop).out)
+    assert list(differences(plan, schema("sync-dry-run"))) == []
 
 
 @pytest.mark.parametrize("command", [("status",), ("sync", "--check")], ids=" ".join)

@@ -280,3 +280,16 @@ def test_a_sync_without_options_says_what_one_with_options_says(
     plain = uvflow(*arguments, cwd=unlocked)
     assert plain == uvflow(*arguments, "--color", "auto", cwd=unlocked)
     assert plain.code == 3
+
+
+def test_a_dry_run_lists_what_would_change_and_changes_nothing(shop: Path, uvflow: Command) -> None:
+    assert uvflow("sync", cwd=shop).code == 0
+    (shop / "pyproject.toml").write_text(MANIFEST)
+    done = uvflow("sync", "--prod", "--dry-run", "--json", cwd=shop)
+    plan = json.loads(done.out)
+    assert (done.code, plan["profile"]) == (0, "prod")
+    assert [change.split()[0] for change in plan["changes"]] == ["iniconfig"]
+    assert plan["changes"][0].endswith("is not asked for")
+    assert " - iniconfig==" in uvflow("sync", "--prod", "--dry-run", cwd=shop).out
+    assert installed(shop / ".venv") == {"six", "iniconfig"}
+    assert uvflow("sync", "--dry-run", "--check", cwd=shop).code == 2

@@ -135,9 +135,8 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
             "did you mean `extras`?",
         ),
         (
-            {"profiles": {"x": {"extras": 1}}},
-            "pyproject.toml: `tool.uvflow.profiles.x.extras` must be a list of strings or"
-            + ' "all", not 1',
+            {"profiles": {"prod": {"editable": 1}}},
+            "pyproject.toml: `tool.uvflow.profiles.prod.editable` must be true or false, not 1",
             None,
         ),
         (
@@ -200,3 +199,8 @@ def test_what_is_wrong_in_a_persons_own_settings_is_of_that_file(
     with pytest.raises(UsageError) as caught:
         profiles.read({}, "pyproject.toml", own, "uvflow.local.toml")
     assert caught.value.message == f"uvflow.local.toml: {message}"
+
+
+def test_groups_are_a_list_or_all() -> None:
+    with pytest.raises(UsageError, match='groups` must be a list of strings or "all", not 1'):
+        declared(groups=1)

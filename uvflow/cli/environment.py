@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from uvflow.cli.options import common, profile_choice, timeout_option
-from uvflow.cli.sync import project_and_profile, report_repair, run_sync
+from uvflow.cli.sync import project_and_profile, report_repair, run_sync, show_plan
 from uvflow.console import Console
+from uvflow.errors import UsageError
 
 
 @click.command(name="sync", short_help="Sync the environment with the lockfile and the profile")
@@ -15,15 +16,23 @@ from uvflow.console import Console
 @click.option(
     "--check", is_flag=True, help="Report in one line whether it is in sync; change nothing."
 )
+@click.option("--dry-run", is_flag=True, help="Show what a sync would do; change nothing.")
 @timeout_option
 @common
-def sync_command(console: Console, *, profile: str | None, check: bool, timeout: float) -> None:
+def sync_command(
+    console: Console, *, profile: str | None, check: bool, dry_run: bool, timeout: float
+) -> None:
     """Sync the environment with the lockfile and the profile, and verify it.
 
     Without a flag the profile is that of UVFLOW_PROFILE, else that of the last sync, else
     `default-profile` in [tool.uvflow], else dev. The lockfile is never changed: a stale one is
     exit code 3.
     """
+    if check and dry_run:
+        raise UsageError("--check and --dry-run exclude each other")
+    if dry_run:
+        show_plan(console, profile)
+        return
     if not check:
         run_sync(console, profile, timeout=timeout)
         return

@@ -57,6 +57,28 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
     )
 
 
+def show_plan(console: Console, profile: str | None) -> None:
+    """Show what a sync would do; change nothing."""
+    from uvflow.environment.sync import plan_sync
+
+    plan = plan_sync(*project_and_profile(profile))
+    console.result(plan.listing.rstrip())
+    for change in plan.changes:
+        console.result(change)
+    name = profile_with_origin(plan.context.profile.name, plan.context.chosen_by)
+    console.say(f"Nothing is changed: {name}")
+    console.envelope(
+        "sync",
+        0,
+        {
+            "profile": plan.context.profile.name,
+            "chosen_by": plan.context.chosen_by,
+            "environment": str(plan.context.environment),
+            "changes": list(plan.changes),
+        },
+    )
+
+
 def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
     """The project of the current directory, and the profile to use."""
     from uvflow.environment.context import last_synced_profile

@@ -68,6 +68,32 @@ class SyncResult:
     fingerprint: bytes | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SyncPlan:
+    """What a sync would do: uv's own list, and a sentence for each distribution in it."""
+
+    context: SyncContext
+    listing: str
+    changes: tuple[str, ...]
+
+
+def plan_sync(project: Project, choice: Choice) -> SyncPlan:
+    """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
+    from uvflow.environment.status import planned_changes  # not needed for a sync
+    from uvflow.lockfile import check
+
+    context = SyncContext.of(project, choice)
+    uv = find()
+    arguments = (*context.profile.sync_arguments(), "--dry-run", "--color=never")
+    answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
+    if answer.code != 0:
+        _require_lockfile(project)
+        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
+        failure = Streamed(code=answer.code, output=answer.err).failure("uv sync --dry-run")
+        raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
+    return SyncPlan(context=context, listing=answer.err, changes=planned_changes(answer.err))
+
+
 def sync(
     project: Project,
     choice: Choice,
@@ -113,11 +139,7 @@ def locked_environment(
 
 def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
-    if not context.project.lockfile.exists():
-        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
-
-        check = missing_lockfile(context.project)
-        raise StaleLockfileError(*check.reasons, hint=check.hint)
+    _require_lockfile(context.project)
     if locks.leases(context.state, context.environment):
         if _would_change_nothing(context, uv):
             return _result(context, already=True)
@@ -146,6 +168,14 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
         after = _environment_answers(context)
     encoded = fingerprint.encode(context.key, str(context.environment), (*before, *after))
     return _result(context, result=result, encoded=encoded)
+
+
+def _require_lockfile(project: Project) -> None:
+    if not project.lockfile.exists():
+        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
+
+        check = missing_lockfile(project)
+        raise StaleLockfileError(*check.reasons, hint=check.hint)
 
 
 def finish(context: SyncContext, result: SyncResult) -> None:
