@@ -1,6 +1,5 @@
 """Whether uv.lock is what the project asks for: uv's verdict, with the reasons."""
 
-import contextlib
 import functools
 import os
 import re
