@@ -1,19 +1,21 @@
-"""Does `uvflow init` stand whatever is in requirements files? 100,000 mutated inputs, and extremes.
+"""Does uvflow stand whatever is in the files it reads? 100,000 mutated inputs, and extremes.
 
     uv run benchmarks/mutated_inputs.py [--inputs 100000] [--seed 1] [--first N] [--show]
 
-An input is a directory of one to six files, mutated from files as people have them (mutated_seeds):
-lines moved, doubled, joined, cut; odd characters, long runs, nested brackets; other encodings, line
-ends, raw bytes; other names, includes that meet each other. `uvflow init --dry-run --json` runs on
-it with options drawn by lot, in this process, with a stand-in for uv that knows no names.
+Every other input is a directory of one to six requirements files, mutated from files as people have
+them (mutated_seeds): lines moved, doubled, joined, cut; odd characters, long runs, nested brackets;
+other encodings, line ends, raw bytes; other names, includes that meet each other. `uvflow init
+--dry-run --json` runs on it with options drawn by lot, in this process, with a stand-in for uv that
+knows no names. The others are whole projects and every command that writes nothing
+(mutated_projects).
 
 Wrong are: an exception that is not told as an error; more than two seconds of CPU (ten for an
-extreme); a file whose
-buckets do not add up to its lines, or a line that needs action and is not told of; a password in
-what is said or would be written; a control character that reaches the terminal; a pyproject.toml
-that is no TOML or does not list what was imported; a directory that is not as it was. What is wrong
-is printed with the number of its input (`--first N --inputs 1 --show` is that one alone), and the
-exit code is 1.
+extreme), or ten times as long a wait; a file whose buckets do not add up to its lines, or a line
+that needs action and is not told of; a password in what is said or would be written; a control
+character that reaches the terminal; a pyproject.toml that is no TOML or does not list what was
+imported; a file outside of the project that an import shows; a directory that is not as it was.
+What is wrong is printed with the number of its input (`--first N --inputs 1 --show` is that one
+alone), and the exit code is 1.
 
 The extremes come first: long lines of one character, deep and wide includes, thousands of files.
 Each runs in a process of its own, so that its memory can be told.
@@ -44,23 +46,26 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uvflow.migrate.planner
-import uvflow.uv
+import uvflow.process
+from benchmarks import mutated_projects
+from benchmarks.mutated_projects import OUTSIDE, OUTSIDE_FILE, Content, Special, StandIn, snapshot
 from benchmarks.mutated_seeds import NAMES, ODD, OTHERS, RUNS, SECRET, TEXTS
+from uvflow.__main__ import already_in_sync
 from uvflow.cli import main as command_line
 from uvflow.migrate.model import Requirement
 from uvflow.migrate.plan import Plan
-from uvflow.process import Completed
-from uvflow.uv import Uv
 
 PATIENCE = 2.0  # seconds of CPU for one input
 PATIENCE_WITH_EXTREMES = 10.0
 GIVING_UP = 60.0
+WAITING = 10  # times its patience of waiting, whatever the clock of the CPU says
 MEGABYTE = 1 << 20
-ENDS_WELL = (0, 1, 2, 8, 9)  # done, lines to correct, usage, unreadable, no network
+INIT_ENDS_WELL = (0, 1, 2, 3, 8, 9)  # done, lines to correct, usage, unreadable, no network
+ENDS_WELL = (0, 1, 2, 3, 4, 5, 7, 8)  # and stale, out of sync, damaged, no usable uv
 HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 BASE = '[project]\nname = "app"\nversion = "0.1.0"\nrequires-python = ">=3.11"\ndependencies = []\n'
 
-Files = Mapping[str, bytes]
+Files = Mapping[str, Content]
 
 
 def main() -> int:
@@ -69,8 +74,9 @@ def main() -> int:
         root = Path(directory).resolve() / "app"
         state = str(root.with_name("state"))
         os.environ |= {"UVFLOW_CACHE_DIR": state, "ACME_USER": SECRET, "UV_OFFLINE": "1"}
-        with _standing_in() as plans:
-            trial = Trial(root=root, plans=plans)
+        root.with_name(OUTSIDE_FILE).write_text(f"machine h login me password {OUTSIDE}\n")
+        with _standing_in() as (plans, uv):
+            trial = Trial(root=root, plans=plans, uv=uv)
             patient = replace(trial, patience=PATIENCE_WITH_EXTREMES)
             wrong = 0 if options.first or options.no_extremes else _extremes(patient, options.only)
             return 1 if wrong + _mutations(trial, options) else 0
@@ -93,36 +99,22 @@ def _memory() -> str | None:
 
 
 @contextlib.contextmanager
-def _standing_in() -> Iterator[list[Plan]]:
+def _standing_in() -> Iterator[tuple[list[Plan], StandIn]]:
     """The stand-in takes uv's place; what is given has the plans that were made."""
     plans: list[Plan] = []
-    find, plan = uvflow.uv.find, uvflow.migrate.planner.make_plan
+    start, plan = uvflow.process.start, uvflow.migrate.planner.make_plan
+    uv = StandIn(BASE)
 
     def remembering(*arguments: Any, **keywords: Any) -> Plan:
         plans.append(plan(*arguments, **keywords))
         return plans[-1]
 
-    uvflow.uv.find = lambda *_: _StandIn(path="uv", version="0.13.9")
+    uvflow.process.start = uv  # type: ignore[assignment]  # what it gives can only be waited for
     uvflow.migrate.planner.make_plan = remembering
     try:
-        yield plans
+        yield plans, uv
     finally:
-        uvflow.uv.find, uvflow.migrate.planner.make_plan = find, plan
-
-
-class _StandIn(Uv):
-    """Writes a first pyproject.toml, and cannot tell what anything is called."""
-
-    def capture(
-        self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
-    ) -> Completed:
-        del cwd, environ
-        if arguments[0] != "init":
-            return Completed(code=2, out="", err="nobody knows")
-        target = Path(arguments[-1])
-        target.mkdir(exist_ok=True)
-        (target / "pyproject.toml").write_text(BASE)
-        return Completed(code=0, out="", err="")
+        uvflow.process.start, uvflow.migrate.planner.make_plan = start, plan
 
 
 # An input, and what is wrong with what becomes of it.
@@ -142,47 +134,59 @@ class Trial:
 
     root: Path
     plans: list[Plan]
+    uv: StandIn
     patience: float = PATIENCE
 
-    def outcome(self, files: Files, arguments: Sequence[str]) -> Outcome:
+    def outcome(self, files: Files, command: Sequence[str]) -> Outcome:
         self._lay_out(files)
         self.plans.clear()
+        before = set(snapshot(self.root.parent))
         out, err = io.StringIO(), io.StringIO()
         began = time.process_time()
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _giving_up():
-                code = self._init(arguments)
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                _giving_up(self.patience),
+            ):
+                code = self._run(command)
         except BaseException:  # noqa: BLE001  whatever it is, nobody is told
             return Outcome(code=-1, seconds=0, said="", wrong=(traceback.format_exc(limit=-5),))
         seconds = time.process_time() - began
+        ends_well = INIT_ENDS_WELL if command[0] == "init" else ENDS_WELL
         wrong = (
             *((f"{seconds:.1f} s",) if seconds > self.patience else ()),
-            *((f"exit code {code}",) if code not in ENDS_WELL else ()),
-            *_told_wrongly(out.getvalue(), err.getvalue()),
+            *((f"exit code {code}",) if code not in ends_well else ()),
+            *_told_wrongly(command, out.getvalue(), err.getvalue()),
             *(what for plan in self.plans for what in _planned_wrongly(plan)),
-            *(("the files have changed",) if self._found() != dict(files) else ()),
+            *(("the files have changed",) if set(snapshot(self.root.parent)) != before else ()),
         )
         said = f"{err.getvalue()}{out.getvalue()}"
         return Outcome(code=code, seconds=seconds, said=said, wrong=wrong)
 
-    def _init(self, arguments: Sequence[str]) -> int:
+    def _run(self, command: Sequence[str]) -> int:
         before = sys.argv
-        sys.argv = ["uvflow", "init", "--dry-run", "--json", *arguments, str(self.root)]
+        sys.argv = ["uvflow", *command]
         try:
+            if command[0] == "sync":
+                already_in_sync(("sync",))
             return command_line.main()
         finally:
             sys.argv = before
 
     def _lay_out(self, files: Files) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
-        for name, data in files.items():
+        os.chdir(self.root.parent)
+        for directory in (self.root, self.root.with_name("state")):
+            shutil.rmtree(directory, ignore_errors=True)
+        self.root.mkdir()
+        os.chdir(self.root)
+        for name, content in files.items():
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
-    def _found(self) -> dict[str, bytes]:
-        paths = (path for path in self.root.rglob("*") if path.is_file())
-        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in paths}
+            if isinstance(content, Special):
+                content.make(path)
+            else:
+                path.write_bytes(content)
 
 
 class _Hangs(BaseException):
@@ -190,25 +194,36 @@ class _Hangs(BaseException):
 
 
 @contextlib.contextmanager
-def _giving_up() -> Iterator[None]:
+def _giving_up(patience: float) -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise _Hangs
 
-    before = signal.signal(signal.SIGPROF, give_up)
-    signal.setitimer(signal.ITIMER_PROF, GIVING_UP)
+    clocks = {
+        signal.SIGPROF: (signal.ITIMER_PROF, GIVING_UP),
+        signal.SIGALRM: (signal.ITIMER_REAL, patience * WAITING),
+    }
+    before = {number: signal.signal(number, give_up) for number in clocks}
+    for clock, seconds in clocks.values():
+        signal.setitimer(clock, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for clock, _ in clocks.values():
+            signal.setitimer(clock, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _told_wrongly(out: str, err: str) -> Iterator[str]:
+def _told_wrongly(command: Sequence[str], out: str, err: str) -> Iterator[str]:
     if SECRET in out or SECRET in err:
         yield "a password is shown"
     if HARMFUL.search(out) or HARMFUL.search(err):
         yield f"{(HARMFUL.search(out) or HARMFUL.search(err))!r} reaches the terminal"
-    told = json.loads(out)
+    if command[0] == "init" and (OUTSIDE in out or OUTSIDE in err):
+        yield "a file outside of the project is shown"
+    told = json.loads(out) if "--json" in command else {}
+    if command[0] != "init":
+        return
     needing = 0
     for file in told.get("files", ()):
         buckets = ("imported", "merged", "settings", "already_default", "needs_action")
@@ -221,9 +236,11 @@ def _told_wrongly(out: str, err: str) -> Iterator[str]:
 
 
 def _planned_wrongly(plan: Plan) -> Iterator[str]:
-    if SECRET in plan.text or SECRET in plan.seed:
+    if SECRET in plan.text.replace(plan.before or "", "") or SECRET in plan.seed:
         yield "a password would be written"
-    if SECRET in repr(plan):
+    if OUTSIDE in plan.text:
+        yield "a file outside of the project would be written"
+    if SECRET in repr(plan) and SECRET not in (plan.before or ""):
         yield "a password is in repr()"
     try:
         written = tomllib.loads(plan.text)
@@ -255,8 +272,11 @@ def _mutations(trial: Trial, options: argparse.Namespace) -> int:
     began = time.perf_counter()
     for number in range(options.first, options.first + options.inputs):
         draw = random.Random(f"{options.seed} {number}")
-        files, arguments = _input(draw), _arguments(draw)
-        outcome = trial.outcome(files, arguments)
+        trial.uv.draw = draw
+        files: Files = mutated_projects.project(draw, trial.root) if number % 2 else _input(draw)
+        command = ["init", "--dry-run", "--json", *_arguments(draw)]
+        command = mutated_projects.command(draw) if number % 2 else command
+        outcome = trial.outcome(files, command)
         codes[outcome.code] += 1
         slowest = max(slowest, (outcome.seconds, number))
         wrong += bool(outcome.wrong)
@@ -264,7 +284,7 @@ def _mutations(trial: Trial, options: argparse.Namespace) -> int:
             print(f"input {number}: {what}", flush=True)
         if options.show:
             print("\n".join(f"{name}: {data!r}" for name, data in files.items()))
-            print(f"{' '.join(arguments)}\n{outcome.said}")
+            print(f"{' '.join(command)}\n{outcome.said}")
     print(
         f"{options.inputs} inputs (seed {options.seed}): {wrong} wrong;"
         f" exit codes {', '.join(f'{code}: {codes[code]}' for code in sorted(codes))};"
@@ -283,9 +303,11 @@ def _peak(who: int) -> int:
     return resource.getrusage(who).ru_maxrss // (MEGABYTE if sys.platform == "darwin" else 1024)
 
 
-def _input(draw: random.Random) -> dict[str, bytes]:
+def _input(draw: random.Random) -> Files:
     names = dict.fromkeys(draw.choice(NAMES) for _ in range(draw.choice((1, 1, 2, 3, 6))))
-    files = {name: _encoded(draw, _mutated(draw, draw.choice(TEXTS))) for name in names}
+    files: dict[str, Content] = {
+        name: _encoded(draw, _mutated(draw, draw.choice(TEXTS))) for name in names
+    }
     for name, texts in OTHERS.items():
         if _by_chance(draw, 0.08):
             text = draw.choice(texts)
@@ -454,7 +476,8 @@ def _extremes(trial: Trial, only: str) -> int:
         child = os.fork()
         if not child:
             began = time.perf_counter()
-            outcome = trial.outcome(files, ["--name=shop", "--keep-going"])
+            command = ("init", "--dry-run", "--json", "--name=shop", "--keep-going")
+            outcome = trial.outcome(files, command)
             took = f"{outcome.seconds:5.2f} s of CPU, {time.perf_counter() - began:5.2f} s in all"
             memory = _peak(resource.RUSAGE_SELF)
             print(f"{name:<42} exit {outcome.code}, {took}, {memory:4} MB", flush=True)

@@ -135,3 +135,167 @@ ODD = (
 
 # Characters that may cost a reader more than their number, in long runs.
 RUNS = "\\[](){}\"'#;,-=<>!~@:/$%* \t.0aé_+&?|^`\x00\x1b"
+
+# A project in sync, by the paths of its files: what each may say. `{info}` is the metadata of six,
+# `{site}` site-packages, `{state}` where uvflow remembers things.
+_PYPROJECT = """\
+[project]
+name = "shop"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["six>=1.16", "gunicorn", "flask"]
+
+[project.scripts]
+shop = "shop:main"
+
+[dependency-groups]
+dev = ["six"]
+
+[tool.uv.workspace]
+members = ["libs/*"]
+
+[[tool.uv.index]]
+name = "acme"
+url = "https://idx.acme.example/simple"
+
+[tool.uvflow]
+default-profile = "prod"
+
+[tool.uvflow.profiles.prod]
+extends = "dev"
+groups = []
+editable = false
+python = "3.12"
+
+[tool.uvflow.docker]
+command = ["python", "-m", "shop"]
+port = 8000
+"""
+_LOCK = """\
+version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[manifest]
+members = ["lib", "shop"]
+
+[[package]]
+name = "shop"
+version = "1.0"
+source = { virtual = "." }
+dependencies = [
+    { name = "flask" },
+    { name = "gunicorn", marker = "sys_platform == 'linux'" },
+    { name = "six" },
+]
+
+[package.dev-dependencies]
+dev = [{ name = "six" }]
+
+[package.metadata]
+requires-dist = [{ name = "six", specifier = ">=1.16" }, { name = "gunicorn" }, { name = "flask" }]
+
+[[package]]
+name = "lib"
+version = "1.0"
+source = { editable = "libs/lib" }
+
+[[package]]
+name = "six"
+version = "1.16.0"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://files.example/six-1.16.0-py2.py3-none-any.whl", hash = "sha256:00" }]
+
+[[package]]
+name = "gunicorn"
+version = "22.0.0"
+source = { registry = "https://pypi.org/simple" }
+sdist = { url = "https://files.example/gunicorn-22.0.0.tar.gz", hash = "sha256:00" }
+
+[[package]]
+name = "flask"
+version = "3.0.0"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://files.example/flask-3.0.0-py3-none-any.whl", hash = "sha256:00" }]
+"""
+_DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+FROM python:3.12-slim AS build
+ARG VERSION=1
+ENV PIP_NO_CACHE_DIR=1 PATH="/app/.venv/bin:$PATH"
+COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+RUN --mount=type=cache,target=/root/.cache \\
+    uv sync --locked && rm -rf /tmp/*
+COPY <<EOF /etc/shop.conf
+[shop]
+EOF
+FROM python:3.12-slim
+COPY --from=build /app /app
+USER 1000
+EXPOSE 8000
+HEALTHCHECK CMD ["python", "-c", "print(1)"]
+ENTRYPOINT ["gunicorn", "shop:app"]
+"""
+_RECORD = """\
+six-1.16.0.dist-info/INSTALLER,,
+six-1.16.0.dist-info/METADATA,,
+six-1.16.0.dist-info/RECORD,,
+six-1.16.0.dist-info/WHEEL,,
+six.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,8
+"""
+_BACKUP = """\
+{"version": 1,
+ "files": [{"path": "{root}/pyproject.toml", "data": null, "mode": 420, "times": [0, 0]}],
+ "trees": [{"path": "{root}/.venv", "existed": true}],
+ "listings": {"{root}": ["shop.py"]},
+ "after": {"{root}/pyproject.toml": null}}
+"""
+PROJECT = {
+    "pyproject.toml": (
+        *(_PYPROJECT, _PYPROJECT),
+        _PYPROJECT.replace('command = ["python", "-m", "shop"]\n', ""),
+        _PYPROJECT.replace("https://idx", f"https://user:{SECRET}@idx"),
+    ),
+    "uv.lock": (_LOCK, _LOCK, _LOCK.replace("\n", "\r\n")),
+    "uv.toml": ('[[index]]\nurl = "https://idx.acme.example/simple"\n', "resolution = 'lowest'\n"),
+    ".python-version": ("3.12\n", "cpython@3.13 # for now\n"),
+    "libs/lib/pyproject.toml": ('[project]\nname = "lib"\nversion = "1.0"\n',),
+    "requirements.txt": (PLAIN, COMPILED),
+    "setup.py": (OTHERS["setup.py"][0],),
+    "setup.cfg": OTHERS["setup.cfg"],
+    "Dockerfile": (
+        _DOCKERFILE,
+        f"# Made by `uvflow docker --uv=0.13.9`; x\n#\n# Facts {0:012}, text {0:012}.\n\n"
+        + _DOCKERFILE,
+    ),
+    ".dockerignore": ("**\n!src\n", ".venv*\n**/__pycache__\n**/*.py[cod]\n.git\n**/.env\n"),
+    "compose.yaml": ("services:\n  shop:\n    build: .\n",),
+    "docker-bake.hcl": ('target "shop" {\n  context = "."\n}\n',),
+    "Procfile": ("web: gunicorn shop:app --bind 0.0.0.0:$PORT\nworker: python -m shop\n",),
+    ".env": (f"DATABASE_URL=postgres://u:{SECRET}@db/shop\n",),
+    "shop.py": (
+        "from flask import Flask\n\napp = Flask(__name__)\n@app.get('/healthz')\ndef ok(): ...\n",
+        "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+    ),
+    ".venv/pyvenv.cfg": ("home = {home}\nimplementation = CPython\nversion_info = 3.11.7\n",),
+    ".venv/bin/activate": ("VIRTUAL_ENV='{root}/.venv'\nexport VIRTUAL_ENV\n",),
+    ".venv/bin/gunicorn": (
+        "#!{root}/.venv/bin/python\nimport sys\nsys.argv[0] = 'x'\nsys.exit(main())\n",
+    ),
+    ".venv/.uvflow-journal": ('{"profile": "dev", "environment": "{root}/.venv", "boot": "x"}',),
+    "{site}/six.py": ("six = 6\n",),
+    "{info}/METADATA": ("Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n",),
+    "{info}/WHEEL": ("Wheel-Version: 1.0\nTag: py2-none-any\nTag: py3-none-any\n",),
+    "{info}/INSTALLER": ("uv", "pip\n", "conda\n"),
+    "{info}/RECORD": (_RECORD,),
+    "{state}/last-profile": ("dev", "prod", "other"),
+    "{state}/dev.journal": ('{"profile": "dev", "environment": "{root}/.venv", "boot": null}',),
+    "{state}/dev.fingerprint": ("uvflow 0.1.0 fingerprint 00\n4:shop,5:/venv,",),
+    "{state}/holder.json": ('{"pid": 1, "command": "uvflow sync", "since": 1, "root": "{root}"}',),
+    "{state}/interpreter-checks.json": ('{"{root}/.venv": [1, 2]}',),
+    "{state}/known-defects.json": ('[["{root}/.venv", "six: missing: six.py", "00"]]',),
+    "{state}/backup.json": (_BACKUP,),
+    "{state}/lock": ("",),
+}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import DiskError
-from uvflow.files import claim, read_bytes, read_regular, write_whole
+from uvflow.files import read_bytes, read_regular, read_text, write_whole
 from uvflow.state.backup import DirectoryBackup, FileBackup
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
@@ -43,6 +43,39 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+@posix_only
+@pytest.mark.parametrize("target", ["../outside", "../new", "folder/outside"])
+def test_a_link_out_is_not_written_through(tmp_path: Path, target: str) -> None:
+    (tmp_path / "outside").write_bytes(b"theirs")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "folder").symlink_to("..")
+    (root / "link").symlink_to(target)
+    with pytest.raises(DiskError) as caught:
+        write_whole(root / "link", b"new")
+    assert caught.value.message == f"{root / 'link'} leads out of {root}, so it is not used"
+    assert caught.value.cause == f"it is a link to {tmp_path / Path(target).name}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "root"]
+    assert (tmp_path / "outside").read_bytes() == b"theirs"
+
+
+@posix_only
+def test_a_link_is_followed_within_the_directory_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "member").mkdir()
+    (tmp_path / "member" / "link").symlink_to("../file")
+    write_whole(tmp_path / "member" / "link", b"new", within=tmp_path)
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+@posix_only
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DiskError) as caught:
+        write_whole(tmp_path / "pipe", b"new")
+    assert caught.value.cause == "Not a regular file"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "directory" / "inside").mkdir(parents=True)
     with pytest.raises(DiskError) as caught:
@@ -57,14 +90,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert caught.value.message == f"{tmp_path / 'file'} cannot be read"
 
 
-def test_claiming_creates_an_empty_file(tmp_path: Path) -> None:
-    claim(tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == b""
-    with pytest.raises(DiskError) as caught:
-        claim(tmp_path / "nowhere" / "file")
-    assert caught.value.message == f"{tmp_path / 'nowhere' / 'file'} cannot be written"
-
-
 @posix_only
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -74,6 +99,23 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
         read_regular(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
         read_regular(tmp_path)
+
+
+def test_more_than_a_bound_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_regular(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(OSError, match="More than 4 bytes"):
+        read_regular(tmp_path / "file", 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proc(5)")
+def test_a_file_without_a_size_is_read_to_its_end() -> None:
+    assert read_regular(Path("/proc/self/limits")).endswith(b"\n")
+
+
+def test_text_has_newlines_and_no_undecodable_bytes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"a\r\nb\rc\xff")
+    assert read_text(tmp_path / "file") == "a\nb\nc\N{REPLACEMENT CHARACTER}"
 
 
 def test_leftovers_of_interrupted_writes_are_removed(tmp_path: Path) -> None:

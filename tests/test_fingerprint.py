@@ -38,6 +38,34 @@ def test_changed_removed_and_new_files_are_seen(tmp_path: Path) -> None:
     assert not is_current(absent)
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="there are no named pipes in directories")
+def test_a_pipe_is_never_current_and_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "uv.lock"
+    file.write_text("")
+    encoded = fingerprint_of(f"content {file}")
+    file.unlink()
+    os.mkfifo(file)
+    assert not is_current(encoded)
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="links of POSIX")
+def test_a_link_is_not_read_as_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    assert fingerprint.read_file(str(tmp_path / "file"), is_own=True) == b"x"
+    assert fingerprint.read_file(str(tmp_path / "link")) == b"x"
+    with pytest.raises(OSError, match="link"):
+        fingerprint.read_file(str(tmp_path / "link"), is_own=True)
+
+
+@pytest.mark.skipif("not hasattr(os, 'geteuid') or os.geteuid()", reason="only root can chown")
+def test_a_file_of_another_user_is_not_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    os.chown(tmp_path / "file", 65534, -1)
+    with pytest.raises(OSError, match="Not a regular file of this user"):
+        fingerprint.read_file(str(tmp_path / "file"), is_own=True)
+
+
 def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "uv.lock"
     file.write_text("version = 1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from uvflow import process, uv
-from uvflow.errors import UvMissingError
+from uvflow.errors import StaleLockfileError, UsageError, UvflowError, UvMissingError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
 
@@ -26,6 +26,39 @@ def script(directory: Path, text: str) -> str:
 
 def uv_with_version(directory: Path, version: str) -> str:
     return script(directory, f"echo 'uv {version} (a test)'")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(
+            ("uv.toml", UsageError),
+            (".python-version", UsageError),
+            ("uv.lock", StaleLockfileError),
+        ),
+        *(("pyproject.toml", UsageError), (".venv/pyvenv.cfg", UsageError)),
+    ],
+)
+def test_uv_is_not_started_where_it_would_wait_for_a_pipe(
+    tmp_path: Path, name: str, kind: type[UvflowError]
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "below").mkdir()
+    found = uv.Uv(path=uv_with_version(tmp_path / "a", "0.13.9"), version="0.13.9")
+    for act in (found.capture, found.run):
+        with pytest.raises(UvflowError) as caught:
+            act(("sync",), cwd=tmp_path / "below")
+        assert (type(caught.value), caught.value.message) == (
+            kind,
+            f"{tmp_path / name} cannot be read",
+        )
+
+
+def test_uv_is_not_started_on_a_device(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").symlink_to("/dev/zero")
+    with pytest.raises(StaleLockfileError):
+        uv.check_readable([tmp_path])
 
 
 def test_uvflow_uv_comes_first(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def already_in_sync(arguments: tuple[str, ...]) -> str | None:
             return None
         state = paths.state_dir(root)
         profile, chosen_by = _profile(FAST_PATH_ARGUMENTS[arguments], state)
-        encoded = _read(os.path.join(state, f"{profile}.fingerprint"))
+        encoded = fingerprint.read_file(os.path.join(state, f"{profile}.fingerprint"), is_own=True)
     except (OSError, ValueError):  # the command line reports what is wrong
         return None
     if not fingerprint.is_current(encoded, fingerprint.key(state, profile)):
@@ -74,12 +74,8 @@ def _profile(flag: str | None, state: str) -> tuple[str, str]:
     chosen = os.environ.get("UVFLOW_PROFILE")
     if chosen:
         return chosen, paths.FROM_VARIABLE
-    return _read(os.path.join(state, "last-profile")).decode(), paths.AS_LAST_TIME
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    last = fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True)
+    return last.decode(), paths.AS_LAST_TIME
 
 
 def _run_cli(arguments: tuple[str, ...]) -> int:

@@ -1,13 +1,13 @@
 """Reading files, writing them atomically, and removing files and directories."""
 
-import errno
 import glob
 import os
 import shutil
 import stat
 from pathlib import Path
 
-from uvflow.errors import unreadable, unwritable
+from uvflow.errors import DiskError, unreadable, unwritable
+from uvflow.fingerprint import MAX_BYTES, read_file
 
 SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
 _IGNORE_ALL = "*\n"
@@ -17,41 +17,58 @@ _UNFINISHED = ".uvflow-unfinished-"
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of `path`; raises DiskError where it cannot be read."""
+    """As `read_regular`, but raises DiskError where `path` cannot be read."""
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise unreadable(str(path), error) from error
 
 
-def read_regular(path: Path) -> bytes:
-    """As `Path.read_bytes`, but raises OSError for a device or a pipe, which may have no end."""
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
-    return path.read_bytes()
+def read_regular(path: Path, most: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file of at most `most` bytes (32 MiB); raises OSError for any other.
+
+    A named pipe is not waited for, and of a device, which may have no end, nothing is read.
+    """
+    return read_file(str(path), most)
 
 
-def write_whole(path: Path, data: bytes, *, mode: int | None = None, flush: bool = True) -> None:
+def read_text(path: Path) -> str:
+    """As `read_regular`, for UTF-8: other bytes are replaced, and line ends become newlines."""
+    return read_regular(path).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def write_whole(
+    path: Path,
+    data: bytes,
+    *,
+    within: Path | None = None,
+    mode: int | None = None,
+    flush: bool = True,
+) -> None:
     """Replace the content of `path` atomically: a reader sees the old file or the new one.
 
-    The mode is `mode`, else that of the existing file, else what the umask says. A symbolic link is
-    written through. Without `flush` this does not wait for the disk, and a power failure may leave
-    an empty file. Raises DiskError.
+    A symbolic link is followed in `within`, by default the directory of `path`, and refused where
+    it leads out. The mode is `mode`, else that of the existing file, else what the umask says.
+    Without `flush` this does not wait for the disk, and a power failure may leave an empty file.
+    Raises DiskError.
     """
-    target = Path(os.path.realpath(path))
+    target = target_inside(path, within or path.parent)
     try:
         _replace(target, data, _mode_for(target) if mode is None else mode, flush=flush)
     except OSError as error:
         raise unwritable(str(path), error) from error
 
 
-def claim(path: Path) -> None:
-    """Create `path` as an empty file if it does not exist; raises DiskError."""
-    try:
-        path.touch()
-    except OSError as error:
-        raise unwritable(str(path), error) from error
+def target_inside(path: Path, within: Path) -> Path:
+    """What `path` is once links are resolved; raises DiskError where that is not in `within`."""
+    target = Path(os.path.realpath(path))
+    if not is_inside(target, within):
+        raise DiskError(
+            f"{path} leads out of {within}, so it is not used",
+            cause=f"it is a link to {target}",
+            hint="put a file in the place of the link, or remove the link",
+        )
+    return target
 
 
 def remove_unfinished(directory: Path, name: str | None = None) -> None:
@@ -87,11 +104,14 @@ def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
 
 def _mode_for(target: Path) -> int:
     try:
-        return stat.S_IMODE(target.stat().st_mode)
+        mode = target.stat().st_mode
     except FileNotFoundError:
         umask = os.umask(0o077)
         os.umask(umask)
         return 0o666 & ~umask
+    if not stat.S_ISREG(mode):
+        raise OSError(0, "Not a regular file", str(target))
+    return stat.S_IMODE(mode)
 
 
 def remove(path: Path) -> None:

@@ -1,8 +1,9 @@
 r"""The fingerprint of a sync: what it depended on, as bytes that can be compared. Reads only.
 
-Part of the fast path, so it imports `os` only. A fingerprint is a list of questions about the file
-system and the variables, with their answers: to record one is to ask them, to compare one is to ask
-them again. Answers are compared as bytes and never interpreted. The layout of an encoded one:
+Part of the fast path, so it imports `os` and `stat` only. A fingerprint is a list of questions
+about the file system and the variables, with their answers: to record one is to ask them, to
+compare one is to ask them again. Answers are compared as bytes and never interpreted. The layout of
+an encoded one:
 
     uvflow <version> fingerprint <checksum of all but the answers>\n
     <length>:<subject>,<length>:<environment>,<length>:<question>,<length>:<answer>,…
@@ -12,6 +13,7 @@ there. A question is a kind, a space and a path; the kinds are the functions of 
 """
 
 import os
+import stat
 
 from uvflow import __version__
 
@@ -26,6 +28,58 @@ _CHECKSUM_PRIME = (1 << 128) - 159
 _NOT_WATCHED = ("UV_RUN_RECURSION_DEPTH",)
 CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of names
 _WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
+
+
+MAX_BYTES = 32 << 20  # of a file that is read; large lockfiles have a tenth of this
+
+# So that a named pipe is not waited for, and a terminal not taken over. Windows has none of these.
+_READING = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK")
+)
+
+
+def read_file(path: str | bytes, most: int = MAX_BYTES, *, is_own: bool = False) -> bytes:
+    """The bytes of a regular file of at most `most` bytes; raises OSError for any other.
+
+    `is_own` is as in `open_regular`.
+    """
+    data = read_beginning(path, most + 1, is_own=is_own)
+    if len(data) > most:
+        raise OSError(0, f"More than {most:,} bytes", path)
+    return data
+
+
+def read_beginning(path: str | bytes, most: int, *, is_own: bool = False) -> bytes:
+    """What a regular file begins with, up to `most` bytes; raises OSError."""
+    descriptor = open_regular(path, is_own=is_own)
+    try:
+        size = os.fstat(descriptor).st_size or 4096  # in /proc every file has 0
+        data = os.read(descriptor, min(size + 1, most))
+        while len(data) < most and (more := os.read(descriptor, min(size, most - len(data)))):
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: str | bytes, *, is_own: bool = False) -> int:
+    """A descriptor to read a regular file by; raises OSError for a pipe, a device or a directory.
+
+    With `is_own` it also has to belong to this user, and a symbolic link is not followed.
+    """
+    descriptor = os.open(path, _READING | (getattr(os, "O_NOFOLLOW", 0) if is_own else 0))
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and (not is_own or status.st_uid == user_id()):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(0, "Is a directory", path)
+    raise OSError(0, "Not a regular file of this user" if is_own else "Not a regular file", path)
+
+
+def user_id() -> int:
+    """Whom files have to belong to; on Windows all seem to belong to 0."""
+    return int(getattr(os, "geteuid", int)())
 
 
 def key(state: str, profile: str) -> str:
@@ -110,8 +164,7 @@ def _answer(question: bytes) -> bytes:
 def _content(path: bytes) -> bytes:
     """The bytes of a file; that it does not exist is an answer, that it is unreadable is not."""
     try:
-        with open(path, "rb") as file:
-            return b"+" + file.read()
+        return b"+" + read_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return b"-"
 

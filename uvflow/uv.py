@@ -5,7 +5,8 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,23 @@ from uvflow import process
 from uvflow.errors import (
     DiskError,
     NetworkError,
+    StaleLockfileError,
     UsageError,
     UvFailedError,
     UvflowError,
     UvMissingError,
 )
+from uvflow.fingerprint import MAX_BYTES
+from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed, Running
 
 OLDEST = (0, 9)
 ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some errors with ×
 _PROBE_SECONDS = 20
+
+# What uv reads in a project, and above it where it looks for a configuration.
+_READ_BY_UV = (MANIFEST, LOCKFILE, "uv.toml", ".python-version", ".python-versions")
+_READ_TO_RUN = (*_READ_BY_UV, ".venv/pyvenv.cfg")  # a sync first sets aside one that is no file
 _SIGNS_OF_NO_NETWORK = (
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
     *("operation timed out", "etwork timeout"),
@@ -90,8 +98,10 @@ class Uv:
     ) -> Streamed:
         """Run uv with all its output on our stderr, unchanged except for secrets in a pipe.
 
-        `meanwhile`, `until` and signals are as in `process.stream`.
+        `meanwhile`, `until` and signals are as in `process.stream`. Raises what `check_readable`
+        does.
         """
+        check_readable((cwd, *cwd.parents), _READ_TO_RUN)
         code, tail = process.stream(
             (self.path, *arguments),
             environ=_uv_environ(environ),
@@ -111,7 +121,25 @@ class Uv:
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
     ) -> Running:
         """As `capture`, without waiting: several may run at once."""
+        check_readable((cwd, *cwd.parents), _READ_TO_RUN)
         return process.start((self.path, *arguments), cwd=cwd, environ=_uv_environ(environ))
+
+
+def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_UV) -> None:
+    """Refuse a file that uv would wait at, or read, without an end: a named pipe, a device.
+
+    Raises StaleLockfileError for uv.lock, else UsageError.
+    """
+    for path in itertools.starmap(Path, itertools.product(directories, names)):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        is_file = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
+        if not is_file and not stat.S_ISDIR(status.st_mode):
+            kind = StaleLockfileError if path.name == LOCKFILE else UsageError
+            cause = f"it is not a regular file of at most {MAX_BYTES:,} bytes"
+            raise kind(f"{path} cannot be read", cause=cause)
 
 
 def is_network_failure(output: str) -> bool:

@@ -1,6 +1,7 @@
 """Each option of `uvflow docker` does its one thing, through the installed command."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -280,3 +281,65 @@ def test_a_first_line_that_was_edited_to_say_what_cannot_be_is_named(made: Path)
     (made / "Dockerfile").write_text(text.replace("docker --uv", "docker --base='slim --uv", 1))
     with pytest.raises(UsageError, match=r"Dockerfile:1: --base must be one of slim, "):
         planned(made)
+
+
+posix_only = pytest.mark.skipif("sys.platform == 'win32'", reason="links and pipes of POSIX")
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", "compose.yaml", "docker-bake.hcl"])
+@pytest.mark.parametrize("mode", [(), ("--force",), ("--dry-run",)])
+def test_nothing_is_written_or_shown_through_a_link_out(
+    tree: Tree, uvflow: Command, name: str, mode: tuple[str, ...]
+) -> None:
+    root = tree(PROJECT)
+    outside = root.with_name("outside")
+    if name != ".dockerignore":  # one that is there is the user's, and only read
+        outside.write_text("quagga77\n")
+    (root / name).symlink_to("../outside")
+    done = uvflow("docker", "--bake", "--compose", *mode, cwd=root)
+    assert done.code in {1, 8}  # with --force or not, it was not made by uvflow
+    assert "quagga77" not in done.out + done.err
+    assert (outside.read_text() if outside.exists() else "quagga77\n") == "quagga77\n"
+    assert sorted(path.name for path in root.iterdir()) == sorted((*PROJECT, name))
+
+
+@posix_only
+def test_a_link_to_nowhere_out_is_refused_with_its_target(tree: Tree, uvflow: Command) -> None:
+    root = tree(PROJECT)
+    (root / "Dockerfile").symlink_to("../home/.zshenv")
+    done = uvflow("docker", cwd=root)
+    assert done.code == 8
+    assert done.err == (
+        f"error: {root / 'Dockerfile'} leads out of {root}, so it is not used\n"
+        f"  cause: it is a link to {root.parent / 'home/.zshenv'}\n"
+        "hint: put a file in the place of the link, or remove the link\n"
+    )
+    assert uvflow("docker", "--print", cwd=root).code == 0
+
+
+@posix_only
+def test_a_link_in_the_workspace_is_followed(tree: Tree, uvflow: Command) -> None:
+    root = tree(PROJECT)
+    (root / "deploy").mkdir()
+    (root / "Dockerfile").symlink_to("deploy/Dockerfile")
+    assert uvflow("docker", cwd=root).code == 0
+    assert (root / "deploy" / "Dockerfile").read_text().startswith("# Made by `uvflow docker")
+    assert (root / "Dockerfile").is_symlink()
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("uv.lock", 3), (".python-version", 2), ("uv.toml", 2), ("Dockerfile", 8), ("Procfile", 8)],
+)
+@pytest.mark.parametrize("mode", ["--print", "--check"])
+def test_a_pipe_is_not_waited_for(
+    tree: Tree, uvflow: Command, name: str, code: int, mode: str
+) -> None:
+    root = tree({key: text for key, text in PROJECT.items() if key != name})
+    (root / "pyproject.toml").write_text(manifest())
+    os.mkfifo(root / name)
+    done = uvflow("docker", mode, cwd=root, seconds=20)
+    assert done.code == code
+    assert f"error: {root / name} cannot be read\n" in done.err

@@ -1,5 +1,6 @@
 """The .dockerignore keeps out what is no part of an image, and knows when another one does."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,32 @@ def test_one_that_keeps_out_all_but_a_list_misses_nothing(text: str) -> None:
         ("# x", "# x", False),
         ("docs\n!docs/a.md", "docs/a.md", False),
         ("!docs/a.md\ndocs", "docs/a.md", True),
+        ("[^b]x", "ax", True),
+        ("[^b]x", "bx", False),
+        ("[.]env*", ".env.local", True),
+        ("*", "a/b", True),
+        ("a/**/b", "a/b", True),
+        ("a/**/b", "a/c/d/b", True),
+        ("a**", "a/c", True),
+        ("?", "/", False),
     ],
 )
 def test_patterns_match_as_dockers_do(pattern: str, path: str, ignored: object) -> None:
     assert is_ignored(path, pattern) is ignored
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[", "a[", "[z-a]", "[[:alpha:]]", "\\", "[]", "[^]", "!", "!["]
+)
+def test_a_pattern_that_docker_refuses_matches_nothing(pattern: str) -> None:
+    assert not is_ignored("a", pattern)
+
+
+@pytest.mark.parametrize("part", ["*?", "**?", "**/", "[^/]*", "*a", "**", "**/*"])
+def test_a_long_pattern_takes_no_time(part: str) -> None:
+    before = time.process_time()
+    is_ignored("package/__pycache__/module.pyc", f"{part * 5000}x")
+    assert time.process_time() - before < 2
 
 
 MEMBERS = 'manifest = { members = ["shelf", "shop"] }'

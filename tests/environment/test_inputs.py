@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from rig import Tree
 
 from uvflow.environment import inputs
 from uvflow.environment.installed import Environment
+from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
 
 MANIFEST = '[project]\nname = "shop"\nversion = "1"\n'
@@ -152,3 +154,19 @@ def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> Non
         "identity",
         "distributions",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+@pytest.mark.parametrize("place", ["libs/one", "local", "config/uv"])
+def test_a_project_where_uv_would_wait_for_a_pipe_is_refused(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    workspace = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+    root = tree({"pyproject.toml": MANIFEST + workspace, "uv.lock": lock('editable = "local"')})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
+    inputs.check_inputs(Project.load(root))
+    pipe = root / place / ("uv.toml" if place == "config/uv" else "pyproject.toml")
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=f"{pipe} cannot be read"):
+        inputs.check_inputs(Project.load(root))

@@ -211,6 +211,22 @@ def test_a_half_installed_distribution_is_5(synced: Path, uvflow: Command) -> No
     ]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+@pytest.mark.parametrize("name", ["METADATA", "RECORD", "INSTALLER", "uv_cache.json", "pyvenv.cfg"])
+def test_a_pipe_in_the_environment_is_5_and_the_next_sync_repairs_it(
+    synced: Path, uvflow: Command, name: str
+) -> None:
+    directory = synced / ".venv" if name == "pyvenv.cfg" else inside(synced, "six-*")
+    (directory / name).unlink(missing_ok=True)
+    os.mkfifo(directory / name)
+    for command in ("status", "verify"):
+        done = uvflow(command, cwd=synced, seconds=20)
+        assert done.code == 5, done.err
+    done = uvflow("sync", cwd=synced)
+    assert done.code == 0, done.err
+    assert uvflow("status", cwd=synced).code == 0
+
+
 def test_the_worst_decides(synced: Path, uvflow: Command) -> None:
     pip(synced, "uninstall", "idna")
     assert uvflow("status", cwd=synced).code == 4

@@ -59,7 +59,7 @@ def test_uv_decides_and_reading_explains(shop: Path, what: str) -> None:
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
     judgement = judge(shop, None)
     assert judgement.verdict is Freshness.UNKNOWN
-    assert judgement.reasons == ("no difference was found by reading; uv was not found",)
+    assert judgement.reasons == ("no difference was found by reading; uv was not asked",)
     edit(shop, *EDITS["a pin"][:3])
     assert judge(shop, None).verdict is Freshness.STALE
 

@@ -5,7 +5,7 @@ import pytest
 from rig import Tree
 
 from uvflow.errors import UvflowError
-from uvflow.migrate.model import Bucket
+from uvflow.migrate.model import Bucket, ImportOptions
 from uvflow.migrate.plan import Change, InitOptions, Plan
 from uvflow.migrate.planner import make_plan
 from uvflow.uv import find
@@ -135,3 +135,73 @@ def test_a_manifest_that_is_no_text_is_told(tree: Tree) -> None:
 def test_a_name_is_proposed_where_one_is_needed(tmp_path: Path, name: str, proposed: str) -> None:
     (tmp_path / name).mkdir()
     assert refusal(tmp_path / name).hint == f"`uvflow init --name {proposed}`"
+
+
+links = pytest.mark.skipif("sys.platform == 'win32'", reason="links of POSIX")
+
+
+@links
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock"])
+@pytest.mark.parametrize("target", ["../outside.toml", "../nowhere.toml"])
+def test_what_would_be_written_through_a_link_out_is_refused(
+    tree: Tree, name: str, target: str
+) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    root.with_name("outside.toml").write_text("[tool.x]\n")
+    (root / name).symlink_to(target)
+    error = refusal(root)
+    assert error.exit_code == 8
+    assert error.message == f"{root / name} leads out of {root}, so it is not used"
+
+
+@pytest.fixture
+def netrc(tree: Tree) -> Path:
+    """A project with links to the directory above, which has a file `netrc`."""
+    root = tree({"requirements.txt": "-r above/netrc\n", "dev/empty": ""})
+    (root.parent / "netrc").write_text("quagga77\n")
+    (root / "above").symlink_to("..")
+    (root / "requirements-dev.txt").symlink_to("../netrc")
+    (root / "constraints.txt").symlink_to("above/netrc")
+    return root
+
+
+@links
+def test_a_link_out_is_outside_whether_it_is_included_or_found(netrc: Path) -> None:
+    error = refusal(netrc)
+    assert [(f.code, str(f.origin), f.message) for f in error.findings] == [
+        *(
+            (
+                "include-outside",
+                "None",
+                f"{name} leads out of the project by a link, and is not read",
+            )
+            for name in ("requirements-dev.txt", "constraints.txt")
+        ),
+        (
+            "include-outside",
+            "requirements.txt:1",
+            "above/netrc leads out of the project by a link, and is not read",
+        ),
+    ]
+    assert "quagga77" not in repr(error.findings)
+
+
+@links
+def test_a_link_out_is_followed_where_the_user_allows_it(netrc: Path) -> None:
+    plan = planned(netrc, lock=False, imports=ImportOptions(allow_outside=True))
+    assert [r.text for r in plan.imported.dependencies] == ["quagga77"]
+
+
+@links
+def test_a_link_within_the_project_is_read(tree: Tree) -> None:
+    root = tree({"requirements/main.in": "six\n"})
+    (root / "requirements.txt").symlink_to("requirements/main.in")
+    plan = planned(root, lock=False)
+    assert [r.text for r in plan.imported.dependencies] == ["six"]
+
+
+def test_the_root_itself_is_not_a_file_to_import(tree: Tree) -> None:
+    root = tree({})
+    (root.parent / "requirements.txt").write_text("six\n")
+    error = refusal(root, imports=ImportOptions(from_files=(".",)))
+    assert [f.message for f in error.findings] == [". cannot be read: Is a directory"]

@@ -150,6 +150,16 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
             "did you mean `prod`?",
         ),
         (
+            {"profiles": {"ci": {"extends": ["prod"]}}},
+            "pyproject.toml: `tool.uvflow.profiles.ci.extends` must be a string, not ['prod']",
+            None,
+        ),
+        (
+            {"profiles": {f"p{n}": {"extends": f"p{n + 1}"} for n in range(3000)}},
+            "pyproject.toml: `tool.uvflow.profiles.p21` extends more than 20 profiles",
+            None,
+        ),
+        (
             {"profiles": {"a": {"extends": "b"}, "b": {"extends": "a"}}},
             "pyproject.toml: `tool.uvflow.profiles.a` extends itself",
             None,

@@ -29,6 +29,7 @@ def test_requests_are_lines_without_comments() -> None:
         ("pypy@3.11", None),
         (">=3.11", None),
         ("3", None),
+        ("3.99999999", None),
         ("/usr/bin/python3.12", None),
     ],
 )

@@ -259,8 +259,25 @@ def change_and_fail(
         raise error
 
 
+def record(**changes: object) -> bytes:
+    file = {"path": "/x", "data": None, "mode": 420, "times": [0, 0]}
+    sound = {"version": 1, "files": [file], "trees": [], "listings": {}, "after": None}
+    kept = {key: value for key, value in changes.items() if key in file}
+    return json.dumps({**sound, "files": [file | kept], **changes}).encode()
+
+
 @pytest.mark.parametrize(
-    "data", [b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}']
+    "data",
+    [
+        *(b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}'),
+        *(b"[" * 100_000, b'{"version": ' + b"1" * 5000 + b"}", b"\xff"),
+        *(record(path=None), record(path="x"), record(path="/x\0"), record(path=["/x"])),
+        *(record(mode="rw"), record(mode=-1e99), record(times=[]), record(times=["now", 0])),
+        *(record(times=[1 << 63, 0]), record(times=[0.5, 0]), record(data=1), record(data="é")),
+        *(record(trees=[{"path": "/x"}]), record(trees=[{"path": 1, "existed": True}])),
+        *(record(listings=[]), record(listings={"x": []}), record(listings={"/x": 1})),
+        *(record(after=[]), record(after={}), record(after={"/y": None})),
+    ],
 )
 def test_a_damaged_backup_is_reported_and_nothing_is_done(
     state: State, root: Path, data: bytes

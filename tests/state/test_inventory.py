@@ -1,5 +1,8 @@
 import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from uvflow.state import locks
 from uvflow.state.inventory import forget, known_projects, project_at
@@ -44,3 +47,14 @@ def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     assert forget([project], "uvflow cache clear").forgotten == (project,)
     assert [path.name for path in state.directory.iterdir()] == ["lock"]
     assert known_projects() == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_a_link_among_the_projects_is_not_followed(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.write("last-profile", b"dev")
+    real = tmp_path / "theirs"
+    state.directory.rename(real)
+    state.directory.symlink_to(real)
+    assert known_projects() == ()
+    assert [path.name for path in real.iterdir()] == ["last-profile"]

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,8 @@ import pytest
 from uvflow.errors import BusyError, DiskError
 from uvflow.state import locks
 from uvflow.state.store import State
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
 
 HOLD = """
 import sys
@@ -48,13 +51,110 @@ def test_a_file_is_read_until_it_is_deleted(tmp_path: Path) -> None:
     assert state.read("dev.fingerprint") is None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+@posix_only
 def test_the_state_is_readable_by_its_user_only(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     with locks.mutex(state, "uvflow sync"):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.directory.iterdir()}
     assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
     assert modes == {"lock": 0o600, "holder.json": 0o600}
+
+
+@posix_only
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
+def test_the_state_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with locks.mutex(State.of(tmp_path), "uvflow sync"):
+            State.of(tmp_path).write("last-profile", b"dev")
+    finally:
+        os.umask(before)
+    cache = tmp_path / "uvflow-cache"
+    assert {p for p in (cache, *cache.rglob("*")) if p.stat().st_mode & 0o077} == set()
+
+
+@posix_only
+@pytest.mark.parametrize("level", ["uvflow-cache", "uvflow-cache/projects", "project"])
+def test_a_level_that_others_may_write_to_is_refused(tmp_path: Path, level: str) -> None:
+    directory = made_level(tmp_path, level)
+    directory.chmod(0o770)
+    error = refusal(tmp_path)
+    assert error.exit_code == 8
+    assert error.message == f"{directory} cannot hold what uvflow remembers: others may write to it"
+    assert error.hint == (
+        f"`chmod go-w {directory}` if only you have written there, or set UVFLOW_CACHE_DIR to a "
+        "directory that only you can write to"
+    )
+    directory.chmod(0o755)  # that others may look is harmless: the files in it are private
+    State.of(tmp_path).write("last-profile", b"dev")
+
+
+@posix_only
+@pytest.mark.parametrize("level", ["uvflow-cache", "uvflow-cache/projects", "project"])
+def test_a_level_that_is_a_link_is_refused(tmp_path: Path, level: str) -> None:
+    directory = made_level(tmp_path, level)
+    directory.rename(tmp_path / "real")
+    directory.symlink_to(tmp_path / "real")
+    error = refusal(tmp_path)
+    assert error.message == f"{directory} cannot hold what uvflow remembers: it is a link"
+    assert error.hint == "set UVFLOW_CACHE_DIR to a directory that only you can write to"
+
+
+@pytest.mark.skipif("not hasattr(os, 'geteuid') or os.geteuid()", reason="only root can chown")
+@pytest.mark.parametrize("level", ["uvflow-cache", "uvflow-cache/projects", "project"])
+def test_a_level_of_another_user_is_refused(tmp_path: Path, level: str) -> None:
+    os.chown(made_level(tmp_path, level), 65534, -1)
+    assert refusal(tmp_path).message.endswith("it belongs to another user")
+
+
+@posix_only
+def test_a_file_that_is_a_link_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.write("one", b"1")
+    (state.directory / "link").symlink_to("one")
+    os.mkfifo(state.directory / "pipe")
+    assert (state.read("one"), state.read("link"), state.read("pipe")) == (b"1", None, None)
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["README", "CACHEDIR.TAG", "projects/lock", "projects/file"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    state = State.of(tmp_path)
+    link = tmp_path / "uvflow-cache" / name
+    if name.startswith("projects/"):
+        link = state.directory / link.name
+    link.parent.mkdir(mode=0o700, parents=True)
+    link.symlink_to(victim)
+    with contextlib.suppress(DiskError), locks.mutex(state, "uvflow sync"):
+        state.write("file", b"theirs")
+    assert victim.read_text() == "mine"
+
+
+@posix_only
+def test_a_lease_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    (tmp_path / "victim").write_text("mine")
+    with locks.mutex(state, "uvflow run"):
+        os.close(locks.take_lease(state, tmp_path, "uvflow run")[0])
+        [lease] = state.directory.glob("*.lease.*")
+        lease.unlink()
+        lease.symlink_to(tmp_path / "victim")
+        with pytest.raises(OSError, match="link"):
+            locks.take_lease(state, tmp_path, "uvflow run")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def made_level(root: Path, level: str) -> Path:
+    State.of(root).make()
+    return State.of(root).directory if level == "project" else root / level
+
+
+def refusal(root: Path) -> DiskError:
+    with pytest.raises(DiskError) as caught:
+        State.of(root)
+    return caught.value
 
 
 def test_the_cache_directory_is_tagged_and_explained(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def build_image(
     match the facts; UsageError for an unknown profile, a secret without a value, or an unsuitable
     engine.
     """
+    uv.check_readable(project.directories)
     profile = project.shared_profiles[options.profile].name
     _check_lockfile(project, environ)
     plan = command.plan_image(project, ImageOptions())

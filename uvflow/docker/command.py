@@ -17,7 +17,7 @@ from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
 from uvflow.docker.lint.model import CheckResult
 from uvflow.errors import DriftError, UsageError, UvflowError
-from uvflow.files import read_bytes, write_whole
+from uvflow.files import read_bytes, target_inside, write_whole
 from uvflow.findings import Finding, Origin
 from uvflow.project.manifest import Project
 
@@ -51,8 +51,9 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     modes = (options.prints, options.facts, options.check, options.dry_run)
     if sum(modes) > 1:
         raise UsageError("--print, --facts, --check and --dry-run exclude each other")
+    uv.check_readable(project.directories)
     path = project.root / "Dockerfile"
-    if options.check and path.is_file() and _header_of(path) is None:
+    if options.check and path.exists() and _header_of(path) is None:
         return _check_result(check_handwritten(project, path))
     plan = plan_image(project, options, more=[name for name in MORE if getattr(options, name)])
     if options.check:
@@ -64,6 +65,8 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     if options.prints:
         text = plan.dockerfile.text
         return DockerResult(result=_lines(text), warnings=warnings, data={"dockerfile": text})
+    for file in plan.to_write:  # before any is written, and before a dry run shows what is there
+        target_inside(file.path, plan.workspace)
     if not options.dry_run:
         write_files(plan, force=options.force)
     names = [file.path.name for file in plan.to_write]
@@ -101,6 +104,7 @@ class ImageFile:
 class ImagePlan:
     """Every file of an image; `not_ignored` are patterns that the .dockerignore lacks."""
 
+    workspace: Path
     facts: Facts
     options: ImageOptions
     generated: tuple[ImageFile, ...]
@@ -143,6 +147,7 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     ignore = project.root / ("Dockerfile.dockerignore" if is_member else ".dockerignore")
     dockerignore = _image_file(ignore, context.dockerignore())
     return ImagePlan(
+        workspace=project.workspace,
         facts=facts,
         options=options,
         generated=tuple(
@@ -205,7 +210,7 @@ def _header_of(path: Path) -> Header | None:
 
 
 def _read_text(path: Path) -> str | None:
-    return read_bytes(path).decode(errors="replace") if path.is_file() else None
+    return read_bytes(path).decode(errors="replace") if path.exists() else None
 
 
 def check_generated(plan: ImagePlan) -> CheckResult:
@@ -283,7 +288,7 @@ def write_files(plan: ImagePlan, *, force: bool) -> None:
         if file.state in {FileState.EDITED, FileState.FOREIGN} and not force:
             raise drift_error(file)
     for file in plan.to_write:
-        write_whole(file.path, file.text.encode())
+        write_whole(file.path, file.text.encode(), within=plan.workspace)
 
 
 def drift_error(file: ImageFile) -> DriftError:

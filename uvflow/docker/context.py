@@ -167,27 +167,37 @@ def is_ignored(path: str, text: str) -> bool:
     return ignored
 
 
+_PIECE = re.compile(r"(?:\*\*/)+|\*\*+|\*|\?|\[(?:\^[^\]]+|[^\]^][^\]]*)\]|\\.|.", re.DOTALL)
+
+
 def _matches(pattern: str, path: str) -> bool:
     """A pattern that matches a directory matches what is in it."""
-    regex = re.compile(_regex(pattern.strip("/").removeprefix("./")))
-    parts = path.split("/")
-    return any(regex.fullmatch("/".join(parts[:n])) for n in range(1, len(parts) + 1))
+    ends = {0}  # where the pieces so far may end: many stars cannot make this slow
+    for piece in _PIECE.findall(pattern.strip("/").removeprefix("./")):
+        ends = {end for start in ends for end in _ends(piece, path, start)}
+    return any(end == len(path) or (end and path[end] == "/") for end in ends)
 
 
-def _regex(pattern: str) -> str:
-    def piece(match: re.Match[str]) -> str:
-        match match[0]:
-            case "**/":
-                return "(?:.*/)?"
-            case "**":
-                return ".*"
-            case "*":
-                return "[^/]*"
-            case "?":
-                return "[^/]"
-            case text if text.startswith("["):
-                return text
-            case text:
-                return re.escape(text.removeprefix("\\") or text)
+def _ends(piece: str, path: str, start: int) -> Iterable[int]:
+    """Where `piece` may end in `path` if it begins at `start`."""
+    rest = path[start:]
+    match piece:
+        case _ if piece.endswith("**/"):
+            return (start, *(start + slash.end() for slash in re.finditer("/", rest)))
+        case _ if piece.startswith("**"):
+            return range(start, len(path) + 1)
+        case "*":
+            return range(start, start + len(rest.partition("/")[0]) + 1)
+        case _ if piece == "?" or (len(piece) > 1 and piece.startswith("[")):
+            is_name = rest[:1] not in ("", "/")
+            matches = is_name and (piece == "?" or _is_in_class(rest[0], piece[1:-1]))
+        case _:
+            matches = rest[:1] == (piece.removeprefix("\\") or piece)
+    return (start + 1,) if matches else ()
 
-    return re.sub(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|\\.|.", piece, pattern)
+
+def _is_in_class(character: str, inside: str) -> bool:
+    """Whether it is one of a class, such as `a-z_` or `^0-9`."""
+    ranges = re.findall(r"\\?(.)-\\?(.)|\\?(.)", inside.removeprefix("^"), re.DOTALL)
+    is_in = any((low or one) <= character <= (high or one) for low, high, one in ranges)
+    return is_in is not inside.startswith("^")

@@ -401,7 +401,7 @@ def _specifier(text: str) -> SpecifierSet:
 
 
 def _read_lock(project: Project) -> Lockfile:
-    if not project.lockfile.is_file():
+    if not project.lockfile.exists():
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
@@ -409,7 +409,7 @@ def _read_lock(project: Project) -> Lockfile:
 
 
 def _text_of(path: Path) -> str | None:
-    return read_bytes(path).decode(errors="replace") if path.is_file() else None
+    return read_bytes(path).decode(errors="replace") if path.exists() else None
 
 
 Table = Mapping[str, Any]

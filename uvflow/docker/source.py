@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,8 +37,10 @@ class Module:
     def body(self) -> list[ast.stmt]:
         """Its statements; none where it is not valid Python."""
         try:
-            return ast.parse(self.text).body
-        except (SyntaxError, ValueError, RecursionError):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old escapes in the user's strings
+                return ast.parse(self.text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return []
 
     def nodes(self) -> Iterator[ast.AST]:
@@ -94,9 +97,9 @@ class Sources:
         is_installed = package is not None and path.startswith(("src/", f"{package}/"))
         file = base / path
         try:
-            if file.stat().st_size > _MAX_BYTES or not (is_installed or base == self.root):
+            if not (is_installed or base == self.root):
                 return None
-            text = read_regular(file).decode()
+            text = read_regular(file, _MAX_BYTES).decode()
         except (OSError, UnicodeDecodeError):
             return None
         name = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__")
@@ -162,14 +165,15 @@ def _needs_no_arguments(arguments: ast.arguments) -> bool:
 
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     """Every `NAME = VALUE` at the top level, and below an `if` or `try` there."""
-    for node in body:
-        match node:
+    waiting = body[::-1]  # no recursion: every `elif` is nested in the `if` before it
+    while waiting:
+        match waiting.pop():
             case ast.Assign(targets=targets, value=value):
                 yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 yield name, value
             case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
-                yield from _assignments([*inner, *other])
+                waiting += [*inner, *other][::-1]
 
 
 def _imports(module: Module, package: str) -> bool:
@@ -288,8 +292,7 @@ class Django:
 
     def remarks(self) -> Iterator[str]:
         """What a container that cannot write cannot keep."""
-        databases = self.value("DATABASES")
-        if databases and "sqlite3" in ast.dump(databases):
+        if any("sqlite3" in text for text in _strings_in(self.value("DATABASES"))):
             yield f"{self.settings_module} keeps an SQLite database, and the image is not writable"
         if self.value("MEDIA_ROOT"):
             yield f"{self.settings_module} has a MEDIA_ROOT: mount a volume there to keep uploads"

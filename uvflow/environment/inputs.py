@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow import fingerprint
+from uvflow import fingerprint, uv
 from uvflow.environment.installed import Environment, read_quickly
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
@@ -58,6 +58,15 @@ def _without_secrets(question: str) -> str:
         return question
     text = (read_quickly(path) or b"").decode(errors="replace")
     return question if redacted(text) == text else f"identity {path}"
+
+
+def check_inputs(project: Project) -> None:
+    """Refuse a project where uv would wait at a file of its own, a local source or the user's.
+
+    Raises what `uv.check_readable` does.
+    """
+    sources = (source.path for source in local_sources(project))
+    uv.check_readable((*project.directories, *sources, *_configuration_directories(os.environ)))
 
 
 def environment_inputs(environment: Environment) -> tuple[str, ...]:

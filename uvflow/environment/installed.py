@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvflow.files import read_text
+from uvflow.fingerprint import read_beginning, read_file
 from uvflow.project.manifest import canonical_name
 
 # Byte code, also while it is being written (until then importlib adds a number to the name).
@@ -117,7 +119,7 @@ def is_whole_python(environment: Environment) -> bool:
 def read_configuration(environment: Environment) -> dict[str, str] | None:
     """The keys (in lower case) and values of pyvenv.cfg (PEP 405); None without such a file."""
     try:
-        text = (environment.path / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+        text = read_text(environment.path / "pyvenv.cfg")
     except OSError:
         return None
     pairs = (line.partition("=") for line in reversed(text.split("\n")))  # the first one counts
@@ -140,14 +142,13 @@ def is_created_since(environment: Environment, when: float) -> bool:
         return False
 
 
-def read_quickly(path: str, size: int = -1) -> bytes | None:
+def read_quickly(path: str, size: int | None = None) -> bytes | None:
     """The first `size` bytes of a file, or all of it; None where it cannot be read.
 
     For dozens of small files: to read a `Path` as text takes twice the time.
     """
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  see above
-            return file.read(size)
+        return read_file(path) if size is None else read_beginning(path, size)
     except (OSError, ValueError):  # ValueError: a name that this system cannot have
         return None
 

@@ -29,6 +29,7 @@ from uvflow.environment.installed import (
     read_quickly,
     script_files,
 )
+from uvflow.fingerprint import open_regular
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
 # first two into every environment, `uv run --with` the third, macOS the fourth, Python the last.
@@ -167,7 +168,11 @@ def _has_record(distribution: Distribution) -> bool:
 
 
 def _metadata_problem(distribution: Distribution) -> tuple[DamageKind, str | Path, str] | None:
-    names = {entry.name for entry in directory_entries(distribution.path)}
+    names = set()
+    for entry in directory_entries(distribution.path):
+        if not (entry.is_file() or entry.is_dir()):  # a named pipe, say, at which uv would wait
+            return DamageKind.MISSING, entry.path, "not a regular file"
+        names.add(entry.name)
     if "METADATA" not in names:
         return DamageKind.NO_METADATA, distribution.path, ""
     if "RECORD" not in names:
@@ -284,7 +289,7 @@ def _hash_problem(row: _Row) -> _Problem | None:
     if not is_known or _size_problem(row):
         return None
     try:
-        with Path(row.path).open("rb") as file:
+        with os.fdopen(open_regular(row.path), "rb") as file:
             digest = hashlib.file_digest(file, algorithm).digest()
     except OSError as error:
         return DamageKind.EDITED, error.strerror or str(error)
@@ -425,6 +430,16 @@ def possible_owners(environment: Environment, damages: Iterable[Damage]) -> tupl
                 if row.path.startswith(prefixes)
             }
         )
+    )
+
+
+def can_be_read_by_uv(environment: Environment) -> bool:
+    """Whether every file of the metadata is one, and no named pipe at which uv would wait."""
+    configuration = environment.path / "pyvenv.cfg"
+    folders = (distribution.path for distribution in distributions(environment))
+    entries = (entry for folder in folders for entry in directory_entries(folder))
+    return (configuration.is_file() or not configuration.exists()) and all(
+        entry.is_file() or entry.is_dir() for entry in entries
     )
 
 

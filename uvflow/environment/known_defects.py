@@ -13,6 +13,7 @@ from pathlib import Path
 
 from uvflow.environment.installed import Environment, distributions
 from uvflow.environment.integrity import Damage, DamageKind
+from uvflow.fingerprint import open_regular
 from uvflow.state.store import State
 
 _NAME = "known-defects.json"
@@ -83,7 +84,7 @@ def _digest(path: Path) -> bytes:
     import hashlib  # as above
 
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(str(path)), "rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError:
         return b""

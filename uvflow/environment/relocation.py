@@ -14,6 +14,7 @@ from uvflow.environment.installed import (
     read_quickly,
     script_files,
 )
+from uvflow.files import read_text
 
 # In `activate`, as uv, venv and virtualenv write it; that of a relocatable environment has no path.
 _ACTIVATE = re.compile(
@@ -54,7 +55,7 @@ def relocation_problems(environment: Environment) -> tuple[str, ...]:
 
 def _path_problems(environment: Environment) -> Iterator[str]:
     try:
-        text = (environment.scripts / "activate").read_text(encoding="utf-8", errors="replace")
+        text = read_text(environment.scripts / "activate")
     except OSError:
         text = ""
     origin = _ACTIVATE.search(text)
@@ -77,7 +78,7 @@ def _is_here(path: Path, environment: Environment) -> bool:
     """Compares the directories, since links, mounts and letter case give one several paths."""
     try:
         return path.samefile(environment.path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that this system cannot have
         return False
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
+from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
 from uvflow.environment.integrity import Damage
 from uvflow.environment.ownership import foreign_entries
@@ -141,15 +142,17 @@ class _Look:
         environment = Environment.at(context.environment)
         exists = environment.path.is_dir()
         if not context.is_current():
-            if uv and exists and context.project.lockfile.exists():
+            check_inputs(context.project)
+            asked = uv if integrity.can_be_read_by_uv(environment) else None
+            if asked and exists and context.project.lockfile.exists():
                 # `--frozen`, since the other check says whether the lockfile is stale.
                 arguments = ("sync", "--frozen", "--check", "--offline")
-                comparing = uv.start(
+                comparing = asked.start(
                     (*arguments, *context.profile.selection(), "--color=never"),
                     cwd=context.project.root,
                     environ=context.environ,
                 )
-            checking = start_check(context.project, uv, context.environ)
+            checking = start_check(context.project, asked, context.environ)
         return cls(
             context=context,
             environment=environment,

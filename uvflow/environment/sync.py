@@ -140,6 +140,7 @@ def locked_environment(
 def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
     _require_lockfile(context.project)
+    inputs.check_inputs(context.project)
     if locks.leases(context.state, context.environment):
         if _would_change_nothing(context, uv):
             return _result(context, already=True)
@@ -198,6 +199,7 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
+    inputs.check_inputs(context.project)
     with locks.mutex(context.state, "uvflow verify --repair", timeout=timeout, progress=progress):
         locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
         arguments = ("sync", "--frozen", "--inexact", *context.profile.selection())

@@ -73,7 +73,7 @@ def start_check(
     if not project.lockfile.exists():
         return lambda: missing_lockfile(project)
     if uv is None:
-        return lambda: _read(project, environ, "uv was not found")
+        return lambda: _read(project, environ, "uv was not asked")
     builds = _needs_build(project)
     if builds:
         unasked = f"only building {builds} would tell for sure"

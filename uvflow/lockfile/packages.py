@@ -5,7 +5,6 @@ revisions only add keys.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,10 +150,10 @@ class Lockfile:
 
 def read_lockfile(path: Path) -> Lockfile:
     """The uv.lock at `path`; raises what `parse_lockfile` raises, and DiskError."""
-    return parse_lockfile(_decoded(path), str(path))
+    return parse_lockfile(read_bytes(path), str(path))
 
 
-def parse_lockfile(text: str, source: str = LOCKFILE) -> Lockfile:
+def parse_lockfile(text: bytes | str, source: str = LOCKFILE) -> Lockfile:
     """The uv.lock `text` of the file `source`; raises UsageError where it is not one."""
     lockfile = _parsed(text, source)
     if lockfile.table.get("version") != 1:
@@ -170,29 +169,16 @@ def read_local_part(path: Path) -> Lockfile:
 
     A version of the format that `read_lockfile` refuses is read as far as it is like this one.
     """
-    head, *packages = _decoded(path).split(_PACKAGE)
+    text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
+    head, *packages = text.split(_PACKAGE)
     return _parsed(_PACKAGE.join((head, *filter(_HAS_PATH.search, packages))), str(path))
 
 
-def _decoded(path: Path) -> str:
-    try:
-        return read_bytes(path).decode().replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise _not_toml(str(path), error) from error
-
-
-def _parsed(text: str, source: str) -> Lockfile:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _not_toml(source, error) from error
+def _parsed(text: bytes | str, source: str) -> Lockfile:
+    table = schema.parse(text, source)
     schema.validate(table, _SHAPE, source)
     packages = tuple(LockedPackage(table=entry) for entry in table.get("package", ()))
     return Lockfile(table=table, packages=packages)
-
-
-def _not_toml(source: str, error: ValueError) -> UsageError:
-    return UsageError(f"{source} is not valid TOML", cause=str(error))
 
 
 @dataclass(frozen=True, kw_only=True)

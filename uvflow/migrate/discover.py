@@ -138,7 +138,7 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     except OSError as error:
         raise unreadable(str(error.filename or root), error) from error
     chosen = (*options.from_files, *(path for _, path in options.groups))
-    beside = ((root / path).parent for path in chosen if not is_outside(path))
+    beside = (root / posixpath.dirname(path) for path in chosen if not is_outside(path))
     for other in (*below, *beside):
         with contextlib.suppress(OSError):  # a database's data directory is unreadable, for example
             paths.update(_requirements_files(other))

@@ -19,14 +19,14 @@ from uvflow.migrate.credentials import (
 )
 from uvflow.migrate.formats.pip.direct_reference import FILE_URL, as_path, is_outside, is_url
 from uvflow.migrate.formats.pip.requirements_txt import Line, RequirementsFile, parse_requirements
-from uvflow.migrate.model import ImportOptions, InputFile, Read, Role, reachable
+from uvflow.migrate.model import ImportOptions, InputFile, OutsideError, Read, Role, reachable
 from uvflow.redaction import redacted
 
 _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 _SAVE = "save the file in the project and include that"
-_COPY = "copy the file into the project and include that"
+_ALLOW = "`--allow-outside`, or copy the file into the project and include that"
 
 Fetch = Callable[[str], bytes]
 
@@ -229,9 +229,7 @@ class Reader:
                 message, hint = f"{path.path} is not fetched", f"`--allow-outside`, or {_SAVE}"
                 return findings.error("include-url", message, origin, hint)
             message = f"{path.path} is outside the project, and is not read"
-            return findings.error(
-                "include-outside", message, origin, f"`--allow-outside`, or {_COPY}"
-            )
+            return findings.error("include-outside", message, origin, _ALLOW)
         unset = " and ".join(variables(path.address))
         if unset:
             message = f"{path.path} needs {unset} in the environment"
@@ -251,6 +249,9 @@ def _read_failure(
             kind = "file" if origin is None else "included file"
             message, hint = f"{kind} {path.path} not found", "create the file, or remove the line"
             return findings.error("file-not-found", message, origin, hint)
+        case OutsideError():
+            message = f"{path.path} leads out of the project by a link, and is not read"
+            return findings.error("include-outside", message, origin, _ALLOW)
         case ConnectionError() | TimeoutError():
             message = f"{path.path} cannot be reached: {reason}"
             return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from uvflow.environment.context import SyncContext
 from uvflow.environment.sync import SyncResult, finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
-from uvflow.files import claim, write_whole
+from uvflow.files import write_whole
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
@@ -59,7 +59,7 @@ def _carry_out(
         built=_source_directories(plan),
     ) as set_aside:
         if plan.before is None:
-            claim(plan.root / MANIFEST)  # from here on there is a project to recover
+            write_whole(plan.root / MANIFEST, b"")  # from here on there is a project to recover
         if MANIFEST in changed:
             write_whole(plan.root / MANIFEST, plan.text.encode())
         if LOCKFILE in changed:

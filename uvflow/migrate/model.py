@@ -11,7 +11,12 @@ from packaging.utils import canonicalize_name
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import Userinfo
 
-Read = Callable[[str], bytes]
+Read = Callable[[str], bytes]  # raises OSError
+
+
+class OutsideError(OSError):
+    """A path in the project leads out of it by a symbolic link, and is not read."""
+
 
 OnConflict = Literal["fail", "prefer-base", "declare"]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from uvflow.errors import UsageError, UvflowError
-from uvflow.files import read_bytes, read_regular
+from uvflow.files import is_inside, read_bytes, read_regular, target_inside
 from uvflow.findings import Finding
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
+from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, ImportedRequirements
 from uvflow.migrate.plan import Change, InitOptions, Plan, with_buckets
 from uvflow.migrate.report import needs_user_error
@@ -42,6 +43,8 @@ def make_plan(
     is_project = before is not None and "project" in parse_manifest(root / MANIFEST)
     if is_project and Project.load(root).lockfile.exists():
         return Plan(root=root, before=before, text=text, is_already_locked=True)
+    for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
+        target_inside(root / name, root)
     _refuse_membership(root)
     _refuse_renaming(text, options)
     imported = _read(root, options, text, progress)
@@ -92,7 +95,7 @@ def _refuse_renaming(text: str, options: InitOptions) -> None:
 
 def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
     """Everything that the files of `root` say; `text` is that of pyproject.toml, or empty."""
-    names, read = discover.candidate_files(root, options.imports), _reader(root)
+    names, read = discover.candidate_files(root, options.imports), _reader(root, options)
     inputs = discover.input_files(names, options.imports)
     if "project" in tomllib.loads(text) and not options.imports.from_files:
         inputs = evidence.with_compiled(inputs, read)
@@ -109,8 +112,15 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
     )
 
 
-def _reader(root: Path) -> model.Read:
-    return lambda path: read_regular(root / path)
+def _reader(root: Path, options: InitOptions) -> model.Read:
+    def read(path: str) -> bytes:
+        """A path that says itself that it leads out is the user's own, or is refused elsewhere."""
+        is_allowed = options.imports.allow_outside or is_outside(path)
+        if not is_allowed and not is_inside(root / path, root):
+            raise model.OutsideError(path)
+        return read_regular(root / path)
+
+    return read
 
 
 def _python(
@@ -154,7 +164,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, progress: Progress)
 
 
 def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:
-    name = options.name or evidence.declared_name(_reader(root)) or root.name
+    name = options.name or evidence.declared_name(_reader(root, options)) or root.name
     if not _NAME.fullmatch(name):
         ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         proposed = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"

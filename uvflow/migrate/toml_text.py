@@ -6,7 +6,6 @@ The text of an author stays byte for byte; the only importer of tomlkit.
 import copy
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,8 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Table
 
 from uvflow.errors import UsageError
+from uvflow.paths import MANIFEST
+from uvflow.project import schema
 
 Keys = tuple[str, ...]  # the path to a value
 Values = Mapping[str, Any]  # a parsed table
@@ -172,10 +173,15 @@ def _as_lists(value: Any) -> Any:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The values of a pyproject.toml; raises UsageError where it is not TOML."""
+    return schema.parse(text, MANIFEST)
+
+
+def lenient_values(text: str) -> dict[str, Any]:
+    """The values of a TOML file; nothing where it is not one."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("pyproject.toml is not valid TOML", cause=str(error)) from error
+        return schema.parse(text, "")
+    except UsageError:
+        return {}
 
 
 def _not_editable(cause: str) -> UsageError:

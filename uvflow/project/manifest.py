@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +78,13 @@ class Project:
         return self.workspace / LOCKFILE
 
     @property
+    def directories(self) -> tuple[Path, ...]:
+        """Those of the workspace and its members."""
+        root = parse_manifest(self.workspace / MANIFEST)
+        members = member_directories(self.workspace, table_at(root, "tool", "uv", "workspace"))
+        return (self.workspace, *sorted(members - {self.workspace}))
+
+    @property
     def metadata(self) -> Table:
         """`[project]`, empty where it is missing."""
         return self.table("project")
@@ -99,7 +105,9 @@ class Project:
         if not path.exists():
             return self.shared_profiles
         shared = self.table("tool", "uvflow")
-        return profiles.read(shared, str(self.root / MANIFEST), _parse(path), str(path))
+        return profiles.read(
+            shared, str(self.root / MANIFEST), schema.parse(read_bytes(path), str(path)), str(path)
+        )
 
     def check_selection(self, profile: Profile) -> None:
         """Raises UsageError for a group, extra or member of `profile` that does not exist."""
@@ -131,16 +139,9 @@ def parse_manifest(path: Path) -> Table:
 
     Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
     """
-    manifest = _parse(path)
+    manifest = schema.parse(read_bytes(path), str(path))
     schema.validate(manifest, _SHAPE, str(path))
     return manifest
-
-
-def _parse(path: Path) -> Table:
-    try:
-        return tomllib.loads(read_bytes(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
 
 
 def workspace_of(root: Path) -> Path:

@@ -14,6 +14,7 @@ Table = Mapping[str, Any]
 
 ALL: Literal["all"] = "all"
 Names = tuple[str, ...] | Literal["all"]
+_LONGEST_CHAIN = 20  # of profiles that extend one another
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # as dependency groups, PEP 735
 
@@ -159,8 +160,9 @@ class _Reader:
         where = f"{self.places[name]}profiles.{name}`"
         if not _NAME.fullmatch(name):
             raise UsageError(f"{where} is not named as a group may be (PEP 735)")
-        if name in extending:
-            raise UsageError(f"{where} extends itself", cause=" → ".join((*extending, name)))
+        if name in extending or len(extending) > _LONGEST_CHAIN:
+            problem = "itself" if name in extending else f"more than {_LONGEST_CHAIN} profiles"
+            raise UsageError(f"{where} extends {problem}", cause=" → ".join((*extending, name)))
         table = self.tables.get(name, {})
         changes: dict[str, Any] = {
             _FIELDS[key]: tuple(value) if isinstance(value, list) else value

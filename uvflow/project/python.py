@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvflow.files import read_text
+
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
-_CPYTHON = re.compile(r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d+\.\d+)(?:\.\d+)?(?:-[\w-]+)?")
+_CPYTHON = re.compile(
+    r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
+)
 
 
 def python_requests(text: str) -> Iterator[tuple[int, str]]:
@@ -40,7 +44,7 @@ def read_pyvenv_configuration(environment: Path) -> PyvenvConfiguration | None:
     The version is X.Y or X.Y.Z: uv and virtualenv call it version_info, venv version.
     """
     try:
-        text = (environment / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+        text = read_text(environment / "pyvenv.cfg")
     except OSError:
         return None
     pairs = (line.partition("=") for line in text.splitlines())

@@ -1,5 +1,7 @@
-"""Whether a table of TOML says what its format has: keys, types and values. Pure."""
+"""TOML: parsed, and whether a table says what its format has: keys, types and values. Pure."""
 
+import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,56 @@ class Rule:
 
     wanted: str
     holds: Callable[[Any], object]
+
+
+_DEEPEST = 100  # levels of nesting; thousands exhaust Python's stack, or take tomllib seconds
+_DEEP_KEY = re.compile(
+    r"""(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|"[^"]*+"|'[^']*+')[ \t]*+\.[ \t]*+)"""
+    rf"{{{_DEEPEST}}}",
+    re.MULTILINE,
+)
+_LONG_INTEGER = re.compile(r"\d[\d_]{4299}")  # more digits than int() takes
+
+
+def parse(data: bytes | str, source: str) -> dict[str, Any]:
+    """The TOML `data` of the file `source`; raises UsageError with the line that is not valid."""
+    lines: list[str] = []
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        lines = text.split("\n")
+        if not _DEEP_KEY.search(text):
+            table = tomllib.loads(text)
+            if not _is_deep(table):
+                return table
+    except RecursionError:
+        pass
+    except ValueError as error:
+        raise _not_toml(source, _reason(error, lines)) from error
+    deepest = max(lines, key=lambda line: sum(map(line.count, "[{.")))
+    place = f"(at line {lines.index(deepest) + 1})"
+    raise _not_toml(source, f"more than {_DEEPEST} levels are nested {place}")
+
+
+def _is_deep(table: dict[str, Any]) -> bool:
+    level: list[Any] = [table]
+    for _ in range(_DEEPEST):
+        items = (i for v in level for i in (v.values() if isinstance(v, dict) else v))
+        level = [item for item in items if isinstance(item, (dict, list))]
+    return bool(level)
+
+
+def _reason(error: ValueError, lines: list[str]) -> str:
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)  # with line and column
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"{error} (at line {line})"
+    line = next((n for n, text in enumerate(lines, 1) if _LONG_INTEGER.search(text)), 1)
+    return f"an integer has too many digits (at line {line})"
+
+
+def _not_toml(source: str, cause: str) -> UsageError:
+    return UsageError(f"{source} is not valid TOML", cause=cause)
 
 
 def validate(value: Any, shape: Any, source: str, key: str = "") -> None:

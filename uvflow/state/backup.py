@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import DiskError, UsageError, UvflowError, unwritable
-from uvflow.files import read_bytes, remove, remove_file, remove_unfinished, write_whole
+from uvflow.files import (
+    read_bytes,
+    read_regular,
+    remove,
+    remove_file,
+    remove_unfinished,
+    write_whole,
+)
 from uvflow.process import signals_ignored
 from uvflow.state import journal
 from uvflow.state.store import Progress, State
@@ -47,7 +54,7 @@ class FileBackup:
         remove_unfinished(self.path.parent, self.path.name)
         if self.data is None:
             remove_file(self.path)
-        elif not self.path.exists() or self.path.read_bytes() != self.data:
+        elif not self.path.exists() or read_regular(self.path) != self.data:
             write_whole(self.path, self.data, mode=self.mode)
         if self.data is not None and self.path.stat().st_mtime_ns != self.times[1]:
             os.utime(self.path, ns=self.times)  # also where an earlier attempt was killed before it
@@ -239,7 +246,7 @@ def _edited_since(backup: Backup) -> list[Path]:
 
 def _digests(backup: Backup) -> dict[str, str | None]:
     paths = [before.path for before in backup.files]
-    return {str(p): _digest(p.read_bytes() if p.exists() else None) for p in paths}
+    return {str(p): _digest(read_regular(p) if p.exists() else None) for p in paths}
 
 
 def _digest(data: bytes | None) -> str | None:
@@ -319,7 +326,10 @@ def _read_backup(state: State) -> Backup | None:
     try:
         data = json.loads(state.read(_NAME) or b"{}")
         return _from_json(data) if data.get("version") == _VERSION else None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, IndexError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise DiskError(
             f"{state.directory / _NAME} is damaged, so nothing can be put back from it",
             cause=f"{type(error).__name__}: {error}",
@@ -328,19 +338,35 @@ def _read_backup(state: State) -> Backup | None:
 
 
 def _from_json(data: Mapping[str, Any]) -> Backup:
+    """Raises one of the errors of `_read_backup` for what this version does not write."""
+    after = data["after"]
     return Backup(
         files=tuple(
             FileBackup(
-                path=Path(file["path"]),
+                path=_path(file["path"]),
                 data=None if file["data"] is None else a2b_base64(file["data"]),
-                mode=file["mode"],
-                times=(file["times"][0], file["times"][1]),
+                mode=stat.S_IMODE(file["mode"]),
+                times=(_time(file["times"][0]), _time(file["times"][1])),
             )
             for file in data["files"]
         ),
         trees=tuple(
-            DirectoryBackup(path=Path(t["path"]), existed=t["existed"]) for t in data["trees"]
+            DirectoryBackup(path=_path(t["path"]), existed=bool(t["existed"]))
+            for t in data["trees"]
         ),
-        listings={Path(path): frozenset(names) for path, names in data["listings"].items()},
-        after=data["after"],
+        listings={_path(path): frozenset(names) for path, names in data["listings"].items()},
+        after=None if after is None else {f["path"]: after[f["path"]] for f in data["files"]},
     )
+
+
+def _path(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        raise ValueError(text)
+    return path
+
+
+def _time(nanoseconds: Any) -> int:
+    if not isinstance(nanoseconds, int) or abs(nanoseconds) >= 1 << 63:
+        raise ValueError(nanoseconds)
+    return nanoseconds

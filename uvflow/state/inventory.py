@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import BusyError, UsageError
+from uvflow.fingerprint import read_file
 from uvflow.paths import state_name
 from uvflow.state import backup, locks
 from uvflow.state.locks import HOLDER
-from uvflow.state.store import MUTEX, State, cache_root
+from uvflow.state.store import MUTEX, State, cache_root, require_private
 
 _YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
 
@@ -92,14 +93,17 @@ class ForgetResult:
 
 
 def known_projects() -> tuple[KnownProject, ...]:
-    """The projects that something is kept of, the one used last first; raises nothing."""
-    found = (_known_project(path) for path in _directories(cache_root() / "projects"))
+    """The projects that something is kept of, the one used last first; raises DiskError."""
+    projects = cache_root() / "projects"
+    require_private(projects.parent, projects)
+    found = map(_known_project, _directories(projects))
     return tuple(sorted(filter(None, found), key=lambda one: (-one.last_used, one.name)))
 
 
 def _directories(projects: Path) -> list[Path]:
     try:
-        return [path for path in projects.iterdir() if _STATE_NAME.fullmatch(path.name)]
+        paths = [path for path in projects.iterdir() if _STATE_NAME.fullmatch(path.name)]
+        return [path for path in paths if not path.is_symlink()]  # none that uvflow made
     except OSError:
         return []
 
@@ -133,7 +137,7 @@ def _stats(directory: Path) -> list[os.stat_result]:
 
 def _holder(directory: Path) -> dict[str, Any]:
     try:
-        holder = json.loads((directory / HOLDER).read_bytes())
+        holder = json.loads(read_file(str(directory / HOLDER), is_own=True))
     except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.errors import DiskError, unwritable
-from uvflow.files import remove_unfinished, write_whole
+from uvflow.files import read_regular, remove_unfinished, write_whole
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
@@ -143,7 +143,7 @@ def _journals(state: State, environment: Path) -> tuple[Path, ...]:
 def _outcome(journal: Path) -> LastSync:
     """What a journal says; FINISHED without one, UNFLUSHED where it cannot be read."""
     try:
-        boot = json.loads(journal.read_bytes())["boot"]
+        boot = json.loads(read_regular(journal))["boot"]
     except (FileNotFoundError, NotADirectoryError):
         return LastSync.FINISHED
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -27,12 +27,14 @@ from uvflow.state.store import MUTEX, Progress, State, no_progress
 if TYPE_CHECKING:
     import filelock
 
+_OPEN_OWN = os.O_RDWR  # to open a file of the state, which is never a link
 if sys.platform == "win32":
     EXCLUSIVE = SHARED = 0
 else:
     import fcntl
 
     EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
+    _OPEN_OWN |= os.O_NOFOLLOW
 
 DEFAULT_TIMEOUT = 300.0  # seconds
 
@@ -118,7 +120,7 @@ def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]
     leases(state, environment)  # removes leases of ended commands
     path = state.directory / f"{_lease_prefix(environment)}{os.getpid()}"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(path, _OPEN_OWN | os.O_CREAT | os.O_TRUNC, 0o600)
         os.write(descriptor, _holder(command, state.root))
         _try_to_lock(descriptor)
     except OSError as error:
@@ -201,7 +203,7 @@ def _is_leased(path: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, _OPEN_OWN)
     except FileNotFoundError:
         return False
     try:

@@ -1,17 +1,24 @@
-"""What uvflow remembers of a project: small files in one directory, each replaced atomically."""
+"""What uvflow remembers of a project: small files in one directory, each replaced atomically.
+
+They are this user's alone, since what they say is acted upon: a backup names files to put back.
+"""
 
 import os
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow import paths
-from uvflow.errors import unwritable
+from uvflow.errors import DiskError, unwritable
 from uvflow.files import remove, write_whole
+from uvflow.fingerprint import MAX_BYTES, read_file, user_id
 from uvflow.paths import state_name
 
 Progress = Callable[[str], None]  # called with a sentence about what takes long
+
+_MAX_BYTES = 4 * MAX_BYTES  # a backup holds two files in base64
 
 MUTEX = "lock"  # the file that `locks` locks; never removed
 
@@ -53,12 +60,23 @@ class State:
 
     @classmethod
     def of(cls, root: Path) -> "State":
-        return cls(directory=cache_root() / "projects" / state_name(str(root)), root=root)
+        """Raises DiskError where somebody else may have written what is there."""
+        state = cls(directory=cache_root() / "projects" / state_name(str(root)), root=root)
+        require_private(*state._levels)
+        return state
+
+    @property
+    def _levels(self) -> tuple[Path, Path, Path]:
+        projects = self.directory.parent
+        return projects.parent, projects, self.directory
 
     def read(self, name: str) -> bytes | None:
-        """The content of the file `name`; None where it does not exist or cannot be read."""
+        """The content of the file `name`; None where it does not exist or cannot be read.
+
+        A link or a file of another user cannot be read.
+        """
         try:
-            return (self.directory / name).read_bytes()
+            return read_file(str(self.directory / name), _MAX_BYTES, is_own=True)
         except OSError:
             return None
 
@@ -94,15 +112,18 @@ class State:
                 raise unwritable(str(path), error) from error
 
     def make(self) -> None:
-        """Create the directory, readable by this user only. Raises DiskError."""
+        """Create the directory, for this user only. Raises DiskError."""
+        cache = self._levels[0]
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            cache = self.directory.parent.parent
-            if not (cache / "CACHEDIR.TAG").exists():
-                write_whole(cache / "README", _README, flush=False)
-                write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG, flush=False)
+            for level in (*reversed(cache.parents), *self._levels):
+                if not level.exists():
+                    level.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise unwritable(str(self.directory), error) from error
+        require_private(*self._levels)
+        if not (cache / "CACHEDIR.TAG").exists():
+            write_whole(cache / "README", _README, mode=0o600, flush=False)
+            write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG, mode=0o600, flush=False)
 
     def _flush(self) -> None:
         """Make a rename or an unlink durable; Windows cannot flush a directory."""
@@ -113,3 +134,27 @@ class State:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def require_private(*directories: Path) -> None:
+    """Raises DiskError for a link, and for what another user owns or may write to.
+
+    What others may only read passes: the files in it are for their owner only, and a directory that
+    UVFLOW_CACHE_DIR names may have other uses.
+    """
+    for directory in directories if sys.platform != "win32" else ():
+        try:
+            status = directory.lstat()
+        except OSError:  # not there, or not to be looked at: then nothing in it is read either
+            continue
+        way_out = "set UVFLOW_CACHE_DIR to a directory that only you can write to"
+        if stat.S_ISLNK(status.st_mode):
+            reason = "it is a link"
+        elif status.st_uid != user_id():
+            reason = "it belongs to another user"
+        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            reason = "others may write to it"
+            way_out = f"`chmod go-w {directory}` if only you have written there, or {way_out}"
+        else:
+            continue
+        raise DiskError(f"{directory} cannot hold what uvflow remembers: {reason}", hint=way_out)

@@ -11,6 +11,7 @@ from uvflow import findings, uv
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
+from uvflow.files import read_text
 from uvflow.findings import Origin
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
@@ -22,7 +23,7 @@ _SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 
 def check_handwritten(project: Project, path: Path) -> CheckResult:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
-    dockerfile = parse.parse_dockerfile(path.read_text(encoding="utf-8", errors="replace"))
+    dockerfile = parse.parse_dockerfile(read_text(path))
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
         no_stage = findings.error("no-stage", "there is no FROM in it", origin)
@@ -37,9 +38,9 @@ def lint_context(project: Project) -> LintContext:
     """What the rules ask of `project`; raises UsageError where its files cannot be read."""
     root = project.workspace
     ignored = root / ".dockerignore"
-    text = ignored.read_text(encoding="utf-8", errors="replace") if ignored.is_file() else ""
+    text = read_text(ignored) if ignored.exists() else ""
     missing = context.missing_patterns(text)
-    lockfile = read_lockfile(project.lockfile) if project.lockfile.is_file() else None
+    lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     return LintContext(
         files=frozenset(_files(root)),

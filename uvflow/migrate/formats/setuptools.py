@@ -2,10 +2,10 @@
 
 import ast
 import configparser
-import tomllib
 import warnings
 
 from uvflow.migrate.model import Read
+from uvflow.migrate.toml_text import lenient_values
 
 
 def is_installable(path: str, read_file: Read) -> bool:
@@ -42,28 +42,19 @@ def _name_in(file: str, text: str) -> object:
     if file == "setup.cfg":
         name = read_setup_cfg(text).get("metadata", "name", fallback="")
         return None if ":" in name else name  # `attr:` and `file:` are computed
-    match _parse_toml(text):
+    match lenient_values(text):
         case {"project": {"name": str(name)}} | {"tool": {"poetry": {"name": str(name)}}}:
             return name
     return None
 
 
-def _parse_toml(text: str) -> dict[str, object]:
-    """Empty where `text` is not valid."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
 def is_package(read_file: Read) -> bool:
     """Whether uv installs the project itself (uv docs, "Build systems")."""
     data = _read("pyproject.toml", read_file) or b""
-    manifest = _parse_toml(data.decode("utf-8", "replace"))
-    match manifest:
+    match lenient_values(data.decode("utf-8", "replace")):
         case {"tool": {"uv": {"package": bool(is_package)}}}:
             return is_package
-        case _:
+        case manifest:
             return "build-system" in manifest
 
 
