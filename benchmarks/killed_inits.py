@@ -11,8 +11,9 @@ network.
 The columns from "reading" to "done" tell what was under way when the signal came. "old" and "new"
 count the projects that were, after the command that followed, what they were before the init or
 what an init that is let alone makes of them: every path with its kind, mode and bytes, and what is
-old with its times. All else is broken, and so is a project that is not the old one after the undo,
-a command that puts something back without saying so, and a traceback: the exit code is 1 then.
+old with its times, the environment included. All else is broken, and so is a project that is not
+the old one after the undo, a command that puts something back without saying so, and a traceback:
+the exit code is 1 then.
 """
 
 import argparse
@@ -31,7 +32,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -47,7 +47,7 @@ SIGNALS = {signal.SIGKILL: 8, signal.SIGINT: 1, signal.SIGTERM: 1}  # how often 
 ANY_INSTANT = 0.25  # how many of them; half of an init is reading, which changes nothing
 COMMANDS = ("init", "undo")
 FOLLOWING = ("init", "sync", "undo")
-PHASES = ("reading", "locking", "copying", "syncing", "putting back", "tidying up", "done")
+PHASES = ("reading", "locking", "syncing", "putting back", "tidying up", "done")
 TOLD = "An earlier command was interrupted"
 
 Tree = Mapping[str, tuple[int, str]]  # path → its kind and mode, and what it holds
@@ -122,7 +122,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="folder",
-        files={**FOLDER, "conf/pyproject.toml": TOOLS, "environments/one/.keep": ""},
+        files={**FOLDER, "conf/pyproject.toml": TOOLS},
         links={"pyproject.toml": "conf/pyproject.toml", ".venv": "environments/one"},
         installed=("large==2.0", "iniconfig==1.1.1"),
     ),
@@ -231,6 +231,7 @@ class Place:
         for name, target in scenario.links.items():
             (self.root / name).symlink_to(target)
         if scenario.installed:
+            (self.root / ".venv").resolve().mkdir(parents=True, exist_ok=True)
             found = self.environ["UVFLOW_UV"]
             self.run(found, "venv", "--allow-existing", ".venv")
             self.run(found, "pip", "install", "--python", ".venv", *scenario.installed)
@@ -278,7 +279,6 @@ def _copy(source: Path, target: Path) -> None:
 class Attack:
     """One row of the table: what is there before and after an init.
 
-    `undone` is `old`, but for an environment that was there before: undo leaves that as it is.
     `unbuilt` is `new` without the traces of a build, which uv may have in its cache from before.
     `seconds` is what the command takes, `changing` what of it is left after its first change.
     """
@@ -289,7 +289,6 @@ class Attack:
     changing: float
     old: Tree
     new: Tree
-    undone: Tree
     unbuilt: Tree
     times: Mapping[str, int]
 
@@ -303,7 +302,6 @@ class Attack:
         place.run(*_uvflow("init"))
         place.keep("before undo")
         new = _tree(place.root)
-        environment = scenario.links.get(".venv", ".venv") if scenario.installed else "none"
         seconds, changing = min(_timed(place, command) for _ in range(3))
         return cls(
             place=place,
@@ -312,9 +310,8 @@ class Attack:
             changing=changing,
             old=old,
             new=new,
-            undone={**_outside(environment, old), **_inside(environment, new)},
             unbuilt={path: new[path] for path in new if path in old or "/libs/" not in f"/{path}"},
-            times=_outside(environment, times),
+            times=times,
         )
 
     def trial(self, draw: random.Random) -> Outcome:
@@ -364,11 +361,10 @@ class Attack:
             return ("putting back" if is_unfinished else "reading") if is_changed else "tidying up"
         if not is_unfinished:
             return "tidying up" if is_changed else "reading"
-        if any(state.directory.glob("*.journal")) or any(state.directory.glob("*.fingerprint")):
-            return "syncing"
-        root = self.place.root
-        copies = (c for d in (root, root / "environments") for c in d.glob("*.before-uvflow*"))
-        return "copying" if any(copies) else "locking"
+        is_syncing = any(
+            any(state.directory.glob(f"*.{kind}")) for kind in ("journal", "fingerprint")
+        )
+        return "syncing" if is_syncing else "locking"
 
     def _left_behind(self, code: int) -> Iterator[str]:
         """What is wrong with a project right after a command that had the time to tidy up."""
@@ -382,7 +378,7 @@ class Attack:
         found = _tree(self.place.root)
         if found in (self.new, self.unbuilt):
             return "new"
-        if found in (self.old, self.undone):
+        if found == self.old:
             times = _times(self.place.root)
             later = [path for path, at in self.times.items() if times[path] != at]
             return f"old, with other times of {', '.join(later)}" if later else "old"
@@ -457,14 +453,6 @@ def _digest(data: bytes) -> str:
 def _times(root: Path) -> dict[str, int]:
     files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in files}
-
-
-def _inside(directory: str, paths: Tree) -> Tree:
-    return {path: what for path, what in paths.items() if Path(path).is_relative_to(directory)}
-
-
-def _outside(directory: str, paths: Mapping[str, Any]) -> dict[str, Any]:
-    return {path: what for path, what in paths.items() if not Path(path).is_relative_to(directory)}
 
 
 def _build_large(folder: Path) -> None:

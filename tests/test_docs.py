@@ -500,6 +500,15 @@ def test_init_with_nothing_to_do_prints_the_same_keys(shop: Path, uvflow: Comman
     assert list(differences(told, schema("init"))) == []
 
 
+def test_undo_prints_what_its_schema_says(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\n", ".venv/pyvenv.cfg": ""})
+    told = json.loads(uvflow("init", "--json", cwd=root).out)
+    assert told["changes"][-1]["action"] == "replace"
+    assert list(differences(told, schema("init"))) == []
+    told = json.loads(uvflow("undo", "--json", cwd=root).out)
+    assert list(differences(told, schema("undo"))) == []
+
+
 def test_sync_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
     for _ in range(2):
         told = json.loads(uvflow("sync", "--json", cwd=shop).out)

@@ -1,12 +1,22 @@
 import os
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from uvflow.errors import DiskError
-from uvflow.files import read_bytes, read_regular, read_text, write_whole
+from uvflow.files import (
+    SET_ASIDE,
+    read_bytes,
+    read_mark,
+    read_regular,
+    read_text,
+    remove_set_aside,
+    set_aside,
+    write_whole,
+)
 from uvflow.state.backup import DirectoryBackup, FileBackup
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
@@ -165,69 +175,120 @@ def test_the_new_target_of_a_broken_link_is_removed_and_the_link_stays(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
-def test_a_tree_is_put_back_with_what_was_replaced_in_it(tmp_path: Path) -> None:
+WHOLE = ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+
+
+def test_a_tree_that_was_replaced_is_put_back(tmp_path: Path) -> None:
     tree = a_tree(tmp_path / "tree")
     before = DirectoryBackup.of(tree)
-    before.make_copy()
-    write_whole(tree / "file", b"new")
+    before.set_aside()
+    assert list(tree.iterdir()) == []
+    assert (tmp_path / "tree.before-init" / ".gitignore").read_text() == "*\n"
     (tree / "more").touch()
     before.put_back()
-    assert (tree / "file").read_bytes() == b"old"
-    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+    before.put_back()
+    assert names_below(tmp_path) == WHOLE
 
 
-def test_a_copied_tree_takes_no_space(tmp_path: Path) -> None:
-    tree = a_tree(tmp_path / "tree")
-    DirectoryBackup.of(tree).make_copy()
-    assert (tree / "file").stat().st_nlink == 2
-
-
-def test_a_tree_that_did_not_exist_is_removed(tmp_path: Path) -> None:
+def test_a_gitignore_of_the_users_stays(tmp_path: Path) -> None:
+    (a_tree(tmp_path / "tree") / ".gitignore").write_text("mine\n")
     before = DirectoryBackup.of(tmp_path / "tree")
-    before.make_copy()
+    before.set_aside()
+    before.put_back()
+    assert (tmp_path / "tree" / ".gitignore").read_text() == "mine\n"
+
+
+def test_a_tree_is_set_aside_under_a_name_that_is_free(tmp_path: Path) -> None:
+    a_tree(tmp_path / "tree")
+    a_tree(tmp_path / "tree.before-init")
+    before = DirectoryBackup.of(tmp_path / "tree")
+    before.set_aside()
+    assert before.aside == tmp_path / "tree.before-init-2"
+    before.put_back()
+    assert "tree.before-init/file" in names_below(tmp_path)
+
+
+def test_a_tree_that_was_not_replaced_stays(tmp_path: Path) -> None:
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
+    before.put_back()
+    assert names_below(tmp_path) == WHOLE
+    (tmp_path / "tree" / SET_ASIDE).write_text(".gitignore\n")  # killed before it was renamed
+    (tmp_path / "tree" / ".gitignore").write_text("*\n")
+    before.put_back()
+    assert names_below(tmp_path) == WHOLE
+
+
+def test_what_is_not_marked_as_ours_is_not_put_back(tmp_path: Path) -> None:
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
+    a_tree(tmp_path / "tree.before-init")
+    before.put_back()
+    assert len(names_below(tmp_path)) == 2 * len(WHOLE)
+
+
+def test_a_tree_that_did_not_exist_is_removed_once_it_is_being_made(tmp_path: Path) -> None:
+    before = DirectoryBackup.of(tmp_path / "tree")
     a_tree(tmp_path / "tree")
     before.put_back()
+    assert names_below(tmp_path) == WHOLE  # of somebody else
+    replace(before, is_begun=True).put_back()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_that_are_made_above_a_tree_are_removed(tmp_path: Path) -> None:
+    before = DirectoryBackup.of(tmp_path / "trees" / "of mine" / "tree")
+    a_tree(tmp_path / "trees" / "of mine" / "tree")
+    replace(before, is_begun=True).put_back()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tree_is_moved_away_before_it_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = DirectoryBackup.of(tmp_path / "tree")
-    a_tree(tmp_path / "tree")
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
+    before.set_aside()
+    (tmp_path / "tree" / "new").touch()
     with monkeypatch.context() as patched:  # as after a kill while it is being removed
         patched.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             before.put_back()
-    assert not (tmp_path / "tree").exists()
+    assert (tmp_path / "tree" / "file").exists()
     before.put_back()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_partial_copy_is_never_put_back(tmp_path: Path) -> None:
-    tree = a_tree(tmp_path / "tree")
-    before = DirectoryBackup.of(tree)
-    (tmp_path / "tree.before-uvflow-unfinished").mkdir()
-    before.put_back()
-    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
-
-
-def test_removing_a_copy_leaves_no_trace(tmp_path: Path) -> None:
-    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
-    before.make_copy()
-    before.remove_copy()
-    assert names_below(tmp_path) == ["tree", "tree/file", "tree/inside", "tree/inside/file"]
+    assert names_below(tmp_path) == WHOLE
 
 
 @posix_only
-def test_links_in_a_tree_stay_links(tmp_path: Path) -> None:
-    tree = a_tree(tmp_path / "tree")
-    (tree / "link").symlink_to("inside")
-    before = DirectoryBackup.of(tree)
-    before.make_copy()
-    (tree / "link").unlink()
+def test_a_tree_is_replaced_behind_a_link(tmp_path: Path) -> None:
+    a_tree(tmp_path / "tree")
+    (tmp_path / "link").symlink_to("tree")
+    before = DirectoryBackup.of(tmp_path / "link")
+    before.set_aside()
+    (tmp_path / "link" / "new").touch()
     before.put_back()
-    assert (tree / "link").readlink() == Path("inside")
+    assert (tmp_path / "link").readlink() == Path("tree")
+    assert [name for name in names_below(tmp_path) if name.startswith("tree")] == WHOLE
+
+
+@posix_only
+def test_nothing_is_written_through_a_link_that_is_set_aside(tmp_path: Path) -> None:
+    a_tree(tmp_path / "tree")
+    (tmp_path / "link").symlink_to("tree")
+    set_aside(tmp_path / "link", tmp_path / "aside")
+    assert (tmp_path / "aside").is_symlink()
+    assert [name for name in names_below(tmp_path) if name != "aside"] == WHOLE
+
+
+def test_removing_what_was_set_aside_can_be_finished_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside(a_tree(tmp_path / "tree"), tmp_path / "aside")
+    with monkeypatch.context() as patched:  # as after a kill while it is being removed
+        patched.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            remove_set_aside(tmp_path / "aside")
+    assert read_mark(tmp_path / "aside.being-removed") is not None
+    assert not (tmp_path / "aside").exists()
+    remove_set_aside(tmp_path / "aside.being-removed")
+    assert list(tmp_path.iterdir()) == []
 
 
 def a_tree(root: Path) -> Path:

@@ -38,7 +38,8 @@ DIRECTIONS = {
     "docker": {*COMMON, "project", "lockfile", "uv", "process"},
     "migrate": {
         *LEAVES,
-        *("environment.sync", "environment.context", "lockfile", "project", "state"),
+        *(f"environment.{name}" for name in ("context", "installed", "ownership", "sync")),
+        *("lockfile", "project", "state"),
     },
     "cli": {*LEAVES, "environment", "migrate", "docker", "project", "state"},
     "__main__": {"paths", "fingerprint", "cli.main", "cli.sync"},

@@ -12,6 +12,7 @@ from uvflow.errors import UvflowError, unwritable
 from uvflow.redaction import redacted
 
 SCHEMA_VERSION = 2
+_KIB, _MIB = 1 << 10, 1 << 20
 
 ColorChoice = Literal["auto", "always", "never"]
 
@@ -41,6 +42,12 @@ def _shown(character: str) -> str:
     if character == "\t" or (character.isprintable() and not _UNSEEN.match(character)):
         return character
     return character.encode("unicode_escape").decode()
+
+
+def size_text(size: int) -> str:
+    """Bytes as `12 KiB` or `340 MiB`, rounded up."""
+    unit, name = (_MIB, "MiB") if size > _MIB else (_KIB, "KiB")
+    return f"{-(-size // unit)} {name}"
 
 
 @dataclass(frozen=True, kw_only=True)

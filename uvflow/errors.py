@@ -71,7 +71,7 @@ class OutOfSyncError(UvflowError):
 
 
 class DamagedError(UvflowError):
-    """Files of the environment are missing or not what was installed."""
+    """The environment is damaged, or is not uvflow's to change."""
 
     exit_code = 5
 

@@ -1,5 +1,6 @@
 """Reading files, writing them atomically, and removing files and directories."""
 
+import contextlib
 import glob
 import os
 import shutil
@@ -127,6 +128,16 @@ def remove_file(path: Path) -> None:
         path.unlink()
 
 
+def directory_size(path: Path) -> int:
+    """What the files below a directory hold, in bytes; raises nothing."""
+    sizes = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                sizes += os.lstat(f"{folder}{os.sep}{name}").st_size
+    return sizes
+
+
 def is_inside(path: Path, directory: Path) -> bool:
     """Whether `path` is `directory` or below it, once links are resolved."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
@@ -142,10 +153,13 @@ def free_name(path: Path, suffix: str) -> Path:
 
 
 def set_aside(path: Path, target: Path) -> None:
-    """Rename a directory to `target`, marked as ours and ignored by git.
+    """Rename a directory to `target`, marked as ours and ignored by git; anything else unmarked.
 
     Raises OSError, with the directory as it was, where it cannot be renamed.
     """
+    if path.is_symlink() or not path.is_dir():  # what a link leads to stays as it is
+        path.rename(target)
+        return
     ignore = path / ".gitignore"
     is_ignored = os.path.lexists(ignore)
     try:
@@ -166,6 +180,18 @@ def unmark(path: Path) -> None:
     if ".gitignore" in mark:
         (path / ".gitignore").unlink(missing_ok=True)
     (path / SET_ASIDE).unlink()
+
+
+def remove_set_aside(path: Path) -> None:
+    """Remove what was set aside, under another name: half of it must not be put back.
+
+    The mark goes last, so that what a kill leaves is still known to be ours. Raises OSError.
+    """
+    scrap = path.rename(free_name(path, "being-removed"))
+    for entry in scrap.iterdir():
+        if entry.name != SET_ASIDE:
+            remove(entry)
+    remove(scrap)
 
 
 def read_mark(path: Path) -> str | None:

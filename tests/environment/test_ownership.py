@@ -1,5 +1,6 @@
 """What a virtual environment or an installer makes may go; what is the user's stays."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,15 @@ from venvs import SCRIPTS, SITE, Venv
 from uvflow.environment import ownership
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import needs_rebuild
-from uvflow.environment.ownership import check_location, foreign_entries, make_room, users_files
+from uvflow.environment.ownership import (
+    check_location,
+    check_not_running_from,
+    check_replaceable,
+    foreign_entries,
+    make_room,
+    rename_obstacle,
+    users_files,
+)
 from uvflow.errors import DamagedError, UsageError
 from uvflow.files import remove
 
@@ -82,6 +91,43 @@ def test_uv_makes_an_environment_anew_where_there_is_room(venv: Venv) -> None:
     assert [path.name for path in venv.root.glob(".venv*")] == [".venv.before-rebuild"]
     venv.sync("--locked")
     assert venv.damages() == ()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DamagedError) as caught:
+        check_replaceable(Environment.at(path), cause=None, hint="")
+    return caught.value.message
+
+
+def test_a_file_is_not_an_environment(tmp_path: Path) -> None:
+    (tmp_path / ".venv").write_text("the name of an environment, for a plugin of the shell")
+    message = f"{tmp_path / '.venv'} is not a virtual environment, so nothing in it was touched"
+    assert refusal(tmp_path / ".venv") == message
+
+
+@pytest.mark.parametrize("name", [".project", "rye-venv.json", "share/python-wheels/pip.whl"])
+def test_what_other_tools_write_into_environments_is_theirs(venv: Venv, name: str) -> None:
+    (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
+    (venv.path / name).touch()
+    check_replaceable(Environment.at(venv.path), cause=None, hint="")
+    assert list(users_files(Environment.at(venv.path))) == []
+
+
+def test_other_things_in_share_are_the_users(venv: Venv) -> None:
+    for name in ("python-wheels", "of mine"):
+        (venv.path / "share" / name).mkdir(parents=True)
+    assert refusal(venv.path) == f"{venv.path} holds what no installer made: share"
+
+
+def test_uvflow_does_not_rename_the_environment_that_it_runs_from() -> None:
+    check_not_running_from(Path(sys.prefix, "another"))
+    with pytest.raises(DamagedError, match="uvflow is running from"):
+        check_not_running_from(Path(sys.prefix))
+
+
+def test_a_directory_can_be_renamed_unless_it_is_mounted_there(tmp_path: Path) -> None:
+    assert rename_obstacle(tmp_path) == ""
+    assert rename_obstacle(Path("/")) == "it is a mount point"
 
 
 def cannot_rename(*_paths: Path) -> None:

@@ -80,6 +80,26 @@ def test_a_read_only_file_system_is_reported(tree: Tree) -> None:
     )
 
 
+@mounting
+@pytest.mark.parametrize("mount", ["--bind .venv .venv", "-t tmpfs t .venv"])
+def test_an_environment_that_cannot_be_renamed_is_changed_in_place(tree: Tree, mount: str) -> None:
+    root = tree(FILES)
+    done = mounted(
+        f"mkdir .venv; mount {mount}; uv venv -q; uv pip install -q --python .venv toml\n"
+        "uvflow init --dry-run; test -d .venv/lib/python*/site-packages/toml; uvflow init\n"
+        "test ! -d .venv/lib/python*/site-packages/toml; uvflow undo",
+        root,
+    )
+    assert done.returncode == 0, done.stderr
+    unkept = f"{root / '.venv'} is changed in place, since it is a mount point: "
+    assert done.stderr.count(unkept) == 2
+    assert done.stderr.endswith(
+        f"Removed: pyproject.toml, uv.lock\nwarning: {root / '.venv'} stays as it is now: what was"
+        " there before init is not kept any more\n"
+    )
+    assert {path.name for path in root.iterdir()} == {*FILES, ".venv"}
+
+
 WAITING = """\
 #!{python}
 import os, subprocess, sys, time

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rig import Command
 
+from uvflow.files import SET_ASIDE
 from uvflow.state import locks
 from uvflow.state.store import State
 
@@ -83,6 +84,64 @@ def test_prune_forgets_what_is_gone(projects: tuple[Path, Path], uvflow: Command
     assert (done.code, done.out) == (0, f"Forgot {one}\n")
     assert kept(one) == {"lock"}
     assert "dev.fingerprint" in kept(two)
+
+
+@pytest.fixture
+def replaced(tmp_path: Path, uvflow: Command) -> Path:
+    """A project of which init has set the environment aside; returns where that is."""
+    root = tmp_path / "three"
+    root.mkdir()
+    (root / "requirements.txt").write_text("six\n")
+    uv = ("uv", "pip", "install", "-q", "--python", ".venv", "six==1.15.0", "toml")
+    for command in (("uv", "venv", "-q"), uv):
+        subprocess.run(command, cwd=root, check=True)
+    assert uvflow("init", cwd=root).code == 0
+    return root / ".venv.before-init"
+
+
+def test_prune_removes_what_init_set_aside(replaced: Path, uvflow: Command) -> None:
+    done = uvflow("cache", "prune")
+    assert re.fullmatch(rf"Removed {re.escape(str(replaced))} \(\d+ KiB\)\n", done.out)
+    assert not replaced.exists()
+    assert (replaced.parent / ".venv").exists()
+    done = uvflow("undo", cwd=replaced.parent)
+    assert done.code == 0
+    why = "stays as it is now: what was there before init is not kept any more"
+    assert done.err.splitlines() == [
+        "Put back: nothing",
+        "Removed: pyproject.toml, uv.lock",
+        f"warning: {replaced.parent / '.venv'} {why}",
+    ]
+
+
+def test_prune_keeps_files_of_the_users(replaced: Path, uvflow: Command) -> None:
+    (replaced / "notes.txt").write_text("mine")
+    data = json.loads(uvflow("cache", "prune", "--json").out)
+    [kept] = data["kept"]
+    assert kept.pop("size") > 0
+    reason = "it holds files that no installer made, such as notes.txt"
+    assert (data["removed"], kept) == ([], {"path": str(replaced), "reason": reason})
+    assert (replaced / "notes.txt").read_text() == "mine"
+
+
+def test_prune_removes_nothing_without_our_mark(replaced: Path, uvflow: Command) -> None:
+    root = replaced.parent
+    (root / ".venv.before-init-2").mkdir()
+    (root / ".venv.old").symlink_to(replaced)
+    (replaced / SET_ASIDE).unlink()
+    assert uvflow("cache", "prune").out == ""
+    assert {path.name for path in root.glob(".venv.*")} == {
+        replaced.name,
+        ".venv.before-init-2",
+        ".venv.old",
+    }
+
+
+def test_prune_leaves_a_project_at_work_alone(replaced: Path, uvflow: Command) -> None:
+    with locks.mutex(State.of(replaced.parent), "uvflow sync"):
+        done = uvflow("cache", "prune")
+    assert "is kept: another uvflow process is using the project" in done.err
+    assert replaced.exists()
 
 
 def test_clear_forgets_all_and_loses_nothing(projects: tuple[Path, Path], uvflow: Command) -> None:

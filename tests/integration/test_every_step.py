@@ -63,27 +63,41 @@ def test_sync_repairs_after_every_step(
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step
 
 
-def test_after_every_step_of_init_the_tree_is_old_or_new(tree: Tree, uvflow: Command) -> None:
+@pytest.fixture(params=[False, True], ids=["fresh", "with an environment"])
+def pip_project(tree: Tree, request: pytest.FixtureRequest) -> Path:
     root = tree(PIP_PROJECT)
+    if request.param:
+        subprocess.run(["uv", "venv", "-q"], cwd=root, check=True)
+        words = ("uv", "pip", "install", "-q", "--python", ".venv", "six==1.15.0", "toml")
+        subprocess.run(words, cwd=root, check=True)
+    return root
+
+
+def test_after_every_step_of_init_the_tree_is_old_or_new(
+    pip_project: Path, uvflow: Command
+) -> None:
+    root, old = pip_project, contents(pip_project)
     uvflow("init", cwd=root)  # the first one creates the state directory
     uvflow("undo", cwd=root)
     steps = count_steps("init", cwd=root)
     new = contents(root)
-    assert {"pyproject.toml", "uv.lock", ".venv"} < new.keys()
+    assert {"pyproject.toml", "uv.lock", ".venv/pyvenv.cfg"} < new.keys()
     assert uvflow("undo", cwd=root).code == 0
-    assert contents(root) == PIP_PROJECT
+    assert contents(root) == old
     assert steps > 20
     for step in sample(steps):
         die_at(step, "init", cwd=root)
         sync = uvflow("sync", cwd=root)
-        assert contents(root) in (PIP_PROJECT, new), (step, sync.err)
+        assert contents(root) in (old, new), (step, sync.err)
         undo = uvflow("undo", cwd=root)
-        assert contents(root) == PIP_PROJECT, (step, sync.err, undo.err)
+        assert contents(root) == old, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err
 
 
-def test_undo_is_done_completely_or_not_at_all(tree: Tree, uvflow: Command, tmp_path: Path) -> None:
-    root, state = tree(PIP_PROJECT), tmp_path / "uvflow-cache"
+def test_undo_is_done_completely_or_not_at_all(
+    pip_project: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    root, state, old = pip_project, tmp_path / "uvflow-cache", contents(pip_project)
     uvflow("init", cwd=root)
     new = contents(root)
     for place in (root, state):
@@ -95,15 +109,13 @@ def test_undo_is_done_completely_or_not_at_all(tree: Tree, uvflow: Command, tmp_
             shutil.copytree(f"{place}.before", place, symlinks=True)
         die_at(step, "undo", cwd=root)
         sync = uvflow("sync", cwd=root)
-        assert contents(root) in (PIP_PROJECT, new), (step, sync.err)
+        assert contents(root) in (old, new), (step, sync.err)
         undo = uvflow("undo", cwd=root)
-        assert contents(root) == PIP_PROJECT, (step, sync.err, undo.err)
+        assert contents(root) == old, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err
 
 
-def contents(root: Path) -> dict[str, str]:
-    """The files at the top, as text; a directory only by its name."""
-    return {
-        path.name: "" if path.is_dir() else path.read_text(encoding="utf-8")
-        for path in root.iterdir()
-    }
+def contents(root: Path) -> dict[str, bytes]:
+    """Every path, and the bytes of files."""
+    paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*")}
+    return {name: b"" if path.is_dir() else path.read_bytes() for name, path in paths.items()}

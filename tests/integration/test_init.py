@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from textwrap import dedent
 
 import pytest
 from rig import Command, Tree
+from venvs import replace
 
 from uvflow.state import locks
 from uvflow.state.store import State
@@ -281,9 +283,8 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
         ],
         "findings": [],
         "changes": [
-            {"path": "pyproject.toml", "action": "create"},
-            {"path": "uv.lock", "action": "create"},
-            {"path": ".venv", "action": "create"},
+            {"path": path, "action": "create", "kept_as": None, "kept_size": None}
+            for path in ("pyproject.toml", "uv.lock", ".venv")
         ],
         "diff": DIFF,
         "pins": {"kept": 0, "moved": []},
@@ -389,20 +390,187 @@ def test_an_environment_that_was_there_is_put_back(
     instead = "subprocess.run([uv, *sys.argv[1:]]); sys.exit(1)"
     done = uvflow("init", cwd=root, environ=scripted("sync", instead))
     assert done.code == 1
-    assert " - toml==0.10.2\n" in done.err
+    assert " + pytest==8.0.0\n" in done.err
     assert everything(root) == before
 
 
-def test_an_environment_that_was_there_leaves_no_copy(tree: Tree, uvflow: Command) -> None:
-    root = tree(COMMON)
+def with_environment(root: Path, *packages: str) -> dict[str, tuple[int, bytes]]:
     uv("venv", cwd=root)
-    assert uvflow("init", cwd=root).code == 0
-    assert {path.name for path in root.iterdir()} == {
-        *COMMON,
-        "pyproject.toml",
-        "uv.lock",
-        ".venv",
+    uv("pip", "install", f"--python={root / '.venv'}", *packages, cwd=root)
+    assert len(installed(root / ".venv")) >= len(packages)
+    return everything(root)
+
+
+def test_undo_brings_back_the_environment_that_was_there(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six==1.17.0\n"})
+    before = with_environment(root, "six==1.16.0", "toml")
+    done = uvflow("init", cwd=root)
+    assert re.search(
+        r"\n  .venv +replaced, the old one kept as .venv.before-init \(\d+ KiB\)\n", done.err
+    )
+    assert installed(root / ".venv") == {"six-1.17.0"}
+    assert uv("sync", "--locked", cwd=root).returncode == 0
+    done = uvflow("undo", cwd=root)
+    assert (done.code, done.err) == (0, "Put back: .venv\nRemoved: pyproject.toml, uv.lock\n")
+    assert everything(root) == before
+
+
+def test_what_was_added_to_the_new_environment_is_kept(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    before = with_environment(root, "six")
+    uvflow("init", cwd=root)
+    (root / ".venv" / "notes.txt").write_text("mine")
+    done = uvflow("undo", cwd=root)
+    assert done.code == 2
+    assert done.err == (
+        "error: edited since: .venv\n"
+        "hint: `uvflow undo --force` puts it back all the same, and the edits are lost, but .venv"
+        " is kept as .venv.after-init\n"
+    )
+    told = json.loads(uvflow("undo", "--force", "--json", cwd=root).out)
+    kept = root / ".venv.after-init"
+    assert told == {
+        "schema_version": 2,
+        "command": "undo",
+        "exit_code": 0,
+        "restored": [".venv"],
+        "removed": ["pyproject.toml", "uv.lock"],
+        "kept": [str(kept)],
+        "not_restored": [],
     }
+    assert (kept / "notes.txt").read_text() == "mine"
+    after = everything(root)
+    assert {path: after[path] for path in after if not path.startswith(kept.name)} == before
+
+
+def test_packages_that_no_file_declares_are_named(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    with_environment(root, "requests==2.28.0", "toml==0.10.2", "attrs==23.1.0")
+    named = "packages in .venv that no file declares are not kept: attrs 23.1.0, toml 0.10.2\n"
+    for arguments in (("--dry-run",), ()):
+        assert named in uvflow("init", *arguments, cwd=root).err
+    assert uvflow("undo", cwd=root).code == 0
+    done = uvflow("init", "--strict", cwd=root)
+    assert (done.code, done.err.startswith(f"error: {named}")) == (1, True)
+
+
+def test_installed_versions_are_kept(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "requests\nsix>=1.16\n"})
+    with_environment(root, "requests==2.28.0", "idna==3.7", "certifi==2020.1.1", "six==1.15.0")
+    versions = ("requests-2.28.0", "idna-3.7", "certifi-2020.1.1", "six-1.17.0")
+    done = uvflow("init", "-v", cwd=root)
+    assert "  uv.lock         created, pins kept 3/3, 3 of them as installed\n" in done.err
+    assert (
+        "  versions that are installed in .venv are kept where possible: certifi 2020.1.1,"
+        " idna 3.7, requests 2.28.0\n    hint: `--fresh` does without\n" in done.err
+    )
+    assert installed(root / ".venv") == {*versions}
+    assert '"requests",\n    "six>=1.16",' in (root / "pyproject.toml").read_text()
+    assert uvflow("undo", cwd=root).code == 0
+    assert uvflow("init", "--fresh", cwd=root).code == 0
+    assert installed(root / ".venv") >= {"requests-2.32.3", "idna-3.10"}
+
+
+def test_an_installed_version_that_is_gone_is_named(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    with_environment(root, "six==1.15.0")
+    info = next(root.glob(".venv/**/six-1.15.0.dist-info"))
+    metadata = info / "METADATA"
+    replace(metadata, metadata.read_text().replace("1.15.0", "1.15.1"))
+    place = metadata.relative_to(root).as_posix()
+    assert f"  {place}:3: six 1.15.1 became 1.17.0\n" in uvflow("init", cwd=root).err
+
+
+@posix_only
+def test_the_python_of_the_environment_is_kept(tree: Tree, uvflow: Command) -> None:
+    other = Path("/usr/bin/python3")
+    if not other.exists() or other.resolve() == Path(sys.executable).resolve():
+        pytest.skip("no other Python here")
+    root = tree({"requirements.txt": "six\n"})
+    subprocess.run([find().path, "venv", "-q", "--python", other], cwd=root, check=True)
+    before = (root / ".venv" / "pyvenv.cfg").read_text().splitlines()[0]
+    assert uvflow("init", "--python", "3.9", cwd=root, environ={"UV_PYTHON": ""}).code == 0
+    assert (root / ".venv" / "pyvenv.cfg").read_text().splitlines()[0] == before
+
+
+@posix_only
+def test_a_uv_of_the_environment_goes_on_from_where_that_is(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    with_environment(root, "six")
+    (root / ".venv" / "bin" / "uv").symlink_to(find().path)
+    path = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    assert uvflow("init", cwd=root, environ={"PATH": path}).code == 0
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "share/notes.txt", "src/lib/setup.py"])
+@pytest.mark.parametrize("is_virtual", [True, False])
+def test_a_directory_with_files_of_the_users_is_left_alone(
+    tree: Tree, uvflow: Command, name: str, *, is_virtual: bool
+) -> None:
+    root = tree({"requirements.txt": "six\n", f".venv/{name}": "mine"})
+    (root / ".venv" / "bin").mkdir()
+    if is_virtual:
+        (root / ".venv" / "pyvenv.cfg").touch()
+    before = everything(root)
+    path, top = root / ".venv", name.partition("/")[0]
+    by_hand = f"mv {path} {path}.old"
+    for arguments in ((), ("--dry-run",)):
+        done = uvflow("init", *arguments, cwd=root)
+        assert done.code == 5
+        assert done.err.splitlines() == [
+            f"error: {path} holds what no installer made: {top}",
+            f"hint: `--no-sync` leaves it as it is, or move it aside by hand: `{by_hand}`",
+        ]
+    assert everything(root) == before
+    assert uvflow("init", "--no-sync", cwd=root).code == 0
+    assert (path / name).read_text() == "mine"
+
+
+def test_directories_of_the_users_beside_the_environment_stay(tree: Tree, uvflow: Command) -> None:
+    names = ("before-uvflow", "before-uvflow-unfinished", "before-init", "being-removed")
+    mine = {f".venv.{name}/notes.txt": "mine" for name in names}
+    root = tree({"requirements.txt": "six\n", **mine})
+    before = with_environment(root, "six")
+    assert uvflow("init", cwd=root).code == 0
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize("name", [".", "link"])
+def test_an_environment_that_cannot_be_one_is_refused(
+    tree: Tree, uvflow: Command, tmp_path: Path, name: str
+) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    (root / "link").symlink_to(tmp_path)
+    manifest = f'[tool.uvflow.profiles.dev]\nenvironment = "{name}"\n'
+    (root / "pyproject.toml").write_text(manifest)
+    done = uvflow("init", "--dry-run", cwd=root)
+    assert done.code == 2
+    assert "cannot be the environment" in done.err
+
+
+@posix_only
+def test_directories_above_a_new_environment_are_undone_too(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\n"})
+    place = {"UV_PROJECT_ENVIRONMENT": "environments/mine/dev"}
+    assert uvflow("init", cwd=root, environ=place).code == 0
+    done = uvflow("undo", cwd=root)
+    assert done.err == "Put back: nothing\nRemoved: pyproject.toml, uv.lock, environments\n"
+    assert {path.name for path in root.iterdir()} == {"requirements.txt"}
+
+
+@posix_only
+def test_undo_waits_for_a_command_that_runs_in_the_environment(tree: Tree, uvflow: Command) -> None:
+    root = tree(COMMON)
+    uvflow("init", cwd=root)
+    state = State.of(root)
+    with locks.mutex(state, "uvflow run"):
+        lease = locks.take_lease(state, root / ".venv", "a server")
+    done = uvflow("undo", "--timeout", "0.1", cwd=root)
+    for descriptor in lease:
+        os.close(descriptor)
+    assert done.code == 6
+    assert (root / ".venv").exists()
 
 
 # Writes half a lockfile, says so, and stays. Python heeds a signal that comes right before a sleep

@@ -157,7 +157,7 @@ def test_a_file_of_the_users_keeps_an_environment_from_being_made_anew(
     breaking = scripted_uv(shop, f"rm {tmp_path}/outside/pyvenv.cfg; exit 0")
     done = uvflow("sync", "--prod", cwd=shop, environ={**outside, **breaking})
     assert done.code == 5
-    refusal = "is not usable as it is, and holds what no installer made: keep"
+    refusal = "holds what no installer made: keep"
     assert f"error: {tmp_path / 'outside'} {refusal}\n" in done.err
     assert (tmp_path / "outside" / "keep").read_text() == "mine"
 
@@ -368,7 +368,7 @@ def test_a_directory_that_is_not_an_environment_stays_as_it_is(shop: Path, uvflo
     (shop / ".venv" / "thesis.txt").write_text("mine")
     done = uvflow("sync", cwd=shop)
     assert done.code == 5
-    refusal = "is not usable as it is, and holds what no installer made: thesis.txt"
+    refusal = "holds what no installer made: thesis.txt"
     assert f"error: {shop / '.venv'} {refusal}\n" in done.err
     assert (shop / ".venv" / "thesis.txt").read_text() == "mine"
 

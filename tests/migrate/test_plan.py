@@ -45,6 +45,7 @@ GIVEN: dict[str, Any] = {
     "strict": False,
     "strip_credentials": False,
     "direct_only": False,
+    "fresh": False,
     "dry_run": False,
     "no_lock": False,
     "no_sync": False,

@@ -30,6 +30,50 @@ def test_a_plan_says_every_path_that_changes(tree: Tree) -> None:
     )
 
 
+def test_an_environment_that_is_there_is_replaced(tree: Tree) -> None:
+    root = tree({"requirements.txt": "six\n", ".venv/pyvenv.cfg": "x" * 100})
+    (root / ".venv.before-init").mkdir()
+    plan = planned(root)
+    expected = Change(path=".venv", action="replace", kept_as=".venv.before-init-2", kept_size=100)
+    assert (plan.changes[-1], plan.in_place) == (expected, False)
+    assert planned(root, sync=False).changes[-1].path == "uv.lock"
+
+
+def test_a_whole_python_is_changed_in_place(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr" / "lib" / "python3.12").mkdir(parents=True)
+    (tmp_path / "usr" / "lib" / "python3.12" / "os.py").touch()
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(tmp_path / "usr"))
+    plan = planned(tree({"requirements.txt": "six\n"}))
+    assert plan.changes[-1] == Change(path=str(tmp_path / "usr"), action="edit")
+    assert plan.in_place
+    [finding] = plan.imported.findings
+    assert finding.code == "environment-not-kept"
+    assert finding.message == (
+        f"{tmp_path / 'usr'} is changed in place, since it is a whole Python: neither `uvflow undo`"
+        " nor a failure brings back what is in it now"
+    )
+
+
+def test_an_environment_outside_is_not_read_for_a_lockfile(tree: Tree, tmp_path: Path) -> None:
+    info = tmp_path / "theirs" / "lib" / "python3.12" / "site-packages" / "six-1.15.0.dist-info"
+    info.mkdir(parents=True)
+    root = tree({"requirements.txt": "six\n"})
+    (root / ".venv").symlink_to(tmp_path / "theirs")
+    assert planned(root, sync=False).installed == ()
+
+
+def test_an_older_lockfile_counts_before_what_is_installed(tree: Tree) -> None:
+    info = ".venv/lib/python3.12/site-packages/six-1.15.0.dist-info/METADATA"
+    files = {"requirements.txt": "six\n", ".venv/pyvenv.cfg": "", info: "Version: 1.15.0\n"}
+    root = tree(files)
+    assert [pin.version for pin in planned(root).installed] == ["1.15.0"]
+    assert planned(root, fresh=True).installed == ()
+    (root / "uv.lock").write_text("version = 1\n")
+    assert planned(root).installed == ()
+
+
 def test_without_a_lockfile_there_is_no_sync(tree: Tree) -> None:
     root = tree({"requirements.txt": "six\n"})
     assert planned(root, lock=False).changes == (Change(path="pyproject.toml", action="create"),)

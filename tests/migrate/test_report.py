@@ -114,6 +114,30 @@ def test_what_was_done_is_told_with_its_proofs() -> None:
     )
 
 
+def test_where_the_old_environment_is_kept_is_in_the_report() -> None:
+    change = Change(path=".venv", action="replace", kept_as=".venv.before-init", kept_size=2**21)
+    plan = replace(PLAN, changes=(PLAN.changes[1], change), installed=(KEPT,))
+    done = InitResult(plan=plan, pins=DONE.pins)
+    assert dict(sections(done))["Written"] == (
+        "  uv.lock  edited, pins kept 1/3, 1 of them as installed",
+        "  .venv    replaced, the old one kept as .venv.before-init (2 MiB)",
+    )
+    assert result_as_json(done)["changes"][1] == {
+        "path": ".venv",
+        "action": "replace",
+        "kept_as": ".venv.before-init",
+        "kept_size": 2**21,
+    }
+
+
+def test_what_is_changed_in_place_is_not_put_back() -> None:
+    done = InitResult(plan=replace(PLAN, environment=Path(".venv"), in_place=True))
+    assert (
+        "  uvflow undo         puts everything but the environment back"
+        in (dict(sections(done))["Next"])
+    )
+
+
 def test_a_file_that_has_done_its_duty_can_go() -> None:
     done = InitResult(plan=replace(PLAN, environment=Path(".venv")))
     assert dict(sections(done))["Next"] == (

@@ -5,6 +5,7 @@ import pytest
 from uvflow.errors import BusyError, UsageError
 from uvflow.migrate.undo import UndoResult, undo
 from uvflow.state import backup, locks
+from uvflow.state.backup import DirectoryBackup
 from uvflow.state.store import State
 
 
@@ -13,10 +14,12 @@ def change(root: Path) -> None:
     root.joinpath("edited").write_bytes(b"old")
     state = State.of(root)
     files = (root / "edited", root / "created", root / "never there")
+    trees = (DirectoryBackup.of(root / ".venv"),)
     with (
         locks.mutex(state, "a test"),
-        backup.restored_on_failure(state, files=files, trees=(root / ".venv",)),
+        backup.restored_on_failure(state, files=files, trees=trees) as set_aside_trees,
     ):
+        set_aside_trees()
         (root / "edited").write_bytes(b"new")
         (root / "created").touch()
         (root / ".venv").mkdir()

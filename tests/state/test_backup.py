@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import DiskError, UsageError
+from uvflow.files import remove_set_aside
 from uvflow.state import backup, journal, locks
-from uvflow.state.backup import DirectoryBackup, FileBackup
+from uvflow.state.backup import DirectoryBackup, FileBackup, Restored
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
 
@@ -33,22 +34,26 @@ def state(root: Path) -> Iterator[State]:
 def change(root: Path) -> None:
     (root / "edited").write_bytes(b"new")
     (root / "created").write_bytes(b"new")
-    (root / ".venv" / "old").unlink()
     (root / ".venv" / "new").touch()
     (root / "made").mkdir()
 
 
 @contextlib.contextmanager
 def backed_up(state: State, root: Path) -> Iterator[None]:
-    files, trees = (root / "edited", root / "created"), (root / ".venv", root / "made")
-    with backup.restored_on_failure(state, files=files, trees=trees) as copy_trees:
-        copy_trees()
+    files = (root / "edited", root / "created")
+    trees = map(DirectoryBackup.of, (root / ".venv", root / "made"))
+    with backup.restored_on_failure(state, files=files, trees=trees) as set_aside_trees:
+        set_aside_trees()
         yield
 
 
 BEFORE = {".venv": None, ".venv/old": b"old", "edited": b"old"}
+ASIDE = ".venv.before-init"
 AFTER = {
-    **dict.fromkeys((".venv", "made")),
+    **dict.fromkeys((".venv", "made", ASIDE)),
+    f"{ASIDE}/.gitignore": b"*\n",
+    f"{ASIDE}/.uvflow-set-aside": b".gitignore\n",
+    f"{ASIDE}/old": b"old",
     ".venv/new": b"",
     "created": b"new",
     "edited": b"new",
@@ -143,11 +148,13 @@ def test_there_is_nothing_to_recover_from_a_success(state: State, root: Path) ->
     assert content(root) == AFTER
 
 
-def test_a_success_is_undone_except_for_an_existing_environment(state: State, root: Path) -> None:
+def test_a_success_is_undone(state: State, root: Path) -> None:
     with backed_up(state, root):
         change(root)
-    assert backup.restore_last(state) == (root / "edited", root / "created", root / "made")
-    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+    names = ("edited", "created", ".venv", "made")
+    expected = Restored(paths=tuple(root / name for name in names), kept={}, lost=())
+    assert backup.restore_last(state) == expected
+    assert content(root) == BEFORE
 
 
 def test_an_interrupted_undo_is_finished_later(
@@ -161,7 +168,7 @@ def test_an_interrupted_undo_is_finished_later(
             backup.restore_last(state)
     assert backup.is_unfinished(state)
     backup.recover(state, print)
-    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+    assert content(root) == BEFORE
 
 
 def test_the_first_file_is_put_back_last(
@@ -177,40 +184,105 @@ def test_the_first_file_is_put_back_last(
     assert gone == ["other", "project"]
 
 
-def test_trees_that_were_not_copied_stay_as_they_are(state: State, root: Path) -> None:
+def test_trees_that_were_not_set_aside_stay_as_they_are(state: State, root: Path) -> None:
+    trees = tuple(map(DirectoryBackup.of, (root / ".venv", root / "made")))
     with (
         contextlib.suppress(ValueError),
-        backup.restored_on_failure(state, files=(), trees=(root / ".venv",)),
+        backup.restored_on_failure(state, files=(), trees=trees),
     ):
         (root / ".venv" / "mine").touch()
+        (root / "made").mkdir()
         raise ValueError
-    assert (root / ".venv" / "mine").exists()
+    assert content(root) == {**BEFORE, ".venv/mine": b"", "made": None}
 
 
-def test_a_copy_without_a_record_is_not_put_back(state: State, root: Path) -> None:
-    (root / ".venv.before-uvflow").mkdir()
-    with (
-        contextlib.suppress(ValueError),
-        backup.restored_on_failure(state, files=(), trees=(root / ".venv",)),
-    ):
-        raise ValueError
+def test_a_tree_that_was_changed_in_place_stays_as_it_is(state: State, root: Path) -> None:
+    trees = (DirectoryBackup.of(root / ".venv"),)
+    with backup.restored_on_failure(state, files=(root / "edited",), trees=trees):
+        change(root)
+    assert backup.restore_last(state).lost == (root / ".venv",)
+    assert content(root).items() >= {**BEFORE, ".venv/new": b""}.items()
+
+
+def test_a_tree_of_which_nothing_is_kept_any_more_stays_as_it_is(state: State, root: Path) -> None:
+    with backed_up(state, root):
+        change(root)
+    remove_set_aside(root / ASIDE)
+    assert backup.restore_last(state).lost == (root / ".venv",)
+    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+
+
+def test_a_tree_that_was_changed_since_is_kept(state: State, root: Path) -> None:
+    with backed_up(state, root):
+        change(root)
+    (root / ".venv" / "mine").write_bytes(b"mine")
+    with pytest.raises(UsageError) as caught:
+        backup.restore_last(state)
+    assert caught.value.message == "edited since: .venv"
+    kept = root / ".venv.after-init"
+    assert backup.restore_last(state, even_if_edited=True).kept == {root / ".venv": kept}
+    assert {path.name for path in kept.iterdir()} >= {"mine", "new"}
+    assert content(root).items() >= BEFORE.items()
+
+
+def test_byte_code_and_the_journal_are_no_changes(state: State, root: Path) -> None:
+    with backed_up(state, root):
+        change(root)
+    (root / ".venv" / "__pycache__").mkdir()
+    for name in ("__pycache__/a.pyc", "__pycache__/a.pyc.123", "b.pyc", journal.COPY):
+        (root / ".venv" / name).touch()
+    backup.restore_last(state)
     assert content(root) == BEFORE
 
 
-def test_a_copy_that_cannot_be_removed_does_no_harm(
-    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: DirectoryBackup) -> None:
-        raise PermissionError
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_a_link_in_the_place_of_a_tree_is_not_followed(state: State, root: Path) -> None:
+    with backed_up(state, root):
+        change(root)
+    shutil.rmtree(root / ".venv")
+    elsewhere = root.with_name("elsewhere")
+    elsewhere.mkdir()
+    (root / ".venv").symlink_to(elsewhere)
+    backup.restore_last(state, even_if_edited=True)
+    assert (root / ".venv.after-init").readlink() == elsewhere
+    assert list(elsewhere.iterdir()) == []
+    assert content(root).items() >= BEFORE.items()
 
-    with monkeypatch.context() as patched:
-        patched.setattr(DirectoryBackup, "remove_copy", fail)
-        with backed_up(state, root):
-            change(root)
-        backup.recover(state, pytest.fail)
-    assert content(root).items() >= AFTER.items()
-    backup.recover(state, pytest.fail)
-    assert content(root) == AFTER
+
+def test_a_tree_that_is_gone_is_put_back(state: State, root: Path) -> None:
+    with backed_up(state, root):
+        change(root)
+    shutil.rmtree(root / ".venv")
+    backup.restore_last(state)
+    assert content(root) == BEFORE
+
+
+def version_1(root: Path, *, after: object) -> bytes:
+    """What an earlier uvflow wrote before it changed a `.venv` that was there, and made `made`."""
+    trees = [{"path": str(root / n), "existed": n == ".venv"} for n in (".venv", "made")]
+    data = {"version": 1, "files": [], "trees": trees, "listings": {}, "after": after}
+    return json.dumps(data).encode()
+
+
+def test_an_interruption_of_an_earlier_uvflow_is_put_back(state: State, root: Path) -> None:
+    (root / ".venv").rename(root / ".venv.before-uvflow")
+    for name in (".venv", ".venv.before-uvflow-unfinished", "made"):
+        (root / name).mkdir()
+    state.write("backup.json", version_1(root, after=None))
+    backup.recover(state, lambda _: None)
+    assert content(root) == BEFORE
+
+
+def test_a_change_of_an_earlier_uvflow_is_undone_but_for_the_environment(
+    state: State, root: Path
+) -> None:
+    for name in (".venv.before-uvflow", "made"):
+        (root / name).mkdir()
+        (root / name / "mine").touch()
+    state.write("backup.json", version_1(root, after={}))
+    done = backup.restore_last(state)
+    assert (done.lost, done.kept) == ((root / ".venv",), {root / "made": root / "made.after-init"})
+    assert content(root).items() >= {**BEFORE, ".venv.before-uvflow/mine": b""}.items()
 
 
 def test_edits_since_are_not_undone_unless_forced(state: State, root: Path) -> None:
@@ -231,7 +303,7 @@ def test_a_file_put_back_by_hand_is_not_an_edit(state: State, root: Path) -> Non
     (root / "edited").write_bytes(b"old")
     (root / "created").unlink()
     backup.restore_last(state)
-    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+    assert content(root) == BEFORE
 
 
 def test_what_cannot_be_put_back_is_named_and_tried_again(state: State, root: Path) -> None:

@@ -1,13 +1,13 @@
 """`uvflow cache`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from uvflow.cli.options import common
-from uvflow.console import Console
+from uvflow.console import Console, size_text
 
 if TYPE_CHECKING:
     from uvflow.state.inventory import KnownProject
@@ -46,14 +46,30 @@ def list_(console: Console) -> None:
     console.envelope("cache list", 0, {"projects": [project.as_json() for project in projects]})
 
 
-@cache_command.command(short_help="Forget the projects that are gone")
+@cache_command.command(name="prune", short_help="Forget projects that are gone; free space")
 @common
-def prune(console: Console) -> None:
-    """Forget the projects whose directory is gone."""
+def prune_command(console: Console) -> None:
+    """Forget the projects whose directory is gone, and remove what was set aside in the others.
+
+    That is the environment that was there before `uvflow init`, which `uvflow undo` cannot bring
+    back after that, and what `uvflow undo --force` has kept. One with files of your own stays.
+    """
+    from uvflow.environment.prune import prune
     from uvflow.state.inventory import known_projects
 
-    gone = [project for project in known_projects() if project.is_gone]
-    _forget(console, gone, "cache prune")
+    known = known_projects()
+    found = prune(project for project in known if not project.is_gone)
+    for one in found:
+        size = size_text(one.size)
+        if one.reason:
+            console.warn(f"{one.path} ({size}) is kept: {one.reason}")
+        else:
+            console.result(f"Removed {one.path} ({size})")
+    data = {
+        "removed": [one.as_json() for one in found if not one.reason],
+        "kept": [one.as_json() for one in found if one.reason],
+    }
+    _forget(console, [project for project in known if project.is_gone], "cache prune", data)
 
 
 @cache_command.command(short_help="Forget all projects, or the named ones")
@@ -72,15 +88,20 @@ def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
     _forget(console, chosen, "cache clear")
 
 
-def _forget(console: Console, projects: "Iterable[KnownProject]", command: str) -> None:
+def _forget(
+    console: Console,
+    projects: "Iterable[KnownProject]",
+    command: str,
+    more: Mapping[str, Any] | None = None,
+) -> None:
     from uvflow.state.inventory import forget
 
     result = forget(projects, f"uvflow {command}")
     for project in result.forgotten:
         console.result(f"Forgot {project.name}")
-    if not (result.forgotten or result.kept):
+    if not (result.forgotten or result.kept or any((more or {}).values())):
         console.say("Nothing to forget")
     for kept in result.kept:
         console.warn(f"{kept.project.name} is kept: {kept.reason}")
-    console.envelope(command, result.exit_code, result.as_json())
+    console.envelope(command, result.exit_code, {**result.as_json(), **(more or {})})
     raise click.exceptions.Exit(result.exit_code)

@@ -1,5 +1,6 @@
 """`uvflow init` and `uvflow undo`."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
 @click.option("--direct-only", is_flag=True, help="Skip what other requirements need anyway.")
+@click.option("--fresh", is_flag=True, help="Do not keep the versions that are installed.")
 @click.option("--no-lock", is_flag=True, help="Write pyproject.toml only.")
 @click.option("--no-sync", is_flag=True, help="Do not make the environment yet.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
@@ -57,8 +59,9 @@ if TYPE_CHECKING:
 def init_command(console: Console, *, path: Path, **given: Any) -> None:
     """Make PATH (default: here) a locked uv project of what is there.
 
-    Requirements files become dependencies and dependency groups, their pins a lockfile. The files
-    stay, and if anything fails, everything is put back as it was.
+    Requirements files become dependencies and dependency groups, their pins a lockfile; so do the
+    versions in the environment that is there, which is set aside for `uvflow undo`. The files stay,
+    and if anything fails, everything is put back as it was.
     """
     from uvflow.migrate import report
     from uvflow.migrate.init import init
@@ -88,13 +91,17 @@ def _show(console: Console, result: "InitResult") -> None:
 
 @click.command(name="undo", short_help="Put back what the last init changed")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Undo even if a file was edited since.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Undo even if a file was edited since, or the environment, which is set aside then.",
+)
 @timeout_option
 @common
 def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -> None:
     """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
 
-    An environment that init made is removed; one that existed before stays as it is now.
+    The environment, too: the one that init made is removed, the one that was there before is back.
     """
     from uvflow.migrate.undo import undo
 
@@ -102,4 +109,8 @@ def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -
     result = undo(root, even_if_edited=force, timeout=timeout, progress=console.say)
     for verb, paths in (("Put back", result.restored), ("Removed", result.removed)):
         console.say(f"{verb}: {', '.join(paths) or 'nothing'}")
-    console.envelope("undo", 0, {"restored": result.restored, "removed": result.removed})
+    for kept in result.kept:
+        console.say(f"Changed since init, so it is kept: {kept}")
+    for name in result.not_restored:
+        console.warn(f"{name} stays as it is now: what was there before init is not kept any more")
+    console.envelope("undo", 0, dataclasses.asdict(result))

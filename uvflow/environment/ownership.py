@@ -6,6 +6,7 @@ in it. In every doubt it stays, and its path is reported.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,15 @@ from uvflow.environment.installed import (
 )
 from uvflow.environment.integrity import UNOWNED_BY_DESIGN, is_written_by_installer, owned_files
 from uvflow.errors import DamagedError, UsageError, unwritable
-from uvflow.files import SET_ASIDE, free_name, is_inside, read_mark, remove, set_aside
+from uvflow.files import (
+    SET_ASIDE,
+    free_name,
+    is_inside,
+    read_mark,
+    remove,
+    remove_set_aside,
+    set_aside,
+)
 from uvflow.state.journal import COPY
 from uvflow.state.store import Progress
 
@@ -25,7 +34,11 @@ _VARIABLE = "UV_PROJECT_ENVIRONMENT"
 
 # What a virtual environment has at its top; everything else has to be in a RECORD.
 _TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
+_TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts"}
+
+# Where the venv of older Debians has the wheels of pip and setuptools.
+_WHEELS_OF_VENV = ("share", "python-wheels")
 
 # What uv, venv and virtualenv write beside an interpreter.
 _SCRIPTS = ("activate", "Activate", "deactivate", "python", "pydoc")
@@ -71,21 +84,10 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> None:
 
     Raises DamagedError, with nothing touched, where something in it is not an environment's.
     """
-    cause = ", ".join(reasons)
-    foreign = foreign_entries(environment)
-    if foreign:
-        names = ", ".join(foreign[:_SHOWN])
-        raise DamagedError(
-            f"{environment.path} is not usable as it is, and holds what no installer made: {names}",
-            cause=cause,
-            hint=_by_hand(environment.path),
-        )
-    if not _is_virtual(environment):
-        raise DamagedError(
-            f"{environment.path} is not a virtual environment, so nothing in it was touched",
-            cause=cause,
-            hint=_by_hand(environment.path),
-        )
+    cause = f"it is not usable as it is: {', '.join(reasons)}"
+    by_hand = f"{move_by_hand(environment.path)}, then sync again"
+    check_replaceable(environment, cause=cause, hint=by_hand)
+    check_not_running_from(environment.path)
     try:
         real = Path(os.path.realpath(environment.path))
         set_aside(real, free_name(real, _REBUILD))
@@ -96,9 +98,65 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> None:
             raise DamagedError(
                 f"{environment.path} cannot be set aside, and holds files that no installer made",
                 cause=error.strerror,
-                hint=_by_hand(environment.path),
+                hint=by_hand,
             ) from error
         _empty(environment)
+
+
+def check_replaceable(environment: Environment, *, cause: str | None, hint: str) -> None:
+    """Refuse to rename a directory that is not an environment, or in which something is not.
+
+    Raises DamagedError.
+    """
+    foreign = foreign_entries(environment)
+    if foreign:
+        names = ", ".join(foreign[:_SHOWN])
+        raise DamagedError(
+            f"{environment.path} holds what no installer made: {names}", cause=cause, hint=hint
+        )
+    if not _is_virtual(environment):
+        raise DamagedError(
+            f"{environment.path} is not a virtual environment, so nothing in it was touched",
+            cause=cause,
+            hint=hint,
+        )
+
+
+def check_not_running_from(directory: Path) -> None:
+    """Refuse to rename the environment in which uvflow itself is running. Raises DamagedError."""
+    if sys.prefix != sys.base_prefix and is_inside(Path(sys.prefix), directory):
+        raise DamagedError(
+            f"uvflow is running from {directory}, so it cannot be renamed",
+            hint="run it from another place: `uvx uvflow`, or `pipx install uvflow`",
+        )
+
+
+def rename_obstacle(directory: Path) -> str:
+    """Why an existing directory cannot be renamed, as far as can be seen; empty where it can be."""
+    real = Path(os.path.realpath(directory))
+    if _is_mount_point(real):
+        return "it is a mount point"
+    if real.stat().st_dev != real.parent.stat().st_dev:
+        return f"it is on another file system than {real.parent}"
+    if not os.access(real.parent, os.W_OK):
+        return f"{real.parent} cannot be written to"
+    return ""
+
+
+def _is_mount_point(real: Path) -> bool:
+    """`ismount` overlooks a part of a file system that is mounted there again; Linux lists it."""
+    if os.path.ismount(real):  # Python 3.11 has no is_mount on Windows
+        return True
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    escaped = str(real).replace(" ", r"\040")  # proc_pid_mountinfo(5)
+    return any(line.split()[4:5] == [escaped] for line in lines)
+
+
+def move_by_hand(path: Path) -> str:
+    return f"move it aside by hand: `mv {path} {path}.old`"
 
 
 def discard_set_aside(environment: Path, progress: Progress) -> None:
@@ -106,19 +164,27 @@ def discard_set_aside(environment: Path, progress: Progress) -> None:
 
     What holds files of the user's stays, and its path is reported, once.
     """
-    real = Path(os.path.realpath(environment))
-    for entry in directory_entries(real.parent):
-        if not entry.name.startswith(f"{real.name}.{_REBUILD}"):
-            continue
-        path, mark = Path(entry.path), read_mark(Path(entry.path))
-        if mark is None or "kept" in mark or path.is_symlink():
+    for path, mark in set_aside_beside(environment, _REBUILD):
+        if "kept" in mark:
             continue
         users = next(users_files(Environment.at(path)), None)
         if users is None:
-            remove(path)
+            remove_set_aside(path)
         else:
             progress(f"{path} holds files that no installer made, such as {users}: it was kept")
             (path / SET_ASIDE).write_text(f"{mark}kept\n", encoding="ascii")
+
+
+def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, str]]:
+    """What uvflow has set aside beside an environment, with its mark; never a link."""
+    real = Path(os.path.realpath(environment))
+    entries = sorted(directory_entries(real.parent), key=lambda entry: entry.name)
+    found = [
+        (Path(entry.path), read_mark(Path(entry.path)))
+        for entry in entries
+        if entry.name.startswith(f"{real.name}.{suffix}") and not entry.is_symlink()
+    ]
+    return [(path, mark) for path, mark in found if mark is not None]
 
 
 def foreign_entries(environment: Environment) -> list[str]:
@@ -130,6 +196,9 @@ def foreign_entries(environment: Environment) -> list[str]:
         if Path(path).is_relative_to(environment.path)
     }
     usual = _TOP_FILES | _TOP_DIRECTORIES | UNOWNED_BY_DESIGN | tops
+    share, wheels = _WHEELS_OF_VENV
+    if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
+        usual.add(share)
     names = (entry.name for entry in directory_entries(environment.path))
     return sorted(n for n in names if n not in usual and not n.startswith(f".{COPY}"))
 
@@ -148,7 +217,9 @@ def users_files(environment: Environment) -> Iterator[str]:
 
 def _is_usual(environment: Environment, relative: Path) -> bool:
     name, parents = relative.name, relative.parts[:-1]
-    if BYTE_CODE.search(name) or name in UNOWNED_BY_DESIGN:
+    if BYTE_CODE.search(name) or name in UNOWNED_BY_DESIGN or parents == _WHEELS_OF_VENV:
+        return True
+    if name == "easy-install.pth" or name.endswith(".egg-link"):  # of setuptools' develop
         return True
     if not parents:
         return name in _TOP_FILES or name == "lib64" or name.startswith(f".{COPY}")
@@ -159,7 +230,7 @@ def _is_usual(environment: Environment, relative: Path) -> bool:
 
 
 def _is_virtual(environment: Environment) -> bool:
-    if is_whole_python(environment):
+    if is_whole_python(environment) or not environment.path.is_dir():
         return False
     names = {entry.name for entry in directory_entries(environment.path)}
     traces = names & {"pyvenv.cfg", "CACHEDIR.TAG"}  # uv begins with the latter
@@ -182,7 +253,3 @@ def _empty(environment: Environment) -> None:
         remove(configuration)
     except OSError as error:
         raise unwritable(str(environment.path), error) from error
-
-
-def _by_hand(path: Path) -> str:
-    return f"move it aside by hand, then sync again: `mv {path} {path}.old`"

@@ -14,6 +14,7 @@ from uvflow.environment import integrity, known_defects
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
+    directory_entries,
     distributions,
     is_created_since,
     leftover_data_directories,
@@ -191,13 +192,14 @@ def clear_unusable(environment: Environment, progress: Progress, *, created_sinc
     whether its own files reached the disk. Raises DamagedError where something in it is not an
     environment's.
     """
-    if not environment.path.exists():
-        return
+    path = environment.path
+    if not path.exists() or (path.is_dir() and not directory_entries(path)):
+        return  # uv fills an empty directory
     reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
     if is_created_since(environment, created_since):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:
-        progress(f"Recreating {environment.path.name}: {summary(reasons)}")
+        progress(f"Recreating {path.name}: {summary(reasons)}")
         make_room(environment, reasons)
 
 

@@ -5,10 +5,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from uvflow.environment.context import SyncContext
+from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.sync import SyncResult, finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
-from uvflow.files import write_whole
+from uvflow.files import is_inside, write_whole
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
@@ -55,9 +58,9 @@ def _carry_out(
     with backup.restored_on_failure(
         state,
         files=(plan.root / MANIFEST, plan.root / LOCKFILE),
-        trees=_movable_trees(plan),
+        trees=(plan.tree,) if plan.tree else (),
         built=_source_directories(plan),
-    ) as set_aside:
+    ) as set_aside_environment:
         if plan.before is None:
             write_whole(plan.root / MANIFEST, b"")  # from here on there is a project to recover
         if MANIFEST in changed:
@@ -66,22 +69,48 @@ def _carry_out(
             result = write_lockfile(plan, uv=uv, environ=environ, progress=progress)
         if not plan.environment:
             return result
-        set_aside()
+        if not plan.in_place:
+            set_aside_environment()
         context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
-        context = replace(context, environ=environ)
+        context = replace(context, environ={**environ, **_python_of_old(result.plan)})
+        uv = _moved(uv, plan)
         synced = _sync(context, result.plan, uv, timeout=timeout, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
     return result
 
 
-def _movable_trees(plan: Plan) -> tuple[Path, ...]:
-    """The environment, unless it is a Python installation of the user, or a mount point."""
-    path = plan.environment
-    if path is None or os.path.ismount(path):  # Python 3.11 has no is_mount on Windows
-        return ()
-    is_foreign = path.exists() and any(path.iterdir()) and not (path / "pyvenv.cfg").exists()
-    return () if is_foreign else (path,)
+def _python_of_old(plan: Plan) -> dict[str, str]:
+    """The Python of the environment that was set aside, unless another is chosen or required.
+
+    uv would keep it as well if the environment were still there; versions may be for that one.
+    """
+    aside = _aside(plan)
+    is_chosen = plan.profile.python or os.environ.get("UV_PYTHON")
+    if aside is None or is_chosen or (plan.root / ".python-version").exists():
+        return {}
+    environment = Environment.at(aside)
+    version, python = python_version(environment), environment.scripts / "python"
+    if version is None or not python.exists() or is_inside(python, plan.root):
+        return {}  # a file of the project is not started for this
+    with contextlib.suppress(InvalidSpecifier):
+        if version in SpecifierSet(plan.values["project"].get("requires-python", "")):
+            return {"UV_PYTHON": os.path.realpath(python)}
+    return {}
+
+
+def _moved(uv: Uv, plan: Plan) -> Uv:
+    """`uv`, where it is now if it was in the environment that was set aside."""
+    folder, name = os.path.split(uv.path)
+    real, aside = Path(os.path.realpath(folder)), _aside(plan)
+    if aside is None or plan.tree is None or not real.is_relative_to(plan.tree.path):
+        return uv
+    return replace(uv, path=str(aside / real.relative_to(plan.tree.path) / name))
+
+
+def _aside(plan: Plan) -> Path | None:
+    """Where the environment is that was there, once the new one is being made."""
+    return plan.tree.aside if plan.tree and not plan.in_place else None
 
 
 def _source_directories(plan: Plan) -> tuple[Path, ...]:
@@ -105,4 +134,7 @@ def _sync(
         if found:
             markers = ", ".join(f"{finding.origin} {finding.hint}" for finding in found)
             hint += f"; requirements of another platform need a marker: {markers}"
-        raise error.with_context(cause="everything is as it was before", hint=hint) from error
+        if plan.installed:
+            hint += "; `--fresh` does without the versions that are installed"
+        kept = f"everything but {plan.environment}" if plan.in_place else "everything"
+        raise error.with_context(cause=f"{kept} is as it was before", hint=hint) from error

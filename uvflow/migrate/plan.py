@@ -12,9 +12,10 @@ from typing import Any, Literal
 from uvflow.errors import UsageError
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats.pip import direct_reference
-from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, ImportOptions
+from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, ImportOptions, Pin
 from uvflow.migrate.pins import Comparison, HashCheck
 from uvflow.project.profiles import Profile
+from uvflow.state.backup import DirectoryBackup
 from uvflow.state.locks import DEFAULT_TIMEOUT
 
 
@@ -28,6 +29,7 @@ class InitOptions:
     sync: bool = True
     dry_run: bool = False
     direct_only: bool = False  # leave to the lockfile what other requirements need anyway
+    fresh: bool = False  # do not keep the versions that are installed
     timeout: float = DEFAULT_TIMEOUT  # seconds to wait for another uvflow process
     imports: ImportOptions = field(default_factory=ImportOptions)
 
@@ -37,6 +39,7 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
 
     Files are named there relative to the current directory. Raises UsageError.
     """
+    same_here = ("name", "python", "dry_run", "direct_only", "fresh", "timeout")
     same = ("allow_outside", "encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
     imports = ImportOptions(
         from_files=tuple(_relative_to(root, path) for path in given["from_files"]),
@@ -49,7 +52,7 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
         lock=not given["no_lock"],
         sync=not given["no_sync"],
         imports=imports,
-        **{name: given[name] for name in ("name", "python", "dry_run", "direct_only", "timeout")},
+        **{name: given[name] for name in same_here},
     )
 
 
@@ -66,12 +69,24 @@ def _relative_to(root: Path, path: str) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
+def relative_name(path: Path, root: Path) -> str:
+    """`path` relative to `root` (POSIX), or as it is where it lies outside."""
+    plain = Path(os.path.normpath(path))
+    return plain.relative_to(root).as_posix() if plain.is_relative_to(root) else str(plain)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A path relative to the root (POSIX), and what happens to it."""
+    """A path relative to the root (POSIX), or absolute outside it, and what happens to it.
+
+    What is replaced is an environment; `kept_as` is where the old one is then, and `kept_size` how
+    large that is, in bytes.
+    """
 
     path: str
-    action: Literal["create", "edit"]
+    action: Literal["create", "edit", "replace"]
+    kept_as: str | None = None
+    kept_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +95,9 @@ class Plan:
 
     `before` is the text of pyproject.toml, None where there is none, and `text` what it becomes.
     `seed` is a first uv.lock made of the old pins, empty for none. `profile` is what gets synced.
-    `may_narrow`: it is not declared which Pythons the project supports.
+    `may_narrow`: it is not declared which Pythons the project supports. `installed` are the pins
+    that no file has, but the environment that is there. `tree` is that environment, which is
+    changed `in_place` where it cannot be set aside.
     """
 
     root: Path
@@ -91,6 +108,9 @@ class Plan:
     seed: str = ""
     profile: Profile = field(default_factory=lambda: Profile(name="dev"))
     environment: Path | None = None
+    tree: DirectoryBackup | None = None
+    in_place: bool = False
+    installed: tuple[Pin, ...] = ()
     may_narrow: bool = False
     is_already_locked: bool = False  # a project with its lockfile: nothing to do
 

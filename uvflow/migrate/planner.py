@@ -4,26 +4,30 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from uvflow import findings
+from uvflow.environment import ownership
+from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
-from uvflow.files import is_inside, read_bytes, read_regular, target_inside
-from uvflow.findings import Finding
-from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
+from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
+from uvflow.findings import Finding, Severity
+from uvflow.migrate import discover, evidence, groups, model, old_environment, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, ImportedRequirements
-from uvflow.migrate.plan import Change, InitOptions, Plan, with_buckets
+from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import profiles
 from uvflow.project.manifest import Project, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
+from uvflow.state.backup import DirectoryBackup
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv
 
@@ -200,30 +204,107 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     """`plan` with the profile to sync, its environment, and every path that changes."""
     settings = plan.values.get("tool", {}).get("uvflow", {})
     profile = profiles.read(settings, str(plan.root / MANIFEST))["dev"]
-    environment = profile.environment_path(plan.root, os.environ)
-    wants_sync = options.lock and options.sync
-    paths = (
-        *((plan.root / MANIFEST,) if plan.text != plan.before else ()),
-        *((plan.root / LOCKFILE,) if options.lock else ()),
-        *((environment,) if wants_sync else ()),
-    )
     # What other files suggest, and a bare version, set no limit to what is supported.
     declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
     is_limited = options.python and not _is_version(options.python)
-    return replace(
-        plan,
-        changes=tuple(
-            Change(
-                path=Path(os.path.relpath(path, plan.root)).as_posix(),
-                action="edit" if path.exists() else "create",
-            )
-            for path in paths
-        ),
-        seed=_seed(plan, options),
-        profile=profile,
-        environment=environment if wants_sync else None,
-        may_narrow=declared is None and not is_limited,
+    plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
+    if options.lock and options.sync:
+        plan = _with_environment(plan, options)
+    plan = _with_installed(plan, options)
+    return replace(plan, changes=tuple(_changes(plan, options)), seed=_seed(plan, options))
+
+
+def _with_environment(plan: Plan, options: InitOptions) -> Plan:
+    """`plan` with the environment to make, and what becomes of the one that is there.
+
+    Raises UsageError or DamagedError where it is not uvflow's to change.
+    """
+    path = plan.profile.environment_path(plan.root, os.environ)
+    ownership.check_location(
+        path,
+        plan.root,
+        configured=plan.profile.environment,
+        is_users_choice=bool(os.environ.get("UV_PROJECT_ENVIRONMENT")),
     )
+    plan = replace(plan, environment=path, tree=DirectoryBackup.of(path))
+    if not os.path.lexists(path):
+        return plan
+    obstacle = _obstacle_to_keeping(path)
+    if not obstacle:
+        ownership.check_not_running_from(path)
+        return plan
+    in_place = findings.warning(
+        "environment-not-kept",
+        f"{path} is changed in place, since {obstacle}: neither `uvflow undo` nor a failure brings"
+        " back what is in it now",
+        None,
+        "`--no-sync` leaves it as it is",
+    )
+    return _with_warning(replace(plan, in_place=True), in_place, options)
+
+
+def _with_warning(plan: Plan, warning: Finding, options: InitOptions) -> Plan:
+    if options.imports.strict:
+        raise needs_user_error((replace(warning, severity=Severity.ERROR),))
+    return plan.with_findings(warning)
+
+
+def _obstacle_to_keeping(path: Path) -> str:
+    environment = Environment.at(path)
+    if is_whole_python(environment):
+        return "it is a whole Python"
+    hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
+    ownership.check_replaceable(environment, cause=None, hint=hint)
+    return ownership.rename_obstacle(path)
+
+
+def _with_installed(plan: Plan, options: InitOptions) -> Plan:
+    """`plan` with the versions that are installed as pins, and with what no file declares."""
+    path = plan.profile.environment_path(plan.root, os.environ)
+    is_choice = bool(os.environ.get("UV_PROJECT_ENVIRONMENT"))
+    if not options.lock or not (is_choice or is_inside(path, plan.root)):
+        return plan
+    packages = old_environment.read_installed(path, plan.root)
+    known = (packages, plan.values, plan.imported.pins, _own_names(plan, options))
+    undeclared = old_environment.undeclared_packages(*known)
+    if undeclared:
+        found = old_environment.undeclared_finding(undeclared, relative_name(path, plan.root))
+        plan = _with_warning(plan, found, options)
+    if options.fresh or (plan.root / LOCKFILE).exists():
+        return plan
+    installed = old_environment.versions_to_keep(*known)
+    if not installed:
+        return plan
+    note = old_environment.kept_finding(installed, relative_name(path, plan.root))
+    imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
+    return replace(plan, imported=imported, installed=installed).with_findings(note)
+
+
+def _own_names(plan: Plan, options: InitOptions) -> tuple[str, ...]:
+    names = (
+        plan.values["project"].get("name"),
+        evidence.declared_name(_reader(plan.root, options)),
+    )
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
+    if plan.text != plan.before:
+        yield _change(plan.root / MANIFEST, plan.root)
+    if options.lock:
+        yield _change(plan.root / LOCKFILE, plan.root)
+    if plan.environment is None:
+        return
+    change, tree = _change(plan.environment, plan.root), plan.tree
+    if tree and tree.aside and not plan.in_place:
+        size = directory_size(tree.path)
+        kept_as = relative_name(tree.aside, plan.root)
+        change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
+    yield change
+
+
+def _change(path: Path, root: Path) -> Change:
+    return Change(path=relative_name(path, root), action="edit" if path.exists() else "create")
 
 
 def _seed(plan: Plan, options: InitOptions) -> str:

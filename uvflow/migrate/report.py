@@ -1,5 +1,6 @@
 """What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
 
+import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.utils import NormalizedName, canonicalize_name
 
+from uvflow.console import size_text
 from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.formats.pip.direct_reference import is_outside
@@ -17,8 +19,8 @@ from uvflow.paths import LOCKFILE, MANIFEST
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
 
-_DONE = {"create": "created", "edit": "edited"}
-_WOULD = {"create": "would be created", "edit": "would be edited"}
+_DONE = {"create": "created", "edit": "edited", "replace": "replaced"}
+_WOULD = {action: f"would be {done}" for action, done in _DONE.items()}
 _BUCKETS = {
     Bucket.IMPORTED: "imported",
     Bucket.MERGED: "merged",
@@ -84,11 +86,15 @@ def _line_counts(file: FileReport) -> str:
 def _changes(result: InitResult) -> Iterator[tuple[str, str]]:
     kept, verified = len(result.pins.kept), result.hashes.verified
     pins, hashes = kept + len(result.pins.moved), result.hashes.expected
+    installed = len({*result.plan.installed} & {*result.pins.kept})
     for change in result.plan.changes:
         words = [(_WOULD if result.is_dry_run else _DONE)[change.action]]
         if change.path == LOCKFILE:
             words += [f"pins kept {kept}/{pins}"] if pins else []
+            words += [f"{installed} of them as installed"] if installed else []
             words += [f"hashes verified {verified}/{hashes}"] if hashes else []
+        if change.kept_as is not None:
+            words += [f"the old one kept as {change.kept_as} ({size_text(change.kept_size or 0)})"]
         yield change.path, ", ".join(words)
 
 
@@ -111,12 +117,13 @@ def _finding_lines(findings: Iterable[Finding], *severities: Severity) -> tuple[
 
 def _next_steps(result: InitResult) -> tuple[str, ...]:
     is_locked = LOCKFILE in {change.path for change in result.plan.changes}
+    back = "everything but the environment" if result.plan.in_place else "everything"
     steps = (
         *(() if is_locked else (("uvflow init", "makes the lockfile, with the old pins"),)),
         *(() if result.plan.environment else (("uvflow sync", "makes the environment"),)),
         ("uvflow sync --prod", "makes the environment for production"),
         ("uvflow docker", "writes a Dockerfile"),
-        ("uvflow undo", "puts everything back"),
+        ("uvflow undo", f"puts {back} back"),
     )
     groups = ", ".join(_groups_outside_dev(result.plan))
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
@@ -189,7 +196,7 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
         "error": None,
         **_read_as_json(_files(result), _findings(result)),
         "already_a_project": result.plan.is_already_locked,
-        "changes": [{"path": c.path, "action": c.action} for c in result.plan.changes],
+        "changes": list(map(dataclasses.asdict, result.plan.changes)),
         "diff": diff(result.plan),
         "pins": {"kept": len(pins.kept), "moved": moved},
         "hashes": {"expected": hashes.expected, "verified": hashes.verified},

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvflow.environment.ownership import check_not_running_from
+from uvflow.migrate.plan import relative_name
 from uvflow.state import backup, locks
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress, State, no_progress
@@ -11,10 +13,16 @@ from uvflow.state.store import Progress, State, no_progress
 
 @dataclass(frozen=True, kw_only=True)
 class UndoResult:
-    """The paths, relative to the root (POSIX), that are as they were before."""
+    """What is as it was before, relative to the root (POSIX); and whole paths of environments.
+
+    `kept` is where one is now that was changed since. Those that are `not_restored` stay as they
+    are, since what was there before is not kept any more.
+    """
 
     restored: tuple[str, ...]
     removed: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
 
 
 def undo(
@@ -26,15 +34,22 @@ def undo(
 ) -> UndoResult:
     """Put back what the last `init` in `root` changed, or what an interrupted one had changed.
 
-    An environment that init made is removed; one that existed before stays as it is now. Raises
-    UsageError (2) where there is nothing to undo or a file was edited since, unless
-    `even_if_edited`; BusyError (6), DiskError (8).
+    The environment, too; what is there now is removed if it is as init made it. Raises UsageError
+    (2) where there is nothing to undo, or where a file or the environment was changed since, unless
+    `even_if_edited`: then the environment that is there now is set aside. DamagedError (5) where
+    uvflow runs from it, BusyError (6), DiskError (8).
     """
     state = State.of(root)
     with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress):
-        paths = backup.restore_last(state, even_if_edited=even_if_edited)
-    names = [(path, Path(os.path.relpath(path, root)).as_posix()) for path in paths]
+        for path in backup.replaced_directories(state):
+            check_not_running_from(path)
+            locks.await_leases(state, path, timeout=timeout, progress=progress)
+        done = backup.restore_last(state, even_if_edited=even_if_edited)
+    restored = tuple(path for path in done.paths if os.path.lexists(path))
+    removed = tuple(path for path in done.paths if path not in (*restored, *done.kept))
     return UndoResult(
-        restored=tuple(name for path, name in names if path.exists()),
-        removed=tuple(name for path, name in names if not path.exists()),
+        restored=tuple(relative_name(path, root) for path in restored),
+        removed=tuple(relative_name(path, root) for path in removed),
+        kept=tuple(map(str, done.kept.values())),
+        not_restored=tuple(map(str, done.lost)),
     )

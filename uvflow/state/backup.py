@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import stat
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,11 +13,15 @@ from typing import Any
 
 from uvflow.errors import DiskError, UsageError, UvflowError, unwritable
 from uvflow.files import (
+    free_name,
     read_bytes,
+    read_mark,
     read_regular,
     remove,
     remove_file,
     remove_unfinished,
+    set_aside,
+    unmark,
     write_whole,
 )
 from uvflow.process import signals_ignored
@@ -60,71 +63,79 @@ class FileBackup:
             os.utime(self.path, ns=self.times)  # also where an earlier attempt was killed before it
 
 
+_BEFORE, _AFTER = "before-init", "after-init"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DirectoryBackup:
-    """A directory before a change: absent, or with a copy beside it.
+    """A directory before a change: absent, or renamed to a name beside it.
 
-    The copy consists of hard links where the file system has them: it takes no space, and stays as
-    it is as long as files are replaced and not written into, which is how installers work.
+    `path` is real. `aside` is where it is set aside, None where it did not exist, and `scrap` where
+    what the change made goes to be removed; nothing had these names when they were chosen.
+    `is_begun` once a directory is being made that did not exist. `is_marked` is False for a copy
+    that an earlier uvflow made.
     """
 
     path: Path
-    existed: bool
+    aside: Path | None
+    scrap: Path
+    is_begun: bool = False
+    is_marked: bool = True
 
     @classmethod
     def of(cls, path: Path) -> "DirectoryBackup":
         real = Path(os.path.realpath(path))  # an environment may be a link to another disk
-        return cls(path=real, existed=real.exists())
+        aside = free_name(real, _BEFORE) if os.path.lexists(real) else None
+        while aside is None and not os.path.lexists(real.parent):
+            real = real.parent  # uv makes what is missing above it, too
+        return cls(path=real, aside=aside, scrap=_scrap(real))
 
     @property
-    def copy(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.before-uvflow")
+    def is_replaced(self) -> bool:
+        """Whether what is at `path` was made by the change, and what was there is set aside."""
+        if self.aside is None:
+            return self.is_begun
+        return read_mark(self.aside) is not None if self.is_marked else self.aside.is_dir()
 
     @property
-    def _unfinished(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.before-uvflow-unfinished")
+    def is_lost(self) -> bool:
+        """Whether what was there is not kept, after the change."""
+        return self.aside is not None and not self.is_replaced
 
-    def make_copy(self) -> None:
-        """Copy the directory if it exists; raises DiskError."""
-        if not self.existed:
+    def set_aside(self) -> None:
+        """Make room for a new directory; raises DiskError, with this one as it was."""
+        if self.aside is None:
             return
         try:
-            remove(self._unfinished)
-            remove(self.copy)
-            shutil.copytree(self.path, self._unfinished, symlinks=True, copy_function=_link)
-            self._unfinished.rename(self.copy)  # a copy with this name is complete
+            set_aside(self.path, self.aside)
+            self.path.mkdir()  # uv makes nothing behind a link that leads nowhere
         except OSError as error:
-            raise unwritable(str(self.copy), error) from error
+            raise DiskError(
+                f"{self.path} cannot be set aside",
+                cause=error.strerror,
+                hint=f"move it aside by hand: `mv {self.path} {self.path}.old`",
+            ) from error
 
     def put_back(self) -> None:
-        """Raises OSError; may be called again, and whether or not `make_copy` has finished."""
-        if not self.existed or self.copy.exists():
-            self._move_away(self.path)
-        if self.existed and self.copy.exists():
-            self.copy.rename(self.path)
-        remove(self._unfinished)
-
-    def remove_copy(self) -> None:
-        """Raises OSError."""
-        self._move_away(self.copy)
-        remove(self._unfinished)
-
-    def _move_away(self, path: Path) -> None:
-        """Rename before removing: a partly removed tree could be used as a complete one."""
-        if os.path.lexists(path):
-            remove(self._unfinished)
-            path.rename(self._unfinished)
+        """Raises OSError; may be called again, whatever an earlier call or a kill left."""
+        remove(self.scrap)
+        if not self.is_replaced:
+            unmark(self.path)
+            return
+        if os.path.lexists(self.path):
+            self.path.rename(self.scrap)  # what is partly removed could be used as if it were whole
+        if self.aside is not None:
+            self.aside.rename(self.path)
+            unmark(self.path)
+        remove(self.scrap)
 
 
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # a file system without hard links, or another device mounted below
-        shutil.copy2(source, target, follow_symlinks=False)
+def _scrap(path: Path) -> Path:
+    return free_name(path, "being-removed")
 
 
 _NAME = "backup.json"
-_VERSION = 1
+_VERSION = 2
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
 # the temporary file of a uv that was killed while it wrote the lockfile.
@@ -135,7 +146,8 @@ _LEFTOVERS = ("*.egg-info", "build", ".tmp??????")
 class Backup:
     """The state before a change; `listings` are the names in directories that uv may build.
 
-    `after` has the digest of every file once the change is finished, and is None until then.
+    `after` has the digest of every file, and of every directory that was made, once the change is
+    finished, and is None until then.
     """
 
     files: tuple[FileBackup, ...] = ()
@@ -149,46 +161,43 @@ def restored_on_failure(
     state: State,
     *,
     files: Iterable[Path],
-    trees: Iterable[Path] = (),
+    trees: Iterable[DirectoryBackup] = (),
     built: Iterable[Path] = (),
 ) -> Iterator[Callable[[], None]]:
     """Put everything back as it was when anything is raised inside, KeyboardInterrupt included.
 
-    `files` and `trees` (directories) need not exist; call what is yielded before an existing tree
-    is changed. `built` are source directories that uv may build. The backup is on disk before
-    anything is changed, so that `recover` can put things back after a kill. Raises DiskError naming
-    what could not be put back.
+    `files` and `trees` need not exist; call what is yielded right before the trees are made. Trees
+    for which it is not called stay as they are, whatever becomes of them. `built` are source
+    directories that uv may build. The backup is on disk before anything is changed, so that
+    `recover` can put things back after a kill. Raises DiskError naming what could not be put back.
     """
     backup = Backup(
         files=tuple(map(FileBackup.of, files)),
-        trees=tuple(map(DirectoryBackup.of, trees)),
+        trees=tuple(trees),
         listings={directory: _names(directory) for directory in built},
     )
-    _remove_copies(backup)  # leftovers of a backup whose record is lost would be put back
 
-    def copy_trees() -> None:
+    def set_aside_trees() -> None:
+        nonlocal backup
+        backup = replace(backup, trees=tuple(replace(t, is_begun=True) for t in backup.trees))
+        state.write(_NAME, _to_json(backup))
         for tree in backup.trees:
-            tree.make_copy()
+            tree.set_aside()
 
     state.write(_NAME, _to_json(backup))
     try:
-        yield copy_trees
+        yield set_aside_trees
         state.write(_NAME, _to_json(replace(backup, after=_digests(backup))))
     except BaseException:
         with signals_ignored():
             _restore(state, backup)
         raise
-    with signals_ignored():
-        _remove_copies(backup)
 
 
 def recover(state: State, progress: Progress) -> None:
     """Put back what a killed command had changed, while holding the mutex. Raises DiskError."""
     backup = _read_backup(state)
-    if backup is None:
-        return
-    if backup.after is not None:
-        _remove_copies(backup)  # the command may have been killed right after its last change
+    if backup is None or backup.after is not None:
         return
     with signals_ignored():
         _restore(state, backup)
@@ -196,9 +205,10 @@ def recover(state: State, progress: Progress) -> None:
 
 
 def _restore(state: State, backup: Backup) -> None:
+    replaced = [tree.path for tree in backup.trees if tree.is_replaced]
     _put_back(backup)
-    for tree in backup.trees:
-        journal.delete_entries(state, tree.path)  # a tree was restored with its own journal copy
+    for path in replaced:
+        journal.delete_entries(state, path)  # a tree was restored with its own journal copy
     state.delete(_NAME)
 
 
@@ -211,54 +221,127 @@ def is_unfinished(state: State) -> bool:
     return backup is not None and backup.after is None
 
 
-def restore_last(state: State, *, even_if_edited: bool = False) -> tuple[Path, ...]:
-    """Undo the last change while holding the mutex, and return the paths that may have changed.
+def directories(state: State) -> set[Path]:
+    """The directories that the last change is about. Raises DiskError."""
+    backup = _read_backup(state)
+    return {tree.path for tree in backup.trees} if backup else set()
 
-    An environment that existed before the change stays as it is now. Raises UsageError where there
-    is nothing to undo or a file was edited since, and DiskError.
+
+def replaced_directories(state: State) -> tuple[Path, ...]:
+    """The directories that the last change made and undoing it takes away; raises DiskError."""
+    backup = _read_backup(state)
+    return tuple(tree.path for tree in backup.trees if tree.is_replaced) if backup else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What undoing a change did: the paths that are as they were before it, and the others.
+
+    `kept` are directories that were not as the change had made them, with their new paths. `lost`
+    are those that stay as they are, since what was there before is not kept any more.
+    """
+
+    paths: tuple[Path, ...]
+    kept: Mapping[Path, Path]
+    lost: tuple[Path, ...]
+
+
+def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
+    """Undo the last change while holding the mutex.
+
+    Raises UsageError where there is nothing to undo, or where something was edited since, and
+    DiskError. A directory that was edited is not removed even then, but set aside.
     """
     backup = _read_backup(state)
     if backup is None:
         raise UsageError(f"there is nothing to undo in {state.root}")
-    edited = _edited_since(backup)
+    is_finished = backup.after is not None  # or else any difference is the command's own
+    now = _digests(backup) if is_finished else {}
+    edited = _edited_since(backup, now)
     if edited and not even_if_edited:
+        made = {tree.path.name for tree in backup.trees if tree.path in edited}
         raise UsageError(
             f"edited since: {', '.join(path.name for path in edited)}",
-            hint="`uvflow undo --force` puts it back all the same, and the edits are lost",
+            hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
+            + "".join(f", but {name} is kept as {name}.{_AFTER}" for name in made),
         )
-    paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees if not t.existed))
-    existing = {path for path in paths if path.exists()}
+    lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
+    paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees))
+    paths = tuple(path for path in paths if path not in lost)
+    existing = {path for path in paths if os.path.lexists(path)}
     with signals_ignored():
-        # Unfinished again, so that `recover` completes it if this is killed.
-        state.write(_NAME, _to_json(replace(backup, after=None)))
+        kept = {path: _keep(path) for path in _unknown_directories(backup, now)}
+        if is_finished:
+            # Unfinished again, so that `recover` completes it if this is killed.
+            trees = tuple(replace(tree, scrap=_scrap(tree.path)) for tree in backup.trees)
+            backup = replace(backup, trees=trees, after=None)
+            state.write(_NAME, _to_json(backup))
         _put_back(backup)
         state.delete(_NAME)
-    return tuple(path for path in paths if path in existing or path.exists())
+    changed = tuple(path for path in paths if path in existing or os.path.lexists(path))
+    return Restored(paths=changed, kept=kept, lost=lost)
 
 
-def _edited_since(backup: Backup) -> list[Path]:
-    """The files that are neither as they were before the change nor as they were after it."""
-    if backup.after is None:
-        return []  # interrupted: any difference is the command's own
-    known = {str(b.path): (_digest(b.data), backup.after[str(b.path)]) for b in backup.files}
-    return [Path(path) for path, now in _digests(backup).items() if now not in known[path]]
+def _edited_since(backup: Backup, now: Mapping[str, str | None]) -> list[Path]:
+    """The paths that are neither as they were before the change nor as they were after it."""
+    before = {str(file.path): _digest(file.data) for file in backup.files}
+    after = backup.after or {}
+    return [
+        Path(path)
+        for path, digest in now.items()
+        if path in after and digest not in (before.get(path), after[path])
+    ]
+
+
+def _unknown_directories(backup: Backup, now: Mapping[str, str | None]) -> list[Path]:
+    """Those that are not as the change made them, as far as that is known."""
+    after, paths = backup.after or {}, [str(tree.path) for tree in backup.trees]
+    return [Path(path) for path in paths if now.get(path) not in (None, after.get(path))]
+
+
+def _keep(path: Path) -> Path:
+    """Set aside what is at `path`, and return where it is then; raises DiskError."""
+    kept = free_name(path, _AFTER)
+    try:
+        set_aside(path, kept)
+    except OSError as error:
+        raise unwritable(str(kept), error) from error
+    return kept
 
 
 def _digests(backup: Backup) -> dict[str, str | None]:
+    """Of every file, and of every directory that the change has made."""
     paths = [before.path for before in backup.files]
-    return {str(p): _digest(read_regular(p) if p.exists() else None) for p in paths}
+    files = {str(p): _digest(read_regular(p) if p.exists() else None) for p in paths}
+    made = (tree.path for tree in backup.trees if not tree.is_lost)
+    return files | {str(path): _tree_digest(path) for path in made}
+
+
+def _tree_digest(directory: Path) -> str | None:
+    """Of every path with its size and time, but for byte code and the copy of the journal."""
+    if not os.path.lexists(directory):
+        return None
+    if directory.is_symlink() or not directory.is_dir():
+        return "another kind"
+    rows = []
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in (*folders, *names):
+            if name.endswith(".pyc") or journal.COPY in name:
+                continue
+            path = f"{folder}{os.sep}{name}"  # a Path takes three times as long
+            with contextlib.suppress(FileNotFoundError):  # a program may be at work there
+                status = os.lstat(path)
+                is_folder = stat.S_ISDIR(status.st_mode)
+                about = (0, 0) if is_folder else (status.st_size, status.st_mtime_ns)
+                rows.append((path.removeprefix(str(directory)), *about))
+    return _digest(repr(sorted(rows)).encode())
 
 
 def _digest(data: bytes | None) -> str | None:
     import hashlib  # 3 ms, and a sync only looks whether a backup exists
 
     return None if data is None else hashlib.sha256(data).hexdigest()
-
-
-def _remove_copies(backup: Backup) -> None:
-    for tree in backup.trees:
-        with contextlib.suppress(OSError):  # a leftover does no harm; the next command tries again
-            tree.remove_copy()
 
 
 def _put_back(backup: Backup) -> None:
@@ -284,7 +367,7 @@ def _put_back(backup: Backup) -> None:
         raise DiskError(
             "not everything could be put back",
             cause="; ".join(failures),
-            hint="`uvflow undo` tries again; until then the copies are kept",
+            hint="`uvflow undo` tries again; until then the backup is kept",
         )
 
 
@@ -314,7 +397,15 @@ def _to_json(backup: Backup) -> bytes:
             }
             for before in backup.files
         ],
-        "trees": [{"path": str(tree.path), "existed": tree.existed} for tree in backup.trees],
+        "trees": [
+            {
+                "path": str(tree.path),
+                "aside": None if tree.aside is None else str(tree.aside),
+                "scrap": str(tree.scrap),
+                "is_begun": tree.is_begun,
+            }
+            for tree in backup.trees
+        ],
         "listings": {str(path): sorted(names) for path, names in backup.listings.items()},
         "after": backup.after,
     }
@@ -325,7 +416,7 @@ def _read_backup(state: State) -> Backup | None:
     """Raises DiskError where the backup is damaged, rather than guess from it."""
     try:
         data = json.loads(state.read(_NAME) or b"{}")
-        return _from_json(data) if data.get("version") == _VERSION else None
+        return _from_json(data) if data.get("version") in (1, _VERSION) else None
     except (
         *(ValueError, KeyError, TypeError, AttributeError, IndexError),
         *(OverflowError, RecursionError),
@@ -340,6 +431,8 @@ def _read_backup(state: State) -> Backup | None:
 def _from_json(data: Mapping[str, Any]) -> Backup:
     """Raises one of the errors of `_read_backup` for what this version does not write."""
     after = data["after"]
+    digested = [file["path"] for file in data["files"]]
+    digested += [tree["path"] for tree in data["trees"] if after and tree["path"] in after]
     return Backup(
         files=tuple(
             FileBackup(
@@ -351,11 +444,11 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
             for file in data["files"]
         ),
         trees=tuple(
-            DirectoryBackup(path=_path(t["path"]), existed=bool(t["existed"]))
-            for t in data["trees"]
+            _from_version_1(tree, after) if data["version"] == 1 else _tree(tree)
+            for tree in data["trees"]
         ),
         listings={_path(path): frozenset(names) for path, names in data["listings"].items()},
-        after=None if after is None else {f["path"]: after[f["path"]] for f in data["files"]},
+        after=None if after is None else {path: after[path] for path in digested},
     )
 
 
@@ -370,3 +463,30 @@ def _time(nanoseconds: Any) -> int:
     if not isinstance(nanoseconds, int) or abs(nanoseconds) >= 1 << 63:
         raise ValueError(nanoseconds)
     return nanoseconds
+
+
+def _tree(data: Mapping[str, Any]) -> DirectoryBackup:
+    aside = data["aside"]
+    return DirectoryBackup(
+        path=_path(data["path"]),
+        aside=None if aside is None else _path(aside),
+        scrap=_path(data["scrap"]),
+        is_begun=bool(data["is_begun"]),
+    )
+
+
+def _from_version_1(data: Mapping[str, Any], after: object) -> DirectoryBackup:
+    """A change that is not finished has a whole copy with a name of its own, or one begun.
+
+    After a finished one there was no copy any more, and what has that name is the user's.
+    """
+    path, is_finished = _path(data["path"]), after is not None
+    copy = path.with_name(f"{path.name}.before-uvflow")
+    begun = path.with_name(f"{path.name}.before-uvflow-unfinished")
+    return DirectoryBackup(
+        path=path,
+        aside=copy if data["existed"] else None,
+        scrap=_scrap(path) if is_finished else begun,
+        is_begun=True,
+        is_marked=is_finished,
+    )

@@ -114,6 +114,16 @@ def last_sync(state: State, environment: Path) -> LastSync:
     return max(finished, *map(_outcome, _journals(state, environment)))
 
 
+def environments(state: State) -> set[Path]:
+    """The environments that any profile was synced into, finished or not."""
+    found = (
+        environment_of(state.read(path.name) or b"")
+        for kind, environment_of in _ENVIRONMENT_OF.items()
+        for path in state.directory.glob(f"*{kind}")
+    )
+    return {Path(environment) for environment in found if environment}
+
+
 def first_started(state: State, environment: Path) -> float:
     """When the first unfinished sync began, in seconds since the epoch; infinity without one."""
     times = [math.inf]

@@ -1,0 +1,76 @@
+"""Remove what was set aside beside the environments of known projects (`uvflow cache prune`)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvflow.environment.installed import Environment
+from uvflow.environment.ownership import set_aside_beside, users_files
+from uvflow.errors import BusyError, DiskError, unwritable
+from uvflow.files import directory_size, is_inside, remove_set_aside
+from uvflow.state import backup, journal, locks
+from uvflow.state.inventory import KnownProject
+from uvflow.state.store import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """An environment that was set aside; `size` in bytes, and why it is kept if it is."""
+
+    path: Path
+    size: int
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"path": str(self.path), "size": self.size, **reason}
+
+
+def prune(projects: Iterable[KnownProject]) -> tuple[SetAside, ...]:
+    """Remove it where an installer or a virtual environment made all of it; raises DiskError.
+
+    What lies outside the project stays as well, and what an interrupted init needs.
+    """
+    states = (State(directory=p.directory, root=p.root) for p in projects if p.root)
+    return tuple(found for state in states for found in _prune(state))
+
+
+def _prune(state: State) -> list[SetAside]:
+    found = list(_set_aside(state))
+    if not found:
+        return []  # the mutex would make it the project that was used last
+    try:
+        with locks.mutex(state, "uvflow cache prune", timeout=0):
+            if backup.is_unfinished(state):
+                return [_kept(path, "an interrupted init needs it") for path in found]
+            return [_removed(path, state.root) for path in _set_aside(state)]
+    except BusyError:
+        return [_kept(path, "another uvflow process is using the project") for path in found]
+
+
+def _set_aside(state: State) -> Iterator[Path]:
+    try:
+        places = journal.environments(state) | backup.directories(state)
+    except DiskError:  # a damaged backup, which nothing can be put back from
+        places = journal.environments(state)
+    asides = {path for place in places for path, _ in set_aside_beside(place)}
+    return iter(sorted(asides))
+
+
+def _removed(path: Path, root: Path) -> SetAside:
+    users = next(users_files(Environment.at(path)), None)
+    if not is_inside(path, root):
+        return _kept(path, f"it is outside {root}")
+    if users is not None:
+        return _kept(path, f"it holds files that no installer made, such as {users}")
+    size = directory_size(path)
+    try:
+        remove_set_aside(path)
+    except OSError as error:
+        raise unwritable(str(path), error) from error
+    return SetAside(path=path, size=size)
+
+
+def _kept(path: Path, reason: str) -> SetAside:
+    return SetAside(path=path, size=directory_size(path), reason=reason)
