@@ -1,7 +1,7 @@
 """Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow import findings
@@ -44,16 +44,17 @@ def import_files(
     options: ImportOptions | None = None,
     *,
     fetch: Fetch = no_network,
+    leads_out: Callable[[str], bool] = lambda _path: False,
 ) -> ImportedRequirements:
     """Everything that `inputs`, and the files they include, ask for.
 
-    `read_file` and `fetch` are as in a Reader. Nothing is raised for the content of a file: what
-    stops the import is an ERROR finding, and every logical line is in one bucket of its file's
-    report.
+    The functions are as in a Reader. Nothing is raised for the content of a file: what stops the
+    import is an ERROR finding, and every logical line is in one bucket of its file's report.
     """
     options = options or ImportOptions()
     outcomes = LineOutcomes(options=options)
-    includes = follow_includes(inputs, Reader(read_file=read_file, fetch=fetch, options=options))
+    reader = Reader(read_file=read_file, fetch=fetch, leads_out=leads_out, options=options)
+    includes = follow_includes(inputs, reader)
     outcomes.record_line_findings(*includes.findings, *missing_hashes(includes))
     outcomes.record_bucket(Bucket.ACTION, *includes.unread)
     indexes = collect_indexes(includes.lines(), outcomes, options)

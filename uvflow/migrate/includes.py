@@ -19,7 +19,7 @@ from uvflow.migrate.credentials import (
 )
 from uvflow.migrate.formats.pip.direct_reference import FILE_URL, as_path, is_outside, is_url
 from uvflow.migrate.formats.pip.requirements_txt import Line, RequirementsFile, parse_requirements
-from uvflow.migrate.model import ImportOptions, InputFile, OutsideError, Read, Role, reachable
+from uvflow.migrate.model import ImportOptions, InputFile, Read, Role, reachable
 from uvflow.redaction import redacted
 
 _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
@@ -201,11 +201,13 @@ class Reader:
     """`read_file` takes a path relative to the root, `fetch` a URL of the web.
 
     Both raise OSError, FileNotFoundError where the file does not exist. Where `fetch` raises
-    ConnectionError or TimeoutError, the network is the reason.
+    ConnectionError or TimeoutError, the network is the reason. `leads_out` says whether a path in
+    the project leads out of it by a link.
     """
 
     read_file: Read
     fetch: Fetch = no_network
+    leads_out: Callable[[str], bool] = lambda _path: False
     options: ImportOptions
 
     def read(self, path: "IncludePath", origin: Origin | None) -> RequirementsFile | Finding:
@@ -230,6 +232,9 @@ class Reader:
                 return findings.error("include-url", message, origin, hint)
             message = f"{path.path} is outside the project, and is not read"
             return findings.error("include-outside", message, origin, _ALLOW)
+        if not self.options.allow_outside and self.leads_out(path.address):
+            message = f"{path.path} leads out of the project by a link, and is not read"
+            return findings.error("include-outside", message, origin, _ALLOW)
         unset = " and ".join(variables(path.address))
         if unset:
             message = f"{path.path} needs {unset} in the environment"
@@ -249,9 +254,6 @@ def _read_failure(
             kind = "file" if origin is None else "included file"
             message, hint = f"{kind} {path.path} not found", "create the file, or remove the line"
             return findings.error("file-not-found", message, origin, hint)
-        case OutsideError():
-            message = f"{path.path} leads out of the project by a link, and is not read"
-            return findings.error("include-outside", message, origin, _ALLOW)
         case ConnectionError() | TimeoutError():
             message = f"{path.path} cannot be reached: {reason}"
             return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")

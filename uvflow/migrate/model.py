@@ -11,12 +11,7 @@ from packaging.utils import canonicalize_name
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import Userinfo
 
-Read = Callable[[str], bytes]  # raises OSError
-
-
-class OutsideError(OSError):
-    """A path in the project leads out of it by a symbolic link, and is not read."""
-
+Read = Callable[[str], bytes]
 
 OnConflict = Literal["fail", "prefer-base", "declare"]
 

@@ -1,5 +1,7 @@
 """What `uvflow init` would do: everything is read and decided, and nothing is changed."""
 
+import contextlib
+import functools
 import os
 import re
 import tomllib
@@ -99,12 +101,13 @@ def _refuse_renaming(text: str, options: InitOptions) -> None:
 
 def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
     """Everything that the files of `root` say; `text` is that of pyproject.toml, or empty."""
-    names, read = discover.candidate_files(root, options.imports), _reader(root, options)
+    names, read = discover.candidate_files(root, options.imports), _reader(root)
     inputs = discover.input_files(names, options.imports)
     if "project" in tomllib.loads(text) and not options.imports.from_files:
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
-    imported = groups.import_files(inputs, read, options.imports, fetch=fetch)
+    leads_out = functools.partial(_leads_out, root)
+    imported = groups.import_files(inputs, read, options.imports, fetch=fetch, leads_out=leads_out)
     specifier, findings = _python(options, names, read, text)
     obstacles = evidence.obstacles(names, read, imported, text)
     is_chosen = options.imports.from_files
@@ -116,15 +119,15 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
     )
 
 
-def _reader(root: Path, options: InitOptions) -> model.Read:
-    def read(path: str) -> bytes:
-        """A path that says itself that it leads out is the user's own, or is refused elsewhere."""
-        is_allowed = options.imports.allow_outside or is_outside(path)
-        if not is_allowed and not is_inside(root / path, root):
-            raise model.OutsideError(path)
-        return read_regular(root / path)
+def _reader(root: Path) -> model.Read:
+    return lambda path: read_regular(root / path)
 
-    return read
+
+def _leads_out(root: Path, path: str) -> bool:
+    """By a link: one that is outside by its name was named by the user, or is refused for that."""
+    with contextlib.suppress(ValueError):  # a NUL in the path
+        return not is_outside(path) and not is_inside(root / path, root)
+    return False
 
 
 def _python(
@@ -168,7 +171,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, progress: Progress)
 
 
 def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:
-    name = options.name or evidence.declared_name(_reader(root, options)) or root.name
+    name = options.name or evidence.declared_name(_reader(root)) or root.name
     if not _NAME.fullmatch(name):
         ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         proposed = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
