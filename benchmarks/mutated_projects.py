@@ -23,7 +23,7 @@ OUTSIDE = "quagga77"  # in the file that links lead to, and in nothing else
 OUTSIDE_FILE = "outside.txt"  # beside the project
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
-    *(("status",), ("status",), ("sync", "--check"), ("sync", "--check", "--prod")),
+    *(("status",), ("sync", "--dry-run"), ("sync", "--check"), ("sync", "--check", "--prod")),
     *(("verify",), ("verify", "--deep"), ("profiles",), ("cache", "list")),
     *(("docker", "--print"), ("docker", "--check"), ("docker", "--facts")),
     *(("docker", "--dry-run", "--bake", "--compose"), ("init", "--dry-run", "--name=shop")),
@@ -91,7 +91,6 @@ def _by_chance(draw: random.Random, chance: float) -> bool:
 
 def _sound(draw: random.Random, root: Path) -> Tree:
     texts = {name: draw.choice(some) for name, some in PROJECT.items()}
-    always = ("pyproject.toml", "uv.lock", ".venv/pyvenv.cfg", f"{_DIST_INFO}/RECORD")
     home = Path(sys.executable).parent
     texts = {
         name.format(site=_LIBRARY, info=_DIST_INFO, state=_STATE + state_name(str(root))): text
@@ -100,7 +99,7 @@ def _sound(draw: random.Random, root: Path) -> Tree:
     tree: Tree = {
         name: text.replace("{home}", str(home)).replace("{root}", str(root)).encode()
         for name, text in texts.items()
-        if name in always or _by_chance(draw, 0.7)
+        if _by_chance(draw, 0.95 if name.startswith((".venv", "pyproject", "uv.lock")) else 0.7)
     }
     tree[".venv/bin/python"] = Special("link", sys.executable)
     return tree
@@ -218,6 +217,7 @@ _ANSWERS = (
 _EXPORTS = (
     Completed(code=0, out="gunicorn==22.0.0\nsix==1.16.0 ; python_version >= '3.8'\n", err=""),
     Completed(code=0, out="-e .\n./libs/lib\ngunicorn==22.0.0\nflask==3.0.0\n", err=""),
+    Completed(code=0, out="six==1.16.0\n", err=""),
     Completed(code=2, out="", err="error: Extra `x` is not defined\n"),
 )
 

@@ -243,7 +243,8 @@ six-1.16.0.dist-info/INSTALLER,,
 six-1.16.0.dist-info/METADATA,,
 six-1.16.0.dist-info/RECORD,,
 six-1.16.0.dist-info/WHEEL,,
-six.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,8
+six.py,sha256=8Fye4e_6EiV3mzncm9BSPnb3lF31LtOHi8MYxFeAqZY,8
+../../../bin/gunicorn,,
 """
 _BACKUP = """\
 {"version": 1,
@@ -258,6 +259,7 @@ PROJECT = {
         _PYPROJECT.replace('command = ["python", "-m", "shop"]\n', ""),
         _PYPROJECT.replace("https://idx", f"https://user:{SECRET}@idx"),
     ),
+    "uvflow.local.toml": ('default-profile = "mine"\n[profiles.mine]\ngroups = "all"\n',),
     "uv.lock": (_LOCK, _LOCK, _LOCK.replace("\n", "\r\n")),
     "uv.toml": ('[[index]]\nurl = "https://idx.acme.example/simple"\n', "resolution = 'lowest'\n"),
     ".python-version": ("3.12\n", "cpython@3.13 # for now\n"),
