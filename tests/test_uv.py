@@ -229,6 +229,15 @@ def test_a_process_that_outlives_uv_does_not_delay_uvflow(
     assert capfd.readouterr().err == "done\n"
 
 
+def test_uv_looks_for_no_python_in_the_current_directory(tmp_path: Path) -> None:
+    path = script(tmp_path / "a", 'echo "[$PATH]"')
+    searched = os.pathsep.join((".", "/usr/bin", "", "tools", "/bin"))
+    completed = uv.Uv(path=path, version="0.13.9").capture(
+        (), cwd=tmp_path, environ={"PATH": searched}
+    )
+    assert completed.out == "[/usr/bin:/bin]\n"
+
+
 def test_an_activated_environment_is_hidden_from_uv(tmp_path: Path) -> None:
     path = script(tmp_path / "a", 'echo "[$VIRTUAL_ENV]"')
     completed = uv.Uv(path=path, version="0.13.9").capture(

@@ -239,8 +239,11 @@ def _supported(uv: Uv) -> Uv:
 def _uv_environ(environ: Mapping[str, str] | None) -> dict[str, str]:
     """Without VIRTUAL_ENV: uv would warn about an activated environment, but the profile decides.
 
-    UV_NO_WRAP keeps uv 0.9 from breaking the lines of its messages, some of which are parsed.
+    Without relative entries of PATH, by which uv would find a Python in a project. UV_NO_WRAP keeps
+    uv 0.9 from breaking the lines of its messages, some of which are parsed.
     """
     variables = dict(os.environ if environ is None else environ)
     variables.pop("VIRTUAL_ENV", None)
+    path = variables.get("PATH", os.defpath).split(os.pathsep)
+    variables["PATH"] = os.pathsep.join(filter(os.path.isabs, path))
     return {**variables, "UV_NO_WRAP": "1"}

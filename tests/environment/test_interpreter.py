@@ -6,7 +6,11 @@ import pytest
 from rig import Tree
 
 from uvflow.environment.context import SyncContext
-from uvflow.environment.interpreter import ensure_uv_targets_environment
+from uvflow.environment.interpreter import (
+    ensure_uv_targets_environment,
+    own_interpreter,
+    remember_use,
+)
 from uvflow.errors import DamagedError
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import BUILT_IN
@@ -53,6 +57,42 @@ class ScriptedUv:
 
 def report(target: str | Path) -> str:
     return json.dumps({"sync": {"environment": {"path": str(target)}}}) if target else "error"
+
+
+def test_an_environment_with_another_library_is_not_started(context: SyncContext) -> None:
+    root, environment = context.project.root, context.environment
+    (environment / "bin").mkdir()
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    assert own_interpreter(context) == ""
+    for home in (root / "evil" / "bin", Path("../evil/bin")):
+        (environment / "pyvenv.cfg").write_text(f"home = {home}\n")
+        assert own_interpreter(context) == (
+            "the interpreter .venv/bin/python takes its library from this project"
+            " and was not started"
+        )
+
+
+def test_a_sync_vouches_for_the_environment_as_it_was(context: SyncContext) -> None:
+    python = context.environment / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\n")
+    why = "the interpreter .venv/bin/python is a file of this project and was not started"
+    assert own_interpreter(context) == why
+    remember_use(context)
+    assert own_interpreter(context) == ""
+    python.rename(python.with_name("old"))
+    python.write_text("#!/bin/sh\n")
+    assert own_interpreter(context) == why
+
+
+def test_an_environment_elsewhere_is_not_of_the_project(
+    context: SyncContext, tmp_path: Path
+) -> None:
+    context.environment.rename(tmp_path / "elsewhere")
+    context.environment.symlink_to(tmp_path / "elsewhere")
+    (context.environment / "bin").mkdir()
+    (context.environment / "bin" / "python").write_text("#!/bin/sh\n")
+    assert own_interpreter(context) == ""
 
 
 def test_uv_is_asked_once_for_each_environment(context: SyncContext, tmp_path: Path) -> None:

@@ -456,6 +456,73 @@ def test_it_runs_no_code_of_the_project(tree: Tree, uvflow: Command, where: str)
     assert "  lockfile     ok" not in done.out
 
 
+def plant(path: Path) -> None:
+    """A Python that leaves a trace of having been started."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(f'#!/bin/sh\ntouch "{path.parent}/ran"\nexec "{sys.executable}" "$@"\n')
+    path.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the planted Python is a shell script")
+@pytest.mark.parametrize("command", ["status", "sync --check"])
+@pytest.mark.parametrize("where", [".python-version", "profile", "UV_PYTHON", "environment"])
+def test_an_interpreter_of_the_project_is_not_started(
+    shop: Path, uvflow: Command, command: str, where: str
+) -> None:
+    environ = {"UV_PYTHON": "./tools/x" if where == "UV_PYTHON" else ""}
+    subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
+    assert uvflow(*command.split(), cwd=shop).code == 0
+    python = shop / ("tools/x" if where != "environment" else ".venv/bin/python")
+    plant(python)
+    if where == "profile":
+        with (shop / "pyproject.toml").open("a") as file:
+            file.write('[tool.uvflow.profiles.dev]\npython = "tools/x"\n')
+    if where == ".python-version":
+        (shop / where).write_text("# ours\n./tools/x\n")
+    done = uvflow(*command.split(), cwd=shop, environ=environ)
+    assert done.code == 4
+    name = python.relative_to(shop)
+    assert f"the interpreter {name} is a file of this project and was not started" in (
+        done.out + done.err
+    )
+    assert not (python.parent / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an environment has a copy of Python there")
+@pytest.mark.parametrize(
+    "file", ["x.pth", "sitecustomize.py", "sitecustomize/__init__.py", "y.pth"]
+)
+def test_an_environment_that_no_sync_has_used_runs_nothing_at_its_start(
+    shop: Path, uvflow: Command, file: str
+) -> None:
+    subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
+    planted = Environment.at(shop / ".venv").site_packages[0] / file
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text(f"import os; os.mkdir({str(shop / 'ran')!r})\n")
+    if file == "y.pth":  # a path, which leads to such a module
+        (shop / "src").mkdir()
+        planted.rename(shop / "src" / "sitecustomize.py")
+        planted.write_text(f"{shop / 'src'}\n")
+    done = uvflow("status", "--json", cwd=shop)
+    assert (done.code, json.loads(done.out)["verdict"]) == (4, "unknown")
+    reason = f"would run {file.partition('/')[0]} of this project and was not started"
+    assert reason in done.out
+    assert not (shop / "ran").exists()
+
+
+def test_what_a_sync_has_used_is_started(shop: Path, uvflow: Command) -> None:
+    """By its copy of Python, as on Windows, and with a `.pth` that has an import."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "--copies", ".venv"], cwd=shop, check=True
+    )
+    (Environment.at(shop / ".venv").site_packages[0] / "x.pth").write_text("import os\n")
+    assert uvflow("status", cwd=shop).code == 4
+    assert uvflow("sync", cwd=shop).code == 0
+    (shop / "pyproject.toml").write_text(f"{(shop / 'pyproject.toml').read_text()}# edited\n")
+    assert uvflow("status", cwd=shop).code == 0  # not by its fingerprint
+
+
 def test_a_new_member_is_reported_whether_or_not_uv_compares(tree: Tree, uvflow: Command) -> None:
     root = tree({"pyproject.toml": MANIFEST + '[tool.uv.workspace]\nmembers = ["packages/*"]\n'})
     uv("lock", "-q", cwd=root)

@@ -1,11 +1,14 @@
 """What asks for a Python, and what an environment says of its own."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from rig import Tree
 
 from uvflow.project.python import (
     PyvenvConfiguration,
+    find_own_interpreter,
     python_requests,
     read_pyvenv_configuration,
     requested_minor,
@@ -57,3 +60,53 @@ def test_a_pyvenv_cfg_names_its_python(
 
 def test_without_a_pyvenv_cfg_there_is_nothing_to_read(tmp_path: Path) -> None:
     assert read_pyvenv_configuration(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "request_of_uv", ["./x", "x", "tools/../x", "{root}/x", "tools", "../link/x", "x # ours", "a#b"]
+)
+@pytest.mark.parametrize("where", [".python-version", ".python-versions", "UV_PYTHON", "profile"])
+def test_a_path_into_the_workspace_is_of_the_project(
+    tree: Tree, request_of_uv: str, where: str
+) -> None:
+    root = tree({"x": "", "tools/bin/python": "", "a#b": ""})
+    (root.parent / "link").symlink_to(root)
+    request_of_uv = request_of_uv.format(root=root)
+    if where.startswith("."):
+        (root / where).write_text(f"# ours\n\n{request_of_uv}\n")
+    elif "#" in request_of_uv:
+        request_of_uv = request_of_uv.partition(" ")[0]
+    environ = {where: request_of_uv} if where == "UV_PYTHON" else {}
+    python = request_of_uv if where == "profile" else None
+    assert find_own_interpreter(root, root, environ, python) is not None
+
+
+@pytest.mark.parametrize(
+    "request_of_uv",
+    [
+        "3.12",
+        ">=3.11",
+        "cpython@3.12",
+        "python3.12",
+        "/usr/bin/python3",
+        "y",
+        "\0",
+        "x" * 5000,
+        "lk",
+    ],
+)
+def test_any_other_request_is_not(tree: Tree, request_of_uv: str) -> None:
+    root = tree({"3.12/x": "", "python3.12": "", ".python-version": f"{request_of_uv}\n"})
+    (root / "lk").symlink_to(sys.executable)
+    assert find_own_interpreter(root, root, {}) is None
+    assert find_own_interpreter(root, root, {"UV_PYTHON": request_of_uv}, request_of_uv) is None
+
+
+def test_a_member_has_the_requests_of_its_workspace(tree: Tree) -> None:
+    root = tree({".python-version": "./x\n", "libs/a/x": "", "x": ""})
+    (root.parent / ".python-version").write_text("project/x\n")
+    assert find_own_interpreter(root / "libs/a", root, {}) == root / "libs/a" / "x"
+    assert find_own_interpreter(root, root, {}) == root / "x"
+    assert find_own_interpreter(root, root, {"UV_PYTHON": "3.12"}) is None
+    (root / ".python-version").unlink()
+    assert find_own_interpreter(root, root, {}) is None

@@ -1,4 +1,7 @@
-"""Where uv believes an environment to be: checked before it installs there, and corrected.
+"""Which interpreter uv would start, and where it believes an environment to be.
+
+Whoever only looks starts no code of a project: neither an interpreter that is a file of the project
+nor one that would run code of it at its start, unless a sync has used the same environment.
 
 uv asks an interpreter once for its environment, and relies on the answer as long as the binary is
 the same (seen with uv 0.9.30 and 0.13.9). One that was asked while its environment had no
@@ -6,20 +9,88 @@ pyvenv.cfg has answered with the base Python. If the environment is then recreat
 place, uv would install into the base Python, and remove from it what the lockfile does not list.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
+from uvflow.environment.installed import (
+    Environment,
+    directory_entries,
+    read_configuration,
+    read_quickly,
+)
 from uvflow.errors import DamagedError
-from uvflow.state.store import State
+from uvflow.files import is_inside
+from uvflow.project.python import find_own_interpreter
 from uvflow.uv import Uv
 
-_NAME = "interpreter-checks.json"
+# The state has files with the identity of environments: of those that a sync has used, and of those
+# that uv was found to know.
+_USED = "interpreters-used.json"
+_CHECKED = "interpreter-checks.json"
+_PYTHON = "python.exe" if os.name == "nt" else "python"
 
 # uv asks the interpreter again when a package is to be refreshed. No package has this name, so
 # nothing else is refreshed.
 _REFRESH_INTERPRETER = ("--refresh-package", "uvflow-looks-again")
+
+
+def own_interpreter(context: SyncContext) -> str:
+    """Why uv is not to be asked, as a sentence; empty where it may start the interpreter."""
+    project, environment = context.project, Environment.at(context.environment)
+    python = find_own_interpreter(
+        project.root, project.workspace, context.environ, context.profile.python
+    )
+    why = "is a file of this project"
+    if python is None and not _is_recorded(context, _USED):
+        python = environment.scripts / _PYTHON
+        why = _own_code(environment, project.workspace)
+    if python is None or not why:
+        return ""
+    is_within = python.is_relative_to(project.workspace)
+    shown = python.relative_to(project.workspace) if is_within else python
+    return f"the interpreter {shown.as_posix()} {why} and was not started"
+
+
+def _own_code(environment: Environment, workspace: Path) -> str:
+    """What of an environment would be run at the start of its interpreter, as a predicate."""
+    python = environment.scripts / _PYTHON
+    home = (read_configuration(environment) or {}).get("home", "")
+    if not python.exists():
+        return ""
+    if is_inside(python, workspace):
+        return "is a file of this project"
+    if home and is_inside(environment.path / home, workspace):  # of the standard library
+        return "takes its library from this project"
+    for directory in environment.site_packages:
+        for entry in directory_entries(directory):
+            if _runs_at_start(entry) and is_inside(Path(entry.path), workspace):
+                return f"would run {entry.name} of this project"
+    return ""
+
+
+def _runs_at_start(entry: "os.DirEntry[str]") -> bool:
+    """Whether Python runs code because of this entry of site-packages (its `site` module)."""
+    if _is_sitecustomize(entry) or entry.name.endswith(".start"):
+        return True
+    text = (read_quickly(entry.path) or b"") if entry.name.endswith(".pth") else b""
+    lines = text.removeprefix(b"\xef\xbb\xbf").splitlines()
+    folders = (Path(entry.path).parent / os.fsdecode(line) for line in lines if b"\0" not in line)
+    return any(line.startswith((b"import ", b"import\t")) for line in lines) or any(
+        _is_sitecustomize(inner) for folder in folders for inner in directory_entries(folder)
+    )
+
+
+def _is_sitecustomize(entry: "os.DirEntry[str]") -> bool:
+    return entry.name.partition(".")[0] == "sitecustomize"
+
+
+def remember_use(context: SyncContext) -> None:
+    """A sync has used the environment as it is now: whoever looks at it may start it as well."""
+    if not _is_recorded(context, _USED):
+        _record(context, _USED)
 
 
 def ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
@@ -29,9 +100,7 @@ def ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
     then knows it. Raises DamagedError where uv insists on another place.
     """
     environment = context.environment
-    identity = _identity(environment)
-    checked = _checked(context.state)
-    if identity is None or checked.get(str(environment)) == identity:
+    if not _identity(environment) or _is_recorded(context, _CHECKED):
         return
     target = _uv_target(context, uv)
     if target and not _is_same(target, environment):
@@ -42,22 +111,32 @@ def ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
                 hint="`uv cache clean` makes it ask the interpreter again",
             )
     if target:
-        data = json.dumps({**checked, str(environment): identity}).encode()
-        context.state.write(_NAME, data, durable=False)
+        _record(context, _CHECKED)
 
 
-def _identity(environment: Path) -> list[int] | None:
-    """Distinguishes one pyvenv.cfg from another; None without one."""
+def _identity(environment: Path) -> list[int]:
+    """Distinguishes a pyvenv.cfg and the interpreter beside it from others; empty without one."""
+    found: list[int] = []
+    for file in (environment / "pyvenv.cfg", Environment.at(environment).scripts / _PYTHON):
+        with contextlib.suppress(OSError):
+            status = file.lstat()
+            found += (status.st_ino, status.st_mtime_ns)
+    return found if (environment / "pyvenv.cfg").exists() else []
+
+
+def _is_recorded(context: SyncContext, name: str) -> bool:
+    identity = _identity(context.environment)
+    return bool(identity) and _records(context, name).get(str(context.environment)) == identity
+
+
+def _record(context: SyncContext, name: str) -> None:
+    records = {**_records(context, name), str(context.environment): _identity(context.environment)}
+    context.state.write(name, json.dumps(records).encode(), durable=False)
+
+
+def _records(context: SyncContext, name: str) -> dict[str, object]:
     try:
-        status = (environment / "pyvenv.cfg").stat()
-    except OSError:
-        return None
-    return [status.st_ino, status.st_mtime_ns]
-
-
-def _checked(state: State) -> dict[str, object]:
-    try:
-        return dict(json.loads(state.read(_NAME) or b"{}"))
+        return dict(json.loads(context.state.read(name) or b"{}"))
     except (ValueError, TypeError, RecursionError):
         return {}
 

@@ -14,6 +14,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
 from uvflow.environment.integrity import Damage
+from uvflow.environment.interpreter import own_interpreter
 from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.relocation import origin_problems, relocation_problems
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
@@ -78,6 +79,7 @@ class Status:
     chosen_by: str
     environment: Path
     checks: tuple[Check, ...]
+    is_unasked: bool = False  # uv would have started an interpreter of the project
 
     @property
     def worst(self) -> Check:
@@ -91,6 +93,8 @@ class Status:
 
     @property
     def exit_code(self) -> int:
+        if self.is_unasked and self.verdict is Level.UNKNOWN:
+            return OutOfSyncError.exit_code
         return _EXIT_CODES.get(self.verdict, 0)
 
 
@@ -101,6 +105,7 @@ def status(project: Project, choice: Choice) -> Status:
         profile=look.context.profile.name,
         chosen_by=look.context.chosen_by,
         environment=look.environment.path,
+        is_unasked=bool(look.unasked),
         checks=(
             *_lockfile_checks(look),
             *_environment_checks(look),
@@ -118,7 +123,7 @@ class _Look:
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `origin` are the sentences of relocation.py.
+    environment; `origin` are the sentences of relocation.py, `unasked` that of interpreter.py.
     """
 
     context: SyncContext
@@ -129,6 +134,7 @@ class _Look:
     without_uv: UvMissingError | None
     lockfile: LockfileCheck | None
     comparison: Completed | None
+    unasked: str
 
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
@@ -139,20 +145,22 @@ class _Look:
         except UvMissingError as error:
             without_uv = error
         checking = comparing = None
+        unasked = ""
         environment = Environment.at(context.environment)
         exists = environment.path.is_dir()
         if not context.is_current():
             check_inputs(context.project)
-            asked = uv if integrity.can_be_read_by_uv(environment) else None
+            unasked = own_interpreter(context)
+            asked = None if unasked or not integrity.can_be_read_by_uv(environment) else uv
             if asked and exists and context.project.lockfile.exists():
                 # `--frozen`, since the other check says whether the lockfile is stale.
-                arguments = ("sync", "--frozen", "--check", "--offline")
+                arguments = ("sync", "--frozen", "--check", "--offline", "--no-python-downloads")
                 comparing = asked.start(
                     (*arguments, *context.profile.selection(), "--color=never"),
                     cwd=context.project.root,
                     environ=context.environ,
                 )
-            checking = start_check(context.project, asked, context.environ)
+            checking = start_check(context.project, asked, context.environ, unasked)
         return cls(
             context=context,
             environment=environment,
@@ -162,6 +170,7 @@ class _Look:
             without_uv=without_uv,
             lockfile=checking() if checking else None,
             comparison=comparing.wait() if comparing else None,
+            unasked=unasked,
         )
 
     @property
@@ -221,7 +230,10 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
         yield out_of_sync(f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else ""))
         return
     deviations = _deviations(look)
-    if deviations is None:
+    if look.unasked:
+        hint = f"{look.sync} starts it"
+        yield Check(aspect="environment", level=Level.UNKNOWN, message=look.unasked, hint=hint)
+    elif deviations is None:
         message = "not compared: uv cannot use the lockfile" if look.is_stale else _ONLY_UV_KNOWS
         yield Check(aspect="environment", level=Level.UNKNOWN, message=message)
     elif deviations:
@@ -353,7 +365,9 @@ def _journal_checks(look: _Look) -> Iterator[Check]:
 
 def headline(status: Status) -> str:
     """The verdict as one short line."""
-    return f"{_HEADLINES[status.verdict]}: {profile_with_origin(status.profile, status.chosen_by)}"
+    is_unknown = status.is_unasked and status.verdict is Level.UNKNOWN
+    verdict = "Unknown" if is_unknown else _HEADLINES[status.verdict]
+    return f"{verdict}: {profile_with_origin(status.profile, status.chosen_by)}"
 
 
 def verdict_line(status: Status) -> str:

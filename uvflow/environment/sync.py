@@ -15,7 +15,7 @@ from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import missing_basics
-from uvflow.environment.interpreter import ensure_uv_targets_environment
+from uvflow.environment.interpreter import ensure_uv_targets_environment, remember_use
 from uvflow.environment.ownership import discard_set_aside
 from uvflow.environment.relocation import relocation_problems
 from uvflow.environment.repair import Depth, RepairResult
@@ -161,6 +161,7 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
             journal.cancel(context.state, context.environment)
         raise
     journal.remove_copy(context.environment)
+    remember_use(context)
     if watched.unwatchable:
         return _result(context, result=result)
     after = _environment_answers(context)

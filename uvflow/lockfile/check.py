@@ -18,7 +18,7 @@ from uvflow.uv import ERROR, Uv
 _CHECK = ("lock", "--check", "--offline", "--color=never")
 
 # Run no code of the project; say why uv would resolve again.
-_READ_ONLY = ("--no-build", "--verbose")
+_READ_ONLY = ("--no-build", "--no-python-downloads", "--verbose")
 
 _WHY = re.compile(r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)")
 # What uv writes where it refuses the lockfile itself.
@@ -63,21 +63,24 @@ class LockfileCheck:
 
 
 def start_check(
-    project: Project, uv: Uv | None, environ: Mapping[str, str]
+    project: Project,
+    uv: Uv | None,
+    environ: Mapping[str, str],
+    unasked: str = "",
 ) -> Callable[[], LockfileCheck]:
     """Ask uv, offline, without writing and without running code of the project.
 
     Returns a function that waits for the answer. Where uv would have to build a source to know, or
-    none is at hand, only what can be read is compared.
+    none is given (for the reason `unasked`), only what can be read is compared.
     """
     if not project.lockfile.exists():
         return lambda: missing_lockfile(project)
     if uv is None:
-        return lambda: _read(project, environ, "uv was not asked")
+        return lambda: _read(project, environ, unasked or "uv was not asked")
     builds = _needs_build(project)
     if builds:
-        unasked = f"only building {builds} would tell for sure"
-        return lambda: _read(project, environ, unasked, "`uv lock --check` builds and tells")
+        unbuilt = f"only building {builds} would tell for sure"
+        return lambda: _read(project, environ, unbuilt, "`uv lock --check` builds and tells")
     question = uv.start((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
     read = functools.cache(lambda: _differences(project, environ))
     if is_edited(project):

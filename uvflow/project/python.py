@@ -1,11 +1,13 @@
 """Which Python is asked for, and which one an environment has: .python-version and pyvenv.cfg."""
 
+import contextlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow.files import read_text
+from uvflow.files import is_inside, read_regular, read_text
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = re.compile(
@@ -19,6 +21,33 @@ def python_requests(text: str) -> Iterator[tuple[int, str]]:
         request = line.partition("#")[0].strip()
         if request:
             yield number, request
+
+
+def find_own_interpreter(
+    root: Path, workspace: Path, environ: Mapping[str, str], python: str | None = None
+) -> Path | None:
+    """A Python that is requested by a path, where that leads into the workspace.
+
+    Looks at the request of a profile, UV_PYTHON and .python-version. uv is started in `root`, and
+    resolves relative paths against that.
+    """
+    requests = [python, environ.get("UV_PYTHON")]
+    if not requests[1]:
+        for directory in (
+            root,
+            *(workspace / path for path in root.relative_to(workspace).parents),
+        ):
+            for name in (".python-version", ".python-versions"):
+                with contextlib.suppress(OSError):
+                    text = os.fsdecode(read_regular(directory / name))
+                    requests += (request for _, request in python_requests(text))
+                    requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
+    for request in filter(None, requests):
+        path = root / request
+        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
+        if is_path and is_inside(path, workspace):
+            return path
+    return None
 
 
 def requested_minor(request: str) -> str | None:
