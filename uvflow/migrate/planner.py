@@ -268,7 +268,7 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     if not options.lock or not (is_choice or is_inside(path, plan.root)):
         return plan
     packages = old_environment.read_installed(path, plan.root)
-    known = (packages, plan.values, plan.imported.pins, _own_names(plan, options))
+    known = (packages, plan.values, plan.imported.pins, _own_names(plan))
     undeclared = old_environment.undeclared_packages(*known)
     if undeclared:
         found = old_environment.undeclared_finding(undeclared, relative_name(path, plan.root))
@@ -283,10 +283,10 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     return replace(plan, imported=imported, installed=installed).with_findings(note)
 
 
-def _own_names(plan: Plan, options: InitOptions) -> tuple[str, ...]:
+def _own_names(plan: Plan) -> tuple[str, ...]:
     names = (
         plan.values["project"].get("name"),
-        evidence.declared_name(_reader(plan.root, options)),
+        evidence.declared_name(_reader(plan.root)),
     )
     return tuple(name for name in names if isinstance(name, str))
 
