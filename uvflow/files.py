@@ -72,6 +72,14 @@ def target_inside(path: Path, within: Path) -> Path:
     return target
 
 
+def claim(path: Path) -> None:
+    """Create `path` as an empty file, in one step, if it does not exist; raises DiskError."""
+    try:
+        path.touch()
+    except OSError as error:
+        raise unwritable(str(path), error) from error
+
+
 def remove_unfinished(directory: Path, name: str | None = None) -> None:
     """Remove leftovers of interrupted writes of `name`, or of any file in `directory`.
 

@@ -11,7 +11,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.sync import SyncResult, finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
-from uvflow.files import is_inside, write_whole
+from uvflow.files import claim, is_inside, write_whole
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
@@ -62,7 +62,7 @@ def _carry_out(
         built=_source_directories(plan),
     ) as set_aside_environment:
         if plan.before is None:
-            write_whole(plan.root / MANIFEST, b"")  # from here on there is a project to recover
+            claim(plan.root / MANIFEST)  # from here on there is a project to recover
         if MANIFEST in changed:
             write_whole(plan.root / MANIFEST, plan.text.encode())
         if LOCKFILE in changed:
