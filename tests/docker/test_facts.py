@@ -191,7 +191,10 @@ def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
 
 
 def test_profiles_are_targets(tree: Tree) -> None:
-    rest = '[tool.uvflow.profiles.staging]\nextras = ["aws"]\neditable = false\n'
+    rest = (
+        '[project.optional-dependencies]\naws = ["boto3"]\n'
+        '[tool.uvflow.profiles.staging]\nextras = ["aws"]\neditable = false\n'
+    )
     extra = '\n[package.optional-dependencies]\naws = [{ name = "boto3" }]\n'
     extra += '[package.metadata]\nprovides-extras = ["aws"]\n'
     shop = local("shop", needs=["fastapi", "uvicorn"], rest=extra)
@@ -203,9 +206,8 @@ def test_profiles_are_targets(tree: Tree) -> None:
 
 def test_a_profile_with_an_extra_that_is_not_there_is_refused(tree: Tree) -> None:
     rest = '[tool.uvflow.profiles.staging]\nextras = ["aws"]\n'
-    with pytest.raises(UsageError, match="uv cannot select what the profile `staging`") as caught:
+    with pytest.raises(UsageError, match="staging`: `extras` has `aws`, which does not exist"):
         facts(tree(service(rest=rest)))
-    assert "Extra `aws` is not defined" in str(caught.value.cause)
 
 
 def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:
