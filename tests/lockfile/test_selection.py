@@ -26,8 +26,8 @@ LINUX = TargetPlatform(python="3.13", platform="linux/amd64")
 PROD, DEV = BUILT_IN["prod"], BUILT_IN["dev"]
 
 
-def project(*packages: str) -> Mapping[str, str]:
-    return {"pyproject.toml": manifest(), "uv.lock": locked(*packages)}
+def project(*packages: str, rest: str = "") -> Mapping[str, str]:
+    return {"pyproject.toml": manifest(rest=rest), "uv.lock": locked(*packages)}
 
 
 def installed(root: Path, profile: Profile = PROD, target: TargetPlatform = LINUX) -> list[str]:
@@ -70,12 +70,12 @@ def test_extras_of_dependencies_are_followed(tree: Tree) -> None:
 def test_extras_of_the_project_are_selected(tree: Tree) -> None:
     extras = '\n[package.optional-dependencies]\npostgres = [{ name = "psycopg" }]\n'
     extras += '[package.metadata]\nprovides-extras = ["postgres"]\n'
-    root = tree(project(local("shop", rest=extras), package("psycopg")))
+    declared = '[project.optional-dependencies]\npostgres = ["psycopg"]\n'
+    root = tree(project(local("shop", rest=extras), package("psycopg"), rest=declared))
     assert installed(root) == []
     assert installed(root, Profile(name="db", extras=("postgres",))) == ["psycopg 1.0"]
-    with pytest.raises(UsageError, match="what the profile `db` installs") as caught:
+    with pytest.raises(UsageError, match="`extras` has `mysql`, which does not exist"):
         installed(root, Profile(name="db", extras=("mysql",)))
-    assert "Extra `mysql` is not defined" in str(caught.value.cause)
 
 
 def test_of_a_forked_resolution_the_version_of_the_platform_is_taken(tree: Tree) -> None:
