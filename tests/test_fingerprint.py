@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from uvflow import fingerprint
 
-SUBJECT = fingerprint.key("/cache/projects/shop-0123", "dev")
+SUBJECT = fingerprint.key("/cache/projects/shop-0123", "dev.fingerprint")
 
 
 def is_current(encoded: bytes) -> bool:
@@ -119,6 +120,141 @@ def test_variables_of_uv_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_current(encoded)
 
 
+def test_variables_that_a_profile_sets_aside_or_that_do_no_harm_are_not_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded = fingerprint_of("variables UV_NO_DEV UV_LOCKED")
+    monkeypatch.setenv("UV_NO_DEV", "1")
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "60")
+    assert is_current(encoded)
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "soon")  # an error for uv
+    assert not is_current(encoded)
+
+
+def test_the_value_of_a_variable_is_watched_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = fingerprint_of("variable TOKEN")
+    monkeypatch.setenv("TOKEN", "hunter2")
+    encoded = fingerprint_of("variable TOKEN")
+    assert is_current(encoded)
+    assert not is_current(unset)
+    assert b"hunter2" not in encoded
+    monkeypatch.setenv("TOKEN", "hunter3")
+    assert not is_current(encoded)
+
+
+def test_the_working_directory_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = fingerprint_of("working-directory ")
+    assert is_current(encoded)
+    monkeypatch.chdir(tmp_path)
+    assert not is_current(encoded)
+
+
+def uv_on_path(directory: Path, text: str = "") -> Path:
+    directory.mkdir(exist_ok=True)
+    uv = directory / ("uv.exe" if os.name == "nt" else "uv")
+    uv.write_text(text)
+    return uv
+
+
+def test_another_uv_before_the_one_that_was_used_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = [tmp_path / name for name in ("first", "used", "last")]
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, directories)))
+    used = uv_on_path(directories[1])
+    encoded = fingerprint_of(f"uv {used}")
+    uv_on_path(directories[2])
+    monkeypatch.setenv("UV", str(used))  # as `uv run` sets it
+    assert is_current(encoded)
+    monkeypatch.setenv("UVFLOW_UV", str(uv_on_path(tmp_path / "named")))
+    assert not is_current(encoded)
+    monkeypatch.delenv("UVFLOW_UV")
+    monkeypatch.delenv("UV")
+    assert is_current(encoded)
+    uv_on_path(directories[0])
+    assert not is_current(encoded)
+
+
+def test_an_upgraded_uv_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    used = uv_on_path(tmp_path / "bin")
+    encoded = fingerprint_of(f"uv {used}")
+    uv_on_path(tmp_path / "new", "another").replace(used)
+    assert not is_current(encoded)
+
+
+def test_the_uv_of_the_package_belongs_to_one_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    encoded = fingerprint_of(f"uv {uv_on_path(tmp_path / 'package')}")
+    assert is_current(encoded)
+    monkeypatch.setattr("sys.prefix", "/another/python")
+    assert not is_current(encoded)
+
+
+def package(root: Path, *names: str) -> bytes:
+    """The fingerprint of the sources of a package in `root`, to which these files are added."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    return fingerprint_of(f"sources {root}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".git/HEAD", "src/shop/__pycache__/x.pyc", "node_modules/x/index.js"),
+        *("build/lib/shop.py", "dist/shop.whl", "src/shop.egg-info/PKG-INFO", "uv.lock"),
+        *("env/bin/python", ".cache/x"),
+    ],
+)
+def test_what_no_build_takes_is_not_watched(tmp_path: Path, name: str) -> None:
+    encoded = package(tmp_path, "src/shop/x.py", "env/pyvenv.cfg", ".cache/CACHEDIR.TAG")
+    package(tmp_path, name)
+    assert is_current(encoded)
+
+
+@pytest.mark.parametrize("name", ["src/shop/new.py", "src/build/x.py", "src/shop/x.py", "data.csv"])
+def test_sources_that_come_or_change_are_seen(tmp_path: Path, name: str) -> None:
+    encoded = package(tmp_path, "src/shop/x.py")
+    before = (tmp_path / "src/shop/x.py").stat()
+    assert is_current(encoded)
+    package(tmp_path, name)
+    os.utime(tmp_path / "src/shop/x.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not is_current(encoded)
+
+
+def test_sources_of_another_package_inside_are_left_out(tmp_path: Path) -> None:
+    package(tmp_path, "src/shop/x.py", "libs/one/x.py")
+    encoded = fingerprint_of(f"sources {tmp_path}\0{tmp_path / 'libs' / 'one'}")
+    package(tmp_path, "libs/one/y.py")
+    assert is_current(encoded)
+    package(tmp_path, "libs/two/y.py")
+    assert not is_current(encoded)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_linked_sources_are_followed_once(tmp_path: Path) -> None:
+    package(tmp_path / "shared", "x.py")
+    package(tmp_path / "shop", "x.py")
+    (tmp_path / "shop/shared").symlink_to(tmp_path / "shared")
+    (tmp_path / "shop/back").symlink_to(tmp_path / "shop")
+    (tmp_path / "shop/nowhere").symlink_to(tmp_path / "nowhere")
+    encoded = package(tmp_path / "shop")
+    assert is_current(encoded)
+    package(tmp_path / "shared", "y.py")
+    assert not is_current(encoded)
+
+
+def test_too_many_sources_are_not_watched(tmp_path: Path) -> None:
+    package(tmp_path, *(f"{number}.py" for number in range(4)))
+    question = os.fsencode(tmp_path)
+    assert len(fingerprint.source_files(question, most=5)) == 4
+    with pytest.raises(ValueError, match=re.escape(tmp_path.name)):
+        fingerprint.source_files(question, most=4)
+
+
 def test_credentials_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_INDEX_ACME_PASSWORD", "hunter2")
     encoded = fingerprint_of("variables ")
@@ -134,8 +270,8 @@ def test_a_fingerprint_of_another_version_is_not_current() -> None:
 
 def test_a_fingerprint_copied_to_another_place_is_not_current() -> None:
     encoded = fingerprint_of("variables ")
-    for state, profile in (("shop-0123", "prod"), ("shop-4567", "dev")):
-        subject = fingerprint.key(f"/cache/projects/{state}", profile)
+    for state, name in (("shop-0123", "prod"), ("shop-4567", "dev")):
+        subject = fingerprint.key(f"/cache/projects/{state}", f"{name}.fingerprint")
         assert not fingerprint.is_current(encoded, subject)
 
 

@@ -56,14 +56,31 @@ def already_in_sync(arguments: tuple[str, ...]) -> str | None:
         return None
     try:
         root = paths.project_root(os.getcwd())
-        if root is None:
-            return None
-        state = paths.state_dir(root)
-        profile, chosen_by = _profile(FAST_PATH_ARGUMENTS[arguments], state)
-        encoded = fingerprint.read_file(os.path.join(state, f"{profile}.fingerprint"), is_own=True)
-    except (OSError, ValueError):  # the command line reports what is wrong
+    except OSError:  # the command line reports what is wrong
+        root = None
+    if root is None:
         return None
-    if not fingerprint.is_current(encoded, fingerprint.key(state, profile)):
+    # Any directory above may be the workspace that the project is a member of. A fingerprint in its
+    # state says so, and is current only while that is so.
+    workspace = root
+    while workspace:
+        answer = _already_in_sync(root, workspace, FAST_PATH_ARGUMENTS[arguments])
+        parent = os.path.dirname(workspace)
+        if answer or parent == workspace:
+            return answer
+        workspace = parent
+    return None
+
+
+def _already_in_sync(root: str, workspace: str, flag: str | None) -> str | None:
+    state = paths.state_dir(workspace)
+    try:
+        profile, chosen_by = _profile(flag, state)
+        name = paths.fingerprint_name(profile, root, workspace)
+        encoded = fingerprint.read_file(os.path.join(state, name), is_own=True)
+    except (OSError, ValueError):  # not there, or the command line reports what is wrong
+        return None
+    if not fingerprint.is_current(encoded, fingerprint.key(state, name)):
         return None
     return fingerprint.in_sync_message(profile, chosen_by)
 

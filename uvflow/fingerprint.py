@@ -1,9 +1,9 @@
 r"""The fingerprint of a sync: what it depended on, as bytes that can be compared. Reads only.
 
-Part of the fast path, so it imports `os` and `stat` only. A fingerprint is a list of questions
-about the file system and the variables, with their answers: to record one is to ask them, to
-compare one is to ask them again. Answers are compared as bytes and never interpreted. The layout of
-an encoded one:
+Part of the fast path, so it imports `os`, `stat` and `sys` only. A fingerprint is a list of
+questions about the file system and the variables, with their answers: to record one is to ask them,
+to compare one is to ask them again. Answers are compared as bytes and never interpreted. The layout
+of an encoded one:
 
     uvflow <version> fingerprint <checksum of all but the answers>\n
     <length>:<subject>,<length>:<environment>,<length>:<question>,<length>:<answer>,…
@@ -14,6 +14,7 @@ there. A question is a kind, a space and a path; the kinds are the functions of 
 
 import os
 import stat
+import sys
 
 from uvflow import __version__
 
@@ -23,11 +24,22 @@ _HEAD = f"uvflow {__version__} fingerprint ".encode()
 # a damaged file, not against an adversary. Answers need none: a damaged one differs from today's.
 _CHECKSUM_PRIME = (1 << 128) - 159
 
-# `uv run` sets the first for its child, and no sync depends on it. Credentials must not be stored,
-# and do not decide what is installed.
-_NOT_WATCHED = ("UV_RUN_RECURSION_DEPTH",)
+# No sync depends on these where they hold a number or a truth value, and nothing else is accepted.
+# Credentials must not be stored, and do not decide what is installed.
+HARMLESS = (
+    *("UV_CONCURRENT_BUILDS", "UV_CONCURRENT_DOWNLOADS", "UV_CONCURRENT_INSTALLS"),
+    *("UV_HTTP_TIMEOUT", "UV_NO_PROGRESS", "UV_OFFLINE", "UV_RUN_RECURSION_DEPTH"),
+)
 CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of names
 _WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
+
+
+# What no build backend takes for a package: in any directory, and in the topmost.
+_NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"node_modules")
+_NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
+_MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
+
+_MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
 
 MAX_BYTES = 32 << 20  # of a file that is read; large lockfiles have a tenth of this
@@ -82,9 +94,9 @@ def user_id() -> int:
     return int(getattr(os, "geteuid", int)())
 
 
-def key(state: str, profile: str) -> str:
-    """The subject of a fingerprint: `profile` of the project whose state directory is `state`."""
-    return os.path.basename(state) + " " + profile
+def key(state: str, name: str) -> str:
+    """The subject of the fingerprint that is the file `name` in the state directory `state`."""
+    return os.path.basename(state) + " " + name
 
 
 def record(questions: list[str]) -> tuple[bytes, ...]:
@@ -97,7 +109,7 @@ def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     """The fingerprint of a sync of `environment`, from what `record` gave before and after it."""
     parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
-    return _HEAD + _checksum(parts) + b"\n" + body
+    return _HEAD + _checksum(_unanswered(parts)) + b"\n" + body
 
 
 def is_current(encoded: bytes, subject: str) -> bool:
@@ -146,14 +158,17 @@ def _parts(encoded: bytes) -> list[bytes]:
             raise ValueError(start)
         parts.append(body[colon + 1 : end])
         start = end + 1
-    if head != _HEAD + _checksum(parts):
+    if head != _HEAD + _checksum(_unanswered(parts)):
         raise ValueError(head)
     return parts
 
 
+def _unanswered(parts: list[bytes]) -> list[bytes]:
+    return [*parts[:2], *parts[2::2]]
+
+
 def _checksum(parts: list[bytes]) -> bytes:
-    unanswered = b"\0".join((*parts[:2], *parts[2::2]))
-    return b"%032x" % (int.from_bytes(unanswered, "little") % _CHECKSUM_PRIME)
+    return b"%032x" % (int.from_bytes(b"\0".join(parts), "little") % _CHECKSUM_PRIME)
 
 
 def _answer(question: bytes) -> bytes:
@@ -202,8 +217,86 @@ def _distributions(path: bytes) -> bytes:
         )
 
 
-def _variables(_path: bytes) -> bytes:
-    """The variables that a sync depends on, with their values."""
+def source_files(question: bytes, most: int = _MOST_SOURCES) -> list[tuple[bytes, bytes]]:
+    """The files that a build of a package may take, in order, each with its identity.
+
+    `question` is the directory of the package, then those in it that are packages of their own,
+    separated by NUL. Raises ValueError where there are more than `most` files and directories.
+    """
+    top, *others = question.split(b"\0")
+    files: list[tuple[bytes, bytes]] = []
+    folders = [top]
+    seen = {_inode(os.stat(top))}
+    for folder in folders:  # which grows
+        with os.scandir(folder) as scan:
+            entries = list(scan)
+        if folder != top and any(entry.name in _MARKS for entry in entries):
+            continue
+        skipped = _NOT_SOURCES if folder != top else (*_NOT_SOURCES, *_NOT_SOURCES_ON_TOP)
+        for entry in entries:
+            if entry.name in skipped or entry.name.endswith(b".egg-info") or entry.path in others:
+                continue
+            if not entry.is_dir():
+                files.append((entry.path, _identity(entry.path)))
+            elif (inode := _inode(entry.stat())) not in seen:  # a link may lead back
+                seen.add(inode)
+                folders.append(entry.path)
+        if len(files) + len(folders) > most:
+            raise ValueError(top)
+    return sorted(files)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _sources(path: bytes) -> bytes:
+    return _checksum([part for file in source_files(path) for part in file])
+
+
+def _uv(path: bytes) -> bytes:
+    """Which uv would be found: all that is looked at before the one at `path`, and that one."""
+    wanted = _identity(path)
+    found = []
+    for candidate in _uv_candidates():
+        found.append(_identity(os.fsencode(candidate)))
+        if found[-1] == wanted:
+            return b"\n".join(found)
+    return b"\n".join((*found, wanted, os.fsencode(sys.prefix)))  # that of the `uv` package
+
+
+def _uv_candidates() -> list[str]:
+    """The places in which `uvflow.uv` looks."""
+    chosen = os.environ.get("UVFLOW_UV")
+    names = [chosen] if chosen else [os.environ.get("UV"), "uv"]
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    suffixes = (".exe", ".cmd", ".bat") if os.name == "nt" else ("",)
+    found = []
+    for name in filter(None, names):
+        if os.path.dirname(name):
+            found.append(name)
+            continue
+        files = [name.removesuffix(suffix) + suffix for suffix in suffixes]
+        paths = [os.path.join(d, file) for d in directories if os.path.isabs(d) for file in files]
+        found += filter(os.path.exists, paths)
+    return found
+
+
+def _variable(name: bytes) -> bytes:
+    """A digest of the value of a variable, which may be a credential."""
+    import hashlib  # 3 ms, and few projects have a variable in a URL
+
+    value = os.environ.get(os.fsdecode(name))
+    return b"-" if value is None else hashlib.sha256(os.fsencode(value)).hexdigest().encode()
+
+
+def _working_directory(_path: bytes) -> bytes:
+    return os.fsencode(os.getcwd())
+
+
+def _variables(set_aside: bytes) -> bytes:
+    """The variables that a sync depends on, with their values, but for those of these names."""
+    not_watched = os.fsdecode(set_aside).split()
     return os.fsencode(
         "\0".join(
             sorted(
@@ -212,12 +305,17 @@ def _variables(_path: bytes) -> bytes:
                 if name in _WATCHED_BESIDE_UV
                 or (
                     name.startswith("UV_")
-                    and name not in _NOT_WATCHED
+                    and name not in not_watched
                     and not name.endswith(CREDENTIALS)
+                    and not (name in HARMLESS and _is_plain(value))
                 )
             )
         )
     )
+
+
+def _is_plain(value: str) -> bool:
+    return value.isdigit() or value.lower() in ("true", "false")
 
 
 def _stat_fields(status: os.stat_result) -> bytes:
@@ -235,5 +333,9 @@ _KINDS = {
     b"is-directory": _is_directory,
     b"directories": _directories,
     b"distributions": _distributions,
+    b"sources": _sources,
+    b"uv": _uv,
+    b"variable": _variable,
     b"variables": _variables,
+    b"working-directory": _working_directory,
 }

@@ -50,6 +50,13 @@ def state_dir(root: str) -> str:
     return os.path.join(cache_dir(), "projects", state_name(root))
 
 
+def fingerprint_name(profile: str, root: str, workspace: str) -> str:
+    """The file, in the state of `workspace`, that is about syncs of its member at `root`."""
+    member = os.path.relpath(root, workspace)
+    suffix = "" if member == os.curdir else f"@{digest(os.fsencode(member)):032x}"
+    return f"{profile}{suffix}.fingerprint"
+
+
 def state_name(root: str) -> str:
     """`<name>-<digest of the real root>`: readable, and the same for every spelling of `root`."""
     real = os.path.realpath(root)

@@ -10,6 +10,7 @@ from uvflow.environment import inputs
 from uvflow.environment.installed import Environment
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
+from uvflow.project.profiles import SET_ASIDE
 
 MANIFEST = '[project]\nname = "shop"\nversion = "1"\n'
 BUILT = MANIFEST + "[build-system]\nrequires = []\n"
@@ -31,8 +32,8 @@ def test_the_files_that_uv_reads_are_watched(tree: Tree) -> None:
     assert f"content {root / 'uvflow.local.toml'}" in questions
     assert f"content {root.parent / 'pyproject.toml'}" in questions  # it may become a workspace
     assert f"content {root.parent / 'uv.toml'}" in questions
-    assert "identity /bin/uv" in questions
-    assert "variables " in questions
+    assert questions[0] == f"variables {' '.join(SET_ASIDE)}"
+    assert questions[1] == "uv /bin/uv"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="directories of the XDG specification")
@@ -47,6 +48,13 @@ def test_the_configuration_of_user_and_machine_is_watched(tree: Tree) -> None:
         "content /etc/uv/uv.toml",
     ]
     assert "content /mine/uv/.python-version" in questions
+
+
+def test_a_relative_configuration_directory_is_ignored_as_uv_ignores_it(tree: Tree) -> None:
+    root = tree({"pyproject.toml": MANIFEST})
+    questions = inputs_of(root, {"XDG_CONFIG_HOME": "mine", "XDG_CONFIG_DIRS": ""}).questions
+    assert f"content {Path.home() / '.config/uv/uv.toml'}" in questions
+    assert f"content {Path('/etc/xdg/uv/uv.toml')}" in questions
 
 
 def test_a_file_that_a_variable_names_is_watched(tree: Tree) -> None:
@@ -67,7 +75,7 @@ def test_what_makes_uv_rebuild_a_local_source_is_watched(tree: Tree) -> None:
         f"identity {lib / 'pyproject.toml'}",
         f"identity {lib / 'setup.py'}",
         f"identity {lib / 'setup.cfg'}",
-        f"is-directory {lib / 'src'}",
+        f"identity {lib / 'src'}",
     ]
 
 
@@ -84,6 +92,84 @@ def test_escapes_in_a_path_of_the_lockfile_are_decoded(tree: Tree) -> None:
     assert f"identity {wheel}" in inputs_of(root).questions
 
 
+@pytest.mark.parametrize(
+    ("files", "environ"),
+    [
+        ({"uv.toml": 'find-links = ["wheels"]'}, {}),
+        ({"pyproject.toml": MANIFEST + '[tool.uv]\nfind-links = ["wheels"]\n'}, {}),
+        ({"uv.toml": '[[index]]\nurl = "wheels"\nformat = "flat"\n'}, {}),
+        ({}, {"UV_FIND_LINKS": "{root}/wheels,{root}/more"}),
+    ],
+)
+def test_a_folder_of_find_links_is_watched(
+    tree: Tree, files: dict[str, str], environ: dict[str, str]
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST, **files})
+    filled = {name: value.format(root=root) for name, value in environ.items()}
+    assert f"is-directory {root / 'wheels'}" in inputs_of(root, filled).questions
+
+
+def test_the_variables_in_requirements_are_watched(tree: Tree) -> None:
+    manifest = MANIFEST + 'dependencies = ["toy @ https://h/${A}/toy-${B}.whl"]\n'
+    root = tree({"pyproject.toml": manifest, "uv.lock": "${C}@"})
+    questions = inputs_of(root).questions
+    assert [q for q in questions if q.startswith("variable ")] == ["variable A", "variable B"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "environ"),
+    [
+        ('dependencies = ["toy @ file://${PROJECT_ROOT}/toy.whl"]\n', {}),
+        ("", {"UV_CONFIG_FILE": "more.toml"}),
+        ("", {"UV_PYTHON": "./python"}),
+    ],
+)
+def test_what_depends_on_where_uv_is_started_is_watched_in_the_root_only(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, manifest: str, environ: dict[str, str]
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST + manifest, "more.toml": "", "docs/index.md": ""})
+    monkeypatch.chdir(root)
+    assert "working-directory " in inputs_of(root, environ).questions
+    monkeypatch.chdir(root / "docs")
+    reason = "a path is relative to the directory in which uv is started"
+    assert inputs_of(root, environ).unwatchable == reason
+
+
+def test_a_python_requested_by_its_path_is_watched(tree: Tree) -> None:
+    root = tree({"pyproject.toml": MANIFEST, ".python-version": "# ours\n/opt/python\n"})
+    questions = inputs_of(root, {"UV_PYTHON": "3.12"}).questions
+    assert f"identity {Path('/opt/python')}" in questions
+    assert f"identity {Path('/opt/python/bin/python')}" in questions
+    assert not [q for q in questions if "3.12" in q]
+
+
+def test_the_workspace_of_a_source_elsewhere_is_watched(tree: Tree) -> None:
+    other = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+    lib = {f"other/libs/{name}/pyproject.toml": MANIFEST for name in ("one", "two")}
+    root = tree({"other/pyproject.toml": other, "shop/pyproject.toml": MANIFEST, **lib})
+    (root / "shop/uv.lock").write_text(lock('editable = "../other/libs/one"'))
+    questions = inputs_of(root / "shop").questions
+    assert f"content {root / 'other/pyproject.toml'}" in questions
+    assert f"directories {root / 'other/libs'}" in questions
+    assert f"content {root / 'other/libs/two/pyproject.toml'}" in questions
+
+
+@pytest.mark.parametrize(
+    ("files", "environ"),
+    [
+        ({"uv.toml": 'python-preference = "only-managed"'}, {}),
+        ({}, {"UV_NO_INSTALLER_METADATA": "1"}),
+    ],
+)
+def test_whether_an_unknown_setting_leaves_something_to_do_only_uv_knows(
+    tree: Tree, files: dict[str, str], environ: dict[str, str]
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST})
+    usual = {"UV_PYTHON": "3.12", "UV_INDEX_ACME_PASSWORD": "hunter2", "LANG": "C"}
+    assert inputs_of(root, usual).is_familiar
+    assert not inputs_of(tree(files), {**usual, **environ}).is_familiar
+
+
 def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
     workspace = '[tool.uv.workspace]\nmembers = ["libs/*", "app"]\n'
     root = tree({"pyproject.toml": MANIFEST + workspace, "libs/one/pyproject.toml": MANIFEST})
@@ -91,6 +177,7 @@ def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
     assert f"directories {root / 'libs'}" in questions
     assert f"content {root / 'libs' / 'one' / 'pyproject.toml'}" in questions
     assert f"content {root / 'app' / 'pyproject.toml'}" in questions
+    assert f"is-directory {root / 'app'}" in questions
 
 
 @pytest.mark.parametrize(
@@ -113,6 +200,29 @@ def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
             "the workspace pattern `**/lib*` can match anywhere",
         ),
         (
+            {"pyproject.toml": MANIFEST + '[tool.uv.workspace]\nmembers = ["apps/*"]\n'}
+            | {"apps/old/x.py": ""},
+            {},
+            f"{{root}}{os.sep}apps{os.sep}old matches a workspace pattern and is not a project",
+        ),
+        (
+            {"uv.toml": 'reinstall-package = ["six"]'},
+            {},
+            f"with the reinstall-package of {{root}}{os.sep}uv.toml a sync is never done",
+        ),
+        (
+            {"pyproject.toml": MANIFEST + "[tool.uv]\nupgrade = true\n"},
+            {},
+            f"with the upgrade of {{root}}{os.sep}pyproject.toml a sync is never done",
+        ),
+        ({}, {"UV_REINSTALL": "1"}, "with UV_REINSTALL a sync is never done"),
+        (
+            {"uv.toml": 'find-links = ["https://h/wheels"]'},
+            {},
+            "uv asks a URL of find-links at every sync",
+        ),
+        ({}, {"UV_PYTHON": "my-python"}, "the Python `my-python` is looked for on PATH"),
+        (
             {},
             {"UV_INDEX_URL": "https://user:password@idx.example/simple"},
             "UV_INDEX_URL may hold credentials",
@@ -134,13 +244,19 @@ def test_what_cannot_be_watched_soundly_is_not(
     if "lib/pyproject.toml" not in files and "lib/setup.py" not in files:
         (root / "lib" / "pyproject.toml").write_text(BUILT)
     result = inputs_of(root, environ)
-    assert (result.unwatchable, result.questions) == (reason.format(lib=root / "lib"), ())
+    expected = reason.format(lib=root / "lib", root=root)
+    assert (result.unwatchable, result.questions) == (expected, ())
 
 
-def test_a_member_is_not_watched_from_itself(tree: Tree) -> None:
+def test_a_member_is_watched_with_its_workspace_and_what_lies_between(tree: Tree) -> None:
     workspace = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
     root = tree({"pyproject.toml": MANIFEST + workspace, "libs/one/pyproject.toml": MANIFEST})
-    assert inputs_of(root / "libs" / "one").unwatchable == "the project is a member of a workspace"
+    questions = inputs_of(root / "libs" / "one").questions
+    for directory in (root / "libs" / "one", root / "libs", root):
+        assert f"content {directory / 'pyproject.toml'}" in questions
+        assert f"content {directory / '.python-version'}" in questions
+    assert f"content {root / 'uv.lock'}" in questions
+    assert f"directories {root / 'libs'}" in questions
 
 
 def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> None:
@@ -170,3 +286,21 @@ def test_a_project_where_uv_would_wait_for_a_pipe_is_refused(
     os.mkfifo(pipe)
     with pytest.raises(UsageError, match=f"{pipe} cannot be read"):
         inputs.check_inputs(Project.load(root))
+
+
+def test_how_local_distributions_were_made_is_watched(tmp_path: Path) -> None:
+    site_packages = (
+        "Lib/site-packages" if sys.platform == "win32" else "lib/python3.12/site-packages"
+    )
+    for name, files in {"six": ["uv_cache"], "lib": ["direct_url", "uv_build"]}.items():
+        info = tmp_path / site_packages / f"{name}-1.dist-info"
+        info.mkdir(parents=True)
+        for file in files:
+            (info / f"{file}.json").touch()
+    questions = inputs.environment_inputs(Environment.at(tmp_path))
+    info = tmp_path / site_packages / "lib-1.dist-info"
+    assert [q for q in questions if q.endswith(".json")] == [
+        f"identity {info / 'direct_url.json'}",
+        f"identity {info / 'uv_build.json'}",
+        f"identity {info / 'uv_cache.json'}",
+    ]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from uvflow.environment.integrity import Damage, DamageKind
@@ -36,6 +37,15 @@ def test_the_verdict_in_words() -> None:
     )
 
 
+def test_an_outdated_copy_is_named() -> None:
+    outdated = replace(verification(), outdated=("shop",))
+    assert list(damage_lines(outdated, verbose=False)) == [
+        "shop: the installed copy is older than its sources"
+    ]
+    assert verdict(outdated) == "Out of sync: dev (by default); a sync installs shop again"
+    assert outdated.exit_code == 4
+
+
 def test_json_has_every_damage() -> None:
     stray = Damage(kind=DamageKind.ORPHAN, path="stray.py")
     assert verification_as_json(verification(stray, repaired=("a",))) == {
@@ -43,6 +53,7 @@ def test_json_has_every_damage() -> None:
         "chosen_by": "by default",
         "environment": str(Path("/shop/.venv")),
         "damages": [{"kind": "orphan", "path": "stray.py", "distribution": "", "detail": ""}],
+        "outdated": [],
         "also_in_cache": [],
         "known_defects": [],
         "repaired": ["a"],

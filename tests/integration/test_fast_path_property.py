@@ -1,25 +1,35 @@
 """Random histories of a project: whenever the fast path says "already in sync", uv agrees."""
 
+import itertools
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import BIN
+from wheels import add_wheel
 
 from uvflow.__main__ import already_in_sync
 from uvflow.project.profiles import BUILT_IN
 
+BUILD = '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
 FILES = {
     "pyproject.toml": """[project]
 name = "shop"
 version = "0.1.0"
 requires-python = ">=3.11"
-dependencies = ["six==1.16.0", "lib", "member"]
+dependencies = [
+    "six==1.16.0",
+    "lib",
+    "member",
+    "copied",
+    "toy @ ${WHEELS}/toy-1.0-py3-none-any.whl",
+]
 
 [project.optional-dependencies]
 web = ["idna"]
@@ -27,20 +37,16 @@ web = ["idna"]
 [dependency-groups]
 dev = ["iniconfig"]
 
+[tool.uv]
+find-links = ["links"]
+
 [tool.uv.workspace]
 members = ["members/*"]
 
 [tool.uv.sources]
-lib = { path = "lib", editable = true }
+lib = { path = "../other/lib", editable = true }
 member = { workspace = true }
-""",
-    "lib/pyproject.toml": """[project]
-name = "lib"
-version = "0.1.0"
-dependencies = ["toml"]
-
-[tool.uv]
-package = false
+copied = { path = "copied" }
 """,
     "members/one/pyproject.toml": """[project]
 name = "member"
@@ -50,18 +56,50 @@ requires-python = ">=3.11"
 [tool.uv]
 package = false
 """,
+    "members/api/pyproject.toml": f"""[project]
+name = "api"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["attrs"]
+
+{BUILD}""",
+    "members/api/src/api/__init__.py": "x = 1\n",
+    "copied/pyproject.toml": f'[project]\nname = "copied"\nversion = "0.1.0"\n\n{BUILD}',
+    "copied/src/copied/__init__.py": "x = 1\n",
+    "../other/pyproject.toml": """[tool.uv.workspace]
+members = ["lib", "more"]
+
+[tool.uv.sources]
+more = { workspace = true }
+""",
+    "../other/lib/pyproject.toml": f"""[project]
+name = "lib"
+version = "0.1.0"
+dependencies = ["toml", "more"]
+
+{BUILD}""",
+    "../other/lib/src/lib/__init__.py": "",
+    "../other/more/pyproject.toml": f'[project]\nname = "more"\nversion = "0.1.0"\n\n{BUILD}',
+    "../other/more/src/more/__init__.py": "",
+    "links/README": "",
+    ".gitignore": ".venv\n",
 }
 EDITS = {
     "pyproject.toml": [
         ("1.16.0", "1.15.0"),
         ('["iniconfig"]', '["iniconfig", "toml"]'),
-        ("[tool.uv.workspace]", "[tool.uv]\nlink-mode = 'copy'\n[tool.uv.workspace]"),
+        ("[tool.uv]", "[tool.uv]\nlink-mode = 'copy'"),
+        ("[tool.uv]", "[tool.uv]\nreinstall-package = ['six']"),
+        ("[tool.uv]", "[tool.uv]\npython-preference = 'only-managed'"),
         ('web = ["idna"]', 'web = ["idna", "attrs"]'),
         ("dependencies", "# a comment\ndependencies"),
         (">=3.11", ">=3.11,<4"),
+        ('"members/*"]', '"members/one"]'),
     ],
-    "lib/pyproject.toml": [('["toml"]', '["certifi"]'), ("0.1.0", "0.2.0")],
+    "../other/lib/pyproject.toml": [('"toml"', '"certifi"'), ("0.1.0", "0.2.0")],
+    "../other/pyproject.toml": [(', "more"]', "]"), ("more =", "less =")],
     "members/one/pyproject.toml": [("0.1.0", "0.2.0"), ("[tool.uv]", "[tool.uv]\n# more")],
+    "members/api/pyproject.toml": [('["attrs"]', '["attrs", "toml"]')],
     "uv.lock": [('version = "1.16.0"', 'version = "1.15.0"'), ("revision", "# revision")],
 }
 
@@ -101,6 +139,55 @@ def touch(name: str) -> Step:
     return step
 
 
+def replace_by_copy(name: str) -> Step:
+    """A directory by one that looks the same, with the times that a copy keeps."""
+
+    def step(root: Path) -> None:
+        if (root / name).exists():
+            shutil.copytree(root / name, root / "copy", symlinks=True)
+            shutil.rmtree(root / name)
+            (root / "copy").rename(root / name)
+
+    return step
+
+
+def set_variable(name: str, value: str | None) -> Step:
+    """`{above}` in the value is the directory that the project is in."""
+
+    def step(root: Path) -> None:
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value.format(above=root.parent)
+
+    return step
+
+
+def use_wheels(name: str) -> Step:
+    def step(root: Path) -> None:
+        os.environ["WHEELS"] = (root.parents[1] / name / "toy").as_uri()
+
+    return step
+
+
+def take_another_uv(root: Path) -> None:
+    """A uv that refuses whatever it is asked is the first on PATH."""
+    uv = root.parent / "bin" / "uv"
+    uv.parent.mkdir(exist_ok=True)
+    uv.write_text('#!/bin/sh\n[ "$1" = --version ] && echo uv 0.99.0 || exit 2\n')
+    uv.chmod(0o755)
+    os.environ["PATH"] = f"{uv.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def git(*commands: str) -> Step:
+    def step(root: Path) -> None:
+        for command in commands if shutil.which("git") else ():
+            words = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *command.split()]
+            subprocess.run(words, cwd=root, check=False, capture_output=True)
+
+    return step
+
+
 def by_hand(*arguments: str) -> Step:
     def step(root: Path) -> None:
         environ = {k: v for k, v in os.environ.items() if k != "UV_PYTHON"}
@@ -118,9 +205,11 @@ def remove_from_environment(pattern: str) -> Step:
     return step
 
 
-def uvflow(*arguments: str) -> Step:
+def uvflow(*arguments: str, place: str = ".") -> Step:
     def step(root: Path) -> None:
-        subprocess.run([BIN / "uvflow", *arguments], cwd=root, check=False, capture_output=True)
+        command = [str(BIN / "uvflow"), *arguments]
+        if (root / place).exists():
+            subprocess.run(command, cwd=root / place, check=False, capture_output=True)
 
     return step
 
@@ -131,12 +220,42 @@ STEPS: dict[str, Step] = {
     ".python-version": write(".python-version", "3.99\n"),
     "no .python-version": remove(".python-version"),
     "uv.toml": write("uv.toml", "no-binary = true\n"),
+    "uv.toml that reinstalls": write("uv.toml", "reinstall = true\n"),
+    "uv.toml above": write("../uv.toml", "reinstall = true\n"),
+    "uv.toml of the user": write("../config/uv/uv.toml", "reinstall = true\n"),
     "no uv.toml": remove("uv.toml"),
+    "another pyproject.toml above": write("members/pyproject.toml", '[project]\nname = "x"\n'),
+    "no other pyproject.toml above": remove("members/pyproject.toml"),
+    "no links": remove("links"),
+    "a directory that is no member": write("members/junk/x", ""),
+    "a directory in the other workspace": write("../other/more/x", ""),
+    "no other workspace": remove("../other/pyproject.toml"),
+    "copied code": write("copied/src/copied/__init__.py", "x = 2\n"),
+    "more copied code": write("copied/src/copied/more.py", ""),
+    "copied code touched": touch("copied/src/copied/__init__.py"),
+    "setup.py": write("copied/setup.py", ""),
+    "copied src replaced": replace_by_copy("copied/src"),
+    "api replaced": replace_by_copy("members/api"),
+    "api's src replaced": replace_by_copy("members/api/src"),
+    "api code": write("members/api/src/api/__init__.py", "x = 2\n"),
+    "the wheels": use_wheels("wheels"),
+    "other wheels": use_wheels("other-wheels"),
+    "no wheels": set_variable("WHEELS", None),
+    "UV_RESOLUTION": set_variable("UV_RESOLUTION", "lowest"),
+    "no UV_RESOLUTION": set_variable("UV_RESOLUTION", None),
+    "UV_NO_INSTALLER_METADATA": set_variable("UV_NO_INSTALLER_METADATA", "1"),
+    "UV_NO_DEV": set_variable("UV_NO_DEV", "1"),
+    "UV_FIND_LINKS": set_variable("UV_FIND_LINKS", "links"),
+    "XDG_CONFIG_HOME": set_variable("XDG_CONFIG_HOME", "{above}/config"),
+    "another uv": take_another_uv,
+    "git switch": git("add -A", "commit -qm x", "switch -q other"),
+    "git switch back": git("add -A", "commit -qm x", "switch -q main"),
+    "git stash": git("stash -u"),
     "a new member": write("members/two/pyproject.toml", '[project]\nname = "two"\nversion = "1"\n'),
     "no new member": remove("members/two"),
     "no lockfile": remove("uv.lock"),
     "touched": touch("pyproject.toml"),
-    "touched lib": touch("lib/pyproject.toml"),
+    "touched copied": touch("copied/pyproject.toml"),
     "uv lock": by_hand("lock"),
     "uv sync": by_hand("sync"),
     "uv sync --no-dev": by_hand("sync", "--no-dev"),
@@ -153,18 +272,47 @@ STEPS: dict[str, Step] = {
     "sync --dev": uvflow("sync", "--dev"),
     "sync --prod": uvflow("sync", "--prod"),
     "sync": uvflow("sync"),
+    "sync in api": uvflow("sync", place="members/api"),
+    "sync --prod in api": uvflow("sync", "--prod", place="members/api"),
 }
-REPAIRS = ("uv lock", "sync --dev", "sync --prod", "sync")
+REPAIRS = ("uv lock", "sync --dev", "sync --prod", "sync", "sync in api")
+START = (
+    *(write(name, text) for name, text in FILES.items()),
+    use_wheels("wheels"),
+    by_hand("lock"),
+    git("init -q -b main", "add -A", "commit -qm x", "switch -qc other"),
+    *(edit("pyproject.toml", "1.16.0", "1.15.0"), remove("copied/src"), by_hand("lock")),
+    git("commit -qam y", "switch -q main"),
+    uvflow("sync", "--dev"),
+)
 
 
-def uv_agrees(root: Path, profile: str) -> bool:
-    command = ["uv", *BUILT_IN[profile].sync_arguments(), "--check"]
-    return subprocess.run(command, cwd=root, check=False, capture_output=True).returncode == 0
+def uv_agrees(place: Path, profile: str) -> bool:
+    chosen = BUILT_IN[profile]
+    command = ["uv", *chosen.sync_arguments(), "--check"]
+    environ = chosen.environ(os.environ)
+    done = subprocess.run(command, cwd=place, env=environ, check=False, capture_output=True)
+    return done.returncode == 0
+
+
+def copies_are_as_their_sources(root: Path) -> bool:
+    for name, source in {"copied": "copied/src/copied", "api": "members/api/src/api"}.items():
+        for copy in root.glob(f".venv/[Ll]ib/*/site-packages/{name}"):
+            installed, written = (
+                {path.name: path.read_text() for path in directory.glob("*.py")}
+                for directory in (copy, root / source)
+            )
+            if installed != written:
+                return False
+    return True
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("property") / "shop"
+    above = tmp_path_factory.mktemp("property")
+    for folder, text in {"wheels": "x = 1", "other-wheels": "x = 2"}.items():
+        add_wheel(above / folder, "toy", "1.0", more={"toy_of.py": text})
+    return above / "projects" / "shop"
 
 
 @settings(max_examples=int(os.environ.get("FAST_PATH_EXAMPLES", "8")))
@@ -172,12 +320,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_uv_agrees_with_the_fast_path(
     shop: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str]
 ) -> None:
-    shutil.rmtree(shop, ignore_errors=True)
-    for name, text in FILES.items():
-        write(name, text)(shop)
-    monkeypatch.chdir(shop)
-    for step in ("uv lock", "sync --dev", *steps):
-        STEPS[step](shop)
-        for profile in ("dev", "prod"):
-            message = already_in_sync(("sync", f"--{profile}"))
-            assert message is None or uv_agrees(shop, profile), f"after {step}: {message}"
+    shutil.rmtree(shop.parent, ignore_errors=True)
+    with mock.patch.dict(os.environ):
+        for step in START:
+            step(shop)
+        monkeypatch.chdir(shop)
+        assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
+        for name in ("start", *steps):
+            if name != "start":
+                STEPS[name](shop)
+            for place, profile in itertools.product((".", "members/api"), ("dev", "prod")):
+                if (shop / place).exists():
+                    monkeypatch.chdir(shop / place)
+                    message = already_in_sync(("sync", f"--{profile}"))
+                    where = f"after {name}, in {place}: {message}"
+                    assert message is None or uv_agrees(shop / place, profile), where
+                    assert message is None or copies_are_as_their_sources(shop), where
+            monkeypatch.chdir(shop.parents[1])

@@ -648,6 +648,7 @@ def test_damage_is_json(synced: Path, uvflow: Command) -> None:
         "profile": "dev",
         "chosen_by": "as last time",
         "environment": str(synced / ".venv"),
+        "outdated": [],
         "also_in_cache": [],
         "known_defects": [],
         "repaired": [],

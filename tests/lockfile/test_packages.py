@@ -61,12 +61,14 @@ def test_the_local_part_is_all_but_the_packages_of_indexes(tmp_path: Path) -> No
 
 def test_local_sources_are_where_something_local_is_built_from(tree: Tree) -> None:
     root = tree({"pyproject.toml": "", "uv.lock": locked(*PLACES)})
-    assert local_sources(Project.load(root)) == (
-        LocalSource(path=root, is_built=False),
-        LocalSource(path=root / "packages/api", is_built=True),
-        LocalSource(path=root / '../a "b', is_built=True),
-        LocalSource(path=root / "wheels/toml.whl", is_built=True),
+    sources = local_sources(Project.load(root))
+    assert sources == (
+        LocalSource(name="shop", kind="virtual", path=root),
+        LocalSource(name="api", kind="editable", path=root / "packages/api"),
+        LocalSource(name="lib", kind="directory", path=root / '../a "b'),
+        LocalSource(name="toml", kind="path", path=root / "wheels/toml.whl"),
     )
+    assert [source.is_built for source in sources] == [False, True, True, True]
 
 
 def test_local_sources_are_found_in_a_later_version_of_the_format(tree: Tree) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uvflow import fingerprint
+from uvflow import fingerprint, paths
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
@@ -32,7 +32,7 @@ def names(state: State) -> set[str]:
 def test_a_sync_is_running_until_it_is_recorded(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
-    journal.record_sync(state, "dev", VENV, fingerprint_of(VENV))
+    journal.record_sync(state, "dev", VENV, {"dev.fingerprint": fingerprint_of(VENV)})
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"dev.fingerprint", "last-profile"}
     assert journal.last_profile(state) == "dev"
@@ -48,10 +48,19 @@ def test_starting_drops_every_fingerprint_of_the_environment(
     assert names(state) == {"dev.journal", "prod.fingerprint"}
 
 
+def test_starting_drops_the_fingerprint_of_every_member(state: State) -> None:
+    for member in (".", "packages/api"):
+        name = paths.fingerprint_name("dev", f"/shop/{member}", "/shop")
+        state.write(name, fingerprint_of(VENV))
+    assert len(names(state)) == 2
+    journal.mark_running(state, "dev", VENV)
+    assert names(state) == {"dev.journal"}
+
+
 def test_a_profile_finishes_the_sync_of_another_profile(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     journal.mark_running(state, "prod", VENV)
-    journal.record_sync(state, "prod", VENV, None)
+    journal.record_sync(state, "prod", VENV, {})
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"last-profile"}
 
@@ -77,7 +86,7 @@ def test_data_may_be_lost_until_a_sync_is_finished(state: State) -> None:
     rebooted(state, "of-yesterday")
     journal.mark_running(state, "dev", VENV)  # and killed
     assert journal.last_sync(state, VENV) is UNFLUSHED
-    journal.record_sync(state, "dev", VENV, None)
+    journal.record_sync(state, "dev", VENV, {})
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)
 
@@ -88,7 +97,7 @@ def test_the_first_unfinished_sync_gives_the_time(state: State) -> None:
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
     assert journal.first_started(state, VENV) == 1000
-    journal.record_sync(state, "dev", VENV, None)
+    journal.record_sync(state, "dev", VENV, {})
     assert journal.first_started(state, VENV) == math.inf
 
 

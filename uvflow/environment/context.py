@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow import fingerprint
+from uvflow import fingerprint, paths
 from uvflow.environment.ownership import check_location
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice, Profile
@@ -55,13 +55,19 @@ class SyncContext:
         return journal.last_sync(self.state, self.environment)
 
     @property
+    def fingerprint_name(self) -> str:
+        """The file of its fingerprint; in a workspace each member has one of its own."""
+        project = self.project
+        return paths.fingerprint_name(self.profile.name, str(project.root), str(project.workspace))
+
+    @property
     def key(self) -> str:
         """The subject of its fingerprint."""
-        return fingerprint.key(str(self.state.directory), self.profile.name)
+        return fingerprint.key(str(self.state.directory), self.fingerprint_name)
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
-        encoded = self.state.read(self.profile.name + journal.FINGERPRINT) or b""
+        encoded = self.state.read(self.fingerprint_name) or b""
         return fingerprint.is_current(encoded, self.key)
 
 

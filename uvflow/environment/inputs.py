@@ -1,51 +1,104 @@
 """What a sync depends on, as questions for a fingerprint.
 
-A question is a kind of answer and a path (fingerprint.py). The paths are those that uv looks at (uv
-docs, "Configuration files" and "Python versions"; traced with uv 0.13). Where something cannot be
+A question is a kind of answer and a path (fingerprint.py). The paths are those that uv looks at
+(docs/explanation/fast-path.md has the list, and where uv documents it). Where something cannot be
 watched cheaply and soundly, there is a reason instead of questions.
 """
 
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
-from uvflow.environment.installed import Environment, read_quickly
+from uvflow.environment.installed import Environment, distributions, read_quickly
+from uvflow.errors import UvflowError
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
-from uvflow.project.manifest import Project, parse_manifest
+from uvflow.project.manifest import (
+    Project,
+    Table,
+    member_directories,
+    parse_manifest,
+    table_at,
+    workspace_of,
+)
+from uvflow.project.profiles import SET_ASIDE
+from uvflow.project.python import python_requests
 from uvflow.redaction import redacted
 from uvflow.state.journal import BOOT_ID, COPY
+
+_PYTHON_VERSIONS = (".python-version", ".python-versions")
+_WORKING_DIRECTORY = "working-directory "
+_WILDCARDS = re.compile(r"[*?\[]")
+
+# With these uv does something at every sync: it installs again, or asks an index.
+_EVERY_TIME = ("reinstall", "refresh", "upgrade", "malware-check")
+
+# With no others than these, what a sync has finished is in sync for uv's own check too.
+_FAMILIAR_SETTINGS = {
+    *("build-backend", "conflicts", "constraint-dependencies", "default-groups", "environments"),
+    *("dependency-groups", "dependency-metadata", "dev-dependencies", "extra-index-url", "index"),
+    *("find-links", "index-url", "no-index", "override-dependencies", "package"),
+    *("required-version", "sources", "workspace"),
+}
+_FAMILIAR_VARIABLES = {
+    *("UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
+    *("UV_INDEX", "UV_INDEX_URL", "UV_LINK_MODE", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"),
+    *("UV_PYTHON_DOWNLOADS", *fingerprint.HARMLESS),
+}
+
+# uv docs, "Requesting a version": what names no path and no program.
+_VERSION = re.compile(r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncInputs:
-    """The questions whose answers a sync depends on, or why it can have no fingerprint."""
+    """The questions whose answers a sync depends on, or why it can have no fingerprint.
+
+    `is_familiar` is False where only uv knows whether it would do the same again.
+    """
 
     questions: tuple[str, ...] = ()
     unwatchable: str | None = None
+    is_familiar: bool = True
 
 
-def sync_inputs(project: Project, *, uv_path: str, environ: Mapping[str, str]) -> SyncInputs:
-    """What `uv sync` of `project` depends on: files, variables and uv itself."""
-    sources = local_sources(project)
-    reason = _unwatchable(project, sources, environ)
-    if reason:
-        return SyncInputs(unwatchable=reason)
-    questions = (
-        "variables ",
-        f"identity {uv_path}",
-        *(f"content {path}" for path in _configuration(project.workspace, environ)),
-        f"content {project.workspace / LOCKFILE}",
-        f"content {project.root / OWN_SETTINGS}",
-        *_members(project),
-        *(question for source in sources for question in _source(source)),
-        *(f"identity {path}" for path in _files_named_by(environ)),
+class _UnwatchableError(Exception):
+    """The reason is its message."""
+
+
+def sync_inputs(
+    project: Project, *, uv_path: str, environ: Mapping[str, str], python: str | None = None
+) -> SyncInputs:
+    """What `uv sync` of `project` depends on: files, variables and uv itself.
+
+    `python` is the Python that the profile requests.
+    """
+    settings = {path: _options(path) for path in _setting_files(project, environ)}
+    request = python or environ.get("UV_PYTHON", "")
+    try:
+        questions = list(dict.fromkeys(_questions(project, environ, settings, request)))
+        questions += dict.fromkeys(_expanded_variables(questions, environ))
+    except (_UnwatchableError, UvflowError) as reason:  # of the second, uv says more
+        return SyncInputs(unwatchable=str(reason))
+    if _WORKING_DIRECTORY in questions and Path.cwd() != project.root:
+        # uv is started in the root, and would find something else here.
+        return SyncInputs(unwatchable="a path is relative to the directory in which uv is started")
+    variables = f"variables {' '.join(SET_ASIDE)}"
+    return SyncInputs(
+        questions=(variables, f"uv {uv_path}", *map(_without_secrets, questions)),
+        is_familiar=set().union(*settings.values()) <= _FAMILIAR_SETTINGS
+        and {name for name in environ if _is_of_uv(name)} <= _FAMILIAR_VARIABLES,
     )
-    return SyncInputs(questions=tuple(map(_without_secrets, dict.fromkeys(questions))))
+
+
+def _is_of_uv(variable: str) -> bool:
+    return variable.startswith("UV_") and not variable.endswith(fingerprint.CREDENTIALS)
 
 
 def _without_secrets(question: str) -> str:
@@ -81,26 +134,53 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"identity {environment.path / 'pyvenv.cfg'}",
         f"identity {environment.scripts / ('python.exe' if os.name == 'nt' else 'python')}",
         *(f"distributions {directory}" for directory in environment.site_packages),
+        *(f"identity {path}" for path in _origins(environment)),
     )
 
 
-def _configuration(workspace: Path, environ: Mapping[str, str]) -> Iterator[Path]:
-    for directory in (workspace, *workspace.parents):
+def _origins(environment: Environment) -> Iterator[str]:
+    """Where uv reads from which source, and with which settings, a distribution was built."""
+    for distribution in distributions(environment):
+        paths = [f"{distribution.path}{os.sep}{name}" for name in ("direct_url", "uv_build")]
+        yield from (f"{path}.json" for path in paths if os.path.exists(f"{path}.json"))  # noqa: PTH110  by the hundred
+        if os.path.exists(f"{paths[0]}.json"):  # noqa: PTH110  as above
+            yield f"{distribution.path}{os.sep}uv_cache.json"
+
+
+def _questions(
+    project: Project, environ: Mapping[str, str], settings: Mapping[Path, Table], request: str
+) -> Iterator[str]:
+    """Raises _UnwatchableError."""
+    sources = local_sources(project)
+    pins = tuple(_pins(project, environ))
+    yield f"content {project.workspace / LOCKFILE}"
+    yield f"content {project.root / OWN_SETTINGS}"
+    yield from (f"content {path}" for path in (*settings, *pins))
+    for path, table in settings.items():
+        yield from _find_links(path, table)
+    yield from _variables(project.root, environ)
+    yield from _python(project.root, (request, *_requests(pins)))
+    yield from _workspaces(project, sources)
+    for source in sources:
+        yield from _source(source)
+
+
+def _setting_files(project: Project, environ: Mapping[str, str]) -> Iterator[Path]:
+    for directory in (project.root, *project.root.parents):
         yield directory / MANIFEST
         yield directory / "uv.toml"
     for directory in _configuration_directories(environ):
         yield directory / "uv.toml"
-    for directory in (workspace, _user_configuration(environ)):
-        yield directory / ".python-version"
-        yield directory / ".python-versions"
+    if environ.get("UV_CONFIG_FILE"):
+        yield project.root / environ["UV_CONFIG_FILE"]
 
 
 def _configuration_directories(environ: Mapping[str, str]) -> Iterator[Path]:
     yield _user_configuration(environ)
     if sys.platform == "win32":
-        yield Path(environ.get("PROGRAMDATA", r"C:\ProgramData")) / "uv"
+        yield Path(environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\uv")
         return
-    for directory in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"):
+    for directory in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
         yield Path(directory) / "uv"
     yield Path("/etc/uv")
 
@@ -108,68 +188,146 @@ def _configuration_directories(environ: Mapping[str, str]) -> Iterator[Path]:
 def _user_configuration(environ: Mapping[str, str]) -> Path:
     if sys.platform == "win32":
         return Path(environ.get("APPDATA", "")) / "uv"
-    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv"
+    chosen = Path(environ.get("XDG_CONFIG_HOME", ""))  # invalid where it is relative
+    return (chosen if chosen.is_absolute() else Path.home() / ".config") / "uv"
 
 
-def _files_named_by(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Files that variables name, such as UV_CONFIG_FILE, UV_CONSTRAINT or UV_PYTHON."""
+def _options(path: Path) -> Table:
+    """The settings in a uv.toml or pyproject.toml; empty where uv says what is wrong with it."""
+    try:
+        table = tomllib.loads((read_quickly(str(path)) or b"").decode())
+        return dict(table_at(table, "tool", "uv")) if path.name == MANIFEST else table
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _find_links(path: Path, table: Table) -> Iterator[str]:
+    """The folders that settings name: uv reads them at every sync, and fails without them."""
+    audit = table.get("audit")
+    for name, value in {**table, **(audit if isinstance(audit, dict) else {})}.items():
+        if name.startswith(_EVERY_TIME) and value:
+            raise _UnwatchableError(f"with the {name} of {path} a sync is never done")
+    places = table.get("find-links", ())
+    flat = (i for i in table.get("index", ()) if isinstance(i, dict) and i.get("format") == "flat")
+    for place in (*(places if isinstance(places, list) else ()), *(i.get("url") for i in flat)):
+        yield _folder(str(place), path.parent)
+
+
+def _folder(place: str, base: Path) -> str:
+    if "://" in place and not place.startswith("file:"):
+        raise _UnwatchableError("uv asks a URL of find-links at every sync")
+    return f"is-directory {base / unquote(place.removeprefix('file://'))}"
+
+
+def _variables(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """Files and folders that variables name: UV_CONFIG_FILE, UV_FIND_LINKS or UV_PYTHON."""
     for name, value in sorted(environ.items()):
-        is_credential = name.endswith(fingerprint.CREDENTIALS)
-        # Whatever cannot be looked at is not a file, which Path.is_file does not say.
-        if name.startswith("UV_") and not is_credential and os.path.isfile(value):  # noqa: PTH113
-            yield Path(value)
+        if not _is_of_uv(name):
+            continue
+        if redacted(value) != value:
+            raise _UnwatchableError(f"{name} may hold credentials")
+        if name.removeprefix("UV_").lower().replace("_", "-").startswith(_EVERY_TIME):
+            raise _UnwatchableError(f"with {name} a sync is never done")
+        for part in filter(None, dict.fromkeys((value, *re.split(r"[,\s]+", value)))):
+            path = os.path.join(root, part)  # noqa: PTH118  no value need be a path
+            if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where it cannot be one
+                yield f"identity {path}"
+            if name == "UV_FIND_LINKS":
+                yield _folder(part, root)
+            is_relative = path != part and name != "UV_PROJECT_ENVIRONMENT"
+            if is_relative and os.path.exists(path):  # noqa: PTH110  as above
+                yield _WORKING_DIRECTORY
+
+
+def _pins(project: Project, environ: Mapping[str, str]) -> Iterator[Path]:
+    above = project.root.relative_to(project.workspace).parents
+    places = (project.root, *(project.workspace / path for path in above))
+    for directory in (*places, _user_configuration(environ)):
+        yield from (directory / name for name in _PYTHON_VERSIONS)
+
+
+def _requests(pins: Iterable[Path]) -> Iterator[str]:
+    for path in pins:
+        text = (read_quickly(str(path)) or b"").decode(errors="replace")
+        yield from (request for _, request in python_requests(text))
+
+
+def _python(root: Path, requests: Iterable[str]) -> Iterator[str]:
+    """The Pythons that are requested by path: whether the environment is made from them."""
+    for request in filter(None, requests):
+        if os.path.dirname(request):  # noqa: PTH120  a request need not be a path
+            for place in ("", "bin/python", "Scripts/python.exe"):
+                yield f"identity {root / request / place}"
+            if not Path(request).is_absolute():
+                yield _WORKING_DIRECTORY
+        elif not _VERSION.match(request):
+            raise _UnwatchableError(f"the Python `{request}` is looked for on PATH")
+
+
+def _workspaces(project: Project, sources: Iterable[LocalSource]) -> Iterator[str]:
+    """The workspace of the project, and those of local sources elsewhere."""
+    table = _workspace_table(project.workspace)
+    yield from _members(project.workspace, table)
+    places = {Path(os.path.normpath(source.path)) for source in sources if source.kind != "path"}
+    elsewhere = places - member_directories(project.workspace, table) - {project.workspace}
+    yield from (f"content {p / MANIFEST}" for place in elsewhere for p in place.parents)
+    for workspace in {workspace_of(place) for place in elsewhere} - {project.workspace}:
+        yield from _members(workspace, _workspace_table(workspace))
+
+
+def _workspace_table(workspace: Path) -> Table:
+    path = workspace / MANIFEST
+    return table_at(parse_manifest(path) if path.is_file() else {}, "tool", "uv", "workspace")
+
+
+def _members(workspace: Path, table: Table) -> Iterator[str]:
+    """Where workspace members come and go: the directories that the `members` patterns list."""
+    for pattern in table.get("members", ()):
+        place = Path(os.path.normpath(workspace / pattern))
+        above = os.path.relpath(place.parent, workspace)
+        if _WILDCARDS.search(above) or "**" in place.name:
+            raise _UnwatchableError(f"the workspace pattern `{pattern}` can match anywhere")
+        if _WILDCARDS.search(place.name):
+            yield f"directories {place.parent}"
+        else:
+            yield f"is-directory {place}"
+            yield f"content {place / MANIFEST}"
+    for member in sorted(filter(Path.is_dir, member_directories(workspace, table))):
+        if not (member / MANIFEST).is_file() and not member.name.startswith("."):
+            # uv refuses it as a member once git does not ignore a file in it.
+            raise _UnwatchableError(f"{member} matches a workspace pattern and is not a project")
+        yield f"content {member / MANIFEST}"
 
 
 def _source(source: LocalSource) -> Iterator[str]:
     """What makes uv rebuild a local source (uv docs, "Dynamic metadata")."""
-    if source.path.is_file():
+    if source.kind == "path":
         yield f"identity {source.path}"
         return
-    yield f"content {source.path / MANIFEST}"
-    if source.is_built:
-        for name in (MANIFEST, "setup.py", "setup.cfg"):
-            yield f"identity {source.path / name}"
-        yield f"is-directory {source.path / 'src'}"
-
-
-def _members(project: Project) -> Iterator[str]:
-    """Where workspace members come and go: the directories that the `members` patterns list."""
-    for pattern in _workspace_patterns(project):
-        directory = project.workspace / pattern.removesuffix("/*")
-        if pattern.endswith("/*"):
-            yield f"directories {directory}"
-            for member in sorted(directory.glob("*/")):
-                yield f"content {member / MANIFEST}"
-        else:
-            yield f"content {directory / MANIFEST}"
-
-
-def _workspace_patterns(project: Project) -> Iterable[str]:
-    return tuple(map(str, project.table("tool", "uv", "workspace").get("members", ())))
-
-
-def _unwatchable(
-    project: Project, sources: Iterable[LocalSource], environ: Mapping[str, str]
-) -> str | None:
-    if project.root != project.workspace:
-        return "the project is a member of a workspace"
-    for pattern in _workspace_patterns(project):
-        if re.search(r"[*?\[]", pattern.removesuffix("/*")):
-            return f"the workspace pattern `{pattern}` can match anywhere"
-    for name, value in environ.items():
-        is_kept = name.startswith("UV_") and not name.endswith(fingerprint.CREDENTIALS)
-        if is_kept and redacted(value) != value:
-            return f"{name} may hold credentials"
-    return next(filter(None, map(_unwatchable_source, sources)), None)
-
-
-def _unwatchable_source(source: LocalSource) -> str | None:
-    if source.path.is_file() or not source.is_built:
-        return None
-    manifest = parse_manifest(source.path / MANIFEST) if (source.path / MANIFEST).exists() else {}
-    match manifest:
-        case {"tool": {"uv": {"cache-keys": _}}}:
-            return f"{source.path} has cache-keys of its own"
+    manifest = source.path / MANIFEST
+    yield f"content {manifest}"
+    match parse_manifest(manifest) if manifest.is_file() else {}:
+        case {"tool": {"uv": {"cache-keys": _}}} if source.is_built:
+            raise _UnwatchableError(f"{source.path} has cache-keys of its own")
         case {"project": dict(metadata)} if not metadata.get("dynamic"):
-            return None
-    return f"{source.path} has metadata that is only known after a build"
+            pass
+        case _:
+            reason = f"{source.path} has metadata that is only known after a build"
+            raise _UnwatchableError(reason)
+    if source.is_built:
+        for name in (MANIFEST, "setup.py", "setup.cfg", "src"):
+            yield f"identity {source.path / name}"
+
+
+def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """The variables in requirements, which uv expands in direct references (PEP 508)."""
+    for question in questions:
+        kind, _, path = question.partition(" ")
+        if kind != "content" or path.endswith(LOCKFILE):
+            continue
+        lines = (read_quickly(path) or b"").decode(errors="replace").splitlines()
+        with_url = "\n".join(line for line in lines if "@" in line)
+        for name in re.findall(r"\$\{([A-Z0-9_]+)\}", with_url):
+            yield f"variable {name}"
+            if name == "PROJECT_ROOT" and name not in environ:
+                yield _WORKING_DIRECTORY

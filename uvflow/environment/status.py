@@ -11,6 +11,7 @@ from typing import Any
 
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
+from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
 from uvflow.environment.integrity import Damage
@@ -28,6 +29,7 @@ from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
+_CHANGED_SOURCE = "has changed at its source since it was installed"
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
 
@@ -251,7 +253,7 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
     if look.comparison is None or look.lockfile.verdict is Freshness.NO_UV:
         return None
     if look.comparison.code == 0:
-        return ()
+        return tuple(f"{name} {_CHANGED_SOURCE}" for name in outdated_copies(look.context))
     if "Would replace" in look.comparison.err:
         return (_another_python(look),)
     changes = planned_changes(look.comparison.err)
@@ -283,7 +285,7 @@ def _change_sentence(name: str, change: Mapping[str, str]) -> str:
     installed, wanted = change.get("-", ""), change.get("+", "")
     if wanted and installed != wanted:
         return f"{name} is {installed} instead of {wanted}"
-    return f"{name} has changed at its source since it was installed"
+    return f"{name} {_CHANGED_SOURCE}"
 
 
 def _another_python(look: _Look) -> str:

@@ -2,17 +2,17 @@
 
 import contextlib
 import math
-import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
+from uvflow.environment.copies import find_copies, remember_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import missing_basics
 from uvflow.environment.interpreter import ensure_uv_targets_environment, remember_use
@@ -145,16 +145,18 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
         if _would_change_nothing(context, uv):
             return _result(context, already=True)
         locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
-    watched = inputs.sync_inputs(context.project, uv_path=uv.path, environ=os.environ)
-    before = fingerprint.record(list(watched.questions))  # an edit from here on is seen next time
-    environment_before: tuple[bytes, ...] = ()
-    with contextlib.suppress(OSError):  # an unreadable environment never equals the one afterwards
-        environment_before = _environment_answers(context)
+    watched = inputs.sync_inputs(
+        context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
+    )
+    before = _answers(watched.questions)  # an edit from here on is seen next time
+    environment_before = _environment_answers(context)
+    copies = find_copies(context)
     depth = _start(context, progress)
     try:
-        result, ended = _fill(
-            context, uv, context.profile.sync_arguments(), depth, progress, is_exact=True
-        )
+        # What uv is to reinstall it rebuilds, whatever is in its cache.
+        changed = (f"--reinstall-package={copy.name}" for copy in copies if not copy.is_current)
+        arguments = (*context.profile.sync_arguments(), *changed)
+        result, ended = _fill(context, uv, arguments, depth, progress, is_exact=True)
     except StaleLockfileError:  # uv refused before it changed anything
         is_untouched = not repair.find_damage(Environment.at(context.environment), Depth.SIZES)
         if depth is Depth.METADATA and is_untouched:
@@ -162,13 +164,15 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
         raise
     journal.remove_copy(context.environment)
     remember_use(context)
-    if watched.unwatchable:
-        return _result(context, result=result)
+    sources = remember_copies(context, copies)
     after = _environment_answers(context)
     if after != environment_before:  # most syncs change nothing
         time.sleep(max(0.0, ended + _TICK - time.monotonic()))
         after = _environment_answers(context)
-    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *after))
+    is_done = watched.is_familiar or _agrees(context, uv)
+    if not (before and after and is_done) or sources is None:
+        return _result(context, result=result)
+    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
     return _result(context, result=result, encoded=encoded)
 
 
@@ -183,9 +187,9 @@ def _require_lockfile(project: Project) -> None:
 def finish(context: SyncContext, result: SyncResult) -> None:
     """The last step: remember the fingerprint and the profile, and drop the journal."""
     if not result.already:
-        journal.record_sync(
-            context.state, context.profile.name, context.environment, result.fingerprint
-        )
+        encoded = result.fingerprint
+        fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
+        journal.record_sync(context.state, context.profile.name, context.environment, fingerprints)
 
 
 def repair_environment(
@@ -233,9 +237,15 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     last_sync = context.last_sync
     if last_sync >= LastSync.INTERRUPTED or relocation_problems(environment):
         return False
+    if not all(copy.is_current for copy in find_copies(context) if copy.installed):
+        return False
+    return _agrees(context, uv) and not repair.find_damage(environment, _DEPTHS[last_sync])
+
+
+def _agrees(context: SyncContext, uv: Uv) -> bool:
+    """Whether there is nothing to do for uv either."""
     arguments = (*context.profile.sync_arguments(), "--check")
-    completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
-    return completed.code == 0 and not repair.find_damage(environment, _DEPTHS[last_sync])
+    return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
 
 def _start(context: SyncContext, progress: Progress) -> Depth:
@@ -383,5 +393,12 @@ def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ..
 
 
 def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:
-    questions = inputs.environment_inputs(Environment.at(context.environment))
-    return fingerprint.record(list(questions))
+    return _answers(inputs.environment_inputs(Environment.at(context.environment)))
+
+
+def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
+    """The questions with their answers; none where something cannot be read."""
+    try:
+        return fingerprint.record(list(questions))
+    except OSError:
+        return ()

@@ -8,11 +8,12 @@ from typing import Any
 
 from uvflow.environment import integrity, known_defects
 from uvflow.environment.context import SyncContext
+from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
 from uvflow.environment.repair import Depth, RepairResult, find_damage
 from uvflow.environment.sync import repair_environment
-from uvflow.errors import DamagedError
+from uvflow.errors import DamagedError, OutOfSyncError
 from uvflow.fingerprint import profile_with_origin
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -26,21 +27,25 @@ _SHOWN = 5  # how many files of one distribution are listed
 class Verification:
     """An environment against its RECORD files.
 
-    `also_in_cache` are the distributions whose damage is in uv's cache as well. `known_defects` are
-    not damage: the wheels themselves do not match their RECORD.
+    `outdated` are the local packages whose copy is older than their sources, `also_in_cache` the
+    distributions whose damage is in uv's cache as well. `known_defects` are not damage: the wheels
+    themselves do not match their RECORD.
     """
 
     profile: str
     chosen_by: str
     environment: Path
     damages: tuple[Damage, ...]
+    outdated: tuple[str, ...] = ()
     also_in_cache: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
     repair: RepairResult = field(default_factory=RepairResult)
 
     @property
     def exit_code(self) -> int:
-        return DamagedError.exit_code if self.damages else 0
+        if self.damages:
+            return DamagedError.exit_code
+        return OutOfSyncError.exit_code if self.outdated else 0
 
 
 def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
@@ -75,6 +80,7 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
         chosen_by=context.chosen_by,
         environment=environment.path,
         damages=damages,
+        outdated=outdated_copies(context),
         also_in_cache=integrity.shared_with_cache(environment, damages),
         known_defects=known,
     )
@@ -89,6 +95,8 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
         yield from map(str, shown)
         if len(shown) < len(damages):
             yield f"  and {len(damages) - len(shown)} more (`--verbose` lists them)"
+    for name in verification.outdated:
+        yield f"{name}: the installed copy is older than its sources"
     yield from map(known_defects.describe_defect, verification.known_defects)
     if verification.also_in_cache:
         names = ", ".join(verification.also_in_cache)
@@ -100,6 +108,8 @@ def verdict(verification: Verification) -> str:
     profile = profile_with_origin(verification.profile, verification.chosen_by)
     if verification.damages:
         return f"Damaged: {profile}; `uvflow verify --repair` reinstalls it"
+    if verification.outdated:
+        return f"Out of sync: {profile}; a sync installs {', '.join(verification.outdated)} again"
     repaired = list(verification.repair.repaired)
     orphans = len(verification.repair.removed)
     if orphans:
@@ -115,6 +125,7 @@ def verification_as_json(verification: Verification) -> dict[str, Any]:
         "chosen_by": verification.chosen_by,
         "environment": str(verification.environment),
         "damages": [asdict(damage) for damage in verification.damages],
+        "outdated": list(verification.outdated),
         "also_in_cache": list(verification.also_in_cache),
         "known_defects": [asdict(defect) for defect in verification.known_defects],
         "repaired": list(verification.repair.repaired),

@@ -183,10 +183,18 @@ def _parsed(text: bytes | str, source: str) -> Lockfile:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSource:
-    """A file or directory that uv.lock names as a source; `path` is absolute."""
+    """A file or directory that uv.lock names as the source of a package; `path` is absolute.
 
+    `kind` is uv's: `editable`, `virtual`, `directory` or `path`.
+    """
+
+    name: str
+    kind: str
     path: Path
-    is_built: bool
+
+    @property
+    def is_built(self) -> bool:
+        return self.kind != "virtual"
 
 
 def local_sources(project: Project) -> tuple[LocalSource, ...]:
@@ -199,7 +207,7 @@ def local_sources(project: Project) -> tuple[LocalSource, ...]:
     except UvflowError:
         return ()
     return tuple(
-        LocalSource(path=project.workspace / path, is_built=kind != "virtual")
+        LocalSource(name=package.name, kind=kind, path=project.workspace / path)
         for package in packages
         for kind, path in package.source.items()
         if kind in (*_DIRECTORIES, "path")

@@ -145,7 +145,7 @@ def parse_manifest(path: Path) -> Table:
 
 
 def workspace_of(root: Path) -> Path:
-    """The nearest directory upwards whose `[tool.uv.workspace]` has `root` as a member."""
+    """The workspace that has `root` as a member: its own, or the nearest project above."""
     for directory in (root, *root.parents):
         if not (directory / MANIFEST).is_file():
             continue
@@ -153,6 +153,8 @@ def workspace_of(root: Path) -> Path:
             case {"tool": {"uv": {"workspace": dict(workspace)}}}:
                 is_member = root in {directory, *member_directories(directory, workspace)}
                 return directory if is_member else root
+        if directory != root:
+            return root  # uv looks no further than this project, which is no workspace
     return root
 
 

@@ -1,8 +1,9 @@
 """The journal: a marker written before uv runs and removed once the environment is verified.
 
-The project's state has one for each profile: `<profile>.journal` while a sync is running,
-`<profile>.fingerprint` when it is done, and in `last-profile` the profile that was synced last.
-Several profiles may share an environment, so what counts is which environment an entry is about.
+The workspace's state has one for each profile: `<profile>.journal` while a sync is running,
+`<profile>.fingerprint` when it is done (of a member, `<profile>@<digest>.fingerprint`), and in
+`last-profile` the profile that was synced last. Profiles and members may share an environment, so
+what counts is which environment an entry is about.
 
 The environment itself has a copy of the journal, for uvflow processes with another state: those of
 another user or another project, or in the next container.
@@ -81,13 +82,15 @@ def remove_copy(environment: Path) -> None:
     remove_unfinished(environment, COPY)
 
 
-def record_sync(state: State, profile: str, environment: Path, encoded: bytes | None) -> None:
-    """Record a sync of a verified environment; `encoded` is its fingerprint, if it can have one.
+def record_sync(
+    state: State, profile: str, environment: Path, fingerprints: Mapping[str, bytes]
+) -> None:
+    """Record a sync of a verified environment, with its fingerprint by name, if it can have one.
 
     The journal is dropped without a flush: a power failure that brings it back may have lost files.
     """
-    if encoded is not None:
-        state.write(profile + FINGERPRINT, encoded)
+    for name, encoded in fingerprints.items():
+        state.write(name, encoded)
     if last_profile(state) != profile:
         state.write(_LAST_PROFILE, profile.encode())
     for name in _entries(state, JOURNAL, environment):

@@ -1,0 +1,161 @@
+"""Local packages that a profile installs as copies, and whether their sources have changed since.
+
+uv builds such a package again when its pyproject.toml changes but not when its code does, and may
+take an earlier build from its cache (uv docs, "Dynamic metadata"). So the state has a digest of the
+sources of each copy that a sync has installed. Any other copy may be of any age.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvflow import fingerprint
+from uvflow.environment.context import SyncContext
+from uvflow.environment.installed import Environment, distributions, read_quickly
+from uvflow.lockfile.packages import local_sources
+from uvflow.state.store import State
+
+_NAME = "copies.json"
+_MOST = 100_000  # files and directories of a package; one with more is reinstalled by every sync
+_LARGE = 1 << 20  # bytes; files above are compared by their identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCopy:
+    """A package that a profile installs as a copy, with its sources as they are now.
+
+    `digest` is of the names and contents of the sources, empty where there are too many. `answers`
+    are a question for a fingerprint with its answer, empty where they cannot be watched. `changed`
+    is when a source last was, `installed` the identity of the copy in the environment (empty
+    without one), and `made_from` the digest of the sources it was made from, if known.
+    """
+
+    name: str
+    digest: str
+    answers: tuple[bytes, ...]
+    changed: int
+    installed: str
+    made_from: str | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is known to be what its sources are."""
+        return bool(self.digest) and self.made_from == self.digest
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it is installed, and older than its sources: by the times where that is all."""
+        if not self.digest or self.made_from is None:
+            return bool(self.installed) and self.changed > int(self.installed.split()[2])
+        return not self.is_current
+
+
+def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
+    """Every package that the profile installs as a copy where it selects it."""
+    sources = [source for source in local_sources(context.project) if source.path.is_dir()]
+    kinds = {"directory"} if context.profile.editable else {"directory", "editable"}
+    chosen = {s.name: os.path.normpath(s.path) for s in sources if s.kind in kinds}
+    if not chosen:
+        return ()
+    places = sorted({os.path.normpath(source.path) for source in sources})
+    installed = dict(_installed_copies(context.environment))
+    remembered = _remembered(context.state)
+    found = []
+    for name, place in chosen.items():
+        others = (other for other in places if other.startswith(place + os.sep))
+        identity, _, digest = remembered.get(_key(context, name), "").rpartition(" ")
+        is_remembered = identity and identity == installed.get(name)
+        found.append(
+            _copy(
+                name,
+                "\0".join((place, *others)),
+                installed=installed.get(name, ""),
+                made_from=digest if is_remembered else None,
+            )
+        )
+    return tuple(found)
+
+
+def outdated_copies(context: SyncContext) -> tuple[str, ...]:
+    """The names of the packages whose copy in the environment is older than their sources."""
+    return tuple(copy.name for copy in find_copies(context) if copy.is_outdated)
+
+
+def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[bytes, ...] | None:
+    """Remember what the copies that a sync has installed were made from.
+
+    Returns what their fingerprint depends on; None where that cannot be watched. Raises DiskError.
+    """
+    if not copies:
+        return ()
+    identities = dict(_installed_copies(context.environment))
+    installed = [copy for copy in copies if copy.name in identities]
+    remembered = _remembered(context.state)
+    for copy in copies:
+        remembered.pop(_key(context, copy.name), None)
+    for copy in installed:
+        remembered[_key(context, copy.name)] = f"{identities[copy.name]} {copy.digest}"
+    context.state.write(_NAME, json.dumps(remembered).encode(), durable=False)
+    answers = tuple(copy.answers for copy in installed)
+    return sum(answers, ()) if all(answers) else None
+
+
+def _copy(name: str, place: str, *, installed: str, made_from: str | None) -> LocalCopy:
+    """`place` is a directory, and what it leaves out, as `fingerprint.source_files` takes it."""
+    answers: tuple[bytes, ...] = ()
+    files: list[tuple[bytes, bytes]] = []
+    with contextlib.suppress(OSError, ValueError):  # it cannot be read, or has too many files
+        files = fingerprint.source_files(os.fsencode(place), most=_MOST)
+        answers = fingerprint.record([f"sources {place}"])
+    times = (int(identity.split()[2]) for _, identity in files if identity != b"-")
+    return LocalCopy(
+        name=name,
+        digest=_digest(files) if files else "",
+        answers=answers,
+        changed=max(times, default=0),
+        installed=installed,
+        made_from=made_from,
+    )
+
+
+def _digest(files: Sequence[tuple[bytes, bytes]]) -> str:
+    import hashlib  # 3 ms, and only needed where there are copies
+
+    digest = hashlib.sha256()
+    for path, identity in files:
+        content = identity
+        with contextlib.suppress(OSError):  # it is too large, not a regular file, or not readable
+            content = fingerprint.read_file(path, _LARGE)
+        for part in (path, content):
+            digest.update(b"%d:%b" % (len(part), part))
+    return digest.hexdigest()
+
+
+def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
+    """The distributions that were made of a directory (PEP 610), with their identities."""
+    for distribution in distributions(Environment.at(environment)):
+        try:
+            origin = json.loads(read_quickly(f"{distribution.path}{os.sep}direct_url.json") or b"")
+        except (ValueError, RecursionError):
+            continue
+        match origin:
+            case {"dir_info": dict(info)} if not info.get("editable"):
+                _, identity = fingerprint.record([f"identity {distribution.path}"])
+                yield distribution.name, identity.decode()
+
+
+def _key(context: SyncContext, name: str) -> str:
+    return f"{context.environment} {name}"
+
+
+def _remembered(state: State) -> dict[str, str]:
+    """The identity of each copy, and the digest of what it was made from."""
+    try:
+        table = json.loads(state.read(_NAME) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    items = table.items() if isinstance(table, dict) else ()
+    return {key: value for key, value in items if isinstance(value, str)}
