@@ -135,8 +135,7 @@ def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_
             status = path.stat()
         except OSError:
             continue
-        is_file = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
-        if not is_file and not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             kind = StaleLockfileError if path.name == LOCKFILE else UsageError
             cause = f"it is not a regular file of at most {MAX_BYTES:,} bytes"
             raise kind(f"{path} cannot be read", cause=cause)

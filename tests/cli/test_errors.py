@@ -20,6 +20,7 @@ def test_without_an_error_the_exit_code_is_0(capsys: pytest.CaptureFixture[str])
     [
         (BusyError("busy", cause="it"), 6, "error: busy\n  cause: it\n"),
         (PermissionError(13, "denied", "/file"), 8, "error: /file\n  cause: denied\n"),
+        (PermissionError(13, "denied", b"/file"), 8, "error: /file\n  cause: denied\n"),
         (SignalReceivedError(15), 143, "error: interrupted\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],

@@ -1,6 +1,7 @@
 """The boundary where errors become text, JSON and an exit code."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,9 @@ def as_uvflow_error(error: BaseException | None) -> UvflowError:
         case UvflowError():
             return error
         case OSError():
-            return DiskError(str(error.filename or "a file or the output"), cause=error.strerror)
+            name = error.filename or "a file or the output"
+            name = os.fsdecode(name) if isinstance(name, bytes) else str(name)
+            return DiskError(name, cause=error.strerror)
         case SignalReceivedError():
             return InterruptedBySignalError(error.number)
         case _:
