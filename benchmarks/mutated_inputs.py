@@ -236,7 +236,7 @@ def _told_wrongly(command: Sequence[str], out: str, err: str) -> Iterator[str]:
 
 
 def _planned_wrongly(plan: Plan) -> Iterator[str]:
-    if SECRET in plan.text.replace(plan.before or "", "") or SECRET in plan.seed:
+    if plan.text.count(SECRET) > (plan.before or "").count(SECRET) or SECRET in plan.seed:
         yield "a password would be written"
     if OUTSIDE in plan.text:
         yield "a file outside of the project would be written"
