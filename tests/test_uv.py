@@ -57,7 +57,7 @@ def test_uv_is_not_started_where_it_would_wait_for_a_pipe(
 
 def test_uv_is_not_started_on_a_directory_in_the_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").mkdir()
-    with pytest.raises(StaleLockfileError, match="uv.lock cannot be read"):
+    with pytest.raises(StaleLockfileError, match=r"uv\.lock cannot be read"):
         uv.check_readable([tmp_path])
 
 

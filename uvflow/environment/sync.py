@@ -14,7 +14,7 @@ from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import find_copies, remember_copies
 from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import missing_basics
+from uvflow.environment.integrity import can_be_read_by_uv, missing_basics
 from uvflow.environment.interpreter import ensure_uv_targets_environment, remember_use
 from uvflow.environment.ownership import discard_set_aside
 from uvflow.environment.relocation import relocation_problems
@@ -83,6 +83,12 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
     from uvflow.lockfile import check
 
     context = SyncContext.of(project, choice)
+    inputs.check_inputs(project)
+    if not can_be_read_by_uv(Environment.at(context.environment)):
+        raise DamagedError(
+            f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
+            hint="`uvflow status` names it, and `uvflow sync` repairs it",
+        )
     uv = find()
     arguments = (*context.profile.sync_arguments(), "--dry-run", "--color=never")
     answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
@@ -235,7 +241,8 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     """Whether the sync can be skipped, since a command runs in the environment."""
     environment = Environment.at(context.environment)
     last_sync = context.last_sync
-    if last_sync >= LastSync.INTERRUPTED or relocation_problems(environment):
+    is_suspect = last_sync >= LastSync.INTERRUPTED or relocation_problems(environment)
+    if is_suspect or not can_be_read_by_uv(environment):
         return False
     if not all(copy.is_current for copy in find_copies(context) if copy.installed):
         return False
