@@ -9,6 +9,7 @@ import pytest
 from uvflow.errors import DiskError
 from uvflow.files import (
     SET_ASIDE,
+    claim,
     read_bytes,
     read_mark,
     read_regular,
@@ -309,3 +310,29 @@ def test_a_file_of_the_same_bytes_gets_its_times_back(tmp_path: Path) -> None:
     os.utime(path, ns=(0, 1))
     before.put_back()
     assert FileBackup.of(path).times[1] == before.times[1]
+
+
+@posix_only
+@pytest.mark.parametrize("target", ["../outside", "../new", "notes.txt"])
+def test_the_mark_of_what_is_set_aside_is_not_written_through_a_link(
+    tmp_path: Path, target: str
+) -> None:
+    directory = a_tree(tmp_path / "tree")
+    for victim in (tmp_path / "outside", directory / "notes.txt"):
+        victim.write_bytes(b"theirs")
+    (directory / SET_ASIDE).symlink_to(target)
+    assert read_mark(directory) is None
+    set_aside(directory, tmp_path / "aside")
+    assert read_mark(tmp_path / "aside") == ".gitignore\n"
+    assert (tmp_path / "outside").read_bytes() == b"theirs"
+    assert (tmp_path / "aside" / "notes.txt").read_bytes() == b"theirs"
+    assert not (tmp_path / "new").exists()
+
+
+@posix_only
+def test_nothing_is_claimed_through_a_link_out(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "file").symlink_to("../new")
+    with pytest.raises(DiskError):
+        claim(tmp_path / "root" / "file")
+    assert not (tmp_path / "new").exists()

@@ -73,9 +73,13 @@ def target_inside(path: Path, within: Path) -> Path:
 
 
 def claim(path: Path) -> None:
-    """Create `path` as an empty file, in one step, if it does not exist; raises DiskError."""
+    """Create `path` as an empty file, in one step, if it does not exist.
+
+    Raises DiskError, also for a link that leads out of its directory.
+    """
+    target = target_inside(path, path.parent)
     try:
-        path.touch()
+        target.touch()
     except OSError as error:
         raise unwritable(str(path), error) from error
 
@@ -171,7 +175,9 @@ def set_aside(path: Path, target: Path) -> None:
     ignore = path / ".gitignore"
     is_ignored = os.path.lexists(ignore)
     try:
-        (path / SET_ASIDE).write_text("" if is_ignored else f"{ignore.name}\n", encoding="ascii")
+        # By a rename: a link that somebody has put in its place is replaced, and not followed.
+        mark = "" if is_ignored else f"{ignore.name}\n"
+        _replace(path / SET_ASIDE, mark.encode(), 0o644, flush=False)
         if not is_ignored:
             ignore.write_text(_IGNORE_ALL, encoding="ascii")
         path.rename(target)
@@ -205,6 +211,7 @@ def remove_set_aside(path: Path) -> None:
 def read_mark(path: Path) -> str | None:
     """What the mark of `set_aside` says; None where there is none."""
     try:
-        return read_regular(path / SET_ASIDE).decode("ascii", "replace")
+        mark = read_file(str(path / SET_ASIDE), is_own=True)  # a link is not ours
+        return mark.decode("ascii", "replace")
     except OSError:
         return None

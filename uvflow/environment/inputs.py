@@ -8,7 +8,6 @@ watched cheaply and soundly, there is a reason instead of questions.
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
 from uvflow.environment.installed import Environment, distributions, read_quickly
-from uvflow.errors import UvflowError
+from uvflow.errors import UsageError, UvflowError
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
+from uvflow.project import schema
 from uvflow.project.manifest import (
     Project,
     Table,
@@ -195,9 +195,9 @@ def _user_configuration(environ: Mapping[str, str]) -> Path:
 def _options(path: Path) -> Table:
     """The settings in a uv.toml or pyproject.toml; empty where uv says what is wrong with it."""
     try:
-        table = tomllib.loads((read_quickly(str(path)) or b"").decode())
+        table = schema.parse(read_quickly(str(path)) or b"", str(path))
         return dict(table_at(table, "tool", "uv")) if path.name == MANIFEST else table
-    except (ValueError, TypeError, AttributeError):
+    except (UsageError, ValueError, TypeError, AttributeError):
         return {}
 
 

@@ -20,12 +20,14 @@ from uvflow.environment.integrity import UNOWNED_BY_DESIGN, is_written_by_instal
 from uvflow.errors import DamagedError, UsageError, unwritable
 from uvflow.files import (
     SET_ASIDE,
+    claim,
     free_name,
     is_inside,
     read_mark,
     remove,
     remove_set_aside,
     set_aside,
+    write_whole,
 )
 from uvflow.state.journal import COPY
 from uvflow.state.store import Progress
@@ -172,7 +174,7 @@ def discard_set_aside(environment: Path, progress: Progress) -> None:
             remove_set_aside(path)
         else:
             progress(f"{path} holds files that no installer made, such as {users}: it was kept")
-            (path / SET_ASIDE).write_text(f"{mark}kept\n", encoding="ascii")
+            write_whole(path / SET_ASIDE, f"{mark}kept\n".encode())
 
 
 def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, str]]:
@@ -246,7 +248,7 @@ def _empty(environment: Environment) -> None:
     configuration = environment.path / "pyvenv.cfg"
     try:
         remove(environment.scripts)
-        configuration.touch()
+        claim(configuration)
         for entry in directory_entries(environment.path):
             if entry.name != configuration.name:
                 remove(Path(entry.path))
