@@ -278,6 +278,23 @@ def test_nothing_is_written_through_a_link_that_is_set_aside(tmp_path: Path) -> 
     assert [name for name in names_below(tmp_path) if name != "aside"] == WHOLE
 
 
+def test_a_tree_that_cannot_be_renamed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
+    with monkeypatch.context() as patched:
+
+        def fail(_: Path, __: Path) -> None:
+            raise OSError(18, "Invalid cross-device link")
+
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(DiskError) as caught:
+            before.set_aside()
+    assert caught.value.message == f"{tmp_path / 'tree'} cannot be set aside"
+    before.put_back()
+    assert names_below(tmp_path) == WHOLE
+
+
 def test_removing_what_was_set_aside_can_be_finished_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
