@@ -213,7 +213,8 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
     if options.lock and options.sync:
         plan = _with_environment(plan, options)
-    plan = _with_installed(plan, options)
+    if options.lock:
+        plan = _with_installed(plan, options)
     return replace(plan, changes=tuple(_changes(plan, options)), seed=_seed(plan, options))
 
 
@@ -264,11 +265,11 @@ def _obstacle_to_keeping(path: Path) -> str:
 def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     """`plan` with the versions that are installed as pins, and with what no file declares."""
     path = plan.profile.environment_path(plan.root, os.environ)
-    is_choice = bool(os.environ.get("UV_PROJECT_ENVIRONMENT"))
-    if not options.lock or not (is_choice or is_inside(path, plan.root)):
-        return plan
+    if plan.environment is None and not is_inside(path, plan.root):
+        return plan  # it is not even to be changed
     packages = old_environment.read_installed(path, plan.root)
-    known = (packages, plan.values, plan.imported.pins, _own_names(plan))
+    own = (plan.values["project"].get("name"), evidence.declared_name(_reader(plan.root)))
+    known = (packages, plan.values, plan.imported.pins, tuple(filter(None, own)))
     undeclared = old_environment.undeclared_packages(*known)
     if undeclared:
         found = old_environment.undeclared_finding(undeclared, relative_name(path, plan.root))
@@ -281,14 +282,6 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     note = old_environment.kept_finding(installed, relative_name(path, plan.root))
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
     return replace(plan, imported=imported, installed=installed).with_findings(note)
-
-
-def _own_names(plan: Plan) -> tuple[str, ...]:
-    names = (
-        plan.values["project"].get("name"),
-        evidence.declared_name(_reader(plan.root)),
-    )
-    return tuple(name for name in names if isinstance(name, str))
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:

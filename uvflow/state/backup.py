@@ -113,7 +113,8 @@ class DirectoryBackup:
             raise DiskError(
                 f"{self.path} cannot be set aside",
                 cause=error.strerror,
-                hint=f"move it aside by hand: `mv {self.path} {self.path}.old`",
+                hint="`--no-sync` leaves it as it is, or move it aside by hand:"
+                f" `mv {self.path} {self.path}.old`",
             ) from error
 
     def put_back(self) -> None:
