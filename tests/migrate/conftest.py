@@ -39,7 +39,9 @@ def assembled() -> Assembled:
     ) -> ImportedRequirements:
         chosen = ImportOptions(**options)
         read = reader(files)
-        imported = import_files(input_files(files, chosen), read, chosen, fetch=fetch or read)
+        imported = import_files(
+            input_files(files, chosen), read, chosen, fetch=fetch or (lambda url, _: read(url))
+        )
         for file in imported.files:
             assert sum(file.buckets.values()) == file.lines
         return imported

@@ -1,4 +1,5 @@
 import socket
+import ssl
 import threading
 from urllib.error import HTTPError
 from urllib.request import Request
@@ -18,7 +19,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetched(url: str) -> bytes:
-    return fetcher(lambda _text: None, {})(url)
+    return fetcher(lambda _text: None, {})(url, "c.txt")
 
 
 def refused(url: str) -> OSError:
@@ -31,8 +32,8 @@ def test_a_file_is_read_and_its_reading_told() -> None:
     progress: list[str] = []
     with served({"/c.txt": Page("six==1.16.0\n")}) as site:
         url = f"http://me:p%2Fw@{site.host}/c.txt"
-        assert fetcher(progress.append, {})(url) == b"six==1.16.0\n"
-    assert progress == [f"Fetching http://****@{site.host}/c.txt"]
+        assert fetcher(progress.append, {})(url, "${WHERE}/c.txt") == b"six==1.16.0\n"
+    assert progress == ["Fetching ${WHERE}/c.txt"]
     assert site.asked == [("/c.txt", LOGIN)]
 
 
@@ -103,24 +104,48 @@ def test_a_server_that_was_not_reached_is_not_asked_again() -> None:
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         fetch = fetcher(lambda _text: None, {})
         with pytest.raises(ConnectionError):
-            fetch(f"{url}/a")
+            fetch(f"{url}/a", "a")
         bound.listen()
         with pytest.raises(ConnectionError, match="Connection refused"):
-            fetch(f"{url}/b")
+            fetch(f"{url}/b", "b")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:s3cret/c.txt", "it is not a URL that can be fetched"),
+        ("http://127.0.0.1:1/s3 cret/c.txt", "it is not a URL that can be fetched"),
+        ("http://[s3cret]/c.txt", "it is not a URL that can be fetched"),
+        (f"http://{'s3cret' * 20}.test/c.txt", "it is not a URL that can be fetched"),
+    ],
+)
+def test_no_part_of_a_url_is_in_its_error(url: str, message: str) -> None:
+    assert str(refused(url)) == message
+
+
+def test_a_certificate_is_not_quoted() -> None:
+    error = ssl.SSLCertVerificationError(1, "[SSL: X] not valid for 's3cret.test'")
+    error.reason = "CERTIFICATE_VERIFY_FAILED"
+    assert fetching._without_url(error) == "no secure connection (CERTIFICATE_VERIFY_FAILED)"
+
+
+def test_the_words_of_a_server_are_not_shown() -> None:
+    with served({"/c.txt": Page(status=499)}) as site:
+        assert str(refused(f"{site.url}/c.txt")) == "the server answers 499"
 
 
 def test_offline_means_offline() -> None:
     with pytest.raises(ConnectionError, match="UV_OFFLINE is set"):
-        fetcher(lambda _text: None, {"UV_OFFLINE": "1"})("http://127.0.0.1:1/c.txt")
+        fetcher(lambda _text: None, {"UV_OFFLINE": "1"})("http://127.0.0.1:1/c.txt", "c.txt")
 
 
 def test_there_is_an_end_to_ever_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "FILES", 2)
     with served({f"/{n}": Page("six") for n in range(3)}) as site:
         fetch = fetcher(lambda _text: None, {})
-        assert [fetch(f"{site.url}/{n}") for n in range(2)] == [b"six", b"six"]
+        assert [fetch(f"{site.url}/{n}", "c.txt") for n in range(2)] == [b"six", b"six"]
         with pytest.raises(OSError, match="more than 2 files"):
-            fetch(f"{site.url}/2")
+            fetch(f"{site.url}/2", "c.txt")
 
 
 def test_no_thread_is_left_for_uv_to_be_started_beside() -> None:

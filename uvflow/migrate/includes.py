@@ -28,10 +28,10 @@ _DRIVE = re.compile(r"[A-Za-z]:/")
 _SAVE = "save the file in the project and include that"
 _ALLOW = "`--allow-outside`, or copy the file into the project and include that"
 
-Fetch = Callable[[str], bytes]
+Fetch = Callable[[str, str], bytes]
 
 
-def no_network(_url: str) -> bytes:
+def no_network(_url: str, _name: str) -> bytes:
     """A fetcher that always fails."""
     raise ConnectionError("there is no network here")
 
@@ -118,6 +118,7 @@ class Edges:
 def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
     """Read `inputs` and what they include; what cannot be read becomes an ERROR finding."""
     given = {input_path(file.path): file for file in inputs}
+    known = {path.address: path for path in given}  # a variable may lead to the same file
     roles = {path.path: replace(file, path=path.path) for path, file in given.items()}
     files: dict[str, RequirementsFile] = {}
     targets: dict[Origin, str] = {}
@@ -134,11 +135,12 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
             unread.update(() if origin is None else (origin,))
             continue
         files[path.path] = file
-        included = [
+        resolved = (
             (path.resolve(line.include[1], reader.options.environ), line.origin)
             for line in file.lines
             if line.include
-        ]
+        )
+        included = [(known.setdefault(t.address or t.path, t), origin) for t, origin in resolved]
         targets.update({origin: target.path for target, origin in included})
         waiting.extend(reversed(included))
     sources = {file.path: file.of for file in roles.values() if file.role is Role.PINS}
@@ -198,7 +200,7 @@ def _cycles(edges: Edges) -> Iterator[Finding]:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """`read_file` takes a path relative to the root, `fetch` a URL of the web.
+    """`read_file` takes a path relative to the root, `fetch` a URL of the web and what to call it.
 
     Both raise OSError, FileNotFoundError where the file does not exist. Where `fetch` raises
     ConnectionError or TimeoutError, the network is the reason. `leads_out` says whether a path in
@@ -216,10 +218,15 @@ class Reader:
         if refusal:
             return refusal
         try:
-            data = (self.fetch if path.is_on_the_web else self.read_file)(path.address)
+            if path.is_on_the_web:
+                data = self.fetch(path.address, path.path)
+            else:
+                data = self.read_file(path.address)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             return _read_failure(path, origin, error)
         file = parse_requirements(data, path.path, self.options.encoding)
+        if path.is_on_the_web:
+            file = replace(file, lines=tuple(map(_without_variables, file.lines)))
         return file.problem or file
 
     def _refusal(self, path: "IncludePath", origin: Origin | None) -> Finding | None:
@@ -245,10 +252,21 @@ class Reader:
         return None
 
 
+def _without_variables(line: Line) -> Line:
+    """A server must not learn variables, nor have them sent to another one that it names."""
+    if not variables(line.text):
+        return line
+    message = f"`{redacted(line.text)}`: variables are not expanded in a file from the web"
+    problem = findings.error("variable-from-web", message, line.origin, _SAVE)
+    return Line(origin=line.origin, text=line.text, problem=problem)
+
+
 def _read_failure(
     path: "IncludePath", origin: Origin | None, error: OSError | ValueError
 ) -> Finding:
     reason = getattr(error, "strerror", None) or error
+    if isinstance(error, ValueError):  # its own message may quote the address
+        reason = "no file can have this name"
     match error:
         case FileNotFoundError():
             kind = "file" if origin is None else "included file"
@@ -266,8 +284,8 @@ def _read_failure(
 class IncludePath:
     """A file: `path` is what it is called, `address` where it is read, "" for nowhere.
 
-    Either is relative to the root (POSIX), absolute, or a URL; only the address has the userinfo of
-    a URL, and the values of variables.
+    Either is relative to the root (POSIX), absolute, or a URL; only the address, which nobody is
+    shown, has the userinfo of a URL and the values of variables.
     """
 
     path: str
@@ -285,15 +303,16 @@ class IncludePath:
         """
         value = expand_variables(target, environ)
         if self.is_on_the_web:
-            return _on_the_web(_join(self.path, target) or target, _join(self.address, value))
+            return _on_the_web(_join(self.path, target) or target, _join(self.address, target))
         if is_url(value) and not FILE_URL.match(value):
             return _on_the_web(target, value)
         if "://" in value and not is_url(value):  # two lines that have become one
             return IncludePath(path=redacted(target), address="")
-        path = as_path(value)
-        if not _DRIVE.match(path):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.address), path))
-        return IncludePath(path=path, address=path)
+        path, address = as_path(target), as_path(value)
+        if not _DRIVE.match(address):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), path))
+            address = posixpath.normpath(posixpath.join(posixpath.dirname(self.address), address))
+        return IncludePath(path=path, address=address)
 
 
 def input_path(text: str) -> IncludePath:
@@ -302,9 +321,9 @@ def input_path(text: str) -> IncludePath:
 
 
 def _on_the_web(target: str, url: str) -> IncludePath:
-    """Named by the URL as it is written, unless a variable stands for all of it."""
-    name = redacted(target if is_url(target) else url)
-    return IncludePath(path=split_userinfo(name)[0], address=url if _WEB.match(url) else "")
+    """Named by the URL as it is written."""
+    name = split_userinfo(redacted(target))[0]
+    return IncludePath(path=name, address=url if _WEB.match(url) else "")
 
 
 def _join(base: str, url: str) -> str:

@@ -11,6 +11,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from uvflow.console import size_text
 from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
 from uvflow.findings import Finding, Severity
+from uvflow.migrate.credentials import variables
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
 from uvflow.migrate.pins import Moved
@@ -158,7 +159,7 @@ def _includes_of(resolver: DependencyGroupResolver, group: str) -> list[Normaliz
 
 def _files_not_needed(result: InitResult) -> list[str]:
     """uvflow deletes nothing; a file with lines that need action is still needed."""
-    ours = [file for file in _files(result) if not is_outside(file.path)]
+    ours = [f for f in _files(result) if not (is_outside(f.path) or variables(f.path))]
     return [file.path for file in ours if not file.buckets.get(Bucket.ACTION)]
 
 

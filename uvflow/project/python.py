@@ -32,16 +32,13 @@ def find_own_interpreter(
     resolves relative paths against that.
     """
     requests = [python, environ.get("UV_PYTHON")]
-    if not requests[1]:
-        for directory in (
-            root,
-            *(workspace / path for path in root.relative_to(workspace).parents),
-        ):
-            for name in (".python-version", ".python-versions"):
-                with contextlib.suppress(OSError):
-                    text = os.fsdecode(read_regular(directory / name))
-                    requests += (request for _, request in python_requests(text))
-                    requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
+    above = (workspace / path for path in root.relative_to(workspace).parents)
+    for directory in () if requests[1] else (root, *above):
+        for name in (".python-version", ".python-versions"):
+            with contextlib.suppress(OSError):
+                text = os.fsdecode(read_regular(directory / name))
+                requests += (request for _, request in python_requests(text))
+                requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
     for request in filter(None, requests):
         path = root / request
         is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
