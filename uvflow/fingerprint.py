@@ -283,7 +283,7 @@ def _uv_candidates() -> list[str]:
 
 
 def _variable(name: bytes) -> bytes:
-    """A digest of the value of a variable, which may be a credential."""
+    """A digest of the value of a variable in a URL, of which nobody knows what it means."""
     import hashlib  # 3 ms, and few projects have a variable in a URL
 
     value = os.environ.get(os.fsdecode(name))

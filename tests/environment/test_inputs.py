@@ -117,6 +117,22 @@ def test_the_variables_in_requirements_are_watched(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "value"),
+    [
+        *(("https://${A}@h/toy.whl", "short"), ("https://me:${A}@h/toy.whl", "short")),
+        *(("https://h/toy.whl?token=${A}", "short"), ("${A}/toy.whl", "https://me:pw@h")),
+    ],
+)
+def test_a_credential_in_a_requirement_is_not_kept_as_a_digest(
+    tree: Tree, url: str, value: str
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST + f'dependencies = ["toy @ {url}"]\n'})
+    reason = f"A is a credential in {root / 'pyproject.toml'}"
+    assert inputs_of(root, {"A": value}).unwatchable == reason
+    assert "variable A" in inputs_of(root).questions
+
+
+@pytest.mark.parametrize(
     ("manifest", "environ"),
     [
         ('dependencies = ["toy @ file://${PROJECT_ROOT}/toy.whl"]\n', {}),

@@ -325,9 +325,17 @@ def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) ->
         kind, _, path = question.partition(" ")
         if kind != "content" or path.endswith(LOCKFILE):
             continue
-        lines = (read_quickly(path) or b"").decode(errors="replace").splitlines()
-        with_url = "\n".join(line for line in lines if "@" in line)
-        for name in re.findall(r"\$\{([A-Z0-9_]+)\}", with_url):
-            yield f"variable {name}"
-            if name == "PROJECT_ROOT" and name not in environ:
-                yield _WORKING_DIRECTORY
+        for line in (read_quickly(path) or b"").decode(errors="replace").splitlines():
+            for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line) if "@" in line else ():
+                if _is_secret(name, line, environ.get(name, "")):
+                    raise _UnwatchableError(f"{name} is a credential in {path}")
+                yield f"variable {name}"
+                if name == "PROJECT_ROOT" and name not in environ:
+                    yield _WORKING_DIRECTORY
+
+
+def _is_secret(name: str, line: str, value: str) -> bool:
+    """Whether a variable is hidden where it stands, or by its value: a digest is soon guessed."""
+    mark = "uvflowputsthishere"
+    is_hidden = mark not in redacted(line.replace(f"${{{name}}}", mark))
+    return value != "" and (is_hidden or redacted(value) != value)
