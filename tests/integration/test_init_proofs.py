@@ -271,7 +271,7 @@ def test_a_name_is_learned_without_a_trace(computing: Path, uvflow: Command) -> 
     before = sorted(computing.rglob("*"))
     done = uvflow("init", "--dry-run", cwd=computing)
     assert done.code == 0, done.err
-    assert "Asking uv for the name of ./libs/foo (requirements.txt:1)\n" in done.err
+    assert "uv may build ./libs/foo to learn its name (requirements.txt:1)" in done.err
     assert '+    "computed-name",\n' in done.out
     assert '+computed-name = { path = "libs/foo" }\n' in done.out
     assert sorted(computing.rglob("*")) == before
@@ -290,7 +290,11 @@ def test_a_name_that_cannot_be_learned_is_told(tree: Tree, uvflow: Command) -> N
     root = tree({"requirements.txt": "./foo\n", "foo/setup.py": "raise SystemExit('no')\n"})
     done = uvflow("init", cwd=root)
     assert done.code == 1
-    assert done.err.startswith("Asking uv for the name of ./foo (requirements.txt:1)\nerror: ")
+    announced, error = done.err.splitlines()[:2]
+    assert announced.startswith(
+        "warning: uv may build ./foo to learn its name (requirements.txt:1)"
+    )
+    assert error.startswith("error: ")
     assert "requirements.txt:1: uv cannot find the name of `./foo`\n" in done.err
     assert done.err.endswith("hint: write its name in front: `NAME @ ./foo`\n")
 

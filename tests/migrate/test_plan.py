@@ -49,6 +49,7 @@ GIVEN: dict[str, Any] = {
     "dry_run": False,
     "no_lock": False,
     "no_sync": False,
+    "no_build": False,
     "timeout": 300.0,
 }
 

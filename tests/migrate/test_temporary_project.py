@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import Tree
+from rig import Command, Tree
 
 from uvflow.errors import NetworkError, UvFailedError
 from uvflow.findings import Origin
@@ -72,7 +72,61 @@ def test_a_nameless_archive_is_asked_about_once(tree: Tree, index: Path) -> None
         ("six", "six[x] ; os_name == 'nt'"),
         ("six", "six[x] ; os_name == 'nt'"),
     ]
-    assert progress == [f"Asking uv for the name of {wheel.as_uri()} (requirements.txt:1)"]
+    (announced,) = progress
+    assert announced == (
+        f"uv may build {wheel.as_uri()} to learn its name (requirements.txt:1),"
+        " which runs its code; `--no-build` refuses that"
+    )
+
+
+NAMELESS = """
+from pathlib import Path
+from setuptools import setup
+Path(r"{ran}").touch()
+setup(name="".join("abc"))
+"""
+
+
+@pytest.mark.parametrize("arguments", [("--no-build",), ("--no-build", "--dry-run")])
+def test_a_build_for_a_name_can_be_refused(
+    tree: Tree, uvflow: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    setup = NAMELESS.format(ran=tmp_path / "ran")
+    root = tree({"requirements.txt": "six\n./lib\n", "lib/setup.py": setup})
+    done = uvflow("init", *arguments, cwd=root)
+    assert done.code == 1
+    assert done.err == (
+        "error: requirements.txt:2: uv cannot find the name of `./lib`\n"
+        "  cause: Building source distributions is disabled\n"
+        "hint: write its name in front: `NAME @ ./lib`\n"
+    )
+    assert not (tmp_path / "ran").exists()
+    assert not (root / "pyproject.toml").exists()
+
+
+def test_a_build_for_a_name_is_announced_even_when_quiet(
+    tree: Tree, uvflow: Command, tmp_path: Path
+) -> None:
+    setup = NAMELESS.format(ran=tmp_path / "ran")
+    root = tree({"requirements.txt": "./lib\n", "lib/setup.py": setup})
+    done = uvflow("init", "--dry-run", "-q", cwd=root)
+    assert done.err.startswith("warning: uv may build ./lib to learn its name (requirements.txt:1)")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script")
+@pytest.mark.parametrize("where", [".python-version", "UV_PYTHON"])
+def test_a_dry_run_starts_no_interpreter_of_the_project(
+    tree: Tree, uvflow: Command, where: str
+) -> None:
+    root = tree({"requirements.txt": "six\n", "x": "#!/bin/sh\ntouch ran\n"})
+    (root / "x").chmod(0o755)
+    if where == ".python-version":
+        (root / where).write_text("./x\n")
+    environ = {"UV_PYTHON": str(root / "x") if where == "UV_PYTHON" else ""}
+    done = uvflow("init", "--dry-run", cwd=root, environ=environ)
+    assert done.code == 1
+    assert f"the interpreter {root / 'x'} is a file of this project and was not" in done.err
+    assert not (root / "ran").exists()
 
 
 def test_a_resolution_leaves_paths_out(tree: Tree) -> None:

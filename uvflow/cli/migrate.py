@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Do not keep the versions that are installed.")
 @click.option("--no-lock", is_flag=True, help="Write pyproject.toml only.")
 @click.option("--no-sync", is_flag=True, help="Do not make the environment yet.")
+@click.option("--no-build", is_flag=True, help="Build nothing to learn a requirement's name.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @timeout_option
 @common
@@ -70,7 +71,13 @@ def init_command(console: Console, *, path: Path, **given: Any) -> None:
 
     with report_errors(console, "init", report.error_as_json) as outcome:
         root = Path(os.path.realpath(path))
-        result = init(root, init_options(root, given), uv=find(), progress=console.say)
+        result = init(
+            root,
+            init_options(root, given),
+            uv=find(),
+            progress=console.say,
+            announce=console.warn,  # also with --quiet
+        )
         _show(console, result)
         console.envelope("init", 0, report.result_as_json(result))
     raise click.exceptions.Exit(outcome.exit_code)

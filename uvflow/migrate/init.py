@@ -24,20 +24,26 @@ from uvflow.uv import Uv
 
 
 def init(
-    root: Path, options: InitOptions, *, uv: Uv, progress: Progress = no_progress
+    root: Path,
+    options: InitOptions,
+    *,
+    uv: Uv,
+    progress: Progress = no_progress,
+    announce: Progress = no_progress,
 ) -> InitResult:
     """Make `root` a locked uv project with an environment; on any failure it is as it was.
 
-    `root` is absolute and real. Raises ImportNeedsUserError (1) with every line that needs a
-    decision, UvFailedError (1), UsageError (2), BusyError (6), DiskError (8).
+    `root` is absolute and real; `announce` gets what may run code of the project. Raises
+    ImportNeedsUserError (1) with every line that needs a decision, UvFailedError (1), UsageError
+    (2), BusyError (6), DiskError (8).
     """
     if options.dry_run:
-        plan = planner.make_plan(root, options, uv=uv, progress=progress)
+        plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
         return InitResult(plan=plan, is_dry_run=True)
     state = State.of(root)
     with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress):
         backup.recover(state, progress)
-        plan = planner.make_plan(root, options, uv=uv, progress=progress)
+        plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
         if plan.is_already_locked:
             return InitResult(plan=plan)
         try:

@@ -27,6 +27,7 @@ class InitOptions:
     python: str | None = None
     lock: bool = True
     sync: bool = True
+    build: bool = True  # to learn the name of a requirement
     dry_run: bool = False
     direct_only: bool = False  # leave to the lockfile what other requirements need anyway
     fresh: bool = False  # do not keep the versions that are installed
@@ -51,6 +52,7 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
     return InitOptions(
         lock=not given["no_lock"],
         sync=not given["no_sync"],
+        build=not given["no_build"],
         imports=imports,
         **{name: given[name] for name in same_here},
     )

@@ -29,6 +29,7 @@ from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import profiles
 from uvflow.project.manifest import Project, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
+from uvflow.project.python import find_own_interpreter
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv
@@ -41,7 +42,12 @@ _ANY_PYTHON = ">=3.8"
 
 
 def make_plan(
-    root: Path, options: InitOptions, *, uv: Uv, progress: Progress = no_progress
+    root: Path,
+    options: InitOptions,
+    *,
+    uv: Uv,
+    progress: Progress = no_progress,
+    announce: Progress = no_progress,
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
@@ -58,7 +64,7 @@ def make_plan(
         if imported.errors:
             raise needs_user_error(imported.errors)
         plan = Plan(root=root, before=before, text=text, imported=imported)
-        plan = _with_edits(plan, options, uv=uv, progress=progress)
+        plan = _with_edits(plan, options, uv=uv, announce=announce)
         return _with_changes(plan, options)
     except UvflowError as error:
         error.read = imported
@@ -150,12 +156,15 @@ def _is_version(text: str) -> bool:
     return re.match(r"\d", text) is not None
 
 
-def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, progress: Progress) -> Plan:
+def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
     """`plan` with the new pyproject.toml; uv is asked for names and for the first version of it."""
     text, imported = plan.text, plan.imported
     environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
-    project = TemporaryProject(uv=uv, root=plan.root, environ=environ)
-    imported = project.with_names(imported, progress)
+    own = find_own_interpreter(plan.root, plan.root, environ) if options.dry_run else None
+    project = TemporaryProject(
+        uv=uv, root=plan.root, environ=environ, may_build=options.build, own_interpreter=own
+    )
+    imported = project.with_names(imported, announce)
     if "project" not in plan.values:
         name = _name(plan.root, options, imported)
         text = pyproject.with_project(

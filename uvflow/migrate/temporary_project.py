@@ -4,13 +4,13 @@ import contextlib
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement as Parsed
 
-from uvflow.errors import NetworkError, UvFailedError
+from uvflow.errors import ImportNeedsUserError, NetworkError, UvFailedError
 from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
@@ -20,11 +20,16 @@ from uvflow.uv import ERROR, Uv, is_network_failure
 
 @dataclass(frozen=True, kw_only=True)
 class TemporaryProject:
-    """Asks `uv` on behalf of the directory `root`, with the variables `environ`."""
+    """Asks `uv` on behalf of the directory `root`, with the variables `environ`.
+
+    Raises ImportNeedsUserError instead where that would start `own_interpreter`, of the project.
+    """
 
     uv: Uv
     root: Path
     environ: Mapping[str, str] = field(repr=False)
+    may_build: bool = True
+    own_interpreter: Path | None = None
 
     def initial_pyproject(self, name: str, python: str | None) -> str:
         """The pyproject.toml that `uv init` writes for `root`; raises UvFailedError.
@@ -37,16 +42,16 @@ class TemporaryProject:
                 *(f"--name={name}", *((f"--python={python}",) if python else ())),
                 *("--no-python-downloads", str(directory / "project")),
             )
-            completed = self.uv.capture(arguments, cwd=self.root, environ=self.environ)
-            _check(completed, "`uv init` failed")
+            _check(self._ask(arguments, self.root), "`uv init` failed")
             return (directory / "project" / MANIFEST).read_text(encoding="utf-8")
 
     def with_names(
-        self, imported: ImportedRequirements, progress: Callable[[str], None]
+        self, imported: ImportedRequirements, announce: Callable[[str], None]
     ) -> ImportedRequirements:
         """`imported` with a name for every requirement; uv may download and build to learn it.
 
-        Raises UvFailedError or NetworkError where that fails, with the line that has no name.
+        A build is announced. Raises UvFailedError or NetworkError where there is no answer, with
+        the line that has no name.
         """
         names: dict[str, str] = {}
         # The same indexes: a build needs its own requirements from somewhere.
@@ -54,12 +59,16 @@ class TemporaryProject:
         for requirement in imported.requirements:
             if requirement.name is not None or requirement.text in names:
                 continue
-            progress(f"Asking uv for the name of {requirement.text} ({requirement.origin})")
+            if self.may_build:
+                announce(
+                    f"uv may build {requirement.text} to learn its name ({requirement.origin}),"
+                    " which runs its code; `--no-build` refuses that"
+                )
             with _project(pyproject.edit(_EMPTY_PROJECT, indexes).text) as directory:
                 argument = _requirement_argument(requirement, self.root, directory)
                 arguments = ("add", "--frozen", "--no-workspace", argument)
                 _check(
-                    self.uv.capture(arguments, cwd=directory, environ=self.environ),
+                    self._ask(arguments, directory),
                     f"{requirement.origin}: uv cannot find the name of `{requirement.text}`",
                     f"write its name in front: `NAME @ {requirement.text}`",
                 )
@@ -85,9 +94,18 @@ class TemporaryProject:
             settings={k: v for k, v in imported.settings.items() if k != "find-links"},
         )
         with _project(pyproject.edit(base, locked).text) as directory:
-            completed = self.uv.capture(("lock",), cwd=directory, environ=self.environ)
-            _check(completed, "`uv lock` failed")
+            _check(self._ask(("lock",), directory), "`uv lock` failed")
             return (directory / LOCKFILE).read_text(encoding="utf-8")
+
+    def _ask(self, arguments: Sequence[str], directory: Path) -> Completed:
+        if self.own_interpreter:
+            raise ImportNeedsUserError(
+                f"the interpreter {self.own_interpreter} is a file of this project and was not"
+                " started, so uv was not asked",
+                hint="`uvflow init` without `--dry-run` starts it",
+            )
+        no_build = {} if self.may_build else {"UV_NO_BUILD": "1"}
+        return self.uv.capture(arguments, cwd=directory, environ={**self.environ, **no_build})
 
 
 _EMPTY_PROJECT = '[project]\nname = "uvflow-scratch"\nversion = "0"\n'
