@@ -93,6 +93,15 @@ def test_an_edit_is_installed_offline(
     assert output(uvflow, shop, "shop") == "two"
 
 
+def test_a_dry_run_tells_what_is_installed_again(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--prod", cwd=shop)
+    edit(shop, "shop", "two")
+    done = uvflow("sync", "--prod", "--dry-run", cwd=shop)
+    changes = [line for line in done.out.splitlines() if "has changed at its source" in line]
+    assert changes == ["shop has changed at its source since it was installed"]
+    assert output(uvflow, shop, "shop") == "two"
+
+
 def test_dev_installs_a_copied_dependency_again(shop: Path, uvflow: Command) -> None:
     uvflow("sync", "--dev", cwd=shop)
     edit(shop, "shop", "two")

@@ -12,7 +12,7 @@ from pathlib import Path
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
-from uvflow.environment.copies import find_copies, remember_copies
+from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import can_be_read_by_uv, missing_basics
 from uvflow.environment.interpreter import ensure_uv_targets_environment, remember_use
@@ -90,7 +90,7 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
             hint="`uvflow status` names it, and `uvflow sync` repairs it",
         )
     uv = find()
-    arguments = (*context.profile.sync_arguments(), "--dry-run", "--color=never")
+    arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
     answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
     if answer.code != 0:
         _require_lockfile(project)
@@ -159,10 +159,9 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
     copies = find_copies(context)
     depth = _start(context, progress)
     try:
-        # What uv is to reinstall it rebuilds, whatever is in its cache.
-        changed = (f"--reinstall-package={copy.name}" for copy in copies if not copy.is_current)
-        arguments = (*context.profile.sync_arguments(), *changed)
-        result, ended = _fill(context, uv, arguments, depth, progress, is_exact=True)
+        result, ended = _fill(
+            context, uv, _arguments(context, copies), depth, progress, is_exact=True
+        )
     except StaleLockfileError:  # uv refused before it changed anything
         is_untouched = not repair.find_damage(Environment.at(context.environment), Depth.SIZES)
         if depth is Depth.METADATA and is_untouched:
@@ -218,6 +217,15 @@ def repair_environment(
         result, _ = _fill(context, find(), arguments, max(depth, least), progress, is_exact=False)
         journal.cancel(context.state, context.environment)
         return result
+
+
+def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, ...]:
+    """Those of the profile. What uv is to reinstall it also rebuilds, whatever is in its cache.
+
+    It would refuse an explicit `--refresh-package` while it is offline.
+    """
+    changed = (f"--reinstall-package={copy.name}" for copy in copies if not copy.is_current)
+    return (*context.profile.sync_arguments(), *changed)
 
 
 def _result(
