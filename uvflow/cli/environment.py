@@ -107,7 +107,8 @@ def verify_command(
     """Check that every file of the environment exists with the size it was installed with.
 
     Lists missing, truncated and edited files, unfinished installs, and files that no installed
-    distribution owns. The exit code is 0 where the environment is intact and 5 where it is damaged.
+    distribution owns. The exit code is 0 where the environment is intact, 4 where a local package
+    was installed as a copy and its sources have changed since, and 5 where files are damaged.
     """
     from uvflow.environment.repair import Depth
     from uvflow.environment.verify import (
