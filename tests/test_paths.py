@@ -61,3 +61,13 @@ def test_a_state_has_a_readable_name_whatever_the_directory_is_called(tmp_path: 
 )
 def test_the_digest_is_fnv_1a(data: bytes, expected: int) -> None:
     assert paths.digest(data) == expected
+
+
+def test_each_member_of_a_workspace_has_a_fingerprint_of_its_own() -> None:
+    names = [
+        paths.fingerprint_name("dev", root, "/shop")
+        for root in ("/shop", "/shop/packages/api", "/shop/packages/core")
+    ]
+    assert names[0] == "dev.fingerprint"
+    assert len(set(names)) == 3
+    assert all(name.startswith("dev@") for name in names[1:])

@@ -1,6 +1,7 @@
 """What the fast path says, `uv sync --locked --check` and the command line say as well."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,21 @@ def remove_distribution(root: Path) -> None:
         path.unlink()
 
 
+def write_another_uv(root: Path) -> None:
+    """Another program of that name is found first."""
+    directory = root.parent / "first"
+    directory.mkdir()
+    program = directory / ("uv.exe" if os.name == "nt" else "uv")
+    program.touch(mode=0o755)
+    os.environ["PATH"] = f"{directory}{os.pathsep}{os.environ['PATH']}"
+
+
+def replace_by_copy(root: Path) -> None:
+    shutil.copytree(root / "lib", root / "copy")
+    shutil.rmtree(root / "lib")
+    (root / "copy").rename(root / "lib")
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "a requirement": edit("pyproject.toml", lambda text: text.replace("1.16", "1.17")),
     "a group": edit("pyproject.toml", lambda text: text.replace('"iniconfig"', '"toml"')),
@@ -110,6 +126,8 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "uv.toml": write("uv.toml", 'required-version = ">=99"\n'),
     "a local source": edit("lib/pyproject.toml", lambda text: text.replace("0.1.0", "0.2.0")),
     "a local source touched": lambda root: os.utime(root / "lib/pyproject.toml", (1, 1)),
+    "another uv": write_another_uv,
+    "a local source replaced by its copy": replace_by_copy,
     "a local source that gains src": lambda root: (root / "lib/src").mkdir(),
     "a package added by hand": by_hand("pip", "install", "toml"),
     "a package removed by hand": by_hand("pip", "uninstall", "six"),
@@ -122,7 +140,10 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_that_uv_sees_is_seen(shop: Path, uvflow: Command, change: str) -> None:
+def test_a_change_that_uv_sees_is_seen(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
     assert uvflow("sync", cwd=shop).code == 0
     assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
     assert uv_agrees(shop)
@@ -175,6 +196,51 @@ def test_an_unfinished_sync_of_another_user_is_seen(
     assert already_in_sync(("sync",)) is None
     assert uvflow("sync", cwd=shop).code == 0
     assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
+
+
+MEMBER = """[project]
+name = "member"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["attrs"]
+"""
+
+
+def test_in_a_member_a_sync_is_one_of_that_member(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop / "member").mkdir()
+    (shop / "member/pyproject.toml").write_text(MEMBER)
+    workspace = '\n[tool.uv.workspace]\nmembers = ["member"]\n'
+    (shop / "pyproject.toml").write_text(MANIFEST + workspace)
+    subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
+    uvflow("sync", "--dev", cwd=shop)
+    for place, other in ((shop / "member", shop), (shop, shop / "member")):
+        monkeypatch.chdir(place)
+        assert already_in_sync(("sync", "--dev")) is None
+        assert uvflow("sync", "--dev", cwd=place).err.endswith("Synced: dev\n")
+        assert already_in_sync(("sync", "--dev")) == "Already in sync: dev"
+        assert uv_agrees(place)
+        monkeypatch.chdir(other)
+        assert already_in_sync(("sync", "--dev")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", MANIFEST + '\n[tool.uv]\nreinstall-package = ["six"]\n'),
+        ("uv.toml", "reinstall = true\n"),
+        ("uv.toml", 'python-preference = "only-managed"\n'),  # UV_PYTHON names another one
+    ],
+)
+def test_what_uv_does_at_every_sync_is_never_in_sync(
+    shop: Path, uvflow: Command, name: str, text: str
+) -> None:
+    (shop / name).write_text(text)
+    assert uvflow("sync", "--dev", cwd=shop).code == 0
+    assert not uv_agrees(shop)
+    assert already_in_sync(("sync", "--dev")) is None
+    assert uvflow("sync", "--dev", cwd=shop).err.endswith("Synced: dev\n")
 
 
 def test_metadata_known_only_after_a_build_gets_no_fingerprint(shop: Path, uvflow: Command) -> None:

@@ -35,6 +35,17 @@ def test_a_member_has_the_lockfile_of_its_workspace(tree: Tree) -> None:
     }
 
 
+def test_a_project_between_ends_the_search_for_a_workspace(tree: Tree) -> None:
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["libs/*"]\n',
+            "libs/pyproject.toml": '[project]\nname = "libs"\n',
+            "libs/api/pyproject.toml": "",
+        }
+    )
+    assert Project.load(root / "libs" / "api").workspace == root / "libs" / "api"
+
+
 def test_no_project_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Project.find(tmp_path)
