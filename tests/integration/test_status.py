@@ -58,6 +58,12 @@ def uv(*arguments: str, cwd: Path) -> None:
     subprocess.run(["uv", *arguments], cwd=cwd, check=True, capture_output=True)
 
 
+def remove_hook(root: Path) -> None:
+    """What a uv before 0.13 writes, which runs code whenever the environment's Python starts."""
+    for path in Environment.at(root / ".venv").site_packages[0].glob("_virtualenv.*"):
+        path.unlink()
+
+
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
@@ -97,6 +103,7 @@ def test_all_is_well(synced: Path, uvflow: Command) -> None:
 
 def test_all_is_well_without_a_fingerprint(synced: Path, uvflow: Command) -> None:
     shutil.rmtree(State.of(synced).directory)
+    remove_hook(synced)
     done = uvflow("status", cwd=synced)
     assert done.code == 0
     assert lines(done.out)[:3] == [
@@ -237,6 +244,7 @@ def test_the_worst_decides(synced: Path, uvflow: Command) -> None:
 
 
 def test_an_environment_that_was_moved_is_5(synced: Path, uvflow: Command) -> None:
+    remove_hook(synced)
     moved = synced.with_name("moved")
     synced.rename(moved)
     done = uvflow("status", cwd=moved)
@@ -293,6 +301,7 @@ def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) 
 
 
 def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) -> None:
+    remove_hook(synced)
     configuration = synced / ".venv/pyvenv.cfg"
     version = re.sub(r"(?m)^version_info = .*$", "version_info = 3.9.1", configuration.read_text())
     configuration.write_text(version)
@@ -471,7 +480,8 @@ def test_an_interpreter_of_the_project_is_not_started(
     shop: Path, uvflow: Command, command: str, where: str
 ) -> None:
     environ = {"UV_PYTHON": "./tools/x" if where == "UV_PYTHON" else ""}
-    subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
+    uv("sync", cwd=shop)
+    remove_hook(shop)
     assert uvflow(*command.split(), cwd=shop).code == 0
     python = shop / ("tools/x" if where != "environment" else ".venv/bin/python")
     plant(python)
@@ -496,7 +506,8 @@ def test_an_interpreter_of_the_project_is_not_started(
 def test_an_environment_that_no_sync_has_used_runs_nothing_at_its_start(
     shop: Path, uvflow: Command, file: str
 ) -> None:
-    subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
+    uv("sync", cwd=shop)
+    remove_hook(shop)
     planted = Environment.at(shop / ".venv").site_packages[0] / file
     planted.parent.mkdir(exist_ok=True)
     planted.write_text(f"import os; os.mkdir({str(shop / 'ran')!r})\n")

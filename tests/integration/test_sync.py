@@ -155,6 +155,18 @@ def test_a_lockfile_with_conflict_markers_is_3(shop: Path, uvflow: Command) -> N
     assert uvflow("sync", "--check", cwd=shop).code == 3
 
 
+def test_a_lockfile_that_only_reading_may_judge_is_3(shop: Path, uvflow: Command) -> None:
+    """Where no interpreter may be started to ask uv."""
+    (shop / "x").write_text("#!/bin/sh\n")
+    (shop / ".python-version").write_text("./x\n")
+    assert uvflow("sync", "--check", cwd=shop).code == 4
+    with (shop / "uv.lock").open("a") as file:
+        file.write("<<<<<<< ours\n")
+    done = uvflow("sync", "--check", cwd=shop)
+    assert done.code == 3
+    assert "uv.lock" in done.err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_no_network_is_9_in_a_pipe_and_at_a_terminal(shop: Path, uvflow: Command) -> None:
     lockfile = (shop / "uv.lock").read_text()

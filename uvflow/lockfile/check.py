@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from uvflow.errors import StaleLockfileError, UvflowError
+from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile import packages
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
@@ -134,6 +134,10 @@ def _needs_build(project: Project) -> str:
 def _read(
     project: Project, environ: Mapping[str, str], unasked: str, hint: str = ""
 ) -> LockfileCheck:
+    try:
+        packages.read_lockfile(project.lockfile)
+    except UsageError as error:
+        return LockfileCheck(verdict=Freshness.STALE, reasons=(str(error),), hint=_RESTORE)
     reasons = _differences(project, environ)
     if reasons:
         return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=UPDATE)
