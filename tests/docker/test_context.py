@@ -26,31 +26,80 @@ from uvflow.lockfile.packages import parse_lockfile
         "node_modules/x/index.js",
         "src/shop.egg-info/PKG-INFO",
         "compose.yaml",
+        "venv/bin/python",
+        ".ssh/id_rsa",
+        "deploy/.aws/credentials",
+        ".netrc",
+        ".pypirc",
+        ".envrc",
+        ".streamlit/secrets.toml",
+        "certs/server.pem",
+        "certs/server.key",
+        "my-service-account.json",
+        "infra/terraform.tfstate.backup",
+        "db.sqlite3",
+        "instance/app.db",
     ],
 )
-def test_ours_keeps_out(path: str) -> None:
-    assert is_ignored(path, dockerignore())
+def test_ours_keeps_out(path: str, tmp_path: Path) -> None:
+    assert is_ignored(path, dockerignore(tmp_path))
 
 
 @pytest.mark.parametrize(
     "path",
-    ["pyproject.toml", "uv.lock", "README.md", ".python-version", ".env.example", "src/env.py"],
+    [
+        "pyproject.toml",
+        "uv.lock",
+        "README.md",
+        ".python-version",
+        ".env.example",
+        "src/env.py",
+        "shop/geo.db",
+    ],
 )
-def test_ours_lets_in(path: str) -> None:
-    assert not is_ignored(path, dockerignore())
+def test_ours_lets_in(path: str, tmp_path: Path) -> None:
+    assert not is_ignored(path, dockerignore(tmp_path))
 
 
-def test_ours_misses_nothing() -> None:
-    assert missing_patterns(dockerignore()) == ()
+def test_ours_misses_nothing(tree: Tree) -> None:
+    root = tree({"work/py/pyvenv.cfg": "", "env/pyvenv.cfg": "", ".aws/credentials": ""})
+    text = dockerignore(root)
+    assert missing_patterns(text, root) == ()
+    assert "\n\n# virtual environments\nenv\nwork/py\n" in text
 
 
-def test_an_empty_one_misses_everything() -> None:
-    assert missing_patterns("") == (".venv", ".git", "**/.env", "**/__pycache__")
+def test_an_empty_one_misses_everything(tree: Tree) -> None:
+    always = (".venv", ".git", "**/.env", "**/__pycache__")
+    root = tree({"a": ""})
+    assert missing_patterns("", root) == always
+    tree({"env/pyvenv.cfg": "", ".ssh/id_rsa": "", ".pypirc": ""})
+    assert missing_patterns("", root) == (*always, ".pypirc", ".ssh", "env")
 
 
 @pytest.mark.parametrize("text", ["*\n!src\n", "**\n!src\n"])
-def test_one_that_keeps_out_all_but_a_list_misses_nothing(text: str) -> None:
-    assert missing_patterns(text) == ()
+def test_one_that_keeps_out_all_but_a_list_misses_nothing(text: str, tree: Tree) -> None:
+    assert missing_patterns(text, tree({".netrc": ""})) == ()
+
+
+def test_what_git_ignores_stays_out_but_for_what_the_build_needs(tree: Tree) -> None:
+    ignored = "# comment\n/local/\n*.log\nnotes/*.md\n!notes/keep.md\nuv.lock\n\n/\n.env.example\n"
+    text = dockerignore(tree({".gitignore": ignored}), ("uv.lock", "pyproject.toml"))
+    lines = text.split("\n\n")[1].splitlines()
+    assert lines == [
+        "# what git ignores",
+        "local",
+        "**/*.log",
+        "notes/*.md",
+        "!notes/keep.md",
+        "**/uv.lock",
+        "**/.env.example",
+        "!uv.lock",
+    ]
+    for path, is_out in (("local/x", True), ("a/local", False), ("a/b.log", True)):
+        assert is_ignored(path, text) is is_out
+    assert is_ignored("notes/a.md", text)
+    assert not is_ignored("notes/keep.md", text)
+    assert not is_ignored("uv.lock", text)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     # workspace (Docker docs, "Build context", "Filename and location").
     is_member = project.root != project.workspace
     ignore = project.root / ("Dockerfile.dockerignore" if is_member else ".dockerignore")
-    dockerignore = _image_file(ignore, context.dockerignore())
+    dockerignore = _image_file(ignore, context.dockerignore(project.workspace, facts.mounts))
     return ImagePlan(
         workspace=project.workspace,
         facts=facts,
@@ -155,7 +155,9 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
             for path, body in renderers
         ),
         dockerignore=dockerignore,
-        not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text),
+        not_ignored=context.missing_patterns(
+            dockerignore.before or dockerignore.text, project.workspace
+        ),
         remarks=(*facts.remarks, *_uv_remarks(options)),
     )
 

@@ -4,6 +4,7 @@ Patterns are those of the Docker documentation ("Dockerignore files"): Go's file
 any number of directories, `!` for an exception, and the last match decides.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.errors import UsageError
+from uvflow.files import read_text
 from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import parse_manifest
@@ -121,18 +123,29 @@ def _names(requirements: Iterable[str]) -> Iterator[str]:
 
 
 _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("made for this machine, of no use in another", (".venv*", "**/__pycache__", "**/*.py[cod]")),
     ("history, and what tools keep", (
-        ".git", ".uvflow", "**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.tox",
-        "**/.nox", "**/.hypothesis", "**/.coverage", "**/htmlcov", "**/node_modules",
+        ".git", ".uvflow", "**/.mypy_cache", "**/.pytest_cache", "**/.ruff_cache", "**/.cache",
+        "**/.tox", "**/.nox", "**/.hypothesis", "**/.coverage", "**/htmlcov", "**/node_modules",
+        "**/.ipynb_checkpoints",
     )),
-    ("secrets", ("**/.env", "**/.env.*", "!**/.env.example", "**/.netrc", "**/*.key")),
     ("what is built", ("**/*.egg-info", "dist")),
     ("what describes the image", (
         "**/Dockerfile*", "**/.dockerignore", "**/compose*.yaml", "**/compose*.yml",
         "**/docker-compose*", "docker-bake.*",
     )),
     ("of editors and systems", ("**/.idea", "**/.vscode", "**/.DS_Store")),
+    ("made for this machine, of no use in another", (
+        ".venv*", "venv", "**/__pycache__", "**/*.py[cod]", "uvflow.local.toml",
+    )),
+    ("secrets", (
+        "**/.env", "**/.env.*", "!**/.env.example", "**/.envrc", "**/.netrc", "**/.pypirc",
+        "**/.git-credentials", "**/.npmrc", "**/.ssh", "**/.gnupg", "**/.aws", "**/.azure",
+        "**/.kube", "**/gcloud", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/id_rsa*",
+        "**/id_ed25519*", "**/*service-account*.json", "**/*service_account*.json",
+        "**/client_secret*.json", "**/credentials*.json", "**/*.tfstate*", "**/*.tfvars",
+        "**/.terraform", "**/.streamlit/secrets.toml",
+    )),
+    ("databases of a developer", ("*.db", "**/*.sqlite", "**/*.sqlite3*", "instance/*.db")),
 )  # fmt: skip
 
 # What must not get into an image, each with a path that a pattern has to match.
@@ -142,17 +155,58 @@ _MUST_NOT_GET_IN = {
     "**/.env": ".env",
     "**/__pycache__": "package/__pycache__/module.pyc",
 }
+_SECRETS = (".envrc", ".netrc", ".pypirc", ".git-credentials", ".ssh", ".aws")
+
+_NOT_ENTERED = {"node_modules", "__pycache__"}
+_DEPTH = 3  # of an environment below the build context
 
 
-def dockerignore() -> str:
-    """The text of a .dockerignore; the same for every project."""
-    sections = ("\n".join((f"# {why}", *patterns)) for why, patterns in _PATTERNS)
+def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
+    """The text of a .dockerignore: what git ignores, and what never is for an image.
+
+    It lets in `mounts`, which the build cannot do without.
+    """
+    ignored = root / ".gitignore"
+    of_git = _of_git(read_text(ignored)) if ignored.exists() else ()
+    environments = tuple(path for path in _environments(root) if not path.startswith(".venv"))
+    wanted = tuple(f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git)))
+    patterns = (
+        ("what git ignores", (*of_git, *wanted)),
+        *_PATTERNS,
+        ("virtual environments", environments),
+    )
+    sections = ("\n".join((f"# {why}", *lines)) for why, lines in patterns if lines)
     return "# Made by `uvflow docker`; yours to edit.\n\n" + "\n\n".join(sections) + "\n"
 
 
-def missing_patterns(text: str) -> tuple[str, ...]:
-    """The patterns that `text`, a .dockerignore, needs but does not have."""
-    return tuple(need for need, path in _MUST_NOT_GET_IN.items() if not is_ignored(path, text))
+def _of_git(text: str) -> tuple[str, ...]:
+    """The patterns of a .gitignore (gitignore(5)) as those of a .dockerignore."""
+    patterns = []
+    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
+        pattern = line.removeprefix("!")
+        if pattern.strip("/") and not line.startswith("#"):
+            is_anchored = "/" in pattern.rstrip("/")
+            path = pattern.strip("/") if is_anchored else f"**/{pattern.rstrip('/')}"
+            patterns.append("!" * (pattern != line) + path)
+    return tuple(patterns)
+
+
+def _environments(root: Path) -> Iterator[str]:
+    """The virtual environments below `root`, as relative paths (POSIX)."""
+    for folder, folders, names in os.walk(root):
+        path = Path(folder).relative_to(root)
+        is_environment = "pyvenv.cfg" in names
+        if is_environment and path.parts:
+            yield path.as_posix()
+        is_end = is_environment or len(path.parts) == _DEPTH
+        folders[:] = () if is_end else sorted(set(folders) - _NOT_ENTERED)
+
+
+def missing_patterns(text: str, root: Path) -> tuple[str, ...]:
+    """The patterns that `text`, a .dockerignore of `root`, needs but does not have."""
+    there = (*(name for name in _SECRETS if (root / name).exists()), *_environments(root))
+    needs = {**_MUST_NOT_GET_IN, **{path: f"{path}/file" for path in there}}
+    return tuple(need for need, path in needs.items() if not is_ignored(path, text))
 
 
 def is_ignored(path: str, text: str) -> bool:

@@ -39,7 +39,7 @@ def lint_context(project: Project) -> LintContext:
     root = project.workspace
     ignored = root / ".dockerignore"
     text = read_text(ignored) if ignored.exists() else ""
-    missing = context.missing_patterns(text)
+    missing = context.missing_patterns(text, root)
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     return LintContext(
