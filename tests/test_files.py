@@ -278,6 +278,13 @@ def test_nothing_is_written_through_a_link_that_is_set_aside(tmp_path: Path) -> 
     assert [name for name in names_below(tmp_path) if name != "aside"] == WHOLE
 
 
+def test_a_mark_that_is_half_written_is_removed(tmp_path: Path) -> None:
+    before = DirectoryBackup.of(a_tree(tmp_path / "tree"))
+    (tmp_path / "tree" / "..uvflow-set-aside.uvflow-unfinished-x").touch()
+    before.put_back()
+    assert names_below(tmp_path) == WHOLE
+
+
 def test_a_tree_that_cannot_be_renamed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,7 +187,8 @@ def set_aside(path: Path, target: Path) -> None:
 
 
 def unmark(path: Path) -> None:
-    """Remove what `set_aside` put into a directory."""
+    """Remove what `set_aside` put into a directory, also where it was killed while it did."""
+    remove_unfinished(path, SET_ASIDE)
     mark = read_mark(path)
     if mark is None:
         return

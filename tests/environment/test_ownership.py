@@ -113,6 +113,13 @@ def test_what_other_tools_write_into_environments_is_theirs(venv: Venv, name: st
     assert list(users_files(Environment.at(venv.path))) == []
 
 
+def test_what_a_killed_set_aside_leaves_is_ours(venv: Venv) -> None:
+    environment = Environment.at(venv.path)
+    (venv.path / "..uvflow-set-aside.uvflow-unfinished-x").touch()
+    assert foreign_entries(environment) == []
+    assert list(users_files(environment)) == []
+
+
 def test_other_things_in_share_are_the_users(venv: Venv) -> None:
     for name in ("python-wheels", "of mine"):
         (venv.path / "share" / name).mkdir(parents=True)

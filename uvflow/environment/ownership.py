@@ -39,6 +39,8 @@ _TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASI
 _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts"}
 
+_UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
+
 # Where the venv of older Debians has the wheels of pip and setuptools.
 _WHEELS_OF_VENV = ("share", "python-wheels")
 
@@ -202,7 +204,7 @@ def foreign_entries(environment: Environment) -> list[str]:
     if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
         usual.add(share)
     names = (entry.name for entry in directory_entries(environment.path))
-    return sorted(n for n in names if n not in usual and not n.startswith(f".{COPY}"))
+    return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
 
 
 def users_files(environment: Environment) -> Iterator[str]:
@@ -224,7 +226,7 @@ def _is_usual(environment: Environment, relative: Path) -> bool:
     if name == "easy-install.pth" or name.endswith(".egg-link"):  # of setuptools' develop
         return True
     if not parents:
-        return name in _TOP_FILES or name == "lib64" or name.startswith(f".{COPY}")
+        return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
     if parents in {("bin",), ("Scripts",)}:
         path = environment.path / relative
         return name.startswith(_SCRIPTS) or is_written_by_installer(str(path))
