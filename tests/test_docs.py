@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
 import json
 import pkgutil
@@ -303,6 +304,11 @@ class Given(NamedTuple):
     severity: str | None
 
 
+@functools.cache
+def all_findings() -> tuple[Given, ...]:
+    return tuple(finding for text in sources() for finding in findings(text))
+
+
 def findings(text: str) -> Iterator[Given]:
     """Every code that `text` gives to a finding, in a call itself or through a function."""
     tree = ast.parse(text)
@@ -332,10 +338,16 @@ def imported_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | 
     """The same of what is imported from another module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uvflow."):
-            module = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
-            there = ast.parse(module.read_text(encoding="utf-8") if module.exists() else "")
             names = {alias.name for alias in node.names}
-            yield from (given for given in functions_with_a_code(there) if given[0] in names)
+            there = module_with_a_code(str(node.module))
+            yield from (given for given in there if given[0] in names)
+
+
+@functools.cache
+def module_with_a_code(name: str) -> tuple[tuple[str, tuple[int, str | None]], ...]:
+    path = (ROOT / name.replace(".", "/")).with_suffix(".py")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return tuple(functions_with_a_code(ast.parse(text)))
 
 
 def constructor(call: ast.Call) -> str:
@@ -382,13 +394,13 @@ FINDINGS = REFERENCE / "findings.md"
 
 def test_every_finding_is_documented_once() -> None:
     documented = [code for code in first_codes(FINDINGS) if code not in set(Severity)]
-    given = {finding.code for text in sources() for finding in findings(text)}
+    given = {finding.code for finding in all_findings()}
     assert sorted(documented) == sorted(given)
 
 
 def test_findings_have_the_severities_that_are_documented() -> None:
     documented = {row[0].strip("`"): row[1].split(", ") for row in rows(FINDINGS)}
-    for finding in (finding for text in sources() for finding in findings(text)):
+    for finding in all_findings():
         assert finding.severity is None or finding.severity in documented[finding.code], finding
 
 
