@@ -15,7 +15,9 @@ from uvflow.environment.installed import Environment, python_version, read_confi
         ("version = 3.11.0", "3.11.0"),
         ("version_info = 3.13.0.final.0", "3.13.0"),
         ("VERSION_INFO=3.14", "3.14"),
+        ("version_info = 3.12.1.final.0\r\nversion = 3.11", "3.12.1"),
         ("versions = 3.12.1", None),
+        ("version = three", None),
     ],
 )
 def test_pyvenv_cfg_has_the_version_of_python(

@@ -1,16 +1,13 @@
-"""What asks for a Python, and what an environment says of its own."""
+"""What asks for a Python."""
 
 import sys
-from pathlib import Path
 
 import pytest
 from rig import Tree
 
 from uvflow.project.python import (
-    PyvenvConfiguration,
     find_own_interpreter,
     python_requests,
-    read_pyvenv_configuration,
     requested_minor,
 )
 
@@ -38,28 +35,6 @@ def test_requests_are_lines_without_comments() -> None:
 )
 def test_a_cpython_is_requested_by_its_version(request_of_uv: str, minor: str | None) -> None:
     assert requested_minor(request_of_uv) == minor
-
-
-@pytest.mark.parametrize(
-    ("text", "home", "version"),
-    [
-        ("home = /usr/bin\nversion_info = 3.12.1\n", "/usr/bin", "3.12.1"),
-        ("home=/usr/bin\r\nVersion = 3.12.1\r\n", "/usr/bin", "3.12.1"),
-        ("version_info = 3.12.1.final.0\nversion = 3.11\n", "", "3.12.1"),
-        ("home = \nversion = three\n", "", None),
-        ("", "", None),
-    ],
-)
-def test_a_pyvenv_cfg_names_its_python(
-    tmp_path: Path, text: str, home: str, version: str | None
-) -> None:
-    (tmp_path / "pyvenv.cfg").write_text(text)
-    expected = PyvenvConfiguration(home=home, version=version)
-    assert read_pyvenv_configuration(tmp_path) == expected
-
-
-def test_without_a_pyvenv_cfg_there_is_nothing_to_read(tmp_path: Path) -> None:
-    assert read_pyvenv_configuration(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
-"""Which Python is asked for, and which one an environment has: .python-version and pyvenv.cfg."""
+"""Which Python is asked for: the requests of .python-version, UV_PYTHON and profiles."""
 
 import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from uvflow.files import is_inside, read_regular, read_text
+from uvflow.files import is_inside, read_regular
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = re.compile(
@@ -54,28 +53,3 @@ def requested_minor(request: str) -> str | None:
     """
     match = _CPYTHON.fullmatch(request.strip())
     return match["minor"] if match else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PyvenvConfiguration:
-    """A pyvenv.cfg (PEP 405): `home` is empty and `version` is None where it has none."""
-
-    home: str
-    version: str | None
-
-
-def read_pyvenv_configuration(environment: Path) -> PyvenvConfiguration | None:
-    """The pyvenv.cfg of `environment`; None where there is none that can be read.
-
-    The version is X.Y or X.Y.Z: uv and virtualenv call it version_info, venv version.
-    """
-    try:
-        text = read_text(environment / "pyvenv.cfg")
-    except OSError:
-        return None
-    pairs = (line.partition("=") for line in text.splitlines())
-    values = {key.strip().lower(): value.strip() for key, _, value in pairs}
-    version = re.match(
-        r"\d+\.\d+(?:\.\d+)?", values.get("version_info") or values.get("version", "")
-    )
-    return PyvenvConfiguration(home=values.get("home", ""), version=version[0] if version else None)
