@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 
 import pytest
 import readback
@@ -11,25 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uvflow.docker.instructions import (
-    Arg,
-    Cmd,
-    Command,
-    Comment,
-    Copy,
-    Env,
-    Expose,
-    From,
-    Healthcheck,
     Instruction,
-    Mount,
-    Run,
-    Script,
-    StopSignal,
-    User,
-    Workdir,
+    arg,
+    begin_stage,
     can_be_mounted,
+    cmd,
+    command,
+    comment,
+    copy,
+    env,
+    expose,
+    healthcheck,
     json_array,
-    serialise,
+    mount,
+    run,
+    script,
+    stop_signal,
+    user,
+    workdir,
 )
 from uvflow.errors import UsageError
 
@@ -38,13 +38,9 @@ LINES = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 ODD = LINES | st.text(st.sampled_from("\\\"'$`{}()#!&|;<>*?[]~-= ,äü中"))
 
 
-def text(*instructions: Instruction) -> str:
-    return serialise(instructions)
-
-
 @given(st.lists(WORDS | ODD, min_size=1))
 def test_a_command_reads_back(words: list[str]) -> None:
-    line = text(Cmd(words=tuple(words))).removesuffix("\n")
+    line = cmd(words)
     assert "\n" not in line
     assert not line.endswith("\\")
     assert json.loads(line.removeprefix("CMD ")) == words
@@ -52,76 +48,72 @@ def test_a_command_reads_back(words: list[str]) -> None:
 
 @given(st.lists(WORDS | ODD, min_size=1))
 def test_a_probe_reads_back(words: list[str]) -> None:
-    [line] = readback.lines(text(Healthcheck(words=tuple(words))))
+    [line] = readback.lines(healthcheck(words))
     assert json.loads(line.partition("CMD ")[2]) == words
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), ODD, min_size=1))
 def test_an_environment_reads_back(environ: dict[str, str]) -> None:
-    whole = text(Env(pairs=tuple(environ.items()))).removeprefix("ENV ").removesuffix("\n")
+    whole = env(tuple(environ.items())).removeprefix("ENV ")
     pairs = [line.strip().partition("=") for line in whole.split(" \\\n")]
     assert {name: readback.value(quoted) for name, _, quoted in pairs} == environ
 
 
 @given(ODD)
 def test_a_mounted_path_reads_back(path: str) -> None:
-    mount = Mount(fields=(("type", "bind"), ("source", path), ("rw", None)))
-    flag = text(Run(commands=(Command(words=("true",)),), mounts=(mount,))).partition(" \\\n")[0]
-    read = readback.mount(flag.removeprefix("RUN "))
-    assert read == {"type": "bind", "source": path, "rw": None}
+    fields = {"type": "bind", "source": path, "rw": None}
+    flag = run(command("true"), mounts=(mount(fields),)).partition(" \\\n")[0]
+    assert readback.mount(flag.removeprefix("RUN ")) == fields
 
 
 @given(st.lists(ODD, min_size=1))
 def test_the_words_of_a_step_read_back(words: list[str]) -> None:
-    [line] = readback.lines(text(Run(commands=(Command(words=("printf", *words)),))))
+    [line] = readback.lines(run(command("printf", *words)))
     assert shlex.split(line.removeprefix("RUN ")) == ["printf", *words]
 
 
 def test_a_shell_reads_a_step_as_it_was_meant() -> None:
     words = ("$HOME", "`id`", "a'b", 'a"b', "#x", "!", "*", "\\", "")
-    step = Command(words=("printf", "%s|", *words), environ=(("A", "$x"),))
-    [line] = readback.lines(text(Run(commands=(step,))))
+    [line] = readback.lines(run(command("printf", "%s|", *words, environ=(("A", "$x"),))))
     done = subprocess.run(["sh", "-c", line[4:]], capture_output=True, check=True, text=True)
     assert done.stdout == "".join(f"{word}|" for word in words)
 
 
 def test_a_step_is_folded_at_the_width_of_a_page() -> None:
-    step = Run(
-        commands=(
-            Command(words=("first", "--option"), secrets=("TOKEN",)),
-            Command(words=("second", "x y"), environ=(("A", "$b"),)),
-        ),
-        mounts=(Mount(fields=(("type", "cache"), ("target", "/c"))),),
+    step = run(
+        command("first", "--option", secrets=("TOKEN",)),
+        command("second", "x y", environ=(("A", "$b"),)),
+        mounts=(mount({"type": "cache", "target": "/c"}),),
     )
-    assert text(step) == (
+    assert step == (
         "RUN --mount=type=cache,target=/c \\\n"
         '    TOKEN="$(cat /run/secrets/TOKEN)" first --option \\\n'
-        " && A='$b' second 'x y'\n"
+        " && A='$b' second 'x y'"
     )
 
 
 def test_a_script_stands_as_it_is_with_an_empty_line_behind_it() -> None:
-    mount = Mount(fields=(("type", "cache"), ("target", "/c")))
+    cache = mount({"type": "cache", "target": "/c"})
     lines = "import os\nprint('$HOME')"
-    assert text(Script(program="python", text=lines, mounts=(mount,))) == (
-        "RUN --mount=type=cache,target=/c \\\n    python <<'END'\n" + lines + "\nEND\n\n"
+    assert script(lines, "python", mounts=(cache,)) == (
+        "RUN --mount=type=cache,target=/c \\\n    python <<'END'\n" + lines + "\nEND\n"
     )
-    assert text(Script(text="ls")) == "RUN <<'END'\nls\nEND\n\n"
+    assert script("ls") == "RUN <<'END'\nls\nEND\n"
 
 
 def test_every_instruction_has_its_line() -> None:
-    whole = text(
-        Comment(lines=("why", "")),
-        From(image="python:3.13-slim-trixie", name="prod"),
-        Workdir(path="/app"),
-        Arg(pairs=(("A", "1"), ("B", "a b"))),
-        Copy(source=".", target="/app"),
-        Copy(source="/venv", target="/venv", stage="build"),
-        User(uid=10001),
-        Expose(port=80),
-        StopSignal(name="SIGINT"),
+    instructions = (
+        comment("why", ""),
+        begin_stage("prod", "python:3.13-slim-trixie"),
+        workdir("/app"),
+        arg((("A", "1"), ("B", "a b"))),
+        copy(".", "/app"),
+        copy("/venv", "/venv", "build"),
+        user(10001),
+        expose(80),
+        stop_signal("SIGINT"),
     )
-    assert whole == (
+    assert "\n".join(instructions) == (
         "# why\n#\n"
         "FROM python:3.13-slim-trixie AS prod\n"
         "WORKDIR /app\n"
@@ -130,32 +122,29 @@ def test_every_instruction_has_its_line() -> None:
         "COPY --link --from=build /venv /venv\n"
         "USER 10001:10001\n"
         "EXPOSE 80\n"
-        "STOPSIGNAL SIGINT\n"
+        "STOPSIGNAL SIGINT"
     )
 
 
 def test_a_comment_stays_one_line() -> None:
-    assert text(Comment(lines=("a\nRUN x\r\u2028",))) == "# a\\nRUN x\\r\\u2028\n"
+    assert comment("a\nRUN x\r\u2028") == "# a\\nRUN x\\r\\u2028"
 
 
 @pytest.mark.parametrize(
-    "instruction",
+    "write",
     [
-        Cmd(words=("a\0b",)),
-        Env(pairs=(("A", "two\nlines"),)),
-        Env(pairs=(("A-B", "x"),)),
-        Run(commands=(Command(words=("two\nlines",)),)),
-        Run(
-            commands=(Command(words=("true",)),),
-            mounts=(Mount(fields=(("source", "two\nlines"),)),),
-        ),
-        From(image="python AS x\nRUN y", name="a"),
-        From(image="python", name="Not A Stage"),
+        lambda: cmd(["a\0b"]),
+        lambda: env((("A", "two\nlines"),)),
+        lambda: env((("A-B", "x"),)),
+        lambda: run(command("two\nlines")),
+        lambda: run(command("true"), mounts=(mount({"source": "two\nlines"}),)),
+        lambda: begin_stage("a", "python AS x\nRUN y"),
+        lambda: begin_stage("Not A Stage", "python"),
     ],
 )
-def test_what_no_dockerfile_can_say_is_refused(instruction: Instruction) -> None:
+def test_what_no_dockerfile_can_say_is_refused(write: Callable[[], Instruction]) -> None:
     with pytest.raises(UsageError):
-        text(instruction)
+        write()
 
 
 def test_what_a_terminal_would_hide_is_escaped() -> None:
@@ -174,28 +163,26 @@ def test_paths_that_buildkit_takes_for_others_cannot(path: str) -> None:
 
 
 def test_only_the_first_lines_of_a_file_are_directives() -> None:
-    assert not re.match(r"#\s*(syntax|escape|check)\s*=", text(Comment(lines=("Made by x",))))
+    assert not re.match(r"#\s*(syntax|escape|check)\s*=", comment("Made by x"))
 
 
 def test_a_directory_with_odd_letters_is_one_word() -> None:
-    whole = text(
-        Workdir(path="/app/my $x's"),
-        Copy(source="/app/my $x", target="/app/my $x", stage="static"),
-    )
-    assert whole == (
-        "WORKDIR /app/my \\$x\\'s\n"
-        'COPY --link --from=static ["/app/my \\\\$x", "/app/my \\\\$x"]\n'
+    assert workdir("/app/my $x's") == "WORKDIR /app/my \\$x\\'s"
+    assert copy("/app/my $x", "/app/my $x", "static") == (
+        'COPY --link --from=static ["/app/my \\\\$x", "/app/my \\\\$x"]'
     )
 
 
 @pytest.mark.parametrize(
-    "instruction",
+    "write",
     [
-        Workdir(path="/app/x "),
-        Workdir(path="/app/x\\"),
-        Copy(source="/app/[x]", target="/app/x"),
+        lambda: workdir("/app/x "),
+        lambda: workdir("/app/x\\"),
+        lambda: copy("/app/[x]", "/app/x"),
     ],
 )
-def test_a_directory_that_no_dockerfile_can_name_is_refused(instruction: Instruction) -> None:
+def test_a_directory_that_no_dockerfile_can_name_is_refused(
+    write: Callable[[], Instruction],
+) -> None:
     with pytest.raises(UsageError, match="a Dockerfile cannot"):
-        text(instruction)
+        write()

@@ -10,7 +10,6 @@ from py_compile import PycInvalidationMode
 
 import pytest
 
-from uvflow.docker.instructions import Script
 from uvflow.docker.managed_python import packed
 
 # In place of the library of the Python that runs this.
@@ -36,8 +35,9 @@ def library(tmp_path: Path) -> Path:
 
 def pack(library: Path) -> None:
     compileall.compile_dir(library, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-    [script] = [step for step in packed("python", "base") if isinstance(step, Script)]
-    assert run(library, PLACED + script.text) == ""
+    [script] = [step for step in packed("python", "base") if step.startswith("RUN")]
+    code = script.removeprefix("RUN python <<'END'\n").removesuffix("END\n")
+    assert run(library, PLACED + code) == ""
 
 
 def run(library: Path, code: str) -> str:

@@ -11,24 +11,26 @@ import shlex
 from uvflow.docker import managed_python
 from uvflow.docker.facts import Facts
 from uvflow.docker.instructions import (
-    Arg,
-    Cmd,
     Command,
-    Copy,
-    Env,
-    Expose,
-    From,
-    Healthcheck,
+    Instruction,
     Instructions,
     Mount,
     Pairs,
-    Run,
-    Script,
-    StopSignal,
-    User,
-    Workdir,
+    arg,
+    begin_stage,
+    cmd,
+    command,
     comment,
-    serialise,
+    copy,
+    env,
+    expose,
+    healthcheck,
+    mount,
+    run,
+    script,
+    stop_signal,
+    user,
+    workdir,
 )
 from uvflow.docker.start import Start
 from uvflow.docker.targets import Selection
@@ -38,9 +40,9 @@ _PACKED_PYTHON = "python"
 _PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 # -f, since Python has just cached what compileall itself imports, to be checked by file times.
 _COMPILE = ("python", "-m", "compileall", "-qf", "--invalidation-mode", "unchecked-hash")
-_CACHE = Mount(fields=(("type", "cache"), ("target", "/root/.cache/uv")))
-_TEMPORARY = Mount(fields=(("type", "tmpfs"), ("target", "/tmp")))  # noqa: S108  builds leave locks there
-_SOURCES = Mount(fields=(("type", "bind"), ("target", "/app"), ("rw", None)))
+_CACHE = mount({"type": "cache", "target": "/root/.cache/uv"})
+_TEMPORARY = mount({"type": "tmpfs", "target": "/tmp"})  # noqa: S108  builds leave locks there
+_SOURCES = mount({"type": "bind", "target": "/app", "rw": None})
 
 # Lists, logs and caches differ from one build to another.
 _LEFT_BY_APT = (
@@ -77,7 +79,7 @@ def render_dockerfile(facts: Facts) -> str:
         *(part for selection in others for part in _profile(facts, selection)),
         _image(facts, prod, "dependencies", "project"),
     )
-    return "\n\n".join(serialise(part).rstrip() for part in parts if part) + "\n"
+    return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
 
 
 def _base(facts: Facts) -> Instructions:
@@ -89,7 +91,7 @@ def _base(facts: Facts) -> Instructions:
         python: Instructions = (
             *_debian_packages(facts.system.runtime, "Needed by packages at run time."),
             comment(why),
-            Run(commands=(Command(words=(*_COMPILE, "-x", skipped, library)),)),
+            run(command(*_COMPILE, "-x", skipped, library)),
         )
     else:
         image = facts.images.debian
@@ -99,15 +101,15 @@ def _base(facts: Facts) -> Instructions:
             *managed_python.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE)),
         )
     evidence = comment(f"Python {facts.python}: {facts.python_evidence}.")
-    return (evidence, From(image=image, name="base"), *python, *_surroundings(facts))
+    return (evidence, begin_stage("base", image), *python, *_surroundings(facts))
 
 
 def _surroundings(facts: Facts) -> Instructions:
     environment = {"PATH": _PATH, "PYTHONUNBUFFERED": "1", **dict(facts.environment)}
     return (
-        Workdir(path="/app"),
+        workdir("/app"),
         comment("Programs of the environment come first; output is not buffered."),
-        Env(pairs=tuple(environment.items())),
+        env(tuple(environment.items())),
     )
 
 
@@ -118,7 +120,7 @@ def _debian_packages(packages: tuple[str, ...], why: str) -> Instructions:
     steps = (("apt-get", "update"), install, ("rm", "-rf", *_LEFT_BY_APT))
     return (
         comment(f"{why} Not pinned: Debian has one version at a time.", "hadolint ignore=DL3008"),
-        Run(commands=tuple(Command(words=words) for words in steps)),
+        run(*(command(*words) for words in steps)),
     )
 
 
@@ -126,17 +128,17 @@ def _tools(facts: Facts) -> Instructions:
     """Settings are arguments, not variables: those are for the build, and not part of the image."""
     strip = (
         comment("Strip symbols: they name the build directory, which is another in each build."),
-        Arg(pairs=(("LDFLAGS", "-s"),)),
+        arg((("LDFLAGS", "-s"),)),
     )
     versions = (
         comment("The version, which comes from git's history: that is not in the build context."),
-        *(Arg(pairs=((name, "0.0.0"),)) for name in facts.version_variables),
+        *(arg(((name, "0.0.0"),)) for name in facts.version_variables),
     )
     return (
         comment("The settings of uv for every step below; arguments are not kept in the image."),
-        From(image="base", name=_tools_stage(facts)),
+        begin_stage(_tools_stage(facts), "base"),
         *_debian_packages(facts.system.build, "Needed only by a build."),
-        Arg(pairs=_uv_settings(facts)),
+        arg(_uv_settings(facts)),
         *(strip if facts.system.build else ()),
         *(versions if facts.version_variables else ()),
     )
@@ -166,9 +168,9 @@ def _tools_stage(facts: Facts) -> str:
 def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions:
     return (
         comment("The environment without the project: changes when uv.lock does."),
-        From(image=_tools_stage(facts), name=name),
+        begin_stage(name, _tools_stage(facts)),
         comment("0 includes development dependencies; `--build-arg` changes it."),
-        Arg(pairs=_dev_switch(facts, selection)),
+        arg(_dev_switch(facts, selection)),
         _sync_dependencies(facts, selection),
     )
 
@@ -177,40 +179,31 @@ def _dev_switch(facts: Facts, selection: Selection) -> Pairs:
     return ((facts.dev_switch_variable, "0" if selection.all_groups else "1"),)
 
 
-def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Run:
+def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) -> Instruction:
     check = "--frozen" if facts.lock_check_needs_sources else "--locked"
     words = ("sync", check, facts.no_install_option, *selection.arguments)
     files = (
-        Mount(fields=(("type", "bind"), ("source", path), ("target", f"/app/{path}")))
-        for path in facts.mounts
+        mount({"type": "bind", "source": path, "target": f"/app/{path}"}) for path in facts.mounts
     )
     builds = (_TEMPORARY,) if facts.system.build else ()
-    return Run(
-        commands=(_uv_command(facts, words, environ),), mounts=_uv_mounts(facts, *builds, *files)
-    )
+    install = _uv_command(facts, words, environ)
+    return run(install, mounts=_uv_mounts(facts, *builds, *files))
 
 
 def _uv_command(facts: Facts, arguments: tuple[str, ...], environ: Pairs = ()) -> Command:
     host_keys = (("GIT_SSH_COMMAND", "ssh -o StrictHostKeyChecking=accept-new"),)
-    return Command(
-        words=("uv", *arguments),
-        environ=(*environ, *(host_keys if facts.uses_ssh else ())),
-        secrets=facts.secrets,
-    )
+    environ = (*environ, *(host_keys if facts.uses_ssh else ()))
+    return command("uv", *arguments, environ=environ, secrets=facts.secrets)
 
 
 def _uv_mounts(facts: Facts, *more: Mount) -> tuple[Mount, ...]:
-    secrets = (
-        Mount(fields=(("type", "secret"), ("id", name), ("required", "true")))
-        for name in facts.secrets
-    )
-    ssh = (Mount(fields=(("type", "ssh"),)),) if facts.uses_ssh else ()
+    secrets = (mount({"type": "secret", "id": n, "required": "true"}) for n in facts.secrets)
+    ssh = (mount({"type": "ssh"}),) if facts.uses_ssh else ()
     return (_uv(facts), _CACHE, *more, *secrets, *ssh)
 
 
 def _uv(facts: Facts) -> Mount:
-    fields = (("type", "bind"), ("from", facts.images.uv), ("source", "/uv"), ("target", "/bin/uv"))
-    return Mount(fields=fields)
+    return mount({"type": "bind", "from": facts.images.uv, "source": "/uv", "target": "/bin/uv"})
 
 
 def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instructions:
@@ -224,12 +217,12 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
     copied = ("cp", "--parents", "--preserve=mode,links", "--target-directory=/project", "{}", "+")
     install = ("sync", "--locked", "--no-editable", *selection.arguments)
     steps = (
-        Command(words=("touch", "/before")),
+        command("touch", "/before"),
         _uv_command(facts, install, environ=(("UV_COMPILE_BYTECODE", "0"),)),
         *_without_times(),
-        Command(words=(*added, "-name", "*.py", "-exec", *_COMPILE, "{}", "+")),
-        Command(words=("mkdir", "/project")),
-        Command(words=(*added, "-not", "-type", "d", "-exec", *copied)),
+        command(*added, "-name", "*.py", "-exec", *_COMPILE, "{}", "+"),
+        command("mkdir", "/project"),
+        command(*added, "-not", "-type", "d", "-exec", *copied),
     )
     return (
         comment(
@@ -237,8 +230,8 @@ def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instr
             "The files this adds to the environment are compiled and collected in /project,",
             "without the times of the sources.",
         ),
-        From(image=below, name=name),
-        Run(commands=steps, mounts=_uv_mounts(facts, _SOURCES)),
+        begin_stage(name, below),
+        run(*steps, mounts=_uv_mounts(facts, _SOURCES)),
     )
 
 
@@ -247,21 +240,21 @@ def _without_times() -> tuple[Command, ...]:
     has_row = ("-exec", "grep", "-q", "/uv_cache.json,", "{}", ";")
     without = ("-exec", "sed", "-i", "/uv_cache.json,/d", "{}", "+")
     return (
-        Command(words=("find", _ENVIRONMENT, "-name", "RECORD", *has_row, *without)),
-        Command(words=("find", _ENVIRONMENT, "-name", "uv_cache.json", "-delete")),
+        command("find", _ENVIRONMENT, "-name", "RECORD", *has_row, *without),
+        command("find", _ENVIRONMENT, "-name", "uv_cache.json", "-delete"),
     )
 
 
 def _static(facts: Facts) -> Instructions:
     if facts.static is None:
         return ()
-    words = ("python", "manage.py", "collectstatic", "--no-input")
+    collect = ("python", "manage.py", "collectstatic", "--no-input")
     return (
         comment("Static files, collected by the project itself."),
-        From(image="project" if facts.local_packages else "dependencies", name="static"),
-        Copy(source=".", target="/app"),
+        begin_stage("static", "project" if facts.local_packages else "dependencies"),
+        copy(".", "/app"),
         *_workdir(facts),
-        Run(commands=(Command(words=words, environ=facts.static.environment),)),
+        run(command(*collect, environ=facts.static.environment)),
     )
 
 
@@ -283,14 +276,14 @@ def _development(facts: Facts, selection: Selection) -> Instructions:
     install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
     editable = (
         comment("The project, editable, and without the times of its sources."),
-        Run(commands=(install, *_without_times()), mounts=_uv_mounts(facts, _TEMPORARY)),
+        run(install, *_without_times(), mounts=_uv_mounts(facts, _TEMPORARY)),
     )
     below = "dependencies" if selection.extends_prod else _tools_stage(facts)
     return (
         comment(f"The profile {selection.name}, on the sources in place."),
-        From(image=below, name=selection.name),
+        begin_stage(selection.name, below),
         _sync_dependencies(facts, selection, environ),
-        Copy(source=".", target="/app"),
+        copy(".", "/app"),
         *(editable if facts.local_packages else ()),
         *_workdir(facts),
         *_started(facts, facts.start.development),
@@ -300,12 +293,12 @@ def _development(facts: Facts, selection: Selection) -> Instructions:
 def _image(facts: Facts, selection: Selection, dependencies: str, project: str) -> Instructions:
     source = (
         comment("The source, a layer of its own: an edit changes only this one."),
-        Copy(source=".", target="/app"),
+        copy(".", "/app"),
         *_workdir(facts),
     )
     return (
         *_image_with_environment(facts, selection, dependencies),
-        *((Copy(source="/project/", target="/", stage=project),) if facts.local_packages else ()),
+        *((copy("/project/", "/", project),) if facts.local_packages else ()),
         *_collected_files(facts),
         *(source if facts.copies_source else ()),
         *_started(facts, facts.start.command),
@@ -315,27 +308,27 @@ def _image(facts: Facts, selection: Selection, dependencies: str, project: str) 
 def _image_with_environment(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
     image = f"The image of the profile {selection.name}"
     if not facts.stages.is_multi:
-        return (comment(f"{image}."), From(image=dependencies, name=selection.name))
+        return (comment(f"{image}."), begin_stage(selection.name, dependencies))
     why = comment(f"{image}, without what only a build needs ({facts.stages.evidence}).")
-    environment = Copy(source=_ENVIRONMENT, target=_ENVIRONMENT, stage=dependencies)
+    environment = copy(_ENVIRONMENT, _ENVIRONMENT, dependencies)
     if facts.base == "distroless":
         pythons = managed_python.PYTHONS
         return (
             why,
-            From(image=facts.images.distroless, name=selection.name),
+            begin_stage(selection.name, facts.images.distroless),
             *_surroundings(facts),
-            Copy(source=pythons, target=pythons, stage=_PACKED_PYTHON),
+            copy(pythons, pythons, _PACKED_PYTHON),
             environment,
         )
     # Fails where a library that was linked while building is not in the image. A wheel that was
     # built here is tagged `linux_…`; an index takes none of that name (PEP 600).
     check = (
         comment("A library that is missing here belongs in `runtime-packages`."),
-        Script(program="python", text=_LOAD_WHAT_WAS_BUILT),
+        script(_LOAD_WHAT_WAS_BUILT, "python"),
     )
     return (
         why,
-        From(image="base", name=selection.name),
+        begin_stage(selection.name, "base"),
         environment,
         *(check if facts.built else ()),
     )
@@ -347,28 +340,28 @@ def _collected_files(facts: Facts) -> Instructions:
     directory = facts.static.directory
     path = directory if directory.startswith("/") else f"{_directory(facts)}/{directory}"
     why = comment("Before the source, since they change less often.")
-    return (why, Copy(source=path, target=path, stage="static"))
+    return (why, copy(path, path, "static"))
 
 
 def _workdir(facts: Facts) -> Instructions:
-    return () if facts.directory == "." else (Workdir(path=_directory(facts)),)
+    return () if facts.directory == "." else (workdir(_directory(facts)),)
 
 
 def _directory(facts: Facts) -> str:
     return "/app" if facts.directory == "." else f"/app/{facts.directory}"
 
 
-def _started(facts: Facts, command: tuple[str, ...]) -> Instructions:
+def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
     start = facts.start
     return (
         comment("The user owns no file and has no home directory, which some servers write to."),
-        Env(pairs=(("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
-        User(uid=facts.user),
-        *((StopSignal(name=start.stop_signal),) if start.stop_signal else ()),
-        *((Expose(port=start.port),) if start.port else ()),
+        env((("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
+        user(facts.user),
+        *((stop_signal(start.stop_signal),) if start.stop_signal else ()),
+        *((expose(start.port),) if start.port else ()),
         *_health(start),
         comment(f"{start.evidence}."),
-        Cmd(words=command),
+        cmd(words),
     )
 
 
@@ -384,4 +377,4 @@ def _health(start: Start) -> Instructions:
             f"c.request('GET', {start.health!r}); sys.exit(c.getresponse().status >= 500)"
         )
     words = ("python", "-IS", "-c", code)  # -IS: no site-packages
-    return (comment("Probed by Python: the image has no curl."), Healthcheck(words=words))
+    return (comment("Probed by Python: the image has no curl."), healthcheck(words))

@@ -1,7 +1,7 @@
 """A Python that uv installs, for an image: without what no service needs, and packed. Pure."""
 
 from uvflow.docker.facts import Facts
-from uvflow.docker.instructions import From, Instructions, Mount, Script, comment
+from uvflow.docker.instructions import Instructions, Mount, begin_stage, comment, script
 
 PYTHONS = "/python"
 
@@ -56,10 +56,10 @@ def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instru
         "# Compile the library: it comes without byte code, and the user cannot write it.",
         f'{compiling} "$PWD"',
     )
-    script = "\n".join(lines).format(python=facts.python)
+    text = "\n".join(lines).format(python=facts.python)
     return (
         comment("Python as uv installs it, less what no service needs.", "hadolint ignore=DL3003"),
-        Script(text=script, mounts=mounts),
+        script(text, mounts=mounts),
     )
 
 
@@ -73,6 +73,6 @@ def packed(name: str, below: str) -> Instructions:
             "The standard library in one zip file, where Python looks for it first: sources and",
             "byte code at a third of their size. Files that Python finds its library by stay.",
         ),
-        From(image=below, name=name),
-        Script(program="python", text=_PACKING),
+        begin_stage(name, below),
+        script(_PACKING, "python"),
     )
