@@ -6,6 +6,7 @@ nothing is compiled) has the settings of uv; `dependencies` has the environment 
 is a packed interpreter, for distroless; then one stage for each profile.
 """
 
+import posixpath
 import shlex
 
 from uvflow.docker import managed_python
@@ -32,7 +33,6 @@ from uvflow.docker.instructions import (
     user,
     workdir,
 )
-from uvflow.docker.start import Start
 from uvflow.docker.targets import Selection
 
 _ENVIRONMENT = "/venv"  # not below /app: a source tree mounted there would hide it
@@ -62,6 +62,21 @@ for distribution in distributions():
             if file.match("*.so"):
                 ctypes.CDLL(str(file.locate()))"""
 
+# Any answer below 500 is that of a healthy service: it may refuse a host or redirect.
+_PROBE = (
+    "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
+    "c.request('GET', {path!r}); sys.exit(c.getresponse().status >= 500)"
+)
+_CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
+
+# Remove uv's note of when sources were edited, so that equal sources give equal files.
+_HAS_ROW = ("-exec", "grep", "-q", "/uv_cache.json,", "{}", ";")
+_WITHOUT_ROW = ("-exec", "sed", "-i", "/uv_cache.json,/d", "{}", "+")
+_REMOVE_TIMES = (
+    command("find", _ENVIRONMENT, "-name", "RECORD", *_HAS_ROW, *_WITHOUT_ROW),
+    command("find", _ENVIRONMENT, "-name", "uv_cache.json", "-delete"),
+)
+
 # Parts of the official images' standard library that no service imports.
 _UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
 
@@ -69,110 +84,103 @@ _UNUSED = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "
 def render_dockerfile(facts: Facts) -> str:
     """The Dockerfile without its header."""
     *others, prod = facts.selections
-    parts = (
-        _base(facts),
-        _tools(facts),
-        _dependencies(facts, prod, "dependencies"),
-        _project(facts, prod, "dependencies", "project"),
-        _static(facts),
-        managed_python.packed(_PACKED_PYTHON, "base") if facts.base == "distroless" else (),
-        *(part for selection in others for part in _profile(facts, selection)),
-        _image(facts, prod, "dependencies", "project"),
-    )
-    return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
+    stages = [_base(facts), _tools(facts), _dependencies(facts, prod), _project(facts, prod)]
+    stages.append(_static(facts))
+    if facts.base == "distroless":
+        stages.append(managed_python.packed(_PACKED_PYTHON, "base"))
+    for selection in others:
+        if selection.is_development:
+            stages.append(_development(facts, selection))
+        else:
+            stages += [_dependencies(facts, selection), _project(facts, selection)]
+            stages.append(_image(facts, selection))
+    stages.append(_image(facts, prod))
+    texts = ("\n".join(stage).rstrip() for stage in stages)
+    return "\n\n".join(filter(None, texts)) + "\n"
 
 
 def _base(facts: Facts) -> Instructions:
+    yield comment(f"Python {facts.python}: {facts.python_evidence}.")
     if facts.base == "slim":
-        image = facts.images.python
+        yield begin_stage("base", facts.images.python)
+        yield from _debian_packages(facts.system.runtime, "Needed by packages at run time.")
         why = "The standard library's byte code: the image has none, the user cannot write it."
+        yield comment(why)
         skipped = rf"/(site-packages|{'|'.join(_UNUSED)})/"
-        library = f"/usr/local/lib/python{facts.python}"
-        python: Instructions = (
-            *_debian_packages(facts.system.runtime, "Needed by packages at run time."),
-            comment(why),
-            run(command(*_COMPILE, "-x", skipped, library)),
-        )
+        yield run(command(*_COMPILE, "-x", skipped, f"/usr/local/lib/python{facts.python}"))
     else:
-        image = facts.images.debian
+        yield begin_stage("base", facts.images.debian)
         packages = ("ca-certificates", "tzdata", *facts.system.runtime)
-        python = (
-            *_debian_packages(packages, "Needed by Python and packages at run time."),
-            *managed_python.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE)),
-        )
-    evidence = comment(f"Python {facts.python}: {facts.python_evidence}.")
-    return (evidence, begin_stage("base", image), *python, *_surroundings(facts))
+        yield from _debian_packages(packages, "Needed by Python and packages at run time.")
+        yield from managed_python.installed(facts, shlex.join(_COMPILE), (_uv(facts), _CACHE))
+    yield from _surroundings(facts)
 
 
 def _surroundings(facts: Facts) -> Instructions:
+    yield workdir("/app")
+    yield comment("Programs of the environment come first; output is not buffered.")
     environment = {"PATH": _PATH, "PYTHONUNBUFFERED": "1", **dict(facts.environment)}
-    return (
-        workdir("/app"),
-        comment("Programs of the environment come first; output is not buffered."),
-        env(tuple(environment.items())),
-    )
+    yield env(tuple(environment.items()))
 
 
 def _debian_packages(packages: tuple[str, ...], why: str) -> Instructions:
-    if not packages:
-        return ()
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
-    steps = (("apt-get", "update"), install, ("rm", "-rf", *_LEFT_BY_APT))
-    return (
-        comment(f"{why} Not pinned: Debian has one version at a time.", "hadolint ignore=DL3008"),
-        run(*(command(*words) for words in steps)),
-    )
+    if packages:
+        ignored = "hadolint ignore=DL3008"
+        yield comment(f"{why} Not pinned: Debian has one version at a time.", ignored)
+        yield run(
+            command("apt-get", "update"),
+            command("apt-get", "install", "--yes", "--no-install-recommends", *packages),
+            command("rm", "-rf", *_LEFT_BY_APT),
+        )
 
 
 def _tools(facts: Facts) -> Instructions:
     """Settings are arguments, not variables: those are for the build, and not part of the image."""
-    strip = (
-        comment("Strip symbols: they name the build directory, which is another in each build."),
-        arg((("LDFLAGS", "-s"),)),
-    )
-    versions = (
-        comment("The version, which comes from git's history: that is not in the build context."),
-        *(arg(((name, "0.0.0"),)) for name in facts.version_variables),
-    )
-    return (
-        comment("The settings of uv for every step below; arguments are not kept in the image."),
-        begin_stage(_tools_stage(facts), "base"),
-        *_debian_packages(facts.system.build, "Needed only by a build."),
-        arg(_uv_settings(facts)),
-        *(strip if facts.system.build else ()),
-        *(versions if facts.version_variables else ()),
-    )
-
-
-def _uv_settings(facts: Facts) -> Pairs:
+    yield comment("The settings of uv for every step below; arguments are not kept in the image.")
+    yield begin_stage(_tools_stage(facts), "base")
+    yield from _debian_packages(facts.system.build, "Needed only by a build.")
     is_slim = facts.base == "slim"
     managed = (
         ("UV_PYTHON_INSTALL_DIR", managed_python.PYTHONS),
         ("UV_PYTHON_PREFERENCE", "only-managed"),
     )
-    return (
-        ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
-        ("UV_PYTHON", f"/usr/local/bin/python{facts.python}" if is_slim else facts.python),
-        ("UV_PYTHON_DOWNLOADS", "never"),
-        *(() if is_slim else managed),
-        ("UV_LINK_MODE", "copy"),
-        ("UV_COMPILE_BYTECODE", "1"),
-        ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),
+    yield arg(
+        (
+            ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
+            ("UV_PYTHON", f"/usr/local/bin/python{facts.python}" if is_slim else facts.python),
+            ("UV_PYTHON_DOWNLOADS", "never"),
+            *(() if is_slim else managed),
+            ("UV_LINK_MODE", "copy"),
+            ("UV_COMPILE_BYTECODE", "1"),
+            ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),
+        )
     )
+    if facts.system.build:
+        yield comment(
+            "Strip symbols: they name the build directory, which is another in each build."
+        )
+        yield arg((("LDFLAGS", "-s"),))
+    if facts.version_variables:
+        yield comment(
+            "The version, which comes from git's history: that is not in the build context."
+        )
+        yield from (arg(((name, "0.0.0"),)) for name in facts.version_variables)
 
 
 def _tools_stage(facts: Facts) -> str:
     return "builder" if facts.stages.is_multi else "uv"
 
 
-def _dependencies(facts: Facts, selection: Selection, name: str) -> Instructions:
-    return (
-        comment("The environment without the project: changes when uv.lock does."),
-        begin_stage(name, _tools_stage(facts)),
-        comment("0 includes development dependencies; `--build-arg` changes it."),
-        arg(_dev_switch(facts, selection)),
-        _sync_dependencies(facts, selection),
-    )
+def _stage_of(selection: Selection, what: str) -> str:
+    return what if selection.name == "prod" else f"{selection.name}-{what}"
+
+
+def _dependencies(facts: Facts, selection: Selection) -> Instructions:
+    yield comment("The environment without the project: changes when uv.lock does.")
+    yield begin_stage(_stage_of(selection, "dependencies"), _tools_stage(facts))
+    yield comment("0 includes development dependencies; `--build-arg` changes it.")
+    yield arg(_dev_switch(facts, selection))
+    yield _sync_dependencies(facts, selection)
 
 
 def _dev_switch(facts: Facts, selection: Selection) -> Pairs:
@@ -206,145 +214,102 @@ def _uv(facts: Facts) -> Mount:
     return mount({"type": "bind", "from": facts.images.uv, "source": "/uv", "target": "/bin/uv"})
 
 
-def _project(facts: Facts, selection: Selection, below: str, name: str) -> Instructions:
+def _project(facts: Facts, selection: Selection) -> Instructions:
     """What building and installing local packages adds to the environment, and only that.
 
     uv would compile all of the environment once more, which would change every one of its files.
     """
     if not facts.local_packages:
-        return ()
+        return
+    yield comment(
+        f"The project, built from its sources: {', '.join(facts.local_packages)}.",
+        "The files this adds to the environment are compiled and collected in /project,",
+        "without the times of the sources.",
+    )
+    yield begin_stage(_stage_of(selection, "project"), _stage_of(selection, "dependencies"))
+    install = ("sync", "--locked", "--no-editable", *selection.arguments)
     added = ("find", _ENVIRONMENT, "-cnewer", "/before")
     copied = ("cp", "--parents", "--preserve=mode,links", "--target-directory=/project", "{}", "+")
-    install = ("sync", "--locked", "--no-editable", *selection.arguments)
-    steps = (
+    yield run(
         command("touch", "/before"),
         _uv_command(facts, install, environ=(("UV_COMPILE_BYTECODE", "0"),)),
-        *_without_times(),
+        *_REMOVE_TIMES,
         command(*added, "-name", "*.py", "-exec", *_COMPILE, "{}", "+"),
         command("mkdir", "/project"),
         command(*added, "-not", "-type", "d", "-exec", *copied),
-    )
-    return (
-        comment(
-            f"The project, built from its sources: {', '.join(facts.local_packages)}.",
-            "The files this adds to the environment are compiled and collected in /project,",
-            "without the times of the sources.",
-        ),
-        begin_stage(name, below),
-        run(*steps, mounts=_uv_mounts(facts, _SOURCES)),
-    )
-
-
-def _without_times() -> tuple[Command, ...]:
-    """Remove uv's note of when sources were edited, so that equal sources give equal files."""
-    has_row = ("-exec", "grep", "-q", "/uv_cache.json,", "{}", ";")
-    without = ("-exec", "sed", "-i", "/uv_cache.json,/d", "{}", "+")
-    return (
-        command("find", _ENVIRONMENT, "-name", "RECORD", *has_row, *without),
-        command("find", _ENVIRONMENT, "-name", "uv_cache.json", "-delete"),
+        mounts=_uv_mounts(facts, _SOURCES),
     )
 
 
 def _static(facts: Facts) -> Instructions:
     if facts.static is None:
-        return ()
+        return
+    yield comment("Static files, collected by the project itself.")
+    yield begin_stage("static", "project" if facts.local_packages else "dependencies")
+    yield from _source(facts)
     collect = ("python", "manage.py", "collectstatic", "--no-input")
-    return (
-        comment("Static files, collected by the project itself."),
-        begin_stage("static", "project" if facts.local_packages else "dependencies"),
-        copy(".", "/app"),
-        *_workdir(facts),
-        run(command(*collect, environ=facts.static.environment)),
-    )
-
-
-def _profile(facts: Facts, selection: Selection) -> tuple[Instructions, ...]:
-    """The stages of a profile other than prod."""
-    if selection.is_development:
-        return (_development(facts, selection),)
-    dependencies, project = f"{selection.name}-dependencies", f"{selection.name}-project"
-    return (
-        _dependencies(facts, selection, dependencies),
-        _project(facts, selection, dependencies, project),
-        _image(facts, selection, dependencies, project),
-    )
+    yield run(command(*collect, environ=facts.static.environment))
 
 
 def _development(facts: Facts, selection: Selection) -> Instructions:
     """The sources in place, local packages editable, and what a build needs still there."""
     environ = _dev_switch(facts, selection)
-    install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
-    editable = (
-        comment("The project, editable, and without the times of its sources."),
-        run(install, *_without_times(), mounts=_uv_mounts(facts, _TEMPORARY)),
-    )
+    yield comment(f"The profile {selection.name}, on the sources in place.")
     below = "dependencies" if selection.extends_prod else _tools_stage(facts)
-    return (
-        comment(f"The profile {selection.name}, on the sources in place."),
-        begin_stage(selection.name, below),
-        _sync_dependencies(facts, selection, environ),
-        copy(".", "/app"),
-        *(editable if facts.local_packages else ()),
-        *_workdir(facts),
-        *_started(facts, facts.start.development),
+    yield begin_stage(selection.name, below)
+    yield _sync_dependencies(facts, selection, environ)
+    source, *workdirs = _source(facts)
+    yield source
+    if facts.local_packages:
+        yield comment("The project, editable, and without the times of its sources.")
+        install = _uv_command(facts, ("sync", "--locked", *selection.arguments), environ)
+        yield run(install, *_REMOVE_TIMES, mounts=_uv_mounts(facts, _TEMPORARY))
+    yield from workdirs
+    yield from _started(facts, facts.start.development)
+
+
+def _image(facts: Facts, selection: Selection) -> Instructions:
+    why = f", without what only a build needs ({facts.stages.evidence})"
+    yield comment(
+        f"The image of the profile {selection.name}{why if facts.stages.is_multi else ''}."
     )
+    if facts.stages.is_multi:
+        yield from _image_without_tools(facts, selection)
+    else:
+        yield begin_stage(selection.name, _stage_of(selection, "dependencies"))
+    if facts.local_packages:
+        yield copy("/project/", "/", _stage_of(selection, "project"))
+    if facts.static:
+        yield comment("Before the source, since they change less often.")
+        path = posixpath.join(_directory(facts), facts.static.directory)
+        yield copy(path, path, "static")
+    if facts.copies_source:
+        yield comment("The source, a layer of its own: an edit changes only this one.")
+        yield from _source(facts)
+    yield from _started(facts, facts.start.command)
 
 
-def _image(facts: Facts, selection: Selection, dependencies: str, project: str) -> Instructions:
-    source = (
-        comment("The source, a layer of its own: an edit changes only this one."),
-        copy(".", "/app"),
-        *_workdir(facts),
-    )
-    return (
-        *_image_with_environment(facts, selection, dependencies),
-        *((copy("/project/", "/", project),) if facts.local_packages else ()),
-        *_collected_files(facts),
-        *(source if facts.copies_source else ()),
-        *_started(facts, facts.start.command),
-    )
-
-
-def _image_with_environment(facts: Facts, selection: Selection, dependencies: str) -> Instructions:
-    image = f"The image of the profile {selection.name}"
-    if not facts.stages.is_multi:
-        return (comment(f"{image}."), begin_stage(selection.name, dependencies))
-    why = comment(f"{image}, without what only a build needs ({facts.stages.evidence}).")
-    environment = copy(_ENVIRONMENT, _ENVIRONMENT, dependencies)
+def _image_without_tools(facts: Facts, selection: Selection) -> Instructions:
+    environment = copy(_ENVIRONMENT, _ENVIRONMENT, _stage_of(selection, "dependencies"))
     if facts.base == "distroless":
-        pythons = managed_python.PYTHONS
-        return (
-            why,
-            begin_stage(selection.name, facts.images.distroless),
-            *_surroundings(facts),
-            copy(pythons, pythons, _PACKED_PYTHON),
-            environment,
-        )
-    # Fails where a library that was linked while building is not in the image. A wheel that was
-    # built here is tagged `linux_…`; an index takes none of that name (PEP 600).
-    check = (
-        comment("A library that is missing here belongs in `runtime-packages`."),
-        script(_LOAD_WHAT_WAS_BUILT, "python"),
-    )
-    return (
-        why,
-        begin_stage(selection.name, "base"),
-        environment,
-        *(check if facts.built else ()),
-    )
+        yield begin_stage(selection.name, facts.images.distroless)
+        yield from _surroundings(facts)
+        yield copy(managed_python.PYTHONS, managed_python.PYTHONS, _PACKED_PYTHON)
+        yield environment
+        return
+    yield begin_stage(selection.name, "base")
+    yield environment
+    if facts.built:
+        # Fails where a library that was linked while building is not in the image. A wheel that
+        # was built here is tagged `linux_…`; an index takes none of that name (PEP 600).
+        yield comment("A library that is missing here belongs in `runtime-packages`.")
+        yield script(_LOAD_WHAT_WAS_BUILT, "python")
 
 
-def _collected_files(facts: Facts) -> Instructions:
-    if facts.static is None:
-        return ()
-    directory = facts.static.directory
-    path = directory if directory.startswith("/") else f"{_directory(facts)}/{directory}"
-    why = comment("Before the source, since they change less often.")
-    return (why, copy(path, path, "static"))
-
-
-def _workdir(facts: Facts) -> Instructions:
-    return () if facts.directory == "." else (workdir(_directory(facts)),)
+def _source(facts: Facts) -> Instructions:
+    yield copy(".", "/app")
+    if facts.directory != ".":
+        yield workdir(_directory(facts))
 
 
 def _directory(facts: Facts) -> str:
@@ -353,28 +318,18 @@ def _directory(facts: Facts) -> str:
 
 def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
     start = facts.start
-    return (
-        comment("The user owns no file and has no home directory, which some servers write to."),
-        env((("HOME", "/tmp"),)),  # noqa: S108  a directory every image has
-        user(facts.user),
-        *((stop_signal(start.stop_signal),) if start.stop_signal else ()),
-        *((expose(start.port),) if start.port else ()),
-        *_health(start),
-        comment(f"{start.evidence}."),
-        cmd(words),
-    )
-
-
-def _health(start: Start) -> Instructions:
-    """Any answer below 500 is that of a healthy service: it may refuse a host or redirect."""
-    if not start.port or not start.probes:
-        return ()
-    code = f"import socket; socket.create_connection(('127.0.0.1', {start.port}), 4).close()"
-    if start.health is not None:
-        code = (
-            "import http.client as h, sys; "
-            f"c = h.HTTPConnection('127.0.0.1', {start.port}, timeout=4); "
-            f"c.request('GET', {start.health!r}); sys.exit(c.getresponse().status >= 500)"
-        )
-    words = ("python", "-IS", "-c", code)  # -IS: no site-packages
-    return (comment("Probed by Python: the image has no curl."), healthcheck(words))
+    yield comment("The user owns no file and has no home directory, which some servers write to.")
+    yield env((("HOME", "/tmp"),))  # noqa: S108  a directory every image has
+    yield user(facts.user)
+    if start.stop_signal:
+        yield stop_signal(start.stop_signal)
+    if start.port:
+        yield expose(start.port)
+    if start.port and start.probes:
+        yield comment("Probed by Python: the image has no curl.")
+        code = _PROBE.format(port=start.port, path=start.health)
+        if start.health is None:
+            code = _CONNECT.format(port=start.port)
+        yield healthcheck(("python", "-IS", "-c", code))  # -IS: no site-packages
+    yield comment(f"{start.evidence}.")
+    yield cmd(words)

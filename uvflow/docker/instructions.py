@@ -10,7 +10,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NewType
 
 from uvflow.errors import UsageError
@@ -21,7 +21,7 @@ Pairs = tuple[tuple[str, str], ...]
 Instruction = NewType("Instruction", str)
 Command = NewType("Command", str)
 Mount = NewType("Mount", str)
-Instructions = tuple[Instruction, ...]
+Instructions = Iterator[Instruction]
 
 _COLUMNS = 100
 _END = "END"  # of a script

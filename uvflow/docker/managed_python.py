@@ -57,10 +57,8 @@ def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instru
         f'{compiling} "$PWD"',
     )
     text = "\n".join(lines).format(python=facts.python)
-    return (
-        comment("Python as uv installs it, less what no service needs.", "hadolint ignore=DL3003"),
-        script(text, mounts=mounts),
-    )
+    yield comment("Python as uv installs it, less what no service needs.", "hadolint ignore=DL3003")
+    yield script(text, mounts=mounts)
 
 
 def packed(name: str, below: str) -> Instructions:
@@ -68,11 +66,9 @@ def packed(name: str, below: str) -> Instructions:
 
     As in the embeddable Python of Windows ("Using Python on Windows", "The embeddable package").
     """
-    return (
-        comment(
-            "The standard library in one zip file, where Python looks for it first: sources and",
-            "byte code at a third of their size. Files that Python finds its library by stay.",
-        ),
-        begin_stage(name, below),
-        script(_PACKING, "python"),
+    yield comment(
+        "The standard library in one zip file, where Python looks for it first: sources and",
+        "byte code at a third of their size. Files that Python finds its library by stay.",
     )
+    yield begin_stage(name, below)
+    yield script(_PACKING, "python")
