@@ -47,9 +47,19 @@ def test_a_member_is_named_to_uv() -> None:
     assert selector(package="api").selections(profiles())[-1].arguments == ("--package=api",)
 
 
-def test_a_profile_named_as_a_stage_is_refused() -> None:
-    with pytest.raises(UsageError, match="the profile `builder` cannot be a target"):
-        selector().selections(profiles(Profile(name="builder")))
+@pytest.mark.parametrize(
+    "name", ["base", "builder", "uv", "python", "static", "project", "ci-project"]
+)
+def test_a_profile_named_as_a_stage_is_refused(name: str) -> None:
+    others = (Profile(name="ci", editable=False), Profile(name=name))
+    with pytest.raises(UsageError, match=f"the profile `{name}` cannot be a target"):
+        selector().selections(profiles(*others))
+
+
+def test_a_profile_without_stages_of_its_own_takes_no_names() -> None:
+    others = (Profile(name="ci"), Profile(name="ci-project"))
+    found = selector().selections(profiles(*others))
+    assert {"ci", "ci-project"} <= {selection.name for selection in found}
 
 
 def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:

@@ -9,8 +9,9 @@ from uvflow.project.profiles import ALL, Names, Profile
 
 Table = Mapping[str, Any]
 
-# The stages of a Dockerfile that are not targets.
-STAGES = ("base", "builder", "uv", "dependencies", "project", "static")
+# The stages of a Dockerfile that are not targets, and those of each profile besides its target.
+STAGES = ("base", "builder", "uv", "python", "static")
+OF_EACH = ("dependencies", "project")
 
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
 
@@ -50,41 +51,32 @@ class Selector:
         """One for each profile, prod last; raises UsageError for the name of a stage."""
         by_name = {profile.name: profile for profile in profiles}
         prod = by_name.pop("prod")
-        return (
-            *(self._selection(profile, prod) for profile in by_name.values()),
-            self._selection(prod, prod),
-        )
+        own_stages = {f"{p.name}-{s}" for p in by_name.values() if not p.editable for s in OF_EACH}
+        for name in by_name:
+            if name in {*STAGES, *OF_EACH, *own_stages}:
+                raise UsageError(
+                    f"the profile `{name}` cannot be a target of the Dockerfile",
+                    cause="a stage already has that name",
+                    hint="give the profile another name",
+                )
+        return tuple(self._selection(profile, prod) for profile in (*by_name.values(), prod))
 
     def _selection(self, profile: Profile, prod: Profile) -> Selection:
-        if profile.name in STAGES:
-            raise UsageError(
-                f"the profile `{profile.name}` cannot be a target of the Dockerfile",
-                cause="a stage already has that name",
-                hint="give the profile another name",
-            )
-        return Selection(
-            name=profile.name,
-            arguments=self._arguments(profile),
-            is_development=profile.editable,
-            extends_prod=self._extends(profile, prod),
-            all_groups=profile.groups is None,
-        )
-
-    def _arguments(self, profile: Profile) -> tuple[str, ...]:
         chosen = Profile(
             name=profile.name,
             groups=profile.groups or None,
             extras=profile.extras,
             package=profile.package or self.package,
         )
-        return tuple(a for a in chosen.selection() if a != "--no-default-groups")
-
-    def _extends(self, profile: Profile, prod: Profile) -> bool:
         groups = self.default_groups if profile.groups is None else profile.groups
-        return (
-            _has(groups, prod.groups or ())
-            and _has(profile.extras, prod.extras)
-            and profile.package == prod.package
+        has_groups = _has(groups, prod.groups or ())
+        has_extras = _has(profile.extras, prod.extras)
+        return Selection(
+            name=profile.name,
+            arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
+            is_development=profile.editable,
+            extends_prod=has_groups and has_extras and profile.package == prod.package,
+            all_groups=profile.groups is None,
         )
 
 
