@@ -38,6 +38,16 @@ def read_text(path: Path) -> str:
     return read_regular(path).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def text_if_there(path: Path) -> str | None:
+    """As `read_text`, but None where there is no `path`; raises DiskError for an unreadable one."""
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unreadable(str(path), error) from error
+
+
 def write_whole(
     path: Path,
     data: bytes,

@@ -7,6 +7,7 @@ import pytest
 from locks import local, locked, manifest, package
 from rig import Tree
 
+from uvflow import uv
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import Facts, ImageOptions, Stages, fetchers, read_facts, secrets, uses_ssh
 from uvflow.errors import StaleLockfileError, UsageError
@@ -26,7 +27,7 @@ def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]
 
 
 def facts(root: Path, **options: str) -> Facts:
-    return read_facts(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}))
+    return read_facts(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}), uv.find())
 
 
 def test_a_service_of_one_file(tree: Tree) -> None:

@@ -59,7 +59,7 @@ def choose_python(
     `requested` are pairs of a request as uv takes it and where it stands. `to_build` says how
     many locked packages have no wheel for X.Y. Raises UsageError where they conflict.
     """
-    wanted = _specifier(requires_python)
+    wanted = specifier(requires_python, "requires-python")
     for text, where in requested:
         minor = requested_minor(text)
         if minor is None:
@@ -85,11 +85,12 @@ def choose_python(
     return best, f"requires-python `{wanted}`" if requires_python else "the newest"
 
 
-def _specifier(text: str) -> SpecifierSet:
+def specifier(text: str, key: str) -> SpecifierSet:
+    """The versions that `key` allows; a bare version is that one."""
     try:
-        return SpecifierSet(text)
+        return SpecifierSet(text if text[:1] in "<>=!~" else f"=={text}")
     except InvalidSpecifier as error:
-        raise UsageError(f"requires-python `{text}` is not valid (PEP 440)") from error
+        raise UsageError(f"{key} `{text}` is not valid (PEP 440)") from error
 
 
 def _allows(wanted: SpecifierSet, minor: str) -> bool:

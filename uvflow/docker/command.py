@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +17,10 @@ from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
 from uvflow.docker.lint.model import CheckResult
 from uvflow.errors import DriftError, UsageError, UvflowError
-from uvflow.files import read_bytes, target_inside, write_whole
+from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin
 from uvflow.project.manifest import Project
+from uvflow.uv import Uv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +137,9 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     What `given` leaves open is taken from the header of the Dockerfile, and a file of MORE that
     uvflow wrote once is kept current. Raises what reading the facts raises.
     """
-    options = _complete_options(project, given)
-    facts = facts_of.read_facts(project, options)
+    here = uv.find()
+    options = _complete_options(project, given, here)
+    facts = facts_of.read_facts(project, options, here)
     usage = companions.usage_lines(facts)
     wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(project.root / path)]
     renderers = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
@@ -158,11 +160,11 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
         not_ignored=context.missing_patterns(
             dockerignore.before or dockerignore.text, project.workspace
         ),
-        remarks=(*facts.remarks, *_uv_remarks(options)),
+        remarks=(*facts.remarks, *_uv_remarks(options, here)),
     )
 
 
-def _complete_options(project: Project, given: ImageOptions) -> ImageOptions:
+def _complete_options(project: Project, given: ImageOptions, here: Uv) -> ImageOptions:
     """Raises UsageError where somebody edited the header to hold an impossible value."""
     path = project.root / "Dockerfile"
     last = _header_of(path)
@@ -179,26 +181,22 @@ def _complete_options(project: Project, given: ImageOptions) -> ImageOptions:
     )
     if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
         return options
-    return replace(options, uv=uv.find().version)
+    return replace(options, uv=here.version)
 
 
-def _uv_remarks(options: ImageOptions) -> tuple[str, ...]:
+def _uv_remarks(options: ImageOptions, here: Uv) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
-    if options.uv is None:
-        return ()
-    here = uv.find().version
-    minor_here, minor = (tuple(map(int, v.split(".")[:2])) for v in (here, options.uv))
-    if minor_here <= minor:
-        return ()
-    take = f"`uvflow docker --uv={here}` takes this one"
-    return (f"uv {options.uv} builds the image, and uv {here} is here: {take}",)
+    builds, is_here = (version.split(".")[:2] for version in (options.uv or "", here.version))
+    if options.uv and [*map(int, builds)] < [*map(int, is_here)]:
+        take = f"`uvflow docker --uv={here.version}` takes this one"
+        yield f"uv {options.uv} builds the image, and uv {here.version} is here: {take}"
 
 
 def _image_file(path: Path, text: str) -> ImageFile:
-    before = _read_text(path)
+    before = text_if_there(path)
     if before is None:
         state = FileState.NEW
-    elif before.replace("\r\n", "\n") == text:
+    elif before == text:
         state = FileState.SAME
     elif header.read(before) is None:
         state = FileState.FOREIGN
@@ -208,11 +206,7 @@ def _image_file(path: Path, text: str) -> ImageFile:
 
 
 def _header_of(path: Path) -> Header | None:
-    return header.read(_read_text(path) or "")
-
-
-def _read_text(path: Path) -> str | None:
-    return read_bytes(path).decode(errors="replace") if path.exists() else None
+    return header.read(text_if_there(path) or "")
 
 
 def check_generated(plan: ImagePlan) -> CheckResult:
@@ -266,7 +260,7 @@ def _finding_lines(finding: Finding) -> tuple[str, ...]:
 
 def difference(file: ImageFile) -> str:
     """A unified diff; line ends do not count."""
-    before = (file.before or "").replace("\r\n", "\n").splitlines(keepends=True)
+    before = (file.before or "").splitlines(keepends=True)
     name = file.path.name
     after = file.text.splitlines(keepends=True)
     return "".join(difflib.unified_diff(before, after, f"{name} (on disk)", f"{name} (generated)"))

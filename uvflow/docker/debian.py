@@ -89,27 +89,16 @@ def debian_packages(
     `backends` are what local packages are built with, `fetchers` the Debian packages that fetch
     sources. The user's `build-packages` replace those for building; `runtime-packages` are added.
     """
-    built, installed = set(built), set(installed)
-    tools = {*_tools(built, set(backends)), *fetchers}
-    build = tools if settings.build_packages is None else set(settings.build_packages)
-    linked = {package for name in built for package in _BUILT.get(name, ((), ()))[1]}
-    return DebianPackages(
-        build=tuple(sorted(build)),
-        runtime=tuple(sorted(linked | _loaded(installed) | set(settings.runtime_packages))),
-    )
-
-
-def _tools(built: set[str], backends: set[str]) -> set[str]:
-    headers = {package for name in built for package in _BUILT.get(name, ((), ()))[0]}
-    compiled = {package for name in backends for package in _BACKENDS.get(name, ())}
-    compiles = built or backends & _BACKENDS.keys()
-    return headers | compiled | (_COMPILER if compiles else set())
-
-
-def _loaded(installed: set[str]) -> set[str]:
-    return {
-        package
-        for name in installed & _LOADED.keys()
-        if not installed & set(_BRINGS_ITS_OWN.get(name, ()))
-        for package in _LOADED[name]
-    }
+    built, installed, backends = set(built), set(installed), _BACKENDS.keys() & set(backends)
+    tools = {*fetchers, *(_COMPILER if built or backends else ())}
+    tools |= {package for name in backends for package in _BACKENDS[name]}
+    runtime = set(settings.runtime_packages)
+    for name in built & _BUILT.keys():
+        headers, libraries = _BUILT[name]
+        tools |= set(headers)
+        runtime |= set(libraries)
+    for name in installed & _LOADED.keys():
+        if not installed & set(_BRINGS_ITS_OWN.get(name, ())):
+            runtime |= set(_LOADED[name])
+    build = tools if settings.build_packages is None else settings.build_packages
+    return DebianPackages(build=tuple(sorted(set(build))), runtime=tuple(sorted(runtime)))

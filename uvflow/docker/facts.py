@@ -12,12 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from uvflow import uv
 from uvflow.docker import base_image, debian, settings
-from uvflow.docker.base_image import BaseImages, base_images
+from uvflow.docker.base_image import BaseImages, base_images, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
@@ -25,8 +23,8 @@ from uvflow.docker.source import Django, Sources, Static
 from uvflow.docker.start import Search, Start
 from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.errors import StaleLockfileError, UsageError
-from uvflow.files import read_bytes
-from uvflow.lockfile.packages import LockedPackage, Lockfile, read_lockfile
+from uvflow.files import text_if_there
+from uvflow.lockfile.packages import LockedPackage, read_lockfile
 from uvflow.lockfile.selection import (
     ExportedPackage,
     TargetPlatform,
@@ -37,6 +35,7 @@ from uvflow.lockfile.selection import (
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.python import python_requests
+from uvflow.uv import Uv
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
@@ -100,27 +99,34 @@ class Facts:
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
-def read_facts(project: Project, options: ImageOptions) -> Facts:
-    """The facts of `project`.
+def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
+    """The facts of `project`; the uv that is `here` selects what each profile installs.
 
     Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
     other, nothing says what is to be started, or uv refuses what a profile selects.
     """
+    if not project.lockfile.exists():
+        raise StaleLockfileError(
+            f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
+        )
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
     given = {"base": options.base, "stages": options.stages, "uv": options.uv}
     checked = {k: settings.checked(k, v, f"--{k}") for k, v in given.items() if v is not None}
-    return _Reader(project, replace(declared, **checked), options.python).facts()
+    return _Reader(project, replace(declared, **checked), options.python, here).facts()
 
 
 class _Reader:
     """Reads each thing once; every property is one decision."""
 
-    def __init__(self, project: Project, settings: Settings, wanted_python: str | None) -> None:
+    def __init__(
+        self, project: Project, settings: Settings, wanted_python: str | None, here: Uv
+    ) -> None:
         self.project = project
         self.settings = settings
         self.wanted_python = wanted_python
-        self.lock = _read_lock(project)
+        self.here = here
+        self.lock = read_lockfile(project.lockfile)
         self.workspace = BuildContext(root=project.workspace, lock=self.lock)
 
     def facts(self) -> Facts:
@@ -162,18 +168,15 @@ class _Reader:
         if self.settings.uv is None:
             return
         asked = str(self.project.table("tool", "uv").get("required-version", ""))
-        if asked and self.settings.uv not in _specifier(asked):
+        if asked and self.settings.uv not in specifier(asked, "[tool.uv] required-version"):
             raise UsageError(
                 f"uv {self.settings.uv} is to build the image, and [tool.uv] required-version is "
                 f"`{asked}`",
                 hint="name one that fits with `--uv X.Y.Z`",
             )
-        known = tuple(map(int, self.settings.uv.split(".")))
-        if known < (
-            _KNOWS_NO_DEFAULT_GROUPS
-            if self.dev_switch_variable == NO_DEFAULT_GROUPS
-            else _OLDEST_UV
-        ):
+        needs_later = self.dev_switch_variable == NO_DEFAULT_GROUPS
+        oldest = _KNOWS_NO_DEFAULT_GROUPS if needs_later else _OLDEST_UV
+        if tuple(map(int, self.settings.uv.split("."))) < oldest:
             raise UsageError(
                 f"uv {self.settings.uv} is too old to build the image: it does not know "
                 f"{self.dev_switch_variable}",
@@ -225,7 +228,7 @@ class _Reader:
         ]
         above = f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
         for path in dict.fromkeys((".python-version", above)):
-            text = _text_of(self.project.root / path) or ""
+            text = text_if_there(self.project.root / path) or ""
             requested += [(request, path) for _, request in python_requests(text)]
         return base_image.choose_python(
             tuple((request, place) for request, place in requested if request),
@@ -236,9 +239,8 @@ class _Reader:
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
         """What each profile installs, by its name."""
-        here = uv.find()
         profiles = self.project.shared_profiles.by_name
-        return {n: export_selection(self.project, p, here) for n, p in profiles.items()}
+        return {n: export_selection(self.project, p, self.here) for n, p in profiles.items()}
 
     def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
         """What `profile` installs on any of the platforms."""
@@ -290,23 +292,22 @@ class _Reader:
 
     @cached_property
     def stages(self) -> Stages:
-        if self.is_distroless:
-            return self._stages("a distroless image has nothing that could build")
         built = self.built(self.python[0], self.everything)
-        if built and self.system.build:
-            return self._stages(f"without a wheel: {', '.join(built)}")
-        if self.system.build:
-            return self._stages(f"needed to build: {', '.join(self.system.build)}")
-        if self.settings.stages == "multi":
-            return Stages(is_multi=True, evidence="as asked for")
-        return Stages(is_multi=False, evidence="every locked package has a wheel")
-
-    def _stages(self, reason: str) -> Stages:
+        if self.is_distroless:
+            why = "a distroless image has nothing that could build"
+        elif built and self.system.build:
+            why = f"without a wheel: {', '.join(built)}"
+        elif self.system.build:
+            why = f"needed to build: {', '.join(self.system.build)}"
+        elif self.settings.stages == "multi":
+            why = "as asked for"
+        else:
+            return Stages(is_multi=False, evidence="every locked package has a wheel")
         if self.settings.stages == "single":
             raise UsageError(
-                "one stage would leave in the image what only the build needs", cause=reason
+                "one stage would leave in the image what only the build needs", cause=why
             )
-        return Stages(is_multi=True, evidence=reason)
+        return Stages(is_multi=True, evidence=why)
 
     @cached_property
     def local_packages(self) -> tuple[str, ...]:
@@ -324,7 +325,7 @@ class _Reader:
             installed=frozenset(package.name for package in self.production),
             sources=self.sources,
             scripts=self.project.table("project", "scripts"),
-            procfile=_text_of(self.project.root / "Procfile"),
+            procfile=text_if_there(self.project.root / "Procfile"),
             settings=self.settings,
             members=self.members,
             in_extras=dict(self._in_extras()),
@@ -393,25 +394,6 @@ class _Reader:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
 
 
-def _specifier(text: str) -> SpecifierSet:
-    try:
-        return SpecifierSet(text if text[:1] in "<>=!~" else f"=={text}")
-    except InvalidSpecifier as error:
-        raise UsageError(f"[tool.uv] required-version `{text}` is not valid (PEP 440)") from error
-
-
-def _read_lock(project: Project) -> Lockfile:
-    if not project.lockfile.exists():
-        raise StaleLockfileError(
-            f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
-        )
-    return read_lockfile(project.lockfile)
-
-
-def _text_of(path: Path) -> str | None:
-    return read_bytes(path).decode(errors="replace") if path.exists() else None
-
-
 Table = Mapping[str, Any]
 
 
@@ -433,8 +415,29 @@ def secrets(
                 hint=f"[[tool.uv.index]] has: {', '.join(sorted(names)) or 'nothing'}",
             )
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
-    variables = (v for i in indexes if _asks(i, private, used) for v in _variables(i))
+    variables: list[str] = []
+    for index in indexes:
+        url = str(index.get("url", ""))
+        if urlsplit(url).password:
+            raise UsageError(
+                f"the URL of the index `{index.get('name')}` has a password in it",
+                hint="take it out: the build gets it as a secret",
+            )
+        is_asking = index.get("authenticate") == "always" or urlsplit(url).username
+        if index.get("name") in private or (is_asking and _address(url) in used):
+            variables += _credentials(index)
     return tuple(dict.fromkeys(variables))
+
+
+def _credentials(index: Table) -> tuple[str, str]:
+    """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
+    if "name" not in index:
+        raise UsageError(
+            "an index that asks for credentials has no name, and so no variables to give them by",
+            hint='set `name = "…"` in its [[tool.uv.index]]',
+        )
+    name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
+    return f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD"
 
 
 def uses_ssh(packages: Iterable[LockedPackage]) -> bool:
@@ -447,31 +450,6 @@ def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:
     if not any("git" in package.source for package in packages):
         return ()
     return ("git", "openssh-client") if uses_ssh(packages) else ("git",)
-
-
-def _asks(index: Table, private: tuple[str, ...], used: set[str]) -> bool:
-    url = str(index.get("url", ""))
-    if urlsplit(url).password:
-        raise UsageError(
-            f"the URL of the index `{index.get('name')}` has a password in it",
-            hint="take it out: the build gets it as a secret",
-        )
-    if index.get("name") in private:
-        return True
-    is_asking = index.get("authenticate") == "always" or bool(urlsplit(url).username)
-    return is_asking and _address(url) in used
-
-
-def _variables(index: Table) -> Iterator[str]:
-    """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
-    if "name" not in index:
-        raise UsageError(
-            "an index that asks for credentials has no name, and so no variables to give them by",
-            hint='set `name = "…"` in its [[tool.uv.index]]',
-        )
-    name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
-    yield f"UV_INDEX_{name}_USERNAME"
-    yield f"UV_INDEX_{name}_PASSWORD"
 
 
 def _address(url: str) -> str:

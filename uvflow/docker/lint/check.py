@@ -11,7 +11,7 @@ from uvflow import findings, uv
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
-from uvflow.files import read_text
+from uvflow.files import read_text, text_if_there
 from uvflow.findings import Origin
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
@@ -37,9 +37,7 @@ def check_handwritten(project: Project, path: Path) -> CheckResult:
 def lint_context(project: Project) -> LintContext:
     """What the rules ask of `project`; raises UsageError where its files cannot be read."""
     root = project.workspace
-    ignored = root / ".dockerignore"
-    text = read_text(ignored) if ignored.exists() else ""
-    missing = context.missing_patterns(text, root)
+    missing = context.missing_patterns(text_if_there(root / ".dockerignore") or "", root)
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     return LintContext(
