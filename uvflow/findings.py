@@ -1,5 +1,6 @@
 """Findings: what was noticed in a file, each with a stable code and a place."""
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,17 +51,7 @@ class Finding:
         }
 
 
-def note(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
-    return Finding(Severity.NOTE, code, message, origin, hint)
-
-
-def warning(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
-    return Finding(Severity.WARNING, code, message, origin, hint)
-
-
-def action(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
-    return Finding(Severity.ACTION, code, message, origin, hint)
-
-
-def error(code: str, message: str, origin: Origin | None, hint: str | None = None) -> Finding:
-    return Finding(Severity.ERROR, code, message, origin, hint)
+note = functools.partial(Finding, Severity.NOTE)
+warning = functools.partial(Finding, Severity.WARNING)
+action = functools.partial(Finding, Severity.ACTION)
+error = functools.partial(Finding, Severity.ERROR)

@@ -44,6 +44,11 @@ _CACHE = mount({"type": "cache", "target": "/root/.cache/uv"})
 _TEMPORARY = mount({"type": "tmpfs", "target": "/tmp"})  # noqa: S108  builds leave locks there
 _SOURCES = mount({"type": "bind", "target": "/app", "rw": None})
 
+_MANAGED = (
+    ("UV_PYTHON_INSTALL_DIR", managed_python.PYTHONS),
+    ("UV_PYTHON_PREFERENCE", "only-managed"),
+)
+
 # Lists, logs and caches differ from one build to another.
 _LEFT_BY_APT = (
     "/var/lib/apt/lists",
@@ -140,16 +145,12 @@ def _tools(facts: Facts) -> Instructions:
     yield begin_stage(_tools_stage(facts), "base")
     yield from _debian_packages(facts.system.build, "Needed only by a build.")
     is_slim = facts.base == "slim"
-    managed = (
-        ("UV_PYTHON_INSTALL_DIR", managed_python.PYTHONS),
-        ("UV_PYTHON_PREFERENCE", "only-managed"),
-    )
     yield arg(
         (
             ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
             ("UV_PYTHON", f"/usr/local/bin/python{facts.python}" if is_slim else facts.python),
             ("UV_PYTHON_DOWNLOADS", "never"),
-            *(() if is_slim else managed),
+            *(() if is_slim else _MANAGED),
             ("UV_LINK_MODE", "copy"),
             ("UV_COMPILE_BYTECODE", "1"),
             ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),

@@ -33,8 +33,10 @@ class Header:
 
 def with_header(body: str, facts: Facts, options: ImageOptions, usage: tuple[str, ...]) -> str:
     """`body` below its header; `usage` are commands to show in it."""
+    given = ((name, value) for name, value in asdict(options).items() if value is not None)
+    command = shlex.join(("uvflow", "docker", *(f"--{name}={value}" for name, value in given)))
     head = [
-        f"# Made by `{_command(options)}`; do not edit it:",
+        f"# Made by `{command}`; do not edit it:",
         "# [tool.uvflow.docker] in pyproject.toml is the place for changes.",
         f"# Facts {digest_of(facts)}, text {_digest(body)}.",
         "#",
@@ -57,11 +59,6 @@ def is_as_made(text: str) -> bool:
     header = read(text)
     _, _, body = text.replace("\r\n", "\n").partition("\n\n")
     return header is not None and header.text == _digest(body)
-
-
-def _command(options: ImageOptions) -> str:
-    given = ((name, value) for name, value in asdict(options).items() if value is not None)
-    return shlex.join(("uvflow", "docker", *(f"--{name}={value}" for name, value in given)))
 
 
 def digest_of(facts: Facts) -> str:

@@ -17,7 +17,7 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A start command in the exec form, and `development`: the same, reloading on changes.
+    """A start command in the exec form, and `development`: the same, reloading where it can.
 
     `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
     `module` is the path of the source file that it loads (`.` where that is not known), None where
@@ -54,6 +54,7 @@ class _Server:
     A factory is marked by an option before its name, or by a suffix; daphne takes none.
     """
 
+    interfaces: Words
     command: Words
     factory_option: Words = ()
     factory_suffix: str = ""
@@ -66,41 +67,46 @@ class _Server:
         return (*words, loaded.name)
 
 
-# Gunicorn's workers show that they live by touching a file, which a disk may delay; /dev/shm is
-# memory.
-_GUNICORN = _Server(
-    command=(
-        *("gunicorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
-        "--worker-tmp-dir=/dev/shm",
+# By their distributions, of each interface the preferred first.
+_SERVERS: Mapping[str, _Server] = {
+    "gunicorn": _Server(
+        interfaces=("wsgi",),
+        command=(
+            *("gunicorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
+            # Workers show that they live by touching a file, which a disk may delay.
+            "--worker-tmp-dir=/dev/shm",
+        ),
+        factory_suffix="()",
     ),
-    factory_suffix="()",
-)
-_UVICORN = _Server(
-    command=("uvicorn", "--host=0.0.0.0", "--port={port}"), factory_option=("--factory",)
-)
-_HYPERCORN = _Server(
-    command=("hypercorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"), factory_suffix="()"
-)
-_GRANIAN = _Server(
-    command=("granian", "--interface={interface}", "--host=0.0.0.0", "--port={port}"),
-    factory_option=("--factory",),
-    reload=(),
-)
-_WAITRESS = _Server(
-    command=("waitress-serve", "--listen=0.0.0.0:{port}"), factory_option=("--call",), reload=()
-)
-_DAPHNE = _Server(command=("daphne", "--bind=0.0.0.0", "--port={port}"))
-
-# interface → distribution → server, the preferred first
-_SERVERS: Mapping[str, Mapping[str, _Server]] = {
-    "wsgi": {"gunicorn": _GUNICORN, "granian": _GRANIAN, "waitress": _WAITRESS},
-    "asgi": {
-        "uvicorn": _UVICORN,
-        "hypercorn": _HYPERCORN,
-        "granian": _GRANIAN,
-        "daphne": _DAPHNE,
-    },
+    "uvicorn": _Server(
+        interfaces=("asgi",),
+        command=("uvicorn", "--host=0.0.0.0", "--port={port}"),
+        factory_option=("--factory",),
+    ),
+    "hypercorn": _Server(
+        interfaces=("asgi",),
+        command=("hypercorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
+        factory_suffix="()",
+    ),
+    "granian": _Server(
+        interfaces=("wsgi", "asgi"),
+        command=("granian", "--interface={interface}", "--host=0.0.0.0", "--port={port}"),
+        factory_option=("--factory",),
+        reload=(),
+    ),
+    "waitress": _Server(
+        interfaces=("wsgi",),
+        command=("waitress-serve", "--listen=0.0.0.0:{port}"),
+        factory_option=("--call",),
+        reload=(),
+    ),
+    "daphne": _Server(interfaces=("asgi",), command=("daphne", "--bind=0.0.0.0", "--port={port}")),
 }
+
+
+def _servers_of(interface: str) -> list[str]:
+    return [name for name, server in _SERVERS.items() if interface in server.interfaces]
+
 
 # distribution → the classes whose instance a server loads, and the interface
 _FRAMEWORKS: Mapping[str, tuple[Words, str]] = {
@@ -144,6 +150,7 @@ class Search:
         )
         if start is None:
             raise self._no_start_error()
+        start = replace(start, development=start.development or start.command)
         match self.settings.health:
             case str(path):
                 return replace(start, health=path, probes=True)
@@ -157,7 +164,6 @@ class Search:
             return None
         return Start(
             command=settings.command,
-            development=settings.command,
             evidence="[tool.uvflow.docker] command",
             port=settings.port,
             probes=settings.port is not None,
@@ -171,7 +177,7 @@ class Search:
         name = self._server(loaded.interface)
         if name is None:
             raise self._no_server_error(loaded)
-        server = _SERVERS[loaded.interface][name]
+        server = _SERVERS[name]
         port = self.settings.port or _PORT
         words = server.words(loaded, port)
         return Start(
@@ -217,13 +223,9 @@ class Search:
 
     def _of_django(self, interface: str, dotted: str, evidence: str) -> Loaded:
         name, _, attribute = dotted.rpartition(".")
-        module = self.sources.module(name)
-        return Loaded(
-            interface=interface,
-            name=f"{name}:{attribute}",
-            evidence=evidence,
-            module=_source_path(module),
-        )
+        path = _source_path(self.sources.module(name))
+        loads = f"{name}:{attribute}"
+        return Loaded(interface=interface, name=loads, evidence=evidence, module=path)
 
     def _framework_instance(self) -> Loaded | None:
         for name, (classes, interface) in _FRAMEWORKS.items():
@@ -239,7 +241,7 @@ class Search:
         return None
 
     def _server(self, interface: str) -> str | None:
-        return next((name for name in _SERVERS[interface] if name in self.installed), None)
+        return next((name for name in _servers_of(interface) if name in self.installed), None)
 
     def _streamlit(self) -> Start | None:
         path = self.sources.script_importing("streamlit") if "streamlit" in self.installed else None
@@ -264,7 +266,6 @@ class Search:
         words = ("celery", app, "worker", "--loglevel=INFO")
         return Start(
             command=words,
-            development=words,
             evidence=f"{queue.module.path} has Celery()",
             module=_source_path(queue.module),
         )
@@ -276,7 +277,6 @@ class Search:
             return None
         return Start(
             command=(chosen[0],),
-            development=(chosen[0],),
             evidence=f"`{chosen[0]}` of [project.scripts]",
             port=self.settings.port,
             stop_signal="SIGINT",  # by default, SIGTERM does not end Python as process 1
@@ -294,7 +294,6 @@ class Search:
         words = ("sh", "-c", f"exec {line}") if needs_shell else plain
         return Start(
             command=words,
-            development=words,
             evidence="`web` of the Procfile",
             port=port,
             health=self.sources.health_path(),
@@ -304,8 +303,8 @@ class Search:
         )
 
     def _no_server_error(self, loaded: Loaded) -> UsageError:
-        servers = _SERVERS[loaded.interface]
-        add = f"`uv add {next(iter(servers))}`"
+        servers = _servers_of(loaded.interface)
+        add = f"`uv add {servers[0]}`"
         optional = next((name for name in servers if name in self.in_extras), None)
         if optional:
             add = f"set `{self.in_extras[optional]}` in [tool.uvflow.profiles.prod] for {optional}"
