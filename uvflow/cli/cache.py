@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from uvflow.cli.errors import Answer
 from uvflow.cli.options import common
 from uvflow.console import Console, size_text
 
@@ -24,17 +25,17 @@ def cache_command() -> None:
 
 @cache_command.command(name="dir", short_help="Print where it is kept")
 @common
-def directory(console: Console) -> None:
+def directory(console: Console) -> Answer:
     """Print the directory in which uvflow keeps what it remembers (also: UVFLOW_CACHE_DIR)."""
     from uvflow.state.store import cache_root
 
     console.result(str(cache_root()))
-    console.envelope("cache dir", 0, {"directory": str(cache_root())})
+    return 0, {"directory": str(cache_root())}
 
 
 @cache_command.command(name="list", short_help="List the projects that are remembered")
 @common
-def list_(console: Console) -> None:
+def list_(console: Console) -> Answer:
     """List the projects that are remembered, the one used last first."""
     from uvflow.state.inventory import known_projects
 
@@ -43,12 +44,12 @@ def list_(console: Console) -> None:
         console.result(project.row)
     if not projects:
         console.say("Nothing is remembered")
-    console.envelope("cache list", 0, {"projects": [project.as_json() for project in projects]})
+    return 0, {"projects": [project.as_json() for project in projects]}
 
 
 @cache_command.command(name="prune", short_help="Forget projects that are gone; free space")
 @common
-def prune_command(console: Console) -> None:
+def prune_command(console: Console) -> Answer:
     """Forget the projects whose directory is gone, and remove what was set aside in the others.
 
     That is the environment that was there before `uvflow init`, which `uvflow undo` cannot bring
@@ -69,13 +70,13 @@ def prune_command(console: Console) -> None:
         "removed": [one.as_json() for one in found if not one.reason],
         "kept": [one.as_json() for one in found if one.reason],
     }
-    _forget(console, [project for project in known if project.is_gone], "cache prune", data)
+    return _forget(console, [project for project in known if project.is_gone], "cache prune", data)
 
 
 @cache_command.command(short_help="Forget all projects, or the named ones")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]…")
 @common
-def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
+def clear(console: Console, *, paths: tuple[Path, ...]) -> Answer:
     """Forget all projects, or those at PATH.
 
     A project that another uvflow process is using, or where one was cut short, is kept; the exit
@@ -85,7 +86,7 @@ def clear(console: Console, *, paths: tuple[Path, ...]) -> None:
 
     known = known_projects()
     chosen = [project_at(known, path) for path in paths] if paths else known
-    _forget(console, chosen, "cache clear")
+    return _forget(console, chosen, "cache clear")
 
 
 def _forget(
@@ -93,7 +94,7 @@ def _forget(
     projects: "Iterable[KnownProject]",
     command: str,
     more: Mapping[str, Any] | None = None,
-) -> None:
+) -> Answer:
     from uvflow.state.inventory import forget
 
     result = forget(projects, f"uvflow {command}")
@@ -103,5 +104,4 @@ def _forget(
         console.say("Nothing to forget")
     for kept in result.kept:
         console.warn(f"{kept.project.name} is kept: {kept.reason}")
-    console.envelope(command, result.exit_code, {**result.as_json(), **(more or {})})
-    raise click.exceptions.Exit(result.exit_code)
+    return result.exit_code, {**result.as_json(), **(more or {})}

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice
 from uvflow.console import Console
 
@@ -30,7 +31,7 @@ from uvflow.console import Console
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @click.option("--force", is_flag=True, help="Overwrite files that were written or edited by hand.")
 @common
-def docker_command(console: Console, **given: Any) -> None:
+def docker_command(console: Console, **given: Any) -> Answer | None:
     """Write a Dockerfile and a .dockerignore, made from facts of the project.
 
     --check compares them with today's facts, or finds what is wrong with a Dockerfile that was
@@ -40,7 +41,7 @@ def docker_command(console: Console, **given: Any) -> None:
     from uvflow.project.manifest import Project
 
     if click.get_current_context().invoked_subcommand:
-        return
+        return None
     outcome = command.run_docker(Project.find(Path.cwd()), command.DockerOptions(**given))
     for finding in outcome.warnings:
         console.warn(finding)
@@ -50,9 +51,7 @@ def docker_command(console: Console, **given: Any) -> None:
         console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)
-    code = outcome.error.exit_code if outcome.error else 0
-    console.envelope("docker", code, outcome.data)
-    raise click.exceptions.Exit(code)
+    return outcome.error.exit_code if outcome.error else 0, outcome.data
 
 
 @docker_command.command(
@@ -70,7 +69,7 @@ def build_command(
     tag: str | None,
     reproducible: bool,
     more: tuple[str, ...],
-) -> None:
+) -> Answer:
     """Build the image with `docker build`, which gets OPTIONS and the secrets it needs.
 
     Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is an
@@ -85,5 +84,4 @@ def build_command(
     built = build_image(Project.find(Path.cwd()), options)
     if built.digest:
         console.result(built.digest)
-    console.envelope("docker build", built.code, {"profile": profile, "digest": built.digest})
-    raise click.exceptions.Exit(built.code)
+    return built.code, {"profile": profile, "digest": built.digest}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice, timeout_option
 from uvflow.cli.sync import project_and_profile, report_repair, run_sync, show_plan
 from uvflow.console import Console
@@ -21,7 +22,7 @@ from uvflow.errors import UsageError
 @common
 def sync_command(
     console: Console, *, profile: str | None, check: bool, dry_run: bool, timeout: float
-) -> None:
+) -> Answer:
     """Sync the environment with the lockfile and the profile, and verify it.
 
     Without a flag the profile is that of UVFLOW_PROFILE, else that of the last sync, else
@@ -31,17 +32,14 @@ def sync_command(
     if check and dry_run:
         raise UsageError("--check and --dry-run exclude each other")
     if dry_run:
-        show_plan(console, profile)
-        return
+        return show_plan(console, profile)
     if not check:
-        run_sync(console, profile, timeout=timeout)
-        return
+        return run_sync(console, profile, timeout=timeout)
     from uvflow.environment.status import status, status_as_json, verdict_line
 
     result = status(*project_and_profile(profile))
     console.say(verdict_line(result))
-    console.envelope("sync", result.exit_code, status_as_json(result))
-    raise click.exceptions.Exit(result.exit_code)
+    return result.exit_code, status_as_json(result)
 
 
 @click.command(
@@ -78,7 +76,7 @@ _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
 )
 @profile_choice
 @common
-def status_command(console: Console, *, profile: str | None) -> None:
+def status_command(console: Console, *, profile: str | None) -> Answer:
     """Report whether lockfile, environment and uv are as they should be, and why not.
 
     Works offline, changes nothing and runs no code of the project. The exit code is that of the
@@ -91,8 +89,7 @@ def status_command(console: Console, *, profile: str | None) -> None:
     for aspect, level, message in format_rows(result, verbose=console.verbose):
         colour = _COLOURS.get(level.strip(), "red")
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
-    console.envelope("status", result.exit_code, status_as_json(result))
-    raise click.exceptions.Exit(result.exit_code)
+    return result.exit_code, status_as_json(result)
 
 
 @click.command(name="verify", short_help="Check every file of the environment")
@@ -103,7 +100,7 @@ def status_command(console: Console, *, profile: str | None) -> None:
 @common
 def verify_command(
     console: Console, *, profile: str | None, deep: bool, repair: bool, timeout: float
-) -> None:
+) -> Answer:
     """Check that every file of the environment exists with the size it was installed with.
 
     Lists missing, truncated and edited files, unfinished installs, and files that no installed
@@ -130,13 +127,12 @@ def verify_command(
     for line in damage_lines(result, verbose=console.verbose):
         console.result(line)
     console.result(console.style(verdict(result), "red" if result.damages else "green"))
-    console.envelope("verify", result.exit_code, verification_as_json(result))
-    raise click.exceptions.Exit(result.exit_code)
+    return result.exit_code, verification_as_json(result)
 
 
 @click.command(name="profiles", short_help="Show the profiles and their uv commands")
 @common
-def profiles_command(console: Console) -> None:
+def profiles_command(console: Console) -> Answer:
     """Show the profiles and the uv command that each one stands for."""
     from uvflow.project.manifest import Project
 
@@ -145,11 +141,7 @@ def profiles_command(console: Console) -> None:
     for name, command in commands.items():
         default = "  (default)" if name == declared.default else ""
         console.result(f"{name}{default}", f"  {shlex.join(command)}")
-    console.envelope(
-        "profiles",
-        0,
-        {
-            "default": declared.default,
-            "profiles": {name: {"command": command} for name, command in commands.items()},
-        },
-    )
+    return 0, {
+        "default": declared.default,
+        "profiles": {name: {"command": command} for name, command in commands.items()},
+    }

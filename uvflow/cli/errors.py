@@ -12,6 +12,8 @@ from uvflow.console import Console
 from uvflow.errors import DiskError, InterruptedBySignalError, UvflowError
 from uvflow.process import SignalReceivedError
 
+Answer = tuple[int, Mapping[str, Any]]  # the exit code, and what `--json` has
+
 
 @dataclass
 class Outcome:

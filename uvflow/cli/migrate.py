@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import report_errors
+from uvflow.cli.errors import Answer, report_errors
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
 
@@ -105,7 +105,7 @@ def _show(console: Console, result: "InitResult") -> None:
 )
 @timeout_option
 @common
-def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -> None:
+def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -> Answer:
     """Put back what the last `uvflow init` changed in PATH (default: here), byte for byte.
 
     The environment, too: the one that init made is removed, the one that was there before is back.
@@ -120,4 +120,4 @@ def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -
         console.say(f"Changed since init, so it is kept: {kept}")
     for name in result.not_restored:
         console.warn(f"{name} stays as it is now: what was there before init is not kept any more")
-    console.envelope("undo", 0, dataclasses.asdict(result))
+    return 0, dataclasses.asdict(result)

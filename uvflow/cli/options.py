@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from uvflow.cli.errors import report_errors
+from uvflow.cli.errors import Answer, report_errors
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
 
 
-def common(command: Callable[..., None]) -> Callable[..., None]:
-    """The options every command has; they reach it as one Console."""
+def common(command: Callable[..., Answer | None]) -> Callable[..., None]:
+    """The options every command has, as one Console; what it returns is reported."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
     @click.option(
@@ -34,7 +34,10 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
         console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
         name = click.get_current_context().command_path.removeprefix("uvflow ")
         with report_errors(console, name) as outcome:
-            command(console, **rest)
+            answer = command(console, **rest)
+            if answer is not None:
+                outcome.exit_code, data = answer
+                console.envelope(name, outcome.exit_code, data)
         if outcome.exit_code:
             raise click.exceptions.Exit(outcome.exit_code)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvflow import process
-from uvflow.cli.errors import report_errors
+from uvflow.cli.errors import Answer, report_errors
 from uvflow.console import Console, wants_color
 from uvflow.fingerprint import in_sync_message, profile_with_origin
 
@@ -31,7 +31,7 @@ def sync_without_click(profile: str | None) -> int:
     return outcome.exit_code
 
 
-def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
+def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer:
     """Sync the environment with the lockfile and the profile, and report it."""
     from uvflow.environment.sync import sync
 
@@ -42,22 +42,18 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> None:
         if result.already
         else f"Synced: {profile_with_origin(result.profile, result.chosen_by)}"
     )
-    console.envelope(
-        "sync",
-        0,
-        {
-            "profile": result.profile,
-            "chosen_by": result.chosen_by,
-            "environment": str(result.environment),
-            "already_in_sync": result.already,
-            "repaired": list(result.repair.repaired),
-            "removed": [damage.path for damage in result.repair.removed],
-            "known_defects": [asdict(defect) for defect in result.repair.known_defects],
-        },
-    )
+    return 0, {
+        "profile": result.profile,
+        "chosen_by": result.chosen_by,
+        "environment": str(result.environment),
+        "already_in_sync": result.already,
+        "repaired": list(result.repair.repaired),
+        "removed": [damage.path for damage in result.repair.removed],
+        "known_defects": [asdict(defect) for defect in result.repair.known_defects],
+    }
 
 
-def show_plan(console: Console, profile: str | None) -> None:
+def show_plan(console: Console, profile: str | None) -> Answer:
     """Show what a sync would do; change nothing."""
     from uvflow.environment.sync import plan_sync
 
@@ -67,16 +63,12 @@ def show_plan(console: Console, profile: str | None) -> None:
         console.result(change)
     name = profile_with_origin(plan.context.profile.name, plan.context.chosen_by)
     console.say(f"Nothing is changed: {name}")
-    console.envelope(
-        "sync",
-        0,
-        {
-            "profile": plan.context.profile.name,
-            "chosen_by": plan.context.chosen_by,
-            "environment": str(plan.context.environment),
-            "changes": list(plan.changes),
-        },
-    )
+    return 0, {
+        "profile": plan.context.profile.name,
+        "chosen_by": plan.context.chosen_by,
+        "environment": str(plan.context.environment),
+        "changes": list(plan.changes),
+    }
 
 
 def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
