@@ -105,14 +105,14 @@ def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
     Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
     other, nothing says what is to be started, or uv refuses what a profile selects.
     """
-    if not project.lockfile.exists():
-        raise StaleLockfileError(
-            f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
-        )
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
     given = {"base": options.base, "stages": options.stages, "uv": options.uv}
     checked = {k: settings.checked(k, v, f"--{k}") for k, v in given.items() if v is not None}
+    if not project.lockfile.exists():
+        raise StaleLockfileError(
+            f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
+        )
     return _Reader(project, replace(declared, **checked), options.python, here).facts()
 
 

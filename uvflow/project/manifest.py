@@ -216,7 +216,9 @@ class Workspace:
                 folder = directory.as_posix()
                 project = self.manifest(folder).get("project")
                 needs_build[directory] = project is None or bool(project.get("dynamic"))
-                waiting.extend(directory / path for path in _paths(self.sources(folder)))
+                for source in self.sources(folder).values():
+                    tables = source if isinstance(source, list) else [source]
+                    waiting += [directory / table["path"] for table in tables if "path" in table]
         return tuple(sorted(path for path, needed in needs_build.items() if needed))
 
 
@@ -265,10 +267,3 @@ def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
         manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
         if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
             yield Path(os.path.relpath(path, workspace)).as_posix(), manifest
-
-
-def _paths(sources: Table) -> Iterator[str]:
-    for source in sources.values():
-        for table in source if isinstance(source, list) else [source]:
-            if "path" in table:
-                yield table["path"]

@@ -138,7 +138,6 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
     places = dict.fromkeys(names, f"{source}: `tool.uvflow.")
     places |= dict.fromkeys(own_tables, f"{own_source}: `")
     adjusted = {n: {**tables.get(n, {}), **own_tables.get(n, {})} for n in (*tables, *own_tables)}
-    reader = _Reader(tables=adjusted, places=places)
     default = own.get("default-profile", settings.get("default-profile", "dev"))
     if default not in names:
         place = f"{own_source}: `" if "default-profile" in own else f"{source}: `tool.uvflow."
@@ -146,39 +145,32 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
             f"{place}default-profile` is `{default}`, which does not exist",
             hint=schema.suggestion(default, names, "profiles"),
         )
-    return Profiles(default=default, by_name={name: reader.profile(name) for name in names})
+    return Profiles(
+        default=default, by_name={name: _profile(name, adjusted, places) for name in names}
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Reader:
+def _profile(
+    name: str, tables: Table, places: Mapping[str, str], extending: tuple[str, ...] = ()
+) -> Profile:
     """`places` has the file and the table above each profile's own."""
-
-    tables: Table
-    places: Mapping[str, str]
-
-    def profile(self, name: str, extending: tuple[str, ...] = ()) -> Profile:
-        where = f"{self.places[name]}profiles.{name}`"
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"{where} is not named as a group may be (PEP 735)")
-        if name in extending or len(extending) > _LONGEST_CHAIN:
-            problem = "itself" if name in extending else f"more than {_LONGEST_CHAIN} profiles"
-            raise UsageError(f"{where} extends {problem}", cause=" → ".join((*extending, name)))
-        table = self.tables.get(name, {})
-        changes: dict[str, Any] = {
-            _FIELDS[key]: tuple(value) if isinstance(value, list) else value
-            for key, value in table.items()
-            if key != "extends"
-        }
-        if "extends" not in table:
-            return replace(BUILT_IN.get(name, Profile(name=name)), where=where, **changes)
-        known = (*BUILT_IN, *self.tables)
-        if table["extends"] not in known:
-            raise UsageError(
-                f"{where} extends `{table['extends']}`, which does not exist",
-                hint=schema.suggestion(table["extends"], known, "profiles"),
-            )
-        base = self.profile(table["extends"], (*extending, name))
-        return replace(base, name=name, where=where, **changes)
+    where = f"{places[name]}profiles.{name}`"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{where} is not named as a group may be (PEP 735)")
+    if name in extending or len(extending) > _LONGEST_CHAIN:
+        problem = "itself" if name in extending else f"more than {_LONGEST_CHAIN} profiles"
+        raise UsageError(f"{where} extends {problem}", cause=" → ".join((*extending, name)))
+    base = BUILT_IN.get(name, Profile(name=name))
+    changes: dict[str, Any] = {}
+    for key, value in tables.get(name, {}).items():
+        if key != "extends":
+            changes[_FIELDS[key]] = tuple(value) if isinstance(value, list) else value
+        elif value in places:
+            base = _profile(value, tables, places, (*extending, name))
+        else:
+            hint = schema.suggestion(value, places, "profiles")
+            raise UsageError(f"{where} extends `{value}`, which does not exist", hint=hint)
+    return replace(base, name=name, where=where, **changes)
 
 
 _NOT_KEYS = {"name", "where"}

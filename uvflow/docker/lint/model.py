@@ -1,5 +1,6 @@
 """A hand-written Dockerfile and its project as lint rules see them, and all rules. Pure."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -117,6 +118,8 @@ class LintedDockerfile:
         return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
 
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")  # before a command, for it alone
+
 Violations = Iterator[tuple[int, str]]  # the line, from 1, and what is wrong there
 Rule = Callable[[LintedDockerfile], Iterator[Finding]]
 
@@ -145,13 +148,8 @@ def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         if step.keyword == "RUN":
             pieces = re.split(r"&&|\|\||[;|\n]", step.text)
             lists = [step.exec_form] if step.exec_form else map(split, pieces)
-            yield from (_command(step, words) for words in lists if words)
-
-
-def _command(step: Parsed, words: tuple[str, ...]) -> ShellCommand:
-    environ = {}
-    while words and re.match(r"[A-Za-z_]\w*=", words[0]):
-        name, _, value = words[0].partition("=")
-        environ[name] = value
-        words = words[1:]
-    return ShellCommand(step=step, environ=environ, words=words)
+            for words in filter(None, lists):
+                assigned = [*itertools.takewhile(_ASSIGNMENT.match, words)]
+                pairs = (word.partition("=") for word in assigned)
+                environ = {name: value for name, _, value in pairs}
+                yield ShellCommand(step=step, environ=environ, words=words[len(assigned) :])

@@ -149,29 +149,22 @@ def _instructions(text: str, escape: str) -> Iterator[Parsed]:
     lines = iter(enumerate(text.split("\n"), 1))
     continues = re.compile(rf"{re.escape(escape)}[ \t]*$")
     for number, line in lines:
-        if not line.strip() or line.lstrip().startswith("#"):
+        if _is_passed_over(line):
             continue
         whole = [line]
         while continues.search(whole[-1]):
             whole[-1] = continues.sub("", whole[-1])
-            whole += [_next_line(lines)]
+            whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
         joined = " ".join(part.strip() for part in whole)
-        body = [_heredoc_body(lines, heredoc) for heredoc in _heredocs(joined)]
-        yield _parsed(number, joined, body)
+        words = _WORD.findall(joined)
+        has_heredocs = words and words[0].upper() in _WITH_HEREDOCS
+        heredocs = map(_HEREDOC.fullmatch, words if has_heredocs else ())
+        yield _parsed(number, joined, [_heredoc_body(lines, here) for here in heredocs if here])
 
 
-def _next_line(lines: Iterator[tuple[int, str]]) -> str:
-    """The next line of an instruction, skipping comments and empty lines inside it."""
-    for _, line in lines:
-        if line.strip() and not line.lstrip().startswith("#"):
-            return line
-    return ""
-
-
-def _heredocs(joined: str) -> Iterator[re.Match[str]]:
-    words = _WORD.findall(joined)
-    if words and words[0].upper() in _WITH_HEREDOCS:
-        yield from filter(None, map(_HEREDOC.fullmatch, words))
+def _is_passed_over(line: str) -> bool:
+    """Comments and empty lines, also those inside an instruction."""
+    return not line.strip() or line.lstrip().startswith("#")
 
 
 def _heredoc_body(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
