@@ -171,10 +171,10 @@ def _verdict(
     if answer.code == 0:
         return LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
     failure = failure_reason(answer)
+    first = failure.partition(". ")[0]
     if failure.startswith("Required uv version"):
-        reason = failure.partition(". ")[0]
-        return LockfileCheck(verdict=Freshness.NO_UV, reasons=(reason,), hint=_ANOTHER_UV)
-    reasons = read()
+        return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=_ANOTHER_UV)
+    reasons, hint = read(), UPDATE
     why = _WHY.search(answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
         index = _NO_INDEX.fullmatch(why[1])
@@ -184,28 +184,26 @@ def _verdict(
             else f"uv found {why[1].rstrip(':')}",
         )
     if reasons:
-        variables = _variables_to_blame(project, uv, environ, answer)
+        variables = _variables_to_blame(project, uv, environ, why)
         if variables:
             reasons = (f"{variables} is set; {reasons[0]}", *reasons[1:])
-        hint = _UNSET.format(variables) if variables else UPDATE
-        return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
-    if failure.startswith(f"Failed to parse `{LOCKFILE}`"):
-        return LockfileCheck(verdict=Freshness.STALE, reasons=(failure,), hint=_RESTORE)
-    if "uses an unsupported schema version" in failure:
-        reason = failure.partition(". ")[0]
-        return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=_ANOTHER_UV)
-    if REFUSAL.search(failure):
-        reason = "nothing differs that reading shows; another version of uv may have written it"
-        return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=UPDATE)
-    reason = f"uv cannot tell: {failure}"
-    return LockfileCheck(verdict=Freshness.STALE, reasons=(reason,), hint=_ASK)
+            hint = _UNSET.format(variables)
+    elif failure.startswith(f"Failed to parse `{LOCKFILE}`"):
+        reasons, hint = (failure,), _RESTORE
+    elif "uses an unsupported schema version" in failure:
+        reasons, hint = (first,), _ANOTHER_UV
+    elif REFUSAL.search(failure):
+        written = "another version of uv may have written it"
+        reasons = (f"nothing differs that reading shows; {written}",)
+    else:
+        reasons, hint = (f"uv cannot tell: {failure}",), _ASK
+    return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
 
 
 def _variables_to_blame(
-    project: Project, uv: Uv, environ: Mapping[str, str], answer: Completed
+    project: Project, uv: Uv, environ: Mapping[str, str], why: re.Match[str] | None
 ) -> str:
     """The variables that make uv refuse a lockfile that was made without them."""
-    why = _WHY.search(answer.err)
     if why and _NO_INDEX.fullmatch(why[1]):
         return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
     found = {name for name in _LOCK_VARIABLES if environ.get(name)}

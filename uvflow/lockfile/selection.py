@@ -130,15 +130,12 @@ def packages_to_build(
 ) -> tuple[LockedPackage, ...]:
     """Those of `packages` that uv builds on `target`, since no wheel of theirs fits it."""
     tags = target.tags
-    return tuple(
-        package
-        for package in packages
-        if package.directory is None and not any(_fits(wheel, tags) for wheel in package.wheels)
-    )
 
+    def fits(wheel: str) -> bool:
+        try:
+            return not tags.isdisjoint(parse_wheel_filename(wheel)[3])
+        except InvalidWheelFilename:
+            return False
 
-def _fits(wheel: str, tags: frozenset[Tag]) -> bool:
-    try:
-        return not tags.isdisjoint(parse_wheel_filename(wheel)[3])
-    except InvalidWheelFilename:
-        return False
+    indexed = (package for package in packages if package.directory is None)
+    return tuple(package for package in indexed if not any(map(fits, package.wheels)))
