@@ -167,7 +167,13 @@ def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
             uv = finish_probe()
             if uv:
                 return _supported(uv)
-        raise _missing(chosen)
+        if chosen:
+            raise UvMissingError(
+                f"UVFLOW_UV names {chosen}, which does not run as uv",
+                hint="correct UVFLOW_UV, or unset it",
+            )
+        hint = "`pip install uv`, or set UVFLOW_UV to its path"
+        raise UvMissingError("uv was not found", hint=hint)
 
     return finish
 
@@ -204,25 +210,16 @@ def _start_probe(path: str) -> Callable[[], Uv | None]:
         probe = process.start((path, "--version"), environ=os.environ)
     except OSError:
         return lambda: None
-    return lambda: _finish_probe(path, probe)
 
+    def finish() -> Uv | None:
+        try:
+            completed = probe.wait(_PROBE_SECONDS)
+        except TimeoutError:
+            return None
+        match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
+        return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
 
-def _finish_probe(path: str, probe: Running) -> Uv | None:
-    try:
-        completed = probe.wait(_PROBE_SECONDS)
-    except TimeoutError:
-        return None
-    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
-    return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
-
-
-def _missing(chosen: str | None) -> UvMissingError:
-    if chosen:
-        return UvMissingError(
-            f"UVFLOW_UV names {chosen}, which does not run as uv",
-            hint="correct UVFLOW_UV, or unset it",
-        )
-    return UvMissingError("uv was not found", hint="`pip install uv`, or set UVFLOW_UV to its path")
+    return finish
 
 
 def _supported(uv: Uv) -> Uv:

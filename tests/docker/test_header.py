@@ -3,7 +3,7 @@
 from images import facts
 
 from uvflow.docker.facts import ImageOptions
-from uvflow.docker.header import digest_of, is_as_made, read, with_header
+from uvflow.docker.header import Header, digest_of, read, with_header
 
 OPTIONS = ImageOptions(uv="0.13.9", base="slim")
 TEXT = with_header("FROM x\n\nCMD y\n", facts(), OPTIONS, ("docker build .",))
@@ -22,9 +22,7 @@ def test_the_header_tells_the_command_and_the_digests() -> None:
 
 
 def test_the_options_read_back() -> None:
-    found = read(TEXT)
-    assert found is not None
-    assert found.options == OPTIONS
+    assert read(TEXT) == Header(options=OPTIONS, is_as_made=True)
 
 
 def test_options_of_a_later_uvflow_are_passed_over() -> None:
@@ -45,9 +43,8 @@ def test_a_file_of_somebody_else_has_no_header() -> None:
 
 
 def test_an_edit_is_seen_and_line_ends_are_none() -> None:
-    assert is_as_made(TEXT)
-    assert is_as_made(TEXT.replace("\n", "\r\n"))
-    assert not is_as_made(TEXT.replace("CMD y", "CMD z"))
+    assert read(TEXT.replace("\n", "\r\n")) == Header(options=OPTIONS, is_as_made=True)
+    assert read(TEXT.replace("CMD y", "CMD z")) == Header(options=OPTIONS, is_as_made=False)
 
 
 def test_the_digest_is_of_facts_not_of_remarks() -> None:

@@ -63,22 +63,15 @@ def main() -> int:
     console = Console(color=wants_color("auto"), as_json="--json" in arguments)
     command = next((word for word in arguments if not word.startswith("-")), "")
     with report_errors(console, command) as outcome:
-        outcome.exit_code = _run_click()
+        try:
+            # A number where a command leaves with one.
+            outcome.exit_code = uvflow.main(standalone_mode=False) or 0
+        except click.Abort as abort:  # click's word for a KeyboardInterrupt
+            raise as_uvflow_error(abort.__cause__) from abort
+        except click.ClickException as error:
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            hint = "`uvflow --help` lists the commands"
+            if context is not None and context.parent is not None:
+                hint = f"`{context.command_path} --help` lists the options"
+            raise UsageError(error.format_message(), hint=hint) from error
     return outcome.exit_code
-
-
-def _run_click() -> int:
-    """Returns the exit code, and raises click's errors as uvflow's."""
-    try:
-        return uvflow.main(standalone_mode=False) or 0  # a number where a command leaves with one
-    except click.Abort as abort:  # click's word for a KeyboardInterrupt
-        raise as_uvflow_error(abort.__cause__) from abort
-    except click.ClickException as error:
-        raise UsageError(error.format_message(), hint=_help_hint(error)) from error
-
-
-def _help_hint(error: click.ClickException) -> str:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is None or context.parent is None:
-        return "`uvflow --help` lists the commands"
-    return f"`{context.command_path} --help` lists the options"

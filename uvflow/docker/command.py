@@ -194,14 +194,15 @@ def _uv_remarks(options: ImageOptions, here: Uv) -> Iterator[str]:
 
 def _image_file(path: Path, text: str) -> ImageFile:
     before = text_if_there(path)
+    made = header.read(before or "")
     if before is None:
         state = FileState.NEW
     elif before == text:
         state = FileState.SAME
-    elif header.read(before) is None:
+    elif made is None:
         state = FileState.FOREIGN
     else:
-        state = FileState.CHANGED if header.is_as_made(before) else FileState.EDITED
+        state = FileState.CHANGED if made.is_as_made else FileState.EDITED
     return ImageFile(path=path, text=text, before=before, state=state)
 
 

@@ -18,17 +18,10 @@ _DIGEST = re.compile(r"# Facts [0-9a-f]{12}, text (?P<text>[0-9a-f]{12})\b")
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The command in a header, and the digest of the text below it."""
+    """The options a file was made with, and whether nobody has edited it since."""
 
-    command: str
-    text: str
-
-    @property
-    def options(self) -> ImageOptions:
-        """The options the file was made with; those of a later uvflow are ignored."""
-        words = (word.removeprefix("--").partition("=") for word in split(self.command)[2:])
-        known = {field.name for field in fields(ImageOptions)}
-        return ImageOptions(**{name: value for name, _, value in words if name in known})
+    options: ImageOptions
+    is_as_made: bool
 
 
 def with_header(body: str, facts: Facts, options: ImageOptions, usage: tuple[str, ...]) -> str:
@@ -46,19 +39,18 @@ def with_header(body: str, facts: Facts, options: ImageOptions, usage: tuple[str
 
 
 def read(text: str) -> Header | None:
-    """The header of `text`; None where uvflow did not make it."""
+    """The header of `text`, whatever its line ends; None where uvflow did not make it."""
     made_by = _MADE_BY.match(text)
     digest = _DIGEST.search(text)
     if made_by is None or digest is None:
         return None
-    return Header(command=made_by["command"], text=digest["text"])
-
-
-def is_as_made(text: str) -> bool:
-    """Whether a generated file is unedited; line ends do not count."""
-    header = read(text)
+    words = (word.removeprefix("--").partition("=") for word in split(made_by["command"])[2:])
+    known = {field.name for field in fields(ImageOptions)}  # without those of a later uvflow
     _, _, body = text.replace("\r\n", "\n").partition("\n\n")
-    return header is not None and header.text == _digest(body)
+    return Header(
+        options=ImageOptions(**{name: value for name, _, value in words if name in known}),
+        is_as_made=digest["text"] == _digest(body),
+    )
 
 
 def digest_of(facts: Facts) -> str:
