@@ -76,12 +76,14 @@ def build_command(
     error before anything is built. --reproducible gives every file the same date (or that of
     SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest.
     """
-    from uvflow.docker.build import BuildOptions, build_image
+    from uvflow.docker.build import build_image
     from uvflow.project.manifest import Project
 
     profile = profile or "prod"
-    options = BuildOptions(profile=profile, tag=tag, is_reproducible=reproducible, more=more)
-    built = build_image(Project.find(Path.cwd()), options)
-    if built.digest:
-        console.result(built.digest)
-    return built.code, {"profile": profile, "digest": built.digest}
+    project = Project.find(Path.cwd())
+    code, digest = build_image(
+        project, profile=profile, tag=tag, is_reproducible=reproducible, more=more
+    )
+    if digest:
+        console.result(digest)
+    return code, {"profile": profile, "digest": digest}

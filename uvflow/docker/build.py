@@ -13,7 +13,6 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,52 +27,32 @@ from uvflow.process import Completed
 from uvflow.project.manifest import Project
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildOptions:
-    """The profile to build the image of, its tag, and `more` options for docker."""
-
-    profile: str = "prod"
-    tag: str | None = None
-    is_reproducible: bool = False
-    more: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildResult:
-    """The exit code of docker, and the digest of a reproducible image."""
-
-    code: int
-    digest: str | None = None
-
-
 def build_image(
-    project: Project, options: BuildOptions, environ: Mapping[str, str] = os.environ
-) -> BuildResult:
-    """Have docker build the image, its output untouched.
+    project: Project, *, profile: str, tag: str | None, is_reproducible: bool, more: Sequence[str]
+) -> tuple[int, str | None]:
+    """Have docker build the image of a profile, its output untouched, with `more` options.
 
-    Raises, before docker is run: StaleLockfileError; DriftError for a Dockerfile that does not
-    match the facts; UsageError for an unknown profile, a secret without a value, or an unsuitable
-    engine.
+    Returns docker's exit code, and the digest of a reproducible image. Raises, before docker is
+    run: StaleLockfileError; DriftError for a Dockerfile that does not match the facts; UsageError
+    for an unknown profile, a secret without a value, or an unsuitable engine.
     """
     uv.check_readable(project.directories)
-    profile = project.shared_profiles[options.profile].name
-    _check_lockfile(project, environ)
+    profile = project.shared_profiles[profile].name
+    _check_lockfile(project, os.environ)
     plan = command.plan_image(project, ImageOptions())
     if plan.dockerfile.state is not FileState.SAME:
         raise command.drift_error(plan.dockerfile)
-    missing = [name for name in plan.facts.secrets if not environ.get(name)]
+    missing = [name for name in plan.facts.secrets if not os.environ.get(name)]
     if missing:
         raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
-    check_engine(environ)
-    image = build_options(plan.facts, profile, options.tag)
-    file = f"--file={plan.dockerfile.path}"
-    words = (*image, file, *options.more, "--", str(project.workspace))
-    if options.is_reproducible:
-        code, digest = build_reproducible(words, environ)
-        return BuildResult(code=code, digest=digest)
+    check_engine(os.environ)
+    image = build_options(plan.facts, profile, tag)
+    words = (*image, f"--file={plan.dockerfile.path}", *more, "--", str(project.workspace))
+    if is_reproducible:
+        return build_reproducible(words, os.environ)
     # Docker 20.10 and later fall back to the classic builder where BuildKit is missing, unless set.
-    environ = {**environ, "DOCKER_BUILDKIT": "1"}
-    return BuildResult(code=process.run_program(("docker", "build", *words), environ=environ))
+    environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    return process.run_program(("docker", "build", *words), environ=environ), None
 
 
 def _check_lockfile(project: Project, environ: Mapping[str, str]) -> None:

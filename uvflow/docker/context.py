@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.errors import UsageError
-from uvflow.files import read_text
+from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import parse_manifest
@@ -166,8 +166,7 @@ def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
 
     It lets in `mounts`, which the build cannot do without.
     """
-    ignored = root / ".gitignore"
-    of_git = _of_git(read_text(ignored)) if ignored.exists() else ()
+    of_git = _of_git(text_if_there(root / ".gitignore") or "")
     environments = tuple(path for path in _environments(root) if not path.startswith(".venv"))
     wanted = tuple(f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git)))
     patterns = (
