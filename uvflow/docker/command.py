@@ -15,10 +15,9 @@ from uvflow.docker import facts as facts_of
 from uvflow.docker.facts import Facts, ImageOptions
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
-from uvflow.docker.lint.model import CheckResult
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import target_inside, text_if_there, write_whole
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
 
@@ -58,7 +57,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         return _check_result(check_handwritten(project, path))
     plan = plan_image(project, options, more=[name for name in MORE if getattr(options, name)])
     if options.check:
-        return _check_result(check_generated(plan))
+        return _check_result(_ignore_findings(plan), plan.generated)
     if options.facts:
         facts = asdict(plan.facts)
         return DockerResult(result=_lines(json.dumps(facts, indent=2)), data={"facts": facts})
@@ -147,9 +146,10 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     # workspace (Docker docs, "Build context", "Filename and location").
     is_member = project.root != project.workspace
     ignore = project.root / ("Dockerfile.dockerignore" if is_member else ".dockerignore")
-    dockerignore = _image_file(ignore, context.dockerignore(project.workspace, facts.mounts))
+    workspace = project.workspace
+    dockerignore = _image_file(ignore, context.dockerignore(workspace, facts.mounts))
     return ImagePlan(
-        workspace=project.workspace,
+        workspace=workspace,
         facts=facts,
         options=options,
         generated=tuple(
@@ -157,9 +157,7 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
             for path, body in renderers
         ),
         dockerignore=dockerignore,
-        not_ignored=context.missing_patterns(
-            dockerignore.before or dockerignore.text, project.workspace
-        ),
+        not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text, workspace),
         remarks=(*facts.remarks, *_uv_remarks(options, here)),
     )
 
@@ -210,15 +208,6 @@ def _header_of(path: Path) -> Header | None:
     return header.read(text_if_there(path) or "")
 
 
-def check_generated(plan: ImagePlan) -> CheckResult:
-    """The generated files against today's facts; a .dockerignore may be anybody's."""
-    return CheckResult(
-        diffs=tuple(difference(f) for f in plan.generated if f.state is not FileState.SAME),
-        edited=tuple(f.path.name for f in plan.generated if f.state is FileState.EDITED),
-        findings=_ignore_findings(plan),
-    )
-
-
 def _ignore_findings(plan: ImagePlan) -> tuple[Finding, ...]:
     if not plan.not_ignored:
         return ()
@@ -227,25 +216,28 @@ def _ignore_findings(plan: ImagePlan) -> tuple[Finding, ...]:
     return (findings.error("context-not-ignored", message, origin),)
 
 
-def _check_result(check: CheckResult) -> DockerResult:
-    is_current = not check.findings and not check.diffs
+def _check_result(
+    findings: tuple[Finding, ...], generated: tuple[ImageFile, ...] = ()
+) -> DockerResult:
+    """Of the files that are generated: a .dockerignore may be anybody's."""
+    changed = [file for file in generated if file.state is not FileState.SAME]
+    diffs = tuple(map(difference, changed))
+    edited = [file.path.name for file in changed if file.state is FileState.EDITED]
     error = None
-    if check.edited:
+    if edited:
         message, hint = _DRIFT[FileState.EDITED]
-        error = DriftError(f"{' and '.join(check.edited)} {message}", hint=hint)
-    elif check.diffs:
+        error = DriftError(f"{' and '.join(edited)} {message}", hint=hint)
+    elif changed:
         error = DriftError(
             "the files of the image do not match today's facts", hint="`uvflow docker` updates them"
         )
-    elif not check.is_good:
+    elif any(finding.severity is Severity.ERROR for finding in findings):
         error = DriftError("the check found errors", hint="each finding says what to write instead")
+    is_current = not findings and not changed
     return DockerResult(
-        result=(*_lines(*check.diffs), *itertools.chain(*map(_finding_lines, check.findings))),
+        result=(*_lines(*diffs), *itertools.chain(*map(_finding_lines, findings))),
         messages=("Current: the files match today's facts",) if is_current else (),
-        data={
-            "diffs": list(check.diffs),
-            "findings": [finding.as_json() for finding in check.findings],
-        },
+        data={"diffs": list(diffs), "findings": [finding.as_json() for finding in findings]},
         error=error,
     )
 

@@ -7,10 +7,10 @@ from locks import local, locked, manifest, package
 from rig import Tree
 
 from uvflow.docker import command
-from uvflow.docker.command import check_generated
+from uvflow.docker.command import DockerOptions, DockerResult, run_docker
 from uvflow.docker.facts import ImageOptions
 from uvflow.docker.lint.check import check_handwritten, lint_context
-from uvflow.docker.lint.model import CheckResult, LintContext
+from uvflow.docker.lint.model import LintContext
 from uvflow.project.manifest import Project
 
 PROJECT = {
@@ -20,8 +20,8 @@ PROJECT = {
 }
 
 
-def verdict(root: Path) -> CheckResult:
-    return check_generated(command.plan_image(Project.load(root), ImageOptions(uv="0.13.9")))
+def verdict(root: Path) -> DockerResult:
+    return run_docker(Project.load(root), DockerOptions(uv="0.13.9", check=True))
 
 
 @pytest.fixture
@@ -34,18 +34,19 @@ def made(tree: Tree) -> Path:
 
 
 def test_what_was_just_made_is_good(made: Path) -> None:
-    assert verdict(made) == CheckResult()
+    found = verdict(made)
+    assert (found.error, found.data) == (None, {"diffs": [], "findings": []})
 
 
 def test_a_missing_file_is_a_difference(tree: Tree) -> None:
     found = verdict(tree(PROJECT))
-    assert not found.is_good
-    assert found.diffs[0].startswith("--- Dockerfile (on disk)\n+++ Dockerfile (generated)")
+    assert found.error is not None
+    assert found.data["diffs"][0].startswith("--- Dockerfile (on disk)\n+++ Dockerfile (generated)")
 
 
 def test_a_changed_fact_is_a_difference_in_its_lines(made: Path) -> None:
     (made / ".python-version").write_text("3.13\n")
-    [diff] = verdict(made).diffs
+    [diff] = verdict(made).data["diffs"]
     assert "-FROM python:3.12-slim-trixie AS base\n" in diff
     assert "+FROM python:3.13-slim-trixie AS base\n" in diff
 
@@ -53,41 +54,43 @@ def test_a_changed_fact_is_a_difference_in_its_lines(made: Path) -> None:
 def test_an_edit_is_a_difference(made: Path) -> None:
     with (made / "Dockerfile").open("a") as file:
         file.write("LABEL mine=1\n")
-    assert verdict(made).diffs[0].endswith("-LABEL mine=1\n")
+    assert verdict(made).data["diffs"][0].endswith("-LABEL mine=1\n")
 
 
 def test_a_dockerignore_that_lets_secrets_in_is_an_error(made: Path) -> None:
     (made / ".dockerignore").write_text("**/__pycache__\n.git\n.venv\n")
-    [finding] = verdict(made).findings
-    assert str(finding) == ".dockerignore:1: does not exclude: **/.env"
-    assert not verdict(made).is_good
+    found = verdict(made)
+    [finding] = found.data["findings"]
+    assert (finding["path"], finding["line"]) == (".dockerignore", 1)
+    assert finding["message"] == "does not exclude: **/.env"
+    assert found.error is not None
 
 
 def test_findings_are_sorted_by_line(tree: Tree) -> None:
     root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim\nCMD python\n"})
     found = check_handwritten(Project.load(root), root / "Dockerfile")
-    assert [(f.origin.line, f.code) for f in found.findings if f.origin] == [
+    assert [(f.origin.line, f.code) for f in found if f.origin] == [
         (1, "base-not-pinned"),
         (1, "output-buffered"),
         (1, "runs-as-root"),
         (2, "shell-form"),
         (2, "starts-nothing"),
     ]
-    assert not found.is_good
+    assert verdict(root).error is not None
 
 
 def test_a_file_without_a_stage_is_an_error(tree: Tree) -> None:
     root = tree({**PROJECT, "Dockerfile": "# nothing yet\n"})
-    [finding] = check_handwritten(Project.load(root), root / "Dockerfile").findings
+    [finding] = check_handwritten(Project.load(root), root / "Dockerfile")
     assert finding.code == "no-stage"
 
 
 def test_warnings_alone_are_good(tree: Tree) -> None:
     text = 'FROM python:3.12-slim-trixie\nCMD ["serve", "shop"]\n'
     root = tree({**PROJECT, "Dockerfile": text})
-    found = check_handwritten(Project.load(root), root / "Dockerfile")
-    assert found.findings
-    assert found.is_good
+    found = verdict(root)
+    assert found.data["findings"]
+    assert found.error is None
 
 
 def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from uvflow import findings, uv
 from uvflow.docker import context
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
-from uvflow.docker.lint.model import RULES, CheckResult, LintContext, LintedDockerfile
+from uvflow.docker.lint.model import RULES, LintContext, LintedDockerfile
 from uvflow.files import read_text, text_if_there
-from uvflow.findings import Origin
+from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
@@ -21,17 +21,15 @@ from uvflow.project.manifest import Project
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 
 
-def check_handwritten(project: Project, path: Path) -> CheckResult:
+def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
     dockerfile = parse.parse_dockerfile(read_text(path))
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
-        no_stage = findings.error("no-stage", "there is no FROM in it", origin)
-        return CheckResult(findings=(no_stage,))
+        return (findings.error("no-stage", "there is no FROM in it", origin),)
     linted = LintedDockerfile(dockerfile, lint_context(project), path.name)
     reported = (finding for rule in RULES for finding in rule(linted))
-    by_line = sorted(reported, key=lambda f: (f.origin.line if f.origin else 0, f.code))
-    return CheckResult(findings=tuple(by_line))
+    return tuple(sorted(reported, key=lambda f: (f.origin.line if f.origin else 0, f.code)))
 
 
 def lint_context(project: Project) -> LintContext:

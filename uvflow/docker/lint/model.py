@@ -11,23 +11,6 @@ from uvflow.findings import Finding, Origin, Severity
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckResult:
-    """Differences as unified diffs, and findings.
-
-    `edited` are the names of generated files that somebody has edited.
-    """
-
-    diffs: tuple[str, ...] = ()
-    edited: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def is_good(self) -> bool:
-        """Whether nothing differs and no finding is an error."""
-        return not self.diffs and all(f.severity is not Severity.ERROR for f in self.findings)
-
-
-@dataclass(frozen=True, kw_only=True)
 class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 

@@ -18,11 +18,9 @@ _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo
 
 @rule("uv-not-pinned", Severity.WARNING, "name a version: ghcr.io/astral-sh/uv:X.Y.Z")
 def uv_is_not_pinned(linted: LintedDockerfile) -> Violations:
-    for line, image in _images(linted):
-        match = _UV_IMAGE.fullmatch(image)
-        tag = match["tag"] or "latest" if match else "0.0.0"
-        if match and not match["digest"] and not re.match(r"\d+\.\d+\.\d+", tag):
-            yield line, f"{image} is not pinned: every build may use a different uv version"
+    for line, image in _uv_images(linted):
+        if not image["digest"] and not re.match(r"\d+\.\d+\.\d+", image["tag"] or "latest"):
+            yield line, f"{image[0]} is not pinned: every build may use a different uv version"
 
 
 @rule(
@@ -31,10 +29,9 @@ def uv_is_not_pinned(linted: LintedDockerfile) -> Violations:
     "use a tag on trixie, or mount uv: --mount=from=ghcr.io/astral-sh/uv:X.Y.Z",
 )
 def uv_images_of_bookworm(linted: LintedDockerfile) -> Violations:
-    for line, image in _images(linted):
-        match = _UV_IMAGE.fullmatch(image)
-        if match and "bookworm" in (match["tag"] or ""):
-            yield line, f"{image}: uv's images on bookworm ended with uv 0.9.30"
+    for line, image in _uv_images(linted):
+        if "bookworm" in (image["tag"] or ""):
+            yield line, f"{image[0]}: uv's images on bookworm ended with uv 0.9.30"
 
 
 @rule(
@@ -262,13 +259,14 @@ def environment_moved(linted: LintedDockerfile) -> Violations:
                 yield step.line, message
 
 
-def _images(linted: LintedDockerfile) -> Iterator[tuple[int, str]]:
-    """Every image that is named, with its line."""
-    for stage in linted.dockerfile.stages:
-        yield stage.line, stage.image
+def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[int, re.Match[str]]]:
+    """Every image of uv that is named, with its line."""
+    named = [(stage.line, stage.image) for stage in linted.dockerfile.stages]
     for step in linted.everything:
-        named = [step.flag("from"), *(mount.get("from") for mount in step.mounts)]
-        yield from ((step.line, name) for name in named if name)
+        images = (step.flag("from"), *(mount.get("from") for mount in step.mounts))
+        named += [(step.line, image) for image in images if image]
+    matches = ((line, _UV_IMAGE.fullmatch(image)) for line, image in named)
+    yield from ((line, match) for line, match in matches if match)
 
 
 def _is_set(linted: LintedDockerfile, command: ShellCommand, *names: str) -> bool:
