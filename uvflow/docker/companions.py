@@ -22,15 +22,15 @@ def bake_file(facts: Facts) -> str:
             "dockerfile": _dockerfile_path(facts),
             "target": selection.name,
             "tags": [image_tag(facts, selection.name)],
-            **({"secret": secrets} if secrets else {}),
-            **({"ssh": ["default"]} if facts.uses_ssh else {}),
+            "secret": secrets,
+            "ssh": ["default"] if facts.uses_ssh else [],
         }
         blocks.append(_hcl_block("target", selection.name, target))
     return "\n".join(blocks)
 
 
 def _hcl_block(kind: str, name: str, attributes: Table) -> str:
-    lines = "".join(f"  {key} = {_hcl(value)}\n" for key, value in attributes.items())
+    lines = "".join(f"  {key} = {_hcl(value)}\n" for key, value in attributes.items() if value)
     return f"{kind} {_hcl(name)} {{\n{lines}}}\n"
 
 
@@ -46,8 +46,7 @@ def compose_file(facts: Facts) -> str:
         for selection in reversed(facts.selections)
     }
     secrets = {name: {"environment": name} for name in facts.secrets}
-    whole = {"services": services, **({"secrets": secrets} if secrets else {})}
-    return "\n".join(_yaml_lines(whole, "")) + "\n"
+    return "\n".join(_yaml_lines({"services": services, "secrets": secrets}, "")) + "\n"
 
 
 # As little as the service needs.
@@ -67,21 +66,22 @@ def _service(facts: Facts, selection: Selection) -> Table:
         "context": context,
         "dockerfile": _dockerfile_path(facts),
         "target": selection.name,
-        **({"secrets": list(facts.secrets)} if facts.secrets else {}),
-        **({"ssh": ["default"]} if facts.uses_ssh else {}),
+        "secrets": facts.secrets,
+        "ssh": ["default"] if facts.uses_ssh else [],
     }
     return {
-        **({} if selection.name == "prod" else {"profiles": [selection.name]}),
+        "profiles": [] if selection.name == "prod" else [selection.name],
         "image": image_tag(facts, selection.name),
         "build": build,
         "init": True,
-        **({"ports": [f"{port}:{port}"]} if port else {}),
+        "ports": [f"{port}:{port}"] if port else [],
         **({"volumes": [f"{context}:/app"]} if selection.is_development else _HARDENED),
     }
 
 
 def _yaml_lines(table: Table, indent: str) -> Iterator[str]:
-    for key, value in table.items():
+    """Keys without a value are left out."""
+    for key, value in ((key, value) for key, value in table.items() if value):
         name = key if key.replace("_", "").replace("-", "").isalnum() else _yaml(key)
         match value:
             case Mapping():

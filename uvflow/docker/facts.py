@@ -214,12 +214,6 @@ class _Reader:
         )
 
     @cached_property
-    def members(self) -> tuple[str, ...]:
-        """The directories of the workspace's members, where its root is not a project."""
-        directories = (str(package.directory) for package in self.lock.local_packages)
-        return () if self.package else tuple(sorted(directories))
-
-    @cached_property
     def python(self) -> tuple[str, str]:
         """X.Y, and the evidence for it."""
         requested = [
@@ -246,9 +240,7 @@ class _Reader:
         """What `profile` installs on any of the platforms."""
         exported = self.exported[profile]
         packages = (p for t in self.targets(minor) for p in packages_on(t, exported, self.lock))
-        return tuple(
-            {f"{package.name} {package.version}": package for package in packages}.values()
-        )
+        return tuple({f"{p.name} {p.version}": p for p in packages}.values())
 
     def targets(self, minor: str) -> Iterator[TargetPlatform]:
         return (TargetPlatform(python=minor, platform=each) for each in self.settings.platforms)
@@ -320,6 +312,7 @@ class _Reader:
 
     @cached_property
     def start(self) -> Start:
+        directories = sorted(str(package.directory) for package in self.lock.local_packages)
         start = Search(
             name=self.project.name,
             installed=frozenset(package.name for package in self.production),
@@ -327,7 +320,7 @@ class _Reader:
             scripts=self.project.table("project", "scripts"),
             procfile=text_if_there(self.project.root / "Procfile"),
             settings=self.settings,
-            members=self.members,
+            members=() if self.package else tuple(directories),
             in_extras=dict(self._in_extras()),
         ).start()
         if self.is_distroless and self.system.runtime:

@@ -45,13 +45,13 @@ class ShellCommand:
         return any(word.partition("=")[0] in options for word in self.words)
 
 
+@dataclass(frozen=True)
 class LintedDockerfile:
-    """A Dockerfile with at least one stage, and its project."""
+    """A Dockerfile with at least one stage, its project, and its path for findings."""
 
-    def __init__(self, dockerfile: Dockerfile, context: LintContext, path: str) -> None:
-        self.dockerfile = dockerfile
-        self.context = context
-        self.path = path
+    dockerfile: Dockerfile
+    context: LintContext
+    path: str
 
     @cached_property
     def final(self) -> Stage:

@@ -79,10 +79,9 @@ def uv_in_image(linted: LintedDockerfile) -> Violations:
 def runs_as_root(linted: LintedDockerfile) -> Violations:
     user = linted.last("USER")
     is_nonroot = "nonroot" in linted.dockerfile.lineage(linted.final)[0].image
-    if user is None and not is_nonroot:
-        yield linted.final.line, "the service runs as root"
-    elif user and user.text.partition(":")[0] in {"root", "0"}:
-        yield user.line, "the service runs as root"
+    name = user.text.partition(":")[0] if user else "nonroot" if is_nonroot else "root"
+    if name in {"root", "0"}:
+        yield (user or linted.final).line, "the service runs as root"
 
 
 @rule("user-not-numeric", Severity.NOTE, "USER 10001:10001")
