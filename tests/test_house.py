@@ -65,7 +65,17 @@ PURE = {
         f"migrate.{name}"
         for name in (
             *("constraints", "credentials", "evidence", "groups", "includes", "indexes", "ledger"),
-            *("merge", "model", "pins", "plan", "pyproject", "report", "settings", "toml_text"),
+            *(
+                "lock_fallback",
+                "merge",
+                "model",
+                "pins",
+                "plan",
+                "pyproject",
+                "report",
+                "settings",
+                "toml_text",
+            ),
         )
     ),
     *("project.profiles", "project.schema", "redaction", "findings", "docker.dockerfile"),

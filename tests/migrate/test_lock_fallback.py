@@ -12,8 +12,7 @@ from wheels import add_wheel
 from uvflow.errors import UvFailedError
 from uvflow.findings import Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
-from uvflow.migrate import lock_fallback
-from uvflow.migrate.lock import write_lockfile
+from uvflow.migrate.lock import Locking, pin_to_index, write_lockfile
 from uvflow.migrate.lock_fallback import (
     PythonRange,
     blamed_lines,
@@ -24,7 +23,6 @@ from uvflow.migrate.lock_fallback import (
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
 from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.pyproject import edit
-from uvflow.state.backup import FileBackup
 from uvflow.uv import find
 
 BASE = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -50,11 +48,10 @@ def bound(root: Path, imported: ImportedRequirements) -> Plan | None:
     """What is made of `imported`, once uv has found all of it somewhere."""
     text = edit(BASE, imported).text
     (root / "pyproject.toml").write_text(text)
-    before = FileBackup.of(root / "uv.lock")
     done = find().capture(("lock", "--index-strategy=unsafe-first-match"), cwd=root)
     assert done.code == 0
     plan = Plan(root=root, before=None, text=text, imported=imported)
-    return lock_fallback.pin_to_index(plan, before, uv=find(), environ=os.environ)
+    return pin_to_index(Locking(plan=plan, uv=find(), environ=os.environ, before=b""))
 
 
 def test_what_uv_misses_is_bound_and_nothing_else(

@@ -1,18 +1,45 @@
-"""The first lockfile of an import: old versions kept where that is possible, and verified."""
+"""The first lockfile of an import: old versions kept where that is possible, and verified.
 
+uv stops at the first index that has a name, so that nobody can publish a package under the name of
+a private one (uv docs, "Searching across multiple indexes"); pip takes the best version of all. So
+where uv finds no solution the other indexes are tried, and then fewer Pythons.
+"""
+
+import os
+import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from uvflow import findings
+from uvflow.errors import NetworkError
 from uvflow.files import read_bytes, write_whole
 from uvflow.findings import Severity
-from uvflow.migrate import lock_fallback, pins, pyproject
+from uvflow.lockfile.packages import parse_lockfile
+from uvflow.migrate import pins, pyproject
+from uvflow.migrate.indexes import PYPI, is_pypi
+from uvflow.migrate.lock_fallback import (
+    PythonRange,
+    blamed_lines,
+    failure_hint,
+    is_about_versions,
+    narrowing_findings,
+    widest_python_range,
+)
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.migrate.pins import Comparison
 from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.report import needs_user_error
 from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.process import Completed
 from uvflow.state.store import Progress, no_progress
-from uvflow.uv import Uv
+from uvflow.uv import Streamed, Uv
+
+_AS_BEFORE = "everything is as it was before"
+_SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
+_WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
 def write_lockfile(
@@ -24,48 +51,246 @@ def write_lockfile(
     is narrowed to these. Raises UvFailedError where uv finds no solution, ImportNeedsUserError
     where a hash differs.
     """
+    path = plan.root / LOCKFILE
     if plan.seed:
-        write_whole(plan.root / LOCKFILE, plan.seed.encode())
+        write_whole(path, plan.seed.encode())
+    before = read_bytes(path) if path.exists() else b""
+    locking = Locking(plan=plan, uv=uv, environ=environ, before=before)
     first = uv.run(("lock",), cwd=plan.root, environ=environ)
     if first.code != 0:
-        plan = lock_fallback.retry(plan, first, uv=uv, environ=environ, progress=progress)
-    compared = _comparison(plan)
+        plan = _retry(locking, first, progress)
+    compared = pins.compare_pins(plan.imported.pins, locking.lockfile.decode())
     if any(moved.new for moved in compared.moved):
-        compared = _lock_by_constraints(plan, uv, environ) or compared
-    hashes = pins.check_hashes(plan.imported, _lockfile_text(plan))
+        compared = _lock_by_constraints(locking, plan) or compared
+    lockfile = locking.lockfile.decode()
+    hashes = pins.check_hashes(plan.imported, lockfile)
     mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user_error(mismatches)
-    platform = pins.single_platform_findings(plan.imported, _lockfile_text(plan), sys.platform)
+    platform = pins.single_platform_findings(plan.imported, lockfile, sys.platform)
     return InitResult(plan=plan.with_findings(*platform), pins=compared, hashes=hashes)
 
 
-def _lockfile_text(plan: Plan) -> str:
-    return read_bytes(plan.root / LOCKFILE).decode()
+@dataclass(frozen=True, kw_only=True)
+class Locking:
+    """Locks `plan` again and again, in place: sources may be relative to the project.
+
+    `before` is the uv.lock to begin with, whose versions uv prefers: the old pins, or an older
+    lockfile; empty for none.
+    """
+
+    plan: Plan
+    uv: Uv
+    environ: Mapping[str, str] = field(repr=False)
+    before: bytes = field(repr=False)
+
+    @property
+    def lockfile(self) -> bytes:
+        """The uv.lock as it is now."""
+        return read_bytes(self.plan.root / LOCKFILE)
+
+    def write(self, manifest: str, lockfile: bytes) -> None:
+        write_whole(self.plan.root / MANIFEST, manifest.encode())
+        if lockfile:
+            write_whole(self.plan.root / LOCKFILE, lockfile)
+        else:
+            (self.plan.root / LOCKFILE).unlink(missing_ok=True)
+
+    def lock(self, manifest: str, lockfile: bytes, *options: str) -> Completed:
+        """The result of `uv lock` with these files in place."""
+        self.write(manifest, lockfile)
+        return self.ask("lock", *options)
+
+    def ask(self, *arguments: str) -> Completed:
+        return self.uv.capture(arguments, cwd=self.plan.root, environ=self.environ)
 
 
-def _comparison(plan: Plan) -> Comparison:
-    return pins.compare_pins(plan.imported.pins, _lockfile_text(plan))
-
-
-def _lock_by_constraints(plan: Plan, uv: Uv, environ: Mapping[str, str]) -> Comparison | None:
+def _lock_by_constraints(locking: Locking, plan: Plan) -> Comparison | None:
     """What becomes of the pins by documented means, should a uv ever ignore a first lockfile.
 
     None, and the lockfile as it was, where uv finds no such solution: a pin may be gone for good.
     """
-    manifest, lockfile = plan.root / MANIFEST, plan.root / LOCKFILE
-    before = read_bytes(lockfile)
-    old = plan.imported.pins
+    before, old = locking.lockfile, plan.imported.pins
     constraints = tuple(
         Requirement(text=text, name=pin.name, origin=pin.origin)
         for pin, text in zip(old, pins.as_constraints(old), strict=True)
     )
     edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-    write_whole(manifest, edited.text.encode())
-    lockfile.unlink()
-    is_solved = uv.capture(("lock",), cwd=plan.root, environ=environ).code == 0
-    write_whole(manifest, plan.text.encode())
-    if is_solved and uv.capture(("lock",), cwd=plan.root, environ=environ).code == 0:
-        return _comparison(plan)
-    write_whole(lockfile, before)
+    is_solved = locking.lock(edited.text, b"").code == 0
+    if is_solved and locking.lock(plan.text, locking.lockfile).code == 0:
+        return pins.compare_pins(old, locking.lockfile.decode())
+    locking.write(plan.text, before)
     return None
+
+
+def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
+    """The plan, changed so that it has a lockfile, which is written by then.
+
+    That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
+    neither helps, or where it is not for uvflow to choose.
+    """
+    plan, output = locking.plan, failed.output
+    failure = failed.failure("uv lock")
+    if isinstance(failure, NetworkError):
+        raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
+    if not output or is_about_versions(output):
+        widened = _with_all_indexes(locking)
+        if widened:
+            reason = "these versions are not all on the first index that has their name"
+            progress(f"{_SETTLED}: {reason}")
+            return widened
+        if plan.may_narrow:
+            narrowed, refusal = _for_fewer_pythons(locking, progress)
+            if narrowed:
+                return narrowed
+            output = refusal or output
+    lines = ", ".join(blamed_lines(output, plan.imported))
+    cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
+    raise failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)
+
+
+# More indexes: a source for each package that is not on the first index that has its name.
+
+
+def _with_all_indexes(locking: Locking) -> Plan | None:
+    """The plan with what it takes to find a version on a later index, where that helps."""
+    plan, setting = locking.plan, {"index-strategy": "unsafe-first-match"}
+    if all("explicit" in index for index in plan.imported.indexes):
+        return None
+    option = "--index-strategy=unsafe-first-match"
+    if locking.lock(plan.text, locking.before, option).code != 0:
+        return None
+    searched = locking.lockfile
+    pinned = pin_to_index(locking)
+    if pinned:
+        return pinned
+    # What others need cannot be given a source. uv.lock was made with this setting.
+    text = pyproject.edit(plan.text, ImportedRequirements(settings=setting)).text
+    locking.write(text, searched)
+    return replace(plan, text=text).with_findings(_ALL_INDEXES)
+
+
+_ALL_INDEXES = findings.action(
+    "all-indexes",
+    '`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
+    " the first index that has the name",
+    None,
+    "dependency confusion: a public package with the same name could be installed; make it a"
+    " dependency that is pinned to its index in [tool.uv.sources], then remove the setting",
+)
+
+_MOST_ROUNDS = 20  # times that uv names more packages
+_STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
+_PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
+
+_IndexEntry = Mapping[str, Any]
+
+
+def pin_to_index(locking: Locking) -> Plan | None:
+    """The plan with a source for each package that uv misses; None where that is not enough.
+
+    uv.lock has to be that of a search on all indexes. uv begins each time with the one of before:
+    where it has one that fits, it does not look at the indexes again.
+    """
+    plan = locking.plan
+    # Where uv.lock has the packages from that can be given a source: direct requirements.
+    urls, available = parse_lockfile(locking.lockfile).registries, dict[str, _IndexEntry]()
+    for name in {r.name for r in plan.imported.requirements if r.name and r.source is None}:
+        url = urls.get(name, "")
+        known = (i for i in plan.imported.indexes if _is_same(str(i["url"]), url, plan.root))
+        index = next(known, _PYPI if is_pypi(url) else None)
+        if index:
+            available[name] = index
+    missing = dict[str, _IndexEntry]()
+    for _ in range(_MOST_ROUNDS):
+        pinned = _with_sources(plan, missing)
+        completed = locking.lock(pinned.text, locking.before)
+        if completed.code == 0:
+            return pinned
+        names = set(_STOPPED_AT.findall(completed.err)) & available.keys() - missing.keys()
+        if not names:
+            return None
+        missing |= {name: available[name] for name in names}
+    return None
+
+
+def _is_same(url: str, locked: str, root: Path) -> bool:
+    """uv.lock has the path of an index that is a directory: relative to `root`, by uv 0.9.0."""
+    if "://" in locked:
+        return url.rstrip("/") == locked.rstrip("/")
+    return os.path.normpath(root / url.removeprefix("file://")) == os.path.normpath(root / locked)
+
+
+def _with_sources(plan: Plan, missing: Mapping[str, _IndexEntry]) -> Plan:
+    def with_source(requirement: Requirement) -> Requirement:
+        index = missing.get(requirement.name or "")
+        return replace(requirement, source={"index": index["name"]}) if index else requirement
+
+    is_new = any(index is _PYPI for index in missing.values())
+    indexes = (*plan.imported.indexes, *((_PYPI,) if is_new else ()))
+    imported = replace(plan.imported.with_each(with_source), indexes=indexes)
+    lists = ImportedRequirements(
+        dependencies=imported.dependencies, groups=imported.groups, indexes=indexes
+    )
+    text = pyproject.edit(plan.text, lists).text
+    return replace(plan, text=text, imported=imported).with_findings(
+        *(
+            findings.warning(
+                "index-bound",
+                f"`{r.text}` is not on the first index that has the name; it is pinned to"
+                f" {index['url']}",
+                r.origin,
+                f"if that is the wrong index, change `{r.name}` in [tool.uv.sources]",
+            )
+            for r in imported.requirements
+            if (index := missing.get(r.name or ""))
+        )
+    )
+
+
+# Fewer Pythons: the widest range for which there is a solution.
+
+
+def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | None, str]:
+    """The plan for the widest range of Pythons that uv can lock, if there is one.
+
+    Then what uv printed about the first range that it could not lock.
+    """
+    wanted = locking.environ.get("UV_PYTHON")  # which `uv python find` ignores
+    python = locking.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+    version = re.match(r"(\d+)\.(\d+)", python.out)
+    if python.code != 0 or version is None:
+        return None, ""
+    progress("Looking for the Pythons for which these versions fit together")
+    declared = locking.plan.values["project"].get("requires-python", "")
+    solved: dict[PythonRange, tuple[Plan, bytes]] = {}
+    refusal = ""
+
+    def can_lock(pythons: PythonRange) -> bool:
+        nonlocal refusal
+        if refusal and not is_about_versions(refusal):
+            return False  # what cannot be built or fetched is so for every range
+        plan = _narrow(locking.plan, pythons)
+        completed = locking.lock(plan.text, plan.seed.encode() or locking.before)
+        if completed.code == 0:
+            solved[pythons] = plan, locking.lockfile
+        else:
+            refusal = refusal or completed.err
+        return completed.code == 0
+
+    pythons = widest_python_range(declared, (int(version[1]), int(version[2])), can_lock)
+    if pythons is None:
+        return None, refusal
+    progress(f"{_SETTLED}: these versions fit together for {pythons}")
+    plan, lockfile = solved[pythons]
+    locking.write(plan.text, lockfile)
+    return plan.with_findings(*narrowing_findings(declared, pythons)), refusal
+
+
+def _narrow(plan: Plan, pythons: PythonRange) -> Plan:
+    text = pyproject.with_python(plan.text, pythons.requires_python)
+    if pythons.environment:
+        only = ImportedRequirements(settings={"environments": [pythons.environment]})
+        text = pyproject.edit(text, only).text
+    seed = plan.seed and pins.seed_lockfile(plan.imported, pythons.requires_python)
+    return replace(plan, text=text, seed=seed)
