@@ -55,7 +55,7 @@ def import_files(
     outcomes = LineOutcomes(options=options)
     reader = Reader(read_file=read_file, fetch=fetch, leads_out=leads_out, options=options)
     includes = follow_includes(inputs, reader)
-    outcomes.record_line_findings(*includes.findings, *missing_hashes(includes))
+    outcomes.record_line_findings(*includes.findings, *includes.cycles(), *missing_hashes(includes))
     outcomes.record_bucket(Bucket.ACTION, *includes.unread)
     indexes = collect_indexes(includes.lines(), outcomes, options)
     settings = collect_settings(
@@ -141,7 +141,7 @@ def _collect_lists(
         group: _ListCollector(
             group=group,
             starts=starts,
-            leading_back=includes.edges.with_including(paths),
+            leading_back=includes.with_including(paths),
             includes=includes,
             results=results,
             outcomes=outcomes,

@@ -33,66 +33,73 @@ Fetch = Callable[[str, str], bytes]
 
 def no_network(_url: str, _name: str) -> bytes:
     """A fetcher that always fails."""
-    raise ConnectionError("there is no network here")
+    raise ConnectionError("the network is not used")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Includes:
-    """The files of an import in the order they are met, and what each is to the project.
+    """The files of an import in the order they are met, and what their lines include.
 
-    `unread` are the origins of the includes whose file could not be read.
+    `given` are the files that were not only met. `targets` are the paths that lines include, by the
+    origin of the line; of those in `unread` the file could not be read.
     """
 
     files: Mapping[str, RequirementsFile]
-    roles: Mapping[str, InputFile]
+    given: Mapping[str, InputFile]
+    targets: Mapping[Origin, str]
     findings: tuple[Finding, ...] = ()
     unread: frozenset[Origin] = frozenset()
-    edges: "Edges" = field(repr=False)
 
     def lines(self) -> Iterator[Line]:
         return itertools.chain.from_iterable(file.lines for file in self.files.values())
+
+    @functools.cached_property
+    def roles(self) -> Mapping[str, InputFile]:
+        """What each file is: as given, but what a project file includes is the project's, too."""
+        roles = {path: file for path, file in self.given.items() if path in self.files}
+        for role in (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS):
+            for start in [file for file in roles.values() if file.role is role]:
+                for path in self.with_included(start.path):
+                    known = roles.get(path)
+                    if role is Role.PROJECT and (known is None or known.role is not Role.PINS):
+                        roles[path] = InputFile(path=path, role=Role.PROJECT)
+                    elif role is Role.GROUP and (known is None or known.role is Role.CONSTRAINTS):
+                        roles[path] = InputFile(path=path, role=Role.INCLUDED)
+                    else:
+                        roles.setdefault(path, replace(start, path=path))
+        return roles | {
+            path: InputFile(path=path, role=Role.CONSTRAINTS)
+            for path in self.files
+            if path not in roles
+        }
 
     def included_file(self, line: Line) -> InputFile | None:
         """The file that `line` includes with `-r`, if that could be read.
 
         For a compiled file it is the source, which has what is wanted; the compiled one has pins.
         """
-        target = self._target(line, "--requirement")
+        target = self.roles.get(self._target(line, "--requirement"))
         if target is None or target.role is not Role.PINS:
             return target
         return self.roles.get(target.of, target)
 
     def constraints_file(self, line: Line) -> InputFile | None:
         """The file that `line` names with `-c`, if that could be read."""
-        return self._target(line, "--constraint")
+        return self.roles.get(self._target(line, "--constraint"))
 
-    def _target(self, line: Line, option: str) -> InputFile | None:
-        target = self.edges.target(line, option)
-        return self.roles.get(target) if target else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edges:
-    """The `-r` edges between files; an include of a compiled file is one of its source.
-
-    `sources` are the paths of the sources of compiled files, `targets` those of what lines include.
-    """
-
-    files: Mapping[str, RequirementsFile]
-    sources: Mapping[str, str]
-    targets: Mapping[Origin, str]
+    def _target(self, line: Line, option: str) -> str:
+        """The path of the file that `line` names with `option`, or nothing."""
+        include = line.include
+        return self.targets[line.origin] if include and include[0] == option else ""
 
     def includes_of(self, path: str) -> Iterator[tuple[str, Origin]]:
+        """The files that the one at `path` includes; for a compiled one its source, if given."""
         for line in self.files[path].lines:
-            target = self.target(line, "--requirement") or ""
-            source = self.sources.get(target, target)
+            target = self._target(line, "--requirement")
+            given = self.given.get(target)
+            source = given.of if given and given.role is Role.PINS else target
             if source in self.files:
                 yield source, line.origin
-
-    def target(self, line: Line, option: str) -> str | None:
-        """The path of the file that `line` names with `option`."""
-        include = line.include
-        return self.targets[line.origin] if include and include[0] == option else None
 
     def with_included(self, path: str) -> tuple[str, ...]:
         """`path` and every file it includes, directly or not."""
@@ -114,16 +121,34 @@ class Edges:
                 sources[target].append(path)
         return sources
 
+    def cycles(self) -> Iterator[Finding]:
+        """One warning for each include that leads back to a file that is being read."""
+        done: set[str] = set()
+        for start in self.files:
+            trail = {start: self.includes_of(start)} if start not in done else {}
+            while trail:
+                path = next(reversed(trail))
+                target, origin = next(trail[path], ("", None))
+                if origin is None:
+                    done.add(path)
+                    del trail[path]
+                elif target in trail:
+                    names = [*trail]
+                    cycle = " → ".join((*names[names.index(target) :], target))
+                    message = f"files include each other: {cycle}"
+                    hint = "each is imported once; remove one of the includes"
+                    yield findings.warning("include-cycle", message, origin, hint)
+                elif target not in done:
+                    trail[target] = self.includes_of(target)
+
 
 def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
     """Read `inputs` and what they include; what cannot be read becomes an ERROR finding."""
     given = {input_path(file.path): file for file in inputs}
     known = {path.address: path for path in given}  # a variable may lead to the same file
-    roles = {path.path: replace(file, path=path.path) for path, file in given.items()}
     files: dict[str, RequirementsFile] = {}
     targets: dict[Origin, str] = {}
-    findings: list[Finding] = []
-    unread: set[Origin] = set()
+    problems: list[tuple[Finding, Origin | None]] = []
     waiting: list[tuple[IncludePath, Origin | None]] = [(path, None) for path in reversed(given)]
     while waiting:
         path, origin = waiting.pop()
@@ -131,71 +156,24 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
             continue
         file = reader.read(path, origin)
         if isinstance(file, Finding):
-            findings.append(file)
-            unread.update(() if origin is None else (origin,))
+            problems.append((file, origin))
             continue
         files[path.path] = file
-        resolved = (
-            (path.resolve(line.include[1], reader.options.environ), line.origin)
-            for line in file.lines
-            if line.include
-        )
-        included = [(known.setdefault(t.address or t.path, t), origin) for t, origin in resolved]
-        targets.update({origin: target.path for target, origin in included})
+        included: list[tuple[IncludePath, Origin]] = []
+        for line in file.lines:
+            if line.include:
+                target = path.resolve(line.include[1], reader.options.environ)
+                target = known.setdefault(target.address or target.path, target)
+                included.append((target, line.origin))
+                targets[line.origin] = target.path
         waiting.extend(reversed(included))
-    sources = {file.path: file.of for file in roles.values() if file.role is Role.PINS}
-    edges = Edges(files=files, sources=sources, targets=targets)
     return Includes(
         files=files,
-        roles=_complete_roles(roles, edges),
-        findings=(*findings, *_cycles(edges)),
-        unread=frozenset(unread),
-        edges=edges,
+        given={path.path: replace(file, path=path.path) for path, file in given.items()},
+        targets=targets,
+        findings=tuple(problem for problem, _ in problems),
+        unread=frozenset(origin for _, origin in problems if origin),
     )
-
-
-def _complete_roles(given: Mapping[str, InputFile], edges: Edges) -> dict[str, InputFile]:
-    """What each file is: as given, but what a project file includes is the project's as well."""
-    roles = {path: file for path, file in given.items() if path in edges.files}
-    for role in (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS):
-        for start in [file for file in roles.values() if file.role is role]:
-            for path in edges.with_included(start.path):
-                roles[path] = _role_of(path, start, roles.get(path))
-    for path in edges.files:
-        roles.setdefault(path, InputFile(path=path, role=Role.CONSTRAINTS))
-    return roles
-
-
-def _role_of(path: str, start: InputFile, known: InputFile | None) -> InputFile:
-    """The role of the file at `path`, once `start` is known to include it."""
-    match start.role:
-        case Role.PROJECT if known is None or known.role is not Role.PINS:
-            return InputFile(path=path, role=Role.PROJECT)
-        case Role.GROUP if known is None or known.role is Role.CONSTRAINTS:
-            return InputFile(path=path, role=Role.INCLUDED)
-        case _:
-            return known or replace(start, path=path)
-
-
-def _cycles(edges: Edges) -> Iterator[Finding]:
-    """One warning for each include that leads back to a file that is being read."""
-    done: set[str] = set()
-    for start in edges.files:
-        trail = {start: edges.includes_of(start)} if start not in done else {}
-        while trail:
-            path = next(reversed(trail))
-            target, origin = next(trail[path], ("", None))
-            if origin is None:
-                done.add(path)
-                del trail[path]
-            elif target in trail:
-                names = [*trail]
-                cycle = " → ".join((*names[names.index(target) :], target))
-                message = f"files include each other: {cycle}"
-                hint = "each is imported once; remove one of the includes"
-                yield findings.warning("include-cycle", message, origin, hint)
-            elif target not in done:
-                trail[target] = edges.includes_of(target)
 
 
 @dataclass(frozen=True, kw_only=True)

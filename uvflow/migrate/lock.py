@@ -22,6 +22,7 @@ from uvflow.migrate import pins, pyproject
 from uvflow.migrate.indexes import PYPI, is_pypi
 from uvflow.migrate.lock_fallback import (
     PythonRange,
+    Version,
     blamed_lines,
     failure_hint,
     is_about_versions,
@@ -256,10 +257,8 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
 
     Then what uv printed about the first range that it could not lock.
     """
-    wanted = locking.environ.get("UV_PYTHON")  # which `uv python find` ignores
-    python = locking.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
-    version = re.match(r"(\d+)\.(\d+)", python.out)
-    if python.code != 0 or version is None:
+    here = _python_of(locking)
+    if here is None:
         return None, ""
     progress("Looking for the Pythons for which these versions fit together")
     declared = locking.plan.values["project"].get("requires-python", "")
@@ -278,13 +277,21 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
             refusal = refusal or completed.err
         return completed.code == 0
 
-    pythons = widest_python_range(declared, (int(version[1]), int(version[2])), can_lock)
+    pythons = widest_python_range(declared, here, can_lock)
     if pythons is None:
         return None, refusal
     progress(f"{_SETTLED}: these versions fit together for {pythons}")
     plan, lockfile = solved[pythons]
     locking.write(plan.text, lockfile)
     return plan.with_findings(*narrowing_findings(declared, pythons)), refusal
+
+
+def _python_of(locking: Locking) -> Version | None:
+    """The Python that uv chooses for the project."""
+    wanted = locking.environ.get("UV_PYTHON")  # which `uv python find` ignores
+    found = locking.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+    match = re.match(r"(\d+)\.(\d+)", found.out)
+    return (int(match[1]), int(match[2])) if match and found.code == 0 else None
 
 
 def _narrow(plan: Plan, pythons: PythonRange) -> Plan:

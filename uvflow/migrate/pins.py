@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
@@ -112,8 +112,8 @@ class Moved:
 class Comparison:
     """The old pins, by whether the finished lockfile has them."""
 
-    kept: tuple[Pin, ...]
-    moved: tuple[Moved, ...]
+    kept: tuple[Pin, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
 
 def compare_pins(pins: Iterable[Pin], lockfile: str) -> Comparison:
@@ -143,7 +143,7 @@ def missing_hashes(includes: Includes) -> Iterator[Finding]:
     if not any(line.values("--require-hashes") for line in includes.lines()):
         return
     for start in includes.roles:
-        paths = includes.edges.with_included(start)
+        paths = includes.with_included(start)
         lines = [line for path in paths for line in includes.files[path].lines]
         demand = next((line for line in lines if line.values("--require-hashes")), None)
         for line in lines if demand else ():
@@ -162,19 +162,9 @@ def missing_hashes(includes: Includes) -> Iterator[Finding]:
 class HashCheck:
     """`verified` of `expected` packages are in uv.lock with hashes that the old files give."""
 
-    expected: int
-    verified: int
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _OldHashes:
-    """The hashes that the old files give for a package, in one version or (for "") in any."""
-
-    name: str
-    version: str
-    hashes: frozenset[str]
-    origin: Origin
+    expected: int = 0
+    verified: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
@@ -186,52 +176,53 @@ def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
     for what is not a lockfile.
     """
     locked = parse_lockfile(lockfile).by_name
-    compared = []
+    expected = verified = 0
+    found: list[Finding] = []
     for old in _old_hashes(imported):
-        algorithms = {text.partition(":")[0] for text in old.hashes}
-        hashes = frozenset(
-            text
-            for package in locked.get(old.name, ())
-            if not old.version or _is_same_version(old.version, package.version)
-            for text in package.hashes
-            if text.partition(":")[0] in algorithms
-        )
-        if hashes:
-            compared.append((old, hashes))
-    return HashCheck(
-        expected=len(compared),
-        verified=sum(bool(hashes & old.hashes) for old, hashes in compared),
-        findings=tuple(f for old, hashes in compared for f in _hash_findings(old, hashes)),
+        hashes = _comparable_hashes(old, locked.get(old.name, ()))
+        new = len(hashes.difference(old.hashes))
+        expected += bool(hashes)
+        verified += new < len(hashes)
+        name = f"{old.name} {old.version}".rstrip()
+        if new and new == len(hashes):
+            message = f"no wheel or sdist of {name} has the expected hash"
+            hint = "check whether the index still serves the same files"
+            found.append(findings.error("hash-mismatch", message, old.origin, hint))
+        elif new:
+            message = f"{new} of {len(hashes)} files of {name} have no hash here"
+            hint = "files were added to the release since, or not all hashes were recorded"
+            found.append(findings.warning("hash-new-archives", message, old.origin, hint))
+    return HashCheck(expected=expected, verified=verified, findings=tuple(found))
+
+
+def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:
+    """By name and version, which is empty for any: several lines may give hashes of one package."""
+    by_key: dict[tuple[str, str], Pin] = {}
+    for pin in (*imported.pins, *map(_as_pin, (*imported.requirements, *imported.constraints))):
+        if pin.hashes:
+            known = by_key.setdefault((pin.name, pin.version), pin)
+            by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
+    return by_key.values()
+
+
+def _comparable_hashes(old: Pin, packages: Iterable[LockedPackage]) -> set[str]:
+    algorithms = {text.partition(":")[0] for text in old.hashes}
+    return {
+        text
+        for package in packages
+        if not old.version or _is_same_version(old.version, package.version)
+        for text in package.hashes
+        if text.partition(":")[0] in algorithms
+    }
+
+
+def _as_pin(requirement: Requirement) -> Pin:
+    return Pin(
+        name=requirement.name or "",
+        version=pinned_version(requirement) or "",
+        origin=requirement.origin,
+        hashes=requirement.hashes,
     )
-
-
-def _old_hashes(imported: ImportedRequirements) -> tuple[_OldHashes, ...]:
-    """By name and version: several lines may give hashes of one package."""
-    requirements = (*imported.requirements, *imported.constraints)
-    given = [
-        *((p.name, p.version, p.hashes, p.origin) for p in imported.pins),
-        *((r.name or "", pinned_version(r) or "", r.hashes, r.origin) for r in requirements),
-    ]
-    by_key: dict[tuple[str, str], _OldHashes] = {}
-    for name, version, hashes, origin in given:
-        if hashes:
-            new = _OldHashes(name=name, version=version, hashes=frozenset(hashes), origin=origin)
-            known = by_key.setdefault((name, version), new)
-            by_key[name, version] = replace(known, hashes=known.hashes | new.hashes)
-    return tuple(by_key.values())
-
-
-def _hash_findings(old: _OldHashes, locked: frozenset[str]) -> Iterator[Finding]:
-    name = f"{old.name} {old.version}".rstrip()
-    new = len(locked - old.hashes)
-    if new == len(locked):
-        message = f"no wheel or sdist of {name} has the expected hash"
-        hint = "check whether the index still serves the same files"
-        yield findings.error("hash-mismatch", message, old.origin, hint)
-    elif new:
-        message = f"{new} of {len(locked)} files of {name} have no hash here"
-        hint = "files were added to the release since, or not all hashes were recorded"
-        yield findings.warning("hash-new-archives", message, old.origin, hint)
 
 
 def single_platform_findings(
@@ -272,16 +263,7 @@ def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequir
     transitive = {"": _transitive(imported.dependencies, (), graph)}
     for name, entries in imported.groups.items():
         transitive[name] = _transitive(entries, imported.dependencies, graph)
-    pins = (
-        Pin(
-            name=requirement.name or "",
-            version=pinned_version(requirement) or "",
-            origin=requirement.origin,
-            hashes=requirement.hashes,
-        )
-        for requirements in transitive.values()
-        for requirement in requirements
-    )
+    pins = (_as_pin(requirement) for found in transitive.values() for requirement in found)
     return replace(
         imported,
         dependencies=tuple(e for e in imported.dependencies if e not in transitive[""]),

@@ -135,10 +135,8 @@ class InitResult:
 
     plan: Plan
     is_dry_run: bool = False
-    pins: Comparison = field(default_factory=lambda: Comparison(kept=(), moved=()))
-    hashes: HashCheck = field(
-        default_factory=lambda: HashCheck(expected=0, verified=0, findings=())
-    )
+    pins: Comparison = field(default_factory=Comparison)
+    hashes: HashCheck = field(default_factory=HashCheck)
 
 
 def with_buckets(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:

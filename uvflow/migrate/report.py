@@ -1,8 +1,9 @@
 """What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
 
-import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
@@ -195,9 +196,19 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
     moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in pins.moved]
     return {
         "error": None,
-        **_read_as_json(_files(result), _findings(result)),
+        "files": [
+            {
+                "path": file.path,
+                "format": file.format,
+                "role": file.role,
+                "lines": file.lines,
+                **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
+            }
+            for file in _files(result)
+        ],
+        "findings": [finding.as_json() for finding in _findings(result)],
         "already_a_project": result.plan.is_already_locked,
-        "changes": list(map(dataclasses.asdict, result.plan.changes)),
+        "changes": list(map(asdict, result.plan.changes)),
         "diff": diff(result.plan),
         "pins": {"kept": len(pins.kept), "moved": moved},
         "hashes": {"expected": hashes.expected, "verified": hashes.verified},
@@ -207,27 +218,8 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
 def error_as_json(error: UvflowError) -> Mapping[str, Any]:
     """The same keys, besides `error`: what had been read, and that nothing was changed."""
     read = error.read or ImportedRequirements()
-    return {
-        **_read_as_json(read.files, dict.fromkeys((*read.findings, *error.findings))),
-        "already_a_project": False,
-        "changes": [],
-        "diff": "",
-        "pins": {"kept": 0, "moved": []},
-        "hashes": {"expected": 0, "verified": 0},
-    }
-
-
-def _read_as_json(files: Iterable[FileReport], findings: Iterable[Finding]) -> dict[str, Any]:
-    return {
-        "files": [
-            {
-                "path": file.path,
-                "format": file.format,
-                "role": file.role,
-                "lines": file.lines,
-                **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
-            }
-            for file in files
-        ],
-        "findings": [finding.as_json() for finding in findings],
-    }
+    found = tuple(dict.fromkeys((*read.findings, *error.findings)))
+    plan = Plan(root=Path(), before=None, text="", imported=replace(read, findings=found))
+    data = dict(result_as_json(InitResult(plan=plan)))
+    del data["error"]
+    return data

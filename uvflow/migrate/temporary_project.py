@@ -36,14 +36,15 @@ class TemporaryProject:
 
         uv runs in `root`, so that its `.python-version` and `uv.toml` count, and writes elsewhere.
         """
-        with _temporary_directory() as directory:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
+            project = Path(directory, "project")
             arguments = (
                 *("init", "--bare", "--no-workspace", "--no-pin-python", "--vcs=none"),
                 *(f"--name={name}", *((f"--python={python}",) if python else ())),
-                *("--no-python-downloads", str(directory / "project")),
+                *("--no-python-downloads", str(project)),
             )
             _check(self._ask(arguments, self.root), "`uv init` failed")
-            return (directory / "project" / MANIFEST).read_text(encoding="utf-8")
+            return (project / MANIFEST).read_text(encoding="utf-8")
 
     def with_names(
         self, imported: ImportedRequirements, announce: Callable[[str], None]
@@ -108,20 +109,15 @@ class TemporaryProject:
         return self.uv.capture(arguments, cwd=directory, environ={**self.environ, **no_build})
 
 
+_PREFIX = "uvflow-"
 _EMPTY_PROJECT = '[project]\nname = "uvflow-scratch"\nversion = "0"\n'
 
 
 @contextlib.contextmanager
-def _temporary_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="uvflow-") as directory:
-        yield Path(directory)
-
-
-@contextlib.contextmanager
 def _project(manifest: str) -> Iterator[Path]:
-    with _temporary_directory() as directory:
-        (directory / MANIFEST).write_text(manifest, encoding="utf-8")
-        yield directory
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
+        Path(directory, MANIFEST).write_text(manifest, encoding="utf-8")
+        yield Path(directory)
 
 
 def _check(completed: Completed, message: str, hint: str | None = None) -> None:
