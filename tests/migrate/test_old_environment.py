@@ -10,9 +10,8 @@ from uvflow.findings import Origin
 from uvflow.migrate.model import Pin
 from uvflow.migrate.old_environment import (
     InstalledPackage,
+    OldEnvironment,
     read_installed,
-    undeclared_packages,
-    versions_to_keep,
 )
 
 ORIGIN = Origin(path="METADATA", line=3)
@@ -33,12 +32,14 @@ def packages(**needs: str) -> dict[str, InstalledPackage]:
 
 def undeclared(installed: dict[str, InstalledPackage], manifest: str) -> list[str]:
     values = tomllib.loads(manifest)
-    return [p.name for p in undeclared_packages(installed, values, (), ("app", "My.App"))]
+    old = OldEnvironment(installed=installed, values=values, own=("app", "My.App"))
+    return [package.name for package in old.undeclared_packages()]
 
 
 def kept(installed: dict[str, InstalledPackage], manifest: str, *pins: Pin) -> list[str]:
-    found = versions_to_keep(installed, tomllib.loads(manifest), pins, ("app",))
-    return [f"{pin.name} {pin.version}" for pin in found]
+    values = tomllib.loads(manifest)
+    old = OldEnvironment(installed=installed, values=values, pins=pins, own=("app",))
+    return [f"{pin.name} {pin.version}" for pin in old.versions_to_keep()]
 
 
 def project(*dependencies: str, more: str = "") -> str:
@@ -76,8 +77,8 @@ def test_a_pin_names_a_package_and_a_constraint_does_not() -> None:
         project(more="[tool.uv]\nconstraint-dependencies=['b']"),
     )
     pin = Pin(name="a", version="1.0", origin=ORIGIN)
-    found = undeclared_packages(installed, tomllib.loads(values), (pin,), ())
-    assert [package.name for package in found] == ["b"]
+    old = OldEnvironment(installed=installed, values=tomllib.loads(values), pins=(pin,))
+    assert [package.name for package in old.undeclared_packages()] == ["b"]
 
 
 def test_installers_and_the_project_itself_are_not_named() -> None:

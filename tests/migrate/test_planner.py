@@ -164,7 +164,10 @@ def test_what_a_project_says_is_not_changed(
 
 def test_a_directory_has_to_be_there(tmp_path: Path) -> None:
     error = refusal(tmp_path / "nowhere")
-    assert (error.exit_code, error.message) == (2, f"there is no directory {tmp_path / 'nowhere'}")
+    assert (error.exit_code, error.message) == (
+        2,
+        f"{tmp_path / 'nowhere'} is not a directory, or does not exist",
+    )
 
 
 def test_a_manifest_that_is_no_text_is_told(tree: Tree) -> None:

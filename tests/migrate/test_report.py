@@ -318,6 +318,6 @@ def test_the_reasons_of_an_error_come_on_top_and_once(known: tuple[Finding, ...]
 
 
 def test_an_error_before_anything_was_read_has_the_same_keys() -> None:
-    nothing = error_as_json(UsageError("there is no directory"))
+    nothing = error_as_json(UsageError("not a directory"))
     assert {*nothing, "error"} == result_as_json(DONE).keys()
     assert (nothing["files"], nothing["findings"]) == ([], [])

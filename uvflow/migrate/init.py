@@ -14,6 +14,7 @@ from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
 from uvflow.files import claim, is_inside, write_whole
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
+from uvflow.migrate.model import source_entries
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
@@ -121,9 +122,7 @@ def _aside(plan: Plan) -> Path | None:
 
 def _source_directories(plan: Plan) -> tuple[Path, ...]:
     """Where a build may leave files behind: in the project and in local sources."""
-    entries = (
-        e for e in plan.imported.sources.values() for e in (e if isinstance(e, list) else [e])
-    )
+    entries = (e for source in plan.imported.sources.values() for e in source_entries(source))
     local = (plan.root / str(entry["path"]) for entry in entries if "path" in entry)
     roots = (plan.root, *(path for path in local if path.is_dir()))
     return (*roots, *(root / "src" for root in roots))

@@ -130,9 +130,11 @@ def _clauses(text: str) -> frozenset[Specifier]:
 def pinned_version(requirement: Requirement) -> str | None:
     """The version of an exact pin, `==V` or `===V` and nothing else, as it is written."""
     clauses = [*_specifiers(requirement.text)] if requirement.name else []
-    if len(clauses) != 1 or clauses[0].operator not in ("==", "==="):
-        return None
-    return None if clauses[0].version.endswith(".*") else clauses[0].version
+    return clauses[0].version if len(clauses) == 1 and is_exact(clauses[0]) else None
+
+
+def is_exact(clause: Specifier) -> bool:
+    return clause.operator in ("==", "===") and not clause.version.endswith(".*")
 
 
 def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:

@@ -223,6 +223,11 @@ class ImportedRequirements:
         )
 
 
+def source_entries(source: Any) -> list[Any]:
+    """The entries of one name in `[tool.uv.sources]`: it has a table, or a list of them."""
+    return source if isinstance(source, list) else [source]
+
+
 _Node = TypeVar("_Node", bound=Hashable)
 
 

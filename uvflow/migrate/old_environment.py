@@ -14,7 +14,6 @@ from typing import Any
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Parsed
-from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -23,7 +22,8 @@ from uvflow.environment.installed import Distribution, Environment, distribution
 from uvflow.files import read_regular
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Node
-from uvflow.migrate.model import Pin, reachable
+from uvflow.migrate.merge import is_exact
+from uvflow.migrate.model import Pin, reachable, source_entries
 from uvflow.migrate.plan import relative_name
 
 # What is in an environment to install the rest with; uv needs none of it.
@@ -71,16 +71,107 @@ def _read(distribution: Distribution, root: Path) -> InstalledPackage:
     )
 
 
-def undeclared_packages(
-    installed: Packages, values: Values, pins: Iterable[Pin], own: Iterable[str]
-) -> tuple[InstalledPackage, ...]:
-    """What neither `values` (of pyproject.toml) nor `pins` name, nor anything they bring along.
+@dataclass(frozen=True, kw_only=True)
+class OldEnvironment:
+    """What is `installed`, and what is asked for by `values` (of pyproject.toml) and by `pins`.
 
     `own` are names of the project itself.
     """
-    declared = _declared(installed, values, pins, own)
-    known = {*declared, *_INSTALLERS, *map(canonicalize_name, own)}
-    return tuple(package for name, package in sorted(installed.items()) if name not in known)
+
+    installed: Packages
+    values: Values
+    pins: tuple[Pin, ...] = ()
+    own: tuple[str, ...] = ()
+
+    def undeclared_packages(self) -> tuple[InstalledPackage, ...]:
+        """What is not asked for, nor brought along by anything that is."""
+        known = {*self._declared, *_INSTALLERS, *map(canonicalize_name, self.own)}
+        return tuple(self.installed[name] for name in sorted(self.installed.keys() - known))
+
+    def versions_to_keep(self) -> tuple[Pin, ...]:
+        """The versions of what is declared without a pin, and of what that brings along, as pins.
+
+        Only where they are allowed, and only of what an index has.
+        """
+        uv = self.values.get("tool", {}).get("uv", {})
+        limits = ("constraint-dependencies", "override-dependencies")
+        further = [r for key in limits for r in _parsed(uv.get(key, ()))]
+        fixed = {
+            *(pin.name for pin in self.pins),
+            *(canonicalize_name(r.name) for r in self._wanted if any(map(is_exact, r.specifier))),
+            *(  # what comes from a URL, a repository or a path
+                canonicalize_name(name)
+                for name, source in uv.get("sources", {}).items()
+                if any("index" not in entry for entry in source_entries(source))
+            ),
+            *map(canonicalize_name, self.own),
+        }
+        return tuple(
+            Pin(name=name, version=self.installed[name].version, origin=self.installed[name].origin)
+            for name in sorted(self._declared & self.installed.keys() - fixed)
+            if _is_allowed(self.installed[name], self._wanted, further)
+        )
+
+    @functools.cached_property
+    def _wanted(self) -> list[Parsed]:
+        """The requirements of the project, of its extras and of its groups."""
+        project = self.values.get("project", {})
+        lists = (
+            project.get("dependencies", ()),
+            *project.get("optional-dependencies", {}).values(),
+            *self.values.get("dependency-groups", {}).values(),
+            self.values.get("tool", {}).get("uv", {}).get("dev-dependencies", ()),
+        )
+        return [requirement for texts in lists for requirement in _parsed(texts)]
+
+    @functools.cached_property
+    def _declared(self) -> set[str]:
+        """The names of what is declared, and of everything that it brings along."""
+
+        def needs(node: Node) -> Iterator[Node]:
+            """Whatever a marker says about Pythons and platforms: that it is there is enough."""
+            name, extra = node
+            for requirement in self.installed[name].needs if name in self.installed else ():
+                marker = str(requirement.marker or "")
+                if f'extra == "{extra}"' in marker if extra else "extra" not in marker:
+                    yield from _nodes(requirement)
+
+        is_dynamic = "dependencies" in self.values.get("project", {}).get("dynamic", ())
+        roots = {
+            *(node for requirement in self._wanted for node in _nodes(requirement)),
+            *((pin.name, "") for pin in self.pins),
+            *((canonicalize_name(name), "") for name in self.own if is_dynamic),
+        }
+        return {name for name, _ in reachable(roots, needs)}
+
+
+def _nodes(requirement: Parsed) -> Iterator[Node]:
+    name = canonicalize_name(requirement.name)
+    return (
+        (name, canonicalize_name(extra) if extra else "") for extra in ("", *requirement.extras)
+    )
+
+
+def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:
+    for text in texts:
+        with contextlib.suppress(InvalidRequirement):
+            if isinstance(text, str):  # and not an include of a group
+                yield Parsed(text)
+
+
+def _is_allowed(
+    package: InstalledPackage, wanted: Iterable[Parsed], limits: Iterable[Parsed]
+) -> bool:
+    """By one of the requirements at least: others may be for other Pythons; and by every limit."""
+    own = [r for r in wanted if canonicalize_name(r.name) == package.name]
+    further = [r for r in limits if canonicalize_name(r.name) == package.name and not r.marker]
+    try:
+        version = Version(package.version)
+    except InvalidVersion:
+        return False
+    return (not own or any(r.specifier.contains(version, prereleases=True) for r in own)) and all(
+        r.specifier.contains(version, prereleases=True) for r in further
+    )
 
 
 def undeclared_finding(packages: Iterable[InstalledPackage], environment: str) -> Finding:
@@ -95,27 +186,6 @@ def undeclared_finding(packages: Iterable[InstalledPackage], environment: str) -
     )
 
 
-def versions_to_keep(
-    installed: Packages, values: Values, pins: Iterable[Pin], own: Iterable[str]
-) -> tuple[Pin, ...]:
-    """The versions of what is declared without a pin, and of what that brings along, as more pins.
-
-    Only where they are allowed, and only of what an index has.
-    """
-    pins, wanted = tuple(pins), tuple(_requirements(values))
-    fixed = {
-        *(pin.name for pin in pins),
-        *(canonicalize_name(r.name) for r in wanted if any(map(_is_exact, r.specifier))),
-        *_names_from_elsewhere(values),
-        *map(canonicalize_name, own),
-    }
-    return tuple(
-        Pin(name=name, version=installed[name].version, origin=installed[name].origin)
-        for name in sorted(_declared(installed, values, pins, own) & installed.keys() - fixed)
-        if _is_allowed(installed[name], wanted, _uv_requirements(values))
-    )
-
-
 def kept_finding(pins: Iterable[Pin], environment: str) -> Finding:
     """One NOTE about all of them."""
     versions = ", ".join(f"{pin.name} {pin.version}" for pin in pins)
@@ -124,85 +194,4 @@ def kept_finding(pins: Iterable[Pin], environment: str) -> Finding:
         f"versions that are installed in {environment} are kept where possible: {versions}",
         None,
         "`--fresh` does without",
-    )
-
-
-def _declared(
-    installed: Packages, values: Values, pins: Iterable[Pin], own: Iterable[str]
-) -> set[str]:
-    """The names of what is declared, and of everything that it brings along in `installed`."""
-    is_dynamic = "dependencies" in values.get("project", {}).get("dynamic", ())
-    roots = {
-        *(node for requirement in _requirements(values) for node in _nodes(requirement)),
-        *((pin.name, "") for pin in pins),
-        *((canonicalize_name(name), "") for name in own if is_dynamic),
-    }
-    return {name for name, _ in reachable(roots, functools.partial(_needs, installed))}
-
-
-def _nodes(requirement: Parsed) -> Iterator[Node]:
-    name = canonicalize_name(requirement.name)
-    return (
-        (name, canonicalize_name(extra) if extra else "") for extra in ("", *requirement.extras)
-    )
-
-
-def _needs(installed: Packages, node: Node) -> Iterator[Node]:
-    """Whatever a marker says about Pythons and platforms: that it is installed is enough."""
-    name, extra = node
-    for requirement in installed[name].needs if name in installed else ():
-        marker = str(requirement.marker or "")
-        if f'extra == "{extra}"' in marker if extra else "extra" not in marker:
-            yield from _nodes(requirement)
-
-
-def _requirements(values: Values) -> Iterator[Parsed]:
-    """Those of the project, of its extras and of its groups."""
-    project = values.get("project", {})
-    lists = (
-        project.get("dependencies", ()),
-        *project.get("optional-dependencies", {}).values(),
-        *values.get("dependency-groups", {}).values(),
-        values.get("tool", {}).get("uv", {}).get("dev-dependencies", ()),
-    )
-    return (requirement for texts in lists for requirement in _parsed(texts))
-
-
-def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:
-    for text in texts:
-        with contextlib.suppress(InvalidRequirement):
-            if isinstance(text, str):  # and not an include of a group
-                yield Parsed(text)
-
-
-def _is_exact(specifier: Specifier) -> bool:
-    return specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
-
-
-def _names_from_elsewhere(values: Values) -> Iterator[str]:
-    """What comes from a URL, a repository or a path."""
-    for name, source in values.get("tool", {}).get("uv", {}).get("sources", {}).items():
-        entries = source if isinstance(source, list) else [source]
-        if any("index" not in entry for entry in entries):
-            yield canonicalize_name(name)
-
-
-def _uv_requirements(values: Values) -> Iterator[Parsed]:
-    uv = values.get("tool", {}).get("uv", {})
-    for key in ("constraint-dependencies", "override-dependencies"):
-        yield from _parsed(uv.get(key, ()))
-
-
-def _is_allowed(
-    package: InstalledPackage, wanted: Iterable[Parsed], limits: Iterable[Parsed]
-) -> bool:
-    """By one of the requirements at least: others may be for other Pythons; and by every limit."""
-    try:
-        version = Version(package.version)
-    except InvalidVersion:
-        return False
-    own = [r.specifier for r in wanted if canonicalize_name(r.name) == package.name]
-    further = [r for r in limits if canonicalize_name(r.name) == package.name and not r.marker]
-    return (not own or any(s.contains(version, prereleases=True) for s in own)) and all(
-        r.specifier.contains(version, prereleases=True) for r in further
     )

@@ -20,7 +20,13 @@ from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.merge import Entry, pinned_version
-from uvflow.migrate.model import ImportedRequirements, Pin, Requirement, reachable
+from uvflow.migrate.model import (
+    ImportedRequirements,
+    Pin,
+    Requirement,
+    reachable,
+    source_entries,
+)
 from uvflow.redaction import redacted
 
 _MAX_FORKS = 16  # a resolution takes its time for each
@@ -53,8 +59,7 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     sources = imported.sources
     for pin in pins:
         # uv compares the registry only where a package is bound to an index by its name.
-        source = sources.get(pin.name, {})
-        bound = {entry.get("index") for entry in (source if isinstance(source, list) else [source])}
+        bound = {entry.get("index") for entry in source_entries(sources.get(pin.name, {}))}
         urls = (str(index["url"]) for index in imported.indexes if index.get("name") in bound)
         within = [fork for fork, markers in forks.items() if pin.marker in markers]
         lines += [

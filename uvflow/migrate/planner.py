@@ -18,10 +18,16 @@ from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
 from uvflow.findings import Finding, Severity
-from uvflow.migrate import discover, evidence, groups, model, old_environment, pins, pyproject
+from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, ImportedRequirements
+from uvflow.migrate.old_environment import (
+    OldEnvironment,
+    kept_finding,
+    read_installed,
+    undeclared_finding,
+)
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
@@ -74,7 +80,7 @@ def make_plan(
 def _manifest(root: Path) -> str | None:
     """The text of pyproject.toml; raises UsageError where it cannot have one."""
     if not root.is_dir():
-        raise UsageError(f"there is no directory {root}")
+        raise UsageError(f"{root} is not a directory, or does not exist")
     path = root / MANIFEST
     try:
         return read_bytes(path).decode() if path.exists() else None
@@ -173,7 +179,15 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, text))
     edited = pyproject.edit(text, imported)
-    imported = _with_existing(imported, edited.edits)
+    edits = edited.edits
+    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
+    moves.update({f.origin: Bucket.ACTION for f in edits.findings if f.origin})
+    imported = replace(
+        imported,
+        pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
+        findings=(*imported.findings, *edits.findings),
+        files=tuple(with_buckets(file, moves) for file in imported.files),
+    )
     if not options.lock:
         imported = evidence.unlocked(imported)
     return replace(plan, text=edited.text, imported=imported)
@@ -198,20 +212,6 @@ def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> s
     return name
 
 
-def _with_existing(
-    imported: ImportedRequirements, edits: pyproject.PyprojectEdits
-) -> ImportedRequirements:
-    """`imported`, its counts and its pins given what pyproject.toml had already."""
-    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
-    moves.update({f.origin: Bucket.ACTION for f in edits.findings if f.origin})
-    return replace(
-        imported,
-        pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
-        findings=(*imported.findings, *edits.findings),
-        files=tuple(with_buckets(file, moves) for file in imported.files),
-    )
-
-
 def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     """`plan` with the profile to sync, its environment, and every path that changes."""
     settings = plan.values.get("tool", {}).get("uvflow", {})
@@ -224,7 +224,11 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
         plan = _with_environment(plan, options)
     if options.lock:
         plan = _with_installed(plan, options)
-    return replace(plan, changes=tuple(_changes(plan, options)), seed=_seed(plan, options))
+    seed = ""
+    if options.lock and not (plan.root / LOCKFILE).exists():  # that is older, or says more
+        required = plan.values["project"].get("requires-python", _ANY_PYTHON)
+        seed = pins.seed_lockfile(plan.imported, required)
+    return replace(plan, changes=tuple(_changes(plan, options)), seed=seed)
 
 
 def _with_environment(plan: Plan, options: InitOptions) -> Plan:
@@ -276,19 +280,22 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     path = plan.profile.environment_path(plan.root, os.environ)
     if plan.environment is None and not is_inside(path, plan.root):
         return plan  # it is not even to be changed
-    packages = old_environment.read_installed(path, plan.root)
     own = (plan.values["project"].get("name"), evidence.declared_name(_reader(plan.root)))
-    known = (packages, plan.values, plan.imported.pins, tuple(filter(None, own)))
-    undeclared = old_environment.undeclared_packages(*known)
+    old = OldEnvironment(
+        installed=read_installed(path, plan.root),
+        values=plan.values,
+        pins=plan.imported.pins,
+        own=tuple(filter(None, own)),
+    )
+    name, undeclared = relative_name(path, plan.root), old.undeclared_packages()
     if undeclared:
-        found = old_environment.undeclared_finding(undeclared, relative_name(path, plan.root))
-        plan = _with_warning(plan, found, options)
+        plan = _with_warning(plan, undeclared_finding(undeclared, name), options)
     if options.fresh or (plan.root / LOCKFILE).exists():
         return plan
-    installed = old_environment.versions_to_keep(*known)
+    installed = old.versions_to_keep()
     if not installed:
         return plan
-    note = old_environment.kept_finding(installed, relative_name(path, plan.root))
+    note = kept_finding(installed, name)
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
     return replace(plan, imported=imported, installed=installed).with_findings(note)
 
@@ -310,11 +317,3 @@ def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
 
 def _change(path: Path, root: Path) -> Change:
     return Change(path=relative_name(path, root), action="edit" if path.exists() else "create")
-
-
-def _seed(plan: Plan, options: InitOptions) -> str:
-    """A first uv.lock, unless there is one: that is older than the files, or says more."""
-    if not options.lock or (plan.root / LOCKFILE).exists():
-        return ""
-    required = plan.values["project"].get("requires-python", _ANY_PYTHON)
-    return pins.seed_lockfile(plan.imported, required)
