@@ -6,7 +6,7 @@ import os
 import stat
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -385,32 +385,13 @@ def _names(directory: Path) -> frozenset[str]:
 
 
 def _to_json(backup: Backup) -> bytes:
-    data = {
-        "version": _VERSION,
-        "files": [
-            {
-                "path": str(before.path),
-                "data": None
-                if before.data is None
-                else b2a_base64(before.data, newline=False).decode(),
-                "mode": before.mode,
-                "times": before.times,
-            }
-            for before in backup.files
-        ],
-        "trees": [
-            {
-                "path": str(tree.path),
-                "aside": None if tree.aside is None else str(tree.aside),
-                "scrap": str(tree.scrap),
-                "is_begun": tree.is_begun,
-            }
-            for tree in backup.trees
-        ],
-        "listings": {str(path): sorted(names) for path, names in backup.listings.items()},
-        "after": backup.after,
-    }
-    return json.dumps(data, indent=1).encode()
+    def encoded(value: Any) -> str:
+        is_data = isinstance(value, bytes)
+        return b2a_base64(value, newline=False).decode() if is_data else str(value)
+
+    listings = {str(path): sorted(names) for path, names in backup.listings.items()}
+    data = {"version": _VERSION, **asdict(backup), "listings": listings}
+    return json.dumps(data, indent=1, default=encoded).encode()
 
 
 def _read_backup(state: State) -> Backup | None:
@@ -445,7 +426,14 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
             for file in data["files"]
         ),
         trees=tuple(
-            _from_version_1(tree, after) if data["version"] == 1 else _tree(tree)
+            _from_version_1(tree, after)
+            if data["version"] == 1
+            else DirectoryBackup(
+                path=_path(tree["path"]),
+                aside=None if tree["aside"] is None else _path(tree["aside"]),
+                scrap=_path(tree["scrap"]),
+                is_begun=bool(tree["is_begun"]),
+            )
             for tree in data["trees"]
         ),
         listings={_path(path): frozenset(names) for path, names in data["listings"].items()},
@@ -464,16 +452,6 @@ def _time(nanoseconds: Any) -> int:
     if not isinstance(nanoseconds, int) or abs(nanoseconds) >= 1 << 63:
         raise ValueError(nanoseconds)
     return nanoseconds
-
-
-def _tree(data: Mapping[str, Any]) -> DirectoryBackup:
-    aside = data["aside"]
-    return DirectoryBackup(
-        path=_path(data["path"]),
-        aside=None if aside is None else _path(aside),
-        scrap=_path(data["scrap"]),
-        is_begun=bool(data["is_begun"]),
-    )
 
 
 def _from_version_1(data: Mapping[str, Any], after: object) -> DirectoryBackup:
