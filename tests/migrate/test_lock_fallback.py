@@ -46,7 +46,7 @@ def indexes(tmp_path: Path, index: Path) -> tuple[dict[str, Any], ...]:
 
 def bound(root: Path, imported: ImportedRequirements) -> Plan | None:
     """What is made of `imported`, once uv has found all of it somewhere."""
-    text = edit(BASE, imported).text
+    text = edit(BASE, imported)
     (root / "pyproject.toml").write_text(text)
     done = find().capture(("lock", "--index-strategy=unsafe-first-match"), cwd=root)
     assert done.code == 0
@@ -178,7 +178,7 @@ def locked(
     """A lock of a project that needs these packages, as lines of a requirements.txt."""
     text = f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{PYTHON}"\n'
     text += f"dependencies = {list(needs)}\n"
-    text = edit(text, ImportedRequirements(indexes=indexes)).text
+    text = edit(text, ImportedRequirements(indexes=indexes))
     (root / "pyproject.toml").write_text(text)
     wanted = tuple(
         Requirement(

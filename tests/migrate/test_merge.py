@@ -54,7 +54,7 @@ def test_a14_declared_conflicts_keep_both(assembled: Assembled) -> None:
 def test_a14_a_declared_conflict_is_locked_with_both(assembled: Assembled, tmp_path: Path) -> None:
     imported = assembled(GROUPS, on_conflict="declare")
     base = '[project]\nname = "p"\nversion = "0"\nrequires-python = ">=3.9"\n'
-    (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported).text)
+    (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported))
     answer = uv.find().capture(("lock",), cwd=tmp_path)
     assert answer.code == 0, answer.err
     locked = read_lockfile(tmp_path / "uv.lock").by_name

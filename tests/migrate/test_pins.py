@@ -129,7 +129,7 @@ def wanted(text: str, **fields: Any) -> Requirement:
 
 def locked(root: Path, imported: ImportedRequirements, lockfile: str) -> str:
     """The uv.lock that real uv makes of `imported`, starting with `lockfile`."""
-    (root / "pyproject.toml").write_text(pyproject.edit(BASE, imported).text)
+    (root / "pyproject.toml").write_text(pyproject.edit(BASE, imported))
     (root / "uv.lock").write_text(lockfile)
     answer = uv.find().capture(("lock",), cwd=root)
     assert answer.code == 0, answer.err
@@ -360,7 +360,7 @@ FREEZE = (
 
 
 def lock(root: Path, imported: ImportedRequirements, lockfile: str = "") -> str:
-    (root / "pyproject.toml").write_text(pyproject.edit(BASE, imported).text)
+    (root / "pyproject.toml").write_text(pyproject.edit(BASE, imported))
     (root / "uv.lock").unlink(missing_ok=True)
     if lockfile:
         (root / "uv.lock").write_text(lockfile)

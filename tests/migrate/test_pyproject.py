@@ -169,27 +169,27 @@ url = "https://more.example/simple"
 
 
 def test_everything_has_its_place() -> None:
-    assert pyproject.edit(BASE, EVERYTHING).text == EVERYTHING_IN_BASE
+    assert pyproject.edit(BASE, EVERYTHING) == EVERYTHING_IN_BASE
 
 
 def test_twice_is_once() -> None:
-    assert pyproject.edit(EVERYTHING_IN_BASE, EVERYTHING).text == EVERYTHING_IN_BASE
+    assert pyproject.edit(EVERYTHING_IN_BASE, EVERYTHING) == EVERYTHING_IN_BASE
 
 
 def test_an_import_of_nothing_changes_nothing() -> None:
     text = '[project]\nname="app" # odd   \n\n\n'
-    assert pyproject.edit(text, ImportedRequirements()).text == text
+    assert pyproject.edit(text, ImportedRequirements()) == text
 
 
 def test_line_ends_survive() -> None:
     windows = BASE.replace("\n", "\r\n")
-    assert pyproject.edit(windows, EVERYTHING).text == EVERYTHING_IN_BASE.replace("\n", "\r\n")
+    assert pyproject.edit(windows, EVERYTHING) == EVERYTHING_IN_BASE.replace("\n", "\r\n")
 
 
 def test_a_missing_newline_at_the_end_stays_missing() -> None:
     text = '[project]\nname = "app"\ndependencies = []\n[tool.ruff]\nline-length = 1'
     asked = ImportedRequirements(dependencies=(wanted("six"),))
-    assert pyproject.edit(text, asked).text == (
+    assert pyproject.edit(text, asked) == (
         '[project]\nname = "app"\ndependencies = [\n    "six",\n]\n[tool.ruff]\nline-length = 1'
     )
 
@@ -209,7 +209,7 @@ dependencies = []
         dependencies=(wanted("other", source={"path": "other"}),), settings={"no-index": True}
     )
     assert (
-        pyproject.edit(text, asked).text
+        pyproject.edit(text, asked)
         == """\
 [tool.uv]
 no-index = true
@@ -238,13 +238,13 @@ def test_indexes_follow_those_that_are_there() -> None:
         )
     )
     new = '\n[[tool.uv.index]]\nname = "b"\nurl = "https://b.example/simple"\n'
-    assert pyproject.edit(text, asked).text == text + new
+    assert pyproject.edit(text, asked) == text + new
 
 
 def test_indexes_on_one_line_are_extended_as_a_list() -> None:
     text = '[project]\nname = "app"\n\n[tool.uv]\nindex = [{ url = "https://a.example" }]\n'
     asked = ImportedRequirements(indexes=({"name": "b", "url": "https://b.example"},))
-    assert pyproject.edit(text, asked).text == (
+    assert pyproject.edit(text, asked) == (
         '[project]\nname = "app"\n\n[tool.uv]\nindex = [\n    { url = "https://a.example" },\n'
         '    { name = "b", url = "https://b.example" },\n]\n'
     )
@@ -253,9 +253,7 @@ def test_indexes_on_one_line_are_extended_as_a_list() -> None:
 def test_a_group_is_found_however_it_is_spelled() -> None:
     text = f'{BASE}\n[dependency-groups]\nType_Check = [\n    "six",\n]\n'
     asked = ImportedRequirements(groups={"type-check": (wanted("six"), wanted("idna"))})
-    assert pyproject.edit(text, asked).text == text.replace(
-        '    "six",\n', '    "six",\n    "idna",\n'
-    )
+    assert pyproject.edit(text, asked) == text.replace('    "six",\n', '    "six",\n    "idna",\n')
 
 
 def test_sources_of_one_name_become_a_list() -> None:
@@ -263,7 +261,7 @@ def test_sources_of_one_name_become_a_list() -> None:
         wanted("a; os_name == 'nt'", source={"url": "https://h/a.whl"}, marker="os_name == 'nt'"),
         wanted("a; os_name != 'nt'", source={"url": "https://h/b.whl"}, marker="os_name != 'nt'"),
     )
-    assert pyproject.edit(BASE, ImportedRequirements(dependencies=both)).text.endswith("""\
+    assert pyproject.edit(BASE, ImportedRequirements(dependencies=both)).endswith("""\
 [tool.uv.sources]
 a = [
     { url = "https://h/a.whl", marker = "os_name == 'nt'" },
@@ -316,8 +314,8 @@ def test_any_comment_leaves_valid_toml(comment: str) -> None:
     asked = ImportedRequirements(
         dependencies=(wanted("six", comment=f"# {comment}", above=(f"# {comment}",)),)
     )
-    once = pyproject.edit(BASE, asked).text
-    assert pyproject.edit(once, asked).text == once
+    once = pyproject.edit(BASE, asked)
+    assert pyproject.edit(once, asked) == once
 
 
 @given(st.text())
@@ -325,8 +323,8 @@ def test_any_value_comes_back_from_toml_as_it_went_in(value: str) -> None:
     asked = ImportedRequirements(
         settings={"some-key": value, "some-list": [value], "some-table": {value: [1]}}
     )
-    once = pyproject.edit(BASE, asked).text
-    assert pyproject.edit(once, asked).text == once
+    once = pyproject.edit(BASE, asked)
+    assert pyproject.edit(once, asked) == once
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -343,12 +341,12 @@ def test_a_python_is_written_where_there_was_none() -> None:
 
 def test_a_header_with_a_comment_keeps_it() -> None:
     text = f"{BASE}\n[tool.x] # new\na = 1\n"
-    assert "\n[tool.x] # new\na = 1\n" in pyproject.edit(text, EVERYTHING).text
+    assert "\n[tool.x] # new\na = 1\n" in pyproject.edit(text, EVERYTHING)
 
 
 def test_a_comment_of_the_users_is_not_taken_for_a_mark_of_ours() -> None:
     group = (wanted("six", comment="# new"), wanted("toml", above=("# newer than [most]",)))
-    text = pyproject.edit(BASE, ImportedRequirements(groups={"dev": group})).text
+    text = pyproject.edit(BASE, ImportedRequirements(groups={"dev": group}))
     assert (
         text
         == f"""{BASE}

@@ -5,10 +5,11 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -17,6 +18,7 @@ from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Role
+from uvflow.paths import MANIFEST
 
 # The folder of requirements files that is looked into; all other files lie in the project's root.
 FOLDER = "requirements"
@@ -42,6 +44,19 @@ _MEANINGS = {
 }
 _DEVELOPMENT_GROUPS = ("dev", "docs", "test")
 
+_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
+
+# Where other tools declare dependencies: the file, the keys of the table in it if it is a part, the
+# tool.
+_OTHER_FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("Pipfile", (), "pipenv"),
+    ("Pipfile.lock", (), "pipenv"),
+    ("environment.yml", (), "conda"),
+    ("environment.yaml", (), "conda"),
+    (MANIFEST, ("tool", "poetry", "dependencies"), "poetry"),
+    (MANIFEST, ("tool", "pdm", "dev-dependencies"), "pdm"),
+)
+
 # What makes a folder a project of its own, or not a part of one.
 _MARKS_OF_PROJECTS = ("pyproject.toml", "setup.py", "pyvenv.cfg")
 _NOT_ENTERED = (".git", "node_modules")
@@ -65,8 +80,12 @@ def input_files(
         files[path] = InputFile(path=path, role=Role.GROUP, of=_group_name(name))
     for path in options.constraints:
         files[path] = InputFile(path=path, role=Role.CONSTRAINTS)
-    paired = [_as_compiled(file, files, names) for file in files.values()]
-    return _in_reading_order([*paired, *_compiled_beside(files, names)])
+    found = sorted(_with_compiled(files, names), key=lambda file: _READING_ORDER.index(file.role))
+    places = {file.path: place for place, file in enumerate(found)}
+    # Compiled files come last, in the order of their sources.
+    return tuple(
+        sorted(found, key=lambda f: places.get(f.of, len(places)) if f.role is Role.PINS else -1)
+    )
 
 
 def input_file(name: str) -> InputFile | None:
@@ -95,34 +114,18 @@ def _group_name(text: str) -> str:
     return name or ("imported" if text else "")
 
 
-def _as_compiled(file: InputFile, files: Iterable[str], names: Iterable[str]) -> InputFile:
-    """A `.txt` beside its `.in` was compiled from it: it holds the pins (pip-tools, uv)."""
-    source = _with_suffix(file.path, ".in")
-    is_compiled = file.path != source and source in files and source in names
-    if not is_compiled or file.role is Role.CONSTRAINTS:
-        return file
-    return replace(file, role=Role.PINS, of=source)
-
-
-def _compiled_beside(files: Iterable[str], names: Iterable[str]) -> Iterator[InputFile]:
-    """What was compiled from a chosen `.in` file: unnamed, but it keeps versions from moving."""
-    for source in files:
-        path = _with_suffix(source, ".txt")
-        if source.endswith(".in") and path in names and path not in files:
-            yield InputFile(path=path, role=Role.PINS, of=source)
-
-
-def _with_suffix(path: str, suffix: str) -> str:
-    return posixpath.splitext(path)[0] + suffix
-
-
-def _in_reading_order(files: list[InputFile]) -> tuple[InputFile, ...]:
-    """The project's before those of groups, and compiled files in the order of their sources."""
-    roles = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS)
-    sources = [file for role in roles for file in files if file.role is role]
-    compiled = [file for file in files if file.role is Role.PINS]
-    positions = {file.path: position for position, file in enumerate(sources)}
-    return (*sources, *sorted(compiled, key=lambda file: positions.get(file.of, len(positions))))
+def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iterator[InputFile]:
+    """`files`; a `.txt` beside its `.in`, chosen or not, was compiled from it and has the pins."""
+    for path, file in files.items():
+        base, suffix = posixpath.splitext(path)
+        source, compiled = f"{base}.in", f"{base}.txt"
+        is_compiled = suffix != ".in" and source in files and source in names
+        if is_compiled and file.role is not Role.CONSTRAINTS:
+            yield replace(file, role=Role.PINS, of=source)
+        else:
+            yield file
+        if suffix == ".in" and compiled in names and compiled not in files:
+            yield InputFile(path=compiled, role=Role.PINS, of=path)
 
 
 def candidate_files(root: Path, options: ImportOptions) -> list[str]:
@@ -161,6 +164,19 @@ def _folders(parent: Path) -> Iterator[Path]:
 def _is_foreign(folder: Path) -> bool:
     is_project = any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
     return is_project or folder.name in _NOT_ENTERED
+
+
+def other_formats(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files that declare dependencies in another tool's format, each with the tool.
+
+    `names` are the files of the root, `manifest` the values of pyproject.toml.
+    """
+    for path, keys, tool in _OTHER_FORMATS:
+        table: Any = manifest
+        for key in keys:
+            table = table.get(key) if isinstance(table, Mapping) else None
+        if table is not None if keys else path in names:
+            yield path, tool
 
 
 def unclaimed_files(names: Iterable[str], files: Iterable[FileReport]) -> Iterator[Finding]:

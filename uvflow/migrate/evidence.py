@@ -3,13 +3,14 @@
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
+from uvflow.migrate.discover import other_formats
 from uvflow.migrate.formats.setuptools import local_project_name, read_setup_cfg, setup_literals
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
 from uvflow.paths import MANIFEST
@@ -20,14 +21,6 @@ _HEAD = 2000  # bytes in which such a line stands
 
 # uv reads these from pyproject.toml even where there is a uv.toml (uv docs, "Configuration files").
 _READ_BESIDE_UV_TOML = ("conflicts",)
-
-_FOREIGN_FILES = {
-    "Pipfile": "pipenv",
-    "Pipfile.lock": "pipenv",
-    "environment.yml": "conda",
-    "environment.yaml": "conda",
-}
-_FOREIGN_TABLES = {"poetry": "dependencies", "pdm": "dev-dependencies"}
 
 # How a setup script declares a package: a setup.cfg may hold nothing but the settings of linters.
 _PACKAGE_IN = {
@@ -92,7 +85,7 @@ def obstacles(
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
     imported_files = {file.path for file in imported.files}
-    for path, tool in _foreign_files(names, tables.get("tool", {})):
+    for path, tool in other_formats(names, tables):
         if path not in imported_files:
             yield findings.action(
                 "not-imported",
@@ -102,14 +95,6 @@ def obstacles(
             )
     if "build-system" not in tables:
         yield from _setup_scripts(names, read_file)
-
-
-def _foreign_files(names: frozenset[str], tools: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    yield from ((path, tool) for path, tool in _FOREIGN_FILES.items() if path in names)
-    for tool, key in _FOREIGN_TABLES.items():
-        table = tools.get(tool)
-        if isinstance(table, dict) and key in table:
-            yield MANIFEST, tool
 
 
 def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:

@@ -159,14 +159,13 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
             problems.append((file, origin))
             continue
         files[path.path] = file
-        included: list[tuple[IncludePath, Origin]] = []
+        place = len(waiting)
         for line in file.lines:
             if line.include:
                 target = path.resolve(line.include[1], reader.options.environ)
                 target = known.setdefault(target.address or target.path, target)
-                included.append((target, line.origin))
+                waiting.insert(place, (target, line.origin))  # the first one comes next
                 targets[line.origin] = target.path
-        waiting.extend(reversed(included))
     return Includes(
         files=files,
         given={path.path: replace(file, path=path.path) for path, file in given.items()},

@@ -117,7 +117,7 @@ def _lock_by_constraints(locking: Locking, plan: Plan) -> Comparison | None:
         for pin, text in zip(old, pins.as_constraints(old), strict=True)
     )
     edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-    is_solved = locking.lock(edited.text, b"").code == 0
+    is_solved = locking.lock(edited, b"").code == 0
     if is_solved and locking.lock(plan.text, locking.lockfile).code == 0:
         return pins.compare_pins(old, locking.lockfile.decode())
     locking.write(plan.text, before)
@@ -166,7 +166,7 @@ def _with_all_indexes(locking: Locking) -> Plan | None:
     if pinned:
         return pinned
     # What others need cannot be given a source. uv.lock was made with this setting.
-    text = pyproject.edit(plan.text, ImportedRequirements(settings=setting)).text
+    text = pyproject.edit(plan.text, ImportedRequirements(settings=setting))
     locking.write(text, searched)
     return replace(plan, text=text).with_findings(_ALL_INDEXES)
 
@@ -233,7 +233,7 @@ def _with_sources(plan: Plan, missing: Mapping[str, _IndexEntry]) -> Plan:
     lists = ImportedRequirements(
         dependencies=imported.dependencies, groups=imported.groups, indexes=indexes
     )
-    text = pyproject.edit(plan.text, lists).text
+    text = pyproject.edit(plan.text, lists)
     return replace(plan, text=text, imported=imported).with_findings(
         *(
             findings.warning(
@@ -298,6 +298,6 @@ def _narrow(plan: Plan, pythons: PythonRange) -> Plan:
     text = pyproject.with_python(plan.text, pythons.requires_python)
     if pythons.environment:
         only = ImportedRequirements(settings={"environments": [pythons.environment]})
-        text = pyproject.edit(text, only).text
+        text = pyproject.edit(text, only)
     seed = plan.seed and pins.seed_lockfile(plan.imported, pythons.requires_python)
     return replace(plan, text=text, seed=seed)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
-from uvflow.findings import Finding
+from uvflow.findings import Finding, Severity
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
@@ -111,6 +111,17 @@ class Moved:
 
     pin: Pin
     new: tuple[str, ...]
+
+    @property
+    def finding(self) -> Finding:
+        old = f"{self.pin.name} {self.pin.version}"
+        if self.new:
+            message, severity = f"{old} became {', '.join(self.new)}", Severity.ACTION
+            hint = "check that this version works; uv could not lock the old one"
+        else:
+            message, severity = f"{old} is not locked: nothing requires it", Severity.WARNING
+            hint = f"if it is needed, `uv add {self.pin.name}=={self.pin.version}`"
+        return Finding(severity, "pin-moved", message, self.pin.origin, hint)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,9 +42,13 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
     """
     same_here = ("name", "python", "dry_run", "direct_only", "fresh", "timeout")
     same = ("allow_outside", "encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
+    groups = [text.partition("=")[::2] for text in given["groups"]]
+    for text, (name, path) in zip(given["groups"], groups, strict=True):
+        if not (name and path):
+            raise UsageError(f"`--group {text}` is not NAME=FILE")
     imports = ImportOptions(
         from_files=tuple(_relative_to(root, path) for path in given["from_files"]),
-        groups=tuple(_group(root, text) for text in given["groups"]),
+        groups=tuple((name, _relative_to(root, path)) for name, path in groups),
         constraints=tuple(_relative_to(root, path) for path in given["constraints"]),
         environ=os.environ,
         **{name: given[name] for name in same},
@@ -56,13 +60,6 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
         imports=imports,
         **{name: given[name] for name in same_here},
     )
-
-
-def _group(root: Path, text: str) -> tuple[str, str]:
-    name, _, path = text.partition("=")
-    if not (name and path):
-        raise UsageError(f"`--group {text}` is not NAME=FILE")
-    return name, _relative_to(root, path)
 
 
 def _relative_to(root: Path, path: str) -> str:

@@ -31,6 +31,7 @@ from uvflow.migrate.old_environment import (
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
+from uvflow.migrate.toml_text import apply_edits, parse_toml
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project import profiles
 from uvflow.project.manifest import Project, parse_manifest, workspace_of
@@ -63,8 +64,7 @@ def make_plan(
         return Plan(root=root, before=before, text=text, is_already_locked=True)
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
         target_inside(root / name, root)
-    _refuse_membership(root)
-    _refuse_renaming(text, options)
+    _check_is_to_be_made(root, text, options)
     imported = _read(root, options, text, progress)
     try:
         if imported.errors:
@@ -88,17 +88,14 @@ def _manifest(root: Path) -> str | None:
         raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
 
 
-def _refuse_membership(root: Path) -> None:
-    """A member has no lockfile of its own, and a new one makes that of the workspace stale."""
+def _check_is_to_be_made(root: Path, text: str, options: InitOptions) -> None:
+    # A member has no lockfile of its own, and a new one makes that of the workspace stale.
     workspace = workspace_of(root)
     if workspace != root:
         raise UsageError(
             f"{root} is a member of the workspace in {workspace}",
             hint="exclude it there (`exclude` in [tool.uv.workspace]), or add it with `uv init`",
         )
-
-
-def _refuse_renaming(text: str, options: InitOptions) -> None:
     project = tomllib.loads(text).get("project", {})
     for option, wanted, key in (
         ("--name", options.name, "name"),
@@ -178,8 +175,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
         )
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, text))
-    edited = pyproject.edit(text, imported)
-    edits = edited.edits
+    edits = pyproject.decide(parse_toml(text), imported)
     moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
     moves.update({f.origin: Bucket.ACTION for f in edits.findings if f.origin})
     imported = replace(
@@ -190,7 +186,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     )
     if not options.lock:
         imported = evidence.unlocked(imported)
-    return replace(plan, text=edited.text, imported=imported)
+    return replace(plan, text=apply_edits(text, edits), imported=imported)
 
 
 def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:

@@ -50,23 +50,14 @@ class PyprojectEdits(TomlEdits):
     findings: list[Finding] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EditedPyproject:
-    """A new text, and what was added to the old one."""
-
-    text: str
-    edits: PyprojectEdits
-
-
-def edit(text: str, imported: ImportedRequirements) -> EditedPyproject:
+def edit(text: str, imported: ImportedRequirements) -> str:
     """`text` with everything that `imported` asks for and that is not in it yet.
 
     The order, comments, indentation and line ends of what it has survive; where nothing is missing,
     the text is returned unchanged. Every requirement has to have its name. Raises UsageError where
     `text` is not TOML, or is written in a way that cannot be edited faithfully.
     """
-    edits = decide(parse_toml(text), imported)
-    return EditedPyproject(text=apply_edits(text, edits), edits=edits)
+    return apply_edits(text, decide(parse_toml(text), imported))
 
 
 def with_project(text: str, base: str) -> str:

@@ -15,7 +15,6 @@ from uvflow.findings import Finding, Severity
 from uvflow.migrate.credentials import variables
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
-from uvflow.migrate.pins import Moved
 from uvflow.migrate.plan import InitResult, Plan, with_buckets
 from uvflow.paths import LOCKFILE, MANIFEST
 
@@ -56,21 +55,8 @@ def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
 
 
 def _findings(result: InitResult) -> tuple[Finding, ...]:
-    moved = map(_moved_finding, result.pins.moved)
+    moved = (moved.finding for moved in result.pins.moved)
     return (*result.plan.imported.findings, *moved, *result.hashes.findings)
-
-
-def _moved_finding(moved: Moved) -> Finding:
-    pin, new = moved.pin, ", ".join(moved.new)
-    if not new:
-        message = f"{pin.name} {pin.version} is not locked: nothing requires it"
-        hint = f"if it is needed, `uv add {pin.name}=={pin.version}`"
-        severity = Severity.WARNING
-    else:
-        message = f"{pin.name} {pin.version} became {new}"
-        hint = "check that this version works; uv could not lock the old one"
-        severity = Severity.ACTION
-    return Finding(severity, "pin-moved", message, pin.origin, hint)
 
 
 def _files(result: InitResult) -> tuple[FileReport, ...]:
@@ -129,7 +115,9 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     )
     groups = ", ".join(_groups_outside_dev(result.plan))
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
-    files = ", ".join(_files_not_needed(result)) if is_locked else ""
+    # uvflow deletes nothing; a file with lines that need action is still needed.
+    ours = [f for f in _files(result) if not (is_outside(f.path) or variables(f.path))]
+    files = ", ".join(f.path for f in ours if is_locked and not f.buckets.get(Bucket.ACTION))
     return (
         *_columns(steps),
         *((f"  Not in the dev profile: {groups} ({how})",) if groups else ()),
@@ -156,12 +144,6 @@ def _includes_of(resolver: DependencyGroupResolver, group: str) -> list[Normaliz
     entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
     includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
     return [canonicalize_name(include.include_group) for include in includes]
-
-
-def _files_not_needed(result: InitResult) -> list[str]:
-    """uvflow deletes nothing; a file with lines that need action is still needed."""
-    ours = [f for f in _files(result) if not (is_outside(f.path) or variables(f.path))]
-    return [file.path for file in ours if not file.buckets.get(Bucket.ACTION)]
 
 
 def diff(plan: Plan) -> str:

@@ -65,7 +65,7 @@ class TemporaryProject:
                     f"uv may build {requirement.text} to learn its name ({requirement.origin}),"
                     " which runs its code; `--no-build` refuses that"
                 )
-            with _project(pyproject.edit(_EMPTY_PROJECT, indexes).text) as directory:
+            with _project(pyproject.edit(_EMPTY_PROJECT, indexes)) as directory:
                 argument = _requirement_argument(requirement, self.root, directory)
                 arguments = ("add", "--frozen", "--no-workspace", argument)
                 _check(
@@ -94,7 +94,7 @@ class TemporaryProject:
             groups={g: tuple(filter(has_no_path, es)) for g, es in imported.groups.items()},
             settings={k: v for k, v in imported.settings.items() if k != "find-links"},
         )
-        with _project(pyproject.edit(base, locked).text) as directory:
+        with _project(pyproject.edit(base, locked)) as directory:
             _check(self._ask(("lock",), directory), "`uv lock` failed")
             return (directory / LOCKFILE).read_text(encoding="utf-8")
 

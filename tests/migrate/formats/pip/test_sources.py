@@ -371,7 +371,7 @@ def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None
         ]
     }
     base = '[project]\nname = "p"\nversion = "0"\nrequires-python = ">=3.9"\n'
-    (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported).text)
+    (tmp_path / "pyproject.toml").write_text(pyproject.edit(base, imported))
     answer = uv.find().capture(("lock",), cwd=tmp_path)
     assert answer.code == 0, answer.err
     locked = read_lockfile(tmp_path / "uv.lock").by_name
