@@ -7,7 +7,7 @@ import pytest
 
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.groups import import_files
-from uvflow.migrate.includes import Fetch
+from uvflow.migrate.includes import Fetch, Reader
 from uvflow.migrate.model import ImportedRequirements, ImportOptions
 
 Assembled = Callable[..., ImportedRequirements]
@@ -39,8 +39,9 @@ def assembled() -> Assembled:
     ) -> ImportedRequirements:
         chosen = ImportOptions(**options)
         read = reader(files)
+        fetch = fetch or (lambda url, _: read(url))
         imported = import_files(
-            input_files(files, chosen), read, chosen, fetch=fetch or (lambda url, _: read(url))
+            input_files(files, chosen), Reader(read_file=read, fetch=fetch, options=chosen)
         )
         for file in imported.files:
             assert sum(file.buckets.values()) == file.lines

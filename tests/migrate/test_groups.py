@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from uvflow.findings import Severity
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.groups import import_files
+from uvflow.migrate.includes import Reader
 from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.model import (
     Bucket,
@@ -138,7 +139,7 @@ def test_a_path_that_no_system_has_is_told() -> None:
             return b"-r a\0b\n-e ./a\0b\n"
         raise ValueError("embedded null byte")
 
-    imported = import_files(input_files(["requirements.txt"]), read)
+    imported = import_files(input_files(["requirements.txt"]), Reader(read_file=read))
     assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: a\0b cannot be read: no file can have this name",
         (
@@ -732,7 +733,7 @@ def test_nothing_raises_and_the_buckets_add_up(files: Any, **chosen: Any) -> Non
             return contents[path]
         raise FileNotFoundError(2, "No such file or directory", path)
 
-    imported = import_files(input_files(files, options), read, options)
+    imported = import_files(input_files(files, options), Reader(read_file=read, options=options))
     for file in imported.files:
         assert sum(file.buckets.values()) == file.lines
     needs_user = any(f.severity in (Severity.ACTION, Severity.ERROR) for f in imported.findings)
@@ -744,6 +745,6 @@ def test_five_thousand_requirements_take_less_than_a_second() -> None:
     lines = "\n".join(f"package-{n}=={n}.0 --hash=sha256:{n:064x}  # via x" for n in range(5000))
     files = [InputFile(path="r.txt", format="requirements", role=Role.PROJECT)]
     started = time.process_time()
-    imported = import_files(files, lambda _: lines.encode())
+    imported = import_files(files, Reader(read_file=lambda _: lines.encode()))
     assert time.process_time() - started < 1
     assert len(imported.dependencies) == 5000

@@ -102,6 +102,6 @@ def _forget(
         console.result(f"Forgot {project.name}")
     if not (result.forgotten or result.kept or any((more or {}).values())):
         console.say("Nothing to forget")
-    for kept in result.kept:
-        console.warn(f"{kept.project.name} is kept: {kept.reason}")
+    for kept, reason in result.kept:
+        console.warn(f"{kept.name} is kept: {reason}")
     return result.exit_code, {**result.as_json(), **(more or {})}

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import other_formats
-from uvflow.migrate.formats.setuptools import local_project_name, read_setup_cfg, setup_literals
+from uvflow.migrate.formats.setuptools import read_if_there, read_setup_cfg, setup_literals
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
 from uvflow.paths import MANIFEST
 
@@ -41,28 +41,15 @@ _EVIDENCE = re.compile(
 _OUR_DOCKERFILE = "# Made by `uvflow docker"
 
 
-def declared_name(read_file: Read) -> str | None:
-    """The project's name in another tool's metadata, where that is written plainly."""
-    return local_project_name(".", read_file)
-
-
 def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFile, ...]:
     """`inputs`, with those compiled from pyproject.toml as its pins."""
     return tuple(
         replace(file, role=Role.PINS, of=MANIFEST)
         if file.role in (Role.PROJECT, Role.GROUP)
-        and _COMPILED.search(_read(file.path, read_file)[:_HEAD])
+        and _COMPILED.search((read_if_there(file.path, read_file) or b"")[:_HEAD])
         else file
         for file in inputs
     )
-
-
-def _read(path: str, read_file: Read) -> bytes:
-    """Empty where it cannot be read: the import itself reports that."""
-    try:
-        return read_file(path)
-    except OSError:
-        return b""
 
 
 def obstacles(
@@ -100,7 +87,7 @@ def obstacles(
 def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:
     """setuptools ignores the metadata of a setup script once there is a [project]."""
     for path, pattern in _PACKAGE_IN.items():
-        if path in names and pattern.search(_read(path, read_file)):
+        if path in names and pattern.search(read_if_there(path, read_file) or b""):
             yield findings.action(
                 "not-built",
                 "uv does not install the project itself, and a build takes its version,"
@@ -199,7 +186,7 @@ def admits_python(specifier: str, version: tuple[int, int]) -> bool:
 def _candidates(name: str, read_file: Read) -> Iterator[Candidate]:
     if not _EVIDENCE.fullmatch(name):
         return
-    text = _read(name, read_file).decode("utf-8", "replace")
+    text = (read_if_there(name, read_file) or b"").decode("utf-8", "replace")
     match name.lower():
         case ".python-version" | "runtime.txt":
             # The first version counts, as it does for pyenv and uv.

@@ -1,7 +1,8 @@
 """Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow import findings
@@ -11,7 +12,7 @@ from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.formats.setuptools import is_installable
-from uvflow.migrate.includes import Fetch, Includes, Reader, follow_includes, no_network
+from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
     Index,
     collect_indexes,
@@ -24,7 +25,6 @@ from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
     Bucket,
     ImportedRequirements,
-    ImportOptions,
     IncludeGroup,
     InputFile,
     LineResult,
@@ -38,46 +38,27 @@ from uvflow.migrate.settings import collect_settings
 PROJECT = ""  # the name of the project's own list, where groups have theirs
 
 
-def import_files(
-    inputs: Iterable[InputFile],
-    read_file: Read,
-    options: ImportOptions | None = None,
-    *,
-    fetch: Fetch = no_network,
-    leads_out: Callable[[str], bool] = lambda _path: False,
-) -> ImportedRequirements:
+def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequirements:
     """Everything that `inputs`, and the files they include, ask for.
 
-    The functions are as in a Reader. Nothing is raised for the content of a file: what stops the
-    import is an ERROR finding, and every logical line is in one bucket of its file's report.
+    What stops the import is an ERROR finding; every logical line is in one bucket of its file.
     """
-    options = options or ImportOptions()
-    outcomes = LineOutcomes(options=options)
-    reader = Reader(read_file=read_file, fetch=fetch, leads_out=leads_out, options=options)
+    outcomes, environ = LineOutcomes(options=reader.options), reader.options.environ
     includes = follow_includes(inputs, reader)
     outcomes.record_line_findings(*includes.findings, *includes.cycles(), *missing_hashes(includes))
     outcomes.record_bucket(Bucket.ACTION, *includes.unread)
-    indexes = collect_indexes(includes.lines(), outcomes, options)
+    indexes = collect_indexes(includes.lines(), outcomes)
     settings = collect_settings(
-        includes.lines(), outcomes, lambda path: is_installable(path, read_file)
+        includes.lines(), outcomes, lambda path: is_installable(path, reader.read_file)
     )
-    results = _read_lines(includes, indexes, read_file, outcomes)
-    lists = _collect_lists(includes, results, outcomes)
-    resolved = resolve_conflicts({n: li.entries for n, li in lists.items()}, options.on_conflict)
-    outcomes.record_findings(*resolved.findings)
-    outcomes.record_bucket(Bucket.ACTION, *resolved.dropped)
+    results = _read_lines(includes, indexes, reader.read_file, outcomes)
     logins = (result.git_login for result in results.values() if result.git_login)
     imported = ImportedRequirements(
-        dependencies=tuple(e for e in resolved.lists[PROJECT] if isinstance(e, Requirement)),
-        groups={name: entries for name, entries in resolved.lists.items() if name != PROJECT},
         indexes=tuple(index.entry for index in indexes),
-        settings={**settings, **resolved.settings},
-        tails={name: li.tail for name, li in lists.items() if li.tail},
-        credentials={
-            **index_credentials(indexes, options.environ),
-            **git_login_variables(logins, options.environ),
-        },
+        settings=settings,
+        credentials=index_credentials(indexes, environ) | git_login_variables(logins, environ),
     )
+    imported = _with_lists(imported, includes, results, outcomes)
     pins, constraints = sort_constraints(imported.requirements, includes, results, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
     return replace(
@@ -121,46 +102,46 @@ def _read_lines(
     return results
 
 
-@dataclass(frozen=True, kw_only=True)
-class DependencyList:
-    """One list of pyproject.toml, and the comment lines below its last entry."""
-
-    entries: tuple[Entry, ...]
-    tail: tuple[str, ...]
-
-
-def _collect_lists(
-    includes: Includes, results: Mapping[Origin, LineResult], outcomes: LineOutcomes
-) -> dict[str, DependencyList]:
-    """The project's list and those of its groups, in the order their files are met."""
+def _with_lists(
+    imported: ImportedRequirements,
+    includes: Includes,
+    results: Mapping[Origin, LineResult],
+    outcomes: LineOutcomes,
+) -> ImportedRequirements:
+    """`imported` with the project's list and those of its groups, in the order of their files."""
     starts: dict[str, list[str]] = {PROJECT: []}
     for file in includes.roles.values():
         if file.role in (Role.PROJECT, Role.GROUP):
             starts.setdefault(file.of, []).append(file.path)
-    return {
+    collectors = {
         group: _ListCollector(
-            group=group,
-            starts=starts,
-            leading_back=includes.with_including(paths),
-            includes=includes,
-            results=results,
-            outcomes=outcomes,
-        ).collect()
-        for group, paths in starts.items()
+            group=group, starts=starts, includes=includes, results=results, outcomes=outcomes
+        )
+        for group in starts
     }
+    lists = {group: collector.collect() for group, collector in collectors.items()}
+    resolved = resolve_conflicts(lists, outcomes.options.on_conflict)
+    outcomes.record_findings(*resolved.findings)
+    outcomes.record_bucket(Bucket.ACTION, *resolved.dropped)
+    return replace(
+        imported,
+        dependencies=tuple(e for e in resolved.lists[PROJECT] if isinstance(e, Requirement)),
+        groups={name: entries for name, entries in resolved.lists.items() if name != PROJECT},
+        settings={**imported.settings, **resolved.settings},
+        tails={group: tuple(c.comments) for group, c in collectors.items() if c.comments},
+    )
 
 
 @dataclass(kw_only=True)
 class _ListCollector:
     """Collects one list along the includes of its files, each file once.
 
-    `starts` are the files of each list, `leading_back` the files by which this one is included.
-    `comments` are those since the last entry: they belong to the next one, or to the list's end.
+    `starts` are the files of each list. `comments` are those since the last entry: they belong to
+    the next one, or to the list's end.
     """
 
     group: str
     starts: Mapping[str, list[str]]
-    leading_back: frozenset[str]
     includes: Includes
     results: Mapping[Origin, LineResult]
     outcomes: LineOutcomes
@@ -169,7 +150,7 @@ class _ListCollector:
     _entered: set[str] = field(default_factory=set)
     _open: list[Iterator[Line | tuple[str, ...]]] = field(default_factory=list)
 
-    def collect(self) -> DependencyList:
+    def collect(self) -> tuple[Entry, ...]:
         paths = self.starts[self.group]
         for path in paths:
             self._enter(path)
@@ -189,7 +170,12 @@ class _ListCollector:
         self.outcomes.record_findings(*merged.findings)
         self.outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
         self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged.entries))
-        return DependencyList(entries=merged.entries, tail=tuple(self.comments))
+        return merged.entries
+
+    @functools.cached_property
+    def _including(self) -> frozenset[str]:
+        """The files of this list, and those by which they are included."""
+        return self.includes.with_including(self.starts[self.group])
 
     def _enter(self, path: str) -> bool:
         """Read the file at `path` next, unless that has been done."""
@@ -207,7 +193,7 @@ class _ListCollector:
         entry: Entry | None = result.requirement if result else None
         # Only a whole group means exactly `{include-group}`: not one that has more files, nor one
         # that leads back here, for PEP 735 forbids cycles.
-        is_group = target and target.role is Role.GROUP and target.path not in self.leading_back
+        is_group = target and target.role is Role.GROUP and target.path not in self._including
         if target and is_group and len(self.starts[target.of]) == 1:
             entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
         if entry:

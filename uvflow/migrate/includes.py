@@ -187,7 +187,7 @@ class Reader:
     read_file: Read
     fetch: Fetch = no_network
     leads_out: Callable[[str], bool] = lambda _path: False
-    options: ImportOptions
+    options: ImportOptions = field(default_factory=ImportOptions)
 
     def read(self, path: "IncludePath", origin: Origin | None) -> RequirementsFile | Finding:
         """The file at `path`, included at `origin` or named by the user; else an ERROR finding."""

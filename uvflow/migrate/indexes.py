@@ -23,7 +23,7 @@ from uvflow.migrate.credentials import (
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import pinned_version
-from uvflow.migrate.model import Bucket, ImportOptions, Requirement
+from uvflow.migrate.model import Bucket, Requirement
 
 PYPI = "https://pypi.org/simple"  # uv's default index
 
@@ -66,9 +66,7 @@ class Index:
         }
 
 
-def collect_indexes(
-    lines: Iterable[Line], outcomes: LineOutcomes, options: ImportOptions
-) -> tuple[Index, ...]:
+def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Index, ...]:
     """The indexes that `lines` name. An unset variable, or one in the URL, is an ERROR finding."""
     index_options = [
         _IndexOption(origin=line.origin, is_default=option == "--index-url", url=value)
@@ -81,7 +79,7 @@ def collect_indexes(
     default = next(
         (o for o in reversed(defaults) if o.origin.path == defaults[0].origin.path), None
     )
-    collector = _Collector(outcomes=outcomes, environ=options.environ, default=default)
+    collector = _Collector(outcomes=outcomes, default=default)
     for option in index_options:
         collector.add(option)
     return collector.indexes()
@@ -97,7 +95,6 @@ class _IndexOption:
 @dataclass(kw_only=True)
 class _Collector:
     outcomes: LineOutcomes
-    environ: Mapping[str, str]
     default: _IndexOption | None
     by_url: dict[str, Index] = field(default_factory=dict)
     is_pypi_wanted: bool = False  # besides another default
@@ -166,7 +163,8 @@ class _Collector:
             self._record_login(index, userinfo)
 
     def _record_login(self, index: Index, userinfo: Userinfo) -> None:
-        unset = " and ".join(name for name in userinfo.variables if not self.environ.get(name))
+        environ = self.outcomes.options.environ
+        unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
         if unset:
             message = f"{index.url} needs {unset} in the environment"
             hint = f"set {unset} for this run"

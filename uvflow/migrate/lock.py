@@ -112,10 +112,7 @@ def _lock_by_constraints(locking: Locking, plan: Plan) -> Comparison | None:
     None, and the lockfile as it was, where uv finds no such solution: a pin may be gone for good.
     """
     before, old = locking.lockfile, plan.imported.pins
-    constraints = tuple(
-        Requirement(text=text, name=pin.name, origin=pin.origin)
-        for pin, text in zip(old, pins.as_constraints(old), strict=True)
-    )
+    constraints = tuple(pin.requirement for pin in old)
     edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
     is_solved = locking.lock(edited, b"").code == 0
     if is_solved and locking.lock(plan.text, locking.lockfile).code == 0:

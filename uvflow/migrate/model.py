@@ -132,6 +132,12 @@ class Pin:
     hashes: tuple[str, ...] = ()
     marker: str = ""
 
+    @property
+    def requirement(self) -> Requirement:
+        marker = f" ; {self.marker}" if self.marker else ""
+        text = f"{self.name}=={self.version}{marker}"
+        return Requirement(text=text, name=self.name, origin=self.origin)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:

@@ -98,13 +98,6 @@ def _array(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(_quoted, texts))}]"
 
 
-def as_constraints(pins: Iterable[Pin]) -> tuple[str, ...]:
-    """`pins` as constraint-dependencies, for a uv that no longer accepts a first uv.lock."""
-    return tuple(
-        f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}" for pin in pins
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Moved:
     """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""

@@ -21,6 +21,8 @@ from uvflow.findings import Finding, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
+from uvflow.migrate.formats.setuptools import local_project_name
+from uvflow.migrate.includes import Reader
 from uvflow.migrate.model import Bucket, ImportedRequirements
 from uvflow.migrate.old_environment import (
     OldEnvironment,
@@ -114,9 +116,13 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
     inputs = discover.input_files(names, options.imports)
     if "project" in tomllib.loads(text) and not options.imports.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    fetch = fetcher(progress, os.environ)
-    leads_out = functools.partial(_leads_out, root)
-    imported = groups.import_files(inputs, read, options.imports, fetch=fetch, leads_out=leads_out)
+    reader = Reader(
+        read_file=read,
+        fetch=fetcher(progress, os.environ),
+        leads_out=functools.partial(_leads_out, root),
+        options=options.imports,
+    )
+    imported = groups.import_files(inputs, reader)
     specifier, findings = _python(options, names, read, text)
     obstacles = evidence.obstacles(names, read, imported, text)
     is_chosen = options.imports.from_files
@@ -190,7 +196,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
 
 
 def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:
-    name = options.name or evidence.declared_name(_reader(root)) or root.name
+    name = options.name or local_project_name(".", _reader(root)) or root.name
     if not _NAME.fullmatch(name):
         ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         proposed = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
@@ -276,7 +282,7 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     path = plan.profile.environment_path(plan.root, os.environ)
     if plan.environment is None and not is_inside(path, plan.root):
         return plan  # it is not even to be changed
-    own = (plan.values["project"].get("name"), evidence.declared_name(_reader(plan.root)))
+    own = (plan.values["project"].get("name"), local_project_name(".", _reader(plan.root)))
     old = OldEnvironment(
         installed=read_installed(path, plan.root),
         values=plan.values,

@@ -67,19 +67,11 @@ class KnownProject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptProject:
-    """A project of which something is still needed, with the reason."""
-
-    project: KnownProject
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ForgetResult:
-    """What was forgotten, and what was kept."""
+    """What was forgotten, and what was kept, each with the reason."""
 
     forgotten: tuple[KnownProject, ...]
-    kept: tuple[KeptProject, ...]
+    kept: tuple[tuple[KnownProject, str], ...]
 
     @property
     def exit_code(self) -> int:
@@ -88,7 +80,7 @@ class ForgetResult:
     def as_json(self) -> dict[str, Any]:
         return {
             "forgotten": [project.as_json() for project in self.forgotten],
-            "left": [{**kept.project.as_json(), "reason": kept.reason} for kept in self.kept],
+            "left": [{**kept.as_json(), "reason": reason} for kept, reason in self.kept],
         }
 
 
@@ -168,9 +160,7 @@ def forget(projects: Iterable[KnownProject], command: str) -> ForgetResult:
     tried = [(project, _forget(project, command)) for project in projects]
     return ForgetResult(
         forgotten=tuple(project for project, reason in tried if not reason),
-        kept=tuple(
-            KeptProject(project=project, reason=reason) for project, reason in tried if reason
-        ),
+        kept=tuple((project, reason) for project, reason in tried if reason),
     )
 
 

@@ -10,7 +10,7 @@ from uvflow.migrate.toml_text import lenient_values
 
 def is_installable(path: str, read_file: Read) -> bool:
     """Whether `path` is an archive, or a directory with something to build in it."""
-    return _read(path, read_file) is not None or bool(_metadata(path, read_file))
+    return read_if_there(path, read_file) is not None or bool(_metadata(path, read_file))
 
 
 def local_project_name(path: str, read_file: Read) -> str | None:
@@ -23,13 +23,14 @@ _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
 def _metadata(path: str, read_file: Read) -> dict[str, str]:
-    files = {name: _read(f"{path}/{name}", read_file) for name in _FILES}
+    files = {name: read_if_there(f"{path}/{name}", read_file) for name in _FILES}
     return {
         name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
     }
 
 
-def _read(path: str, read_file: Read) -> bytes | None:
+def read_if_there(path: str, read_file: Read) -> bytes | None:
+    """The bytes of a file, None where it cannot be read."""
     try:
         return read_file(path)
     except (OSError, ValueError):  # a directory, which is not an archive; a NUL in the path
@@ -50,7 +51,7 @@ def _name_in(file: str, text: str) -> object:
 
 def is_package(read_file: Read) -> bool:
     """Whether uv installs the project itself (uv docs, "Build systems")."""
-    data = _read("pyproject.toml", read_file) or b""
+    data = read_if_there("pyproject.toml", read_file) or b""
     match lenient_values(data.decode("utf-8", "replace")):
         case {"tool": {"uv": {"package": bool(is_package)}}}:
             return is_package

@@ -13,6 +13,7 @@ from uvflow.migrate.discover import input_files
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.groups import import_files
+from uvflow.migrate.includes import Reader
 from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement
 
 PROJECT = '[project]\nname = "Foo.Lib"\n'
@@ -361,7 +362,8 @@ def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None
         "./dual-2.0-py3-none-any.whl ; sys_platform != 'win32'\n"
     )
     imported = import_files(
-        input_files(["requirements.txt"]), lambda path: (tmp_path / path).read_bytes()
+        input_files(["requirements.txt"]),
+        Reader(read_file=lambda path: (tmp_path / path).read_bytes()),
     )
     assert imported.findings == ()
     assert imported.sources == {
