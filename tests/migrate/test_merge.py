@@ -10,6 +10,7 @@ from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate import pyproject
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import cannot_both_hold, merge_entries, pinned_version
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, Requirement
 
@@ -151,8 +152,12 @@ def requirements(*lines: str) -> list[Requirement]:
     return [requirement for requirement in found if requirement]
 
 
+def outcomes() -> LineOutcomes:
+    return LineOutcomes(options=ImportOptions())
+
+
 def merged(*lines: str) -> list[str]:
-    entries = merge_entries(requirements(*lines)).entries
+    entries = merge_entries(requirements(*lines), outcomes())
     return [entry.text for entry in entries if isinstance(entry, Requirement)]
 
 
@@ -179,14 +184,14 @@ def test_a12_what_says_the_same_becomes_one(lines: tuple[str, ...], expected: li
 
 
 def test_of_a_plain_name_and_one_with_a_source_the_source_stays() -> None:
-    (kept,) = merge_entries(requirements("x", "x @ git+https://h/r")).entries
+    (kept,) = merge_entries(requirements("x", "x @ git+https://h/r"), outcomes())
     assert isinstance(kept, Requirement)
     assert kept.source == {"git": "https://h/r"}
 
 
 def test_comments_and_hashes_of_what_is_merged_are_kept() -> None:
     lines = ("# one", "six  # two", "# three", "six==1.16.0 --hash=sha256:aa  # four")
-    (kept,) = merge_entries(requirements(*lines, "six==1.16.0 --hash=sha256:bb")).entries
+    (kept,) = merge_entries(requirements(*lines, "six==1.16.0 --hash=sha256:bb"), outcomes())
     assert isinstance(kept, Requirement)
     assert (kept.above, kept.comment) == (("# three", "# one", "# two"), "# four")
     assert kept.hashes == ("sha256:aa", "sha256:bb")
@@ -213,8 +218,9 @@ def test_a13_what_cannot_both_hold_is_known(one: str, other: str, *, expected: b
 
 
 def test_a13_each_line_is_told_once_however_many_there_are() -> None:
-    findings = merge_entries(requirements("six==1", "six==2", "six==3", "six==4")).findings
-    assert [str(finding) for finding in findings] == [
+    found = outcomes()
+    merge_entries(requirements("six==1", "six==2", "six==3", "six==4"), found)
+    assert [str(finding) for finding in found.findings] == [
         f"r.txt:{line}: `six=={line}` conflicts with `six==1` (r.txt:1)" for line in (2, 3, 4)
     ]
 

@@ -41,12 +41,10 @@ def sort_constraints(
         sorter.wanted.setdefault(requirement.name or "", []).append(requirement)
     for requirement in by_role[Role.PINS]:
         sorter.add_compiled(requirement)
-    merged = merge_entries([c for c in by_role[Role.CONSTRAINTS] if not sorter.settle(c)])
-    outcomes.record_findings(*merged.findings)
-    outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
-    outcomes.record_bucket(Bucket.SETTING, *(entry.origin for entry in merged.entries))
-    constraints = tuple(e for e in merged.entries if isinstance(e, Requirement))
-    return tuple(sorter.pins.values()), constraints
+    left = [c for c in by_role[Role.CONSTRAINTS] if not sorter.settle(c)]
+    merged = merge_entries(left, outcomes)
+    outcomes.record_bucket(Bucket.SETTING, *(entry.origin for entry in merged))
+    return tuple(sorter.pins.values()), tuple(e for e in merged if isinstance(e, Requirement))
 
 
 @dataclass(kw_only=True)

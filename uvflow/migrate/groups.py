@@ -120,14 +120,12 @@ def _with_lists(
         for group in starts
     }
     lists = {group: collector.collect() for group, collector in collectors.items()}
-    resolved = resolve_conflicts(lists, outcomes.options.on_conflict)
-    outcomes.record_findings(*resolved.findings)
-    outcomes.record_bucket(Bucket.ACTION, *resolved.dropped)
+    resolved, settings = resolve_conflicts(lists, outcomes)
     return replace(
         imported,
-        dependencies=tuple(e for e in resolved.lists[PROJECT] if isinstance(e, Requirement)),
-        groups={name: entries for name, entries in resolved.lists.items() if name != PROJECT},
-        settings={**imported.settings, **resolved.settings},
+        dependencies=tuple(e for e in resolved[PROJECT] if isinstance(e, Requirement)),
+        groups={name: entries for name, entries in resolved.items() if name != PROJECT},
+        settings={**imported.settings, **settings},
         tails={group: tuple(c.comments) for group, c in collectors.items() if c.comments},
     )
 
@@ -166,11 +164,9 @@ class _ListCollector:
             message = f"group {self.group} combines this file and {paths[0]}"
             note = findings.note("group-merged", message, Origin(path=path, line=1))
             self.outcomes.record_findings(note)
-        merged = merge_entries(self.entries)
-        self.outcomes.record_findings(*merged.findings)
-        self.outcomes.record_bucket(Bucket.MERGED, *merged.dropped)
-        self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged.entries))
-        return merged.entries
+        merged = merge_entries(self.entries, self.outcomes)
+        self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged))
+        return merged
 
     @functools.cached_property
     def _including(self) -> frozenset[str]:

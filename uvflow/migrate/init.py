@@ -14,7 +14,6 @@ from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
 from uvflow.files import claim, is_inside, write_whole
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
-from uvflow.migrate.model import source_entries
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
@@ -66,7 +65,7 @@ def _carry_out(
         state,
         files=(plan.root / MANIFEST, plan.root / LOCKFILE),
         trees=(plan.tree,) if plan.tree else (),
-        built=_source_directories(plan),
+        built=plan.source_directories,
     ) as set_aside_environment:
         if plan.before is None:
             claim(plan.root / MANIFEST)  # from here on there is a project to recover
@@ -92,11 +91,10 @@ def _python_of_old(plan: Plan) -> dict[str, str]:
 
     uv would keep it as well if the environment were still there; versions may be for that one.
     """
-    aside = _aside(plan)
     is_chosen = plan.profile.python or os.environ.get("UV_PYTHON")
-    if aside is None or is_chosen or (plan.root / ".python-version").exists():
+    if plan.aside is None or is_chosen or (plan.root / ".python-version").exists():
         return {}
-    environment = Environment.at(aside)
+    environment = Environment.at(plan.aside)
     version, python = python_version(environment), environment.scripts / "python"
     if version is None or not python.exists() or is_inside(python, plan.root):
         return {}  # a file of the project is not started for this
@@ -109,23 +107,10 @@ def _python_of_old(plan: Plan) -> dict[str, str]:
 def _moved(uv: Uv, plan: Plan) -> Uv:
     """`uv`, where it is now if it was in the environment that was set aside."""
     folder, name = os.path.split(uv.path)
-    real, aside = Path(os.path.realpath(folder)), _aside(plan)
-    if aside is None or plan.tree is None or not real.is_relative_to(plan.tree.path):
+    real = Path(os.path.realpath(folder))
+    if plan.aside is None or plan.tree is None or not real.is_relative_to(plan.tree.path):
         return uv
-    return replace(uv, path=str(aside / real.relative_to(plan.tree.path) / name))
-
-
-def _aside(plan: Plan) -> Path | None:
-    """Where the environment is that was there, once the new one is being made."""
-    return plan.tree.aside if plan.tree and not plan.in_place else None
-
-
-def _source_directories(plan: Plan) -> tuple[Path, ...]:
-    """Where a build may leave files behind: in the project and in local sources."""
-    entries = (e for source in plan.imported.sources.values() for e in source_entries(source))
-    local = (plan.root / str(entry["path"]) for entry in entries if "path" in entry)
-    roots = (plan.root, *(path for path in local if path.is_dir()))
-    return (*roots, *(root / "src" for root in roots))
+    return replace(uv, path=str(plan.aside / real.relative_to(plan.tree.path) / name))
 
 
 def _sync(

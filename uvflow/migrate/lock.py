@@ -102,6 +102,13 @@ class Locking:
         self.write(manifest, lockfile)
         return self.ask("lock", *options)
 
+    def python(self) -> Version | None:
+        """The Python that uv chooses for the project."""
+        wanted = self.environ.get("UV_PYTHON")  # which `uv python find` ignores
+        found = self.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+        match = re.match(r"(\d+)\.(\d+)", found.out)
+        return (int(match[1]), int(match[2])) if match and found.code == 0 else None
+
     def ask(self, *arguments: str) -> Completed:
         return self.uv.capture(arguments, cwd=self.plan.root, environ=self.environ)
 
@@ -254,7 +261,7 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
 
     Then what uv printed about the first range that it could not lock.
     """
-    here = _python_of(locking)
+    here = locking.python()
     if here is None:
         return None, ""
     progress("Looking for the Pythons for which these versions fit together")
@@ -281,14 +288,6 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
     plan, lockfile = solved[pythons]
     locking.write(plan.text, lockfile)
     return plan.with_findings(*narrowing_findings(declared, pythons)), refusal
-
-
-def _python_of(locking: Locking) -> Version | None:
-    """The Python that uv chooses for the project."""
-    wanted = locking.environ.get("UV_PYTHON")  # which `uv python find` ignores
-    found = locking.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
-    match = re.match(r"(\d+)\.(\d+)", found.out)
-    return (int(match[1]), int(match[2])) if match and found.code == 0 else None
 
 
 def _narrow(plan: Plan, pythons: PythonRange) -> Plan:

@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
@@ -12,81 +12,66 @@ from packaging.version import Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.model import IncludeGroup, OnConflict, Requirement, reachable
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, IncludeGroup, Requirement, reachable
 
 Entry = Requirement | IncludeGroup
 Lists = Mapping[str, tuple[Entry, ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class MergedEntries:
-    """A list without redundant entries; `dropped` are the origins of those."""
-
-    entries: tuple[Entry, ...]
-    dropped: tuple[Origin, ...]
-    findings: tuple[Finding, ...]
-
-
-def merge_entries(entries: Iterable[Entry]) -> MergedEntries:
-    """Drop every entry that another one of its name and marker implies.
+def merge_entries(entries: Iterable[Entry], outcomes: LineOutcomes) -> tuple[Entry, ...]:
+    """`entries` without those that another one of their name and marker implies.
 
     Two that cannot both hold stay, with an ERROR finding that names both lines.
     """
-    piles: dict[object, _Pile] = {}
+    piles: dict[object, list[tuple[int, Entry]]] = {}
     for place, entry in enumerate(entries):
         key: object
         if isinstance(entry, IncludeGroup):
             key = entry.group
         else:
             key = (entry.name or entry.text, entry.marker)
-        piles.setdefault(key, _Pile()).add(place, entry)
-    kept = {place: entry for pile in piles.values() for place, entry in pile.kept.items()}
-    return MergedEntries(
-        entries=tuple(kept[place] for place in sorted(kept)),
-        dropped=tuple(origin for pile in piles.values() for origin in pile.dropped),
-        findings=tuple(finding for pile in piles.values() for finding in pile.findings),
+        piles.setdefault(key, []).append((place, entry))
+    kept: dict[int, Entry] = {}
+    for pile in piles.values():
+        same: dict[int, Entry] = {}
+        for place, entry in pile:
+            _add(same, place, entry, outcomes)
+        kept |= same
+    return tuple(kept[place] for place in sorted(kept))
+
+
+def _add(kept: dict[int, Entry], place: int, entry: Entry, outcomes: LineOutcomes) -> None:
+    """To those of its name and marker, by their place in the list."""
+    implying = next((p for p, e in kept.items() if _implies(e, entry)), None)
+    if implying is not None:
+        kept[implying] = _absorb(kept[implying], entry, outcomes)
+        return
+    for implied in [p for p, e in kept.items() if _implies(entry, e)]:
+        entry = _absorb(entry, kept.pop(implied), outcomes)
+        place = min(place, implied)
+    other = next((e for e in kept.values() if cannot_both_hold(e, entry)), None)
+    if other:
+        message, hint = describe_conflict(entry, other), "remove one of the two lines"
+        outcomes.record_findings(findings.error("conflict", message, entry.origin, hint))
+    kept[place] = entry
+
+
+def _absorb(entry: Entry, redundant: Entry, outcomes: LineOutcomes) -> Entry:
+    """`entry` with the comments and hashes of the entry it makes redundant."""
+    message = f"{describe_entry(redundant)} is covered by {describe_entry(entry)} ({entry.origin})"
+    outcomes.record_findings(findings.note("merged", message, redundant.origin))
+    outcomes.record_bucket(Bucket.MERGED, redundant.origin)
+    is_second = entry.comment and redundant.comment not in ("", entry.comment)
+    moved = (redundant.comment,) if is_second else ()
+    entry = replace(
+        entry,
+        comment=entry.comment or redundant.comment,
+        above=(*entry.above, *redundant.above, *moved),
     )
-
-
-@dataclass(kw_only=True)
-class _Pile:
-    """The entries of one key, by their place in the list."""
-
-    kept: dict[int, Entry] = field(default_factory=dict)
-    dropped: list[Origin] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def add(self, place: int, entry: Entry) -> None:
-        implying = next((p for p, e in self.kept.items() if _implies(e, entry)), None)
-        if implying is not None:
-            self.kept[implying] = self._absorb(self.kept[implying], entry)
-            return
-        for implied in [p for p, e in self.kept.items() if _implies(entry, e)]:
-            entry = self._absorb(entry, self.kept.pop(implied))
-            place = min(place, implied)
-        other = next((e for e in self.kept.values() if cannot_both_hold(e, entry)), None)
-        if other:
-            message, hint = describe_conflict(entry, other), "remove one of the two lines"
-            self.findings.append(findings.error("conflict", message, entry.origin, hint))
-        self.kept[place] = entry
-
-    def _absorb(self, entry: Entry, redundant: Entry) -> Entry:
-        """`entry` with the comments and hashes of the entry it makes redundant."""
-        message = (
-            f"{describe_entry(redundant)} is covered by {describe_entry(entry)} ({entry.origin})"
-        )
-        self.findings.append(findings.note("merged", message, redundant.origin))
-        self.dropped.append(redundant.origin)
-        is_second = entry.comment and redundant.comment not in ("", entry.comment)
-        moved = (redundant.comment,) if is_second else ()
-        entry = replace(
-            entry,
-            comment=entry.comment or redundant.comment,
-            above=(*entry.above, *redundant.above, *moved),
-        )
-        if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
-            return replace(entry, hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
-        return entry
+    if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
+        return replace(entry, hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
+    return entry
 
 
 def _implies(entry: Entry, other: Entry) -> bool:
@@ -154,16 +139,6 @@ def describe_conflict(entry: Entry, other: Entry) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResolvedLists:
-    """The lists as far as they fit together; `dropped` gave way, `settings` declare the rest."""
-
-    lists: Lists
-    settings: Mapping[str, Any]
-    dropped: tuple[Origin, ...]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Conflict:
     """Two requirements of one name, each with the group it is in; "" is the project."""
 
@@ -188,38 +163,31 @@ class _Conflict:
         return describe_conflict(self.second[1], self.first[1])
 
 
-def resolve_conflicts(lists: Lists, on_conflict: OnConflict) -> ResolvedLists:
-    """Find the conflicts between `lists`, which have the project's name "" or a group's.
+def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict[str, Any]]:
+    """The lists as far as they fit together, and settings that declare the rest of the conflicts.
 
-    uv resolves the project and all its groups as one, unless groups are declared as conflicting
-    (uv docs, "Conflicting dependencies"). No group can be kept apart from the project: there
-    `declare` uses the project's line, as `prefer-base` does.
+    Lists have the project's name "" or a group's. uv resolves the project and all its groups as
+    one, unless groups are declared as conflicting (uv docs, "Conflicting dependencies"). No group
+    can be kept apart from the project: there `declare` uses the project's line, as `prefer-base`
+    does.
     """
+    on_conflict = outcomes.options.on_conflict
     conflicts = tuple(_conflicts(lists))
     yielding = [c for c in conflicts if on_conflict != "fail" and c.has_base]
     dropped = {c.origin for c in yielding}
     rest = [c for c in conflicts if dropped.isdisjoint((c.first[1].origin, c.origin))]
     declared = [c for c in rest if on_conflict == "declare" and _is_declarable(c, lists)]
+    for c in yielding:
+        message = f"{c.message}: the project's line is used"
+        outcomes.record_line_findings(findings.action("conflict", message, c.origin))
+    for c in declared:
+        message = f"{c.message}: groups {' and '.join(c.groups)} cannot be synced together"
+        outcomes.record_findings(findings.warning("conflict", message, c.origin))
+    outcomes.record_findings(*(_open_conflict(c, lists) for c in rest if c not in declared))
     pairs = dict.fromkeys(c.groups for c in declared)
-    return ResolvedLists(
-        lists={n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
-        settings={"conflicts": [[{"group": g} for g in pair] for pair in pairs]} if pairs else {},
-        dropped=tuple(sorted(dropped)),
-        findings=(
-            *(
-                findings.action("conflict", f"{c.message}: the project's line is used", c.origin)
-                for c in yielding
-            ),
-            *(
-                findings.warning(
-                    "conflict",
-                    f"{c.message}: groups {' and '.join(c.groups)} cannot be synced together",
-                    c.origin,
-                )
-                for c in declared
-            ),
-            *(_open_conflict(c, lists) for c in rest if c not in declared),
-        ),
+    return (
+        {n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
+        {"conflicts": [[{"group": g} for g in pair] for pair in pairs]} if pairs else {},
     )
 
 

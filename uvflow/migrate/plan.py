@@ -12,7 +12,14 @@ from typing import Any, Literal
 from uvflow.errors import UsageError
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats.pip import direct_reference
-from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, ImportOptions, Pin
+from uvflow.migrate.model import (
+    Bucket,
+    FileReport,
+    ImportedRequirements,
+    ImportOptions,
+    Pin,
+    source_entries,
+)
 from uvflow.migrate.pins import Comparison, HashCheck
 from uvflow.project.profiles import Profile
 from uvflow.state.backup import DirectoryBackup
@@ -117,6 +124,19 @@ class Plan:
     def values(self) -> Mapping[str, Any]:
         """`text`, parsed."""
         return tomllib.loads(self.text)
+
+    @property
+    def aside(self) -> Path | None:
+        """Where the environment is that was there, once the new one is being made."""
+        return self.tree.aside if self.tree and not self.in_place else None
+
+    @property
+    def source_directories(self) -> tuple[Path, ...]:
+        """Where a build may leave files behind: in the project and in local sources."""
+        entries = (e for source in self.imported.sources.values() for e in source_entries(source))
+        local = (self.root / str(entry["path"]) for entry in entries if "path" in entry)
+        roots = (self.root, *(path for path in local if path.is_dir()))
+        return (*roots, *(root / "src" for root in roots))
 
     def with_findings(self, *findings: Finding) -> "Plan":
         known = self.imported.findings

@@ -1,7 +1,6 @@
 """What `uvflow init` would do: everything is read and decided, and nothing is changed."""
 
 import contextlib
-import functools
 import os
 import re
 import tomllib
@@ -116,10 +115,17 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
     inputs = discover.input_files(names, options.imports)
     if "project" in tomllib.loads(text) and not options.imports.from_files:
         inputs = evidence.with_compiled(inputs, read)
+
+    def leads_out(path: str) -> bool:
+        # By a link: one that is outside by its name was named by the user, or is refused for that.
+        with contextlib.suppress(ValueError):  # a NUL in the path
+            return not is_outside(path) and not is_inside(root / path, root)
+        return False
+
     reader = Reader(
         read_file=read,
         fetch=fetcher(progress, os.environ),
-        leads_out=functools.partial(_leads_out, root),
+        leads_out=leads_out,
         options=options.imports,
     )
     imported = groups.import_files(inputs, reader)
@@ -136,13 +142,6 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
 
 def _reader(root: Path) -> model.Read:
     return lambda path: read_regular(root / path)
-
-
-def _leads_out(root: Path, path: str) -> bool:
-    """By a link: one that is outside by its name was named by the user, or is refused for that."""
-    with contextlib.suppress(ValueError):  # a NUL in the path
-        return not is_outside(path) and not is_inside(root / path, root)
-    return False
 
 
 def _python(
@@ -310,9 +309,9 @@ def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
     if plan.environment is None:
         return
     change, tree = _change(plan.environment, plan.root), plan.tree
-    if tree and tree.aside and not plan.in_place:
+    if tree and plan.aside:
         size = directory_size(tree.path)
-        kept_as = relative_name(tree.aside, plan.root)
+        kept_as = relative_name(plan.aside, plan.root)
         change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
     yield change
 

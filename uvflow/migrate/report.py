@@ -132,18 +132,18 @@ def _groups_outside_dev(plan: Plan) -> list[str]:
     if selected is None:  # those of uv; "all" is every one (uv docs, "Default groups")
         defaults = plan.values.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
         selected = defaults if isinstance(defaults, list) else groups
+
+    def included(group: str) -> list[NormalizedName]:
+        entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
+        includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
+        return [canonicalize_name(include.include_group) for include in includes]
+
     try:
         resolver = DependencyGroupResolver(groups)
-        within = reachable(map(canonicalize_name, selected), lambda n: _includes_of(resolver, n))
+        within = reachable(map(canonicalize_name, selected), included)
     except ExceptionGroup:  # uv refuses such a table, but there is --no-lock
         return []
     return [name for name in plan.imported.groups if name not in within]
-
-
-def _includes_of(resolver: DependencyGroupResolver, group: str) -> list[NormalizedName]:
-    entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
-    includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
-    return [canonicalize_name(include.include_group) for include in includes]
 
 
 def diff(plan: Plan) -> str:
