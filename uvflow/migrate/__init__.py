@@ -1,1 +1,1 @@
-"""`uvflow init` and `uvflow undo`."""
+"""`uvflow init` and `undo`: files are read by format, merged, planned, written, locked, proven."""

@@ -257,10 +257,7 @@ def _with_sources(plan: Plan, missing: Mapping[str, _IndexEntry]) -> Plan:
 
 
 def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | None, str]:
-    """The plan for the widest range of Pythons that uv can lock, if there is one.
-
-    Then what uv printed about the first range that it could not lock.
-    """
+    """The plan for the widest range of Pythons that uv can lock, if any; and its first refusal."""
     here = locking.python()
     if here is None:
         return None, ""

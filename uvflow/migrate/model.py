@@ -206,19 +206,17 @@ class ImportedRequirements:
                 if isinstance(entry, Requirement) and entry.source and entry.name:
                     marker = {"marker": entry.marker} if entry.marker else {}
                     sources.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
-        return {name: self._source_table(by_group) for name, by_group in sources.items()}
-
-    def _source_table(
-        self, by_group: list[tuple[str, dict[str, Any]]]
-    ) -> dict[str, Any] | list[dict[str, Any]]:
-        plain = _unique(entry for _, entry in by_group)
-        if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
-            plain = _unique(
-                {**entry, **({"group": name} if name else {})}
-                for group, entry in by_group
-                for name in reachable([group], self._including)
-            )
-        return plain[0] if len(plain) == 1 else plain
+        tables: dict[str, dict[str, Any] | list[dict[str, Any]]] = {}
+        for name, by_group in sources.items():
+            plain = _unique(entry for _, entry in by_group)
+            if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
+                plain = _unique(
+                    {**entry, **({"group": including} if including else {})}
+                    for group, entry in by_group
+                    for including in reachable([group], self._including)
+                )
+            tables[name] = plain[0] if len(plain) == 1 else plain
+        return tables
 
     def _including(self, name: str) -> Iterable[str]:
         """The groups that include the one of this name."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -102,7 +101,11 @@ def _directories(projects: Path) -> list[Path]:
 
 def _known_project(directory: Path) -> KnownProject | None:
     """None where nothing is kept but the mutex, which is never removed."""
-    stats = _stats(directory)
+    stats = []
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):  # another process may just have removed it
+            if path.name != MUTEX and (path.is_symlink() or path.is_file()):
+                stats.append(path.lstat())
     if not stats:
         return None
     holder = _holder(directory)
@@ -116,15 +119,6 @@ def _known_project(directory: Path) -> KnownProject | None:
         size=sum(status.st_size for status in stats),
         last_used=float(since),
     )
-
-
-def _stats(directory: Path) -> list[os.stat_result]:
-    stats = []
-    for path in directory.rglob("*"):
-        with contextlib.suppress(OSError):  # another process may just have removed it
-            if path.name != MUTEX and (path.is_symlink() or path.is_file()):
-                stats.append(path.lstat())
-    return stats
 
 
 def _holder(directory: Path) -> dict[str, Any]:
@@ -169,17 +163,13 @@ def _forget(project: KnownProject, command: str) -> str:
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
         with locks.mutex(state, command, timeout=0):
-            reason = "" if project.is_gone else _reason_to_keep(state)
-            if not reason:
-                state.clear()
-            return reason
+            if not project.is_gone and locks.has_leases(state):
+                return "a command of `uvflow run` is using it"
+            if not project.is_gone and backup.is_unfinished(state):
+                return (
+                    "an init was cut short there, and `uvflow init` puts back what it had changed"
+                )
+            state.clear()
     except BusyError:
         return "another uvflow process is using it"
-
-
-def _reason_to_keep(state: State) -> str:
-    if locks.has_leases(state):
-        return "a command of `uvflow run` is using it"
-    if backup.is_unfinished(state):
-        return "an init was cut short there, and `uvflow init` puts back what it had changed"
     return ""

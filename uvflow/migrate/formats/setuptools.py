@@ -64,6 +64,13 @@ def setup_literals(text: str) -> dict[str, object]:
 
     A setup.py is read as text, never run.
     """
+
+    def literal(value: ast.expr) -> object:
+        try:
+            return ast.literal_eval(value)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return None
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old escapes in the user's strings
@@ -71,19 +78,12 @@ def setup_literals(text: str) -> dict[str, object]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     return {
-        keyword.arg: _literal(keyword.value)
+        keyword.arg: literal(keyword.value)
         for call in calls
         if "setup" in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))
         for keyword in call.keywords
         if keyword.arg
     }
-
-
-def _literal(value: ast.expr) -> object:
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return None
 
 
 def read_setup_cfg(text: str) -> configparser.RawConfigParser:
