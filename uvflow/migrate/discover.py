@@ -46,8 +46,8 @@ _DEVELOPMENT_GROUPS = ("dev", "docs", "test")
 
 _READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
 
-# Where other tools declare dependencies: the file, the keys of the table in it if it is a part, the
-# tool.
+# Where other tools declare dependencies, a row for each place: the file, the keys of the table in
+# it where the file has more than that, and the tool.
 _OTHER_FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Pipfile", (), "pipenv"),
     ("Pipfile.lock", (), "pipenv"),

@@ -101,14 +101,13 @@ class _Collector:
 
     def add(self, option: _IndexOption) -> None:
         url, userinfo = split_userinfo(option.url)
-        refusal = self._refusal(option, url)
+        refusal, known = self._refusal(option, url), self.by_url.get(url.rstrip("/"))
         if refusal:
             self.outcomes.record_line_findings(refusal)
         elif is_pypi(url):
             self.is_pypi_wanted |= not option.is_default
             self.outcomes.record_bucket(Bucket.DEFAULT, option.origin)
-        elif url.rstrip("/") in self.by_url:
-            known = self.by_url[url.rstrip("/")]
+        elif known:
             index = replace(
                 known,
                 is_default=known.is_default or option.is_default,

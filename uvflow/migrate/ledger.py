@@ -72,7 +72,7 @@ class LineOutcomes:
             reports.append(
                 FileReport(
                     path=path,
-                    format="requirements",
+                    format=includes.roles[path].format,
                     role=includes.roles[path].description,
                     lines=len(file.lines),
                     buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]},

@@ -106,7 +106,6 @@ class Line:
 class RequirementsFile:
     """Its logical lines, the comments after the last one, or the problem for which it is unread."""
 
-    path: str
     lines: tuple[Line, ...] = ()
     tail: tuple[str, ...] = ()
     problem: Finding | None = None
@@ -120,17 +119,17 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
     cookie = next(filter(None, cookies), None)
     tried = encoding or tried or (cookie[1].decode("ascii", "replace") if cookie else "utf-8")
     if tried == "utf-8" and data.count(0) > len(data) / 4:  # UTF-16 without its mark
-        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, data.index(0)))
+        return RequirementsFile(problem=_undecodable(path, tried, data, data.index(0)))
     try:
         text = data.removeprefix(mark).decode(tried)
     except UnicodeDecodeError as error:
         offset = len(mark) + error.start
-        return RequirementsFile(path=path, problem=_undecodable(path, tried, data, offset))
+        return RequirementsFile(problem=_undecodable(path, tried, data, offset))
     except (LookupError, ValueError):  # unknown, or one that does not decode text
         message = f"unknown encoding `{tried}`"
         origin = Origin(path=path, line=1)
         problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
-        return RequirementsFile(path=path, problem=problem)
+        return RequirementsFile(problem=problem)
     return _parse_text(path, text)
 
 
@@ -161,7 +160,7 @@ def _parse_text(path: str, text: str) -> RequirementsFile:
         elif comment:
             above.append(comment)
     lines[-1:] = _with_annotation(lines[-1:], via)
-    return RequirementsFile(path=path, lines=tuple(lines), tail=tuple(above))
+    return RequirementsFile(lines=tuple(lines), tail=tuple(above))
 
 
 def _with_annotation(last: list[Line], via: list[str]) -> list[Line]:
