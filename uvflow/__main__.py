@@ -86,13 +86,13 @@ def _already_in_sync(root: str, workspace: str, flag: str | None) -> str | None:
 
 
 def _profile(flag: str | None, state: str) -> tuple[str, str]:
-    if flag is not None:
-        return flag, ""
-    chosen = os.environ.get("UVFLOW_PROFILE")
-    if chosen:
-        return chosen, paths.FROM_VARIABLE
-    last = fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True)
-    return last.decode(), paths.AS_LAST_TIME
+    """Raises ValueError for another profile than last time: the command line remembers the new."""
+    last = fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True).decode()
+    chosen = flag or os.environ.get("UVFLOW_PROFILE")
+    if chosen and chosen != last:
+        raise ValueError(chosen)
+    origin = "" if flag else paths.FROM_VARIABLE if chosen else paths.AS_LAST_TIME
+    return last, origin
 
 
 def _run_cli(arguments: tuple[str, ...]) -> int:

@@ -79,6 +79,13 @@ def test_prod_stays_prod(shop: Path, uvflow: Command) -> None:
     assert uvflow("run", "python", "-c", "import six", cwd=shop).code == 0
 
 
+def test_run_does_not_choose_the_profile_of_the_next_command(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    uvflow("run", "--prod", "python", "-c", "pass", cwd=shop)
+    assert uvflow("run", "python", "-c", "import iniconfig", cwd=shop).code == 0
+    assert uvflow("sync", cwd=shop).err == "Already in sync: dev (as last time)\n"
+
+
 def test_the_env_file_is_read_as_uv_reads_it(shop: Path, uvflow: Command) -> None:
     (shop / "pyproject.toml").write_text(
         MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'

@@ -107,6 +107,16 @@ def test_profiles_with_environments_of_their_own_keep_them(shop: Path, uvflow: C
     assert uvflow("sync", "--prod", cwd=shop).err == "Already in sync: prod\n"
 
 
+def test_a_profile_that_is_in_sync_is_chosen_all_the_same(shop: Path, uvflow: Command) -> None:
+    profile = '\n[tool.uvflow.profiles.prod]\nenvironment = ".venv-prod"\n'
+    (shop / "pyproject.toml").write_text(MANIFEST + profile)
+    for flag in ("--dev", "--prod"):
+        uvflow("sync", flag, cwd=shop)
+    for name in ("dev", "prod", "dev"):
+        assert uvflow("sync", f"--{name}", cwd=shop).err == f"Already in sync: {name}\n"
+        assert uvflow("sync", cwd=shop).err == f"Already in sync: {name} (as last time)\n"
+
+
 def test_a_stale_lockfile_is_3_and_changes_nothing(shop: Path, uvflow: Command) -> None:
     before = (shop / "uv.lock").read_bytes()
     (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))

@@ -32,10 +32,16 @@ def names(state: State) -> set[str]:
 def test_a_sync_is_running_until_it_is_recorded(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
-    journal.record_sync(state, "dev", VENV, {"dev.fingerprint": fingerprint_of(VENV)})
+    journal.record_sync(state, VENV, {"dev.fingerprint": fingerprint_of(VENV)})
     assert not journal.last_sync(state, VENV)
-    assert names(state) == {"dev.fingerprint", "last-profile"}
-    assert journal.last_profile(state) == "dev"
+    assert names(state) == {"dev.fingerprint"}
+
+
+def test_the_last_profile_is_remembered(state: State) -> None:
+    assert journal.last_profile(state) is None
+    journal.record_profile(state, "dev")
+    journal.record_profile(state, "prod")
+    assert journal.last_profile(state) == "prod"
 
 
 def test_starting_drops_every_fingerprint_of_the_environment(
@@ -60,9 +66,9 @@ def test_starting_drops_the_fingerprint_of_every_member(state: State) -> None:
 def test_a_profile_finishes_the_sync_of_another_profile(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     journal.mark_running(state, "prod", VENV)
-    journal.record_sync(state, "prod", VENV, {})
+    journal.record_sync(state, VENV, {})
     assert not journal.last_sync(state, VENV)
-    assert names(state) == {"last-profile"}
+    assert names(state) == set()
 
 
 def test_a_journal_of_this_boot_means_a_kill(state: State) -> None:
@@ -86,7 +92,7 @@ def test_data_may_be_lost_until_a_sync_is_finished(state: State) -> None:
     rebooted(state, "of-yesterday")
     journal.mark_running(state, "dev", VENV)  # and killed
     assert journal.last_sync(state, VENV) is UNFLUSHED
-    journal.record_sync(state, "dev", VENV, {})
+    journal.record_sync(state, VENV, {})
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)
 
@@ -97,7 +103,7 @@ def test_the_first_unfinished_sync_gives_the_time(state: State) -> None:
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
     assert journal.first_started(state, VENV) == 1000
-    journal.record_sync(state, "dev", VENV, {})
+    journal.record_sync(state, VENV, {})
     assert journal.first_started(state, VENV) == math.inf
 
 

@@ -56,8 +56,8 @@ def run_command(
 ) -> None:
     """Sync the environment of the profile, and run COMMAND in it.
 
-    No uvflow process changes the environment while the command runs. The exit code is the
-    command's own.
+    No uvflow process changes the environment while the command runs. Which profile is meant without
+    a flag stays as it is. The exit code is the command's own.
     """
     from uvflow.environment.context import SyncContext
     from uvflow.environment.run import prepare

@@ -45,8 +45,9 @@ def prepare(
 ) -> PreparedCommand:
     """Sync the profile's environment, and take a lease on it for the command `words`.
 
-    No uvflow process changes the environment before the command ends. Raises what `sync.sync`
-    does, and UsageError where the command does not exist.
+    No uvflow process changes the environment before the command ends, and the profile is not the
+    one that a sync means from now on. Raises what `sync.sync` does, and UsageError where the
+    command does not exist.
     """
     with locked_environment(context, timeout=timeout, progress=progress) as synced:
         command = _prepare_command(context, words, synced.repair)

@@ -113,9 +113,10 @@ def sync(
     UvMissingError (7), DiskError (8).
     """
     context = SyncContext.of(project, choice)
-    if context.is_current():  # without the mutex, so that a read-only place can be in sync
+    if context.is_current() and context.is_last:  # without the mutex, as on the fast path
         return _result(context, already=True)
     with locked_environment(context, timeout=timeout, progress=progress) as result:
+        journal.record_profile(context.state, context.profile.name)
         return result
 
 
@@ -190,11 +191,11 @@ def _require_lockfile(project: Project) -> None:
 
 
 def finish(context: SyncContext, result: SyncResult) -> None:
-    """The last step: remember the fingerprint and the profile, and drop the journal."""
+    """The last step: remember the fingerprint, and drop the journal."""
     if not result.already:
         encoded = result.fingerprint
         fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
-        journal.record_sync(context.state, context.profile.name, context.environment, fingerprints)
+        journal.record_sync(context.state, context.environment, fingerprints)
 
 
 def repair_environment(

@@ -18,7 +18,7 @@ from uvflow.migrate.plan import InitOptions, InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state import backup, locks
+from uvflow.state import backup, journal, locks
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv
 
@@ -83,6 +83,7 @@ def _carry_out(
         synced = _sync(context, result.plan, uv, timeout=timeout, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
+        journal.record_profile(state, context.profile.name)
     return result
 
 

@@ -82,19 +82,21 @@ def remove_copy(environment: Path) -> None:
     remove_unfinished(environment, COPY)
 
 
-def record_sync(
-    state: State, profile: str, environment: Path, fingerprints: Mapping[str, bytes]
-) -> None:
+def record_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes]) -> None:
     """Record a sync of a verified environment, with its fingerprint by name, if it can have one.
 
     The journal is dropped without a flush: a power failure that brings it back may have lost files.
     """
     for name, encoded in fingerprints.items():
         state.write(name, encoded)
-    if last_profile(state) != profile:
-        state.write(_LAST_PROFILE, profile.encode())
     for name in _entries(state, JOURNAL, environment):
         state.delete(name, durable=False)
+
+
+def record_profile(state: State, profile: str) -> None:
+    """Make `profile` the one that is meant where none is named."""
+    if last_profile(state) != profile:
+        state.write(_LAST_PROFILE, profile.encode())
 
 
 def cancel(state: State, environment: Path) -> None:
