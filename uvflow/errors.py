@@ -77,7 +77,7 @@ class DamagedError(UvflowError):
 
 
 class BusyError(UvflowError):
-    """Another uvflow process is changing the project, and the time to wait is over."""
+    """Another process uses the project or its environment, and the time to wait is over."""
 
     exit_code = 6
 
@@ -112,5 +112,5 @@ def unreadable(path: str, error: OSError) -> DiskError:
     return DiskError(f"{path} cannot be read", cause=error.strerror or str(error))
 
 
-def unwritable(path: str, error: OSError) -> DiskError:
-    return DiskError(f"{path} cannot be written", cause=error.strerror or str(error))
+def unwritable(path: str, error: OSError, *, hint: str | None = None) -> DiskError:
+    return DiskError(f"{path} cannot be written", cause=error.strerror or str(error), hint=hint)

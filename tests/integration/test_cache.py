@@ -181,7 +181,7 @@ def test_a_project_in_which_a_command_runs_is_left(
     try:
         data = json.loads(uvflow("cache", "clear", "--json").out)
     finally:
-        for descriptor in lease:
+        for descriptor in lease.descriptors:
             os.close(descriptor)
     assert data["exit_code"] == 6
     assert [[p["root"] for p in data[key]] for key in ("forgotten", "left")] == [
@@ -222,8 +222,9 @@ def test_a_state_that_does_not_say_whose_it_is_is_listed_and_not_pruned(
     projects: tuple[Path, Path], uvflow: Command
 ) -> None:
     one, two = projects
-    State.of(one).write("holder.json", b'{"root": "/nowhere"}')
-    State.of(two).write("holder.json", b"\xff")
+    for root, damaged in ((one, b'{"root": "/nowhere"}'), (two, b"\xff")):
+        [holder] = State.of(root).directory.glob("*holder.json")
+        holder.write_bytes(damaged)
     names = {State.of(root).directory.name for root in projects}
     assert {line.split()[-1] for line in uvflow("cache", "list").out.splitlines()} == names
     assert uvflow("cache", "prune").out == ""

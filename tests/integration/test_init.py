@@ -569,7 +569,7 @@ def test_undo_waits_for_a_command_that_runs_in_the_environment(tree: Tree, uvflo
     with locks.mutex(state, "uvflow run"):
         lease = locks.take_lease(state, root / ".venv", "a server")
     done = uvflow("undo", "--timeout", "0.1", cwd=root)
-    for descriptor in lease:
+    for descriptor in lease.descriptors:
         os.close(descriptor)
     assert done.code == 6
     assert (root / ".venv").exists()
@@ -712,7 +712,7 @@ def test_a_command_that_runs_in_the_environment_is_waited_for(tree: Tree, uvflow
     with locks.mutex(state, "uvflow run"):
         lease = locks.take_lease(state, root / ".venv", "a server")
     done = uvflow("init", "--timeout", "0.1", cwd=root)
-    for descriptor in lease:
+    for descriptor in lease.descriptors:
         os.close(descriptor)
     assert done.code == 6
     assert not (root / "uv.lock").exists()

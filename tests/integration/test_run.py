@@ -1,6 +1,8 @@
 """`uvflow run`, as installed: the right environment, and nobody changes it meanwhile."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -147,6 +149,92 @@ def test_a_child_that_outlives_its_command_keeps_the_environment(
     assert uvflow("sync", "--prod", cwd=shop).code == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who")
+def test_a_child_that_outlives_its_command_is_named(shop: Path, uvflow: Command) -> None:
+    script = "sleep 40 > /dev/null 2>&1 & echo $!"
+    pid = int(uvflow("run", "--dev", "sh", "-c", script, cwd=shop).out)
+    done = uvflow("sync", "--prod", "--timeout", "0", cwd=shop)
+    os.kill(pid, signal.SIGKILL)
+    assert done.code == 6
+    described = rf"`sleep 40`, started by `uvflow run sh` \(pid {pid}, for \d+ s\)"
+    assert re.fullmatch(
+        rf"Waiting for a command to end: {described}\n"
+        rf"error: a command is running in {shop / '.venv'}\n"
+        rf"  cause: {described}\nhint: .*\n",
+        done.err,
+    )
+
+
+# Python's subprocess closes the descriptors that the command has inherited.
+CALL = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("caller", [("sh", "-c", '"$@"', "sh"), ("python", "-c", CALL)])
+@pytest.mark.parametrize("inner", [("sync", "--prod"), ("run", "--prod", "--", "python", "-c", "")])
+def test_a_command_may_change_its_own_environment(
+    shop: Path, uvflow: Command, caller: tuple[str, ...], inner: tuple[str, ...]
+) -> None:
+    words = (*caller, str(BIN / "uvflow"), *inner, "--timeout", "0")
+    if inner[0] == "run":
+        words = (*caller, str(BIN / "uvflow"), "run", "--timeout", "0", *inner[1:])
+    done = uvflow("run", "--dev", "--", *words, cwd=shop)
+    assert done.code == 0, done.err
+    assert not list(shop.glob(".venv/lib/*/site-packages/iniconfig"))
+
+
+def test_a_command_may_repair_its_own_environment(shop: Path, uvflow: Command) -> None:
+    script = "rm .venv/lib/*/site-packages/six/__init__.py; exec uvflow verify --repair --timeout 0"
+    environ = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = uvflow("run", "--dev", "--", "sh", "-c", script, cwd=shop, environ=environ)
+    assert (done.code, done.out.splitlines()[-1:]) == (0, ["Repaired: dev (by default); six"]), done
+
+
+def test_a_command_waits_for_another_before_it_changes_the_environment(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    inner = (BIN / "uvflow", "sync", "--prod", "--timeout", "0")
+    done = uvflow("run", "--dev", "--", *inner, cwd=shop)
+    assert done.code == 6
+    assert f"`uvflow run python` (pid {running.pid}, for " in done.err
+
+
+def test_a_command_may_sync_while_a_sync_waits_for_it(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+        leases = Path(f"/proc/{running.pid}/environ").read_text().split("\0")
+        environ = dict(
+            variable.split("=", 1) for variable in leases if "UVFLOW_LEASES=" in variable
+        )
+        done = uvflow("sync", "--dev", "--timeout", "0.2", cwd=shop, environ=environ)
+        assert (done.code, done.err) == (0, "Already in sync: dev\n")
+        assert uvflow("run", "--dev", "--timeout", "0.2", "python", "-c", "", cwd=shop).code == 0
+        running.communicate("\n")
+        assert waiting.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_waits_leaves_nothing(
+    shop: Path, running: "subprocess.Popen[str]", number: signal.Signals
+) -> None:
+    state = State.of(shop).directory
+    before = {path.name for path in state.iterdir()}
+    assert running.poll() is None
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+        waiting.send_signal(number)
+        assert waiting.wait() == 128 + number
+    assert {path.name for path in state.iterdir()} == before
+    assert list(shop.glob(".venv/lib/*/site-packages/iniconfig"))
+
+
 def test_more_commands_of_the_same_profile_run_beside_it(
     shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
 ) -> None:
@@ -169,3 +257,18 @@ def test_environments_of_their_own_do_not_wait_for_each_other(
     assert running.poll() is None
     done = uvflow("sync", "--prod", "--timeout", "0", cwd=shop, environ=environ)
     assert done.code == 0, done.err
+
+
+def test_a_sync_that_waits_keeps_nobody_from_another_environment(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+        environ = {"UV_PROJECT_ENVIRONMENT": ".venv-other"}
+        done = uvflow("sync", "--prod", "--timeout", "0", cwd=shop, environ=environ)
+        assert done.code == 0, done.err
+        running.communicate("\n")
+        assert waiting.wait() == 0

@@ -795,7 +795,7 @@ def test_a_damaged_state_never_counts_as_in_sync(
         assert already_in_sync(("sync",)) is None
         assert not SyncContext.of(project, choice).is_current()
         assert all(one.row and one.directory == state.directory for one in known_projects())
-        assert not locks.is_mutex_held(state)
+        assert not locks.is_mutex_held(state, synced / ".venv")
         _ = SyncContext.of(project, choice).last_sync
     finally:
         put_back(state.directory, kept)

@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rig import BIN, Command, Tree
+from rig import BIN, Command, Result, Tree
 
 from uvflow.state import locks
 from uvflow.state.store import State
@@ -248,6 +250,52 @@ def test_waiting_too_long_is_6_and_touches_nothing(shop: Path, uvflow: Command) 
     )
     assert rest.startswith(f"error: another uvflow process is using {shop}\n  cause: ")
     assert not (shop / ".venv").exists()
+
+
+AT_WORK = """\
+#!{python}
+import os, subprocess, sys, time
+if sys.argv[1] != "sync" or "--dry-run" in sys.argv:
+    os.execv({uv!r}, [{uv!r}, *sys.argv[1:]])
+os.mkdir({busy!r})
+time.sleep(0.5)
+code = subprocess.call([{uv!r}, *sys.argv[1:]])
+os.rmdir({busy!r})
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uv is a script")
+@pytest.mark.parametrize("apart", ["UVFLOW_CACHE_DIR", "project", "nothing"])
+@pytest.mark.parametrize("exists", [False, True])
+def test_one_uv_at_a_time_is_at_work_on_an_environment(
+    shop: Path, uvflow: Command, tmp_path: Path, apart: str, *, exists: bool
+) -> None:
+    shared = tmp_path / "shared"
+    script = tmp_path / "uv-at-work"
+    real, busy = str(shutil.which("uv")), str(tmp_path / "busy")
+    script.write_text(AT_WORK.format(python=sys.executable, uv=real, busy=busy))
+    script.chmod(0o755)
+    roots = [shop, shop]
+    if apart == "project":
+        roots[1] = tmp_path / "other"
+        shutil.copytree(shop, roots[1])
+    environ = {"UV_PROJECT_ENVIRONMENT": str(shared), "UVFLOW_UV": str(script)}
+    if exists:
+        subprocess.run([real, "venv", "-q", shared], check=True)
+
+    def sync(number: int) -> Result:
+        own = {apart: str(tmp_path / f"state-{number}")}
+        return uvflow(
+            "sync",
+            f"--{'dev' if number else 'prod'}",
+            cwd=roots[number],
+            environ={**environ, **own},
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(sync, (0, 1)))
+    assert [done.code for done in results] == [0, 0], results
 
 
 def test_json_is_one_object_on_stdout(shop: Path, uvflow: Command) -> None:

@@ -38,8 +38,9 @@ state = State.of(root)
 """
 WORK = """
 random.seed(sys.argv[3])
+environment = root / ".venv" if sys.argv[5] == "environment" else None
 for _ in range(int(sys.argv[4])):
-    with locks.mutex(state, "uvflow sync", timeout=-1):
+    with locks.mutex(state, "uvflow sync", environment=environment, timeout=-1):
         start = time.monotonic_ns()
         time.sleep(random.uniform(0, 0.003))
         print(start, time.monotonic_ns())
@@ -58,17 +59,17 @@ except BusyError as error:
     print(error.exit_code, error.cause)
 """
 RUN = """
-with locks.mutex(state, "uvflow run"):
+with locks.shared_mutex(state, root / ".venv"):
     locks.take_lease(state, root / ".venv", "uvflow run server")
 os.execv("/bin/sh", ["sh", "-c", "echo held; read line"])
 """
 CHANGE = """
-with locks.mutex(state, "uvflow sync"):
-    try:
-        locks.await_leases(state, root / ".venv", timeout=float(sys.argv[3]), progress=print)
+settings = {"timeout": float(sys.argv[3]), "progress": print}
+try:
+    with locks.mutex(state, "uvflow sync", environment=root / ".venv", **settings):
         print("entered")
-    except BusyError as error:
-        print(error.exit_code, error.cause)
+except BusyError as error:
+    print(error.exit_code, error.cause)
 """
 
 
@@ -78,7 +79,7 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="uvflow-users-") as directory:
         place = Path(directory)
         place.chmod(0o755)
-        (place / "project" / ".venv").mkdir(parents=True)
+        (place / "project" / ".venv" / "bin").mkdir(parents=True)
         (place / "link").symlink_to(place / "project")
         yield place
 
@@ -97,11 +98,12 @@ def start(place: Path, code: str, root: Path, user: int, *words: object) -> "sub
     )
 
 
-def test_no_two_processes_hold_the_lock_at_once(place: Path) -> None:
+@pytest.mark.parametrize("what", ["project", "environment"])
+def test_no_two_processes_hold_a_mutex_at_once(place: Path, what: str) -> None:
     spellings = (place / "project", place / "link", place / "project" / ".." / "project")
     users = [NOBODYS + n if IS_ROOT else 0 for n in range(PROCESSES)]
     workers = [
-        start(place, WORK, spellings[n % 3], user, n, ROUNDS) for n, user in enumerate(users)
+        start(place, WORK, spellings[n % 3], user, n, ROUNDS, what) for n, user in enumerate(users)
     ]
     outputs = [worker.communicate(timeout=60 + PROCESSES * ROUNDS)[0] for worker in workers]
     held = sorted(

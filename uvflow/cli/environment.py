@@ -56,8 +56,9 @@ def run_command(
 ) -> None:
     """Sync the environment of the profile, and run COMMAND in it.
 
-    No uvflow process changes the environment while the command runs. Which profile is meant without
-    a flag stays as it is. The exit code is the command's own.
+    While the command runs, no uvflow process changes the environment but those that it starts
+    itself. Which profile is meant without a flag stays as it is. The exit code is the command's
+    own.
     """
     from uvflow.environment.context import SyncContext
     from uvflow.environment.run import prepare

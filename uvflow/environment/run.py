@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uvflow import process, uv
@@ -45,14 +45,20 @@ def prepare(
 ) -> PreparedCommand:
     """Sync the profile's environment, and take a lease on it for the command `words`.
 
-    No uvflow process changes the environment before the command ends, and the profile is not the
-    one that a sync means from now on. Raises what `sync.sync` does, and UsageError where the
-    command does not exist.
+    No uvflow process but the command's own children changes the environment before it ends, and
+    the profile is not the one that a sync means from now on. Raises what `sync.sync` does, and
+    UsageError where the command does not exist.
     """
     with locked_environment(context, timeout=timeout, progress=progress) as synced:
         command = _prepare_command(context, words, synced.repair)
-        locks.take_lease(context.state, context.environment, f"uvflow run {words[0]}")
-    return command
+        lease = locks.take_lease(
+            context.state,
+            context.environment,
+            f"uvflow run {words[0]}",
+            timeout=timeout,
+            progress=progress,
+        )
+    return replace(command, environ={**command.environ, **lease.variables})
 
 
 def _prepare_command(

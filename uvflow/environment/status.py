@@ -356,7 +356,7 @@ def _journal_checks(look: _Look) -> Iterator[Check]:
     """None where a fingerprint is current: that sync was finished."""
     if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
         return
-    is_running = locks.is_mutex_held(look.context.state)
+    is_running = locks.is_mutex_held(look.context.state, look.context.environment)
     yield Check(
         aspect="sync",
         level=Level.OUT_OF_SYNC,

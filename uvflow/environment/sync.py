@@ -25,7 +25,7 @@ from uvflow.project.manifest import Project, canonical_name
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
-from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.locks import DEFAULT_TIMEOUT, Mutex
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
@@ -125,33 +125,46 @@ def locked_environment(
     context: SyncContext, *, timeout: float, progress: Progress
 ) -> Iterator[SyncResult]:
     """An environment in sync that no other uvflow process changes until the end of the `with`."""
+    state, environment = context.state, context.environment
+    with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
+        if context.is_current() or _is_good_as_it_is(context):
+            yield _result(context, already=True)
+            return
     command = f"uvflow sync --profile {context.profile.name}"
-    finding = None if context.is_current() else start_finding()  # uv starts while we wait
-    with locks.mutex(context.state, command, timeout=timeout, progress=progress):
-        backup.recover(context.state, progress)
+    finding = start_finding()  # uv starts while we wait
+    with locks.mutex(
+        state, command, environment=environment, timeout=timeout, progress=progress
+    ) as mutex:
+        backup.recover(state, progress)
         if not (context.project.root / MANIFEST).exists():
             raise UsageError(
                 f"an unfinished `uvflow init` was put back, and {context.project.root} is not a"
                 " project without it",
                 hint="`uvflow init` again",
             )
-        uv = finding() if finding else None
+        uv = finding()
         if context.is_current():  # another uvflow process may have done it meanwhile
             yield _result(context, already=True)
             return
-        result = sync_locked(context, uv or find(), timeout=timeout, progress=progress)
+        result = sync_locked(context, uv, mutex, progress=progress)
         finish(context, result)
         yield result
 
 
-def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progress) -> SyncResult:
+def _is_good_as_it_is(context: SyncContext) -> bool:
+    """Whether uv finds nothing to do, asked only where a sync would have to wait for a command."""
+    if not locks.is_leased(context.state, context.environment):
+        return False
+    _require_lockfile(context.project)
+    inputs.check_inputs(context.project)
+    return _would_change_nothing(context, find())
+
+
+def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
     _require_lockfile(context.project)
     inputs.check_inputs(context.project)
-    if locks.leases(context.state, context.environment):
-        if _would_change_nothing(context, uv):
-            return _result(context, already=True)
-        locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
+    mutex.claim(context.environment)
     watched = inputs.sync_inputs(
         context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
     )
@@ -161,7 +174,7 @@ def sync_locked(context: SyncContext, uv: Uv, *, timeout: float, progress: Progr
     depth = _start(context, progress)
     try:
         result, ended = _fill(
-            context, uv, _arguments(context, copies), depth, progress, is_exact=True
+            context, uv, mutex, _arguments(context, copies), depth, progress, is_exact=True
         )
     except StaleLockfileError:  # uv refused before it changed anything
         is_untouched = not repair.find_damage(Environment.at(context.environment), Depth.SIZES)
@@ -211,11 +224,17 @@ def repair_environment(
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
     inputs.check_inputs(context.project)
-    with locks.mutex(context.state, "uvflow verify --repair", timeout=timeout, progress=progress):
-        locks.await_leases(context.state, context.environment, timeout=timeout, progress=progress)
+    with locks.mutex(
+        context.state,
+        "uvflow verify --repair",
+        environment=context.environment,
+        timeout=timeout,
+        progress=progress,
+    ) as mutex:
         arguments = ("sync", "--frozen", "--inexact", *context.profile.selection())
         least = _start(context, progress)
-        result, _ = _fill(context, find(), arguments, max(depth, least), progress, is_exact=False)
+        depth = max(depth, least)
+        result, _ = _fill(context, find(), mutex, arguments, depth, progress, is_exact=False)
         journal.cancel(context.state, context.environment)
         return result
 
@@ -247,7 +266,6 @@ def _result(
 
 
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
-    """Whether the sync can be skipped, since a command runs in the environment."""
     environment = Environment.at(context.environment)
     last_sync = context.last_sync
     is_suspect = last_sync >= LastSync.INTERRUPTED or relocation_problems(environment)
@@ -279,9 +297,10 @@ def _start(context: SyncContext, progress: Progress) -> Depth:
     return _DEPTHS[last_sync]
 
 
-def _fill(  # noqa: PLR0913  the loop of a sync and of a repair
+def _fill(  # noqa: PLR0913, PLR0917  the loop of a sync and of a repair
     context: SyncContext,
     uv: Uv,
+    mutex: Mutex,
     arguments: tuple[str, ...],
     depth: Depth,
     progress: Progress,
@@ -303,11 +322,16 @@ def _fill(  # noqa: PLR0913  the loop of a sync and of a repair
             progress(f"Repairing {name}: {repair.summary(result.damages)}")
             result = _remove_damaged(context, uv, result, is_exact=is_exact)
             depth = max(depth, Depth.SIZES)
+        mutex.claim(context.environment)  # what was there may have been set aside
         if attempt == 0 and is_exact:
             _run_uv(context, uv, arguments)
         else:
             _run_uv_offline_first(context, uv, arguments)
         ended = time.monotonic()
+        # Where uv has recreated it, another process may have got in between. Some settings make uv
+        # do so every time.
+        if mutex.claim(context.environment) and attempt == 0:
+            continue
         environment = Environment.at(context.environment)
         result = result.inspected(environment, depth, context.state)
         if not result.damages:

@@ -19,6 +19,7 @@ from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
+from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv
 
@@ -41,23 +42,21 @@ def init(
         plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
         return InitResult(plan=plan, is_dry_run=True)
     state = State.of(root)
-    with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress):
+    with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress) as mutex:
         backup.recover(state, progress)
         plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
         if plan.is_already_locked:
             return InitResult(plan=plan)
         try:
-            return _carry_out(plan, state, uv, timeout=options.timeout, progress=progress)
+            return _carry_out(plan, state, uv, mutex, progress=progress)
         except UvflowError as error:
             error.read = plan.imported
             raise
 
 
-def _carry_out(
-    plan: Plan, state: State, uv: Uv, *, timeout: float, progress: Progress
-) -> InitResult:
+def _carry_out(plan: Plan, state: State, uv: Uv, mutex: Mutex, *, progress: Progress) -> InitResult:
     if plan.environment:  # a command that runs in it must not lose its packages
-        locks.await_leases(state, plan.environment, timeout=timeout, progress=progress)
+        mutex.claim(plan.environment, make=False)
     environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
     changed = {change.path for change in plan.changes}
     result = InitResult(plan=plan)
@@ -80,7 +79,7 @@ def _carry_out(
         context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
         context = replace(context, environ={**environ, **_python_of_old(result.plan)})
         uv = _moved(uv, plan)
-        synced = _sync(context, result.plan, uv, timeout=timeout, progress=progress)
+        synced = _sync(context, result.plan, uv, mutex, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
         journal.record_profile(state, context.profile.name)
@@ -115,10 +114,10 @@ def _moved(uv: Uv, plan: Plan) -> Uv:
 
 
 def _sync(
-    context: SyncContext, plan: Plan, uv: Uv, *, timeout: float, progress: Progress
+    context: SyncContext, plan: Plan, uv: Uv, mutex: Mutex, *, progress: Progress
 ) -> SyncResult:
     try:
-        return sync_locked(context, uv, timeout=timeout, progress=progress)
+        return sync_locked(context, uv, mutex, progress=progress)
     except (UvFailedError, NetworkError) as error:
         hint = "`--no-sync` skips the environment"
         found = [f for f in plan.imported.findings if f.code == "other-platform"]

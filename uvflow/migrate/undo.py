@@ -40,10 +40,10 @@ def undo(
     uvflow runs from it, BusyError (6), DiskError (8).
     """
     state = State.of(root)
-    with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress):
+    with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress) as mutex:
         for path in backup.replaced_directories(state):
             check_not_running_from(path)
-            locks.await_leases(state, path, timeout=timeout, progress=progress)
+            mutex.claim(path, make=False)
         done = backup.restore_last(state, even_if_edited=even_if_edited)
     restored = tuple(path for path in done.paths if os.path.lexists(path))
     removed = tuple(path for path in done.paths if path not in (*restored, *done.kept))

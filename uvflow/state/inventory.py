@@ -122,8 +122,14 @@ def _known_project(directory: Path) -> KnownProject | None:
 
 
 def _holder(directory: Path) -> dict[str, Any]:
+    """Who has used the project last, or one of its environments."""
+    holders = map(_read_holder, directory.glob(f"*{HOLDER}"))
+    return max(holders, key=lambda holder: str(holder.get("since", "")), default={})
+
+
+def _read_holder(path: Path) -> dict[str, Any]:
     try:
-        holder = json.loads(read_file(str(directory / HOLDER), is_own=True))
+        holder = json.loads(read_file(str(path), is_own=True))
     except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -1,47 +1,68 @@
-"""Who may change a project: the mutex that one process holds, and the leases of running commands.
+"""Who may change what: the mutexes of projects and environments, and the leases of commands.
 
-The mutex is a locked file in the project's state together with a lock on the project's root
-directory, which also excludes processes with another state: those of another user, or with another
-cache directory. A lease is the same for an environment. Whoever may read a directory can lock it
-(flock(2)): nothing is written, nothing stays behind, and the lock ends with its process. Windows
-cannot lock directories, nor can file systems that require a writable file, such as NFS; there only
-the file in the state is locked.
+One process at a time holds the mutex of an environment, whatever project it works for, and while no
+command runs there. The mutex of a project is held by one process that changes all of it, or shared
+by those that change its environments. Who waits for them holds none, so nobody waits in a circle.
+
+A mutex is a locked file in the project's state together with a lock on the directory itself, which
+also excludes processes with another state: of another project, of another user, or with another
+cache directory. A lease is the same, on the `bin` of an environment. Whoever may read a directory
+can lock it (flock(2)): nothing is written, nothing stays behind, and the lock ends with its
+process. Windows cannot lock directories, nor can file systems that require a writable file, such as
+NFS; there only the file in the state is locked. Nor has Windows shared locks: processes that change
+different environments of a project wait for each other there.
 """
 
 import contextlib
 import errno
-import json
 import os
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from uvflow.errors import BusyError, DiskError, unwritable
+from uvflow.errors import BusyError, unwritable
 from uvflow.files import remove_unfinished
 from uvflow.paths import digest
-from uvflow.state.store import MUTEX, Progress, State, no_progress
+from uvflow.state import holders
+from uvflow.state.store import ELSEWHERE, MUTEX, OTHER_ENVIRONMENT, Progress, State, no_progress
 
-if TYPE_CHECKING:
-    import filelock
-
-_OPEN_OWN = os.O_RDWR  # to open a file of the state, which is never a link
 if sys.platform == "win32":
-    EXCLUSIVE = SHARED = 0
+    EXCLUSIVE, SHARED, _OPEN = 0, 1, os.O_RDWR
 else:
     import fcntl
 
-    EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
-    _OPEN_OWN |= os.O_NOFOLLOW
+    EXCLUSIVE, SHARED, _OPEN = fcntl.LOCK_EX, fcntl.LOCK_SH, os.O_RDWR | os.O_NOFOLLOW
 
 DEFAULT_TIMEOUT = 300.0  # seconds
 
-HOLDER = "holder.json"  # who holds the mutex, or held it last
+HOLDER = "holder.json"  # ends the name of a file: who holds a mutex, or held it last
+LEASES = "UVFLOW_LEASES"  # the leases of the commands of `uvflow run` that started this process
 
 _POLL_SECONDS = 0.05  # also the shortest timeout: testing a lock holds it for an instant
-_QUIET_SECONDS = 0.5  # a shorter wait is not reported
+_QUIET_SECONDS = 0.5  # a shorter wait is not reported, except for a command: that may run for long
+
+
+class _Lock(NamedTuple):
+    """A mutex: the directory and the file of the state that are locked."""
+
+    directory: Path
+    file: Path
+
+    @property
+    def holder(self) -> Path:
+        return self.file.with_name(self.file.name.removesuffix(MUTEX) + HOLDER)
+
+
+class _Blocker(NamedTuple):
+    """What has to end before something is free; `describe` says which process that is."""
+
+    awaited: str
+    busy: str
+    quiet_seconds: float
+    describe: Callable[[], str]
 
 
 @contextlib.contextmanager
@@ -49,200 +70,279 @@ def mutex(
     state: State,
     command: str,
     *,
+    environment: Path | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
+) -> Iterator["Mutex"]:
+    """Hold the mutex of `environment`, in which then no command runs, or of the whole project.
+
+    `progress` is called within a second where another process has to end first. Raises BusyError
+    after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
+    """
+    state.make()
+    lock = _lock_of(state, environment)
+    with contextlib.closing(Mutex(state, timeout=timeout, progress=progress)) as held:
+        if environment is None:
+            held.take((lock, EXCLUSIVE))
+            remove_unfinished(state.directory)  # nobody else is writing there
+        else:
+            held.take((_lock_of(state), SHARED), (lock, EXCLUSIVE), unleased=environment)
+        state.write(lock.holder.name, holders.new_record(command, state.root), durable=False)
+        yield held
+
+
+@contextlib.contextmanager
+def shared_mutex(
+    state: State,
+    environment: Path,
+    *,
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
 ) -> Iterator[None]:
-    """Hold the project's mutex: one process at a time changes the project or its environments.
+    """Keep `environment` from being changed; any number of processes may do that at once.
 
-    `progress` is called once, within a second, where another process holds it. Raises BusyError
-    after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
+    Where the state cannot be written only the directories are locked. Raises BusyError, DiskError.
     """
-    import filelock  # 45 ms, and nothing that only reads needs the mutex
-
-    state.make()
-    lock = filelock.FileLock(
-        state.directory / MUTEX, mode=0o600, fallback_to_soft=False, preserve_lock_file=True
-    )
-    with contextlib.ExitStack() as held:
-
-        def blocker() -> str | None:
-            if _is_taken(lock, state.root, held):
-                return None
-            if _is_locked_in_state(state):
-                return _describe(state.read(HOLDER))
-            return _describe_outsider(state.root)
-
-        _wait("another uvflow process", blocker, state.root, _QUIET_SECONDS, timeout, progress)
-        remove_unfinished(state.directory)
-        state.write(HOLDER, _holder(command, state.root), durable=False)
+    with contextlib.closing(Mutex(state, timeout=timeout, progress=progress)) as held:
+        held.take((_lock_of(state), SHARED), (_lock_of(state, environment), SHARED))
         yield
 
 
-def _is_taken(lock: "filelock.BaseFileLock", root: Path, held: contextlib.ExitStack) -> bool:
-    """Take the lock in the state and the one on the root, or neither."""
-    import filelock
+def _lock_of(state: State, environment: Path | None = None) -> _Lock:
+    if environment is None:
+        return _Lock(state.root, state.directory / MUTEX)
+    name = f"{_digest(environment)}.{MUTEX}"
+    return _Lock(Path(os.path.realpath(environment)), state.directory / name)
 
-    with contextlib.ExitStack() as taken:
-        with contextlib.suppress(OSError):  # directories cannot be locked: the file has to do
-            descriptor = lock_directory(root, EXCLUSIVE)
-            if descriptor is None:
+
+def _digest(environment: Path) -> str:
+    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}"
+
+
+class Mutex:
+    """The locks that this process holds until it closes them."""
+
+    def __init__(self, state: State, *, timeout: float, progress: Progress) -> None:
+        self._state = state
+        self._timeout = timeout
+        self._progress = progress
+        self._descriptors: list[int] = []
+        self._made: list[tuple[Path, os.stat_result]] = []
+
+    def take(self, *wanted: tuple[_Lock, int], unleased: Path | None = None) -> None:
+        """Wait, holding nothing, until all are free and no command runs in `unleased`."""
+
+        def blocker() -> _Blocker | None:
+            refused = (lock for lock, mode in wanted if not self._take(lock, mode))
+            found = next(map(_is_held, refused), None)
+            if unleased and not found:
+                found = _lease_blocker(self._state, unleased)
+            if found:
+                self.close()
+            return found
+
+        _wait(blocker, self._timeout, self._progress)
+
+    def claim(self, environment: Path, *, make: bool = True) -> bool:
+        """Lock the directory that `environment` is by now; returns whether it is another one.
+
+        With `make` it is created if it does not exist, so that there is something to lock: uv fills
+        an empty directory. Waits for processes with another state, and until no command runs there.
+        Raises BusyError, and DiskError where it cannot be created.
+        """
+        lock, before = _lock_of(self._state, environment), len(self._descriptors)
+
+        def blocker() -> _Blocker | None:
+            if not self._claim(lock.directory, make=make):
+                return _is_held(lock)
+            return _lease_blocker(self._state, environment)
+
+        _wait(blocker, self._timeout, self._progress)
+        return len(self._descriptors) > before
+
+    def close(self) -> None:
+        for path, made in self._made:
+            with contextlib.suppress(OSError):  # most often since uv has filled it
+                if os.path.samestat(path.stat(), made):
+                    path.rmdir()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _take(self, lock: _Lock, mode: int) -> bool:
+        with contextlib.suppress(OSError):  # it cannot be locked, or does not exist
+            if not self._hold(lock_directory(lock.directory, mode)):
                 return False
-            taken.callback(os.close, descriptor)
+        if mode == SHARED and not os.access(self._state.directory, os.W_OK):
+            return True
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return False
-        except (OSError, NotImplementedError) as error:
-            raise DiskError(f"{lock.lock_file} cannot be locked", cause=str(error)) from error
-        taken.callback(lock.release)
-        held.enter_context(taken.pop_all())
-    return True
+            return self._hold(_open_locked(lock.file, _OPEN | os.O_CREAT, mode))
+        except OSError as error:
+            raise unwritable(str(lock.file), error, hint=ELSEWHERE) from error
+
+    def _claim(self, directory: Path, *, make: bool) -> bool:
+        made = None
+        try:
+            if make and not os.path.lexists(directory):
+                directory.mkdir(parents=True, exist_ok=True)
+                made = directory.stat()
+        except OSError as error:
+            raise unwritable(str(directory), error, hint=OTHER_ENVIRONMENT) from error
+        with contextlib.suppress(OSError):  # as above
+            is_ours = any(_is_at(directory, descriptor) for descriptor in self._descriptors)
+            if not is_ours and not self._hold(lock_directory(directory, EXCLUSIVE)):
+                return False
+        if made:
+            self._made.append((directory, made))
+        return True
+
+    def _hold(self, descriptor: int | None) -> bool:
+        if descriptor is not None:
+            self._descriptors.append(descriptor)
+        return descriptor is not None
 
 
-def is_mutex_held(state: State) -> bool:
-    """Whether a uvflow process is changing the project; writes nothing."""
-    return _is_locked_in_state(state) or is_directory_locked(state.root)
-
-
-def _is_locked_in_state(state: State) -> bool:
-    try:
-        return _is_locked(state.directory / MUTEX)
-    except OSError:  # a state that may be read, but not written
-        return False
-
-
-def take_lease(state: State, environment: Path, command: str) -> tuple[int, ...]:
-    """Record that `command` runs in `environment`, while holding the mutex.
-
-    Returns the file descriptors of the lease, which lasts until every process that has inherited
-    them has ended. Raises DiskError.
-    """
-    leases(state, environment)  # removes leases of ended commands
-    path = state.directory / f"{_lease_prefix(environment)}{os.getpid()}"
-    try:
-        descriptor = os.open(path, _OPEN_OWN | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.write(descriptor, _holder(command, state.root))
-        _try_to_lock(descriptor)
-    except OSError as error:
-        raise unwritable(str(path), error) from error
-    lease = [descriptor]
-    with contextlib.suppress(OSError):  # directories cannot be locked
-        of_directory = lock_directory(environment, SHARED)
-        lease += [] if of_directory is None else [of_directory]
-    for part in lease:
-        os.set_inheritable(part, True)
-    return tuple(lease)
-
-
-def leases(state: State, environment: Path) -> tuple[str, ...]:
-    """Descriptions of the commands that run in `environment`; removes leases of ended ones."""
-    files = sorted(state.directory.glob(f"{_lease_prefix(environment)}*"))
-    ours = tuple(_describe(state.read(path.name)) for path in files if _is_leased(path))
-    # Where the environment is the root itself, its lock is our own mutex.
-    is_root = os.path.realpath(environment) == os.path.realpath(state.root)
-    if ours or is_root or not is_directory_locked(environment):
-        return ours
-    return (_describe_outsider(environment),)
-
-
-def await_leases(state: State, environment: Path, *, timeout: float, progress: Progress) -> None:
-    """Wait until no command runs in `environment`, while holding the mutex.
-
-    Raises BusyError after `timeout` seconds (negative: never).
-    """
-    _wait(
-        "a command to end",
-        lambda: next(iter(leases(state, environment)), None),
-        state.root,
-        0,
-        timeout,
-        progress,
+def is_mutex_held(state: State, environment: Path) -> bool:
+    """Whether a process is changing the environment, or all of the project; writes nothing."""
+    return any(
+        _is_locked(lock.file, SHARED) or is_directory_locked(lock.directory, SHARED)
+        for lock in (_lock_of(state), _lock_of(state, environment))
     )
+
+
+class Lease(NamedTuple):
+    """It lasts until every process that has inherited the descriptors has ended.
+
+    With `variables` in its environment a process may change what the lease protects.
+    """
+
+    descriptors: tuple[int, ...]
+    variables: Mapping[str, str]
+
+
+def take_lease(
+    state: State,
+    environment: Path,
+    command: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
+) -> Lease:
+    """Record that `command` runs in `environment`, while a mutex keeps that from being changed.
+
+    Raises BusyError, and DiskError where neither the state nor the environment can be locked.
+    """
+    _running_leases(state, environment)  # removes those of ended commands
+    name = f"{_digest(environment)}.lease.{os.getpid()}-{time.time_ns()}"
+    path, scripts = state.directory / name, environment / "bin"
+    lease: list[int] = []
+
+    def blocker() -> _Blocker | None:  # a process that looks whether there is a lease
+        with contextlib.suppress(OSError):  # it cannot be locked
+            descriptor = lock_directory(scripts, SHARED)
+            if descriptor is None:
+                return _is_held(_Lock(scripts, path))
+            lease.append(descriptor)
+        return None
+
+    _wait(blocker, timeout, progress)
+    try:
+        descriptor = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        _lock(descriptor, EXCLUSIVE)
+        lease.append(descriptor)
+        os.write(descriptor, holders.new_record(command, state.root))
+    except OSError as error:
+        if not lease:  # else the directory is locked, which has to do in a place that is read-only
+            raise unwritable(str(path), error, hint=ELSEWHERE) from error
+    for descriptor in lease:
+        os.set_inheritable(descriptor, True)
+    leases = f"{os.environ.get(LEASES, '')} {name}".strip()
+    return Lease(tuple(lease), {LEASES: leases})
+
+
+def is_leased(state: State, environment: Path) -> bool:
+    """Whether a command runs in `environment`, other than those that started this process."""
+    return _lease_blocker(state, environment) is not None
 
 
 def has_leases(state: State) -> bool:
     """Whether a command runs in any of the project's environments."""
-    return any(_is_leased(path) for path in state.directory.glob("*.lease.*"))
+    return any(_is_running(path) for path in state.directory.glob("*.lease.*"))
 
 
-def _wait(  # noqa: PLR0913, PLR0917  one loop for the mutex and for leases
-    awaited: str,
-    blocker: Callable[[], str | None],
-    root: Path,
-    quiet_seconds: float,
-    timeout: float,
-    progress: Progress,
-) -> None:
+def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
+    inherited = os.environ.get(LEASES, "").split()
+    own = [name for name in inherited if name.startswith(_digest(environment))]
+    others = [path for path in _running_leases(state, environment) if path.name not in own]
+    scripts = environment / "bin"
+    if others:
+        describe = partial(holders.describe_lease, others[0])
+    elif is_directory_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
+        describe = partial(holders.describe, (scripts,), ())
+    else:
+        return None
+    return _Blocker("a command to end", f"a command is running in {environment}", 0, describe)
+
+
+def _is_locked_only_by(scripts: Path, leases: list[str]) -> bool:
+    """As far as that is known: elsewhere than on Linux nothing says who has locked a directory."""
+    return all(pid in map(_pid, leases) for pid in holders.takers(scripts))
+
+
+def _running_leases(state: State, environment: Path) -> list[Path]:
+    """The leases of commands that have not ended; removes the others."""
+    leases = sorted(state.directory.glob(f"{_digest(environment)}.lease.*"))
+    return [path for path in leases if _is_running(path)]
+
+
+def _is_running(lease: Path) -> bool:
+    """Whether a process holds the lease; removes its file if none does."""
+    if _is_locked(lease, EXCLUSIVE):
+        return True
+    # A process that is alive may be about to lock it; Windows lets no two in at once.
+    if sys.platform == "win32" or not holders.is_alive(int(_pid(lease.name))):
+        with contextlib.suppress(OSError):
+            lease.unlink()
+    return False
+
+
+def _pid(lease: str) -> str:
+    """The process that took it, from its name."""
+    digits = lease.rpartition(".")[2].partition("-")[0]
+    return digits if digits.isdecimal() else "0"
+
+
+def _is_held(lock: _Lock) -> _Blocker:
+    return _Blocker(
+        "another uvflow process",
+        f"another uvflow process is using {lock.directory}",
+        _QUIET_SECONDS,
+        partial(_describe_holder, lock),
+    )
+
+
+def _describe_holder(lock: _Lock) -> str:
+    """The holder of a mutex; one of them where it is shared, as that of a project is."""
+    is_project = lock.file.name == MUTEX
+    files = sorted(lock.file.parent.glob(f"*{MUTEX}")) if is_project else [lock.file]
+    held = [_Lock(lock.directory, file) for file in files if _is_locked(file, SHARED)]
+    return holders.describe(lock, [one.holder for one in held])
+
+
+def _wait(blocker: Callable[[], _Blocker | None], timeout: float, progress: Progress) -> None:
     started = time.monotonic()
-    is_announced = False
-    while description := blocker():
+    announced = set()
+    while found := blocker():
         waited = time.monotonic() - started
-        if not is_announced and waited >= quiet_seconds:
-            progress(f"Waiting for {awaited}: {description}")
-            is_announced = True
+        if found.awaited not in announced and waited >= found.quiet_seconds:
+            progress(f"Waiting for {found.awaited}: {found.describe()}")
+            announced.add(found.awaited)
         if timeout >= 0 and waited >= max(timeout, _POLL_SECONDS):
             raise BusyError(
-                f"another uvflow process is using {root}",
-                cause=description,
+                found.busy,
+                cause=found.describe(),
                 hint="try again when it is done, or wait longer with `--timeout SECONDS`",
             )
         time.sleep(_POLL_SECONDS)
-
-
-def _lease_prefix(environment: Path) -> str:
-    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}.lease."
-
-
-def _is_leased(path: Path) -> bool:
-    """Whether a process still holds the lease; removes its file if not."""
-    held = _is_locked(path)
-    if not held:
-        path.unlink(missing_ok=True)
-    return held
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, _OPEN_OWN)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try_to_lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _try_to_lock(descriptor: int) -> bool:
-    import filelock  # as above
-
-    return filelock.lock_descriptor(descriptor, blocking=False)
-
-
-def _holder(command: str, root: Path) -> bytes:
-    holder = {"pid": os.getpid(), "command": command, "since": time.time(), "root": str(root)}
-    return json.dumps(holder).encode()
-
-
-def _describe(holder: bytes | None) -> str:
-    try:
-        known = json.loads(holder or b"")
-        return _description(known["command"], known["pid"], time.time() - known["since"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return "unknown process"
-
-
-def _describe_outsider(directory: Path) -> str:
-    """Who has locked `directory` without being described in our state; known on Linux only."""
-    if sys.platform == "linux":
-        for pid in _pids(directory):
-            # The process may have ended by now, or be another user's and /proc mounted hidepid.
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                return _description(_command(pid), pid, _age(pid))
-    return "a process of another user, or one with a different UVFLOW_CACHE_DIR"
-
-
-def _description(command: object, pid: object, age: float) -> str:
-    return f"`{command}` (pid {pid}, for {max(0, round(age))} s)"
 
 
 def lock_directory(directory: Path, mode: int) -> int | None:
@@ -252,64 +352,66 @@ def lock_directory(directory: Path, mode: int) -> int | None:
     locked.
     """
     if sys.platform != "win32":
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        descriptor = _open_locked(directory, os.O_RDONLY | os.O_DIRECTORY, mode)
+        if descriptor is None or _is_at(directory, descriptor):
+            return descriptor
+        os.close(descriptor)
+        return None
     raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(directory))
 
 
-def is_directory_locked(directory: Path) -> bool:
-    """Whether a process has locked it, in either mode; writes nothing and raises nothing."""
+def _is_at(directory: Path, descriptor: int) -> bool:
+    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
     try:
-        descriptor = lock_directory(directory, EXCLUSIVE)
+        return os.path.samestat(os.fstat(descriptor), directory.stat())
     except OSError:
         return False
-    if descriptor is None:
-        return True
+
+
+def is_directory_locked(directory: Path, mode: int = EXCLUSIVE) -> bool:
+    """Whether a process holds a lock that excludes `mode`; writes nothing and raises nothing."""
+    try:
+        descriptor = lock_directory(directory, mode)
+    except OSError:
+        return False
+    return _close(descriptor)
+
+
+def _is_locked(file: Path, mode: int) -> bool:
+    try:
+        descriptor = _open_locked(file, _OPEN, mode)
+    except OSError:  # it does not exist, or is in a state that can only be read
+        return False
+    return _close(descriptor)
+
+
+def _close(descriptor: int | None) -> bool:
+    """Whether there was none, because another process holds the lock."""
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
+def _open_locked(path: Path, flags: int, mode: int) -> int | None:
+    """None where another process holds the lock; raises OSError."""
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if _lock(descriptor, mode):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
-    return False
+    return None
 
 
-if sys.platform == "linux":
-
-    def _pids(directory: Path) -> Iterator[int]:
-        """The processes that have locked `directory`, from proc_locks(5).
-
-        Of `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF` the fifth field is the pid, the sixth
-        device and inode.
-        """
+def _lock(descriptor: int, mode: int) -> bool:
+    if sys.platform != "win32":  # as filelock does, but shared as well, and without its 45 ms
         try:
-            status = directory.stat()
-            lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return
-        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-        for words in map(str.split, lines):
-            if words[1:2] == ["FLOCK"] and words[5:6] == [f"{device}:{status.st_ino}"]:
-                yield int(words[4])
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+    import filelock
 
-    def _command(pid: int) -> str:
-        """The command line as the user typed it, without the Python that runs `uvflow`."""
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        words = raw.removesuffix("\0").split("\0")
-        runner, *script = [Path(word).name for word in words[:2]]
-        if runner.startswith("python") and script == ["uvflow"]:
-            words = ["uvflow", *words[2:]]
-        return shlex.join(words)
-
-    def _age(pid: int) -> float:
-        """Seconds since the process started: field 22 of proc_pid_stat(5), in ticks since boot.
-
-        Field 2 is a name in parentheses, which may contain anything.
-        """
-        after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
-        started = int(after_name.split()[22 - 3]) / os.sysconf("SC_CLK_TCK")
-        now = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-        return max(0.0, now - started)
+    return filelock.lock_descriptor(descriptor, blocking=False)

@@ -22,6 +22,10 @@ _MAX_BYTES = 4 * MAX_BYTES  # a backup holds two files in base64
 
 MUTEX = "lock"  # the file that `locks` locks; never removed
 
+# Hints where something cannot be written.
+ELSEWHERE = "UVFLOW_CACHE_DIR can name another directory for what uvflow remembers"
+OTHER_ENVIRONMENT = "UV_PROJECT_ENVIRONMENT can name another place for the environment"
+
 # The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
 _CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This directory holds what uvflow remembers; see https://bford.info/cachedir/
@@ -83,7 +87,10 @@ class State:
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Replace the file `name`. Raises DiskError."""
         self.make()
-        write_whole(self.directory / name, data, mode=0o600, flush=durable)
+        try:
+            write_whole(self.directory / name, data, mode=0o600, flush=durable)
+        except DiskError as error:
+            raise error.with_context(cause=error.cause, hint=ELSEWHERE) from error
         if durable:
             self._flush()
 
@@ -95,7 +102,7 @@ class State:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise unwritable(str(path), error) from error
+            raise unwritable(str(path), error, hint=ELSEWHERE) from error
         if durable:
             self._flush()
 
@@ -109,7 +116,7 @@ class State:
                 if path.name != MUTEX:
                     remove(path)
             except OSError as error:
-                raise unwritable(str(path), error) from error
+                raise unwritable(str(path), error, hint=ELSEWHERE) from error
 
     def make(self) -> None:
         """Create the directory, for this user only. Raises DiskError."""
@@ -119,7 +126,7 @@ class State:
                 if not level.exists():
                     level.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise unwritable(str(self.directory), error) from error
+            raise unwritable(str(self.directory), error, hint=ELSEWHERE) from error
         require_private(*self._levels)
         if not (cache / "CACHEDIR.TAG").exists():
             write_whole(cache / "README", _README, mode=0o600, flush=False)

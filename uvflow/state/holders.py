@@ -1,0 +1,149 @@
+"""Which living process holds a lock, for a message: the records of the state, and proc(5)."""
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from uvflow.fingerprint import read_file
+
+if sys.platform == "linux":
+    _TICKS = os.sysconf("SC_CLK_TCK")  # in a second
+else:
+    _TICKS = 100
+
+_UNKNOWN = "a process of another user, or one with a different UVFLOW_CACHE_DIR"
+
+
+class _Holder(NamedTuple):
+    """A process that has taken or inherited a lock, `since` when (seconds since 1970)."""
+
+    command: str
+    pid: int
+    since: float
+    origin: str = ""
+
+    def __str__(self) -> str:
+        age = max(0, round(time.time() - self.since))
+        return f"`{self.command}`{self.origin} (pid {self.pid}, for {age} s)"
+
+
+def new_record(command: str, root: Path) -> bytes:
+    """What the state keeps of this process, once that has taken a lock."""
+    record = {"pid": os.getpid(), "command": command, "since": time.time(), "root": str(root)}
+    return json.dumps(record).encode()
+
+
+def _read_record(path: Path) -> _Holder | None:
+    try:
+        record = json.loads(read_file(str(path), is_own=True))
+        return _Holder(str(record["command"]), int(record["pid"]), float(record["since"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def describe(places: Iterable[Path], records: Iterable[Path]) -> str:
+    """A process that has locked one of `places`, by its record where it has one."""
+    known = [record for record in map(_read_record, records) if record]
+    for holder in _living_holders(places):
+        return str(next((one for one in known if one.pid == holder.pid), holder))
+    return next((str(record) for record in known if is_alive(record.pid)), _UNKNOWN)
+
+
+def describe_lease(lease: Path) -> str:
+    """The command that has taken a lease, or a child that it has left behind."""
+    record = _read_record(lease)
+    living = list(_living_holders([lease]))
+    if record is None:
+        return next(map(str, living), _UNKNOWN)
+    if is_alive(record.pid) and (not living or record.pid in {holder.pid for holder in living}):
+        return str(record)
+    origin = f", started by `{record.command}`"
+    children = (str(holder._replace(origin=origin)) for holder in living)
+    return next(children, f"a process started by `{record.command}`")
+
+
+def is_alive(pid: int) -> bool:
+    """True on Windows, where `os.kill` would end it, and a lock ends with its first process."""
+    if sys.platform != "win32":
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:  # another user's
+            return True
+    return True
+
+
+def takers(place: Path) -> Iterator[str]:
+    """The ids of the processes that took a lock on `place`, living or not; on Linux only.
+
+    Of `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF` in proc_locks(5) the fifth field is the
+    pid, the sixth device and inode.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        status = place.stat()
+        lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for words in map(str.split, lines):
+        if words[1:2] == ["FLOCK"] and words[5:6] == [where]:
+            yield words[4]
+
+
+def _living_holders(places: Iterable[Path]) -> Iterator[_Holder]:
+    """On Linux only, and of other users only those that took the lock themselves."""
+    if sys.platform != "linux":
+        return
+    places = tuple(places)
+    ids = {pid for place in places for pid in takers(place)}
+    for process in Path("/proc").iterdir():
+        # It may end meanwhile, or /proc be mounted hidepid.
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            is_taker = process.name in ids
+            if process.name.isdecimal() and _holds_lock(process, places, is_taker=is_taker):
+                yield _Holder(_command(process), int(process.name), _started(process))
+
+
+def _holds_lock(process: Path, places: tuple[Path, ...], *, is_taker: bool) -> bool:
+    """Whether one of its descriptors holds a lock on one of `places`, inherited or not."""
+    try:
+        descriptors = list((process / "fd").iterdir())
+    except PermissionError:  # another user's
+        return is_taker
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            if b"FLOCK" in (process / "fdinfo" / descriptor.name).read_bytes():
+                status = descriptor.stat()
+                if any(os.path.samestat(status, place.stat()) for place in places):
+                    return True
+    return False
+
+
+def _command(process: Path) -> str:
+    """The command line as the user typed it, without the Python that runs `uvflow`."""
+    raw = (process / "cmdline").read_bytes().decode(errors="replace")
+    words = raw.removesuffix("\0").split("\0")
+    runner, *script = [Path(word).name for word in words[:2]]
+    if runner.startswith("python") and script == ["uvflow"]:
+        words = ["uvflow", *words[2:]]
+    return shlex.join(words)
+
+
+def _started(process: Path) -> float:
+    """Seconds since 1970: field 22 of proc_pid_stat(5), in ticks since boot.
+
+    Field 2 is a name in parentheses, which may contain anything.
+    """
+    after_name = (process / "stat").read_text(errors="replace").rpartition(")")[2]
+    ticks = int(after_name.split()[22 - 3])
+    uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
+    return time.time() - uptime + ticks / _TICKS
