@@ -1,10 +1,12 @@
 """Reading files, writing them atomically, and removing files and directories."""
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 from uvflow.errors import DiskError, unreadable, unwritable
@@ -68,6 +70,15 @@ def write_whole(
         _replace(target, data, _mode_for(target) if mode is None else mode, flush=flush)
     except OSError as error:
         raise unwritable(str(path), error) from error
+
+
+def require_writable(directory: Path, *, hint: str) -> None:
+    """Raises DiskError where nothing can be created in `directory`."""
+    if os.access(directory, os.W_OK):
+        return
+    is_read_only = sys.platform != "win32" and os.statvfs(directory).f_flag & os.ST_RDONLY
+    number = errno.EROFS if is_read_only else errno.EACCES
+    raise unwritable(str(directory), OSError(number, os.strerror(number)), hint=hint)
 
 
 def target_inside(path: Path, within: Path) -> Path:

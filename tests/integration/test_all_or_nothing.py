@@ -1,7 +1,6 @@
 """A `uvflow init` that cannot go on leaves no trace: real file systems, real signals."""
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mounts import mounted, mounting
 from rig import BIN, Command, Tree
 
 from uvflow.uv import find
@@ -30,25 +30,6 @@ def everything(root: Path) -> dict[str, tuple[int, bytes]]:
         )
         for path in root.rglob("*")
     }
-
-
-def can_mount() -> bool:
-    """Whether a namespace with mounts of its own can be created here; Linux only (unshare(1))."""
-    if sys.platform != "linux" or not shutil.which("unshare"):
-        return False
-    mounted = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs t /mnt"]
-    return subprocess.run(mounted, check=False, capture_output=True).returncode == 0
-
-
-mounting = pytest.mark.skipif(not can_mount(), reason="mounts file systems of its own")
-
-
-def mounted(script: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    words = ["unshare", "-rm", "sh", "-euc", script]
-    return subprocess.run(
-        words, cwd=cwd, env=environ, check=False, capture_output=True, text=True, timeout=120
-    )
 
 
 @mounting

@@ -19,14 +19,15 @@ from uvflow.environment.interpreter import ensure_uv_targets_environment, rememb
 from uvflow.environment.ownership import discard_set_aside
 from uvflow.environment.relocation import relocation_problems
 from uvflow.environment.repair import Depth, RepairResult
-from uvflow.errors import DamagedError, StaleLockfileError, UsageError, UvFailedError
+from uvflow.errors import DamagedError, DiskError, StaleLockfileError, UsageError, UvFailedError
+from uvflow.files import require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, canonical_name
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.locks import DEFAULT_TIMEOUT, Mutex
-from uvflow.state.store import Progress, no_progress
+from uvflow.state.store import OTHER_ENVIRONMENT, Progress, no_progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
@@ -116,7 +117,11 @@ def sync(
     if context.is_current() and context.is_last:  # without the mutex, as on the fast path
         return _result(context, already=True)
     with locked_environment(context, timeout=timeout, progress=progress) as result:
-        journal.record_profile(context.state, context.profile.name)
+        try:
+            journal.record_profile(context.state, context.profile.name)
+        except DiskError:
+            if not result.already:  # else the place is read-only, and the profile is not remembered
+                raise
         return result
 
 
@@ -152,12 +157,31 @@ def locked_environment(
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:
-    """Whether uv finds nothing to do, asked only where a sync would have to wait for a command."""
-    if not locks.is_leased(context.state, context.environment):
+    """Whether uv finds nothing to do, asked only where a sync is impossible or would have to wait.
+
+    Raises StaleLockfileError, and DiskError where a place that something has to be done in cannot
+    be written.
+    """
+    refusal = None
+    try:
+        if context.environment.is_dir():
+            require_writable(context.environment, hint=OTHER_ENVIRONMENT)
+        context.state.make()
+    except DiskError as error:
+        refusal = error
+    if refusal is None and not locks.is_leased(context.state, context.environment):
         return False
-    _require_lockfile(context.project)
-    inputs.check_inputs(context.project)
-    return _would_change_nothing(context, find())
+    project, uv = context.project, find()
+    _require_lockfile(project)
+    inputs.check_inputs(project)
+    if _would_change_nothing(context, uv):
+        return True
+    if refusal:
+        from uvflow.lockfile import check  # as below
+
+        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
+        raise stale or refusal
+    return False
 
 
 def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:

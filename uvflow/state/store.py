@@ -12,7 +12,7 @@ from pathlib import Path
 
 from uvflow import paths
 from uvflow.errors import DiskError, unwritable
-from uvflow.files import remove, write_whole
+from uvflow.files import remove, require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, read_file, user_id
 from uvflow.paths import state_name
 
@@ -119,7 +119,10 @@ class State:
                 raise unwritable(str(path), error, hint=ELSEWHERE) from error
 
     def make(self) -> None:
-        """Create the directory, for this user only. Raises DiskError."""
+        """Create the directory, for this user only.
+
+        Raises DiskError, also where it exists and cannot be written.
+        """
         cache = self._levels[0]
         try:
             for level in (*reversed(cache.parents), *self._levels):
@@ -128,6 +131,7 @@ class State:
         except OSError as error:
             raise unwritable(str(self.directory), error, hint=ELSEWHERE) from error
         require_private(*self._levels)
+        require_writable(self.directory, hint=ELSEWHERE)
         if not (cache / "CACHEDIR.TAG").exists():
             write_whole(cache / "README", _README, mode=0o600, flush=False)
             write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG, mode=0o600, flush=False)
