@@ -1,6 +1,7 @@
 """A synced environment, and ways in which it may come to differ from that."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -35,6 +36,33 @@ def truncate(root: Path) -> None:
 
 def overwrite(root: Path) -> None:
     inside(root, "idna/data.txt").write_bytes(b"data\n" * 99 + b"atad\n")
+
+
+def leave_link(root: Path, path: Path) -> None:
+    """Move what is at `path` out of the environment, and leave a link to it."""
+    (root / "elsewhere").mkdir()
+    path.symlink_to(path.rename(root / "elsewhere" / path.name))
+
+
+def edit(root: Path, name: str, pattern: str, new: str) -> None:
+    path = root / ".venv" / name
+    path.write_text(re.sub(pattern, new, path.read_text()))
+
+
+def make_directory(root: Path) -> None:
+    data = inside(root, "idna/data.txt")
+    data.unlink()
+    data.mkdir()
+
+
+def give_to_conda(root: Path) -> None:
+    inside(root, "idna-*/INSTALLER").write_text("conda\n")
+    inside(root, "idna/__init__.py").unlink()
+
+
+def start_another_program(root: Path) -> None:
+    (root / ".venv/bin/python").unlink()
+    (root / ".venv/bin/python").symlink_to(shutil.which("true") or "")
 
 
 # A name → (what happens, the command that reports it, its message).
@@ -75,11 +103,22 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "status",
         "missing pyvenv.cfg: pyvenv.cfg",
     ),
-    "an extra module": (
-        lambda root: inside(root, "idna").with_name("stray.py").write_text(""),
-        "verify",
-        "orphan: SITE/stray.py",
+    "an empty RECORD": (
+        lambda root: inside(root, "idna-*/RECORD").write_text(""),
+        "status",
+        "idna: unfinished install: SITE/idna-3.10.dist-info/RECORD (truncated)",
     ),
+    "a leftover .data": (
+        lambda root: (inside(root, "idna").parent / "idna-9.data/data").mkdir(parents=True),
+        "status",
+        "unfinished install: SITE/idna-9.data",
+    ),
+    "a directory for a file": (
+        make_directory,
+        "verify",
+        "idna: replaced: SITE/idna/data.txt (a directory)",
+    ),
+    "a module that conda has": (give_to_conda, "verify", "idna: missing: SITE/idna/__init__.py"),
     "an extra distribution": (
         lambda root: pip(root, "install", "toml==0.10.2"),
         "status",
@@ -96,3 +135,41 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "idna 3.10 is missing",
     ),
 }
+if os.name != "nt":
+    DRIFT |= {
+        "a link for a file": (
+            lambda root: leave_link(root, inside(root, "idna/data.txt")),
+            "verify",
+            "idna: replaced: SITE/idna/data.txt (a link to ",
+        ),
+        "a link for a package": (
+            lambda root: leave_link(root, inside(root, "idna")),
+            "status",
+            "idna: replaced: SITE/idna (a link to ",
+        ),
+        "a missing activate": (
+            lambda root: (root / ".venv/bin/activate").unlink(),
+            "status",
+            "missing: bin/activate",
+        ),
+        "an activate from elsewhere": (
+            lambda root: edit(root, "bin/activate", re.escape(f"{root}/.venv"), "/gone/.venv"),
+            "status",
+            "it was created at /gone/.venv, and its scripts point there",
+        ),
+        "system packages": (
+            lambda root: edit(root, "pyvenv.cfg", "packages = false", "packages = true"),
+            "status",
+            "edited: pyvenv.cfg (include-system-site-packages = true, at the last sync false)",
+        ),
+        "another home": (
+            lambda root: edit(root, "pyvenv.cfg", "home = .*", "home = /"),
+            "status",
+            "broken interpreter: bin/python (it leads to ",
+        ),
+        "another program": (
+            start_another_program,
+            "status",
+            "broken interpreter: bin/python (it leads to ",
+        ),
+    }

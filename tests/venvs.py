@@ -13,9 +13,9 @@ from uvflow.environment.integrity import (
     DamageKind,
     hash_damage,
     metadata_damage,
-    orphans,
     size_damage,
 )
+from uvflow.environment.unowned import sort_unowned
 
 PROJECT = """\
 [project]
@@ -52,12 +52,15 @@ class Venv:
 
     def damages(self) -> tuple[Damage, ...]:
         environment = Environment.at(self.path)
-        return (
+        found = (
             *metadata_damage(environment),
             *size_damage(environment),
             *hash_damage(environment),
-            *orphans(environment),
         )
+        return tuple(dict.fromkeys(found))
+
+    def unowned(self) -> tuple[str, ...]:
+        return tuple(sort_unowned(Environment.at(self.path))[1])
 
 
 def damage(kind: DamageKind, path: str, distribution: str = "six", detail: str = "") -> Damage:

@@ -34,6 +34,8 @@ CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of
 _WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
 
 
+_METADATA = (b".dist-info", b".egg-info", b".egg-link", b".data", b".pth")
+
 # What no build backend takes for a package: in any directory, and in the topmost.
 _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"node_modules")
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
@@ -136,6 +138,15 @@ def environment_of(encoded: bytes) -> str | None:
         return None
 
 
+def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
+    """The answers of a fingerprint by question; none where it is damaged."""
+    try:
+        answers = _parts(encoded)[2:]
+    except ValueError:
+        return {}
+    return dict(zip(answers[::2], answers[1::2], strict=False))
+
+
 def in_sync_message(profile: str, chosen_by: str) -> str:
     """The message for "nothing to do", the same on the fast path and from the command line."""
     return f"Already in sync: {profile_with_origin(profile, chosen_by)}"
@@ -205,16 +216,30 @@ def _directories(path: bytes) -> bytes:
         return b"-"
 
 
+def _present(paths: bytes) -> bytes:
+    """Which of several paths exist; NUL is between them."""
+    return b"".join(b"+" if os.path.exists(path) else b"-" for path in paths.split(b"\0"))
+
+
 def _distributions(path: bytes) -> bytes:
-    """The metadata directories and `.pth` files in a site-packages, and when they changed."""
+    """The metadata in a site-packages, the links and `.pth` files, and when each has changed."""
     with os.scandir(path) as entries:
         return b"\n".join(
             sorted(
-                entry.name + b" " + _stat_fields(entry.stat())
+                entry.name + b" " + _metadata(entry)
                 for entry in entries
-                if entry.name.endswith((b".dist-info", b".egg-info", b".egg-link", b".pth"))
+                if entry.name.endswith(_METADATA) or entry.is_symlink()
             )
         )
+
+
+def _metadata(entry: "os.DirEntry[bytes]") -> bytes:
+    """Of a RECORD not the ctime, which changes with each link to it that a sync keeps meanwhile."""
+    fields = _stat_fields(entry.stat(follow_symlinks=False))
+    if not entry.name.endswith(b".dist-info"):
+        return fields
+    record = _identity(os.path.join(entry.path, b"RECORD"))
+    return fields + b" " + record.rpartition(b" ")[0]
 
 
 def source_files(question: bytes, most: int = _MOST_SOURCES) -> list[tuple[bytes, bytes]]:
@@ -333,6 +358,7 @@ _KINDS = {
     b"is-directory": _is_directory,
     b"directories": _directories,
     b"distributions": _distributions,
+    b"present": _present,
     b"sources": _sources,
     b"uv": _uv,
     b"variable": _variable,

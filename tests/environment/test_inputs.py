@@ -282,8 +282,11 @@ def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> Non
     assert [question.split()[0] for question in questions] == [
         "content",
         "content",
+        "content",
+        "is-directory",
         "identity",
         "identity",
+        "present",
         "distributions",
     ]
 

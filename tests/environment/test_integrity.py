@@ -36,8 +36,6 @@ from uvflow.environment.integrity import (
     hash_damage,
     metadata_damage,
     needs_rebuild,
-    orphans,
-    possible_owners,
     shared_with_cache,
     size_damage,
 )
@@ -94,28 +92,34 @@ def test_what_pip_installed_is_intact(venv: Venv, index: Path, tmp_path: Path) -
     assert venv.damages() == ()
 
 
-def test_conda_writes_no_record_and_its_files_are_not_orphans(venv: Venv) -> None:
+def test_conda_writes_no_record_and_its_files_are_not_unowned(venv: Venv) -> None:
+    (venv.path / "conda-meta").mkdir()
     (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
     (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
-    assert venv.damages() == ()
+    assert not venv.damages()
+    assert not venv.unowned()
 
 
 def test_conda_may_change_what_its_record_lists(venv: Venv) -> None:
+    (venv.path / "conda-meta").mkdir()
     (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
     (venv.at / "six" / "data.txt").write_text("with the prefix replaced")
     assert venv.damages() == ()
 
 
+def test_conda_is_believed_in_its_own_environments_only(venv: Venv) -> None:
+    (venv.at / "six-1.17.0.dist-info" / "INSTALLER").write_text("conda\n")
+    (venv.at / "six" / "data.txt").unlink()
+    assert damage(DamageKind.MISSING, f"{SITE}/six/data.txt") in venv.damages()
+    (venv.at / "six-1.17.0.dist-info" / "RECORD").unlink()
+    assert venv.damages() == (damage(DamageKind.UNFINISHED, INFO, detail="no RECORD"),)
+
+
 def test_a_legacy_egg_info_has_no_evidence_and_no_damage(venv: Venv) -> None:
     (venv.at / "old-1.0-py3.11.egg-info").write_text("Metadata-Version: 1.0\n")
     (venv.at / "old.py").write_text("")
-    assert venv.damages() == ()
-
-
-def test_files_of_uv_and_virtualenv_are_not_orphans(venv: Venv) -> None:
-    for name in ("_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth"):
-        (venv.at / name).write_text("")
-    assert venv.damages() == ()
+    assert not venv.damages()
+    assert not venv.unowned()
 
 
 def test_an_environment_without_packages_is_intact(tree: Tree) -> None:
@@ -128,7 +132,7 @@ def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(venv.path)
     read = Environment.at(link)
-    assert (*metadata_damage(read), *size_damage(read), *hash_damage(read), *orphans(read)) == ()
+    assert (*metadata_damage(read), *size_damage(read), *hash_damage(read)) == ()
 
 
 # The environment itself
@@ -233,8 +237,15 @@ def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
 def test_a_leftover_data_directory_is_an_unfinished_install(venv: Venv) -> None:
     (venv.at / "six-1.17.0.data" / "scripts").mkdir(parents=True)
     assert metadata_damage(Environment.at(venv.path)) == (
-        damage(DamageKind.UNFINISHED, f"{SITE}/six-1.17.0.data"),
+        Damage(kind=DamageKind.UNFINISHED, path=f"{SITE}/six-1.17.0.data"),
     )
+
+
+@pytest.mark.parametrize("name", ["six-1.17.0.data/scripts/x", "trial-1.data/results.csv"])
+def test_a_data_directory_is_a_wheels_by_what_it_holds(venv: Venv, name: str) -> None:
+    (venv.at / name).parent.mkdir(parents=True)
+    (venv.at / name).touch()
+    assert (venv.damages() == ()) is name.startswith("trial")
 
 
 @pytest.mark.parametrize("keep", [0, 1, 300, -1])
@@ -301,13 +312,6 @@ def test_a_missing_package(venv: Venv) -> None:
     shutil.rmtree(venv.at / "six")
     paths = [f"{SITE}/six/__init__.py", f"{SITE}/six/data.txt"]
     assert venv.damages() == tuple(damage(DamageKind.MISSING, path) for path in paths)
-
-
-def test_a_missing_dist_info_leaves_orphans(venv: Venv) -> None:
-    shutil.rmtree(venv.at / "six-1.17.0.dist-info")
-    launchers = [] if WINDOWS else ["bin/six"]
-    paths = [*launchers, f"{SITE}/six"]
-    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
 
 
 def test_a_truncated_file(venv: Venv) -> None:
@@ -401,91 +405,6 @@ def test_a_module_installed_only_as_byte_code_is_a_file_like_others(venv: Venv) 
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)
 
 
-# Orphans
-
-
-def test_an_extra_module_is_an_orphan(venv: Venv) -> None:
-    (venv.at / "extra.py").write_text("")
-    (venv.at / "six" / "extra.py").write_text("")
-    paths = [f"{SITE}/extra.py", f"{SITE}/six/extra.py"]
-    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
-
-
-def test_an_unowned_package_is_one_orphan(venv: Venv) -> None:
-    (venv.at / "left" / "over").mkdir(parents=True)
-    (venv.at / "left" / "over" / "__init__.py").write_text("")
-    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/left"),)
-
-
-def test_a_directory_with_only_byte_code_counts_as_empty(venv: Venv) -> None:
-    (venv.at / "six" / "empty" / "__pycache__").mkdir(parents=True)
-    for name in ("x.cpython-311.pyc", "x.cpython-311.pyc.140231"):
-        (venv.at / "six" / "empty" / "__pycache__" / name).touch()
-    assert venv.damages() == ()
-
-
-def test_an_empty_directory_is_an_orphan_only_at_the_top(
-    venv: Venv,
-) -> None:
-    (venv.at / "empty").mkdir()
-    (venv.at / "six" / "empty").mkdir()
-    assert venv.damages() == (Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/empty"),)
-
-
-@posix_only
-def test_an_unowned_launcher_is_an_orphan(venv: Venv) -> None:
-    launcher = (venv.path / "bin" / "six").read_text()
-    (venv.path / "bin" / "left").write_text(launcher)
-    (venv.path / "bin" / ".tmpAb12Cd").write_text("")
-    for number, part in enumerate(("#!", "sys.argv[0]", "sys.exit(")):
-        (venv.path / "bin" / f"mine{number}").write_text(launcher.replace(part, ""))
-    paths = ["bin/.tmpAb12Cd", "bin/left"]
-    assert venv.damages() == tuple(Damage(kind=DamageKind.ORPHAN, path=path) for path in paths)
-
-
-def test_a_base_python_has_no_orphans(venv: Venv) -> None:
-    (venv.at.parent / "os.py").write_text("")
-    (venv.at / "README.txt").write_text("")
-    assert venv.damages() == ()
-
-
-def test_a_row_may_contain_parent_directories(venv: Venv) -> None:
-    add_row(venv, "six/../extra.py,,")
-    (venv.at / "extra.py").write_text("")
-    assert venv.damages() == ()
-
-
-def test_an_extra_distribution_is_not_an_orphan(venv: Venv) -> None:
-    venv.uv("pip", "install", "toml")
-    assert venv.damages() == ()
-
-
-# Where an orphan may come from
-
-
-@pytest.mark.parametrize(
-    ("names", "owners"),
-    [
-        (("six/extra.py",), ("six",)),
-        (("six/extra.py", "idna/extra.py"), ("idna", "six")),
-        (("extra.py",), ("certifi", "idna", "requests", "six")),
-        ((), ()),
-    ],
-)
-def test_an_orphan_may_come_from_a_distribution_beside_it(
-    venv: Venv, names: tuple[str, ...], owners: tuple[str, ...]
-) -> None:
-    for name in names:
-        (venv.at / name).touch()
-    assert possible_owners(Environment.at(venv.path), venv.damages()) == owners
-
-
-@posix_only
-def test_an_unowned_launcher_comes_from_no_distribution(venv: Venv) -> None:
-    shutil.copy(venv.path / "bin" / "six", venv.path / "bin" / "left")
-    assert possible_owners(Environment.at(venv.path), venv.damages()) == ()
-
-
 @posix_only
 @pytest.mark.parametrize("mode", ["hardlink", "symlink"])
 @pytest.mark.parametrize("size", [5, 500])
@@ -537,4 +456,4 @@ def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
 def test_a_damage_reads_as_a_sentence() -> None:
     truncated = damage(DamageKind.TRUNCATED, "lib/six.py", detail="5 bytes, installed with 500")
     assert str(truncated) == "six: truncated: lib/six.py (5 bytes, installed with 500)"
-    assert str(Damage(kind=DamageKind.ORPHAN, path="lib/x.py")) == "orphan: lib/x.py"
+    assert str(Damage(kind=DamageKind.LEFTOVER, path="lib/x.py")) == "leftover: lib/x.py"

@@ -13,7 +13,7 @@ EDITED = Damage(
     kind=DamageKind.EDITED, path=f"{SITE}/odd/data.txt", distribution="odd", detail="sha256 differs"
 )
 GONE = Damage(kind=DamageKind.MISSING, path=f"{SITE}/odd/gone.txt", distribution="odd")
-STRAY = Damage(kind=DamageKind.ORPHAN, path=f"{SITE}/stray")
+STRAY = Damage(kind=DamageKind.REPLACED, path=f"{SITE}/stray", detail="a directory")
 ALL = (EDITED, GONE, STRAY)
 
 
@@ -84,5 +84,5 @@ def test_entries_that_cannot_be_read_are_not_known(
 
 @pytest.mark.parametrize("kind", DamageKind)
 def test_only_damage_to_files_can_be_a_defect(kind: DamageKind) -> None:
-    of_files = {DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.ORPHAN}
+    of_files = {DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED}
     assert known_defects.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)

@@ -1,5 +1,6 @@
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from rig import Tree
@@ -12,11 +13,16 @@ from uvflow.environment.integrity import (
     metadata_damage,
 )
 from uvflow.environment.repair import (
+    Depth,
+    Past,
+    RepairResult,
+    check_removable,
     drop_byte_code,
+    find_damage,
+    remove_damaged,
     remove_metadata,
-    remove_orphans,
 )
-from uvflow.errors import DiskError
+from uvflow.errors import DamagedError, DiskError
 
 
 def test_uv_reinstalls_distributions_without_metadata(venv: Venv) -> None:
@@ -56,13 +62,64 @@ def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
     assert list(venv.at.glob("six-*")) == []
 
 
-def test_orphans_are_removed_and_nothing_else(venv: Venv) -> None:
+def repaired(venv: Venv, *names: str, past: Past | None = None) -> RepairResult:
+    """What is damaged is removed, and the distributions `names` with it."""
+    environment = Environment.at(venv.path)
+    damages = find_damage(environment, Depth.SIZES, past or Past())
+    check_removable(environment, damages, names)
+    return remove_damaged(environment, RepairResult(damages=damages), names)
+
+
+def test_leftovers_are_removed_and_nothing_else(venv: Venv) -> None:
     before = sorted(venv.path.rglob("*"))
-    replace(venv.at / "six" / "data.txt", "edited")
-    (venv.at / "left" / "over").mkdir(parents=True)
-    (venv.at / "six" / "extra.py").write_text("")
-    remove_orphans(Environment.at(venv.path), venv.damages())
+    (venv.at / ".tmp1").mkdir(parents=True)
+    (venv.at / ".tmp1" / ".tmp2").touch()
+    (venv.at / "six" / ".tmp3").touch()
+    result = repaired(venv, past=Past(began=0))
     assert sorted(venv.path.rglob("*")) == before
+    assert result.removed == (f"{SITE}/.tmp1", f"{SITE}/six/.tmp3")
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["six", "six/data.txt"])
+def test_a_link_in_the_place_of_what_uv_made_is_removed_and_not_followed(
+    venv: Venv, tmp_path: Path, name: str
+) -> None:
+    (venv.at / name).rename(tmp_path / "outside")
+    (venv.at / name).symlink_to(tmp_path / "outside")
+    assert repaired(venv, "six").removed == (f"{SITE}/{name}",)
+    assert not os.path.lexists(venv.at / name)
+    assert (tmp_path / "outside").exists()
+
+
+def test_a_directory_in_the_place_of_a_file_is_removed_where_installers_made_all_of_it(
+    venv: Venv,
+) -> None:
+    data = venv.at / "six" / "data.txt"
+    data.unlink()
+    (data / "__pycache__").mkdir(parents=True)
+    (data / "__pycache__" / "x.cpython-311.pyc").touch()
+    repaired(venv, "six")
+    assert not data.exists()
+
+
+def test_a_directory_in_the_place_of_a_file_stays_where_it_holds_the_users(venv: Venv) -> None:
+    data = venv.at / "six" / "data.txt"
+    data.unlink()
+    data.mkdir()
+    (data / "notes.txt").touch()
+    with pytest.raises(DamagedError, match=r"data\.txt is in the place of a file, .*notes\.txt"):
+        repaired(venv, "six")
+    assert (data / "notes.txt").exists()
+    repaired(venv)  # six is to stay as it is
+
+
+def test_only_the_byte_code_of_what_is_reinstalled_is_dropped(venv: Venv) -> None:
+    venv.sync("--compile-bytecode")
+    (venv.at / "six" / "data.txt").unlink()
+    repaired(venv, "six")
+    assert not list(venv.at.glob("six/__pycache__/*"))
+    assert list(venv.at.glob("idna/__pycache__/*"))
 
 
 def test_byte_code_is_dropped_and_nothing_else(venv: Venv) -> None:

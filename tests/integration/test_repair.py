@@ -17,6 +17,7 @@ from wheels import add_wheel
 
 from uvflow.environment import integrity
 from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.unowned import sort_unowned
 from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
@@ -54,7 +55,7 @@ def assert_intact(root: Path, *names: str) -> None:
     assert integrity.metadata_damage(environment) == ()
     assert integrity.size_damage(environment) == ()
     assert integrity.hash_damage(environment) == ()
-    assert integrity.orphans(environment) == ()
+    assert sort_unowned(environment) == ([], [])
     assert {d.name for d in distributions(environment)} == set(names)
 
 
@@ -94,7 +95,10 @@ def test_a_sync_killed_with_uv_is_repaired_by_the_next(
 def test_the_first_sync_is_repaired_even_without_its_state(
     shop: Path, uvflow: Command, profile: str
 ) -> None:
-    started = f"{UV} venv -q; (cd .venv/lib/*/site-packages; mkdir half; touch half/a.py)"
+    started = (
+        f"{UV} venv -q; {UV} pip install -q --python .venv iniconfig;"
+        " rm -r .venv/lib/*/site-packages/iniconfig-*.dist-info"
+    )
     wait_for_copy = "for _ in 1 2 3 4 5 6 7 8 9; do [ -e .venv/.uvflow-journal ] || sleep 0.5; done"
     dying = scripted_uv(shop, f"({started}; {wait_for_copy}; kill -9 $PPID); exit 1")
     assert uvflow("sync", "--dev", cwd=shop, environ=dying).code == -signal.SIGKILL
@@ -162,26 +166,47 @@ def test_a_file_of_the_users_keeps_an_environment_from_being_made_anew(
     assert (tmp_path / "outside" / "keep").read_text() == "mine"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_uv_too_and_leaves_the_journal(
-    shop: Path, uvflow: Command, number: signal.Signals
-) -> None:
-    slow = scripted_uv(shop, 'echo $$ > "$PWD/pid"; exec sleep 60')
+def interrupt(root: Path, environ: dict[str, str], number: signal.Signals) -> None:
+    """Send a signal to `uvflow sync`, once its uv has written its pid."""
     with subprocess.Popen(
-        [BIN / "uvflow", "sync"], cwd=shop, env={**os.environ, **slow}, stderr=subprocess.PIPE
+        [BIN / "uvflow", "sync"], cwd=root, env={**os.environ, **environ}, stderr=subprocess.PIPE
     ) as process:
-        while not (shop / "pid").exists() or not (shop / "pid").read_text():
+        while not (root / "pid").exists() or not (root / "pid").read_text():
             time.sleep(0.02)
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number
-    assert err == b"error: interrupted\n"
+    assert err.endswith(b"error: interrupted\n")
     with pytest.raises(ProcessLookupError):
-        os.kill(int((shop / "pid").read_text()), 0)
+        os.kill(int((root / "pid").read_text()), 0)
+
+
+SLOW = 'echo $$ > "$PWD/pid"; exec sleep 60'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_uv_too_and_leaves_the_journal(
+    shop: Path, uvflow: Command, number: signal.Signals
+) -> None:
+    interrupt(shop, scripted_uv(shop, f'{UV} "$@"; {SLOW}'), number)
     assert State.of(shop).read("dev.journal")
     assert uvflow("sync", cwd=shop).code == 0
     assert State.of(shop).read("dev.journal") is None
     assert_intact(shop, *DEV)
+
+
+def test_a_signal_before_uv_has_changed_anything_leaves_all_as_it_was(
+    shop: Path, uvflow: Command
+) -> None:
+    interrupt(shop, scripted_uv(shop, SLOW), signal.SIGINT)
+    assert [path.name for path in State.of(shop).directory.glob("dev.*")] == []
+    assert not (shop / ".venv").exists()
+    uvflow("sync", cwd=shop)
+    (shop / "pid").unlink()
+    (shop / "pyproject.toml").write_text(f"{MANIFEST}\n")
+    interrupt(shop, scripted_uv(shop, SLOW), signal.SIGINT)
+    (shop / "pyproject.toml").write_text(MANIFEST)
+    assert uvflow("sync", cwd=shop).err == "Already in sync: dev (as last time)\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
@@ -301,9 +326,9 @@ def test_an_environment_that_was_being_created_at_a_power_failure_is_recreated(
     assert_intact(shop, *DEV)
 
 
-def test_orphans_that_are_removed_are_all_named(shop: Path, uvflow: Command) -> None:
+def test_leftovers_that_are_removed_are_all_named(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
-    names = [f"stray{number}.py" for number in range(5)]
+    names = [f".tmp{number}" for number in range(5)]
     for _ in range(2):
         lose_power(shop)
         site_packages = inside(shop, "six").parent
@@ -312,9 +337,9 @@ def test_orphans_that_are_removed_are_all_named(shop: Path, uvflow: Command) -> 
         done = uvflow("sync", "--json", "--verbose", cwd=shop)
         place = site_packages.relative_to(shop / ".venv").as_posix()
         assert json.loads(done.out)["removed"] == [f"{place}/{name}" for name in names]
-        assert [line for line in done.err.splitlines() if "stray" in line] == [
+        assert [line for line in done.err.splitlines() if "/.tmp" in line] == [
             "Repairing .venv: "
-            + ", ".join(f"orphan: {place}/{name}" for name in names[:3])
+            + ", ".join(f"leftover: {place}/{name}" for name in names[:3])
             + " and 2 more",
             *(f"Removed: {place}/{name}" for name in names),
         ]

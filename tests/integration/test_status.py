@@ -290,14 +290,17 @@ def test_an_environment_that_the_variable_names_is_recreated_outside_too(
 
 
 def test_an_environment_of_another_platform_is_5(synced: Path, uvflow: Command) -> None:
+    shutil.rmtree(State.of(synced).directory)  # another machine has synced it
     edit(inside(synced, "idna-*/WHEEL"), "none-any", "cp311-nothere_1_x86_64")
-    assert uvflow("status", cwd=synced).code == 0
+    assert "idna 3.10 is for" not in uvflow("status", cwd=synced).out
     other = "win_amd64" if sys.platform != "win32" else "macosx_11_0_arm64"
     edit(inside(synced, "idna-*/WHEEL"), "nothere_1_x86_64", other)
     done = uvflow("status", cwd=synced)
     assert done.code == 5
     assert f"idna 3.10 is for {other}\n" in done.out
-    assert "hint: move .venv aside, then `uvflow sync`\n" in done.out
+    assert "hint: `uvflow sync` reinstalls it\n" in done.out
+    assert uvflow("sync", cwd=synced).code == 0
+    assert uvflow("status", cwd=synced).code == 0
 
 
 def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) -> None:
@@ -371,9 +374,13 @@ def test_an_interrupted_sync_is_4(synced: Path, uvflow: Command) -> None:
         "  sync         out of sync  the last sync was interrupted",
         "                            hint: `uvflow sync`",
     ]
+    inside(synced, "idna-*/RECORD").unlink()  # it is being installed
     with locks.mutex(state, "uvflow sync"):
         done = uvflow("status", cwd=synced)
-    assert lines(done.out)[-1] == "  sync         out of sync  a sync is running"
+        assert done.code == 4
+        assert lines(done.out)[-1] == "  sync         out of sync  a sync is running"
+        done = uvflow("verify", cwd=synced)
+        assert (done.code, done.out) == (4, "Not verified: dev (as last time); a sync is running\n")
     assert uvflow("sync", cwd=synced).code == 0
     assert uvflow("status", cwd=synced).code == 0
 
@@ -616,17 +623,52 @@ def test_every_drift_is_named(synced: Path, uvflow: Command, what: str) -> None:
     assert done.code in {4, 5}
 
 
+@pytest.mark.parametrize("what", [w for w, (_, by, _) in DRIFT.items() if by == "status"])
+def test_what_status_reports_the_next_sync_mends(synced: Path, uvflow: Command, what: str) -> None:
+    DRIFT[what][0](synced)
+    done = uvflow("sync", cwd=synced)
+    assert done.code == 0, done.err
+    for command in (("status",), ("verify", "--deep")):
+        done = uvflow(*command, cwd=synced)
+        assert done.code == 0, done.out
+
+
+def test_what_the_user_has_put_there_is_listed_apart_and_stays(
+    synced: Path, uvflow: Command
+) -> None:
+    names = ("mine.py", "mylib/__init__.py", "startup.pth", "idna/more.py", "trial-1.data/x.csv")
+    for name in names:
+        path = inside(synced, "idna").parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (synced / ".venv/share/jupyter/kernels").mkdir(parents=True)
+    inside(synced, "six/data.txt").unlink()
+    done = uvflow("verify", "--repair", "-v", cwd=synced)
+    assert done.code == 0, done.err
+    listed = ("idna/more.py", "mine.py", "mylib", "startup.pth", "trial-1.data")
+    assert lines(done.out) == [
+        f"not from any distribution: {', '.join(f'SITE/{name}' for name in listed)}",
+        "Repaired: dev (as last time); six",
+    ]
+    assert uvflow("status", cwd=synced).code == uvflow("sync", cwd=synced).code == 0
+    assert uvflow("verify", cwd=synced).code == 0
+    assert all((inside(synced, "idna").parent / name).exists() for name in names)
+    assert (synced / ".venv/share/jupyter/kernels").is_dir()
+
+
 @pytest.mark.parametrize("what", DRIFT)
 def test_repair_makes_it_intact(synced: Path, uvflow: Command, what: str) -> None:
     DRIFT[what][0](synced)
+    environment = Environment.at(synced / ".venv")
+    before = {d.name for d in distributions(environment)}
     done = uvflow("verify", "--deep", "--repair", cwd=synced)
     assert done.code == 0, done.err
     assert lines(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
     environment = Environment.at(synced / ".venv")
-    assert integrity.metadata_damage(environment) == integrity.orphans(environment) == ()
+    assert integrity.metadata_damage(environment) == ()
     assert integrity.size_damage(environment) == integrity.hash_damage(environment) == ()
-    assert {"six", "idna", "iniconfig"} <= {d.name for d in distributions(environment)}
-    assert uvflow("verify", "--deep", cwd=synced).out == "Intact: dev (as last time)\n"
+    assert before <= {d.name for d in distributions(environment)}
+    assert lines(uvflow("verify", "--deep", cwd=synced).out)[-1] == "Intact: dev (as last time)"
 
 
 def test_a_stat_does_not_see_an_edit_of_the_same_size(synced: Path, uvflow: Command) -> None:
@@ -662,11 +704,51 @@ def test_damage_is_json(synced: Path, uvflow: Command) -> None:
         "outdated": [],
         "also_in_cache": [],
         "known_defects": [],
+        "unowned": [],
+        "running": False,
         "repaired": [],
         "removed": [],
     }
     assert damage["kind"] == "missing"
     assert damage["distribution"] == "six"
+
+
+def test_repair_leaves_what_it_cannot_reinstall(synced: Path, uvflow: Command) -> None:
+    pip(synced, "install", "six==1.15.0", "toml==0.10.2")
+    for name in ("toml/data.txt", "idna/data.txt"):
+        inside(synced, name).unlink()
+    untouched = inside(synced, "six/__init__.py").lstat()
+    done = uvflow("verify", "--repair", cwd=synced)
+    assert done.code == 5
+    assert lines(done.out) == [
+        "toml: missing: SITE/toml/data.txt",
+        "Damaged: dev (as last time); left as it is: toml; repaired: idna",
+    ]
+    assert inside(synced, "six-1.15.0.dist-info").is_dir()
+    assert inside(synced, "six/__init__.py").lstat() == untouched
+    assert inside(synced, "toml/__init__.py").exists()
+
+
+def test_what_cannot_be_fetched_is_not_removed(
+    synced: Path, uvflow: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "hardlink")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    shutil.rmtree(synced / ".venv")
+    assert uvflow("sync", cwd=synced).code == 0
+    with inside(synced, "idna/__init__.py").open("a") as file:
+        file.write("poison = True\n")  # in uv's cache as well
+    lockfile = synced / "uv.lock"
+    text = lockfile.read_text()
+    lockfile.write_text(text.replace("idna-3.10-py3", "idna-3.10-1-py3"))
+    before = traces(synced / ".venv" / "bin", inside(synced, "idna").parent)
+    done = uvflow("verify", "--repair", cwd=synced)
+    assert done.code == 1
+    assert traces(synced / ".venv" / "bin", inside(synced, "idna").parent) == before
+    lockfile.write_text(text)
+    assert uvflow("sync", cwd=synced).err == "Already in sync: dev (as last time)\n"
+    shutil.rmtree(synced / ".venv")
+    assert uvflow("sync", cwd=synced, environ={"UV_OFFLINE": "1"}).code == 0  # from the cache
 
 
 def test_repair_does_not_touch_the_rest(synced: Path, uvflow: Command) -> None:

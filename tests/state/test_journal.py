@@ -98,7 +98,7 @@ def test_data_may_be_lost_until_a_sync_is_finished(state: State) -> None:
 
 
 def test_the_first_unfinished_sync_gives_the_time(state: State) -> None:
-    rebooted(state, "of-yesterday")
+    journal.mark_running(state, "dev", VENV)
     os.utime(state.directory / "dev.journal", (1000, 1000))
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
@@ -156,8 +156,20 @@ def test_a_new_environment_gets_its_copy_once_it_exists(state: State, tmp_path: 
     assert not journal.copy_into(state, "dev", environment)
     environment.mkdir()
     (environment / "pyvenv.cfg").touch()
+    os.utime(state.directory / "dev.journal", (1000, 1000))
     assert journal.copy_into(state, "dev", environment)
+    assert (environment / journal.COPY).stat().st_mtime == 1000
     assert (environment / journal.COPY).read_bytes() == state.read("dev.journal")
+
+
+def test_a_link_in_the_place_of_the_copy_is_not_written_through(
+    state: State, venv: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (venv / journal.COPY).symlink_to(outside)
+    journal.mark_running(state, "dev", venv)
+    assert outside.read_text() == "mine"
 
 
 def test_a_copy_from_another_boot_is_kept(state: State, venv: Path) -> None:
@@ -165,10 +177,8 @@ def test_a_copy_from_another_boot_is_kept(state: State, venv: Path) -> None:
     os.utime(venv / journal.COPY, (1000, 1000))
     for _ in range(2):
         journal.mark_running(state, "dev", venv)
-        assert (journal.last_sync(state, venv), journal.first_started(state, venv)) == (
-            UNFLUSHED,
-            1000,
-        )
+        assert journal.last_sync(state, venv) is UNFLUSHED
+        assert journal.first_started(state, venv) == 1000
     (venv / journal.COPY).unlink()  # with the environment, that is
     assert journal.last_sync(state, venv) is UNFLUSHED
 
@@ -199,3 +209,81 @@ def test_an_interrupted_copy_is_removed_once_the_environment_is_verified(tmp_pat
     (tmp_path / ".other.uvflow-unfinished-x").touch()
     journal.remove_copy(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".other.uvflow-unfinished-x"]
+
+
+# The RECORD files that are kept
+
+
+def record_of(venv: Path, name: str, text: str = "a.py,,\n") -> Path:
+    path = venv / "lib" / "site-packages" / f"{name}.dist-info" / "RECORD"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+def kept(venv: Path) -> dict[str, str]:
+    found = dict(journal.kept_records(venv))
+    assert set(found.values()) <= {venv / "lib" / "site-packages"}
+    return {path.name: path.read_text() for path in found}
+
+
+def test_records_are_kept_as_they_were_until_the_environment_is_verified(
+    state: State, venv: Path
+) -> None:
+    record = record_of(venv, "six-1.0")
+    journal.mark_running(state, "dev", venv, [record])
+    record.unlink()
+    assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
+    journal.remove_copy(venv)
+    assert sorted(path.name for path in venv.iterdir()) == ["lib", "pyvenv.cfg"]
+
+
+def test_a_second_interruption_does_not_lose_what_the_first_knew(state: State, venv: Path) -> None:
+    first = record_of(venv, "six-1.0")
+    journal.mark_running(state, "dev", venv, [first])
+    first.unlink()
+    second = record_of(venv, "idna-1.0")
+    journal.mark_running(state, "dev", venv, [second])
+    assert set(kept(venv)) == {"six-1.0.dist-info", "idna-1.0.dist-info"}
+    journal.record_sync(state, venv, {})
+    (venv / journal.COPY).unlink()
+    journal.mark_running(state, "dev", venv, [second])
+    assert set(kept(venv)) == {"idna-1.0.dist-info"}
+
+
+def test_records_are_copied_where_they_cannot_be_linked(
+    state: State, venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError
+
+    record = record_of(venv, "six-1.0")
+    monkeypatch.setattr(os, "link", refuse)
+    journal.mark_running(state, "dev", venv, [record])
+    assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+@pytest.mark.parametrize("name", [journal.RECORDS, f"{journal.RECORDS}/lib"])
+def test_nothing_is_kept_through_a_link(
+    state: State, venv: Path, tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    journal.mark_running(state, "dev", venv)
+    journal.remove_records(venv)
+    (venv / name).parent.mkdir(exist_ok=True)
+    (venv / name).symlink_to(outside)
+    journal.mark_running(state, "dev", venv, [record_of(venv, "six-1.0")])
+    assert list(outside.iterdir()) == []
+
+
+def test_a_sync_that_changed_nothing_leaves_what_was_known(state: State, venv: Path) -> None:
+    state.write("dev.fingerprint", fingerprint_of(venv))
+    known = journal.fingerprints(state, venv)
+    journal.mark_running(state, "dev", venv)
+    assert journal.fingerprints(state, venv) == {}
+    journal.cancel_sync(state, venv, known)
+    assert journal.fingerprints(state, venv) == known
+    assert not journal.last_sync(state, venv)
+    assert [path.name for path in venv.iterdir()] == ["pyvenv.cfg"]

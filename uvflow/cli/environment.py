@@ -104,9 +104,10 @@ def verify_command(
 ) -> Answer:
     """Check that every file of the environment exists with the size it was installed with.
 
-    Lists missing, truncated and edited files, unfinished installs, and files that no installed
-    distribution owns. The exit code is 0 where the environment is intact, 4 where a local package
-    was installed as a copy and its sources have changed since, and 5 where files are damaged.
+    Lists files that are missing, truncated, edited or replaced, unfinished installs, and apart from
+    those what no installed distribution owns: that is yours. The exit code is 0 where the
+    environment is intact, 4 where a local package was installed as a copy and its sources have
+    changed since, or while a sync is running, and 5 where files are damaged.
     """
     from uvflow.environment.repair import Depth
     from uvflow.environment.verify import (
@@ -123,8 +124,8 @@ def verify_command(
         result = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
     else:
         result = verify(project, choice, depth)
-    for damage in result.repair.removed:
-        console.detail(f"Removed: {damage.path}")
+    for path in result.repair.removed:
+        console.detail(f"Removed: {path}")
     for line in damage_lines(result, verbose=console.verbose):
         console.result(line)
     console.result(console.style(verdict(result), "red" if result.damages else "green"))

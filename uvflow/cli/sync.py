@@ -48,7 +48,7 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
         "environment": str(result.environment),
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
-        "removed": [damage.path for damage in result.repair.removed],
+        "removed": list(result.repair.removed),
         "known_defects": [asdict(defect) for defect in result.repair.known_defects],
     }
 
@@ -84,7 +84,7 @@ def report_repair(console: Console, repair: "RepairResult") -> None:
     """Report what a repair has removed, and known defects of wheels."""
     from uvflow.environment.known_defects import describe_defect
 
-    for damage in repair.removed:
-        console.detail(f"Removed: {damage.path}")
+    for path in repair.removed:
+        console.detail(f"Removed: {path}")
     for defect in repair.known_defects:
         console.warn(describe_defect(defect))

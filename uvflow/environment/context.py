@@ -9,7 +9,7 @@ from uvflow import fingerprint, paths
 from uvflow.environment.ownership import check_location
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice, Profile
-from uvflow.state import journal
+from uvflow.state import journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
 
@@ -74,6 +74,12 @@ class SyncContext:
         """Whether nothing has changed since the last sync."""
         encoded = self.state.read(self.fingerprint_name) or b""
         return fingerprint.is_current(encoded, self.key)
+
+
+def is_sync_running(context: SyncContext) -> bool:
+    """Whether a uvflow process is changing the environment."""
+    is_unfinished = context.last_sync >= LastSync.INTERRUPTED
+    return is_unfinished and locks.is_mutex_held(context.state, context.environment)
 
 
 def last_synced_profile(project: Project) -> str | None:

@@ -14,7 +14,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
-from uvflow.environment.installed import Environment, distributions, read_quickly
+from uvflow.environment.installed import (
+    Environment,
+    directory_entries,
+    distributions,
+    read_configuration,
+    read_quickly,
+)
+from uvflow.environment.integrity import first_files
 from uvflow.errors import UsageError, UvflowError
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
@@ -125,14 +132,21 @@ def check_inputs(project: Project) -> None:
 def environment_inputs(environment: Environment) -> tuple[str, ...]:
     """The result of a sync: the environment's configuration, interpreter and distributions.
 
-    Includes the copy of the journal, since a sync with another state may have been killed here, and
-    the boot id: uv flushes nothing to disk, so a power failure may take what a sync has written.
+    Includes all that `status` calls damaged without a look at each file, the copy of the journal,
+    since a sync with another state may have been killed here, and the boot id: uv flushes nothing
+    to disk, so a power failure may take what a sync has written.
     """
+    configuration = read_configuration(environment) or {}
+    scripts = (entry.path for entry in directory_entries(environment.scripts))
+    activators = (path for path in scripts if os.path.basename(path).startswith("activate"))  # noqa: PTH119  as it is
     return (
         f"content {BOOT_ID}",
         f"content {environment.path / COPY}",
-        f"identity {environment.path / 'pyvenv.cfg'}",
-        f"identity {environment.scripts / ('python.exe' if os.name == 'nt' else 'python')}",
+        f"content {environment.path / 'pyvenv.cfg'}",
+        f"is-directory {configuration.get('home', '')}",
+        f"identity {environment.python}",
+        f"identity {environment.scripts / 'activate'}",
+        "present " + "\0".join(sorted((*activators, *first_files(environment)))),
         *(f"distributions {directory}" for directory in environment.site_packages),
         *(f"identity {path}" for path in _origins(environment)),
     )

@@ -12,6 +12,9 @@ from uvflow.project.manifest import canonical_name
 # Byte code, also while it is being written (until then importlib adds a number to the name).
 BYTE_CODE = re.compile(r"\.pyc(\.\d+)?$")
 
+# What the `.data` directory of a wheel may hold.
+_SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
+
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
 
@@ -31,6 +34,10 @@ class Environment:
     @property
     def scripts(self) -> Path:
         return self.path / ("Scripts" if os.name == "nt" else "bin")
+
+    @property
+    def python(self) -> Path:
+        return self.scripts / ("python.exe" if os.name == "nt" else "python")
 
     def relative(self, path: str | Path) -> str:
         """`path` relative to the environment where it is inside, as it is elsewhere; POSIX."""
@@ -70,15 +77,20 @@ def distributions(environment: Environment) -> tuple[Distribution, ...]:
     return _distributions_with(environment, (".dist-info", ".egg-info", ".egg-link"))
 
 
-def leftover_data_directories(environment: Environment) -> tuple[Distribution, ...]:
-    """The distributions whose wheel's `.data` directory, here their `path`, was not removed.
+def leftover_data_directories(environment: Environment) -> tuple[Path, ...]:
+    """The `.data` directories of wheels that were not removed.
 
     An installer moves the files out of it and removes it ("Binary distribution format",
     packaging.python.org). An interrupted one may leave it; uv then installs over it, and always
     fails where a file in it has no row in RECORD (0.13.9).
     """
     candidates = _distributions_with(environment, (".data",))
-    return tuple(d for d in candidates if d.version[:1].isdigit() and d.path.is_dir())
+    return tuple(d.path for d in candidates if d.version[:1].isdigit() and _is_of_wheel(d.path))
+
+
+def _is_of_wheel(path: Path) -> bool:
+    is_directory = path.is_dir() and not path.is_symlink()
+    return is_directory and {entry.name for entry in directory_entries(path)} <= _SCHEMES
 
 
 def _distributions_with(
@@ -122,6 +134,10 @@ def read_configuration(environment: Environment) -> dict[str, str] | None:
         text = read_text(environment.path / "pyvenv.cfg")
     except OSError:
         return None
+    return parse_configuration(text)
+
+
+def parse_configuration(text: str) -> dict[str, str]:
     pairs = (line.partition("=") for line in reversed(text.split("\n")))  # the first one counts
     return {key.strip().lower(): value.strip() for key, separator, value in pairs if separator}
 

@@ -8,7 +8,10 @@ other files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER
 sorted RECORD that lists those as well. It removes files in the order of RECORD.
 """
 
+import contextlib
 import os
+import re
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,17 +20,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uvflow.environment.installed import (
-    BYTE_CODE,
     Distribution,
     Environment,
     directory_entries,
     distributions,
     is_whole_python,
     leftover_data_directories,
+    parse_configuration,
     read_configuration,
     read_launcher,
     read_quickly,
-    script_files,
 )
 from uvflow.fingerprint import open_regular
 
@@ -41,9 +43,16 @@ UNOWNED_BY_DESIGN = {
     "__pycache__",
 }
 
-_RECORD_INSTALLERS = ("uv", "pip", "")  # always write RECORD; system packagers may not
+# They always write RECORD, but for conda in its own environments; system packagers may not.
+_RECORD_INSTALLERS = ("uv", "pip", "conda", "")
 
-_CONDA = "conda"  # modifies files after it has installed them, and records that in conda-meta
+# What uv 0.9.0 and 0.13.9 both write beside the interpreter, for one shell each.
+_ACTIVATORS = ("activate", "activate.csh", "activate.fish", "activate.nu", "activate.ps1")
+
+_PYTHON = re.compile(r"(?:python|pypy|graalpy)[\d.]*[a-z]?$")
+
+# Where the links lead that uv makes with the link mode `symlink`.
+_UVS_CACHE = re.compile(r"[/\\]archive-v\d+[/\\]")
 
 _SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
@@ -58,11 +67,13 @@ class DamageKind(StrEnum):
     NO_METADATA = "no metadata"
     UNREADABLE = "unreadable RECORD"
     DUPLICATE = "duplicate version"
-    ORPHAN = "orphan"
+    REPLACED = "replaced"
+    LEFTOVER = "leftover"
     NO_ENVIRONMENT = "missing environment"
     NO_SITE_PACKAGES = "missing site-packages"
     NO_CONFIGURATION = "missing pyvenv.cfg"
     NO_INTERPRETER = "missing interpreter"
+    BROKEN_INTERPRETER = "broken interpreter"
 
 
 _BASICS = {
@@ -70,6 +81,7 @@ _BASICS = {
     DamageKind.NO_SITE_PACKAGES,
     DamageKind.NO_CONFIGURATION,
     DamageKind.NO_INTERPRETER,
+    DamageKind.BROKEN_INTERPRETER,
 }
 
 
@@ -103,13 +115,17 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
         return missing
     installed = distributions(environment)
     unfinished = (
-        Damage(
-            kind=DamageKind.UNFINISHED, path=environment.relative(data.path), distribution=data.name
-        )
-        for data in leftover_data_directories(environment)
+        Damage(kind=DamageKind.UNFINISHED, path=environment.relative(path))
+        for path in leftover_data_directories(environment)
     )
     incomplete = (_incomplete_metadata(environment, distribution) for distribution in installed)
-    return (*_duplicates(environment, installed), *filter(None, incomplete), *unfinished)
+    return (
+        *_missing_activators(environment),
+        *_duplicates(environment, installed),
+        *filter(None, incomplete),
+        *_linked_packages(environment, installed),
+        *unfinished,
+    )
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
@@ -137,9 +153,53 @@ def _missing_python(environment: Environment) -> Iterator[Damage]:
         home = configuration.get("home", "")
         if not home or not Path(home).is_dir():
             yield Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail=f"home = {home}")
-    python = environment.scripts / ("python.exe" if os.name == "nt" else "python")
-    if not python.exists():
-        yield Damage(kind=DamageKind.NO_INTERPRETER, path=environment.relative(python))
+    python = environment.python
+    path = environment.relative(python)
+    if not python.is_file():
+        yield Damage(kind=DamageKind.NO_INTERPRETER, path=path)
+    elif not os.access(python, os.X_OK):
+        yield Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail="it cannot be run")
+    elif configuration and not _leads_to(python, configuration.get("home", "")):
+        detail = f"it leads to {os.path.realpath(python)}, and pyvenv.cfg to another Python"
+        yield Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail=detail)
+
+
+def _leads_to(python: Path, home: str) -> bool:
+    """Whether it is a link to a Python in the directory `home` (PEP 405), or no link."""
+    if os.name == "nt" or not python.is_symlink() or not os.path.isdir(home):  # noqa: PTH112  of a file
+        return True
+    names = {Path(os.readlink(python)).name, Path(os.path.realpath(python)).name}  # noqa: PTH115  as above
+    for name in {"python", "python3", *filter(_PYTHON.match, names)}:
+        with contextlib.suppress(OSError):
+            if python.samefile(Path(home, name)):
+                return True
+    return False
+
+
+def _missing_activators(environment: Environment) -> Iterator[Damage]:
+    """What uv writes into every environment; others write at least `activate`, or none."""
+    if is_whole_python(environment):
+        return
+    names = {entry.name for entry in directory_entries(environment.scripts)}
+    is_uvs = "uv" in (read_configuration(environment) or {})
+    has_others = any(name.lower().startswith("activate.") for name in names)
+    wanted = _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ()
+    for name in wanted:
+        if name not in names:
+            path = environment.relative(environment.scripts / name)
+            yield Damage(kind=DamageKind.MISSING, path=path)
+
+
+def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
+    """What decides which packages Python finds, and is not in pyvenv.cfg as `synced` has it."""
+    configuration = read_configuration(environment)
+    if synced is None or configuration is None:
+        return
+    before = parse_configuration(synced.decode(errors="replace"))
+    for key in ("home", "include-system-site-packages"):
+        if configuration.get(key) != before.get(key):
+            detail = f"{key} = {configuration.get(key)}, at the last sync {before.get(key)}"
+            yield Damage(kind=DamageKind.EDITED, path="pyvenv.cfg", detail=detail)
 
 
 def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> Iterator[Damage]:
@@ -155,7 +215,8 @@ def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> 
 
 def _incomplete_metadata(environment: Environment, distribution: Distribution) -> Damage | None:
     """Whether the file that an installer writes last is missing or incomplete."""
-    problem = _metadata_problem(distribution) if _has_record(distribution) else None
+    is_checked = _has_record(environment, distribution)
+    problem = _metadata_problem(distribution) if is_checked else None
     if problem is None:
         return None
     kind, path, detail = problem
@@ -163,8 +224,11 @@ def _incomplete_metadata(environment: Environment, distribution: Distribution) -
     return Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
 
 
-def _has_record(distribution: Distribution) -> bool:
-    return distribution.path.suffix == ".dist-info" and _installer(distribution) != _CONDA
+def _has_record(environment: Environment, distribution: Distribution) -> bool:
+    """Conda changes files after it has installed them, and records that in conda-meta."""
+    if distribution.path.suffix != ".dist-info":
+        return False
+    return _installer(distribution) != "conda" or not (environment.path / "conda-meta").is_dir()
 
 
 def _metadata_problem(distribution: Distribution) -> tuple[DamageKind, str | Path, str] | None:
@@ -178,7 +242,7 @@ def _metadata_problem(distribution: Distribution) -> tuple[DamageKind, str | Pat
     if "RECORD" not in names:
         is_expected = _installer(distribution) in _RECORD_INSTALLERS
         return (DamageKind.UNFINISHED, distribution.path, "no RECORD") if is_expected else None
-    text = _record_text(distribution)
+    text = read_record(distribution.record)
     if text is None:
         return DamageKind.UNREADABLE, distribution.record, ""
     if not text.endswith("\n"):  # uv truncates the file and writes it in place
@@ -198,11 +262,18 @@ def _installer(distribution: Distribution) -> str:
 
 def _started_removal(distribution: Distribution, text: str) -> tuple[DamageKind, str, str] | None:
     """uv removes files in the order of RECORD, so that of the first row goes first."""
-    for row in _rows(distribution, text[: text.index("\n")]):
+    for row in rows(distribution.path.parent, text[: text.index("\n")]):
         kind, detail = _size_problem(row) or (None, "")
         if kind is DamageKind.MISSING:
             return kind, row.path, detail
     return None
+
+
+def first_files(environment: Environment) -> Iterator[str]:
+    """The file that uv would remove first of each distribution."""
+    for distribution in distributions(environment):
+        text = (read_record(distribution.record) or "").partition("\n")[0]
+        yield from (row.path for row in rows(distribution.path.parent, text))
 
 
 def _is_without_installer(distribution: Distribution, text: str) -> bool:
@@ -212,11 +283,28 @@ def _is_without_installer(distribution: Distribution, text: str) -> bool:
     every file has to be present.
     """
     names = [name for name, _, _ in _fields(text)]
-    return names == sorted(names) and not any(map(_size_problem, _rows(distribution, text)))
+    return names == sorted(names) and not any(
+        map(_size_problem, rows(distribution.path.parent, text))
+    )
+
+
+def _linked_packages(
+    environment: Environment, installed: Iterable[Distribution]
+) -> Iterator[Damage]:
+    """The directories of distributions that are links: uv makes none, and writes through them."""
+    entries = (e for path in environment.site_packages for e in directory_entries(path))
+    links = tuple(os.path.normcase(e.path) for e in entries if e.is_symlink() and e.is_dir())
+    for distribution in installed if links else ():
+        paths = [row.path for row in recorded_rows(distribution)]
+        for link in links:
+            if any(path.startswith(f"{link}{os.sep}") for path in paths):
+                kind, detail = _link_problem(link)
+                path = environment.relative(link)
+                yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
 
 
 def size_damage(environment: Environment) -> tuple[Damage, ...]:
-    """Every recorded file that is missing or has another size; 50 ms for 13,000 files."""
+    """Every recorded file that is missing, is none or has another size; 50 ms for 13,000 files."""
     return _file_damage(environment, _size_problem)
 
 
@@ -228,7 +316,7 @@ def hash_damage(environment: Environment) -> tuple[Damage, ...]:
     return _file_damage(environment, _hash_problem)
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A row of a RECORD: an absolute path, `algorithm=digest` or nothing, a size in bytes."""
 
     path: str
@@ -240,25 +328,49 @@ _Problem = tuple[DamageKind, str]
 
 
 def _file_damage(
-    environment: Environment, problem_of: Callable[[_Row], _Problem | None]
+    environment: Environment, problem_of: Callable[[Row], _Problem | None]
 ) -> tuple[Damage, ...]:
     suspects: list[tuple[str, str, _Problem]] = []
     intact = set()
-    for distribution in filter(_has_record, distributions(environment)):
-        for row in _rows(distribution, _record_text(distribution) or ""):
+    link_above = _link_finder(environment)
+    for distribution in distributions(environment):
+        if not _has_record(environment, distribution):
+            continue
+        for row in recorded_rows(distribution):
             if _is_cached_byte_code(row.path):
                 continue  # Python compiles it again where it is missing
-            problem = problem_of(row)
+            link = link_above(row.path)
+            problem = _link_problem(link) if link else problem_of(row)
             if problem:
-                suspects.append((distribution.name, row.path, problem))
+                suspects.append((distribution.name, link or row.path, problem))
             else:
                 intact.add(row.path)
     # A file that several distributions share is as the one installed last has it.
-    return tuple(
+    found = (
         Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
         for name, path, (kind, detail) in suspects
         if path not in intact
     )
+    return tuple(dict.fromkeys(found))
+
+
+def _link_finder(environment: Environment) -> Callable[[str], str]:
+    """What gives the directory on the way to a file that is a link; empty where there is none.
+
+    uv makes no such links, and would write through them.
+    """
+    top = os.path.normcase(environment.path)
+    known = dict.fromkeys(map(os.path.normcase, environment.site_packages), "")
+
+    def link_above(path: str) -> str:
+        directory = os.path.dirname(path)  # noqa: PTH120  a Path costs more than the stat
+        if directory not in known:
+            is_outside = not directory.startswith(f"{top}{os.sep}")
+            is_link = not is_outside and os.path.islink(directory)  # noqa: PTH114  as above
+            known[directory] = directory if is_link else "" if is_outside else link_above(directory)
+        return known[directory]
+
+    return link_above
 
 
 def _is_cached_byte_code(path: str) -> bool:
@@ -266,20 +378,32 @@ def _is_cached_byte_code(path: str) -> bool:
     return path.endswith(".pyc") and Path(path).parent.name == "__pycache__"
 
 
-def _size_problem(row: _Row) -> _Problem | None:
+def _size_problem(row: Row) -> _Problem | None:
     try:
-        size = os.stat(row.path).st_size  # noqa: PTH116  a Path costs more than the stat
+        status = os.lstat(row.path)
+        is_link = stat.S_ISLNK(status.st_mode)
+        if is_link:
+            status = os.stat(row.path)  # noqa: PTH116  a Path costs more than the stat
     except FileNotFoundError:
         return DamageKind.MISSING, ""
     except (OSError, ValueError) as error:  # ValueError: a name that this system cannot have
         return DamageKind.MISSING, getattr(error, "strerror", None) or str(error)
-    if row.size is None or row.size == size:
+    if is_link and not _UVS_CACHE.search(os.readlink(row.path)):  # noqa: PTH115  as above
+        return _link_problem(row.path)
+    if not stat.S_ISREG(status.st_mode):
+        is_directory = stat.S_ISDIR(status.st_mode)
+        return DamageKind.REPLACED, "a directory" if is_directory else "not a regular file"
+    if row.size is None or row.size == status.st_size:
         return None
-    kind = DamageKind.TRUNCATED if size < row.size else DamageKind.EDITED
-    return kind, f"{size} bytes, installed with {row.size}"
+    kind = DamageKind.TRUNCATED if status.st_size < row.size else DamageKind.EDITED
+    return kind, f"{status.st_size} bytes, installed with {row.size}"
 
 
-def _hash_problem(row: _Row) -> _Problem | None:
+def _link_problem(link: str) -> _Problem:
+    return DamageKind.REPLACED, f"a link to {os.path.realpath(link)}"
+
+
+def _hash_problem(row: Row) -> _Problem | None:
     import base64  # 5 ms with the next, and only needed for `--deep`
     import hashlib  # as above
 
@@ -298,20 +422,26 @@ def _hash_problem(row: _Row) -> _Problem | None:
     return DamageKind.EDITED, f"{algorithm} differs"
 
 
-def _record_text(distribution: Distribution) -> str | None:
-    """The text of RECORD; None where the file is missing or not text."""
-    content = read_quickly(f"{distribution.path}{os.sep}RECORD")
+def read_record(path: Path) -> str | None:
+    """The text of a RECORD; None where the file is missing or not text."""
+    content = read_quickly(str(path))
     try:
         return None if content is None or b"\0" in content else content.decode()
     except UnicodeDecodeError:
         return None
 
 
-def _rows(distribution: Distribution, text: str) -> Iterator[_Row]:
-    base = str(distribution.path.parent)
+def recorded_rows(distribution: Distribution) -> Iterator[Row]:
+    """The rows of its RECORD; none where that cannot be read."""
+    return rows(distribution.path.parent, read_record(distribution.record) or "")
+
+
+def rows(site_packages: Path, text: str) -> Iterator[Row]:
+    """The rows of the RECORD `text`, which are relative to `site_packages`."""
+    base = str(site_packages)
     for name, digest, size in _fields(text):
         is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
-        yield _Row(_absolute(base, name), digest, int(size) if is_size else None)
+        yield Row(_absolute(base, name), digest, int(size) if is_size else None)
 
 
 def _fields(text: str) -> Iterator[tuple[str, str, str]]:
@@ -336,66 +466,13 @@ def _absolute(base: str, name: str) -> str:
     return os.path.normcase(os.path.normpath(joined))
 
 
-def orphans(environment: Environment) -> tuple[Damage, ...]:
-    """What is in site-packages, or an entry point's script, and is not listed in any RECORD.
-
-    Either left by an interrupted uv, or put there by someone else. A directory without any recorded
-    file is one orphan; byte code is none. Empty where an owner cannot be known: while a RECORD is
-    missing (check `metadata_damage` first), where an installer writes none (conda, egg-info), and
-    in a base Python, which contains more than was installed.
-    """
-    if is_whole_python(environment) or not all(map(_record_text, distributions(environment))):
-        return ()
-    owned = owned_files(environment)
-    directories = _directories_of(owned)
-    entries = (e for path in environment.site_packages for e in directory_entries(path))
-    files = (path for entry in entries for path in _unowned(entry, owned, directories))
-    scripts = map(os.path.normcase, script_files(environment))
-    return tuple(
-        Damage(kind=DamageKind.ORPHAN, path=environment.relative(path))
-        for path in sorted(
-            (*files, *(s for s in scripts if s not in owned and is_written_by_installer(s)))
-        )
-    )
-
-
 def owned_files(environment: Environment) -> set[str]:
     """Every path that a RECORD in the environment lists."""
     return {
         row.path
         for distribution in distributions(environment)
-        for row in _rows(distribution, _record_text(distribution) or "")
+        for row in recorded_rows(distribution)
     }
-
-
-def _directories_of(owned: Iterable[str]) -> set[str]:
-    """Every directory that has a recorded file in or below it."""
-    directories: set[str] = set()
-    for path in owned:
-        directory = os.path.dirname(path)  # noqa: PTH120  as above
-        while directory not in directories:
-            directories.add(directory)
-            directory = os.path.dirname(directory)  # noqa: PTH120  as above
-    return directories
-
-
-def _unowned(entry: "os.DirEntry[str]", owned: set[str], directories: set[str]) -> Iterator[str]:
-    path = os.path.normcase(entry.path)
-    if path in owned or entry.name in UNOWNED_BY_DESIGN:
-        return
-    if path in directories:
-        if entry.is_symlink():
-            return  # what it leads to is not the environment's
-        inside = (p for e in directory_entries(path) for p in _unowned(e, owned, directories))
-        yield from (p for p in inside if not _is_empty_directory(p))
-    else:  # even if it is empty: `import pytest` imports an empty directory as a package
-        yield path
-
-
-def _is_empty_directory(path: str) -> bool:
-    """Whether it has no files besides byte code; wheels may contain such directories."""
-    names = (name for _, _, names in os.walk(path) for name in names)
-    return Path(path).is_dir() and all(map(BYTE_CODE.search, names))
 
 
 def is_written_by_installer(script: str) -> bool:
@@ -408,29 +485,9 @@ def damaged_distributions(damages: Iterable[Damage]) -> tuple[str, ...]:
     return tuple(sorted({d.distribution for d in damages if d.distribution}))
 
 
-def possible_owners(environment: Environment, damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions whose wheels may contain the orphans among `damages`.
-
-    uv before 0.12 installs every file in a wheel, but records only those that the wheel's RECORD
-    lists. A file at the top of site-packages may come from any distribution.
-    """
-    orphans = tuple(environment.path / d.path for d in damages if d.kind is DamageKind.ORPHAN)
-    installed = distributions(environment) if orphans else ()
-    if any(path.parent in environment.site_packages for path in orphans):
-        return tuple(sorted({distribution.name for distribution in installed}))
-    parents = (parent for path in orphans for parent in path.parents)
-    tops = (parent for parent in parents if parent.parent in environment.site_packages)
-    prefixes = tuple(os.path.normcase(f"{top}{os.sep}") for top in tops)
-    return tuple(
-        sorted(
-            {
-                distribution.name
-                for distribution in installed
-                for row in _rows(distribution, _record_text(distribution) or "")
-                if row.path.startswith(prefixes)
-            }
-        )
-    )
+def has_broken_interpreter(damages: Iterable[Damage]) -> bool:
+    """Whether its Python is another program, which may do anything when uv starts it."""
+    return any(damage.kind is DamageKind.BROKEN_INTERPRETER for damage in damages)
 
 
 def can_be_read_by_uv(environment: Environment) -> bool:

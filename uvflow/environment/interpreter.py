@@ -12,6 +12,7 @@ place, uv would install into the base Python, and remove from it what the lockfi
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
@@ -21,6 +22,7 @@ from uvflow.environment.installed import (
     read_configuration,
     read_quickly,
 )
+from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.errors import DamagedError
 from uvflow.files import is_inside
 from uvflow.project.python import find_own_interpreter
@@ -114,10 +116,31 @@ def ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
         _record(context, _CHECKED)
 
 
+# What uv 0.9.0 and 0.13.9 say of an interpreter that ends with an error, answers with something
+# else, or cannot be started.
+_NO_ANSWER = re.compile(r"(?:Querying Python at|Failed to query Python interpreter at) `(.+?)`")
+
+
+def broken_interpreter(environment: Environment, output: str) -> Damage | None:
+    """The damage where uv has reported that the environment's own interpreter does not answer."""
+    found = _NO_ANSWER.search(output)
+    if not found or not Path(os.path.abspath(found[1])).is_relative_to(environment.path):  # noqa: PTH100  resolve() would follow links
+        return None
+    path = environment.relative(environment.python)
+    return Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail="it does not answer")
+
+
+def cache_directory(context: SyncContext, uv: Uv) -> Path | None:
+    """That of uv; None where it does not say."""
+    arguments = ("cache", "dir")
+    answer = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
+    return Path(answer.out.strip()) if answer.code == 0 else None
+
+
 def _identity(environment: Path) -> list[int]:
     """Distinguishes a pyvenv.cfg and the interpreter beside it from others; empty without one."""
     found: list[int] = []
-    for file in (environment / "pyvenv.cfg", Environment.at(environment).scripts / _PYTHON):
+    for file in (environment / "pyvenv.cfg", Environment.at(environment).python):
         with contextlib.suppress(OSError):
             status = file.lstat()
             found += (status.st_ino, status.st_mtime_ns)

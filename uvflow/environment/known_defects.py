@@ -17,7 +17,7 @@ from uvflow.fingerprint import open_regular
 from uvflow.state.store import State
 
 _NAME = "known-defects.json"
-_OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.ORPHAN)
+_OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
 
 _Entry = tuple[str, str, str]  # an environment, str(damage), a digest of the files it is about
 
@@ -28,8 +28,6 @@ def can_be_defect(damage: Damage) -> bool:
 
 
 def describe_defect(defect: Damage) -> str:
-    if defect.kind is DamageKind.ORPHAN:
-        return f"{defect}: the wheel contains it, but its RECORD does not list it"
     return f"{defect}: the wheel itself is like this, and its RECORD is wrong"
 
 

@@ -14,6 +14,7 @@ from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
+    distributions,
     is_whole_python,
 )
 from uvflow.environment.integrity import UNOWNED_BY_DESIGN, is_written_by_installer, owned_files
@@ -27,9 +28,10 @@ from uvflow.files import (
     remove,
     remove_set_aside,
     set_aside,
+    unmark,
     write_whole,
 )
-from uvflow.state.journal import COPY
+from uvflow.state.journal import COPY, RECORDS
 from uvflow.state.store import Progress
 
 _VARIABLE = "UV_PROJECT_ENVIRONMENT"
@@ -37,7 +39,7 @@ _VARIABLE = "UV_PROJECT_ENVIRONMENT"
 # What a virtual environment has at its top; everything else has to be in a RECORD.
 _TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
 _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
-_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts"}
+_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", RECORDS}
 
 _UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
 
@@ -83,10 +85,11 @@ def check_location(
     )
 
 
-def make_room(environment: Environment, reasons: Iterable[str]) -> None:
+def make_room(environment: Environment, reasons: Iterable[str]) -> Path | None:
     """Set an unusable environment aside, or empty it where it cannot be renamed.
 
-    Raises DamagedError, with nothing touched, where something in it is not an environment's.
+    Returns where it is now, if it was set aside. Raises DamagedError, with nothing touched, where
+    something in it is not an environment's.
     """
     cause = f"it is not usable as it is: {', '.join(reasons)}"
     by_hand = f"{move_by_hand(environment.path)}, then sync again"
@@ -94,7 +97,8 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> None:
     check_not_running_from(environment.path)
     try:
         real = Path(os.path.realpath(environment.path))
-        set_aside(real, free_name(real, _REBUILD))
+        target = free_name(real, _REBUILD)
+        set_aside(real, target)
         if environment.path.is_symlink():
             real.mkdir()  # uv makes nothing behind a link that leads nowhere
     except OSError as error:  # the mount point of a volume, or another file system
@@ -105,6 +109,21 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> None:
                 hint=by_hand,
             ) from error
         _empty(environment)
+        return None
+    return target
+
+
+def restore_set_aside(environment: Path, aside: Path) -> None:
+    """Put back what `make_room` set aside, unless something was installed in its place."""
+    real, fresh = Path(os.path.realpath(environment)), Environment.at(environment)
+    if distributions(fresh) or next(users_files(fresh), None) is not None:
+        return
+    try:
+        remove(real)
+        unmark(aside)
+        aside.rename(real)
+    except OSError as error:
+        raise unwritable(str(real), error) from error
 
 
 def check_replaceable(environment: Environment, *, cause: str | None, hint: str) -> None:
@@ -207,10 +226,10 @@ def foreign_entries(environment: Environment) -> list[str]:
     return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
 
 
-def users_files(environment: Environment) -> Iterator[str]:
+def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
     """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
     owned = owned_files(environment)
-    for folder, folders, names in os.walk(environment.path):
+    for folder, folders, names in os.walk(below or environment.path):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in (*names, *links):
             path = Path(folder, name)
@@ -230,7 +249,7 @@ def _is_usual(environment: Environment, relative: Path) -> bool:
     if parents in {("bin",), ("Scripts",)}:
         path = environment.path / relative
         return name.startswith(_SCRIPTS) or is_written_by_installer(str(path))
-    return any(part.endswith(_METADATA) for part in parents)
+    return parents[0] == RECORDS or any(part.endswith(_METADATA) for part in parents)
 
 
 def _is_virtual(environment: Environment) -> bool:

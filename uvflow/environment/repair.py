@@ -4,12 +4,15 @@
 RECORD files (integrity.py).
 """
 
+import glob
+import math
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 
+from uvflow import fingerprint
 from uvflow.environment import integrity, known_defects
 from uvflow.environment.installed import (
     BYTE_CODE,
@@ -17,13 +20,14 @@ from uvflow.environment.installed import (
     directory_entries,
     distributions,
     is_created_since,
-    leftover_data_directories,
 )
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.environment.ownership import make_room
+from uvflow.environment.ownership import make_room, users_files
 from uvflow.environment.relocation import relocation_problems
-from uvflow.errors import unwritable
+from uvflow.environment.unowned import sort_unowned
+from uvflow.errors import DamagedError, unwritable
 from uvflow.files import is_inside, remove
+from uvflow.state import journal
 from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # reasons in one line
@@ -37,17 +41,63 @@ class Depth(IntEnum):
     HASHES = 2  # every recorded file has its hash; 0.5 to 2 s
 
 
-def find_damage(environment: Environment, depth: Depth) -> tuple[Damage, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What is known of an environment from before.
+
+    `began` is when the first sync that was interrupted did, in seconds since the epoch, infinity
+    without one; `cache` is then that of uv, where that is known. `configuration` is pyvenv.cfg as
+    the last sync left it, None where that is unknown or the environment was made anew since.
+    """
+
+    began: float = math.inf
+    cache: Path | None = None
+    configuration: bytes | None = None
+
+    @classmethod
+    def of(
+        cls, state: State, environment: Environment, find_cache: Callable[[], Path | None]
+    ) -> "Past":
+        """Read this before a sync is marked as running, which drops the fingerprints."""
+        began = journal.first_started(state, environment.path)
+        known = journal.fingerprints(state, environment.path).values()
+        configurations = (_last_configuration(environment, encoded) for encoded in known)
+        return cls(
+            began=began,
+            cache=find_cache() if math.isfinite(began) else None,
+            configuration=next((c for c in configurations if c is not None), None),
+        )
+
+
+NOTHING_KNOWN = Past()
+
+
+def _last_configuration(environment: Environment, encoded: bytes) -> bytes | None:
+    answers = fingerprint.recorded_answers(encoded)
+    script = f"identity {environment.scripts / 'activate'}"  # made with the environment
+    content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
+    is_same = fingerprint.record([script])[1] == answers.get(os.fsencode(script))
+    return content[1:] if is_same and content != b"-" else None
+
+
+def find_damage(
+    environment: Environment, depth: Depth, past: Past = NOTHING_KNOWN
+) -> tuple[Damage, ...]:
     """What is wrong with an environment; a repair may reveal more."""
     unfinished = integrity.metadata_damage(environment)
+    if not integrity.needs_rebuild(unfinished):
+        edited = integrity.configuration_damage(environment, past.configuration)
+        unfinished = (*edited, *unfinished)
     if depth is Depth.METADATA or not environment.path.is_dir():
         return unfinished
     sizes = integrity.size_damage(environment)
     hashes = integrity.hash_damage(environment) if depth is Depth.HASHES else ()
-    # Orphans can only be identified where every RECORD is complete.
-    is_whole = all(map(known_defects.can_be_defect, unfinished))
-    orphans = integrity.orphans(environment) if is_whole else ()
-    return tuple(dict.fromkeys((*unfinished, *sizes, *hashes, *orphans)))
+    left: Iterable[str] = ()
+    # They can only be identified where every RECORD is complete.
+    if math.isfinite(past.began) and all(map(known_defects.can_be_defect, unfinished)):
+        left, _ = sort_unowned(environment, past.began, past.cache)
+    leftovers = (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
+    return tuple(dict.fromkeys((*unfinished, *sizes, *hashes, *leftovers)))
 
 
 def summary(reasons: Iterable[object]) -> str:
@@ -62,98 +112,130 @@ class RepairResult:
     """What a repair has seen and done, up to now or in the end.
 
     `damages` and `known_defects` are of the last inspection, `seen` is both of the one before it.
-    `refetched` are distributions that were dropped from uv's cache before they were reinstalled,
-    `repaired` all that were reinstalled, `removed` the orphans.
+    `taken` are the damaged distributions that were removed to be reinstalled, with the paths of
+    their metadata, and `refetched` those that were dropped from uv's cache before. `kept` are
+    damaged ones that uv would not reinstall, and that stay as they are. In the end `repaired` are
+    those that were reinstalled, and files of the environment itself that were put back; `removed`
+    are the paths of all else that was removed.
     """
 
     repaired: tuple[str, ...] = ()
-    removed: tuple[Damage, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
     damages: tuple[Damage, ...] = ()
     seen: tuple[Damage, ...] = ()
+    taken: Mapping[str, str] = field(default_factory=dict)
     refetched: frozenset[str] = frozenset()
 
-    def inspected(self, environment: Environment, depth: Depth, state: State) -> "RepairResult":
+    def inspected(
+        self, environment: Environment, depth: Depth, state: State, past: Past
+    ) -> "RepairResult":
         """This result after another inspection of the environment."""
-        problems = find_damage(environment, depth)
+        problems = find_damage(environment, depth, past)
         known = known_defects.select_known(state, environment, problems)
         seen = (*self.damages, *self.known_defects)
         defects = tuple(p for p in problems if p in known or (p in seen and self._is_defect(p)))
-        damages = tuple(problem for problem in problems if problem not in defects)
-        return replace(self, damages=damages, known_defects=defects, seen=seen)
+        left = (p for p in problems if p not in defects and p.distribution not in self.kept)
+        return replace(self, damages=tuple(left), known_defects=defects, seen=seen)
 
     def _is_defect(self, damage: Damage) -> bool:
         """Whether this damage, which is back after a repair, comes from the wheel itself.
 
-        A distribution that was downloaded again is as its wheel has it. An orphan was removed, so
-        uv has reinstalled it: uv before 0.12 installs files that the wheel's RECORD does not list.
+        A distribution that was downloaded again is as its wheel has it.
         """
-        return known_defects.can_be_defect(damage) and (
-            damage.kind is DamageKind.ORPHAN or damage.distribution in self.refetched
-        )
+        return known_defects.can_be_defect(damage) and damage.distribution in self.refetched
 
     def to_refetch(self, environment: Environment) -> tuple[str, ...]:
         """The distributions that uv would reinstall from its cache with the same damage."""
-        if integrity.needs_rebuild(self.damages):
-            return ()
         again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
         shared = integrity.shared_with_cache(environment, self.damages)
         return tuple(sorted({*shared, *integrity.damaged_distributions(again)}))
 
     def finished(self, environment: Environment, state: State) -> "RepairResult":
-        """The final result: known defects are recorded, and do not count as removed."""
+        """The final result; known defects are recorded."""
         if self.known_defects:
             known_defects.record_defects(state, environment, self.known_defects)
-        removed = tuple(d for d in self.removed if d not in self.known_defects)
-        return replace(self, removed=removed)
+        installed = {distribution.name for distribution in distributions(environment)}
+        gone = (path for name, path in self.taken.items() if name not in installed)
+        return replace(
+            self,
+            repaired=(*(name for name in self.taken if name in installed), *self.repaired),
+            removed=tuple(dict.fromkeys((*self.removed, *gone))),
+        )
+
+
+def check_removable(
+    environment: Environment, damages: Iterable[Damage], names: Collection[str]
+) -> None:
+    """Refuse where a directory in the place of a file of `names` holds what no installer made.
+
+    Raises DamagedError.
+    """
+    for damage in damages:
+        path = environment.path / damage.path
+        if damage.kind is not DamageKind.REPLACED or damage.distribution not in names:
+            continue
+        users = None if path.is_symlink() else next(users_files(environment, path), None)
+        if users is not None:
+            raise DamagedError(
+                f"{path} is in the place of a file, and no installer made"
+                f" {environment.path / users}",
+                hint=f"move it away by hand: `mv {path} {path}.old`",
+            )
 
 
 def remove_damaged(
-    environment: Environment,
-    result: RepairResult,
-    *,
-    refetched: Iterable[str],
-    reinstallable: Callable[[tuple[str, ...]], tuple[str, ...]],
+    environment: Environment, result: RepairResult, names: Iterable[str]
 ) -> RepairResult:
-    """Remove the `damages` of `result`, so that the next `uv sync` reinstalls what they affect.
+    """Remove leftovers, and of the distributions `names` what keeps uv from reinstalling them.
 
-    `reinstallable` selects, of distributions that an orphan may come from, those that uv would
-    reinstall. Raises DiskError, and what `clear_unusable` raises.
+    Raises DiskError.
     """
-    damages = result.damages
-    if not environment.path.exists():
-        pass  # uv recreates it
-    elif integrity.needs_rebuild(damages):
-        make_room(environment, map(str, damages))
-    else:
-        suspects = integrity.possible_owners(environment, damages)
-        names = (
-            *integrity.damaged_distributions(damages),
-            *(reinstallable(suspects) if suspects else ()),
-        )
-        remove_metadata(environment, names)
-        drop_byte_code(environment)  # it may be of another version and match in time and size
-        remove_orphans(environment, damages)
-    orphans = (damage for damage in damages if damage.kind is DamageKind.ORPHAN)
-    names = integrity.damaged_distributions(damages)
+    names = set(names)
+    damages = [d for d in result.damages if not d.distribution or d.distribution in names]
+    damaged = integrity.damaged_distributions(damages)
+    metadata = {d.name: environment.relative(d.path) for d in distributions(environment)}
+    drop_byte_code(environment, names)  # it may be of another version and match in time and size
+    remove_metadata(environment, names)
+    removed = []
+    for damage in damages:
+        path = environment.path / damage.path
+        if _is_in_the_way(damage):
+            removed.append(damage.path)
+            _remove(path, environment)
+            _remove_empty(path.parent, environment)
+        elif damage.distribution and path.is_symlink():
+            _remove(path, environment)  # or uv might write through it
     return replace(
         result,
-        refetched=result.refetched.union(refetched),
-        repaired=tuple(dict.fromkeys((*result.repaired, *names))),
-        removed=tuple(dict.fromkeys((*result.removed, *orphans))),
+        taken={**result.taken, **{name: metadata.get(name, "") for name in damaged}},
+        removed=(*result.removed, *removed),
     )
 
 
-def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
+def _remove_empty(directory: Path, environment: Environment) -> None:
+    """Remove a directory, and those it is in, as far as nothing is in them any more."""
+    lasting = {environment.path, environment.scripts, *environment.site_packages}
+    while directory not in lasting and directory.is_relative_to(environment.path):
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+        directory = directory.parent
+
+
+def _is_in_the_way(damage: Damage) -> bool:
+    is_data_directory = damage.kind is DamageKind.UNFINISHED and not damage.distribution
+    return is_data_directory or damage.kind in {DamageKind.LEFTOVER, DamageKind.REPLACED}
+
+
+def remove_metadata(environment: Environment, names: Collection[str]) -> None:
     """Remove the metadata of distributions, so that the next `uv sync` reinstalls them.
 
-    uv overwrites their files in every link mode; `remove_orphans` removes what the new version does
-    not have. Raises DiskError.
+    uv overwrites their files in every link mode; what the new version does not have is a leftover.
+    Raises DiskError.
     """
-    names = set(names)
-    for data in leftover_data_directories(environment):
-        if data.name in names:
-            _remove(data.path, environment)
     for distribution in distributions(environment):
         if distribution.name in names:
             # First, so that an interruption here leaves damage that is visible.
@@ -161,46 +243,56 @@ def remove_metadata(environment: Environment, names: Iterable[str]) -> None:
             _remove(distribution.path, environment)
 
 
-def remove_orphans(environment: Environment, damages: Iterable[Damage]) -> None:
-    """Remove the orphans among `damages`. Raises DiskError."""
-    for damage in damages:
-        if damage.kind is DamageKind.ORPHAN:
-            _remove(environment.path / damage.path, environment)
+def drop_byte_code(environment: Environment, names: Collection[str] | None = None) -> None:
+    """Remove the byte code of the distributions `names`, or all in site-packages.
 
-
-def drop_byte_code(environment: Environment) -> None:
-    """Remove the byte code in site-packages; Python and uv compile it again.
-
-    No RECORD lists it, and Python uses it where time and size of its source match. It may be of
-    another version, or truncated, which makes every import fail (importlib does not catch
-    EOFError). Raises DiskError.
+    Python and uv compile it again. No RECORD lists it, and Python uses it where time and size of
+    its source match. It may be of another version, or truncated, which makes every import fail
+    (importlib does not catch EOFError). Raises DiskError.
     """
+    found = _all_byte_code(environment) if names is None else _byte_code_of(environment, names)
+    for path in found:
+        _remove(path, environment)
+
+
+def _all_byte_code(environment: Environment) -> Iterator[Path]:
     for site_packages in environment.site_packages:
-        for folder, _, names in os.walk(site_packages):
+        for folder, _, files in os.walk(site_packages):
             if folder.endswith("__pycache__"):
-                for name in filter(BYTE_CODE.search, names):
-                    _remove(Path(folder, name), environment)
+                yield from (Path(folder, name) for name in files if BYTE_CODE.search(name))
 
 
-def clear_unusable(environment: Environment, progress: Progress, *, created_since: float) -> None:
+def _byte_code_of(environment: Environment, names: Collection[str]) -> Iterator[Path]:
+    for distribution in distributions(environment):
+        if distribution.name in names:
+            rows = integrity.recorded_rows(distribution)
+            for source in (Path(row.path) for row in rows if row.path.endswith(".py")):
+                cached = source.parent.glob(f"__pycache__/{glob.escape(source.stem)}.*")
+                yield from (path for path in cached if BYTE_CODE.search(path.name))
+
+
+def clear_unusable(
+    environment: Environment, progress: Progress, *, created_since: float
+) -> Path | None:
     """Set aside an environment that lacks basics or was created elsewhere, before uv runs.
 
     In the first, uv would always fail, or use the base Python as the environment and remove from
     that what the lockfile does not list (see `integrity.missing_basics`); in the second it would
     leave scripts that run another Python. An environment created after `created_since` (seconds
     since the epoch), when the machine may have gone down, is set aside as well: no RECORD says
-    whether its own files reached the disk. Raises DamagedError where something in it is not an
-    environment's.
+    whether its own files reached the disk. Returns where it is then. Raises DamagedError where
+    something in it is not an environment's.
     """
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):
-        return  # uv fills an empty directory
+        return None  # uv fills an empty directory
     reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
     if is_created_since(environment, created_since):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:
         progress(f"Recreating {path.name}: {summary(reasons)}")
-        make_room(environment, reasons)
+        return make_room(environment, reasons)
+    return None
 
 
 def _remove(path: Path, environment: Environment) -> None:

@@ -3,28 +3,28 @@
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from uvflow.environment import integrity
-from uvflow.environment.context import SyncContext
+from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
-from uvflow.environment.integrity import Damage
-from uvflow.environment.interpreter import own_interpreter
+from uvflow.environment.integrity import Damage, missing_basics
+from uvflow.environment.interpreter import broken_interpreter, own_interpreter
 from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.relocation import origin_problems, relocation_problems
+from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message, profile_with_origin
 from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, start_check
-from uvflow.process import Completed
+from uvflow.process import Completed, Running
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
-from uvflow.state import locks
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
@@ -126,6 +126,7 @@ class _Look:
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
     environment; `origin` are the sentences of relocation.py, `unasked` that of interpreter.py.
+    While a sync is running, what is damaged is not known.
     """
 
     context: SyncContext
@@ -137,42 +138,54 @@ class _Look:
     lockfile: LockfileCheck | None
     comparison: Completed | None
     unasked: str
+    is_running: bool
 
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
-        """Starts uv for both checks at once, and inspects the environment meanwhile."""
+        """Starts uv for both checks at once, and inspects the environment meanwhile.
+
+        Where nothing has changed since the last sync, that has inspected it.
+        """
         uv, without_uv = None, None
         try:
             uv = find(context.environ)
         except UvMissingError as error:
             without_uv = error
-        checking = comparing = None
+        checking = comparing = comparison = None
         unasked = ""
         environment = Environment.at(context.environment)
-        exists = environment.path.is_dir()
+        damages: tuple[Damage, ...] = ()
+        origin: tuple[str, ...] = ()
+        is_running = False
         if not context.is_current():
             check_inputs(context.project)
             unasked = own_interpreter(context)
             asked = None if unasked or not integrity.can_be_read_by_uv(environment) else uv
-            if asked and exists and context.project.lockfile.exists():
-                # `--frozen`, since the other check says whether the lockfile is stale.
-                arguments = ("sync", "--frozen", "--check", "--offline", "--no-python-downloads")
-                comparing = asked.start(
-                    (*arguments, *context.profile.selection(), "--color=never"),
-                    cwd=context.project.root,
-                    environ=context.environ,
-                )
-            checking = start_check(context.project, asked, context.environ, unasked)
+            is_answering = not integrity.has_broken_interpreter(missing_basics(environment))
+            if asked and is_answering and environment.path.is_dir():
+                comparing = _start_comparing(context, asked)
+            checking = _start_checking(context, asked, unasked, is_answering=is_answering)
+            is_running = is_sync_running(context)
+            if environment.path.is_dir() and not is_running:
+                past = Past.of(context.state, environment, lambda: None)
+                damages = find_damage(environment, Depth.METADATA, past)
+                origin = origin_problems(environment)
+            comparison = comparing.wait() if comparing else None
+        broken = broken_interpreter(environment, comparison.err) if comparison else None
+        if broken is not None:
+            damages, comparison = (broken, *damages), None
+            checking = _start_checking(context, uv, unasked, is_answering=False)
         return cls(
             context=context,
             environment=environment,
-            damages=integrity.metadata_damage(environment) if exists else (),
-            origin=origin_problems(environment) if exists else (),
+            damages=damages,
+            origin=origin,
             uv=uv,
             without_uv=without_uv,
             lockfile=checking() if checking else None,
-            comparison=comparing.wait() if comparing else None,
+            comparison=comparison,
             unasked=unasked,
+            is_running=is_running,
         )
 
     @property
@@ -208,6 +221,28 @@ class _Look:
     @property
     def by_hand(self) -> str:
         return f"move {self.name} aside, then {self.sync}"
+
+
+def _start_comparing(context: SyncContext, uv: Uv) -> Running | None:
+    if not context.project.lockfile.exists():
+        return None
+    # `--frozen`, since the other check says whether the lockfile is stale.
+    arguments = ("sync", "--frozen", "--check", "--offline", "--no-python-downloads")
+    return uv.start(
+        (*arguments, *context.profile.selection(), "--color=never"),
+        cwd=context.project.root,
+        environ=context.environ,
+    )
+
+
+def _start_checking(
+    context: SyncContext, uv: Uv | None, unasked: str, *, is_answering: bool
+) -> Callable[[], LockfileCheck]:
+    """uv asks the environment's Python; where that does not answer, it has to take another."""
+    environ = context.environ
+    if not is_answering:
+        environ = {**environ, _LOCATION: str(context.environment / "none")}
+    return start_check(context.project, uv, environ, unasked)
 
 
 def _lockfile_checks(look: _Look) -> Iterator[Check]:
@@ -302,6 +337,10 @@ def _another_python(look: _Look) -> str:
 
 def _file_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
+    if look.is_running:
+        message = "not checked: a sync is changing them"
+        yield Check(aspect="files", level=Level.UNKNOWN, message=message)
+        return
     is_lost = integrity.needs_rebuild(look.damages) and not look.is_recreated
     hint = look.by_hand if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
@@ -314,7 +353,10 @@ def _file_checks(look: _Look) -> Iterator[Check]:
 
 def _origin_checks(look: _Look) -> Iterator[Check]:
     for problem in look.origin:
-        hint = f"{look.sync} recreates it" if look.is_recreated else look.by_hand
+        is_moved = problem in relocation_problems(look.environment)
+        hint = f"{look.sync} recreates it"
+        if not look.is_recreated:
+            hint = look.by_hand if is_moved else f"{look.sync} reinstalls it"
         yield Check(aspect="origin", level=Level.DAMAGED, message=problem, hint=hint)
     if look.exists and not look.origin:
         version = python_version(look.environment)
@@ -356,12 +398,11 @@ def _journal_checks(look: _Look) -> Iterator[Check]:
     """None where a fingerprint is current: that sync was finished."""
     if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
         return
-    is_running = locks.is_mutex_held(look.context.state, look.context.environment)
     yield Check(
         aspect="sync",
         level=Level.OUT_OF_SYNC,
-        message="a sync is running" if is_running else "the last sync was interrupted",
-        hint="" if is_running else look.sync,
+        message="a sync is running" if look.is_running else "the last sync was interrupted",
+        hint="" if look.is_running else look.sync,
     )
 
 

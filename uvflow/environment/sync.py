@@ -2,27 +2,27 @@
 
 import contextlib
 import math
-import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import can_be_read_by_uv, missing_basics
-from uvflow.environment.interpreter import ensure_uv_targets_environment, remember_use
-from uvflow.environment.ownership import discard_set_aside
+from uvflow.environment.fill import fill
+from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.integrity import can_be_read_by_uv
+from uvflow.environment.interpreter import cache_directory, remember_use
+from uvflow.environment.ownership import restore_set_aside
 from uvflow.environment.relocation import relocation_problems
-from uvflow.environment.repair import Depth, RepairResult
-from uvflow.errors import DamagedError, DiskError, StaleLockfileError, UsageError, UvFailedError
+from uvflow.environment.repair import Depth, Past, RepairResult
+from uvflow.errors import DamagedError, DiskError, StaleLockfileError, UsageError
 from uvflow.files import require_writable
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, canonical_name
+from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
 from uvflow.state.journal import LastSync
@@ -37,12 +37,6 @@ if sys.platform == "linux":
     _TICK = time.clock_getres(5) + 0.001
 else:
     _TICK = 0.02
-
-# A repair may reveal what the damage hid: unfinished installs, then orphans. And where reinstalling
-# from uv's cache does not help, downloading the distribution again may.
-_ROUNDS = 5
-
-_ASKING_SECONDS = 20  # how long to look for the reason of a failure
 
 # How closely to look, by how the last sync ended.
 _DEPTHS = {
@@ -195,16 +189,11 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     before = _answers(watched.questions)  # an edit from here on is seen next time
     environment_before = _environment_answers(context)
     copies = find_copies(context)
-    depth = _start(context, progress)
-    try:
-        result, ended = _fill(
-            context, uv, mutex, _arguments(context, copies), depth, progress, is_exact=True
+    with _changing(context, uv, progress) as start:
+        arguments = _arguments(context, copies)
+        result, ended = fill(
+            context, uv, mutex, start.past, start.depth, progress, arguments=arguments
         )
-    except StaleLockfileError:  # uv refused before it changed anything
-        is_untouched = not repair.find_damage(Environment.at(context.environment), Depth.SIZES)
-        if depth is Depth.METADATA and is_untouched:
-            journal.cancel(context.state, context.environment)
-        raise
     journal.remove_copy(context.environment)
     remember_use(context)
     sources = remember_copies(context, copies)
@@ -255,11 +244,12 @@ def repair_environment(
         timeout=timeout,
         progress=progress,
     ) as mutex:
-        arguments = ("sync", "--frozen", "--inexact", *context.profile.selection())
-        least = _start(context, progress)
-        depth = max(depth, least)
-        result, _ = _fill(context, find(), mutex, arguments, depth, progress, is_exact=False)
-        journal.cancel(context.state, context.environment)
+        uv = find()
+        with _changing(context, uv, progress) as start:
+            depth = max(depth, start.depth)
+            result, _ = fill(context, uv, mutex, start.past, depth, progress)
+        dropped = start.fingerprints if start.is_untouched(context) else {}
+        journal.cancel_sync(context.state, context.environment, dropped)
         return result
 
 
@@ -306,154 +296,76 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
 
-def _start(context: SyncContext, progress: Progress) -> Depth:
-    """Write the journal and remove what uv must not use; returns how closely to look afterwards."""
-    last_sync = context.last_sync
-    started = journal.first_started(context.state, context.environment)
-    journal.mark_running(context.state, context.profile.name, context.environment)
-    repair.clear_unusable(
-        Environment.at(context.environment),
-        progress,
-        created_since=started if last_sync is LastSync.UNFLUSHED else math.inf,
-    )
-    if last_sync >= LastSync.INTERRUPTED:
-        repair.drop_byte_code(Environment.at(context.environment))
-    return _DEPTHS[last_sync]
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What was known when a sync began; `traces` are of what uv changes first."""
+
+    last_sync: LastSync
+    past: Past
+    fingerprints: Mapping[str, bytes]
+    traces: tuple[bytes, ...] | None
+
+    @property
+    def depth(self) -> Depth:
+        """How closely to look after it."""
+        return _DEPTHS[self.last_sync]
+
+    def is_untouched(self, context: SyncContext) -> bool:
+        """Whether the environment is as it was before, or new and empty."""
+        if self.last_sync >= LastSync.INTERRUPTED:
+            return False  # all the more it has to be looked at
+        traces = _traces(context)
+        is_new = not self.traces and not distributions(Environment.at(context.environment))
+        return traces is not None and (is_new or traces == self.traces)
 
 
-def _fill(  # noqa: PLR0913, PLR0917  the loop of a sync and of a repair
-    context: SyncContext,
-    uv: Uv,
-    mutex: Mutex,
-    arguments: tuple[str, ...],
-    depth: Depth,
-    progress: Progress,
-    *,
-    is_exact: bool,
-) -> tuple[RepairResult, float]:
-    """Run uv and repair damage until only known defects of wheels remain.
+def _traces(context: SyncContext) -> tuple[bytes, ...] | None:
+    """What shows that uv has begun to change the environment; None where it cannot be read.
 
-    Also returns when uv last ended, in seconds of `time.monotonic`. Raises DamagedError when the
-    environment cannot be repaired.
+    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages.
     """
-    name, result = context.environment.name, RepairResult()
-    if not missing_basics(Environment.at(context.environment)):
-        result = result.inspected(Environment.at(context.environment), depth, context.state)
-        # Broken metadata would stop uv, so that is removed first. Orphans can wait.
-        result = replace(result, damages=tuple(d for d in result.damages if d.distribution))
-    for attempt in range(_ROUNDS):
-        if result.damages:
-            progress(f"Repairing {name}: {repair.summary(result.damages)}")
-            result = _remove_damaged(context, uv, result, is_exact=is_exact)
-            depth = max(depth, Depth.SIZES)
-        mutex.claim(context.environment)  # what was there may have been set aside
-        if attempt == 0 and is_exact:
-            _run_uv(context, uv, arguments)
-        else:
-            _run_uv_offline_first(context, uv, arguments)
-        ended = time.monotonic()
-        # Where uv has recreated it, another process may have got in between. Some settings make uv
-        # do so every time.
-        if mutex.claim(context.environment) and attempt == 0:
-            continue
-        environment = Environment.at(context.environment)
-        result = result.inspected(environment, depth, context.state)
-        if not result.damages:
-            discard_set_aside(context.environment, progress)
-            return result.finished(environment, context.state), ended
-    raise DamagedError(
-        f"could not repair {context.environment}",
-        cause=repair.summary(result.damages),
-        hint=f"remove {context.environment} and sync again; `uv cache clean` if that fails too",
-    )
-
-
-def _remove_damaged(
-    context: SyncContext, uv: Uv, result: RepairResult, *, is_exact: bool
-) -> RepairResult:
     environment = Environment.at(context.environment)
-    refetched = result.to_refetch(environment)
-    if refetched:
-        arguments = ("cache", "clean", *refetched)
-        completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
-        if completed.code != 0:
-            raise UvFailedError(
-                f"`uv {' '.join(arguments)}` failed with exit code {completed.code}",
-                cause=completed.err.strip() or None,
-            )
-
-    def reinstallable(names: tuple[str, ...]) -> tuple[str, ...]:
-        # An exact sync reinstalls every name; with `--inexact` uv skips what the user has added.
-        return names if is_exact else _select_locked(context, uv, names)
-
-    return repair.remove_damaged(
-        environment,
-        result,
-        refetched=refetched,
-        reinstallable=reinstallable,
-    )
-
-
-def _select_locked(context: SyncContext, uv: Uv, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `names` that the profile selects from the lockfile."""
-    selection = replace(context.profile, compile_bytecode=False).selection()
-    arguments = ("export", "--frozen", "--no-hashes", "--color=never", *selection)
-    completed = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
-    selected = set(map(canonical_name, re.findall(r"^([\w.-]+)==", completed.out, re.MULTILINE)))
-    return tuple(name for name in names if name in selected)
-
-
-def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    """Raises what `uv sync` failed with, the same at a terminal and in a pipe."""
-    from uvflow.lockfile import check  # as above
-
-    ensure_uv_targets_environment(context, uv)
-    project, environ = context.project, context.environ
-    at_terminal = sys.stderr.isatty()
-    # A refusal that uv writes to a terminal cannot be replaced by ours, which has the reason.
-    if "--locked" in arguments and (at_terminal or check.is_edited(project)):
-        stale = check.stale_lockfile_error(project, uv, environ, has_failed=False)
-        if stale:
-            raise stale
-    streamed = uv.run(
-        arguments,
-        cwd=project.root,
-        environ=environ,
-        meanwhile=lambda: journal.copy_into(
-            context.state, context.profile.name, context.environment
-        ),
-        until=check.REFUSAL,
-    )
-    if streamed.code != 0 and at_terminal:
-        streamed = _ask_again(context, uv, arguments)
-    if streamed.code == 0:
-        return
-    failure, stale = streamed.failure("uv sync"), None
-    if "--locked" in arguments:
-        stale = check.stale_lockfile_error(project, uv, environ, has_failed=True)
-    if stale and (type(failure) is not UvFailedError or failure.hint):
-        # uv would resolve again, and did not get as far as the lockfile.
-        raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
-    raise stale or failure
-
-
-def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Streamed:
-    """Run uv once more to learn why it failed: what it writes to a terminal nobody else reads."""
-    environ = {**context.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
-    running = uv.start((*arguments, "--color=never"), cwd=context.project.root, environ=environ)
+    if not environment.path.is_dir():
+        return ()
+    directories = (environment.scripts, *environment.site_packages)
+    questions = (q for q in inputs.environment_inputs(environment) if not q.endswith(journal.COPY))
     try:
-        completed = running.wait(_ASKING_SECONDS)
-    except TimeoutError:  # a long build, which has failed before
-        return Streamed(code=1)
-    return Streamed(code=completed.code, output=completed.err)
+        return fingerprint.record([*questions, *(f"identity {path}" for path in directories)])
+    except OSError:
+        return None
 
 
-def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
-    """Reinstall from uv's cache if it has everything: no network, no second wait."""
-    ensure_uv_targets_environment(context, uv)
-    offline = (*arguments, "--offline")
-    if uv.capture(offline, cwd=context.project.root, environ=context.environ).code != 0:
-        _run_uv(context, uv, arguments)
+@contextlib.contextmanager
+def _changing(context: SyncContext, uv: Uv, progress: Progress) -> Iterator[_Start]:
+    """The time in which the environment is being changed, which the journal says.
+
+    What uv must not use is removed at its beginning. If an error or a signal ends it before
+    anything was changed, the journal goes, and what is known of the environment is as it was.
+    """
+    environment = Environment.at(context.environment)
+    start = _Start(
+        last_sync=context.last_sync,
+        past=Past.of(context.state, environment, lambda: cache_directory(context, uv)),
+        fingerprints=journal.fingerprints(context.state, context.environment),
+        traces=_traces(context),
+    )
+    records = (distribution.record for distribution in distributions(environment))
+    journal.mark_running(context.state, context.profile.name, context.environment, records)
+    is_unflushed = start.last_sync is LastSync.UNFLUSHED
+    aside = None
+    try:
+        aside = repair.clear_unusable(
+            environment, progress, created_since=start.past.began if is_unflushed else math.inf
+        )
+        if start.last_sync >= LastSync.INTERRUPTED:
+            repair.drop_byte_code(Environment.at(context.environment))
+        yield start
+    except BaseException:
+        if aside is not None:
+            restore_set_aside(context.environment, aside)
+        if start.is_untouched(context):
+            journal.cancel_sync(context.state, context.environment, start.fingerprints)
+        raise
 
 
 def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:

@@ -1,5 +1,6 @@
 """`uvflow verify`: the files of an environment against its RECORD files, and their repair."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -7,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.environment import integrity, known_defects
-from uvflow.environment.context import SyncContext
+from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
-from uvflow.environment.repair import Depth, RepairResult, find_damage
+from uvflow.environment.interpreter import cache_directory
+from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
 from uvflow.environment.sync import repair_environment
-from uvflow.errors import DamagedError, OutOfSyncError
+from uvflow.environment.unowned import sort_unowned
+from uvflow.errors import DamagedError, OutOfSyncError, UvMissingError
 from uvflow.fingerprint import profile_with_origin
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
+from uvflow.uv import find
 
 _SHOWN = 5  # how many files of one distribution are listed
 
@@ -29,7 +33,8 @@ class Verification:
 
     `outdated` are the local packages whose copy is older than their sources, `also_in_cache` the
     distributions whose damage is in uv's cache as well. `known_defects` are not damage: the wheels
-    themselves do not match their RECORD.
+    themselves do not match their RECORD. Nor are the paths in `unowned`: no RECORD lists them, so
+    they are the user's. While a sync is running, nothing is known.
     """
 
     profile: str
@@ -39,13 +44,15 @@ class Verification:
     outdated: tuple[str, ...] = ()
     also_in_cache: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
+    unowned: tuple[str, ...] = ()
+    is_running: bool = False
     repair: RepairResult = field(default_factory=RepairResult)
 
     @property
     def exit_code(self) -> int:
         if self.damages:
             return DamagedError.exit_code
-        return OutOfSyncError.exit_code if self.outdated else 0
+        return OutOfSyncError.exit_code if self.outdated or self.is_running else 0
 
 
 def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
@@ -64,7 +71,7 @@ def verify_and_repair(
     """As `verify`, after reinstalling what is damaged; raises what `repair_environment` does."""
     context = SyncContext.of(project, choice)
     verification = _verification(context, depth)
-    if not verification.damages:
+    if not verification.damages and not verification.is_running:
         return verification
     result = repair_environment(context, depth, timeout=timeout, progress=progress)
     return replace(_verification(context, depth), repair=result)
@@ -72,9 +79,18 @@ def verify_and_repair(
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
     environment = Environment.at(context.environment)
-    problems = find_damage(environment, depth)
+    past = _past(context, environment)
+    problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
+    if is_sync_running(context):  # asked afterwards, since one may have begun meanwhile
+        return Verification(
+            profile=context.profile.name,
+            chosen_by=context.chosen_by,
+            environment=environment.path,
+            damages=(),
+            is_running=True,
+        )
     return Verification(
         profile=context.profile.name,
         chosen_by=context.chosen_by,
@@ -83,7 +99,17 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
         outdated=outdated_copies(context),
         also_in_cache=integrity.shared_with_cache(environment, damages),
         known_defects=known,
+        unowned=tuple(sort_unowned(environment, past.began, past.cache)[1]),
     )
+
+
+def _past(context: SyncContext, environment: Environment) -> Past:
+    def find_cache() -> Path | None:
+        with contextlib.suppress(UvMissingError):
+            return cache_directory(context, find(context.environ))
+        return None
+
+    return Past.of(context.state, environment, find_cache)
 
 
 def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
@@ -101,22 +127,27 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
     if verification.also_in_cache:
         names = ", ".join(verification.also_in_cache)
         yield f"uv's cache has the same damage, and would install it elsewhere too: {names}"
+    if verification.unowned:
+        paths = ", ".join(verification.unowned) if verbose else summary(verification.unowned)
+        yield f"not from any distribution: {paths}"
 
 
 def verdict(verification: Verification) -> str:
     """The verdict as one line."""
     profile = profile_with_origin(verification.profile, verification.chosen_by)
+    if verification.is_running:
+        return f"Not verified: {profile}; a sync is running"
+    repair = verification.repair
+    removed = f"{len(repair.removed)} removed" if repair.removed else ""
+    done = ", ".join(filter(None, (*repair.repaired, removed)))
+    if verification.damages and repair.kept:
+        more = f"; repaired: {done}" if done else ""
+        return f"Damaged: {profile}; left as it is: {', '.join(repair.kept)}{more}"
     if verification.damages:
         return f"Damaged: {profile}; `uvflow verify --repair` reinstalls it"
     if verification.outdated:
         return f"Out of sync: {profile}; a sync installs {', '.join(verification.outdated)} again"
-    repaired = list(verification.repair.repaired)
-    orphans = len(verification.repair.removed)
-    if orphans:
-        repaired.append(f"{orphans} orphan{'' if orphans == 1 else 's'} removed")
-    if repaired:
-        return f"Repaired: {profile}; {', '.join(repaired)}"
-    return f"Intact: {profile}"
+    return f"Repaired: {profile}; {done}" if done else f"Intact: {profile}"
 
 
 def verification_as_json(verification: Verification) -> dict[str, Any]:
@@ -128,6 +159,8 @@ def verification_as_json(verification: Verification) -> dict[str, Any]:
         "outdated": list(verification.outdated),
         "also_in_cache": list(verification.also_in_cache),
         "known_defects": [asdict(defect) for defect in verification.known_defects],
+        "unowned": list(verification.unowned),
+        "running": verification.is_running,
         "repaired": list(verification.repair.repaired),
-        "removed": [damage.path for damage in verification.repair.removed],
+        "removed": list(verification.repair.removed),
     }

@@ -10,20 +10,24 @@ another user or another project, or in the next container.
 """
 
 import contextlib
+import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.errors import DiskError, unwritable
-from uvflow.files import read_regular, remove_unfinished, write_whole
+from uvflow.files import is_inside, read_regular, remove, remove_unfinished, write_whole
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
 COPY = ".uvflow-journal"  # in the environment
+RECORDS = ".uvflow-records"  # in the environment, the RECORD files as they were before uv ran
+FETCHED = "fetched"  # in that, an environment for what uv fetches before it is removed here
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux
 _LAST_PROFILE = "last-profile"
 
@@ -37,25 +41,84 @@ class LastSync(IntEnum):
     UNFLUSHED = 3  # the machine went down meanwhile: files may have the right name and no contents
 
 
-def mark_running(state: State, profile: str, environment: Path) -> None:
+def fingerprints(state: State, environment: Path) -> Mapping[str, bytes]:
+    """The fingerprints of the environment, by the names of their files."""
+    return {name: state.read(name) or b"" for name in _entries(state, FINGERPRINT, environment)}
+
+
+def mark_running(
+    state: State, profile: str, environment: Path, records: Iterable[Path] = ()
+) -> None:
     """Mark a sync as running, and drop every fingerprint of the environment.
 
-    A marker from before the last reboot is kept, because a second interruption must not hide that
-    files may never have reached the disk.
+    `records` are the RECORD files in it, which are kept as they are now. An earlier journal is kept
+    as well: a second interruption must not hide that files may never have reached the disk, nor
+    when the first was.
     """
     _delete(state, FINGERPRINT, environment)
-    is_flushed = last_sync(state, environment) < LastSync.UNFLUSHED
+    last = last_sync(state, environment)
     entry = {
         "profile": profile,
         "environment": str(environment),
         "pid": os.getpid(),
-        "boot": _boot_id() if is_flushed else None,
+        "boot": _boot_id() if last < LastSync.UNFLUSHED else None,
     }
     data = json.dumps(entry).encode()
-    if _outcome(state.directory / (profile + JOURNAL)) < LastSync.UNFLUSHED:
+    if not _outcome(state.directory / (profile + JOURNAL)):
         state.write(profile + JOURNAL, data)
-    if _outcome(environment / COPY) < LastSync.UNFLUSHED and (environment / "pyvenv.cfg").exists():
+    if not (environment / "pyvenv.cfg").exists():
+        return
+    if not _outcome(environment / COPY):
         _write_copy(environment / COPY, data)
+    if last < LastSync.INTERRUPTED:
+        remove_records(environment)
+    _keep_records(environment, records)
+
+
+def _keep_records(environment: Path, records: Iterable[Path]) -> None:
+    """Keep each RECORD as `RECORDS/<site-packages>/<name of its directory>`; 0.04 ms each.
+
+    uv does not write to the file that is linked: it removes that, or it is a damaged one.
+    """
+    kept, top = environment / RECORDS, str(environment)
+    if kept.is_symlink():
+        kept.unlink()
+    for directory, group in itertools.groupby(records, key=lambda record: record.parent.parent):
+        place = os.path.normpath(f"{kept}{os.sep}{os.path.relpath(directory, top)}")
+        if not is_inside(Path(place), kept):
+            continue
+        with contextlib.suppress(OSError):  # then uv cannot write there either
+            os.makedirs(place, mode=0o700, exist_ok=True)  # noqa: PTH103  as below
+            for record in group:
+                _link(str(record), f"{place}{os.sep}{record.parent.name}")
+
+
+def _link(path: str, target: str) -> None:
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        return  # it is kept already, or an interrupted uv has left none
+    except OSError:  # no links there, or not to files of others
+        with contextlib.suppress(OSError):
+            shutil.copyfile(path, target)
+
+
+def kept_records(environment: Path) -> Iterator[tuple[Path, Path]]:
+    """The RECORD files that were kept, each with the directory that its rows are relative to."""
+    kept = environment / RECORDS
+    for folder, folders, names in os.walk(kept):
+        if FETCHED in folders and Path(folder) == kept:
+            folders.remove(FETCHED)
+        base = environment / Path(folder).relative_to(kept)
+        yield from ((Path(folder, name), base) for name in names)
+
+
+def remove_records(environment: Path) -> None:
+    """Raises DiskError."""
+    try:
+        remove(environment / RECORDS)
+    except OSError as error:
+        raise unwritable(str(environment / RECORDS), error) from error
 
 
 def copy_into(state: State, profile: str, environment: Path) -> bool:
@@ -68,11 +131,18 @@ def copy_into(state: State, profile: str, environment: Path) -> bool:
         return False
     if not (environment / COPY).exists():
         _write_copy(environment / COPY, state.read(profile + JOURNAL) or b"", flush=False)
+        with contextlib.suppress(OSError):  # uv may have begun before
+            began = (state.directory / (profile + JOURNAL)).stat().st_mtime
+            os.utime(environment / COPY, (began, began))
     return True
 
 
 def remove_copy(environment: Path) -> None:
-    """The environment has been verified: remove its copy of the journal. Raises DiskError."""
+    """The environment has been verified: remove its copy of the journal, and the kept RECORD files.
+
+    Raises DiskError.
+    """
+    remove_records(environment)
     try:
         (environment / COPY).unlink(missing_ok=True)
     except NotADirectoryError:
@@ -97,6 +167,13 @@ def record_profile(state: State, profile: str) -> None:
     """Make `profile` the one that is meant where none is named."""
     if last_profile(state) != profile:
         state.write(_LAST_PROFILE, profile.encode())
+
+
+def cancel_sync(state: State, environment: Path, dropped: Mapping[str, bytes]) -> None:
+    """Nothing was changed: remove the journal, and put back the fingerprints it has `dropped`."""
+    cancel(state, environment)
+    for name, encoded in dropped.items():
+        state.write(name, encoded)
 
 
 def cancel(state: State, environment: Path) -> None:
@@ -145,7 +222,9 @@ def last_profile(state: State) -> str | None:
 
 
 def _write_copy(path: Path, data: bytes, *, flush: bool = True) -> None:
-    with contextlib.suppress(DiskError):  # then uv cannot change the environment either
+    with contextlib.suppress(DiskError, OSError):  # then uv cannot change the environment either
+        if path.is_symlink():
+            path.unlink()  # or what it leads to would be written
         write_whole(path, data, flush=flush)
 
 
