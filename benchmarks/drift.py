@@ -1,4 +1,4 @@
-"""Twelve ways in which an environment drifts: does uvflow see it, does `uv sync --locked --check`?
+"""Ways in which an environment drifts: does uvflow see it, does `uv sync --locked --check`?
 
     uv run benchmarks/drift.py
 

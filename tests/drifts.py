@@ -40,6 +40,7 @@ def overwrite(root: Path) -> None:
 
 def leave_link(root: Path, path: Path) -> None:
     """Move what is at `path` out of the environment, and leave a link to it."""
+    shutil.rmtree(root / "elsewhere", ignore_errors=True)
     (root / "elsewhere").mkdir()
     path.symlink_to(path.rename(root / "elsewhere" / path.name))
 
@@ -49,10 +50,15 @@ def edit(root: Path, name: str, pattern: str, new: str) -> None:
     path.write_text(re.sub(pattern, new, path.read_text()))
 
 
-def make_directory(root: Path) -> None:
+def make_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_pipe(root: Path) -> None:
     data = inside(root, "idna/data.txt")
     data.unlink()
-    data.mkdir()
+    os.mkfifo(data)
 
 
 def give_to_conda(root: Path) -> None:
@@ -114,7 +120,7 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "unfinished install: SITE/idna-9.data",
     ),
     "a directory for a file": (
-        make_directory,
+        lambda root: make_directory(inside(root, "idna/data.txt")),
         "verify",
         "idna: replaced: SITE/idna/data.txt (a directory)",
     ),
@@ -146,6 +152,36 @@ if os.name != "nt":
             lambda root: leave_link(root, inside(root, "idna")),
             "status",
             "idna: replaced: SITE/idna (a link to ",
+        ),
+        "a pipe for a file": (
+            make_pipe,
+            "verify",
+            "idna: replaced: SITE/idna/data.txt (not a regular file)",
+        ),
+        "a link for site-packages": (
+            lambda root: leave_link(root, inside(root, "idna").parent),
+            "verify",
+            "missing site-packages: SITE (a link to ",
+        ),
+        "a script that is not executable": (
+            lambda root: (root / ".venv/bin/idna").chmod(0o644),
+            "verify",
+            "idna: edited: bin/idna (not executable)",
+        ),
+        "an empty activate": (
+            lambda root: (root / ".venv/bin/activate").write_text(""),
+            "status",
+            "truncated: bin/activate (empty)",
+        ),
+        "a directory for activate": (
+            lambda root: make_directory(root / ".venv/bin/activate"),
+            "status",
+            "replaced: bin/activate (a directory)",
+        ),
+        "a missing python3": (
+            lambda root: (root / ".venv/bin/python3").unlink(),
+            "status",
+            "missing: bin/python3",
         ),
         "a missing activate": (
             lambda root: (root / ".venv/bin/activate").unlink(),

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from uvflow.environment import repair
+from uvflow.environment import known_defects, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, read_configuration
 from uvflow.environment.integrity import (
@@ -36,8 +36,6 @@ from uvflow.uv import Streamed, Uv
 _ROUNDS = 5
 
 _ASKING_SECONDS = 20  # how long to look for the reason of a failure
-
-_OF_OWN_FILES = {DamageKind.MISSING, DamageKind.EDITED}
 
 _PLANNED = re.compile(r"^ \+ ([^\s=]+)", re.MULTILINE)  # ` + six==1.16.0`, ` + lib @ file:///…`
 
@@ -162,15 +160,25 @@ class _Filling:
         """Put back pyvenv.cfg and the scripts that activate the environment."""
         environment = self.environment
         configuration = environment.path / "pyvenv.cfg"
-        own = [d.path for d in result.damages if not d.distribution and d.kind in _OF_OWN_FILES]
-        if configuration.name in own and self.past.configuration is not None:
+        own = tuple(
+            d for d in result.damages if known_defects.can_be_defect(d) and not d.distribution
+        )
+        paths = [damage.path for damage in own]
+        repair.check_removable(environment, own, {""})
+        if configuration.name in paths and self.past.configuration is not None:
             _rewrite(configuration, self.past.configuration)
-        scripts = [path for path in own if path != configuration.name]
-        if scripts:
+        if set(paths) - {configuration.name}:
+            for damage in own:
+                if damage.kind is DamageKind.REPLACED:
+                    _clear(environment.path / damage.path)
             content = configuration.read_bytes()
             self._run_venv()
             _rewrite(configuration, content)  # uv knows no more than a part of it
-        return replace(result, repaired=tuple(dict.fromkeys((*result.repaired, *own))))
+        return replace(
+            result,
+            repaired=tuple(dict.fromkeys((*result.repaired, *paths))),
+            damages=tuple(damage for damage in result.damages if damage not in own),
+        )
 
     @property
     def _elsewhere(self) -> tuple[SyncContext, tuple[str, ...]]:

@@ -138,7 +138,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
     """
     configuration = read_configuration(environment) or {}
     scripts = (entry.path for entry in directory_entries(environment.scripts))
-    activators = (path for path in scripts if os.path.basename(path).startswith("activate"))  # noqa: PTH119  as it is
+    own = (p for p in scripts if os.path.basename(p).startswith(("activate", "python3")))  # noqa: PTH119  as it is
     return (
         f"content {BOOT_ID}",
         f"content {environment.path / COPY}",
@@ -146,7 +146,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"is-directory {configuration.get('home', '')}",
         f"identity {environment.python}",
         f"identity {environment.scripts / 'activate'}",
-        "present " + "\0".join(sorted((*activators, *first_files(environment)))),
+        "present " + "\0".join(sorted((*own, *first_files(environment)))),
         *(f"distributions {directory}" for directory in environment.site_packages),
         *(f"identity {path}" for path in _origins(environment)),
     )

@@ -31,6 +31,7 @@ from uvflow.environment.installed import (
     read_launcher,
     read_quickly,
 )
+from uvflow.files import is_inside
 from uvflow.fingerprint import open_regular
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
@@ -120,7 +121,7 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     )
     incomplete = (_incomplete_metadata(environment, distribution) for distribution in installed)
     return (
-        *_missing_activators(environment),
+        *_script_damage(environment),
         *_duplicates(environment, installed),
         *filter(None, incomplete),
         *_linked_packages(environment, installed),
@@ -142,7 +143,14 @@ def missing_basics(environment: Environment) -> tuple[Damage, ...]:
     if not environment.site_packages:
         lib = "Lib" if os.name == "nt" else "lib"
         return (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib), *_missing_python(environment))
-    return tuple(_missing_python(environment))
+    links = (
+        Damage(
+            kind=DamageKind.NO_SITE_PACKAGES, path=environment.relative(path), detail=_target(path)
+        )
+        for path in environment.site_packages
+        if not is_inside(path, environment.path)
+    )
+    return (*links, *_missing_python(environment))
 
 
 def _missing_python(environment: Environment) -> Iterator[Damage]:
@@ -176,18 +184,24 @@ def _leads_to(python: Path, home: str) -> bool:
     return False
 
 
-def _missing_activators(environment: Environment) -> Iterator[Damage]:
+def _script_damage(environment: Environment) -> Iterator[Damage]:
     """What uv writes into every environment; others write at least `activate`, or none."""
     if is_whole_python(environment):
         return
     names = {entry.name for entry in directory_entries(environment.scripts)}
     is_uvs = "uv" in (read_configuration(environment) or {})
     has_others = any(name.lower().startswith("activate.") for name in names)
-    wanted = _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ()
-    for name in wanted:
-        if name not in names:
-            path = environment.relative(environment.scripts / name)
-            yield Damage(kind=DamageKind.MISSING, path=path)
+    for name in _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ():
+        path = environment.scripts / name
+        problem = _size_problem(Row(str(path), "", None))
+        if problem is None and path.stat().st_size == 0:
+            problem = DamageKind.TRUNCATED, "empty"
+        if problem:
+            kind, detail = problem
+            yield Damage(kind=kind, path=environment.relative(path), detail=detail)
+    alias = environment.scripts / "python3"
+    if is_uvs and os.name != "nt" and not alias.exists():
+        yield Damage(kind=DamageKind.MISSING, path=environment.relative(alias))
 
 
 def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
@@ -333,6 +347,7 @@ def _file_damage(
     suspects: list[tuple[str, str, _Problem]] = []
     intact = set()
     link_above = _link_finder(environment)
+    scripts = os.path.normcase(f"{environment.scripts}{os.sep}")
     for distribution in distributions(environment):
         if not _has_record(environment, distribution):
             continue
@@ -341,6 +356,8 @@ def _file_damage(
                 continue  # Python compiles it again where it is missing
             link = link_above(row.path)
             problem = _link_problem(link) if link else problem_of(row)
+            if not problem and row.path.startswith(scripts) and not os.access(row.path, os.X_OK):
+                problem = _launcher_problem(row)
             if problem:
                 suspects.append((distribution.name, link or row.path, problem))
             else:
@@ -352,6 +369,11 @@ def _file_damage(
         if path not in intact
     )
     return tuple(dict.fromkeys(found))
+
+
+def _launcher_problem(row: Row) -> _Problem | None:
+    """Other files there may come from anywhere in a wheel, with any mode."""
+    return None if read_launcher(row.path) is None else (DamageKind.EDITED, "not executable")
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
@@ -400,7 +422,11 @@ def _size_problem(row: Row) -> _Problem | None:
 
 
 def _link_problem(link: str) -> _Problem:
-    return DamageKind.REPLACED, f"a link to {os.path.realpath(link)}"
+    return DamageKind.REPLACED, _target(link)
+
+
+def _target(link: str | Path) -> str:
+    return f"a link to {os.path.realpath(link)}"
 
 
 def _hash_problem(row: Row) -> _Problem | None:
@@ -483,11 +509,6 @@ def is_written_by_installer(script: str) -> bool:
 def damaged_distributions(damages: Iterable[Damage]) -> tuple[str, ...]:
     """The distributions whose metadata to remove, so that the next `uv sync` reinstalls them."""
     return tuple(sorted({d.distribution for d in damages if d.distribution}))
-
-
-def has_broken_interpreter(damages: Iterable[Damage]) -> bool:
-    """Whether its Python is another program, which may do anything when uv starts it."""
-    return any(damage.kind is DamageKind.BROKEN_INTERPRETER for damage in damages)
 
 
 def can_be_read_by_uv(environment: Environment) -> bool:

@@ -14,7 +14,7 @@ from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
-from uvflow.environment.integrity import Damage, missing_basics
+from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
 from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.relocation import origin_problems, relocation_problems
@@ -161,7 +161,8 @@ class _Look:
             check_inputs(context.project)
             unasked = own_interpreter(context)
             asked = None if unasked or not integrity.can_be_read_by_uv(environment) else uv
-            is_answering = not integrity.has_broken_interpreter(missing_basics(environment))
+            basics = missing_basics(environment)
+            is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
             if asked and is_answering and environment.path.is_dir():
                 comparing = _start_comparing(context, asked)
             checking = _start_checking(context, asked, unasked, is_answering=is_answering)

@@ -40,7 +40,7 @@ class Verification:
     profile: str
     chosen_by: str
     environment: Path
-    damages: tuple[Damage, ...]
+    damages: tuple[Damage, ...] = ()
     outdated: tuple[str, ...] = ()
     also_in_cache: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
@@ -83,18 +83,16 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
     problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
-    if is_sync_running(context):  # asked afterwards, since one may have begun meanwhile
-        return Verification(
-            profile=context.profile.name,
-            chosen_by=context.chosen_by,
-            environment=environment.path,
-            damages=(),
-            is_running=True,
-        )
-    return Verification(
+    found = Verification(
         profile=context.profile.name,
         chosen_by=context.chosen_by,
         environment=environment.path,
+        is_running=is_sync_running(context),  # now, since one may have begun meanwhile
+    )
+    if found.is_running:
+        return found
+    return replace(
+        found,
         damages=damages,
         outdated=outdated_copies(context),
         also_in_cache=integrity.shared_with_cache(environment, damages),
