@@ -192,9 +192,38 @@ def test_a_uv_toml_alone_is_in_nobodys_way() -> None:
 )
 def test_what_is_not_imported_is_told(files: dict[str, str], tool: str) -> None:
     path = next(iter(files))
-    assert messages(files) == [
-        f"action {path}:1: the {tool} dependencies in this file are not imported"
-    ]
+    message = f"{path}:1: the {tool} dependencies in this file are not imported"
+    assert messages(files) == [f"error {message}"]  # the project would have none at all
+    origin = Origin(path="requirements.txt", line=1)
+    six = ImportedRequirements(dependencies=(Requirement(text="six", name="six", origin=origin),))
+    assert messages(files, six) == [f"action {message}"]
+
+
+@pytest.mark.parametrize("more", ['dependencies = ["six"]', 'dynamic = ["dependencies"]'])
+def test_beside_declared_dependencies_others_only_need_action(more: str) -> None:
+    (message,) = messages({"Pipfile": "", "pyproject.toml": f"[project]\n{more}\n"})
+    assert message.startswith("action Pipfile:1: ")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": "setup(install_requires=['six'])"},
+        {"setup.cfg": "[options]\ninstall_requires = six\n"},
+    ],
+)
+def test_dependencies_of_a_setup_script_alone_make_no_empty_project(files: dict[str, str]) -> None:
+    first = messages(files)[0]
+    assert first == f"error {next(iter(files))}:1: the dependencies in this file are not imported"
+
+
+def test_what_is_built_would_lose_its_metadata() -> None:
+    files = {"setup.py": "setup()", "pyproject.toml": "[build-system]\n"}
+    (message,) = messages(files)
+    assert message == (
+        "error setup.py:1: a build takes version, scripts, extras and dependencies from [project]"
+        " from now on"
+    )
 
 
 def test_what_is_imported_is_not_told() -> None:
@@ -207,8 +236,8 @@ def test_what_is_imported_is_not_told() -> None:
 )
 def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
     expected = (
-        f"action {next(iter(files))}:1: uv does not install the project itself, and a build takes"
-        " its version, scripts and extras from [project] from now on"
+        f"action {next(iter(files))}:1: a build takes version, scripts, extras and dependencies"
+        " from [project] from now on, and uv does not install the project itself"
     )
     assert messages(files) == [expected]
 
@@ -216,7 +245,7 @@ def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "files",
     [
-        {"setup.py": "setup()", "pyproject.toml": "[build-system]\n"},
+        {"setup.py": "setup()", "pyproject.toml": "[project]\n[build-system]\n"},
         {"setup.cfg": "[flake8]\n"},
         {"setup.py": "import this\n"},
     ],

@@ -3,13 +3,14 @@
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.discover import other_formats
 from uvflow.migrate.formats.setuptools import read_if_there, read_setup_cfg, setup_literals
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
@@ -71,30 +72,52 @@ def obstacles(
             Origin(path="uv.toml", line=1),
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
+    project = tables.get("project", {})
+    is_empty = not (
+        imported.requirements
+        or "dependencies" in project
+        or "dependencies" in project.get("dynamic", ())
+    )
     imported_files = {file.path for file in imported.files}
     for path, tool in other_formats(names, tables):
         if path not in imported_files:
-            yield findings.action(
-                "not-imported",
-                f"the {tool} dependencies in this file are not imported",
-                Origin(path=path, line=1),
-                "add its packages with `uv add`, or list them in a requirements.in first",
-            )
-    if "build-system" not in tables:
-        yield from _setup_scripts(names, read_file)
+            yield _not_imported(path, f"the {tool} dependencies", is_empty=is_empty)
+    yield from _setup_scripts(names, read_file, tables, is_empty=is_empty)
 
 
-def _setup_scripts(names: frozenset[str], read_file: Read) -> Iterator[Finding]:
+def _not_imported(path: str, what: str, *, is_empty: bool) -> Finding:
+    """An error where nothing else gives dependencies: an empty project would count as in sync."""
+    finding = findings.action(
+        "not-imported",
+        f"{what} in this file are not imported",
+        Origin(path=path, line=1),
+        "list its packages in a requirements.in first, or add them with `uv add`",
+    )
+    return replace(finding, severity=Severity.ERROR) if is_empty else finding
+
+
+def _setup_scripts(
+    names: frozenset[str], read_file: Read, tables: Mapping[str, Any], *, is_empty: bool
+) -> Iterator[Finding]:
     """setuptools ignores the metadata of a setup script once there is a [project]."""
-    for path, pattern in _PACKAGE_IN.items():
-        if path in names and pattern.search(read_if_there(path, read_file) or b""):
-            yield findings.action(
-                "not-built",
-                "uv does not install the project itself, and a build takes its version,"
-                " scripts and extras from [project] from now on",
-                Origin(path=path, line=1),
-                "move them into [project] of pyproject.toml, and add a [build-system]",
-            )
+    is_built = "build-system" in tables
+    for path, pattern in _PACKAGE_IN.items() if "project" not in tables or not is_built else ():
+        text = read_if_there(path, read_file) or b"" if path in names else b""
+        if not pattern.search(text):
+            continue
+        if is_empty and b"install_requires" in text:
+            yield _not_imported(path, "the dependencies", is_empty=True)
+        finding = findings.action(
+            "not-built",
+            "a build takes version, scripts, extras and dependencies from [project] from now on"
+            + ("" if is_built else ", and uv does not install the project itself"),
+            Origin(path=path, line=1),
+            "move them into [project] of pyproject.toml" + ("" if is_built else _ADD_BUILD_SYSTEM),
+        )
+        yield replace(finding, severity=Severity.ERROR) if is_built else finding
+
+
+_ADD_BUILD_SYSTEM = ", and add a [build-system]"
 
 
 def unlocked(imported: ImportedRequirements) -> ImportedRequirements:
