@@ -50,7 +50,7 @@ import uvflow.process
 from benchmarks import mutated_projects
 from benchmarks.mutated_projects import OUTSIDE, OUTSIDE_FILE, Content, Special, StandIn, snapshot
 from benchmarks.mutated_seeds import NAMES, ODD, OTHERS, RUNS, SECRET, TEXTS
-from uvflow.__main__ import already_in_sync
+from uvflow.__main__ import find_in_sync
 from uvflow.cli import main as command_line
 from uvflow.migrate.model import Requirement
 from uvflow.migrate.plan import Plan
@@ -169,7 +169,7 @@ class Trial:
         sys.argv = ["uvflow", *command]
         try:
             if command[0] == "sync":
-                already_in_sync(("sync",))
+                find_in_sync(("sync", {}, ()))
             return command_line.main()
         finally:
             sys.argv = before

@@ -1,9 +1,14 @@
 """Types of the fixtures in conftest, and where the commands under test are."""
 
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from uvflow.__main__ import find_in_sync, parse_command_line
+from uvflow.fingerprint import in_sync_message
 
 BIN = Path(sysconfig.get_path("scripts"))
 
@@ -19,3 +24,19 @@ class Result:
 
 Command = Callable[..., Result]
 Tree = Callable[[Mapping[str, str]], Path]
+
+
+def already_in_sync(words: tuple[str, ...]) -> str | None:
+    """What the fast path says of a command line; None where it leaves that to the command line."""
+    parsed = parse_command_line(words)
+    found = parsed and find_in_sync(parsed)
+    return in_sync_message(*found[:2]) if found else None
+
+
+def by_click(*words: str, cwd: Path) -> Result:
+    """What the command line answers, without the fast path or the short path of `run` before it."""
+    code = "import sys; from uvflow.cli.main import main; sys.argv[0] = 'uvflow'; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    return Result(done.returncode, done.stdout, done.stderr)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import uvflow
-from uvflow.__main__ import FAST_PATH_ARGUMENTS
 
 HOUSE = Path(uvflow.__file__).parent
 
@@ -42,7 +41,7 @@ DIRECTIONS = {
         *("lockfile", "project", "state"),
     },
     "cli": {*LEAVES, "environment", "migrate", "docker", "project", "state"},
-    "__main__": {"paths", "fingerprint", "cli.main", "cli.sync"},
+    "__main__": {"paths", "fingerprint", "console", "cli.main", "cli.run", "cli.sync"},
 }
 
 # Where a format is read nothing is opened, run or asked: text in, values out.
@@ -51,9 +50,9 @@ FORMATS |= {"migrate.model", "migrate.toml_text", "migrate.formats"}
 
 # A package from elsewhere → the only modules that import it.
 GUARDED = {
-    "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.sync"},
+    "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.run", "cli.sync"},
     "subprocess": {"process"},
-    "filelock": {"state.locks"},
+    "filelock": {"state.leases"},
     "platformdirs": {"state.store"},
     "tomlkit": {"migrate.toml_text"},
 }
@@ -83,6 +82,10 @@ PURE = {
 IMPURE = {"subprocess", "shutil", "tempfile", "socket", "urllib.request", "uvflow.files"}
 
 FAST_PATH = {"uvflow", "uvflow.__main__", "uvflow.paths", "uvflow.fingerprint"}
+PATH_OF_RUN = {
+    *("errno", "fcntl", "uvflow.cli", "uvflow.cli.run", "uvflow.environment"),
+    *("uvflow.environment.command", "uvflow.state", "uvflow.state.leases"),
+}
 
 
 def imported(module: str) -> Iterator[str]:
@@ -176,14 +179,14 @@ def test_the_fast_path_loads_nothing_beyond_bare_python() -> None:
     bare = set(python(listing).split())
     loaded = set(python(f"import uvflow.__main__; {listing}").split())
     assert loaded - bare == FAST_PATH
+    loaded_to_run = set(python(f"import uvflow.__main__, uvflow.cli.run; {listing}").split())
+    assert loaded_to_run - loaded == PATH_OF_RUN
 
 
-def test_the_fast_path_knows_whole_spellings_of_sync_only() -> None:
-    assert FAST_PATH_ARGUMENTS == {
-        ("sync",): None,
-        ("sync", "--dev"): "dev",
-        ("sync", "--prod"): "prod",
-    }
+def test_json_of_the_fast_path_does_without_what_is_slow() -> None:
+    slow = {"click", "dataclasses", "pathlib", "subprocess"}
+    listing = "import sys; print('\\n'.join(sys.modules))"
+    assert not slow & set(python(f"import uvflow.console; {listing}").split())
 
 
 def python(code: str) -> str:

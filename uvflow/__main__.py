@@ -1,17 +1,39 @@
 """The `uvflow` command: the fast path answers "already in sync", the command line all else.
 
-The fast path may only say that there is nothing to do. It knows the command lines of one table,
-reads, compares, prints and exits. Other arguments, any doubt and any error are left to the command
-line, which comes to the same answer.
+The fast path may only say that there is nothing to do. It knows the words of one table, reads,
+compares, prints and exits. Other words, any doubt and any error are left to the command line, which
+comes to the same answer. `uvflow run` in an environment that is in sync has a short path of its
+own.
 """
 
 import os
 import sys
 
-from uvflow import fingerprint, paths
+from uvflow import __version__, fingerprint, paths
 
-# The command lines that the fast path answers, each with the profile it names.
-FAST_PATH_ARGUMENTS = {("sync",): None, ("sync", "--dev"): "dev", ("sync", "--prod"): "prod"}
+TYPE_CHECKING = False  # type checkers take it for that of typing, which takes 10 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What is understood without click: the words of an option, with what it sets, and to what. For an
+# empty text that is the next word.
+OPTIONS = {
+    "--dev": ("profile", "dev"),
+    "--prod": ("profile", "prod"),
+    "--profile": ("profile", ""),
+    "--check": ("check", "yes"),
+    "--json": ("json", "yes"),
+    "-q": ("quiet", "yes"),
+    "--quiet": ("quiet", "yes"),
+    "-v": ("verbose", "yes"),
+    "--verbose": ("verbose", "yes"),
+    "--color": ("color", ""),
+    "--timeout": ("timeout", ""),
+}
+_OF_ALL = {"profile", "json", "quiet", "verbose", "color"}
+COMMANDS = {"sync": {*_OF_ALL, "check", "timeout"}, "run": {*_OF_ALL, "timeout"}, "status": _OF_ALL}
+
+Parsed = tuple[str, dict[str, str], tuple[str, ...]]
 
 
 def main() -> None:
@@ -30,15 +52,23 @@ def execute() -> int:
     """Run the command that `sys.argv` asks for; returns the exit code."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_streams()
-    arguments = tuple(sys.argv[1:])
-    answer = already_in_sync(arguments)
+    words = tuple(sys.argv[1:])
+    parsed = parse_command_line(words)
     try:
-        if answer is not None:
-            sys.stderr.write(answer + "\n")
+        if words in {("--version",), ("-V",)}:
+            sys.stdout.write(f"uvflow {__version__}\n")
+            sys.stdout.flush()
             return 0
-    except OSError:  # stderr is closed or full, which the command line handles
+        if parsed and parsed[0] == "run":
+            from uvflow.cli.run import become  # nothing else needs it
+
+            _, options, command = parsed
+            become(command, possible_fingerprints(options.get("profile")))  # returns only in doubt
+        elif parsed and _is_reported_in_sync(parsed):
+            return 0
+    except OSError:  # a stream is closed or full, say: the command line reports it
         pass
-    return _run_cli(arguments)
+    return _run_cli(parsed)
 
 
 def _open_streams() -> None:
@@ -50,62 +80,112 @@ def _open_streams() -> None:
             setattr(sys, name, open(descriptor, mode))  # noqa: SIM115  for good
 
 
-def already_in_sync(arguments: tuple[str, ...]) -> str | None:
-    """The message when nothing has changed since the last sync; None for everything else."""
-    if arguments not in FAST_PATH_ARGUMENTS:
+def parse_command_line(words: tuple[str, ...]) -> Parsed | None:
+    """The command, its options, and for `run` the words of the command to run.
+
+    None where only click knows what is meant, or what is wrong with it.
+    """
+    command, *rest = words or ("",)
+    options: dict[str, str] = {}
+    while rest and rest[0].startswith("-"):
+        word, equals, value = rest.pop(0).partition("=")
+        if word == "--" and not equals:
+            break
+        name, fixed = OPTIONS.get(word, ("", ""))
+        if not fixed and not equals and rest:
+            value = rest.pop(0)
+        is_known = name in COMMANDS.get(command, ()) and not (fixed and equals)
+        is_again = name == "profile" and name in options  # several may exclude each other
+        if not is_known or is_again or not _is_valid(name, fixed or value):
+            return None
+        options[name] = fixed or value
+    is_whole = command in COMMANDS and bool(rest) == (command == "run")
+    return (command, options, tuple(rest)) if is_whole else None
+
+
+def _is_valid(name: str, value: str) -> bool:
+    if name == "color":
+        return value in {"auto", "always", "never"}
+    return value.isdecimal() if name == "timeout" else value[:1] not in {"", "-"}
+
+
+def _is_reported_in_sync(parsed: Parsed) -> bool:
+    """Report that there is nothing to do, where that is so."""
+    found = find_in_sync(parsed)
+    if not found:
+        return False
+    profile, chosen_by, environment = found
+    _, options, _ = parsed
+    if "quiet" not in options:
+        sys.stderr.write(fingerprint.in_sync_message(profile, chosen_by) + "\n")
+        sys.stderr.flush()
+    if "json" in options:
+        from uvflow.console import Console  # slow, and the only encoder
+
+        data = {"profile": profile, "chosen_by": chosen_by, "environment": environment}
+        nothing = dict.fromkeys(("repaired", "removed", "known_defects"), ())
+        Console(as_json=True).envelope("sync", 0, {**data, "already_in_sync": True, **nothing})
+    return True
+
+
+def find_in_sync(parsed: Parsed) -> tuple[str, str, str] | None:
+    """The profile, its origin and the environment, where a sync has nothing to do.
+
+    That is, where nothing has changed since the last one; None for everything else.
+    """
+    command, options, _ = parsed
+    if command != "sync" or {"check", "json"} <= options.keys():  # that has more to say
         return None
-    try:
-        root = paths.project_root(os.getcwd())
-    except OSError:  # the command line reports what is wrong
-        root = None
-    if root is None:
-        return None
-    # Any directory above may be the workspace that the project is a member of. A fingerprint in its
-    # state says so, and is current only while that is so.
-    workspace = root
-    while workspace:
-        answer = _already_in_sync(root, workspace, FAST_PATH_ARGUMENTS[arguments])
-        parent = os.path.dirname(workspace)
-        if answer or parent == workspace:
-            return answer
-        workspace = parent
+    for profile, chosen_by, last, workspace, name in possible_fingerprints(options.get("profile")):
+        state = paths.state_dir(workspace)
+        encoded = fingerprint.read_encoded(state, name)
+        # Where it is another profile than last time, the command line has to remember that.
+        is_remembered = profile == last or "check" in options
+        if is_remembered and fingerprint.is_current(encoded, fingerprint.key(state, name)):
+            return profile, chosen_by, fingerprint.environment_of(encoded) or ""
     return None
 
 
-def _already_in_sync(root: str, workspace: str, flag: str | None) -> str | None:
-    state = paths.state_dir(workspace)
-    try:
-        profile, chosen_by = _profile(flag, state)
-        name = paths.fingerprint_name(profile, root, workspace)
-        encoded = fingerprint.read_file(os.path.join(state, name), is_own=True)
-    except (OSError, ValueError):  # not there, or the command line reports what is wrong
-        return None
-    if not fingerprint.is_current(encoded, fingerprint.key(state, name)):
-        return None
-    return fingerprint.in_sync_message(profile, chosen_by)
+def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, str, str]]":
+    """The fingerprints that may be of the current directory, each as five texts.
 
-
-def _profile(flag: str | None, state: str) -> tuple[str, str]:
-    """Raises ValueError for another profile than last time: the command line remembers the new."""
-    last = fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True).decode()
+    Its profile, where that came from, the one of the last sync, the workspace, and its name in the
+    state of that.
+    """
     chosen = flag or os.environ.get("UVFLOW_PROFILE")
-    if chosen and chosen != last:
-        raise ValueError(chosen)
-    origin = "" if flag else paths.FROM_VARIABLE if chosen else paths.AS_LAST_TIME
-    return last, origin
+    root = paths.project_root(os.getcwd())
+    # Any directory above may be the workspace that the project is a member of. A fingerprint in its
+    # state says so, and is current only while that is so.
+    workspace = root
+    while root and workspace:
+        last = _last_profile(paths.state_dir(workspace))
+        profile = chosen or last
+        if profile:
+            origin = paths.FROM_VARIABLE if chosen else paths.AS_LAST_TIME
+            name = paths.fingerprint_name(profile, root, workspace)
+            yield profile, "" if flag else origin, last, workspace, name
+        parent = os.path.dirname(workspace)
+        workspace = parent if parent != workspace else None
 
 
-def _run_cli(arguments: tuple[str, ...]) -> int:
+def _last_profile(state: str) -> str:
+    try:
+        return fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True).decode()
+    except (OSError, ValueError):  # not there, or the command line reports what is wrong
+        return ""
+
+
+def _run_cli(parsed: Parsed | None) -> int:
     # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
     # of the time of a short one.
     import gc  # the fast path does without
 
     gc.disable()
     try:
-        if arguments in FAST_PATH_ARGUMENTS:
-            from uvflow.cli.sync import sync_without_click  # slow: the fast path saves it
+        if parsed:
+            from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
 
-            return sync_without_click(FAST_PATH_ARGUMENTS[arguments])
+            return run_without_click(*parsed)
         from uvflow.cli.main import main as command_line  # as above
 
         return command_line()

@@ -5,16 +5,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from uvflow.errors import UvflowError, unwritable
 from uvflow.redaction import redacted
+
+if TYPE_CHECKING:
+    from uvflow.errors import UvflowError
 
 SCHEMA_VERSION = 2
 _KIB, _MIB = 1 << 10, 1 << 20
-
-ColorChoice = Literal["auto", "always", "never"]
 
 # What Python takes for printable, and shows nothing by which a reader could notice it: fillers,
 # joiners and variation selectors (Unicode, "Default_Ignorable_Code_Point"), and the empty Braille.
@@ -50,8 +49,7 @@ def size_text(size: int) -> str:
     return f"{-(-size // unit)} {name}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Console:
+class Console(NamedTuple):
     """Results go to stdout, everything else to stderr; with `as_json` stdout is one object.
 
     Each text is one line: a line end in it came from a file or a name, and is shown as an escape.
@@ -83,7 +81,7 @@ class Console:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
             _print(sys.stdout, json.dumps(_redacted_in({**head, **data}), indent=2))
 
-    def problem(self, error: UvflowError) -> None:
+    def problem(self, error: "UvflowError") -> None:
         """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
         self._write(sys.stderr, f"{self.style('error', 'red', 'bold')}: {error.message}")
         for finding in error.findings if len(error.findings) > 1 else ():
@@ -121,6 +119,8 @@ def _print(stream: TextIO, text: str) -> None:
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            from uvflow.errors import unwritable  # slow, and most often not needed
+
             raise unwritable("standard output", error) from error
 
 
@@ -137,7 +137,7 @@ def _redacted_in(value: Any) -> Any:
             return value
 
 
-def wants_color(choice: ColorChoice, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_color(choice: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Flag over NO_COLOR (no-color.org) over FORCE_COLOR (force-color.org) over the terminal."""
     if choice != "auto":
         return choice == "always"

@@ -3,10 +3,12 @@
 The exit codes are part of the command line's contract; docs/reference lists them.
 """
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from uvflow.findings import Finding
 from uvflow.redaction import redacted
+
+if TYPE_CHECKING:
+    from uvflow.findings import Finding
 
 
 class UvflowError(Exception):
@@ -27,7 +29,7 @@ class UvflowError(Exception):
         *,
         cause: str | None = None,
         hint: str | None = None,
-        findings: tuple[Finding, ...] = (),
+        findings: tuple["Finding", ...] = (),
     ) -> None:
         self.message = redacted(message)
         self.cause = cause and redacted(cause)

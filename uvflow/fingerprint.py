@@ -44,6 +44,8 @@ _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and cache
 _MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
 
+OTHERS_WRITE = "others may write to it"
+
 MAX_BYTES = 32 << 20  # of a file that is read; large lockfiles have a tenth of this
 
 # So that a named pipe is not waited for, and a terminal not taken over. Windows has none of these.
@@ -96,6 +98,25 @@ def user_id() -> int:
     return int(getattr(os, "geteuid", int)())
 
 
+def exposure(directory: str) -> str:
+    """Why somebody else may have written in a directory; empty where nobody can.
+
+    What others may only read passes: the files in it are for their owner only, and a directory that
+    UVFLOW_CACHE_DIR names may have other uses.
+    """
+    try:
+        status = os.lstat(directory)
+    except OSError:  # not there, or not to be looked at: then nothing in it is read either
+        return ""
+    if sys.platform == "win32":
+        return ""
+    if stat.S_ISLNK(status.st_mode):
+        return "it is a link"
+    if status.st_uid != user_id():
+        return "it belongs to another user"
+    return OTHERS_WRITE if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+
+
 def key(state: str, name: str) -> str:
     """The subject of the fingerprint that is the file `name` in the state directory `state`."""
     return os.path.basename(state) + " " + name
@@ -112,6 +133,14 @@ def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
     return _HEAD + _checksum(_unanswered(parts)) + b"\n" + body
+
+
+def read_encoded(state: str, name: str) -> bytes:
+    """The fingerprint `name` in a state directory; empty where it cannot be read."""
+    try:
+        return read_file(os.path.join(state, name), is_own=True)
+    except (OSError, ValueError):  # a name of a profile that is no file name
+        return b""
 
 
 def is_current(encoded: bytes, subject: str) -> bool:
@@ -145,6 +174,11 @@ def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
     except ValueError:
         return {}
     return dict(zip(answers[::2], answers[1::2], strict=False))
+
+
+def has_env_file(encoded: bytes) -> bool:
+    """Whether the profile of a fingerprint has an env-file."""
+    return any(question.startswith(_ENV_FILE) for question in recorded_answers(encoded))
 
 
 def in_sync_message(profile: str, chosen_by: str) -> str:
@@ -352,7 +386,10 @@ def _stat_fields(status: os.stat_result) -> bytes:
     )
 
 
+_ENV_FILE = b"env-file "  # which `run` reads each time, so there is nothing to compare
+
 _KINDS = {
+    b"env-file": lambda _path: b"",
     b"content": _content,
     b"identity": _identity,
     b"is-directory": _is_directory,

@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rig import Command, Tree
-
-from uvflow.__main__ import already_in_sync
+from rig import Command, Tree, already_in_sync
 
 BUILD = '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
 FILES = {

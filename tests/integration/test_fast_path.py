@@ -1,15 +1,15 @@
 """What the fast path says, `uv sync --locked --check` and the command line say as well."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rig import Command, Tree
+from rig import Command, Tree, already_in_sync, by_click
 
-from uvflow.__main__ import FAST_PATH_ARGUMENTS, already_in_sync
 from uvflow.project.profiles import BUILT_IN
 from uvflow.state import journal
 from uvflow.state.store import State
@@ -151,24 +151,36 @@ def test_a_change_that_uv_sees_is_seen(
     assert already_in_sync(("sync",)) is None
 
 
-@pytest.mark.parametrize("arguments", FAST_PATH_ARGUMENTS)
+SPELLINGS = (
+    *("sync", "sync --dev", "sync --prod", "sync --profile dev", "sync --profile=prod"),
+    *("sync -q", "sync --quiet --dev", "sync -v", "sync --json", "sync --json --quiet"),
+    *("sync --color always", "sync --timeout 5 --dev", "sync --check", "sync --check --prod -q"),
+    *("--version", "-V"),
+)
+
+
 @pytest.mark.parametrize("last", ["dev", "prod"])
 def test_the_fast_path_answers_as_the_command_line_does(
-    shop: Path, uvflow: Command, arguments: tuple[str, ...], last: str
+    shop: Path, uvflow: Command, last: str
 ) -> None:
     uvflow("sync", "--profile", last, cwd=shop)
-    by_fast_path = already_in_sync(arguments)
-    by_command_line = uvflow(*arguments, "--color", "never", cwd=shop)
-    last_line = by_command_line.err.splitlines()[-1]
-    assert by_command_line.code == 0
-    assert by_fast_path == (last_line if last_line.startswith("Already") else None)
+    for spelling in SPELLINGS:
+        words = spelling.split()
+        if already_in_sync(tuple(words)) or words[0] != "sync":
+            assert uvflow(*words, cwd=shop) == by_click(*words, cwd=shop), spelling
+        else:
+            assert {"dev", "prod"} - {last} & set(re.split(r"\W+", spelling)), spelling
 
 
-def test_every_command_line_of_the_table_is_answered(shop: Path, uvflow: Command) -> None:
+def test_every_spelling_is_answered(shop: Path, uvflow: Command) -> None:
     for profile in ("dev", "prod"):
         uvflow("sync", "--profile", profile, cwd=shop)
         assert already_in_sync(("sync", f"--{profile}")) == f"Already in sync: {profile}"
         assert uv_agrees(shop, profile)
+    for spelling in SPELLINGS[:-2]:
+        answer = None if "dev" in spelling else "Already in sync: prod"
+        said = already_in_sync(tuple(spelling.split()))
+        assert said in {answer, f"{answer} (as last time)"}, spelling
 
 
 def test_a_profile_synced_over_by_another_is_not_in_sync(shop: Path, uvflow: Command) -> None:
@@ -253,5 +265,6 @@ def test_metadata_known_only_after_a_build_gets_no_fingerprint(shop: Path, uvflo
 
 def test_other_command_lines_are_not_answered(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
-    for arguments in ((), ("sync", "-v"), ("sync", "--dev", "--prod"), ("status",)):
-        assert already_in_sync(arguments) is None
+    lines = "", "sync --dev --prod", "sync --check --json", "sync --dry-run", "status", "run x"
+    for line in lines:
+        assert already_in_sync(tuple(line.split())) is None

@@ -11,10 +11,9 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rig import BIN
+from rig import BIN, already_in_sync
 from wheels import add_wheel
 
-from uvflow.__main__ import already_in_sync
 from uvflow.project.profiles import BUILT_IN
 
 BUILD = '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'

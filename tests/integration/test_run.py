@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from rig import BIN, Command, Tree
+from rig import BIN, Command, Tree, by_click
 
 from uvflow.state.store import State
 
@@ -92,9 +92,10 @@ def test_the_env_file_is_read_as_uv_reads_it(shop: Path, uvflow: Command) -> Non
     (shop / "pyproject.toml").write_text(
         MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'
     )
-    (shop / ".env").write_text("export GREETING='hello ${HOME}'\n")
-    done = uvflow("run", "python", "-c", "import os; print(os.environ['GREETING'])", cwd=shop)
-    assert done.out == "hello ${HOME}\n"
+    for greeting in ("hello", "good night"):
+        (shop / ".env").write_text(f"export GREETING='{greeting} ${{HOME}}'\n")
+        done = uvflow("run", "python", "-c", "import os; print(os.environ['GREETING'])", cwd=shop)
+        assert done.out == f"{greeting} ${{HOME}}\n"
 
 
 def test_a_missing_env_file_is_2(shop: Path, uvflow: Command) -> None:
@@ -272,3 +273,48 @@ def test_a_sync_that_waits_keeps_nobody_from_another_environment(
         assert done.code == 0, done.err
         running.communicate("\n")
         assert waiting.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sh", "-c", "env | grep -v -e UVFLOW_LEASES -e ^_= | sort; pwd; echo $0"),
+        ("python", "-c", SHOW),
+        ("python", "-c", "raise SystemExit(3)"),
+        ("manage.py", "check"),
+        ("./tool", "x"),
+        ("no-such-command",),
+        ("./manage.py",),  # no program
+    ],
+)
+def test_the_short_path_runs_what_the_long_one_runs(
+    shop: Path, uvflow: Command, words: tuple[str, ...]
+) -> None:
+    (shop / "manage.py").write_text("import sys; print(sys.prefix, sys.argv)")
+    (shop / "tool").write_text("#!/bin/sh\necho $0 $*\n")
+    (shop / "tool").chmod(0o755)
+    uvflow("sync", cwd=shop)
+    for options in ((), ("--dev", "-q", "--"), ("--json", "--timeout", "0")):
+        line = ("run", *options, *words)
+        assert uvflow(*line, cwd=shop) == by_click(*line, cwd=shop)
+
+
+def modules_loaded(shop: Path, *words: str) -> set[str]:
+    line = [sys.executable, "-X", "importtime", "-m", "uvflow", *words]
+    done = subprocess.run(line, cwd=shop, capture_output=True, text=True, check=True)
+    return {row.rpartition("|")[2].strip() for row in done.stderr.splitlines()}
+
+
+def test_the_short_path_loads_little(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    slow = {"click", "dataclasses", "filelock", "re", "pathlib", "json"}
+    assert not slow & modules_loaded(shop, "run", "--dev", "--", "true")
+    assert "dataclasses" in modules_loaded(shop, "run", "--prod", "--", "true")
+
+
+def test_a_state_that_others_can_write_to_is_refused_in_sync_too(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    State.of(shop).directory.chmod(0o777)
+    assert uvflow("run", "true", cwd=shop).code == 8

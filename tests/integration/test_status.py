@@ -13,9 +13,8 @@ import pytest
 from drifts import DRIFT, MANIFEST, inside, overwrite, pip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rig import BIN, Command, Tree
+from rig import BIN, Command, Tree, already_in_sync
 
-from uvflow.__main__ import already_in_sync
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext, last_synced_profile
 from uvflow.environment.installed import Environment, distributions

@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import BusyError, DiskError
-from uvflow.state import holders, locks
-from uvflow.state.locks import (
-    EXCLUSIVE,
-    SHARED,
-    Lease,
-    is_directory_locked,
-    is_leased,
-    is_mutex_held,
-)
+from uvflow.state import holders, leases, locks
+from uvflow.state.leases import EXCLUSIVE, SHARED, Lease, is_directory_locked
+from uvflow.state.locks import is_leased, is_mutex_held
 from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no directory")
@@ -26,7 +20,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems d
 HOLD = """
 import sys
 from pathlib import Path
-from uvflow.state.locks import EXCLUSIVE, lock_directory
+from uvflow.state.leases import EXCLUSIVE, lock_directory
 lock_directory(Path(sys.argv[2]), EXCLUSIVE)
 print("held", flush=True)
 sys.stdin.readline()
@@ -53,7 +47,7 @@ def test_one_process_holds_it_exclusively_or_several_share_it(
 
 
 def hold(directory: Path, mode: int, held: ExitStack) -> bool:
-    descriptor = locks.lock_directory(directory, mode)
+    descriptor = leases.lock_directory(directory, mode)
     if descriptor is None:
         return False
     held.callback(os.close, descriptor)
@@ -72,7 +66,7 @@ def test_locking_changes_nothing_on_disk(tmp_path: Path) -> None:
 def test_only_a_directory_can_be_locked(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=name):
-        locks.lock_directory(tmp_path / name, EXCLUSIVE)
+        leases.lock_directory(tmp_path / name, EXCLUSIVE)
     assert not is_directory_locked(tmp_path / name)
 
 

@@ -7,7 +7,14 @@ import click
 
 from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice, timeout_option
-from uvflow.cli.sync import project_and_profile, report_repair, run_sync, show_plan
+from uvflow.cli.sync import (
+    check_sync,
+    project_and_profile,
+    run_sync,
+    run_words,
+    show_plan,
+    show_status,
+)
 from uvflow.console import Console
 from uvflow.errors import UsageError
 
@@ -35,11 +42,7 @@ def sync_command(
         return show_plan(console, profile)
     if not check:
         return run_sync(console, profile, timeout=timeout)
-    from uvflow.environment.status import status, status_as_json, verdict_line
-
-    result = status(*project_and_profile(profile))
-    console.say(verdict_line(result))
-    return result.exit_code, status_as_json(result)
+    return check_sync(console, profile)
 
 
 @click.command(
@@ -60,16 +63,7 @@ def run_command(
     itself. Which profile is meant without a flag stays as it is. The exit code is the command's
     own.
     """
-    from uvflow.environment.context import SyncContext
-    from uvflow.environment.run import prepare
-
-    context = SyncContext.of(*project_and_profile(profile))
-    command = prepare(context, words, timeout=timeout, progress=console.say)
-    report_repair(console, command.repair)
-    raise click.exceptions.Exit(command.run())
-
-
-_COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
+    raise click.exceptions.Exit(run_words(console, profile, words, timeout=timeout))
 
 
 @click.command(
@@ -83,14 +77,7 @@ def status_command(console: Console, *, profile: str | None) -> Answer:
     Works offline, changes nothing and runs no code of the project. The exit code is that of the
     worst check: 5 damaged, 7 no usable uv, 3 stale lockfile, 4 out of sync, 0 nothing wrong.
     """
-    from uvflow.environment.status import format_rows, headline, status, status_as_json
-
-    result = status(*project_and_profile(profile))
-    console.result(console.style(headline(result), "bold"))
-    for aspect, level, message in format_rows(result, verbose=console.verbose):
-        colour = _COLOURS.get(level.strip(), "red")
-        console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
-    return result.exit_code, status_as_json(result)
+    return show_status(console, profile)
 
 
 @click.command(name="verify", short_help="Check every file of the environment")

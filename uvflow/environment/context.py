@@ -72,7 +72,7 @@ class SyncContext:
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
-        encoded = self.state.read(self.fingerprint_name) or b""
+        encoded = fingerprint.read_encoded(str(self.state.directory), self.fingerprint_name)
         return fingerprint.is_current(encoded, self.key)
 
 

@@ -1,12 +1,11 @@
 """`uvflow run`: a command in a synced environment that stays as it is."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from uvflow import process, uv
+from uvflow.environment.command import command_environ, command_words, find_program
 from uvflow.environment.context import SyncContext
 from uvflow.environment.repair import RepairResult
 from uvflow.environment.sync import locked_environment
@@ -64,21 +63,14 @@ def prepare(
 def _prepare_command(
     context: SyncContext, words: Sequence[str], repair: RepairResult
 ) -> PreparedCommand:
-    environment = context.environment
-    # This process's variables as the environment's own `activate` would leave them.
-    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
-    environ["VIRTUAL_ENV"] = str(environment)
-    environ["PATH"] = os.pathsep.join((str(scripts), os.environ.get("PATH", os.defpath)))
-    if words[0].endswith(".py") and Path(words[0]).is_file():
-        words = ("python", *words)  # as `uv run` does
-    program = shutil.which(words[0], path=environ["PATH"])
+    environ = command_environ(str(context.environment))
+    name, *arguments = command_words(tuple(words))
+    program = find_program(name, environ["PATH"])
     if program is None:
         raise UsageError(
-            f"`{words[0]}` is neither in {environment.name} nor on PATH",
+            f"`{name}` is neither in {context.environment.name} nor on PATH",
             hint="is the dependency that provides it in the lockfile, and in this profile?",
         )
-    arguments = tuple(words[1:])
     if context.profile.env_file is not None:
         file = context.project.root / context.profile.env_file
         if not file.is_file():
@@ -86,6 +78,8 @@ def _prepare_command(
                 f"the env-file {file} of the profile `{context.profile.name}` does not exist"
             )
         # uv reads the file, so that it means what it means to `uv run`.
-        arguments = ("run", "--no-project", f"--env-file={file}", "--", program, *arguments)
+        arguments = ["run", "--no-project", f"--env-file={file}", "--", program, *arguments]
         program = uv.find().path
-    return PreparedCommand(program=program, arguments=arguments, environ=environ, repair=repair)
+    return PreparedCommand(
+        program=program, arguments=tuple(arguments), environ=environ, repair=repair
+    )

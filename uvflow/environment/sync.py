@@ -186,7 +186,10 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     watched = inputs.sync_inputs(
         context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
     )
-    before = _answers(watched.questions)  # an edit from here on is seen next time
+    questions = list(watched.questions)
+    if questions and context.profile.env_file is not None:
+        questions.append(f"env-file {context.profile.env_file}")
+    before = _answers(questions)  # an edit from here on is seen next time
     environment_before = _environment_answers(context)
     copies = find_copies(context)
     with _changing(context, uv, progress) as start:

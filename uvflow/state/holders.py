@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uvflow.fingerprint import read_file
+from uvflow.state.leases import is_alive
 
 if sys.platform == "linux":
     _TICKS = os.sysconf("SC_CLK_TCK")  # in a second
@@ -47,6 +48,14 @@ def _read_record(path: Path) -> _Holder | None:
         return None
 
 
+def _read_lease(path: Path) -> _Holder | None:
+    try:
+        pid, since, command = os.fsdecode(read_file(str(path), is_own=True)).split("\n", 2)
+        return _Holder(command, int(pid), float(since))
+    except (OSError, ValueError):
+        return None
+
+
 def describe(places: Iterable[Path], records: Iterable[Path]) -> str:
     """A process that has locked one of `places`, by its record where it has one."""
     known = [record for record in map(_read_record, records) if record]
@@ -57,7 +66,7 @@ def describe(places: Iterable[Path], records: Iterable[Path]) -> str:
 
 def describe_lease(lease: Path) -> str:
     """The command that has taken a lease, or a child that it has left behind."""
-    record = _read_record(lease)
+    record = _read_lease(lease)
     living = list(_living_holders([lease]))
     if record is None:
         return next(map(str, living), _UNKNOWN)
@@ -66,18 +75,6 @@ def describe_lease(lease: Path) -> str:
     origin = f", started by `{record.command}`"
     children = (str(holder._replace(origin=origin)) for holder in living)
     return next(children, f"a process started by `{record.command}`")
-
-
-def is_alive(pid: int) -> bool:
-    """True on Windows, where `os.kill` would end it, and a lock ends with its first process."""
-    if sys.platform != "win32":
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            return False
-        except PermissionError:  # another user's
-            return True
-    return True
 
 
 def takers(place: Path) -> Iterator[str]:

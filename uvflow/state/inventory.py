@@ -14,8 +14,9 @@ from uvflow.errors import BusyError, UsageError
 from uvflow.fingerprint import read_file
 from uvflow.paths import state_name
 from uvflow.state import backup, locks
+from uvflow.state.leases import MUTEX
 from uvflow.state.locks import HOLDER
-from uvflow.state.store import MUTEX, State, cache_root, require_private
+from uvflow.state.store import State, cache_root, require_private
 
 _YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
 

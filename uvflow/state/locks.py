@@ -14,32 +14,22 @@ different environments of a project wait for each other there.
 """
 
 import contextlib
-import errno
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from uvflow.errors import BusyError, unwritable
 from uvflow.files import remove_unfinished
-from uvflow.paths import digest
-from uvflow.state import holders
-from uvflow.state.store import ELSEWHERE, MUTEX, OTHER_ENVIRONMENT, Progress, State, no_progress
-
-if sys.platform == "win32":
-    EXCLUSIVE, SHARED, _OPEN = 0, 1, os.O_RDWR
-else:
-    import fcntl
-
-    EXCLUSIVE, SHARED, _OPEN = fcntl.LOCK_EX, fcntl.LOCK_SH, os.O_RDWR | os.O_NOFOLLOW
+from uvflow.state import holders, leases
+from uvflow.state.leases import EXCLUSIVE, LEASES, MUTEX, SHARED, Lease
+from uvflow.state.store import ELSEWHERE, OTHER_ENVIRONMENT, Progress, State, no_progress
 
 DEFAULT_TIMEOUT = 300.0  # seconds
 
 HOLDER = "holder.json"  # ends the name of a file: who holds a mutex, or held it last
-LEASES = "UVFLOW_LEASES"  # the leases of the commands of `uvflow run` that started this process
 
 _POLL_SECONDS = 0.05  # also the shortest timeout: testing a lock holds it for an instant
 _QUIET_SECONDS = 0.5  # a shorter wait is not reported, except for a command: that may run for long
@@ -109,14 +99,8 @@ def shared_mutex(
 
 
 def _lock_of(state: State, environment: Path | None = None) -> _Lock:
-    if environment is None:
-        return _Lock(state.root, state.directory / MUTEX)
-    name = f"{_digest(environment)}.{MUTEX}"
-    return _Lock(Path(os.path.realpath(environment)), state.directory / name)
-
-
-def _digest(environment: Path) -> str:
-    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}"
+    place = os.path.realpath(environment) if environment else None
+    return _Lock(Path(place or state.root), Path(leases.mutex_file(str(state.directory), place)))
 
 
 class Mutex:
@@ -165,17 +149,11 @@ class Mutex:
             with contextlib.suppress(OSError):  # most often since uv has filled it
                 if os.path.samestat(path.stat(), made):
                     path.rmdir()
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        leases.close(self._descriptors)
 
     def _take(self, lock: _Lock, mode: int) -> bool:
-        with contextlib.suppress(OSError):  # it cannot be locked, or does not exist
-            if not self._hold(lock_directory(lock.directory, mode)):
-                return False
-        if mode == SHARED and not os.access(self._state.directory, os.W_OK):
-            return True
         try:
-            return self._hold(_open_locked(lock.file, _OPEN | os.O_CREAT, mode))
+            return leases.take(str(lock.directory), str(lock.file), mode, self._descriptors)
         except OSError as error:
             raise unwritable(str(lock.file), error, hint=ELSEWHERE) from error
 
@@ -187,36 +165,24 @@ class Mutex:
                 made = directory.stat()
         except OSError as error:
             raise unwritable(str(directory), error, hint=OTHER_ENVIRONMENT) from error
-        with contextlib.suppress(OSError):  # as above
-            is_ours = any(_is_at(directory, descriptor) for descriptor in self._descriptors)
-            if not is_ours and not self._hold(lock_directory(directory, EXCLUSIVE)):
-                return False
+        with contextlib.suppress(OSError):  # it cannot be locked
+            is_ours = any(leases.is_at(directory, descriptor) for descriptor in self._descriptors)
+            if not is_ours:
+                descriptor = leases.lock_directory(directory, EXCLUSIVE)
+                if descriptor is None:
+                    return False
+                self._descriptors.append(descriptor)
         if made:
             self._made.append((directory, made))
         return True
-
-    def _hold(self, descriptor: int | None) -> bool:
-        if descriptor is not None:
-            self._descriptors.append(descriptor)
-        return descriptor is not None
 
 
 def is_mutex_held(state: State, environment: Path) -> bool:
     """Whether a process is changing the environment, or all of the project; writes nothing."""
     return any(
-        _is_locked(lock.file, SHARED) or is_directory_locked(lock.directory, SHARED)
+        leases.is_locked(lock.file, SHARED) or leases.is_directory_locked(lock.directory, SHARED)
         for lock in (_lock_of(state), _lock_of(state, environment))
     )
-
-
-class Lease(NamedTuple):
-    """It lasts until every process that has inherited the descriptors has ended.
-
-    With `variables` in its environment a process may change what the lease protects.
-    """
-
-    descriptors: tuple[int, ...]
-    variables: Mapping[str, str]
 
 
 def take_lease(
@@ -231,32 +197,21 @@ def take_lease(
 
     Raises BusyError, and DiskError where neither the state nor the environment can be locked.
     """
-    _running_leases(state, environment)  # removes those of ended commands
-    name = f"{_digest(environment)}.lease.{os.getpid()}-{time.time_ns()}"
-    path, scripts = state.directory / name, environment / "bin"
-    lease: list[int] = []
+    scripts = environment / "bin"
+    taken: list[Lease] = []
 
-    def blocker() -> _Blocker | None:  # a process that looks whether there is a lease
-        with contextlib.suppress(OSError):  # it cannot be locked
-            descriptor = lock_directory(scripts, SHARED)
-            if descriptor is None:
-                return _is_held(_Lock(scripts, path))
-            lease.append(descriptor)
+    def blocker() -> _Blocker | None:
+        try:
+            lease = leases.try_to_lease(str(state.directory), str(environment), command)
+        except OSError as error:
+            raise unwritable(str(state.directory), error, hint=ELSEWHERE) from error
+        if lease is None:
+            return _is_held(_Lock(scripts, scripts))
+        taken.append(lease)
         return None
 
     _wait(blocker, timeout, progress)
-    try:
-        descriptor = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
-        _lock(descriptor, EXCLUSIVE)
-        lease.append(descriptor)
-        os.write(descriptor, holders.new_record(command, state.root))
-    except OSError as error:
-        if not lease:  # else the directory is locked, which has to do in a place that is read-only
-            raise unwritable(str(path), error, hint=ELSEWHERE) from error
-    for descriptor in lease:
-        os.set_inheritable(descriptor, True)
-    leases = f"{os.environ.get(LEASES, '')} {name}".strip()
-    return Lease(tuple(lease), {LEASES: leases})
+    return taken[0]
 
 
 def is_leased(state: State, environment: Path) -> bool:
@@ -266,49 +221,27 @@ def is_leased(state: State, environment: Path) -> bool:
 
 def has_leases(state: State) -> bool:
     """Whether a command runs in any of the project's environments."""
-    return any(_is_running(path) for path in state.directory.glob("*.lease.*"))
+    return bool(leases.running_leases(str(state.directory)))
 
 
 def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
+    place, scripts = str(environment), environment / "bin"
     inherited = os.environ.get(LEASES, "").split()
-    own = [name for name in inherited if name.startswith(_digest(environment))]
-    others = [path for path in _running_leases(state, environment) if path.name not in own]
-    scripts = environment / "bin"
+    own = [name for name in inherited if name.startswith(leases.environment_digest(place))]
+    running = map(Path, leases.running_leases(str(state.directory), place))
+    others = [path for path in running if path.name not in own]
     if others:
         describe = partial(holders.describe_lease, others[0])
-    elif is_directory_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
+    elif leases.is_directory_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
         describe = partial(holders.describe, (scripts,), ())
     else:
         return None
     return _Blocker("a command to end", f"a command is running in {environment}", 0, describe)
 
 
-def _is_locked_only_by(scripts: Path, leases: list[str]) -> bool:
+def _is_locked_only_by(scripts: Path, own: list[str]) -> bool:
     """As far as that is known: elsewhere than on Linux nothing says who has locked a directory."""
-    return all(pid in map(_pid, leases) for pid in holders.takers(scripts))
-
-
-def _running_leases(state: State, environment: Path) -> list[Path]:
-    """The leases of commands that have not ended; removes the others."""
-    leases = sorted(state.directory.glob(f"{_digest(environment)}.lease.*"))
-    return [path for path in leases if _is_running(path)]
-
-
-def _is_running(lease: Path) -> bool:
-    """Whether a process holds the lease; removes its file if none does."""
-    if _is_locked(lease, EXCLUSIVE):
-        return True
-    # A process that is alive may be about to lock it; Windows lets no two in at once.
-    if sys.platform == "win32" or not holders.is_alive(int(_pid(lease.name))):
-        with contextlib.suppress(OSError):
-            lease.unlink()
-    return False
-
-
-def _pid(lease: str) -> str:
-    """The process that took it, from its name."""
-    digits = lease.rpartition(".")[2].partition("-")[0]
-    return digits if digits.isdecimal() else "0"
+    return all(pid in map(leases.taker, own) for pid in holders.takers(scripts))
 
 
 def _is_held(lock: _Lock) -> _Blocker:
@@ -324,7 +257,7 @@ def _describe_holder(lock: _Lock) -> str:
     """The holder of a mutex; one of them where it is shared, as that of a project is."""
     is_project = lock.file.name == MUTEX
     files = sorted(lock.file.parent.glob(f"*{MUTEX}")) if is_project else [lock.file]
-    held = [_Lock(lock.directory, file) for file in files if _is_locked(file, SHARED)]
+    held = [_Lock(lock.directory, file) for file in files if leases.is_locked(file, SHARED)]
     return holders.describe(lock, [one.holder for one in held])
 
 
@@ -343,75 +276,3 @@ def _wait(blocker: Callable[[], _Blocker | None], timeout: float, progress: Prog
                 hint="try again when it is done, or wait longer with `--timeout SECONDS`",
             )
         time.sleep(_POLL_SECONDS)
-
-
-def lock_directory(directory: Path, mode: int) -> int | None:
-    """A descriptor that holds the lock until it is closed; None where another process has it.
-
-    `mode` is EXCLUSIVE or SHARED. Raises OSError where the directory does not exist or cannot be
-    locked.
-    """
-    if sys.platform != "win32":
-        descriptor = _open_locked(directory, os.O_RDONLY | os.O_DIRECTORY, mode)
-        if descriptor is None or _is_at(directory, descriptor):
-            return descriptor
-        os.close(descriptor)
-        return None
-    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(directory))
-
-
-def _is_at(directory: Path, descriptor: int) -> bool:
-    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), directory.stat())
-    except OSError:
-        return False
-
-
-def is_directory_locked(directory: Path, mode: int = EXCLUSIVE) -> bool:
-    """Whether a process holds a lock that excludes `mode`; writes nothing and raises nothing."""
-    try:
-        descriptor = lock_directory(directory, mode)
-    except OSError:
-        return False
-    return _close(descriptor)
-
-
-def _is_locked(file: Path, mode: int) -> bool:
-    try:
-        descriptor = _open_locked(file, _OPEN, mode)
-    except OSError:  # it does not exist, or is in a state that can only be read
-        return False
-    return _close(descriptor)
-
-
-def _close(descriptor: int | None) -> bool:
-    """Whether there was none, because another process holds the lock."""
-    if descriptor is not None:
-        os.close(descriptor)
-    return descriptor is None
-
-
-def _open_locked(path: Path, flags: int, mode: int) -> int | None:
-    """None where another process holds the lock; raises OSError."""
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        if _lock(descriptor, mode):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def _lock(descriptor: int, mode: int) -> bool:
-    if sys.platform != "win32":  # as filelock does, but shared as well, and without its 45 ms
-        try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
-    import filelock
-
-    return filelock.lock_descriptor(descriptor, blocking=False)

@@ -4,7 +4,6 @@ They are this user's alone, since what they say is acted upon: a backup names fi
 """
 
 import os
-import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from pathlib import Path
 from uvflow import paths
 from uvflow.errors import DiskError, unwritable
 from uvflow.files import remove, require_writable, write_whole
-from uvflow.fingerprint import MAX_BYTES, read_file, user_id
+from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
 from uvflow.paths import state_name
+from uvflow.state.leases import MUTEX
 
 Progress = Callable[[str], None]  # called with a sentence about what takes long
 
 _MAX_BYTES = 4 * MAX_BYTES  # a backup holds two files in base64
-
-MUTEX = "lock"  # the file that `locks` locks; never removed
 
 # Hints where something cannot be written.
 ELSEWHERE = "UVFLOW_CACHE_DIR can name another directory for what uvflow remembers"
@@ -148,24 +146,13 @@ class State:
 
 
 def require_private(*directories: Path) -> None:
-    """Raises DiskError for a link, and for what another user owns or may write to.
-
-    What others may only read passes: the files in it are for their owner only, and a directory that
-    UVFLOW_CACHE_DIR names may have other uses.
-    """
-    for directory in directories if sys.platform != "win32" else ():
-        try:
-            status = directory.lstat()
-        except OSError:  # not there, or not to be looked at: then nothing in it is read either
-            continue
+    """Raises DiskError for a link, and for what another user owns or may write to."""
+    for directory in directories:
+        reason = exposure(str(directory))
         way_out = "set UVFLOW_CACHE_DIR to a directory that only you can write to"
-        if stat.S_ISLNK(status.st_mode):
-            reason = "it is a link"
-        elif status.st_uid != user_id():
-            reason = "it belongs to another user"
-        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            reason = "others may write to it"
+        if reason == OTHERS_WRITE:
             way_out = f"`chmod go-w {directory}` if only you have written there, or {way_out}"
-        else:
-            continue
-        raise DiskError(f"{directory} cannot hold what uvflow remembers: {reason}", hint=way_out)
+        if reason:
+            raise DiskError(
+                f"{directory} cannot hold what uvflow remembers: {reason}", hint=way_out
+            )

@@ -1,0 +1,234 @@
+"""Locks of files and directories, and the leases of commands, where nobody has to be waited for.
+
+Part of the short path of `uvflow run`, so it imports what bare Python has loaded, and filelock on
+Windows. What waits is in locks.py, which also says how the locks work together.
+"""
+
+import errno
+import os
+import sys
+import time
+
+from uvflow.paths import digest
+
+if sys.platform == "win32":
+    EXCLUSIVE, SHARED, OPEN = 0, 1, os.O_RDWR
+else:
+    import fcntl
+
+    EXCLUSIVE, SHARED, OPEN = fcntl.LOCK_EX, fcntl.LOCK_SH, os.O_RDWR | os.O_NOFOLLOW
+
+MUTEX = "lock"  # ends the name of a file that a mutex locks; never removed
+LEASES = "UVFLOW_LEASES"  # the leases of the commands of `uvflow run` that started this process
+
+
+class Lease:
+    """It lasts until every process that has inherited the descriptors has ended.
+
+    With `variables` in its environment a process may change what the lease protects.
+    """
+
+    def __init__(self, descriptors: tuple[int, ...], variables: dict[str, str]) -> None:
+        self.descriptors = descriptors
+        self.variables = variables
+
+
+def environment_digest(environment: str) -> str:
+    """What the names of the files of an environment begin with, whatever path leads there."""
+    return f"{digest(os.fsencode(os.path.realpath(environment))):032x}"
+
+
+def mutex_file(state: str, environment: str | None = None) -> str:
+    """The file that is locked with an environment, or with the whole project."""
+    name = f"{environment_digest(environment)}.{MUTEX}" if environment else MUTEX
+    return os.path.join(state, name)
+
+
+def share(state: str, root: str, environment: str) -> list[int] | None:
+    """Descriptors that keep `environment` from being changed; None where a process changes it.
+
+    As `locks.shared_mutex`, which waits. Raises OSError where the state cannot be locked.
+    """
+    held: list[int] = []
+    is_free = False
+    try:
+        is_free = take(root, mutex_file(state), SHARED, held) and take(
+            environment, mutex_file(state, environment), SHARED, held
+        )
+    finally:
+        if not is_free:
+            close(held)
+    return held if is_free else None
+
+
+def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
+    """Lock a directory and its file in the state; returns whether no process has them locked.
+
+    What could be locked is added to `held`. Raises OSError where the file cannot be.
+    """
+    try:
+        descriptor = lock_directory(directory, mode)
+    except OSError:  # it cannot be locked, or does not exist
+        pass
+    else:
+        if descriptor is None:
+            return False
+        held.append(descriptor)
+    if mode == SHARED and not os.access(os.path.dirname(file), os.W_OK):
+        return True
+    descriptor = open_locked(file, OPEN | os.O_CREAT, mode)
+    if descriptor is None:
+        return False
+    held.append(descriptor)
+    return True
+
+
+def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
+    """Record that `command` runs in `environment`, while a mutex keeps that from being changed.
+
+    None where a process looks just now whether there is a lease. Raises OSError where neither the
+    state nor the environment can be locked.
+    """
+    running_leases(state, environment)  # removes those of ended commands
+    name = f"{environment_digest(environment)}.lease.{os.getpid()}-{time.time_ns()}"
+    lease: list[int] = []
+    try:
+        descriptor = lock_directory(os.path.join(environment, "bin"), SHARED)
+        if descriptor is None:
+            return None
+        lease.append(descriptor)
+    except OSError:  # it cannot be locked
+        pass
+    try:
+        descriptor = os.open(os.path.join(state, name), OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        lock(descriptor, EXCLUSIVE)
+        lease.append(descriptor)
+        os.write(descriptor, os.fsencode(f"{os.getpid()}\n{time.time()}\n{command}"))
+    except OSError:
+        if not lease:  # else the directory is locked, which has to do in a place that is read-only
+            raise
+    for descriptor in lease:
+        os.set_inheritable(descriptor, True)
+    leases = f"{os.environ.get(LEASES, '')} {name}".strip()
+    return Lease(tuple(lease), {LEASES: leases})
+
+
+def running_leases(state: str, environment: str | None = None) -> list[str]:
+    """The files of the leases of commands that have not ended; removes the others."""
+    beginning = f"{environment_digest(environment) if environment else ''}.lease."
+    try:
+        names = sorted(name for name in os.listdir(state) if beginning in name)
+    except OSError:
+        return []
+    return [path for path in (os.path.join(state, name) for name in names) if _is_running(path)]
+
+
+def _is_running(lease: str) -> bool:
+    """Whether a process holds the lease; removes its file if none does."""
+    if is_locked(lease, EXCLUSIVE):
+        return True
+    # A process that is alive may be about to lock it; Windows lets no two in at once.
+    if sys.platform == "win32" or not is_alive(int(taker(lease))):
+        try:
+            os.unlink(lease)
+        except OSError:
+            pass
+    return False
+
+
+def taker(lease: str) -> str:
+    """The process that took it, from its name."""
+    digits = lease.rpartition(".")[2].partition("-")[0]
+    return digits if digits.isdecimal() else "0"
+
+
+def is_alive(pid: int) -> bool:
+    """True on Windows, where `os.kill` would end it, and a lock ends with its first process."""
+    if sys.platform != "win32":
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:  # another user's
+            return True
+    return True
+
+
+def lock_directory(directory: str | os.PathLike[str], mode: int) -> int | None:
+    """A descriptor that holds the lock until it is closed; None where another process has it.
+
+    `mode` is EXCLUSIVE or SHARED. Raises OSError where the directory does not exist or cannot be
+    locked.
+    """
+    if sys.platform != "win32":
+        descriptor = open_locked(directory, os.O_RDONLY | os.O_DIRECTORY, mode)
+        if descriptor is None or is_at(directory, descriptor):
+            return descriptor
+        os.close(descriptor)
+        return None
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(directory))
+
+
+def is_at(directory: str | os.PathLike[str], descriptor: int) -> bool:
+    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(directory))
+    except OSError:
+        return False
+
+
+def is_directory_locked(directory: str | os.PathLike[str], mode: int = EXCLUSIVE) -> bool:
+    """Whether a process holds a lock that excludes `mode`; writes nothing and raises nothing."""
+    try:
+        descriptor = lock_directory(directory, mode)
+    except OSError:
+        return False
+    return _close(descriptor)
+
+
+def is_locked(file: str | os.PathLike[str], mode: int) -> bool:
+    """As `is_directory_locked`, of a file."""
+    try:
+        descriptor = open_locked(file, OPEN, mode)
+    except OSError:  # it does not exist, or is in a state that can only be read
+        return False
+    return _close(descriptor)
+
+
+def _close(descriptor: int | None) -> bool:
+    """Whether there was none, because another process holds the lock."""
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
+def close(descriptors: list[int]) -> None:
+    """Release the locks that they hold."""
+    while descriptors:
+        os.close(descriptors.pop())
+
+
+def open_locked(path: str | os.PathLike[str], flags: int, mode: int) -> int | None:
+    """None where another process holds the lock; raises OSError."""
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if lock(descriptor, mode):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def lock(descriptor: int, mode: int) -> bool:
+    """Lock an open file; returns whether no other process has it locked."""
+    if sys.platform != "win32":  # as filelock does, but shared as well, and without its 45 ms
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+    import filelock
+
+    return filelock.lock_descriptor(descriptor, blocking=False)
