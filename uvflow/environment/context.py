@@ -65,11 +65,6 @@ class SyncContext:
         """The subject of its fingerprint."""
         return fingerprint.key(str(self.state.directory), self.fingerprint_name)
 
-    @property
-    def is_last(self) -> bool:
-        """Whether its profile is the one that was synced last."""
-        return journal.last_profile(self.state) == self.profile.name
-
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
         encoded = fingerprint.read_encoded(str(self.state.directory), self.fingerprint_name)

@@ -108,8 +108,6 @@ def sync(
     UvMissingError (7), DiskError (8).
     """
     context = SyncContext.of(project, choice)
-    if context.is_current() and context.is_last:  # without the mutex, as on the fast path
-        return _result(context, already=True)
     with locked_environment(context, timeout=timeout, progress=progress) as result:
         try:
             journal.record_profile(context.state, context.profile.name)
@@ -190,7 +188,6 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     if questions and context.profile.env_file is not None:
         questions.append(f"env-file {context.profile.env_file}")
     before = _answers(questions)  # an edit from here on is seen next time
-    environment_before = _environment_answers(context)
     copies = find_copies(context)
     with _changing(context, uv, progress) as start:
         arguments = _arguments(context, copies)
@@ -200,10 +197,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     journal.remove_copy(context.environment)
     remember_use(context)
     sources = remember_copies(context, copies)
+    time.sleep(max(0.0, ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _environment_answers(context)
-    if after != environment_before:  # most syncs change nothing
-        time.sleep(max(0.0, ended + _TICK - time.monotonic()))
-        after = _environment_answers(context)
     is_done = watched.is_familiar or _agrees(context, uv)
     if not (before and after and is_done) or sources is None:
         return _result(context, result=result)

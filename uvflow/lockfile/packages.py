@@ -7,7 +7,7 @@ revisions only add keys.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -174,6 +174,7 @@ def read_local_part(path: Path) -> Lockfile:
     return _parsed(_PACKAGE.join((head, *filter(_HAS_PATH.search, packages))), str(path))
 
 
+@lru_cache(maxsize=4)  # one command reads it in several places
 def _parsed(text: bytes | str, source: str) -> Lockfile:
     table = schema.parse(text, source)
     schema.validate(table, _SHAPE, source)

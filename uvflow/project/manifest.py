@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,13 @@ def parse_manifest(path: Path) -> Table:
 
     Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
     """
-    manifest = schema.parse(read_bytes(path), str(path))
-    schema.validate(manifest, _SHAPE, str(path))
+    return _parsed(read_bytes(path), str(path))
+
+
+@lru_cache(maxsize=64)  # one command reads a file in several places
+def _parsed(data: bytes, source: str) -> Table:
+    manifest = schema.parse(data, source)
+    schema.validate(manifest, _SHAPE, source)
     return manifest
 
 
