@@ -5,11 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from uvflow.redaction import redacted
 
+TYPE_CHECKING = False  # as in __main__: the fast path takes this module for `--json`
 if TYPE_CHECKING:
+    from typing import Any, TextIO
+
     from uvflow.errors import UvflowError
 
 SCHEMA_VERSION = 2
@@ -49,16 +51,24 @@ def size_text(size: int) -> str:
     return f"{-(-size // unit)} {name}"
 
 
-class Console(NamedTuple):
+class Console:
     """Results go to stdout, everything else to stderr; with `as_json` stdout is one object.
 
     Each text is one line: a line end in it came from a file or a name, and is shown as an escape.
     """
 
-    color: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    as_json: bool = False
+    def __init__(
+        self,
+        *,
+        color: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        as_json: bool = False,
+    ) -> None:
+        self.color = color
+        self.quiet = quiet
+        self.verbose = verbose
+        self.as_json = as_json
 
     def say(self, *lines: str) -> None:
         if not self.quiet:
@@ -75,7 +85,7 @@ class Console(NamedTuple):
         if not self.as_json:
             self._write(sys.stdout, *lines)
 
-    def envelope(self, command: str, exit_code: int, data: Mapping[str, Any]) -> None:
+    def envelope(self, command: str, exit_code: int, data: "Mapping[str, Any]") -> None:
         """The one object that `--json` prints."""
         if self.as_json:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
@@ -98,7 +108,7 @@ class Console(NamedTuple):
             return text
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
-    def _write(self, stream: TextIO, *lines: str) -> None:
+    def _write(self, stream: "TextIO", *lines: str) -> None:
         def shown(part: str) -> str:
             return part if self.color and _OWN_STYLE.fullmatch(part) else harmless(part)
 
@@ -106,7 +116,7 @@ class Console(NamedTuple):
         _print(stream, "\n".join("".join(map(shown, line)) for line in parts))
 
 
-def _print(stream: TextIO, text: str) -> None:
+def _print(stream: "TextIO", text: str) -> None:
     """On a closed pipe, discard this and all further output; raises DiskError for lost results.
 
     After a failure the stream is pointed at os.devnull, or Python would try again as it exits.
@@ -124,7 +134,7 @@ def _print(stream: TextIO, text: str) -> None:
             raise unwritable("standard output", error) from error
 
 
-def _redacted_in(value: Any) -> Any:
+def _redacted_in(value: "Any") -> "Any":
     """Every text in `value`, before JSON's escapes are added to it."""
     match value:
         case str():
