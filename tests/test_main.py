@@ -89,3 +89,18 @@ def test_a_command_line_means_what_it_means_to_click(command: str) -> None:
 )
 def test_what_click_has_to_explain_is_left_to_it(line: str) -> None:
     assert parse_command_line(tuple(line.split())) is None
+
+
+def test_a_ctrl_c_is_130_from_the_first_moment_on() -> None:
+    code = (
+        "import os\n"
+        "from uvflow import __main__\n"
+        "def interrupted():\n"
+        "    raise KeyboardInterrupt\n"
+        "os.getcwd = interrupted\n"
+        "__main__.main()\n"
+    )
+    words = [sys.executable, "-c", code]
+    for line in (["sync"], ["run", "true"]):
+        done = subprocess.run([*words, *line], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (130, b"")

@@ -42,7 +42,10 @@ def main() -> None:
     Exits without finalizing the interpreter, object by object: that takes longer than the rest of
     the fast path, and by now nothing is left to be done.
     """
-    code = execute()
+    try:
+        code = execute()
+    except KeyboardInterrupt:  # before the command line is there, which handles later ones
+        code = 130
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -181,16 +184,13 @@ def _run_cli(parsed: Parsed | None) -> int:
     import gc  # the fast path does without
 
     gc.disable()
-    try:
-        if parsed:
-            from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
+    if parsed:
+        from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
 
-            return run_without_click(*parsed)
-        from uvflow.cli.main import main as command_line  # as above
+        return run_without_click(*parsed)
+    from uvflow.cli.main import main as command_line  # as above
 
-        return command_line()
-    except KeyboardInterrupt:  # during the imports; the command line handles later ones
-        return 130
+    return command_line()
 
 
 if __name__ == "__main__":
