@@ -384,6 +384,21 @@ def test_an_interrupted_sync_is_4(synced: Path, uvflow: Command) -> None:
     assert uvflow("status", cwd=synced).code == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+def test_after_an_interrupted_sync_verify_waits_at_no_pipe_of_a_member(
+    synced: Path, uvflow: Command
+) -> None:
+    state = State.of(synced)
+    state.delete("dev.fingerprint")
+    state.write("dev.journal", json.dumps({"environment": str(synced / ".venv")}).encode())
+    with (synced / "pyproject.toml").open("a") as file:
+        file.write('[tool.uv.workspace]\nmembers = ["libs/*"]\n')
+    (synced / "libs/lib").mkdir(parents=True)
+    os.mkfifo(synced / "libs/lib/pyproject.toml")
+    for words in (("verify",), ("status",), ("sync",)):
+        assert uvflow(*words, cwd=synced, seconds=20).code in {0, 2, 4}
+
+
 def test_a_leftover_journal_does_not_matter_beside_a_fingerprint(
     synced: Path, uvflow: Command
 ) -> None:

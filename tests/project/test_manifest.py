@@ -269,6 +269,12 @@ def test_a_profile_may_select_what_uv_finds(tree: Tree, selection: str) -> None:
     project.check_selection(project.profiles["ci"])
 
 
+def test_a_member_without_a_name_is_for_uv_to_refuse(tree: Tree) -> None:
+    selection = SELECTION + 'package = "lib"'
+    project = Project.load(tree({"pyproject.toml": selection, "lib/pyproject.toml": "[project]\n"}))
+    project.check_selection(project.profiles["ci"])
+
+
 def test_a_persons_own_profiles_are_not_shared(tree: Tree) -> None:
     own = 'default-profile = "me"\n[profiles.me]\ngroups = "all"\n'
     project = Project.load(tree({"pyproject.toml": LIB, "uvflow.local.toml": own}))

@@ -10,13 +10,14 @@ from typing import Any
 from uvflow.environment import integrity, known_defects
 from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
+from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
 from uvflow.environment.sync import repair_environment
 from uvflow.environment.unowned import sort_unowned
-from uvflow.errors import DamagedError, OutOfSyncError, UvMissingError
+from uvflow.errors import DamagedError, OutOfSyncError, UvflowError
 from uvflow.fingerprint import profile_with_origin
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -103,7 +104,8 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
 
 def _past(context: SyncContext, environment: Environment) -> Past:
     def find_cache() -> Path | None:
-        with contextlib.suppress(UvMissingError):
+        with contextlib.suppress(UvflowError):  # there is no uv, or it would wait at a pipe
+            check_inputs(context.project)
             return cache_directory(context, find(context.environ))
         return None
 

@@ -115,7 +115,10 @@ class Project:
         if not (profile.groups or profile.extras or profile.package):
             return
         workspace = Workspace.at(self.workspace)
-        members = {project_name(table): table for table in workspace.members.values()}
+        try:
+            members = {project_name(table): table for table in workspace.members.values()}
+        except KeyError:
+            return  # uv says which project has no name
         selected = [*members.values()]
         if profile.package not in {None, ALL}:
             package = canonical_name(str(profile.package))
