@@ -146,6 +146,22 @@ lines = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lib/postgres:/u:pw@db/shop", "lib/postgres:/****@db/shop"),
+        (r"C:/Users/a:b@c/x", r"C:/Users/a:b@c/x"),
+        ("file:/srv/a:b@c/x", "file:/srv/a:b@c/x"),
+        (
+            "https\uff1a//me\uff1aA\uff20h/,https://h/?token=A,https://me:A A@h/",
+            "https://****@h/,https://h/?token=****",
+        ),
+    ],
+)
+def test_a_path_that_was_a_url_and_wide_forms_beside_others(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
 @settings(max_examples=LINES)
 @given(
     parts=st.lists(lines, min_size=1, max_size=3), between=st.sampled_from([*" ,", "\n", " and "])

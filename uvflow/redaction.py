@@ -20,7 +20,9 @@ _SLASHES = re.compile(
     r"|(?<![:/\\])//(?=[^\s:/@]{0,200}:[^\s/]{1,2000}@)"
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}\Z", re.IGNORECASE)
-_OF_WEB = re.compile(r"(?:https?|ftps?|ssh)\Z", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z", re.IGNORECASE
+)  # not the letter of a drive
 _WITHOUT_SLASH = re.compile(r"(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@", re.IGNORECASE)
 
 # A URL ends with the line at the latest, or where the next one begins.
@@ -102,16 +104,15 @@ def redacted(text: str) -> str:
     What is not secret stays: variables (`${TOKEN}`), the user `git`, and user names for ssh.
     """
     if not text.isascii():
-        text = re.sub(r"\S+", lambda word: _revealed(word[0], word[0].translate(_WIDE)), text)
+        text = re.sub(r"\S+", lambda word: _as_meant(word[0], word[0].translate(_WIDE)), text)
     if "%" in text:
-        text = _ENCODED.sub(lambda url: _revealed(url[0], _decoded(url[0])), text)
+        text = _ENCODED.sub(lambda url: _as_meant(url[0], _decoded(url[0])), text)
     return _without_tokens(_without_userinfo(text))
 
 
-def _revealed(written: str, meant: str) -> str:
-    """What is meant, its secrets hidden; as it is written where there are none."""
-    hidden = _without_tokens(_without_userinfo(meant))
-    return written if hidden == meant else hidden
+def _as_meant(written: str, meant: str) -> str:
+    """What is meant, where that has secrets to be hidden in the end; else what is written."""
+    return written if _without_tokens(_without_userinfo(meant)) == meant else meant
 
 
 def _decoded(url: str) -> str:
@@ -157,7 +158,7 @@ def _starts(text: str) -> Iterator[tuple[str, int]]:
         at = slashes.start()
         scheme = _SCHEME.search(text, max(at - _LONGEST_SCHEME, 0), at)
         name = scheme[0] if scheme and slashes["run"] else ""
-        if slashes["run"] in {None, "//", r"\/\/"} or _OF_WEB.search(name):
+        if slashes["run"] in {None, "//", r"\/\/"} or _NAMED.search(name):
             yield name, slashes.end()
 
 
