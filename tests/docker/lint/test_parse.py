@@ -103,3 +103,8 @@ def test_assignments_of_both_kinds() -> None:
 
 def test_windows_line_ends_are_line_ends() -> None:
     assert parse_dockerfile("FROM a\r\nRUN b \\\r\n c\r\n").stages[0].instructions[0].text == "b c"
+
+
+def test_an_array_too_deep_to_be_read_is_a_command_of_a_shell() -> None:
+    (stage,) = parse_dockerfile(f"FROM a\nCMD {'[' * 5000}\n").stages
+    assert stage.instructions[-1].exec_form is None

@@ -40,7 +40,7 @@ class Parsed:
         """The words of a JSON array; None in the shell form."""
         try:
             words = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):  # not JSON, or nested too deep
             return None
         is_array = isinstance(words, list) and all(isinstance(word, str) for word in words)
         return tuple(words) if is_array else None
