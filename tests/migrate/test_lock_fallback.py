@@ -1,7 +1,11 @@
+import http.server
 import os
 import platform
+import re
 import sys
+import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,15 @@ from uvflow.migrate.lock_fallback import (
     PythonRange,
     blamed_lines,
     failure_hint,
+    is_about_environments,
+    missing_package,
     narrowing_findings,
     widest_python_range,
 )
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
 from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.pyproject import edit
+from uvflow.state.store import Progress, no_progress
 from uvflow.uv import find
 
 BASE = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -173,7 +180,11 @@ PYTHON = f">=3.{MINOR}"
 
 
 def locked(
-    root: Path, *needs: str, may_narrow: bool, indexes: tuple[dict[str, str], ...] = ()
+    root: Path,
+    *needs: str,
+    may_narrow: bool,
+    indexes: tuple[dict[str, str], ...] = (),
+    progress: Progress = no_progress,
 ) -> InitResult:
     """A lock of a project that needs these packages, as lines of a requirements.txt."""
     text = f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{PYTHON}"\n'
@@ -183,14 +194,47 @@ def locked(
     wanted = tuple(
         Requirement(
             text=need,
-            name=need.split()[0].partition("=")[0],
+            name=re.split(r"[\s;=<>]", need)[0],
             origin=Origin(path="requirements.txt", line=number),
         )
         for number, need in enumerate(needs, 1)
     )
     old = ImportedRequirements(dependencies=wanted, indexes=indexes)
     plan = Plan(root=root, before=None, text=text, imported=old, may_narrow=may_narrow)
-    return write_lockfile(plan, uv=find(), environ=os.environ)
+    return write_lockfile(plan, uv=find(), environ=os.environ, progress=progress)
+
+
+@pytest.fixture
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often `uv lock` was run so far."""
+    script, log = tmp_path / "counting-uv", tmp_path / "locks"
+    script.write_text(f'#!/bin/sh\n[ "$1" != lock ] || echo >> {log}\nexec {find().path} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("UVFLOW_UV", str(script))
+    return lambda: len(log.read_text().splitlines())
+
+
+class Unauthorized:
+    """A server that lets nobody in; its URL."""
+
+    def __enter__(self) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(HTTPStatus.UNAUTHORIZED)
+                self.end_headers()
+
+            do_HEAD = do_GET  # noqa: N815  its name in http.server
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}/simple"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 LATER = f"gone ; python_version >= '3.{MINOR + 1}'"
@@ -247,9 +291,64 @@ def test_no_solution_is_told_with_the_line_and_what_to_do(tree: Tree, may_narrow
         locked(tree({}), "six", "gone", may_narrow=may_narrow)
     assert caught.value.message == "`uv lock` failed with exit code 1; its reason is above"
     assert caught.value.cause == (
-        "uv's error is about `gone` (requirements.txt:2); everything is as it was before"
+        "uv finds no version for `gone` (requirements.txt:2); everything is as it was before"
     )
-    assert caught.value.hint == "remove gone from the file, or name the index that has it"
+    assert caught.value.hint == "remove gone from the file, or name the index to use"
+
+
+def test_everything_that_is_missing_is_named_at_once(tree: Tree) -> None:
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "six==9", "idna", "toml>9", "gone", "attrs==8", may_narrow=True)
+    assert caught.value.cause == (
+        "uv finds no version for `six==9` (requirements.txt:1), `toml>9` (requirements.txt:3),"
+        " `gone` (requirements.txt:4), `attrs==8` (requirements.txt:5);"
+        " everything is as it was before"
+    )
+    assert caught.value.hint
+    assert {"six", "toml", "gone", "attrs"} <= {*caught.value.hint.replace(",", "").split()}
+
+
+def test_what_another_package_needs_and_nobody_has_is_named(tree: Tree) -> None:
+    other = add_wheel(tree({}) / "other", "tool", "1.0", ("gone==1.0",)).parent.parent
+    indexes = ({"name": "other", "url": other.as_uri()},)
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "tool", "six==9", may_narrow=True, indexes=indexes)
+    assert (caught.value.cause or "").startswith("uv finds no version for `six==9` (")
+    assert ", gone; " in (caught.value.cause or "")
+
+
+@pytest.mark.parametrize("needs", [("six", "gone"), ("six==1.16.0", "tool"), ("six==9", "tool")])
+def test_no_other_python_is_tried_where_it_would_not_help(
+    tree: Tree, needs: tuple[str, ...]
+) -> None:
+    progress: list[str] = []
+    other = add_wheel(tree({}) / "other", "tool", "1.0", ("six<1.16",)).parent.parent
+    indexes = ({"name": "other", "url": other.as_uri()},)
+    with pytest.raises(UvFailedError):
+        locked(tree({}), *needs, may_narrow=True, indexes=indexes, progress=progress.append)
+    assert progress == []
+
+
+def test_one_python_is_enough_to_see_that_pythons_are_not_the_reason(
+    tree: Tree, counted: Callable[[], int]
+) -> None:
+    split = (f"idna==3.7; python_version<='3.{MINOR}'", f"idna; python_version>'3.{MINOR}'")
+    other = add_wheel(tree({}) / "other", "tool", "1.0", ("six<1.16",)).parent.parent
+    indexes = ({"name": "other", "url": other.as_uri()},)
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "six==1.16.0", "tool", *split, may_narrow=True, indexes=indexes)
+    assert "`six==1.16.0` (requirements.txt:1), `tool`" in (caught.value.cause or "")
+    assert counted() == 3  # as it is, with all indexes, for one Python
+
+
+def test_behind_a_login_nothing_is_missing(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CREDENTIALS_DIR", str(tmp_path))
+    with Unauthorized() as url, pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "six", may_narrow=True, indexes=({"name": "acme", "url": url},))
+    assert (caught.value.hint or "").startswith("log in with `uv auth login")
+    assert caught.value.cause == "everything is as it was before"
 
 
 def requirements(*texts: str) -> ImportedRequirements:
@@ -285,6 +384,64 @@ def test_of_many_lines_six_are_named() -> None:
     names = [f"p{number}==1" for number in range(9)]
     blamed = blamed_lines(f"error: {' and '.join(names)}", requirements(*names))
     assert (len(blamed), blamed[-1]) == (7, "3 more")
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"),
+    [
+        ("Because there is no version of six==99 and your project depends on six==99", "six"),
+        ("Because there is no version of six[x]{os_name == 'nt'}==9 and tool", "six"),
+        ("Because there are no versions of tool and your project depends on tool", ""),
+        ("Because there are no versions of tool>1 and tool==1 depends on six<1, we can", ""),
+        ("Because gone was not found in the package registry and your", "gone"),
+        ("Because gone was not found in the provided package locations and", "gone"),
+        (
+            (
+                "Because only idna<=3.10 is available and your project depends on idna>4,"
+                " we can conclude that your project's requirements are unsatisfiable."
+            ),
+            "idna",
+        ),
+        (
+            (
+                "Because only the following versions of idna are available:\n    idna<=3.6\n"
+                "    idna>3.7\nand your project depends on idna>3.6,<3.7, we can conclude that your"
+                " project's requirements are unsatisfiable."
+            ),
+            "idna",
+        ),
+        (
+            (
+                "Because your project depends on six>1.16 and only the following versions of six"
+                " are available:\n six<=1.16\n six>=1.17\nwe can conclude that your project depends"
+                " on six>=1.17.\nAnd because app:dev depends on six<1.17, we can conclude your"
+                " project's requirements are unsatisfiable."
+            ),
+            "",
+        ),
+        ("Because tool==1.0 depends on six<1.16 and your project depends on six==1.16.0", ""),
+    ],
+)
+def test_a_package_is_missing_where_nobody_has_what_is_required(output: str, missing: str) -> None:
+    assert missing_package(output) == missing
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "No solution found when resolving dependencies for split (markers: python_full_version",
+        "the requested Python version (>=3.8) does not satisfy Python>=3.10 and",
+        "tensorflow==2.5.0 has no wheels with a matching Python version tag (e.g., `cp311`)",
+        "pywin32==306 has no wheels with a matching platform tag",
+        "gone{sys_platform != 'linux'} was not found",
+    ],
+)
+def test_uv_says_where_pythons_or_platforms_are_the_reason(output: str) -> None:
+    assert is_about_environments(output)
+
+
+def test_a_name_is_not_the_reason() -> None:
+    assert not is_about_environments("Because python-dateutil==2 depends on six<1 and os-x==1")
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,16 @@ def versions(lockfile: str) -> dict[str, list[str]]:
     }
 
 
+def test_one_version_under_two_markers_is_one_package(tmp_path: Path) -> None:
+    same = (pin("six", "1.15.0", "python_version >= '3.9'"), pin("six", "1.15.0", "os_name != 'x'"))
+    old = ImportedRequirements(dependencies=(wanted("six"),), pins=same)
+    seed = seed_lockfile(old, ">=3.9")
+    assert seed.count("[[package]]") == 1
+    lockfile = locked(tmp_path, old, seed)
+    assert versions(lockfile)["six"] == ["1.15.0"]
+    assert compare_pins(same, lockfile).kept == same
+
+
 def test_without_pins_there_is_nothing_to_sow() -> None:
     assert seed_lockfile(ImportedRequirements(), ">=3.9") == ""
 

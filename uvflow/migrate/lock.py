@@ -25,8 +25,12 @@ from uvflow.migrate.lock_fallback import (
     Version,
     blamed_lines,
     failure_hint,
+    is_about_environments,
     is_about_versions,
+    is_named,
+    missing_package,
     narrowing_findings,
+    wanted_lines,
     widest_python_range,
 )
 from uvflow.migrate.model import ImportedRequirements, Requirement
@@ -40,6 +44,7 @@ from uvflow.uv import Streamed, Uv
 
 _AS_BEFORE = "everything is as it was before"
 _SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
+_MOST_ROUNDS = 50  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
@@ -62,7 +67,7 @@ def write_lockfile(
         plan = _retry(locking, first, progress)
     compared = pins.compare_pins(plan.imported.pins, locking.lockfile.decode())
     if any(moved.new for moved in compared.moved):
-        compared = _lock_by_constraints(locking, plan) or compared
+        compared = _keep_more_pins(locking, plan, compared)
     lockfile = locking.lockfile.decode()
     hashes = pins.check_hashes(plan.imported, lockfile)
     mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
@@ -113,19 +118,34 @@ class Locking:
         return self.uv.capture(arguments, cwd=self.plan.root, environ=self.environ)
 
 
-def _lock_by_constraints(locking: Locking, plan: Plan) -> Comparison | None:
-    """What becomes of the pins by documented means, should a uv ever ignore a first lockfile.
+def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparison:
+    """The comparison after pins that moved were constraints for a while, if more are kept by that.
 
-    None, and the lockfile as it was, where uv finds no such solution: a pin may be gone for good.
+    uv only prefers what a first lockfile has: it moves a pin where the newest version of a package
+    without one needs that, though an older version would fit. A pin that is impossible is dropped,
+    as uv names it, for the sake of the others.
     """
-    before, old = locking.lockfile, plan.imported.pins
-    constraints = tuple(pin.requirement for pin in old)
-    edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-    is_solved = locking.lock(edited, b"").code == 0
-    if is_solved and locking.lock(plan.text, locking.lockfile).code == 0:
-        return pins.compare_pins(old, locking.lockfile.decode())
+    before = locking.lockfile
+    demanded = [moved.pin for moved in first.moved if moved.new]
+    for _ in range(_MOST_ROUNDS):
+        constraints = tuple(pin.requirement for pin in (*first.kept, *demanded))
+        edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
+        completed = locking.lock(edited, before)
+        if completed.code == 0:
+            break
+        blamed = [pin for pin in demanded if is_named(pin.name, completed.err)]
+        missing = [pin for pin in blamed if pin.name == missing_package(completed.err)]
+        for pin in missing or blamed[:1] or demanded:
+            demanded.remove(pin)
+        if not demanded:
+            break
+    if demanded and completed.code == 0:
+        relocked = locking.lock(plan.text, locking.lockfile)
+        second = pins.compare_pins(plan.imported.pins, locking.lockfile.decode())
+        if relocked.code == 0 and len(second.kept) > len(first.kept):
+            return second
     locking.write(plan.text, before)
-    return None
+    return first
 
 
 def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
@@ -134,24 +154,48 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
     neither helps, or where it is not for uvflow to choose.
     """
-    plan, output = locking.plan, failed.output
-    failure = failed.failure("uv lock")
+    plan = locking.plan
+    # A terminal has got it from uv itself.
+    output = failed.output or locking.lock(plan.text, locking.before).err
+    failure = replace(failed, output=output).failure("uv lock")
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
-    if not output or is_about_versions(output):
+    if failure.hint:  # how to log in: what is behind the login is not missing
+        raise failure.with_context(cause=_AS_BEFORE, hint=failure.hint)
+    if is_about_versions(output):
         widened = _with_all_indexes(locking)
         if widened:
             reason = "these versions are not all on the first index that has their name"
             progress(f"{_SETTLED}: {reason}")
             return widened
-        if plan.may_narrow:
+        if plan.may_narrow and is_about_environments(output):
             narrowed, refusal = _for_fewer_pythons(locking, progress)
             if narrowed:
                 return narrowed
             output = refusal or output
-    lines = ", ".join(blamed_lines(output, plan.imported))
-    cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    raise failure.with_context(cause=cause, hint=failure_hint(output) or _WITHOUT_LOCK)
+    missing = _missing_packages(locking, output)
+    if missing:
+        lines = ", ".join(wanted_lines(missing, plan.imported))
+        cause = f"uv finds no version for {lines}; {_AS_BEFORE}"
+    else:
+        lines = ", ".join(blamed_lines(output, plan.imported))
+        cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
+    hint = failure_hint("\n".join([*missing.values(), output]), missing)
+    raise failure.with_context(cause=cause, hint=hint or _WITHOUT_LOCK)
+
+
+def _missing_packages(locking: Locking, output: str) -> Mapping[str, str]:
+    """The packages that no index has as they are required, each with what uv printed about it.
+
+    uv stops at the first; so each is taken out, by an override that holds nowhere, for the next.
+    """
+    missing: dict[str, str] = {}
+    while (name := missing_package(output)) and name not in missing and len(missing) < _MOST_ROUNDS:
+        missing[name] = output
+        settings = {"override-dependencies": [f"{n} ; python_version < '0'" for n in missing]}
+        text = pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
+        output = locking.lock(text, locking.before).err
+    return missing
 
 
 # More indexes: a source for each package that is not on the first index that has its name.
@@ -184,7 +228,6 @@ _ALL_INDEXES = findings.action(
     " dependency that is pinned to its index in [tool.uv.sources], then remove the setting",
 )
 
-_MOST_ROUNDS = 20  # times that uv names more packages
 _STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
 _PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
 
@@ -264,21 +307,24 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
     progress("Looking for the Pythons for which these versions fit together")
     declared = locking.plan.values["project"].get("requires-python", "")
     solved: dict[PythonRange, tuple[Plan, bytes]] = {}
-    refusal = ""
+    refusals: list[str] = []
 
     def can_lock(pythons: PythonRange) -> bool:
-        nonlocal refusal
-        if refusal and not is_about_versions(refusal):
+        last = refusals[-1] if refusals else ""
+        if last and not is_about_versions(last):
             return False  # what cannot be built or fetched is so for every range
+        if pythons.environment and not is_about_environments(last):
+            return False  # nor is what has just failed for one Python a matter of platforms
         plan = _narrow(locking.plan, pythons)
         completed = locking.lock(plan.text, plan.seed.encode() or locking.before)
         if completed.code == 0:
             solved[pythons] = plan, locking.lockfile
         else:
-            refusal = refusal or completed.err
+            refusals.append(completed.err)
         return completed.code == 0
 
     pythons = widest_python_range(declared, here, can_lock)
+    refusal = refusals[0] if refusals else ""
     if pythons is None:
         return None, refusal
     progress(f"{_SETTLED}: these versions fit together for {pythons}")

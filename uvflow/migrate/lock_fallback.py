@@ -9,13 +9,13 @@ import itertools
 import platform
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from uvflow import findings
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.evidence import admits_python
-from uvflow.migrate.model import ImportedRequirements
+from uvflow.migrate.model import ImportedRequirements, Requirement
 
 # Fewer Pythons: the widest range for which there is a solution.
 
@@ -115,20 +115,28 @@ _MOST_LINES = 6  # uv's output, above, names all of them
 
 def blamed_lines(output: str, imported: ImportedRequirements) -> tuple[str, ...]:
     """`` `idna==3.7` (requirements.txt:2) `` for every requirement that `output` mentions."""
-    reason = _reason(output)
+    names = {r.name for r in _requirements(imported) if r.name and is_named(r.name, output)}
+    blamed = wanted_lines(names, imported)
+    more = len(blamed) - _MOST_LINES
+    return (*blamed[:_MOST_LINES], *([f"{more} more"] if more > 0 else []))
+
+
+def wanted_lines(names: Collection[str], imported: ImportedRequirements) -> tuple[str, ...]:
+    """Every requirement of one of `names`, as in `blamed_lines`; what others need has its name."""
+    wanted = [r for r in _requirements(imported) if r.name in names]
+    others = [name for name in names if all(r.name != name for r in wanted)]
+    return (*(f"`{r.text}` ({r.origin})" for r in wanted), *others)
+
+
+def _requirements(imported: ImportedRequirements) -> tuple[Requirement, ...]:
+    return (*imported.requirements, *imported.constraints)
+
+
+def is_named(name: str, output: str) -> bool:
+    """Whether the reason that uv gives in `output` is about the package `name`."""
     # uv writes `name==1.0`, `name[extra]>=2`, `name{marker}==1.0`, or the name in backquotes.
     after = r"(?:\[|\{|[<>=!~]=|[<>]|`|\s+depends|,)"
-    blamed = [
-        requirement
-        for requirement in (*imported.requirements, *imported.constraints)
-        if requirement.name
-        and re.search(rf"(?<![\w./:-]){re.escape(requirement.name)}{after}", reason)
-    ]
-    more = len(blamed) - _MOST_LINES
-    return (
-        *(f"`{r.text}` ({r.origin})" for r in blamed[:_MOST_LINES]),
-        *([f"{more} more"] if more > 0 else []),
-    )
+    return re.search(rf"(?<![\w./:-]){re.escape(name)}{after}", _reason(output)) is not None
 
 
 def _reason(output: str) -> str:
@@ -145,6 +153,35 @@ def is_about_versions(output: str) -> bool:
     return _NO_SOLUTION in output
 
 
+# `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`, `platform tag`.
+_ENVIRONMENTS = re.compile(r"\b(?:Python\b|platform\b|(?:python|platform|sys|os|implementation)_)")
+
+
+def is_about_environments(output: str) -> bool:
+    """Whether what uv found has to do with Pythons or platforms, so that fewer of them may help."""
+    return _ENVIRONMENTS.search(_reason(output)) is not None
+
+
+# An exact version that nobody has, a name, or a range with nothing in it: of all that, whoever
+# requires it is the only reason, and no other version of anything else would help.
+_MISSING = re.compile(
+    r"""
+      \bno\ versions?\ of\ (?P<exact>[\w.-]+)(?:\[[^]]*\])?(?:\{[^}]*\})?==
+    | (?P<unknown>[\w.-]+)\ was\ not\ found\ in\ (?:the\ package\ registry|the\ provided)
+    | Because\ only\ (?:the\ following\ versions\ of\ )?(?P<range>[\w.-]+)(?:(?!And\ because).)*?
+      available(?:(?!And\ because).)*?\ on\ (?P=range)\b(?:(?!And\ because).)*?
+      (?:unsatisfiable|cannot\ be\ used)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def missing_package(output: str) -> str:
+    """The package that uv found nowhere, or not as it is required, and stopped at; or nothing."""
+    match = _MISSING.search(_reason(output))
+    return (match["exact"] or match["unknown"] or match["range"]) if match else ""
+
+
 # What uv 0.9 to 0.13 prints → what to type next. The first match counts.
 _HINTS = {
     r"no version of [\w.-]+(?:\[.*?\])?==\S+\+(?P<build>cpu|cu\d+|rocm\S+)": (
@@ -152,10 +189,10 @@ _HINTS = {
         " index has the `+{build}` wheels"
     ),
     r"no version of (?P<name>[\w.-]+)": (
-        "ask for a version of {name} that an index has, or name the index that has this one"
+        "ask for a version of {name} that an index has, or name the index to use"
     ),
     r"(?P<name>[\w.-]+) was not found in (?:the package registry|the provided)": (
-        "remove {name} from the file, or name the index that has it"
+        "remove {name} from the file, or name the index to use"
     ),
     r"ABI tags?: (?:`\w+`, )*`cp(?P<python>3\d+)m?`": (
         "choose a Python that it was built for: `uvflow init --python {python}`"
@@ -178,13 +215,14 @@ _HINTS = {
 }
 
 
-def failure_hint(output: str) -> str | None:
-    """What to do about uv's `output`, where that is known."""
+def failure_hint(output: str, missing: Collection[str] = ()) -> str | None:
+    """What to do about uv's `output`, and about all packages that are `missing`, where known."""
     reason = _reason(output)
     for pattern, text in _HINTS.items():
         match = re.search(pattern, reason)
         if match:
             values = match.groupdict()
             python = re.sub(r"^3(?=\d)", "3.", values.pop("python", ""))  # of cp310
-            return text.format(python=python, **values)
+            names = " and ".join(missing) or values.pop("name", "")
+            return text.format(python=python, **{**values, "name": names})
     return None

@@ -50,7 +50,7 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
 
     `requires_python` is the one that pyproject.toml will have.
     """
-    pins = sorted(imported.pins, key=lambda pin: (pin.name, Version(pin.version)))
+    pins = sorted(_merged(imported.pins), key=lambda pin: (pin.name, Version(pin.version)))
     if not pins:
         return ""
     forks = _forks(pins)
@@ -71,6 +71,17 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
             *([f"resolution-markers = {_array(within)}"] if within else []),
         ]
     return "\n".join((*lines, ""))
+
+
+def _merged(pins: Iterable[Pin]) -> Iterable[Pin]:
+    """One pin a version: uv refuses a lockfile that has a package twice."""
+    merged: dict[tuple[str, Version], Pin] = {}
+    for pin in pins:
+        known = merged.setdefault((pin.name, Version(pin.version)), pin)
+        if pin.marker != known.marker:
+            either = f"({known.marker}) or ({pin.marker})" if known.marker and pin.marker else ""
+            merged[pin.name, Version(pin.version)] = replace(known, marker=either)
+    return merged.values()
 
 
 def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
