@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,6 @@ from rig import Command, Tree
 from wheels import build_index, build_wheel
 
 from uvflow.uv import find
-
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts of POSIX")
 
 
 def locked(root: Path) -> dict[str, str]:

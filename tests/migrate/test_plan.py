@@ -32,6 +32,29 @@ def test_a_line_is_counted_in_the_bucket_it_went_to() -> None:
     assert with_buckets(file, moves).buckets == buckets
 
 
+@pytest.mark.parametrize(
+    ("outcome", "move", "buckets"),
+    [
+        (Bucket.ACTION, Bucket.MERGED, {Bucket.ACTION: 1}),  # a password was taken out of it
+        (Bucket.SETTING, Bucket.MERGED, {Bucket.MERGED: 1}),  # a constraint that is there already
+        (Bucket.MERGED, Bucket.ACTION, {Bucket.ACTION: 1}),  # a pin that moved
+    ],
+)
+def test_a_line_leaves_the_bucket_that_it_was_in(
+    outcome: Bucket, move: Bucket, buckets: dict[Bucket, int]
+) -> None:
+    file = FileReport(
+        path="requirements.txt",
+        format="requirements",
+        role="project",
+        lines=1,
+        buckets={outcome: 1},
+        outcomes={ORIGIN: outcome},
+    )
+    moved = with_buckets(file, {ORIGIN: move})
+    assert (moved.buckets, with_buckets(moved, {ORIGIN: move}).buckets) == (buckets, buckets)
+
+
 GIVEN: dict[str, Any] = {
     "name": None,
     "python": None,
@@ -46,6 +69,7 @@ GIVEN: dict[str, Any] = {
     "strip_credentials": False,
     "direct_only": False,
     "fresh": False,
+    "here": False,
     "dry_run": False,
     "no_lock": False,
     "no_sync": False,

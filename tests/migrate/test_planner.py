@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ def test_without_a_lockfile_there_is_no_sync(tree: Tree) -> None:
 
 
 def test_nothing_new_is_no_change_of_the_manifest(tree: Tree) -> None:
-    root = tree({"pyproject.toml": '[project]\nname = "app"\ndependencies = ["six"]\n'})
+    root = tree(
+        {"pyproject.toml": '[project]\nname = "app"\nversion = "1"\ndependencies = ["six"]\n'}
+    )
     (root / "requirements.txt").write_text("six\n")
     assert planned(root, lock=False).changes == ()
 
@@ -114,12 +117,13 @@ def test_requires_python_follows_the_evidence(
 
 
 def test_a_project_without_requires_python_gets_it_from_the_evidence(tree: Tree) -> None:
-    root = tree({"pyproject.toml": '[project]\nname = "app"\n', ".python-version": "3.12\n"})
-    assert planned(root).text == '[project]\nname = "app"\nrequires-python = ">=3.12"\n'
+    text = '[project]\nname = "app"\nversion = "1"\n'
+    root = tree({"pyproject.toml": text, ".python-version": "3.12\n"})
+    assert planned(root).text == f'{text}requires-python = ">=3.12"\n'
 
 
 def test_a_requires_python_that_is_there_needs_no_evidence(tree: Tree) -> None:
-    theirs = '[project]\nname = "app"\nrequires-python = ">=3.11"\n'
+    theirs = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
     plan = planned(tree({"pyproject.toml": theirs, ".python-version": "3.12\n"}))
     assert (plan.text, plan.imported.findings) == (theirs, ())
 
@@ -174,14 +178,6 @@ def test_a_manifest_that_is_no_text_is_told(tree: Tree) -> None:
     root = tree({})
     (root / "pyproject.toml").write_bytes(b'name = "\xe9"\n')
     assert refusal(root).message == f"{root / 'pyproject.toml'} is not valid TOML"
-
-
-@pytest.mark.parametrize(
-    ("name", "proposed"), [("été", "ete"), ("My App (2)", "my-app-2"), ("日本", "my-project")]
-)
-def test_a_name_is_proposed_where_one_is_needed(tmp_path: Path, name: str, proposed: str) -> None:
-    (tmp_path / name).mkdir()
-    assert refusal(tmp_path / name).hint == f"`uvflow init --name {proposed}`"
 
 
 links = pytest.mark.skipif("sys.platform == 'win32'", reason="links of POSIX")
@@ -252,3 +248,96 @@ def test_the_root_itself_is_not_a_file_to_import(tree: Tree) -> None:
     (root.parent / "requirements.txt").write_text("six\n")
     error = refusal(root, imports=ImportOptions(from_files=(".",)))
     assert [f.message for f in error.findings] == [". cannot be read: Is a directory"]
+
+
+@pytest.mark.parametrize(
+    ("table", "added"),
+    [
+        ('name = "app"', {"version": "0.1.0"}),
+        ('version = "1.0"', {"name": "project"}),
+        ('requires-python = ">=3.9"', {"name": "project", "version": "0.1.0"}),
+        ('name = "app"\ndynamic = ["version"]', {}),
+    ],
+)
+def test_a_project_without_a_name_or_a_version_gets_them(
+    tree: Tree, table: str, added: dict[str, str]
+) -> None:
+    text = f"[project]\n{table}\n"
+    plan = planned(tree({"pyproject.toml": text, "requirements.txt": "six\n"}))
+    before = tomllib.loads(text)["project"]
+    assert plan.values["project"] == {**before, **added, "dependencies": ["six"]}
+    assert [f.code for f in plan.imported.findings] == ["project-completed"] * len(added)
+
+
+def test_a_project_whose_metadata_was_completed_can_be_locked(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[project]\nrequires-python = ">=3.9"\n'})
+    (root / "pyproject.toml").write_text(planned(root).text)
+    assert find().capture(("lock",), cwd=root).code == 0
+
+
+def test_a_directory_with_accents_gives_a_plain_name(tmp_path: Path) -> None:
+    root = tmp_path / "Été d'août"
+    root.mkdir()
+    plan = planned(root)
+    assert plan.values["project"]["name"] == "ete-d-aout"
+    [finding] = plan.imported.findings
+    assert finding.message == (
+        "the project is called `ete-d-aout`, since `Été d'août` cannot be its name"
+    )
+    assert refusal(root, imports=ImportOptions(strict=True)).message == finding.message
+
+
+@pytest.mark.parametrize(("directory", "name"), [("日本", None), ("app", "été"), ("app", "a b")])
+def test_a_name_that_cannot_be_one_is_refused(
+    tmp_path: Path, directory: str, name: str | None
+) -> None:
+    root = tmp_path / directory
+    root.mkdir()
+    error = refusal(root, name=name)
+    assert (error.exit_code, error.message) == (
+        2,
+        f"`{name or directory}` cannot be the name of a project",
+    )
+
+
+ABOVE = '[project]\nname = "above"\nversion = "1"\n'
+
+
+@pytest.mark.parametrize("above", [ABOVE, '[tool.poetry]\nname = "above"\n'])
+def test_a_folder_of_a_project_is_not_made_one_without_a_word(tree: Tree, above: str) -> None:
+    root = tree({"pyproject.toml": above, "scripts/deep/requirements.txt": "six\n"})
+    error = refusal(root / "scripts" / "deep")
+    assert (error.exit_code, error.message) == (
+        2,
+        f"{root / 'scripts' / 'deep'} is a folder of the project in {root}",
+    )
+    assert error.hint == f"`uvflow init {root}`, or `--here` for another project in this folder"
+    assert planned(root / "scripts" / "deep", here=True).values["project"]["name"] == "deep"
+
+
+@pytest.mark.parametrize(
+    ("above", "mark"),
+    [
+        ("[tool.ruff]\n", "x"),
+        (ABOVE, ".git/HEAD"),
+        (ABOVE, "setup.py"),
+        (ABOVE, "pyproject.toml"),
+        (f'{ABOVE}[tool.uv.workspace]\nexclude = ["scr*"]\n', "x"),
+    ],
+)
+def test_a_folder_that_is_a_project_of_its_own_becomes_one(
+    tree: Tree, above: str, mark: str
+) -> None:
+    root = tree({"pyproject.toml": above, f"scripts/{mark}": "", "scripts/requirements.txt": "six"})
+    assert planned(root / "scripts").values["project"]["name"] == "scripts"
+
+
+def test_a_second_import_counts_no_line_twice(tree: Tree) -> None:
+    lines = "foo @ git+https://user:quagga77@git.example.com/acme/foo.git@main\nsix\n"
+    root = tree({"requirements.txt": lines, "constraints.txt": "idna<4\n"})
+    (root / "pyproject.toml").write_text(planned(root, lock=False).text)
+    counts = {file.path: dict(file.buckets) for file in planned(root, lock=False).imported.files}
+    assert counts == {
+        "requirements.txt": {Bucket.MERGED: 1, Bucket.ACTION: 1},
+        "constraints.txt": {Bucket.MERGED: 1},
+    }

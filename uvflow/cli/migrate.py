@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
 @click.option("--direct-only", is_flag=True, help="Skip what other requirements need anyway.")
 @click.option("--fresh", is_flag=True, help="Do not keep the versions that are installed.")
+@click.option("--here", is_flag=True, help="Make a project inside of another one.")
 @click.option("--no-lock", is_flag=True, help="Write pyproject.toml only.")
 @click.option("--no-sync", is_flag=True, help="Do not make the environment yet.")
 @click.option("--no-build", is_flag=True, help="Build nothing to learn a requirement's name.")

@@ -68,7 +68,9 @@ class LineOutcomes:
         """One report a file; its buckets add up to its logical lines."""
         reports = []
         for path, file in includes.files.items():
-            counts = Counter(self.buckets.get(line.origin, Bucket.ACTION) for line in file.lines)
+            origins = [line.origin for line in file.lines]
+            outcomes = {origin: self.buckets.get(origin, Bucket.ACTION) for origin in origins}
+            counts = Counter(outcomes.values())
             reports.append(
                 FileReport(
                     path=path,
@@ -76,6 +78,7 @@ class LineOutcomes:
                     role=includes.roles[path].description,
                     lines=len(file.lines),
                     buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]},
+                    outcomes=outcomes,
                 )
             )
         return tuple(reports)

@@ -141,13 +141,17 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """How many logical lines of one file have which outcome; the buckets add up to `lines`."""
+    """How many logical lines of one file have which outcome; the buckets add up to `lines`.
+
+    `outcomes` are those of single lines; one that is not in it counts as imported.
+    """
 
     path: str
     format: str
     role: str
     lines: int
     buckets: Mapping[Bucket, int]
+    outcomes: Mapping[Origin, Bucket] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

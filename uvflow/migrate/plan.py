@@ -38,6 +38,7 @@ class InitOptions:
     dry_run: bool = False
     direct_only: bool = False  # leave to the lockfile what other requirements need anyway
     fresh: bool = False  # do not keep the versions that are installed
+    here: bool = False  # also in a directory of another project
     timeout: float = DEFAULT_TIMEOUT  # seconds to wait for another uvflow process
     imports: ImportOptions = field(default_factory=ImportOptions)
 
@@ -47,7 +48,7 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
 
     Files are named there relative to the current directory. Raises UsageError.
     """
-    same_here = ("name", "python", "dry_run", "direct_only", "fresh", "timeout")
+    same_here = ("name", "python", "dry_run", "direct_only", "fresh", "here", "timeout")
     same = ("allow_outside", "encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
     groups = [text.partition("=")[::2] for text in given["groups"]]
     for text, (name, path) in zip(given["groups"], groups, strict=True):
@@ -157,9 +158,13 @@ class InitResult:
 
 
 def with_buckets(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
-    """`file` with its imported lines that are in `moves` counted in these buckets instead."""
-    moved = Counter(bucket for origin, bucket in moves.items() if origin.path == file.path)
-    counts = Counter(file.buckets)
-    counts.update(moved)
-    counts[Bucket.IMPORTED] -= moved.total()
-    return replace(file, buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]})
+    """`file` with its lines in the buckets of `moves`, but for those that need action."""
+    outcomes, counts = dict(file.outcomes), Counter(file.buckets)
+    for origin, bucket in moves.items():
+        old = outcomes.get(origin, Bucket.IMPORTED)
+        if origin.path == file.path and old is not Bucket.ACTION:
+            outcomes[origin] = bucket
+            counts[old] -= 1
+            counts[bucket] += 1
+    buckets = {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
+    return replace(file, buckets=buckets, outcomes=outcomes)

@@ -1,6 +1,7 @@
 """What `uvflow init` would do: everything is read and decided, and nothing is changed."""
 
 import contextlib
+import itertools
 import os
 import re
 import tomllib
@@ -16,7 +17,7 @@ from uvflow.environment import ownership
 from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
-from uvflow.findings import Finding, Severity
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
@@ -32,10 +33,10 @@ from uvflow.migrate.old_environment import (
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
-from uvflow.migrate.toml_text import apply_edits, parse_toml
-from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal, parse_toml
+from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
-from uvflow.project.manifest import Project, parse_manifest, workspace_of
+from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
 from uvflow.project.python import find_own_interpreter
 from uvflow.state.backup import DirectoryBackup
@@ -44,6 +45,10 @@ from uvflow.uv import Uv
 
 # What uv accepts as a project's name (packaging specifications, "Names and normalization").
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+_MARKS_OF_PROJECTS = (MANIFEST, "setup.py", "setup.cfg", "Pipfile")
+
+_FIRST_VERSION = "0.1.0"  # as `uv init` has it
 
 # uv wants a requires-python in every lockfile, and looks at nothing else of it in a first one.
 _ANY_PYTHON = ">=3.8"
@@ -97,6 +102,12 @@ def _check_is_to_be_made(root: Path, text: str, options: InitOptions) -> None:
             f"{root} is a member of the workspace in {workspace}",
             hint="exclude it there (`exclude` in [tool.uv.workspace]), or add it with `uv init`",
         )
+    above = None if options.here else _project_above(root)
+    if above:
+        raise UsageError(
+            f"{root} is a folder of the project in {above}",
+            hint=f"`uvflow init {above}`, or `--here` for another project in this folder",
+        )
     project = tomllib.loads(text).get("project", {})
     for option, wanted, key in (
         ("--name", options.name, "name"),
@@ -107,6 +118,25 @@ def _check_is_to_be_made(root: Path, text: str, options: InitOptions) -> None:
                 f"`{option} {wanted}`: pyproject.toml already says {key} = {project[key]!r}",
                 hint="change it in pyproject.toml",
             )
+
+
+def _project_above(root: Path) -> Path | None:
+    """The project that `root` is a folder of, unless it is one, or a repository, of its own."""
+    found = project_root(str(root.parent))
+    if found is None or any((root / name).exists() for name in _MARKS_OF_PROJECTS):
+        return None
+    above = Path(found)
+    below = itertools.takewhile(lambda path: path != above, (root, *root.parents))
+    if any((path / ".git").exists() for path in below):
+        return None
+    match parse_manifest(above / MANIFEST):
+        case {"tool": {"uv": {"workspace": {"exclude": list(excluded)}}}} if (
+            root in member_directories(above, {"members": excluded})
+        ):
+            return None
+        case {"project": _} | {"tool": {"poetry": _}}:
+            return above
+    return None
 
 
 def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
@@ -129,7 +159,7 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
         options=options.imports,
     )
     imported = groups.import_files(inputs, reader)
-    specifier, findings = _python(options, names, read, text)
+    specifier, findings = _python(options, names, read, text, imported)
     obstacles = evidence.obstacles(names, read, imported, text)
     is_chosen = options.imports.from_files
     unclaimed = () if is_chosen else discover.unclaimed_files(names, imported.files)
@@ -145,7 +175,11 @@ def _reader(root: Path) -> model.Read:
 
 
 def _python(
-    options: InitOptions, names: Iterable[str], read: model.Read, text: str
+    options: InitOptions,
+    names: Iterable[str],
+    read: model.Read,
+    text: str,
+    imported: ImportedRequirements,
 ) -> tuple[str | None, tuple[Finding, ...]]:
     """The requires-python to write: what is asked for, or else what other files suggest.
 
@@ -156,7 +190,8 @@ def _python(
         return (f">={wanted}" if _is_version(wanted) else wanted), ()
     if "requires-python" in tomllib.loads(text).get("project", {}):
         return None, ()
-    found = evidence.requires_python_evidence(names, read)
+    files = [file.path for file in imported.files if not is_outside(file.path)]
+    found = evidence.requires_python_evidence(names, read, files)
     return found.specifier, found.findings
 
 
@@ -173,11 +208,20 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
         uv=uv, root=plan.root, environ=environ, may_build=options.build, own_interpreter=own
     )
     imported = project.with_names(imported, announce)
+    given = plan.values.get("project", {})
+    name, warnings = given.get("name"), list[Finding]()
+    if name is None:
+        name, warnings = _name(plan.root, options, imported)
     if "project" not in plan.values:
-        name = _name(plan.root, options, imported)
         text = pyproject.with_project(
             text, project.initial_pyproject(name, imported.requires_python)
         )
+    else:  # tools that read single keys of it get along without
+        values = {"name": name, "version": _FIRST_VERSION}
+        keys = [key for key in values if key not in (*given, *given.get("dynamic", ()))]
+        missing = TomlEdits(values={("project", key): values[key] for key in keys})
+        text = apply_edits(text, missing)
+        warnings += [_completed(key, values[key]) for key in keys]
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, text))
     edits = pyproject.decide(parse_toml(text), imported)
@@ -191,18 +235,38 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     )
     if not options.lock:
         imported = evidence.unlocked(imported)
-    return replace(plan, text=apply_edits(text, edits), imported=imported)
+    plan = replace(plan, text=apply_edits(text, edits), imported=imported)
+    for warning in warnings:
+        plan = _with_warning(plan, warning, options)
+    return plan
 
 
-def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> str:
-    name = options.name or local_project_name(".", _reader(root)) or root.name
+def _completed(key: str, value: str) -> Finding:
+    return findings.warning(
+        "project-completed",
+        f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added",
+        Origin(path=MANIFEST, line=1),
+        f"write the {key} that is right",
+    )
+
+
+def _name(
+    root: Path, options: InitOptions, imported: ImportedRequirements
+) -> tuple[str, list[Finding]]:
+    """The name of the project, and a warning where it is not that of the directory."""
+    name, warnings = options.name or local_project_name(".", _reader(root)), list[Finding]()
+    if not name:
+        ascii_only = unicodedata.normalize("NFKD", root.name).encode("ascii", "ignore").decode()
+        plain = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
+        name = root.name if _NAME.fullmatch(root.name) else plain
+        message = f"the project is called `{name}`, since `{root.name}` cannot be its name"
+        renamed = findings.warning("renamed", message, None, "choose another with `--name`")
+        warnings = [renamed] if name not in ("", root.name) else []
     if not _NAME.fullmatch(name):
-        ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-        proposed = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-") or "my-project"
         raise UsageError(
-            f"`{name}` cannot be the name of a project",
+            f"`{name or root.name}` cannot be the name of a project",
             cause="a name is made of ASCII letters, digits, `-`, `_` and `.`",
-            hint=f"`uvflow init --name {proposed}`",
+            hint="`uvflow init --name my-project`",
         )
     same = next((r for r in imported.requirements if r.name == canonicalize_name(name)), None)
     if same:
@@ -210,7 +274,7 @@ def _name(root: Path, options: InitOptions, imported: ImportedRequirements) -> s
             f"a project named `{name}` cannot depend on {same.name} ({same.origin})",
             hint=f"`uvflow init --name {same.name}-project`",
         )
-    return name
+    return name, warnings
 
 
 def _with_changes(plan: Plan, options: InitOptions) -> Plan:
