@@ -1,5 +1,7 @@
 import os
 import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -7,7 +9,12 @@ from hypothesis import strategies as st
 from rig import Tree
 
 from uvflow.findings import Severity
-from uvflow.migrate.discover import candidate_files, input_files, unclaimed_files
+from uvflow.migrate.discover import (
+    candidate_files,
+    input_files,
+    requirement_lines,
+    unclaimed_files,
+)
 from uvflow.migrate.model import FileReport, ImportOptions, Role
 
 
@@ -57,7 +64,7 @@ def test_a_file_has_its_role_by_its_name(name: str, role: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("README.txt", "setup.py", "requirements.yml", "x.in", "reqs/base.txt"),
+        *("README.txt", "setup.py", "requirements.yml", "x.in", "docs/base.txt"),
         *("requirements/a/b.txt", "requirements/README.txt", "requirements/LICENSE.txt"),
     ],
 )
@@ -117,12 +124,150 @@ def test_groups_and_constraints_come_on_top_and_decide() -> None:
     }
 
 
-def unclaimed(*names: str, read: tuple[str, ...] = ()) -> list[str]:
+def counting(contents: Mapping[str, str]) -> Callable[[str], int | None]:
+    def read(path: str) -> bytes:
+        return contents[path].encode()
+
+    return lambda path: requirement_lines(path, read)
+
+
+def in_files(contents: Mapping[str, str]) -> dict[str, str]:
+    found = input_files(contents, None, counting(contents))
+    return {file.path: file.description for file in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("six\n# a comment\nidna==3.7\n-r base.txt\n", 2),
+        ("hello\nworld\n", 0),
+        ("Read me.\n\nThis is how it works.\n", None),
+        ("six==1.16.0\n\nsix = 1\n", None),
+        ("", None),
+        ("six @ https://h.example/six-1.whl\nx[y]\na; python_version > '3'\n./libs/a\n", 4),
+        ("six==1.0\n" * 20_000 + "not a requirement\n", 64 * 1024 // 9),
+    ],
+)
+def test_a_file_is_known_by_lines_that_can_only_be_meant_for_pip(
+    text: str, lines: int | None
+) -> None:
+    assert counting({"x.txt": text})("x.txt") == lines
+
+
+def test_plain_names_in_the_root_have_a_role() -> None:
+    names = ("base.in", "Dev.txt", "development.txt", "doc.txt", "lint.in", "main.txt", "tests.txt")
+    assert in_files(dict.fromkeys(names, "six==1.16.0\n")) == {
+        "base.in": "project",
+        "main.txt": "project",
+        "Dev.txt": "group dev",
+        "development.txt": "group dev",
+        "doc.txt": "group docs",
+        "lint.in": "group lint",
+        "tests.txt": "group test",
+    }
+
+
+@pytest.mark.parametrize(
+    ("contents", "roles"),
+    [
+        ({"prod.txt": "six\n", "dev.txt": "-r prod.txt\n"}, ["project", "group dev"]),
+        ({"prod.txt": "six\n", "dev.txt": "idna\n"}, ["project", "group dev"]),
+        ({"test.txt": "hello\n"}, []),
+        ({"test.txt": "hello\n", "docs.txt": "How to read this.\n"}, []),
+        ({"test.txt": "a = b\n", "dev.txt": "idna\nsix\n"}, []),
+    ],
+)
+def test_a_plain_name_alone_says_nothing_of_a_list_of_words(
+    contents: dict[str, str], roles: list[str]
+) -> None:
+    assert [*in_files(contents).values()] == roles
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (("prod.txt", "dev.txt"), ["project", "group dev"]),
+        (("requirements-prod.txt", "requirements-dev.txt"), ["project", "group dev"]),
+        (("requirements/production.in",), ["project"]),
+        (("requirements_versions.txt",), ["project"]),
+        (("requirements-lock.txt",), ["project"]),
+        (("requirements.txt", "requirements-prod.txt"), ["project", "group prod"]),
+        (("requirements/base.txt", "requirements/production.txt"), ["project", "group production"]),
+        (("requirements-gpu.txt",), ["group gpu"]),
+    ],
+)
+def test_what_production_has_is_the_projects_where_nothing_else_is(
+    names: tuple[str, ...], roles: list[str]
+) -> None:
+    assert [*in_files(dict.fromkeys(names, "six==1.16.0\n")).values()] == roles
+
+
+@pytest.mark.parametrize("folder", ["reqs", "deps", "requirements/base", "requirements/edx", "Req"])
+def test_one_folder_of_requirements_files_has_roles_too(folder: str) -> None:
+    names = [f"{folder}/{n}" for n in ("base.in", "base.txt", "dev.txt", "requirements-x.txt")]
+    assert in_files(dict.fromkeys((*names, f"{folder}/worker.txt"), "six\n")) == {
+        names[0]: "project",
+        names[2]: "group dev",
+        names[3]: "group x",
+        names[1]: f"pins of {names[0]}",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("reqs/base.txt", "deps/base.txt"),
+        ("requirements/edx/base.txt", "requirements/sandbox/base.txt"),
+        ("services/api/base.txt", "docs/dev.txt"),
+    ],
+)
+def test_of_several_folders_none_is_the_projects(names: tuple[str, ...]) -> None:
+    assert in_files(dict.fromkeys(names, "six==1.16.0\n")) == {}
+
+
+def test_beside_groups_a_folder_within_is_not_of_requirements_files() -> None:
+    names = ("requirements/dev.txt", "requirements/ci/base.txt")
+    assert in_files(dict.fromkeys(names, "six==1\n")) == {"requirements/dev.txt": "group dev"}
+
+
+def unclaimed(
+    *names: str, read: tuple[str, ...] = (), contents: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     files = (
         FileReport(path=path, format="requirements", role="project", lines=0, buckets={})
         for path in read
     )
-    return [f"{finding}; {finding.hint}" for finding in unclaimed_files(names, files)]
+    texts = dict.fromkeys(names, "six\n") | {**contents}
+    found = unclaimed_files(names, files, counting(texts))
+    return [f"{finding}; {finding.hint}" for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "group"),
+    [
+        ("worker.txt", "celery>=4\n", "worker"),
+        ("prod.txt", "celery\n", "prod"),
+        ("reqs/Worker_2.in", "celery\n", "worker-2"),
+    ],
+)
+def test_what_reads_as_requirements_is_named_with_the_flags_to_type(
+    name: str, text: str, group: str
+) -> None:
+    assert unclaimed(name, contents={name: text}) == [
+        (
+            f"{name}:1: not imported: its name does not say what it is for; `--from {name}`"
+            f" imports it for the project, `--group {group}={name}` for a group"
+        )
+    ]
+
+
+def test_each_file_in_the_root_is_named() -> None:
+    text = {"a.txt": "six>1\n", "a.in": "six\n-c c.txt\n", "b.txt": "six>1\n", "words.txt": "six\n"}
+    named = [line.partition(";")[0] for line in unclaimed(*text, contents=text)]
+    assert named == [
+        "a.in:1: not imported, nor 1 more beside it: its name does not say what it is for",
+        "b.txt:1: not imported: its name does not say what it is for",
+    ]
 
 
 WHERE = "requirements files are looked for in the root and in requirements/"
@@ -208,6 +353,13 @@ def test_the_root_is_listed_whole_and_folders_for_requirements(tree: Tree) -> No
     files = ("setup.cfg", "requirements.txt", "requirements/dev.in", "requirements/ci/a.txt")
     root = tree(dict.fromkeys((*files, "docs/index.txt", "docs/conf.py", "a/b/c/x.txt"), ""))
     assert candidate_files(root, ImportOptions()) == sorted((*files, "docs/index.txt"))
+
+
+def test_two_levels_of_folders_are_looked_at_by_name(tree: Tree) -> None:
+    files = ("services/api/requirements.txt", "deploy/docker/dev-requirements.in")
+    others = ("services/api/notes.txt", "a/b/c/requirements.txt", "a/own/requirements.txt")
+    root = tree(dict.fromkeys((*files, *others, "a/own/setup.py"), ""))
+    assert candidate_files(root, ImportOptions()) == sorted(files)
 
 
 def test_projects_of_their_own_and_environments_are_not_entered(tree: Tree) -> None:

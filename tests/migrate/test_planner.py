@@ -6,6 +6,7 @@ import pytest
 from rig import Tree
 
 from uvflow.errors import UvflowError
+from uvflow.findings import Severity
 from uvflow.migrate.model import Bucket, ImportOptions
 from uvflow.migrate.plan import Change, InitOptions, Plan
 from uvflow.migrate.planner import make_plan
@@ -341,3 +342,47 @@ def test_a_second_import_counts_no_line_twice(tree: Tree) -> None:
         "requirements.txt": {Bucket.MERGED: 1, Bucket.ACTION: 1},
         "constraints.txt": {Bucket.MERGED: 1},
     }
+
+
+def test_files_of_unknown_roles_alone_make_no_empty_project(tree: Tree) -> None:
+    root = tree({"services/api/requirements.txt": "six\n", "worker.txt": "celery>=4\n"})
+    error = refusal(root)
+    assert (error.exit_code, error.message, error.hint) == (
+        1,
+        "no requirements file is where one is looked for; nothing was written",
+        "`--from FILE` and `--group NAME=FILE` choose the files that count",
+    )
+    assert [f"{f.origin} {f.code}" for f in error.findings] == [
+        "services/api/requirements.txt:1 not-looked-for",
+        "worker.txt:1 not-looked-for",
+    ]
+    chosen = ImportOptions(from_files=("worker.txt",))
+    assert planned(root, imports=chosen).values["project"]["dependencies"] == ["celery>=4"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements-dev.txt": "six\n"},
+        {"requirements.txt": ""},
+        {"pyproject.toml": '[project]\nname = "a"\nversion = "1"\ndependencies = ["six"]\n'},
+        {"pyproject.toml": '[project]\nname = "a"\nversion = "1"\ndynamic = ["dependencies"]\n'},
+    ],
+)
+def test_beside_a_source_of_dependencies_they_are_for_the_user_to_name(
+    tree: Tree, files: dict[str, str]
+) -> None:
+    plan = planned(tree({**files, "services/api/requirements.txt": "six\n"}), lock=False)
+    assert [(f.code, f.severity) for f in plan.imported.findings] == [
+        ("not-looked-for", Severity.ACTION)
+    ]
+
+
+@links
+def test_a_plain_name_that_leads_out_is_refused_and_not_read(tree: Tree) -> None:
+    root = tree({})
+    (root.parent / "elsewhere").write_text("quagga77\n")
+    (root / "prod.txt").symlink_to("../elsewhere")
+    error = refusal(root)
+    assert [f.code for f in error.findings] == ["include-outside"]
+    assert "quagga77" not in repr(error.findings)

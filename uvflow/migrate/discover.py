@@ -1,13 +1,13 @@
 """Which files an import reads, and what each is to the project; which ones no rule covers."""
 
 import contextlib
+import itertools
 import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,11 +17,19 @@ from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats.pip.direct_reference import is_outside
-from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Role
+from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
+from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.model import FileReport, ImportOptions, InputFile, LineResult, Read, Role
 from uvflow.paths import MANIFEST
 
-# The folder of requirements files that is looked into; all other files lie in the project's root.
+# The folder of requirements files, where each name is that of a group, and what else it is called:
+# there, in a single folder within it, and in the root, the plain names have a clear role.
 FOLDER = "requirements"
+_FOLDERS = ("requirement", "reqs", "req", "deps", "dependencies")
+_PLAIN = re.compile(
+    r"(?:prod(?:uction)?|base|main|dev(?:elopment)?|tests?|docs?|lint)\.(?:txt|in)", re.IGNORECASE
+)
 
 _SUFFIX = re.compile(r"\.(?:txt|in)$", re.IGNORECASE)
 
@@ -42,6 +50,11 @@ _MEANINGS = {
     **dict.fromkeys(("test", "tests", "testing"), "test"),
     **dict.fromkeys(("doc", "docs"), "docs"),
 }
+# The groups that are the project's own dependencies where no file is called as those are.
+_IN_PLACE_OF_PROJECT = (
+    *("prod", "production", "deploy", "runtime", "versions", "pinned"),
+    *("lock", "locked", "freeze", "frozen"),
+)
 _DEVELOPMENT_GROUPS = ("dev", "docs", "test")
 
 _READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
@@ -60,15 +73,50 @@ _OTHER_FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 # What makes a folder a project of its own, or not a part of one.
 _MARKS_OF_PROJECTS = ("pyproject.toml", "setup.py", "pyvenv.cfg")
 _NOT_ENTERED = (".git", "node_modules")
+_MOST_FOLDERS = 1_000  # in one folder
+
+_MOST_INSPECTED = 64 * 1024  # bytes of a file whose name does not say what it is
+
+# What distinguishes a requirement from a line of a list of words.
+_NO_WORD = re.compile(r"[=<>~!]=|[<>@;\[]|://|^\.")
+
+CountLines = Callable[[str], int | None]
+
+
+def requirement_lines(path: str, read_file: Read) -> int | None:
+    """How many lines of the file at `path` can only be meant for pip, None where one cannot be.
+
+    Only the head of a long file is looked at. A list of words reads as one of names: it has none.
+    """
+    data = read_if_there(path, read_file) or b""
+    if len(data) > _MOST_INSPECTED:
+        data = data[: data.rfind(b"\n", 0, _MOST_INSPECTED) + 1]
+    file = parse_requirements(data, path)
+    if not file.lines or file.problem:
+        return None
+    for line in file.lines:
+        result = LineResult()
+        if line.requirement:
+            result = read_requirement(line, ImportOptions(), _no_files)
+        if line.problem or any(f.code == "invalid-requirement" for f in result.findings):
+            return None
+    return sum(bool(line.options or _NO_WORD.search(line.requirement)) for line in file.lines)
+
+
+def _no_files(path: str) -> bytes:
+    raise FileNotFoundError(path)
 
 
 def input_files(
-    names: Iterable[str], options: ImportOptions | None = None
+    names: Iterable[str],
+    options: ImportOptions | None = None,
+    count_lines: CountLines = lambda _path: None,
 ) -> tuple[InputFile, ...]:
     """The input files among `names` (POSIX paths relative to the root), project files first.
 
-    `from_files` of `options` replaces what is discovered by name; its `groups` and `constraints`
-    come on top, and decide for the files they name.
+    `count_lines` is `requirement_lines` of one of them. `from_files` of `options` replaces what is
+    discovered by name; its `groups` and `constraints` come on top, and decide for the files they
+    name.
     """
     options = options or ImportOptions()
     names = sorted(set(names))
@@ -76,6 +124,13 @@ def input_files(
         files = {path: InputFile(path=path, role=Role.PROJECT) for path in options.from_files}
     else:
         files = {file.path: file for file in map(input_file, names) if file}
+        files |= {file.path: file for file in _plain_files(names, count_lines)}
+        if all(file.role is not Role.PROJECT for file in files.values()):
+            files |= {
+                path: InputFile(path=path, role=Role.PROJECT)
+                for path, file in files.items()
+                if file.role is Role.GROUP and file.of in _IN_PLACE_OF_PROJECT
+            }
     for name, path in options.groups:
         files[path] = InputFile(path=path, role=Role.GROUP, of=_group_name(name))
     for path in options.constraints:
@@ -107,6 +162,34 @@ def input_file(name: str) -> InputFile | None:
     return InputFile(path=name, role=Role.GROUP if group else Role.PROJECT, of=group)
 
 
+def _plain_files(names: Collection[str], count_lines: CountLines) -> Iterator[InputFile]:
+    """Those in the root, if it is sure what they are, and in a folder, if there is one only."""
+    counts = {n: count_lines(n) for n in names if "/" not in n and _PLAIN.fullmatch(n)}
+    plain = [name for name, count in counts.items() if count is not None]
+    if len(plain) > 1 or any(counts.values()):
+        yield from (_in_folder(name) for name in plain)
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folder, base = posixpath.split(name)
+        if _is_folder(folder, names) and (_PLAIN.fullmatch(base) or input_file(base)):
+            folders.setdefault(folder, []).append(name)
+    if len(folders) == 1:
+        yield from map(_in_folder, *folders.values())
+
+
+def _is_folder(folder: str, names: Collection[str]) -> bool:
+    """Whether it is one of requirements files; those in FOLDER are, if they are all it has."""
+    parent, base = posixpath.split(folder)
+    is_within = parent == FOLDER and all(posixpath.dirname(name) != FOLDER for name in names)
+    return is_within or (not parent and base.lower() in _FOLDERS)
+
+
+def _in_folder(path: str) -> InputFile:
+    """What the file at `path` would be in the folder of requirements files."""
+    file = input_file(f"{FOLDER}/{posixpath.basename(path)}")
+    return replace(file, path=path) if file else InputFile(path=path, role=Role.PROJECT)
+
+
 def _group_name(text: str) -> str:
     """A normalised name (PEP 735, PEP 503) in ASCII, as uv wants it."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
@@ -131,7 +214,8 @@ def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iter
 def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     """Files relative to `root` (POSIX); of folders below it, only what may be requirements files.
 
-    That includes what lies beside the files that `options` choose. Raises DiskError.
+    Those are two levels of folders, and what lies beside the files that `options` choose. Raises
+    DiskError.
     """
     folder = root / FOLDER
     try:
@@ -145,20 +229,28 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     for other in (*below, *beside):
         with contextlib.suppress(OSError):  # a database's data directory is unreadable, for example
             paths.update(_requirements_files(other))
+    linked = folder.resolve()  # whose files have their names from FOLDER
+    for outer in below if len(below) <= _MOST_FOLDERS else ():
+        with contextlib.suppress(OSError):
+            for inner in itertools.islice(_folders(outer), _MOST_FOLDERS):
+                found = _requirements_files(inner) if inner != linked else ()
+                paths.update(path for path in found if input_file(path.name))
     return sorted(path.relative_to(root).as_posix() for path in paths)
 
 
 def _requirements_files(folder: Path) -> Iterator[Path]:
     """By their names first: there may be a million files of data."""
-    for path in folder.iterdir():
-        if _SUFFIX.search(path.name) and path.is_file():
-            yield path
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _SUFFIX.search(entry.name) and entry.is_file():
+                yield folder / entry.name
 
 
 def _folders(parent: Path) -> Iterator[Path]:
-    for path in parent.iterdir():
-        if path.is_dir() and not path.is_symlink() and not _is_foreign(path):
-            yield path
+    with os.scandir(parent) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not _is_foreign(parent / entry.name):
+                yield parent / entry.name
 
 
 def _is_foreign(folder: Path) -> bool:
@@ -179,39 +271,64 @@ def other_formats(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator
             yield path, tool
 
 
-def unclaimed_files(names: Iterable[str], files: Iterable[FileReport]) -> Iterator[Finding]:
+def unclaimed_files(
+    names: Iterable[str],
+    files: Iterable[FileReport],
+    count_lines: CountLines = lambda _path: None,
+) -> Iterator[Finding]:
     """One finding for each folder with requirements files that are not among `files`.
 
-    `names` are all candidate files, as POSIX paths relative to the root.
+    Where each file has a role of its own, for each of them. `names` are all candidate files, as
+    POSIX paths relative to the root.
     """
     imported = {file.path for file in files}
-    unclaimed = [name for name in names if name not in imported and _is_requirements_file(name)]
+    unclaimed = [n for n in names if n not in imported and _has_requirements(n, count_lines)]
     # What is wanted stands before what was compiled from it.
-    unclaimed.sort(key=lambda name: (posixpath.dirname(name), not name.endswith(".in"), name))
-    for folder, (first, *others) in groupby(unclaimed, posixpath.dirname):
+    unclaimed.sort(key=lambda name: (_place(name), not name.endswith(".in"), name))
+    for _, (first, *others) in itertools.groupby(unclaimed, _place):
         more = f", nor {len(others)} more beside it" if others else ""
         reason = f"requirements files are looked for in the root and in {FOLDER}/"
-        if folder in ("", FOLDER):
+        if _LOWEST.fullmatch(PurePosixPath(first).stem):
             reason = "it has the lowest versions, not those in use"
+        elif _has_own_role(first):
+            reason = "its name does not say what it is for"
         message = f"not imported{more}: {reason}"
         origin = Origin(path=first, line=1)
-        yield findings.action("not-looked-for", message, origin, _import_hint(folder, first))
+        yield findings.action("not-looked-for", message, origin, _import_hint(first))
 
 
-def _is_requirements_file(name: str) -> bool:
-    """Whether it would be imported elsewhere; in the root, only lowest constraints are not."""
+def _has_own_role(name: str) -> bool:
+    """Whether the file is in a folder where each has a role by its name."""
+    return posixpath.dirname(name).lower() in ("", FOLDER, *_FOLDERS)
+
+
+def _place(name: str) -> tuple[str, str]:
     folder, base = posixpath.split(name)
-    if folder in ("", FOLDER):
-        return input_file(name) is None and _CONSTRAINTS_FILE.search(base) is not None
-    return input_file(f"{FOLDER}/{base}" if folder.startswith(f"{FOLDER}/") else base) is not None
+    return folder, posixpath.splitext(base)[0] if _has_own_role(name) else ""
 
 
-def _import_hint(folder: str, path: str) -> str:
+def _has_requirements(name: str, count_lines: CountLines) -> bool:
+    """By its name, or, in the root and in folders of requirements files, by its content."""
+    folder, base = posixpath.split(name)
+    outer = folder.partition("/")[0]
+    if folder in ("", FOLDER) and _CONSTRAINTS_FILE.search(base):
+        return input_file(name) is None  # the lowest
+    if outer == FOLDER and folder != FOLDER:
+        return input_file(f"{FOLDER}/{base}") is not None
+    if outer and outer.lower() not in _FOLDERS:
+        return outer != FOLDER and input_file(base) is not None
+    if not _SUFFIX.search(base) or _PROSE.fullmatch(PurePosixPath(base).stem):
+        return False
+    count = count_lines(name)
+    return count is not None and (count > 0 or outer != "" or _PLAIN.fullmatch(base) is not None)
+
+
+def _import_hint(path: str) -> str:
     if _CONSTRAINTS_FILE.search(path):
         return f"import it with `uvflow init --constraint {path}`"
     # A file in tests/ is for the group test.
-    file = input_file(f"{FOLDER}/{posixpath.basename(folder)}.txt")
-    group = (file and file.of) or "NAME"
+    folder = posixpath.dirname(path)
+    group = _in_folder(path if _has_own_role(path) else f"{folder}.txt").of or "NAME"
     if group in _DEVELOPMENT_GROUPS:
         return f"import it with `uvflow init --group {group}={path}`"
     return f"`--from {path}` imports it for the project, `--group {group}={path}` for a group"

@@ -59,6 +59,17 @@ def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFi
     )
 
 
+def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> bool:
+    """Whether neither `imported` nor the values of pyproject.toml ask for anything."""
+    project = manifest.get("project", {})
+    return not (
+        imported.requirements
+        or project.get("dependencies")
+        or "dependencies" in project.get("dynamic", ())
+        or manifest.get("dependency-groups")
+    )
+
+
 def obstacles(
     names: Iterable[str], read_file: Read, imported: ImportedRequirements, manifest: str
 ) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """What `uvflow init` would do: everything is read and decided, and nothing is changed."""
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -142,15 +143,21 @@ def _project_above(root: Path) -> Path | None:
 def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
     """Everything that the files of `root` say; `text` is that of pyproject.toml, or empty."""
     names, read = discover.candidate_files(root, options.imports), _reader(root)
-    inputs = discover.input_files(names, options.imports)
-    if "project" in tomllib.loads(text) and not options.imports.from_files:
-        inputs = evidence.with_compiled(inputs, read)
 
     def leads_out(path: str) -> bool:
         # By a link: one that is outside by its name was named by the user, or is refused for that.
         with contextlib.suppress(ValueError):  # a NUL in the path
             return not is_outside(path) and not is_inside(root / path, root)
         return False
+
+    @functools.cache
+    def count_lines(path: str) -> int | None:
+        # What leads out is not read, but refused where it is to be imported.
+        return 1 if leads_out(path) else discover.requirement_lines(path, read)
+
+    inputs = discover.input_files(names, options.imports, count_lines)
+    if "project" in tomllib.loads(text) and not options.imports.from_files:
+        inputs = evidence.with_compiled(inputs, read)
 
     reader = Reader(
         read_file=read,
@@ -161,8 +168,13 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
     imported = groups.import_files(inputs, reader)
     specifier, findings = _python(options, names, read, text, imported)
     obstacles = evidence.obstacles(names, read, imported, text)
-    is_chosen = options.imports.from_files
-    unclaimed = () if is_chosen else discover.unclaimed_files(names, imported.files)
+    unclaimed: Iterable[Finding] = ()
+    if not options.imports.from_files:
+        others = {*names} - {file.path for file in inputs}
+        unclaimed = discover.unclaimed_files(others, imported.files, count_lines)
+    # An empty project beside them would be locked, and proven.
+    if not imported.files and evidence.is_empty(imported, tomllib.loads(text)):
+        unclaimed = (replace(finding, severity=Severity.ERROR) for finding in unclaimed)
     return replace(
         imported,
         requires_python=specifier,

@@ -167,8 +167,10 @@ def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
         return kind(str(errors[0]), hint=errors[0].hint, findings=errors)
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
     message = f"{len(errors)} lines cannot be imported as they are; nothing was written"
+    if all(error.code == "not-looked-for" for error in errors):
+        message = "no requirements file is where one is looked for; nothing was written"
     files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
-    hint = files if any(error.code == "conflict" for error in errors) else None
+    hint = files if any(e.code in ("conflict", "not-looked-for") for e in errors) else None
     return kind(message, hint=hint, findings=tuple(in_order))
 
 
