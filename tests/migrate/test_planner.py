@@ -386,3 +386,75 @@ def test_a_plain_name_that_leads_out_is_refused_and_not_read(tree: Tree) -> None
     error = refusal(root)
     assert [f.code for f in error.findings] == ["include-outside"]
     assert "quagga77" not in repr(error.findings)
+
+
+OPTIONAL = """\
+[project]
+name = "app"
+version = "1"
+dependencies = []
+
+[project.optional-dependencies]
+test = ["six"]
+My_CLI = ["idna"]
+
+[build-system]
+requires = ["flit_core>=3.2,<5"]
+build-backend = "flit_core.buildapi"
+"""
+DEV = {"requirements-dev.txt": "-e .[test,my-cli]\nattrs\n"}
+
+
+def selected(plan: Plan) -> dict[str, list[str]]:
+    found = plan.values.get("tool", {}).get("uvflow", {}).get("profiles", {})
+    return {profile: table["extras"] for profile, table in found.items()}
+
+
+def test_the_extras_of_a_dev_file_are_in_the_dev_profile(tree: Tree) -> None:
+    root = tree({"pyproject.toml": OPTIONAL, **DEV})
+    plan = planned(root, lock=False)
+    assert selected(plan) == {"dev": ["my-cli", "test"]}
+    assert plan.profile.extras == ("my-cli", "test")
+    assert [(str(f.origin), f.code) for f in plan.imported.findings] == [
+        ("requirements-dev.txt:1", "project-extras")
+    ] * 2
+    assert plan.imported.files[0].buckets == {Bucket.SETTING: 1, Bucket.IMPORTED: 1}
+    (root / "pyproject.toml").write_text(plan.text)
+    again = planned(root, lock=False)
+    assert (again.text, again.imported.findings) == (plan.text, ())
+
+
+def test_the_extras_of_the_projects_own_file_are_installed_in_production_too(tree: Tree) -> None:
+    plan = planned(tree({"pyproject.toml": OPTIONAL, **DEV, "requirements.txt": ".[test]\n"}))
+    assert selected(plan) == {"dev": ["test", "my-cli"], "prod": ["test"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [('["x"]', ["x", "my-cli", "test"]), ('"all"', "all")]
+)
+def test_extras_that_a_profile_selects_already_stay(
+    tree: Tree, before: str, after: list[str] | str
+) -> None:
+    profile = f"\n[tool.uvflow.profiles.dev]\nextras = {before}\n"
+    assert selected(planned(tree({"pyproject.toml": OPTIONAL + profile, **DEV}))) == {"dev": after}
+
+
+def test_an_extra_that_the_project_has_not_is_reported(tree: Tree) -> None:
+    root = tree({"pyproject.toml": OPTIONAL, "requirements-dev.txt": "-e .[nope]\n"})
+    plan = planned(root, lock=False)
+    assert selected(plan) == {}
+    [finding] = plan.imported.findings
+    assert (finding.severity, str(finding)) == (
+        Severity.ACTION,
+        (
+            "requirements-dev.txt:1: the project has no extra `nope`, so"
+            " [tool.uvflow.profiles.dev] does not select it"
+        ),
+    )
+    assert plan.imported.files[0].buckets == {Bucket.ACTION: 1}
+
+
+def test_a_project_that_is_no_package_has_extras_too(tree: Tree) -> None:
+    text = OPTIONAL.partition("[build-system]")[0]
+    plan = planned(tree({"pyproject.toml": text, **DEV}))
+    assert selected(plan) == {"dev": ["my-cli", "test"]}

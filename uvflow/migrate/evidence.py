@@ -60,13 +60,12 @@ def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFi
 
 
 def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> bool:
-    """Whether neither `imported` nor the values of pyproject.toml ask for anything."""
+    """Whether neither `imported` nor the values of pyproject.toml say what is needed."""
     project = manifest.get("project", {})
     return not (
         imported.requirements
-        or project.get("dependencies")
+        or "dependencies" in project
         or "dependencies" in project.get("dynamic", ())
-        or manifest.get("dependency-groups")
     )
 
 
@@ -89,17 +88,12 @@ def obstacles(
             Origin(path="uv.toml", line=1),
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
-    project = tables.get("project", {})
-    is_empty = not (
-        imported.requirements
-        or "dependencies" in project
-        or "dependencies" in project.get("dynamic", ())
-    )
+    empty = is_empty(imported, tables)
     imported_files = {file.path for file in imported.files}
     for path, tool in other_formats(names, tables):
         if path not in imported_files:
-            yield _not_imported(path, f"the {tool} dependencies", is_empty=is_empty)
-    yield from _setup_scripts(names, read_file, tables, is_empty=is_empty)
+            yield _not_imported(path, f"the {tool} dependencies", is_empty=empty)
+    yield from _setup_scripts(names, read_file, tables, is_empty=empty)
 
 
 def _not_imported(path: str, what: str, *, is_empty: bool) -> Finding:

@@ -5,6 +5,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from packaging.utils import canonicalize_name
+
 from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.constraints import sort_constraints
@@ -57,6 +59,7 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         indexes=tuple(index.entry for index in indexes),
         settings=settings,
         credentials=index_credentials(indexes, environ) | git_login_variables(logins, environ),
+        own_extras=_own_extras(includes, results),
     )
     imported = _with_lists(imported, includes, results, outcomes)
     pins, constraints = sort_constraints(imported.requirements, includes, results, outcomes)
@@ -100,6 +103,19 @@ def _read_lines(
                 outcomes.record_bucket(result.bucket, line.origin)
             results[line.origin] = result
     return results
+
+
+def _own_extras(
+    includes: Includes, results: Mapping[Origin, LineResult]
+) -> Mapping[str, Mapping[str, Origin]]:
+    """What is installed everywhere is so in production; what a group has is for development."""
+    extras: dict[str, dict[str, Origin]] = {}
+    for origin, result in results.items():
+        is_everywhere = includes.roles[origin.path].role is Role.PROJECT
+        for profile in ("dev", "prod") if is_everywhere else ("dev",):
+            for extra in result.own_extras:
+                extras.setdefault(profile, {}).setdefault(canonicalize_name(extra), origin)
+    return extras
 
 
 def _with_lists(

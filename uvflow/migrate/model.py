@@ -161,7 +161,8 @@ class ImportedRequirements:
     `settings` are keys of `[tool.uv]`; `indexes` are entries of `[[tool.uv.index]]`, without
     credentials. `credentials` are environment variables for uv, for this run only and never to be
     written or shown. `tails` are comment lines below the last entry of a list, by group name; ""
-    is the project's own list.
+    is the project's own list. `own_extras` are extras of the project itself, by the profile that
+    has to select them, each with the first line that asks for it.
     """
 
     dependencies: tuple[Requirement, ...] = ()
@@ -174,6 +175,7 @@ class ImportedRequirements:
     findings: tuple[Finding, ...] = ()
     files: tuple[FileReport, ...] = ()
     tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own_extras: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -263,9 +265,13 @@ def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class LineResult:
-    """What a line with a requirement adds; `requirement` is None where that is nothing."""
+    """What a line with a requirement adds; `requirement` is None where that is nothing.
+
+    `own_extras` are those of the project itself, as in `-e .[test]`.
+    """
 
     requirement: Requirement | None = None
+    own_extras: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     bucket: Bucket = Bucket.IMPORTED
     git_login: tuple[str, Userinfo] | None = None  # a URL, and what was taken out of it

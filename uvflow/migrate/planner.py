@@ -238,7 +238,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
         imported = pins.direct_only(imported, project.lockfile(imported, text))
     edits = pyproject.decide(parse_toml(text), imported)
     moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
-    moves.update({f.origin: Bucket.ACTION for f in edits.findings if f.origin})
+    acted = (f.origin for f in edits.findings if f.origin and f.severity is Severity.ACTION)
+    moves.update(dict.fromkeys(acted, Bucket.ACTION))
     imported = replace(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),

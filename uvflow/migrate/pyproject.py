@@ -10,7 +10,7 @@ from packaging.requirements import Requirement as Parsed
 from packaging.utils import canonicalize_name
 
 from uvflow import findings
-from uvflow.findings import Finding
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
 from uvflow.migrate.toml_text import (
@@ -24,6 +24,7 @@ from uvflow.migrate.toml_text import (
     parse_toml,
 )
 from uvflow.project import schema
+from uvflow.project.profiles import ALL
 
 UV: Keys = ("tool", "uv")
 _DEPENDENCIES: Keys = ("project", "dependencies")
@@ -101,6 +102,8 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
         _decide_setting(before, (*UV, key), value, edits)
     for name, source in imported.sources.items():
         _decide_setting(before, (*UV, "sources", name), source, edits)
+    for profile, extras in imported.own_extras.items():
+        _decide_extras(before, profile, extras, edits)
     existing = _at(before, (*UV, "index")) or ()
     urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
     new = [i for i in imported.indexes if str(i["url"]).rstrip("/") not in urls]
@@ -214,6 +217,32 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
                 f"the files ask for `{literal(value)}`",
             )
         )
+
+
+def _decide_extras(
+    before: Values, profile: str, extras: Mapping[str, Origin], edits: PyprojectEdits
+) -> None:
+    """Let `profile` select extras of the project, as far as it has them."""
+    path = ("tool", "uvflow", "profiles", profile, "extras")
+    existing = _at(before, path) or ()
+    declared = _at(before, ("project", "optional-dependencies")) or {}
+    is_dynamic = "optional-dependencies" in (_at(before, ("project", "dynamic")) or ())
+    known = {*map(canonicalize_name, declared), *(extras if is_dynamic else ())}
+    selected = extras if existing == ALL else {*map(canonicalize_name, existing)}
+    table, wanted = f"[tool.uvflow.profiles.{profile}]", []
+    for extra, origin in extras.items():
+        if extra not in known:
+            message = f"the project has no extra `{extra}`, so {table} does not select it"
+            hint = "declare it in [project.optional-dependencies], then select it there"
+            edits.findings.append(findings.action("project-extras", message, origin, hint))
+        elif extra not in selected:
+            wanted.append(extra)
+            message = f"{table} selects the project's extra `{extra}`, so that a sync installs it"
+            edits.findings.append(findings.warning("project-extras", message, origin))
+    if wanted and existing:
+        edits.arrays[path] = [ArrayLine(value=extra) for extra in wanted]
+    elif wanted:
+        edits.values[path] = wanted
 
 
 def _at(table: Any, path: Keys) -> Any:

@@ -234,14 +234,10 @@ def test_the_project_itself_is_left_to_the_user_where_uv_does_not_build_it(
     assert [(f.severity, f.code) for f in found.findings] == [(Severity.ACTION, "not-built")]
 
 
-def test_a24_the_extras_of_the_project_are_told_with_where_to_put_them() -> None:
+def test_a24_the_extras_of_the_project_are_for_a_profile_to_select() -> None:
     found = reading("-e .[test,docs]", {"pyproject.toml": PACKAGE})
-    assert found.bucket is Bucket.DEFAULT
-    [finding] = found.findings
-    assert (finding.severity, finding.code) == (Severity.WARNING, "project-extras")
-    assert finding.hint == (
-        '`extras = ["docs", "test"]` in [tool.uvflow.profiles.dev], or `uv sync --extra`'
-    )
+    assert (found.bucket, found.findings) == (Bucket.SETTING, ())
+    assert found.own_extras == ("docs", "test")
 
 
 @pytest.mark.parametrize(

@@ -211,17 +211,13 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
 
 
 def _read_project_itself(reference: DirectReference, read_file: Read) -> LineResult:
+    extras = reference.extras
     if not is_package(read_file):
         message = "uv installs the project itself only where pyproject.toml has a [build-system]"
         hint = "add one, and move what setup.cfg or setup.py has to [project]; or remove this line"
-        return needs_action(findings.action("not-built", message, reference.line.origin, hint))
-    if not reference.extras:
-        return LineResult(bucket=Bucket.DEFAULT)
-    extras = ", ".join(f'"{extra}"' for extra in reference.extras)
-    message = "uv installs the project itself, but its extras only where a profile has them"
-    hint = f"`extras = [{extras}]` in [tool.uvflow.profiles.dev], or `uv sync --extra`"
-    finding = findings.warning("project-extras", message, reference.line.origin, hint)
-    return LineResult(findings=(finding,), bucket=Bucket.DEFAULT)
+        finding = findings.action("not-built", message, reference.line.origin, hint)
+        return replace(needs_action(finding), own_extras=extras)
+    return LineResult(bucket=Bucket.SETTING if extras else Bucket.DEFAULT, own_extras=extras)
 
 
 def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
