@@ -249,13 +249,10 @@ def _requirements_files(folder: Path) -> Iterator[Path]:
 def _folders(parent: Path) -> Iterator[Path]:
     with os.scandir(parent) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and not _is_foreign(parent / entry.name):
-                yield parent / entry.name
-
-
-def _is_foreign(folder: Path) -> bool:
-    is_project = any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
-    return is_project or folder.name in _NOT_ENTERED
+            if entry.name not in _NOT_ENTERED and entry.is_dir(follow_symlinks=False):
+                marks = (os.path.join(entry.path, name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH118  there may be thousands
+                if not any(map(os.path.exists, marks)):
+                    yield parent / entry.name
 
 
 def other_formats(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -310,17 +307,17 @@ def _place(name: str) -> tuple[str, str]:
 def _has_requirements(name: str, count_lines: CountLines) -> bool:
     """By its name, or, in the root and in folders of requirements files, by its content."""
     folder, base = posixpath.split(name)
-    outer = folder.partition("/")[0]
+    if not _has_own_role(name):
+        return (
+            input_file(f"{FOLDER}/{base}" if folder.startswith(f"{FOLDER}/") else base) is not None
+        )
     if folder in ("", FOLDER) and _CONSTRAINTS_FILE.search(base):
         return input_file(name) is None  # the lowest
-    if outer == FOLDER and folder != FOLDER:
-        return input_file(f"{FOLDER}/{base}") is not None
-    if outer and outer.lower() not in _FOLDERS:
-        return outer != FOLDER and input_file(base) is not None
-    if not _SUFFIX.search(base) or _PROSE.fullmatch(PurePosixPath(base).stem):
+    is_prose = _PROSE.fullmatch(PurePosixPath(base).stem)
+    if folder == FOLDER or is_prose or not _SUFFIX.search(base):
         return False
     count = count_lines(name)
-    return count is not None and (count > 0 or outer != "" or _PLAIN.fullmatch(base) is not None)
+    return count is not None and bool(folder or count or _PLAIN.fullmatch(base))
 
 
 def _import_hint(path: str) -> str:

@@ -44,7 +44,7 @@ from uvflow.uv import Streamed, Uv
 
 _AS_BEFORE = "everything is as it was before"
 _SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
-_MOST_ROUNDS = 50  # times that uv names one more package
+_MOST_ROUNDS = 30  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
@@ -134,9 +134,7 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
         if completed.code == 0:
             break
         blamed = [pin for pin in demanded if is_named(pin.name, completed.err)]
-        missing = [pin for pin in blamed if pin.name == missing_package(completed.err)]
-        for pin in missing or blamed[:1] or demanded:
-            demanded.remove(pin)
+        demanded = [pin for pin in demanded if pin not in blamed[:1]] if blamed else []
         if not demanded:
             break
     if demanded and completed.code == 0:

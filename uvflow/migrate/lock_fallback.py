@@ -223,6 +223,7 @@ def failure_hint(output: str, missing: Collection[str] = ()) -> str | None:
         if match:
             values = match.groupdict()
             python = re.sub(r"^3(?=\d)", "3.", values.pop("python", ""))  # of cp310
-            names = " and ".join(missing) or values.pop("name", "")
-            return text.format(python=python, **{**values, "name": names})
+            if len(missing) > 1:
+                values["name"] = "each of them"
+            return text.format(python=python, **values)
     return None
