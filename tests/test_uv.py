@@ -212,6 +212,7 @@ def test_a_network_that_is_not_permitted_is_a_network_failure() -> None:
     [
         ("HTTP status client error (401 Unauthorized) for url (https://h/x)", "`uv auth login"),
         ("hint: An index URL (https://h) could not be queried (403 Forbidden)", "`uv auth login"),
+        ("hint: An index (https://h) returned a 403 Forbidden error. Check", "`uv auth login"),
         ("git@h: Permission denied (publickey).", "log in to the git server"),
     ],
 )

@@ -40,7 +40,7 @@ _SIGNS_OF_NO_NETWORK = (
 # Not permitted, input or output, access, full, read-only, and quota, as uv writes them on Unix and
 # on Windows, and as a build backend in Python does.
 _DISK = re.compile(r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]")
-_LOGIN = re.compile(r"\(40[13] (?:Unauthorized|Forbidden)\)")
+_LOGIN = re.compile(r"\(40[13] (?:Unauthorized|Forbidden)\)|returned a 40[13] ")
 _LOGIN_TO_GIT = re.compile(
     r"Permission denied \(publickey|Authentication failed for|could not read (?:User|Pass)"
 )

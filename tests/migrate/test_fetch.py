@@ -70,7 +70,9 @@ def test_from_https_there_is_no_way_to_http() -> None:
     ("page", "kind", "message"),
     [
         (Page(status=404), FileNotFoundError, "the server answers 404 Not Found"),
-        (Page(status=403), OSError, "the server answers 403 Forbidden"),
+        (Page(status=401), PermissionError, "the server answers 401 Unauthorized"),
+        (Page(status=403), PermissionError, "the server answers 403 Forbidden"),
+        (Page(status=418), OSError, "the server answers 418 I'm a Teapot"),
         (Page(status=503), ConnectionError, "the server answers 503 Service Unavailable"),
         (Page("x" * 1001), OSError, "it is longer than 1000 bytes"),
         (

@@ -1,7 +1,8 @@
 import pytest
 
 from uvflow.migrate.formats.pip.direct_reference import as_path, is_outside
-from uvflow.migrate.includes import IncludePath, input_path
+from uvflow.migrate.includes import IncludePath, Reader, follow_includes, input_path
+from uvflow.migrate.model import InputFile, Role
 
 ENVIRON = {"HERE": "deps", "WEB": "https://me:s3cret@h.example/d", "TOKEN": "s3cret"}
 
@@ -65,3 +66,20 @@ def test_everything_else_is_inside(path: str) -> None:
 )
 def test_a_path_is_normalised(place: str, path: str) -> None:
     assert as_path(place) == path
+
+
+def test_a_file_behind_a_login_is_refused_with_how_to_log_in() -> None:
+    def fetch(_url: str, _name: str) -> bytes:
+        raise PermissionError("the server answers 401 Unauthorized")
+
+    def no_file(path: str) -> bytes:
+        raise FileNotFoundError(path)
+
+    given = [InputFile(path="https://h.example/r.txt", role=Role.PROJECT)]
+    [finding] = follow_includes(given, Reader(read_file=no_file, fetch=fetch)).findings
+    assert finding.message == (
+        "https://h.example/r.txt cannot be read: the server answers 401 Unauthorized"
+    )
+    assert (finding.hint or "").startswith(
+        "log in with variables, as in `https://${USER}:${TOKEN}@…`, or save the file"
+    )

@@ -214,13 +214,18 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int
     return lambda: len(log.read_text().splitlines())
 
 
-class Unauthorized:
-    """A server that lets nobody in; its URL."""
+class Refusing:
+    """A server that lets nobody in, by `status`; its URL."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        self.status = status
 
     def __enter__(self) -> str:
+        status = self.status
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(HTTPStatus.UNAUTHORIZED)
+                self.send_response(status)
                 self.end_headers()
 
             do_HEAD = do_GET  # noqa: N815  its name in http.server
@@ -342,14 +347,17 @@ def test_one_python_is_enough_to_see_that_pythons_are_not_the_reason(
     assert counted() == 3  # as it is, with all indexes, for one Python
 
 
+@pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
 def test_behind_a_login_nothing_is_missing(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: HTTPStatus
 ) -> None:
     monkeypatch.setenv("UV_CREDENTIALS_DIR", str(tmp_path))
-    with Unauthorized() as url, pytest.raises(UvFailedError) as caught:
+    with Refusing(status) as url, pytest.raises(UvFailedError) as caught:
         locked(tree({}), "six", may_narrow=True, indexes=({"name": "acme", "url": url},))
     assert (caught.value.hint or "").startswith("log in with `uv auth login")
-    assert caught.value.cause == "everything is as it was before"
+    assert caught.value.cause == (
+        "uv's error is about `six` (requirements.txt:1); everything is as it was before"
+    )
 
 
 def requirements(*texts: str) -> ImportedRequirements:

@@ -221,7 +221,8 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     try:
         paths = {path for path in root.iterdir() if path.is_file()}
         paths.update(_requirements_files(folder) if folder.is_dir() else ())
-        below = [*_folders(root), *(_folders(folder) if folder.is_dir() else ())]
+        folders = [*_folders(root), *(_folders(folder) if folder.is_dir() else ())]
+        below = [path for path in folders if not _is_foreign(path)]
     except OSError as error:
         raise unreadable(str(error.filename or root), error) from error
     chosen = (*options.from_files, *(path for _, path in options.groups))
@@ -233,8 +234,9 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     for outer in below if len(below) <= _MOST_FOLDERS else ():
         with contextlib.suppress(OSError):
             for inner in itertools.islice(_folders(outer), _MOST_FOLDERS):
-                found = _requirements_files(inner) if inner != linked else ()
-                paths.update(path for path in found if input_file(path.name))
+                found = [path for path in _requirements_files(inner) if input_file(path.name)]
+                if found and inner != linked and not _is_foreign(inner):
+                    paths.update(found)
     return sorted(path.relative_to(root).as_posix() for path in paths)
 
 
@@ -250,9 +252,11 @@ def _folders(parent: Path) -> Iterator[Path]:
     with os.scandir(parent) as entries:
         for entry in entries:
             if entry.name not in _NOT_ENTERED and entry.is_dir(follow_symlinks=False):
-                marks = (os.path.join(entry.path, name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH118  there may be thousands
-                if not any(map(os.path.exists, marks)):
-                    yield parent / entry.name
+                yield parent / entry.name
+
+
+def _is_foreign(folder: Path) -> bool:
+    return any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
 
 
 def other_formats(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

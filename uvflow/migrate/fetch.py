@@ -67,6 +67,9 @@ def _read_in_time(url: str) -> bytes:
     return answer
 
 
+_KINDS = {401: PermissionError, 403: PermissionError} | dict.fromkeys((404, 410), FileNotFoundError)
+
+
 def _answer(url: str) -> bytes | Exception:
     try:
         return _read(url)
@@ -80,8 +83,7 @@ def _answer(url: str) -> bytes | Exception:
             case 5:
                 return ConnectionError(message)
             case _:
-                is_missing = error.code in (404, 410)
-                return FileNotFoundError(message) if is_missing else OSError(message)
+                return _KINDS.get(error.code, OSError)(message)
     except urllib.error.URLError as error:
         return ConnectionError(_without_url(error.reason))
     except (http.client.InvalidURL, ValueError):

@@ -26,6 +26,7 @@ _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 _SAVE = "save the file in the project and include that"
+_LOGIN = f"log in with variables, as in `https://${{USER}}:${{TOKEN}}@…`, or {_SAVE}"
 _ALLOW = "`--allow-outside`, or copy the file into the project and include that"
 
 Fetch = Callable[[str, str], bytes]
@@ -254,7 +255,8 @@ def _read_failure(
             return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")
         case _:
             message = f"{path.path} cannot be read: {reason}"
-            return findings.error("file-unreadable", message, origin)
+            is_login = path.is_on_the_web and isinstance(error, PermissionError)
+            return findings.error("file-unreadable", message, origin, _LOGIN if is_login else None)
 
 
 @dataclass(frozen=True, kw_only=True)

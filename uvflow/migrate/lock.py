@@ -158,9 +158,8 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     failure = replace(failed, output=output).failure("uv lock")
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
-    if failure.hint:  # how to log in: what is behind the login is not missing
-        raise failure.with_context(cause=_AS_BEFORE, hint=failure.hint)
-    if is_about_versions(output):
+    is_behind_login = failure.hint is not None  # and not missing
+    if is_about_versions(output) and not is_behind_login:
         widened = _with_all_indexes(locking)
         if widened:
             reason = "these versions are not all on the first index that has their name"
@@ -171,14 +170,14 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
             if narrowed:
                 return narrowed
             output = refusal or output
-    missing = _missing_packages(locking, output)
+    missing = {} if is_behind_login else _missing_packages(locking, output)
     if missing:
         lines = ", ".join(wanted_lines(missing, plan.imported))
         cause = f"uv finds no version for {lines}; {_AS_BEFORE}"
     else:
         lines = ", ".join(blamed_lines(output, plan.imported))
         cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    hint = failure_hint("\n".join([*missing.values(), output]), missing)
+    hint = failure.hint or failure_hint("\n".join([*missing.values(), output]), missing)
     raise failure.with_context(cause=cause, hint=hint or _WITHOUT_LOCK)
 
 

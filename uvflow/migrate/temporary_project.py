@@ -15,7 +15,7 @@ from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
-from uvflow.uv import ERROR, Uv, is_network_failure
+from uvflow.uv import ERROR, Streamed, Uv, is_network_failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,8 @@ def _check(completed: Completed, message: str, hint: str | None = None) -> None:
         kind = NetworkError if is_network_failure(completed.err) else UvFailedError
         error = ERROR.search(completed.err)  # above it uv reports its progress
         cause = completed.err[error.end() if error else 0 :].strip()
-        raise kind(message, cause=cause, hint=hint)
+        login = Streamed(code=completed.code, output=completed.err).failure("uv").hint
+        raise kind(message, cause=cause, hint=login or hint)
 
 
 def _requirement_argument(requirement: Requirement, root: Path, directory: Path) -> str:
