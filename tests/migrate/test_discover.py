@@ -126,7 +126,7 @@ def test_groups_and_constraints_come_on_top_and_decide() -> None:
 
 def counting(contents: Mapping[str, str]) -> Callable[[str], int | None]:
     def read(path: str) -> bytes:
-        return contents[path].encode()
+        return contents[path].encode("latin-1")
 
     return lambda path: requirement_lines(path, read)
 
@@ -142,10 +142,12 @@ def in_files(contents: Mapping[str, str]) -> dict[str, str]:
         ("six\n# a comment\nidna==3.7\n-r base.txt\n", 2),
         ("hello\nworld\n", 0),
         ("Read me.\n\nThis is how it works.\n", None),
-        ("six==1.16.0\n\nsix = 1\n", None),
+        ("six==1.16.0\n\nsix = 1\n", 1),
+        ("six = 1\nidna = 3\nattrs>=23\n", None),
+        ("attrs>=23  # caf\xe9\nsix\n", 1),
         ("", None),
         ("six @ https://h.example/six-1.whl\nx[y]\na; python_version > '3'\n./libs/a\n", 4),
-        ("six==1.0\n" * 20_000 + "not a requirement\n", 64 * 1024 // 9),
+        ("six==1.0\n" * 20_000 + "not a requirement\n" * 30_000, 64 * 1024 // 9),
     ],
 )
 def test_a_file_is_known_by_lines_that_can_only_be_meant_for_pip(
@@ -223,6 +225,11 @@ def test_one_folder_of_requirements_files_has_roles_too(folder: str) -> None:
 )
 def test_of_several_folders_none_is_the_projects(names: tuple[str, ...]) -> None:
     assert in_files(dict.fromkeys(names, "six==1.16.0\n")) == {}
+
+
+def test_a_folder_of_something_else_is_passed_over() -> None:
+    names = ("deps/main.txt", "deps/test.txt")
+    assert in_files(dict.fromkeys(names, "How to build what we need.\n")) == {}
 
 
 def test_beside_groups_a_folder_within_is_not_of_requirements_files() -> None:

@@ -335,6 +335,7 @@ def test_no_other_python_is_tried_where_it_would_not_help(
     assert progress == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script of POSIX")
 def test_one_python_is_enough_to_see_that_pythons_are_not_the_reason(
     tree: Tree, counted: Callable[[], int]
 ) -> None:

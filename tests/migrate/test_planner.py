@@ -458,3 +458,8 @@ def test_a_project_that_is_no_package_has_extras_too(tree: Tree) -> None:
     text = OPTIONAL.partition("[build-system]")[0]
     plan = planned(tree({"pyproject.toml": text, **DEV}))
     assert selected(plan) == {"dev": ["my-cli", "test"]}
+
+
+def test_a_bad_line_does_not_hide_a_file(tree: Tree) -> None:
+    error = refusal(tree({"prod.txt": "six==1.16.0\nidna = 3\nattrs>=23\n"}))
+    assert error.message == "prod.txt:2: `idna = 3` is not a requirement"

@@ -20,7 +20,7 @@ from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.model import FileReport, ImportOptions, InputFile, LineResult, Read, Role
+from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Read, Role
 from uvflow.paths import MANIFEST
 
 # The folder of requirements files, where each name is that of a group, and what else it is called:
@@ -84,7 +84,7 @@ CountLines = Callable[[str], int | None]
 
 
 def requirement_lines(path: str, read_file: Read) -> int | None:
-    """How many lines of the file at `path` can only be meant for pip, None where one cannot be.
+    """How many lines of the file at `path` can only be meant for pip; None where more cannot be.
 
     Only the head of a long file is looked at. A list of words reads as one of names: it has none.
     """
@@ -92,15 +92,17 @@ def requirement_lines(path: str, read_file: Read) -> int | None:
     if len(data) > _MOST_INSPECTED:
         data = data[: data.rfind(b"\n", 0, _MOST_INSPECTED) + 1]
     file = parse_requirements(data, path)
-    if not file.lines or file.problem:
-        return None
+    if file.problem:  # its encoding, of which an import will complain
+        file = parse_requirements(data, path, "latin-1")
+    meant = unread = 0
     for line in file.lines:
-        result = LineResult()
-        if line.requirement:
-            result = read_requirement(line, ImportOptions(), _no_files)
-        if line.problem or any(f.code == "invalid-requirement" for f in result.findings):
-            return None
-    return sum(bool(line.options or _NO_WORD.search(line.requirement)) for line in file.lines)
+        needs = line.requirement
+        found = read_requirement(line, ImportOptions(), _no_files).findings if needs else ()
+        if line.problem or any(finding.code == "invalid-requirement" for finding in found):
+            unread += 1
+        elif line.options or _NO_WORD.search(needs):
+            meant += 1
+    return meant if file.lines and unread <= meant else None
 
 
 def _no_files(path: str) -> bytes:
@@ -171,7 +173,8 @@ def _plain_files(names: Collection[str], count_lines: CountLines) -> Iterator[In
     folders: dict[str, list[str]] = {}
     for name in names:
         folder, base = posixpath.split(name)
-        if _is_folder(folder, names) and (_PLAIN.fullmatch(base) or input_file(base)):
+        is_clear = _PLAIN.fullmatch(base) or input_file(base)
+        if is_clear and _is_folder(folder, names) and count_lines(name) is not None:
             folders.setdefault(folder, []).append(name)
     if len(folders) == 1:
         yield from map(_in_folder, *folders.values())
