@@ -463,3 +463,18 @@ def test_a_project_that_is_no_package_has_extras_too(tree: Tree) -> None:
 def test_a_bad_line_does_not_hide_a_file(tree: Tree) -> None:
     error = refusal(tree({"prod.txt": "six==1.16.0\nidna = 3\nattrs>=23\n"}))
     assert error.message == "prod.txt:2: `idna = 3` is not a requirement"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": '[project]\n[tool.poetry]\nname = "lib"\nversion = "2.1"\n'},
+        {"pyproject.toml": "[project]\n", "setup.cfg": "[metadata]\nname=lib\nversion=2.1\n"},
+        {"pyproject.toml": "[project]\n", "setup.py": 'setup(name="lib", version="2.1")\n'},
+    ],
+)
+def test_a_name_and_a_version_that_are_written_elsewhere_are_taken(
+    tree: Tree, files: dict[str, str]
+) -> None:
+    project = planned(tree({**files, "requirements.txt": "six\n"})).values["project"]
+    assert (project["name"], project["version"]) == ("lib", "2.1")

@@ -22,7 +22,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
-from uvflow.migrate.formats.setuptools import local_project_name
+from uvflow.migrate.formats.setuptools import local_metadata, local_project_name
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.model import Bucket, ImportedRequirements
 from uvflow.migrate.old_environment import (
@@ -229,7 +229,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
             text, project.initial_pyproject(name, imported.requires_python)
         )
     else:  # tools that read single keys of it get along without
-        values = {"name": name, "version": _FIRST_VERSION}
+        version = local_metadata(".", "version", _reader(plan.root)) or _FIRST_VERSION
+        values = {"name": name, "version": version}
         keys = [key for key in values if key not in (*given, *given.get("dynamic", ()))]
         missing = TomlEdits(values={("project", key): values[key] for key in keys})
         text = apply_edits(text, missing)

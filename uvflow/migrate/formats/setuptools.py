@@ -15,8 +15,13 @@ def is_installable(path: str, read_file: Read) -> bool:
 
 def local_project_name(path: str, read_file: Read) -> str | None:
     """The name of the project in the directory `path`, where it is written and not computed."""
-    names = (_name_in(file, text) for file, text in _metadata(path, read_file).items())
-    return next((name for name in names if isinstance(name, str) and name), None)
+    return local_metadata(path, "name", read_file)
+
+
+def local_metadata(path: str, key: str, read_file: Read) -> str | None:
+    """The name or the version of that project, likewise."""
+    found = (_value_in(file, text, key) for file, text in _metadata(path, read_file).items())
+    return next((value for value in found if isinstance(value, str) and value), None)
 
 
 _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
@@ -37,15 +42,18 @@ def read_if_there(path: str, read_file: Read) -> bytes | None:
         return None
 
 
-def _name_in(file: str, text: str) -> object:
+def _value_in(file: str, text: str, key: str) -> object:
     if file == "setup.py":
-        return setup_literals(text).get("name")
+        return setup_literals(text).get(key)
     if file == "setup.cfg":
-        name = read_setup_cfg(text).get("metadata", "name", fallback="")
-        return None if ":" in name else name  # `attr:` and `file:` are computed
-    match lenient_values(text):
-        case {"project": {"name": str(name)}} | {"tool": {"poetry": {"name": str(name)}}}:
-            return name
+        value = read_setup_cfg(text).get("metadata", key, fallback="")
+        return None if ":" in value else value  # `attr:` and `file:` are computed
+    values = lenient_values(text)
+    match values.get("project"), values.get("tool"):
+        case {**project}, _ if key in project:
+            return project[key]
+        case _, {"poetry": {**poetry}}:
+            return poetry.get(key)
     return None
 
 
