@@ -5,7 +5,7 @@ import pytest
 from uvflow.findings import Origin, Severity
 from uvflow.migrate import evidence, model
 from uvflow.migrate.evidence import RequiresPython, requires_python_evidence
-from uvflow.migrate.formats.setuptools import local_project_name
+from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.model import FileReport, ImportedRequirements, InputFile, Pin, Requirement, Role
 
 
@@ -160,7 +160,7 @@ def messages(files: Mapping[str, str], imported: ImportedRequirements | None = N
     ],
 )
 def test_a_project_may_have_a_name_already(files: dict[str, str], name: str | None) -> None:
-    assert local_project_name(".", reading(files)) == name
+    assert local_metadata(".", "name", reading(files)) == name
 
 
 REQUIREMENTS = InputFile(path="requirements.txt", format="requirements", role=Role.PROJECT)

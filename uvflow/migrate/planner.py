@@ -22,7 +22,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
-from uvflow.migrate.formats.setuptools import local_metadata, local_project_name
+from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.model import Bucket, ImportedRequirements
 from uvflow.migrate.old_environment import (
@@ -268,7 +268,7 @@ def _name(
     root: Path, options: InitOptions, imported: ImportedRequirements
 ) -> tuple[str, list[Finding]]:
     """The name of the project, and a warning where it is not that of the directory."""
-    name, warnings = options.name or local_project_name(".", _reader(root)), list[Finding]()
+    name, warnings = options.name or local_metadata(".", "name", _reader(root)), list[Finding]()
     if not name:
         ascii_only = unicodedata.normalize("NFKD", root.name).encode("ascii", "ignore").decode()
         plain = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
@@ -359,7 +359,7 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     path = plan.profile.environment_path(plan.root, os.environ)
     if plan.environment is None and not is_inside(path, plan.root):
         return plan  # it is not even to be changed
-    own = (plan.values["project"].get("name"), local_project_name(".", _reader(plan.root)))
+    own = (plan.values["project"].get("name"), local_metadata(".", "name", _reader(plan.root)))
     old = OldEnvironment(
         installed=read_installed(path, plan.root),
         values=plan.values,

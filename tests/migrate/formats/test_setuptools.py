@@ -5,7 +5,7 @@ import pytest
 from uvflow.migrate.formats.setuptools import (
     is_installable,
     is_package,
-    local_project_name,
+    local_metadata,
     setup_literals,
 )
 from uvflow.migrate.model import Read
@@ -40,12 +40,12 @@ def reader(files: Mapping[str, str]) -> Read:
 def test_a_name_that_is_written_is_read(file: str, text: str, name: str | None) -> None:
     read = reader({f"lib/{file}": text})
     assert is_installable("lib", read)
-    assert local_project_name("lib", read) == name
+    assert local_metadata("lib", "name", read) == name
 
 
 def test_pyproject_is_asked_before_setup() -> None:
     files = {"lib/setup.py": "setup(name='old')", "lib/pyproject.toml": '[project]\nname = "new"\n'}
-    assert local_project_name("lib", reader(files)) == "new"
+    assert local_metadata("lib", "name", reader(files)) == "new"
 
 
 @pytest.mark.parametrize(

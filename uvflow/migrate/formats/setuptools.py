@@ -13,13 +13,8 @@ def is_installable(path: str, read_file: Read) -> bool:
     return read_if_there(path, read_file) is not None or bool(_metadata(path, read_file))
 
 
-def local_project_name(path: str, read_file: Read) -> str | None:
-    """The name of the project in the directory `path`, where it is written and not computed."""
-    return local_metadata(path, "name", read_file)
-
-
 def local_metadata(path: str, key: str, read_file: Read) -> str | None:
-    """The name or the version of that project, likewise."""
+    """The name or the version of the project at `path`, where it is written and not computed."""
     found = (_value_in(file, text, key) for file, text in _metadata(path, read_file).items())
     return next((value for value in found if isinstance(value, str) and value), None)
 

@@ -24,7 +24,7 @@ from uvflow.migrate.formats.pip.direct_reference import (
     requirement_at,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.formats.setuptools import is_installable, is_package, local_project_name
+from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
 from uvflow.migrate.model import (
     Bucket,
     ImportOptions,
@@ -198,7 +198,7 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
         return _read_feedstock(reference, path)
     if not is_installable(path, read_file):
         return _missing(reference, path)
-    name = reference.name or _wheel_name(path) or local_project_name(path, read_file) or ""
+    name = reference.name or _wheel_name(path) or local_metadata(path, "name", read_file) or ""
     source = {"path": path, **({"editable": True} if reference.line.is_editable else {})}
     text = path if is_outside(path) else f"./{path}"
     requirement = requirement_at(reference, text, name, source)
