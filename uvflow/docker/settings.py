@@ -25,7 +25,8 @@ class Settings:
     `health` is the path of an HTTP probe, or False for none. `environment` is for the container,
     `build_environment` for the steps that run the project's own code (collectstatic).
     `mirrors` are registries and what images are pulled from in their place. `private_indexes` are
-    names of `[[tool.uv.index]]` that ask for credentials.
+    names of `[[tool.uv.index]]` that ask for credentials. `ignore` are codes of findings that are
+    not reported about a hand-written Dockerfile.
     """
 
     base: str = "slim"
@@ -46,6 +47,7 @@ class Settings:
     source: bool | None = None
     environment: tuple[tuple[str, str], ...] = ()
     build_environment: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
 
 
 def read(table: Table, source: str) -> Settings:
@@ -140,5 +142,6 @@ _SHAPE = OnlyKeys(
         "source": bool,
         "environment": _ENVIRONMENT,
         "build-environment": _ENVIRONMENT,
+        "ignore": _texts(r"[a-z-]+", "codes of findings"),
     }
 )

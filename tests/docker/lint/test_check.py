@@ -79,6 +79,27 @@ def test_findings_are_sorted_by_line(tree: Tree) -> None:
     assert verdict(root).error is not None
 
 
+FAULTY = "FROM python:3.12-slim-trixie\nUSER root\nCMD serve\n"
+
+
+def codes(root: Path) -> list[str]:
+    return [f.code for f in check_handwritten(Project.load(root), root / "Dockerfile")]
+
+
+def test_a_comment_above_a_line_silences_what_it_names(tree: Tree) -> None:
+    root = tree({**PROJECT, "Dockerfile": FAULTY})
+    assert codes(root) == ["output-buffered", "runs-as-root", "shell-form"]
+    ignoring = "# uvflow ignore=runs-as-root, no-bytecode\n# the platform maps root\nUSER root\n"
+    (root / "Dockerfile").write_text(FAULTY.replace("USER root\n", ignoring))
+    assert codes(root) == ["output-buffered", "shell-form"]
+
+
+def test_the_table_silences_what_it_names(tree: Tree) -> None:
+    table = '[tool.uvflow.docker]\nignore = ["runs-as-root", "shell-form"]\n'
+    root = tree({**PROJECT, "pyproject.toml": manifest(rest=table), "Dockerfile": FAULTY})
+    assert codes(root) == ["output-buffered"]
+
+
 def test_a_file_without_a_stage_is_an_error(tree: Tree) -> None:
     root = tree({**PROJECT, "Dockerfile": "# nothing yet\n"})
     [finding] = check_handwritten(Project.load(root), root / "Dockerfile")

@@ -71,6 +71,8 @@ def test_a_uv_pinned_by_its_digest_is_pinned() -> None:
 def test_the_images_on_bookworm_ended() -> None:
     image = "ghcr.io/astral-sh/uv:0.9.30-python3.13-bookworm-slim"
     assert ("uv-bookworm-ended", 1) in changed("python:3.13-slim-trixie", image)
+    moving = changed("python:3.13-slim-trixie", "ghcr.io/astral-sh/uv:bookworm-slim")
+    assert ("uv-not-pinned", 1) not in moving  # it does not move any more
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,9 @@ def test_the_images_on_bookworm_ended() -> None:
     [
         "RUN pip install uv",
         "RUN python -m pip install -U uv",
+        "RUN pip install --no-cache-dir 'uv>=0.9' pip",
         "RUN curl -LsSf https://astral.sh/uv/install.sh | sh",
+        "ADD https://astral.sh/uv/install.sh /uv.sh",
     ],
 )
 def test_a_uv_that_is_installed(line: str) -> None:
@@ -87,6 +91,7 @@ def test_a_uv_that_is_installed(line: str) -> None:
 
 def test_uv_pip_and_a_pinned_uv_are_no_install_of_uv() -> None:
     assert changed("WORKDIR /app", "RUN pip install uv==0.13.9") == []
+    assert changed("WORKDIR /app", "ADD https://astral.sh/uv/0.13.9/install.sh /uv.sh") == []
     assert changed("WORKDIR /app", "RUN uv pip list") == []
 
 

@@ -4,11 +4,12 @@ Reads only.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow import findings, uv
-from uvflow.docker import context
+from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image  # noqa: F401  they fill RULES
 from uvflow.docker.lint.model import RULES, LintContext, LintedDockerfile
 from uvflow.files import read_text, text_if_there
@@ -18,18 +19,33 @@ from uvflow.lockfile.selection import TargetPlatform, export_selection, packages
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
+_IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
-    dockerfile = parse.parse_dockerfile(read_text(path))
+    text = read_text(path)
+    dockerfile = parse.parse_dockerfile(text)
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
     linted = LintedDockerfile(dockerfile, lint_context(project), path.name)
-    reported = (finding for rule in RULES for finding in rule(linted))
-    return tuple(sorted(reported, key=lambda f: (f.origin.line if f.origin else 0, f.code)))
+    table = project.table("tool", "uvflow", "docker")
+    ignored = settings.read(table, str(project.root / MANIFEST)).ignore
+    lines = text.splitlines()
+    reported = [(f.origin.line if f.origin else 0, f) for rule in RULES for f in rule(linted)]
+    kept = [f for n, f in reported if f.code not in {*ignored, *_ignored(lines[: max(n - 1, 0)])}]
+    return tuple(sorted(kept, key=lambda f: (f.origin.line if f.origin else 0, f.code)))
+
+
+def _ignored(before: list[str]) -> set[str]:
+    """The codes that the comments at the end of these lines name."""
+    codes: set[str] = set()
+    while before and before[-1].lstrip().startswith("#"):
+        match = _IGNORE.match(before.pop())
+        codes |= set(match[1].replace(",", " ").split()) if match else set()
+    return codes
 
 
 def lint_context(project: Project) -> LintContext:

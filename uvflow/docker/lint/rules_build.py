@@ -10,8 +10,10 @@ from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations,
 from uvflow.docker.lint.parse import Parsed
 from uvflow.findings import Severity
 
-_UV_IMAGE = re.compile(r"(?:.*/)?astral-sh/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
+_UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _PROJECTS = frozenset({"pyproject.toml", ".", "./"})
+_PIP_INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
+_WHATEVER_UV = "this installs whatever uv version is current, and leaves it in the image"
 _TRUE = ("1", "true", "yes", "on")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 
@@ -19,13 +21,14 @@ _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo
 @rule("uv-not-pinned", Severity.WARNING, "name a version: ghcr.io/astral-sh/uv:X.Y.Z")
 def uv_is_not_pinned(linted: LintedDockerfile) -> Violations:
     for line, image in _uv_images(linted):
-        if not image["digest"] and not re.match(r"\d+\.\d+\.\d+", image["tag"] or "latest"):
+        tag = image["tag"] or "latest"
+        if not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*(\$|bookworm)", tag):
             yield line, f"{image[0]} is not pinned: every build may use a different uv version"
 
 
 @rule(
     "uv-bookworm-ended",
-    Severity.ERROR,
+    Severity.WARNING,
     "use a tag on trixie, or mount uv: --mount=from=ghcr.io/astral-sh/uv:X.Y.Z",
 )
 def uv_images_of_bookworm(linted: LintedDockerfile) -> Violations:
@@ -41,10 +44,11 @@ def uv_images_of_bookworm(linted: LintedDockerfile) -> Violations:
 )
 def uv_installed_by_pip_or_script(linted: LintedDockerfile) -> Violations:
     for command in commands(linted.everything):
-        by_pip = re.match(r"(python\S* -m )?pip\S* install .*\buv$", " ".join(command.words))
-        if by_pip or any("astral.sh/uv/install" in word for word in command.words):
-            message = "this installs whatever uv version is current, and leaves it in the image"
-            yield command.step.line, message
+        if _PIP_INSTALLS_UV.match(" ".join(command.words)):
+            yield command.step.line, _WHATEVER_UV
+    for step in linted.everything:
+        if step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text:
+            yield step.line, _WHATEVER_UV
 
 
 @rule("sync-not-locked", Severity.ERROR, "uv sync --locked")
