@@ -1,7 +1,9 @@
 """Reading a Dockerfile by rules: which codes, on which lines."""
 
-from uvflow.docker.lint import rules_build, rules_image  # noqa: F401  they fill RULES
-from uvflow.docker.lint.model import RULES, LintContext, LintedDockerfile
+from collections.abc import Callable
+
+from uvflow.docker.lint.check import CHECKS
+from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.docker.lint.parse import parse_dockerfile
 
 CONTEXT = LintContext(
@@ -22,18 +24,27 @@ FROM build
 COPY . .
 ENV PATH="/app/.venv/bin:$PATH"
 USER 10001:10001
-CMD ["uvicorn", "main:app"]
+CMD ["uvicorn", "--host=0.0.0.0", "main:app"]
 """
+
+
+def reading(texts: dict[str, str]) -> Callable[[str], str]:
+    """What LintContext reads files by."""
+    return lambda path: texts.get(path, "")
 
 
 def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """Code and line of every finding."""
-    linted = LintedDockerfile(parse_dockerfile(text), context, "Dockerfile")
-    findings = (finding for rule in RULES for finding in rule(linted))
-    return [(finding.code, finding.origin.line if finding.origin else 0) for finding in findings]
+    linted = LintedDockerfile(parse_dockerfile(text), context)
+    return [(rule.code, at.line) for check in CHECKS for rule, at, _ in check(linted)]
 
 
 def changed(old: str, new: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """What is found in GOOD when one thing of it is another."""
     assert old in GOOD
     return found(GOOD.replace(old, new), context)
+
+
+def added(line: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
+    """What is found in GOOD when `line` is the third of it."""
+    return changed("WORKDIR /app\n", f"{line}\nWORKDIR /app\n", context)

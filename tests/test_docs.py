@@ -358,8 +358,8 @@ def constructor(call: ast.Call) -> str:
     return ""
 
 
-# Where the code and the severity stand in a call; `@rule(…)` is one, too.
-POSITIONS = {"Finding": (1, 0), "rule": (0, 1)}
+# Where the code and the severity stand in a call; `LintRule(…)` is one, too.
+POSITIONS = {"Finding": (1, 0), "LintRule": (0, 1)}
 
 
 def code_of(call: ast.Call) -> ast.expr | None:

@@ -130,8 +130,11 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
     assert lint_context(Project.load(root)) == LintContext(
         files=frozenset({"pyproject.toml", "uv.lock", ".python-version", ".dockerignore"}),
         members=("lib/pyproject.toml",),
+        packages=("lib",),
         not_ignored=(".venv",),
         installed=frozenset({"web"}),
+        locked=frozenset({"lib", "shop", "web"}),
+        has_dev=False,
     )
 
 

@@ -1,11 +1,14 @@
 """A Dockerfile is looked at as what ends up in the image."""
 
+import pytest
+from dockerfiles import reading
+
 from uvflow.docker.lint.model import LintContext, LintedDockerfile, commands
 from uvflow.docker.lint.parse import parse_dockerfile
 
 
 def linted(text: str) -> LintedDockerfile:
-    return LintedDockerfile(parse_dockerfile(text), LintContext(), "Dockerfile")
+    return LintedDockerfile(parse_dockerfile(text), LintContext())
 
 
 def test_the_commands_of_a_step_are_those_of_a_shell() -> None:
@@ -49,3 +52,60 @@ def test_the_last_instruction_holds() -> None:
     user = linted("FROM a AS b\nUSER x\nFROM b\nUSER y\n").last("USER")
     assert user is not None
     assert user.text == "y"
+
+
+TREE = LintContext(
+    files=frozenset({"main.py", "src/shop/app.py", "docker/entry", "a.toml", "b.toml"}),
+    text=reading({"docker/entry": '#!/bin/sh\nexec "$@"\n'}),
+)
+
+
+@pytest.mark.parametrize(
+    ("copy", "paths"),
+    [
+        ("COPY main.py /x.py", ["/x.py"]),
+        ("COPY ./main.py bin/", ["/w/bin/main.py"]),
+        ("COPY main.py .", ["/w/main.py"]),
+        ("COPY src ./lib", ["/w/lib/shop/app.py"]),
+        ("COPY s*c/shop /opt", ["/opt/app.py"]),
+        ("COPY *.toml ./", ["/w/a.toml", "/w/b.toml"]),
+        ("COPY --parents src/shop $HERE", ["/here/src/shop/app.py"]),
+        ("COPY --from=one /one/main.py ../y", ["/y"]),
+        ("COPY --from=nginx /etc /etc", []),
+        ("COPY <<E /w/made\nmain.py\nE", []),
+    ],
+)
+def test_a_copy_is_followed_into_the_image(copy: str, paths: list[str]) -> None:
+    one = "FROM debian AS one\nCOPY . /one\n"
+    text = f"{one}FROM debian\nENV HERE=/here\nWORKDIR /w\n{copy}\n"
+    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    assert sorted(image.end.files) == paths
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN touch /main.py",
+        "RUN git clone https://h.test/x /",
+        "COPY --from=registry.test/x / /",
+        "ADD https://h.test/x.tar.gz /",
+        "COPY <<E /main.py\nE",
+    ],
+)
+def test_a_file_may_come_from_elsewhere(step: str) -> None:
+    plain = "FROM debian:trixie\nCOPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/\nRUN id\n"
+    assert not linted(plain).may_have("/", "main.py")
+    assert linted(f"{plain}{step}\n").may_have("/", "main.py")
+    assert linted("FROM registry.test/base\n").may_have("/", "main.py")
+
+
+def test_the_entry_script_in_the_image_is_read() -> None:
+    text = 'FROM debian\nCOPY docker/entry /usr/local/bin/\nENTRYPOINT ["entry"]\nCMD ["serve"]\n'
+    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    assert [command.text for command in image.started] == ["entry serve", "exec serve", "serve"]
+
+
+def test_a_stage_for_development_is_not_the_image() -> None:
+    text = "FROM a AS base\nFROM base AS prod\nFROM base AS dev\n"
+    assert linted(text).final.name == "prod"
+    assert linted("FROM a AS dev\n").final.name == "dev"

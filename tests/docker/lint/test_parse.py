@@ -2,7 +2,7 @@
 
 import pytest
 
-from uvflow.docker.lint.parse import Parsed, parse_dockerfile
+from uvflow.docker.lint.parse import Parsed, expanded, parse_dockerfile
 
 
 def test_an_instruction_begins_where_it_is_written_and_goes_on() -> None:
@@ -108,3 +108,33 @@ def test_windows_line_ends_are_line_ends() -> None:
 def test_an_array_too_deep_to_be_read_is_a_command_of_a_shell() -> None:
     (stage,) = parse_dockerfile(f"FROM a\nCMD {'[' * 5000}\n").stages
     assert stage.instructions[-1].exec_form is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("$A-${A}", "1-1"), ("${B:-x}${A:-x}", "x1"), ("${B-x}", "x"), ("${A:+y}${B:+y}", "y")),
+        *(("$B/${B}", "$B/${B}"), ("${E}${E:-x}", "x")),
+    ],
+)
+def test_variables_are_filled_in_as_far_as_they_are_known(text: str, value: str) -> None:
+    assert expanded(text, {"A": "1", "E": ""}) == value
+
+
+def test_an_argument_may_have_another_one_in_it() -> None:
+    read = parse_dockerfile("ARG V=3.12\nARG B=python:${V}-slim\nFROM $B\nFROM ${C}\n")
+    assert [stage.image for stage in read.stages] == ["python:3.12-slim", "${C}"]
+
+
+def test_fields_of_mounts_have_one_name() -> None:
+    line = "RUN --mount=type=bind,src=a,dst=b --mount=type=cache,destination=c x\n"
+    [run] = parse_dockerfile(f"FROM a\n{line}").stages[0].instructions
+    assert run.mounts == (
+        {"type": "bind", "source": "a", "target": "b"},
+        {"type": "cache", "target": "c"},
+    )
+
+
+def test_an_empty_array_has_no_words() -> None:
+    [entry] = parse_dockerfile("FROM a\nENTRYPOINT []\n").stages[0].instructions
+    assert entry.words == ()

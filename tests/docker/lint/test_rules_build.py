@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, changed, found
+from dockerfiles import CONTEXT, GOOD, added, changed, found, reading
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
@@ -37,7 +37,8 @@ def test_a_good_file_has_no_findings() -> None:
 )
 def test_what_uvflow_writes_has_no_findings(made: object) -> None:
     assert isinstance(made, type(facts()))
-    assert found(render_dockerfile(made)) == []
+    start = replace(made.start, command=("uvicorn", "--host=0.0.0.0", "main:app"))
+    assert found(render_dockerfile(replace(made, start=start))) == []
 
 
 @pytest.mark.parametrize("image", ["ghcr.io/astral-sh/uv:latest", "ghcr.io/astral-sh/uv"])
@@ -54,14 +55,14 @@ def test_an_install_of_what_was_exported_is_like_a_sync() -> None:
     export = "uv export --frozen --no-dev -o r.txt && uv pip install --system -r r.txt"
     assert changed(SYNC, export) == [("sync-frozen", 4)]
     cached = "RUN uv pip sync --system r.txt"
-    assert changed("WORKDIR /app", cached) == [("uv-cache-in-layer", 3)]
+    assert added(cached) == [("uv-cache-in-layer", 3)]
     bare = "FROM python:3.13-slim-trixie\nRUN uv pip sync --no-cache --system r.txt\n"
     assert ("no-bytecode", 2) in found(bare)
 
 
 def test_a_compiler_of_alpine() -> None:
     line = "RUN apk add --no-cache gcc musl-dev libpq"
-    assert changed("WORKDIR /app", line) == [("compiler-in-image", 3)]
+    assert added(line) == [("compiler-in-image", 3)]
 
 
 def test_a_uv_pinned_by_its_digest_is_pinned() -> None:
@@ -86,13 +87,13 @@ def test_the_images_on_bookworm_ended() -> None:
     ],
 )
 def test_a_uv_that_is_installed(line: str) -> None:
-    assert changed("WORKDIR /app", line) == [("uv-installed-unpinned", 3)]
+    assert added(line) == [("uv-installed-unpinned", 3)]
 
 
 def test_uv_pip_and_a_pinned_uv_are_no_install_of_uv() -> None:
-    assert changed("WORKDIR /app", "RUN pip install uv==0.13.9") == []
-    assert changed("WORKDIR /app", "ADD https://astral.sh/uv/0.13.9/install.sh /uv.sh") == []
-    assert changed("WORKDIR /app", "RUN uv pip list") == []
+    assert added("RUN pip install uv==0.13.9") == []
+    assert added("ADD https://astral.sh/uv/0.13.9/install.sh /uv.sh") == []
+    assert added("RUN uv pip list") == []
 
 
 def test_a_sync_that_resolves() -> None:
@@ -114,14 +115,16 @@ def test_development_dependencies_in_the_image() -> None:
 
 
 def test_the_source_before_the_dependencies() -> None:
-    assert changed("WORKDIR /app", "COPY . /app") == [("source-before-dependencies", 3)]
+    assert added("COPY . /app") == [("source-before-dependencies", 3)]
 
 
 def test_source_and_environment_in_one_layer() -> None:
     text = GOOD.replace("FROM build\n", "COPY . .\nFROM python:3.13-slim-trixie\n")
     text = text.replace("COPY . .\nENV", "COPY --from=build /app /app\nENV PYTHONUNBUFFERED=1\nENV")
+    text = text.replace("USER", "WORKDIR /app\nUSER")
     assert found(text) == [("source-with-environment", 11)]
-    assert found(text.replace("/app /app", "/data /data")) == []
+    data = text.replace("/app /app", "/data /data\nCOPY . /app")
+    assert found(data) == []
 
 
 def test_the_cache_of_uv_in_a_layer() -> None:
@@ -147,19 +150,19 @@ def test_apt_after_the_sync() -> None:
 
 @pytest.mark.parametrize("package", ["gcc", "build-essential", "libpq-dev", "cargo"])
 def test_a_compiler_in_the_image(package: str) -> None:
-    assert changed("WORKDIR /app", f"RUN {APT.format(package)}") == [("compiler-in-image", 3)]
+    assert added(f"RUN {APT.format(package)}") == [("compiler-in-image", 3)]
 
 
 def test_package_lists_in_a_layer() -> None:
     line = "RUN apt-get update && apt-get install -y libpq5"
-    assert changed("WORKDIR /app", line) == [("apt-lists-kept", 3)]
+    assert added(line) == [("apt-lists-kept", 3)]
 
 
 def test_a_version_file_that_uv_does_not_see() -> None:
     context = replace(CONTEXT, files=CONTEXT.files | {".python-version"})
-    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("python-version-not-seen", 4)]
+    assert found(GOOD, context) == [("python-version-not-seen", 4)]
     assert changed("UV_NO_DEV=1", "UV_NO_DEV=1 UV_PYTHON=3.13", context) == []
-    assert changed("WORKDIR /app", "COPY .python-version ./", context) == []
+    assert added("COPY .python-version ./", context) == []
     assert changed(",source=pyproject.toml", "", context) == []
     other = changed(",source=pyproject.toml", ",src=pyproject.toml", context)
     assert other == [("python-version-not-seen", 4)]
@@ -167,23 +170,132 @@ def test_a_version_file_that_uv_does_not_see() -> None:
 
 def test_a_mount_of_what_is_not_there() -> None:
     context = LintContext(files=CONTEXT.files - {"uv.lock"}, installed=CONTEXT.installed)
-    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("mount-missing", 4)]
+    assert found(GOOD, context) == [("mount-missing", 4)]
 
 
 def test_members_that_uv_does_not_see() -> None:
-    context = replace(CONTEXT, members=("packages/lib/pyproject.toml",))
-    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("members-not-seen", 4)]
-    assert changed("WORKDIR /app", "COPY packages packages", context) == []
+    member = "packages/lib/pyproject.toml"
+    context = replace(CONTEXT, members=(member,), files=CONTEXT.files | {member})
+    assert found(GOOD, context) == [("members-not-seen", 4)]
+    assert added("COPY packages packages", context) == []
 
 
 def test_a_python_below_root() -> None:
-    assert changed("WORKDIR /app", "RUN uv python install 3.13") == [("python-below-root", 3)]
+    assert added("RUN uv python install 3.13") == [("python-below-root", 3)]
     named = "RUN UV_PYTHON_INSTALL_DIR=/python uv python install 3.13"
-    assert changed("WORKDIR /app", named) == []
+    assert added(named) == []
 
 
 def test_an_environment_at_another_path() -> None:
     text = GOOD.replace("FROM build\n", "FROM python:3.13-slim-trixie\nENV PYTHONUNBUFFERED=1\n")
-    moved = text.replace("COPY . .", "COPY --from=build /app/.venv /venv")
-    assert found(moved) == [("environment-moved", 11)]
-    assert found(moved.replace(" /venv\n", " /app/.venv\n")) == []
+    text = text.replace("COPY . .", "WORKDIR /app\nCOPY . .\nCOPY --from=build /app/.venv /venv")
+    assert found(text) == [("environment-moved", 13)]
+    assert found(text.replace(" /venv\n", " .venv\n")) == []
+    assert found(text.replace('"uvicorn", ', '"python", "-m", "uvicorn", ')) == []
+
+
+def test_the_lockfile_is_compared_by_an_export_as_well() -> None:
+    export = "uv export -o r.txt && uv pip install --system -r r.txt"
+    assert changed(SYNC, export) == [("sync-not-locked", 4)]
+    assert changed(SYNC, export.replace("export", "export --locked")) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["RUN uv pip compile pyproject.toml -o r.txt", "RUN pip3 install .[web]"]
+)
+def test_other_ways_to_pass_over_the_lockfile(line: str) -> None:
+    assert added(line) == [("lockfile-passed-over", 3)]
+
+
+def test_uv_run_in_a_step_is_a_sync() -> None:
+    run = "ENV UV_NO_DEV=0\nRUN uv run python main.py"
+    assert changed("COPY . .", f"COPY . .\n{run}") == [("sync-with-dev", 12)]
+    for without in ("uv run --no-sync", "uv run --no-dev", "UV_NO_SYNC=1 uv run"):
+        assert changed("COPY . .", f"COPY . .\n{run}".replace("uv run", without)) == []
+
+
+def test_where_there_are_no_development_dependencies_none_are_in_the_image() -> None:
+    assert changed("UV_NO_DEV=1 ", "", replace(CONTEXT, has_dev=False)) == []
+    chosen = f"{SYNC} $(if [ -n x ]; then echo --no-dev; fi)"
+    assert found(GOOD.replace("UV_NO_DEV=1 ", "").replace(SYNC, chosen)) == []
+
+
+def test_a_directory_of_sources_before_the_dependencies() -> None:
+    assert added("COPY shop /app/shop") == [("source-before-dependencies", 3)]
+    assert added("COPY pyproject.toml main.py ./") == []
+
+
+@pytest.mark.parametrize(
+    "sync", [f"{SYNC} --no-cache-dir", f"{SYNC} && rm -rf /root/.cache", f"UV_NO_CACHE=1 {SYNC}"]
+)
+def test_a_cache_that_does_not_stay(sync: str) -> None:
+    assert found(GOOD.replace(CACHE, "").replace(SYNC, sync)) == []
+
+
+def test_a_cache_mount_that_is_not_of_uv() -> None:
+    assert changed("target=/root/.cache/uv", "target=/var/cache/apt") == [("uv-cache-in-layer", 4)]
+    elsewhere = GOOD.replace("ENV UV_", "ENV UV_CACHE_DIR=/cache UV_", 1)
+    assert found(elsewhere) == [("uv-cache-in-layer", 4)]
+    assert found(elsewhere.replace("/root/.cache/uv", "/cache")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"RUN {APT.format('gcc')} && uv pip list && apt-get purge -y --auto-remove gcc",
+        "RUN apk add --no-cache --virtual .build gcc && uv pip list && apk del .build",
+    ],
+)
+def test_a_compiler_that_the_same_step_removes(line: str) -> None:
+    assert added(line) == []
+
+
+def test_package_lists_on_a_mount() -> None:
+    mounts = "--mount=type=cache,dst=/var/lib/apt/lists"
+    assert added(f"RUN {mounts} apt-get update && apt-get install -y libpq5") == []
+
+
+@pytest.mark.parametrize("line", ["", "RUN uv python install --install-dir=/python 3.13\n"])
+def test_the_only_python_that_is_there_is_no_other(line: str) -> None:
+    files = CONTEXT.files | {".python-version"}
+    context = replace(CONTEXT, files=files, text=reading({".python-version": "3.13\n"}))
+    image = "python:3.13-slim-trixie" if not line else "debian:trixie-slim"
+    text = GOOD.replace("python:3.13-slim-trixie", image).replace("WORKDIR", f"{line}WORKDIR", 1)
+    assert ("python-version-not-seen", 4) not in found(text, context)
+    assert ("python-version-not-seen", 5) not in found(text, context)
+
+
+def test_a_mount_of_what_is_ignored() -> None:
+    context = replace(CONTEXT, is_ignored={"uv.lock"}.__contains__)
+    assert found(GOOD, context) == [("mount-missing", 4)]
+
+
+def test_a_python_below_root_is_there_for_root() -> None:
+    assert found(
+        GOOD.replace("WORKDIR", "RUN uv python install 3.13\nWORKDIR", 1).replace("USER", "#")
+    ) == [("runs-as-root", 10)]
+
+
+TWO_STAGES = GOOD.replace(" --no-install-project", "").replace(
+    "FROM build\n", "FROM python:3.13-slim-trixie\nENV PYTHONUNBUFFERED=1\nWORKDIR /app\n"
+)
+COPIED = TWO_STAGES.replace("COPY . .", "COPY --from=build /app/.venv /app/.venv")
+
+
+def test_an_editable_environment_without_its_source() -> None:
+    context = replace(CONTEXT, packages=(".",))
+    assert found(COPIED, context) == [("environment-without-source", 12)]
+    assert found(COPIED.replace("--locked", "--locked --no-editable"), context) == []
+    assert found(COPIED.replace("ENV PATH", "COPY shop shop\nENV PATH"), context) == []
+
+
+def test_an_environment_without_its_python() -> None:
+    text = COPIED.replace("FROM python:3.13-slim-trixie\nENV", "FROM debian:trixie-slim\nENV")
+    text = text.replace("ENV PATH", "COPY . .\nENV PATH")
+    assert found(text) == [("python-not-there", 12)]
+    for line in ("COPY --from=build /usr/local /usr/local", "RUN apt-get install -y python3"):
+        assert ("python-not-there", 12) not in found(text.replace("ENV PATH", f"{line}\nENV PATH"))
+    managed = text.replace("ENV UV_", "ENV UV_PYTHON_INSTALL_DIR=/python UV_", 1)
+    assert ("python-not-there", 12) in found(managed)
+    copied = managed.replace("COPY . .", "COPY . .\nCOPY --from=build /python /python")
+    assert found(copied) == []

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, changed, found
+from dockerfiles import CONTEXT, GOOD, added, changed, found, reading
 
 BASE = "python:3.13-slim-trixie"
-CMD = 'CMD ["uvicorn", "main:app"]'
 PATH = 'ENV PATH="/app/.venv/bin:$PATH"'
 USER = "USER 10001:10001"
 
@@ -20,13 +19,14 @@ def test_a_base_that_may_be_another_one_day(image: str) -> None:
 
 def test_two_pythons_for_one_environment() -> None:
     text = GOOD.replace("FROM build\n", "FROM python:3.12-slim-trixie\nENV PYTHONUNBUFFERED=1\n")
-    text = text.replace("COPY . .", "COPY --from=build /app/.venv /app/.venv")
+    copies = "WORKDIR /app\nCOPY . .\nCOPY --from=build /app/.venv /app/.venv"
+    text = text.replace("COPY . .", copies)
     assert found(text) == [("pythons-differ", 9)]
 
 
 def test_uv_in_the_image() -> None:
     line = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/"
-    assert changed("WORKDIR /app", line) == [("uv-in-image", 3)]
+    assert added(line) == [("uv-in-image", 3)]
     image = "ghcr.io/astral-sh/uv:0.13.9-python3.13-trixie-slim"
     assert changed(BASE, image) == [("uv-in-image", 1)]
 
@@ -45,76 +45,18 @@ def test_a_user_by_name() -> None:
     assert changed(USER, "USER app") == [("user-not-numeric", 12)]
 
 
-@pytest.mark.parametrize("path", ["/app/.venv/bin::$PATH", ":/a", "/a:", ".:/a"])
+@pytest.mark.parametrize("path", ["$PATH:", ":/a", "/a:", ".:/a"])
 def test_a_path_that_searches_the_current_directory(path: str) -> None:
-    assert changed(PATH, f'ENV PATH="{path}"') == [("path-empty-element", 11)]
+    assert changed(PATH, f'ENV PATH="{path}:/app/.venv/bin"') == [("path-empty-element", 11)]
 
 
 def test_a_path_to_nowhere() -> None:
-    assert changed(PATH, 'ENV PATH="/python/bin:$PATH"') == [("path-not-there", 11)]
-
-
-def test_nothing_is_started() -> None:
-    assert changed(f"{CMD}\n", "") == [("starts-nothing", 9)]
-    assert changed(CMD, 'CMD ["python3"]') == [("starts-nothing", 13)]
-
-
-@pytest.mark.parametrize(
-    "words", ['"python", "app.py"', '"uvicorn", "src.main:app"', '"/venv/bin/uvicorn", "x:y"']
-)
-def test_what_is_started_is_not_there(words: str) -> None:
-    assert changed(CMD, f"CMD [{words}]") == [("start-not-there", 13)]
-
-
-@pytest.mark.parametrize("words", ['"python", "./main.py"', '"uvicorn", "shop.app:make()"'])
-def test_what_is_started_is_there(words: str) -> None:
-    assert changed(CMD, f"CMD [{words}]") == []
-
-
-def test_a_server_that_is_not_installed() -> None:
-    assert changed(CMD, 'CMD ["gunicorn", "main:app"]') == [("server-not-locked", 13)]
-    context = replace(CONTEXT, installed=None)
-    assert changed(CMD, 'CMD ["gunicorn", "main:app"]', context) == []
-
-
-def test_a_start_through_uv() -> None:
-    words = '"uv", "run", "uvicorn", "main:app"'
-    assert changed(CMD, f"CMD [{words}]") == [("starts-through-uv", 13)]
-    assert changed(CMD, f"CMD [{words}]".replace('"run"', '"run", "--no-sync"')) == []
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        '"python", "manage.py", "runserver"',
-        '"flask", "--app", "main", "run"',
-        '"fastapi", "dev", "main.py"',
-        '"uvicorn", "--reload", "main:app"',
-    ],
-)
-def test_a_development_server(words: str) -> None:
-    context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"})
-    assert changed(CMD, f"CMD [{words}]", context) == [("development-server", 13)]
-
-
-def test_a_shell_between_the_service_and_its_signals() -> None:
-    assert changed(CMD, "CMD uvicorn main:app") == [("shell-form", 13)]
-    assert changed(CMD, "CMD exec uvicorn main:app") == []
-    script = "python manage.py migrate && {}uvicorn main:app"
-    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("")}"]') == [("shell-form", 13)]
-    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("exec ")}"]') == []
-
-
-def test_a_script_that_is_nowhere() -> None:
-    assert changed(CMD, 'CMD ["./begin.sh"]') == [("start-not-there", 13)]
-    context = replace(CONTEXT, files=CONTEXT.files | {"docker/begin.sh"})
-    assert changed(CMD, 'CMD ["./begin.sh"]', context) == []
-    assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
+    assert changed(PATH, 'ENV PATH="/app/.venv/bin:/python/bin:$PATH"') == [("path-not-there", 11)]
 
 
 def test_a_probe_by_a_program_that_is_not_there() -> None:
     line = "HEALTHCHECK CMD curl -f http://localhost/ || exit 1"
-    assert changed("WORKDIR /app", line) == [("health-by-curl", 3)]
+    assert added(line) == [("health-by-curl", 3)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +74,7 @@ def test_a_probe_by_a_program_that_is_not_there() -> None:
     ],
 )
 def test_a_secret_in_the_history(line: str) -> None:
-    assert changed("WORKDIR /app", line) == [("secret-in-image", 3)]
+    assert added(line) == [("secret-in-image", 3)]
 
 
 @pytest.mark.parametrize(
@@ -146,17 +88,17 @@ def test_a_secret_in_the_history(line: str) -> None:
     ],
 )
 def test_a_variable_for_a_secret_is_none(line: str) -> None:
-    assert changed("WORKDIR /app", line) == []
+    assert added(line) == []
 
 
 @pytest.mark.parametrize("line", ["COPY .env ./", "ADD conf/.env.prod /app/"])
 def test_a_file_of_secrets_in_a_layer(line: str) -> None:
-    assert changed("WORKDIR /app", line) == [("env-file-in-image", 3)]
+    assert added(line) == [("env-file-in-image", 3)]
 
 
 def test_a_context_that_is_not_ignored() -> None:
     context = replace(CONTEXT, not_ignored=(".venv",))
-    assert changed("WORKDIR /app", "WORKDIR /app", context) == [("context-not-ignored", 10)]
+    assert found(GOOD, context) == [("context-not-ignored", 10)]
 
 
 def test_a_front_end_that_is_fetched() -> None:
@@ -166,3 +108,66 @@ def test_a_front_end_that_is_fetched() -> None:
 
 def test_output_that_is_held_back() -> None:
     assert changed(" PYTHONUNBUFFERED=1", "") == [("output-buffered", 9)]
+
+
+@pytest.mark.parametrize("image", ["ubuntu:latest", "nvidia/cuda", "registry.test:5000/web"])
+def test_whatever_is_the_latest(image: str) -> None:
+    assert ("base-not-pinned", 1) in changed(BASE, image)
+
+
+@pytest.mark.parametrize(
+    "image", ["python@sha256:0", "python:3@sha256:0", "registry.test:5000/web:1", "$BASE"]
+)
+def test_a_base_that_stays_or_is_not_known(image: str) -> None:
+    assert changed(BASE, image) == []
+
+
+def test_the_python_of_a_stage_that_makes_no_environment() -> None:
+    text = "FROM python:3.11-slim-trixie AS site\nRUN make html\n"
+    assert found(text + GOOD.replace("COPY . .", "COPY --from=site /x /x\nCOPY . .")) == []
+
+
+def test_a_uv_that_is_started_is_used() -> None:
+    line = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/"
+    text = GOOD.replace("WORKDIR", f"{line}\nWORKDIR", 1)
+    assert found(text) == [("uv-in-image", 3)]
+    assert found(text.replace('CMD ["', 'CMD ["uv", "run", "--no-sync", "')) == []
+
+
+@pytest.mark.parametrize("drop", ["gosu app", "su-exec app:app", "setpriv --reuid=app"])
+def test_a_service_that_drops_root_by_itself(drop: str) -> None:
+    text = GOOD.replace("USER 10001:10001\n", "")
+    script = f'#!/bin/sh\nexec {drop} "$@"\n'
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
+    assert found(text.replace("CMD", 'ENTRYPOINT ["./entry"]\nCMD'), context) == []
+    assert ("runs-as-root", 9) in found(text, context)
+
+
+def test_a_base_that_nobody_knows_may_have_a_user_of_its_own() -> None:
+    text = GOOD.replace(BASE, "registry.test/python:1").replace("USER 10001:10001\n", "")
+    assert found(text.replace(" PYTHONUNBUFFERED=1", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "program"), [("python:3.13-trixie", "curl"), ("python:3.13-alpine", "wget")]
+)
+def test_a_probe_by_a_program_that_is_there(image: str, program: str) -> None:
+    line = f"HEALTHCHECK CMD {program} http://localhost:8000/"
+    assert found(GOOD.replace(BASE, image).replace("WORKDIR", f"{line}\nWORKDIR", 1)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ENV PASSWORD_RESET_TIMEOUT=300 TOKENIZERS_PARALLELISM=false MAX_TOKENS=4096",
+        "ENV SECRET_KEY_FILE=/run/secrets/key DB_PASSWORD=$PW USE_AUTH_TOKEN=true",
+        "ARG ACCESS_TOKEN_EXPIRE_MINUTES=30",
+    ],
+)
+def test_names_that_are_like_those_of_secrets(line: str) -> None:
+    assert added(line) == []
+
+
+def test_an_example_of_a_file_of_secrets() -> None:
+    assert added("COPY .env.example .netrc.md ./") == []
+    assert added("COPY .netrc /root/") == [("env-file-in-image", 3)]

@@ -1,39 +1,80 @@
 """A hand-written Dockerfile and its project as lint rules see them, and all rules. Pure."""
 
 import itertools
+import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import NamedTuple
 
-from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, split
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.docker.lint import shell
+from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, expanded
+from uvflow.findings import Severity
+
+# Images that are known to have no USER, CMD or application of their own.
+_PLAIN = re.compile(
+    r"(?:(?:docker\.io|public\.ecr\.aws/docker|mirror\.gcr\.io)/)?(?:library/)?"
+    r"(?:python|debian|ubuntu|alpine|buildpack-deps|scratch)(?:[:@].*)?"
+    r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
+)
+_DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
+# Programs after which an image may have any file.
+_FETCHES = {
+    *("git", "tar", "unzip", "curl", "wget", "cp", "mv", "ln", "make", "npm", "yarn", "pnpm")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 
-    `files` are those that exist, `members` the manifests of local packages, `not_ignored` the
-    patterns that the .dockerignore lacks, `installed` what production installs (None: unknown).
+    `files` are those that exist, `members` the manifests of local packages, `packages` the
+    directories of those that are installed, `not_ignored` the patterns that the .dockerignore
+    lacks, `installed` what production installs and `locked` all that uv.lock has (None: unknown),
+    `scripts` the names of the project's own, `has_dev` whether uv installs a group unless it is
+    kept from it. `text` reads a file, `is_ignored` asks the
+    .dockerignore about a path.
     """
 
     files: frozenset[str] = frozenset()
     members: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
     installed: frozenset[str] | None = None
+    locked: frozenset[str] | None = None
+    scripts: frozenset[str] = frozenset()
+    has_dev: bool = True
+    text: Callable[[str], str] = field(default=lambda _: "", compare=False)
+    is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
+
+    def has(self, path: str) -> bool:
+        """Whether the build context has that file or directory, or is it (``)."""
+        is_there = path in {"", *self.files} or any(f.startswith(f"{path}/") for f in self.files)
+        return is_there and not self.is_ignored(path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShellCommand:
-    """A shell command of a RUN step: the variables set for it, and its words."""
+    """A shell command of a step: the variables set for it, and its words."""
 
     step: Parsed
-    environ: dict[str, str]
+    environ: Mapping[str, str]
     words: tuple[str, ...]
 
     def starts(self, *words: str) -> bool:
         return self.words[: len(words)] == words
+
+    @property
+    def program(self) -> str:
+        """What runs, without its directory; the module of `python -m`."""
+        words = (
+            self.words[2:]
+            if shell.is_python(self.words) and "-m" in self.words[1:2]
+            else self.words
+        )
+        return posixpath.basename(words[0]) if words else ""
 
     @property
     def installs(self) -> bool:
@@ -41,26 +82,74 @@ class ShellCommand:
             self.starts("uv", *words) for words in (("sync",), ("pip", "install"), ("pip", "sync"))
         )
 
+    @property
+    def installs_packages(self) -> bool:
+        """Whether it installs those of Debian or Alpine."""
+        return self.words[:1] in {("apt",), ("apt-get",), ("apk",)} and bool(
+            {"install", "add"} & {*self.words}
+        )
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
     def has(self, *options: str) -> bool:
         return any(word.partition("=")[0] in options for word in self.words)
+
+    def option(self, *names: str) -> str | None:
+        """The value of the last of these options, in one word or two."""
+        found = None
+        for word, following in itertools.zip_longest(self.words, self.words[1:], fillvalue=""):
+            name, equals, value = word.partition("=")
+            if name in names:
+                found = value if equals else following
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepState:
+    """What an instruction meets.
+
+    `files` are those from the build context: the path in the image → in the context.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    user: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, text: str) -> str:
+        """Absolute, as the image has it."""
+        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
 
 
 @dataclass(frozen=True)
 class LintedDockerfile:
-    """A Dockerfile with at least one stage, its project, and its path for findings."""
+    """A Dockerfile with at least one stage, and its project."""
 
     dockerfile: Dockerfile
     context: LintContext
-    path: str
 
     @cached_property
     def final(self) -> Stage:
-        return self.dockerfile.stages[-1]
+        """The last stage; the last but those for development, where there are others."""
+        named = [s for s in self.dockerfile.stages if not _DEVELOPMENT.fullmatch(s.name)]
+        return (named or self.dockerfile.stages)[-1]
 
     @cached_property
     def image(self) -> tuple[Parsed, ...]:
         """The instructions that contribute to the image of the last stage."""
         return self.dockerfile.inside(self.final)
+
+    @cached_property
+    def base(self) -> str:
+        """The image that the last one is built on, directly or not."""
+        return self.dockerfile.lineage(self.final)[0].image
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether what this file says is all there is: nothing comes from an unknown image."""
+        return _PLAIN.fullmatch(self.base) is not None
 
     @cached_property
     def everything(self) -> tuple[Parsed, ...]:
@@ -74,6 +163,67 @@ class LintedDockerfile:
         steps = [s for source in sources if source for s in self.dockerfile.lineage(source)]
         return tuple(dict.fromkeys((*steps, *self.dockerfile.lineage(self.final))))
 
+    @cached_property
+    def states(self) -> Mapping[int, StepState]:
+        """By the line of an instruction what it meets, by that of a FROM what the stage leaves."""
+        states: dict[int, StepState] = {}
+        for stage in self.dockerfile.stages:
+            below = self.dockerfile.lineage(stage)[-2:-1]
+            state = states[below[0].line] if below else StepState()
+            for step in stage.instructions:
+                states[step.line] = state
+                state = self._after(step, state, states)
+            states[stage.line] = state
+        return states
+
+    def _after(self, step: Parsed, state: StepState, states: Mapping[int, StepState]) -> StepState:
+        match step.keyword:
+            case "ENV" | "ARG":
+                known = self.dockerfile.defaults if step.keyword == "ARG" else {}
+                given = {
+                    name: expanded(value, state.environ) or known.get(name, "")
+                    for name, value in step.assignments
+                }
+                return replace(state, environ={**state.environ, **given})
+            case "WORKDIR":
+                return replace(state, workdir=state.path(step.text))
+            case "USER":
+                return replace(state, user=expanded(step.text, state.environ).partition(":")[0])
+            case "COPY" | "ADD":
+                source = self.dockerfile.stage(step.flag("from") or "")
+                there = {path: path for path in self.context.files}
+                if step.flag("from"):
+                    files = states[source.line].files if source and source.line in states else {}
+                    there = {path.lstrip("/"): origin for path, origin in files.items()}
+                return replace(state, files={**state.files, **_copied(step, there, state)})
+        return state
+
+    @cached_property
+    def end(self) -> StepState:
+        """What the image is; variables of ARG are not in it."""
+        state = self.states[self.final.line]
+        names = {n for i in self.image if i.keyword == "ENV" for n, _ in i.assignments}
+        return replace(state, environ={n: v for n, v in state.environ.items() if n in names})
+
+    def may_have(self, folder: str, name: str) -> bool:
+        """Whether the image may have that file: a COPY from the context says for certain."""
+        path = posixpath.normpath(posixpath.join(folder, name))
+        origin = self.end.files.get(path)
+        is_there = origin is not None and not self.context.is_ignored(origin)
+        return is_there or not self.is_plain or self._makes(posixpath.basename(path))
+
+    def _makes(self, name: str) -> bool:
+        """Whether a step may put a file of that name into the image from somewhere else."""
+        steps = [i for stage in self.environment_stages for i in stage.instructions]
+        foreign = (i for i in steps if (i.is_copy and "://" in i.text) or self._is_foreign(i))
+        written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
+        return written or any(foreign) or any(c.program in _FETCHES for c in commands(steps))
+
+    def _is_foreign(self, step: Parsed) -> bool:
+        """Whether it copies from an image that is not in this file, and not uv."""
+        source = step.flag("from") if step.keyword == "COPY" else None
+        return bool(source) and not self.dockerfile.stage(source or "") and "/uv" not in step.text
+
     def syncs(self) -> Iterator[ShellCommand]:
         """Every `uv sync` whose environment may get into the image."""
         return (command for command in self.installs() if command.starts("uv", "sync"))
@@ -86,53 +236,121 @@ class LintedDockerfile:
         """Every command of the stages whose environment may get into the image."""
         return commands(i for stage in self.environment_stages for i in stage.instructions)
 
-    def environ(self, command: ShellCommand) -> dict[str, str]:
+    def environ(self, command: ShellCommand) -> Mapping[str, str]:
         """The variables of `command`: from ENV and ARG before it, and on its own line."""
-        stage = next(s for s in self.dockerfile.stages if command.step in s.instructions)
-        before = (
-            i
-            for i in self.dockerfile.inside(stage)
-            if i.keyword in {"ENV", "ARG"} and i.line < command.step.line
-        )
-        return {**dict(p for i in before for p in i.assignments), **command.environ}
+        if command.step.keyword != "RUN":
+            return command.environ
+        return {**self.states[command.step.line].environ, **command.environ}
+
+    def is_set(self, command: ShellCommand, *names: str) -> bool:
+        """Whether one of these variables is true, as uv reads them."""
+        environ = self.environ(command)
+        return any(environ.get(name, "").lower() in {"1", "true", "yes", "on"} for name in names)
+
+    def is_without_dev(self, command: ShellCommand) -> bool:
+        # in the text: a command that is substituted may choose
+        options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
+        in_text = command.step.keyword == "RUN" and any(o in command.step.text for o in options)
+        is_set = self.is_set(command, "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
+        return in_text or is_set or command.has(*options) or not self.context.has_dev
+
+    def run_syncs(self, command: ShellCommand) -> bool:
+        """Whether it is a `uv run` that syncs the environment first."""
+        options = ("--no-sync", "--no-project", "--isolated", "--script")
+        without = command.has(*options) or self.is_set(command, "UV_NO_SYNC")
+        return command.starts("uv", "run") and not without
+
+    def environment(self, command: ShellCommand) -> str:
+        """The path of the environment that `uv sync` or `venv` makes; empty for others."""
+        state = self.states[command.step.line]
+        if command.starts("uv", "sync"):
+            return state.path(self.environ(command).get("UV_PROJECT_ENVIRONMENT") or ".venv")
+        is_made = command.starts("uv", "venv") or command.program == "venv"
+        paths = (word for word in reversed(command.words[2:]) if not word.startswith("-"))
+        return state.path(next(paths, ".venv")) if is_made else ""
+
+    def base_of(self, step: Parsed) -> str:
+        stage = next(s for s in self.dockerfile.stages if step in s.instructions)
+        return self.dockerfile.lineage(stage)[0].image
+
+    @cached_property
+    def runs_as_root(self) -> bool:
+        """Unless a program that it starts takes another user."""
+        is_root = self.is_plain and "nonroot" not in self.base
+        named = self.end.user or ("root" if is_root else "")
+        drops = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
+        return named in {"root", "0"} and not any(c.program in drops for c in self.started)
 
     def last(self, keyword: str) -> Parsed | None:
         """The instruction of that kind that counts for the image."""
         return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
+    @cached_property
+    def started(self) -> tuple[ShellCommand, ...]:
+        """What the container starts: wrappers and what they start, and what entry scripts run."""
+        entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
+        forms = [
+            shell.exec_words(step.exec_form, step.text) if step else () for step in (entry, cmd)
+        ]
+        if entry and entry.exec_form is None:
+            forms[1] = ()  # it is not given to a shell
+        step = cmd if cmd and forms[1] else entry
+        if step is None:
+            return ()
+        words = tuple(expanded(word, self.end.environ) for form in forms for word in form)
+        found = shell.started(words, self._script, self.end.environ)
+        return tuple(ShellCommand(step=step, environ=environ, words=w) for environ, w in found)
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")  # before a command, for it alone
+    def _script(self, program: str) -> str:
+        """The text of the shell script that `program` is; empty where it is none."""
+        path = self.end.environ.get("PATH", "").split(":")
+        places = [*path, "/usr/local/bin", "/usr/bin", "/bin"] if "/" not in program else [""]
+        paths = (self.end.path(posixpath.join(place, program)) for place in places)
+        origin = next((self.end.files[p] for p in paths if p in self.end.files), None)
+        text = self.context.text(origin) if origin else ""
+        return text if shell.is_script(text, program) else ""
 
-Violations = Iterator[tuple[int, str]]  # the line, from 1, and what is wrong there
-Rule = Callable[[LintedDockerfile], Iterator[Finding]]
 
-RULES: list[Rule] = []
+def relative(path: str) -> str:
+    """To the build context or to the root of an image, which are empty."""
+    return posixpath.normpath(f"/{path}").strip("/")
 
 
-def rule(
-    code: str, severity: Severity, fix: str
-) -> Callable[[Callable[[LintedDockerfile], Violations]], Rule]:
-    """Make a function a rule of RULES; `code` is stable, `fix` is what to write instead."""
+def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:
+    """Where the files of `there` get that `step` copies."""
+    *sources, target = ("", *(expanded(word, state.environ) for word in step.words))
+    place = state.path(target)
+    is_directory = target.endswith(("/", ".")) or len(sources) > 2 or place == state.workdir  # noqa: PLR2004
+    is_directory = is_directory or any(path.startswith(f"{place}/") for path in state.files)
+    copied = {}
+    for source in sources[1:]:
+        pattern = relative(source)
+        depth = len(pattern.split("/")) if pattern else 0
+        for path, origin in there.items():
+            parts = path.split("/")
+            if fnmatchcase("/".join(parts[:depth]), pattern):
+                rest = parts if step.flag("parents") is not None else parts[depth:]
+                name = "/".join(rest) or (parts[-1] if is_directory else "")
+                copied[posixpath.normpath(posixpath.join(place, name))] = origin
+    return copied
 
-    def register(violations: Callable[[LintedDockerfile], Violations]) -> Rule:
-        def findings(linted: LintedDockerfile) -> Iterator[Finding]:
-            for line, message in violations(linted):
-                yield Finding(severity, code, message, Origin(path=linted.path, line=line), fix)
 
-        RULES.append(findings)
-        return findings
+class LintRule(NamedTuple):
+    """A kind of fault; `code` is stable, `fix` is what to write instead."""
 
-    return register
+    code: str
+    severity: Severity
+    fix: str
+
+
+Violations = Iterator[tuple[LintRule, Parsed | Stage, str]]  # where, and what is wrong there
 
 
 def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
     """The shell commands of every RUN step, as far as simple splitting finds them."""
     for step in instructions:
         if step.keyword == "RUN":
-            pieces = re.split(r"&&|\|\||[;|\n]", step.text)
-            lists = [step.exec_form] if step.exec_form else map(split, pieces)
-            for words in filter(None, lists):
-                assigned = [*itertools.takewhile(_ASSIGNMENT.match, words)]
-                pairs = (word.partition("=") for word in assigned)
-                environ = {name: value for name, _, value in pairs}
-                yield ShellCommand(step=step, environ=environ, words=words[len(assigned) :])
+            lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
+            for words in lists:
+                environ, rest = shell.without_assignments(words)
+                yield ShellCommand(step=step, environ=environ, words=rest)

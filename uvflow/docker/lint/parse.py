@@ -7,7 +7,7 @@ makes sense.
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
@@ -16,7 +16,9 @@ _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
 _HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?[-+][^}]*)?\}|(?P<plain>\w+))")
+_VARIABLE = re.compile(
+    r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,9 @@ class Parsed:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of either form; the shell form is split as a shell would."""
-        return self.exec_form or split(self.text)
+        """The words of either form; the shell form is split as a shell would, without heredocs."""
+        words = self.exec_form
+        return split(self.text.partition("\n")[0]) if words is None else words
 
     @property
     def is_copy(self) -> bool:
@@ -73,12 +76,17 @@ class Parsed:
         """The fields of each `--mount`."""
         values = (value for name, value in self.flags if name == "mount")
         fields = ((field.partition("=") for field in value.split(",")) for value in values)
-        return tuple({key.strip().lower(): value for key, _, value in one} for one in fields)
+        keys = {"src": "source", "dst": "target", "destination": "target"}
+        named = [{key.strip().lower(): value for key, _, value in one} for one in fields]
+        return tuple({keys.get(key, key): value for key, value in one.items()} for one in named)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A FROM and what follows it; `image` has the defaults of earlier ARGs filled in."""
+    """A FROM and what follows it; `image` has the defaults of earlier ARGs filled in.
+
+    A variable without one stays as it is written.
+    """
 
     name: str
     image: str
@@ -93,6 +101,11 @@ class Dockerfile:
     directives: tuple[tuple[str, str], ...]
     before: tuple[Parsed, ...]
     stages: tuple[Stage, ...]
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """Those of the ARGs before the first FROM."""
+        return _defaults(self.before)
 
     def stage(self, name: str) -> Stage | None:
         """By its name, ignoring case, or by its number."""
@@ -135,6 +148,20 @@ def split(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text, comments=False))
     except ValueError:
         return tuple(text.split())
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """`text` with variables as far as they are known, or have a default where they stand."""
+
+    def value(match: re.Match[str]) -> str:
+        known = variables.get(match["braced"] or match["plain"])
+        if match["operator"] == "+":
+            return match["word"] if known else ""
+        if match["operator"]:
+            return known or match["word"]
+        return match[0] if known is None else known
+
+    return _VARIABLE.sub(value, text)
 
 
 def _directives(text: str) -> Iterator[tuple[str, str]]:
@@ -186,12 +213,17 @@ def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
     return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
 
 
+def _defaults(before: Iterable[Parsed]) -> dict[str, str]:
+    defaults: dict[str, str] = {}
+    for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
+        if value:
+            defaults[name] = expanded(value, defaults)
+    return defaults
+
+
 def _stage(begin: Parsed, before: list[Parsed], rest: list[Parsed]) -> Stage:
-    defaults = dict(p for i in before if i.keyword == "ARG" for p in i.assignments)
     words = begin.text.split()
-    image = _VARIABLE.sub(
-        lambda m: defaults.get(m["braced"] or m["plain"], ""), words[0] if words else ""
-    )
+    image = expanded(words[0], _defaults(before)) if words else ""
     is_named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
     return Stage(
         name=words[2] if is_named else "",

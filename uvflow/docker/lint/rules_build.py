@@ -6,300 +6,304 @@ Each rule was met in a real Dockerfile of a uv project.
 import re
 from collections.abc import Iterator
 
-from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations, commands, rule
-from uvflow.docker.lint.parse import Parsed
+from uvflow.docker.lint import shell
+from uvflow.docker.lint.model import (
+    LintedDockerfile,
+    LintRule,
+    ShellCommand,
+    Violations,
+    commands,
+    relative,
+)
+from uvflow.docker.lint.parse import Parsed, Stage
 from uvflow.findings import Severity
 
-_UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
-_PROJECTS = frozenset({"pyproject.toml", ".", "./"})
-_PIP_INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
-_WHATEVER_UV = "this installs whatever uv version is current, and leaves it in the image"
-_TRUE = ("1", "true", "yes", "on")
-_COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
-
-
-@rule("uv-not-pinned", Severity.WARNING, "name a version: ghcr.io/astral-sh/uv:X.Y.Z")
-def uv_is_not_pinned(linted: LintedDockerfile) -> Violations:
-    for line, image in _uv_images(linted):
-        tag = image["tag"] or "latest"
-        if not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*(\$|bookworm)", tag):
-            yield line, f"{image[0]} is not pinned: every build may use a different uv version"
-
-
-@rule(
-    "uv-bookworm-ended",
-    Severity.WARNING,
-    "use a tag on trixie, or mount uv: --mount=from=ghcr.io/astral-sh/uv:X.Y.Z",
-)
-def uv_images_of_bookworm(linted: LintedDockerfile) -> Violations:
-    for line, image in _uv_images(linted):
-        if "bookworm" in (image["tag"] or ""):
-            yield line, f"{image[0]}: uv's images on bookworm ended with uv 0.9.30"
-
-
-@rule(
+UV_NOT_PINNED = LintRule("uv-not-pinned", Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z")
+UV_BOOKWORM_ENDED = LintRule("uv-bookworm-ended", Severity.WARNING, "a tag on trixie, or mount uv")
+UV_INSTALLED_UNPINNED = LintRule(
     "uv-installed-unpinned",
     Severity.WARNING,
     "mount uv for the step: RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z,source=/uv,target=/bin/uv",
 )
-def uv_installed_by_pip_or_script(linted: LintedDockerfile) -> Violations:
-    for command in commands(linted.everything):
-        if _PIP_INSTALLS_UV.match(" ".join(command.words)):
-            yield command.step.line, _WHATEVER_UV
-    for step in linted.everything:
-        if step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text:
-            yield step.line, _WHATEVER_UV
-
-
-@rule("sync-not-locked", Severity.ERROR, "uv sync --locked")
-def sync_without_lockfile_check(linted: LintedDockerfile) -> Violations:
-    for command in linted.syncs():
-        is_set = _is_set(linted, command, "UV_LOCKED", "UV_FROZEN")
-        if not is_set and not command.has("--locked", "--frozen"):
-            message = "`uv sync` resolves again in the build if uv.lock is stale or missing"
-            yield command.step.line, message
-
-
-@rule("lockfile-passed-over", Severity.ERROR, "uv sync --locked")
-def lockfile_ignored(linted: LintedDockerfile) -> Violations:
-    for command in linted.installs():
-        if command.starts("uv", "pip", "install") and _PROJECTS & set(command.words):
-            message = "`uv pip install` resolves again in every build, and ignores uv.lock"
-            yield command.step.line, message
-
-
-@rule(
-    "sync-frozen",
-    Severity.WARNING,
-    "uv sync --locked, at the latest in the step that sees all of pyproject.toml",
+SYNC_NOT_LOCKED = LintRule("sync-not-locked", Severity.ERROR, "uv sync --locked")
+SYNC_FROZEN = LintRule("sync-frozen", Severity.WARNING, "--locked, at least in the last sync")
+SYNC_WITH_DEV = LintRule(
+    "sync-with-dev", Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"
 )
-def sync_frozen(linted: LintedDockerfile) -> Violations:
-    environment = linted.environment_commands()
-    reads = [c for c in environment if c.starts("uv", "sync") or c.starts("uv", "export")]
-    frozen = [c for c in reads if c.has("--frozen") or _is_set(linted, c, "UV_FROZEN")]
-    if frozen and len(frozen) == len(reads):
-        message = "--frozen silently builds without a new dependency if uv.lock is stale"
-        yield frozen[0].step.line, message
-
-
-@rule("sync-with-dev", Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync")
-def sync_with_development(linted: LintedDockerfile) -> Violations:
-    options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
-    for command in linted.syncs():
-        is_set = _is_set(linted, command, "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS")
-        if not is_set and not command.has(*options):
-            yield command.step.line, "development dependencies get into the image"
-
-
-@rule(
+LOCKFILE_PASSED_OVER = LintRule("lockfile-passed-over", Severity.ERROR, "uv sync --locked")
+MEMBERS_NOT_SEEN = LintRule(
+    "members-not-seen",
+    Severity.ERROR,
+    "mount every member's pyproject.toml, or uv sync --frozen --no-install-workspace first",
+)
+VERSION_NOT_SEEN = LintRule(
+    "python-version-not-seen",
+    Severity.WARNING,
+    "--mount=type=bind,source=.python-version,target=.python-version, or ENV UV_PYTHON=…",
+)
+SOURCE_BEFORE_DEPENDENCIES = LintRule(
     "source-before-dependencies",
     Severity.WARNING,
     "first uv sync --no-install-project with uv.lock and pyproject.toml mounted, "
     "then COPY the source",
 )
-def source_before_dependencies(linted: LintedDockerfile) -> Violations:
-    for stage in linted.dockerfile.stages:
-        inside = linted.dockerfile.inside(stage)
-        source = next((i for i in inside if i.copies_context), None)
-        first = next((c for c in commands(inside) if c.installs), None)
-        if source and first and source in stage.instructions and source.line < first.step.line:
-            message = "the source is copied before the dependencies: every edit reinstalls them"
-            yield source.line, message
-
-
-@rule(
+SOURCE_WITH_ENVIRONMENT = LintRule(
     "source-with-environment",
     Severity.WARNING,
     "copy only the environment, then the source in a layer of its own: COPY --link . /app",
 )
-def source_with_environment(linted: LintedDockerfile) -> Violations:
-    for step in linted.image:
-        source = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
-        path = step.words[0].rstrip("/") if source and step.words else None
-        inside = linted.dockerfile.inside(source) if source else ()
-        synced = any(command.starts("uv", "sync") for command in commands(inside))
-        if synced and path == _last_workdir(inside) and any(i.copies_context for i in inside):
-            message = f"{path} is one layer, source and environment: every edit pushes all of it"
-            yield step.line, message
-
-
-@rule(
+CACHE_IN_LAYER = LintRule(
     "uv-cache-in-layer", Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv uv sync …"
 )
-def cache_in_layer(linted: LintedDockerfile) -> Violations:
-    for command in linted.installs():
-        without = command.has("--no-cache", "-n") or _is_set(linted, command, "UV_NO_CACHE")
-        if not without and not _is_cached(command):
-            message = "uv's cache becomes part of the layer, and every build downloads again"
-            yield command.step.line, message
-
-
-@rule("uv-link-mode", Severity.NOTE, "ENV UV_LINK_MODE=copy")
-def link_mode(linted: LintedDockerfile) -> Violations:
-    for command in linted.syncs():
-        is_set = "UV_LINK_MODE" in linted.environ(command) or command.has("--link-mode")
-        if _is_cached(command) and not is_set:
-            yield command.step.line, "uv warns that it cannot link files from a cache mount"
-            return
-
-
-@rule(
-    "no-bytecode",
-    Severity.WARNING,
-    "ENV UV_COMPILE_BYTECODE=1, and PYC_INVALIDATION_MODE=UNCHECKED_HASH",
+LINK_MODE = LintRule("uv-link-mode", Severity.NOTE, "ENV UV_LINK_MODE=copy")
+NO_BYTECODE = LintRule("no-bytecode", Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1")
+APT_AFTER_SYNC = LintRule(
+    "apt-after-sync", Severity.WARNING, "install them before the first uv sync"
 )
-def no_byte_code(linted: LintedDockerfile) -> Violations:
+COMPILER_IN_IMAGE = LintRule(
+    "compiler-in-image", Severity.WARNING, "build in a stage of its own, and copy the environment"
+)
+APT_LISTS_KEPT = LintRule(
+    "apt-lists-kept", Severity.NOTE, "rm -rf /var/lib/apt/lists/* at the end of the same RUN"
+)
+MOUNT_MISSING = LintRule("mount-missing", Severity.ERROR, "create it (`uv lock` creates uv.lock)")
+PYTHON_BELOW_ROOT = LintRule(
+    "python-below-root", Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that as well"
+)
+ENVIRONMENT_MOVED = LintRule("environment-moved", Severity.ERROR, "one path for it in every stage")
+ENVIRONMENT_WITHOUT_SOURCE = LintRule(
+    "environment-without-source",
+    Severity.ERROR,
+    "uv sync --no-editable, or copy the source to the same path as well",
+)
+PYTHON_NOT_THERE = LintRule(
+    "python-not-there",
+    Severity.ERROR,
+    "build on an image with the same Python, or copy UV_PYTHON_INSTALL_DIR as well",
+)
+
+_UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
+_INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
+_INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
+_PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
+_COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
+_PURGES = re.compile(r"\bapt(?:-get)? .*\b(?:purge|remove|autoremove)\b|\bapk del\b")
+_WITHOUT_PYTHON = re.compile(
+    r"(?:.*/)?(?:debian|ubuntu|alpine|scratch|distroless/(?:cc|base|static)[\w-]*)(?:[:@].*)?"
+)
+
+
+def _uv_itself(linted: LintedDockerfile) -> Violations:
+    for step, image in _uv_images(linted):
+        tag = image["tag"] or "latest"
+        if "bookworm" in tag:
+            yield UV_BOOKWORM_ENDED, step, f"{image[0]}: those on bookworm ended with uv 0.9.30"
+        elif not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
+            message = f"{image[0]} is not pinned: every build may use a different uv version"
+            yield UV_NOT_PINNED, step, message
+    for step in linted.everything:
+        by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
+        if by_script or any(_INSTALLS_UV.match(command.text) for command in commands([step])):
+            message = "this installs whatever uv version is current, and leaves it in the image"
+            yield UV_INSTALLED_UNPINNED, step, message
+
+
+def _lockfile(linted: LintedDockerfile) -> Violations:
+    every = list(linted.environment_commands())
+    reads = [c for c in every if c.starts("uv", "sync") or c.starts("uv", "export")]
+    frozen = [c for c in reads if c.has("--frozen") or linted.is_set(c, "UV_FROZEN")]
+    if frozen and len(frozen) == len(reads):
+        message = "--frozen silently builds without a new dependency if uv.lock is stale"
+        yield SYNC_FROZEN, frozen[0].step, message
+    for command in reads:
+        is_set = command in frozen or linted.is_set(command, "UV_LOCKED")
+        if not is_set and not command.has("--locked", "--check"):
+            name = " ".join(command.words[:2])
+            message = f"`{name}` resolves again in the build if uv.lock is stale or missing"
+            yield SYNC_NOT_LOCKED, command.step, message
+    for command in every:
+        match = _INSTALLS.match(command.text)
+        if match and any(map(_PROJECT.fullmatch, command.words)):
+            message = f"`{match[0]}` resolves again in every build, and ignores uv.lock"
+            yield LOCKFILE_PASSED_OVER, command.step, message
+
+
+def _selection(linted: LintedDockerfile) -> Violations:
+    wanted = linted.context.text(".python-version").strip() or "none"
+    for command in linted.environment_commands():
+        syncs = command.starts("uv", "sync")
+        if (syncs or linted.run_syncs(command)) and not linted.is_without_dev(command):
+            yield SYNC_WITH_DEV, command.step, "development dependencies get into the image"
+        missing = [m for m in linted.context.members if not _sees(linted, command, m)]
+        if syncs and missing and command.has("--locked"):
+            yield MEMBERS_NOT_SEEN, command.step, f"uv sync --locked fails without {missing[0]}"
+        chosen = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
+        known = (
+            chosen
+            or _sees(linted, command, ".python-version")
+            or any(
+                re.search(rf"python(?: install .*)?:?{re.escape(wanted)}\b", text)
+                for text in (linted.base_of(command.step), *(i.text for i in linted.everything))
+            )
+        )
+        is_first = syncs and command.has("--no-install-project")
+        if is_first and ".python-version" in linted.context.files and not known:
+            message = "without .python-version uv may choose another Python, and start over later"
+            yield VERSION_NOT_SEEN, command.step, message
+
+
+def _layers(linted: LintedDockerfile) -> Violations:
+    for stage in linted.dockerfile.stages:
+        inside = linted.dockerfile.inside(stage)
+        source = next((i for i in inside if _copies_source(linted, i)), None)
+        first = next((c for c in commands(inside) if c.installs), None)
+        if source and first and source in stage.instructions and source.line < first.step.line:
+            message = "the source is copied before the dependencies: every edit reinstalls them"
+            yield SOURCE_BEFORE_DEPENDENCIES, source, message
+    for step in linted.image:
+        stage_of = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
+        inside = linted.dockerfile.inside(stage_of) if stage_of else ()
+        workdirs = {linted.states[c.step.line].workdir for c in commands(inside) if c.installs}
+        if workdirs & {*step.words[:1]} and any(i.copies_context for i in inside):
+            message = "source and environment are one layer: every edit pushes all of it"
+            yield SOURCE_WITH_ENVIRONMENT, step, message
+
+
+def _caches(linted: LintedDockerfile) -> Violations:
     installs = list(linted.installs())
-    compiled = any(
-        command.has("--compile-bytecode") or _is_set(linted, command, "UV_COMPILE_BYTECODE")
-        for command in installs
+    for command in installs:
+        without = command.has("--no-cache", "--no-cache-dir", "-n")
+        without = without or linted.is_set(command, "UV_NO_CACHE")
+        removed = re.search(r"\brm -\w+ [^;&]*\bcache\b|\buv cache clean\b", command.step.text)
+        if not without and not removed and not _is_cached(linted, command):
+            message = "uv's cache becomes part of the layer, and every build downloads again"
+            yield CACHE_IN_LAYER, command.step, message
+    for command in [c for c in installs if c.starts("uv", "sync") and _is_cached(linted, c)]:
+        if "UV_LINK_MODE" not in linted.environ(command) and not command.has("--link-mode"):
+            yield LINK_MODE, command.step, "uv warns that it cannot link files from a cache mount"
+            break
+    compiled = any("compileall" in i.text for i in linted.everything) or any(
+        c.has("--compile-bytecode") or linted.is_set(c, "UV_COMPILE_BYTECODE") for c in installs
     )
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
-        yield installs[0].step.line, message
+        yield NO_BYTECODE, installs[0].step, message
 
 
-@rule(
-    "apt-after-sync",
-    Severity.WARNING,
-    "install Debian packages before the first uv sync, or not at all",
-)
-def apt_after_sync(linted: LintedDockerfile) -> Violations:
+def _debian_packages(linted: LintedDockerfile) -> Violations:
     for stage in linted.dockerfile.stages:
-        before = None
+        is_after = False
         for command in commands(stage.instructions):
-            if command.starts("uv", "sync"):
-                before = command
-            elif before and _apt_installs(command):
+            if is_after and command.installs_packages:
                 message = "apt runs again if a dependency changes, and the sync did not need it"
-                yield command.step.line, message
-
-
-@rule(
-    "compiler-in-image",
-    Severity.WARNING,
-    "build in a stage of its own, and copy the environment from it",
-)
-def compiler_in_image(linted: LintedDockerfile) -> Violations:
-    for command in commands(linted.image):
-        installs = _apt_installs(command) or command.starts("apk", "add")
-        compilers = [w for w in command.words if _COMPILERS.fullmatch(w)]
-        if installs and compilers:
+                yield APT_AFTER_SYNC, command.step, message
+            is_after = is_after or command.starts("uv", "sync")
+    for command in (c for c in commands(linted.image) if c.installs_packages):
+        compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
+        if compilers and not _PURGES.search(command.step.text):
             message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
-            yield command.step.line, message
+            yield COMPILER_IN_IMAGE, command.step, message
+        mounted = any(m.get("target", "").startswith("/var/lib/apt") for m in command.step.mounts)
+        removed = mounted or "/var/lib/apt/lists" in command.step.text
+        if not removed and not command.starts("apk"):
+            yield APT_LISTS_KEPT, command.step, "the package lists stay in the layer"
 
 
-@rule(
-    "apt-lists-kept",
-    Severity.NOTE,
-    "apt-get update && apt-get install --yes --no-install-recommends … && "
-    "rm -rf /var/lib/apt/lists/*, in one RUN",
-)
-def apt_lists(linted: LintedDockerfile) -> Violations:
-    for command in commands(linted.image):
-        mounted = any(m.get("target") == "/var/lib/apt" for m in command.step.mounts)
-        removed = "/var/lib/apt/lists" in command.step.text
-        if _apt_installs(command) and not mounted and not removed:
-            yield command.step.line, "the package lists stay in the layer"
-
-
-@rule(
-    "python-version-not-seen",
-    Severity.WARNING,
-    "--mount=type=bind,source=.python-version,target=.python-version, or ENV UV_PYTHON=…",
-)
-def version_file_not_seen(linted: LintedDockerfile) -> Violations:
-    if ".python-version" not in linted.context.files:
-        return
-    for command in linted.syncs():
-        is_set = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
-        sees = is_set or _sees(linted, command, ".python-version")
-        if command.has("--no-install-project") and not sees:
-            message = "without .python-version uv may choose another Python, and start over later"
-            yield command.step.line, message
-
-
-@rule("mount-missing", Severity.ERROR, "create it (`uv lock` creates uv.lock)")
-def mount_source_missing(linted: LintedDockerfile) -> Violations:
+def _mounts(linted: LintedDockerfile) -> Violations:
     for step in linted.everything:
         for mount in step.mounts:
-            source = mount.get("source", mount.get("src", ""))
+            source = relative(mount.get("source", ""))
             local = mount.get("type", "bind") == "bind" and "from" not in mount
-            if local and source and source.strip("/") not in (*linted.context.files, "."):
+            if local and "$" not in source and not linted.context.has(source):
                 fails = "the build fails with `failed to compute cache key`"
-                yield step.line, f"{source} does not exist: {fails}"
+                yield MOUNT_MISSING, step, f"{source} is not in the build context: {fails}"
 
 
-@rule(
-    "members-not-seen",
-    Severity.ERROR,
-    "mount every member's pyproject.toml, or uv sync --frozen --no-install-workspace first",
-)
-def members_not_seen(linted: LintedDockerfile) -> Violations:
-    for command in linted.syncs():
-        missing = [m for m in linted.context.members if not _sees(linted, command, m)]
-        if missing and command.has("--locked"):
-            yield command.step.line, f"uv sync --locked fails without {missing[0]}"
-
-
-@rule(
-    "python-below-root", Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that as well"
-)
-def python_below_root(linted: LintedDockerfile) -> Violations:
+def _python(linted: LintedDockerfile) -> Violations:
     for command in linted.environment_commands():
-        is_set = "UV_PYTHON_INSTALL_DIR" in linted.environ(command)
-        if command.starts("uv", "python", "install") and not is_set:
+        chosen = command.has("--install-dir", "-i")
+        chosen = chosen or "UV_PYTHON_INSTALL_DIR" in linted.environ(command)
+        by_root = linted.states[command.step.line].user in {"", "root", "0"}
+        is_used_here = command.step in linted.image and linted.runs_as_root
+        is_below_root = by_root and not is_used_here and not chosen
+        if is_below_root and command.starts("uv", "python", "install"):
             message = "Python is installed below /root, where no other user or stage finds it"
-            yield command.step.line, message
+            yield PYTHON_BELOW_ROOT, command.step, message
+    copies = [word for i in linted.image if i.is_copy and i.flag("from") for word in i.words[:-1]]
+    brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
+    for step, sync, _, _ in _copied_environments(linted):
+        folder = linted.environ(sync).get("UV_PYTHON_INSTALL_DIR", "/usr/local/bin")
+        copied = any(f"{folder}/".startswith(f"{word.rstrip('/')}/") for word in copies)
+        if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
+            yield PYTHON_NOT_THERE, step, f"the environment needs the Python in {folder}"
+            return
 
 
-@rule("environment-moved", Severity.ERROR, "keep the environment at one path in every stage")
-def environment_moved(linted: LintedDockerfile) -> Violations:
+def _environments(linted: LintedDockerfile) -> Violations:
+    last = {}  # sync of a stage: it decides
+    for step, sync, source, target in _copied_environments(linted):
+        last[step.line] = step, sync
+        if source != target and not all(shell.is_python(c.words) for c in linted.started):
+            message = f"scripts of {source} name it in their first line: they will not start"
+            yield ENVIRONMENT_MOVED, step, message
+    options = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
+    variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
+    for step, sync in last.values():
+        is_copy = sync.has(*options) or linted.is_set(sync, *variables) or not linted.is_plain
+        for folder in () if is_copy else linted.context.packages:
+            place = linted.states[sync.step.line].path(folder)
+            if not any(path.startswith(f"{place}/") for path in linted.end.files):
+                message = f"the project is installed editable, and {place} is not in the image"
+                yield ENVIRONMENT_WITHOUT_SOURCE, step, message
+
+
+CHECKS = (
+    *(_uv_itself, _lockfile, _selection, _layers, _caches, _debian_packages, _mounts, _python),
+    _environments,
+)
+
+
+def _copied_environments(
+    linted: LintedDockerfile,
+) -> Iterator[tuple[Parsed, ShellCommand, str, str]]:
+    """The step that copies an environment into the image, what made it, the path before, after."""
     for step in linted.image:
-        if step.is_copy and step.flag("from") and len(step.words) == 2:  # noqa: PLR2004
-            source, target = (word.rstrip("/") for word in step.words)
-            if "venv" in source and source != target and source.startswith("/"):
-                message = f"scripts of {source} name it in their first line: they will not start"
-                yield step.line, message
+        stage = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
+        for command in commands(linted.dockerfile.inside(stage)) if stage else ():
+            environment = linted.environment(command)
+            for copied in (f"/{relative(word)}" for word in step.words[:-1]):
+                if environment and f"{environment}/".startswith(f"{copied}/"):
+                    target = linted.states[step.line].path(step.words[-1])
+                    yield step, command, environment, target + environment[len(copied) :]
 
 
-def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[int, re.Match[str]]]:
-    """Every image of uv that is named, with its line."""
-    named = [(stage.line, stage.image) for stage in linted.dockerfile.stages]
+def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
+    """Every image of uv that is named, and where."""
+    named: list[tuple[Parsed | Stage, str]] = [(s, s.image) for s in linted.dockerfile.stages]
     for step in linted.everything:
         images = (step.flag("from"), *(mount.get("from") for mount in step.mounts))
-        named += [(step.line, image) for image in images if image]
-    matches = ((line, _UV_IMAGE.fullmatch(image)) for line, image in named)
-    yield from ((line, match) for line, match in matches if match)
+        named += [(step, image) for image in images if image]
+    matches = ((step, _UV_IMAGE.fullmatch(image)) for step, image in named)
+    yield from ((step, match) for step, match in matches if match)
 
 
-def _is_set(linted: LintedDockerfile, command: ShellCommand, *names: str) -> bool:
-    environ = linted.environ(command)
-    return any(environ.get(name, "").lower() in _TRUE for name in names)
-
-
-def _is_cached(command: ShellCommand) -> bool:
-    return any(mount.get("type") == "cache" for mount in command.step.mounts)
-
-
-def _last_workdir(inside: tuple[Parsed, ...]) -> str | None:
-    paths = (step.text.rstrip("/") for step in reversed(inside) if step.keyword == "WORKDIR")
-    return next(paths, None)
-
-
-def _apt_installs(command: ShellCommand) -> bool:
-    return command.words[:1] in {("apt",), ("apt-get",)} and "install" in command.words
+def _is_cached(linted: LintedDockerfile, command: ShellCommand) -> bool:
+    chosen = linted.environ(command).get("UV_CACHE_DIR", "")
+    caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
+    return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
 
 
 def _sees(linted: LintedDockerfile, command: ShellCommand, path: str) -> bool:
     """Whether `path` of the context is mounted or copied where `command` runs."""
-    for mount in command.step.mounts:
-        source = mount.get("source", mount.get("src"))
-        is_whole = source is None and mount.get("type") == "bind" and "from" not in mount
-        if is_whole or source in (path, "."):
-            return True
-    stage = next(s for s in linted.dockerfile.stages if command.step in s.instructions)
-    before = (i for i in linted.dockerfile.inside(stage) if i.line < command.step.line)
-    words = [word for i in before if i.is_copy and not i.flag("from") for word in i.words[:-1]]
-    copied = [word.removeprefix("./").rstrip("/") for word in words]
-    return any(c in {"", ".", path} or path.startswith(f"{c}/") for c in copied)
+    binds = [m for m in command.step.mounts if m.get("type", "bind") == "bind" and "from" not in m]
+    sources = [relative(mount.get("source", "")) for mount in binds]
+    mounted = any(source in {"", path} or path.startswith(f"{source}/") for source in sources)
+    return mounted or path in linted.states[command.step.line].files.values()
+
+
+def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
+    """Whether it copies a directory of sources, or all of the build context."""
+    words = step.words[:-1] if step.is_copy and not step.flag("from") else ()
+    folders = tuple(f"{relative(word)}/" for word in words)
+    sources = (file for file in linted.context.files if file.endswith(".py"))
+    return step.copies_context or any(file.startswith(folders) for file in sources)

@@ -1,0 +1,239 @@
+"""Each problem with what the container starts is found on its line."""
+
+from dataclasses import replace
+
+import pytest
+from dockerfiles import CONTEXT, GOOD, changed, found, reading
+
+CMD = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+
+
+def test_nothing_is_started() -> None:
+    assert changed(f"{CMD}\n", "") == [("starts-nothing", 9)]
+    assert changed(CMD, 'CMD ["python3"]') == [("starts-nothing", 13)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"python", "app.py"',
+        '"uvicorn", "--host=::", "src.main:app"',
+        '"/venv/bin/uvicorn", "--host", "::", "x:y"',
+    ],
+)
+def test_what_is_started_is_not_there(words: str) -> None:
+    assert changed(CMD, f"CMD [{words}]") == [("start-not-there", 13)]
+
+
+@pytest.mark.parametrize(
+    "words", ['"python", "./main.py"', '"uvicorn", "--host=::", "shop.app:make()"']
+)
+def test_what_is_started_is_there(words: str) -> None:
+    assert changed(CMD, f"CMD [{words}]") == []
+
+
+def test_a_server_that_is_not_installed() -> None:
+    assert changed(CMD, 'CMD ["gunicorn", "-b", ":80", "main:app"]') == [("server-not-locked", 13)]
+    context = replace(CONTEXT, installed=None)
+    assert changed(CMD, 'CMD ["gunicorn", "-b", ":80", "main:app"]', context) == []
+
+
+def test_a_start_through_uv() -> None:
+    words = '"uv", "run", "uvicorn", "--host=::", "main:app"'
+    assert changed(CMD, f"CMD [{words}]") == [("uv-at-start", 13)]  # UV_NO_DEV is set
+    assert changed(CMD, f"ENV UV_NO_DEV=0\nCMD [{words}]") == [("starts-through-uv", 14)]
+    for without in (
+        f"ENV UV_NO_SYNC=1\nCMD [{words}]",
+        f"CMD [{words}]".replace("run", "run --no-sync"),
+    ):
+        assert changed(CMD, without.replace("run --no-sync", 'run", "--no-sync')) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"python", "manage.py", "runserver"',
+        '"flask", "--app", "main", "run"',
+        '"fastapi", "dev", "main.py"',
+        '"uvicorn", "--host=::", "--reload", "main:app"',
+    ],
+)
+def test_a_development_server(words: str) -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"})
+    assert changed(CMD, f"CMD [{words}]", context) == [("development-server", 13)]
+
+
+def test_a_shell_between_the_service_and_its_signals() -> None:
+    assert changed(CMD, "CMD uvicorn --host=:: main:app") == [("shell-form", 13)]
+    assert changed(CMD, "CMD exec uvicorn --host=:: main:app") == []
+    script = "python main.py migrate && {}uvicorn --host=:: main:app"
+    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("")}"]') == [("shell-form", 13)]
+    assert changed(CMD, f'CMD ["sh", "-c", "{script.format("exec ")}"]') == []
+
+
+def test_a_script_that_is_nowhere() -> None:
+    assert changed(CMD, 'CMD ["./begin.sh"]') == [("start-not-there", 13)]
+    context = replace(CONTEXT, files=CONTEXT.files | {"docker/begin.sh"})
+    assert changed(CMD, 'CMD ["./begin.sh"]', context) == [("start-not-there", 13)]
+    assert changed(CMD, 'CMD ["docker/begin.sh"]', context) == []
+    assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
+
+
+def starts(words: str, **more: object) -> list[str]:
+    """The codes about GOOD when it starts `words`, in the shell form."""
+    context = replace(CONTEXT, **more)  # type: ignore[arg-type]  # fields by name
+    form = f"CMD exec {words}" if not words.startswith("CMD") else words
+    return [code for code, _ in changed(CMD, form, context)]
+
+
+@pytest.mark.parametrize("words", ["python3 --host 0.0.0.0", "uv run --host 0.0.0.0 --no-sync"])
+def test_what_cannot_run_starts_nothing(words: str) -> None:
+    assert starts(words) == ["starts-nothing"]
+
+
+def test_an_image_to_build_upon_needs_no_command() -> None:
+    assert changed(f"{CMD}\n", "").count(("starts-nothing", 9)) == 1
+    compose = "services:\n  web:\n    build: .\n    command: uvicorn main:app\n"
+    context = replace(
+        CONTEXT, files=CONTEXT.files | {"compose.yaml"}, text=reading({"compose.yaml": compose})
+    )
+    assert changed(f"{CMD}\n", "", context) == []
+    based = GOOD.replace("python:3.13-slim-trixie", "registry.test/web:1").replace(f"{CMD}\n", "")
+    assert found(based) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gunicorn --bind 0.0.0.0:8000 -c python:shop.app shop.app",
+        "gunicorn -b unix:/run/x.sock -k uvicorn.workers.UvicornWorker shop.app:make('a')",
+        "python -m gunicorn -c gunicorn.conf.py shop.app:app",
+        "hypercorn --bind=[::]:8000 --reload-nothing shop.app:app",
+        "uvicorn --host :: --factory shop.app:make",
+        "uvicorn --host :: litestar.app:app",
+    ],
+)
+def test_words_of_options_are_no_modules(words: str) -> None:
+    there = frozenset({"gunicorn", "hypercorn", "uvicorn", "litestar"})
+    assert starts(words.replace("('a')", ""), installed=there) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "codes"),
+    [
+        ({"api/app/main.py"}, "uvicorn --host :: app.main:app", ["start-not-there"]),
+        ({"api/app/main.py"}, "uvicorn --host :: --app-dir api app.main:app", []),
+        ({"api/app/main.py"}, "CMD cd api && exec uvicorn --host :: app.main:app", []),
+        ({"api/app/main.py"}, "env PYTHONPATH=api uvicorn --host :: app.main:app", []),
+        ({"app/__main__.py"}, "python -m app", []),
+        (set(), "python -m app", ["start-not-there"]),
+        (set(), "python -m http.server", []),
+        ({"page.py"}, "streamlit run page.py", []),
+        (set(), "streamlit run page.py", ["start-not-there"]),
+        (set(), "python $SCRIPT.py", []),
+    ],
+)
+def test_what_is_started_is_looked_for_where_it_runs(
+    files: set[str], words: str, codes: list[str]
+) -> None:
+    assert starts(words, files=CONTEXT.files | files) == codes
+
+
+def test_what_is_not_in_the_context_is_not_in_the_image() -> None:
+    ignored = {"main.py"}.__contains__
+    assert starts("uvicorn --host :: main:app", is_ignored=ignored) == ["start-not-there"]
+
+
+def test_a_module_of_an_installed_package_is_there() -> None:
+    files = CONTEXT.files | {"packages/api/src/api/app.py"}
+    words = "uvicorn --host :: api.app:app"
+    assert starts(words, files=files) == ["start-not-there"]
+    assert starts(words, files=files, packages=("packages/api",)) == []
+
+
+def test_a_server_of_an_extra_or_installed_by_hand_is_there() -> None:
+    gunicorn = 'CMD ["gunicorn", "-b", ":80", "main:app"]'
+    locked = replace(CONTEXT, locked=frozenset({"gunicorn"}))
+    assert changed(CMD, gunicorn, locked) == [("server-not-locked", 13)]
+    extra = GOOD.replace("uv sync", "uv sync --extra=web").replace(CMD, gunicorn)
+    assert ("server-not-locked", 13) not in found(extra, locked)
+    by_hand = GOOD.replace("COPY . .", "RUN uv pip install gunicorn==23").replace(CMD, gunicorn)
+    assert ("server-not-locked", 13) not in found(by_hand)
+
+
+def test_a_program_that_is_not_on_path() -> None:
+    path = 'ENV PATH="/app/.venv/bin:$PATH"\n'
+    assert changed(path, "") == [("start-not-on-path", 12)]
+    elsewhere = GOOD.replace("ENV UV_", "ENV UV_PROJECT_ENVIRONMENT=/opt/env UV_", 1)
+    assert found(elsewhere) == [("start-not-on-path", 13)]
+    assert found(elsewhere.replace("/app/.venv/bin", "/opt/env/bin")) == []
+    for start in (
+        'CMD ["/app/.venv/bin/uvicorn", "--host=::", "main:app"]',
+        "CMD . .venv/bin/activate && exec uvicorn --host=:: main:app",
+        'ENV UV_NO_SYNC=1\nCMD ["uv", "run", "uvicorn", "--host=::", "main:app"]',
+    ):
+        assert found(GOOD.replace(path, "").replace(CMD, start)) == []
+
+
+def test_uv_run_that_installs_nothing_is_no_error() -> None:
+    assert starts("uv run uvicorn --host=:: main:app", has_dev=False) == ["uv-at-start"]
+    assert starts("uv run --no-dev uvicorn --host=:: main:app") == ["uv-at-start"]
+
+
+def test_uv_run_in_an_entry_script() -> None:
+    script = '#!/bin/sh\nuv run --dev python main.py migrate\nexec "$@"\n'
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
+    text = f'ENV UV_NO_DEV=\nENTRYPOINT ["./entry"]\n{CMD}'
+    assert changed(CMD, text, context) == [("starts-through-uv", 15)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("uvicorn main:app", "uvicorn --host localhost main:app", "fastapi run --host=127.0.0.1"),
+        *("gunicorn main:app", "gunicorn -b 127.0.0.1:8000 main:app", "daphne main:app"),
+    ],
+)
+def test_a_server_that_only_the_container_reaches(words: str) -> None:
+    there = frozenset({"uvicorn", "gunicorn", "fastapi", "daphne"})
+    assert starts(words, installed=there) == ["listens-locally"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("env UVICORN_HOST=:: uvicorn main:app", "env PORT=80 gunicorn main:app"),
+        *("gunicorn $OPTIONS main:app", "uvicorn --uds /run/x main:app", "gunicorn -b:80 main:app"),
+    ],
+)
+def test_an_address_may_come_from_elsewhere(words: str) -> None:
+    assert starts(words, installed=frozenset({"uvicorn", "gunicorn"})) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "codes"),
+    [
+        ("EXPOSE 80", "uvicorn --host=:: main:app", ["ports-differ"]),
+        ("EXPOSE 80/tcp 443", "uvicorn --host=:: --port 80 main:app", []),
+        ("ENV P=80\nEXPOSE $P", "uvicorn --host=:: --port=$P main:app", []),
+        ("EXPOSE 80", "env X=1 sh -c 'exec uvicorn --host=:: --port=$PORT main:app'", []),
+        ("EXPOSE 80", "python main.py", []),
+        (
+            "HEALTHCHECK CMD python -c 'get(\"http://localhost:9000/\")'",
+            "uvicorn --host=:: main:app",
+            ["ports-differ"],
+        ),
+    ],
+)
+def test_another_port_than_the_one_that_is_served(line: str, words: str, codes: list[str]) -> None:
+    assert [code for code, _ in changed(CMD, f"{line}\nCMD exec {words}")] == codes
+
+
+def test_a_script_that_waits_for_the_service() -> None:
+    files = CONTEXT.files | {"entry"}
+    waits, replaced = ('#!/bin/sh\npython main.py\nuvicorn --host=:: main:app "$@"\n', "exec uvi")
+    entry = 'ENTRYPOINT ["./entry"]'
+    context = replace(CONTEXT, files=files, text=reading({"entry": waits}))
+    assert changed(CMD, entry, context) == [("shell-form", 13)]
+    context = replace(context, text=reading({"entry": waits.replace("uvi", replaced)}))
+    assert changed(CMD, entry, context) == []

@@ -1,0 +1,54 @@
+"""A shell text is looked at as the commands that it runs."""
+
+import pytest
+
+from uvflow.docker.lint import shell
+
+
+def started(*words: str, scripts: dict[str, str] | None = None) -> list[str]:
+    found = shell.started(words, lambda name: (scripts or {}).get(name, ""), {})
+    return [" ".join(command) for _, command in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("a 'b && c' && d # e f\n g", [("a", "b && c"), ("d",), ("g",)]),
+        ("if ! a; then b; else c; fi", [("a",), ("b",), ("c",), ("fi",)]),
+        ("a $(b; c) --d", [("a", "$"), ("b",), ("c",), ("--d",)]),
+        ("# don't\na \\\n  b", [("a", "b")]),
+        ("a 'b\nc; d", [("a", "'b"), ("c",), ("d",)]),
+    ],
+)
+def test_a_text_has_commands(text: str, commands: list[tuple[str, ...]]) -> None:
+    assert list(shell.command_lists(text)) == commands
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (("sh", "-c", "cd x && exec y --z"), "y --z"),
+        (("/usr/bin/tini", "-g", "--", "gosu", "app:app", "y"), "y"),
+        (("uv", "run", "--extra", "x", "--no-sync", "y", "--z"), "y --z"),
+        (("env", "-i", "A=1", "y"), "y"),
+        (("su", "app", "-c", "y"), "y"),
+        (("python", "-m", "y"), "python -m y"),
+    ],
+)
+def test_what_a_wrapper_starts(words: tuple[str, ...], last: str) -> None:
+    assert started(*words)[-1] == last
+
+
+def test_a_script_runs_what_it_is_given() -> None:
+    script = {"/entry": '#!/bin/sh\nset -e\nmigrate\nexec gosu app "$@"\n'}
+    assert started("/entry", "y", "--z", scripts=script)[-1] == "y --z"
+    assert started("bash", "/entry", "y", scripts=script)[-1] == "y"
+
+
+def test_a_script_that_starts_itself_ends() -> None:
+    assert len(started("/entry", scripts={"/entry": "/entry"})) < 20
+
+
+def test_a_shell_waits_for_what_it_does_not_exec() -> None:
+    found = shell.started(("sh", "-c", "A=1 x"), lambda _: "", {"B": "2"})
+    assert [environ for environ, _ in found] == [{"B": "2"}, {"A": "1", "B": "2", "SHLVL": "1"}]

@@ -1,0 +1,230 @@
+"""What is wrong with what the container of a hand-written Dockerfile starts. Pure.
+
+Each rule was met in a real Dockerfile of a uv project.
+"""
+
+import itertools
+import re
+import sys
+
+from uvflow.docker.lint import shell
+from uvflow.docker.lint.model import LintedDockerfile, LintRule, ShellCommand, Violations
+from uvflow.docker.lint.parse import expanded
+from uvflow.findings import Severity
+
+STARTS_NOTHING = LintRule(
+    "starts-nothing",
+    Severity.ERROR,
+    'CMD ["gunicorn", "--bind=0.0.0.0:8000", "config.wsgi:application"], or your own command',
+)
+NOT_THERE = LintRule(
+    "start-not-there", Severity.ERROR, "name a file or a module that the image has"
+)
+NOT_LOCKED = LintRule("server-not-locked", Severity.ERROR, "uv add the server")
+NOT_ON_PATH = LintRule("start-not-on-path", Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"')
+THROUGH_UV = LintRule(
+    "starts-through-uv",
+    Severity.ERROR,
+    "start the program itself, with the environment's bin directory first in PATH",
+)
+UV_AT_START = LintRule(
+    "uv-at-start", Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"
+)
+DEVELOPMENT_SERVER = LintRule(
+    "development-server", Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or `fastapi run`"
+)
+LISTENS_LOCALLY = LintRule(
+    "listens-locally", Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"
+)
+PORTS_DIFFER = LintRule(
+    "ports-differ", Severity.WARNING, "name the port that the service listens on"
+)
+SHELL_FORM = LintRule(
+    "shell-form",
+    Severity.WARNING,
+    'use the exec form: CMD ["program", "argument"]; where a shell is needed, put `exec` '
+    "before the program",
+)
+
+# server → the options for its address, without which only the container itself reaches it
+_SERVERS = {
+    "daphne": ("-b", "--bind", "-e", "--endpoint", "-u"),
+    "granian": ("--host", "--uds"),
+    "gunicorn": ("-b", "--bind", "-c", "--config"),
+    "hypercorn": ("-b", "--bind", "-c", "--config"),
+    "uvicorn": ("--host", "--uds", "--fd"),
+    "waitress-serve": (),
+}
+_PORTS = {**dict.fromkeys((*_SERVERS, "fastapi"), "8000"), "waitress-serve": "8080"}
+_PORTS["streamlit"] = "8501"
+_DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
+_SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
+_LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
+_ASKED_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)['\", ]*[:,]\s*(\d{2,5})")
+_MODULE = re.compile(
+    r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
+)
+
+
+def _nothing(linted: LintedDockerfile) -> Violations:
+    files = (f for f in linted.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f))
+    composed = "\n".join(map(linted.context.text, files))
+    by_compose = re.search(r"^ +(command|entrypoint):", composed, re.MULTILINE)
+    if not linted.started and linted.is_plain and not by_compose:
+        yield STARTS_NOTHING, linted.final, "no CMD: the container starts a Python prompt"
+    for command in linted.started:
+        words, option = command.words, "".join(command.words[1:2])
+        if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
+            message = f"{command.text} is an interactive interpreter, not the application"
+            yield STARTS_NOTHING, command.step, message
+        if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
+            message = f"{words[0]} has no option {option}: it starts nothing"
+            yield STARTS_NOTHING, command.step, message
+        is_run = command.starts("uv", "run") and not command.has("-m", "--module")
+        if is_run and not re.match(r"[^\W\d]|[./$]", "".join(shell.inside(words)[:1])):
+            yield STARTS_NOTHING, command.step, "`uv run` is given no command: it starts nothing"
+
+
+def _missing(linted: LintedDockerfile) -> Violations:
+    for command in linted.started:
+        words = command.words
+        is_own = command is linted.started[0] and "/" in words[0] and "/bin/" not in words[0]
+        scripts = [words[0]] if is_own else []
+        by_python = shell.is_python(words) and not {"-c", "-m"} & {*words}
+        if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
+            scripts += [word for word in words[1:] if re.fullmatch(r"[^-].*\.py", word)][:1]
+        places = _folders(linted, command)
+        for script in scripts:
+            if "$" not in script and not any(linted.may_have(place, script) for place in places):
+                yield NOT_THERE, command.step, f"{script} does not exist in the image"
+        module = _module(command)
+        if module and not _is_there(linted, module, places):
+            message = f"{module} is not a module that the image has in {places[0]}"
+            yield NOT_THERE, command.step, message
+
+
+def _programs(linted: LintedDockerfile) -> Violations:
+    syncs = [*linted.syncs()]
+    is_prod = all(linted.is_without_dev(s) and not s.has(*_SELECTS) for s in syncs)
+    there = linted.context.installed if is_prod else linted.context.locked
+    by_hand = " ".join(i.text for i in linted.everything if i.keyword == "RUN")
+    for command in linted.started if linted.is_plain else ():
+        package = command.program.removesuffix("-serve")
+        is_missing = there is not None and package not in there and package not in by_hand
+        if command.program in _SERVERS and is_missing:
+            message = f"{package} is not among the production dependencies"
+            yield NOT_LOCKED, command.step, message
+    environments = {f"{linted.environment(sync)}/bin" for sync in syncs}
+    path = {*linted.end.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"}
+    others = [*linted.environment_commands(), *linted.started]
+    chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
+    known = {*_SERVERS, *linted.context.scripts, *(linted.context.installed or ())}
+    if path & {*environments, ".venv/bin"} or chosen or not (environments and linted.is_plain):
+        return
+    for command in linted.started:
+        is_by_uv = "UV_RUN_RECURSION_DEPTH" in command.environ
+        if not is_by_uv and command.words[0] in {*known, "python", "python3"}:
+            place = min(environments)
+            message = f"{command.words[0]} is not found in {place}: that is not in PATH"
+            yield NOT_ON_PATH, command.step, message
+
+
+def _uv_run(linted: LintedDockerfile) -> Violations:
+    is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs())
+    for command in filter(linted.run_syncs, linted.started):
+        if is_prod and not linted.is_without_dev(command):
+            message = "`uv run` syncs at every start: it installs the dev group and needs a network"
+            yield THROUGH_UV, command.step, message
+        else:
+            message = "`uv run` checks uv.lock and the environment at every start"
+            yield UV_AT_START, command.step, message
+
+
+def _servers(linted: LintedDockerfile) -> Violations:
+    for command in linted.started:
+        develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
+        if develops & {*command.words[1:]} and "celery" not in command.words:
+            yield DEVELOPMENT_SERVER, command.step, "this starts a development server"
+        address = command.option("--host", "--bind", "-b", "-h", "--server.address")
+        is_default = _SERVERS.get(command.program) and not _is_configured(linted, command)
+        is_local = command.program in {*_PORTS, "flask"} and _LOCAL.fullmatch(address or "")
+        if is_default or is_local:
+            message = f"{command.program} listens on {address or '127.0.0.1'}"
+            message += ", which nobody outside the container reaches"
+            yield LISTENS_LOCALLY, command.step, message
+
+
+def _ports(linted: LintedDockerfile) -> Violations:
+    served = [_port(linted, command) for command in linted.started if command.program in _PORTS]
+    for keyword, pattern in (("EXPOSE", re.compile(r"(\d+)")), ("HEALTHCHECK", _ASKED_PORT)):
+        steps = [i for i in linted.image if i.keyword == keyword]
+        texts = (expanded(i.text, linted.end.environ) for i in steps)
+        named = [port for text in texts for port in pattern.findall(text)]
+        if named and served and all(served) and not {*served} & {*named}:
+            message = f"{keyword} names port {named[0]}, but port {served[0]} is served"
+            yield PORTS_DIFFER, steps[-1], message
+
+
+def _signals(linted: LintedDockerfile) -> Violations:
+    forwards = {"dumb-init", "exec", "supervisord", "trap"}
+    if not any(command.program in forwards for command in linted.started):
+        for command in linted.started[-1:]:
+            if "SHLVL" in command.environ:
+                keyword = command.step.keyword
+                message = f"{keyword} runs under a shell, which does not forward signals"
+                yield SHELL_FORM, command.step, message
+
+
+CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
+
+
+def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
+    """Where Python and servers look for what they load."""
+    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    folders = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option or "")
+    return [linted.end.path(folder) for folder in folders if folder]
+
+
+def _module(command: ShellCommand) -> str | None:
+    """The module that a server or `python -m` is to load."""
+    words = command.words
+    if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in _SERVERS:
+        return command.program
+    for before, word in itertools.pairwise(words if command.program in _SERVERS else ()):
+        match = _MODULE.fullmatch(word)
+        is_value = before.startswith("-") and "=" not in before and before != "--factory"
+        if match and (match["attribute"] or ("." in word and not is_value)):
+            return word.partition(":")[0]
+    return None
+
+
+def _is_there(linted: LintedDockerfile, module: str, places: list[str]) -> bool:
+    """Whether the module may be found: in the image, or installed."""
+    known = {*(linted.context.installed or ()), *(linted.context.locked or ())}
+    foreign = {name.replace("-", "_") for name in known} | sys.stdlib_module_names
+    path = module.replace(".", "/")
+    files = (f"{path}.py", f"{path}/__init__.py", f"{path}/__main__.py")
+    own = (f"/{name}" for name in linted.context.files if linted.context.packages)
+    is_installed = any(name.endswith(tuple(f"/{file}" for file in files)) for name in own)
+    is_there = any(linted.may_have(place, file) for place in places for file in files)
+    return is_there or is_installed or module.partition(".")[0] in foreign or not known
+
+
+def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
+    """Whether a server has an address, or may have one from where this does not look."""
+    by_variable = (n for n in command.environ if n.startswith((command.program.upper(), "PORT")))
+    is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
+    by_file = any(f.endswith(f"{command.program}.conf.py") for f in linted.context.files)
+    return command.has(*_SERVERS[command.program]) or is_open or by_file or any(by_variable)
+
+
+def _port(linted: LintedDockerfile, command: ShellCommand) -> str:
+    """The port that a server listens on, empty where that is not known."""
+    value = command.option("--port", "--bind", "-b", "-p", "--listen", "--server.port")
+    is_open = command.program in _SERVERS and _is_configured(linted, command)
+    if value is None:
+        is_default = not is_open or command.has("--host")
+        return _PORTS[command.program] if is_default else ""
+    port = re.search(r"\d+$", value)
+    return port[0] if port else ""

@@ -1,0 +1,118 @@
+"""What a shell makes of a text: commands, and what wrappers and entry scripts start. Pure."""
+
+import itertools
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+Words = tuple[str, ...]
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")  # before a command, for it alone
+_COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
+_SEPARATORS = "();|&\n"
+_KEYWORDS = {*("if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo")}
+_ENDS = {"fi", "done", "esac", "}"}
+_SHELL = re.compile(r"(?:.*/)?(?:ash|bash|dash|sh|su|zsh)")
+_PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+
+# Programs that start another one → how many words come before that one, besides options.
+_WRAPPERS = {
+    **dict.fromkeys(("catatonit", "ddtrace-run", "dumb-init", "env", "exec", "nice", "nohup"), 0),
+    **dict.fromkeys(("opentelemetry-instrument", "setpriv", "tini"), 0),
+    **dict.fromkeys(("dotenv", "gosu", "newrelic-admin", "pdm", "poetry", "su-exec", "timeout"), 1),
+}
+_DEPTH = 9  # of wrappers and scripts in each other
+_OPTIONS_WITH_A_VALUE = {
+    *("--directory", "--env-file", "--extra", "--group", "--index", "--no-group", "--only-group"),
+    *("--package", "--project", "--python", "-p", "--with", "-u"),
+}
+
+
+def is_python(words: Words) -> bool:
+    return bool(words) and _PYTHON.fullmatch(words[0]) is not None
+
+
+def is_interpreter(word: str) -> bool:
+    return bool(_SHELL.fullmatch(word) or _PYTHON.fullmatch(word))
+
+
+def is_script(text: str, name: str) -> bool:
+    """Whether a file is a shell script."""
+    return re.match(r"#!.*sh\b", text) is not None or name.endswith(".sh")
+
+
+def command_lists(text: str) -> Iterator[Words]:
+    """The words of every simple command, also of those in conditions and substitutions."""
+    text = _COMMENT.sub("", text.replace("\\\n", " "))
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=_SEPARATORS)
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
+    try:
+        tokens = list(lexer)
+    except ValueError:  # a quote that is not closed, as in the body of a heredoc
+        tokens = re.findall(r"[;|&\n]+|[^\s;|&]+", text)
+    for is_command, words in itertools.groupby(
+        tokens, lambda token: token.strip(_SEPARATORS) != ""
+    ):
+        command = tuple(itertools.dropwhile(_KEYWORDS.__contains__, words))
+        if is_command and command:
+            yield command
+
+
+def without_assignments(words: Words) -> tuple[dict[str, str], Words]:
+    assigned = [*itertools.takewhile(_ASSIGNMENT.match, words)]
+    pairs = (word.partition("=") for word in assigned)
+    return {name: value for name, _, value in pairs}, words[len(assigned) :]
+
+
+def exec_words(exec_form: Words | None, text: str) -> Words:
+    """What CMD or ENTRYPOINT run: in the shell form a shell."""
+    return ("/bin/sh", "-c", text) if exec_form is None else exec_form
+
+
+def started(
+    words: Words, script: Callable[[str], str], environ: Mapping[str, str], depth: int = _DEPTH
+) -> Iterator[tuple[Mapping[str, str], Words]]:
+    """`words` and every command that they start, each with its variables.
+
+    `script` is asked for the text of a shell script by the name of the program. As in a shell,
+    SHLVL is set for what a shell waits for.
+    """
+    given, words = without_assignments(words)
+    environ = {**environ, **given}
+    if not words or not depth or words[0] in _ENDS:
+        return
+    yield environ, words
+    text, arguments = _script_in(words, script)
+    for inner in command_lists(text):
+        passed = [arguments if "$@" in word or word == "$*" else (word,) for word in inner]
+        below = {**environ, "SHLVL": "1"}
+        yield from started(tuple(itertools.chain(*passed)), script, below, depth - 1)
+    if words[:2] == ("uv", "run"):
+        environ["UV_RUN_RECURSION_DEPTH"] = "1"  # as uv does: PATH has the environment
+    yield from started(inside(words), script, environ, depth - 1)
+
+
+def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
+    """The shell text that `words` run, and its arguments."""
+    if not _SHELL.fullmatch(words[0]):
+        return script(words[0]), words[1:]
+    for number, word in enumerate(words[1:], 2):
+        if re.fullmatch(r"-\w*c", word):
+            return "".join(words[number : number + 1]), words[number + 2 :]
+        if not word.startswith("-") and PurePosixPath(words[0]).name != "su":
+            return script(word if "/" in word else f"./{word}"), words[number:]
+    return "", ()
+
+
+def inside(words: Words) -> Words:
+    """The command that a wrapper starts; empty for any other program."""
+    count = 1 if words[:2] == ("uv", "run") else _WRAPPERS.get(PurePosixPath(words[0]).name)
+    rest = words[1:] if count is not None else ()
+    while rest and (count or rest[0].startswith("-")):
+        if rest[0] == "--":
+            return rest[1:]
+        if not rest[0].startswith("-"):
+            count = (count or 0) - 1
+        rest = rest[2 if rest[0] in _OPTIONS_WITH_A_VALUE else 1 :]
+    return rest
