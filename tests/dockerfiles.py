@@ -36,7 +36,7 @@ def reading(texts: dict[str, str]) -> Callable[[str], str]:
 def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """Code and line of every finding."""
     linted = LintedDockerfile(parse_dockerfile(text), context)
-    return [(rule.code, at.line) for check in CHECKS for rule, at, _ in check(linted)]
+    return [(code, at.line) for check in CHECKS for code, at, _ in check(linted)]
 
 
 def changed(old: str, new: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:

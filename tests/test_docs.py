@@ -321,6 +321,18 @@ def findings(text: str) -> Iterator[Given]:
             severity = severity or known
         if isinstance(code, ast.Constant) and isinstance(code.value, str):
             yield Given(code.value, severity)
+    yield from rows_of_rules(tree)
+
+
+def rows_of_rules(tree: ast.Module) -> Iterator[Given]:
+    """Those of `_RULES = {code: (severity, …), …}`."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="_RULES")], value=ast.Dict() as table):
+                for code, row in zip(table.keys, table.values, strict=True):
+                    match code, row:
+                        case ast.Constant(value=str(name)), ast.Tuple(elts=[severity, *_]):
+                            yield Given(name, Severity[ast.unparse(severity).split(".")[1]].value)
 
 
 def functions_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | None]]]:
@@ -358,8 +370,8 @@ def constructor(call: ast.Call) -> str:
     return ""
 
 
-# Where the code and the severity stand in a call; `LintRule(…)` is one, too.
-POSITIONS = {"Finding": (1, 0), "LintRule": (0, 1)}
+# Where the code and the severity stand in a call.
+POSITIONS = {"Finding": (1, 0)}
 
 
 def code_of(call: ast.Call) -> ast.expr | None:

@@ -14,12 +14,69 @@ from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.errors import UvflowError
 from uvflow.files import read_regular, read_text, text_if_there
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 
+# The code of a finding → its severity, and what to write instead.
+_RULES = {
+    "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
+    "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
+    "base-not-pinned": (Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie"),
+    "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
+    "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
+    "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
+    "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
+    "environment-moved": (Severity.ERROR, "one path for it in every stage"),
+    "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
+    "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
+    "listens-locally": (Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"),
+    "lockfile-passed-over": (Severity.ERROR, "uv sync --locked"),
+    "members-not-seen": (Severity.ERROR, "mount them, or --frozen --no-install-workspace first"),
+    "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
+    "no-bytecode": (Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1"),
+    "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
+    "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
+    "path-not-there": (Severity.WARNING, "remove it: that of the environment is enough"),
+    "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
+    "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that"),
+    "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
+    "python-version-not-seen": (
+        Severity.WARNING,
+        "mount .python-version as well, or ENV UV_PYTHON",
+    ),
+    "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
+    "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
+    "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
+    "server-not-locked": (Severity.ERROR, "uv add the server"),
+    "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
+    "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
+    "source-with-environment": (
+        Severity.WARNING,
+        "copy the environment, then the source alone",
+    ),
+    "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
+    "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
+    "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
+    "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
+    "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
+    "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
+    "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
+    "syntax-line": (Severity.NOTE, "remove the line, or pin it by digest"),
+    "user-not-numeric": (Severity.NOTE, "USER 10001:10001"),
+    "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
+    "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
+    "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
+    "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
+    "uv-installed-unpinned": (
+        Severity.WARNING,
+        "RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z …",
+    ),
+    "uv-link-mode": (Severity.NOTE, "ENV UV_LINK_MODE=copy"),
+    "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
+}
 CHECKS = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
@@ -38,11 +95,11 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     table = project.table("tool", "uvflow", "docker")
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
     lines = text.splitlines()
-    found = {(at.line, rule, text) for check in CHECKS for rule, at, text in check(linted)}
+    found = {(at.line, code, text) for check in CHECKS for code, at, text in check(linted)}
     return tuple(
-        Finding(rule.severity, rule.code, message, Origin(path=path.name, line=line), rule.fix)
-        for line, rule, message in sorted(found)
-        if rule.code not in {*ignored, *_ignored(lines[: line - 1])}
+        Finding(_RULES[code][0], code, message, Origin(path=path.name, line=line), _RULES[code][1])
+        for line, code, message in sorted(found)
+        if code not in {*ignored, *_ignored(lines[: line - 1])}
     )
 
 

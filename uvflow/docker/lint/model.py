@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import NamedTuple
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, expanded
-from uvflow.findings import Severity
 
 # Images that are known to have no USER, CMD or application of their own.
 _PLAIN = re.compile(
@@ -69,25 +67,17 @@ class ShellCommand:
     @property
     def program(self) -> str:
         """What runs, without its directory; the module of `python -m`."""
-        words = (
-            self.words[2:]
-            if shell.is_python(self.words) and "-m" in self.words[1:2]
-            else self.words
-        )
-        return posixpath.basename(words[0]) if words else ""
+        is_module = shell.is_python(self.words) and "-m" in self.words[1:2]
+        return posixpath.basename("".join(self.words[2:3] if is_module else self.words[:1]))
 
     @property
     def installs(self) -> bool:
-        return any(
-            self.starts("uv", *words) for words in (("sync",), ("pip", "install"), ("pip", "sync"))
-        )
+        return re.match(r"uv (sync|pip install|pip sync)\b", self.text) is not None
 
     @property
     def installs_packages(self) -> bool:
         """Whether it installs those of Debian or Alpine."""
-        return self.words[:1] in {("apt",), ("apt-get",), ("apk",)} and bool(
-            {"install", "add"} & {*self.words}
-        )
+        return re.match(r"apt(-get)? .*\binstall\b|apk .*\badd\b", self.text) is not None
 
     @property
     def text(self) -> str:
@@ -215,14 +205,11 @@ class LintedDockerfile:
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
         steps = [i for stage in self.environment_stages for i in stage.instructions]
-        foreign = (i for i in steps if (i.is_copy and "://" in i.text) or self._is_foreign(i))
         written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
-        return written or any(foreign) or any(c.program in _FETCHES for c in commands(steps))
-
-    def _is_foreign(self, step: Parsed) -> bool:
-        """Whether it copies from an image that is not in this file, and not uv."""
-        source = step.flag("from") if step.keyword == "COPY" else None
-        return bool(source) and not self.dockerfile.stage(source or "") and "/uv" not in step.text
+        copies = [(i.flag("from"), i.text) for i in steps if i.is_copy]
+        foreign = any(f and not self.dockerfile.stage(f) and "/uv" not in t for f, t in copies)
+        fetched = any("://" in text for _, text in copies)
+        return written or foreign or fetched or any(c.program in _FETCHES for c in commands(steps))
 
     def syncs(self) -> Iterator[ShellCommand]:
         """Every `uv sync` whose environment may get into the image."""
@@ -269,10 +256,6 @@ class LintedDockerfile:
         paths = (word for word in reversed(command.words[2:]) if not word.startswith("-"))
         return state.path(next(paths, ".venv")) if is_made else ""
 
-    def base_of(self, step: Parsed) -> str:
-        stage = next(s for s in self.dockerfile.stages if step in s.instructions)
-        return self.dockerfile.lineage(stage)[0].image
-
     @cached_property
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
@@ -289,14 +272,12 @@ class LintedDockerfile:
     def started(self) -> tuple[ShellCommand, ...]:
         """What the container starts: wrappers and what they start, and what entry scripts run."""
         entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
-        forms = [
-            shell.exec_words(step.exec_form, step.text) if step else () for step in (entry, cmd)
-        ]
         if entry and entry.exec_form is None:
-            forms[1] = ()  # it is not given to a shell
-        step = cmd if cmd and forms[1] else entry
+            cmd = None  # it is not given to a shell
+        step = cmd or entry
         if step is None:
             return ()
+        forms = (form.starts for form in (entry, cmd) if form)
         words = tuple(expanded(word, self.end.environ) for form in forms for word in form)
         found = shell.started(words, self._script, self.end.environ)
         return tuple(ShellCommand(step=step, environ=environ, words=w) for environ, w in found)
@@ -335,15 +316,7 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
     return copied
 
 
-class LintRule(NamedTuple):
-    """A kind of fault; `code` is stable, `fix` is what to write instead."""
-
-    code: str
-    severity: Severity
-    fix: str
-
-
-Violations = Iterator[tuple[LintRule, Parsed | Stage, str]]  # where, and what is wrong there
+Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
 
 
 def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:

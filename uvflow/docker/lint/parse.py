@@ -7,7 +7,7 @@ makes sense.
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
@@ -54,6 +54,12 @@ class Parsed:
         return split(self.text.partition("\n")[0]) if words is None else words
 
     @property
+    def starts(self) -> tuple[str, ...]:
+        """What CMD and ENTRYPOINT run: in the shell form a shell."""
+        words = self.exec_form
+        return ("/bin/sh", "-c", self.text) if words is None else words
+
+    @property
     def is_copy(self) -> bool:
         return self.keyword in {"COPY", "ADD"}
 
@@ -96,16 +102,12 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Dockerfile:
-    """Parser directives, the instructions before the first FROM, and the stages."""
+    """Parser directives, the instructions before the first FROM, their ARGs, and the stages."""
 
     directives: tuple[tuple[str, str], ...]
     before: tuple[Parsed, ...]
+    defaults: Mapping[str, str]
     stages: tuple[Stage, ...]
-
-    @property
-    def defaults(self) -> dict[str, str]:
-        """Those of the ARGs before the first FROM."""
-        return _defaults(self.before)
 
     def stage(self, name: str) -> Stage | None:
         """By its name, ignoring case, or by its number."""
@@ -135,10 +137,15 @@ def parse_dockerfile(text: str) -> Dockerfile:
             stages.append((instruction, []))
         else:
             (stages[-1][1] if stages else before).append(instruction)
+    defaults: dict[str, str] = {}
+    for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
+        if value:
+            defaults[name] = expanded(value, defaults)
     return Dockerfile(
         directives=directives,
         before=tuple(before),
-        stages=tuple(_stage(begin, before, rest) for begin, rest in stages),
+        defaults=defaults,
+        stages=tuple(_stage(begin, defaults, rest) for begin, rest in stages),
     )
 
 
@@ -213,17 +220,9 @@ def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
     return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
 
 
-def _defaults(before: Iterable[Parsed]) -> dict[str, str]:
-    defaults: dict[str, str] = {}
-    for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
-        if value:
-            defaults[name] = expanded(value, defaults)
-    return defaults
-
-
-def _stage(begin: Parsed, before: list[Parsed], rest: list[Parsed]) -> Stage:
+def _stage(begin: Parsed, defaults: Mapping[str, str], rest: list[Parsed]) -> Stage:
     words = begin.text.split()
-    image = expanded(words[0], _defaults(before)) if words else ""
+    image = expanded(words[0], defaults) if words else ""
     is_named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
     return Stage(
         name=words[2] if is_named else "",

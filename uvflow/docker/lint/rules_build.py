@@ -9,78 +9,12 @@ from collections.abc import Iterator
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import (
     LintedDockerfile,
-    LintRule,
     ShellCommand,
     Violations,
     commands,
     relative,
 )
 from uvflow.docker.lint.parse import Parsed, Stage
-from uvflow.findings import Severity
-
-UV_NOT_PINNED = LintRule("uv-not-pinned", Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z")
-UV_BOOKWORM_ENDED = LintRule("uv-bookworm-ended", Severity.WARNING, "a tag on trixie, or mount uv")
-UV_INSTALLED_UNPINNED = LintRule(
-    "uv-installed-unpinned",
-    Severity.WARNING,
-    "mount uv for the step: RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z,source=/uv,target=/bin/uv",
-)
-SYNC_NOT_LOCKED = LintRule("sync-not-locked", Severity.ERROR, "uv sync --locked")
-SYNC_FROZEN = LintRule("sync-frozen", Severity.WARNING, "--locked, at least in the last sync")
-SYNC_WITH_DEV = LintRule(
-    "sync-with-dev", Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"
-)
-LOCKFILE_PASSED_OVER = LintRule("lockfile-passed-over", Severity.ERROR, "uv sync --locked")
-MEMBERS_NOT_SEEN = LintRule(
-    "members-not-seen",
-    Severity.ERROR,
-    "mount every member's pyproject.toml, or uv sync --frozen --no-install-workspace first",
-)
-VERSION_NOT_SEEN = LintRule(
-    "python-version-not-seen",
-    Severity.WARNING,
-    "--mount=type=bind,source=.python-version,target=.python-version, or ENV UV_PYTHON=…",
-)
-SOURCE_BEFORE_DEPENDENCIES = LintRule(
-    "source-before-dependencies",
-    Severity.WARNING,
-    "first uv sync --no-install-project with uv.lock and pyproject.toml mounted, "
-    "then COPY the source",
-)
-SOURCE_WITH_ENVIRONMENT = LintRule(
-    "source-with-environment",
-    Severity.WARNING,
-    "copy only the environment, then the source in a layer of its own: COPY --link . /app",
-)
-CACHE_IN_LAYER = LintRule(
-    "uv-cache-in-layer", Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv uv sync …"
-)
-LINK_MODE = LintRule("uv-link-mode", Severity.NOTE, "ENV UV_LINK_MODE=copy")
-NO_BYTECODE = LintRule("no-bytecode", Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1")
-APT_AFTER_SYNC = LintRule(
-    "apt-after-sync", Severity.WARNING, "install them before the first uv sync"
-)
-COMPILER_IN_IMAGE = LintRule(
-    "compiler-in-image", Severity.WARNING, "build in a stage of its own, and copy the environment"
-)
-APT_LISTS_KEPT = LintRule(
-    "apt-lists-kept", Severity.NOTE, "rm -rf /var/lib/apt/lists/* at the end of the same RUN"
-)
-MOUNT_MISSING = LintRule("mount-missing", Severity.ERROR, "create it (`uv lock` creates uv.lock)")
-PYTHON_BELOW_ROOT = LintRule(
-    "python-below-root", Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that as well"
-)
-ENVIRONMENT_MOVED = LintRule("environment-moved", Severity.ERROR, "one path for it in every stage")
-ENVIRONMENT_WITHOUT_SOURCE = LintRule(
-    "environment-without-source",
-    Severity.ERROR,
-    "uv sync --no-editable, or copy the source to the same path as well",
-)
-PYTHON_NOT_THERE = LintRule(
-    "python-not-there",
-    Severity.ERROR,
-    "build on an image with the same Python, or copy UV_PYTHON_INSTALL_DIR as well",
-)
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
@@ -97,15 +31,15 @@ def _uv_itself(linted: LintedDockerfile) -> Violations:
     for step, image in _uv_images(linted):
         tag = image["tag"] or "latest"
         if "bookworm" in tag:
-            yield UV_BOOKWORM_ENDED, step, f"{image[0]}: those on bookworm ended with uv 0.9.30"
+            yield "uv-bookworm-ended", step, f"{image[0]}: those on bookworm ended with uv 0.9.30"
         elif not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
             message = f"{image[0]} is not pinned: every build may use a different uv version"
-            yield UV_NOT_PINNED, step, message
+            yield "uv-not-pinned", step, message
     for step in linted.everything:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
         if by_script or any(_INSTALLS_UV.match(command.text) for command in commands([step])):
             message = "this installs whatever uv version is current, and leaves it in the image"
-            yield UV_INSTALLED_UNPINNED, step, message
+            yield "uv-installed-unpinned", step, message
 
 
 def _lockfile(linted: LintedDockerfile) -> Violations:
@@ -114,42 +48,38 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
     frozen = [c for c in reads if c.has("--frozen") or linted.is_set(c, "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
         message = "--frozen silently builds without a new dependency if uv.lock is stale"
-        yield SYNC_FROZEN, frozen[0].step, message
+        yield "sync-frozen", frozen[0].step, message
     for command in reads:
         is_set = command in frozen or linted.is_set(command, "UV_LOCKED")
         if not is_set and not command.has("--locked", "--check"):
             name = " ".join(command.words[:2])
             message = f"`{name}` resolves again in the build if uv.lock is stale or missing"
-            yield SYNC_NOT_LOCKED, command.step, message
+            yield "sync-not-locked", command.step, message
     for command in every:
         match = _INSTALLS.match(command.text)
         if match and any(map(_PROJECT.fullmatch, command.words)):
             message = f"`{match[0]}` resolves again in every build, and ignores uv.lock"
-            yield LOCKFILE_PASSED_OVER, command.step, message
+            yield "lockfile-passed-over", command.step, message
 
 
 def _selection(linted: LintedDockerfile) -> Violations:
-    wanted = linted.context.text(".python-version").strip() or "none"
+    wanted = linted.context.text(".python-version").strip()
+    texts = (*(s.image for s in linted.dockerfile.stages), *(i.text for i in linted.everything))
+    only = re.compile(rf"python(?: install .*)?:?{re.escape(wanted or 'none')}\b")
+    is_only = any(map(only.search, texts))
     for command in linted.environment_commands():
         syncs = command.starts("uv", "sync")
         if (syncs or linted.run_syncs(command)) and not linted.is_without_dev(command):
-            yield SYNC_WITH_DEV, command.step, "development dependencies get into the image"
+            yield "sync-with-dev", command.step, "development dependencies get into the image"
         missing = [m for m in linted.context.members if not _sees(linted, command, m)]
         if syncs and missing and command.has("--locked"):
-            yield MEMBERS_NOT_SEEN, command.step, f"uv sync --locked fails without {missing[0]}"
+            yield "members-not-seen", command.step, f"uv sync --locked fails without {missing[0]}"
         chosen = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
-        known = (
-            chosen
-            or _sees(linted, command, ".python-version")
-            or any(
-                re.search(rf"python(?: install .*)?:?{re.escape(wanted)}\b", text)
-                for text in (linted.base_of(command.step), *(i.text for i in linted.everything))
-            )
-        )
+        known = chosen or _sees(linted, command, ".python-version") or is_only
         is_first = syncs and command.has("--no-install-project")
         if is_first and ".python-version" in linted.context.files and not known:
             message = "without .python-version uv may choose another Python, and start over later"
-            yield VERSION_NOT_SEEN, command.step, message
+            yield "python-version-not-seen", command.step, message
 
 
 def _layers(linted: LintedDockerfile) -> Violations:
@@ -159,14 +89,14 @@ def _layers(linted: LintedDockerfile) -> Violations:
         first = next((c for c in commands(inside) if c.installs), None)
         if source and first and source in stage.instructions and source.line < first.step.line:
             message = "the source is copied before the dependencies: every edit reinstalls them"
-            yield SOURCE_BEFORE_DEPENDENCIES, source, message
+            yield "source-before-dependencies", source, message
     for step in linted.image:
         stage_of = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
         inside = linted.dockerfile.inside(stage_of) if stage_of else ()
         workdirs = {linted.states[c.step.line].workdir for c in commands(inside) if c.installs}
         if workdirs & {*step.words[:1]} and any(i.copies_context for i in inside):
             message = "source and environment are one layer: every edit pushes all of it"
-            yield SOURCE_WITH_ENVIRONMENT, step, message
+            yield "source-with-environment", step, message
 
 
 def _caches(linted: LintedDockerfile) -> Violations:
@@ -177,17 +107,21 @@ def _caches(linted: LintedDockerfile) -> Violations:
         removed = re.search(r"\brm -\w+ [^;&]*\bcache\b|\buv cache clean\b", command.step.text)
         if not without and not removed and not _is_cached(linted, command):
             message = "uv's cache becomes part of the layer, and every build downloads again"
-            yield CACHE_IN_LAYER, command.step, message
+            yield "uv-cache-in-layer", command.step, message
     for command in [c for c in installs if c.starts("uv", "sync") and _is_cached(linted, c)]:
         if "UV_LINK_MODE" not in linted.environ(command) and not command.has("--link-mode"):
-            yield LINK_MODE, command.step, "uv warns that it cannot link files from a cache mount"
+            yield (
+                "uv-link-mode",
+                command.step,
+                "uv warns that it cannot link files from a cache mount",
+            )
             break
     compiled = any("compileall" in i.text for i in linted.everything) or any(
         c.has("--compile-bytecode") or linted.is_set(c, "UV_COMPILE_BYTECODE") for c in installs
     )
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
-        yield NO_BYTECODE, installs[0].step, message
+        yield "no-bytecode", installs[0].step, message
 
 
 def _debian_packages(linted: LintedDockerfile) -> Violations:
@@ -196,17 +130,17 @@ def _debian_packages(linted: LintedDockerfile) -> Violations:
         for command in commands(stage.instructions):
             if is_after and command.installs_packages:
                 message = "apt runs again if a dependency changes, and the sync did not need it"
-                yield APT_AFTER_SYNC, command.step, message
+                yield "apt-after-sync", command.step, message
             is_after = is_after or command.starts("uv", "sync")
     for command in (c for c in commands(linted.image) if c.installs_packages):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
             message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
-            yield COMPILER_IN_IMAGE, command.step, message
+            yield "compiler-in-image", command.step, message
         mounted = any(m.get("target", "").startswith("/var/lib/apt") for m in command.step.mounts)
         removed = mounted or "/var/lib/apt/lists" in command.step.text
         if not removed and not command.starts("apk"):
-            yield APT_LISTS_KEPT, command.step, "the package lists stay in the layer"
+            yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
 def _mounts(linted: LintedDockerfile) -> Violations:
@@ -216,7 +150,7 @@ def _mounts(linted: LintedDockerfile) -> Violations:
             local = mount.get("type", "bind") == "bind" and "from" not in mount
             if local and "$" not in source and not linted.context.has(source):
                 fails = "the build fails with `failed to compute cache key`"
-                yield MOUNT_MISSING, step, f"{source} is not in the build context: {fails}"
+                yield "mount-missing", step, f"{source} is not in the build context: {fails}"
 
 
 def _python(linted: LintedDockerfile) -> Violations:
@@ -228,14 +162,14 @@ def _python(linted: LintedDockerfile) -> Violations:
         is_below_root = by_root and not is_used_here and not chosen
         if is_below_root and command.starts("uv", "python", "install"):
             message = "Python is installed below /root, where no other user or stage finds it"
-            yield PYTHON_BELOW_ROOT, command.step, message
+            yield "python-below-root", command.step, message
     copies = [word for i in linted.image if i.is_copy and i.flag("from") for word in i.words[:-1]]
     brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
     for step, sync, _, _ in _copied_environments(linted):
         folder = linted.environ(sync).get("UV_PYTHON_INSTALL_DIR", "/usr/local/bin")
         copied = any(f"{folder}/".startswith(f"{word.rstrip('/')}/") for word in copies)
         if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
-            yield PYTHON_NOT_THERE, step, f"the environment needs the Python in {folder}"
+            yield "python-not-there", step, f"the environment needs the Python in {folder}"
             return
 
 
@@ -245,7 +179,7 @@ def _environments(linted: LintedDockerfile) -> Violations:
         last[step.line] = step, sync
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             message = f"scripts of {source} name it in their first line: they will not start"
-            yield ENVIRONMENT_MOVED, step, message
+            yield "environment-moved", step, message
     options = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
     variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
     for step, sync in last.values():
@@ -254,7 +188,7 @@ def _environments(linted: LintedDockerfile) -> Violations:
             place = linted.states[sync.step.line].path(folder)
             if not any(path.startswith(f"{place}/") for path in linted.end.files):
                 message = f"the project is installed editable, and {place} is not in the image"
-                yield ENVIRONMENT_WITHOUT_SOURCE, step, message
+                yield "environment-without-source", step, message
 
 
 CHECKS = (

@@ -5,38 +5,9 @@ Each rule was met in a real Dockerfile of a uv project.
 
 import re
 
-from uvflow.docker.lint.model import LintedDockerfile, LintRule, Violations, commands
+from uvflow.docker.lint.model import LintedDockerfile, Violations, commands
 from uvflow.docker.lint.parse import Parsed
-from uvflow.findings import Severity
 from uvflow.redaction import redacted
-
-BASE_NOT_PINNED = LintRule(
-    "base-not-pinned",
-    Severity.WARNING,
-    "name the version and the distribution: python:X.Y-slim-trixie",
-)
-PYTHONS_DIFFER = LintRule("pythons-differ", Severity.ERROR, "use the same Python in every stage")
-UV_IN_IMAGE = LintRule("uv-in-image", Severity.WARNING, "mount uv for the steps that need it")
-RUNS_AS_ROOT = LintRule("runs-as-root", Severity.WARNING, "USER 10001:10001, at the end")
-USER_NOT_NUMERIC = LintRule("user-not-numeric", Severity.NOTE, "USER 10001:10001")
-PATH_EMPTY_ELEMENT = LintRule(
-    "path-empty-element", Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'
-)
-PATH_NOT_THERE = LintRule(
-    "path-not-there", Severity.WARNING, "remove it: the environment's bin directory is enough"
-)
-HEALTH_BY_CURL = LintRule(
-    "health-by-curl",
-    Severity.ERROR,
-    'probe with Python: HEALTHCHECK CMD ["python", "-c", "import urllib.request; …"]',
-)
-SECRET_IN_IMAGE = LintRule(
-    "secret-in-image", Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"
-)
-ENV_FILE_IN_IMAGE = LintRule("env-file-in-image", Severity.ERROR, "docker run --env-file .env …")
-CONTEXT_NOT_IGNORED = LintRule("context-not-ignored", Severity.ERROR, "name them in .dockerignore")
-SYNTAX_LINE = LintRule("syntax-line", Severity.NOTE, "remove the line, or pin it by digest")
-OUTPUT_BUFFERED = LintRule("output-buffered", Severity.NOTE, "ENV PYTHONUNBUFFERED=1")
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
@@ -78,7 +49,7 @@ def _base_images(linted: LintedDockerfile) -> Violations:
         )
         if not is_open and not is_pinned and "@" not in stage.image and "$" not in stage.image:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
-            yield BASE_NOT_PINNED, stage, f"{stage.image} is not pinned: it will move {becomes}"
+            yield "base-not-pinned", stage, f"{stage.image} is not pinned: it will move {becomes}"
         version = re.search(r"python:?(3\.\d+)", stage.image)
         makes = stage == linted.final or any(c.installs for c in commands(stage.instructions))
         if version and makes and stage in linted.environment_stages:
@@ -87,7 +58,7 @@ def _base_images(linted: LintedDockerfile) -> Violations:
         *_, last = versions.values()
         named = " and ".join(stage.image for stage in versions.values())
         message = f"the environment is made with one Python and run with another: {named}"
-        yield PYTHONS_DIFFER, last, message
+        yield "pythons-differ", last, message
 
 
 def _uv_in_image(linted: LintedDockerfile) -> Violations:
@@ -95,24 +66,24 @@ def _uv_in_image(linted: LintedDockerfile) -> Violations:
         return
     base = linted.dockerfile.lineage(linted.final)[0]
     if "/uv:" in f"{base.image}:":
-        yield UV_IN_IMAGE, base, "the image is based on uv's: 45 MB that nothing uses at run time"
+        yield "uv-in-image", base, "the image is based on uv's: 45 MB that nothing uses at run time"
     for step in linted.image:
         source = step.flag("from") or "" if step.keyword == "COPY" else ""
         stage = linted.dockerfile.stage(source)
         is_program = any(re.search(r"/uvx?$", word) for word in step.words[:-1])
         if "/uv:" in f"{stage.image if stage else source}:" and is_program:
             message = "uv is copied into the image: 45 MB that nothing uses at run time"
-            yield UV_IN_IMAGE, step, message
+            yield "uv-in-image", step, message
 
 
 def _user(linted: LintedDockerfile) -> Violations:
     step = linted.last("USER")
     if linted.runs_as_root:
-        yield RUNS_AS_ROOT, step or linted.final, "the service runs as root"
+        yield "runs-as-root", step or linted.final, "the service runs as root"
     name = linted.end.user
     if step and not re.fullmatch(r"\d+|root|.*\$.*|", name):
         message = f"Kubernetes cannot verify that {name} is not root (runAsNonRoot)"
-        yield USER_NOT_NUMERIC, step, message
+        yield "user-not-numeric", step, message
 
 
 def _paths(linted: LintedDockerfile) -> Violations:
@@ -121,14 +92,14 @@ def _paths(linted: LintedDockerfile) -> Violations:
     for step, path in ((i, value) for i, (name, value) in pairs if name == "PATH"):
         if {"", "."} & {*path.split(":")}:
             message = f"PATH={path} searches the current directory for programs"
-            yield PATH_EMPTY_ELEMENT, step, message
+            yield "path-empty-element", step, message
         if "/python/bin" in path.split(":"):
             message = "/python/bin does not exist: uv puts each Python one level deeper"
-            yield PATH_NOT_THERE, step, message
+            yield "path-not-there", step, message
     by_option = any("-u" in command.words for command in linted.started)
     is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
     if linted.is_plain and not is_set:
-        yield OUTPUT_BUFFERED, linted.final, "the last output of a crashing service is lost"
+        yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 
 def _health(linted: LintedDockerfile) -> Violations:
@@ -140,7 +111,7 @@ def _health(linted: LintedDockerfile) -> Violations:
     is_small = re.search(r"slim|alpine|distroless|debian:|ubuntu:", linted.base)
     if step and program and is_small and program[1] in lacking and program[1] not in installed:
         message = f"{program[1]} is not in the image, so the container never becomes healthy"
-        yield HEALTH_BY_CURL, step, message
+        yield "health-by-curl", step, message
 
 
 def _secrets(linted: LintedDockerfile) -> Violations:
@@ -152,10 +123,10 @@ def _secrets(linted: LintedDockerfile) -> Violations:
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
         if what := " and ".join(names) or url or login:
             message = f"{what} is in the image's history, where everybody can read it"
-            yield SECRET_IN_IMAGE, step, message
+            yield "secret-in-image", step, message
         copied = step.words[:-1] if step.is_copy and not step.flag("from") else ()
         if any(map(_SECRET_FILE.fullmatch, copied)):
-            yield ENV_FILE_IN_IMAGE, step, "a file of secrets is in a layer"
+            yield "env-file-in-image", step, "a file of secrets is in a layer"
 
 
 def _is_secret(keyword: str, name: str, value: str) -> bool:
@@ -167,11 +138,11 @@ def _fetches(linted: LintedDockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
         message = f"`COPY .` copies {', '.join(linted.context.not_ignored)} of this machine"
-        yield CONTEXT_NOT_IGNORED, whole, message
+        yield "context-not-ignored", whole, message
     for number, (name, value) in enumerate(linted.dockerfile.directives, 1):
         if name == "syntax" and "@" not in value:
             message = f"every build asks a registry for {value}, and fails if it cannot"
-            yield SYNTAX_LINE, Parsed(keyword="", line=number, text=""), message
+            yield "syntax-line", Parsed(keyword="", line=number, text=""), message
 
 
 CHECKS = (_base_images, _uv_in_image, _user, _paths, _health, _secrets, _fetches)

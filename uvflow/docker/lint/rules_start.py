@@ -8,43 +8,8 @@ import re
 import sys
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import LintedDockerfile, LintRule, ShellCommand, Violations
+from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
 from uvflow.docker.lint.parse import expanded
-from uvflow.findings import Severity
-
-STARTS_NOTHING = LintRule(
-    "starts-nothing",
-    Severity.ERROR,
-    'CMD ["gunicorn", "--bind=0.0.0.0:8000", "config.wsgi:application"], or your own command',
-)
-NOT_THERE = LintRule(
-    "start-not-there", Severity.ERROR, "name a file or a module that the image has"
-)
-NOT_LOCKED = LintRule("server-not-locked", Severity.ERROR, "uv add the server")
-NOT_ON_PATH = LintRule("start-not-on-path", Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"')
-THROUGH_UV = LintRule(
-    "starts-through-uv",
-    Severity.ERROR,
-    "start the program itself, with the environment's bin directory first in PATH",
-)
-UV_AT_START = LintRule(
-    "uv-at-start", Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"
-)
-DEVELOPMENT_SERVER = LintRule(
-    "development-server", Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or `fastapi run`"
-)
-LISTENS_LOCALLY = LintRule(
-    "listens-locally", Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"
-)
-PORTS_DIFFER = LintRule(
-    "ports-differ", Severity.WARNING, "name the port that the service listens on"
-)
-SHELL_FORM = LintRule(
-    "shell-form",
-    Severity.WARNING,
-    'use the exec form: CMD ["program", "argument"]; where a shell is needed, put `exec` '
-    "before the program",
-)
 
 # server → the options for its address, without which only the container itself reaches it
 _SERVERS = {
@@ -71,18 +36,18 @@ def _nothing(linted: LintedDockerfile) -> Violations:
     composed = "\n".join(map(linted.context.text, files))
     by_compose = re.search(r"^ +(command|entrypoint):", composed, re.MULTILINE)
     if not linted.started and linted.is_plain and not by_compose:
-        yield STARTS_NOTHING, linted.final, "no CMD: the container starts a Python prompt"
+        yield "starts-nothing", linted.final, "no CMD: the container starts a Python prompt"
     for command in linted.started:
         words, option = command.words, "".join(command.words[1:2])
         if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
             message = f"{command.text} is an interactive interpreter, not the application"
-            yield STARTS_NOTHING, command.step, message
+            yield "starts-nothing", command.step, message
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
             message = f"{words[0]} has no option {option}: it starts nothing"
-            yield STARTS_NOTHING, command.step, message
+            yield "starts-nothing", command.step, message
         is_run = command.starts("uv", "run") and not command.has("-m", "--module")
         if is_run and not re.match(r"[^\W\d]|[./$]", "".join(shell.inside(words)[:1])):
-            yield STARTS_NOTHING, command.step, "`uv run` is given no command: it starts nothing"
+            yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 
 def _missing(linted: LintedDockerfile) -> Violations:
@@ -96,11 +61,11 @@ def _missing(linted: LintedDockerfile) -> Violations:
         places = _folders(linted, command)
         for script in scripts:
             if "$" not in script and not any(linted.may_have(place, script) for place in places):
-                yield NOT_THERE, command.step, f"{script} does not exist in the image"
+                yield "start-not-there", command.step, f"{script} does not exist in the image"
         module = _module(command)
         if module and not _is_there(linted, module, places):
             message = f"{module} is not a module that the image has in {places[0]}"
-            yield NOT_THERE, command.step, message
+            yield "start-not-there", command.step, message
 
 
 def _programs(linted: LintedDockerfile) -> Violations:
@@ -113,7 +78,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
         is_missing = there is not None and package not in there and package not in by_hand
         if command.program in _SERVERS and is_missing:
             message = f"{package} is not among the production dependencies"
-            yield NOT_LOCKED, command.step, message
+            yield "server-not-locked", command.step, message
     environments = {f"{linted.environment(sync)}/bin" for sync in syncs}
     path = {*linted.end.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"}
     others = [*linted.environment_commands(), *linted.started]
@@ -126,7 +91,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
         if not is_by_uv and command.words[0] in {*known, "python", "python3"}:
             place = min(environments)
             message = f"{command.words[0]} is not found in {place}: that is not in PATH"
-            yield NOT_ON_PATH, command.step, message
+            yield "start-not-on-path", command.step, message
 
 
 def _uv_run(linted: LintedDockerfile) -> Violations:
@@ -134,24 +99,24 @@ def _uv_run(linted: LintedDockerfile) -> Violations:
     for command in filter(linted.run_syncs, linted.started):
         if is_prod and not linted.is_without_dev(command):
             message = "`uv run` syncs at every start: it installs the dev group and needs a network"
-            yield THROUGH_UV, command.step, message
+            yield "starts-through-uv", command.step, message
         else:
             message = "`uv run` checks uv.lock and the environment at every start"
-            yield UV_AT_START, command.step, message
+            yield "uv-at-start", command.step, message
 
 
 def _servers(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
         if develops & {*command.words[1:]} and "celery" not in command.words:
-            yield DEVELOPMENT_SERVER, command.step, "this starts a development server"
+            yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_default = _SERVERS.get(command.program) and not _is_configured(linted, command)
         is_local = command.program in {*_PORTS, "flask"} and _LOCAL.fullmatch(address or "")
         if is_default or is_local:
             message = f"{command.program} listens on {address or '127.0.0.1'}"
             message += ", which nobody outside the container reaches"
-            yield LISTENS_LOCALLY, command.step, message
+            yield "listens-locally", command.step, message
 
 
 def _ports(linted: LintedDockerfile) -> Violations:
@@ -162,7 +127,7 @@ def _ports(linted: LintedDockerfile) -> Violations:
         named = [port for text in texts for port in pattern.findall(text)]
         if named and served and all(served) and not {*served} & {*named}:
             message = f"{keyword} names port {named[0]}, but port {served[0]} is served"
-            yield PORTS_DIFFER, steps[-1], message
+            yield "ports-differ", steps[-1], message
 
 
 def _signals(linted: LintedDockerfile) -> Violations:
@@ -172,7 +137,7 @@ def _signals(linted: LintedDockerfile) -> Violations:
             if "SHLVL" in command.environ:
                 keyword = command.step.keyword
                 message = f"{keyword} runs under a shell, which does not forward signals"
-                yield SHELL_FORM, command.step, message
+                yield "shell-form", command.step, message
 
 
 CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)

@@ -65,11 +65,6 @@ def without_assignments(words: Words) -> tuple[dict[str, str], Words]:
     return {name: value for name, _, value in pairs}, words[len(assigned) :]
 
 
-def exec_words(exec_form: Words | None, text: str) -> Words:
-    """What CMD or ENTRYPOINT run: in the shell form a shell."""
-    return ("/bin/sh", "-c", text) if exec_form is None else exec_form
-
-
 def started(
     words: Words, script: Callable[[str], str], environ: Mapping[str, str], depth: int = _DEPTH
 ) -> Iterator[tuple[Mapping[str, str], Words]]:
