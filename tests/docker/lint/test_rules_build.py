@@ -299,3 +299,17 @@ def test_an_environment_without_its_python() -> None:
     assert ("python-not-there", 12) in found(managed)
     copied = managed.replace("COPY . .", "COPY . .\nCOPY --from=build /python /python")
     assert found(copied) == []
+
+
+def test_a_sync_for_where_there_is_no_lockfile() -> None:
+    other = f"if [ -f uv.lock ]; then {SYNC}; else {SYNC.replace(' --locked', '')}; fi"
+    assert changed(SYNC, other) == []
+
+
+def test_a_build_context_that_is_the_directory_above() -> None:
+    above = GOOD.replace("source=uv.lock", "source=shop/uv.lock").replace(
+        "COPY . .", "COPY shop/ ."
+    )
+    context = replace(CONTEXT, files=frozenset({"uv.lock", "pyproject.toml", "main.py"}))
+    assert found(above, context) == []
+    assert changed("source=uv.lock", "source=shop/poetry.lock", context) == [("mount-missing", 4)]

@@ -171,3 +171,23 @@ def test_names_that_are_like_those_of_secrets(line: str) -> None:
 def test_an_example_of_a_file_of_secrets() -> None:
     assert added("COPY .env.example .netrc.md ./") == []
     assert added("COPY .netrc /root/") == [("env-file-in-image", 3)]
+
+
+def test_a_uv_that_is_named_without_a_slash() -> None:
+    assert added("COPY --from=ghcr.io/astral-sh/uv:0.13.9 uv /bin/uv") == [("uv-in-image", 3)]
+
+
+def test_the_python_of_distroless() -> None:
+    image = (
+        "FROM gcr.io/distroless/python3-debian12:nonroot\nENV PYTHONUNBUFFERED=1\nWORKDIR /app\n"
+    )
+    text = GOOD.replace("FROM build\n", image).replace(
+        "COPY . .", "COPY . .\nCOPY --from=build /x /x"
+    )
+    assert found(text) == [("pythons-differ", 9)]
+    assert found(text.replace("debian12", "debian13")) == []
+
+
+def test_a_program_that_drops_root_by_an_option() -> None:
+    text = GOOD.replace("USER 10001:10001\n", "")
+    assert found(text.replace('"main:app"', '"--user=app", "main:app"')) == []

@@ -237,3 +237,19 @@ def test_a_script_that_waits_for_the_service() -> None:
     assert changed(CMD, entry, context) == [("shell-form", 13)]
     context = replace(context, text=reading({"entry": waits.replace("uvi", replaced)}))
     assert changed(CMD, entry, context) == []
+
+
+def test_a_script_is_started_by_its_name() -> None:
+    start = 'ENV UV_NO_SYNC=1\nCMD ["uv", "run", "{}.py"]'
+    assert changed(CMD, start.format("main")) == []
+    assert changed(CMD, start.format("other")) == [("start-not-there", 14)]
+
+
+def test_a_path_may_end_with_a_slash() -> None:
+    assert found(GOOD.replace("/.venv/bin:", "/.venv/bin/:")) == []
+
+
+def test_a_file_may_be_in_another_build_context() -> None:
+    text = GOOD.replace("COPY . .", "COPY backend/src ./").replace("main:app", "other:app")
+    assert found(text) == []
+    assert found(text.replace("backend/src", "shop")) == [("start-not-there", 13)]

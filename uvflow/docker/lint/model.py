@@ -200,7 +200,14 @@ class LintedDockerfile:
         path = posixpath.normpath(posixpath.join(folder, name))
         origin = self.end.files.get(path)
         is_there = origin is not None and not self.context.is_ignored(origin)
-        return is_there or not self.is_plain or self._makes(posixpath.basename(path))
+        return is_there or not self.knows_files or self._makes(posixpath.basename(path))
+
+    @cached_property
+    def knows_files(self) -> bool:
+        """Whether the build context is the project's directory, and the base has nothing of it."""
+        copies = (i for i in self.everything if i.is_copy and not i.flag("from"))
+        sources = (word for i in copies for word in i.words[:-1] if not re.search(r"[$*?<:]", word))
+        return self.is_plain and all(self.context.has(relative(source)) for source in sources)
 
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
@@ -261,8 +268,9 @@ class LintedDockerfile:
         """Unless a program that it starts takes another user."""
         is_root = self.is_plain and "nonroot" not in self.base
         named = self.end.user or ("root" if is_root else "")
-        drops = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
-        return named in {"root", "0"} and not any(c.program in drops for c in self.started)
+        programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
+        drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
+        return named in {"root", "0"} and not drops
 
     def last(self, keyword: str) -> Parsed | None:
         """The instruction of that kind that counts for the image."""

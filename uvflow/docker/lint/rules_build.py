@@ -51,7 +51,8 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
         yield "sync-frozen", frozen[0].step, message
     for command in reads:
         is_set = command in frozen or linted.is_set(command, "UV_LOCKED")
-        if not is_set and not command.has("--locked", "--check"):
+        is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
+        if not is_set and not is_else and not command.has("--locked", "--check"):
             name = " ".join(command.words[:2])
             message = f"`{name}` resolves again in the build if uv.lock is stale or missing"
             yield "sync-not-locked", command.step, message
@@ -148,7 +149,9 @@ def _mounts(linted: LintedDockerfile) -> Violations:
         for mount in step.mounts:
             source = relative(mount.get("source", ""))
             local = mount.get("type", "bind") == "bind" and "from" not in mount
-            if local and "$" not in source and not linted.context.has(source):
+            # from the directory above, which is then the build context
+            is_above = linted.context.has(source.partition("/")[2] or source)
+            if local and "$" not in source and not linted.context.has(source) and not is_above:
                 fails = "the build fails with `failed to compute cache key`"
                 yield "mount-missing", step, f"{source} is not in the build context: {fails}"
 
@@ -183,7 +186,7 @@ def _environments(linted: LintedDockerfile) -> Violations:
     options = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
     variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
     for step, sync in last.values():
-        is_copy = sync.has(*options) or linted.is_set(sync, *variables) or not linted.is_plain
+        is_copy = sync.has(*options) or linted.is_set(sync, *variables) or not linted.knows_files
         for folder in () if is_copy else linted.context.packages:
             place = linted.states[sync.step.line].path(folder)
             if not any(path.startswith(f"{place}/") for path in linted.end.files):

@@ -12,6 +12,7 @@ from uvflow.redaction import redacted
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
 _MOVES = re.compile(r"[^:@$]+(?:/[^:@$]+|:\d+/[^:@$]+)*(?::latest)?")  # no tag and no digest
+_DISTROLESS = {"12": "python3.11", "13": "python3.13"}
 _SECRET = re.compile(
     r"(?:.*_)?(?:\w*PASSW(?:OR)?D|PASS|\w*TOKEN|\w*SECRET|SECRET_KEY\w*|CREDENTIALS?"
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)(?:_\d+)?",
@@ -50,7 +51,8 @@ def _base_images(linted: LintedDockerfile) -> Violations:
         if not is_open and not is_pinned and "@" not in stage.image and "$" not in stage.image:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{stage.image} is not pinned: it will move {becomes}"
-        version = re.search(r"python:?(3\.\d+)", stage.image)
+        image = re.sub(r"python3-debian(1[23])", lambda m: _DISTROLESS[m[1]], stage.image)
+        version = re.search(r"python:?(3\.\d+)", image)
         makes = stage == linted.final or any(c.installs for c in commands(stage.instructions))
         if version and makes and stage in linted.environment_stages:
             versions[version[1], "alpine" in stage.image] = stage
@@ -70,7 +72,7 @@ def _uv_in_image(linted: LintedDockerfile) -> Violations:
     for step in linted.image:
         source = step.flag("from") or "" if step.keyword == "COPY" else ""
         stage = linted.dockerfile.stage(source)
-        is_program = any(re.search(r"/uvx?$", word) for word in step.words[:-1])
+        is_program = any(re.search(r"(?:^|/)uvx?$", word) for word in step.words[:-1])
         if "/uv:" in f"{stage.image if stage else source}:" and is_program:
             message = "uv is copied into the image: 45 MB that nothing uses at run time"
             yield "uv-in-image", step, message

@@ -54,7 +54,7 @@ def _missing(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         words = command.words
         is_own = command is linted.started[0] and "/" in words[0] and "/bin/" not in words[0]
-        scripts = [words[0]] if is_own else []
+        scripts = [words[0]] if is_own or words[0].endswith(".py") else []
         by_python = shell.is_python(words) and not {"-c", "-m"} & {*words}
         if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
             scripts += [word for word in words[1:] if re.fullmatch(r"[^-].*\.py", word)][:1]
@@ -80,7 +80,8 @@ def _programs(linted: LintedDockerfile) -> Violations:
             message = f"{package} is not among the production dependencies"
             yield "server-not-locked", command.step, message
     environments = {f"{linted.environment(sync)}/bin" for sync in syncs}
-    path = {*linted.end.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"}
+    named = linted.end.environ.get("PATH", "").split(":")
+    path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
     others = [*linted.environment_commands(), *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
     known = {*_SERVERS, *linted.context.scripts, *(linted.context.installed or ())}
