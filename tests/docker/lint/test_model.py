@@ -1,5 +1,7 @@
 """A Dockerfile is looked at as what ends up in the image."""
 
+from dataclasses import replace
+
 import pytest
 from dockerfiles import reading
 
@@ -109,3 +111,24 @@ def test_a_stage_for_development_is_not_the_image() -> None:
     text = "FROM a AS base\nFROM base AS prod\nFROM base AS dev\n"
     assert linted(text).final.name == "prod"
     assert linted("FROM a AS dev\n").final.name == "dev"
+
+
+def test_what_grows_with_every_line_has_an_end() -> None:
+    doubling = "ENV A=1234567890\n" + "ENV A=$A$A\n" * 40
+    copies = "".join(
+        f"FROM s{n} AS s{n + 1}\nCOPY --from=s{n} / /a\nCOPY --from=s{n} / /b\n" for n in range(12)
+    )
+    text = f"FROM debian AS s0\nCOPY . /\n{doubling}{copies}"
+    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    assert len(image.end.environ["A"]) == 10_000
+    assert len(image.end.files) < 1_000_000
+
+
+def test_scripts_that_start_each_other_have_an_end() -> None:
+    text = 'FROM debian\nCOPY a.toml b.toml /\nENTRYPOINT ["/a.toml", "x"]\n'
+    calls = {
+        "a.toml": "#!/bin/sh\n" + '/b.toml "$@" "$@"\n' * 99,
+        "b.toml": "#!/bin/sh\n" + '/a.toml "$@" "$@"\n' * 99,
+    }
+    image = LintedDockerfile(parse_dockerfile(text), replace(TREE, text=reading(calls)))
+    assert len(image.started) == 300

@@ -18,6 +18,8 @@ _PLAIN = re.compile(
     r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
 )
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
+_MOST_FILES = 100_000  # of a stage that copies itself from another, twice
+_MOST_COMMANDS = 300  # of scripts that start each other
 # Programs after which an image may have any file.
 _FETCHES = {
     *("git", "tar", "unzip", "curl", "wget", "cp", "mv", "ln", "make", "npm", "yarn", "pnpm")
@@ -287,7 +289,8 @@ class LintedDockerfile:
             return ()
         forms = (form.starts for form in (entry, cmd) if form)
         words = tuple(expanded(word, self.end.environ) for form in forms for word in form)
-        found = shell.started(words, self._script, self.end.environ)
+        every = shell.started(words, self._script, self.end.environ)
+        found = itertools.islice(every, _MOST_COMMANDS)
         return tuple(ShellCommand(step=step, environ=environ, words=w) for environ, w in found)
 
     def _script(self, program: str) -> str:
@@ -315,7 +318,7 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
     for source in sources[1:]:
         pattern = relative(source)
         depth = len(pattern.split("/")) if pattern else 0
-        for path, origin in there.items():
+        for path, origin in itertools.islice(there.items(), _MOST_FILES):
             parts = path.split("/")
             if fnmatchcase("/".join(parts[:depth]), pattern):
                 rest = parts if step.flag("parents") is not None else parts[depth:]

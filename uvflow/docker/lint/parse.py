@@ -16,6 +16,7 @@ _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
 _HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
+_LONGEST_VALUE = 10_000  # characters: a variable may hold another one twice, and so on
 _VARIABLE = re.compile(
     r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))"
 )
@@ -168,7 +169,7 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
             return known or match["word"]
         return match[0] if known is None else known
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(value, text)[:_LONGEST_VALUE]
 
 
 def _directives(text: str) -> Iterator[tuple[str, str]]:

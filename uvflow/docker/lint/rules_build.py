@@ -21,7 +21,8 @@ _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*
 _INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
-_PURGES = re.compile(r"\bapt(?:-get)? .*\b(?:purge|remove|autoremove)\b|\bapk del\b")
+_PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
+_REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
 _WITHOUT_PYTHON = re.compile(
     r"(?:.*/)?(?:debian|ubuntu|alpine|scratch|distroless/(?:cc|base|static)[\w-]*)(?:[:@].*)?"
 )
@@ -105,7 +106,9 @@ def _caches(linted: LintedDockerfile) -> Violations:
     for command in installs:
         without = command.has("--no-cache", "--no-cache-dir", "-n")
         without = without or linted.is_set(command, "UV_NO_CACHE")
-        removed = re.search(r"\brm -\w+ [^;&]*\bcache\b|\buv cache clean\b", command.step.text)
+        removed = re.search(
+            r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b", command.step.text
+        )
         if not without and not removed and not _is_cached(linted, command):
             message = "uv's cache becomes part of the layer, and every build downloads again"
             yield "uv-cache-in-layer", command.step, message

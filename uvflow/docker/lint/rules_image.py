@@ -11,11 +11,11 @@ from uvflow.redaction import redacted
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
-_MOVES = re.compile(r"[^:@$]+(?:/[^:@$]+|:\d+/[^:@$]+)*(?::latest)?")  # no tag and no digest
+_MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
 _DISTROLESS = {"12": "python3.11", "13": "python3.13"}
 _SECRET = re.compile(
-    r"(?:.*_)?(?:\w*PASSW(?:OR)?D|PASS|\w*TOKEN|\w*SECRET|SECRET_KEY\w*|CREDENTIALS?"
-    r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)(?:_\d+)?",
+    r"\w*(?:PASSW(?:OR)?D|TOKEN|SECRET)|(?:\w*_)?(?:PASS|SECRET_KEY(?:_BASE)?|CREDENTIALS?"
+    r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
     re.IGNORECASE,
 )
 _NO_SECRET = re.compile(r"(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*)", re.IGNORECASE)

@@ -25,7 +25,7 @@ _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
 _SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
-_ASKED_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)['\", ]*[:,]\s*(\d{2,5})")
+_ASKED_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)['\", ]{0,4}[:,] ?(\d{2,5})")
 _MODULE = re.compile(
     r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
 )

@@ -23,6 +23,7 @@ _WRAPPERS = {
     **dict.fromkeys(("dotenv", "gosu", "newrelic-admin", "pdm", "poetry", "su-exec", "timeout"), 1),
 }
 _DEPTH = 9  # of wrappers and scripts in each other
+_MOST_WORDS = 100  # of scripts that pass their arguments on, twice
 _OPTIONS_WITH_A_VALUE = {
     *("--directory", "--env-file", "--extra", "--group", "--index", "--no-group", "--only-group"),
     *("--package", "--project", "--python", "-p", "--with", "-u"),
@@ -82,7 +83,8 @@ def started(
     for inner in command_lists(text):
         passed = [arguments if "$@" in word or word == "$*" else (word,) for word in inner]
         below = {**environ, "SHLVL": "1"}
-        yield from started(tuple(itertools.chain(*passed)), script, below, depth - 1)
+        whole = tuple(itertools.islice(itertools.chain(*passed), _MOST_WORDS))
+        yield from started(whole, script, below, depth - 1)
     if words[:2] == ("uv", "run"):
         environ["UV_RUN_RECURSION_DEPTH"] = "1"  # as uv does: PATH has the environment
     yield from started(inside(words), script, environ, depth - 1)
