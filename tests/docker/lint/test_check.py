@@ -141,3 +141,39 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
 def test_without_a_lockfile_what_is_installed_is_not_known(tree: Tree) -> None:
     context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
     assert context.installed is None
+
+
+def test_what_the_dockerignore_names_is_not_in_the_context(tree: Tree) -> None:
+    tried = {
+        **PROJECT,
+        "src/shop/__init__.py": "",
+        "notes.md": "",
+        ".dockerignore": "*\n!src/**\n!uv.lock\n",
+        "Dockerfile": "FROM registry.test/base:1\nCOPY src uv.lock notes.md /app/\n",
+    }
+    root = tree(tried)
+    [finding] = check_handwritten(Project.load(root), root / "Dockerfile")
+    assert (finding.code, finding.message.partition(" ")[0]) == ("copy-missing", "notes.md")
+    (root / "Dockerfile.dockerignore").write_text(".git\n.venv\n**/.env\n")
+    assert codes(root) == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "has_dev"),
+    [
+        ("", False),
+        ('[dependency-groups]\ndev = ["x"]\n', True),
+        ('[dependency-groups]\ndocs = ["x"]\n', False),
+        ('[dependency-groups]\ndocs = ["x"]\n[tool.uv]\ndefault-groups = "all"\n', True),
+        ('[dependency-groups]\ndev = ["x"]\n[tool.uv]\ndefault-groups = []\n', False),
+        ('[tool.uv]\ndev-dependencies = ["x"]\n', True),
+    ],
+)
+def test_whether_there_is_a_development_group(tree: Tree, rest: str, *, has_dev: bool) -> None:
+    root = tree({"pyproject.toml": manifest(rest=rest)})
+    assert lint_context(Project.load(root)).has_dev is has_dev
+
+
+def test_scripts_of_the_context_are_read(tree: Tree) -> None:
+    context = lint_context(Project.load(tree({**PROJECT, "run.sh": "#!/bin/sh\n"})))
+    assert (context.text("run.sh"), context.text("absent")) == ("#!/bin/sh\n", "")

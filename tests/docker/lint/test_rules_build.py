@@ -313,3 +313,28 @@ def test_a_build_context_that_is_the_directory_above() -> None:
     context = replace(CONTEXT, files=frozenset({"uv.lock", "pyproject.toml", "main.py"}))
     assert found(above, context) == []
     assert changed("source=uv.lock", "source=shop/poetry.lock", context) == [("mount-missing", 4)]
+
+
+@pytest.mark.parametrize("line", ["COPY setup.cfg ./", "ADD shop main.py data/ /app/"])
+def test_a_copy_of_what_is_not_there(line: str) -> None:
+    assert ("copy-missing", 3) in added(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["COPY *.lock* $X https://h.test/a /x/", "COPY --from=build /a /b", "COPY <<E /a\nE"]
+)
+def test_a_copy_that_nobody_can_judge(line: str) -> None:
+    assert added(line) == []
+
+
+def test_an_environment_of_pip_is_not_editable() -> None:
+    made = "uv venv /app/.venv && uv pip install --no-cache --compile-bytecode -r r.txt"
+    context = replace(CONTEXT, packages=(".",))
+    assert found(COPIED.replace("uv sync --locked", made), context) == []
+
+
+def test_a_python_of_uv_that_is_copied() -> None:
+    text = COPIED.replace("FROM python:3.13-slim-trixie\nENV P", "FROM debian:trixie-slim\nENV P")
+    text = text.replace("ENV PATH", "COPY . .\nENV PATH")
+    copied = text.replace("COPY . .", "COPY . .\nCOPY --from=build /root/.local /root/.local")
+    assert (found(text), found(copied)) == ([("python-not-there", 12)], [])

@@ -93,7 +93,8 @@ def test_a_variable_for_a_secret_is_none(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["COPY .env ./", "ADD conf/.env.prod /app/"])
 def test_a_file_of_secrets_in_a_layer(line: str) -> None:
-    assert added(line) == [("env-file-in-image", 3)]
+    files = CONTEXT.files | {".env", "conf/.env.prod"}
+    assert added(line, replace(CONTEXT, files=files)) == [("env-file-in-image", 3)]
 
 
 def test_a_context_that_is_not_ignored() -> None:
@@ -169,8 +170,9 @@ def test_names_that_are_like_those_of_secrets(line: str) -> None:
 
 
 def test_an_example_of_a_file_of_secrets() -> None:
-    assert added("COPY .env.example .netrc.md ./") == []
-    assert added("COPY .netrc /root/") == [("env-file-in-image", 3)]
+    context = replace(CONTEXT, files=CONTEXT.files | {".env.example", ".netrc"})
+    assert added("COPY .env.example ./", context) == []
+    assert added("COPY .netrc /root/", context) == [("env-file-in-image", 3)]
 
 
 def test_a_uv_that_is_named_without_a_slash() -> None:

@@ -27,6 +27,7 @@ _RULES = {
     "base-not-pinned": (Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie"),
     "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
+    "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
     "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),

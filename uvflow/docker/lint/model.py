@@ -1,4 +1,4 @@
-"""A hand-written Dockerfile and its project as lint rules see them, and all rules. Pure."""
+"""A hand-written Dockerfile and its project as lint rules see them. Pure."""
 
 import itertools
 import posixpath
@@ -34,8 +34,7 @@ class LintContext:
     directories of those that are installed, `not_ignored` the patterns that the .dockerignore
     lacks, `installed` what production installs and `locked` all that uv.lock has (None: unknown),
     `scripts` the names of the project's own, `has_dev` whether uv installs a group unless it is
-    kept from it. `text` reads a file, `is_ignored` asks the
-    .dockerignore about a path.
+    kept from it. `text` reads a file, `is_ignored` asks the .dockerignore about a path.
     """
 
     files: frozenset[str] = frozenset()
@@ -51,8 +50,8 @@ class LintContext:
 
     def has(self, path: str) -> bool:
         """Whether the build context has that file or directory, or is it (``)."""
-        is_there = path in {"", *self.files} or any(f.startswith(f"{path}/") for f in self.files)
-        return is_there and not self.is_ignored(path)
+        inside = (f for f in self.files if f == path or f.startswith(f"{path}/"))
+        return path == "" or any(not self.is_ignored(file) for file in inside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +206,15 @@ class LintedDockerfile:
     @cached_property
     def knows_files(self) -> bool:
         """Whether the build context is the project's directory, and the base has nothing of it."""
-        copies = (i for i in self.everything if i.is_copy and not i.flag("from"))
-        sources = (word for i in copies for word in i.words[:-1] if not re.search(r"[$*?<:]", word))
-        return self.is_plain and all(self.context.has(relative(source)) for source in sources)
+        sources = (relative(source) for step in self.everything for source in step.copied)
+        return self.is_plain and all(map(self.context.has, sources))
+
+    def missing(self, sources: Iterable[str]) -> tuple[str, ...]:
+        """Those that the build context does not have; none where it is the directory above."""
+        named = (relative(s) for step in self.everything for s in (*step.copied, *step.bound))
+        has = self.context.has
+        is_above = any(not has(p) and "/" in p and has(p.partition("/")[2]) for p in named)
+        return () if is_above else tuple(p for p in map(relative, sources) if not has(p))
 
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""

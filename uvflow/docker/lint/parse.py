@@ -67,8 +67,19 @@ class Parsed:
     @property
     def copies_context(self) -> bool:
         """Whether it copies all of the build context."""
-        whole = self.is_copy and not self.flag("from")
-        return whole and self.words[:1] in {(".",), ("./",)}
+        return self.copied[:1] in {(".",), ("./",)}
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """What a COPY or ADD takes from the build context, as far as that is written out."""
+        words = self.words[:-1] if self.is_copy and not self.flag("from") else ()
+        return tuple(word for word in words if not re.search(r"[$*?<:\[]", word))
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """What is mounted from the build context, in the same way."""
+        binds = [m for m in self.mounts if m.get("type", "bind") == "bind" and "from" not in m]
+        return tuple(m.get("source", "") for m in binds if "$" not in m.get("source", ""))
 
     @property
     def assignments(self) -> tuple[tuple[str, str], ...]:

@@ -74,7 +74,7 @@ def _selection(linted: LintedDockerfile) -> Violations:
         if (syncs or linted.run_syncs(command)) and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
         missing = [m for m in linted.context.members if not _sees(linted, command, m)]
-        if syncs and missing and command.has("--locked"):
+        if syncs and missing and command.has("--locked") and linted.knows_files:
             yield "members-not-seen", command.step, f"uv sync --locked fails without {missing[0]}"
         chosen = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
         known = chosen or _sees(linted, command, ".python-version") or is_only
@@ -147,16 +147,13 @@ def _debian_packages(linted: LintedDockerfile) -> Violations:
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
-def _mounts(linted: LintedDockerfile) -> Violations:
+def _files_of_the_context(linted: LintedDockerfile) -> Violations:
+    fails = "the build fails with `failed to compute cache key`"
     for step in linted.everything:
-        for mount in step.mounts:
-            source = relative(mount.get("source", ""))
-            local = mount.get("type", "bind") == "bind" and "from" not in mount
-            # from the directory above, which is then the build context
-            is_above = linted.context.has(source.partition("/")[2] or source)
-            if local and "$" not in source and not linted.context.has(source) and not is_above:
-                fails = "the build fails with `failed to compute cache key`"
-                yield "mount-missing", step, f"{source} is not in the build context: {fails}"
+        for source in linted.missing(step.bound):
+            yield "mount-missing", step, f"{source} is not in the build context: {fails}"
+        for source in linted.missing(step.copied):
+            yield "copy-missing", step, f"{source} is not in the build context as it is now"
 
 
 def _python(linted: LintedDockerfile) -> Violations:
@@ -172,17 +169,20 @@ def _python(linted: LintedDockerfile) -> Violations:
     copies = [word for i in linted.image if i.is_copy and i.flag("from") for word in i.words[:-1]]
     brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
     for step, sync, _, _ in _copied_environments(linted):
-        folder = linted.environ(sync).get("UV_PYTHON_INSTALL_DIR", "/usr/local/bin")
-        copied = any(f"{folder}/".startswith(f"{word.rstrip('/')}/") for word in copies)
+        folder = linted.environ(sync).get("UV_PYTHON_INSTALL_DIR")
+        folders = (f"{folder}/",) if folder else ("/usr/local/bin/", "/root/.local/share/uv/")
+        copied = any(f.startswith(f"{w.rstrip('/')}/") for w in copies for f in folders)
         if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
-            yield "python-not-there", step, f"the environment needs the Python in {folder}"
+            message = "the environment needs the Python of its stage, which is not in the image"
+            yield "python-not-there", step, message
             return
 
 
 def _environments(linted: LintedDockerfile) -> Violations:
     last = {}  # sync of a stage: it decides
     for step, sync, source, target in _copied_environments(linted):
-        last[step.line] = step, sync
+        if sync.starts("uv", "sync"):
+            last[step.line] = step, sync
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             message = f"scripts of {source} name it in their first line: they will not start"
             yield "environment-moved", step, message
@@ -190,16 +190,16 @@ def _environments(linted: LintedDockerfile) -> Violations:
     variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
     for step, sync in last.values():
         is_copy = sync.has(*options) or linted.is_set(sync, *variables) or not linted.knows_files
-        for folder in () if is_copy else linted.context.packages:
-            place = linted.states[sync.step.line].path(folder)
-            if not any(path.startswith(f"{place}/") for path in linted.end.files):
-                message = f"the project is installed editable, and {place} is not in the image"
-                yield "environment-without-source", step, message
+        state = linted.states[sync.step.line]
+        places = tuple(f"{state.path(folder)}/" for folder in linted.context.packages)
+        if places and not is_copy and not any(f.startswith(places) for f in linted.end.files):
+            message = f"the project is installed editable, and {places[0]} is not in the image"
+            yield "environment-without-source", step, message
 
 
 CHECKS = (
-    *(_uv_itself, _lockfile, _selection, _layers, _caches, _debian_packages, _mounts, _python),
-    _environments,
+    *(_uv_itself, _lockfile, _selection, _layers, _caches, _debian_packages, _python),
+    *(_environments, _files_of_the_context),
 )
 
 
@@ -235,15 +235,13 @@ def _is_cached(linted: LintedDockerfile, command: ShellCommand) -> bool:
 
 def _sees(linted: LintedDockerfile, command: ShellCommand, path: str) -> bool:
     """Whether `path` of the context is mounted or copied where `command` runs."""
-    binds = [m for m in command.step.mounts if m.get("type", "bind") == "bind" and "from" not in m]
-    sources = [relative(mount.get("source", "")) for mount in binds]
+    sources = map(relative, command.step.bound)
     mounted = any(source in {"", path} or path.startswith(f"{source}/") for source in sources)
     return mounted or path in linted.states[command.step.line].files.values()
 
 
 def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
     """Whether it copies a directory of sources, or all of the build context."""
-    words = step.words[:-1] if step.is_copy and not step.flag("from") else ()
-    folders = tuple(f"{relative(word)}/" for word in words)
+    folders = tuple(f"{relative(word)}/" for word in step.copied)
     sources = (file for file in linted.context.files if file.endswith(".py"))
     return step.copies_context or any(file.startswith(folders) for file in sources)
