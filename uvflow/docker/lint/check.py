@@ -44,20 +44,14 @@ _RULES = {
     "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
     "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that"),
     "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
-    "python-version-not-seen": (
-        Severity.WARNING,
-        "mount .python-version as well, or ENV UV_PYTHON",
-    ),
+    "python-version-not-seen": (Severity.WARNING, "mount it as well, or ENV UV_PYTHON"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
     "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
     "server-not-locked": (Severity.ERROR, "uv add the server"),
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
-    "source-with-environment": (
-        Severity.WARNING,
-        "copy the environment, then the source alone",
-    ),
+    "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
@@ -71,10 +65,7 @@ _RULES = {
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
     "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
     "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
-    "uv-installed-unpinned": (
-        Severity.WARNING,
-        "RUN --mount=from=ghcr.io/astral-sh/uv:X.Y.Z …",
-    ),
+    "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-link-mode": (Severity.NOTE, "ENV UV_LINK_MODE=copy"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
 }
@@ -136,12 +127,10 @@ def lint_context(project: Project) -> LintContext:
 
 
 def _has_dev(project: Project) -> bool:
-    settings = project.table("tool", "uv")
-    groups = {
-        *project.table("dependency-groups"),
-        *(("dev",) if "dev-dependencies" in settings else ()),
-    }
-    default = settings.get("default-groups", ["dev"])
+    table = project.table("tool", "uv")
+    groups = {*project.table("dependency-groups")}
+    groups |= {"dev"} if "dev-dependencies" in table else set()
+    default = table.get("default-groups", ["dev"])
     return bool(groups if default == "all" else groups & {*default})
 
 

@@ -21,9 +21,7 @@ _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
 _MOST_COMMANDS = 300  # of scripts that start each other
 # Programs after which an image may have any file.
-_FETCHES = {
-    *("git", "tar", "unzip", "curl", "wget", "cp", "mv", "ln", "make", "npm", "yarn", "pnpm")
-}
+_FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
 
 @dataclass(frozen=True, kw_only=True)

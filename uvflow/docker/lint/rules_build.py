@@ -7,13 +7,7 @@ import re
 from collections.abc import Iterator
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import (
-    LintedDockerfile,
-    ShellCommand,
-    Violations,
-    commands,
-    relative,
-)
+from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations, commands, relative
 from uvflow.docker.lint.parse import Parsed, Stage
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
@@ -114,11 +108,7 @@ def _caches(linted: LintedDockerfile) -> Violations:
             yield "uv-cache-in-layer", command.step, message
     for command in [c for c in installs if c.starts("uv", "sync") and _is_cached(linted, c)]:
         if "UV_LINK_MODE" not in linted.environ(command) and not command.has("--link-mode"):
-            yield (
-                "uv-link-mode",
-                command.step,
-                "uv warns that it cannot link files from a cache mount",
-            )
+            yield "uv-link-mode", command.step, "uv warns that it cannot link from a cache mount"
             break
     compiled = any("compileall" in i.text for i in linted.everything) or any(
         c.has("--compile-bytecode") or linted.is_set(c, "UV_COMPILE_BYTECODE") for c in installs

@@ -42,20 +42,19 @@ _VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
 def _base_images(linted: LintedDockerfile) -> Violations:
     versions = {}
     for stage in linted.dockerfile.stages:
-        is_stage = linted.dockerfile.stage(stage.image) not in {None, stage}
-        is_open = is_stage or stage.image == "scratch" or "/uv" in stage.image
-        python = _PYTHON.fullmatch(stage.image)
-        is_pinned = (
-            _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(stage.image)
-        )
-        if not is_open and not is_pinned and "@" not in stage.image and "$" not in stage.image:
+        image = stage.image
+        is_stage = linted.dockerfile.stage(image) not in {None, stage}
+        is_open = is_stage or image == "scratch" or re.search(r"/uv\b|[@$]", image)
+        python = _PYTHON.fullmatch(image)
+        is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
+        if not is_open and not is_pinned:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
-            yield "base-not-pinned", stage, f"{stage.image} is not pinned: it will move {becomes}"
-        image = re.sub(r"python3-debian(1[23])", lambda m: _DISTROLESS[m[1]], stage.image)
+            yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
+        image = re.sub(r"python3-debian(1[23])", lambda m: _DISTROLESS[m[1]], image)
         version = re.search(r"python:?(3\.\d+)", image)
         makes = stage == linted.final or any(c.installs for c in commands(stage.instructions))
         if version and makes and stage in linted.environment_stages:
-            versions[version[1], "alpine" in stage.image] = stage
+            versions[version[1], "alpine" in image] = stage
     if len(versions) > 1:
         *_, last = versions.values()
         named = " and ".join(stage.image for stage in versions.values())

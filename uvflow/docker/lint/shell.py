@@ -52,9 +52,7 @@ def command_lists(text: str) -> Iterator[Words]:
         tokens = list(lexer)
     except ValueError:  # a quote that is not closed, as in the body of a heredoc
         tokens = re.findall(r"[;|&\n]+|[^\s;|&]+", text)
-    for is_command, words in itertools.groupby(
-        tokens, lambda token: token.strip(_SEPARATORS) != ""
-    ):
+    for is_command, words in itertools.groupby(tokens, lambda t: t.strip(_SEPARATORS) != ""):
         command = tuple(itertools.dropwhile(_KEYWORDS.__contains__, words))
         if is_command and command:
             yield command
