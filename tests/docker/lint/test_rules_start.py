@@ -86,7 +86,7 @@ def starts(words: str, **more: object) -> list[str]:
     return [code for code, _ in changed(CMD, form, context)]
 
 
-@pytest.mark.parametrize("words", ["python3 --host 0.0.0.0", "uv run --host 0.0.0.0 --no-sync"])
+@pytest.mark.parametrize("words", ["python3 --host 0.0.0.0", "uv run --host 0.0.0.0"])
 def test_what_cannot_run_starts_nothing(words: str) -> None:
     assert starts(words) == ["starts-nothing"]
 

@@ -45,8 +45,7 @@ def _nothing(linted: LintedDockerfile) -> Violations:
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
             message = f"{words[0]} has no option {option}: it starts nothing"
             yield "starts-nothing", command.step, message
-        is_run = command.starts("uv", "run") and not command.has("-m", "--module")
-        if is_run and not re.match(r"[^\W\d]|[./$]", "".join(shell.inside(words)[:1])):
+        if command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 
@@ -97,7 +96,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
 
 def _uv_run(linted: LintedDockerfile) -> Violations:
     is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs())
-    for command in filter(linted.run_syncs, linted.started):
+    for command in filter(_runs, filter(linted.run_syncs, linted.started)):
         if is_prod and not linted.is_without_dev(command):
             message = "`uv run` syncs at every start: it installs the dev group and needs a network"
             yield "starts-through-uv", command.step, message
@@ -142,6 +141,12 @@ def _signals(linted: LintedDockerfile) -> Violations:
 
 
 CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
+
+
+def _runs(command: ShellCommand) -> bool:
+    """Whether `uv run` is given a command, and not only options that it does not have."""
+    inner = "".join(shell.inside(command.words)[:1])
+    return command.has("-m", "--module") or re.match(r"[^\W\d]|[./$]", inner) is not None
 
 
 def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
