@@ -17,6 +17,7 @@ _PLAIN = Facts(
     name="shop",
     directory=".",
     python="3.13",
+    python_release="3.13",
     python_evidence=".python-version",
     images=base_images(Settings(uv="0.13.9"), "3.13"),
     base="slim",

@@ -1,8 +1,9 @@
 """Which images, and from which registry."""
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
-from uvflow.docker.base_image import BaseImages, base_images, choose_python
+from uvflow.docker.base_image import BaseImages, base_images, choose_python, newest_release
 from uvflow.docker.settings import Settings
 from uvflow.errors import UsageError
 
@@ -77,11 +78,20 @@ def test_a_contradiction_is_an_error() -> None:
     )
 
 
-def test_an_exact_patch_is_what_no_image_of_a_minor_version_has() -> None:
-    with pytest.raises(
-        UsageError, match=r"requires-python `==3\.12\.4` allows the newest patch of"
-    ):
-        choose_python(NOTHING, "==3.12.4", no_builds)
+def test_an_exact_release_is_a_choice_where_no_newest_one_is_allowed() -> None:
+    assert choose_python(NOTHING, "==3.12.4", no_builds)[0] == "3.12"
+    assert choose_python((("3.12", "--python"),), "==3.12.4", no_builds)[0] == "3.12"
+    assert choose_python(NOTHING, ">=3.10,<3.11.9", no_builds)[0] == "3.10"
+    with pytest.raises(UsageError, match="allows no Python with an official image"):
+        choose_python(NOTHING, "==3.7.1", no_builds)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "release"),
+    [(">=3.11", "3.12"), ("==3.12.4", "3.12.4"), ("<3.12.9", "3.12.8"), (">=3.13", None)],
+)
+def test_the_newest_release_is_one_that_is_allowed(wanted: str, release: str | None) -> None:
+    assert newest_release(SpecifierSet(wanted), "3.12") == release
 
 
 def test_an_invalid_requires_python_is_told() -> None:

@@ -343,3 +343,19 @@ def test_a_pipe_is_not_waited_for(
     done = uvflow("docker", mode, cwd=root, seconds=20)
     assert done.code == code
     assert f"error: {root / name} cannot be read\n" in done.err
+
+
+def test_a_stale_lockfile_is_a_warning_at_generation(tree: Tree, uvflow: Command) -> None:
+    root = tree({**PROJECT, "pyproject.toml": PROJECT["pyproject.toml"].replace("1.0", "2.0")})
+    said = uvflow("docker", cwd=root)
+    assert said.code == 0
+    assert "warning: uv.lock is stale, and the build will fail: " in said.err
+
+
+def test_the_python_in_use_is_kept_in_the_first_dockerfile(tree: Tree, uvflow: Command) -> None:
+    files = {name: text for name, text in PROJECT.items() if name != ".python-version"}
+    root = tree({**files, ".venv/pyvenv.cfg": "version_info = 3.12.4\n"})
+    said = uvflow("docker", cwd=root)
+    assert "warning: Python 3.12 is that of .venv, and stays: " in said.err
+    (root / ".venv" / "pyvenv.cfg").unlink()
+    assert uvflow("docker", "--check", cwd=root).code == 0

@@ -55,3 +55,12 @@ def test_the_user_decides_about_building_and_adds_to_running() -> None:
         build=("gcc",), runtime=("curl", "libpq5")
     )
     assert need(built=["pure"], settings=Settings(build_packages=())) == DebianPackages()
+
+
+def test_what_is_known_to_be_pure_needs_no_compiler() -> None:
+    assert need(built=["docopt"]) == DebianPackages()
+    assert need(built=["docopt", "odd"]).build == ("g++", "make")
+
+
+def test_what_runs_a_program_has_it() -> None:
+    assert need(installed=["gitpython", "lightgbm"]).runtime == ("git", "libgomp1")

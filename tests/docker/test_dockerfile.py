@@ -1,13 +1,20 @@
 """The same facts give the same Dockerfile, and each fact has its place in it."""
 
+import http.server
+import json
 import re
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 
+import pytest
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
-from uvflow.docker.dockerfile import render_dockerfile
+from uvflow.docker.dockerfile import CHECK_LIBRARIES, render_dockerfile
 from uvflow.docker.facts import Stages
+from uvflow.docker.instructions import json_array
 from uvflow.docker.source import Static
 from uvflow.docker.targets import Selection
 
@@ -46,6 +53,8 @@ RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/bin/uv
 
 # The image of the profile prod.
 FROM dependencies AS prod
+# Fails where a library that packages need is not in the image.
+{check}
 # The source, a layer of its own: an edit changes only this one.
 COPY --link . /app
 # The user owns no file and has no home directory, which some servers write to.
@@ -61,15 +70,18 @@ CMD ["uvicorn", "main:app"]
 """
 
 
+CHECK = f"RUN python <<'END'\n{CHECK_LIBRARIES}\nEND\n"
+
+
 def stage(text: str, name: str) -> str:
-    """The instructions of one stage, without comments."""
+    """The instructions of one stage, without comments and without the check of libraries."""
     _, _, rest = text.partition(f" AS {name}\n")
-    lines = rest.partition("\n\n")[0].split("\n")
-    return "\n".join(line for line in lines if not line.startswith("#"))
+    rest = re.split(r"\n\n(?:#.*\n)*FROM ", rest.replace(f"{CHECK}\n", ""))[0]
+    return "\n".join(line for line in rest.strip().split("\n") if not line.startswith("#"))
 
 
 def test_a_plain_service() -> None:
-    assert render_dockerfile(facts()) == PLAIN
+    assert render_dockerfile(facts()) == PLAIN.replace("{check}\n", f"{CHECK}\n")
 
 
 def test_dev_is_on_top_of_the_environment_and_reloads() -> None:
@@ -123,10 +135,8 @@ def test_what_is_built_leaves_its_tools_in_the_builder() -> None:
     assert f" && {install} build-essential libpq-dev \\\n" in stage(text, "builder")
     assert "FROM base AS prod\n" in text
     assert "ARG LDFLAGS=-s" in stage(text, "builder")
-    assert re.fullmatch(
-        r"COPY --link --from=dependencies /venv /venv\nRUN python <<'END'\nimport ctypes\n(?s:.*)",
-        stage(text, "prod"),
-    )
+    _, _, prod = text.partition("\nCOPY --link --from=dependencies /venv /venv\n")
+    assert prod.partition("\n")[2].startswith(CHECK)
 
 
 def test_a_build_leaves_nothing_in_the_temporary_directory_of_dev() -> None:
@@ -166,7 +176,9 @@ def test_headers_stay_where_something_is_compiled() -> None:
 def test_a_distroless_image_is_copied_together() -> None:
     text = render_dockerfile(facts(base="distroless", stages=TWO, user=65532))
     assert "FROM gcr.io/distroless/cc-debian13:nonroot AS prod\n" in text
-    assert "RUN" not in stage(text, "prod")
+    assert re.findall("^RUN .*", stage(text, "prod"), re.MULTILINE) == [
+        f"RUN {json_array(('python', '-c', CHECK_LIBRARIES))}"
+    ]
     assert "COPY --link --from=python /python /python\n" in stage(text, "prod")
 
 
@@ -217,23 +229,50 @@ def test_static_files_are_collected_in_a_stage_of_their_own() -> None:
     static = Static(directory="static", environment=(("KEY", "x"),))
     text = render_dockerfile(facts(static=static))
     assert stage(text, "static") == (
-        "COPY --link . /app\nRUN KEY=x python manage.py collectstatic --no-input"
+        "COPY --link . /app\nRUN KEY=x python manage.py collectstatic --no-input \\\n"
+        " && mkdir -p static"
     )
     assert "COPY --link --from=static /app/static /app/static\n" in stage(text, "prod")
 
 
-def test_a_probe_of_a_path_takes_any_answer_below_500() -> None:
-    start = replace(facts().start, health="/healthz")
-    text = render_dockerfile(facts(start=start))
-    assert "c.request('GET', '/healthz'); sys.exit(c.getresponse().status >= 500)" in text
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path[1:]))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "is_healthy"),
+    [(200, True), (301, True), (401, True), (403, True), (400, False), (404, False), (503, False)],
+)
+def test_a_probe_takes_an_answer_that_is_no_failure(status: int, is_healthy: object) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        start = replace(facts().start, port=server.server_port, health=f"/{status}")
+        text = stage(render_dockerfile(facts(start=start)), "prod")
+        [words] = re.findall(r"^    CMD (.*)$", text, re.MULTILINE)
+        _, *arguments = json.loads(words)
+        done = subprocess.run([sys.executable, *arguments], check=False)
+    assert (done.returncode == 0) is is_healthy
 
 
 def test_without_a_port_nothing_is_exposed_or_probed() -> None:
-    start = replace(facts().start, port=None, stop_signal="SIGINT")
+    start = replace(facts().start, port=None)
     text = render_dockerfile(facts(start=start))
     assert "EXPOSE" not in text
     assert "HEALTHCHECK" not in text
+
+
+def test_a_program_takes_the_arguments_of_docker_run() -> None:
+    start = replace(facts().start, command=("shop",), port=None, is_program=True)
+    text = render_dockerfile(facts(start=start))
     assert "STOPSIGNAL SIGINT\n" in text
+    assert text.endswith('ENTRYPOINT ["shop"]\n')
 
 
 def test_a_version_that_git_knows_can_be_given() -> None:
@@ -249,5 +288,5 @@ def test_the_environment_of_the_user_is_in_the_image() -> None:
 def test_a_stage_begins_after_an_empty_line() -> None:
     staging = Selection(name="staging", arguments=("--extra=metrics",))
     text = render_dockerfile(facts(selections=(DEV, staging, PROD), local_packages=("shop",)))
-    paragraphs = text.split("\n\n")
+    paragraphs = text.replace(f"{CHECK}\n", "").split("\n\n")
     assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)

@@ -9,7 +9,16 @@ from rig import Tree
 
 from uvflow import uv
 from uvflow.docker.debian import DebianPackages
-from uvflow.docker.facts import Facts, ImageOptions, Stages, fetchers, read_facts, secrets, uses_ssh
+from uvflow.docker.facts import (
+    Facts,
+    ImageOptions,
+    Stages,
+    fetchers,
+    python_in_use,
+    read_facts,
+    secrets,
+    uses_ssh,
+)
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.lockfile.packages import LockedPackage, parse_lockfile
 from uvflow.project.manifest import Project
@@ -53,6 +62,38 @@ def test_the_version_file_says_which_python(tree: Tree) -> None:
     found = facts(tree({**service(), ".python-version": "# ours\n3.12\n"}))
     assert (found.python, found.python_evidence) == ("3.12", ".python-version")
     assert facts(tree({}), python="3.13").python_evidence == "--python"
+
+
+def test_an_exact_python_is_installed_by_uv_or_found_in_an_image(tree: Tree) -> None:
+    exact = {name: text.replace(">=3.11", "==3.11.11") for name, text in service().items()}
+    root = tree(exact)
+    with pytest.raises(UsageError, match=r"allows Python 3\.11\.11 at most") as caught:
+        facts(root)
+    assert caught.value.hint == (
+        "`--base managed` installs 3.11.11; `python-image` in [tool.uvflow.docker] "
+        "names an image that has it"
+    )
+    found = facts(root, base="managed")
+    assert (found.python, found.python_release) == ("3.11", "3.11.11")
+    tree(
+        {"pyproject.toml": exact["pyproject.toml"] + '[tool.uvflow.docker]\npython-image = "x:1"\n'}
+    )
+    assert facts(root).images.python == "x:1"
+
+
+def test_the_python_in_use_is_that_of_the_environment(tree: Tree) -> None:
+    root = tree({**service(), ".venv/pyvenv.cfg": "home = /x\nversion_info = 3.12.4\n"})
+    assert python_in_use(Project.load(root)) == "3.12"
+    tree({".venv/pyvenv.cfg": "version_info = 3.10.4\n"})  # requires-python is >=3.11
+    assert python_in_use(Project.load(root)) is None
+    tree({".venv/pyvenv.cfg": "version_info = 3.12.4\n", ".python-version": "3.13\n"})
+    assert python_in_use(Project.load(root)) is None
+
+
+def test_a_pure_package_without_a_wheel_needs_no_second_stage(tree: Tree) -> None:
+    found = facts(tree(service(package("docopt", wheels=()))))
+    assert found.stages == Stages(is_multi=False, evidence="built without a compiler: docopt")
+    assert found.built == ("docopt",)
 
 
 def test_a_package_without_a_wheel_makes_two_stages(tree: Tree) -> None:

@@ -101,12 +101,12 @@ def assert_said(found: ImagePlan, meant: dict[str, Any], *, is_member: bool) -> 
     prod = parse_dockerfile(found.dockerfile.text).stages[-1]
     keywords = [step.keyword for step in prod.instructions]
     inside = ["WORKDIR"] if is_member else []
-    assert keywords == ["COPY", *inside, "ENV", "USER", "EXPOSE", "HEALTHCHECK", "CMD"]
+    assert keywords == ["RUN", "COPY", *inside, "ENV", "USER", "EXPOSE", "HEALTHCHECK", "CMD"]
     assert prod.instructions[-1].exec_form == tuple(meant["command"])
     assert repr(meant["health"]) in json.loads(prod.instructions[-2].text.removeprefix("CMD "))[3]
     assert environment(found.dockerfile.text) >= meant["environment"].items()
     if is_member:
-        assert readback.value(prod.instructions[1].text) == f"/app/{meant['directory']}"
+        assert readback.value(prod.instructions[2].text) == f"/app/{meant['directory']}"
     elif can_be_mounted(meant["directory"]):
         assert f"{meant['directory']}/pyproject.toml" in mounted(found.dockerfile.text)
     _, bake, compose = (file.text for file in found.generated)

@@ -15,9 +15,34 @@ def django(root: Path) -> Django:
     return Django(Sources(root))
 
 
-def test_manage_py_names_the_settings(tree: Tree) -> None:
-    root = tree({"manage.py": MANAGE.format("a.b"), "asgi.py": MANAGE.format("c.d")})
+def test_the_settings_that_are_served_come_before_those_of_manage_py(tree: Tree) -> None:
+    root = tree({"manage.py": MANAGE.format("a.b")})
     assert django(root).settings_module == "a.b"
+    tree({"site/asgi.py": MANAGE.format("c.d")})
+    assert django(root).settings_module == "c.d"
+    assert Django(Sources(root), "e.f").settings_module == "e.f"
+
+
+def test_static_files_are_collected_with_the_settings_that_are_served(tree: Tree) -> None:
+    root = tree(
+        {
+            "web/manage.py": MANAGE.format("local"),
+            "web/site/wsgi.py": MANAGE.format("production"),
+            "production.py": STATIC.format('str(BASE_DIR / "static")'),
+        }
+    )
+    assert django(root).static(()) == Static(
+        directory="web/static",
+        manage="web/manage.py",
+        environment=(("DJANGO_SETTINGS_MODULE", "production"),),
+    )
+
+
+def test_a_static_root_that_is_computed_is_remarked(tree: Tree) -> None:
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": STATIC.format("where()")})
+    assert list(django(root).remarks()) == [
+        "the STATIC_ROOT of settings is computed: it is not collected"
+    ]
 
 
 def test_without_manage_py_the_wsgi_module_does(tree: Tree) -> None:

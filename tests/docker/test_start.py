@@ -135,7 +135,7 @@ def test_one_script_is_what_is_started(tree: Tree) -> None:
         command=("sell",),
         development=("sell",),
         evidence="`sell` of [project.scripts]",
-        stop_signal="SIGINT",
+        is_program=True,
     )
 
 

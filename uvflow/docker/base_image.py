@@ -4,7 +4,7 @@ All images are on Debian 13 "trixie" by name, so that a rebuild does not move to
 uv's own images on bookworm ended with uv 0.9.30.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -50,7 +50,7 @@ _NEWEST_PATCH = 99  # an image named X.Y has the newest X.Y.Z
 
 
 def choose_python(
-    requested: tuple[tuple[str, str], ...],
+    requested: Iterable[tuple[str, str]],
     requires_python: str,
     to_build: Callable[[str], int],
 ) -> tuple[str, str]:
@@ -68,18 +68,21 @@ def choose_python(
                 "image",
                 hint="name one with `--python X.Y`",
             )
-        if not _allows(wanted, minor):
+        if newest_release(wanted, minor) is None:
             raise UsageError(
                 f"{where} asks for Python {minor}, which requires-python `{wanted}` does not allow",
                 hint="change one of the two",
             )
         return minor, where
-    fitting = [minor for minor in MINORS if _allows(wanted, minor)]
+    releases = {minor: newest_release(wanted, minor) for minor in MINORS}
+    fitting = [m for m, release in releases.items() if m == release] or list(
+        filter(releases.get, MINORS)
+    )
     if not fitting:
         raise UsageError(
-            f"requires-python `{wanted}` allows the newest patch of no Python with an official "
-            f"image ({', '.join(MINORS)})",
-            hint="name one with `--python X.Y`, or take `--base managed`",
+            f"requires-python `{wanted}` allows no Python with an official image "
+            f"({', '.join(MINORS)})",
+            hint="name one with `--python X.Y`",
         )
     best = min(fitting, key=to_build)  # the first of equals, which is the newest
     return best, f"requires-python `{wanted}`" if requires_python else "the newest"
@@ -93,5 +96,10 @@ def specifier(text: str, key: str) -> SpecifierSet:
         raise UsageError(f"{key} `{text}` is not valid (PEP 440)") from error
 
 
-def _allows(wanted: SpecifierSet, minor: str) -> bool:
-    return wanted.contains(f"{minor}.{_NEWEST_PATCH}")
+def newest_release(wanted: SpecifierSet, minor: str) -> str | None:
+    """X.Y where its newest patch is allowed, else the newest X.Y.Z that is, if any."""
+    patches = range(_NEWEST_PATCH, -1, -1)
+    newest = next((patch for patch in patches if wanted.contains(f"{minor}.{patch}")), None)
+    if newest is None:
+        return None
+    return minor if newest == _NEWEST_PATCH else f"{minor}.{newest}"

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -18,6 +19,9 @@ from uvflow.docker.lint.check import check_handwritten
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin, Severity
+from uvflow.lockfile import check
+from uvflow.lockfile.check import Freshness, LockfileCheck
+from uvflow.paths import LOCKFILE
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
 
@@ -137,8 +141,10 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     uvflow wrote once is kept current. Raises what reading the facts raises.
     """
     here = uv.find()
-    options = _complete_options(project, given, here)
+    last = _header_of(project.root / "Dockerfile")
+    options = _complete_options(project, given, last, here)
     facts = facts_of.read_facts(project, options, here)
+    lockfile = check.start_check(project, here, os.environ)()
     usage = companions.usage_lines(facts)
     wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(project.root / path)]
     renderers = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
@@ -158,14 +164,18 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
         ),
         dockerignore=dockerignore,
         not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text, workspace),
-        remarks=(*facts.remarks, *_uv_remarks(options, here)),
+        remarks=(
+            *facts.remarks,
+            *_remarks(options, here, lockfile, is_first=last is None and not given.python),
+        ),
     )
 
 
-def _complete_options(project: Project, given: ImageOptions, here: Uv) -> ImageOptions:
+def _complete_options(
+    project: Project, given: ImageOptions, last: Header | None, here: Uv
+) -> ImageOptions:
     """Raises UsageError where somebody edited the header to hold an impossible value."""
     path = project.root / "Dockerfile"
-    last = _header_of(path)
     before = last.options if last else ImageOptions()
     for name in ("base", "stages", "uv"):
         value = getattr(before, name)
@@ -177,13 +187,22 @@ def _complete_options(project: Project, given: ImageOptions, here: Uv) -> ImageO
         base=given.base or before.base,
         stages=given.stages or before.stages,
     )
+    if last is None and options.python is None:
+        options = replace(options, python=facts_of.python_in_use(project))
     if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
         return options
     return replace(options, uv=here.version)
 
 
-def _uv_remarks(options: ImageOptions, here: Uv) -> Iterator[str]:
+def _remarks(
+    options: ImageOptions, here: Uv, lockfile: LockfileCheck, *, is_first: bool
+) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
+    if lockfile.verdict is Freshness.STALE:
+        why = ", ".join(lockfile.reasons)
+        yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
+    if is_first and options.python:
+        yield f"Python {options.python} is that of .venv, and stays: `--python=X.Y` names another"
     builds, is_here = (version.split(".")[:2] for version in (options.uv or "", here.version))
     if options.uv and [*map(int, builds)] < [*map(int, is_here)]:
         take = f"`uvflow docker --uv={here.version}` takes this one"

@@ -27,6 +27,7 @@ _BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cryptography": (("cargo", "libssl-dev", "pkgconf", "rustc"), ("libssl3t64",)),
     "dbus-python": (("libdbus-1-dev", "libglib2.0-dev", "pkgconf"), ("libdbus-1-3",)),
     "gdal": (("libgdal-dev",), ("libgdal36",)),
+    "gssapi": (("libkrb5-dev",), ("libgssapi-krb5-2",)),
     "h5py": (("libhdf5-dev", "pkgconf"), ("libhdf5-310",)),
     "lxml": (("libxml2-dev", "libxslt1-dev"), ("libxml2", "libxslt1.1")),
     "mysqlclient": (("libmariadb-dev", "pkgconf"), ("libmariadb3",)),
@@ -37,29 +38,64 @@ _BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pycurl": (("libcurl4-openssl-dev", "libssl-dev"), ("libcurl4t64",)),
     "pygraphviz": (("graphviz", "libgraphviz-dev"), ("graphviz",)),
     "pymssql": (("freetds-dev",), ("libsybdb5",)),
+    "pyaudio": (("portaudio19-dev",), ("libportaudio2",)),
     "pyodbc": (("unixodbc-dev",), ("libodbc2",)),
     "python-ldap": (("libldap-dev", "libsasl2-dev"), ("libldap2", "libsasl2-2")),
     "uwsgi": (("libpcre2-dev",), ("libpcre2-8-0",)),
     "xmlsec": (("libxmlsec1-dev", "pkgconf"), ("libxmlsec1t64-openssl",)),
 }
 
-# Packages that load a library or run a program at run time, however they were installed.
+# Published as an sdist alone, and without an extension module.
+_PURE = {
+    "antlr4-python3-runtime", "docopt", "func-timeout", "ibm-cos-sdk", "ibm-cos-sdk-core",
+    "ibm-cos-sdk-s3transfer", "langdetect", "odfpy", "pyperclip", "pyspark", "sgmllib3k",
+    "stringcase", "wget",
+}  # fmt: skip
+
+# Packages that load a library or run a program at run time, however they were installed: what
+# their documentation asks for, or what their wheels link or open and do not contain.
 _LOADED: Mapping[str, tuple[str, ...]] = {
+    "ansible-core": ("openssh-client",),
     "cairocffi": ("libcairo2",),
     "cairosvg": ("libcairo2",),
+    "camelot-py": ("ghostscript",),
+    "copier": ("git",),
+    "ffmpeg-python": ("ffmpeg",),
+    "gitpython": ("git",),
     "graphviz": ("graphviz",),
+    "lightgbm": ("libgomp1",),
+    "numba": ("libgomp1",),  # for one of its threading layers
+    "ocrmypdf": ("ghostscript", "tesseract-ocr"),
+    "open3d": ("libgl1", "libgomp1", "libx11-6"),
+    "openai-whisper": ("ffmpeg",),
     "opencv-contrib-python": ("libgl1", "libglib2.0-0t64"),
     "opencv-python": ("libgl1", "libglib2.0-0t64"),
     "pdf2image": ("poppler-utils",),
     "psycopg": ("libpq5",),  # unless psycopg-binary or psycopg-c is installed, too
+    "pre-commit": ("git",),
+    "pydot": ("graphviz",),
     "pydub": ("ffmpeg",),
+    "pyenchant": ("libenchant-2-2",),
+    "pypandoc": ("pandoc",),
     "pytesseract": ("tesseract-ocr",),
     "python-magic": ("libmagic1t64",),
     "pyzbar": ("libzbar0t64",),
+    "pyvips": ("libvips42t64",),
+    "sounddevice": ("libportaudio2",),
     "soundfile": ("libsndfile1",),
+    "vtk": ("libgl1", "libxrender1"),
     "weasyprint": ("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"),
 }
 _BRINGS_ITS_OWN = {"psycopg": ("psycopg-binary", "psycopg-c")}
+
+# Libraries that wheels link without having them, each with the package that does.
+LIBRARIES = """\
+libGL.so.1=libgl1 libSM.so.6=libsm6 libX11.so.6=libx11-6 libXext.so.6=libxext6
+libXrender.so.1=libxrender1 libasound.so.2=libasound2t64 libcairo.so.2=libcairo2
+libcurl.so.4=libcurl4t64 libgfortran.so.5=libgfortran5 libglib-2.0.so.0=libglib2.0-0t64
+libgomp.so.1=libgomp1 libmagic.so.1=libmagic1t64 libmariadb.so.3=libmariadb3
+libodbc.so.2=libodbc2 libopenblas.so.0=libopenblas0 libportaudio.so.2=libportaudio2
+libpq.so.5=libpq5 libsndfile.so.1=libsndfile1 libxml2.so.2=libxml2 libxslt.so.1=libxslt1.1"""
 
 # Build backends that compile the project itself (PEP 518, build-system.requires).
 _BACKENDS: Mapping[str, tuple[str, ...]] = {
@@ -90,7 +126,7 @@ def debian_packages(
     sources. The user's `build-packages` replace those for building; `runtime-packages` are added.
     """
     built, installed, backends = set(built), set(installed), _BACKENDS.keys() & set(backends)
-    tools = {*fetchers, *(_COMPILER if built or backends else ())}
+    tools = {*fetchers, *(_COMPILER if built - _PURE or backends else ())}
     tools |= {package for name in backends for package in _BACKENDS[name]}
     runtime = set(settings.runtime_packages)
     for name in built & _BUILT.keys():

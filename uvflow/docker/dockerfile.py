@@ -10,6 +10,7 @@ import posixpath
 import shlex
 
 from uvflow.docker import managed_python
+from uvflow.docker.debian import LIBRARIES
 from uvflow.docker.facts import Facts
 from uvflow.docker.instructions import (
     Command,
@@ -23,10 +24,12 @@ from uvflow.docker.instructions import (
     command,
     comment,
     copy,
+    entrypoint,
     env,
     expose,
     healthcheck,
     mount,
+    program,
     run,
     script,
     stop_signal,
@@ -58,19 +61,38 @@ _LEFT_BY_APT = (
     "/var/log/dpkg.log",
 )
 
-_LOAD_WHAT_WAS_BUILT = """\
-import ctypes
+# What was built here must load: its wheel is tagged `linux_…`, as none of an index is (PEP 600).
+# Of the others, the loader lists what it does not find; a package may have that, or do without it.
+CHECK_LIBRARIES = f"""\
+import ctypes, glob, subprocess, sys
 from importlib.metadata import distributions
+from pathlib import Path
+debian = dict(pair.split("=") for pair in '''
+{LIBRARIES}
+'''.split())
 for distribution in distributions():
     if "-linux_" in (distribution.read_text("WHEEL") or ""):
         for file in distribution.files or ():
             if file.match("*.so"):
-                ctypes.CDLL(str(file.locate()))"""
+                ctypes.CDLL(str(file.locate()))
+files = [file for file in Path(sys.prefix).rglob("*.so*") if file.is_file()]
+loader, listing = glob.glob("/lib*/ld-linux*.so.*")[0], {{"LD_TRACE_LOADED_OBJECTS": "1"}}
+missing = set()
+for file in files:
+    content = file.read_bytes()
+    if names := [name for name in debian if name.encode() in content]:
+        found = subprocess.run([loader, file], env=listing, capture_output=True, text=True).stdout
+        missing |= {{name for name in names if f"{{name}} => not found" in found}}
+missing -= {{file.name for file in files}}
+if missing:
+    sys.exit(f"missing: {{missing}}; add to [tool.uvflow.docker]: runtime-packages = "
+             f"{{sorted({{debian[name] for name in missing}})}}")"""
 
-# Any answer below 500 is that of a healthy service: it may refuse a host or redirect.
+# A service that redirects or wants to know who asks is healthy.
 _PROBE = (
     "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
-    "c.request('GET', {path!r}); sys.exit(c.getresponse().status >= 500)"
+    "c.request('GET', {path!r}); s = c.getresponse().status; "
+    "sys.exit(s >= 400 and s not in (401, 403))"
 )
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
 
@@ -148,7 +170,10 @@ def _tools(facts: Facts) -> Instructions:
     yield arg(
         (
             ("UV_PROJECT_ENVIRONMENT", _ENVIRONMENT),
-            ("UV_PYTHON", f"/usr/local/bin/python{facts.python}" if is_slim else facts.python),
+            (
+                "UV_PYTHON",
+                f"/usr/local/bin/python{facts.python}" if is_slim else facts.python_release,
+            ),
             ("UV_PYTHON_DOWNLOADS", "never"),
             *(() if is_slim else _MANAGED),
             ("UV_LINK_MODE", "copy"),
@@ -194,7 +219,7 @@ def _sync_dependencies(facts: Facts, selection: Selection, environ: Pairs = ()) 
     files = (
         mount({"type": "bind", "source": path, "target": f"/app/{path}"}) for path in facts.mounts
     )
-    builds = (_TEMPORARY,) if facts.system.build else ()
+    builds = (_TEMPORARY,) if facts.system.build or facts.built else ()
     install = _uv_command(facts, words, environ)
     return run(install, mounts=_uv_mounts(facts, *builds, *files))
 
@@ -248,8 +273,9 @@ def _static(facts: Facts) -> Instructions:
     yield comment("Static files, collected by the project itself.")
     yield begin_stage("static", "project" if facts.local_packages else "dependencies")
     yield from _source(facts)
-    collect = ("python", "manage.py", "collectstatic", "--no-input")
-    yield run(command(*collect, environ=facts.static.environment))
+    collect = ("python", facts.static.manage, "collectstatic", "--no-input")
+    made = command("mkdir", "-p", facts.static.directory)  # where there is no file to collect
+    yield run(command(*collect, environ=facts.static.environment), made)
 
 
 def _development(facts: Facts, selection: Selection) -> Instructions:
@@ -278,6 +304,11 @@ def _image(facts: Facts, selection: Selection) -> Instructions:
         yield from _image_without_tools(facts, selection)
     else:
         yield begin_stage(selection.name, _stage_of(selection, "dependencies"))
+    yield comment("Fails where a library that packages need is not in the image.")
+    if facts.base == "distroless":
+        yield program(("python", "-c", CHECK_LIBRARIES))
+    else:
+        yield script(CHECK_LIBRARIES, "python")
     if facts.local_packages:
         yield copy("/project/", "/", _stage_of(selection, "project"))
     if facts.static:
@@ -300,11 +331,6 @@ def _image_without_tools(facts: Facts, selection: Selection) -> Instructions:
         return
     yield begin_stage(selection.name, "base")
     yield environment
-    if facts.built:
-        # Fails where a library that was linked while building is not in the image. A wheel that
-        # was built here is tagged `linux_…`; an index takes none of that name (PEP 600).
-        yield comment("A library that is missing here belongs in `runtime-packages`.")
-        yield script(_LOAD_WHAT_WAS_BUILT, "python")
 
 
 def _source(facts: Facts) -> Instructions:
@@ -322,8 +348,8 @@ def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
     yield comment("The user owns no file and has no home directory, which some servers write to.")
     yield env((("HOME", "/tmp"),))  # noqa: S108  a directory every image has
     yield user(facts.user)
-    if start.stop_signal:
-        yield stop_signal(start.stop_signal)
+    if start.is_program:
+        yield stop_signal("SIGINT")  # by default, SIGTERM does not end Python as process 1
     if start.port:
         yield expose(start.port)
     if start.port and start.probes:
@@ -333,4 +359,4 @@ def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
             code = _CONNECT.format(port=start.port)
         yield healthcheck(("python", "-IS", "-c", code))  # -IS: no site-packages
     yield comment(f"{start.evidence}.")
-    yield cmd(words)
+    yield (entrypoint if start.is_program else cmd)(words)

@@ -8,18 +8,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
 from uvflow.docker import base_image, debian, settings
-from uvflow.docker.base_image import BaseImages, base_images, specifier
+from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Django, Sources, Static
+from uvflow.docker.source import SETTINGS_MODULE, Django, Sources, Static
 from uvflow.docker.start import Search, Start
 from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.errors import StaleLockfileError, UsageError
@@ -39,6 +39,7 @@ from uvflow.uv import Uv
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
+_IN_DISTROLESS = ("libgomp1",)  # of its image `cc`, besides libgcc and libstdc++
 _OLDEST_UV = (0, 9, 0)
 _KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv ignores the variable silently
 
@@ -65,17 +66,19 @@ class Stages:
 class Facts:
     """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
 
-    `directory` is where the project is. `dev_switch_variable` is the variable that makes uv skip
-    development dependencies. `mounts` are the files that locking is checked by, `no_install_option`
-    is the option that skips `local_packages`, those that are built and installed;
-    `lock_check_needs_sources` says that only all sources tell whether the lockfile is current.
-    `built` are the distributions of production without a wheel. `secrets` are the variables of
-    credentials.
+    `directory` is where the project is. `python` is X.Y, `python_release` is X.Y.Z where
+    requires-python does not allow the newest. `dev_switch_variable` is the variable that makes uv
+    skip development dependencies. `mounts` are the files that locking is checked by,
+    `no_install_option` is the option that skips `local_packages`, those that are built and
+    installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
+    current. `built` are the distributions of production without a wheel. `secrets` are the
+    variables of credentials.
     """
 
     name: str
     directory: str
     python: str
+    python_release: str
     python_evidence: str
     images: BaseImages
     base: str
@@ -138,6 +141,7 @@ class _Reader:
             name=canonicalize_name(self.project.name),
             directory=self.directory,
             python=minor,
+            python_release=self.python_release,
             python_evidence=python_evidence,
             images=self.images,
             base=self.settings.base,
@@ -216,19 +220,25 @@ class _Reader:
     @cached_property
     def python(self) -> tuple[str, str]:
         """X.Y, and the evidence for it."""
-        requested = [
-            (self.wanted_python, "--python"),
-            (self.project.shared_profiles["prod"].python, "python of [tool.uvflow.profiles.prod]"),
-        ]
-        above = f"{'../' * len(PurePosixPath(self.directory).parts)}.python-version"
-        for path in dict.fromkeys((".python-version", above)):
-            text = text_if_there(self.project.root / path) or ""
-            requested += [(request, path) for _, request in python_requests(text)]
+        wanted = ((self.wanted_python, "--python"),) if self.wanted_python else ()
         return base_image.choose_python(
-            tuple((request, place) for request, place in requested if request),
+            (*wanted, *_declared_pythons(self.project)),
             self.lock.requires_python,
             lambda minor: len(self.built(minor, self.installed("prod", minor))),
         )
+
+    @property
+    def python_release(self) -> str:
+        minor, wanted = self.python[0], specifier(self.lock.requires_python, "requires-python")
+        release = newest_release(wanted, minor) or minor
+        if release != minor and self.settings.base == "slim" and not self.settings.python_image:
+            raise UsageError(
+                f"requires-python `{wanted}` allows Python {release} at most, and the official "
+                f"image has the newest {minor}",
+                hint=f"`--base managed` installs {release}; `python-image` in [tool.uvflow.docker] "
+                "names an image that has it",
+            )
+        return release
 
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
@@ -293,6 +303,9 @@ class _Reader:
             why = f"needed to build: {', '.join(self.system.build)}"
         elif self.settings.stages == "multi":
             why = "as asked for"
+        elif built:
+            pure = f"built without a compiler: {', '.join(built)}"
+            return Stages(is_multi=False, evidence=pure)
         else:
             return Stages(is_multi=False, evidence="every locked package has a wheel")
         if self.settings.stages == "single":
@@ -323,9 +336,10 @@ class _Reader:
             members=() if self.package else tuple(directories),
             in_extras=dict(self._in_extras()),
         ).start()
-        if self.is_distroless and self.system.runtime:
+        missing = [name for name in self.system.runtime if name not in _IN_DISTROLESS]
+        if self.is_distroless and missing:
             raise UsageError(
-                f"a distroless image cannot have {', '.join(self.system.runtime)}",
+                f"a distroless image cannot have {', '.join(missing)}",
                 hint="`--base slim` can",
             )
         if self.is_distroless and start.needs_shell:
@@ -374,17 +388,43 @@ class _Reader:
         names = {package.name for package in self.production}
         if not {"django", "whitenoise"} <= names:
             return None
-        return Django(self.sources).static(self.settings.build_environment)
+        return self.django.static(self.settings.build_environment)
+
+    @property
+    def django(self) -> Django:
+        return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
         for name in self.workspace.version_variables(self.local_packages):
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if any(package.name == "django" for package in self.production):
-            yield from Django(self.sources).remarks()
+            yield from self.django.remarks()
         without = sorted(p.name for p in self.everything if "git" in p.source)
         if without:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
+
+
+def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:
+    """What files of the project ask for, each with its place, the first to be followed first."""
+    if of_profile := project.shared_profiles["prod"].python:
+        yield of_profile, "python of [tool.uvflow.profiles.prod]"
+    path = ".python-version"
+    above = Path(os.path.relpath(project.workspace, project.root), path).as_posix()
+    for place in dict.fromkeys((path, above)):
+        text = text_if_there(project.root / place) or ""
+        yield from ((request, place) for _, request in python_requests(text))
+
+
+def python_in_use(project: Project) -> str | None:
+    """X.Y of the environment .venv, where no file asks for a Python and that one is allowed."""
+    settings = text_if_there(project.workspace / ".venv" / "pyvenv.cfg") or ""
+    version = re.search(r"^version(?:_info)? = (\d+\.\d+)", settings, re.MULTILINE)
+    wanted = str(project.table("project").get("requires-python", ""))
+    if version is None or any(_declared_pythons(project)) or version[1] not in base_image.MINORS:
+        return None
+    fits = newest_release(specifier(wanted, "requires-python"), version[1])
+    return version[1] if fits else None
 
 
 Table = Mapping[str, Any]

@@ -70,6 +70,11 @@ def script(text: str, program: str = "", mounts: Iterable[Mount] = ()) -> Instru
     return _step(mounts, f"{program} <<'{_END}'\n{text}\n{_END}\n".lstrip())
 
 
+def program(words: Iterable[str]) -> Instruction:
+    """A step in the exec form, for a stage without a shell."""
+    return Instruction(f"RUN {json_array(words)}")
+
+
 def _step(mounts: Iterable[Mount], text: str) -> Instruction:
     return Instruction("RUN " + " \\\n    ".join((*mounts, text)))
 
@@ -106,6 +111,10 @@ def healthcheck(words: Iterable[str]) -> Instruction:
 
 def cmd(words: Iterable[str]) -> Instruction:
     return Instruction(f"CMD {json_array(words)}")
+
+
+def entrypoint(words: Iterable[str]) -> Instruction:
+    return Instruction(f"ENTRYPOINT {json_array(words)}")
 
 
 def command(*words: str, environ: Pairs = (), secrets: tuple[str, ...] = ()) -> Command:

@@ -48,7 +48,7 @@ def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instru
     """Python as a layer; it keeps what compiling needs where something is compiled."""
     lines = (
         "set -e",
-        f"UV_PYTHON_INSTALL_DIR={PYTHONS} uv python install --no-bin {{python}}",
+        f"UV_PYTHON_INSTALL_DIR={PYTHONS} uv python install --no-bin {facts.python_release}",
         f"cd {PYTHONS}/cpython-{{python}}.*-linux-*",
         'ln -s "$PWD/bin/python{python}" /usr/local/bin/python',
         _UNUSED,

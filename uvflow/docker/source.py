@@ -2,6 +2,7 @@
 
 import ast
 import os
+import posixpath
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ _SKIPPED_DIRECTORIES = {
     "__pycache__", "build", "dist", "doc", "docs", "examples", "migrations", "node_modules",
     "scripts", "site-packages", "test", "tests", "venv",
 }  # fmt: skip
+SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 _MAX_BYTES = 1_000_000  # a larger file is generated
 
 # The usual names of modules with an application, the likeliest first.
@@ -219,25 +221,35 @@ def _last_name(node: ast.expr) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """Static files to collect into `directory`, with these variables set for that step only."""
+    """Static files that the script `manage` collects into `directory`.
+
+    The variables of `environment` are set for that step only.
+    """
 
     directory: str
+    manage: str = "manage.py"
     environment: tuple[tuple[str, str], ...]
 
 
 class Django:
-    """What manage.py and the settings module that it names contain."""
+    """What the settings module of a Django project contains; `named` is one that is named."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, named: str | None = None) -> None:
         self._sources = sources
+        self._named = named
+
+    @cached_property
+    def _naming(self) -> Mapping[str, tuple[Module, str]]:
+        """`manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names."""
+        likely = [m for m in self._sources.modules if SETTINGS_MODULE in m.text][::-1]
+        named = ((m, name) for m in likely if (name := _settings_named_in(m)))
+        return {module.name.rpartition(".")[2]: (module, name) for module, name in named}
 
     @cached_property
     def settings_module(self) -> str | None:
-        """The settings that manage.py names, else those of the first wsgi.py or asgi.py."""
-        likely = [m for m in self._sources.modules if "DJANGO_SETTINGS_MODULE" in m.text]
-        likely.sort(key=lambda module: module.path != "manage.py")
-        names = map(_settings_named_in, likely)
-        return next((name for name in names if name), None)
+        """The settings that are served: manage.py may name others."""
+        served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
+        return self._named or next((naming[1] for naming in served if naming), None)
 
     def value(self, name: str) -> ast.expr | None:
         """What the settings assign to `name`, themselves or through a `from … import *`."""
@@ -271,31 +283,44 @@ class Django:
         Settings may refuse to load without a secret key, so a placeholder is set unless
         `environment` has a better one. No request is ever answered with it.
         """
-        directory = self._directory("STATIC_ROOT")
+        directory = _directory(self.value("STATIC_ROOT"))
         apps = _strings_in(self.value("INSTALLED_APPS"))
         if directory is None or "django.contrib.staticfiles" not in apps:
             return None
-        placeholders = dict.fromkeys(self.variables_of("SECRET_KEY"), "collectstatic-only")
-        variables = {**placeholders, **dict(environment)}
-        return Static(directory=directory, environment=tuple(sorted(variables.items())))
-
-    def _directory(self, name: str) -> str | None:
-        """A directory below the one of manage.py, or an absolute one."""
-        match self.value(name):
-            case (
-                ast.Constant(value=str(path))
-                | ast.BinOp(left=ast.Name(), op=ast.Div(), right=ast.Constant(value=str(path)))
-                | ast.Call(args=[ast.Name(), ast.Constant(value=str(path))])
-            ):
-                return path.rstrip("/")  # also of BASE_DIR / "…" and os.path.join(BASE_DIR, "…")
-        return None
+        variables = dict.fromkeys(self.variables_of("SECRET_KEY"), "collectstatic-only")
+        manage, named = self._naming.get("manage", (None, None))
+        if self.settings_module not in (named, self._named):
+            variables[SETTINGS_MODULE] = str(self.settings_module)
+        path = manage.path if manage else "manage.py"
+        return Static(
+            directory=posixpath.join(posixpath.dirname(path), directory),
+            manage=path,
+            environment=tuple(sorted({**variables, **dict(environment)}.items())),
+        )
 
     def remarks(self) -> Iterator[str]:
-        """What a container that cannot write cannot keep."""
+        """What a container that cannot write cannot keep, and what is not collected."""
+        root = self.value("STATIC_ROOT")
+        if root and not _directory(root):
+            yield f"the STATIC_ROOT of {self.settings_module} is computed: it is not collected"
         if any("sqlite3" in text for text in _strings_in(self.value("DATABASES"))):
             yield f"{self.settings_module} keeps an SQLite database, and the image is not writable"
         if self.value("MEDIA_ROOT"):
             yield f"{self.settings_module} has a MEDIA_ROOT: mount a volume there to keep uploads"
+
+
+def _directory(value: ast.expr | None) -> str | None:
+    """A directory below the one of manage.py, or an absolute one."""
+    match value:
+        case (
+            ast.Constant(value=str(path))
+            | ast.BinOp(left=ast.Name(), op=ast.Div(), right=ast.Constant(value=str(path)))
+            | ast.Call(args=[ast.Name(), ast.Constant(value=str(path))])
+        ):
+            return path.rstrip("/")  # also of BASE_DIR / "…" and os.path.join(BASE_DIR, "…")
+        case ast.Call(func=ast.Name(id="str"), args=[inner]):
+            return _directory(inner)
+    return None
 
 
 def _strings_in(value: ast.expr | None) -> list[str]:

@@ -21,7 +21,7 @@ class Start:
 
     `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
     `module` is the path of the source file that it loads (`.` where that is not known), None where
-    it loads what is installed.
+    it loads what is installed. What `is_program` takes the arguments of `docker run`.
     """
 
     command: Words
@@ -33,7 +33,7 @@ class Start:
     module: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     needs_shell: bool = False
-    stop_signal: str | None = None
+    is_program: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +279,7 @@ class Search:
             command=(chosen[0],),
             evidence=f"`{chosen[0]}` of [project.scripts]",
             port=self.settings.port,
-            stop_signal="SIGINT",  # by default, SIGTERM does not end Python as process 1
+            is_program=True,
         )
 
     def _procfile_entry(self) -> Start | None:
