@@ -42,6 +42,7 @@ _PLAIN = Facts(
         port=8000,
         module="main.py",
     ),
+    processes=(),
     user=10001,
     environment=(),
 )

@@ -263,7 +263,7 @@ def test_the_keys_of_a_profile_are_documented_with_their_defaults() -> None:
 
 def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
     documented = keys_and_defaults(CONFIGURATION, "Docker")
-    tables = dict.fromkeys(("environment", "build-environment", "mirrors"), "{}")
+    tables = dict.fromkeys(("environment", "build-environment", "mirrors", "processes"), "{}")
     assert documented == {**declared(settings.Settings), **tables}
 
 

@@ -1,5 +1,6 @@
 """A bake file has a target for each profile."""
 
+import yaml
 from images import DEV, PROD, facts
 
 from uvflow.docker import companions
@@ -100,3 +101,17 @@ def test_a_member_and_its_secrets_are_named() -> None:
 def test_an_image_is_called_what_an_image_may_be_called() -> None:
     assert companions.image_name(facts(name="My Ünit__x")) == "my-nit-x"
     assert companions.image_name(facts(name="…")) == "app"
+
+
+def test_other_processes_are_services_of_the_same_image() -> None:
+    found = facts(processes=(("worker", ("celery", "worker")), ("release", ("migrate",))))
+    services = yaml.safe_load(compose_file(found))["services"]
+    assert list(services) == ["shop", "shop-worker", "shop-release"]
+    assert services["shop-worker"]["image"] == services["shop"]["image"]
+    assert services["shop-worker"]["entrypoint"] == ["celery", "worker"]
+    assert services["shop-worker"]["healthcheck"] == {"disable": True}
+    assert "ports" not in services["shop-worker"]
+    assert services["shop-release"]["profiles"] == ["release"]
+    assert companions.usage_lines(found)[-1] == (
+        "docker run --rm --no-healthcheck --read-only --tmpfs /tmp --cap-drop ALL shop migrate"
+    )

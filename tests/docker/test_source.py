@@ -126,14 +126,14 @@ def test_what_a_container_cannot_keep_is_remarked(tree: Tree) -> None:
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 
-def found(root: Path, *classes: str) -> str | None:
-    application = Sources(root).application(classes or ("FastAPI",))
-    return named(application) if application else None
+def found(root: Path) -> str | None:
+    """The one application; several, with a comma between."""
+    applications = Sources(root).applications({"FastAPI": "asgi"})
+    return ", ".join(map(named, applications)) or None
 
 
 def named(application: Application) -> str:
-    call = "()" if application.is_factory else ""
-    return f"{application.module.name}:{application.attribute}{call}"
+    return f"{application.name}{'()' * application.is_factory}"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_factory_that_needs_arguments_is_none(tree: Tree) -> None:
 
 def test_an_application_that_a_factory_made_is_one(tree: Tree) -> None:
     text = "def create(x):\n    return FastAPI(title=x)\n\napp = create('y')\n"
-    assert found(tree({"main.py": text, "shop/deep/app.py": APP})) == "main:app"
+    assert found(tree({"main.py": text})) == "main:app"
 
 
 def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
@@ -188,15 +188,15 @@ def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
 def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> None:
     root = tree({"libs/web/src/web/__init__.py": APP, "libs/web/main.py": APP, "apps/x/x.py": APP})
     sources = Sources(root, {root / "libs" / "web": "web"}, [root / "apps" / "x"])
-    application = sources.application(["FastAPI"])
-    assert application is not None
+    [application] = sources.applications({"FastAPI": "asgi"})
     assert named(application) == "web:app"
+    assert application.module
     assert application.module.is_installed
     assert [module.path for module in sources.modules] == ["libs/web/src/web/__init__.py"]
 
 
 def test_the_module_with_the_usual_name_is_preferred(tree: Tree) -> None:
-    root = tree({"admin.py": APP, "main.py": APP, "deep/main.py": APP})
+    root = tree({"admin.py": APP, "main.py": APP})
     assert found(root) == "main:app"
 
 
@@ -242,4 +242,138 @@ def test_a_health_route_is_found_by_its_name(tree: Tree, text: str, path: str | 
 
 def test_a_script_is_found_by_what_it_imports(tree: Tree) -> None:
     root = tree({"helpers.py": "x = 'streamlit'\n", "page.py": "import streamlit as st\n"})
-    assert Sources(root).script_importing("streamlit") == "page.py"
+    [script] = Sources(root).scripts_importing("streamlit")
+    assert script.name == "page.py"
+
+
+MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"main.py": MADE.format("v1") + "api = FastAPI()\napi.mount('/v1', v1)\n"}, "main:api"),
+        (
+            {
+                "main.py": "from fastapi import FastAPI\nfrom sub import v1\n\ndef create():\n"
+                "    app = FastAPI()\n    app.mount('/v1', v1)\n    return app\n\napp = create()\n",
+                "sub.py": MADE.format("v1"),
+            },
+            "main:app",
+        ),
+        ({"main.py": MADE.format("api") + "app = socketio.ASGIApp(x, api)\n"}, "main:app"),
+        ({"main.py": MADE.format("api") + "app = TimingMiddleware(api)\n"}, "main:app"),
+        ({"main.py": MADE.format("app") + "app = CORSMiddleware(app)\n"}, "main:app"),
+        ({"main.py": MADE.format("x") + "y = Starlette(routes=[Mount('/', app=x)])\n"}, None),
+        (
+            {
+                "shop/base.py": "from fastapi import FastAPI\nclass Base(FastAPI): ...\n",
+                "shop/web.py": "from .base import Base\nclass Api(Base): ...\nserver = Api()\n",
+            },
+            "shop.web:server",
+        ),
+        ({"shop/__init__.py": "", "shop/web.py": APP, "thing.py": APP}, "shop.web:app"),
+        ({"main.py": APP, "shop/main.py": APP}, "main:app, shop.main:app"),
+        ({"main.py": MADE.format("a") + "b = FastAPI()\n"}, "main:a, main:b"),
+        ({"main.py": MADE.format("app") + "admin = FastAPI()\n"}, "main:app"),
+        ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
+        ({"run.py": "def main():\n    app = FastAPI()\n    uvicorn.run(app)\n"}, None),
+        (
+            {"web.py": "def make():\n    return FastAPI()\nif __name__ == 'x':\n    a = make()\n"},
+            "web:make()",
+        ),
+        (
+            {
+                "wsgi.py": "from shop import create\napp = create()\n",
+                "shop/__init__.py": "from .web import create\n",
+                "shop/web.py": "def create():\n    return FastAPI()\n",
+            },
+            "wsgi:app",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_outermost_and_stands_out_is_the_application(
+    tree: Tree, files: dict[str, str], name: str | None
+) -> None:
+    assert found(tree(files)) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "name", "base"),
+    [
+        ("src/py/app/main.py", "", "app.main", "src/py"),
+        ("src/main.py", "import db", "main", "src"),
+        ("src/main.py", "from src.db import x", "src.main", "."),
+        ("backend/app/main.py", "from app.db import x", "app.main", "backend"),
+        ("backend/app/main.py", "from backend.app.db import x", "backend.app.main", "."),
+        ("backend/main.py", "import db", "main", "backend"),
+        ("backend/main.py", "from .db import x", "backend.main", "."),
+        ("shop/main.py", "import json", "shop.main", "."),
+    ],
+)
+def test_a_module_is_named_as_its_imports_resolve(
+    tree: Tree, path: str, line: str, name: str, base: str
+) -> None:
+    directory = Path(path).parent.as_posix()
+    files = {path: f"{line}\n", f"{directory}/db.py": "", f"{directory}/json.py": ""}
+    if directory.endswith("app"):
+        files[f"{directory}/__init__.py"] = ""
+    module = Sources(tree(files)).module(name)
+    assert module is not None
+    assert (module.path, module.base) == (path, base)
+
+
+ROUTER = (
+    "from fastapi import APIRouter\nrouter = APIRouter({})\n@router.get('/health')\ndef h(): ...\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        (
+            {
+                "main.py": f"{APP}from sub import router as r\n"
+                "app.include_router(r, prefix='/api')\n",
+                "sub.py": ROUTER.format("prefix='/v1'"),
+            },
+            "/api/v1/health",
+        ),
+        ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router, prefix=P)\n"}, None),
+        ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router)\n"}, "/health"),
+        ({"main.py": APP + ROUTER.format("")}, None),
+        (
+            {
+                "main.py": "bp = Blueprint('a', __name__, url_prefix='/a')\n"
+                "@bp.route('/health')\ndef h(): ...\napp.register_blueprint(bp)\n"
+            },
+            "/a/health",
+        ),
+        (
+            {
+                "main.py": "bp = Blueprint('a', __name__, url_prefix='/a')\n"
+                "@bp.route('/health')\ndef h(): ...\napp.register_blueprint(bp, url_prefix='/b')\n"
+            },
+            "/b/health",
+        ),
+        (
+            {
+                "site/urls.py": "urlpatterns = [path('api/', include('shop.urls'))]\n",
+                "shop/urls.py": "urlpatterns = [path('health/', view)]\n",
+            },
+            "/api/health/",
+        ),
+        ({"main.py": "routes = [Mount('/x', routes=[Route('/health', h)])]\n"}, None),
+        ({"main.py": f"{APP}import requests\nrequests.get('/health')\n"}, None),
+        (
+            {"main.py": APP, "sub.py": f"{MADE.format('v1')}@v1.get('/health')\ndef h(): ...\n"},
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_a_health_route_is_asked_where_it_is_served(
+    tree: Tree, files: dict[str, str], path: str | None
+) -> None:
+    sources = Sources(tree(files))
+    sources.applications({"FastAPI": "asgi"})
+    assert sources.health_path("main:app") == path

@@ -1,5 +1,6 @@
 """The start command is found by evidence, in an order, or asked for."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from rig import Tree
 
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
-from uvflow.docker.start import Search, Start
+from uvflow.docker.start import FILES, Search, Start
 from uvflow.errors import UsageError
 
 FASTAPI = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
@@ -23,21 +24,26 @@ DJANGO = {
 
 
 def start(
-    root: Path,
-    *installed: str,
-    scripts: Mapping[str, str] | None = None,
-    procfile: str | None = None,
-    **said: Any,
+    root: Path, *installed: str, scripts: Mapping[str, str] | None = None, **said: Any
 ) -> Start:
-    search = Search(
+    return search(root, *installed, scripts=scripts, **said).start()
+
+
+def search(
+    root: Path, *installed: str, scripts: Mapping[str, str] | None = None, **said: Any
+) -> Search:
+    texts = {name: root / name for name in FILES}
+    manifest = root / "pyproject.toml"
+    return Search(
         name="shop",
         installed=frozenset(installed),
+        direct=frozenset(installed),
         sources=Sources(root),
         scripts=scripts or {},
-        procfile=procfile,
+        files={name: path.read_text() for name, path in texts.items() if path.exists()},
+        tool=tomllib.loads(manifest.read_text())["tool"] if manifest.exists() else {},
         settings=Settings(**said),
     )
-    return search.start()
 
 
 def test_django_is_served_by_gunicorn_with_the_application_of_its_settings(tree: Tree) -> None:
@@ -146,13 +152,14 @@ def test_of_several_scripts_the_one_named_as_the_project(tree: Tree) -> None:
 def test_several_scripts_of_other_names_are_a_question(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree({}), scripts={"sell": "a:b", "buy": "a:c"})
-    assert caught.value.cause == (
-        "[project.scripts] has several entries, none named shop: sell, buy"
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `command = ["sell"]` or `command = ["buy"]`'
     )
 
 
-def test_a_procfile_is_the_last_evidence(tree: Tree) -> None:
-    found = start(tree({}), procfile="worker: x\nweb: gunicorn site.wsgi --log-file -\n")
+def test_a_procfile_comes_before_what_the_sources_make(tree: Tree) -> None:
+    text = "worker: x\nweb: gunicorn site.wsgi --log-file -\n"
+    found = start(tree({**FASTAPI, "Procfile": text}), "fastapi", "uvicorn")
     assert found.command == ("gunicorn", "site.wsgi", "--log-file", "-")
     assert (found.port, found.environment) == (8000, (("PORT", "8000"),))
 
@@ -160,15 +167,48 @@ def test_a_procfile_is_the_last_evidence(tree: Tree) -> None:
 @pytest.mark.parametrize("command", ["gunicorn 'a:b", "gunicorn -b :$PORT a:b\\"])
 def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> None:
     with pytest.raises(UsageError, match="`web` of the Procfile") as caught:
-        start(tree({}), procfile=f"web: {command}\n")
+        start(tree({"Procfile": f"web: {command}\n"}))
     assert caught.value.cause
     assert command in caught.value.cause
 
 
-def test_a_procfile_with_variables_needs_a_shell(tree: Tree) -> None:
-    found = start(tree({}), procfile="web: gunicorn -b :$PORT a:b\n")
-    assert found.command == ("sh", "-c", "exec gunicorn -b :$PORT a:b")
-    assert found.needs_shell
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("gunicorn -b :$PORT a:b", ("sh", "-c", "exec gunicorn -b :$PORT a:b")),
+        ("gunicorn -k gevent \"a:f('x')\"", ("gunicorn", "-k", "gevent", "a:f('x')")),
+        ("./up && serve a", ("sh", "-c", "./up && exec serve a")),
+        ("cd web; serve a 2>&1", ("sh", "-c", "cd web; exec serve a 2>&1")),
+        ("a || b", ("sh", "-c", "a || b")),
+        ("a && b 'x && y'", ("sh", "-c", "a && b 'x && y'")),
+        ("serve -w $(nproc)", ("sh", "-c", "exec serve -w $(nproc)")),
+        ("A=1 serve a", ("env", "A=1", "serve", "a")),
+        ("A=1 serve $PORT", ("sh", "-c", "exec env A=1 serve $PORT")),
+        ("uv run --no-dev serve a", ("serve", "a")),
+        ("uv run -m serve", ("python", "-m", "serve")),
+        ("poetry run serve.py", ("python", "serve.py")),
+        ("uv run up && uv run --extra web serve", ("sh", "-c", "up && exec serve")),
+    ],
+)
+def test_a_line_of_a_procfile_keeps_its_words(
+    tree: Tree, line: str, words: tuple[str, ...]
+) -> None:
+    assert start(tree({"Procfile": f"web: {line}\n"})).command == words
+
+
+def test_the_port_that_a_line_names_is_the_port(tree: Tree) -> None:
+    for line in ("serve --port 5000", "serve -p 5000", "gunicorn -b 0.0.0.0:5000 a:b"):
+        assert start(tree({"Procfile": f"web: {line}\n"})).port == 5000
+
+
+def test_the_other_processes_are_kept(tree: Tree) -> None:
+    root = tree({"Procfile": "web: a\nworker: celery -A x worker\nrelease: b && c\n"})
+    assert search(root).processes() == (
+        ("worker", ("celery", "-A", "x", "worker")),
+        ("release", ("sh", "-c", "b && exec c")),
+    )
+    said = (("beat", ("celery", "beat")),)
+    assert search(root, processes=said).processes() == said
 
 
 def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
@@ -186,8 +226,6 @@ def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
         name="all",
         installed=frozenset(),
         sources=Sources(tree({})),
-        scripts={},
-        procfile=None,
         settings=Settings(),
         members=("backend", "worker"),
     )
@@ -211,3 +249,98 @@ def test_port_and_health_are_the_users(tree: Tree) -> None:
     found = start(tree(FASTAPI), "fastapi", "uvicorn", port=9000, health="/up")
     assert (found.port, found.health) == (9000, "/up")
     assert not start(tree(FASTAPI), "fastapi", "uvicorn", health=False).probes
+
+
+COMPOSE = "services:\n  db:\n    image: postgres\n  web:\n    build: {}\n    command: {}\n"
+
+
+def test_the_framework_is_told_its_application(tree: Tree) -> None:
+    other = {"web/server.py": "from fastapi import FastAPI\napi = FastAPI()\n"}
+    told = '[tool.fastapi]\nentrypoint = "web.server:api"\n'
+    found = start(tree({**FASTAPI, **other, "pyproject.toml": told}), "fastapi", "uvicorn")
+    assert found.command[-1] == "web.server:api"
+    assert found.evidence == "[tool.fastapi] entrypoint; uvicorn is a dependency"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("shop.web", "shop.web:create_app()"),
+        ("src/shop/web.py", "shop.web:create_app()"),
+        ("shop.web:create_app", "shop.web:create_app()"),
+        ("\"shop.web:create_app('dev')\"", "shop.web:create_app('dev')"),
+    ],
+)
+def test_flask_app_names_the_application(tree: Tree, value: str, name: str) -> None:
+    other = {"app.py": "from flask import Flask\napp = Flask('x')\n"}
+    root = tree({**FLASK, **other, ".flaskenv": f"FLASK_ENV=x\nFLASK_APP={value}\n"})
+    assert start(root, "flask", "gunicorn").command[-1] == name
+
+
+def test_a_server_that_cannot_call_a_factory_with_arguments_is_refused(tree: Tree) -> None:
+    root = tree({".env": "FLASK_APP=\"web:create('x')\"\n"})
+    with pytest.raises(UsageError, match="waitress cannot call"):
+        start(root, "flask", "waitress")
+
+
+@pytest.mark.parametrize("build", [".", "{ context: . }"])
+def test_the_command_of_the_service_that_is_built_here_is_evidence(tree: Tree, build: str) -> None:
+    command = "[uv, run, uvicorn, 'other:app', --port, 9000]"
+    root = tree({**FASTAPI, "compose.yml": COMPOSE.format(build, command)})
+    found = start(root, "fastapi", "uvicorn")
+    assert found.command == ("uvicorn", "other:app", "--port", "9000")
+    assert found.port == 9000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COMPOSE.format(".", "uvicorn main:other --reload"),
+        COMPOSE.format(".", "/start"),
+        COMPOSE.format("../other", "serve"),
+        COMPOSE.format(".", "serve") + "    working_dir: /x\n",
+        COMPOSE.format(".", "serve") + "  worker:\n    build: .\n    command: work\n",
+        "services: [\n",
+        "services:\n  web:\n",
+        "",
+    ],
+)
+def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str) -> None:
+    root = tree({**FASTAPI, "compose.yaml": text})
+    assert start(root, "fastapi", "uvicorn").command[-1] == "main:app"
+
+
+def test_two_candidates_are_listed_with_the_lines_to_write(tree: Tree) -> None:
+    page = {"pages.py": "import streamlit\n"}
+    with pytest.raises(UsageError) as caught:
+        start(tree({**FASTAPI, **page}), "fastapi", "uvicorn", "streamlit")
+    assert caught.value.message == (
+        "several things could be started, and nothing tells which is meant"
+    )
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "main:app"` or '
+        '`command = ["streamlit", "run", "--server.address=0.0.0.0", "--server.port=8501", '
+        '"--server.headless=true", "pages.py"]`'
+    )
+
+
+def test_an_application_without_a_server_is_no_candidate_beside_one_that_has(tree: Tree) -> None:
+    other = {"admin.py": "from flask import Flask\napp = Flask('x')\n"}
+    root = tree({**FASTAPI, **other})
+    assert start(root, "fastapi", "flask", "uvicorn").command[-1] == "main:app"
+
+
+def test_a_script_beside_a_web_framework_is_no_service(tree: Tree) -> None:
+    with pytest.raises(UsageError) as caught:
+        start(tree({}), "fastapi", "uvicorn", scripts={"seed": "shop:seed"})
+    assert caught.value.hint == 'write in [tool.uvflow.docker]: `command = ["seed"]`'
+
+
+def test_two_django_projects_are_a_question(tree: Tree) -> None:
+    text = 'os.environ["DJANGO_SETTINGS_MODULE"] = "s"\napplication = 1\n'
+    with pytest.raises(UsageError) as caught:
+        start(tree({"a/wsgi.py": text, "b/wsgi.py": text}), "django", "gunicorn")
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "a.wsgi:application"` '
+        'or `app = "b.wsgi:application"`'
+    )

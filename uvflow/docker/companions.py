@@ -45,6 +45,11 @@ def compose_file(facts: Facts) -> str:
         name if selection.name == "prod" else f"{name}-{selection.name}": _service(facts, selection)
         for selection in reversed(facts.selections)
     }
+    for process, words in facts.processes:
+        only = {"entrypoint": words, "ports": [], "healthcheck": {"disable": True}}
+        profiles = ["release"] if process == "release" else []  # run by hand
+        prod = {**_service(facts, facts.selections[-1]), **only, "profiles": profiles}
+        services[f"{name}-{process}"] = prod
     secrets = {name: {"environment": name} for name in facts.secrets}
     return "\n".join(_yaml_lines({"services": services, "secrets": secrets}, "")) + "\n"
 
@@ -99,7 +104,7 @@ def _yaml(value: Any) -> str:
 
 
 def usage_lines(facts: Facts) -> tuple[str, ...]:
-    """Shell commands: build, run, and build for development where there is such a target."""
+    """Shell commands: build, run, build for development, and run the other processes."""
     name, port = image_name(facts), facts.start.port
     file = () if facts.directory == "." else ("--file", _dockerfile_path(facts))
     build = ("docker", "build", *file, *credential_options(facts))
@@ -112,6 +117,10 @@ def usage_lines(facts: Facts) -> tuple[str, ...]:
         *(
             shlex.join((*build, "--target", target, "--tag", image_tag(facts, target), "."))
             for target in development
+        ),
+        *(
+            shlex.join(("docker", "run", "--rm", "--no-healthcheck", *hardened, name, *words))
+            for _, words in facts.processes
         ),
     )
 

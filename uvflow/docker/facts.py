@@ -4,6 +4,7 @@ Reads only. Nothing of the project is imported or executed.
 """
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import SETTINGS_MODULE, Django, Sources, Static
-from uvflow.docker.start import Search, Start
+from uvflow.docker.start import FILES, Search, Start
 from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
@@ -97,6 +98,7 @@ class Facts:
     copies_source: bool
     static: Static | None
     start: Start
+    processes: tuple[tuple[str, tuple[str, ...]], ...]
     user: int
     environment: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...] = field(default=(), compare=False)
@@ -162,6 +164,7 @@ class _Reader:
             copies_source=self.copies_source,
             static=self.static,
             start=self.start,
+            processes=self.search.processes(),
             user=self.settings.user or (_NONROOT if self.is_distroless else _USER),
             environment=self.environment,
             remarks=tuple(self.remarks()),
@@ -324,29 +327,40 @@ class _Reader:
         return secrets(indexes, self.settings.private_indexes, self.lock.packages)
 
     @cached_property
-    def start(self) -> Start:
+    def search(self) -> Search:
         directories = sorted(str(package.directory) for package in self.lock.local_packages)
-        start = Search(
+        texts = ((name, text_if_there(self.project.root / name)) for name in FILES)
+        edges = self.package.table.get("dependencies", ()) if self.package else ()
+        is_installed = self.package is not None and self.package.name in self.local_packages
+        return Search(
             name=self.project.name,
             installed=frozenset(package.name for package in self.production),
+            direct=frozenset(edge["name"] for edge in edges),
             sources=self.sources,
-            scripts=self.project.table("project", "scripts"),
-            procfile=text_if_there(self.project.root / "Procfile"),
+            scripts=self.project.table("project", "scripts") if is_installed else {},
+            files={name: text for name, text in texts if text},
+            tool=self.project.table("tool"),
             settings=self.settings,
             members=() if self.package else tuple(directories),
             in_extras=dict(self._in_extras()),
-        ).start()
+        )
+
+    @cached_property
+    def start(self) -> Start:
+        start = self.search.start()
         missing = [name for name in self.system.runtime if name not in _IN_DISTROLESS]
         if self.is_distroless and missing:
             raise UsageError(
                 f"a distroless image cannot have {', '.join(missing)}",
                 hint="`--base slim` can",
             )
-        if self.is_distroless and start.needs_shell:
-            raise UsageError(
-                f"{start.evidence} needs a shell, and a distroless image has none",
-                hint="set `command = […]` in [tool.uvflow.docker]",
-            )
+        evidence = {start.evidence: start.command, **dict(self.search.processes())}
+        for where, (program, *_) in evidence.items() if self.is_distroless else ():
+            if program in {"sh", "env"}:
+                raise UsageError(
+                    f"{where} needs a shell, and a distroless image has none",
+                    hint="set `command = […]` in [tool.uvflow.docker]",
+                )
         return start
 
     @cached_property
@@ -379,8 +393,8 @@ class _Reader:
     def environment(self) -> tuple[tuple[str, str], ...]:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
-        if self.copies_source and (self.start.module or "").startswith("src/"):
-            variables["PYTHONPATH"] = "/app/src"
+        if self.copies_source and self.start.module and self.start.base != ".":
+            variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
 
     @cached_property

@@ -21,17 +21,18 @@ REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 class Settings:
     """What the user has decided; None leaves it to the facts.
 
-    `command` is what the container starts, `app` a `module:attribute` for the server to load.
-    `health` is the path of an HTTP probe, or False for none. `environment` is for the container,
-    `build_environment` for the steps that run the project's own code (collectstatic).
-    `mirrors` are registries and what images are pulled from in their place. `private_indexes` are
-    names of `[[tool.uv.index]]` that ask for credentials. `ignore` are codes of findings that are
-    not reported about a hand-written Dockerfile.
+    `command` is what the container starts, `processes` are others by name, `app` is a
+    `module:attribute` for the server to load. `health` is the path of an HTTP probe, or False for
+    none. `environment` is for the container, `build_environment` for the steps that run the
+    project's own code (collectstatic). `mirrors` are registries and what images are pulled from in
+    their place. `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
+    `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
     """
 
     base: str = "slim"
     stages: str = "auto"
     command: tuple[str, ...] | None = None
+    processes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     app: str | None = None
     port: int | None = None
     health: str | bool | None = None
@@ -70,7 +71,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, Mapping):
-        return tuple(sorted(value.items()))  # its order is not a fact
+        return tuple(sorted((k, _frozen(v)) for k, v in value.items()))  # its order is not a fact
     return value
 
 
@@ -113,14 +114,17 @@ _ENVIRONMENT = Rule(
 )
 _PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
 
+_COMMAND = Rule(
+    wanted='a list of strings, such as ["python", "-m", "app"]',
+    holds=lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v),
+)
+
 _SHAPE = OnlyKeys(
     {
         "base": _one_of(BASES),
         "stages": _one_of(STAGES),
-        "command": Rule(
-            wanted='a list of strings, such as ["python", "-m", "app"]',
-            holds=lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v),
-        ),
+        "command": _COMMAND,
+        "processes": {"*": _COMMAND},
         "app": _text(_MODULE_ATTRIBUTE, '"module:attribute"'),
         "port": _number(1, 65535, "a number from 1 to 65535"),
         "health": Rule(

@@ -4,35 +4,46 @@ import ast
 import os
 import posixpath
 import re
+import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from uvflow.files import read_regular
 
-_SKIPPED_DIRECTORIES = {
-    "__pycache__", "build", "dist", "doc", "docs", "examples", "migrations", "node_modules",
-    "scripts", "site-packages", "test", "tests", "venv",
-}  # fmt: skip
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 _MAX_BYTES = 1_000_000  # a larger file is generated
+_SKIPPED_DIRECTORIES = {
+    "__pycache__", "alembic", "build", "devtools", "dist", "doc", "docs", "examples", "migrations",
+    "mocks", "node_modules", "playground", "scripts", "site-packages", "test", "tests", "venv",
+}  # fmt: skip
+
+# A word in the name of a file or a function with nothing that is served.
+_NOT_SERVED = {
+    "conftest", "demo", "devtools", "example", "fake", "mock", "playground", "sandbox", "scratch",
+    "stub", "test", "tests",
+}  # fmt: skip
 
 # The usual names of modules with an application, the likeliest first.
-_USUAL_NAMES = ("main", "app", "asgi", "wsgi", "server", "api", "web", "application", "__init__")
+_USUAL_NAMES = (
+    "streamlit_app", "asgi", "wsgi", "main", "app", "api", "server", "application", "__init__",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
     """A source file: its path relative to the root (POSIX), and the name it is imported by.
 
-    One that `is_installed` is part of a package that is installed into the environment.
+    One that `is_installed` is part of a package that is installed into the environment; `base` is
+    the directory that it is imported from.
     """
 
     path: str
     name: str
     text: str
+    base: str = "."
     is_installed: bool = False
 
     @cached_property
@@ -48,13 +59,53 @@ class Module:
     def nodes(self) -> Iterator[ast.AST]:
         return (node for statement in self.body for node in ast.walk(statement))
 
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.path).stem
+
+    @property
+    def is_served(self) -> bool:
+        """Whether its name allows that; `env.py` is alembic's."""
+        return not (_NOT_SERVED & set(self.stem.split("_")) or self.path.endswith("/env.py"))
+
+    @cached_property
+    def imports(self) -> Mapping[str, str]:
+        """What each imported name stands for, dotted."""
+        package = self.name if self.stem == "__init__" else _parent(self.name, 1)
+        found: dict[str, str] = {}
+        for node in self.nodes():
+            match node:
+                case ast.Import(names=names):
+                    found |= {each.asname or each.name: each.name for each in names}
+                case ast.ImportFrom(module=name, names=names, level=level):
+                    parts = (_parent(package, level - 1) if level else "", name or "")
+                    base = ".".join(filter(None, parts))
+                    found |= {each.asname or each.name: f"{base}.{each.name}" for each in names}
+        return found
+
+    def dotted(self, node: ast.AST) -> str:
+        """What a name or an attribute stands for; empty for anything else."""
+        match node:
+            case ast.Name(id=name):
+                return self.imports.get(name) or f"{self.name}.{name}"
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self.imports:
+                return f"{self.imports[name]}.{attribute}"
+            case ast.Attribute(attr=attribute):
+                return f"{ast.unparse(node.value)}.{attribute}"
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """An object that a server loads: `module:attribute`, or a factory `module:function`."""
+    """What a server loads: `module:attribute`, which may be a factory.
 
-    module: Module
-    attribute: str
+    `module` is None where no file is known to be that; a script has no attribute.
+    """
+
+    name: str
+    interface: str
+    evidence: str
+    module: Module | None = None
     is_factory: bool = False
 
 
@@ -71,15 +122,31 @@ class Sources:
         self.root = root
         self.packages = packages or {}
         self.others = {*others, *self.packages}
+        self.outermost = set[str]()  # of the applications that were found last
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
         """The likeliest to hold an application first: near the root, then by usual names."""
-        bases = dict.fromkeys((self.root, *self.packages))
-        modules = (self._module(base, path) for base in bases for path in self._python_files(base))
-        return tuple(sorted((m for m in modules if m), key=_likelihood))
+        found: list[Module] = []
+        for base in dict.fromkeys((self.root, *self.packages)):
+            files = dict(self._files(base))
+            base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
+            for path, text in files.items():
+                name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
+                is_installed = path.startswith(("src/", f"{self.packages.get(base, '/')}/"))
+                if base == self.root or is_installed:
+                    module = Module(
+                        path=Path(prefix, path).as_posix(),
+                        name=name.removesuffix("/__init__").replace("/", "."),
+                        text=text,
+                        base=base_of(path),
+                        is_installed=is_installed and base in self.packages,
+                    )
+                    found.append(module)
+        return tuple(sorted(found, key=_likelihood))
 
-    def _python_files(self, base: Path) -> Iterator[str]:
+    def _files(self, base: Path) -> Iterator[tuple[str, str]]:
+        """Path, relative to `base`, and text of each Python file that can be read."""
         skipped = self.others - {base}
         for directory, directories, files in os.walk(base):
             directories[:] = sorted(
@@ -90,74 +157,227 @@ class Sources:
                 and Path(directory, name) not in skipped
                 and not Path(directory, name, "pyvenv.cfg").exists()
             )
-            below = Path(directory).relative_to(base)
-            yield from ((below / name).as_posix() for name in sorted(files) if name.endswith(".py"))
+            for path in (Path(directory, name) for name in files if name.endswith(".py")):
+                try:
+                    text = read_regular(path, _MAX_BYTES).decode()
+                except (OSError, UnicodeDecodeError):
+                    continue
+                yield path.relative_to(base).as_posix(), text
 
-    def _module(self, base: Path, path: str) -> Module | None:
-        """None for a file that cannot be read, or that is neither the root's nor installed."""
-        package = self.packages.get(base)
-        is_installed = package is not None and path.startswith(("src/", f"{package}/"))
-        file = base / path
-        try:
-            if not (is_installed or base == self.root):
-                return None
-            text = read_regular(file, _MAX_BYTES).decode()
-        except (OSError, UnicodeDecodeError):
-            return None
-        name = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__")
-        return Module(
-            path=Path(os.path.relpath(file, self.root)).as_posix(),
-            name=name.replace("/", "."),
-            text=text,
-            is_installed=is_installed,
-        )
+    @cached_property
+    def _by_name(self) -> Mapping[str, Module]:
+        return {module.name: module for module in self.modules[::-1]}
 
     def module(self, name: str) -> Module | None:
         """The module that is imported as `name`."""
-        return next((m for m in self.modules if m.name == name), None)
+        return self._by_name.get(name)
 
-    def application(self, classes: Iterable[str]) -> Application | None:
-        """The first `NAME = CLASS(…)` of a module, else the first function that returns one.
+    def origin(self, dotted: str) -> str:
+        """Where an object is made that modules import from each other."""
+        for _ in self.modules:
+            owner, _, name = dotted.rpartition(".")
+            module = self.module(owner)
+            if module is None or name not in module.imports:
+                break
+            dotted = module.imports[name]
+        return dotted
 
-        A call of such a function counts as one of the class.
+    def references(self, module: Module, node: ast.AST) -> set[str]:
+        """The dotted names in an expression."""
+        if dotted := module.dotted(node):
+            return {self.origin(dotted.removesuffix(".wsgi_app"))}
+        return {n for child in ast.iter_child_nodes(node) for n in self.references(module, child)}
+
+    def applications(
+        self, classes: Mapping[str, str], within: Module | None = None
+    ) -> list[Application]:
+        """What is made of `classes` (name → interface), or all of that where none stands out.
+
+        Instances of subclasses count, functions that return one, and what wraps one. What another
+        one mounts, wraps or is made by does not.
         """
-        classes = tuple(classes)
-        makers = [m for m in self.modules if any(f"{c}(" in m.text for c in classes)]
-        factories = [(m, function) for m in makers for function in _factories_in(m, classes)]
-        calls = {*classes, *(function.name for _, function in factories)}
-        for module in self.modules:
-            if any(f"{name}(" in module.text for name in calls):
-                for name, value in _assignments(module.body):
-                    if isinstance(value, ast.Call) and _last_name(value.func) in calls:
-                        return Application(module=module, attribute=name)
-        for module, function in factories:
-            if _needs_no_arguments(function.args):
-                return Application(module=module, attribute=function.name, is_factory=True)
-        return None
+        made = _Made(self, classes)
+        self.outermost = made.found.keys() - made.parts
+        found = (each for name, each in made.found.items() if within or name in self.outermost)
+        return _likeliest([each for each in found if within in (None, each.module)])
 
-    def script_importing(self, package: str) -> str | None:
-        """The path of the first file that imports `package`."""
-        mentions = (m for m in self.modules if package in m.text)
-        return next((m.path for m in mentions if _imports(m, package)), None)
+    def scripts_importing(self, package: str) -> list[Application]:
+        """The likeliest of the files that import `package`, and that no other one imports."""
+        imported = {name for module in self.modules for name in module.imports.values()}
+        imported |= {_parent(name, 1) for name in imported}
+        scripts = []
+        for m in self.modules:
+            is_page = m.name in imported or PurePosixPath(m.path).parent.name == "pages"
+            tops = {name.split(".")[0] for name in m.imports.values()}
+            if package in tops and m.is_served and not is_page:
+                evidence = f"{m.path} imports {package}"
+                scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
+        return _likeliest(scripts)
 
-    def health_path(self) -> str | None:
-        """The path of a route that is named as a health check, such as `/healthz`."""
-        paths = {name: path for m in self.modules for name, path in _health_routes(m)}
+    def health_path(self, started: str = "") -> str | None:
+        """The path of a route that is named as a health check, such as `/healthz`.
+
+        It is one of the application that is `started`, as far as that is known.
+        """
+        others = self.outermost - {started.replace(":", ".")} if started else set()
+        found = _Health(self)
+        served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
+        paths = {name: path for name, path, owner in served if path and owner not in others}
         return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
 
 
+class _Made:
+    """The applications in `sources`: `found` by dotted names, and those that are `parts` of others.
+
+    `kinds` has objects, classes and functions, each with the class of `classes` that it comes to.
+    """
+
+    def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
+        self.sources, self.interfaces = sources, {**classes, **_CONVERTERS}
+        self.found: dict[str, Application] = {}
+        self.kinds = {name: name for name in classes}
+        self.parts: set[str] = set()
+        size = 0
+        while size < (size := len(self.kinds)):  # one may stand before what it is made of
+            known = {name.rpartition(".")[2] for name in self.kinds}
+            for module in sources.modules:
+                if module.is_served and any(name in module.text for name in known):
+                    for node in _statements(module.body):
+                        self.read(module, node)
+
+    def read(self, module: Module, node: ast.stmt) -> None:
+        local = set[str]()
+        match node:
+            case ast.ClassDef(name=name, bases=bases):
+                instances = [ast.Call(func=each, args=[], keywords=[]) for each in bases]
+                self.keep(module, name, instances, local)
+            case ast.FunctionDef(name=name):
+                inside = list(ast.walk(node))
+                variables = [pair for inner in inside for pair in _assigned(inner)]
+                local |= {f"{module.name}.{variable}" for variable, _ in variables}
+                for variable, value in variables:
+                    self.keep(module, variable, [value], local)
+                returned = [n.value for n in inside if isinstance(n, ast.Return) and n.value]
+                self.keep(module, name, returned, local)
+                if _needs_no_arguments(node.args):
+                    self.add(module, name, is_factory=True)
+        for name, value in _assigned(node):
+            if isinstance(value, ast.Call):
+                self.keep(module, name, [value], local)
+                self.add(module, name)
+        for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+            if _last_name(call.func) in _MOUNTING:
+                self.parts |= self.sources.references(module, call) - local
+
+    def add(self, module: Module, name: str, *, is_factory: bool = False) -> None:
+        dotted = f"{module.name}.{name}"
+        kind = self.kinds.get(dotted)
+        if kind and not _NOT_SERVED & set(name.split("_")):
+            self.found[dotted] = Application(
+                name=f"{module.name}:{name}",
+                interface=self.interfaces[kind],
+                evidence=f"{module.path} has {kind}()",
+                module=module,
+                is_factory=is_factory,
+            )
+
+    def keep(self, module: Module, name: str, values: Sequence[ast.expr], local: set[str]) -> None:
+        """Note the kind of `name`, which is one of `values`, and that those are parts of it."""
+        dotted = f"{module.name}.{name}"
+        for value in values:
+            if kind := self.kind(module, value):
+                self.kinds[dotted] = kind
+                self.parts |= self.sources.references(module, value) - {dotted, *local}
+
+    def kind(self, module: Module, node: ast.expr) -> str | None:
+        """The class of the application that an expression is, or that is wrapped in it."""
+        if not isinstance(node, ast.Call):
+            return self.kinds.get(module.dotted(node))
+        dotted = self.sources.origin(module.dotted(node.func))
+        last = dotted.rpartition(".")[2]
+        if known := self.kinds.get(dotted) or self.kinds.get(last):
+            return known
+        if last in _WRAPPERS or last in _CONVERTERS or last.endswith("Middleware"):
+            wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
+            return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
+        return None
+
+
+_MOUNTING = {"Mount", "mount", "mount_gradio_app"}
+# What wraps an application, besides what is called a middleware, and what makes one of another.
+_WRAPPERS = {"ProxyFix", "WhiteNoise", "mount_gradio_app"}
+_CONVERTERS = {
+    "ASGIApp": "asgi",
+    "ASGIMiddleware": "wsgi",
+    "WSGIApp": "wsgi",
+    "WSGIMiddleware": "asgi",
+    "WsgiToAsgi": "asgi",
+}
+
+
+def _likeliest(applications: list[Application]) -> list[Application]:
+    """An installed package comes before another one, and both before a stray file.
+
+    Of one directory the usual names come first; between directories nothing tells.
+    """
+    best = min(map(_standing, applications), default=0)
+    remaining = [each for each in applications if _standing(each) == best]
+    if len({posixpath.dirname(each.module.path) for each in remaining if each.module}) == 1:
+        first = min(map(_order, remaining))
+        remaining = [each for each in remaining if _order(each) == first]
+    return sorted(remaining, key=lambda each: each.name)
+
+
+def _standing(application: Application) -> int:
+    module = application.module
+    if module is None or module.is_installed or module.stem == _USUAL_NAMES[0]:
+        return 0
+    return 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
+
+
+def _order(application: Application) -> tuple[bool, int, bool]:
+    module, attribute = application.module, application.name.rpartition(":")[2]
+    rank = _likelihood(module)[1] if module else 0
+    is_usual = attribute in {"app", "application", "create_app", "make_app"}
+    return application.is_factory, rank, not is_usual
+
+
 def _likelihood(module: Module) -> tuple[int, int, str]:
-    stem = module.path.removesuffix(".py").rpartition("/")[2]
-    rank = _USUAL_NAMES.index(stem) if stem in _USUAL_NAMES else len(_USUAL_NAMES)
+    rank = _USUAL_NAMES.index(module.stem) if module.stem in _USUAL_NAMES else len(_USUAL_NAMES)
     return (module.name.count("."), rank, module.path)
 
 
-def _factories_in(module: Module, classes: tuple[str, ...]) -> Iterator[ast.FunctionDef]:
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef):
-            calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
-            if any(_last_name(call.func) in classes for call in calls):
-                yield node
+_IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
+
+
+def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
+    """Tells for each path of `files` (path → text) the directory that it is imported from.
+
+    That is where its own imports resolve, or those of the files beside it; else `src`, or what is
+    above the package there; else the directory of the project.
+    """
+    here = {path.removesuffix(".py") for path in files}
+    here |= {above.as_posix() for path in files for above in PurePosixPath(path).parents}
+    packages = {posixpath.dirname(path) for path in files if path.endswith("/__init__.py")}
+    tops = {path: set(_IMPORTED.findall(text)) for path, text in files.items()}
+    used = {top for names in tops.values() for top in names}
+    bases = {posixpath.dirname(path) or "." for path in files if path.endswith("/manage.py")}
+
+    def base_of(path: str) -> str:
+        above = [each.as_posix() for each in PurePosixPath(path).parents]
+        outside = [each for each in above if each not in packages]
+        if above[-2:-1] and above[-2] in used:
+            return "."  # something imports its first directory by its name
+        for each in outside[:-1]:
+            names = tops[path] - sys.stdlib_module_names
+            if each in bases or any(f"{each}/{name}" in here for name in names):
+                return each
+        if above[-2:-1] == ["src"]:
+            return outside[0] if above[0] in packages else "src"
+        return "."
+
+    bases |= {base_of(path) for path in files} - {"src", "."}
+    return base_of
 
 
 def _needs_no_arguments(arguments: ast.arguments) -> bool:
@@ -165,27 +385,30 @@ def _needs_no_arguments(arguments: ast.arguments) -> bool:
     return positional == 0 and all(arguments.kw_defaults)
 
 
-def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    """Every `NAME = VALUE` at the top level, and below an `if` or `try` there."""
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Those at the top level, and below an `if` or `try` there, that an import runs."""
     waiting = body[::-1]  # no recursion: every `elif` is nested in the `if` before it
     while waiting:
-        match waiting.pop():
-            case ast.Assign(targets=targets, value=value):
-                yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                yield name, value
+        match node := waiting.pop():
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                pass
             case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
                 waiting += [*inner, *other][::-1]
+            case _:
+                yield node
 
 
-def _imports(module: Module, package: str) -> bool:
-    for node in module.body:
-        match node:
-            case ast.Import(names=names) if any(a.name.split(".")[0] == package for a in names):
-                return True
-            case ast.ImportFrom(module=str(name)) if name.split(".")[0] == package:
-                return True
-    return False
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Every `NAME = VALUE` that a statement is."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+
+
+def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    return (pair for node in _statements(body) for pair in _assigned(node))
 
 
 # The usual names, the one that asks least of the service first.
@@ -194,22 +417,83 @@ _HEALTH_NAMES = (
     "readyz", "ready",
 )  # fmt: skip
 _HEALTH = re.compile(rf"\^?/?((?:[\w-]+/)*({'|'.join(_HEALTH_NAMES)})/?)\$?")
+_DECORATORS = {"api_route", "get", "route"}
 _ROUTES = {
-    "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "api_route", "get", "path",
-    "re_path", "route", "url",
-}  # fmt: skip
+    "Route",
+    "add_api_route",
+    "add_get",
+    "add_route",
+    "add_url_rule",
+    "path",
+    "re_path",
+    "url",
+}
+_INCLUDING = {"Mount", "include_router", "mount", "path", "re_path", "register_blueprint", "url"}
+_ROUTERS = {"APIRouter", "Blueprint", "Router"}
 
 
-def _health_routes(module: Module) -> Iterator[tuple[str, str]]:
-    """Name → path."""
-    if not any(name in module.text for name in _HEALTH_NAMES):
-        return
-    for node in module.nodes():
-        match node:
-            case ast.Call(func=function, args=[ast.Constant(value=str(pattern)), *_]):
-                route = _HEALTH.fullmatch(pattern.replace("/?$", "/$"))
-                if route and _last_name(function) in _ROUTES:
-                    yield route[2], f"/{route[1]}"
+class _Health:
+    """The `routes` that are named as health checks: name, path and owner of each.
+
+    The owner is a router, an application, or a module with a list of routes; `within` has what
+    includes each, by which prefix (None where it is computed) and which function.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.routes: list[tuple[str, str, str]] = []
+        self.routers: dict[str, str | None] = {}  # and their own prefixes
+        self.within: dict[str, tuple[str, str | None, str]] = {}
+        for module in sources.modules:
+            nodes = [node for node in module.nodes() if module.is_served]
+            calls = [node for node in nodes if isinstance(node, ast.Call)]
+            lists = (call for call in calls if _last_name(call.func) in {"Mount", "include"})
+            passed = {id(node) for call in lists for node in ast.walk(call) if node is not call}
+            passed |= {id(call) for call in calls if _last_name(call.func) in _DECORATORS}
+            passed -= {id(d) for node in nodes for d in getattr(node, "decorator_list", ())}
+            for variable, value in (pair for node in nodes for pair in _assigned(node)):
+                if isinstance(value, ast.Call) and _last_name(value.func) in _ROUTERS:
+                    self.routers[f"{module.name}.{variable}"] = _prefix(value)
+            for call in calls:
+                self.read(module, call, is_route=id(call) not in passed)
+
+    def read(self, module: Module, call: ast.Call, *, is_route: bool) -> None:
+        name, owner = _last_name(call.func) or "", module.name
+        if isinstance(call.func, ast.Attribute):
+            owner = self.sources.origin(module.dotted(call.func.value))
+        if name in _INCLUDING:
+            strings = filter(self.sources.module, _strings_in(call))
+            for child in (*self.sources.references(module, call), *strings):
+                self.within[child] = owner, _prefix(call), name
+        match call.args:
+            case [ast.Constant(value=str(text)), *_] if is_route and name in _ROUTES | _DECORATORS:
+                if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
+                    self.routes.append((route[2], f"/{route[1]}", owner))
+
+    def served(self, path: str, owner: str) -> tuple[str | None, str]:
+        """The whole path, where it is known and served, and what serves it in the end."""
+        for _ in self.within:
+            above, prefix, how = self.within.get(owner, ("", None, ""))
+            own = "" if prefix and how == "register_blueprint" else self.routers.get(owner, "")
+            if not above or prefix is None or own is None:
+                break
+            parts = (part.strip("/^") for part in (prefix, own))
+            path, owner = "".join(f"/{part}" for part in parts if part) + path, above
+        is_whole = owner not in self.routers and owner not in self.within
+        return path if is_whole else None, owner
+
+
+def _prefix(call: ast.Call) -> str | None:
+    """What a call puts before the paths of what it includes; None where that is computed."""
+    values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
+    if not values and _last_name(call.func) in {"Mount", "mount", "path", "re_path", "url"}:
+        values = call.args[:1]
+    match values:
+        case []:
+            return ""
+        case [ast.Constant(value=str(text))]:
+            return text
+    return None
 
 
 def _last_name(node: ast.expr) -> str | None:
@@ -237,6 +521,12 @@ class Django:
     def __init__(self, sources: Sources, named: str | None = None) -> None:
         self._sources = sources
         self._named = named
+
+    @cached_property
+    def served(self) -> tuple[Module, ...]:
+        """Every wsgi.py and asgi.py."""
+        named = (m for m in self._sources.modules if m.stem in {"wsgi", "asgi"})
+        return tuple(module for module in named if "application" in module.text)
 
     @cached_property
     def _naming(self) -> Mapping[str, tuple[Module, str]]:

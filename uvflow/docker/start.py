@@ -1,12 +1,15 @@
 """What a container starts: the command, its port, its health check, and the evidence."""
 
+import ast
+import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Django, Module, Sources
+from uvflow.docker.source import SETTINGS_MODULE, Application, Django, Sources
 from uvflow.errors import UsageError
 
 _PORT = 8000
@@ -21,7 +24,8 @@ class Start:
 
     `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
     `module` is the path of the source file that it loads (`.` where that is not known), None where
-    it loads what is installed. What `is_program` takes the arguments of `docker run`.
+    it loads what is installed; `base` is the directory that it is imported from. What `is_program`
+    takes the arguments of `docker run`.
     """
 
     command: Words
@@ -31,20 +35,12 @@ class Start:
     health: str | None = None
     probes: bool = True
     module: str | None = None
+    base: str = "."
     environment: tuple[tuple[str, str], ...] = ()
-    needs_shell: bool = False
     is_program: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """What a server is to load: `module:attribute`, which may be a factory."""
-
-    interface: str
-    name: str
-    evidence: str
-    module: str | None = None
-    is_factory: bool = False
+Candidate = Start | Application
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,7 @@ class _Server:
     factory_suffix: str = ""
     reload: Words = ("--reload",)
 
-    def words(self, loaded: Loaded, port: int) -> Words:
+    def words(self, loaded: Application, port: int) -> Words:
         words = (word.format(port=port, interface=loaded.interface) for word in self.command)
         if loaded.is_factory:
             return (*words, *self.factory_option, loaded.name + self.factory_suffix)
@@ -116,40 +112,75 @@ _FRAMEWORKS: Mapping[str, tuple[Words, str]] = {
     "starlette": (("Starlette",), "asgi"),
     "flask": (("Flask",), "wsgi"),
     "bottle": (("Bottle",), "wsgi"),
+    "python-socketio": (("ASGIApp",), "asgi"),
 }
+_WEB = {*_FRAMEWORKS, "django", "streamlit"}
+
+# The variable that tells a framework its application.
+_APP_VARIABLES = {"FLASK_APP": "flask", "LITESTAR_APP": "litestar", "QUART_APP": "quart"}
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+FILES = ("Procfile", ".env", ".flaskenv", *_COMPOSE)  # that may have evidence
+
+# What runs a command in an environment that the image does not need, with its options.
+_RUNNER = re.compile(
+    r"(^|&&\s*|;\s*)(?:uv|poetry|pipenv|pdm|rye|hatch) run "
+    r"(?:(?:--(?:env-file|extra|group|package|python|with)[ =]\S+|--[\w-]+) )*(-m |(?=\S+\.py\b))?"
+)
+_DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
+_NAMED_PORT = re.compile(r"(?:--port|-p|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(\d+)\b")
+_PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
+_HERE = (".", "./")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Where a start command is looked for.
 
-    `installed` are the normalised names of the production closure, `scripts` is
-    `[project.scripts]`, `procfile` the text of a Procfile; `members` are the directories of a
-    workspace whose root is not a project; `in_extras` says for a distribution which extra or group
-    of the project has it (as `extras = ["web"]`).
+    `installed` are the normalised names of the production closure, `direct` those that the project
+    itself depends on, `scripts` is the part of `[project.scripts]` that is installed, `files` the
+    texts of those of FILES that there are, `tool` the table `[tool]`; `members` are the directories
+    of a workspace whose root is not a project; `in_extras` says for a distribution which extra or
+    group of the project has it (as `extras = ["web"]`).
     """
 
     name: str
     installed: frozenset[str]
     sources: Sources
-    scripts: Mapping[str, str]
-    procfile: str | None
     settings: Settings
+    direct: frozenset[str] = frozenset()
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    tool: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     in_extras: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> Start:
-        """The start command; raises UsageError with the ways to name one when there is none."""
-        start = (
-            self._command()
-            or self._web_application()
-            or self._streamlit()
-            or self._celery()
-            or self._script()
-            or self._procfile_entry()
+        """The start command, by the first evidence that there is.
+
+        Raises UsageError with the lines to write where there is none, or more than one.
+        """
+        sources_of_evidence: tuple[Callable[[], Sequence[Candidate]], ...] = (
+            self._command,
+            self._app_setting,
+            self._procfile,
+            self._configured,
+            self._django,
+            self._compose,
+            self._objects,
+            self._scripts,
         )
-        if start is None:
+        found = (evidence() for evidence in sources_of_evidence)
+        candidates: Sequence[Candidate] = next(filter(None, found), ())
+        if not candidates:
             raise self._no_start_error()
+        if len(candidates) > 1:
+            raise UsageError(
+                "several things could be started, and nothing tells which is meant",
+                cause=", ".join(each.evidence for each in candidates),
+                hint=_lines(candidates),
+            )
+        [chosen] = candidates
+        start = chosen if isinstance(chosen, Start) else self._served(chosen)
         start = replace(start, development=start.development or start.command)
         match self.settings.health:
             case str(path):
@@ -158,151 +189,200 @@ class Search:
                 return replace(start, health=None, probes=False)
         return start
 
-    def _command(self) -> Start | None:
+    def processes(self) -> tuple[tuple[str, Words], ...]:
+        """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
+        if self.settings.processes:
+            return self.settings.processes
+        entries = _PROCESS.findall(self.files.get("Procfile", ""))
+        return tuple((name, _words(line, name)) for name, line in entries if name != "web")
+
+    def _command(self) -> list[Start]:
         settings = self.settings
         if settings.command is None:
-            return None
-        return Start(
+            return []
+        start = Start(
             command=settings.command,
             evidence="[tool.uvflow.docker] command",
             port=settings.port,
             probes=settings.port is not None,
             module=".",
         )
+        return [start]
 
-    def _web_application(self) -> Start | None:
-        loaded = self._app_setting() or self._django() or self._framework_instance()
-        if loaded is None:
-            return None
-        name = self._server(loaded.interface)
-        if name is None:
-            raise self._no_server_error(loaded)
-        server = _SERVERS[name]
-        port = self.settings.port or _PORT
-        words = server.words(loaded, port)
-        return Start(
-            command=words,
-            development=(words[0], *server.reload, *words[1:]),
-            evidence=f"{loaded.evidence}; {name} is a dependency",
-            port=port,
-            health=self.sources.health_path(),
-            module=loaded.module,
-        )
-
-    def _app_setting(self) -> Loaded | None:
+    def _app_setting(self) -> list[Application]:
         app = self.settings.app
         if app is None:
-            return None
+            return []
         kinds = [i for name, (_classes, i) in _FRAMEWORKS.items() if name in self.installed]
         kinds += ["wsgi", "asgi"]
-        return Loaded(
-            interface=next(kind for kind in kinds if self._server(kind) or kind == kinds[-1]),
-            name=app.removesuffix("()"),
-            evidence="[tool.uvflow.docker] app",
-            module=".",
-            is_factory=app.endswith("()"),
+        interface = next(kind for kind in kinds if self._server(kind) or kind == kinds[-1])
+        return [self._named(app, interface, "[tool.uvflow.docker] app")]
+
+    def _procfile(self) -> list[Start]:
+        lines = (
+            line for name, line in _PROCESS.findall(self.files.get("Procfile", "")) if name == "web"
+        )
+        return [self._of_line(line, "`web` of the Procfile") for line in lines][:1]
+
+    def _configured(self) -> list[Application]:
+        entrypoint = self.tool.get("fastapi", {}).get("entrypoint")
+        if isinstance(entrypoint, str) and ":" in entrypoint:
+            return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
+        for name in (".env", ".flaskenv"):
+            text = self.files.get(name, "")
+            for variable, value in re.findall(r"^(?:export )?(\w+_APP)=(.+)$", text, re.MULTILINE):
+                if framework := _APP_VARIABLES.get(variable):
+                    place = value.strip().strip("\"'") if value[0] in "\"'" else value.strip()
+                    return self._of_variable(place, framework, f"{variable} in {name}")
+        return []
+
+    def _of_variable(self, value: str, framework: str, evidence: str) -> list[Application]:
+        """A module or a file, and which object there: if unsaid, one of the framework's."""
+        place, colon, attribute = value.partition(":")
+        module = next((m for m in self.sources.modules if place in (m.name, m.path)), None)
+        classes, interface = _FRAMEWORKS[framework]
+        if not colon:
+            found = self.sources.applications(dict.fromkeys(classes, interface), within=module)
+            return [replace(each, evidence=evidence) for each in found]
+        body = module.body if module else []
+        functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+        name = f"{module.name if module else place}:{attribute}"
+        return [self._named(f"{name}()" if attribute in functions else name, interface, evidence)]
+
+    def _named(self, name: str, interface: str, evidence: str) -> Application:
+        """The application of that name; with `()` at its end it is a factory."""
+        module = self.sources.module(name.partition(":")[0])
+        return Application(
+            name=name.removesuffix("()"),
+            interface=interface,
+            evidence=evidence,
+            module=None if module and module.is_installed else module,
+            is_factory=name.endswith("()"),
         )
 
-    def _django(self) -> Loaded | None:
+    def _django(self) -> list[Application]:
         if "django" not in self.installed:
-            return None
-        django = Django(self.sources)
-        asgi = django.text("ASGI_APPLICATION")
-        wsgi = django.text("WSGI_APPLICATION")
-        if asgi and (self._server("asgi") or not wsgi):
-            return self._of_django("asgi", asgi, f"ASGI_APPLICATION of {django.settings_module}")
-        if wsgi and (self._server("wsgi") or not self._server("asgi")):
-            return self._of_django("wsgi", wsgi, f"WSGI_APPLICATION of {django.settings_module}")
+            return []
+        named = dict(self.settings.environment).get(SETTINGS_MODULE)
+        django = Django(self.sources, named)
+        dotted = {i: django.text(f"{i.upper()}_APPLICATION") for i in ("asgi", "wsgi")}
+        made = {i: [m for m in django.served if m.stem == i] for i in ("wsgi", "asgi")}
+        has_several = not named and max(map(len, made.values())) > 1
+        for interface, other in (("asgi", "wsgi"), ("wsgi", "asgi")) if not has_several else ():
+            name, is_served = dotted[interface], self._server(interface)
+            if name and (is_served or not (dotted[other] or self._server(other))):
+                where = f"{interface.upper()}_APPLICATION of {django.settings_module}"
+                return [self._of_django(interface, name, where)]
         # Without either setting: the wsgi.py or asgi.py that `startproject` makes.
-        for interface in ("wsgi", "asgi"):
-            named = (m for m in self.sources.modules if m.name.split(".")[-1] == interface)
-            module = next((m for m in named if "application" in m.text), None)
-            if module and (self._server(interface) or interface == "asgi"):
-                return self._of_django(interface, f"{module.name}.application", module.path)
-        return None
+        for interface, modules in made.items():
+            if modules and (self._server(interface) or interface == "asgi"):
+                return [
+                    self._of_django(interface, f"{m.name}.application", m.path) for m in modules
+                ]
+        return []
 
-    def _of_django(self, interface: str, dotted: str, evidence: str) -> Loaded:
+    def _of_django(self, interface: str, dotted: str, evidence: str) -> Application:
         name, _, attribute = dotted.rpartition(".")
-        path = _source_path(self.sources.module(name))
-        loads = f"{name}:{attribute}"
-        return Loaded(interface=interface, name=loads, evidence=evidence, module=path)
+        module, loads = self.sources.module(name), f"{name}:{attribute}"
+        return Application(interface=interface, name=loads, evidence=evidence, module=module)
 
-    def _framework_instance(self) -> Loaded | None:
-        for name, (classes, interface) in _FRAMEWORKS.items():
-            application = self.sources.application(classes) if name in self.installed else None
-            if application:
-                return Loaded(
-                    interface=interface,
-                    name=f"{application.module.name}:{application.attribute}",
-                    evidence=f"{application.module.path} has {classes[0]}()",
-                    module=_source_path(application.module),
-                    is_factory=application.is_factory,
-                )
-        return None
+    def _compose(self) -> list[Start]:
+        """The `command` of the one service that is built here, unless that is for development."""
+        import yaml  # 15 ms, for a project with a compose file only
 
-    def _server(self, interface: str) -> str | None:
-        return next((name for name in _servers_of(interface) if name in self.installed), None)
+        text = next((self.files[name] for name in _COMPOSE if name in self.files), "")
+        try:
+            services = yaml.safe_load(text)["services"].values()
+            builds = [(each, each.get("build")) for each in services]
+            [service] = [
+                s for s, b in builds if (b if isinstance(b, str) else b and b["context"]) in _HERE
+            ]
+            command = service.get("command") or ""
+            line = command if isinstance(command, str) else shlex.join(map(str, command))
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+            return []  # no such service
+        moves = {"entrypoint", "working_dir"} & service.keys()
+        if not line or moves or line.startswith("/") or _DEVELOPMENT.search(line):
+            return []
+        return [self._of_line(line.replace("$$", "$"), "`command` of the compose file")]
 
-    def _streamlit(self) -> Start | None:
-        path = self.sources.script_importing("streamlit") if "streamlit" in self.installed else None
-        if path is None:
-            return None
+    def _objects(self) -> Sequence[Candidate]:
+        """What the sources make: web applications and Streamlit pages, else a queue."""
+        frameworks = (row for name, row in _FRAMEWORKS.items() if name in self.installed)
+        classes = {name: interface for names, interface in frameworks for name in names}
+        found = self.sources.applications(classes)
+        found = [each for each in found if self._server(each.interface)] or found
+        names = ("streamlit", "celery")
+        is_page, is_queue = (name in self.installed for name in names)
+        pages = self.sources.scripts_importing("streamlit") if is_page else []
+        queues = self.sources.applications({"Celery": ""}) if is_queue and not found + pages else []
+        return [*found, *map(self._streamlit, pages), *map(self._celery, queues)]
+
+    def _streamlit(self, page: Application) -> Start:
         port = self.settings.port or _STREAMLIT_PORT
         options = ("--server.address=0.0.0.0", f"--server.port={port}", "--server.headless=true")
         return Start(
-            command=("streamlit", "run", *options, path),
-            development=("streamlit", "run", *options, "--server.runOnSave=true", path),
-            evidence=f"{path} imports streamlit",
+            command=("streamlit", "run", *options, page.name),
+            development=("streamlit", "run", *options, "--server.runOnSave=true", page.name),
+            evidence=page.evidence,
             port=port,
             health="/_stcore/health",  # Streamlit docs, "Deploy Streamlit using Docker"
-            module=path,
+            module=page.name,
         )
 
-    def _celery(self) -> Start | None:
-        queue = self.sources.application(("Celery",)) if "celery" in self.installed else None
-        if queue is None:
-            return None
-        app = f"--app={queue.module.name}:{queue.attribute}"
-        words = ("celery", app, "worker", "--loglevel=INFO")
-        return Start(
-            command=words,
-            evidence=f"{queue.module.path} has Celery()",
-            module=_source_path(queue.module),
-        )
+    def _celery(self, queue: Application) -> Start:
+        words = ("celery", f"--app={queue.name}", "worker", "--loglevel=INFO")
+        return Start(command=words, evidence=queue.evidence, **_place(queue))
 
-    def _script(self) -> Start | None:
-        names = list(self.scripts)
-        chosen = names if len(names) == 1 else [name for name in names if name == self.name]
-        if not chosen:
-            return None
-        return Start(
-            command=(chosen[0],),
-            evidence=f"`{chosen[0]}` of [project.scripts]",
-            port=self.settings.port,
-            is_program=True,
-        )
+    def _scripts(self) -> list[Start]:
+        """A program; what a project with a web framework installs beside its service is none."""
+        if _WEB & self.direct:
+            return []
+        named = [name for name in self.scripts if name == self.name]
+        return [self._script(name) for name in named or self.scripts]
 
-    def _procfile_entry(self) -> Start | None:
-        """The `web` process of a Procfile; it is given a PORT to listen on."""
-        match = re.search(r"^web:[ \t]*(\S.*)$", self.procfile or "", re.MULTILINE)
-        if match is None:
-            return None
-        line = match[1].strip()
-        needs_shell = bool(re.search(r"[$`|&;<>*?~()]", line))
+    def _script(self, name: str) -> Start:
+        where = f"`{name}` of [project.scripts]"
+        return Start(command=(name,), evidence=where, port=self.settings.port, is_program=True)
+
+    def _served(self, found: Application) -> Start:
+        name = self._server(found.interface)
+        if name is None:
+            raise self._no_server_error(found)
+        if found.name.endswith(")") and name != "gunicorn":
+            raise UsageError(
+                f"{name} cannot call {found.name}, which {found.evidence} names",
+                hint="`uv add gunicorn`, or set `command` in [tool.uvflow.docker]",
+            )
+        server = _SERVERS[name]
         port = self.settings.port or _PORT
-        plain = _shell_words(line)  # raises where a shell could not read it, either
-        words = ("sh", "-c", f"exec {line}") if needs_shell else plain
+        words = server.words(found, port)
         return Start(
             command=words,
-            evidence="`web` of the Procfile",
+            development=(words[0], *server.reload, *words[1:]),
+            evidence=f"{found.evidence}; {name} is a dependency",
+            port=port,
+            health=self.sources.health_path(found.name),
+            **_place(found),
+        )
+
+    def _of_line(self, line: str, evidence: str) -> Start:
+        """A line as for a shell; it is given a PORT to listen on."""
+        named = _NAMED_PORT.search(line)
+        port = self.settings.port or (int(named[1]) if named else _PORT)
+        return Start(
+            command=_words(line, evidence),
+            evidence=evidence,
             port=port,
             health=self.sources.health_path(),
             module=".",
             environment=(("PORT", str(port)),),
-            needs_shell=needs_shell,
         )
 
-    def _no_server_error(self, loaded: Loaded) -> UsageError:
+    def _server(self, interface: str) -> str | None:
+        return next((name for name in _servers_of(interface) if name in self.installed), None)
+
+    def _no_server_error(self, loaded: Application) -> UsageError:
         servers = _servers_of(loaded.interface)
         add = f"`uv add {servers[0]}`"
         optional = next((name for name in servers if name in self.in_extras), None)
@@ -315,33 +395,78 @@ class Search:
         )
 
     def _no_start_error(self) -> UsageError:
-        cause = "no web application, no [project.scripts], no `web` in a Procfile"
+        cause = "no web application, no program in [project.scripts], no `web` in a Procfile"
         hint = (
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]"
         )
         if self.scripts:
-            several = ", ".join(self.scripts)
-            cause = f"[project.scripts] has several entries, none named {self.name}: {several}"
+            hint = _lines(map(self._script, self.scripts))
+            cause = (
+                "what a project with a web framework has in [project.scripts] is not its service"
+            )
         if self.members:
             cause = "this is the root of a workspace, not a project"
             hint = f"run `uvflow docker` in {' or '.join(self.members)}"
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
 
-def _shell_words(line: str) -> Words:
-    """The words of `web` in a Procfile; raises UsageError where a shell could not read them."""
+def _lines(candidates: Iterable[Candidate]) -> str:
+    lines = (
+        f"`command = {json.dumps(each.command, ensure_ascii=False)}`"
+        if isinstance(each, Start)
+        else f'`app = "{each.name}{"()" * each.is_factory}"`'
+        for each in candidates
+    )
+    return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
+
+
+def _place(found: Application) -> dict[str, Any]:
+    """Which file a start loads, and from where that is imported."""
+    if found.module is None:
+        return {"module": "."}
+    return {
+        "module": None if found.module.is_installed else found.module.path,
+        "base": found.module.base,
+    }
+
+
+def _words(line: str, evidence: str) -> Words:
+    """A line for a shell in the exec form, without a shell where none is needed.
+
+    Raises UsageError where a shell could not read it.
+    """
+    line = _RUNNER.sub(lambda match: match[1] + _PYTHON.get(match[2], ""), line)
     try:
-        return tuple(shlex.split(line))
+        plain = tuple(shlex.split(line))
     except ValueError as error:
         raise UsageError(
-            "`web` of the Procfile is not a command that a shell can read",
+            f"{evidence} is not a command that a shell can read",
             cause=f"{str(error).lower()} in `{line}`",
             hint="correct it, or set `command` in [tool.uvflow.docker]",
         ) from error
+    if re.match(r"\w+=", line):
+        line, plain = f"env {line}", ("env", *plain)
+    quoted = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
+    bare = re.sub(quoted, lambda text: "$" if re.search(r"^\".*[$`]", text[0]) else "", line)
+    if not re.search(r"[$`|&;<>*?~()#]", bare):
+        return plain
+    operators = re.findall(r"&&|\|\||[|;&()]", re.sub(r"[<>]&|&>|\$\([^()]*\)", "", bare))
+    if not operators:
+        return ("sh", "-c", f"exec {line}")
+    head, operator, last = line.rpartition(operators[-1])
+    # The last command replaces the shell, which would not hand on signals.
+    if set(operators) <= {"&&", ";"} and _is_whole(last):
+        line = f"{head}{operator} exec {last.strip()}"
+    return ("sh", "-c", line)
 
 
-def _source_path(module: Module | None) -> str | None:
-    if module is None:
-        return "."
-    return None if module.is_installed else module.path
+def _is_whole(line: str) -> bool:
+    """Whether a shell can read it and run it as one program."""
+    try:
+        return bool(shlex.split(line)) and not re.match(r"\s*\w+=", line)
+    except ValueError:
+        return False
+
+
+_PYTHON = {"-m ": "python -m ", "": "python "}
