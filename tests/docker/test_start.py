@@ -41,7 +41,7 @@ def search(
         sources=Sources(root),
         scripts=scripts or {},
         files={name: path.read_text() for name, path in texts.items() if path.exists()},
-        tool=tomllib.loads(manifest.read_text())["tool"] if manifest.exists() else {},
+        fastapi=tomllib.loads(manifest.read_text())["tool"]["fastapi"] if manifest.exists() else {},
         settings=Settings(**said),
     )
 

@@ -52,41 +52,35 @@ _PURE = {
     "stringcase", "wget",
 }  # fmt: skip
 
-# Packages that load a library or run a program at run time, however they were installed: what
-# their documentation asks for, or what their wheels link or open and do not contain.
-_LOADED: Mapping[str, tuple[str, ...]] = {
-    "ansible-core": ("openssh-client",),
-    "cairocffi": ("libcairo2",),
-    "cairosvg": ("libcairo2",),
-    "camelot-py": ("ghostscript",),
-    "copier": ("git",),
-    "ffmpeg-python": ("ffmpeg",),
-    "gitpython": ("git",),
-    "graphviz": ("graphviz",),
-    "lightgbm": ("libgomp1",),
-    "numba": ("libgomp1",),  # for one of its threading layers
-    "ocrmypdf": ("ghostscript", "tesseract-ocr"),
-    "open3d": ("libgl1", "libgomp1", "libx11-6"),
-    "openai-whisper": ("ffmpeg",),
-    "opencv-contrib-python": ("libgl1", "libglib2.0-0t64"),
-    "opencv-python": ("libgl1", "libglib2.0-0t64"),
-    "pdf2image": ("poppler-utils",),
-    "psycopg": ("libpq5",),  # unless psycopg-binary or psycopg-c is installed, too
-    "pre-commit": ("git",),
-    "pydot": ("graphviz",),
-    "pydub": ("ffmpeg",),
-    "pyenchant": ("libenchant-2-2",),
-    "pypandoc": ("pandoc",),
-    "pytesseract": ("tesseract-ocr",),
-    "python-magic": ("libmagic1t64",),
-    "pyzbar": ("libzbar0t64",),
-    "pyvips": ("libvips42t64",),
-    "sounddevice": ("libportaudio2",),
-    "soundfile": ("libsndfile1",),
-    "vtk": ("libgl1", "libxrender1"),
-    "weasyprint": ("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0"),
+# Debian package → those that load its library or run its program, however they were installed:
+# their documentation asks for it, or their wheels link or open what they do not have.
+_LOADED: Mapping[str, set[str]] = {
+    "ffmpeg": {"ffmpeg-python", "openai-whisper", "pydub"},
+    "ghostscript": {"camelot-py", "ocrmypdf"},
+    "git": {"copier", "gitpython", "pre-commit"},
+    "graphviz": {"graphviz", "pydot"},
+    "libcairo2": {"cairocffi", "cairosvg"},
+    "libenchant-2-2": {"pyenchant"},
+    "libgl1": {"open3d", "opencv-contrib-python", "opencv-python", "vtk"},
+    "libglib2.0-0t64": {"opencv-contrib-python", "opencv-python"},
+    "libgomp1": {"lightgbm", "numba", "open3d"},  # of numba one of its threading layers
+    "libharfbuzz-subset0": {"weasyprint"},
+    "libmagic1t64": {"python-magic"},
+    "libpango-1.0-0": {"weasyprint"},
+    "libpangoft2-1.0-0": {"weasyprint"},
+    "libportaudio2": {"sounddevice"},
+    "libpq5": {"psycopg"},  # unless psycopg-binary or psycopg-c is installed, too
+    "libsndfile1": {"soundfile"},
+    "libvips42t64": {"pyvips"},
+    "libx11-6": {"open3d"},
+    "libxrender1": {"vtk"},
+    "libzbar0t64": {"pyzbar"},
+    "openssh-client": {"ansible-core"},
+    "pandoc": {"pypandoc"},
+    "poppler-utils": {"pdf2image"},
+    "tesseract-ocr": {"ocrmypdf", "pytesseract"},
 }
-_BRINGS_ITS_OWN = {"psycopg": ("psycopg-binary", "psycopg-c")}
+_HAVE_LIBPQ = {"psycopg-binary", "psycopg-c"}
 
 # Libraries that wheels link without having them, each with the package that does.
 LIBRARIES = """\
@@ -133,8 +127,7 @@ def debian_packages(
         headers, libraries = _BUILT[name]
         tools |= set(headers)
         runtime |= set(libraries)
-    for name in installed & _LOADED.keys():
-        if not installed & set(_BRINGS_ITS_OWN.get(name, ())):
-            runtime |= set(_LOADED[name])
+    users = installed - {"psycopg"} if installed & _HAVE_LIBPQ else installed
+    runtime |= {package for package, names in _LOADED.items() if names & users}
     build = tools if settings.build_packages is None else settings.build_packages
     return DebianPackages(build=tuple(sorted(set(build))), runtime=tuple(sorted(runtime)))

@@ -329,7 +329,7 @@ class _Reader:
     @cached_property
     def search(self) -> Search:
         directories = sorted(str(package.directory) for package in self.lock.local_packages)
-        texts = ((name, text_if_there(self.project.root / name)) for name in FILES)
+        files = [name for name in FILES if (self.project.root / name).is_file()]
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         is_installed = self.package is not None and self.package.name in self.local_packages
         return Search(
@@ -338,8 +338,8 @@ class _Reader:
             direct=frozenset(edge["name"] for edge in edges),
             sources=self.sources,
             scripts=self.project.table("project", "scripts") if is_installed else {},
-            files={name: text for name, text in texts if text},
-            tool=self.project.table("tool"),
+            files={name: text_if_there(self.project.root / name) or "" for name in files},
+            fastapi=self.project.table("tool", "fastapi"),
             settings=self.settings,
             members=() if self.package else tuple(directories),
             in_extras=dict(self._in_extras()),

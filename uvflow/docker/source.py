@@ -91,7 +91,7 @@ class Module:
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self.imports:
                 return f"{self.imports[name]}.{attribute}"
             case ast.Attribute(attr=attribute):
-                return f"{ast.unparse(node.value)}.{attribute}"
+                return f"{self.name}.?.{attribute}"
         return ""
 
 
@@ -184,9 +184,13 @@ class Sources:
 
     def references(self, module: Module, node: ast.AST) -> set[str]:
         """The dotted names in an expression."""
-        if dotted := module.dotted(node):
-            return {self.origin(dotted.removesuffix(".wsgi_app"))}
-        return {n for child in ast.iter_child_nodes(node) for n in self.references(module, child)}
+        found, waiting = set(), [node]  # no recursion: sums of many parts are nested as deep
+        while waiting:
+            if dotted := module.dotted(each := waiting.pop()):
+                found.add(self.origin(dotted.removesuffix(".wsgi_app")))
+            else:
+                waiting += ast.iter_child_nodes(each)
+        return found
 
     def applications(
         self, classes: Mapping[str, str], within: Module | None = None
@@ -419,17 +423,16 @@ _HEALTH_NAMES = (
 _HEALTH = re.compile(rf"\^?/?((?:[\w-]+/)*({'|'.join(_HEALTH_NAMES)})/?)\$?")
 _DECORATORS = {"api_route", "get", "route"}
 _ROUTES = {
-    "Route",
-    "add_api_route",
-    "add_get",
-    "add_route",
-    "add_url_rule",
-    "path",
-    "re_path",
-    "url",
-}
+    *_DECORATORS, "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path",
+    "re_path", "url",
+}  # fmt: skip
 _INCLUDING = {"Mount", "include_router", "mount", "path", "re_path", "register_blueprint", "url"}
 _ROUTERS = {"APIRouter", "Blueprint", "Router"}
+_USED = {"include", *_ROUTES, *_INCLUDING}
+_MENTIONS = (
+    rf"[\"'/](?:{'|'.join(_HEALTH_NAMES)})\b"
+    rf"|\b(?:include|{'|'.join(_ROUTERS)}|{'|'.join(_INCLUDING - {'path', 'url'})})\("
+)
 
 
 class _Health:
@@ -445,30 +448,31 @@ class _Health:
         self.routers: dict[str, str | None] = {}  # and their own prefixes
         self.within: dict[str, tuple[str, str | None, str]] = {}
         for module in sources.modules:
-            nodes = [node for node in module.nodes() if module.is_served]
-            calls = [node for node in nodes if isinstance(node, ast.Call)]
-            lists = (call for call in calls if _last_name(call.func) in {"Mount", "include"})
-            passed = {id(node) for call in lists for node in ast.walk(call) if node is not call}
-            passed |= {id(call) for call in calls if _last_name(call.func) in _DECORATORS}
-            passed -= {id(d) for node in nodes for d in getattr(node, "decorator_list", ())}
-            for variable, value in (pair for node in nodes for pair in _assigned(node)):
-                if isinstance(value, ast.Call) and _last_name(value.func) in _ROUTERS:
-                    self.routers[f"{module.name}.{variable}"] = _prefix(value)
-            for call in calls:
-                self.read(module, call, is_route=id(call) not in passed)
+            if module.is_served and re.search(_MENTIONS, module.text):
+                self.read(module)
 
-    def read(self, module: Module, call: ast.Call, *, is_route: bool) -> None:
-        name, owner = _last_name(call.func) or "", module.name
-        if isinstance(call.func, ast.Attribute):
-            owner = self.sources.origin(module.dotted(call.func.value))
-        if name in _INCLUDING:
-            strings = filter(self.sources.module, _strings_in(call))
-            for child in (*self.sources.references(module, call), *strings):
-                self.within[child] = owner, _prefix(call), name
-        match call.args:
-            case [ast.Constant(value=str(text)), *_] if is_route and name in _ROUTES | _DECORATORS:
-                if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
-                    self.routes.append((route[2], f"/{route[1]}", owner))
+    def read(self, module: Module) -> None:
+        nodes = list(module.nodes())
+        decorators = {id(each) for node in nodes for each in getattr(node, "decorator_list", ())}
+        calls = {id(n): n for n in nodes if isinstance(n, ast.Call) and _last_name(n.func) in _USED}
+        lists = (call for call in calls.values() if _last_name(call.func) in {"Mount", "include"})
+        nested = {id(node) for call in lists for node in ast.walk(call) if node is not call}
+        for variable, value in (pair for node in nodes for pair in _assigned(node)):
+            if isinstance(value, ast.Call) and _last_name(value.func) in _ROUTERS:
+                self.routers[f"{module.name}.{variable}"] = _prefix(value)
+        for key, call in calls.items():
+            name, owner = _last_name(call.func) or "", module.name
+            if isinstance(call.func, ast.Attribute):
+                owner = self.sources.origin(module.dotted(call.func.value))
+            if name in _INCLUDING:
+                strings = filter(self.sources.module, _strings_in(call))
+                for child in (*self.sources.references(module, call), *strings):
+                    self.within[child] = owner, _prefix(call), name
+            is_route = key in decorators if name in _DECORATORS else key not in nested
+            match call.args:
+                case [ast.Constant(value=str(text)), *_] if is_route and name in _ROUTES:
+                    if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
+                        self.routes.append((route[2], f"/{route[1]}", owner))
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""

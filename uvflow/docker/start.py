@@ -137,10 +137,10 @@ class Search:
     """Where a start command is looked for.
 
     `installed` are the normalised names of the production closure, `direct` those that the project
-    itself depends on, `scripts` is the part of `[project.scripts]` that is installed, `files` the
-    texts of those of FILES that there are, `tool` the table `[tool]`; `members` are the directories
-    of a workspace whose root is not a project; `in_extras` says for a distribution which extra or
-    group of the project has it (as `extras = ["web"]`).
+    itself depends on; `scripts` is `[project.scripts]` where that is installed, `files` are the
+    texts of FILES that there are, `fastapi` is `[tool.fastapi]`; `members` are the directories of a
+    workspace whose root is not a project; `in_extras` says for a distribution which extra or group
+    of the project has it (as `extras = ["web"]`).
     """
 
     name: str
@@ -150,7 +150,7 @@ class Search:
     direct: frozenset[str] = frozenset()
     scripts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    tool: Mapping[str, Any] = field(default_factory=dict)
+    fastapi: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     in_extras: Mapping[str, str] = field(default_factory=dict)
 
@@ -225,7 +225,7 @@ class Search:
         return [self._of_line(line, "`web` of the Procfile") for line in lines][:1]
 
     def _configured(self) -> list[Application]:
-        entrypoint = self.tool.get("fastapi", {}).get("entrypoint")
+        entrypoint = self.fastapi.get("entrypoint")
         if isinstance(entrypoint, str) and ":" in entrypoint:
             return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
         for name in (".env", ".flaskenv"):
@@ -237,7 +237,7 @@ class Search:
         return []
 
     def _of_variable(self, value: str, framework: str, evidence: str) -> list[Application]:
-        """A module or a file, and which object there: if unsaid, one of the framework's."""
+        """A module or a file, and which object there, by default one of the framework."""
         place, colon, attribute = value.partition(":")
         module = next((m for m in self.sources.modules if place in (m.name, m.path)), None)
         classes, interface = _FRAMEWORKS[framework]

@@ -30,6 +30,7 @@ _SHAPE = {
     "dependency-groups": {"*": [(str, dict)]},
     "build-system": {"requires": [str]},
     "tool": {
+        "fastapi": {},
         "uv": {
             "default-groups": (str, list),
             "index": [{"name": str, "url": str}],
