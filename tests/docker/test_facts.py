@@ -397,3 +397,15 @@ def test_what_is_in_git_is_fetched_by_git() -> None:
     over_ssh = packages('git = "ssh://git@git.test/a"')
     assert fetchers(over_ssh) == ("git", "openssh-client")
     assert uses_ssh(over_ssh)
+
+
+def test_a_directory_that_is_called_as_a_file_is_passed_over(tree: Tree) -> None:
+    assert facts(tree({**service(), ".env/pyvenv.cfg": ""})).start.command[-1] == "main:app"
+
+
+def test_imports_from_below_the_project_are_on_the_path(tree: Tree) -> None:
+    files = {k: v for k, v in service().items() if k != "main.py"}
+    below = {"backend/app/main.py": f"from app.db import x\n{MAIN['main.py']}"}
+    found = facts(tree({**files, **below, "backend/app/db.py": "x = 1\n"}))
+    assert found.start.command[-1] == "app.main:app"
+    assert found.environment == (("PYTHONPATH", "/app/backend"),)

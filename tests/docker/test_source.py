@@ -277,6 +277,13 @@ MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
         ({"main.py": MADE.format("a") + "b = FastAPI()\n"}, "main:a, main:b"),
         ({"main.py": MADE.format("app") + "admin = FastAPI()\n"}, "main:app"),
         ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
+        (
+            {
+                "run.py": "from shop import create\napp = create()\napp.run(debug=True)\n",
+                "shop/__init__.py": "def create():\n    return FastAPI()\n",
+            },
+            "shop:create()",
+        ),
         ({"run.py": "def main():\n    app = FastAPI()\n    uvicorn.run(app)\n"}, None),
         (
             {"web.py": "def make():\n    return FastAPI()\nif __name__ == 'x':\n    a = make()\n"},

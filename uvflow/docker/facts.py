@@ -329,7 +329,8 @@ class _Reader:
     @cached_property
     def search(self) -> Search:
         directories = sorted(str(package.directory) for package in self.lock.local_packages)
-        files = [name for name in FILES if (self.project.root / name).is_file()]
+        paths = {name: self.project.root / name for name in FILES}
+        texts = {name: text_if_there(path) for name, path in paths.items() if not path.is_dir()}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         is_installed = self.package is not None and self.package.name in self.local_packages
         return Search(
@@ -338,7 +339,7 @@ class _Reader:
             direct=frozenset(edge["name"] for edge in edges),
             sources=self.sources,
             scripts=self.project.table("project", "scripts") if is_installed else {},
-            files={name: text_if_there(self.project.root / name) or "" for name in files},
+            files={name: text for name, text in texts.items() if text},
             fastapi=self.project.table("tool", "fastapi"),
             settings=self.settings,
             members=() if self.package else tuple(directories),

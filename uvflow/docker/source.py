@@ -16,8 +16,9 @@ from uvflow.files import read_regular
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 _MAX_BYTES = 1_000_000  # a larger file is generated
 _SKIPPED_DIRECTORIES = {
-    "__pycache__", "alembic", "build", "devtools", "dist", "doc", "docs", "examples", "migrations",
-    "mocks", "node_modules", "playground", "scripts", "site-packages", "test", "tests", "venv",
+    "__pycache__", "alembic", "benchmarks", "build", "demo", "devtools", "dist", "doc", "docs",
+    "example", "examples", "fixtures", "migrations", "mock", "mocks", "node_modules", "playground",
+    "samples", "scripts", "site-packages", "test", "tests", "venv",
 }  # fmt: skip
 
 # A word in the name of a file or a function with nothing that is served.
@@ -62,6 +63,11 @@ class Module:
     @property
     def stem(self) -> str:
         return PurePosixPath(self.path).stem
+
+    @property
+    def rank(self) -> int:
+        """Its place among the usual names."""
+        return (*_USUAL_NAMES, self.stem).index(self.stem)
 
     @property
     def is_served(self) -> bool:
@@ -143,7 +149,7 @@ class Sources:
                         is_installed=is_installed and base in self.packages,
                     )
                     found.append(module)
-        return tuple(sorted(found, key=_likelihood))
+        return tuple(sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path)))
 
     def _files(self, base: Path) -> Iterator[tuple[str, str]]:
         """Path, relative to `base`, and text of each Python file that can be read."""
@@ -246,7 +252,8 @@ class _Made:
             known = {name.rpartition(".")[2] for name in self.kinds}
             for module in sources.modules:
                 if module.is_served and any(name in module.text for name in known):
-                    for node in _statements(module.body):
+                    statements = list(_statements(module.body))
+                    for node in statements if not any(map(_runs, statements)) else ():
                         self.read(module, node)
 
     def read(self, module: Module, node: ast.stmt) -> None:
@@ -340,15 +347,10 @@ def _standing(application: Application) -> int:
 
 
 def _order(application: Application) -> tuple[bool, int, bool]:
-    module, attribute = application.module, application.name.rpartition(":")[2]
-    rank = _likelihood(module)[1] if module else 0
+    attribute = application.name.rpartition(":")[2]
     is_usual = attribute in {"app", "application", "create_app", "make_app"}
+    rank = application.module.rank if application.module else 0
     return application.is_factory, rank, not is_usual
-
-
-def _likelihood(module: Module) -> tuple[int, int, str]:
-    rank = _USUAL_NAMES.index(module.stem) if module.stem in _USUAL_NAMES else len(_USUAL_NAMES)
-    return (module.name.count("."), rank, module.path)
 
 
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
@@ -382,6 +384,14 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
 
     bases |= {base_of(path) for path in files} - {"src", "."}
     return base_of
+
+
+def _runs(node: ast.stmt) -> bool:
+    """Whether an import would not come to an end, or run a server for development."""
+    match node:
+        case ast.Expr(value=ast.Call(func=function)):
+            return _last_name(function) in {"launch", "main", "run", "run_app", "serve"}
+    return False
 
 
 def _needs_no_arguments(arguments: ast.arguments) -> bool:

@@ -265,14 +265,14 @@ class Search:
             return []
         named = dict(self.settings.environment).get(SETTINGS_MODULE)
         django = Django(self.sources, named)
-        dotted = {i: django.text(f"{i.upper()}_APPLICATION") for i in ("asgi", "wsgi")}
+        asgi, wsgi = (django.text(f"{i}_APPLICATION") for i in ("ASGI", "WSGI"))
         made = {i: [m for m in django.served if m.stem == i] for i in ("wsgi", "asgi")}
-        has_several = not named and max(map(len, made.values())) > 1
-        for interface, other in (("asgi", "wsgi"), ("wsgi", "asgi")) if not has_several else ():
-            name, is_served = dotted[interface], self._server(interface)
-            if name and (is_served or not (dotted[other] or self._server(other))):
-                where = f"{interface.upper()}_APPLICATION of {django.settings_module}"
-                return [self._of_django(interface, name, where)]
+        if named or max(map(len, made.values())) <= 1:
+            where = f"_APPLICATION of {django.settings_module}"
+            if asgi and (self._server("asgi") or not wsgi):
+                return [self._of_django("asgi", asgi, f"ASGI{where}")]
+            if wsgi and (self._server("wsgi") or not self._server("asgi")):
+                return [self._of_django("wsgi", wsgi, f"WSGI{where}")]
         # Without either setting: the wsgi.py or asgi.py that `startproject` makes.
         for interface, modules in made.items():
             if modules and (self._server(interface) or interface == "asgi"):
@@ -288,9 +288,11 @@ class Search:
 
     def _compose(self) -> list[Start]:
         """The `command` of the one service that is built here, unless that is for development."""
+        text = next((self.files[name] for name in _COMPOSE if name in self.files), "")
+        if not text:
+            return []
         import yaml  # 15 ms, for a project with a compose file only
 
-        text = next((self.files[name] for name in _COMPOSE if name in self.files), "")
         try:
             services = yaml.safe_load(text)["services"].values()
             builds = [(each, each.get("build")) for each in services]
