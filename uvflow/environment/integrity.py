@@ -34,16 +34,6 @@ from uvflow.environment.installed import (
 from uvflow.files import is_inside
 from uvflow.fingerprint import open_regular
 
-# Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
-# first two into every environment, `uv run --with` the third, macOS the fourth, Python the last.
-UNOWNED_BY_DESIGN = {
-    "_virtualenv.py",
-    "_virtualenv.pth",
-    "_uv_ephemeral_overlay.pth",
-    ".DS_Store",
-    "__pycache__",
-}
-
 # They always write RECORD, but for conda in its own environments; system packagers may not.
 _RECORD_INSTALLERS = ("uv", "pip", "conda", "")
 

@@ -7,17 +7,16 @@ in it. In every doubt it stays, and its path is reported.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from uvflow.environment.installed import (
-    BYTE_CODE,
     Environment,
     directory_entries,
     distributions,
     is_whole_python,
 )
-from uvflow.environment.integrity import UNOWNED_BY_DESIGN, is_written_by_installer, owned_files
+from uvflow.environment.unowned import foreign_entries, users_files
 from uvflow.errors import DamagedError, UsageError, unwritable
 from uvflow.files import (
     SET_ASIDE,
@@ -31,25 +30,9 @@ from uvflow.files import (
     unmark,
     write_whole,
 )
-from uvflow.state.journal import COPY, RECORDS
 from uvflow.state.store import Progress
 
 _VARIABLE = "UV_PROJECT_ENVIRONMENT"
-
-# What a virtual environment has at its top; everything else has to be in a RECORD.
-_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
-_TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
-_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", RECORDS}
-
-_UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
-
-# Where the venv of older Debians has the wheels of pip and setuptools.
-_WHEELS_OF_VENV = ("share", "python-wheels")
-
-# What uv, venv and virtualenv write beside an interpreter.
-_SCRIPTS = ("activate", "Activate", "deactivate", "python", "pydoc")
-
-_METADATA = (".dist-info", ".egg-info", ".data")
 
 _REBUILD = "before-rebuild"
 _SHOWN = 3  # how many entries an error names
@@ -208,48 +191,6 @@ def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, st
         if entry.name.startswith(f"{real.name}.{suffix}") and not entry.is_symlink()
     ]
     return [(path, mark) for path, mark in found if mark is not None]
-
-
-def foreign_entries(environment: Environment) -> list[str]:
-    """The entries at the top that neither a virtual environment nor an installer makes."""
-    owned = owned_files(environment)
-    tops = {
-        Path(path).relative_to(environment.path).parts[0]
-        for path in owned
-        if Path(path).is_relative_to(environment.path)
-    }
-    usual = _TOP_FILES | _TOP_DIRECTORIES | UNOWNED_BY_DESIGN | tops
-    share, wheels = _WHEELS_OF_VENV
-    if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
-        usual.add(share)
-    names = (entry.name for entry in directory_entries(environment.path))
-    return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
-
-
-def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
-    """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
-    owned = owned_files(environment)
-    for folder, folders, names in os.walk(below or environment.path):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in (*names, *links):
-            path = Path(folder, name)
-            relative = path.relative_to(environment.path)
-            if os.path.normcase(path) not in owned and not _is_usual(environment, relative):
-                yield relative.as_posix()
-
-
-def _is_usual(environment: Environment, relative: Path) -> bool:
-    name, parents = relative.name, relative.parts[:-1]
-    if BYTE_CODE.search(name) or name in UNOWNED_BY_DESIGN or parents == _WHEELS_OF_VENV:
-        return True
-    if name == "easy-install.pth" or name.endswith(".egg-link"):  # of setuptools' develop
-        return True
-    if not parents:
-        return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
-    if parents in {("bin",), ("Scripts",)}:
-        path = environment.path / relative
-        return name.startswith(_SCRIPTS) or is_written_by_installer(str(path))
-    return parents[0] == RECORDS or any(part.endswith(_METADATA) for part in parents)
 
 
 def _is_virtual(environment: Environment) -> bool:

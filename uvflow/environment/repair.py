@@ -22,9 +22,9 @@ from uvflow.environment.installed import (
     is_created_since,
 )
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.environment.ownership import make_room, users_files
+from uvflow.environment.ownership import make_room
 from uvflow.environment.relocation import relocation_problems
-from uvflow.environment.unowned import sort_unowned
+from uvflow.environment.unowned import sort_unowned, users_files
 from uvflow.errors import DamagedError, unwritable
 from uvflow.files import is_inside, remove
 from uvflow.state import journal

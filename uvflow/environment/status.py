@@ -16,9 +16,9 @@ from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
-from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.relocation import origin_problems, relocation_problems
 from uvflow.environment.repair import Depth, Past, find_damage
+from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message, profile_with_origin
 from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, start_check

@@ -1,16 +1,17 @@
-"""What no RECORD in an environment lists: leftovers of an interrupted uv, and what is the user's.
+"""What no RECORD in an environment lists: the usual, leftovers of an interrupted uv, the user's.
 
 Reads only. Two things are leftovers: what a RECORD listed when the interrupted sync began and none
 lists now (an uninstall was cut short), and what came to be since then and is, byte for byte, a file
-in uv's cache of a distribution that is not installed (an install was cut short). All else is the
-user's.
+in uv's cache of a distribution that is not installed (an install was cut short). Of the rest, what
+neither a virtual environment nor an installer makes is the user's.
 """
 
 import filecmp
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow.environment.installed import (
@@ -19,33 +20,94 @@ from uvflow.environment.installed import (
     directory_entries,
     distributions,
     is_whole_python,
-    script_files,
 )
-from uvflow.environment.integrity import (
-    UNOWNED_BY_DESIGN,
-    is_written_by_installer,
-    owned_files,
-    read_record,
-    rows,
-)
-from uvflow.files import is_inside
-from uvflow.state.journal import kept_records
+from uvflow.environment.integrity import is_written_by_installer, owned_files, read_record, rows
+from uvflow.files import SET_ASIDE
+from uvflow.state.journal import COPY, RECORDS, kept_records
+
+# Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
+# first two into every environment, `uv run --with` the third, macOS the fourth.
+_BY_DESIGN = {"_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth", ".DS_Store"}
+
+# What a virtual environment has at its top; everything else has to be in a RECORD.
+_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
+_TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
+_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", RECORDS}
+
+_UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
+
+# Where the venv of older Debians has the wheels of pip and setuptools.
+_WHEELS_OF_VENV = ("share", "python-wheels")
+
+# What uv, venv and virtualenv write beside an interpreter.
+_SCRIPTS = ("activate", "Activate", "deactivate", "python", "pydoc")
+
+_METADATA = (".dist-info", ".egg-info", ".data")
 
 _TEMPORARY = ".tmp"  # how the names begin of files that uv renames when they are complete
 
-_BYTE_CODE_FOLDER = f"{os.sep}__pycache__{os.sep}"
+_CACHE = "__pycache__"  # of byte code
 
-_Paths = tuple[list[str], list[str]]  # leftovers, and what is the user's
+
+def foreign_entries(environment: Environment) -> list[str]:
+    """The entries at the top that neither a virtual environment nor an installer makes."""
+    tops = {environment.relative(path).partition("/")[0] for path in owned_files(environment)}
+    usual = _TOP_FILES | _TOP_DIRECTORIES | _BY_DESIGN | {_CACHE} | tops
+    share, wheels = _WHEELS_OF_VENV
+    if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
+        usual.add(share)
+    names = (entry.name for entry in directory_entries(environment.path))
+    return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
+
+
+def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
+    """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
+    for path in _unowned_paths(environment, owned_files(environment), below):
+        relative = environment.relative(path)
+        if not path.endswith(os.sep) and not _is_usual(path, tuple(relative.split("/"))):
+            yield relative
+
+
+def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
+    *parents, name = parts
+    if name == "easy-install.pth" or name.endswith(".egg-link"):  # of setuptools' develop
+        return True
+    if not parents:
+        return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
+    if parents in (["bin"], ["Scripts"]):
+        return name.startswith(_SCRIPTS) or is_written_by_installer(path)
+    is_wheel_of_venv = parents == list(_WHEELS_OF_VENV)
+    return is_wheel_of_venv or parents[0] == RECORDS or any(p.endswith(_METADATA) for p in parents)
+
+
+def _unowned_paths(
+    environment: Environment, owned: set[str], below: Path | None = None
+) -> Iterator[str]:
+    """Every file and link that is not in `owned`, but for byte code.
+
+    And every directory in which nothing else is; its path ends with a separator.
+    """
+    for folder, folders, names in os.walk(below or environment.path):
+        place = f"{os.path.normcase(folder)}{os.sep}"
+        is_cache = place.endswith(f"{os.sep}{_CACHE}{os.sep}")
+        links = [name for name in folders if os.path.islink(place + name)]  # noqa: PTH114  a Path costs more than the walk
+        for name in (*names, *links):
+            path = place + os.path.normcase(name)
+            is_byte_code = is_cache and BYTE_CODE.search(name)
+            if path not in owned and name not in _BY_DESIGN and not is_byte_code:
+                yield path
+        if not names and set(folders) <= {_CACHE} and not is_cache:
+            yield place
 
 
 def sort_unowned(
     environment: Environment, began: float = math.inf, cache: Path | None = None
-) -> _Paths:
+) -> tuple[list[str], list[str]]:
     """What is in site-packages and in no RECORD, and launchers alike, as sorted relative paths.
 
-    First what interrupted syncs have left: `began` is when the first of them did, in seconds since
-    the epoch, and `cache` is uv's. Then what is the user's. A directory of nothing else is one;
-    byte code, and empty directories of the user's, are left out.
+    First what interrupted syncs have left, elsewhere too: `began` is when the first of them did, in
+    seconds since the epoch, and `cache` is uv's. Then what is the user's. A directory of nothing
+    else is one; byte code, and empty directories of the user's, are left out.
 
     Both are empty where an owner cannot be known: while a RECORD is missing, where an installer
     writes none (conda, egg-info), and in a base Python, which contains more than was installed.
@@ -54,122 +116,119 @@ def sort_unowned(
     if is_whole_python(environment) or not all(read_record(d.record) for d in installed):
         return [], []
     owned = owned_files(environment)
-    kept = {
-        row.path
-        for record, site_packages in kept_records(environment.path)
-        for row in rows(site_packages, read_record(record) or "")
-    }
-    archives = cache.glob("archive-v*") if cache else ()
-    search = _Search(
-        owned=owned,
-        owned_directories=_directories_of(owned),
-        kept=kept - owned,
-        kept_directories=_directories_of(kept),
-        tops=tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages),
-        installed={distribution.path.name for distribution in installed},
-        began=began,
-        archives=[entry.path for folder in archives for entry in directory_entries(folder)],
+    search = _Search.of(environment, owned, began, cache)
+    left, users, launchers = [], [], []
+    for path in _unowned_paths(environment, owned):
+        if search.is_left(path):
+            left.append(path)
+        elif search.is_launcher(path):
+            launchers.append(path)
+        elif search.top_of(path) and not path.endswith(os.sep):
+            users.append(path)
+    users = [path for path in users if path not in search.owned_directories]  # that is a damage
+    all_left = search.highest(left, besides=users)
+    all_users = search.highest(users, besides=left)
+    shown = (path for path in all_users if f"{os.sep}{_CACHE}{os.sep}" not in path)
+    return (
+        sorted(map(environment.relative, all_left)),
+        sorted(map(environment.relative, (*shown, *launchers))),
     )
-    left, users = search.sort(*environment.site_packages)
-    for script in map(os.path.normcase, script_files(environment)):
-        if script not in owned | search.kept and is_written_by_installer(script):
-            (left if search.is_new(script) else users).append(script)
-    left += (path for path in search.kept if not path.startswith(search.tops) and _is_file(path))
-    left = [path for path in left if is_inside(Path(path).parent, environment.path)]
-    users = [path for path in users if _BYTE_CODE_FOLDER not in path]  # such as numba's
-    return sorted(map(environment.relative, left)), sorted(map(environment.relative, users))
-
-
-def _directories_of(files: Iterable[str]) -> set[str]:
-    """Every directory that has one of `files` in or below it."""
-    directories: set[str] = set()
-    for path in files:
-        directory = os.path.dirname(path)  # noqa: PTH120  a Path costs more than the loop
-        while directory not in directories:
-            directories.add(directory)
-            directory = os.path.dirname(directory)  # noqa: PTH120  as above
-    return directories
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """`kept` are files that a RECORD listed before the sync, and that none lists now.
+    """`kept` are paths that had an owner before the sync; those of directories end with `/`.
 
-    `archives` are the wheels in uv's cache, `by_name` those of them that have an entry of this name
-    and are not installed.
+    So do `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the
+    names of their entries; not those that are installed, which may bring files that no RECORD lists
+    (old uv).
     """
 
-    owned: set[str]
     owned_directories: set[str]
     kept: set[str]
-    kept_directories: set[str]
     tops: tuple[str, ...]
-    installed: set[str]
+    scripts: str
     began: float
-    archives: list[str]
-    by_name: dict[str, list[str]] = field(default_factory=dict)
+    cached: Mapping[str, list[str]]
 
-    def sort(self, *directories: str | Path) -> _Paths:
-        left: list[str] = []
-        users: list[str] = []
-        for entry in (entry for folder in directories for entry in directory_entries(folder)):
-            is_directory = entry.is_dir(follow_symlinks=False)
-            found = self._sort_directory(entry) if is_directory else self._sort_file(entry)
-            left += found[0]
-            users += found[1]
-        return left, users
+    @classmethod
+    def of(
+        cls, environment: Environment, owned: set[str], began: float, cache: Path | None
+    ) -> "_Search":
+        kept = {
+            row.path
+            for record, site_packages in kept_records(environment.path)
+            for row in rows(site_packages, read_record(record) or "")
+        }
+        tops = tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages)
+        installed = {distribution.path.name for distribution in distributions(environment)}
+        cached = defaultdict(list)
+        for folder in cache.glob("archive-v*") if cache else ():
+            for archive in directory_entries(folder):
+                names = {entry.name for entry in directory_entries(archive.path)}
+                for name in names if names.isdisjoint(installed) else ():
+                    cached[name].append(archive.path)
+        return cls(
+            owned_directories=_directories_of((*owned, *tops)),
+            kept=kept.union(f"{directory}{os.sep}" for directory in _directories_of(kept)),
+            tops=tops,
+            scripts=os.path.normcase(environment.scripts),
+            began=began,
+            cached=cached,
+        )
 
-    def _sort_file(self, entry: "os.DirEntry[str]") -> _Paths:
-        path = os.path.normcase(entry.path)
-        if path in self.owned or path in self.owned_directories or entry.name in UNOWNED_BY_DESIGN:
-            return [], []
-        if BYTE_CODE.search(path) and _BYTE_CODE_FOLDER in path:
-            return [], []
-        is_left = path in self.kept or self._is_of_install(path)
-        return ([path], []) if is_left else ([], [path])
+    def top_of(self, path: str) -> str:
+        """The site-packages that `path` is in; empty where it is in none."""
+        return next((top for top in self.tops if path.startswith(top) and path != top), "")
 
-    def _sort_directory(self, entry: "os.DirEntry[str]") -> _Paths:
-        path = os.path.normcase(entry.path)
-        left, users = self.sort(path)
-        if path in self.owned_directories or (left and users):
-            return left, users
-        if users:
-            return [], [path]
-        # An empty one at the top can be imported; others a wheel may bring, and does not list them.
-        is_top = path.removesuffix(os.path.basename(path)) in self.tops  # noqa: PTH119  as above
-        is_left = left or path in self.kept_directories or (is_top and self._is_of_install(path))
-        return ([path], []) if is_left else ([], [])
+    def is_launcher(self, path: str) -> bool:
+        """Whether it is a script as installers write them, none of which is a link."""
+        is_script = os.path.dirname(path) == self.scripts and not os.path.islink(path)  # noqa: PTH114, PTH120  a Path costs more than the walk
+        return is_script and is_written_by_installer(path)
 
-    def _is_of_install(self, path: str) -> bool:
-        """Whether an interrupted sync has made it, or one exactly like it."""
-        if not self.is_new(path):
+    def is_left(self, path: str) -> bool:
+        """Whether an interrupted sync has left it, or made it, or one exactly like it."""
+        top, is_directory = self.top_of(path), path.endswith(os.sep)
+        if is_directory and not top:
             return False
-        if os.path.basename(path).startswith(_TEMPORARY):  # noqa: PTH119  as above
-            return True
-        relative = next(path.removeprefix(top) for top in self.tops if path.startswith(top))
-        archives = self._archives_with(relative.partition(os.sep)[0])
-        return any(_is_same(f"{archive}{os.sep}{relative}", path) for archive in archives)
+        if path in self.kept or not self._is_new(path):
+            return path in self.kept
+        if not top:
+            return self.is_launcher(path)
+        relative = path.removeprefix(top).rstrip(os.sep)
+        name = relative.partition(os.sep)[0]
+        if is_directory and f"{top}{name}" in self.owned_directories:
+            return False  # a wheel may bring empty directories, and does not list them
+        is_temporary = relative.rpartition(os.sep)[2].startswith(_TEMPORARY)
+        archives = self.cached.get(name, ())
+        return is_temporary or any(_is_same(f"{a}{os.sep}{relative}", path) for a in archives)
 
-    def is_new(self, path: str) -> bool:
+    def _is_new(self, path: str) -> bool:
         """Whether it was made, linked or changed since the interrupted sync began."""
         try:
-            return os.lstat(path).st_ctime >= self.began
+            return os.lstat(path.rstrip(os.sep)).st_ctime >= self.began
         except OSError:
             return False
 
-    def _archives_with(self, name: str) -> list[str]:
-        if name not in self.by_name:
-            candidates = (a for a in self.archives if os.path.lexists(f"{a}{os.sep}{name}"))
-            self.by_name[name] = [a for a in candidates if not self._is_installed(a)]
-        return self.by_name[name]
+    def highest(self, paths: Iterable[str], *, besides: Iterable[str]) -> set[str]:
+        """In the place of all that is in a directory of nothing else, that directory."""
+        shared = self.owned_directories | _directories_of(besides)
+        return {self._highest(path.rstrip(os.sep), shared) for path in paths}
 
-    def _is_installed(self, archive: str) -> bool:
-        """Old uv installs files that it does not record: those in a wheel that lists them not."""
-        return any(entry.name in self.installed for entry in directory_entries(archive))
+    def _highest(self, path: str, shared: set[str]) -> str:
+        above = os.path.dirname(path)  # noqa: PTH120  as above
+        return self._highest(above, shared) if self.top_of(path) and above not in shared else path
 
 
-def _is_file(path: str) -> bool:
-    return os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path))  # noqa: PTH112, PTH114  as above
+def _directories_of(paths: Iterable[str]) -> set[str]:
+    """Every directory that has one of `paths` in or below it."""
+    directories: set[str] = set()
+    for path in paths:
+        directory = os.path.dirname(path)  # noqa: PTH120  as above
+        while directory not in directories:
+            directories.add(directory)
+            directory = os.path.dirname(directory)  # noqa: PTH120  as above
+    return directories
 
 
 def _is_same(cached: str, path: str) -> bool:
