@@ -15,7 +15,6 @@ from uvflow.environment.integrity import (
 from uvflow.environment.repair import (
     Depth,
     Past,
-    RepairResult,
     check_removable,
     drop_byte_code,
     find_damage,
@@ -62,12 +61,12 @@ def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
     assert list(venv.at.glob("six-*")) == []
 
 
-def repaired(venv: Venv, *names: str, past: Past | None = None) -> RepairResult:
+def removed(venv: Venv, *names: str, past: Past | None = None) -> list[str]:
     """What is damaged is removed, and the distributions `names` with it."""
     environment = Environment.at(venv.path)
     damages = find_damage(environment, Depth.SIZES, past or Past())
     check_removable(environment, damages, names)
-    return remove_damaged(environment, RepairResult(damages=damages), names)
+    return remove_damaged(environment, damages, names)
 
 
 def test_leftovers_are_removed_and_nothing_else(venv: Venv) -> None:
@@ -75,9 +74,8 @@ def test_leftovers_are_removed_and_nothing_else(venv: Venv) -> None:
     (venv.at / ".tmp1").mkdir(parents=True)
     (venv.at / ".tmp1" / ".tmp2").touch()
     (venv.at / "six" / ".tmp3").touch()
-    result = repaired(venv, past=Past(began=0))
+    assert removed(venv, past=Past(began=0)) == [f"{SITE}/.tmp1", f"{SITE}/six/.tmp3"]
     assert sorted(venv.path.rglob("*")) == before
-    assert result.removed == (f"{SITE}/.tmp1", f"{SITE}/six/.tmp3")
 
 
 @posix_only
@@ -87,7 +85,7 @@ def test_a_link_in_the_place_of_what_uv_made_is_removed_and_not_followed(
 ) -> None:
     (venv.at / name).rename(tmp_path / "outside")
     (venv.at / name).symlink_to(tmp_path / "outside")
-    assert repaired(venv, "six").removed == (f"{SITE}/{name}",)
+    assert removed(venv, "six") == [f"{SITE}/{name}"]
     assert not os.path.lexists(venv.at / name)
     assert (tmp_path / "outside").exists()
 
@@ -99,7 +97,7 @@ def test_a_directory_in_the_place_of_a_file_is_removed_where_installers_made_all
     data.unlink()
     (data / "__pycache__").mkdir(parents=True)
     (data / "__pycache__" / "x.cpython-311.pyc").touch()
-    repaired(venv, "six")
+    removed(venv, "six")
     assert not data.exists()
 
 
@@ -109,15 +107,15 @@ def test_a_directory_in_the_place_of_a_file_stays_where_it_holds_the_users(venv:
     data.mkdir()
     (data / "notes.txt").touch()
     with pytest.raises(DamagedError, match=r"data\.txt is in the place of a file, .*notes\.txt"):
-        repaired(venv, "six")
+        removed(venv, "six")
     assert (data / "notes.txt").exists()
-    repaired(venv)  # six is to stay as it is
+    removed(venv)  # six is to stay as it is
 
 
 def test_only_the_byte_code_of_what_is_reinstalled_is_dropped(venv: Venv) -> None:
     venv.sync("--compile-bytecode")
     (venv.at / "six" / "data.txt").unlink()
-    repaired(venv, "six")
+    removed(venv, "six")
     assert not list(venv.at.glob("six/__pycache__/*"))
     assert list(venv.at.glob("idna/__pycache__/*"))
 

@@ -32,7 +32,7 @@ def names(state: State) -> set[str]:
 def test_a_sync_is_running_until_it_is_recorded(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV)
-    journal.record_sync(state, VENV, {"dev.fingerprint": fingerprint_of(VENV)})
+    journal.end_sync(state, VENV, {"dev.fingerprint": fingerprint_of(VENV)})
     assert not journal.last_sync(state, VENV)
     assert names(state) == {"dev.fingerprint"}
 
@@ -66,7 +66,7 @@ def test_starting_drops_the_fingerprint_of_every_member(state: State) -> None:
 def test_a_profile_finishes_the_sync_of_another_profile(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     journal.mark_running(state, "prod", VENV)
-    journal.record_sync(state, VENV, {})
+    journal.end_sync(state, VENV, {})
     assert not journal.last_sync(state, VENV)
     assert names(state) == set()
 
@@ -92,7 +92,7 @@ def test_data_may_be_lost_until_a_sync_is_finished(state: State) -> None:
     rebooted(state, "of-yesterday")
     journal.mark_running(state, "dev", VENV)  # and killed
     assert journal.last_sync(state, VENV) is UNFLUSHED
-    journal.record_sync(state, VENV, {})
+    journal.end_sync(state, VENV, {})
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)
 
@@ -103,7 +103,7 @@ def test_the_first_unfinished_sync_gives_the_time(state: State) -> None:
     for profile in ("dev", "prod"):
         journal.mark_running(state, profile, VENV)
     assert journal.first_started(state, VENV) == 1000
-    journal.record_sync(state, VENV, {})
+    journal.end_sync(state, VENV, {})
     assert journal.first_started(state, VENV) == math.inf
 
 
@@ -194,7 +194,7 @@ def test_a_journal_that_cannot_be_read_may_be_about_any_environment(
 ) -> None:
     state.write("dev.journal", garbage)
     assert journal.last_sync(state, VENV)
-    journal.cancel(state, VENV)
+    journal.end_sync(state, VENV, {})
     assert not journal.last_sync(state, VENV)
 
 
@@ -245,8 +245,7 @@ def test_a_second_interruption_does_not_lose_what_the_first_knew(state: State, v
     second = record_of(venv, "idna-1.0")
     journal.mark_running(state, "dev", venv, [second])
     assert set(kept(venv)) == {"six-1.0.dist-info", "idna-1.0.dist-info"}
-    journal.record_sync(state, venv, {})
-    (venv / journal.COPY).unlink()
+    journal.end_sync(state, venv, {})
     journal.mark_running(state, "dev", venv, [second])
     assert set(kept(venv)) == {"idna-1.0.dist-info"}
 
@@ -283,7 +282,7 @@ def test_a_sync_that_changed_nothing_leaves_what_was_known(state: State, venv: P
     known = journal.fingerprints(state, venv)
     journal.mark_running(state, "dev", venv)
     assert journal.fingerprints(state, venv) == {}
-    journal.cancel_sync(state, venv, known)
+    journal.end_sync(state, venv, known)
     assert journal.fingerprints(state, venv) == known
     assert not journal.last_sync(state, venv)
     assert [path.name for path in venv.iterdir()] == ["pyvenv.cfg"]

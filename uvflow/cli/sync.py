@@ -55,16 +55,17 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
     from uvflow.environment.sync import sync
 
     result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
+    profile, chosen_by = result.context.profile.name, result.context.chosen_by
     report_repair(console, result.repair)
     console.say(
-        in_sync_message(result.profile, result.chosen_by)
+        in_sync_message(profile, chosen_by)
         if result.already
-        else f"Synced: {profile_with_origin(result.profile, result.chosen_by)}"
+        else f"Synced: {profile_with_origin(profile, chosen_by)}"
     )
     return 0, {
-        "profile": result.profile,
-        "chosen_by": result.chosen_by,
-        "environment": str(result.environment),
+        "profile": profile,
+        "chosen_by": chosen_by,
+        "environment": str(result.context.environment),
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
         "removed": list(result.repair.removed),

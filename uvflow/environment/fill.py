@@ -5,18 +5,19 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvflow.environment import known_defects, repair
 from uvflow.environment.context import SyncContext
-from uvflow.environment.installed import Environment, read_configuration
+from uvflow.environment.installed import Environment, distributions, read_configuration
 from uvflow.environment.integrity import (
     Damage,
     DamageKind,
     damaged_distributions,
     missing_basics,
     needs_rebuild,
+    shared_with_cache,
 )
 from uvflow.environment.interpreter import broken_interpreter, ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside, make_room
@@ -57,47 +58,59 @@ def fill(  # noqa: PLR0913, PLR0917  one loop for a sync and for a repair
     environment cannot be repaired.
     """
     filling = _Filling(context=context, uv=uv, past=past, exactly=arguments)
-    result, ended = RepairResult(), time.monotonic()
     if not missing_basics(filling.environment):
-        result = result.inspected(filling.environment, depth, context.state, past)
+        filling.inspect(depth)
         # Broken metadata would stop uv, so that is removed first. Leftovers can wait.
-        urgent = (d for d in result.damages if d.kind is not DamageKind.LEFTOVER)
-        result = replace(result, damages=tuple(urgent))
+        filling.damages = [d for d in filling.damages if d.kind is not DamageKind.LEFTOVER]
     for attempt in range(_ROUNDS):
         words = filling.arguments
-        if result.damages:
-            summary = repair.summary(result.damages)
-            progress(f"Repairing {context.environment.name}: {summary}")
-            result, words = filling.mend(result)
+        if filling.damages:
+            progress(f"Repairing {context.environment.name}: {repair.summary(filling.damages)}")
+            words = filling.mend()
             depth = max(depth, Depth.SIZES)
         mutex.claim(context.environment)  # what was there may have been set aside
-        broken = filling.run(words, is_first=attempt == 0) if words else ()
+        broken = filling.run(words, is_first=attempt == 0) if words else None
         ended = time.monotonic()
         # Where uv has recreated it, another process may have got in between. Some settings make uv
         # do so every time.
         if mutex.claim(context.environment) and attempt == 0:
-            result = replace(result, damages=())
+            filling.damages = []
             continue
-        result = result.inspected(filling.environment, depth, context.state, past)
-        result = replace(result, damages=broken or result.damages)
-        if not result.damages:
+        filling.inspect(depth)
+        if broken:
+            filling.damages = [broken]
+        if not filling.damages:
             discard_set_aside(context.environment, progress)
-            return result.finished(filling.environment, context.state), ended
+            return filling.result(), ended
     raise DamagedError(
         f"could not repair {context.environment}",
-        cause=repair.summary(result.damages),
+        cause=repair.summary(filling.damages),
         hint=f"remove {context.environment} and sync again; `uv cache clean` if that fails too",
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Filling:
-    """How uv fills the environment: with all that the profile selects, or what is damaged of it."""
+    """How uv fills the environment: with all that the profile selects, or what is damaged of it.
+
+    `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
+    are the damaged distributions that were removed to be reinstalled, with the paths of their
+    metadata, `refetched` those that were dropped from uv's cache before, and `kept` those that uv
+    would not reinstall. `own` are files of the environment itself that were put back.
+    """
 
     context: SyncContext
     uv: Uv
     past: Past
     exactly: tuple[str, ...]
+    damages: list[Damage] = field(default_factory=list)
+    defects: list[Damage] = field(default_factory=list)
+    seen: list[Damage] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
+    refetched: set[str] = field(default_factory=set)
+    kept: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> Environment:
@@ -113,7 +126,20 @@ class _Filling:
             return profile.sync_arguments()
         return ("sync", "--frozen", "--inexact", *profile.selection())
 
-    def run(self, arguments: tuple[str, ...], *, is_first: bool) -> tuple[Damage, ...]:
+    def inspect(self, depth: Depth) -> None:
+        """Look for damage.
+
+        What is back after a repair comes from the wheel itself where that was downloaded again.
+        """
+        problems = repair.find_damage(self.environment, depth, self.past)
+        known = known_defects.select_known(self.context.state, self.environment, problems)
+        self.seen = [*self.damages, *self.defects]
+        back = (d for d in problems if d in self.seen and d.distribution in self.refetched)
+        self.defects = [*known, *filter(known_defects.can_be_defect, back)]
+        others = (d for d in problems if d not in self.defects)
+        self.damages = [d for d in others if d.distribution not in self.kept]
+
+    def run(self, arguments: tuple[str, ...], *, is_first: bool) -> Damage | None:
         """Run uv; returns the damage where the environment's Python does not answer it."""
         run = _run_uv if is_first and self.exactly else _run_uv_offline_first
         try:
@@ -123,62 +149,70 @@ class _Filling:
             broken = broken_interpreter(self.environment, answer.err)
             if broken is None:
                 raise
-            return (broken,)
-        return ()
+            return broken
+        return None
 
-    def mend(self, result: RepairResult) -> tuple[RepairResult, tuple[str, ...]]:
+    def mend(self) -> tuple[str, ...]:
         """Remove what is damaged, once uv has fetched it, and restore what uv does not install.
 
-        Also returns with which arguments uv then reinstalls it; none where it need not run.
+        Returns with which arguments uv then reinstalls it; none where it need not run.
         """
         environment = self.environment
         if not environment.path.exists():
-            return result, self.arguments
-        if needs_rebuild(result.damages):
-            make_room(environment, map(str, result.damages))
-            return result, self.arguments
-        result = self._restore_own_files(result)
-        damaged = set(damaged_distributions(result.damages))
+            return self.arguments
+        if needs_rebuild(self.damages):
+            make_room(environment, map(str, self.damages))
+            return self.arguments
+        self._restore_own_files()
+        damaged = set(damaged_distributions(self.damages))
         selected = self._selected() if damaged else frozenset()
         if selected is None:
-            return result, self.arguments  # with which uv says why it refuses
-        kept = set() if self.exactly else damaged - selected
-        names = damaged - kept
-        refetched = selected & names.intersection(result.to_refetch(environment))
-        repair.check_removable(environment, result.damages, names)
-        self._fetch(names & selected, selected, refetched)
-        result = replace(
-            repair.remove_damaged(environment, result, names),
-            kept=(*result.kept, *sorted(kept)),
-            refetched=result.refetched | refetched,
-        )
+            return self.arguments  # with which uv says why it refuses
+        names = damaged if self.exactly else damaged & selected
+        self.kept += sorted(damaged - names)
+        again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
+        spoilt = {*shared_with_cache(environment, self.damages), *damaged_distributions(again)}
+        repair.check_removable(environment, self.damages, names)
+        self._fetch(names & selected, selected, names & selected & spoilt)
+        installed = {d.name: environment.relative(d.path) for d in distributions(environment)}
+        self.taken.update((name, installed.get(name, "")) for name in sorted(names))
+        self.removed += repair.remove_damaged(environment, self.damages, names)
         if self.exactly:
-            return result, self.arguments
-        return result, (*self.arguments, *_leave_out(selected - names)) if names else ()
+            return self.arguments
+        return (*self.arguments, *_leave_out(selected - names)) if names else ()
 
-    def _restore_own_files(self, result: RepairResult) -> RepairResult:
+    def result(self) -> RepairResult:
+        """The final result; known defects are recorded."""
+        state, environment = self.context.state, self.environment
+        if self.defects:
+            known_defects.record_defects(state, environment, self.defects)
+        installed = {distribution.name for distribution in distributions(environment)}
+        gone = (path for name, path in self.taken.items() if name not in installed)
+        return RepairResult(
+            repaired=(*(name for name in self.taken if name in installed), *self.own),
+            removed=tuple(dict.fromkeys((*self.removed, *gone))),
+            kept=tuple(self.kept),
+            known_defects=tuple(self.defects),
+        )
+
+    def _restore_own_files(self) -> None:
         """Put back pyvenv.cfg and the scripts that activate the environment."""
         environment = self.environment
         configuration = environment.path / "pyvenv.cfg"
-        own = tuple(
-            d for d in result.damages if known_defects.can_be_defect(d) and not d.distribution
-        )
-        paths = [damage.path for damage in own]
-        repair.check_removable(environment, own, {""})
+        damages = [d for d in self.damages if known_defects.can_be_defect(d) and not d.distribution]
+        repair.check_removable(environment, damages, {""})
+        paths = dict.fromkeys(damage.path for damage in damages)
         if configuration.name in paths and self.past.configuration is not None:
             _rewrite(configuration, self.past.configuration)
-        if set(paths) - {configuration.name}:
-            for damage in own:
+        if paths.keys() - {configuration.name}:
+            for damage in damages:
                 if damage.kind is DamageKind.REPLACED:
                     _clear(environment.path / damage.path)
             content = configuration.read_bytes()
             self._run_venv()
             _rewrite(configuration, content)  # uv knows no more than a part of it
-        return replace(
-            result,
-            repaired=tuple(dict.fromkeys((*result.repaired, *paths))),
-            damages=tuple(damage for damage in result.damages if damage not in own),
-        )
+        self.own += (path for path in paths if path not in self.own)
+        self.damages = [damage for damage in self.damages if damage not in damages]
 
     @property
     def _elsewhere(self) -> tuple[SyncContext, tuple[str, ...]]:
@@ -216,6 +250,7 @@ class _Filling:
         _clear(elsewhere.environment)
         if refetched:
             self._require("cache", "clean", *sorted(refetched))
+            self.refetched |= refetched
 
     def _run_venv(self) -> None:
         """Write the scripts that activate the environment again."""

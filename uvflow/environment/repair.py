@@ -4,11 +4,11 @@
 RECORD files (integrity.py).
 """
 
-import glob
+import itertools
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from uvflow.environment.unowned import sort_unowned, users_files
 from uvflow.errors import DamagedError, unwritable
 from uvflow.files import is_inside, remove
 from uvflow.state import journal
+from uvflow.state.journal import LastSync
 from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # reasons in one line
@@ -41,6 +42,15 @@ class Depth(IntEnum):
     HASHES = 2  # every recorded file has its hash; 0.5 to 2 s
 
 
+# How closely to look, by how the last sync ended.
+_DEPTHS = {
+    LastSync.FINISHED: Depth.METADATA,
+    LastSync.REBOOTED: Depth.SIZES,
+    LastSync.INTERRUPTED: Depth.SIZES,
+    LastSync.UNFLUSHED: Depth.HASHES,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Past:
     """What is known of an environment from before.
@@ -50,9 +60,11 @@ class Past:
     the last sync left it, None where that is unknown or the environment was made anew since.
     """
 
+    last_sync: LastSync = LastSync.FINISHED
     began: float = math.inf
     cache: Path | None = None
     configuration: bytes | None = None
+    fingerprints: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -60,13 +72,24 @@ class Past:
     ) -> "Past":
         """Read this before a sync is marked as running, which drops the fingerprints."""
         began = journal.first_started(state, environment.path)
-        known = journal.fingerprints(state, environment.path).values()
-        configurations = (_last_configuration(environment, encoded) for encoded in known)
+        known = journal.fingerprints(state, environment.path)
+        configurations = (_last_configuration(environment, known[name]) for name in known)
         return cls(
+            last_sync=journal.last_sync(state, environment.path),
             began=began,
             cache=find_cache() if math.isfinite(began) else None,
             configuration=next((c for c in configurations if c is not None), None),
+            fingerprints=known,
         )
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self.last_sync >= LastSync.INTERRUPTED
+
+    @property
+    def depth(self) -> Depth:
+        """How closely to look."""
+        return _DEPTHS[self.last_sync]
 
 
 NOTHING_KNOWN = Past()
@@ -109,60 +132,17 @@ def summary(reasons: Iterable[object]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
-    """What a repair has seen and done, up to now or in the end.
+    """What a repair has done.
 
-    `damages` and `known_defects` are of the last inspection, `seen` is both of the one before it.
-    `taken` are the damaged distributions that were removed to be reinstalled, with the paths of
-    their metadata, and `refetched` those that were dropped from uv's cache before. `kept` are
-    damaged ones that uv would not reinstall, and that stay as they are. In the end `repaired` are
-    those that were reinstalled, and files of the environment itself that were put back; `removed`
-    are the paths of all else that was removed.
+    `repaired` are distributions that were reinstalled, and files of the environment itself that
+    were put back; `removed` are the paths of all else that was removed. `kept` are damaged
+    distributions that uv would not reinstall, and that stay as they are.
     """
 
     repaired: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
-    damages: tuple[Damage, ...] = ()
-    seen: tuple[Damage, ...] = ()
-    taken: Mapping[str, str] = field(default_factory=dict)
-    refetched: frozenset[str] = frozenset()
-
-    def inspected(
-        self, environment: Environment, depth: Depth, state: State, past: Past
-    ) -> "RepairResult":
-        """This result after another inspection of the environment."""
-        problems = find_damage(environment, depth, past)
-        known = known_defects.select_known(state, environment, problems)
-        seen = (*self.damages, *self.known_defects)
-        defects = tuple(p for p in problems if p in known or (p in seen and self._is_defect(p)))
-        left = (p for p in problems if p not in defects and p.distribution not in self.kept)
-        return replace(self, damages=tuple(left), known_defects=defects, seen=seen)
-
-    def _is_defect(self, damage: Damage) -> bool:
-        """Whether this damage, which is back after a repair, comes from the wheel itself.
-
-        A distribution that was downloaded again is as its wheel has it.
-        """
-        return known_defects.can_be_defect(damage) and damage.distribution in self.refetched
-
-    def to_refetch(self, environment: Environment) -> tuple[str, ...]:
-        """The distributions that uv would reinstall from its cache with the same damage."""
-        again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
-        shared = integrity.shared_with_cache(environment, self.damages)
-        return tuple(sorted({*shared, *integrity.damaged_distributions(again)}))
-
-    def finished(self, environment: Environment, state: State) -> "RepairResult":
-        """The final result; known defects are recorded."""
-        if self.known_defects:
-            known_defects.record_defects(state, environment, self.known_defects)
-        installed = {distribution.name for distribution in distributions(environment)}
-        gone = (path for name, path in self.taken.items() if name not in installed)
-        return replace(
-            self,
-            repaired=(*(name for name in self.taken if name in installed), *self.repaired),
-            removed=tuple(dict.fromkeys((*self.removed, *gone))),
-        )
 
 
 def check_removable(
@@ -186,32 +166,27 @@ def check_removable(
 
 
 def remove_damaged(
-    environment: Environment, result: RepairResult, names: Iterable[str]
-) -> RepairResult:
+    environment: Environment, damages: Iterable[Damage], names: Collection[str]
+) -> list[str]:
     """Remove leftovers, and of the distributions `names` what keeps uv from reinstalling them.
 
-    Raises DiskError.
+    Returns the paths of what had no place there. Raises DiskError.
     """
-    names = set(names)
-    damages = [d for d in result.damages if not d.distribution or d.distribution in names]
-    damaged = integrity.damaged_distributions(damages)
-    metadata = {d.name: environment.relative(d.path) for d in distributions(environment)}
     drop_byte_code(environment, names)  # it may be of another version and match in time and size
     remove_metadata(environment, names)
     removed = []
     for damage in damages:
         path = environment.path / damage.path
-        if _is_in_the_way(damage):
+        is_data_directory = damage.kind is DamageKind.UNFINISHED and not damage.distribution
+        if damage.distribution and damage.distribution not in names:
+            continue
+        if is_data_directory or damage.kind in {DamageKind.LEFTOVER, DamageKind.REPLACED}:
             removed.append(damage.path)
             _remove(path, environment)
             _remove_empty(path.parent, environment)
         elif damage.distribution and path.is_symlink():
             _remove(path, environment)  # or uv might write through it
-    return replace(
-        result,
-        taken={**result.taken, **{name: metadata.get(name, "") for name in damaged}},
-        removed=(*result.removed, *removed),
-    )
+    return removed
 
 
 def _remove_empty(directory: Path, environment: Environment) -> None:
@@ -223,11 +198,6 @@ def _remove_empty(directory: Path, environment: Environment) -> None:
         except OSError:
             return
         directory = directory.parent
-
-
-def _is_in_the_way(damage: Damage) -> bool:
-    is_data_directory = damage.kind is DamageKind.UNFINISHED and not damage.distribution
-    return is_data_directory or damage.kind in {DamageKind.LEFTOVER, DamageKind.REPLACED}
 
 
 def remove_metadata(environment: Environment, names: Collection[str]) -> None:
@@ -250,44 +220,35 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     its source match. It may be of another version, or truncated, which makes every import fail
     (importlib does not catch EOFError). Raises DiskError.
     """
-    found = _all_byte_code(environment) if names is None else _byte_code_of(environment, names)
-    for path in found:
-        _remove(path, environment)
+    rows = (
+        row.path
+        for distribution in distributions(environment)
+        if names is None or distribution.name in names
+        for row in integrity.recorded_rows(distribution)
+    )
+    modules = {path.removesuffix(".py") for path in rows if names is not None}
+    for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
+        above, name = os.path.split(os.path.normcase(folder))
+        for file in filter(BYTE_CODE.search, files if name == "__pycache__" else ()):
+            if names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules:
+                _remove(Path(folder, file), environment)
 
 
-def _all_byte_code(environment: Environment) -> Iterator[Path]:
-    for site_packages in environment.site_packages:
-        for folder, _, files in os.walk(site_packages):
-            if folder.endswith("__pycache__"):
-                yield from (Path(folder, name) for name in files if BYTE_CODE.search(name))
-
-
-def _byte_code_of(environment: Environment, names: Collection[str]) -> Iterator[Path]:
-    for distribution in distributions(environment):
-        if distribution.name in names:
-            rows = integrity.recorded_rows(distribution)
-            for source in (Path(row.path) for row in rows if row.path.endswith(".py")):
-                cached = source.parent.glob(f"__pycache__/{glob.escape(source.stem)}.*")
-                yield from (path for path in cached if BYTE_CODE.search(path.name))
-
-
-def clear_unusable(
-    environment: Environment, progress: Progress, *, created_since: float
-) -> Path | None:
+def clear_unusable(environment: Environment, progress: Progress, past: Past) -> Path | None:
     """Set aside an environment that lacks basics or was created elsewhere, before uv runs.
 
     In the first, uv would always fail, or use the base Python as the environment and remove from
     that what the lockfile does not list (see `integrity.missing_basics`); in the second it would
-    leave scripts that run another Python. An environment created after `created_since` (seconds
-    since the epoch), when the machine may have gone down, is set aside as well: no RECORD says
-    whether its own files reached the disk. Returns where it is then. Raises DamagedError where
+    leave scripts that run another Python. One that was being created when the machine may have gone
+    down is set aside as well: no RECORD says whether its own files reached the disk. Returns where
+    it is then. Raises DamagedError where
     something in it is not an environment's.
     """
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):
         return None  # uv fills an empty directory
     reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
-    if is_created_since(environment, created_since):
+    if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:
         progress(f"Recreating {path.name}: {summary(reasons)}")

@@ -1,12 +1,10 @@
 """`uvflow sync`: the protocol from the mutex to the fingerprint (docs/explanation/sync.md)."""
 
 import contextlib
-import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
@@ -25,7 +23,6 @@ from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
-from uvflow.state.journal import LastSync
 from uvflow.state.locks import DEFAULT_TIMEOUT, Mutex
 from uvflow.state.store import OTHER_ENVIRONMENT, Progress, no_progress
 from uvflow.uv import Streamed, Uv, find, start_finding
@@ -38,14 +35,6 @@ if sys.platform == "linux":
 else:
     _TICK = 0.02
 
-# How closely to look, by how the last sync ended.
-_DEPTHS = {
-    LastSync.FINISHED: Depth.METADATA,
-    LastSync.REBOOTED: Depth.SIZES,
-    LastSync.INTERRUPTED: Depth.SIZES,
-    LastSync.UNFLUSHED: Depth.HASHES,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult:
@@ -55,9 +44,7 @@ class SyncResult:
     uv for example. `fingerprint` is None where what the sync depended on cannot be watched.
     """
 
-    profile: str
-    chosen_by: str
-    environment: Path
+    context: SyncContext
     already: bool = False
     repair: RepairResult = field(default_factory=RepairResult)
     fingerprint: bytes | None = field(default=None, repr=False)
@@ -125,7 +112,7 @@ def locked_environment(
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
         if context.is_current() or _is_good_as_it_is(context):
-            yield _result(context, already=True)
+            yield SyncResult(context=context, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
     finding = start_finding()  # uv starts while we wait
@@ -141,7 +128,7 @@ def locked_environment(
             )
         uv = finding()
         if context.is_current():  # another uvflow process may have done it meanwhile
-            yield _result(context, already=True)
+            yield SyncResult(context=context, already=True)
             return
         result = sync_locked(context, uv, mutex, progress=progress)
         finish(context, result)
@@ -189,11 +176,9 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
         questions.append(f"env-file {context.profile.env_file}")
     before = _answers(questions)  # an edit from here on is seen next time
     copies = find_copies(context)
-    with _changing(context, uv, progress) as start:
+    with _changing(context, uv, progress) as past:
         arguments = _arguments(context, copies)
-        result, ended = fill(
-            context, uv, mutex, start.past, start.depth, progress, arguments=arguments
-        )
+        result, ended = fill(context, uv, mutex, past, past.depth, progress, arguments=arguments)
     journal.remove_copy(context.environment)
     remember_use(context)
     sources = remember_copies(context, copies)
@@ -201,9 +186,9 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     after = _environment_answers(context)
     is_done = watched.is_familiar or _agrees(context, uv)
     if not (before and after and is_done) or sources is None:
-        return _result(context, result=result)
+        return SyncResult(context=context, repair=result)
     encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
-    return _result(context, result=result, encoded=encoded)
+    return SyncResult(context=context, repair=result, fingerprint=encoded)
 
 
 def _require_lockfile(project: Project) -> None:
@@ -216,10 +201,9 @@ def _require_lockfile(project: Project) -> None:
 
 def finish(context: SyncContext, result: SyncResult) -> None:
     """The last step: remember the fingerprint, and drop the journal."""
-    if not result.already:
-        encoded = result.fingerprint
-        fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
-        journal.record_sync(context.state, context.environment, fingerprints)
+    encoded = result.fingerprint
+    fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
+    journal.end_sync(context.state, context.environment, fingerprints)
 
 
 def repair_environment(
@@ -243,11 +227,9 @@ def repair_environment(
         progress=progress,
     ) as mutex:
         uv = find()
-        with _changing(context, uv, progress) as start:
-            depth = max(depth, start.depth)
-            result, _ = fill(context, uv, mutex, start.past, depth, progress)
-        dropped = start.fingerprints if start.is_untouched(context) else {}
-        journal.cancel_sync(context.state, context.environment, dropped)
+        with _changing(context, uv, progress) as past:
+            result, _ = fill(context, uv, mutex, past, max(depth, past.depth), progress)
+        journal.end_sync(context.state, context.environment, {})
         return result
 
 
@@ -260,32 +242,15 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
     return (*context.profile.sync_arguments(), *changed)
 
 
-def _result(
-    context: SyncContext,
-    *,
-    already: bool = False,
-    result: RepairResult | None = None,
-    encoded: bytes | None = None,
-) -> SyncResult:
-    return SyncResult(
-        profile=context.profile.name,
-        chosen_by=context.chosen_by,
-        environment=context.environment,
-        already=already,
-        repair=result or RepairResult(),
-        fingerprint=encoded,
-    )
-
-
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     environment = Environment.at(context.environment)
-    last_sync = context.last_sync
-    is_suspect = last_sync >= LastSync.INTERRUPTED or relocation_problems(environment)
+    past = Past.of(context.state, environment, lambda: None)
+    is_suspect = past.is_interrupted or relocation_problems(environment)
     if is_suspect or not can_be_read_by_uv(environment):
         return False
     if not all(copy.is_current for copy in find_copies(context) if copy.installed):
         return False
-    return _agrees(context, uv) and not repair.find_damage(environment, _DEPTHS[last_sync])
+    return _agrees(context, uv) and not repair.find_damage(environment, past.depth, past)
 
 
 def _agrees(context: SyncContext, uv: Uv) -> bool:
@@ -294,76 +259,45 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Start:
-    """What was known when a sync began; `traces` are of what uv changes first."""
-
-    last_sync: LastSync
-    past: Past
-    fingerprints: Mapping[str, bytes]
-    traces: tuple[bytes, ...] | None
-
-    @property
-    def depth(self) -> Depth:
-        """How closely to look after it."""
-        return _DEPTHS[self.last_sync]
-
-    def is_untouched(self, context: SyncContext) -> bool:
-        """Whether the environment is as it was before, or new and empty."""
-        if self.last_sync >= LastSync.INTERRUPTED:
-            return False  # all the more it has to be looked at
-        traces = _traces(context)
-        is_new = not self.traces and not distributions(Environment.at(context.environment))
-        return traces is not None and (is_new or traces == self.traces)
-
-
-def _traces(context: SyncContext) -> tuple[bytes, ...] | None:
-    """What shows that uv has begun to change the environment; None where it cannot be read.
-
-    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages.
-    """
-    environment = Environment.at(context.environment)
-    if not environment.path.is_dir():
-        return ()
-    directories = (environment.scripts, *environment.site_packages)
-    questions = (q for q in inputs.environment_inputs(environment) if not q.endswith(journal.COPY))
-    try:
-        return fingerprint.record([*questions, *(f"identity {path}" for path in directories)])
-    except OSError:
-        return None
-
-
 @contextlib.contextmanager
-def _changing(context: SyncContext, uv: Uv, progress: Progress) -> Iterator[_Start]:
+def _changing(context: SyncContext, uv: Uv, progress: Progress) -> Iterator[Past]:
     """The time in which the environment is being changed, which the journal says.
 
     What uv must not use is removed at its beginning. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
     environment = Environment.at(context.environment)
-    start = _Start(
-        last_sync=context.last_sync,
-        past=Past.of(context.state, environment, lambda: cache_directory(context, uv)),
-        fingerprints=journal.fingerprints(context.state, context.environment),
-        traces=_traces(context),
-    )
+    past = Past.of(context.state, environment, lambda: cache_directory(context, uv))
+    before = _traces(environment)
     records = (distribution.record for distribution in distributions(environment))
     journal.mark_running(context.state, context.profile.name, context.environment, records)
-    is_unflushed = start.last_sync is LastSync.UNFLUSHED
     aside = None
     try:
-        aside = repair.clear_unusable(
-            environment, progress, created_since=start.past.began if is_unflushed else math.inf
-        )
-        if start.last_sync >= LastSync.INTERRUPTED:
+        aside = repair.clear_unusable(environment, progress, past)
+        if past.is_interrupted:
             repair.drop_byte_code(Environment.at(context.environment))
-        yield start
+        yield past
     except BaseException:
         if aside is not None:
             restore_set_aside(context.environment, aside)
-        if start.is_untouched(context):
-            journal.cancel_sync(context.state, context.environment, start.fingerprints)
+        environment = Environment.at(context.environment)
+        is_new = not before and not distributions(environment)
+        # After an interruption it has to be looked at all the same.
+        if not past.is_interrupted and (is_new or _traces(environment) == before):
+            journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
+
+
+def _traces(environment: Environment) -> tuple[bytes, ...]:
+    """What shows that uv has begun to change the environment; empty where there is none.
+
+    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages.
+    """
+    if not environment.path.is_dir():
+        return ()
+    directories = (environment.scripts, *environment.site_packages)
+    questions = (q for q in inputs.environment_inputs(environment) if not q.endswith(journal.COPY))
+    return _answers([*questions, *(f"identity {path}" for path in directories)])
 
 
 def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:

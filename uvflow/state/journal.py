@@ -152,11 +152,12 @@ def remove_copy(environment: Path) -> None:
     remove_unfinished(environment, COPY)
 
 
-def record_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes]) -> None:
-    """Record a sync of a verified environment, with its fingerprint by name, if it can have one.
+def end_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes]) -> None:
+    """The environment is verified, or as it was: write what is known of it, and drop the journal.
 
-    The journal is dropped without a flush: a power failure that brings it back may have lost files.
+    That is dropped without a flush: a power failure that brings it back may have lost files.
     """
+    remove_copy(environment)
     for name, encoded in fingerprints.items():
         state.write(name, encoded)
     for name in _entries(state, JOURNAL, environment):
@@ -167,19 +168,6 @@ def record_profile(state: State, profile: str) -> None:
     """Make `profile` the one that is meant where none is named."""
     if last_profile(state) != profile:
         state.write(_LAST_PROFILE, profile.encode())
-
-
-def cancel_sync(state: State, environment: Path, dropped: Mapping[str, bytes]) -> None:
-    """Nothing was changed: remove the journal, and put back the fingerprints it has `dropped`."""
-    cancel(state, environment)
-    for name, encoded in dropped.items():
-        state.write(name, encoded)
-
-
-def cancel(state: State, environment: Path) -> None:
-    """Remove the journal and its copy: the environment is intact, whether in sync or not."""
-    remove_copy(environment)
-    delete_entries(state, environment)
 
 
 def delete_entries(state: State, environment: Path) -> None:
