@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from uvflow.environment.context import Subject
 from uvflow.environment.status import (
     Check,
     Level,
@@ -13,12 +14,12 @@ from uvflow.environment.status import (
     verdict_line,
 )
 
+DEV = Subject("dev", "", Path("/shop/.venv"))
+
 
 def status(*states: Level) -> Status:
     reasons = (Check(aspect=f"a{n}", level=s, message=f"m{n}") for n, s in enumerate(states))
-    return Status(
-        profile="dev", chosen_by="", environment=Path("/shop/.venv"), checks=tuple(reasons)
-    )
+    return Status(subject=DEV, checks=tuple(reasons))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_the_verdict_in_words() -> None:
 def test_one_line_has_the_number_of_other_reasons() -> None:
     removed = Check(aspect="lockfile", level=Level.STALE, message="`six` was removed")
     reasons = (removed, removed, removed, Check(aspect="uv", level=Level.OK, message="uv 1"))
-    stale = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
+    stale = Status(subject=DEV, checks=reasons)
     assert verdict_line(stale) == (
         "Lockfile stale: dev; lockfile: `six` was removed (and 2 more, see `uvflow status`)"
     )
@@ -63,7 +64,7 @@ def test_rows_are_aligned_and_hints_appear_once() -> None:
         Check(aspect="lockfile", level=Level.STALE, message="two", hint="do"),
         Check(aspect="uv", level=Level.OK, message="three"),
     )
-    stale = Status(profile="dev", chosen_by="", environment=Path(), checks=reasons)
+    stale = Status(subject=DEV, checks=reasons)
     assert list(format_rows(stale, verbose=False)) == [
         ("lockfile", "stale", "one"),
         ("        ", "stale", "two"),

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from uvflow.environment.context import Subject
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.repair import RepairResult
 from uvflow.environment.verify import Verification, damage_lines, verdict, verification_as_json
@@ -8,9 +9,7 @@ from uvflow.environment.verify import Verification, damage_lines, verdict, verif
 
 def verification(*damages: Damage, repaired: tuple[str, ...] = ()) -> Verification:
     return Verification(
-        profile="dev",
-        chosen_by="by default",
-        environment=Path("/shop/.venv"),
+        subject=Subject("dev", "by default", Path("/shop/.venv")),
         damages=damages,
         repair=RepairResult(repaired=repaired),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uvflow import process
 from uvflow.cli.errors import Answer, report_errors
 from uvflow.console import Console, wants_color
-from uvflow.fingerprint import in_sync_message, profile_with_origin
+from uvflow.fingerprint import in_sync_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,17 +55,11 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
     from uvflow.environment.sync import sync
 
     result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
-    profile, chosen_by = result.context.profile.name, result.context.chosen_by
     report_repair(console, result.repair)
-    console.say(
-        in_sync_message(profile, chosen_by)
-        if result.already
-        else f"Synced: {profile_with_origin(profile, chosen_by)}"
-    )
+    in_sync = in_sync_message(result.subject.profile, result.subject.chosen_by)
+    console.say(in_sync if result.already else f"Synced: {result.subject}")
     return 0, {
-        "profile": profile,
-        "chosen_by": chosen_by,
-        "environment": str(result.context.environment),
+        **result.subject.as_json(),
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
         "removed": list(result.repair.removed),
@@ -81,14 +75,8 @@ def show_plan(console: Console, profile: str | None) -> Answer:
     console.result(plan.listing.rstrip())
     for change in plan.changes:
         console.result(change)
-    name = profile_with_origin(plan.context.profile.name, plan.context.chosen_by)
-    console.say(f"Nothing is changed: {name}")
-    return 0, {
-        "profile": plan.context.profile.name,
-        "chosen_by": plan.context.chosen_by,
-        "environment": str(plan.context.environment),
-        "changes": list(plan.changes),
-    }
+    console.say(f"Nothing is changed: {plan.subject}")
+    return 0, {**plan.subject.as_json(), "changes": list(plan.changes)}
 
 
 def check_sync(console: Console, profile: str | None) -> Answer:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow import fingerprint, paths
 from uvflow.environment.ownership import check_location
@@ -12,6 +13,20 @@ from uvflow.project.profiles import Choice, Profile
 from uvflow.state import journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
+
+
+class Subject(NamedTuple):
+    """What an answer is about; `chosen_by` is empty where a flag names the profile."""
+
+    profile: str
+    chosen_by: str
+    environment: Path
+
+    def __str__(self) -> str:
+        return fingerprint.profile_with_origin(self.profile, self.chosen_by)
+
+    def as_json(self) -> dict[str, str]:
+        return {**self._asdict(), "environment": str(self.environment)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +60,10 @@ class SyncContext:
             is_users_choice=bool(os.environ.get("UV_PROJECT_ENVIRONMENT")),
         )
         return context
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.profile.name, self.chosen_by, self.environment)
 
     @property
     def environment(self) -> Path:

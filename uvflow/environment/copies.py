@@ -16,7 +16,6 @@ from uvflow import fingerprint
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, distributions, read_quickly
 from uvflow.lockfile.packages import local_sources
-from uvflow.state.store import State
 
 _NAME = "copies.json"
 _MOST = 100_000  # files and directories of a package; one with more is reinstalled by every sync
@@ -62,11 +61,11 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
         return ()
     places = sorted({os.path.normpath(source.path) for source in sources})
     installed = dict(_installed_copies(context.environment))
-    remembered = _remembered(context.state)
+    remembered = context.state.read_json(_NAME)
     found = []
     for name, place in chosen.items():
         others = (other for other in places if other.startswith(place + os.sep))
-        identity, _, digest = remembered.get(_key(context, name), "").rpartition(" ")
+        identity, _, digest = str(remembered.get(_key(context, name), "")).rpartition(" ")
         is_remembered = identity and identity == installed.get(name)
         found.append(
             _copy(
@@ -93,7 +92,7 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
         return ()
     identities = dict(_installed_copies(context.environment))
     installed = [copy for copy in copies if copy.name in identities]
-    remembered = _remembered(context.state)
+    remembered = context.state.read_json(_NAME)
     for copy in copies:
         remembered.pop(_key(context, copy.name), None)
     for copy in installed:
@@ -149,13 +148,3 @@ def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
 
 def _key(context: SyncContext, name: str) -> str:
     return f"{context.environment} {name}"
-
-
-def _remembered(state: State) -> dict[str, str]:
-    """The identity of each copy, and the digest of what it was made from."""
-    try:
-        table = json.loads(state.read(_NAME) or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    items = table.items() if isinstance(table, dict) else ()
-    return {key: value for key, value in items if isinstance(value, str)}

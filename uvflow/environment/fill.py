@@ -41,57 +41,12 @@ _ASKING_SECONDS = 20  # how long to look for the reason of a failure
 _PLANNED = re.compile(r"^ \+ ([^\s=]+)", re.MULTILINE)  # ` + six==1.16.0`, ` + lib @ file:///…`
 
 
-def fill(  # noqa: PLR0913, PLR0917  one loop for a sync and for a repair
-    context: SyncContext,
-    uv: Uv,
-    mutex: Mutex,
-    past: Past,
-    depth: Depth,
-    progress: Progress,
-    *,
-    arguments: tuple[str, ...] = (),
-) -> tuple[RepairResult, float]:
-    """Run uv and repair damage until only known defects of wheels remain.
-
-    `arguments` are those of uv; without any, what is damaged is reinstalled and nothing else. Also
-    returns when uv last ended, in seconds of `time.monotonic`. Raises DamagedError when the
-    environment cannot be repaired.
-    """
-    filling = _Filling(context=context, uv=uv, past=past, exactly=arguments)
-    if not missing_basics(filling.environment):
-        filling.inspect(depth)
-        # Broken metadata would stop uv, so that is removed first. Leftovers can wait.
-        filling.damages = [d for d in filling.damages if d.kind is not DamageKind.LEFTOVER]
-    for attempt in range(_ROUNDS):
-        words = filling.arguments
-        if filling.damages:
-            progress(f"Repairing {context.environment.name}: {repair.summary(filling.damages)}")
-            words = filling.mend()
-            depth = max(depth, Depth.SIZES)
-        mutex.claim(context.environment)  # what was there may have been set aside
-        broken = filling.run(words, is_first=attempt == 0) if words else None
-        ended = time.monotonic()
-        # Where uv has recreated it, another process may have got in between. Some settings make uv
-        # do so every time.
-        if mutex.claim(context.environment) and attempt == 0:
-            filling.damages = []
-            continue
-        filling.inspect(depth)
-        if broken:
-            filling.damages = [broken]
-        if not filling.damages:
-            discard_set_aside(context.environment, progress)
-            return filling.result(), ended
-    raise DamagedError(
-        f"could not repair {context.environment}",
-        cause=repair.summary(filling.damages),
-        hint=f"remove {context.environment} and sync again; `uv cache clean` if that fails too",
-    )
-
-
 @dataclass(kw_only=True)
-class _Filling:
-    """How uv fills the environment: with all that the profile selects, or what is damaged of it.
+class Filling:
+    """How uv fills an environment: with all that the profile selects, or what is damaged of it.
+
+    `exactly` are the arguments of uv; without any, what is damaged is reinstalled and nothing else.
+    `depth` is how closely to look, and `ended` when uv last did, in seconds of `time.monotonic`.
 
     `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
     are the damaged distributions that were removed to be reinstalled, with the paths of their
@@ -101,8 +56,12 @@ class _Filling:
 
     context: SyncContext
     uv: Uv
+    mutex: Mutex
+    progress: Progress
     past: Past
-    exactly: tuple[str, ...]
+    depth: Depth
+    exactly: tuple[str, ...] = ()
+    ended: float = 0
     damages: list[Damage] = field(default_factory=list)
     defects: list[Damage] = field(default_factory=list)
     seen: list[Damage] = field(default_factory=list)
@@ -111,6 +70,45 @@ class _Filling:
     kept: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+
+    def complete(self) -> RepairResult:
+        """Run uv and repair damage until only known defects of wheels remain.
+
+        Raises DamagedError when the environment cannot be repaired.
+        """
+        path = self.context.environment
+        if not missing_basics(self.environment):
+            self._inspect()
+            # Broken metadata would stop uv, so that is removed first. Leftovers can wait.
+            self.damages = [d for d in self.damages if d.kind is not DamageKind.LEFTOVER]
+        for attempt in range(_ROUNDS):
+            if self._is_intact_after_round(is_first=attempt == 0):
+                discard_set_aside(path, self.progress)
+                return self._result()
+        raise DamagedError(
+            f"could not repair {path}",
+            cause=repair.summary(self.damages),
+            hint=f"remove {path} and sync again; `uv cache clean` if that fails too",
+        )
+
+    def _is_intact_after_round(self, *, is_first: bool) -> bool:
+        path, arguments, broken = self.context.environment, self.arguments, None
+        if self.damages:
+            self.progress(f"Repairing {path.name}: {repair.summary(self.damages)}")
+            arguments = self._mend()
+            self.depth = max(self.depth, Depth.SIZES)
+        self.mutex.claim(path)  # what was there may have been set aside
+        if arguments:
+            broken = self._run(arguments, is_first=is_first)
+        self.ended = time.monotonic()
+        # Where uv has recreated it, another process may have got in between. Some settings make uv
+        # do so every time.
+        if self.mutex.claim(path) and is_first:
+            self.damages = []
+            return False
+        self._inspect()
+        self.damages = [broken] if broken else self.damages
+        return not self.damages
 
     @property
     def environment(self) -> Environment:
@@ -126,12 +124,12 @@ class _Filling:
             return profile.sync_arguments()
         return ("sync", "--frozen", "--inexact", *profile.selection())
 
-    def inspect(self, depth: Depth) -> None:
+    def _inspect(self) -> None:
         """Look for damage.
 
         What is back after a repair comes from the wheel itself where that was downloaded again.
         """
-        problems = repair.find_damage(self.environment, depth, self.past)
+        problems = repair.find_damage(self.environment, self.depth, self.past)
         known = known_defects.select_known(self.context.state, self.environment, problems)
         self.seen = [*self.damages, *self.defects]
         back = (d for d in problems if d in self.seen and d.distribution in self.refetched)
@@ -139,7 +137,7 @@ class _Filling:
         others = (d for d in problems if d not in self.defects)
         self.damages = [d for d in others if d.distribution not in self.kept]
 
-    def run(self, arguments: tuple[str, ...], *, is_first: bool) -> Damage | None:
+    def _run(self, arguments: tuple[str, ...], *, is_first: bool) -> Damage | None:
         """Run uv; returns the damage where the environment's Python does not answer it."""
         run = _run_uv if is_first and self.exactly else _run_uv_offline_first
         try:
@@ -152,7 +150,7 @@ class _Filling:
             return broken
         return None
 
-    def mend(self) -> tuple[str, ...]:
+    def _mend(self) -> tuple[str, ...]:
         """Remove what is damaged, once uv has fetched it, and restore what uv does not install.
 
         Returns with which arguments uv then reinstalls it; none where it need not run.
@@ -181,7 +179,7 @@ class _Filling:
             return self.arguments
         return (*self.arguments, *_leave_out(selected - names)) if names else ()
 
-    def result(self) -> RepairResult:
+    def _result(self) -> RepairResult:
         """The final result; known defects are recorded."""
         state, environment = self.context.state, self.environment
         if self.defects:

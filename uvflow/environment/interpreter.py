@@ -149,19 +149,14 @@ def _identity(environment: Path) -> list[int]:
 
 def _is_recorded(context: SyncContext, name: str) -> bool:
     identity = _identity(context.environment)
-    return bool(identity) and _records(context, name).get(str(context.environment)) == identity
+    known = context.state.read_json(name).get(str(context.environment))
+    return bool(identity) and known == identity
 
 
 def _record(context: SyncContext, name: str) -> None:
-    records = {**_records(context, name), str(context.environment): _identity(context.environment)}
+    records = context.state.read_json(name)
+    records[str(context.environment)] = _identity(context.environment)
     context.state.write(name, json.dumps(records).encode(), durable=False)
-
-
-def _records(context: SyncContext, name: str) -> dict[str, object]:
-    try:
-        return dict(json.loads(context.state.read(name) or b"{}"))
-    except (ValueError, TypeError, RecursionError):
-        return {}
 
 
 def _uv_target(context: SyncContext, uv: Uv, *options: str) -> str:

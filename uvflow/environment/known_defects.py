@@ -8,7 +8,7 @@ remembered with it, so that any later change to either one counts as damage.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from uvflow.environment.installed import Environment, distributions
@@ -18,8 +18,6 @@ from uvflow.state.store import State
 
 _NAME = "known-defects.json"
 _OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
-
-_Entry = tuple[str, str, str]  # an environment, str(damage), a digest of the files it is about
 
 
 def can_be_defect(damage: Damage) -> bool:
@@ -35,38 +33,27 @@ def select_known(
     state: State, environment: Environment, damages: Iterable[Damage]
 ) -> tuple[Damage, ...]:
     """Those of `damages` that were recorded as defects and have not changed since."""
-    entries = set(_read_entries(state))
-    if not entries:
-        return ()
-    records = _records(environment)
-    return tuple(d for d in damages if _entry(environment, d, records) in entries)
+    known = state.read_json(_NAME)
+    records = _records(environment) if known else {}
+    found = ((damage, *_entry(environment, damage, records)) for damage in damages if known)
+    return tuple(damage for damage, name, digest in found if known.get(name) == digest)
 
 
 def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
     """Remember `defects` of what is installed in `environment`. Raises DiskError."""
     records = _records(environment)
-    entries = (*_read_entries(state), *(_entry(environment, d, records) for d in defects))
-    latest = {entry[:2]: entry for entry in entries}
-    state.write(_NAME, json.dumps(list(latest.values())).encode())
-
-
-def _read_entries(state: State) -> Iterator[_Entry]:
-    """Entries that cannot be read are skipped: repairs find those defects again."""
-    try:
-        entries = json.loads(state.read(_NAME) or b"[]")
-    except (ValueError, RecursionError):
-        return
-    for entry in entries if isinstance(entries, list) else ():
-        match entry:
-            case [str(environment), str(damage), str(digest)]:
-                yield environment, damage, digest
+    found = dict(_entry(environment, defect, records) for defect in defects)
+    state.write(_NAME, json.dumps(state.read_json(_NAME) | found).encode())
 
 
 def _records(environment: Environment) -> dict[str, Path]:
     return {distribution.name: distribution.record for distribution in distributions(environment)}
 
 
-def _entry(environment: Environment, damage: Damage, records: dict[str, Path]) -> _Entry:
+def _entry(
+    environment: Environment, damage: Damage, records: Mapping[str, Path]
+) -> tuple[str, str]:
+    """A name for what is wrong, and a digest of the files that it is about."""
     import hashlib  # 3 ms, and there is hardly ever a defect
 
     digest = hashlib.sha256()
@@ -75,7 +62,7 @@ def _entry(environment: Environment, damage: Damage, records: dict[str, Path]) -
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else (path,)
         for file in files:
             digest.update(os.fsencode(file) + b"\0" + _digest(file) + b"\0")
-    return str(environment.path), str(damage), digest.hexdigest()
+    return f"{environment.path} {damage}", digest.hexdigest()
 
 
 def _digest(path: Path) -> bytes:

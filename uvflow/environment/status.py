@@ -4,13 +4,12 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.environment import integrity
-from uvflow.environment.context import SyncContext, is_sync_running
+from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, distributions, python_version
@@ -20,7 +19,7 @@ from uvflow.environment.relocation import origin_problems, relocation_problems
 from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
-from uvflow.fingerprint import in_sync_message, profile_with_origin
+from uvflow.fingerprint import in_sync_message
 from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, start_check
 from uvflow.process import Completed, Running
 from uvflow.project.manifest import Project
@@ -63,8 +62,7 @@ _HEADLINES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """One sentence about one aspect; `hint` is what to type."""
 
     aspect: str
@@ -77,9 +75,7 @@ class Check:
 class Status:
     """The verdict on a project's environment; `checks` cover every aspect at least once."""
 
-    profile: str
-    chosen_by: str
-    environment: Path
+    subject: Subject
     checks: tuple[Check, ...]
     is_unasked: bool = False  # uv would have started an interpreter of the project
 
@@ -104,9 +100,7 @@ def status(project: Project, choice: Choice) -> Status:
     """Look at lockfile, environment, uv and variables; problems are reported, not raised."""
     look = _Look.at(SyncContext.of(project, choice))
     return Status(
-        profile=look.context.profile.name,
-        chosen_by=look.context.chosen_by,
-        environment=look.environment.path,
+        subject=look.context.subject,
         is_unasked=bool(look.unasked),
         checks=(
             *_lockfile_checks(look),
@@ -131,63 +125,50 @@ class _Look:
 
     context: SyncContext
     environment: Environment
-    damages: tuple[Damage, ...]
-    origin: tuple[str, ...]
     uv: Uv | None
     without_uv: UvMissingError | None
-    lockfile: LockfileCheck | None
-    comparison: Completed | None
-    unasked: str
-    is_running: bool
+    damages: tuple[Damage, ...] = ()
+    origin: tuple[str, ...] = ()
+    lockfile: LockfileCheck | None = None
+    comparison: Completed | None = None
+    unasked: str = ""
+    is_running: bool = False
 
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
-        """Starts uv for both checks at once, and inspects the environment meanwhile.
-
-        Where nothing has changed since the last sync, that has inspected it.
-        """
+        """Where nothing has changed since the last sync, that has inspected it."""
         uv, without_uv = None, None
         try:
             uv = find(context.environ)
         except UvMissingError as error:
             without_uv = error
-        checking = comparing = comparison = None
-        unasked = ""
         environment = Environment.at(context.environment)
-        damages: tuple[Damage, ...] = ()
-        origin: tuple[str, ...] = ()
-        is_running = False
-        if not context.is_current():
-            check_inputs(context.project)
-            unasked = own_interpreter(context)
-            asked = None if unasked or not integrity.can_be_read_by_uv(environment) else uv
-            basics = missing_basics(environment)
-            is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
-            if asked and is_answering and environment.path.is_dir():
-                comparing = _start_comparing(context, asked)
-            checking = _start_checking(context, asked, unasked, is_answering=is_answering)
-            is_running = is_sync_running(context)
-            if environment.path.is_dir() and not is_running:
-                past = Past.of(context.state, environment, lambda: None)
-                damages = find_damage(environment, Depth.METADATA, past)
-                origin = origin_problems(environment)
-            comparison = comparing.wait() if comparing else None
+        look = cls(context=context, environment=environment, uv=uv, without_uv=without_uv)
+        return look if context.is_current() else look._inspected()
+
+    def _inspected(self) -> "_Look":
+        """Starts uv for both checks at once, and inspects the environment meanwhile."""
+        context, environment = self.context, self.environment
+        check_inputs(context.project)
+        unasked = own_interpreter(context)
+        asked = None if unasked or not integrity.can_be_read_by_uv(environment) else self.uv
+        basics = missing_basics(environment)
+        is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
+        comparing = None
+        if asked and is_answering and self.exists:
+            comparing = _start_comparing(context, asked)
+        checking = _start_checking(context, asked, unasked, is_answering=is_answering)
+        look = replace(self, unasked=unasked, is_running=is_sync_running(context))
+        if self.exists and not look.is_running:
+            past = Past.of(context.state, environment, lambda: None)
+            damages = find_damage(environment, Depth.METADATA, past)
+            look = replace(look, damages=damages, origin=origin_problems(environment))
+        comparison = comparing.wait() if comparing else None
         broken = broken_interpreter(environment, comparison.err) if comparison else None
         if broken is not None:
-            damages, comparison = (broken, *damages), None
-            checking = _start_checking(context, uv, unasked, is_answering=False)
-        return cls(
-            context=context,
-            environment=environment,
-            damages=damages,
-            origin=origin,
-            uv=uv,
-            without_uv=without_uv,
-            lockfile=checking() if checking else None,
-            comparison=comparison,
-            unasked=unasked,
-            is_running=is_running,
-        )
+            look, comparison = replace(look, damages=(broken, *look.damages)), None
+            checking = _start_checking(context, self.uv, unasked, is_answering=False)
+        return replace(look, lockfile=checking(), comparison=comparison)
 
     @property
     def exists(self) -> bool:
@@ -248,20 +229,20 @@ def _start_checking(
 
 def _lockfile_checks(look: _Look) -> Iterator[Check]:
     if look.lockfile is None:
-        yield Check(aspect="lockfile", level=Level.OK, message="is as it was at the last sync")
+        yield Check("lockfile", Level.OK, "is as it was at the last sync")
     elif look.lockfile.verdict is Freshness.NO_UV:
-        yield Check(aspect="lockfile", level=Level.UNKNOWN, message=_ONLY_UV_KNOWS)
+        yield Check("lockfile", Level.UNKNOWN, _ONLY_UV_KNOWS)
     else:
         level, hint = Level(look.lockfile.verdict), look.lockfile.hint
         for reason in look.lockfile.reasons:
-            yield Check(aspect="lockfile", level=level, message=reason, hint=hint)
+            yield Check("lockfile", level, reason, hint)
 
 
 def _environment_checks(look: _Look) -> Iterator[Check]:
     """The environment against the lockfile and the profile."""
 
     def out_of_sync(message: str) -> Check:
-        return Check(aspect="environment", level=Level.OUT_OF_SYNC, message=message, hint=look.sync)
+        return Check("environment", Level.OUT_OF_SYNC, message, look.sync)
 
     if not look.exists:
         is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
@@ -270,16 +251,16 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
     deviations = _deviations(look)
     if look.unasked:
         hint = f"{look.sync} starts it"
-        yield Check(aspect="environment", level=Level.UNKNOWN, message=look.unasked, hint=hint)
+        yield Check("environment", Level.UNKNOWN, look.unasked, hint)
     elif deviations is None:
         message = "not compared: uv cannot use the lockfile" if look.is_stale else _ONLY_UV_KNOWS
-        yield Check(aspect="environment", level=Level.UNKNOWN, message=message)
+        yield Check("environment", Level.UNKNOWN, message)
     elif deviations:
         yield from map(out_of_sync, deviations)
     else:
         profile = look.context.profile.name
         message = f"{look.name} has what uv.lock and the profile {profile} ask for"
-        yield Check(aspect="environment", level=Level.OK, message=message)
+        yield Check("environment", Level.OK, message)
 
 
 def _deviations(look: _Look) -> tuple[str, ...] | None:
@@ -340,16 +321,16 @@ def _file_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
     if look.is_running:
         message = "not checked: a sync is changing them"
-        yield Check(aspect="files", level=Level.UNKNOWN, message=message)
+        yield Check("files", Level.UNKNOWN, message)
         return
     is_lost = integrity.needs_rebuild(look.damages) and not look.is_recreated
     hint = look.by_hand if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
-        yield Check(aspect="files", level=Level.DAMAGED, message=str(damage), hint=hint)
+        yield Check("files", Level.DAMAGED, str(damage), hint)
     if look.exists and not look.damages:
         count = len(distributions(look.environment))
         message = f"{count} distributions, none half installed (`uvflow verify` checks each file)"
-        yield Check(aspect="files", level=Level.OK, message=message)
+        yield Check("files", Level.OK, message)
 
 
 def _origin_checks(look: _Look) -> Iterator[Check]:
@@ -358,23 +339,23 @@ def _origin_checks(look: _Look) -> Iterator[Check]:
         hint = f"{look.sync} recreates it"
         if not look.is_recreated:
             hint = look.by_hand if is_moved else f"{look.sync} reinstalls it"
-        yield Check(aspect="origin", level=Level.DAMAGED, message=problem, hint=hint)
+        yield Check("origin", Level.DAMAGED, problem, hint)
     if look.exists and not look.origin:
         version = python_version(look.environment)
         message = f"created here, with Python {version}" if version else "created here"
-        yield Check(aspect="origin", level=Level.OK, message=message)
+        yield Check("origin", Level.OK, message)
 
 
 def _uv_checks(look: _Look) -> Iterator[Check]:
     if look.uv is None:
         error = look.without_uv
         message, hint = (error.message, error.hint or "") if error else ("", "")
-        yield Check(aspect="uv", level=Level.UNUSABLE, message=message, hint=hint)
+        yield Check("uv", Level.UNUSABLE, message, hint)
     elif look.lockfile is not None and look.lockfile.verdict is Freshness.NO_UV:
         message, hint = look.lockfile.reasons[0], look.lockfile.hint
-        yield Check(aspect="uv", level=Level.UNUSABLE, message=message, hint=hint)
+        yield Check("uv", Level.UNUSABLE, message, hint)
     else:
-        yield Check(aspect="uv", level=Level.OK, message=f"uv {look.uv.version}")
+        yield Check("uv", Level.OK, f"uv {look.uv.version}")
 
 
 def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -392,7 +373,7 @@ def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterat
     if active and os.path.realpath(active) != os.path.realpath(context.environment):
         messages.append(f"another environment is activated: {active}")
     for message in messages:
-        yield Check(aspect="variables", level=Level.NOTE, message=message)
+        yield Check("variables", Level.NOTE, message)
 
 
 def _journal_checks(look: _Look) -> Iterator[Check]:
@@ -411,13 +392,13 @@ def headline(status: Status) -> str:
     """The verdict as one short line."""
     is_unknown = status.is_unasked and status.verdict is Level.UNKNOWN
     verdict = "Unknown" if is_unknown else _HEADLINES[status.verdict]
-    return f"{verdict}: {profile_with_origin(status.profile, status.chosen_by)}"
+    return f"{verdict}: {status.subject}"
 
 
 def verdict_line(status: Status) -> str:
     """The verdict with its first reason, for `uvflow sync --check`."""
     if status.verdict is Level.OK:
-        return in_sync_message(status.profile, status.chosen_by)
+        return in_sync_message(status.subject.profile, status.subject.chosen_by)
     worst = status.worst
     others = sum((c.aspect, c.level) == (worst.aspect, worst.level) for c in status.checks) - 1
     more = f" (and {others} more, see `uvflow status`)" if others else ""
@@ -443,9 +424,7 @@ def format_rows(status: Status, *, verbose: bool) -> Iterator[tuple[str, str, st
 
 def status_as_json(status: Status) -> dict[str, Any]:
     return {
-        "profile": status.profile,
-        "chosen_by": status.chosen_by,
-        "environment": str(status.environment),
+        **status.subject.as_json(),
         "verdict": status.verdict,
-        "checks": [asdict(check) for check in status.checks],
+        "checks": [check._asdict() for check in status.checks],
     }

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
-from uvflow.environment.context import SyncContext
+from uvflow.environment.context import Subject, SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.fill import fill
+from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment, distributions
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import cache_directory, remember_use
@@ -44,42 +44,10 @@ class SyncResult:
     uv for example. `fingerprint` is None where what the sync depended on cannot be watched.
     """
 
-    context: SyncContext
+    subject: Subject
     already: bool = False
     repair: RepairResult = field(default_factory=RepairResult)
     fingerprint: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncPlan:
-    """What a sync would do: uv's own list, and a sentence for each distribution in it."""
-
-    context: SyncContext
-    listing: str
-    changes: tuple[str, ...]
-
-
-def plan_sync(project: Project, choice: Choice) -> SyncPlan:
-    """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
-    from uvflow.environment.status import planned_changes  # not needed for a sync
-    from uvflow.lockfile import check
-
-    context = SyncContext.of(project, choice)
-    inputs.check_inputs(project)
-    if not can_be_read_by_uv(Environment.at(context.environment)):
-        raise DamagedError(
-            f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
-            hint="`uvflow status` names it, and `uvflow sync` repairs it",
-        )
-    uv = find()
-    arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
-    answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
-    if answer.code != 0:
-        _require_lockfile(project)
-        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
-        failure = Streamed(code=answer.code, output=answer.err).failure("uv sync --dry-run")
-        raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
-    return SyncPlan(context=context, listing=answer.err, changes=planned_changes(answer.err))
 
 
 def sync(
@@ -112,7 +80,7 @@ def locked_environment(
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
         if context.is_current() or _is_good_as_it_is(context):
-            yield SyncResult(context=context, already=True)
+            yield SyncResult(subject=context.subject, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
     finding = start_finding()  # uv starts while we wait
@@ -128,7 +96,7 @@ def locked_environment(
             )
         uv = finding()
         if context.is_current():  # another uvflow process may have done it meanwhile
-            yield SyncResult(context=context, already=True)
+            yield SyncResult(subject=context.subject, already=True)
             return
         result = sync_locked(context, uv, mutex, progress=progress)
         finish(context, result)
@@ -163,85 +131,6 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     return False
 
 
-def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:
-    """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
-    _require_lockfile(context.project)
-    inputs.check_inputs(context.project)
-    mutex.claim(context.environment)
-    watched = inputs.sync_inputs(
-        context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
-    )
-    questions = list(watched.questions)
-    if questions and context.profile.env_file is not None:
-        questions.append(f"env-file {context.profile.env_file}")
-    before = _answers(questions)  # an edit from here on is seen next time
-    copies = find_copies(context)
-    with _changing(context, uv, progress) as past:
-        arguments = _arguments(context, copies)
-        result, ended = fill(context, uv, mutex, past, past.depth, progress, arguments=arguments)
-    journal.remove_copy(context.environment)
-    remember_use(context)
-    sources = remember_copies(context, copies)
-    time.sleep(max(0.0, ended + _TICK - time.monotonic()))  # most often that is over by now
-    after = _environment_answers(context)
-    is_done = watched.is_familiar or _agrees(context, uv)
-    if not (before and after and is_done) or sources is None:
-        return SyncResult(context=context, repair=result)
-    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
-    return SyncResult(context=context, repair=result, fingerprint=encoded)
-
-
-def _require_lockfile(project: Project) -> None:
-    if not project.lockfile.exists():
-        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
-
-        check = missing_lockfile(project)
-        raise StaleLockfileError(*check.reasons, hint=check.hint)
-
-
-def finish(context: SyncContext, result: SyncResult) -> None:
-    """The last step: remember the fingerprint, and drop the journal."""
-    encoded = result.fingerprint
-    fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
-    journal.end_sync(context.state, context.environment, fingerprints)
-
-
-def repair_environment(
-    context: SyncContext,
-    depth: Depth,
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    progress: Progress = no_progress,
-) -> RepairResult:
-    """Reinstall what is damaged, and leave the rest as it is.
-
-    uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
-    StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
-    """
-    inputs.check_inputs(context.project)
-    with locks.mutex(
-        context.state,
-        "uvflow verify --repair",
-        environment=context.environment,
-        timeout=timeout,
-        progress=progress,
-    ) as mutex:
-        uv = find()
-        with _changing(context, uv, progress) as past:
-            result, _ = fill(context, uv, mutex, past, max(depth, past.depth), progress)
-        journal.end_sync(context.state, context.environment, {})
-        return result
-
-
-def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, ...]:
-    """Those of the profile. What uv is to reinstall it also rebuilds, whatever is in its cache.
-
-    It would refuse an explicit `--refresh-package` while it is offline.
-    """
-    changed = (f"--reinstall-package={copy.name}" for copy in copies if not copy.is_current)
-    return (*context.profile.sync_arguments(), *changed)
-
-
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     environment = Environment.at(context.environment)
     past = Past.of(context.state, environment, lambda: None)
@@ -257,6 +146,59 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
     """Whether there is nothing to do for uv either."""
     arguments = (*context.profile.sync_arguments(), "--check")
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
+
+
+def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:
+    """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
+    _require_lockfile(context.project)
+    inputs.check_inputs(context.project)
+    mutex.claim(context.environment)
+    watched = inputs.sync_inputs(
+        context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
+    )
+    questions = list(watched.questions)
+    if questions and context.profile.env_file is not None:
+        questions.append(f"env-file {context.profile.env_file}")
+    before = _answers(questions)  # an edit from here on is seen next time
+    copies = find_copies(context)
+    with _changing(context, uv, progress) as past:
+        filling = Filling(
+            context=context,
+            uv=uv,
+            mutex=mutex,
+            progress=progress,
+            past=past,
+            depth=past.depth,
+            exactly=_arguments(context, copies),
+        )
+        result = filling.complete()
+    journal.remove_copy(context.environment)
+    remember_use(context)
+    sources = remember_copies(context, copies)
+    time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
+    after = _environment_answers(context)
+    is_done = watched.is_familiar or _agrees(context, uv)
+    if not (before and after and is_done) or sources is None:
+        return SyncResult(subject=context.subject, repair=result)
+    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
+    return SyncResult(subject=context.subject, repair=result, fingerprint=encoded)
+
+
+def _require_lockfile(project: Project) -> None:
+    if not project.lockfile.exists():
+        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
+
+        check = missing_lockfile(project)
+        raise StaleLockfileError(*check.reasons, hint=check.hint)
+
+
+def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, ...]:
+    """Those of the profile. What uv is to reinstall it also rebuilds, whatever is in its cache.
+
+    It would refuse an explicit `--refresh-package` while it is offline.
+    """
+    changed = (f"--reinstall-package={copy.name}" for copy in copies if not copy.is_current)
+    return (*context.profile.sync_arguments(), *changed)
 
 
 @contextlib.contextmanager
@@ -310,3 +252,78 @@ def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
         return fingerprint.record(list(questions))
     except OSError:
         return ()
+
+
+def finish(context: SyncContext, result: SyncResult) -> None:
+    """The last step: remember the fingerprint, and drop the journal."""
+    encoded = result.fingerprint
+    fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
+    journal.end_sync(context.state, context.environment, fingerprints)
+
+
+def repair_environment(
+    context: SyncContext,
+    depth: Depth,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
+) -> RepairResult:
+    """Reinstall what is damaged, and leave the rest as it is.
+
+    uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
+    StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
+    """
+    inputs.check_inputs(context.project)
+    with locks.mutex(
+        context.state,
+        "uvflow verify --repair",
+        environment=context.environment,
+        timeout=timeout,
+        progress=progress,
+    ) as mutex:
+        uv = find()
+        with _changing(context, uv, progress) as past:
+            result = Filling(
+                context=context,
+                uv=uv,
+                mutex=mutex,
+                progress=progress,
+                past=past,
+                depth=max(depth, past.depth),
+            ).complete()
+        journal.end_sync(context.state, context.environment, {})
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncPlan:
+    """What a sync would do: uv's own list, and a sentence for each distribution in it."""
+
+    subject: Subject
+    listing: str
+    changes: tuple[str, ...]
+
+
+def plan_sync(project: Project, choice: Choice) -> SyncPlan:
+    """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
+    from uvflow.environment.status import planned_changes  # not needed for a sync
+    from uvflow.lockfile import check
+
+    context = SyncContext.of(project, choice)
+    inputs.check_inputs(project)
+    if not can_be_read_by_uv(Environment.at(context.environment)):
+        raise DamagedError(
+            f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
+            hint="`uvflow status` names it, and `uvflow sync` repairs it",
+        )
+    uv = find()
+    arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
+    answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
+    if answer.code != 0:
+        _require_lockfile(project)
+        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
+        failure = Streamed(code=answer.code, output=answer.err).failure("uv sync --dry-run")
+        raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
+    return SyncPlan(
+        subject=context.subject, listing=answer.err, changes=planned_changes(answer.err)
+    )

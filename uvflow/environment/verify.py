@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.environment import integrity, known_defects
-from uvflow.environment.context import SyncContext, is_sync_running
+from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment
@@ -18,7 +18,6 @@ from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, su
 from uvflow.environment.sync import repair_environment
 from uvflow.environment.unowned import sort_unowned
 from uvflow.errors import DamagedError, OutOfSyncError, UvflowError
-from uvflow.fingerprint import profile_with_origin
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state.locks import DEFAULT_TIMEOUT
@@ -38,9 +37,7 @@ class Verification:
     they are the user's. While a sync is running, nothing is known.
     """
 
-    profile: str
-    chosen_by: str
-    environment: Path
+    subject: Subject
     damages: tuple[Damage, ...] = ()
     outdated: tuple[str, ...] = ()
     also_in_cache: tuple[str, ...] = ()
@@ -84,16 +81,10 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
     problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
-    found = Verification(
-        profile=context.profile.name,
-        chosen_by=context.chosen_by,
-        environment=environment.path,
-        is_running=is_sync_running(context),  # now, since one may have begun meanwhile
-    )
-    if found.is_running:
-        return found
-    return replace(
-        found,
+    if is_sync_running(context):  # now, since one may have begun meanwhile
+        return Verification(subject=context.subject, is_running=True)
+    return Verification(
+        subject=context.subject,
         damages=damages,
         outdated=outdated_copies(context),
         also_in_cache=integrity.shared_with_cache(environment, damages),
@@ -134,7 +125,7 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
 
 def verdict(verification: Verification) -> str:
     """The verdict as one line."""
-    profile = profile_with_origin(verification.profile, verification.chosen_by)
+    profile = verification.subject
     if verification.is_running:
         return f"Not verified: {profile}; a sync is running"
     repair = verification.repair
@@ -152,9 +143,7 @@ def verdict(verification: Verification) -> str:
 
 def verification_as_json(verification: Verification) -> dict[str, Any]:
     return {
-        "profile": verification.profile,
-        "chosen_by": verification.chosen_by,
-        "environment": str(verification.environment),
+        **verification.subject.as_json(),
         "damages": [asdict(damage) for damage in verification.damages],
         "outdated": list(verification.outdated),
         "also_in_cache": list(verification.also_in_cache),

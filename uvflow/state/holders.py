@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from uvflow.fingerprint import read_file
 from uvflow.state.leases import is_alive
+from uvflow.state.store import read_json
 
 if sys.platform == "linux":
     _TICKS = os.sysconf("SC_CLK_TCK")  # in a second
@@ -42,9 +43,9 @@ def new_record(command: str, root: Path) -> bytes:
 
 def _read_record(path: Path) -> _Holder | None:
     try:
-        record = json.loads(read_file(str(path), is_own=True))
+        record = read_json(path)
         return _Holder(str(record["command"]), int(record["pid"]), float(record["since"]))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 

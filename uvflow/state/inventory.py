@@ -1,7 +1,6 @@
 """Which projects uvflow remembers, and forgetting them."""
 
 import contextlib
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.errors import BusyError, UsageError
-from uvflow.fingerprint import read_file
 from uvflow.paths import state_name
 from uvflow.state import backup, locks
 from uvflow.state.leases import MUTEX
 from uvflow.state.locks import HOLDER
-from uvflow.state.store import State, cache_root, require_private
+from uvflow.state.store import State, cache_root, read_json, require_private
 
 _YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
 
@@ -124,16 +122,8 @@ def _known_project(directory: Path) -> KnownProject | None:
 
 def _holder(directory: Path) -> dict[str, Any]:
     """Who has used the project last, or one of its environments."""
-    holders = map(_read_holder, directory.glob(f"*{HOLDER}"))
+    holders = map(read_json, directory.glob(f"*{HOLDER}"))
     return max(holders, key=lambda holder: str(holder.get("since", "")), default={})
-
-
-def _read_holder(path: Path) -> dict[str, Any]:
-    try:
-        holder = json.loads(read_file(str(path), is_own=True))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return holder if isinstance(holder, dict) else {}
 
 
 def _root(path: object, directory: Path) -> Path | None:

@@ -3,11 +3,13 @@
 They are this user's alone, since what they say is acted upon: a backup names files to put back.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uvflow import paths
 from uvflow.errors import DiskError, unwritable
@@ -82,6 +84,10 @@ class State:
         except OSError:
             return None
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The object in the file `name`; empty where there is none, or none that can be read."""
+        return read_json(self.directory / name)
+
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Replace the file `name`. Raises DiskError."""
         self.make()
@@ -143,6 +149,15 @@ class State:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of the state; empty where there is none, or none that can be read."""
+    try:
+        found = json.loads(read_file(str(path), _MAX_BYTES, is_own=True))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def require_private(*directories: Path) -> None:
