@@ -8,13 +8,7 @@ import pytest
 
 from uvflow import uv
 from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import (
-    Damage,
-    DamageKind,
-    hash_damage,
-    metadata_damage,
-    size_damage,
-)
+from uvflow.environment.integrity import Damage, DamageKind, file_damage, metadata_damage
 from uvflow.environment.unowned import sort_unowned
 
 PROJECT = """\
@@ -52,11 +46,7 @@ class Venv:
 
     def damages(self) -> tuple[Damage, ...]:
         environment = Environment.at(self.path)
-        found = (
-            *metadata_damage(environment),
-            *size_damage(environment),
-            *hash_damage(environment),
-        )
+        found = (*metadata_damage(environment), *file_damage(environment, by_hash=True))
         return tuple(dict.fromkeys(found))
 
     def unowned(self) -> tuple[str, ...]:

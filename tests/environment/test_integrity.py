@@ -33,11 +33,10 @@ from uvflow.environment.integrity import (
     Damage,
     DamageKind,
     damaged_distributions,
-    hash_damage,
+    file_damage,
     metadata_damage,
     needs_rebuild,
     shared_with_cache,
-    size_damage,
 )
 
 # Healthy environments
@@ -132,7 +131,7 @@ def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(venv.path)
     read = Environment.at(link)
-    assert (*metadata_damage(read), *size_damage(read), *hash_damage(read)) == ()
+    assert (*metadata_damage(read), *file_damage(read, by_hash=True)) == ()
 
 
 # The environment itself
@@ -329,8 +328,8 @@ def test_an_edited_file_of_another_size(venv: Venv) -> None:
 def test_an_edited_file_of_the_same_size_is_seen_by_its_hash(venv: Venv) -> None:
     (venv.at / "six" / "data.txt").write_text("x" * 500)
     read = Environment.at(venv.path)
-    assert size_damage(read) == ()
-    assert hash_damage(read) == (
+    assert file_damage(read) == ()
+    assert file_damage(read, by_hash=True) == (
         damage(DamageKind.EDITED, f"{SITE}/six/data.txt", detail="sha256 differs"),
     )
 
@@ -426,8 +425,8 @@ def test_an_edit_through_a_link_changes_the_cache_too(
 def test_a_copied_file_is_not_shared_with_the_cache(venv: Venv) -> None:
     replace(venv.at / "six" / "data.txt", "edited")
     read = Environment.at(venv.path)
-    assert damaged_distributions(size_damage(read)) == ("six",)
-    assert shared_with_cache(read, size_damage(read)) == ()
+    assert damaged_distributions(file_damage(read)) == ("six",)
+    assert shared_with_cache(read, file_damage(read)) == ()
 
 
 # RECORD

@@ -45,8 +45,7 @@ _PLANNED = re.compile(r"^ \+ ([^\s=]+)", re.MULTILINE)  # ` + six==1.16.0`, ` + 
 class Filling:
     """How uv fills an environment: with all that the profile selects, or what is damaged of it.
 
-    `exactly` are the arguments of uv; without any, what is damaged is reinstalled and nothing else.
-    `depth` is how closely to look, and `ended` when uv last did, in seconds of `time.monotonic`.
+    `ended` is when uv last did, in seconds of `time.monotonic`.
 
     `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
     are the damaged distributions that were removed to be reinstalled, with the paths of their
@@ -59,7 +58,7 @@ class Filling:
     mutex: Mutex
     progress: Progress
     past: Past
-    depth: Depth
+    depth: Depth = Depth.METADATA
     exactly: tuple[str, ...] = ()
     ended: float = 0
     damages: list[Damage] = field(default_factory=list)
@@ -71,12 +70,17 @@ class Filling:
     own: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
-    def complete(self) -> RepairResult:
+    def complete(
+        self, exactly: tuple[str, ...] = (), *, depth: Depth = Depth.METADATA
+    ) -> RepairResult:
         """Run uv and repair damage until only known defects of wheels remain.
 
-        Raises DamagedError when the environment cannot be repaired.
+        `exactly` are the arguments of uv; without any, what is damaged is reinstalled and nothing
+        else. `depth` is how closely to look at least. Raises DamagedError when the environment
+        cannot be repaired.
         """
         path = self.context.environment
+        self.exactly, self.depth = exactly, max(depth, self.past.depth)
         if not missing_basics(self.environment):
             self._inspect()
             # Broken metadata would stop uv, so that is removed first. Leftovers can wait.

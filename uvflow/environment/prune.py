@@ -1,5 +1,6 @@
 """Remove what was set aside beside the environments of known projects (`uvflow cache prune`)."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +52,9 @@ def _prune(state: State) -> list[SetAside]:
 
 
 def _set_aside(state: State) -> Iterator[Path]:
-    try:
-        places = journal.environments(state) | backup.directories(state)
-    except DiskError:  # a damaged backup, which nothing can be put back from
-        places = journal.environments(state)
+    places = journal.environments(state)
+    with contextlib.suppress(DiskError):  # a damaged backup, which nothing can be put back from
+        places.update(directory.path for directory in backup.directories(state))
     asides = {path for place in places for path, _ in set_aside_beside(place)}
     return iter(sorted(asides))
 

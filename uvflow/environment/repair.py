@@ -113,14 +113,13 @@ def find_damage(
         unfinished = (*edited, *unfinished)
     if depth is Depth.METADATA or not environment.path.is_dir():
         return unfinished
-    sizes = integrity.size_damage(environment)
-    hashes = integrity.hash_damage(environment) if depth is Depth.HASHES else ()
+    files = integrity.file_damage(environment, by_hash=depth is Depth.HASHES)
     left: Iterable[str] = ()
     # They can only be identified where every RECORD is complete.
     if math.isfinite(past.began) and all(map(known_defects.can_be_defect, unfinished)):
         left, _ = sort_unowned(environment, past.began, past.cache)
     leftovers = (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
-    return tuple(dict.fromkeys((*unfinished, *sizes, *hashes, *leftovers)))
+    return tuple(dict.fromkeys((*unfinished, *files, *leftovers)))
 
 
 def summary(reasons: Iterable[object]) -> str:

@@ -161,17 +161,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
         questions.append(f"env-file {context.profile.env_file}")
     before = _answers(questions)  # an edit from here on is seen next time
     copies = find_copies(context)
-    with _changing(context, uv, progress) as past:
-        filling = Filling(
-            context=context,
-            uv=uv,
-            mutex=mutex,
-            progress=progress,
-            past=past,
-            depth=past.depth,
-            exactly=_arguments(context, copies),
-        )
-        result = filling.complete()
+    with _changing(context, uv, mutex, progress) as filling:
+        result = filling.complete(_arguments(context, copies))
     journal.remove_copy(context.environment)
     remember_use(context)
     sources = remember_copies(context, copies)
@@ -202,7 +193,7 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _changing(context: SyncContext, uv: Uv, progress: Progress) -> Iterator[Past]:
+def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) -> Iterator[Filling]:
     """The time in which the environment is being changed, which the journal says.
 
     What uv must not use is removed at its beginning. If an error or a signal ends it before
@@ -218,7 +209,7 @@ def _changing(context: SyncContext, uv: Uv, progress: Progress) -> Iterator[Past
         aside = repair.clear_unusable(environment, progress, past)
         if past.is_interrupted:
             repair.drop_byte_code(Environment.at(context.environment))
-        yield past
+        yield Filling(context=context, uv=uv, mutex=mutex, progress=progress, past=past)
     except BaseException:
         if aside is not None:
             restore_set_aside(context.environment, aside)
@@ -282,15 +273,8 @@ def repair_environment(
         progress=progress,
     ) as mutex:
         uv = find()
-        with _changing(context, uv, progress) as past:
-            result = Filling(
-                context=context,
-                uv=uv,
-                mutex=mutex,
-                progress=progress,
-                past=past,
-                depth=max(depth, past.depth),
-            ).complete()
+        with _changing(context, uv, mutex, progress) as filling:
+            result = filling.complete(depth=depth)
         journal.end_sync(context.state, context.environment, {})
         return result
 

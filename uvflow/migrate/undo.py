@@ -41,9 +41,10 @@ def undo(
     """
     state = State.of(root)
     with locks.mutex(state, "uvflow undo", timeout=timeout, progress=progress) as mutex:
-        for path in backup.replaced_directories(state):
-            check_not_running_from(path)
-            mutex.claim(path, make=False)
+        for directory in backup.directories(state):
+            if directory.is_replaced:
+                check_not_running_from(directory.path)
+                mutex.claim(directory.path, make=False)
         done = backup.restore_last(state, even_if_edited=even_if_edited)
     restored = tuple(path for path in done.paths if os.path.lexists(path))
     removed = tuple(path for path in done.paths if path not in (*restored, *done.kept))

@@ -222,16 +222,10 @@ def is_unfinished(state: State) -> bool:
     return backup is not None and backup.after is None
 
 
-def directories(state: State) -> set[Path]:
-    """The directories that the last change is about. Raises DiskError."""
+def directories(state: State) -> tuple[DirectoryBackup, ...]:
+    """Those that the last change is about. Raises DiskError."""
     backup = _read_backup(state)
-    return {tree.path for tree in backup.trees} if backup else set()
-
-
-def replaced_directories(state: State) -> tuple[Path, ...]:
-    """The directories that the last change made and undoing it takes away; raises DiskError."""
-    backup = _read_backup(state)
-    return tuple(tree.path for tree in backup.trees if tree.is_replaced) if backup else ()
+    return backup.trees if backup else ()
 
 
 @dataclass(frozen=True, kw_only=True)
