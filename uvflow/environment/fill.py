@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from uvflow.environment import known_defects, repair
@@ -309,14 +310,9 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
         stale = check.stale_lockfile_error(project, uv, environ, has_failed=False)
         if stale:
             raise stale
+    copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
     streamed = uv.run(
-        arguments,
-        cwd=project.root,
-        environ=environ,
-        meanwhile=lambda: journal.copy_into(
-            context.state, context.profile.name, context.environment
-        ),
-        until=check.REFUSAL,
+        arguments, cwd=project.root, environ=environ, meanwhile=copy, until=check.REFUSAL
     )
     if streamed.code != 0 and at_terminal:
         streamed = _ask_again(context, uv, arguments)

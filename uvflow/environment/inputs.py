@@ -116,8 +116,13 @@ def _without_secrets(question: str) -> str:
     kind, _, path = question.partition(" ")
     if kind != "content" or path.endswith(LOCKFILE):
         return question
-    text = (read_quickly(path) or b"").decode(errors="replace")
+    text = _text(path)
     return question if redacted(text) == text else f"identity {path}"
+
+
+def _text(path: str | Path) -> str:
+    """What a file says, whatever it is; empty where it cannot be read."""
+    return (read_quickly(str(path)) or b"").decode(errors="replace")
 
 
 def check_inputs(project: Project) -> None:
@@ -166,14 +171,17 @@ def _questions(
 ) -> Iterator[str]:
     """Raises _UnwatchableError."""
     sources = local_sources(project)
-    pins = tuple(_pins(project, environ))
+    above = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
+    places = (project.root, *above, _user_configuration(environ))
+    pins = [place / name for place in places for name in _PYTHON_VERSIONS]
+    pinned = (asked for path in pins for _, asked in python_requests(_text(path)))
     yield f"content {project.workspace / LOCKFILE}"
     yield f"content {project.root / OWN_SETTINGS}"
     yield from (f"content {path}" for path in (*settings, *pins))
     for path, table in settings.items():
         yield from _find_links(path, table)
     yield from _variables(project.root, environ)
-    yield from _python(project.root, (request, *_requests(pins)))
+    yield from _python(project.root, (request, *pinned))
     yield from _workspaces(project, sources)
     for source in sources:
         yield from _source(source)
@@ -253,19 +261,6 @@ def _variables(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
                 yield _WORKING_DIRECTORY
 
 
-def _pins(project: Project, environ: Mapping[str, str]) -> Iterator[Path]:
-    above = project.root.relative_to(project.workspace).parents
-    places = (project.root, *(project.workspace / path for path in above))
-    for directory in (*places, _user_configuration(environ)):
-        yield from (directory / name for name in _PYTHON_VERSIONS)
-
-
-def _requests(pins: Iterable[Path]) -> Iterator[str]:
-    for path in pins:
-        text = (read_quickly(str(path)) or b"").decode(errors="replace")
-        yield from (request for _, request in python_requests(text))
-
-
 def _python(root: Path, requests: Iterable[str]) -> Iterator[str]:
     """The Pythons that are requested by path: whether the environment is made from them."""
     for request in filter(None, requests):
@@ -339,7 +334,7 @@ def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) ->
         kind, _, path = question.partition(" ")
         if kind != "content" or path.endswith(LOCKFILE):
             continue
-        for line in (read_quickly(path) or b"").decode(errors="replace").splitlines():
+        for line in _text(path).splitlines():
             for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line) if "@" in line else ():
                 if _is_secret(name, line, environ.get(name, "")):
                     raise _UnwatchableError(f"{name} is a credential in {path}")

@@ -85,12 +85,9 @@ def leftover_data_directories(environment: Environment) -> tuple[Path, ...]:
     fails where a file in it has no row in RECORD (0.13.9).
     """
     candidates = _distributions_with(environment, (".data",))
-    return tuple(d.path for d in candidates if d.version[:1].isdigit() and _is_of_wheel(d.path))
-
-
-def _is_of_wheel(path: Path) -> bool:
-    is_directory = path.is_dir() and not path.is_symlink()
-    return is_directory and {entry.name for entry in directory_entries(path)} <= _SCHEMES
+    paths = (one.path for one in candidates if one.version[:1].isdigit())
+    found = (path for path in paths if path.is_dir() and not path.is_symlink())
+    return tuple(p for p in found if {entry.name for entry in directory_entries(p)} <= _SCHEMES)
 
 
 def _distributions_with(
@@ -98,12 +95,11 @@ def _distributions_with(
 ) -> tuple[Distribution, ...]:
     entries = (entry for path in environment.site_packages for entry in directory_entries(path))
     paths = sorted(entry.path for entry in entries if entry.name.endswith(suffixes))
-    return tuple(map(_distribution, map(Path, paths)))
-
-
-def _distribution(path: Path) -> Distribution:
-    name, _, version = path.stem.partition("-")  # as uv splits it
-    return Distribution(name=canonical_name(name), version=version, path=path)
+    parts = ((path, path.stem.partition("-")) for path in map(Path, paths))  # as uv splits it
+    return tuple(
+        Distribution(name=canonical_name(name), version=version, path=path)
+        for path, (name, _, version) in parts
+    )
 
 
 def script_files(environment: Environment) -> list[str]:

@@ -105,18 +105,15 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     if missing:
         return missing
     installed = distributions(environment)
-    unfinished = (
-        Damage(kind=DamageKind.UNFINISHED, path=environment.relative(path))
-        for path in leftover_data_directories(environment)
-    )
-    incomplete = (_incomplete_metadata(environment, distribution) for distribution in installed)
-    return (
-        *_script_damage(environment),
-        *_duplicates(environment, installed),
-        *filter(None, incomplete),
-        *_linked_packages(environment, installed),
-        *unfinished,
-    )
+    incomplete = ((one.name, _metadata_problem(environment, one)) for one in installed)
+    problems = [(name, *problem) for name, problem in incomplete if problem]
+    left = [("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment)]
+    own, linked = _script_damage(environment), _linked_packages(environment, installed)
+    unfinished = [
+        Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
+        for name, kind, path, detail in (*problems, *left)
+    ]
+    return (*own, *_duplicates(environment, installed), *unfinished, *linked)
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
@@ -217,17 +214,6 @@ def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> 
             yield Damage(kind=DamageKind.DUPLICATE, path=path, distribution=name, detail=detail)
 
 
-def _incomplete_metadata(environment: Environment, distribution: Distribution) -> Damage | None:
-    """Whether the file that an installer writes last is missing or incomplete."""
-    is_checked = _has_record(environment, distribution)
-    problem = _metadata_problem(distribution) if is_checked else None
-    if problem is None:
-        return None
-    kind, path, detail = problem
-    path = environment.relative(path)
-    return Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
-
-
 def _has_record(environment: Environment, distribution: Distribution) -> bool:
     """Conda changes files after it has installed them, and records that in conda-meta."""
     if distribution.path.suffix != ".dist-info":
@@ -235,7 +221,12 @@ def _has_record(environment: Environment, distribution: Distribution) -> bool:
     return _installer(distribution) != "conda" or not (environment.path / "conda-meta").is_dir()
 
 
-def _metadata_problem(distribution: Distribution) -> tuple[DamageKind, str | Path, str] | None:
+def _metadata_problem(
+    environment: Environment, distribution: Distribution
+) -> tuple[DamageKind, str | Path, str] | None:
+    """Whether the file that an installer writes last is missing or incomplete."""
+    if not _has_record(environment, distribution):
+        return None
     names = set()
     for entry in directory_entries(distribution.path):
         if not (entry.is_file() or entry.is_dir()):  # a named pipe, say, at which uv would wait
@@ -327,20 +318,20 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     intact = set()
     link_above = _link_finder(environment)
     scripts = os.path.normcase(f"{environment.scripts}{os.sep}")
-    for distribution in distributions(environment):
-        rows_of = recorded_rows(distribution) if _has_record(environment, distribution) else ()
-        for row in rows_of:
-            if _is_cached_byte_code(row.path):
-                continue  # Python compiles it again where it is missing
-            link = link_above(row.path)
-            problem = _link_problem(link) if link else _size_problem(row)
-            problem = problem or (_hash_problem(row) if by_hash else None)
-            if not problem and row.path.startswith(scripts) and not os.access(row.path, os.X_OK):
-                problem = _launcher_problem(row)
-            if problem:
-                suspects.append((distribution.name, link or row.path, problem))
-            else:
-                intact.add(row.path)
+    recorded = (one for one in distributions(environment) if _has_record(environment, one))
+    for name, row in ((one.name, row) for one in recorded for row in recorded_rows(one)):
+        # A module that was installed without its source is elsewhere (PEP 3147).
+        if row.path.endswith(".pyc") and Path(row.path).parent.name == "__pycache__":
+            continue  # Python compiles it again where it is missing
+        link = link_above(row.path)
+        problem = _link_problem(link) if link else _size_problem(row)
+        problem = problem or (_hash_problem(row) if by_hash else None)
+        if not problem and row.path.startswith(scripts):
+            problem = _mode_problem(row)
+        if problem:
+            suspects.append((name, link or row.path, problem))
+        else:
+            intact.add(row.path)
     # A file that several distributions share is as the one installed last has it.
     found = (
         Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
@@ -350,9 +341,10 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     return tuple(dict.fromkeys(found))
 
 
-def _launcher_problem(row: Row) -> _Problem | None:
-    """Other files there may come from anywhere in a wheel, with any mode."""
-    return None if read_launcher(row.path) is None else (DamageKind.EDITED, "not executable")
+def _mode_problem(row: Row) -> _Problem | None:
+    """Other files beside the launchers may come from anywhere in a wheel, with any mode."""
+    is_broken = not os.access(row.path, os.X_OK) and read_launcher(row.path) is not None
+    return (DamageKind.EDITED, "not executable") if is_broken else None
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
@@ -372,11 +364,6 @@ def _link_finder(environment: Environment) -> Callable[[str], str]:
         return known[directory]
 
     return link_above
-
-
-def _is_cached_byte_code(path: str) -> bool:
-    """Not so a module that was installed without its source, which is elsewhere (PEP 3147)."""
-    return path.endswith(".pyc") and Path(path).parent.name == "__pycache__"
 
 
 def _size_problem(row: Row) -> _Problem | None:

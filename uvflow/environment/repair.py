@@ -92,9 +92,6 @@ class Past:
         return _DEPTHS[self.last_sync]
 
 
-NOTHING_KNOWN = Past()
-
-
 def _last_configuration(environment: Environment, encoded: bytes) -> bytes | None:
     answers = fingerprint.recorded_answers(encoded)
     script = f"identity {environment.scripts / 'activate'}"  # made with the environment
@@ -104,9 +101,10 @@ def _last_configuration(environment: Environment, encoded: bytes) -> bytes | Non
 
 
 def find_damage(
-    environment: Environment, depth: Depth, past: Past = NOTHING_KNOWN
+    environment: Environment, depth: Depth, past: Past | None = None
 ) -> tuple[Damage, ...]:
     """What is wrong with an environment; a repair may reveal more."""
+    past = past or Past()
     unfinished = integrity.metadata_damage(environment)
     if not integrity.needs_rebuild(unfinished):
         edited = integrity.configuration_damage(environment, past.configuration)

@@ -123,16 +123,12 @@ def sort_unowned(
             left.append(path)
         elif search.is_launcher(path):
             launchers.append(path)
-        elif search.top_of(path) and not path.endswith(os.sep):
+        elif search.is_users(path):
             users.append(path)
-    users = [path for path in users if path not in search.owned_directories]  # that is a damage
-    all_left = search.highest(left, besides=users)
-    all_users = search.highest(users, besides=left)
-    shown = (path for path in all_users if f"{os.sep}{_CACHE}{os.sep}" not in path)
-    return (
-        sorted(map(environment.relative, all_left)),
-        sorted(map(environment.relative, (*shown, *launchers))),
-    )
+    removable = search.highest(left, besides=users)
+    shown = [p for p in search.highest(users, besides=left) if f"{os.sep}{_CACHE}{os.sep}" not in p]
+    relative = environment.relative
+    return sorted(map(relative, removable)), sorted(map(relative, (*shown, *launchers)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +176,11 @@ class _Search:
     def top_of(self, path: str) -> str:
         """The site-packages that `path` is in; empty where it is in none."""
         return next((top for top in self.tops if path.startswith(top) and path != top), "")
+
+    def is_users(self, path: str) -> bool:
+        """Whether it is in site-packages, and no directory; a link to one may be a damage."""
+        is_directory = path.endswith(os.sep) or path in self.owned_directories
+        return bool(self.top_of(path)) and not is_directory
 
     def is_launcher(self, path: str) -> bool:
         """Whether it is a script as installers write them, none of which is a link."""

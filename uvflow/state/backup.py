@@ -172,11 +172,9 @@ def restored_on_failure(
     directories that uv may build. The backup is on disk before anything is changed, so that
     `recover` can put things back after a kill. Raises DiskError naming what could not be put back.
     """
-    backup = Backup(
-        files=tuple(map(FileBackup.of, files)),
-        trees=tuple(trees),
-        listings={directory: _names(directory) for directory in built},
-    )
+    saved = tuple(map(FileBackup.of, files))
+    listings = {directory: _names(directory) for directory in built}
+    backup = Backup(files=saved, trees=tuple(trees), listings=listings)
 
     def set_aside_trees() -> None:
         nonlocal backup
@@ -252,14 +250,8 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
         raise UsageError(f"there is nothing to undo in {state.root}")
     is_finished = backup.after is not None  # or else any difference is the command's own
     now = _digests(backup) if is_finished else {}
-    edited = _edited_since(backup, now)
-    if edited and not even_if_edited:
-        made = {tree.path.name for tree in backup.trees if tree.path in edited}
-        raise UsageError(
-            f"edited since: {', '.join(path.name for path in edited)}",
-            hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
-            + "".join(f", but {name} is kept as {name}.{_AFTER}" for name in made),
-        )
+    if not even_if_edited:
+        _require_unedited(backup, now)
     lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
     paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees))
     paths = tuple(path for path in paths if path not in lost)
@@ -277,15 +269,19 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
     return Restored(paths=changed, kept=kept, lost=lost)
 
 
-def _edited_since(backup: Backup, now: Mapping[str, str | None]) -> list[Path]:
-    """The paths that are neither as they were before the change nor as they were after it."""
+def _require_unedited(backup: Backup, now: Mapping[str, str | None]) -> None:
+    """Raises UsageError where something is neither as it was before the change nor as after it."""
     before = {str(file.path): _digest(file.data) for file in backup.files}
     after = backup.after or {}
-    return [
-        Path(path)
-        for path, digest in now.items()
-        if path in after and digest not in (before.get(path), after[path])
-    ]
+    known = ((path, (before.get(path), after[path])) for path in now if path in after)
+    edited = [Path(path) for path, digests in known if now[path] not in digests]
+    if edited:
+        made = {tree.path.name for tree in backup.trees if tree.path in edited}
+        raise UsageError(
+            f"edited since: {', '.join(path.name for path in edited)}",
+            hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
+            + "".join(f", but {name} is kept as {name}.{_AFTER}" for name in made),
+        )
 
 
 def _unknown_directories(backup: Backup, now: Mapping[str, str | None]) -> list[Path]:
