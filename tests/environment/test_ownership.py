@@ -70,7 +70,11 @@ def test_other_entries_at_the_top_are_the_users(venv: Venv, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [f"{SCRIPTS}/deploy", f"{SITE}/mine.py", f"{SITE}/six/patch.py", f"{SITE}/a.pth"]
+    "name",
+    [
+        *(f"{SCRIPTS}/deploy", f"{SITE}/mine.py", f"{SITE}/six/patch.py", f"{SITE}/a.pth"),
+        f"{SITE}/compiled_without_source.pyc",
+    ],
 )
 def test_other_files_below_are_the_users_too(venv: Venv, name: str) -> None:
     (venv.path / name).write_text("mine")

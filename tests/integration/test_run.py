@@ -124,6 +124,18 @@ def test_a_sync_that_would_change_the_environment_waits(
     assert list(shop.glob(".venv/lib/*/site-packages/iniconfig"))
 
 
+def test_beside_a_command_an_edited_configuration_is_not_in_sync(
+    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
+) -> None:
+    configuration, text = shop / ".venv" / "pyvenv.cfg", "include-system-site-packages = "
+    before = configuration.read_text()
+    configuration.write_text(before.replace(f"{text}false", f"{text}true"))
+    assert uvflow("sync", "--dev", "--timeout", "0", cwd=shop).code == 6
+    running.communicate("\n")
+    assert uvflow("sync", "--dev", cwd=shop).code == 0
+    assert configuration.read_text() == before
+
+
 def test_a_sync_continues_once_the_command_has_ended(
     shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
 ) -> None:
