@@ -193,6 +193,19 @@ def test_a_workspace_around_it_stays_untouched(tmp_path: Path, tree: Tree, uvflo
     assert (tmp_path / "uv.lock").read_bytes() == locked
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+@pytest.mark.parametrize("arguments", [("--dry-run",), ()])
+def test_a_pipe_as_a_members_pyproject_toml_is_not_waited_for(
+    tree: Tree, uvflow: Command, arguments: tuple[str, ...]
+) -> None:
+    workspace = '[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+    root = tree({"pyproject.toml": workspace, "requirements.txt": "six\n", "libs/a/x": ""})
+    os.mkfifo(root / "libs/a/pyproject.toml")
+    done = uvflow("init", *arguments, cwd=root, seconds=20)
+    assert done.code == 2
+    assert "libs/a/pyproject.toml cannot be read" in done.err
+
+
 def test_a_workspace_that_would_take_it_in_is_told(
     tmp_path: Path, tree: Tree, uvflow: Command
 ) -> None:

@@ -37,12 +37,18 @@ from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal, parse_toml
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
-from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
+from uvflow.project.manifest import (
+    Project,
+    member_directories,
+    parse_manifest,
+    table_at,
+    workspace_of,
+)
 from uvflow.project.profiles import BUILT_IN
 from uvflow.project.python import find_own_interpreter
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.store import Progress, no_progress
-from uvflow.uv import Uv
+from uvflow.uv import Uv, check_readable
 
 # What uv accepts as a project's name (packaging specifications, "Names and normalization").
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -66,8 +72,9 @@ def make_plan(
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     before = _manifest(root)
     text = before or ""
-    is_project = before is not None and "project" in parse_manifest(root / MANIFEST)
-    if is_project and Project.load(root).lockfile.exists():
+    manifest = {} if before is None else parse_manifest(root / MANIFEST)
+    check_readable(member_directories(root, table_at(manifest, "tool", "uv", "workspace")))
+    if "project" in manifest and Project.load(root).lockfile.exists():
         return Plan(root=root, before=before, text=text, is_already_locked=True)
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
         target_inside(root / name, root)
