@@ -305,7 +305,8 @@ def _image(facts: Facts, selection: Selection) -> Instructions:
     else:
         yield begin_stage(selection.name, _stage_of(selection, "dependencies"))
     yield comment("Fails where a library that packages need is not in the image.")
-    if facts.base == "distroless":
+    if facts.base == "distroless":  # whose own user has no group, which engines may not find
+        yield user(facts.user)
         yield program(("python", "-c", CHECK_LIBRARIES))
     else:
         yield script(CHECK_LIBRARIES, "python")
