@@ -16,19 +16,17 @@ from uvflow.docker.instructions import (
     arg,
     begin_stage,
     can_be_mounted,
-    cmd,
     command,
     comment,
     copy,
     env,
-    expose,
+    exec_form,
     healthcheck,
     json_array,
     mount,
+    plain,
     run,
     script,
-    stop_signal,
-    user,
     workdir,
 )
 from uvflow.errors import UsageError
@@ -40,7 +38,7 @@ ODD = LINES | st.text(st.sampled_from("\\\"'$`{}()#!&|;<>*?[]~-= ,äü中"))
 
 @given(st.lists(WORDS | ODD, min_size=1))
 def test_a_command_reads_back(words: list[str]) -> None:
-    line = cmd(words)
+    line = exec_form("CMD", words)
     assert "\n" not in line
     assert not line.endswith("\\")
     assert json.loads(line.removeprefix("CMD ")) == words
@@ -109,9 +107,9 @@ def test_every_instruction_has_its_line() -> None:
         arg((("A", "1"), ("B", "a b"))),
         copy(".", "/app"),
         copy("/venv", "/venv", "build"),
-        user(10001),
-        expose(80),
-        stop_signal("SIGINT"),
+        plain("USER", "10001:10001"),
+        plain("EXPOSE", 80),
+        plain("STOPSIGNAL", "SIGINT"),
     )
     assert "\n".join(instructions) == (
         "# why\n#\n"
@@ -133,7 +131,7 @@ def test_a_comment_stays_one_line() -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda: cmd(["a\0b"]),
+        lambda: exec_form("CMD", ["a\0b"]),
         lambda: env((("A", "two\nlines"),)),
         lambda: env((("A-B", "x"),)),
         lambda: run(command("two\nlines")),

@@ -74,9 +74,12 @@ def test_settings_that_import_each_other_end(tree: Tree) -> None:
 
 
 def test_the_variables_of_a_secret_key_are_named(tree: Tree) -> None:
-    text = 'import os\nSECRET_KEY = os.environ["DJANGO_SECRET_KEY"]\n'
+    text = 'import os\nSECRET_KEY = os.environ["DJANGO_SECRET_KEY"]\nSTATIC_ROOT = "static"\n'
+    text += 'INSTALLED_APPS = ["django.contrib.staticfiles"]\n'
     root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
-    assert django(root).variables_of("SECRET_KEY") == ("DJANGO_SECRET_KEY",)
+    assert django(root).static(()) == Static(
+        directory="static", environment=(("DJANGO_SECRET_KEY", "collectstatic-only"),)
+    )
 
 
 STATIC = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = {}\n'

@@ -2,13 +2,11 @@
 
 import pytest
 
-from uvflow.docker.targets import Selection, Selector, default_groups
+from uvflow.docker.targets import Selection, default_groups, dev_switch_variable, selections
 from uvflow.errors import UsageError
 from uvflow.project.profiles import BUILT_IN, Profile
 
-
-def selector(*groups: str, package: str | None = None) -> Selector:
-    return Selector(default_groups=groups or ("dev",), package=package)
+DEV = ("dev",)
 
 
 def profiles(*more: Profile) -> tuple[Profile, ...]:
@@ -16,7 +14,7 @@ def profiles(*more: Profile) -> tuple[Profile, ...]:
 
 
 def test_prod_is_the_last_target_and_dev_extends_it() -> None:
-    assert selector().selections(profiles()) == (
+    assert selections(profiles(), DEV, None) == (
         Selection(name="dev", is_development=True, extends_prod=True, all_groups=True),
         Selection(name="prod", extends_prod=True),
     )
@@ -24,27 +22,27 @@ def test_prod_is_the_last_target_and_dev_extends_it() -> None:
 
 def test_groups_and_extras_are_arguments() -> None:
     staging = Profile(name="staging", groups=("metrics",), extras=("aws",), editable=False)
-    assert selector().selections(profiles(staging))[1] == Selection(
+    assert selections(profiles(staging), DEV, None)[1] == Selection(
         name="staging", arguments=("--group=metrics", "--extra=aws"), extends_prod=True
     )
 
 
 def test_a_profile_without_an_extra_of_prod_does_not_extend_it() -> None:
     prod = Profile(name="prod", groups=(), extras=("postgres",), editable=False)
-    found = selector().selections((BUILT_IN["dev"], prod))
+    found = selections((BUILT_IN["dev"], prod), DEV, None)
     assert [selection.extends_prod for selection in found] == [False, True]
 
 
 def test_all_is_every_one_also_in_an_image() -> None:
     every = Profile(name="every", groups="all", extras="all", package="all")
     arguments = ("--all-groups", "--all-extras", "--all-packages")
-    found = selector(package="api").selections(profiles(every))[1]
+    found = selections(profiles(every), DEV, "api")[1]
     assert (found.arguments, found.extends_prod) == (arguments, False)
-    assert selector().dev_switch_variable(profiles(every)) == "UV_NO_DEFAULT_GROUPS"
+    assert dev_switch_variable(profiles(every), DEV) == "UV_NO_DEFAULT_GROUPS"
 
 
 def test_a_member_is_named_to_uv() -> None:
-    assert selector(package="api").selections(profiles())[-1].arguments == ("--package=api",)
+    assert selections(profiles(), DEV, "api")[-1].arguments == ("--package=api",)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +51,20 @@ def test_a_member_is_named_to_uv() -> None:
 def test_a_profile_named_as_a_stage_is_refused(name: str) -> None:
     others = (Profile(name="ci", editable=False), Profile(name=name))
     with pytest.raises(UsageError, match=f"the profile `{name}` cannot be a target"):
-        selector().selections(profiles(*others))
+        selections(profiles(*others), DEV, None)
 
 
 def test_a_profile_without_stages_of_its_own_takes_no_names() -> None:
     others = (Profile(name="ci"), Profile(name="ci-project"))
-    found = selector().selections(profiles(*others))
+    found = selections(profiles(*others), DEV, None)
     assert {"ci", "ci-project"} <= {selection.name for selection in found}
 
 
 def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:
-    assert selector().dev_switch_variable(profiles()) == "UV_NO_DEV"
-    assert selector("dev", "lint").dev_switch_variable(profiles()) == "UV_NO_DEFAULT_GROUPS"
+    assert dev_switch_variable(profiles(), DEV) == "UV_NO_DEV"
+    assert dev_switch_variable(profiles(), ("dev", "lint")) == "UV_NO_DEFAULT_GROUPS"
     asks = Profile(name="ci", groups=("dev",))
-    assert selector().dev_switch_variable(profiles(asks)) == "UV_NO_DEFAULT_GROUPS"
+    assert dev_switch_variable(profiles(asks), DEV) == "UV_NO_DEFAULT_GROUPS"
 
 
 def test_default_groups_are_uvs() -> None:

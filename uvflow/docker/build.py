@@ -21,7 +21,7 @@ from uvflow.docker import command, companions
 from uvflow.docker.command import FileState
 from uvflow.docker.facts import Facts, ImageOptions
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
-from uvflow.lockfile import check
+from uvflow.lockfile.check import Freshness
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
 from uvflow.project.manifest import Project
@@ -38,8 +38,13 @@ def build_image(
     """
     uv.check_readable(project.directories)
     profile = project.shared_profiles[profile].name
-    _check_lockfile(project, os.environ)
     plan = command.plan_image(project, ImageOptions())
+    if plan.lockfile.verdict is Freshness.STALE:  # the build would fail as well, minutes later
+        raise StaleLockfileError(
+            f"{LOCKFILE} is not what {MANIFEST} asks for",
+            cause=", ".join(plan.lockfile.reasons),
+            hint=plan.lockfile.hint,
+        )
     if plan.dockerfile.state is not FileState.SAME:
         raise command.drift_error(plan.dockerfile)
     missing = [name for name in plan.facts.secrets if not os.environ.get(name)]
@@ -53,17 +58,6 @@ def build_image(
     # Docker 20.10 and later fall back to the classic builder where BuildKit is missing, unless set.
     environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
     return process.run_program(("docker", "build", *words), environ=environ), None
-
-
-def _check_lockfile(project: Project, environ: Mapping[str, str]) -> None:
-    """The build would fail as well, minutes later and without the reason."""
-    lockfile = check.start_check(project, uv.find(environ), environ)()
-    if lockfile.verdict is check.Freshness.STALE:
-        raise StaleLockfileError(
-            f"{LOCKFILE} is not what {MANIFEST} asks for",
-            cause=", ".join(lockfile.reasons),
-            hint=lockfile.hint,
-        )
 
 
 _OFF = ("0", "f", "false")  # as docker reads a variable

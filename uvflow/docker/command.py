@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,7 @@ class ImagePlan:
 
     workspace: Path
     facts: Facts
+    lockfile: LockfileCheck
     options: ImageOptions
     generated: tuple[ImageFile, ...]
     dockerignore: ImageFile
@@ -157,6 +158,7 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     return ImagePlan(
         workspace=workspace,
         facts=facts,
+        lockfile=lockfile,
         options=options,
         generated=tuple(
             _image_file(project.root / path, header.with_header(body(facts), facts, options, usage))
@@ -181,12 +183,8 @@ def _complete_options(
         value = getattr(before, name)
         if value is not None:
             settings.checked(name, value, f"{path}:1: --{name}")
-    options = ImageOptions(
-        uv=given.uv or before.uv,
-        python=given.python or before.python,
-        base=given.base or before.base,
-        stages=given.stages or before.stages,
-    )
+    names = (each.name for each in fields(ImageOptions))
+    options = ImageOptions(**{n: getattr(given, n) or getattr(before, n) for n in names})
     if last is None and options.python is None:
         options = replace(options, python=facts_of.python_in_use(project))
     if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -157,8 +157,7 @@ _MUST_NOT_GET_IN = {
 }
 _SECRETS = (".envrc", ".netrc", ".pypirc", ".git-credentials", ".ssh", ".aws")
 
-_NOT_ENTERED = {"node_modules", "__pycache__"}
-_DEPTH = 3  # of an environment below the build context
+_NOT_ENTERED = {".git", "node_modules", "__pycache__"}
 
 
 def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
@@ -190,15 +189,18 @@ def _of_git(text: str) -> tuple[str, ...]:
     return tuple(patterns)
 
 
+def files_in(root: Path) -> Iterator[PurePosixPath]:
+    """The files below `root`, relative to it; of a virtual environment only its pyvenv.cfg."""
+    for folder, folders, names in os.walk(root):
+        path = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        is_environment = bool(path.parts) and "pyvenv.cfg" in names
+        folders[:] = [] if is_environment else sorted({*folders} - _NOT_ENTERED)
+        yield from (path / name for name in (("pyvenv.cfg",) if is_environment else names))
+
+
 def _environments(root: Path) -> Iterator[str]:
     """The virtual environments below `root`, as relative paths (POSIX)."""
-    for folder, folders, names in os.walk(root):
-        path = Path(folder).relative_to(root)
-        is_environment = "pyvenv.cfg" in names
-        if is_environment and path.parts:
-            yield path.as_posix()
-        is_end = is_environment or len(path.parts) == _DEPTH
-        folders[:] = () if is_end else sorted(set(folders) - _NOT_ENTERED)
+    return (str(path.parent) for path in files_in(root) if path.name == "pyvenv.cfg")
 
 
 def missing_patterns(text: str, root: Path) -> tuple[str, ...]:

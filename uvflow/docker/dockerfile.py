@@ -20,20 +20,16 @@ from uvflow.docker.instructions import (
     Pairs,
     arg,
     begin_stage,
-    cmd,
     command,
     comment,
     copy,
-    entrypoint,
     env,
-    expose,
+    exec_form,
     healthcheck,
     mount,
-    program,
+    plain,
     run,
     script,
-    stop_signal,
-    user,
     workdir,
 )
 from uvflow.docker.targets import Selection
@@ -300,14 +296,22 @@ def _image(facts: Facts, selection: Selection) -> Instructions:
     yield comment(
         f"The image of the profile {selection.name}{why if facts.stages.is_multi else ''}."
     )
-    if facts.stages.is_multi:
-        yield from _image_without_tools(facts, selection)
+    dependencies = _stage_of(selection, "dependencies")
+    environment = copy(_ENVIRONMENT, _ENVIRONMENT, dependencies)
+    if facts.base == "distroless":
+        yield begin_stage(selection.name, facts.images.distroless)
+        yield from _surroundings(facts)
+        yield copy(managed_python.PYTHONS, managed_python.PYTHONS, _PACKED_PYTHON)
+        yield environment
+    elif facts.stages.is_multi:
+        yield begin_stage(selection.name, "base")
+        yield environment
     else:
-        yield begin_stage(selection.name, _stage_of(selection, "dependencies"))
+        yield begin_stage(selection.name, dependencies)
     yield comment("Fails where a library that packages need is not in the image.")
     if facts.base == "distroless":  # whose own user has no group, which engines may not find
-        yield user(facts.user)
-        yield program(("python", "-c", CHECK_LIBRARIES))
+        yield plain("USER", f"{facts.user}:{facts.user}")
+        yield exec_form("RUN", ("python", "-c", CHECK_LIBRARIES))
     else:
         yield script(CHECK_LIBRARIES, "python")
     if facts.local_packages:
@@ -320,18 +324,6 @@ def _image(facts: Facts, selection: Selection) -> Instructions:
         yield comment("The source, a layer of its own: an edit changes only this one.")
         yield from _source(facts)
     yield from _started(facts, facts.start.command)
-
-
-def _image_without_tools(facts: Facts, selection: Selection) -> Instructions:
-    environment = copy(_ENVIRONMENT, _ENVIRONMENT, _stage_of(selection, "dependencies"))
-    if facts.base == "distroless":
-        yield begin_stage(selection.name, facts.images.distroless)
-        yield from _surroundings(facts)
-        yield copy(managed_python.PYTHONS, managed_python.PYTHONS, _PACKED_PYTHON)
-        yield environment
-        return
-    yield begin_stage(selection.name, "base")
-    yield environment
 
 
 def _source(facts: Facts) -> Instructions:
@@ -348,11 +340,11 @@ def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
     start = facts.start
     yield comment("The user owns no file and has no home directory, which some servers write to.")
     yield env((("HOME", "/tmp"),))  # noqa: S108  a directory every image has
-    yield user(facts.user)
+    yield plain("USER", f"{facts.user}:{facts.user}")
     if start.is_program:
-        yield stop_signal("SIGINT")  # by default, SIGTERM does not end Python as process 1
+        yield plain("STOPSIGNAL", "SIGINT")  # by default, SIGTERM does not end Python as process 1
     if start.port:
-        yield expose(start.port)
+        yield plain("EXPOSE", start.port)
     if start.port and start.probes:
         yield comment("Probed by Python: the image has no curl.")
         code = _PROBE.format(port=start.port, path=start.health)
@@ -360,4 +352,4 @@ def _started(facts: Facts, words: tuple[str, ...]) -> Instructions:
             code = _CONNECT.format(port=start.port)
         yield healthcheck(("python", "-IS", "-c", code))  # -IS: no site-packages
     yield comment(f"{start.evidence}.")
-    yield (entrypoint if start.is_program else cmd)(words)
+    yield exec_form("ENTRYPOINT" if start.is_program else "CMD", words)

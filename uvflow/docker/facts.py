@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
-from uvflow.docker import base_image, debian, settings
+from uvflow.docker import base_image, debian, settings, targets
 from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import SETTINGS_MODULE, Django, Sources, Static
+from uvflow.docker.source import Sources, Static
 from uvflow.docker.start import FILES, Search, Start
-from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, Selector, default_groups
+from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
@@ -35,6 +35,7 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
+from uvflow.project.profiles import Profile
 from uvflow.project.python import python_requests
 from uvflow.uv import Uv
 
@@ -138,7 +139,7 @@ class _Reader:
         self.workspace.check()
         self.check_uv()
         minor, python_evidence = self.python
-        profiles = self.project.shared_profiles.by_name.values()
+        member = self.package.name if self.package and self.directory != "." else None
         return Facts(
             name=canonicalize_name(self.project.name),
             directory=self.directory,
@@ -149,7 +150,7 @@ class _Reader:
             base=self.settings.base,
             stages=self.stages,
             dev_switch_variable=self.dev_switch_variable,
-            selections=self.selector.selections(profiles),
+            selections=targets.selections(self.profiles, self.default_groups, member),
             mounts=self.workspace.mounts,
             no_install_option=self.workspace.no_install_option(
                 self.local_packages, self.package.name if self.package else None
@@ -192,7 +193,7 @@ class _Reader:
 
     @cached_property
     def dev_switch_variable(self) -> str:
-        return self.selector.dev_switch_variable(self.project.shared_profiles.by_name.values())
+        return targets.dev_switch_variable(self.profiles, self.default_groups)
 
     @cached_property
     def images(self) -> BaseImages:
@@ -213,12 +214,18 @@ class _Reader:
         return self.lock.package_at(self.directory)
 
     @cached_property
-    def selector(self) -> Selector:
+    def is_installed(self) -> bool:
+        """Whether the project itself is a package that is installed."""
+        return self.package is not None and self.package.name in self.local_packages
+
+    @property
+    def profiles(self) -> tuple[Profile, ...]:
+        return tuple(self.project.shared_profiles.by_name.values())
+
+    @cached_property
+    def default_groups(self) -> tuple[str, ...]:
         groups = self.project.table("dependency-groups")
-        return Selector(
-            default_groups=default_groups(self.project.table("tool", "uv"), groups),
-            package=self.package.name if self.package and self.directory != "." else None,
-        )
+        return targets.default_groups(self.project.table("tool", "uv"), groups)
 
     @cached_property
     def python(self) -> tuple[str, str]:
@@ -246,16 +253,15 @@ class _Reader:
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
         """What each profile installs, by its name."""
-        profiles = self.project.shared_profiles.by_name
-        return {n: export_selection(self.project, p, self.here) for n, p in profiles.items()}
+        return {p.name: export_selection(self.project, p, self.here) for p in self.profiles}
 
     def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
         """What `profile` installs on any of the platforms."""
         exported = self.exported[profile]
-        packages = (p for t in self.targets(minor) for p in packages_on(t, exported, self.lock))
+        packages = (p for t in self.platforms(minor) for p in packages_on(t, exported, self.lock))
         return tuple({f"{p.name} {p.version}": p for p in packages}.values())
 
-    def targets(self, minor: str) -> Iterator[TargetPlatform]:
+    def platforms(self, minor: str) -> Iterator[TargetPlatform]:
         return (TargetPlatform(python=minor, platform=each) for each in self.settings.platforms)
 
     @cached_property
@@ -265,7 +271,7 @@ class _Reader:
     @cached_property
     def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
-        names = self.project.shared_profiles.by_name
+        names = (profile.name for profile in self.profiles)
         packages = {p.name: p for name in names for p in self.installed(name, self.python[0])}
         return tuple(packages[name] for name in sorted(packages))
 
@@ -275,7 +281,7 @@ class _Reader:
         packages = [p for p in packages if p.directory is None]
         without = {
             package.name
-            for target in self.targets(minor)
+            for target in self.platforms(minor)
             for package in packages_to_build(packages, target)
         }
         from_git = {package.name for package in packages if "git" in package.source}
@@ -332,13 +338,12 @@ class _Reader:
         paths = {name: self.project.root / name for name in FILES}
         texts = {name: text_if_there(path) for name, path in paths.items() if not path.is_dir()}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
-        is_installed = self.package is not None and self.package.name in self.local_packages
         return Search(
             name=self.project.name,
             installed=frozenset(package.name for package in self.production),
             direct=frozenset(edge["name"] for edge in edges),
             sources=self.sources,
-            scripts=self.project.table("project", "scripts") if is_installed else {},
+            scripts=self.project.table("project", "scripts") if self.is_installed else {},
             files={name: text for name, text in texts.items() if text},
             fastapi=self.project.table("tool", "fastapi"),
             settings=self.settings,
@@ -387,8 +392,7 @@ class _Reader:
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
-        is_installed = self.package is not None and self.package.name in self.local_packages
-        return self.start.module is not None or not is_installed
+        return self.start.module is not None or not self.is_installed
 
     @cached_property
     def environment(self) -> tuple[tuple[str, str], ...]:
@@ -403,18 +407,14 @@ class _Reader:
         names = {package.name for package in self.production}
         if not {"django", "whitenoise"} <= names:
             return None
-        return self.django.static(self.settings.build_environment)
-
-    @property
-    def django(self) -> Django:
-        return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
+        return self.search.django.static(self.settings.build_environment)
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
         for name in self.workspace.version_variables(self.local_packages):
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if any(package.name == "django" for package in self.production):
-            yield from self.django.remarks()
+            yield from self.search.django.remarks()
         without = sorted(p.name for p in self.everything if "git" in p.source)
         if without:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"

@@ -29,6 +29,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./@+=-]+")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9_./:@-]*")
+_VALUE = re.compile(r"[A-Z0-9:]+")
 _PROBED = "--interval=30s --timeout=5s --start-period=10s"
 
 
@@ -70,9 +71,9 @@ def script(text: str, program: str = "", mounts: Iterable[Mount] = ()) -> Instru
     return _step(mounts, f"{program} <<'{_END}'\n{text}\n{_END}\n".lstrip())
 
 
-def program(words: Iterable[str]) -> Instruction:
-    """A step in the exec form, for a stage without a shell."""
-    return Instruction(f"RUN {json_array(words)}")
+def exec_form(keyword: str, words: Iterable[str]) -> Instruction:
+    """What runs without a shell: a RUN step, the CMD, the ENTRYPOINT."""
+    return Instruction(f"{keyword} {json_array(words)}")
 
 
 def _step(mounts: Iterable[Mount], text: str) -> Instruction:
@@ -91,30 +92,14 @@ def copy(source: str, target: str, stage: str | None = None) -> Instruction:
     return Instruction(f"COPY --link {f'--from={stage} ' if stage else ''}{paths}")
 
 
-def user(uid: int) -> Instruction:
-    """A numeric user, whose group has the same number."""
-    return Instruction(f"USER {uid}:{uid}")
-
-
-def expose(port: int) -> Instruction:
-    return Instruction(f"EXPOSE {port}")
-
-
-def stop_signal(name: str) -> Instruction:
-    return Instruction(f"STOPSIGNAL {name}")
+def plain(keyword: str, value: str | int) -> Instruction:
+    """One value without anything to escape, as of USER, EXPOSE and STOPSIGNAL."""
+    return Instruction(f"{keyword} {_matching(_VALUE, str(value), keyword)}")
 
 
 def healthcheck(words: Iterable[str]) -> Instruction:
     """A probe in the exec form."""
-    return Instruction(f"HEALTHCHECK {_PROBED} \\\n    CMD {json_array(words)}")
-
-
-def cmd(words: Iterable[str]) -> Instruction:
-    return Instruction(f"CMD {json_array(words)}")
-
-
-def entrypoint(words: Iterable[str]) -> Instruction:
-    return Instruction(f"ENTRYPOINT {json_array(words)}")
+    return exec_form(f"HEALTHCHECK {_PROBED} \\\n    CMD", words)
 
 
 def command(*words: str, environ: Pairs = (), secrets: tuple[str, ...] = ()) -> Command:

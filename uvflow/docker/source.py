@@ -1,6 +1,7 @@
 """Applications, routes and Django settings, found by parsing Python source. Nothing is run."""
 
 import ast
+import contextlib
 import os
 import posixpath
 import re
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from uvflow.docker.context import files_in
 from uvflow.files import read_regular
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+_ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _MAX_BYTES = 1_000_000  # a larger file is generated
 _SKIPPED_DIRECTORIES = {
     "__pycache__", "alembic", "benchmarks", "build", "demo", "devtools", "dist", "doc", "docs",
@@ -75,19 +78,23 @@ class Module:
         return not (_NOT_SERVED & set(self.stem.split("_")) or self.path.endswith("/env.py"))
 
     @cached_property
-    def imports(self) -> Mapping[str, str]:
-        """What each imported name stands for, dotted."""
+    def imported(self) -> tuple[tuple[str, str], ...]:
+        """Each imported name, which may be `*`, and what it stands for, dotted."""
         package = self.name if self.stem == "__init__" else _parent(self.name, 1)
-        found: dict[str, str] = {}
+        found: list[tuple[str, str]] = []
         for node in self.nodes():
             match node:
                 case ast.Import(names=names):
-                    found |= {each.asname or each.name: each.name for each in names}
+                    found += ((each.asname or each.name, each.name) for each in names)
                 case ast.ImportFrom(module=name, names=names, level=level):
                     parts = (_parent(package, level - 1) if level else "", name or "")
                     base = ".".join(filter(None, parts))
-                    found |= {each.asname or each.name: f"{base}.{each.name}" for each in names}
-        return found
+                    found += ((each.asname or each.name, f"{base}.{each.name}") for each in names)
+        return tuple(found)
+
+    @cached_property
+    def imports(self) -> Mapping[str, str]:
+        return dict(self.imported)
 
     def dotted(self, node: ast.AST) -> str:
         """What a name or an attribute stands for; empty for anything else."""
@@ -154,21 +161,12 @@ class Sources:
     def _files(self, base: Path) -> Iterator[tuple[str, str]]:
         """Path, relative to `base`, and text of each Python file that can be read."""
         skipped = self.others - {base}
-        for directory, directories, files in os.walk(base):
-            directories[:] = sorted(
-                name
-                for name in directories
-                if not name.startswith(".")
-                and name not in _SKIPPED_DIRECTORIES
-                and Path(directory, name) not in skipped
-                and not Path(directory, name, "pyvenv.cfg").exists()
-            )
-            for path in (Path(directory, name) for name in files if name.endswith(".py")):
-                try:
-                    text = read_regular(path, _MAX_BYTES).decode()
-                except (OSError, UnicodeDecodeError):
-                    continue
-                yield path.relative_to(base).as_posix(), text
+        for path in (path for path in files_in(base) if path.suffix == ".py"):
+            above = path.parts[:-1]
+            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in above)
+            if not is_skipped and skipped.isdisjoint(base / each for each in path.parents):
+                with contextlib.suppress(OSError, UnicodeDecodeError):
+                    yield str(path), read_regular(base / path, _MAX_BYTES).decode()
 
     @cached_property
     def _by_name(self) -> Mapping[str, Module]:
@@ -253,8 +251,11 @@ class _Made:
             for module in sources.modules:
                 if module.is_served and any(name in module.text for name in known):
                     statements = list(_statements(module.body))
-                    for node in statements if not any(map(_runs, statements)) else ():
-                        self.read(module, node)
+                    values = [node.value for node in statements if isinstance(node, ast.Expr)]
+                    # An import would not come to an end, or run a server for development.
+                    if _RUNNING.isdisjoint(map(_called, values)):
+                        for node in statements:
+                            self.read(module, node)
 
     def read(self, module: Module, node: ast.stmt) -> None:
         local = set[str]()
@@ -276,9 +277,8 @@ class _Made:
             if isinstance(value, ast.Call):
                 self.keep(module, name, [value], local)
                 self.add(module, name)
-        for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
-            if _last_name(call.func) in _MOUNTING:
-                self.parts |= self.sources.references(module, call) - local
+        for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
+            self.parts |= self.sources.references(module, call) - local
 
     def add(self, module: Module, name: str, *, is_factory: bool = False) -> None:
         dotted = f"{module.name}.{name}"
@@ -314,6 +314,7 @@ class _Made:
         return None
 
 
+_RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What wraps an application, besides what is called a middleware, and what makes one of another.
 _WRAPPERS = {"ProxyFix", "WhiteNoise", "mount_gradio_app"}
@@ -386,14 +387,6 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
     return base_of
 
 
-def _runs(node: ast.stmt) -> bool:
-    """Whether an import would not come to an end, or run a server for development."""
-    match node:
-        case ast.Expr(value=ast.Call(func=function)):
-            return _last_name(function) in {"launch", "main", "run", "run_app", "serve"}
-    return False
-
-
 def _needs_no_arguments(arguments: ast.arguments) -> bool:
     positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
     return positional == 0 and all(arguments.kw_defaults)
@@ -419,10 +412,6 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             yield name, value
-
-
-def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    return (pair for node in _statements(body) for pair in _assigned(node))
 
 
 # The usual names, the one that asks least of the service first.
@@ -464,14 +453,14 @@ class _Health:
     def read(self, module: Module) -> None:
         nodes = list(module.nodes())
         decorators = {id(each) for node in nodes for each in getattr(node, "decorator_list", ())}
-        calls = {id(n): n for n in nodes if isinstance(n, ast.Call) and _last_name(n.func) in _USED}
-        lists = (call for call in calls.values() if _last_name(call.func) in {"Mount", "include"})
+        calls = {id(n): n for n in nodes if isinstance(n, ast.Call) and _called(n) in _USED}
+        lists = (call for call in calls.values() if _called(call) in {"Mount", "include"})
         nested = {id(node) for call in lists for node in ast.walk(call) if node is not call}
         for variable, value in (pair for node in nodes for pair in _assigned(node)):
-            if isinstance(value, ast.Call) and _last_name(value.func) in _ROUTERS:
+            if isinstance(value, ast.Call) and _called(value) in _ROUTERS:
                 self.routers[f"{module.name}.{variable}"] = _prefix(value)
         for key, call in calls.items():
-            name, owner = _last_name(call.func) or "", module.name
+            name, owner = _called(call) or "", module.name
             if isinstance(call.func, ast.Attribute):
                 owner = self.sources.origin(module.dotted(call.func.value))
             if name in _INCLUDING:
@@ -479,10 +468,10 @@ class _Health:
                 for child in (*self.sources.references(module, call), *strings):
                     self.within[child] = owner, _prefix(call), name
             is_route = key in decorators if name in _DECORATORS else key not in nested
-            match call.args:
-                case [ast.Constant(value=str(text)), *_] if is_route and name in _ROUTES:
-                    if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
-                        self.routes.append((route[2], f"/{route[1]}", owner))
+            text = _text(next(iter(call.args), None)) or ""
+            route = _HEALTH.fullmatch(text.replace("/?$", "/$"))
+            if route and is_route and name in _ROUTES:
+                self.routes.append((route[2], f"/{route[1]}", owner))
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
@@ -500,19 +489,20 @@ class _Health:
 def _prefix(call: ast.Call) -> str | None:
     """What a call puts before the paths of what it includes; None where that is computed."""
     values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
-    if not values and _last_name(call.func) in {"Mount", "mount", "path", "re_path", "url"}:
+    if not values and _called(call) in {"Mount", "mount", "path", "re_path", "url"}:
         values = call.args[:1]
-    match values:
-        case []:
-            return ""
-        case [ast.Constant(value=str(text))]:
-            return text
-    return None
+    return _text(values[0]) if values else ""
 
 
-def _last_name(node: ast.expr) -> str | None:
+def _text(node: ast.AST | None) -> str | None:
+    """The string that is written there; None for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _called(node: ast.AST) -> str | None:
+    """The last name of what a call calls; None for anything else."""
     match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             return name
     return None
 
@@ -534,7 +524,7 @@ class Django:
 
     def __init__(self, sources: Sources, named: str | None = None) -> None:
         self._sources = sources
-        self._named = named
+        self.named = named
 
     @cached_property
     def served(self) -> tuple[Module, ...]:
@@ -553,33 +543,25 @@ class Django:
     def settings_module(self) -> str | None:
         """The settings that are served: manage.py may name others."""
         served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
-        return self._named or next((naming[1] for naming in served if naming), None)
+        return self.named or next((naming[1] for naming in served if naming), None)
 
     def value(self, name: str) -> ast.expr | None:
         """What the settings assign to `name`, themselves or through a `from … import *`."""
-        return self._value(self.settings_module, name, 0)
-
-    def _value(self, module_name: str | None, name: str, depth: int) -> ast.expr | None:
-        module = self._sources.module(module_name) if module_name else None
-        if module is None or depth > len(self._sources.modules):
-            return None
-        for key, value in _assignments(module.body):
-            if key == name:
-                return value
-        below = (self._value(other, name, depth + 1) for other in _star_imports(module))
-        return next((value for value in below if value is not None), None)
+        waiting, read = [self.settings_module or ""], set[str]()
+        while waiting:
+            module = self._sources.module(waiting.pop())
+            if module and module.name not in read:
+                read.add(module.name)
+                for key, value in (pair for s in _statements(module.body) for pair in _assigned(s)):
+                    if key == name:
+                        return value
+                stars = [dotted for each, dotted in module.imported if each == "*"]
+                waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
+        return None
 
     def text(self, name: str) -> str | None:
         """The same where it is a string."""
-        match self.value(name):
-            case ast.Constant(value=str(text)):
-                return text
-        return None
-
-    def variables_of(self, name: str) -> tuple[str, ...]:
-        """The environment variables that the value of `name` is read from."""
-        variable = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-        return tuple(dict.fromkeys(filter(variable.fullmatch, _strings_in(self.value(name)))))
+        return _text(self.value(name))
 
     def static(self, environment: tuple[tuple[str, str], ...]) -> Static | None:
         """What `collectstatic` is to do, None where the settings ask for nothing.
@@ -591,9 +573,10 @@ class Django:
         apps = _strings_in(self.value("INSTALLED_APPS"))
         if directory is None or "django.contrib.staticfiles" not in apps:
             return None
-        variables = dict.fromkeys(self.variables_of("SECRET_KEY"), "collectstatic-only")
+        texts = filter(_ENVIRONMENT_VARIABLE.fullmatch, _strings_in(self.value("SECRET_KEY")))
+        variables = dict.fromkeys(texts, "collectstatic-only")
         manage, named = self._naming.get("manage", (None, None))
-        if self.settings_module not in (named, self._named):
+        if self.settings_module not in (named, self.named):
             variables[SETTINGS_MODULE] = str(self.settings_module)
         path = manage.path if manage else "manage.py"
         return Static(
@@ -615,49 +598,33 @@ class Django:
 
 def _directory(value: ast.expr | None) -> str | None:
     """A directory below the one of manage.py, or an absolute one."""
-    match value:
-        case (
-            ast.Constant(value=str(path))
-            | ast.BinOp(left=ast.Name(), op=ast.Div(), right=ast.Constant(value=str(path)))
-            | ast.Call(args=[ast.Name(), ast.Constant(value=str(path))])
-        ):
-            return path.rstrip("/")  # also of BASE_DIR / "…" and os.path.join(BASE_DIR, "…")
-        case ast.Call(func=ast.Name(id="str"), args=[inner]):
+    match value:  # BASE_DIR / "…", os.path.join(BASE_DIR, "…"), str(…)
+        case ast.BinOp(left=ast.Name(), op=ast.Div(), right=inner):
             return _directory(inner)
-    return None
+        case ast.Call(args=[ast.Name(), inner]) | ast.Call(func=ast.Name(id="str"), args=[inner]):
+            return _directory(inner)
+    path = _text(value)
+    return path and path.rstrip("/")
 
 
-def _strings_in(value: ast.expr | None) -> list[str]:
+def _strings_in(value: ast.AST | None) -> list[str]:
     nodes = ast.walk(value) if value else ()
-    return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return [text for text in map(_text, nodes) if text is not None]
 
 
 def _settings_named_in(module: Module) -> str | None:
+    """By `environ.setdefault(…, NAME)` or `environ[…] = NAME`."""
     for node in module.nodes():
         match node:
-            case (
-                ast.Call(
-                    args=[
-                        ast.Constant(value="DJANGO_SETTINGS_MODULE"),
-                        ast.Constant(value=str(name)),
-                    ]
-                )
-                | ast.Assign(
-                    targets=[ast.Subscript(slice=ast.Constant(value="DJANGO_SETTINGS_MODULE"))],
-                    value=ast.Constant(value=str(name)),
-                )
-            ):
-                return name
+            case ast.Call(args=[key, value]):
+                pass
+            case ast.Assign(targets=[ast.Subscript(slice=key)], value=value):
+                pass
+            case _:
+                continue
+        if _text(key) == SETTINGS_MODULE and (name := _text(value)):
+            return name
     return None
-
-
-def _star_imports(module: Module) -> Iterator[str]:
-    package = module.name if module.path.endswith("__init__.py") else _parent(module.name, 1)
-    for node in module.body:
-        match node:
-            case ast.ImportFrom(module=name, names=[ast.alias(name="*")], level=level):
-                base = _parent(package, level - 1) if level else ""
-                yield ".".join(part for part in (base, name or "") if part)
 
 
 def _parent(name: str, levels: int) -> str:

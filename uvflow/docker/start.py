@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from uvflow.docker.settings import Settings
@@ -43,60 +44,37 @@ class Start:
 Candidate = Start | Application
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Server:
-    """A production server: its command without the application, and the option that reloads.
+    """A production server: its command before the application, and how that or a factory is named.
 
-    A factory is marked by an option before its name, or by a suffix; daphne takes none.
+    A server that `reloads` has an option to do that when a source file changes.
     """
 
     interfaces: Words
-    command: Words
-    factory_option: Words = ()
-    factory_suffix: str = ""
-    reload: Words = ("--reload",)
+    command: str
+    factory: str = "{name}"
+    reloads: bool = True
 
     def words(self, loaded: Application, port: int) -> Words:
-        words = (word.format(port=port, interface=loaded.interface) for word in self.command)
-        if loaded.is_factory:
-            return (*words, *self.factory_option, loaded.name + self.factory_suffix)
-        return (*words, loaded.name)
+        words = f"{self.command} {self.factory if loaded.is_factory else '{name}'}".split()
+        values = {"port": port, "interface": loaded.interface, "name": loaded.name}
+        return tuple(word.format_map(values) for word in words)
 
 
-# By their distributions, of each interface the preferred first.
+# By their distributions, of each interface the preferred first. Workers of gunicorn show that they
+# live by touching a file, which a disk may delay.
+_GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
+_GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
+_HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
+_WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
 _SERVERS: Mapping[str, _Server] = {
-    "gunicorn": _Server(
-        interfaces=("wsgi",),
-        command=(
-            *("gunicorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
-            # Workers show that they live by touching a file, which a disk may delay.
-            "--worker-tmp-dir=/dev/shm",
-        ),
-        factory_suffix="()",
-    ),
-    "uvicorn": _Server(
-        interfaces=("asgi",),
-        command=("uvicorn", "--host=0.0.0.0", "--port={port}"),
-        factory_option=("--factory",),
-    ),
-    "hypercorn": _Server(
-        interfaces=("asgi",),
-        command=("hypercorn", "--bind=0.0.0.0:{port}", "--access-logfile=-"),
-        factory_suffix="()",
-    ),
-    "granian": _Server(
-        interfaces=("wsgi", "asgi"),
-        command=("granian", "--interface={interface}", "--host=0.0.0.0", "--port={port}"),
-        factory_option=("--factory",),
-        reload=(),
-    ),
-    "waitress": _Server(
-        interfaces=("wsgi",),
-        command=("waitress-serve", "--listen=0.0.0.0:{port}"),
-        factory_option=("--call",),
-        reload=(),
-    ),
-    "daphne": _Server(interfaces=("asgi",), command=("daphne", "--bind=0.0.0.0", "--port={port}")),
+    "gunicorn": _Server(("wsgi",), _GUNICORN, "{name}()"),
+    "uvicorn": _Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
+    "hypercorn": _Server(("asgi",), _HYPERCORN, "{name}()"),
+    "granian": _Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}", reloads=False),
+    "waitress": _Server(("wsgi",), _WAITRESS, "--call {name}", reloads=False),
+    "daphne": _Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}"),
 }
 
 
@@ -191,10 +169,17 @@ class Search:
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
-        if self.settings.processes:
-            return self.settings.processes
-        entries = _PROCESS.findall(self.files.get("Procfile", ""))
-        return tuple((name, _words(line, name)) for name, line in entries if name != "web")
+        others = ((name, line) for name, line in self._entries if name != "web")
+        return self.settings.processes or tuple((name, _words(line, name)) for name, line in others)
+
+    @property
+    def _entries(self) -> list[tuple[str, str]]:
+        """Names and lines of the Procfile."""
+        return _PROCESS.findall(self.files.get("Procfile", ""))
+
+    @cached_property
+    def django(self) -> Django:
+        return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def _command(self) -> list[Start]:
         settings = self.settings
@@ -219,9 +204,7 @@ class Search:
         return [self._named(app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
-        lines = (
-            line for name, line in _PROCESS.findall(self.files.get("Procfile", "")) if name == "web"
-        )
+        lines = (line for name, line in self._entries if name == "web")
         return [self._of_line(line, "`web` of the Procfile") for line in lines][:1]
 
     def _configured(self) -> list[Application]:
@@ -263,11 +246,10 @@ class Search:
     def _django(self) -> list[Application]:
         if "django" not in self.installed:
             return []
-        named = dict(self.settings.environment).get(SETTINGS_MODULE)
-        django = Django(self.sources, named)
+        django = self.django
         asgi, wsgi = (django.text(f"{i}_APPLICATION") for i in ("ASGI", "WSGI"))
         made = {i: [m for m in django.served if m.stem == i] for i in ("wsgi", "asgi")}
-        if named or max(map(len, made.values())) <= 1:
+        if django.named or max(map(len, made.values())) <= 1:
             where = f"_APPLICATION of {django.settings_module}"
             if asgi and (self._server("asgi") or not wsgi):
                 return [self._of_django("asgi", asgi, f"ASGI{where}")]
@@ -361,7 +343,7 @@ class Search:
         words = server.words(found, port)
         return Start(
             command=words,
-            development=(words[0], *server.reload, *words[1:]),
+            development=(words[0], *(("--reload",) if server.reloads else ()), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=self.sources.health_path(found.name),

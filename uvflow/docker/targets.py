@@ -31,53 +31,51 @@ class Selection:
     all_groups: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selector:
-    """Makes targets of profiles; `package` is the workspace member that uv is to install."""
+def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) -> str:
+    """The variable that makes uv skip what is for development; `defaults` are the default groups.
 
-    default_groups: tuple[str, ...]
-    package: str | None
+    UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
+    """
+    is_asked_for = any(_has(profile.groups or (), ["dev"]) for profile in profiles)
+    return "UV_NO_DEV" if defaults == ("dev",) and not is_asked_for else NO_DEFAULT_GROUPS
 
-    def dev_switch_variable(self, profiles: Iterable[Profile]) -> str:
-        """The variable that makes uv skip what is for development.
 
-        UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
-        """
-        is_asked_for = any(_has(profile.groups or (), ["dev"]) for profile in profiles)
-        is_enough = self.default_groups == ("dev",) and not is_asked_for
-        return "UV_NO_DEV" if is_enough else NO_DEFAULT_GROUPS
+def selections(
+    profiles: Iterable[Profile], defaults: tuple[str, ...], package: str | None
+) -> tuple[Selection, ...]:
+    """One for each profile, prod last; `package` is the workspace member that uv is to install.
 
-    def selections(self, profiles: Iterable[Profile]) -> tuple[Selection, ...]:
-        """One for each profile, prod last; raises UsageError for the name of a stage."""
-        by_name = {profile.name: profile for profile in profiles}
-        prod = by_name.pop("prod")
-        own_stages = {f"{p.name}-{s}" for p in by_name.values() if not p.editable for s in OF_EACH}
-        for name in by_name:
-            if name in {*STAGES, *OF_EACH, *own_stages}:
-                raise UsageError(
-                    f"the profile `{name}` cannot be a target of the Dockerfile",
-                    cause="a stage already has that name",
-                    hint="give the profile another name",
-                )
-        return tuple(self._selection(profile, prod) for profile in (*by_name.values(), prod))
-
-    def _selection(self, profile: Profile, prod: Profile) -> Selection:
+    Raises UsageError for a profile with the name of a stage.
+    """
+    by_name = {profile.name: profile for profile in profiles}
+    prod = by_name.pop("prod")
+    own_stages = {f"{p.name}-{s}" for p in by_name.values() if not p.editable for s in OF_EACH}
+    for name in by_name:
+        if name in {*STAGES, *OF_EACH, *own_stages}:
+            raise UsageError(
+                f"the profile `{name}` cannot be a target of the Dockerfile",
+                cause="a stage already has that name",
+                hint="give the profile another name",
+            )
+    found = []
+    for profile in (*by_name.values(), prod):
         chosen = Profile(
             name=profile.name,
             groups=profile.groups or None,
             extras=profile.extras,
-            package=profile.package or self.package,
+            package=profile.package or package,
         )
-        groups = self.default_groups if profile.groups is None else profile.groups
-        has_groups = _has(groups, prod.groups or ())
+        has_groups = _has(defaults if profile.groups is None else profile.groups, prod.groups or ())
         has_extras = _has(profile.extras, prod.extras)
-        return Selection(
+        selection = Selection(
             name=profile.name,
             arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
             is_development=profile.editable,
             extends_prod=has_groups and has_extras and profile.package == prod.package,
             all_groups=profile.groups is None,
         )
+        found.append(selection)
+    return tuple(found)
 
 
 def _has(names: Names, others: Iterable[str]) -> bool:

@@ -124,11 +124,14 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
                 package("web"),
             ),
             ".venv/bin/python": "",
+            ".venv/pyvenv.cfg": "",
             ".dockerignore": ".git\n",
         }
     )
     assert lint_context(Project.load(root)) == LintContext(
-        files=frozenset({"pyproject.toml", "uv.lock", ".python-version", ".dockerignore"}),
+        files=frozenset(
+            {"pyproject.toml", "uv.lock", ".python-version", ".dockerignore", ".venv/pyvenv.cfg"}
+        ),
         members=("lib/pyproject.toml",),
         packages=("lib",),
         not_ignored=(".venv",),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from dockerfiles import reading
 
-from uvflow.docker.lint.model import LintContext, LintedDockerfile, commands
+from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.docker.lint.parse import parse_dockerfile
 
 
@@ -14,12 +14,8 @@ def linted(text: str) -> LintedDockerfile:
 
 
 def test_the_commands_of_a_step_are_those_of_a_shell() -> None:
-    found = commands(
-        parse_dockerfile("FROM a\nRUN A=1 uv sync && rm -rf x; true | tee y\n")
-        .stages[0]
-        .instructions
-    )
-    assert [(command.environ, command.words) for command in found] == [
+    whole = linted("FROM a\nRUN A=1 uv sync && rm -rf x; true | tee y\n")
+    assert [(command.environ, command.words) for command in whole.building] == [
         ({"A": "1"}, ("uv", "sync")),
         ({}, ("rm", "-rf", "x")),
         ({}, ("true",)),
@@ -28,9 +24,7 @@ def test_the_commands_of_a_step_are_those_of_a_shell() -> None:
 
 
 def test_the_exec_form_is_one_command() -> None:
-    [command] = commands(
-        parse_dockerfile('FROM a\nRUN ["uv", "sync", "a && b"]\n').stages[0].instructions
-    )
+    [command] = linted('FROM a\nRUN ["uv", "sync", "a && b"]\n').building
     assert command.words == ("uv", "sync", "a && b")
 
 
@@ -40,14 +34,13 @@ def test_a_sync_counts_where_its_environment_gets_into_the_image() -> None:
         "FROM a AS test\nRUN uv sync --two\n"
         "FROM a\nCOPY --from=build /venv /venv\n"
     )
-    assert [command.words[-1] for command in linted(text).syncs()] == ["--one"]
+    assert [command.words[-1] for command in linted(text).syncs] == ["--one"]
 
 
 def test_the_environment_of_a_command_is_what_was_set_before_it() -> None:
     text = "FROM a AS b\nARG A=1\nFROM b\nRUN C=3 uv sync\nENV D=4\n"
-    whole = linted(text)
-    [command] = whole.syncs()
-    assert whole.environ(command) == {"A": "1", "C": "3"}
+    [command] = linted(text).syncs
+    assert command.environ == {"A": "1", "C": "3"}
 
 
 def test_the_last_instruction_holds() -> None:

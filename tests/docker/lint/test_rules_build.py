@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, added, changed, found, reading
+from dockerfiles import CONTEXT, GOOD, added, changed, found
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
@@ -132,10 +132,6 @@ def test_the_cache_of_uv_in_a_layer() -> None:
     assert changed(CACHE, "") != changed(SYNC, f"{SYNC} --no-cache")
 
 
-def test_links_from_a_cache_mount() -> None:
-    assert changed("UV_LINK_MODE=copy ", "") == [("uv-link-mode", 4)]
-
-
 def test_nothing_is_compiled() -> None:
     assert changed("UV_COMPILE_BYTECODE=1 ", "") == [("no-bytecode", 4)]
 
@@ -156,16 +152,6 @@ def test_a_compiler_in_the_image(package: str) -> None:
 def test_package_lists_in_a_layer() -> None:
     line = "RUN apt-get update && apt-get install -y libpq5"
     assert added(line) == [("apt-lists-kept", 3)]
-
-
-def test_a_version_file_that_uv_does_not_see() -> None:
-    context = replace(CONTEXT, files=CONTEXT.files | {".python-version"})
-    assert found(GOOD, context) == [("python-version-not-seen", 4)]
-    assert changed("UV_NO_DEV=1", "UV_NO_DEV=1 UV_PYTHON=3.13", context) == []
-    assert added("COPY .python-version ./", context) == []
-    assert changed(",source=pyproject.toml", "", context) == []
-    other = changed(",source=pyproject.toml", ",src=pyproject.toml", context)
-    assert other == [("python-version-not-seen", 4)]
 
 
 def test_a_mount_of_what_is_not_there() -> None:
@@ -253,16 +239,6 @@ def test_a_compiler_that_the_same_step_removes(line: str) -> None:
 def test_package_lists_on_a_mount() -> None:
     mounts = "--mount=type=cache,dst=/var/lib/apt/lists"
     assert added(f"RUN {mounts} apt-get update && apt-get install -y libpq5") == []
-
-
-@pytest.mark.parametrize("line", ["", "RUN uv python install --install-dir=/python 3.13\n"])
-def test_the_only_python_that_is_there_is_no_other(line: str) -> None:
-    files = CONTEXT.files | {".python-version"}
-    context = replace(CONTEXT, files=files, text=reading({".python-version": "3.13\n"}))
-    image = "python:3.13-slim-trixie" if not line else "debian:trixie-slim"
-    text = GOOD.replace("python:3.13-slim-trixie", image).replace("WORKDIR", f"{line}WORKDIR", 1)
-    assert ("python-version-not-seen", 4) not in found(text, context)
-    assert ("python-version-not-seen", 5) not in found(text, context)
 
 
 def test_a_mount_of_what_is_ignored() -> None:

@@ -218,11 +218,6 @@ def test_an_address_may_come_from_elsewhere(words: str) -> None:
         ("ENV P=80\nEXPOSE $P", "uvicorn --host=:: --port=$P main:app", []),
         ("EXPOSE 80", "env X=1 sh -c 'exec uvicorn --host=:: --port=$PORT main:app'", []),
         ("EXPOSE 80", "python main.py", []),
-        (
-            "HEALTHCHECK CMD python -c 'get(\"http://localhost:9000/\")'",
-            "uvicorn --host=:: main:app",
-            ["ports-differ"],
-        ),
     ],
 )
 def test_another_port_than_the_one_that_is_served(line: str, words: str, codes: list[str]) -> None:

@@ -3,15 +3,14 @@
 Reads only.
 """
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import LintContext, LintedDockerfile
+from uvflow.docker.targets import default_groups
 from uvflow.errors import UvflowError
 from uvflow.files import read_regular, read_text, text_if_there
 from uvflow.findings import Finding, Origin, Severity
@@ -40,11 +39,9 @@ _RULES = {
     "no-bytecode": (Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
     "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
-    "path-not-there": (Severity.WARNING, "remove it: that of the environment is enough"),
     "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
     "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that"),
     "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
-    "python-version-not-seen": (Severity.WARNING, "mount it as well, or ENV UV_PYTHON"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
     "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
@@ -59,21 +56,17 @@ _RULES = {
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
-    "syntax-line": (Severity.NOTE, "remove the line, or pin it by digest"),
-    "user-not-numeric": (Severity.NOTE, "USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
     "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
     "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
-    "uv-link-mode": (Severity.NOTE, "ENV UV_LINK_MODE=copy"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
 }
 CHECKS = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 _LONGEST_SCRIPT = 100_000  # bytes
-_SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
@@ -113,7 +106,7 @@ def lint_context(project: Project) -> LintContext:
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     return LintContext(
-        files=frozenset(_files(root)),
+        files=frozenset(map(str, context.files_in(root))),
         members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
@@ -130,8 +123,7 @@ def _has_dev(project: Project) -> bool:
     table = project.table("tool", "uv")
     groups = {*project.table("dependency-groups")}
     groups |= {"dev"} if "dev-dependencies" in table else set()
-    default = table.get("default-groups", ["dev"])
-    return bool(groups if default == "all" else groups & {*default})
+    return not groups.isdisjoint(default_groups(table, groups))
 
 
 def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
@@ -139,13 +131,6 @@ def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
     exported = export_selection(project, project.shared_profiles["prod"], uv.find())
     target = TargetPlatform(python="3.13", platform="linux/amd64")
     return frozenset(package.name for package in packages_on(target, exported, lockfile))
-
-
-def _files(root: Path) -> Iterator[str]:
-    for directory, directories, names in os.walk(root):
-        directories[:] = [name for name in directories if name not in _SKIPPED]
-        below = Path(directory).relative_to(root)
-        yield from ((below / name).as_posix() for name in names)
 
 
 def _text(path: Path) -> str:

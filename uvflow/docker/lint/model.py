@@ -53,10 +53,28 @@ class LintContext:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepState:
+    """What an instruction meets.
+
+    `files` are those from the build context: the path in the image → in the context.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    user: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, text: str) -> str:
+        """Absolute, as the image has it."""
+        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShellCommand:
-    """A shell command of a step: the variables set for it, and its words."""
+    """A shell command of a step: what it meets, all variables set for it, and its words."""
 
     step: Parsed
+    state: StepState
     environ: Mapping[str, str]
     words: tuple[str, ...]
 
@@ -82,8 +100,28 @@ class ShellCommand:
     def text(self) -> str:
         return " ".join(self.words)
 
+    @property
+    def run_syncs(self) -> bool:
+        """Whether it is a `uv run` that syncs the environment first."""
+        options = ("--no-sync", "--no-project", "--isolated", "--script")
+        return self.starts("uv", "run") and not (self.has(*options) or self.is_set("UV_NO_SYNC"))
+
+    @property
+    def environment(self) -> str:
+        """The path of the environment that `uv sync` or `venv` makes; empty for others."""
+        if self.starts("uv", "sync"):
+            return self.state.path(self.environ.get("UV_PROJECT_ENVIRONMENT") or ".venv")
+        is_made = self.starts("uv", "venv") or self.program == "venv"
+        paths = (word for word in reversed(self.words[2:]) if not word.startswith("-"))
+        return self.state.path(next(paths, ".venv")) if is_made else ""
+
     def has(self, *options: str) -> bool:
         return any(word.partition("=")[0] in options for word in self.words)
+
+    def is_set(self, *names: str) -> bool:
+        """Whether one of these variables is true, as uv reads them."""
+        values = (self.environ.get(name, "").lower() for name in names)
+        return any(value in {"1", "true", "yes", "on"} for value in values)
 
     def option(self, *names: str) -> str | None:
         """The value of the last of these options, in one word or two."""
@@ -93,23 +131,6 @@ class ShellCommand:
             if name in names:
                 found = value if equals else following
         return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepState:
-    """What an instruction meets.
-
-    `files` are those from the build context: the path in the image → in the context.
-    """
-
-    environ: Mapping[str, str] = field(default_factory=dict)
-    workdir: str = "/"
-    user: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def path(self, text: str) -> str:
-        """Absolute, as the image has it."""
-        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
 
 
 @dataclass(frozen=True)
@@ -147,9 +168,8 @@ class LintedDockerfile:
     @cached_property
     def environment_stages(self) -> tuple[Stage, ...]:
         """The stages the image's environment may come from: its own, and those it copies from."""
-        copied = (i.flag("from") for i in self.image if i.keyword == "COPY")
-        sources = (self.dockerfile.stage(name) for name in copied if name)
-        steps = [s for source in sources if source for s in self.dockerfile.lineage(source)]
+        sources = filter(None, map(self.dockerfile.source, self.image))
+        steps = [stage for source in sources for stage in self.dockerfile.lineage(source)]
         return tuple(dict.fromkeys((*steps, *self.dockerfile.lineage(self.final))))
 
     @cached_property
@@ -179,7 +199,7 @@ class LintedDockerfile:
             case "USER":
                 return replace(state, user=expanded(step.text, state.environ).partition(":")[0])
             case "COPY" | "ADD":
-                source = self.dockerfile.stage(step.flag("from") or "")
+                source = self.dockerfile.source(step)
                 there = {path: path for path in self.context.files}
                 if step.flag("from"):
                     files = states[source.line].files if source and source.line in states else {}
@@ -221,52 +241,33 @@ class LintedDockerfile:
         copies = [(i.flag("from"), i.text) for i in steps if i.is_copy]
         foreign = any(f and not self.dockerfile.stage(f) and "/uv" not in t for f, t in copies)
         fetched = any("://" in text for _, text in copies)
-        return written or foreign or fetched or any(c.program in _FETCHES for c in commands(steps))
+        return written or foreign or fetched or any(c.program in _FETCHES for c in self.building)
 
-    def syncs(self) -> Iterator[ShellCommand]:
-        """Every `uv sync` whose environment may get into the image."""
-        return (command for command in self.installs() if command.starts("uv", "sync"))
+    def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
+        """The shell commands of every RUN step, as far as simple splitting finds them."""
+        for step in (i for i in instructions if i.keyword == "RUN"):
+            state = self.states[step.line]
+            lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
+            for given, words in map(shell.without_assignments, lists):
+                environ = {**state.environ, **given}
+                yield ShellCommand(step=step, state=state, environ=environ, words=words)
 
-    def installs(self) -> Iterator[ShellCommand]:
-        """The same, with `uv pip install` and `uv pip sync`."""
-        return (command for command in self.environment_commands() if command.installs)
-
-    def environment_commands(self) -> Iterator[ShellCommand]:
+    @cached_property
+    def building(self) -> tuple[ShellCommand, ...]:
         """Every command of the stages whose environment may get into the image."""
-        return commands(i for stage in self.environment_stages for i in stage.instructions)
+        steps = (i for stage in self.environment_stages for i in stage.instructions)
+        return tuple(self.commands(steps))
 
-    def environ(self, command: ShellCommand) -> Mapping[str, str]:
-        """The variables of `command`: from ENV and ARG before it, and on its own line."""
-        if command.step.keyword != "RUN":
-            return command.environ
-        return {**self.states[command.step.line].environ, **command.environ}
-
-    def is_set(self, command: ShellCommand, *names: str) -> bool:
-        """Whether one of these variables is true, as uv reads them."""
-        environ = self.environ(command)
-        return any(environ.get(name, "").lower() in {"1", "true", "yes", "on"} for name in names)
+    @cached_property
+    def syncs(self) -> tuple[ShellCommand, ...]:
+        return tuple(command for command in self.building if command.starts("uv", "sync"))
 
     def is_without_dev(self, command: ShellCommand) -> bool:
         # in the text: a command that is substituted may choose
         options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
         in_text = command.step.keyword == "RUN" and any(o in command.step.text for o in options)
-        is_set = self.is_set(command, "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
+        is_set = command.is_set("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
         return in_text or is_set or command.has(*options) or not self.context.has_dev
-
-    def run_syncs(self, command: ShellCommand) -> bool:
-        """Whether it is a `uv run` that syncs the environment first."""
-        options = ("--no-sync", "--no-project", "--isolated", "--script")
-        without = command.has(*options) or self.is_set(command, "UV_NO_SYNC")
-        return command.starts("uv", "run") and not without
-
-    def environment(self, command: ShellCommand) -> str:
-        """The path of the environment that `uv sync` or `venv` makes; empty for others."""
-        state = self.states[command.step.line]
-        if command.starts("uv", "sync"):
-            return state.path(self.environ(command).get("UV_PROJECT_ENVIRONMENT") or ".venv")
-        is_made = command.starts("uv", "venv") or command.program == "venv"
-        paths = (word for word in reversed(command.words[2:]) if not word.startswith("-"))
-        return state.path(next(paths, ".venv")) if is_made else ""
 
     @cached_property
     def runs_as_root(self) -> bool:
@@ -290,11 +291,17 @@ class LintedDockerfile:
         step = cmd or entry
         if step is None:
             return ()
-        forms = (form.starts for form in (entry, cmd) if form)
-        words = tuple(expanded(word, self.end.environ) for form in forms for word in form)
-        every = shell.started(words, self._script, self.end.environ)
+        line = []
+        for form in (entry, cmd):
+            if form:  # the shell form is run by a shell
+                words = ("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form
+                line += [expanded(word, self.end.environ) for word in words]
+        every = shell.started(tuple(line), self._script, self.end.environ)
         found = itertools.islice(every, _MOST_COMMANDS)
-        return tuple(ShellCommand(step=step, environ=environ, words=w) for environ, w in found)
+        return tuple(
+            ShellCommand(step=step, state=self.end, environ=environ, words=words)
+            for environ, words in found
+        )
 
     def _script(self, program: str) -> str:
         """The text of the shell script that `program` is; empty where it is none."""
@@ -303,7 +310,7 @@ class LintedDockerfile:
         paths = (self.end.path(posixpath.join(place, program)) for place in places)
         origin = next((self.end.files[p] for p in paths if p in self.end.files), None)
         text = self.context.text(origin) if origin else ""
-        return text if shell.is_script(text, program) else ""
+        return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
 
 
 def relative(path: str) -> str:
@@ -331,13 +338,3 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
 
 
 Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
-
-
-def commands(instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
-    """The shell commands of every RUN step, as far as simple splitting finds them."""
-    for step in instructions:
-        if step.keyword == "RUN":
-            lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
-            for words in lists:
-                environ, rest = shell.without_assignments(words)
-                yield ShellCommand(step=step, environ=environ, words=rest)

@@ -10,7 +10,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)")
+_ESCAPE = re.compile(
+    r"(?:#[ \t]*[a-z]+[ \t]*=.*\n)*?#[ \t]*escape[ \t]*=[ \t]*(\S)"
+)  # among directives
 # A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
@@ -53,12 +55,6 @@ class Parsed:
         """The words of either form; the shell form is split as a shell would, without heredocs."""
         words = self.exec_form
         return split(self.text.partition("\n")[0]) if words is None else words
-
-    @property
-    def starts(self) -> tuple[str, ...]:
-        """What CMD and ENTRYPOINT run: in the shell form a shell."""
-        words = self.exec_form
-        return ("/bin/sh", "-c", self.text) if words is None else words
 
     @property
     def is_copy(self) -> bool:
@@ -114,9 +110,8 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Dockerfile:
-    """Parser directives, the instructions before the first FROM, their ARGs, and the stages."""
+    """The instructions before the first FROM, their ARGs, and the stages."""
 
-    directives: tuple[tuple[str, str], ...]
     before: tuple[Parsed, ...]
     defaults: Mapping[str, str]
     stages: tuple[Stage, ...]
@@ -126,6 +121,10 @@ class Dockerfile:
         by_number = {str(number): stage for number, stage in enumerate(self.stages)}
         by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
         return by_name.get(name.lower()) or by_number.get(name)
+
+    def source(self, step: Parsed) -> Stage | None:
+        """The stage that a COPY takes files from."""
+        return self.stage(step.flag("from") or "") if step.is_copy else None
 
     def lineage(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that `stage` is built on, the earliest first, and itself."""
@@ -140,11 +139,10 @@ class Dockerfile:
 
 def parse_dockerfile(text: str) -> Dockerfile:
     text = text.replace("\r\n", "\n")
-    directives = tuple(_directives(text))
-    escape = dict(directives).get("escape", "\\")
+    directive = _ESCAPE.match(text)
     before: list[Parsed] = []
     stages: list[tuple[Parsed, list[Parsed]]] = []
-    for instruction in _instructions(text, escape):
+    for instruction in _instructions(text, directive[1] if directive else "\\"):
         if instruction.keyword == "FROM":
             stages.append((instruction, []))
         else:
@@ -154,7 +152,6 @@ def parse_dockerfile(text: str) -> Dockerfile:
         if value:
             defaults[name] = expanded(value, defaults)
     return Dockerfile(
-        directives=directives,
         before=tuple(before),
         defaults=defaults,
         stages=tuple(_stage(begin, defaults, rest) for begin, rest in stages),
@@ -181,14 +178,6 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
         return match[0] if known is None else known
 
     return _VARIABLE.sub(value, text)[:_LONGEST_VALUE]
-
-
-def _directives(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.split("\n"):
-        match = _DIRECTIVE.fullmatch(line.strip())
-        if not match:
-            return
-        yield match["name"], match["value"]
 
 
 def _instructions(text: str, escape: str) -> Iterator[Parsed]:
@@ -233,12 +222,10 @@ def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
 
 
 def _stage(begin: Parsed, defaults: Mapping[str, str], rest: list[Parsed]) -> Stage:
-    words = begin.text.split()
-    image = expanded(words[0], defaults) if words else ""
-    is_named = len(words) > 2 and words[1].lower() == "as"  # noqa: PLR2004  FROM image AS name
+    image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
     return Stage(
-        name=words[2] if is_named else "",
-        image=image,
+        name=name if as_.lower() == "as" else "",
+        image=expanded(image, defaults),
         line=begin.line,
         instructions=tuple(rest),
     )

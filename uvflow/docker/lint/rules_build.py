@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations, commands, relative
+from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations, relative
 from uvflow.docker.lint.parse import Parsed, Stage
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
@@ -32,20 +32,22 @@ def _uv_itself(linted: LintedDockerfile) -> Violations:
             yield "uv-not-pinned", step, message
     for step in linted.everything:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
-        if by_script or any(_INSTALLS_UV.match(command.text) for command in commands([step])):
+        if by_script or any(
+            _INSTALLS_UV.match(command.text) for command in linted.commands([step])
+        ):
             message = "this installs whatever uv version is current, and leaves it in the image"
             yield "uv-installed-unpinned", step, message
 
 
 def _lockfile(linted: LintedDockerfile) -> Violations:
-    every = list(linted.environment_commands())
+    every = linted.building
     reads = [c for c in every if c.starts("uv", "sync") or c.starts("uv", "export")]
-    frozen = [c for c in reads if c.has("--frozen") or linted.is_set(c, "UV_FROZEN")]
+    frozen = [c for c in reads if c.has("--frozen") or c.is_set("UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
         message = "--frozen silently builds without a new dependency if uv.lock is stale"
         yield "sync-frozen", frozen[0].step, message
     for command in reads:
-        is_set = command in frozen or linted.is_set(command, "UV_LOCKED")
+        is_set = command in frozen or command.is_set("UV_LOCKED")
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
         if not is_set and not is_else and not command.has("--locked", "--check"):
             name = " ".join(command.words[:2])
@@ -59,59 +61,43 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
 
 
 def _selection(linted: LintedDockerfile) -> Violations:
-    wanted = linted.context.text(".python-version").strip()
-    texts = (*(s.image for s in linted.dockerfile.stages), *(i.text for i in linted.everything))
-    only = re.compile(rf"python(?: install .*)?:?{re.escape(wanted or 'none')}\b")
-    is_only = any(map(only.search, texts))
-    for command in linted.environment_commands():
+    for command in linted.building:
         syncs = command.starts("uv", "sync")
-        if (syncs or linted.run_syncs(command)) and not linted.is_without_dev(command):
+        if (syncs or command.run_syncs) and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
-        missing = [m for m in linted.context.members if not _sees(linted, command, m)]
+        missing = [m for m in linted.context.members if not _sees(command, m)]
         if syncs and missing and command.has("--locked") and linted.knows_files:
             yield "members-not-seen", command.step, f"uv sync --locked fails without {missing[0]}"
-        chosen = "UV_PYTHON" in linted.environ(command) or command.has("--python", "-p")
-        known = chosen or _sees(linted, command, ".python-version") or is_only
-        is_first = syncs and command.has("--no-install-project")
-        if is_first and ".python-version" in linted.context.files and not known:
-            message = "without .python-version uv may choose another Python, and start over later"
-            yield "python-version-not-seen", command.step, message
 
 
 def _layers(linted: LintedDockerfile) -> Violations:
     for stage in linted.dockerfile.stages:
         inside = linted.dockerfile.inside(stage)
-        source = next((i for i in inside if _copies_source(linted, i)), None)
-        first = next((c for c in commands(inside) if c.installs), None)
-        if source and first and source in stage.instructions and source.line < first.step.line:
+        copy = next((i for i in inside if _copies_source(linted, i)), None)
+        first = next((c for c in linted.commands(inside) if c.installs), None)
+        if copy and first and copy in stage.instructions and copy.line < first.step.line:
             message = "the source is copied before the dependencies: every edit reinstalls them"
-            yield "source-before-dependencies", source, message
+            yield "source-before-dependencies", copy, message
     for step in linted.image:
-        stage_of = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
-        inside = linted.dockerfile.inside(stage_of) if stage_of else ()
-        workdirs = {linted.states[c.step.line].workdir for c in commands(inside) if c.installs}
+        source = linted.dockerfile.source(step)
+        inside = linted.dockerfile.inside(source) if source else ()
+        workdirs = {c.state.workdir for c in linted.commands(inside) if c.installs}
         if workdirs & {*step.words[:1]} and any(i.copies_context for i in inside):
             message = "source and environment are one layer: every edit pushes all of it"
             yield "source-with-environment", step, message
 
 
 def _caches(linted: LintedDockerfile) -> Violations:
-    installs = list(linted.installs())
+    installs = [command for command in linted.building if command.installs]
     for command in installs:
         without = command.has("--no-cache", "--no-cache-dir", "-n")
-        without = without or linted.is_set(command, "UV_NO_CACHE")
-        removed = re.search(
-            r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b", command.step.text
-        )
-        if not without and not removed and not _is_cached(linted, command):
+        without = without or command.is_set("UV_NO_CACHE")
+        removed = _REMOVES_CACHE.search(command.step.text)
+        if not without and not removed and not _is_cached(command):
             message = "uv's cache becomes part of the layer, and every build downloads again"
             yield "uv-cache-in-layer", command.step, message
-    for command in [c for c in installs if c.starts("uv", "sync") and _is_cached(linted, c)]:
-        if "UV_LINK_MODE" not in linted.environ(command) and not command.has("--link-mode"):
-            yield "uv-link-mode", command.step, "uv warns that it cannot link from a cache mount"
-            break
     compiled = any("compileall" in i.text for i in linted.everything) or any(
-        c.has("--compile-bytecode") or linted.is_set(c, "UV_COMPILE_BYTECODE") for c in installs
+        c.has("--compile-bytecode") or c.is_set("UV_COMPILE_BYTECODE") for c in installs
     )
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
@@ -121,12 +107,12 @@ def _caches(linted: LintedDockerfile) -> Violations:
 def _debian_packages(linted: LintedDockerfile) -> Violations:
     for stage in linted.dockerfile.stages:
         is_after = False
-        for command in commands(stage.instructions):
+        for command in linted.commands(stage.instructions):
             if is_after and command.installs_packages:
                 message = "apt runs again if a dependency changes, and the sync did not need it"
                 yield "apt-after-sync", command.step, message
             is_after = is_after or command.starts("uv", "sync")
-    for command in (c for c in commands(linted.image) if c.installs_packages):
+    for command in (c for c in linted.commands(linted.image) if c.installs_packages):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
             message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
@@ -147,10 +133,10 @@ def _files_of_the_context(linted: LintedDockerfile) -> Violations:
 
 
 def _python(linted: LintedDockerfile) -> Violations:
-    for command in linted.environment_commands():
+    for command in linted.building:
         chosen = command.has("--install-dir", "-i")
-        chosen = chosen or "UV_PYTHON_INSTALL_DIR" in linted.environ(command)
-        by_root = linted.states[command.step.line].user in {"", "root", "0"}
+        chosen = chosen or "UV_PYTHON_INSTALL_DIR" in command.environ
+        by_root = command.state.user in {"", "root", "0"}
         is_used_here = command.step in linted.image and linted.runs_as_root
         is_below_root = by_root and not is_used_here and not chosen
         if is_below_root and command.starts("uv", "python", "install"):
@@ -159,7 +145,7 @@ def _python(linted: LintedDockerfile) -> Violations:
     copies = [word for i in linted.image if i.is_copy and i.flag("from") for word in i.words[:-1]]
     brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
     for step, sync, _, _ in _copied_environments(linted):
-        folder = linted.environ(sync).get("UV_PYTHON_INSTALL_DIR")
+        folder = sync.environ.get("UV_PYTHON_INSTALL_DIR")
         folders = (f"{folder}/",) if folder else ("/usr/local/bin/", "/root/.local/share/uv/")
         copied = any(f.startswith(f"{w.rstrip('/')}/") for w in copies for f in folders)
         if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
@@ -179,8 +165,8 @@ def _environments(linted: LintedDockerfile) -> Violations:
     options = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
     variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
     for step, sync in last.values():
-        is_copy = sync.has(*options) or linted.is_set(sync, *variables) or not linted.knows_files
-        state = linted.states[sync.step.line]
+        is_copy = sync.has(*options) or sync.is_set(*variables) or not linted.knows_files
+        state = sync.state
         places = tuple(f"{state.path(folder)}/" for folder in linted.context.packages)
         if places and not is_copy and not any(f.startswith(places) for f in linted.end.files):
             message = f"the project is installed editable, and {places[0]} is not in the image"
@@ -198,9 +184,9 @@ def _copied_environments(
 ) -> Iterator[tuple[Parsed, ShellCommand, str, str]]:
     """The step that copies an environment into the image, what made it, the path before, after."""
     for step in linted.image:
-        stage = linted.dockerfile.stage(step.flag("from") or "") if step.is_copy else None
-        for command in commands(linted.dockerfile.inside(stage)) if stage else ():
-            environment = linted.environment(command)
+        stage = linted.dockerfile.source(step)
+        for command in linted.commands(linted.dockerfile.inside(stage)) if stage else ():
+            environment = command.environment
             for copied in (f"/{relative(word)}" for word in step.words[:-1]):
                 if environment and f"{environment}/".startswith(f"{copied}/"):
                     target = linted.states[step.line].path(step.words[-1])
@@ -217,17 +203,17 @@ def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Ma
     yield from ((step, match) for step, match in matches if match)
 
 
-def _is_cached(linted: LintedDockerfile, command: ShellCommand) -> bool:
-    chosen = linted.environ(command).get("UV_CACHE_DIR", "")
+def _is_cached(command: ShellCommand) -> bool:
+    chosen = command.environ.get("UV_CACHE_DIR", "")
     caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
     return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
 
 
-def _sees(linted: LintedDockerfile, command: ShellCommand, path: str) -> bool:
+def _sees(command: ShellCommand, path: str) -> bool:
     """Whether `path` of the context is mounted or copied where `command` runs."""
     sources = map(relative, command.step.bound)
     mounted = any(source in {"", path} or path.startswith(f"{source}/") for source in sources)
-    return mounted or path in linted.states[command.step.line].files.values()
+    return mounted or path in command.state.files.values()
 
 
 def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:

@@ -5,14 +5,12 @@ Each rule was met in a real Dockerfile of a uv project.
 
 import re
 
-from uvflow.docker.lint.model import LintedDockerfile, Violations, commands
-from uvflow.docker.lint.parse import Parsed
+from uvflow.docker.lint.model import LintedDockerfile, Violations
 from uvflow.redaction import redacted
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
 _MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
-_DISTROLESS = {"12": "python3.11", "13": "python3.13"}
 _SECRET = re.compile(
     r"\w*(?:PASSW(?:OR)?D|TOKEN|SECRET)|(?:\w*_)?(?:PASS|SECRET_KEY(?:_BASE)?|CREDENTIALS?"
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
@@ -50,9 +48,10 @@ def _base_images(linted: LintedDockerfile) -> Violations:
         if not is_open and not is_pinned:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
-        image = re.sub(r"python3-debian(1[23])", lambda m: _DISTROLESS[m[1]], image)
         version = re.search(r"python:?(3\.\d+)", image)
-        makes = stage == linted.final or any(c.installs for c in commands(stage.instructions))
+        makes = stage == linted.final or any(
+            c.installs for c in linted.commands(stage.instructions)
+        )
         if version and makes and stage in linted.environment_stages:
             versions[version[1], "alpine" in image] = stage
     if len(versions) > 1:
@@ -77,26 +76,15 @@ def _uv_in_image(linted: LintedDockerfile) -> Violations:
             yield "uv-in-image", step, message
 
 
-def _user(linted: LintedDockerfile) -> Violations:
-    step = linted.last("USER")
+def _process(linted: LintedDockerfile) -> Violations:
+    """Its user and variables; the PATH of the base image is not known."""
     if linted.runs_as_root:
-        yield "runs-as-root", step or linted.final, "the service runs as root"
-    name = linted.end.user
-    if step and not re.fullmatch(r"\d+|root|.*\$.*|", name):
-        message = f"Kubernetes cannot verify that {name} is not root (runAsNonRoot)"
-        yield "user-not-numeric", step, message
-
-
-def _paths(linted: LintedDockerfile) -> Violations:
-    """The values that ENV gives to PATH; that of the base image is not known."""
+        yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
     pairs = [(i, pair) for i in linted.image if i.keyword == "ENV" for pair in i.assignments]
     for step, path in ((i, value) for i, (name, value) in pairs if name == "PATH"):
         if {"", "."} & {*path.split(":")}:
             message = f"PATH={path} searches the current directory for programs"
             yield "path-empty-element", step, message
-        if "/python/bin" in path.split(":"):
-            message = "/python/bin does not exist: uv puts each Python one level deeper"
-            yield "path-not-there", step, message
     by_option = any("-u" in command.words for command in linted.started)
     is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
     if linted.is_plain and not is_set:
@@ -106,7 +94,7 @@ def _paths(linted: LintedDockerfile) -> Violations:
 def _health(linted: LintedDockerfile) -> Violations:
     step = linted.last("HEALTHCHECK")
     program = re.search(r"^CMD\W+(?:sh\W+-c\W+)?(curl|wget)\b", step.text) if step else None
-    installed = " ".join(command.text for command in commands(linted.image))
+    installed = " ".join(command.text for command in linted.commands(linted.image))
     # The larger images of Python have both, Alpine has a wget.
     lacking = {"curl"} if "alpine" in linted.base else {"curl", "wget"}
     is_small = re.search(r"slim|alpine|distroless|debian:|ubuntu:", linted.base)
@@ -125,8 +113,7 @@ def _secrets(linted: LintedDockerfile) -> Violations:
         if what := " and ".join(names) or url or login:
             message = f"{what} is in the image's history, where everybody can read it"
             yield "secret-in-image", step, message
-        copied = step.words[:-1] if step.is_copy and not step.flag("from") else ()
-        if any(map(_SECRET_FILE.fullmatch, copied)):
+        if any(map(_SECRET_FILE.fullmatch, step.copied)):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
 
 
@@ -135,15 +122,11 @@ def _is_secret(keyword: str, name: str, value: str) -> bool:
     return is_given and _SECRET.fullmatch(name) is not None
 
 
-def _fetches(linted: LintedDockerfile) -> Violations:
+def _context(linted: LintedDockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
         message = f"`COPY .` copies {', '.join(linted.context.not_ignored)} of this machine"
         yield "context-not-ignored", whole, message
-    for number, (name, value) in enumerate(linted.dockerfile.directives, 1):
-        if name == "syntax" and "@" not in value:
-            message = f"every build asks a registry for {value}, and fails if it cannot"
-            yield "syntax-line", Parsed(keyword="", line=number, text=""), message
 
 
-CHECKS = (_base_images, _uv_in_image, _user, _paths, _health, _secrets, _fetches)
+CHECKS = (_base_images, _uv_in_image, _process, _health, _secrets, _context)

@@ -25,7 +25,6 @@ _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
 _SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
-_ASKED_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)['\", ]{0,4}[:,] ?(\d{2,5})")
 _MODULE = re.compile(
     r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
 )
@@ -68,7 +67,7 @@ def _missing(linted: LintedDockerfile) -> Violations:
 
 
 def _programs(linted: LintedDockerfile) -> Violations:
-    syncs = [*linted.syncs()]
+    syncs = linted.syncs
     is_prod = all(linted.is_without_dev(s) and not s.has(*_SELECTS) for s in syncs)
     there = linted.context.installed if is_prod else linted.context.locked
     by_hand = " ".join(i.text for i in linted.everything if i.keyword == "RUN")
@@ -78,10 +77,10 @@ def _programs(linted: LintedDockerfile) -> Violations:
         if command.program in _SERVERS and is_missing:
             message = f"{package} is not among the production dependencies"
             yield "server-not-locked", command.step, message
-    environments = {f"{linted.environment(sync)}/bin" for sync in syncs}
+    environments = {f"{sync.environment}/bin" for sync in syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
-    others = [*linted.environment_commands(), *linted.started]
+    others = [*linted.building, *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
     known = {*_SERVERS, *linted.context.scripts, *(linted.context.installed or ())}
     if path & {*environments, ".venv/bin"} or chosen or not (environments and linted.is_plain):
@@ -95,8 +94,8 @@ def _programs(linted: LintedDockerfile) -> Violations:
 
 
 def _uv_run(linted: LintedDockerfile) -> Violations:
-    is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs())
-    for command in filter(_runs, filter(linted.run_syncs, linted.started)):
+    is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs)
+    for command in (c for c in linted.started if c.run_syncs and _runs(c)):
         if is_prod and not linted.is_without_dev(command):
             message = "`uv run` syncs at every start: it installs the dev group and needs a network"
             yield "starts-through-uv", command.step, message
@@ -121,13 +120,12 @@ def _servers(linted: LintedDockerfile) -> Violations:
 
 def _ports(linted: LintedDockerfile) -> Violations:
     served = [_port(linted, command) for command in linted.started if command.program in _PORTS]
-    for keyword, pattern in (("EXPOSE", re.compile(r"(\d+)")), ("HEALTHCHECK", _ASKED_PORT)):
-        steps = [i for i in linted.image if i.keyword == keyword]
-        texts = (expanded(i.text, linted.end.environ) for i in steps)
-        named = [port for text in texts for port in pattern.findall(text)]
-        if named and served and all(served) and not {*served} & {*named}:
-            message = f"{keyword} names port {named[0]}, but port {served[0]} is served"
-            yield "ports-differ", steps[-1], message
+    steps = [step for step in linted.image if step.keyword == "EXPOSE"]
+    texts = (expanded(step.text, linted.end.environ) for step in steps)
+    named = [port for text in texts for port in re.findall(r"\d+", text)]
+    if named and served and all(served) and not {*served} & {*named}:
+        message = f"EXPOSE names port {named[0]}, but port {served[0]} is served"
+        yield "ports-differ", steps[-1], message
 
 
 def _signals(linted: LintedDockerfile) -> Violations:

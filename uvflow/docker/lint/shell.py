@@ -38,11 +38,6 @@ def is_interpreter(word: str) -> bool:
     return bool(_SHELL.fullmatch(word) or _PYTHON.fullmatch(word))
 
 
-def is_script(text: str, name: str) -> bool:
-    """Whether a file is a shell script."""
-    return re.match(r"#!.*sh\b", text) is not None or name.endswith(".sh")
-
-
 def command_lists(text: str) -> Iterator[Words]:
     """The words of every simple command, also of those in conditions and substitutions."""
     text = _COMMENT.sub("", text.replace("\\\n", " "))
