@@ -1,4 +1,4 @@
-"""Types of the fixtures in conftest, and where the commands under test are."""
+"""Types of the fixtures in conftest, a sample project, and where the commands under test are."""
 
 import subprocess
 import sys
@@ -11,6 +11,16 @@ from uvflow.__main__ import find_in_sync, parse_command_line
 from uvflow.fingerprint import in_sync_message
 
 BIN = Path(sysconfig.get_path("scripts"))
+
+MANIFEST = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["six==1.16.0"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
 
 
 @dataclass(frozen=True)

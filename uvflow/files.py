@@ -207,6 +207,15 @@ def set_aside(path: Path, target: Path) -> None:
         raise
 
 
+def put_back(aside: Path, path: Path) -> None:
+    """Rename what `set_aside` renamed back to `path`; raises OSError.
+
+    The mark goes last: what a kill leaves beside `path` is still known to be ours.
+    """
+    aside.rename(path)
+    unmark(path)
+
+
 def unmark(path: Path) -> None:
     """Remove what `set_aside` put into a directory, also where it was killed while it did."""
     remove_unfinished(path, SET_ASIDE)

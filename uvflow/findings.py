@@ -1,7 +1,7 @@
 """Findings: what was noticed in a file, each with a stable code and a place."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +38,9 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.message}" if self.origin else self.message
+
+    def as_error(self) -> "Finding":
+        return replace(self, severity=Severity.ERROR)
 
     def as_json(self) -> dict[str, Any]:
         """The same keys in every command."""

@@ -20,9 +20,8 @@ _SLASHES = re.compile(
     r"|(?<![:/\\])//(?=[^\s:/@]{0,200}:[^\s/]{1,2000}@)"
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}\Z", re.IGNORECASE)
-_NAMED = re.compile(
-    r"(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z", re.IGNORECASE
-)  # not the letter of a drive
+# Not the letter of a drive.
+_NAMED = re.compile(r"(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z", re.IGNORECASE)
 _WITHOUT_SLASH = re.compile(r"(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@", re.IGNORECASE)
 
 # A URL ends with the line at the latest, or where the next one begins.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dying import count_steps, die_at
-from rig import Command, Tree
+from rig import MANIFEST, Command, Tree
 
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
@@ -18,15 +18,6 @@ from uvflow.project.profiles import BUILT_IN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
 
-MANIFEST = """[project]
-name = "shop"
-version = "0.1.0"
-requires-python = ">=3.11"
-dependencies = ["six==1.16.0"]
-
-[dependency-groups]
-dev = ["iniconfig"]
-"""
 PIP_PROJECT = {
     "requirements.txt": "six==1.16.0\n",
     "requirements-dev.txt": "-r requirements.txt\niniconfig\n",

@@ -558,16 +558,23 @@ def test_directories_above_a_new_environment_are_undone_too(tree: Tree, uvflow: 
     assert {path.name for path in root.iterdir()} == {"requirements.txt"}
 
 
+@contextlib.contextmanager
+def leased(environment: Path) -> Iterator[None]:
+    """As while a command runs in the environment."""
+    state = State.of(environment.parent)
+    with locks.mutex(state, "uvflow run"):
+        lease = locks.take_lease(state, environment, "a server")
+    yield
+    for descriptor in lease.descriptors:
+        os.close(descriptor)
+
+
 @posix_only
 def test_undo_waits_for_a_command_that_runs_in_the_environment(tree: Tree, uvflow: Command) -> None:
     root = tree(COMMON)
     uvflow("init", cwd=root)
-    state = State.of(root)
-    with locks.mutex(state, "uvflow run"):
-        lease = locks.take_lease(state, root / ".venv", "a server")
-    done = uvflow("undo", "--timeout", "0.1", cwd=root)
-    for descriptor in lease.descriptors:
-        os.close(descriptor)
+    with leased(root / ".venv"):
+        done = uvflow("undo", "--timeout", "0.1", cwd=root)
     assert done.code == 6
     assert (root / ".venv").exists()
 
@@ -705,12 +712,8 @@ def test_a_command_that_runs_in_the_environment_is_waited_for(tree: Tree, uvflow
     root = tree(COMMON)
     assert uvflow("init", cwd=root).code == 0
     (root / "uv.lock").unlink()
-    state = State.of(root)
-    with locks.mutex(state, "uvflow run"):
-        lease = locks.take_lease(state, root / ".venv", "a server")
-    done = uvflow("init", "--timeout", "0.1", cwd=root)
-    for descriptor in lease.descriptors:
-        os.close(descriptor)
+    with leased(root / ".venv"):
+        done = uvflow("init", "--timeout", "0.1", cwd=root)
     assert done.code == 6
     assert not (root / "uv.lock").exists()
 

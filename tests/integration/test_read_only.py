@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pytest
 from mounts import mounting, read_only
-from rig import Command, Tree
+from rig import MANIFEST, Command, Tree
 
 from uvflow.state.store import State, cache_root
 
 pytestmark = mounting
 
-MANIFEST = """[project]
-name = "shop"
-version = "0.1.0"
-requires-python = ">=3.11"
-dependencies = ["six==1.16.0"]
-
-[dependency-groups]
-dev = ["iniconfig"]
-"""
 COMMANDS = {
     "sync": "Already in sync: dev (as last time)\n",
     "sync --dev": "Already in sync: dev\n",

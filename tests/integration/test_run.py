@@ -1,5 +1,6 @@
 """`uvflow run`, as installed: the right environment, and nobody changes it meanwhile."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,21 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from rig import BIN, Command, Tree, by_click
+from rig import BIN, MANIFEST, Command, Tree, by_click
 
 from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
-MANIFEST = """[project]
-name = "shop"
-version = "0.1.0"
-requires-python = ">=3.11"
-dependencies = ["six==1.16.0"]
-
-[dependency-groups]
-dev = ["iniconfig"]
-"""
 SHOW = "import os, sys; print(sys.prefix, os.environ['VIRTUAL_ENV'], os.environ['PATH'])"
 HOLD = "print('running', flush=True); input()"
 
@@ -33,6 +25,17 @@ def shop(tree: Tree) -> Path:
     root = tree({"pyproject.toml": MANIFEST})
     subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
     return root
+
+
+@contextlib.contextmanager
+def waiting_sync(root: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A `uvflow sync --prod`, from when it says that it waits for a command to end."""
+    with subprocess.Popen(
+        [BIN / "uvflow", "sync", "--prod"], cwd=root, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+        yield waiting
 
 
 @pytest.fixture
@@ -214,11 +217,7 @@ def test_a_command_waits_for_another_before_it_changes_the_environment(
 def test_a_command_may_sync_while_a_sync_waits_for_it(
     shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
 ) -> None:
-    with subprocess.Popen(
-        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
-    ) as waiting:
-        assert waiting.stderr is not None
-        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+    with waiting_sync(shop) as waiting:
         leases = Path(f"/proc/{running.pid}/environ").read_text().split("\0")
         environ = dict(
             variable.split("=", 1) for variable in leases if "UVFLOW_LEASES=" in variable
@@ -237,11 +236,7 @@ def test_a_signal_while_it_waits_leaves_nothing(
     state = State.of(shop).directory
     before = {path.name for path in state.iterdir()}
     assert running.poll() is None
-    with subprocess.Popen(
-        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
-    ) as waiting:
-        assert waiting.stderr is not None
-        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+    with waiting_sync(shop) as waiting:
         waiting.send_signal(number)
         assert waiting.wait() == 128 + number
     assert {path.name for path in state.iterdir()} == before
@@ -275,11 +270,7 @@ def test_environments_of_their_own_do_not_wait_for_each_other(
 def test_a_sync_that_waits_keeps_nobody_from_another_environment(
     shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
 ) -> None:
-    with subprocess.Popen(
-        [BIN / "uvflow", "sync", "--prod"], cwd=shop, stderr=subprocess.PIPE, text=True
-    ) as waiting:
-        assert waiting.stderr is not None
-        assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
+    with waiting_sync(shop) as waiting:
         environ = {"UV_PROJECT_ENVIRONMENT": ".venv-other"}
         done = uvflow("sync", "--prod", "--timeout", "0", cwd=shop, environ=environ)
         assert done.code == 0, done.err

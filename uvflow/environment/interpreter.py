@@ -32,7 +32,6 @@ from uvflow.uv import Uv
 # that uv was found to know.
 _USED = "interpreters-used.json"
 _CHECKED = "interpreter-checks.json"
-_PYTHON = "python.exe" if os.name == "nt" else "python"
 
 # uv asks the interpreter again when a package is to be refreshed. No package has this name, so
 # nothing else is refreshed.
@@ -47,7 +46,7 @@ def own_interpreter(context: SyncContext) -> str:
     )
     why = "is a file of this project"
     if python is None and not _is_recorded(context, _USED):
-        python = environment.scripts / _PYTHON
+        python = environment.python
         why = _own_code(environment, project.workspace)
     if python is None or not why:
         return ""
@@ -58,7 +57,7 @@ def own_interpreter(context: SyncContext) -> str:
 
 def _own_code(environment: Environment, workspace: Path) -> str:
     """What of an environment would be run at the start of its interpreter, as a predicate."""
-    python = environment.scripts / _PYTHON
+    python = environment.python
     home = (read_configuration(environment) or {}).get("home", "")
     if not python.exists():
         return ""

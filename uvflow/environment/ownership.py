@@ -23,11 +23,11 @@ from uvflow.files import (
     claim,
     free_name,
     is_inside,
+    put_back,
     read_mark,
     remove,
     remove_set_aside,
     set_aside,
-    unmark,
     write_whole,
 )
 from uvflow.state.store import Progress
@@ -103,8 +103,7 @@ def restore_set_aside(environment: Path, aside: Path) -> None:
         return
     try:
         remove(real)
-        unmark(aside)
-        aside.rename(real)
+        put_back(aside, real)
     except OSError as error:
         raise unwritable(str(real), error) from error
 

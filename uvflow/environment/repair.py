@@ -237,9 +237,9 @@ def clear_unusable(environment: Environment, progress: Progress, past: Past) -> 
     In the first, uv would always fail, or use the base Python as the environment and remove from
     that what the lockfile does not list (see `integrity.missing_basics`); in the second it would
     leave scripts that run another Python. One that was being created when the machine may have gone
-    down is set aside as well: no RECORD says whether its own files reached the disk. Returns where
-    it is then. Raises DamagedError where
-    something in it is not an environment's.
+    down is set aside as well: no RECORD says whether its own files reached the disk.
+
+    Returns where it is then. Raises DamagedError where something in it is not an environment's.
     """
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
@@ -194,10 +192,13 @@ def _in_folder(path: str) -> InputFile:
 
 
 def _group_name(text: str) -> str:
-    """A normalised name (PEP 735, PEP 503) in ASCII, as uv wants it."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "-", canonicalize_name(plain)).strip("-")
-    return name or ("imported" if text else "")
+    return plain_name(text) or ("imported" if text else "")
+
+
+def plain_name(text: str) -> str:
+    """A normalised name (PEP 735, PEP 503) in ASCII, as uv wants it; empty where nothing is."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
 
 
 def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iterator[InputFile]:

@@ -10,7 +10,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import other_formats
 from uvflow.migrate.formats.setuptools import read_if_there, read_setup_cfg, setup_literals
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
@@ -104,7 +104,7 @@ def _not_imported(path: str, what: str, *, is_empty: bool) -> Finding:
         Origin(path=path, line=1),
         "list its packages in a requirements.in first, or add them with `uv add`",
     )
-    return replace(finding, severity=Severity.ERROR) if is_empty else finding
+    return finding.as_error() if is_empty else finding
 
 
 def _setup_scripts(
@@ -118,17 +118,16 @@ def _setup_scripts(
             continue
         if is_empty and b"install_requires" in text:
             yield _not_imported(path, "the dependencies", is_empty=True)
-        finding = findings.action(
-            "not-built",
+        message = (
             "a build takes version, scripts, extras and dependencies from [project] from now on"
-            + ("" if is_built else ", and uv does not install the project itself"),
-            Origin(path=path, line=1),
-            "move them into [project] of pyproject.toml" + ("" if is_built else _ADD_BUILD_SYSTEM),
         )
-        yield replace(finding, severity=Severity.ERROR) if is_built else finding
-
-
-_ADD_BUILD_SYSTEM = ", and add a [build-system]"
+        hint, place = "move them into [project] of pyproject.toml", Origin(path=path, line=1)
+        if is_built:
+            yield findings.error("not-built", message, place, hint)
+        else:
+            message += ", and uv does not install the project itself"
+            hint += ", and add a [build-system]"
+            yield findings.action("not-built", message, place, hint)
 
 
 def unlocked(imported: ImportedRequirements) -> ImportedRequirements:

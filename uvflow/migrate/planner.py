@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +180,7 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
         unclaimed = discover.unclaimed_files(others, imported.files, count_lines)
     # An empty project beside them would be locked, and proven.
     if not imported.files and evidence.is_empty(imported, tomllib.loads(text)):
-        unclaimed = (replace(finding, severity=Severity.ERROR) for finding in unclaimed)
+        unclaimed = (finding.as_error() for finding in unclaimed)
     return replace(
         imported,
         requires_python=specifier,
@@ -277,9 +276,7 @@ def _name(
     """The name of the project, and a warning where it is not that of the directory."""
     name, warnings = options.name or local_metadata(".", "name", _reader(root)), list[Finding]()
     if not name:
-        ascii_only = unicodedata.normalize("NFKD", root.name).encode("ascii", "ignore").decode()
-        plain = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
-        name = root.name if _NAME.fullmatch(root.name) else plain
+        name = root.name if _NAME.fullmatch(root.name) else discover.plain_name(root.name)
         message = f"the project is called `{name}`, since `{root.name}` cannot be its name"
         renamed = findings.warning("renamed", message, None, "choose another with `--name`")
         warnings = [renamed] if name not in ("", root.name) else []
@@ -348,7 +345,7 @@ def _with_environment(plan: Plan, options: InitOptions) -> Plan:
 
 def _with_warning(plan: Plan, warning: Finding, options: InitOptions) -> Plan:
     if options.imports.strict:
-        raise needs_user_error((replace(warning, severity=Severity.ERROR),))
+        raise needs_user_error((warning.as_error(),))
     return plan.with_findings(warning)
 
 

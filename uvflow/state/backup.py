@@ -14,6 +14,7 @@ from typing import Any
 from uvflow.errors import DiskError, UsageError, UvflowError, unwritable
 from uvflow.files import (
     free_name,
+    put_back,
     read_bytes,
     read_mark,
     read_regular,
@@ -126,8 +127,7 @@ class DirectoryBackup:
         if os.path.lexists(self.path):
             self.path.rename(self.scrap)  # what is partly removed could be used as if it were whole
         if self.aside is not None:
-            self.aside.rename(self.path)
-            unmark(self.path)
+            put_back(self.aside, self.path)
         remove(self.scrap)
 
 
