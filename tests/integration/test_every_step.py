@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +37,11 @@ def test_sync_repairs_after_every_step(
     root, state = tree({"pyproject.toml": MANIFEST}), tmp_path / "uvflow-cache"
     subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
     uvflow("sync", "--profile", first, cwd=root)
-    for place in (root, state):
-        shutil.copytree(place, f"{place}.before", symlinks=True)
+    restore = keep(root, state)
     steps = count_steps("sync", f"--{then}", cwd=root)
     assert steps > 10
     for step in sample(steps):
-        for place in (root, state):
-            shutil.rmtree(place)
-            shutil.copytree(f"{place}.before", place, symlinks=True)
+        restore()
         die_at(step, "sync", f"--{then}", cwd=root)
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)
@@ -65,11 +62,12 @@ def pip_project(tree: Tree, request: pytest.FixtureRequest) -> Path:
 
 
 def test_after_every_step_of_init_the_tree_is_old_or_new(
-    pip_project: Path, uvflow: Command
+    pip_project: Path, uvflow: Command, tmp_path: Path
 ) -> None:
-    root, old = pip_project, contents(pip_project)
+    root, state, old = pip_project, tmp_path / "uvflow-cache", contents(pip_project)
     uvflow("init", cwd=root)  # the first one creates the state directory
     uvflow("undo", cwd=root)
+    restore = keep(root, state)
     steps = count_steps("init", cwd=root)
     new = contents(root)
     assert {"pyproject.toml", "uv.lock", ".venv/pyvenv.cfg"} < new.keys()
@@ -77,6 +75,7 @@ def test_after_every_step_of_init_the_tree_is_old_or_new(
     assert contents(root) == old
     assert steps > 20
     for step in sample(steps, each=6):
+        restore()
         die_at(step, "init", cwd=root)
         sync = uvflow("sync", cwd=root)
         assert contents(root) in (old, new), (step, sync.err)
@@ -91,19 +90,29 @@ def test_undo_is_done_completely_or_not_at_all(
     root, state, old = pip_project, tmp_path / "uvflow-cache", contents(pip_project)
     uvflow("init", cwd=root)
     new = contents(root)
-    for place in (root, state):
-        shutil.copytree(place, f"{place}.before", symlinks=True)
+    restore = keep(root, state)
     steps = count_steps("undo", cwd=root)
     for step in sample(steps, each=12):
-        for place in (root, state):
-            shutil.rmtree(place)
-            shutil.copytree(f"{place}.before", place, symlinks=True)
+        restore()
         die_at(step, "undo", cwd=root)
         sync = uvflow("sync", cwd=root)
         assert contents(root) in (old, new), (step, sync.err)
         undo = uvflow("undo", cwd=root)
         assert contents(root) == old, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err
+
+
+def keep(*places: Path) -> Callable[[], None]:
+    """Copy `places`; returns what puts the copies back, so that each kill meets the same state."""
+    for place in places:
+        shutil.copytree(place, f"{place}.before", symlinks=True)
+
+    def restore() -> None:
+        for place in places:
+            shutil.rmtree(place)
+            shutil.copytree(f"{place}.before", place, symlinks=True)
+
+    return restore
 
 
 def contents(root: Path) -> dict[str, bytes]:
