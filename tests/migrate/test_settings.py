@@ -111,11 +111,6 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
             "it concerns pip itself; most likely nothing needs to be done",
         ),
         (
-            "--process-dependency-links",
-            "uv has no equivalent of `--process-dependency-links`",
-            "pip has dropped it as well; remove it",
-        ),
-        (
             "six --pre",
             "pip ignores `--pre` here",
             "remove it, or put it on a line of its own",

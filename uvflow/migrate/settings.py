@@ -23,18 +23,11 @@ _NO_EQUIVALENT = {
     "--only-final": "see `prerelease` in uv's settings reference",
     "--prefer-binary": "see `no-build-package` in uv's settings reference",
     "--use-feature": "it concerns pip itself; most likely nothing needs to be done",
-    **dict.fromkeys(
-        (
-            *("--allow-all-external", "--allow-external", "--allow-unverified", "--always-unzip"),
-            *("--install-option", "--no-use-wheel", "--process-dependency-links", "--use-wheel"),
-        ),
-        "pip has dropped it as well; remove it",
-    ),
 }
 
 # Options that concern only the requirement they stand with, or that other modules read.
 _NOT_SETTINGS = (
-    *("--hash", "--config-settings", "--global-option", "--install-option", "--editable"),
+    *("--hash", "--config-settings", "--global-option", "--editable"),
     *("--requirement", "--constraint", "--index-url", "--extra-index-url"),
 )
 

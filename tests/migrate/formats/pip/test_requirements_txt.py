@@ -208,6 +208,8 @@ def test_what_a_comment_hides_is_no_secret_that_is_shown() -> None:
 def test_an_editable_that_names_nothing_is_a_problem() -> None:
     (line,) = parse_requirements(b"-e ''", "r.txt").lines
     assert str(line.problem) == "r.txt:1: `-e ''` cannot be read: `-e` names nothing"
+    (line,) = parse_requirements(b"six -e ''", "r.txt").lines
+    assert (line.requirement, line.problem, line.overlooked) == ("six", None, ("--editable",))
 
 
 def test_an_option_has_its_limits() -> None:
@@ -260,9 +262,10 @@ def test_a_value_of_many_hashes_is_read_fast_and_right() -> None:
     assert list(parse_requirements(text.encode(), "r.txt").lines[0].values("--hash")) == hashes
 
 
-def test_an_abbreviation_is_one_of_todays_options_and_an_old_option_is_still_known() -> None:
+def test_an_option_that_pip_has_dropped_is_unknown_and_others_may_be_abbreviated() -> None:
     lines = parse_requirements(b"--i https://h/s\n--use-wheel\n", "r.txt").lines
-    assert [line.options for line in lines] == [
-        (("--index-url", "https://h/s"),),
-        (("--use-wheel", ""),),
-    ]
+    assert lines[0].options == (("--index-url", "https://h/s"),)
+    assert (
+        str(lines[1].problem)
+        == "r.txt:2: `--use-wheel` cannot be read: no such option: --use-wheel"
+    )

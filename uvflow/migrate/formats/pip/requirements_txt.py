@@ -5,7 +5,6 @@ it: how lines are joined, where a comment starts, what is an option. `${VAR}` st
 """
 
 import codecs
-import functools
 import itertools
 import optparse
 import re
@@ -45,7 +44,7 @@ _BYTE_ORDER_MARKS = (
 _NAME_THE_ENCODING = "name the encoding of the files with `--encoding NAME`"
 
 _INCLUDES = ("--requirement", "--constraint")
-_REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings", "--install-option")
+_REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +94,8 @@ class Line:
         if not (self.options or self.ignored):
             return ()  # most lines; there may be many
         unused = Counter(self.options) - Counter(self.effective)
-        words = " ".join(self.ignored)
-        return (
-            *(f"{name} {value}".rstrip() for name, value in unused.elements()),
-            *([words] if words else []),
-        )
+        unused_options = (f"{name} {value}".rstrip() for name, value in unused.elements())
+        return *unused_options, *filter(None, [" ".join(self.ignored)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,22 +200,26 @@ def _parse_line(text: str, origin: Origin, comment: str, above: tuple[str, ...])
     tokens = text.split(" ")
     words = list(itertools.takewhile(lambda token: not token.startswith("-"), tokens))
     requirement, rest = " ".join(words), " ".join(tokens[len(words) :])
-    make_line = functools.partial(Line, origin=origin, text=text, comment=comment, above=above)
+    line = Line(origin=origin, text=text, requirement=requirement, comment=comment, above=above)
     if not rest:
-        return make_line(requirement=requirement)
+        return line
     try:
         options, ignored = _parse_options(rest)
     except ValueError as error:
-        return make_line(requirement=requirement, problem=_bad_option(origin, text, str(error)))
+        return replace(line, problem=_bad_option(line, str(error)))
+    line = replace(line, options=options, ignored=ignored)
     editable = next((value for name, value in options if name == "--editable"), None)
-    if editable == "" and not requirement:
-        return make_line(options=options, problem=_bad_option(origin, text, "`-e` names nothing"))
-    return make_line(
-        requirement=requirement or editable or "",
-        is_editable=not requirement and editable is not None,
-        options=options,
-        ignored=ignored,
-    )
+    if requirement or editable is None:
+        return line
+    if not editable:
+        return replace(line, problem=_bad_option(line, "`-e` names nothing"))
+    return replace(line, requirement=editable, is_editable=True)
+
+
+def _bad_option(line: Line, reason: str) -> Finding:
+    message = f"`{redacted(line.text)}` cannot be read: {redacted(reason)}"
+    hint = "correct the line, or skip it with `--keep-going`"
+    return findings.error("invalid-option", message, line.origin, hint)
 
 
 def _parse_options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
@@ -230,91 +230,39 @@ def _parse_options(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, .
         raise ValueError(f"a word of more than {_MAX_LENGTH} characters")
     if len(words) > _MAX_WORDS:
         raise ValueError(f"more than {_MAX_WORDS} words")
-    try:
-        return _parse_words(words, _OPTIONS)
-    except ValueError:  # the old ones come second, for they make abbreviations ambiguous
-        return _parse_words(words, (*_OPTIONS, *_OLD_OPTIONS))
-
-
-def _parse_words(
-    words: list[str], known: "_Options"
-) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    values = optparse.Values()
-    values.pairs = []
-    _, ignored = _parser(known).parse_args(list(words), values)
+    values = optparse.Values({"pairs": []})
+    _, ignored = _PARSER.parse_args(words, values)
     return tuple(values.pairs), tuple(ignored)
 
 
-_Options = tuple[tuple[tuple[str, ...], bool], ...]
+class _Option(optparse.Option):
+    """Adds its long name and its value to the `pairs` of the values, which keeps their order."""
 
-# pip's options of a requirements file: names, whether a value follows.
-_OPTIONS: _Options = (
-    (("-i", "--index-url", "--pypi-url"), True),
-    (("--extra-index-url",), True),
-    (("--no-index",), False),
-    (("-c", "--constraint"), True),
-    (("-r", "--requirement"), True),
-    (("-e", "--editable"), True),
-    (("-f", "--find-links"), True),
-    (("--no-binary",), True),
-    (("--only-binary",), True),
-    (("--prefer-binary",), False),
-    (("--require-hashes",), False),
-    (("--pre",), False),
-    (("--all-releases",), True),
-    (("--only-final",), True),
-    (("--trusted-host",), True),
-    (("--use-feature",), True),
-    (("--hash",), True),
-    (("--global-option",), True),
-    (("-C", "--config-settings", "--config-setting"), True),
-)
-
-# Those it had once.
-_OLD_OPTIONS: _Options = (
-    (("--install-option",), True),
-    (("-Z", "--always-unzip"), False),
-    (("--use-wheel",), False),
-    (("--no-use-wheel",), False),
-    (("--process-dependency-links",), False),
-    (("--allow-all-external",), False),
-    (("--allow-external",), True),
-    (("--allow-unverified",), True),
-)
+    def process(self, _written: str, value: Any, values: Any, _parser: Any) -> int:
+        values.pairs.append((self.get_opt_string(), value or ""))
+        return 1
 
 
 class _Parser(optparse.OptionParser):
-    """optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`.
-
-    Appends (long name, value) to the `pairs` of the values that it is given.
-    """
-
-    def __init__(self, options: _Options) -> None:
-        super().__init__(add_help_option=False)
-
-        def append(_option: Any, _written: str, value: str | None, parser: Any, name: str) -> None:
-            parser.values.pairs.append((name, value or ""))
-
-        for names, takes_value in options:
-            self.add_option(
-                *names,
-                action="callback",
-                callback=append,
-                callback_args=(next(name for name in names if name.startswith("--")),),
-                type="str" if takes_value else None,
-            )
-
     def error(self, msg: str) -> NoReturn:
         raise ValueError(msg)
 
 
-_parser = functools.cache(_Parser)
+# pip's options of a requirements file: those with a value, and those without.
+_WITH_VALUE = (
+    *(("-i", "--index-url", "--pypi-url"), ("--extra-index-url",), ("-f", "--find-links")),
+    *(("-c", "--constraint"), ("-r", "--requirement"), ("-e", "--editable")),
+    *(("--no-binary",), ("--only-binary",), ("--all-releases",), ("--only-final",)),
+    *(("--trusted-host",), ("--use-feature",), ("--hash",), ("--global-option",)),
+    ("-C", "--config-settings", "--config-setting"),
+)
+_FLAGS = ("--no-index", "--prefer-binary", "--require-hashes", "--pre")
 
-
-def _bad_option(origin: Origin, text: str, reason: str) -> Finding:
-    return findings.error(
-        "invalid-option",
-        f"`{redacted(text)}` cannot be read: {redacted(reason)}",
-        origin,
-        "correct the line, or skip it with `--keep-going`",
-    )
+# optparse, since pip's spellings are optparse's: `-rfile`, `--req=file`, `-e file`.
+_PARSER = _Parser(
+    add_help_option=False,
+    option_list=[
+        *(_Option(*names) for names in _WITH_VALUE),
+        *(_Option(name, action="store_true") for name in _FLAGS),
+    ],
+)
