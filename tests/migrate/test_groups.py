@@ -444,6 +444,14 @@ def test_what_a_project_file_includes_is_the_projects(assembled: Assembled) -> N
     assert groups(imported) == {"dev": ["toml"]}
 
 
+@pytest.mark.parametrize(("line", "bucket"), [("-e .", "already_default"), ("-e .[x]", "settings")])
+def test_a24_the_project_itself_is_default_and_its_extras_are_a_setting(
+    assembled: Assembled, line: str, bucket: str
+) -> None:
+    imported = assembled({"requirements.txt": line, "pyproject.toml": "[build-system]\n"})
+    assert counted(imported) == {"requirements.txt": {bucket: 1}}
+
+
 def test_a09_every_spelling_of_an_option_is_read(assembled: Assembled) -> None:
     imported = assembled(
         {

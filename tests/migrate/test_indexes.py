@@ -215,3 +215,4 @@ def test_a_pytorch_index_that_nothing_comes_from_needs_action(assembled: Assembl
     assert messages(imported, Severity.ACTION) == [
         f"requirements.txt:1: no requirement uses {PYTORCH}/cpu: torch is not among them"
     ]
+    assert buckets(imported) == {"imported": 1, "needs_action": 1}

@@ -126,4 +126,4 @@ class _Sorter:
 
     def _needs_action(self, requirement: Requirement, code: str, message: str, hint: str) -> None:
         finding = findings.action(code, message, requirement.origin, hint)
-        self.outcomes.record_line_findings(finding)
+        self.outcomes.record_findings(finding)

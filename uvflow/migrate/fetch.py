@@ -67,6 +67,7 @@ def _read_in_time(url: str) -> bytes:
     return answer
 
 
+_NETWORK = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
 _KINDS = {401: PermissionError, 403: PermissionError} | dict.fromkeys((404, 410), FileNotFoundError)
 
 
@@ -84,12 +85,10 @@ def _answer(url: str) -> bytes | Exception:
                 return ConnectionError(message)
             case _:
                 return _KINDS.get(error.code, OSError)(message)
-    except urllib.error.URLError as error:
-        return ConnectionError(_without_url(error.reason))
     except (http.client.InvalidURL, ValueError):
         return OSError("it is not a URL that can be fetched")
-    except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
-        return ConnectionError(_without_url(error))
+    except _NETWORK as error:
+        return ConnectionError(_without_url(getattr(error, "reason", error)))
     except OSError as error:
         return OSError(error.strerror or str(error))
 
@@ -104,21 +103,11 @@ def _without_url(reason: BaseException | str) -> str:
 
 def _read(url: str) -> bytes:
     bare, userinfo = split_userinfo(url)
-    request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the opener knows http and https only
+    request = urllib.request.Request(bare, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the caller knows http and https only
     if userinfo:
         # "unredirected": a server that the answer redirects to does not get it.
         request.add_unredirected_header(_AUTHORIZATION, userinfo.as_header({}))
-    # http and https, through the proxies that the environment names; no file:, ftp: or data:.
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
+    opener = urllib.request.build_opener(_Redirects)
     with contextlib.closing(opener.open(request, timeout=SECONDS)) as response:
         if response.headers.get_content_type() == "text/html":
             raise OSError("it is a web page, not a text file")

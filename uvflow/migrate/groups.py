@@ -47,8 +47,7 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     """
     outcomes, environ = LineOutcomes(options=reader.options), reader.options.environ
     includes = follow_includes(inputs, reader)
-    outcomes.record_line_findings(*includes.findings, *includes.cycles(), *missing_hashes(includes))
-    outcomes.record_bucket(Bucket.ACTION, *includes.unread)
+    outcomes.record_findings(*includes.findings, *includes.cycles(), *missing_hashes(includes))
     indexes = collect_indexes(includes.lines(), outcomes)
     settings = collect_settings(
         includes.lines(), outcomes, lambda path: is_installable(path, reader.read_file)
@@ -91,16 +90,17 @@ def _read_lines(
         elif line.include and role in unlisted:
             outcomes.record_bucket(Bucket.IMPORTED, line.origin)
         if line.problem:
-            outcomes.record_line_findings(line.problem)
+            outcomes.record_findings(line.problem)
         elif line.requirement:
             result = read_requirement(line, outcomes.options, read_file)
-            if role is Role.PINS and result.requirement:  # what is noticed is so in the `.in` file
-                result = replace(result, findings=(), bucket=Bucket.IMPORTED)
-            if result.requirement and role not in unlisted:
+            if result.requirement and role is Role.PINS:  # what is noticed is so in the `.in` file
+                result = replace(result, findings=())
+            elif result.requirement and role not in unlisted:
                 result = replace(result, requirement=with_index(result.requirement, indexes))
-            outcomes.record_line_findings(*result.findings)
-            if result.bucket is not Bucket.IMPORTED:  # that depends on the list it is in
-                outcomes.record_bucket(result.bucket, line.origin)
+            elif not result.requirement:  # the project itself, unless there is a finding
+                bucket = Bucket.SETTING if result.own_extras else Bucket.DEFAULT
+                outcomes.record_bucket(bucket, line.origin)
+            outcomes.record_findings(*result.findings)
             results[line.origin] = result
     return results
 

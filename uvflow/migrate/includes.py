@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 from urllib.parse import urljoin
 
 from uvflow import findings
@@ -42,14 +43,13 @@ class Includes:
     """The files of an import in the order they are met, and what their lines include.
 
     `given` are the files that were not only met. `targets` are the paths that lines include, by the
-    origin of the line; of those in `unread` the file could not be read.
+    origin of the line.
     """
 
     files: Mapping[str, RequirementsFile]
     given: Mapping[str, InputFile]
     targets: Mapping[Origin, str]
     findings: tuple[Finding, ...] = ()
-    unread: frozenset[Origin] = frozenset()
 
     def lines(self) -> Iterator[Line]:
         return itertools.chain.from_iterable(file.lines for file in self.files.values())
@@ -123,24 +123,15 @@ class Includes:
         return sources
 
     def cycles(self) -> Iterator[Finding]:
-        """One warning for each include that leads back to a file that is being read."""
-        done: set[str] = set()
-        for start in self.files:
-            trail = {start: self.includes_of(start)} if start not in done else {}
-            while trail:
-                path = next(reversed(trail))
-                target, origin = next(trail[path], ("", None))
-                if origin is None:
-                    done.add(path)
-                    del trail[path]
-                elif target in trail:
-                    names = [*trail]
-                    cycle = " → ".join((*names[names.index(target) :], target))
-                    message = f"files include each other: {cycle}"
-                    hint = "each is imported once; remove one of the includes"
-                    yield findings.warning("include-cycle", message, origin, hint)
-                elif target not in done:
-                    trail[target] = self.includes_of(target)
+        """A warning about files that include each other, where there are any."""
+        try:
+            TopologicalSorter(self._forwards).prepare()
+        except CycleError as error:
+            names = error.args[1][::-1]
+            origins = (o for target, o in self.includes_of(names[-2]) if target == names[-1])
+            message = f"files include each other: {' → '.join(names)}"
+            hint = "each is imported once; remove one of the includes"
+            yield findings.warning("include-cycle", message, next(origins), hint)
 
 
 def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
@@ -149,7 +140,7 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
     known = {path.address: path for path in given}  # a variable may lead to the same file
     files: dict[str, RequirementsFile] = {}
     targets: dict[Origin, str] = {}
-    problems: list[tuple[Finding, Origin | None]] = []
+    problems: list[Finding] = []
     waiting: list[tuple[IncludePath, Origin | None]] = [(path, None) for path in reversed(given)]
     while waiting:
         path, origin = waiting.pop()
@@ -157,7 +148,7 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
             continue
         file = reader.read(path, origin)
         if isinstance(file, Finding):
-            problems.append((file, origin))
+            problems.append(file)
             continue
         files[path.path] = file
         place = len(waiting)
@@ -171,8 +162,7 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
         files=files,
         given={path.path: replace(file, path=path.path) for path, file in given.items()},
         targets=targets,
-        findings=tuple(problem for problem, _ in problems),
-        unread=frozenset(origin for _, origin in problems if origin),
+        findings=tuple(problems),
     )
 
 
@@ -211,14 +201,13 @@ class Reader:
         """A file must not make uvflow read, or fetch, whatever it names."""
         if not path.address:
             return findings.error("include-url", f"{path.path} is not fetched", origin, _SAVE)
-        if origin and not self.options.allow_outside and is_outside(path.address):
-            if is_url(path.address):
-                message, hint = f"{path.path} is not fetched", f"`--allow-outside`, or {_SAVE}"
-                return findings.error("include-url", message, origin, hint)
-            message = f"{path.path} is outside the project, and is not read"
-            return findings.error("include-outside", message, origin, _ALLOW)
-        if not self.options.allow_outside and self.leads_out(path.address):
-            message = f"{path.path} leads out of the project by a link, and is not read"
+        if origin and is_url(path.address) and not self.options.allow_outside:
+            message, hint = f"{path.path} is not fetched", f"`--allow-outside`, or {_SAVE}"
+            return findings.error("include-url", message, origin, hint)
+        is_out = origin and is_outside(path.address)
+        if not self.options.allow_outside and (is_out or self.leads_out(path.address)):
+            how = "is outside the project" if is_out else "leads out of the project by a link"
+            message = f"{path.path} {how}, and is not read"
             return findings.error("include-outside", message, origin, _ALLOW)
         unset = " and ".join(variables(path.address))
         if unset:

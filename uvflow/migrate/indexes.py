@@ -43,10 +43,15 @@ class Index:
     """An index that pip was given, its credentials apart from its URL."""
 
     url: str
-    name: str
     origin: Origin
     is_default: bool = False
     userinfo: Userinfo | None = field(default=None, repr=False)
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """What two spellings of one URL share."""
+        return self.url.rstrip("/")
 
     @property
     def build(self) -> str:
@@ -68,121 +73,90 @@ class Index:
 
 def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Index, ...]:
     """The indexes that `lines` name. An unset variable, or one in the URL, is an ERROR finding."""
-    index_options = [
-        _IndexOption(origin=line.origin, is_default=option == "--index-url", url=value)
-        for line in lines
-        for option, value in line.effective
-        if option in ("--index-url", "--extra-index-url")
-    ]
+    asked = tuple(_read_indexes(lines, outcomes))
     # pip uses the last `--index-url`; the first file decides, for it is the project's.
-    defaults = [option for option in index_options if option.is_default]
-    default = next(
-        (o for o in reversed(defaults) if o.origin.path == defaults[0].origin.path), None
-    )
-    collector = _Collector(outcomes=outcomes, default=default)
-    for option in index_options:
-        collector.add(option)
-    return collector.indexes()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _IndexOption:
-    origin: Origin
-    is_default: bool
-    url: str = field(repr=False)
-
-
-@dataclass(kw_only=True)
-class _Collector:
-    outcomes: LineOutcomes
-    default: _IndexOption | None
-    by_url: dict[str, Index] = field(default_factory=dict)
-    is_pypi_wanted: bool = False  # besides another default
-
-    def add(self, option: _IndexOption) -> None:
-        url, userinfo = split_userinfo(option.url)
-        refusal, known = self._refusal(option, url), self.by_url.get(url.rstrip("/"))
-        if refusal:
-            self.outcomes.record_line_findings(refusal)
-        elif is_pypi(url):
-            self.is_pypi_wanted |= not option.is_default
-            self.outcomes.record_bucket(Bucket.DEFAULT, option.origin)
-        elif known:
-            index = replace(
-                known,
-                is_default=known.is_default or option.is_default,
-                userinfo=known.userinfo or userinfo,
-            )
-            self.by_url[url.rstrip("/")] = index
-            self.outcomes.record_bucket(Bucket.MERGED, option.origin)
-            if userinfo and known.userinfo is None:
-                self._record_login(index, userinfo)
-        else:
-            self._add_new(option, url, userinfo)
-
-    def _refusal(self, option: _IndexOption, url: str) -> Finding | None:
-        if variables(url):
-            message = f"uv does not expand variables in an index URL: {url}"
-            hint = "write the URL out; only its credentials may be variables"
-            return findings.error("variable-in-url", message, option.origin, hint)
-        if "@" in url or remaining_secret(option.url):
-            # Without the URL: what stands before the `@` may be half of a password.
-            message = remaining_secret(option.url) or UNCLEAR
-            hint = "write them as `user:password@`, percent-encoded where they have / ? # @"
-            return findings.error("index-unreadable", message, option.origin, f"{hint} (RFC 3986)")
-        default = split_userinfo(self.default.url)[0] if self.default else url
-        if option.is_default and url.rstrip("/") != default.rstrip("/"):
-            message = f"{url} ignored: another `--index-url` is the default index"
+    defaults = [index for index in asked if index.is_default]
+    of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
+    is_pypi_wanted = False  # besides another default
+    indexes: dict[str, Index] = {}  # by their URLs
+    for index in asked:
+        if index.is_default and index.key != of_first_file[-1]:
+            message = f"{index.url} ignored: another `--index-url` is the default index"
             hint = "remove one of them, or make one an `--extra-index-url`"
-            return findings.action("index-overruled", message, option.origin, hint)
-        return None
-
-    def _add_new(self, option: _IndexOption, url: str, userinfo: Userinfo | None) -> None:
-        index = Index(
-            url=url,
-            name=_index_name(url, {index.name for index in self.by_url.values()}),
-            origin=option.origin,
-            is_default=option.is_default,
-            userinfo=userinfo,
-        )
-        self.by_url[url.rstrip("/")] = index
-        self.outcomes.record_bucket(Bucket.SETTING, option.origin)
-        if not (option.is_default or index.build):
-            message = (
-                f"pip installs the best version of all indexes, uv that of the first index with the"
-                f" package: {url} comes before the default index"
-            )
-            hint = (
-                "bind packages to their index in [tool.uv.sources], or do as pip does with"
-                ' `index-strategy = "unsafe-best-match"`'
-            )
-            warning = findings.warning("index-order", message, option.origin, hint)
-            self.outcomes.record_findings(warning)
-        if userinfo:
-            self._record_login(index, userinfo)
-
-    def _record_login(self, index: Index, userinfo: Userinfo) -> None:
-        environ = self.outcomes.options.environ
-        unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
-        if unset:
-            message = f"{index.url} needs {unset} in the environment"
-            hint = f"set {unset} for this run"
-            finding = findings.error("variable-unset", message, index.origin, hint)
+            finding = findings.action("index-overruled", message, index.origin, hint)
+            outcomes.record_findings(finding)
+        elif is_pypi(index.url):
+            is_pypi_wanted |= not index.is_default
+            outcomes.record_bucket(Bucket.DEFAULT, index.origin)
         else:
-            login = (userinfo.username, userinfo.password)
-            names = zip(_variable_names(index.name), login, strict=True)
-            given = " and ".join(name for name, value in names if value)
-            message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
-            hint = f"log in with `uv auth login {index.url}`, or set {given}"
-            finding = findings.action("index-credentials", message, index.origin, hint)
-        self.outcomes.record_line_findings(finding)
+            _add_index(index, indexes, outcomes)
+    # Where PyPI is wanted as well it stays uv's default: uv asks its default index last.
+    return tuple(
+        replace(i, is_default=i.is_default and not is_pypi_wanted) for i in indexes.values()
+    )
 
-    def indexes(self) -> tuple[Index, ...]:
-        """Where PyPI is wanted as well it stays uv's default: uv asks its default index last."""
-        indexes = tuple(self.by_url.values())
-        return tuple(
-            replace(i, is_default=i.is_default and not self.is_pypi_wanted) for i in indexes
-        )
+
+def _read_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Index]:
+    for line in lines:
+        for option, value in line.effective:
+            if option not in ("--index-url", "--extra-index-url"):
+                continue
+            url, userinfo = split_userinfo(value)
+            secret = remaining_secret(value) or ("@" in url and UNCLEAR)
+            if variables(url):
+                message = f"uv does not expand variables in an index URL: {url}"
+                hint = "write the URL out; only its credentials may be variables"
+                finding = findings.error("variable-in-url", message, line.origin, hint)
+                outcomes.record_findings(finding)
+            elif secret:  # the message is without the URL, which may have half of a password
+                hint = "write them as `user:password@`, percent-encoded where they have / ? # @"
+                hint += " (RFC 3986)"
+                finding = findings.error("index-unreadable", secret, line.origin, hint)
+                outcomes.record_findings(finding)
+            else:
+                is_default = option == "--index-url"
+                yield Index(url=url, origin=line.origin, is_default=is_default, userinfo=userinfo)
+
+
+def _add_index(index: Index, indexes: dict[str, Index], outcomes: LineOutcomes) -> None:
+    known = indexes.get(index.key)
+    if known:
+        outcomes.record_bucket(Bucket.MERGED, index.origin)
+        is_default = known.is_default or index.is_default
+        merged = replace(known, is_default=is_default, userinfo=known.userinfo or index.userinfo)
+    else:
+        outcomes.record_bucket(Bucket.SETTING, index.origin)
+        merged = replace(index, name=_index_name(index.url, {i.name for i in indexes.values()}))
+        if not (index.is_default or index.build):
+            outcomes.record_findings(_order_warning(index))
+    indexes[index.key] = merged
+    if index.userinfo and not (known and known.userinfo):
+        outcomes.record_findings(_login_finding(merged, index.userinfo, outcomes.options.environ))
+
+
+def _order_warning(index: Index) -> Finding:
+    message = (
+        f"pip installs the best version of all indexes, uv that of the first index with the"
+        f" package: {index.url} comes before the default index"
+    )
+    hint = (
+        "bind packages to their index in [tool.uv.sources], or do as pip does with"
+        ' `index-strategy = "unsafe-best-match"`'
+    )
+    return findings.warning("index-order", message, index.origin, hint)
+
+
+def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str]) -> Finding:
+    unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
+    if unset:
+        message = f"{index.url} needs {unset} in the environment"
+        hint = f"set {unset} for this run"
+        return findings.error("variable-unset", message, index.origin, hint)
+    login = zip(_variable_names(index.name), (userinfo.username, userinfo.password), strict=True)
+    given = " and ".join(name for name, value in login if value)
+    message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
+    hint = f"log in with `uv auth login {index.url}`, or set {given}"
+    return findings.action("index-credentials", message, index.origin, hint)
 
 
 def is_pypi(url: str) -> bool:

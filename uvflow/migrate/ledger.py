@@ -10,8 +10,14 @@ from uvflow.migrate.model import Bucket, FileReport, ImportOptions
 # Of several buckets recorded for one line, the first of these counts.
 _PRECEDENCE = (Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING, Bucket.MERGED, Bucket.DEFAULT)
 
-# `--keep-going` skips a line, but here the lines of a whole file are unknown.
-_ABOUT_WHOLE_FILES = ("undecodable", "unknown-encoding", "file-unreadable", "include-unreachable")
+# `--keep-going` skips a line; these are about more: a whole file, or two lines.
+_ABOUT_MORE = (
+    "undecodable",
+    "unknown-encoding",
+    "file-unreadable",
+    "include-unreachable",
+    "conflict",
+)
 
 _MAX_LENGTH = 1000  # characters of a message
 
@@ -30,34 +36,21 @@ class LineOutcomes:
             self.buckets[origin] = min(bucket, known, key=_PRECEDENCE.index)
 
     def record_findings(self, *findings: Finding) -> None:
-        """With `--strict`, a warning becomes an error."""
-        for finding in findings:
-            is_raised = self.options.strict and finding.severity is Severity.WARNING
-            self._findings.append(
-                replace(
-                    finding,
-                    severity=Severity.ERROR if is_raised else finding.severity,
-                    message=_shorten(finding.message),
-                    hint=finding.hint and _shorten(finding.hint),
-                )
-            )
+        """An action, or an error about a line, also puts its line into the bucket for action.
 
-    def record_line_findings(self, *findings: Finding) -> None:
-        """An action or an error also puts its line into the bucket of those that need action.
-
-        With `--keep-going`, an error about a single line becomes an action.
+        With `--keep-going` such an error becomes an action, with `--strict` a warning an error.
         """
         for finding in findings:
-            is_error = finding.severity is Severity.ERROR
-            if is_error and finding.code in _ABOUT_WHOLE_FILES:
-                self.record_findings(finding)
-                continue
-            is_lowered = is_error and self.options.keep_going
-            self.record_findings(
-                replace(finding, severity=Severity.ACTION) if is_lowered else finding
-            )
-            if finding.origin and finding.severity in (Severity.ACTION, Severity.ERROR):
+            severity = finding.severity
+            is_about_line = severity is Severity.ERROR and finding.code not in _ABOUT_MORE
+            if finding.origin and (is_about_line or severity is Severity.ACTION):
                 self.record_bucket(Bucket.ACTION, finding.origin)
+            if is_about_line and self.options.keep_going:
+                severity = Severity.ACTION
+            elif severity is Severity.WARNING and self.options.strict:
+                severity = Severity.ERROR
+            message, hint = _shorten(finding.message), finding.hint and _shorten(finding.hint)
+            self._findings.append(replace(finding, severity=severity, message=message, hint=hint))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,7 +61,7 @@ class LineOutcomes:
         """One report a file; its buckets add up to its logical lines."""
         reports = []
         for path, file in includes.files.items():
-            origins = [line.origin for line in file.lines]
+            origins = (line.origin for line in file.lines)
             outcomes = {origin: self.buckets.get(origin, Bucket.ACTION) for origin in origins}
             counts = Counter(outcomes.values())
             reports.append(

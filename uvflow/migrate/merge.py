@@ -179,7 +179,7 @@ def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict
     declared = [c for c in rest if on_conflict == "declare" and _is_declarable(c, lists)]
     for c in yielding:
         message = f"{c.message}: the project's line is used"
-        outcomes.record_line_findings(findings.action("conflict", message, c.origin))
+        outcomes.record_findings(findings.action("conflict", message, c.origin))
     for c in declared:
         message = f"{c.message}: groups {' and '.join(c.groups)} cannot be synced together"
         outcomes.record_findings(findings.warning("conflict", message, c.origin))

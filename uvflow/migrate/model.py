@@ -61,13 +61,8 @@ class InputFile:
     @property
     def description(self) -> str:
         """`project`, `group dev`, `constraints`, `pins of requirements.in` or `included`."""
-        match self.role:
-            case Role.GROUP:
-                return f"group {self.of}"
-            case Role.PINS:
-                return f"pins of {self.of}"
-            case role:
-                return role.value
+        of_another = {Role.GROUP: f"group {self.of}", Role.PINS: f"pins of {self.of}"}
+        return of_another.get(self.role, self.role.value)
 
 
 class Bucket(StrEnum):
@@ -267,16 +262,16 @@ def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 class LineResult:
     """What a line with a requirement adds; `requirement` is None where that is nothing.
 
-    `own_extras` are those of the project itself, as in `-e .[test]`.
+    `own_extras` are those of the project itself, as in `-e .[test]`. `git_login` is a URL, and what
+    was taken out of it.
     """
 
     requirement: Requirement | None = None
     own_extras: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    bucket: Bucket = Bucket.IMPORTED
-    git_login: tuple[str, Userinfo] | None = None  # a URL, and what was taken out of it
+    git_login: tuple[str, Userinfo] | None = None
 
 
 def needs_action(finding: Finding, requirement: Requirement | None = None) -> LineResult:
     """A line that the user has to settle; without a requirement nothing of it is imported."""
-    return LineResult(requirement=requirement, findings=(finding,), bucket=Bucket.ACTION)
+    return LineResult(requirement=requirement, findings=(finding,))

@@ -185,4 +185,4 @@ class _Collector:
 
     def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:
         finding = findings.action(code, message, line.origin, hint)
-        self.outcomes.record_line_findings(finding)
+        self.outcomes.record_findings(finding)

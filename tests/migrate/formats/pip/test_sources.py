@@ -14,7 +14,7 @@ from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
-from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement
+from uvflow.migrate.model import ImportOptions, LineResult, Requirement
 
 PROJECT = '[project]\nname = "Foo.Lib"\n'
 PACKAGE = f"{PROJECT}[build-system]\nrequires = []\n"
@@ -63,7 +63,6 @@ def messages(reading: LineResult) -> list[tuple[Severity, str]]:
 )
 def test_a28_what_conda_built_is_told_by_its_name_and_version(place: str, text: str | None) -> None:
     found = reading(f"idna @ file://{place}")
-    assert found.bucket is Bucket.ACTION
     assert [finding.code for finding in found.findings] == [
         "built-by-conda" if text else "path-not-found"
     ]
@@ -214,7 +213,7 @@ def test_a24_a_project_that_only_a_build_names_has_no_name_yet() -> None:
 @pytest.mark.parametrize("line", ["-e .", ".", "-e ./", "-e file:."])
 def test_a24_the_project_itself_is_installed_anyway(line: str) -> None:
     found = reading(line, {"pyproject.toml": PACKAGE})
-    assert (found.requirement, found.findings, found.bucket) == (None, (), "already_default")
+    assert (found.requirement, found.findings, found.own_extras) == (None, (), ())
 
 
 @pytest.mark.parametrize(
@@ -230,13 +229,13 @@ def test_the_project_itself_is_left_to_the_user_where_uv_does_not_build_it(
     files: Mapping[str, str],
 ) -> None:
     found = reading("-e .[test]", files)
-    assert (found.requirement, found.bucket) == (None, Bucket.ACTION)
+    assert found.requirement is None
     assert [(f.severity, f.code) for f in found.findings] == [(Severity.ACTION, "not-built")]
 
 
 def test_a24_the_extras_of_the_project_are_for_a_profile_to_select() -> None:
     found = reading("-e .[test,docs]", {"pyproject.toml": PACKAGE})
-    assert (found.bucket, found.findings) == (Bucket.SETTING, ())
+    assert found.findings == ()
     assert found.own_extras == ("docs", "test")
 
 
@@ -246,7 +245,7 @@ def test_a24_the_extras_of_the_project_are_for_a_profile_to_select() -> None:
 )
 def test_a_url_that_uv_would_refuse_is_left_to_the_user(line: str) -> None:
     found = reading(line)
-    assert (found.requirement, found.bucket) == (None, Bucket.ACTION)
+    assert found.requirement is None
     assert [finding.code for finding in found.findings] == ["url-not-an-archive"]
 
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement as Pep508
 from uvflow import findings
 from uvflow.migrate.credentials import Userinfo, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.model import Bucket, ImportOptions, LineResult, Requirement, needs_action
+from uvflow.migrate.model import ImportOptions, LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
 FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
@@ -168,7 +168,6 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     return replace(
         result,
         findings=(finding, *result.findings),
-        bucket=Bucket.ACTION,
         git_login=(url, userinfo) if is_at_hand else None,
     )
 

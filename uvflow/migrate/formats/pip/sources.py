@@ -26,7 +26,6 @@ from uvflow.migrate.formats.pip.direct_reference import (
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
 from uvflow.migrate.model import (
-    Bucket,
     ImportOptions,
     LineResult,
     Read,
@@ -217,7 +216,7 @@ def _read_project_itself(reference: DirectReference, read_file: Read) -> LineRes
         hint = "add one, and move what setup.cfg or setup.py has to [project]; or remove this line"
         finding = findings.action("not-built", message, reference.line.origin, hint)
         return replace(needs_action(finding), own_extras=extras)
-    return LineResult(bucket=Bucket.SETTING if extras else Bucket.DEFAULT, own_extras=extras)
+    return LineResult(own_extras=extras)
 
 
 def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
