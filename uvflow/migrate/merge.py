@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,6 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, IncludeGroup, Requirement, reachable
 
@@ -24,25 +24,19 @@ def merge_entries(entries: Iterable[Entry], outcomes: LineOutcomes) -> tuple[Ent
 
     Two that cannot both hold stay, with an ERROR finding that names both lines.
     """
-    piles: dict[object, list[tuple[int, Entry]]] = {}
+    piles = defaultdict[object, dict[int, Entry]](dict)  # by their places in the list
     for place, entry in enumerate(entries):
         key: object
         if isinstance(entry, IncludeGroup):
             key = entry.group
         else:
             key = (entry.name or entry.text, entry.marker)
-        piles.setdefault(key, []).append((place, entry))
-    kept: dict[int, Entry] = {}
-    for pile in piles.values():
-        same: dict[int, Entry] = {}
-        for place, entry in pile:
-            _add(same, place, entry, outcomes)
-        kept |= same
+        _add(piles[key], place, entry, outcomes)
+    kept = {place: entry for pile in piles.values() for place, entry in pile.items()}
     return tuple(kept[place] for place in sorted(kept))
 
 
 def _add(kept: dict[int, Entry], place: int, entry: Entry, outcomes: LineOutcomes) -> None:
-    """To those of its name and marker, by their place in the list."""
     implying = next((p for p, e in kept.items() if _implies(e, entry)), None)
     if implying is not None:
         kept[implying] = _absorb(kept[implying], entry, outcomes)
@@ -140,27 +134,16 @@ def describe_conflict(entry: Entry, other: Entry) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Conflict:
-    """Two requirements of one name, each with the group it is in; "" is the project."""
+    """Two requirements of one name, with the groups they are in; "" is the project."""
 
-    first: tuple[str, Requirement]
-    second: tuple[str, Requirement]
-
-    @property
-    def groups(self) -> tuple[str, str]:
-        return self.first[0], self.second[0]
+    first: Requirement
+    second: Requirement
+    groups: tuple[str, str]
 
     @property
     def has_base(self) -> bool:
         """Whether it is between the project and one of its groups; the project comes first."""
         return self.groups[0] == "" != self.groups[1]
-
-    @property
-    def origin(self) -> Origin:
-        return self.second[1].origin
-
-    @property
-    def message(self) -> str:
-        return describe_conflict(self.second[1], self.first[1])
 
 
 def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict[str, Any]]:
@@ -173,35 +156,38 @@ def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict
     """
     on_conflict = outcomes.options.on_conflict
     conflicts = tuple(_conflicts(lists))
-    yielding = [c for c in conflicts if on_conflict != "fail" and c.has_base]
-    dropped = {c.origin for c in yielding}
-    rest = [c for c in conflicts if dropped.isdisjoint((c.first[1].origin, c.origin))]
-    declared = [c for c in rest if on_conflict == "declare" and _is_declarable(c, lists)]
-    for c in yielding:
-        message = f"{c.message}: the project's line is used"
-        outcomes.record_findings(findings.action("conflict", message, c.origin))
-    for c in declared:
-        message = f"{c.message}: groups {' and '.join(c.groups)} cannot be synced together"
-        outcomes.record_findings(findings.warning("conflict", message, c.origin))
-    outcomes.record_findings(*(_open_conflict(c, lists) for c in rest if c not in declared))
-    pairs = dict.fromkeys(c.groups for c in declared)
+    dropped = {c.second.origin for c in conflicts if on_conflict != "fail" and c.has_base}
+    declared: dict[tuple[str, str], None] = {}
+    for c in conflicts:
+        message, origin = describe_conflict(c.second, c.first), c.second.origin
+        is_open = dropped.isdisjoint((c.first.origin, origin))
+        if c.has_base and on_conflict != "fail":
+            message += ": the project's line is used"
+            outcomes.record_findings(findings.action("conflict", message, origin))
+        elif is_open and on_conflict == "declare" and _is_declarable(c, lists):
+            declared[c.groups] = None
+            message += f": groups {' and '.join(c.groups)} cannot be synced together"
+            outcomes.record_findings(findings.warning("conflict", message, origin))
+        elif is_open:
+            outcomes.record_findings(
+                findings.error("conflict", message, origin, _way_out(c, lists))
+            )
     return (
         {n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
-        {"conflicts": [[{"group": g} for g in pair] for pair in pairs]} if pairs else {},
+        {"conflicts": [[{"group": g} for g in pair] for pair in declared]} if declared else {},
     )
 
 
 def _conflicts(lists: Lists) -> Iterator[_Conflict]:
-    by_name: dict[str, list[tuple[str, Requirement]]] = {}
+    by_name = defaultdict[str, list[tuple[str, Requirement]]](list)
     for group, entries in lists.items():
         for entry in entries:
             if isinstance(entry, Requirement) and entry.name:
-                by_name.setdefault(entry.name, []).append((group, entry))
+                by_name[entry.name].append((group, entry))
     for same in by_name.values():
         if len({(entry.text, str(entry.source)) for _, entry in same}) == 1:
             continue  # a thousand lists that agree are half a million pairs
-        for first, second in itertools.combinations(same, 2):
-            (group, one), (other_group, other) = first, second
+        for (group, one), (other_group, other) in itertools.combinations(same, 2):
             if one.marker == other.marker:
                 # Within one list they were compared when that was merged.
                 is_conflict = group != other_group and cannot_both_hold(one, other)
@@ -210,7 +196,7 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
                 is_apart = (one.marker and other.marker) or None in (one.source, other.source)
                 is_conflict = not is_apart and one.source != other.source
             if is_conflict:
-                yield _Conflict(first=first, second=second)
+                yield _Conflict(first=one, second=other, groups=(group, other_group))
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
@@ -224,10 +210,10 @@ def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
     return "" not in conflict.groups and not is_included
 
 
-def _open_conflict(conflict: _Conflict, lists: Lists) -> Finding:
+def _way_out(conflict: _Conflict, lists: Lists) -> str:
     hint = "make the two lines agree"
     if conflict.has_base:
-        hint += ", or use the project's with `--on-conflict=prefer-base`"
-    elif _is_declarable(conflict, lists):
-        hint += ", or keep the two groups apart with `--on-conflict=declare`"
-    return findings.error("conflict", conflict.message, conflict.origin, hint)
+        return f"{hint}, or use the project's with `--on-conflict=prefer-base`"
+    if _is_declarable(conflict, lists):
+        return f"{hint}, or keep the two groups apart with `--on-conflict=declare`"
+    return hint
