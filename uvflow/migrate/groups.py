@@ -1,6 +1,5 @@
 """Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -87,7 +86,7 @@ def _read_lines(
         if constraints:
             bucket = Bucket.IMPORTED if constraints.role in unlisted else Bucket.DEFAULT
             outcomes.record_bucket(bucket, line.origin)
-        elif line.include and role in unlisted:
+        elif role in unlisted and includes.included_file(line):
             outcomes.record_bucket(Bucket.IMPORTED, line.origin)
         if line.problem:
             outcomes.record_findings(line.problem)
@@ -184,11 +183,6 @@ class _ListCollector:
         self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged))
         return merged
 
-    @functools.cached_property
-    def _including(self) -> frozenset[str]:
-        """The files of this list, and those by which they are included."""
-        return self.includes.with_including(self.starts[self.group])
-
     def _enter(self, path: str) -> bool:
         """Read the file at `path` next, unless that has been done."""
         if path in self._entered:
@@ -205,9 +199,10 @@ class _ListCollector:
         entry: Entry | None = result.requirement if result else None
         # Only a whole group means exactly `{include-group}`: not one that has more files, nor one
         # that leads back here, for PEP 735 forbids cycles.
-        is_group = target and target.role is Role.GROUP and target.path not in self._including
-        if target and is_group and len(self.starts[target.of]) == 1:
-            entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
+        if target and target.role is Role.GROUP and self.starts[target.of] == [target.path]:
+            included = self.includes.with_included(target.path)
+            if set(self.starts[self.group]).isdisjoint(included):
+                entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
         if entry:
             self.entries.append(replace(entry, above=tuple(self.comments)))
             self.comments.clear()

@@ -102,30 +102,18 @@ class Includes:
             if source in self.files:
                 yield source, line.origin
 
-    def with_included(self, path: str) -> tuple[str, ...]:
-        """`path` and every file it includes, directly or not."""
-        return reachable([path], self._forwards.__getitem__)
-
-    def with_including(self, paths: Iterable[str]) -> frozenset[str]:
-        """`paths` and every file that includes one of them, directly or not."""
-        return frozenset(reachable(paths, self._backwards.__getitem__))
-
     @functools.cached_property
-    def _forwards(self) -> Mapping[str, Iterable[str]]:
+    def _graph(self) -> Mapping[str, Iterable[str]]:
         return {path: dict.fromkeys(t for t, _ in self.includes_of(path)) for path in self.files}
 
-    @functools.cached_property
-    def _backwards(self) -> Mapping[str, Iterable[str]]:
-        sources: dict[str, list[str]] = {path: [] for path in self.files}
-        for path, targets in self._forwards.items():
-            for target in targets:
-                sources[target].append(path)
-        return sources
+    def with_included(self, path: str) -> tuple[str, ...]:
+        """`path` and every file it includes, directly or not."""
+        return reachable([path], self._graph.__getitem__)
 
     def cycles(self) -> Iterator[Finding]:
         """A warning about files that include each other, where there are any."""
         try:
-            TopologicalSorter(self._forwards).prepare()
+            TopologicalSorter(self._graph).prepare()
         except CycleError as error:
             names = error.args[1][::-1]
             origins = (o for target, o in self.includes_of(names[-2]) if target == names[-1])

@@ -59,49 +59,31 @@ class DirectReference:
 
 def parse_direct_reference(line: Line) -> DirectReference | None:
     """The URL or path that a requirement names, or None where it is a name with a version."""
-    text = line.requirement
-    direct = _DIRECT.fullmatch(text)
-    if direct:
-        location, marker = _split_marker(direct["location"], r"\s+;|;\s+")
-        return _split_fragment(line, location, marker, direct["name"], direct["extras"])
-    if _SCHEME.match(text):
-        location, marker = _split_marker(text, r"\s+;|;\s+")
-    else:
-        location, marker = _split_marker(text, r";")
-        # pip goes by the look: a separator, a dot in front, or an archive's extension.
-        is_path = location.startswith(".") or re.search(r"[/\\]", location)
-        if not (line.is_editable or is_path or ARCHIVE.search(location)):
-            return None
-    behind = _WITH_EXTRAS.fullmatch(location) if "egg=" not in location else None
+    direct = _DIRECT.fullmatch(line.requirement)
+    name, extras, location = direct.groups() if direct else ("", "", line.requirement)
+    has_scheme = direct or _SCHEME.match(location)
+    location, *marker = re.split(r"\s+;|;\s+" if has_scheme else ";", location, maxsplit=1)
+    location = location.strip()
+    # pip goes by the look: a separator, a dot in front, or an archive's extension.
+    is_path = location.startswith(".") or re.search(r"[/\\]", location) or ARCHIVE.search(location)
+    if not (has_scheme or line.is_editable or is_path):
+        return None
+    behind = _WITH_EXTRAS.fullmatch(location) if not direct and "egg=" not in location else None
     if behind:
-        return _split_fragment(line, behind["location"], marker, "", behind["extras"])
-    return _split_fragment(line, location, marker, "", "")
-
-
-def _split_marker(text: str, separator: str) -> tuple[str, str]:
-    location, *marker = re.split(separator, text, maxsplit=1)
-    return location.strip(), "".join(marker).strip()
-
-
-def _split_fragment(
-    line: Line, location: str, marker: str, name: str, extras: str | None
-) -> DirectReference:
-    """`#egg=name[x]&subdirectory=s&sha256=…`; what stands behind the name means nothing to pip."""
+        location, extras = behind.groups()
+    # `#egg=name[x]&subdirectory=s&sha256=…`; what stands behind the name means nothing to pip.
     location, _, text = location.partition("#")
     fragment = dict(part.partition("=")[::2] for part in text.split("&"))
     egg = _EGG.match(_OLD_EGG.sub("", unquote(fragment.get("egg", ""))))
+    all_extras = ",".join((extras or "", (egg and egg["extras"]) or ""))
     return DirectReference(
         line=line,
         location=location,
         fragment=fragment,
         name=name or (egg["name"] if egg else ""),
-        extras=tuple(sorted({*_names(extras), *_names(egg["extras"] if egg else "")})),
-        marker=marker,
+        extras=tuple(sorted({extra.strip() for extra in all_extras.split(",")} - {""})),
+        marker="".join(marker).strip(),
     )
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def is_valid(reference: DirectReference) -> bool:
@@ -187,10 +169,9 @@ def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:
         userinfo = userinfo if userinfo.password else None
     # The public hosts serve the same repositories by https, and no longer by `git://`.
     url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    path, _, revision = path.rpartition("@") if "@" in path else (path, "", "")
-    return f"{scheme}{separator}{host}{slash}{path}", revision, userinfo
+    at_revision = re.fullmatch(r"([^/]*//[^/]*/.*)@([^@]*)", url)
+    url, revision = at_revision.groups() if at_revision else (url, "")
+    return url, revision, userinfo
 
 
 def is_url(text: str) -> bool:

@@ -172,7 +172,7 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
         return needs_action(findings.action("url-not-an-archive", message, origin, hint))
     subdirectory = reference.fragment.get("subdirectory")
     source = {"url": url, **({"subdirectory": subdirectory} if subdirectory else {})}
-    requirement = requirement_at(reference, url, reference.name or _wheel_name(url), source)
+    requirement = requirement_at(reference, url, reference.name or _read_wheel_name(url)[0], source)
     if userinfo is None:
         return LineResult(requirement=requirement)
     message = userinfo.removal_notice(url, origin.path, is_at_hand=False)
@@ -180,13 +180,13 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
     return needs_action(findings.action("url-credentials", message, origin, hint), requirement)
 
 
-def _wheel_name(location: str) -> str:
-    """The name in a wheel's file name (binary distribution format), or nothing."""
-    file_name = posixpath.basename(unquote(location.partition("?")[0]))
+def _read_wheel_name(location: str) -> tuple[str, str]:
+    """The name and the version in a wheel's file name (binary distribution format), or nothing."""
     try:
-        return str(parse_wheel_filename(file_name)[0])
+        wheel = parse_wheel_filename(posixpath.basename(unquote(location.partition("?")[0])))
     except InvalidWheelFilename:
-        return ""
+        return "", ""
+    return str(wheel[0]), str(wheel[1])
 
 
 def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
@@ -197,7 +197,9 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
         return _read_feedstock(reference, path)
     if not is_installable(path, read_file):
         return _missing(reference, path)
-    name = reference.name or _wheel_name(path) or local_metadata(path, "name", read_file) or ""
+    name = (
+        reference.name or _read_wheel_name(path)[0] or local_metadata(path, "name", read_file) or ""
+    )
     source = {"path": path, **({"editable": True} if reference.line.is_editable else {})}
     text = path if is_outside(path) else f"./{path}"
     requirement = requirement_at(reference, text, name, source)
@@ -237,7 +239,7 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
 def _missing(reference: DirectReference, path: str) -> LineResult:
     origin = reference.line.origin
     if is_outside(path):
-        name = reference.name or _wheel_name(path)
+        name = reference.name or _read_wheel_name(path)[0]
         version = _version_in(path, name)
         hint = "make it a git or an index dependency"
         hint += version and f": `{name}=={version}`, if an index has it"
@@ -255,10 +257,9 @@ def _version_in(path: str, name: str) -> str:
 
     A wheel has it in its name, as in `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
     """
-    try:
-        wheel, version, _, _ = parse_wheel_filename(posixpath.basename(path))
-    except InvalidWheelFilename:
-        pattern = canonicalize_name(name).replace("-", "[-_.]")
-        match = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)(?:[_/]|\.tar\.|\.zip)", path, re.IGNORECASE)
-        return match[1] if match else ""
-    return str(version) if wheel == canonicalize_name(name) else ""
+    wheel, version = _read_wheel_name(path)
+    if wheel and wheel == canonicalize_name(name):
+        return version
+    pattern = canonicalize_name(name).replace("-", "[-_.]")
+    match = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)(?:[_/]|\.tar\.|\.zip)", path, re.IGNORECASE)
+    return match[1] if match else ""
