@@ -1,7 +1,6 @@
 """Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -161,17 +160,15 @@ class _ListCollector:
     entries: list[Entry] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     _entered: set[str] = field(default_factory=set)
-    _open: list[Iterator[Line | tuple[str, ...]]] = field(default_factory=list)
+    _waiting: list[Line | tuple[str, ...]] = field(default_factory=list)  # the next one is last
 
     def collect(self) -> tuple[Entry, ...]:
         paths = self.starts[self.group]
         for path in paths:
             self._enter(path)
-            while self._open:  # without recursion: includes may be deeper than Python's stack
-                step = next(self._open[-1], None)
-                if step is None:
-                    self._open.pop()
-                elif isinstance(step, Line):
+            while self._waiting:  # without recursion: includes may be deeper than Python's stack
+                step = self._waiting.pop()
+                if isinstance(step, Line):
                     self._add_line(step)
                 else:
                     self.comments += step
@@ -189,7 +186,7 @@ class _ListCollector:
             return False
         self._entered.add(path)
         file = self.includes.files[path]
-        self._open.append(itertools.chain(file.lines, (file.tail,)))
+        self._waiting += reversed((*file.lines, file.tail))
         return True
 
     def _add_line(self, line: Line) -> None:

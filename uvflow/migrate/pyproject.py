@@ -239,10 +239,8 @@ def _decide_extras(
             wanted.append(extra)
             message = f"{table} selects the project's extra `{extra}`, so that a sync installs it"
             edits.findings.append(findings.warning("project-extras", message, origin))
-    if wanted and existing:
-        edits.arrays[path] = [ArrayLine(value=extra) for extra in wanted]
-    elif wanted:
-        edits.values[path] = wanted
+    if wanted:
+        _decide_setting(before, path, wanted, edits)
 
 
 def _at(table: Any, path: Keys) -> Any:

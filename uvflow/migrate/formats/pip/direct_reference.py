@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from uvflow import findings
 from uvflow.migrate.credentials import Userinfo, split_userinfo, variables
@@ -80,10 +81,19 @@ def parse_direct_reference(line: Line) -> DirectReference | None:
         line=line,
         location=location,
         fragment=fragment,
-        name=name or (egg["name"] if egg else ""),
+        name=name or (egg["name"] if egg else wheel_name_and_version(location)[0]),
         extras=tuple(sorted({extra.strip() for extra in all_extras.split(",")} - {""})),
         marker="".join(marker).strip(),
     )
+
+
+def wheel_name_and_version(location: str) -> tuple[str, str]:
+    """What a wheel's file name says (binary distribution format); nothing for anything else."""
+    try:
+        wheel = parse_wheel_filename(re.split(r"[/\\]", unquote(location.partition("?")[0]))[-1])
+    except InvalidWheelFilename:
+        return "", ""
+    return str(wheel[0]), str(wheel[1])
 
 
 def is_valid(reference: DirectReference) -> bool:

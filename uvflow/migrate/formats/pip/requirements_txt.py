@@ -114,25 +114,22 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
     cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
     cookie = next(filter(None, cookies), None)
     tried = encoding or tried or (cookie[1].decode("ascii", "replace") if cookie else "utf-8")
-    if tried == "utf-8" and data.count(0) > len(data) / 4:  # UTF-16 without its mark
-        return RequirementsFile(problem=_undecodable(path, tried, data, data.index(0)))
+    text, offset = None, data.find(0)
     try:
-        text = data.removeprefix(mark).decode(tried)
+        if tried != "utf-8" or data.count(0) <= len(data) / 4:  # more are UTF-16 without its mark
+            text = data.removeprefix(mark).decode(tried)
     except UnicodeDecodeError as error:
         offset = len(mark) + error.start
-        return RequirementsFile(problem=_undecodable(path, tried, data, offset))
     except (LookupError, ValueError):  # unknown, or one that does not decode text
-        message = f"unknown encoding `{tried}`"
-        origin = Origin(path=path, line=1)
+        message, origin = f"unknown encoding `{tried}`", Origin(path=path, line=1)
         problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
         return RequirementsFile(problem=problem)
-    return _parse_text(path, text)
-
-
-def _undecodable(path: str, encoding: str, data: bytes, offset: int) -> Finding:
-    message = f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {encoding}"
+    if text is not None:
+        return _parse_text(path, text)
+    message = f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {tried}"
     origin = Origin(path=path, line=data[:offset].count(b"\n") + 1)
-    return findings.error("undecodable", message, origin, _NAME_THE_ENCODING)
+    problem = findings.error("undecodable", message, origin, _NAME_THE_ENCODING)
+    return RequirementsFile(problem=problem)
 
 
 def _parse_text(path: str, text: str) -> RequirementsFile:

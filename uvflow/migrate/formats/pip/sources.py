@@ -1,14 +1,12 @@
 """One requirement of a requirements file as PEP 508 text with its `[tool.uv.sources]`. Pure."""
 
-import posixpath
 import re
 from dataclasses import replace
-from urllib.parse import unquote
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
@@ -22,6 +20,7 @@ from uvflow.migrate.formats.pip.direct_reference import (
     parse_direct_reference,
     read_git_reference,
     requirement_at,
+    wheel_name_and_version,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
@@ -172,21 +171,12 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
         return needs_action(findings.action("url-not-an-archive", message, origin, hint))
     subdirectory = reference.fragment.get("subdirectory")
     source = {"url": url, **({"subdirectory": subdirectory} if subdirectory else {})}
-    requirement = requirement_at(reference, url, reference.name or _read_wheel_name(url)[0], source)
+    requirement = requirement_at(reference, url, reference.name, source)
     if userinfo is None:
         return LineResult(requirement=requirement)
     message = userinfo.removal_notice(url, origin.path, is_at_hand=False)
     hint = f"give them to uv with `uv auth login {url}` or a netrc file"
     return needs_action(findings.action("url-credentials", message, origin, hint), requirement)
-
-
-def _read_wheel_name(location: str) -> tuple[str, str]:
-    """The name and the version in a wheel's file name (binary distribution format), or nothing."""
-    try:
-        wheel = parse_wheel_filename(posixpath.basename(unquote(location.partition("?")[0])))
-    except InvalidWheelFilename:
-        return "", ""
-    return str(wheel[0]), str(wheel[1])
 
 
 def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
@@ -197,9 +187,7 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
         return _read_feedstock(reference, path)
     if not is_installable(path, read_file):
         return _missing(reference, path)
-    name = (
-        reference.name or _read_wheel_name(path)[0] or local_metadata(path, "name", read_file) or ""
-    )
+    name = reference.name or local_metadata(path, "name", read_file) or ""
     source = {"path": path, **({"editable": True} if reference.line.is_editable else {})}
     text = path if is_outside(path) else f"./{path}"
     requirement = requirement_at(reference, text, name, source)
@@ -239,10 +227,9 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
 def _missing(reference: DirectReference, path: str) -> LineResult:
     origin = reference.line.origin
     if is_outside(path):
-        name = reference.name or _read_wheel_name(path)[0]
-        version = _version_in(path, name)
+        version = _version_in(path, reference.name)
         hint = "make it a git or an index dependency"
-        hint += version and f": `{name}=={version}`, if an index has it"
+        hint += version and f": `{reference.name}=={version}`, if an index has it"
         message = f"{path} is not on this machine"
         return needs_action(findings.action("path-not-found", message, origin, hint))
     hint = "correct the path, which is relative to the project's root, or remove the line"
@@ -257,7 +244,7 @@ def _version_in(path: str, name: str) -> str:
 
     A wheel has it in its name, as in `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
     """
-    wheel, version = _read_wheel_name(path)
+    wheel, version = wheel_name_and_version(path)
     if wheel and wheel == canonicalize_name(name):
         return version
     pattern = canonicalize_name(name).replace("-", "[-_.]")
