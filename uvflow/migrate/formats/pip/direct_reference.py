@@ -3,11 +3,10 @@
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -104,10 +103,10 @@ def is_valid(reference: DirectReference) -> bool:
         return False
     if not reference.scheme and "://" in reference.location:
         return False
+    marker = reference.marker and f" ; {reference.marker}"
     try:
-        Marker(reference.marker or "python_version > '0'")
-        Pep508(f"name[{','.join(reference.extras)}]")
-    except (InvalidMarker, InvalidRequirement):
+        Pep508(f"name[{','.join(reference.extras)}]{marker}")
+    except InvalidRequirement:
         return False
     return bool(reference.location) and not variables(split_userinfo(reference.location)[0])
 
@@ -146,22 +145,17 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     source = {key: value for key, value in source.items() if value}
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
-    result = LineResult(requirement=requirement_at(reference, text, reference.name, source))
+    requirement, found, login = requirement_at(reference, text, reference.name, source), [], None
+    if userinfo:
+        if userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:"):
+            login = (url, userinfo)
+        message = userinfo.removal_notice(url, origin.path, is_at_hand=login is not None)
+        hint = "give them to git: `git config credential.helper`, or `gh auth setup-git`"
+        found.append(findings.action("git-credentials", message, origin, hint))
     if line.is_editable:
         message = "uv has no editable git sources: it becomes a regular one"
-        result = replace(result, findings=(findings.note("not-editable", message, origin),))
-    if userinfo is None:
-        return result
-    # What git needs to log in during this run.
-    is_at_hand = userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:")
-    message = userinfo.removal_notice(url, origin.path, is_at_hand=is_at_hand)
-    hint = "give them to git: `git config credential.helper`, or `gh auth setup-git`"
-    finding = findings.action("git-credentials", message, origin, hint)
-    return replace(
-        result,
-        findings=(finding, *result.findings),
-        git_login=(url, userinfo) if is_at_hand else None,
-    )
+        found.append(findings.note("not-editable", message, origin))
+    return LineResult(requirement=requirement, findings=tuple(found), git_login=login)
 
 
 def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:

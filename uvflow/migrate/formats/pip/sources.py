@@ -146,8 +146,8 @@ def _pin_oddity(name: str, specifier: SpecifierSet) -> tuple[str, str] | None:
     if name in _OF_CONDA:
         return "is a part of conda, which uv does not install", "remove the line"
     for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
-        if _DISTRIBUTIONS.search(version.partition("+")[2]):
-            public = version.partition("+")[0]
+        public, _, local = version.partition("+")
+        if _DISTRIBUTIONS.search(local):
             hint = f"see whether an index has `{name}=={public}`"
             return "is a version that only a Linux distribution has", hint
         try:
@@ -200,13 +200,12 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
 
 
 def _read_project_itself(reference: DirectReference, read_file: Read) -> LineResult:
-    extras = reference.extras
+    found = []
     if not is_package(read_file):
         message = "uv installs the project itself only where pyproject.toml has a [build-system]"
         hint = "add one, and move what setup.cfg or setup.py has to [project]; or remove this line"
-        finding = findings.action("not-built", message, reference.line.origin, hint)
-        return replace(needs_action(finding), own_extras=extras)
-    return LineResult(own_extras=extras)
+        found.append(findings.action("not-built", message, reference.line.origin, hint))
+    return LineResult(findings=tuple(found), own_extras=reference.extras)
 
 
 def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
