@@ -75,14 +75,8 @@ class Includes:
         }
 
     def included_file(self, line: Line) -> InputFile | None:
-        """The file that `line` includes with `-r`, if that could be read.
-
-        For a compiled file it is the source, which has what is wanted; the compiled one has pins.
-        """
-        target = self.roles.get(self._target(line, "--requirement"))
-        if target is None or target.role is not Role.PINS:
-            return target
-        return self.roles.get(target.of, target)
+        """The file that `line` includes with `-r`, if that could be read."""
+        return self.roles.get(self._included_path(line))
 
     def constraints_file(self, line: Line) -> InputFile | None:
         """The file that `line` names with `-c`, if that could be read."""
@@ -93,18 +87,22 @@ class Includes:
         include = line.include
         return self.targets[line.origin] if include and include[0] == option else ""
 
-    def includes_of(self, path: str) -> Iterator[tuple[str, Origin]]:
-        """The files that the one at `path` includes; for a compiled one its source, if given."""
-        for line in self.files[path].lines:
-            target = self._target(line, "--requirement")
-            given = self.given.get(target)
-            source = given.of if given and given.role is Role.PINS else target
-            if source in self.files:
-                yield source, line.origin
+    def _included_path(self, line: Line) -> str:
+        """For a compiled file it is the source, which has what is wanted; the compiled has pins."""
+        target = self._target(line, "--requirement")
+        given = self.given.get(target)
+        is_compiled = given and given.role is Role.PINS and given.of in self.files
+        return given.of if given and is_compiled else target
 
     @functools.cached_property
-    def _graph(self) -> Mapping[str, Iterable[str]]:
-        return {path: dict.fromkeys(t for t, _ in self.includes_of(path)) for path in self.files}
+    def _graph(self) -> Mapping[str, Mapping[str, Origin]]:
+        """What each file includes, with the first line that does."""
+        graph: dict[str, dict[str, Origin]] = {path: {} for path in self.files}
+        for line in self.lines():
+            target = self._included_path(line)
+            if target in self.files:
+                graph[line.origin.path].setdefault(target, line.origin)
+        return graph
 
     def with_included(self, path: str) -> tuple[str, ...]:
         """`path` and every file it includes, directly or not."""
@@ -116,10 +114,10 @@ class Includes:
             TopologicalSorter(self._graph).prepare()
         except CycleError as error:
             names = error.args[1][::-1]
-            origins = (o for target, o in self.includes_of(names[-2]) if target == names[-1])
             message = f"files include each other: {' → '.join(names)}"
             hint = "each is imported once; remove one of the includes"
-            yield findings.warning("include-cycle", message, next(origins), hint)
+            origin = self._graph[names[-2]][names[-1]]
+            yield findings.warning("include-cycle", message, origin, hint)
 
 
 def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
