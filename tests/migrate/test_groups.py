@@ -27,6 +27,10 @@ from uvflow.redaction import redacted
 Assembled = Any  # see conftest
 
 
+def no_page(_url: str, _name: str) -> bytes:
+    raise ConnectionError
+
+
 def texts(entries: Iterable[Requirement | IncludeGroup]) -> list[str]:
     return [e.text if isinstance(e, Requirement) else f"[{e.group}]" for e in entries]
 
@@ -139,7 +143,9 @@ def test_a_path_that_no_system_has_is_told() -> None:
             return b"-r a\0b\n-e ./a\0b\n"
         raise ValueError("embedded null byte")
 
-    imported = import_files(input_files(["requirements.txt"]), Reader(read_file=read))
+    imported = import_files(
+        input_files(["requirements.txt"]), Reader(read_file=read, fetch=no_page)
+    )
     assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: a\0b cannot be read: no file can have this name",
         (
@@ -741,7 +747,9 @@ def test_nothing_raises_and_the_buckets_add_up(files: Any, **chosen: Any) -> Non
             return contents[path]
         raise FileNotFoundError(2, "No such file or directory", path)
 
-    imported = import_files(input_files(files, options), Reader(read_file=read, options=options))
+    imported = import_files(
+        input_files(files, options), Reader(read_file=read, fetch=no_page, options=options)
+    )
     for file in imported.files:
         assert sum(file.buckets.values()) == file.lines
     needs_user = any(f.severity in (Severity.ACTION, Severity.ERROR) for f in imported.findings)
@@ -753,6 +761,6 @@ def test_five_thousand_requirements_take_less_than_a_second() -> None:
     lines = "\n".join(f"package-{n}=={n}.0 --hash=sha256:{n:064x}  # via x" for n in range(5000))
     files = [InputFile(path="r.txt", format="requirements", role=Role.PROJECT)]
     started = time.process_time()
-    imported = import_files(files, Reader(read_file=lambda _: lines.encode()))
+    imported = import_files(files, Reader(read_file=lambda _: lines.encode(), fetch=no_page))
     assert time.process_time() - started < 1
     assert len(imported.dependencies) == 5000

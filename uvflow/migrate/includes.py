@@ -33,11 +33,6 @@ _ALLOW = "`--allow-outside`, or copy the file into the project and include that"
 Fetch = Callable[[str, str], bytes]
 
 
-def no_network(_url: str, _name: str) -> bytes:
-    """A fetcher that always fails."""
-    raise ConnectionError("the network is not used")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Includes:
     """The files of an import in the order they are met, and what their lines include.
@@ -162,7 +157,7 @@ class Reader:
     """
 
     read_file: Read
-    fetch: Fetch = no_network
+    fetch: Fetch
     leads_out: Callable[[str], bool] = lambda _path: False
     options: ImportOptions = field(default_factory=ImportOptions)
 
