@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from rig import Tree
 
-from uvflow.docker.source import Application, Django, Sources, Static
+from uvflow.docker.source import (
+    Application,
+    Applications,
+    Django,
+    Sources,
+    Static,
+    health_path,
+)
 
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "{}")\n'
 
@@ -131,7 +138,7 @@ APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 def found(root: Path) -> str | None:
     """The one application; several, with a comma between."""
-    applications = Sources(root).applications({"FastAPI": "asgi"})
+    applications = Applications(Sources(root), {"FastAPI": "asgi"}).likeliest()
     return ", ".join(map(named, applications)) or None
 
 
@@ -191,7 +198,7 @@ def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
 def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> None:
     root = tree({"libs/web/src/web/__init__.py": APP, "libs/web/main.py": APP, "apps/x/x.py": APP})
     sources = Sources(root, {root / "libs" / "web": "web"}, [root / "apps" / "x"])
-    [application] = sources.applications({"FastAPI": "asgi"})
+    [application] = Applications(sources, {"FastAPI": "asgi"}).likeliest()
     assert named(application) == "web:app"
     assert application.module
     assert application.module.is_installed
@@ -240,7 +247,7 @@ def test_a_name_in_a_string_or_comment_is_no_application(tree: Tree) -> None:
     ],
 )
 def test_a_health_route_is_found_by_its_name(tree: Tree, text: str, path: str | None) -> None:
-    assert Sources(tree({"main.py": text})).health_path() == path
+    assert health_path(Sources(tree({"main.py": text}))) == path
 
 
 def test_a_script_is_found_by_what_it_imports(tree: Tree) -> None:
@@ -328,7 +335,7 @@ def test_a_module_is_named_as_its_imports_resolve(
     files = {path: f"{line}\n", f"{directory}/db.py": "", f"{directory}/json.py": ""}
     if directory.endswith("app"):
         files[f"{directory}/__init__.py"] = ""
-    module = Sources(tree(files)).module(name)
+    module = Sources(tree(files)).by_name.get(name)
     assert module is not None
     assert (module.path, module.base) == (path, base)
 
@@ -385,5 +392,5 @@ def test_a_health_route_is_asked_where_it_is_served(
     tree: Tree, files: dict[str, str], path: str | None
 ) -> None:
     sources = Sources(tree(files))
-    sources.applications({"FastAPI": "asgi"})
-    assert sources.health_path("main:app") == path
+    others = Applications(sources, {"FastAPI": "asgi"}).outermost - {"main.app"}
+    assert health_path(sources, others) == path

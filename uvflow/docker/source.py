@@ -7,8 +7,8 @@ import posixpath
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,10 @@ from uvflow.docker.context import files_in
 from uvflow.files import read_regular
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+# `environ.setdefault(…, NAME)` or `environ[…] = NAME`
+_NAMED_SETTINGS = re.compile(
+    rf"""^[^#\n]*[\"']{SETTINGS_MODULE}[\"'](?:,|\]\s*=)\s*[\"']([\w.]+)[\"']""", re.MULTILINE
+)
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _MAX_BYTES = 1_000_000  # a larger file is generated
 _SKIPPED_DIRECTORIES = {
@@ -51,17 +55,14 @@ class Module:
     is_installed: bool = False
 
     @cached_property
-    def body(self) -> list[ast.stmt]:
-        """Its statements; none where it is not valid Python."""
+    def tree(self) -> ast.Module:
+        """What it says; nothing where it is not valid Python."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old escapes in the user's strings
-                return ast.parse(self.text).body
+                return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return []
-
-    def nodes(self) -> Iterator[ast.AST]:
-        return (node for statement in self.body for node in ast.walk(statement))
+            return ast.Module(body=[], type_ignores=[])
 
     @property
     def stem(self) -> str:
@@ -78,23 +79,37 @@ class Module:
         return not (_NOT_SERVED & set(self.stem.split("_")) or self.path.endswith("/env.py"))
 
     @cached_property
-    def imported(self) -> tuple[tuple[str, str], ...]:
-        """Each imported name, which may be `*`, and what it stands for, dotted."""
-        package = self.name if self.stem == "__init__" else _parent(self.name, 1)
-        found: list[tuple[str, str]] = []
-        for node in self.nodes():
-            match node:
-                case ast.Import(names=names):
-                    found += ((each.asname or each.name, each.name) for each in names)
-                case ast.ImportFrom(module=name, names=names, level=level):
-                    parts = (_parent(package, level - 1) if level else "", name or "")
-                    base = ".".join(filter(None, parts))
-                    found += ((each.asname or each.name, f"{base}.{each.name}") for each in names)
-        return tuple(found)
+    def statements(self) -> list[ast.stmt]:
+        """Those that an import runs: at the top level, and below an `if` or `try` there."""
+        found, waiting = [], self.tree.body[::-1]
+        while waiting:  # no recursion: every `elif` is nested in the `if` before it
+            match node := waiting.pop():
+                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                    pass
+                case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
+                    waiting += [*inner, *other][::-1]
+                case _:
+                    found.append(node)
+        return found
 
     @cached_property
     def imports(self) -> Mapping[str, str]:
-        return dict(self.imported)
+        """Each imported name, and what it stands for, dotted; `PACKAGE.*` is its own name."""
+        package = self.name if self.stem == "__init__" else _parent(self.name, 1)
+        found: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Import(names=names):
+                    base = ""
+                case ast.ImportFrom(module=name, names=names, level=level):
+                    above = _parent(package, level - 1) if level else ""
+                    base = "".join(f"{part}." for part in (above, name) if part)
+                case _:
+                    continue
+            for each in names:
+                dotted = f"{base}{each.name}"
+                found[dotted if each.name == "*" else each.asname or each.name] = dotted
+        return found
 
     def dotted(self, node: ast.AST) -> str:
         """What a name or an attribute stands for; empty for anything else."""
@@ -122,6 +137,7 @@ class Application:
     is_factory: bool = False
 
 
+@dataclass(frozen=True)
 class Sources:
     """The Python files an image may run: those of `root`, and those of local packages.
 
@@ -129,38 +145,35 @@ class Sources:
     `others` are directories of local packages that are not searched.
     """
 
-    def __init__(
-        self, root: Path, packages: Mapping[Path, str] | None = None, others: Iterable[Path] = ()
-    ) -> None:
-        self.root = root
-        self.packages = packages or {}
-        self.others = {*others, *self.packages}
-        self.outermost = set[str]()  # of the applications that were found last
+    root: Path
+    packages: Mapping[Path, str] = field(default_factory=dict)
+    others: Iterable[Path] = ()
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
         """The likeliest to hold an application first: near the root, then by usual names."""
-        found: list[Module] = []
-        for base in dict.fromkeys((self.root, *self.packages)):
-            files = dict(self._files(base))
-            base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
-            for path, text in files.items():
-                name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
-                is_installed = path.startswith(("src/", f"{self.packages.get(base, '/')}/"))
-                if base == self.root or is_installed:
-                    module = Module(
-                        path=Path(prefix, path).as_posix(),
-                        name=name.removesuffix("/__init__").replace("/", "."),
-                        text=text,
-                        base=base_of(path),
-                        is_installed=is_installed and base in self.packages,
-                    )
-                    found.append(module)
+        bases = dict.fromkeys((self.root, *self.packages))
+        found = (module for base in bases for module in self._modules_below(base))
         return tuple(sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path)))
+
+    def _modules_below(self, base: Path) -> Iterator[Module]:
+        files = dict(self._files(base))
+        base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
+        for path, text in files.items():
+            name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
+            is_installed = path.startswith(("src/", f"{self.packages.get(base, '/')}/"))
+            if base == self.root or is_installed:
+                yield Module(
+                    path=Path(prefix, path).as_posix(),
+                    name=name.removesuffix("/__init__").replace("/", "."),
+                    text=text,
+                    base=base_of(path),
+                    is_installed=is_installed and base in self.packages,
+                )
 
     def _files(self, base: Path) -> Iterator[tuple[str, str]]:
         """Path, relative to `base`, and text of each Python file that can be read."""
-        skipped = self.others - {base}
+        skipped = {*self.others, *self.packages} - {base}
         for path in (path for path in files_in(base) if path.suffix == ".py"):
             above = path.parts[:-1]
             is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in above)
@@ -169,21 +182,17 @@ class Sources:
                     yield str(path), read_regular(base / path, _MAX_BYTES).decode()
 
     @cached_property
-    def _by_name(self) -> Mapping[str, Module]:
+    def by_name(self) -> Mapping[str, Module]:
+        """The modules by the names that they are imported as."""
         return {module.name: module for module in self.modules[::-1]}
-
-    def module(self, name: str) -> Module | None:
-        """The module that is imported as `name`."""
-        return self._by_name.get(name)
 
     def origin(self, dotted: str) -> str:
         """Where an object is made that modules import from each other."""
         for _ in self.modules:
             owner, _, name = dotted.rpartition(".")
-            module = self.module(owner)
-            if module is None or name not in module.imports:
+            if owner not in self.by_name or name not in self.by_name[owner].imports:
                 break
-            dotted = module.imports[name]
+            dotted = self.by_name[owner].imports[name]
         return dotted
 
     def references(self, module: Module, node: ast.AST) -> set[str]:
@@ -195,19 +204,6 @@ class Sources:
             else:
                 waiting += ast.iter_child_nodes(each)
         return found
-
-    def applications(
-        self, classes: Mapping[str, str], within: Module | None = None
-    ) -> list[Application]:
-        """What is made of `classes` (name → interface), or all of that where none stands out.
-
-        Instances of subclasses count, functions that return one, and what wraps one. What another
-        one mounts, wraps or is made by does not.
-        """
-        made = _Made(self, classes)
-        self.outermost = made.found.keys() - made.parts
-        found = (each for name, each in made.found.items() if within or name in self.outermost)
-        return _likeliest([each for each in found if within in (None, each.module)])
 
     def scripts_importing(self, package: str) -> list[Application]:
         """The likeliest of the files that import `package`, and that no other one imports."""
@@ -222,22 +218,13 @@ class Sources:
                 scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
         return _likeliest(scripts)
 
-    def health_path(self, started: str = "") -> str | None:
-        """The path of a route that is named as a health check, such as `/healthz`.
 
-        It is one of the application that is `started`, as far as that is known.
-        """
-        others = self.outermost - {started.replace(":", ".")} if started else set()
-        found = _Health(self)
-        served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
-        paths = {name: path for name, path, owner in served if path and owner not in others}
-        return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
+class Applications:
+    """What `sources` make of `classes` (name → interface): `found`, by dotted names.
 
-
-class _Made:
-    """The applications in `sources`: `found` by dotted names, and those that are `parts` of others.
-
-    `kinds` has objects, classes and functions, each with the class of `classes` that it comes to.
+    Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
+    these, each with the class that it comes to; `parts` are what another one mounts, wraps or is
+    made by.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -250,37 +237,64 @@ class _Made:
             known = {name.rpartition(".")[2] for name in self.kinds}
             for module in sources.modules:
                 if module.is_served and any(name in module.text for name in known):
-                    statements = list(_statements(module.body))
-                    values = [node.value for node in statements if isinstance(node, ast.Expr)]
+                    values = [n.value for n in module.statements if isinstance(n, ast.Expr)]
                     # An import would not come to an end, or run a server for development.
                     if _RUNNING.isdisjoint(map(_called, values)):
-                        for node in statements:
-                            self.read(module, node)
+                        for node in module.statements:
+                            self._read(module, node)
 
-    def read(self, module: Module, node: ast.stmt) -> None:
+    @property
+    def outermost(self) -> set[str]:
+        return self.found.keys() - self.parts
+
+    def likeliest(self, within: Module | None = None) -> list[Application]:
+        """Those that are outermost, or all that are `within`, as far as nothing stands out."""
+        if within:
+            return _likeliest([each for each in self.found.values() if each.module == within])
+        return _likeliest([self.found[name] for name in self.outermost])
+
+    def _read(self, module: Module, node: ast.stmt) -> None:
         local = set[str]()
         match node:
             case ast.ClassDef(name=name, bases=bases):
-                instances = [ast.Call(func=each, args=[], keywords=[]) for each in bases]
-                self.keep(module, name, instances, local)
+                for base in bases:
+                    self._keep(module, name, base, local)
             case ast.FunctionDef(name=name):
                 inside = list(ast.walk(node))
-                variables = [pair for inner in inside for pair in _assigned(inner)]
-                local |= {f"{module.name}.{variable}" for variable, _ in variables}
-                for variable, value in variables:
-                    self.keep(module, variable, [value], local)
-                returned = [n.value for n in inside if isinstance(n, ast.Return) and n.value]
-                self.keep(module, name, returned, local)
+                values = [pair for inner in inside for pair in _assigned(inner)]
+                local |= {f"{module.name}.{variable}" for variable, _ in values}
+                values += [(name, n.value) for n in inside if isinstance(n, ast.Return) and n.value]
+                for variable, value in values:
+                    self._keep(module, variable, value, local)
                 if _needs_no_arguments(node.args):
-                    self.add(module, name, is_factory=True)
+                    self._add(module, name, is_factory=True)
         for name, value in _assigned(node):
             if isinstance(value, ast.Call):
-                self.keep(module, name, [value], local)
-                self.add(module, name)
+                self._keep(module, name, value, local)
+                self._add(module, name)
         for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
             self.parts |= self.sources.references(module, call) - local
 
-    def add(self, module: Module, name: str, *, is_factory: bool = False) -> None:
+    def _keep(self, module: Module, name: str, value: ast.expr, local: set[str]) -> None:
+        """Note the kind of `name`, which may be `value`, and that this is a part of it."""
+        dotted = f"{module.name}.{name}"
+        if kind := self._kind(module, value):
+            self.kinds[dotted] = kind
+            self.parts |= self.sources.references(module, value) - {dotted, *local}
+
+    def _kind(self, module: Module, node: ast.expr) -> str | None:
+        """The class of the application that an expression is, or that is wrapped in it."""
+        made_by = node.func if isinstance(node, ast.Call) else node
+        dotted = self.sources.origin(module.dotted(made_by))
+        last = dotted.rpartition(".")[2]
+        if known := self.kinds.get(dotted) or self.kinds.get(last):
+            return known
+        if last in {*_WRAPPERS, *_CONVERTERS} or last.endswith("Middleware"):
+            wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
+            return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
+        return None
+
+    def _add(self, module: Module, name: str, *, is_factory: bool = False) -> None:
         dotted = f"{module.name}.{name}"
         kind = self.kinds.get(dotted)
         if kind and not _NOT_SERVED & set(name.split("_")):
@@ -292,38 +306,14 @@ class _Made:
                 is_factory=is_factory,
             )
 
-    def keep(self, module: Module, name: str, values: Sequence[ast.expr], local: set[str]) -> None:
-        """Note the kind of `name`, which is one of `values`, and that those are parts of it."""
-        dotted = f"{module.name}.{name}"
-        for value in values:
-            if kind := self.kind(module, value):
-                self.kinds[dotted] = kind
-                self.parts |= self.sources.references(module, value) - {dotted, *local}
-
-    def kind(self, module: Module, node: ast.expr) -> str | None:
-        """The class of the application that an expression is, or that is wrapped in it."""
-        if not isinstance(node, ast.Call):
-            return self.kinds.get(module.dotted(node))
-        dotted = self.sources.origin(module.dotted(node.func))
-        last = dotted.rpartition(".")[2]
-        if known := self.kinds.get(dotted) or self.kinds.get(last):
-            return known
-        if last in _WRAPPERS or last in _CONVERTERS or last.endswith("Middleware"):
-            wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
-            return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
-        return None
-
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What wraps an application, besides what is called a middleware, and what makes one of another.
 _WRAPPERS = {"ProxyFix", "WhiteNoise", "mount_gradio_app"}
 _CONVERTERS = {
-    "ASGIApp": "asgi",
-    "ASGIMiddleware": "wsgi",
-    "WSGIApp": "wsgi",
-    "WSGIMiddleware": "asgi",
-    "WsgiToAsgi": "asgi",
+    **dict.fromkeys(("ASGIApp", "WSGIMiddleware", "WsgiToAsgi"), "asgi"),
+    **dict.fromkeys(("ASGIMiddleware", "WSGIApp"), "wsgi"),
 }
 
 
@@ -392,19 +382,6 @@ def _needs_no_arguments(arguments: ast.arguments) -> bool:
     return positional == 0 and all(arguments.kw_defaults)
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Those at the top level, and below an `if` or `try` there, that an import runs."""
-    waiting = body[::-1]  # no recursion: every `elif` is nested in the `if` before it
-    while waiting:
-        match node := waiting.pop():
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                pass
-            case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
-                waiting += [*inner, *other][::-1]
-            case _:
-                yield node
-
-
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Every `NAME = VALUE` that a statement is."""
     match node:
@@ -422,63 +399,78 @@ _HEALTH_NAMES = (
 _HEALTH = re.compile(rf"\^?/?((?:[\w-]+/)*({'|'.join(_HEALTH_NAMES)})/?)\$?")
 _DECORATORS = {"api_route", "get", "route"}
 _ROUTES = {
-    *_DECORATORS, "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path",
-    "re_path", "url",
+    "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path", "re_path", "url",
 }  # fmt: skip
 _INCLUDING = {"Mount", "include_router", "mount", "path", "re_path", "register_blueprint", "url"}
 _ROUTERS = {"APIRouter", "Blueprint", "Router"}
-_USED = {"include", *_ROUTES, *_INCLUDING}
-_MENTIONS = (
-    rf"[\"'/](?:{'|'.join(_HEALTH_NAMES)})\b"
-    rf"|\b(?:include|{'|'.join(_ROUTERS)}|{'|'.join(_INCLUDING - {'path', 'url'})})\("
+_MENTIONS = re.compile(
+    rf"[\"'/^](?:{'|'.join(_HEALTH_NAMES)})\b"
+    r"|\b(?:include|include_router|[Mm]ount|register_blueprint|\w*Router|Blueprint)\("
 )
+
+
+def health_path(sources: Sources, others: Collection[str] = ()) -> str | None:
+    """The path of a route that is named as a health check, such as `/healthz`.
+
+    It is none of the applications that are `others`, by their dotted names.
+    """
+    found = _Health(sources)
+    served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
+    paths = {name: path for name, path, owner in served if path and owner not in others}
+    return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
 
 
 class _Health:
     """The `routes` that are named as health checks: name, path and owner of each.
 
-    The owner is a router, an application, or a module with a list of routes; `within` has what
-    includes each, by which prefix (None where it is computed) and which function.
+    The owner is a router, an application, or a module with a list of routes. `routers` have their
+    own prefixes; `within` has what includes each, and by which prefix. A prefix that is computed is
+    None.
     """
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self.routes: list[tuple[str, str, str]] = []
-        self.routers: dict[str, str | None] = {}  # and their own prefixes
-        self.within: dict[str, tuple[str, str | None, str]] = {}
+        self.routers: dict[str, str | None] = {}
+        self.within: dict[str, tuple[str, str | None]] = {}
         for module in sources.modules:
-            if module.is_served and re.search(_MENTIONS, module.text):
-                self.read(module)
+            if module.is_served and _MENTIONS.search(module.text):
+                self._read(module)
 
-    def read(self, module: Module) -> None:
-        nodes = list(module.nodes())
-        decorators = {id(each) for node in nodes for each in getattr(node, "decorator_list", ())}
-        calls = {id(n): n for n in nodes if isinstance(n, ast.Call) and _called(n) in _USED}
-        lists = (call for call in calls.values() if _called(call) in {"Mount", "include"})
-        nested = {id(node) for call in lists for node in ast.walk(call) if node is not call}
+    def _read(self, module: Module) -> None:
+        nodes = list(ast.walk(module.tree))
         for variable, value in (pair for node in nodes for pair in _assigned(node)):
             if isinstance(value, ast.Call) and _called(value) in _ROUTERS:
-                self.routers[f"{module.name}.{variable}"] = _prefix(value)
-        for key, call in calls.items():
-            name, owner = _called(call) or "", module.name
+                self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
+        decorators = {each for node in nodes for each in getattr(node, "decorator_list", ())}
+        lists = (node for node in nodes if _called(node) in {"Mount", "include"})
+        nested = {node for each in lists for node in ast.walk(each) if node is not each}
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            owner = module.name
             if isinstance(call.func, ast.Attribute):
                 owner = self.sources.origin(module.dotted(call.func.value))
-            if name in _INCLUDING:
-                strings = filter(self.sources.module, _strings_in(call))
-                for child in (*self.sources.references(module, call), *strings):
-                    self.within[child] = owner, _prefix(call), name
-            is_route = key in decorators if name in _DECORATORS else key not in nested
-            text = _text(next(iter(call.args), None)) or ""
-            route = _HEALTH.fullmatch(text.replace("/?$", "/$"))
-            if route and is_route and name in _ROUTES:
-                self.routes.append((route[2], f"/{route[1]}", owner))
+            if _called(call) in _INCLUDING:
+                self._include(module, call, owner)
+            is_route = _called(call) in _ROUTES and call not in nested
+            if is_route or (_called(call) in _DECORATORS and call in decorators):
+                text = _text(next(iter(call.args), None)) or ""
+                if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
+                    self.routes.append((route[2], f"/{route[1]}", owner))
+
+    def _include(self, module: Module, call: ast.Call, owner: str) -> None:
+        prefix = _prefix(call)
+        strings = self.sources.by_name.keys() & _strings_in(call)
+        for child in (*self.sources.references(module, call), *strings):
+            self.within[child] = owner, prefix
+            if prefix and _called(call) == "register_blueprint":
+                self.routers[child] = ""  # its own is replaced
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
         for _ in self.within:
-            above, prefix, how = self.within.get(owner, ("", None, ""))
-            own = "" if prefix and how == "register_blueprint" else self.routers.get(owner, "")
-            if not above or prefix is None or own is None:
+            above, prefix = self.within.get(owner, ("", None))
+            own = self.routers.get(owner, "")
+            if prefix is None or own is None:
                 break
             parts = (part.strip("/^") for part in (prefix, own))
             path, owner = "".join(f"/{part}" for part in parts if part) + path, above
@@ -535,9 +527,8 @@ class Django:
     @cached_property
     def _naming(self) -> Mapping[str, tuple[Module, str]]:
         """`manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names."""
-        likely = [m for m in self._sources.modules if SETTINGS_MODULE in m.text][::-1]
-        named = ((m, name) for m in likely if (name := _settings_named_in(m)))
-        return {module.name.rpartition(".")[2]: (module, name) for module, name in named}
+        named = ((m, _NAMED_SETTINGS.search(m.text)) for m in self._sources.modules[::-1])
+        return {module.stem: (module, match[1]) for module, match in named if match}
 
     @cached_property
     def settings_module(self) -> str | None:
@@ -549,13 +540,13 @@ class Django:
         """What the settings assign to `name`, themselves or through a `from … import *`."""
         waiting, read = [self.settings_module or ""], set[str]()
         while waiting:
-            module = self._sources.module(waiting.pop())
+            module = self._sources.by_name.get(waiting.pop())
             if module and module.name not in read:
                 read.add(module.name)
-                for key, value in (pair for s in _statements(module.body) for pair in _assigned(s)):
+                for key, value in (pair for s in module.statements for pair in _assigned(s)):
                     if key == name:
                         return value
-                stars = [dotted for each, dotted in module.imported if each == "*"]
+                stars = [dotted for dotted in module.imports if dotted.endswith(".*")]
                 waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
         return None
 
@@ -610,21 +601,6 @@ def _directory(value: ast.expr | None) -> str | None:
 def _strings_in(value: ast.AST | None) -> list[str]:
     nodes = ast.walk(value) if value else ()
     return [text for text in map(_text, nodes) if text is not None]
-
-
-def _settings_named_in(module: Module) -> str | None:
-    """By `environ.setdefault(…, NAME)` or `environ[…] = NAME`."""
-    for node in module.nodes():
-        match node:
-            case ast.Call(args=[key, value]):
-                pass
-            case ast.Assign(targets=[ast.Subscript(slice=key)], value=value):
-                pass
-            case _:
-                continue
-        if _text(key) == SETTINGS_MODULE and (name := _text(value)):
-            return name
-    return None
 
 
 def _parent(name: str, levels: int) -> str:

@@ -4,13 +4,20 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import SETTINGS_MODULE, Application, Django, Sources
+from uvflow.docker.source import (
+    SETTINGS_MODULE,
+    Application,
+    Applications,
+    Django,
+    Sources,
+    health_path,
+)
 from uvflow.errors import UsageError
 
 _PORT = 8000
@@ -82,20 +89,20 @@ def _servers_of(interface: str) -> list[str]:
     return [name for name, server in _SERVERS.items() if interface in server.interfaces]
 
 
-# distribution → the classes whose instance a server loads, and the interface
-_FRAMEWORKS: Mapping[str, tuple[Words, str]] = {
-    "fastapi": (("FastAPI",), "asgi"),
-    "litestar": (("Litestar",), "asgi"),
-    "quart": (("Quart",), "asgi"),
-    "starlette": (("Starlette",), "asgi"),
-    "flask": (("Flask",), "wsgi"),
-    "bottle": (("Bottle",), "wsgi"),
-    "python-socketio": (("ASGIApp",), "asgi"),
+# distribution → the class whose instance a server loads, and the interface
+_FRAMEWORKS = {
+    "fastapi": ("FastAPI", "asgi"),
+    "litestar": ("Litestar", "asgi"),
+    "quart": ("Quart", "asgi"),
+    "starlette": ("Starlette", "asgi"),
+    "flask": ("Flask", "wsgi"),
+    "bottle": ("Bottle", "wsgi"),
+    "python-socketio": ("ASGIApp", "asgi"),
 }
 _WEB = {*_FRAMEWORKS, "django", "streamlit"}
 
-# The variable that tells a framework its application.
-_APP_VARIABLES = {"FLASK_APP": "flask", "LITESTAR_APP": "litestar", "QUART_APP": "quart"}
+# The variable that tells a framework its application → the interface of that.
+_APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 FILES = ("Procfile", ".env", ".flaskenv", *_COMPOSE)  # that may have evidence
 
@@ -137,18 +144,9 @@ class Search:
 
         Raises UsageError with the lines to write where there is none, or more than one.
         """
-        sources_of_evidence: tuple[Callable[[], Sequence[Candidate]], ...] = (
-            self._command,
-            self._app_setting,
-            self._procfile,
-            self._configured,
-            self._django,
-            self._compose,
-            self._objects,
-            self._scripts,
-        )
-        found = (evidence() for evidence in sources_of_evidence)
-        candidates: Sequence[Candidate] = next(filter(None, found), ())
+        files = (self._procfile, self._configured, self._django, self._compose)
+        evidence = (self._command, self._app_setting, *files, self._objects, self._scripts)
+        candidates: Sequence[Candidate] = next(filter(None, (find() for find in evidence)), ())
         if not candidates:
             raise self._no_start_error()
         if len(candidates) > 1:
@@ -160,12 +158,11 @@ class Search:
         [chosen] = candidates
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
         start = replace(start, development=start.development or start.command)
-        match self.settings.health:
-            case str(path):
-                return replace(start, health=path, probes=True)
-            case False:
-                return replace(start, health=None, probes=False)
-        return start
+        health = self.settings.health
+        if health is None:
+            return start
+        path = health if isinstance(health, str) else None
+        return replace(start, health=path, probes=path is not None)
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
@@ -178,30 +175,32 @@ class Search:
         return _PROCESS.findall(self.files.get("Procfile", ""))
 
     @cached_property
+    def web(self) -> Applications:
+        """What the sources make of the web frameworks that are installed."""
+        return Applications(self.sources, self._classes)
+
+    @property
+    def _classes(self) -> dict[str, str]:
+        return dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
+
+    @cached_property
     def django(self) -> Django:
         return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def _command(self) -> list[Start]:
-        settings = self.settings
-        if settings.command is None:
+        command, port = self.settings.command, self.settings.port
+        if command is None:
             return []
-        start = Start(
-            command=settings.command,
-            evidence="[tool.uvflow.docker] command",
-            port=settings.port,
-            probes=settings.port is not None,
-            module=".",
-        )
-        return [start]
+        evidence = "[tool.uvflow.docker] command"
+        probes = port is not None
+        return [Start(command=command, evidence=evidence, port=port, probes=probes, module=".")]
 
     def _app_setting(self) -> list[Application]:
-        app = self.settings.app
-        if app is None:
+        if self.settings.app is None:
             return []
-        kinds = [i for name, (_classes, i) in _FRAMEWORKS.items() if name in self.installed]
-        kinds += ["wsgi", "asgi"]
-        interface = next(kind for kind in kinds if self._server(kind) or kind == kinds[-1])
-        return [self._named(app, interface, "[tool.uvflow.docker] app")]
+        interfaces = (*self._classes.values(), "wsgi", "asgi")
+        interface = next(filter(self._server, interfaces), "asgi")
+        return [self._named(self.settings.app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
         lines = (line for name, line in self._entries if name == "web")
@@ -214,27 +213,26 @@ class Search:
         for name in (".env", ".flaskenv"):
             text = self.files.get(name, "")
             for variable, value in re.findall(r"^(?:export )?(\w+_APP)=(.+)$", text, re.MULTILINE):
-                if framework := _APP_VARIABLES.get(variable):
+                if interface := _APP_VARIABLES.get(variable):
                     place = value.strip().strip("\"'") if value[0] in "\"'" else value.strip()
-                    return self._of_variable(place, framework, f"{variable} in {name}")
+                    return self._of_variable(place, interface, f"{variable} in {name}")
         return []
 
-    def _of_variable(self, value: str, framework: str, evidence: str) -> list[Application]:
-        """A module or a file, and which object there, by default one of the framework."""
+    def _of_variable(self, value: str, interface: str, evidence: str) -> list[Application]:
+        """A module or a file, and which object there, by default the application."""
         place, colon, attribute = value.partition(":")
         module = next((m for m in self.sources.modules if place in (m.name, m.path)), None)
-        classes, interface = _FRAMEWORKS[framework]
         if not colon:
-            found = self.sources.applications(dict.fromkeys(classes, interface), within=module)
+            found = self.web.likeliest(within=module)
             return [replace(each, evidence=evidence) for each in found]
-        body = module.body if module else []
-        functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-        name = f"{module.name if module else place}:{attribute}"
-        return [self._named(f"{name}()" if attribute in functions else name, interface, evidence)]
+        body = module.statements if module else []
+        is_factory = any(isinstance(n, ast.FunctionDef) and n.name == attribute for n in body)
+        name = f"{module.name if module else place}:{attribute}{'()' * is_factory}"
+        return [self._named(name, interface, evidence)]
 
     def _named(self, name: str, interface: str, evidence: str) -> Application:
         """The application of that name; with `()` at its end it is a factory."""
-        module = self.sources.module(name.partition(":")[0])
+        module = self.sources.by_name.get(name.partition(":")[0])
         return Application(
             name=name.removesuffix("()"),
             interface=interface,
@@ -244,28 +242,27 @@ class Search:
         )
 
     def _django(self) -> list[Application]:
+        """By the settings, or the wsgi.py and asgi.py that `startproject` makes."""
         if "django" not in self.installed:
             return []
-        django = self.django
-        asgi, wsgi = (django.text(f"{i}_APPLICATION") for i in ("ASGI", "WSGI"))
+        django, found = self.django, []
         made = {i: [m for m in django.served if m.stem == i] for i in ("wsgi", "asgi")}
         if django.named or max(map(len, made.values())) <= 1:
-            where = f"_APPLICATION of {django.settings_module}"
-            if asgi and (self._server("asgi") or not wsgi):
-                return [self._of_django("asgi", asgi, f"ASGI{where}")]
-            if wsgi and (self._server("wsgi") or not self._server("asgi")):
-                return [self._of_django("wsgi", wsgi, f"WSGI{where}")]
-        # Without either setting: the wsgi.py or asgi.py that `startproject` makes.
+            for interface in ("asgi", "wsgi"):
+                key = f"{interface.upper()}_APPLICATION"
+                if dotted := django.text(key):
+                    evidence = f"{key} of {django.settings_module}"
+                    found.append([self._of_django(interface, dotted, evidence)])
         for interface, modules in made.items():
-            if modules and (self._server(interface) or interface == "asgi"):
-                return [
-                    self._of_django(interface, f"{m.name}.application", m.path) for m in modules
-                ]
-        return []
+            if modules:
+                names = {m.path: f"{m.name}.application" for m in modules}
+                found.append([self._of_django(interface, *pair[::-1]) for pair in names.items()])
+        served = (each for each in found if self._server(each[0].interface))
+        return next(served, found[0] if found else [])
 
     def _of_django(self, interface: str, dotted: str, evidence: str) -> Application:
         name, _, attribute = dotted.rpartition(".")
-        module, loads = self.sources.module(name), f"{name}:{attribute}"
+        module, loads = self.sources.by_name.get(name), f"{name}:{attribute}"
         return Application(interface=interface, name=loads, evidence=evidence, module=module)
 
     def _compose(self) -> list[Start]:
@@ -292,15 +289,13 @@ class Search:
 
     def _objects(self) -> Sequence[Candidate]:
         """What the sources make: web applications and Streamlit pages, else a queue."""
-        frameworks = (row for name, row in _FRAMEWORKS.items() if name in self.installed)
-        classes = {name: interface for names, interface in frameworks for name in names}
-        found = self.sources.applications(classes)
+        found = self.web.likeliest()
         found = [each for each in found if self._server(each.interface)] or found
-        names = ("streamlit", "celery")
-        is_page, is_queue = (name in self.installed for name in names)
-        pages = self.sources.scripts_importing("streamlit") if is_page else []
-        queues = self.sources.applications({"Celery": ""}) if is_queue and not found + pages else []
-        return [*found, *map(self._streamlit, pages), *map(self._celery, queues)]
+        has_pages = "streamlit" in self.installed
+        pages = self.sources.scripts_importing("streamlit") if has_pages else []
+        if found or pages or "celery" not in self.installed:
+            return [*found, *map(self._streamlit, pages)]
+        return [*map(self._celery, Applications(self.sources, {"Celery": ""}).likeliest())]
 
     def _streamlit(self, page: Application) -> Start:
         port = self.settings.port or _STREAMLIT_PORT
@@ -346,7 +341,7 @@ class Search:
             development=(words[0], *(("--reload",) if server.reloads else ()), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
-            health=self.sources.health_path(found.name),
+            health=health_path(self.sources, self.web.outermost - {found.name.replace(":", ".")}),
             **_place(found),
         )
 
@@ -358,7 +353,7 @@ class Search:
             command=_words(line, evidence),
             evidence=evidence,
             port=port,
-            health=self.sources.health_path(),
+            health=health_path(self.sources),
             module=".",
             environment=(("PORT", str(port)),),
         )
@@ -415,42 +410,33 @@ def _place(found: Application) -> dict[str, Any]:
     }
 
 
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+_PYTHON = {"-m ": "python -m ", "": "python "}
+
+
 def _words(line: str, evidence: str) -> Words:
     """A line for a shell in the exec form, without a shell where none is needed.
 
     Raises UsageError where a shell could not read it.
     """
     line = _RUNNER.sub(lambda match: match[1] + _PYTHON.get(match[2], ""), line)
+    line = f"env {line}" if re.match(r"\w+=", line) else line
     try:
         plain = tuple(shlex.split(line))
     except ValueError as error:
         raise UsageError(
             f"{evidence} is not a command that a shell can read",
-            cause=f"{str(error).lower()} in `{line}`",
+            cause=f"{str(error).lower()} in `{line.removeprefix('env ')}`",
             hint="correct it, or set `command` in [tool.uvflow.docker]",
         ) from error
-    if re.match(r"\w+=", line):
-        line, plain = f"env {line}", ("env", *plain)
-    quoted = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
-    bare = re.sub(quoted, lambda text: "$" if re.search(r"^\".*[$`]", text[0]) else "", line)
+    bare = _QUOTED.sub(lambda q: ("$" if re.match(r"\".*[$`]", q[0]) else "_") * len(q[0]), line)
     if not re.search(r"[$`|&;<>*?~()#]", bare):
         return plain
-    operators = re.findall(r"&&|\|\||[|;&()]", re.sub(r"[<>]&|&>|\$\([^()]*\)", "", bare))
-    if not operators:
-        return ("sh", "-c", f"exec {line}")
-    head, operator, last = line.rpartition(operators[-1])
+    bare = re.sub(r"[<>]&|&>|\$\([^()]*\)", lambda match: "_" * len(match[0]), bare)
+    operators = list(re.finditer(r"&&|\|\||[|;&()]", bare))
+    end = operators[-1].end() if operators else 0
     # The last command replaces the shell, which would not hand on signals.
-    if set(operators) <= {"&&", ";"} and _is_whole(last):
-        line = f"{head}{operator} exec {last.strip()}"
+    is_program = re.match(r"\s*(?!\w+=|(?:done|esac|fi)\b|\})\S", bare[end:])
+    if is_program and {match[0] for match in operators} <= {"&&", ";"}:
+        line = f"{line[:end]} exec {line[end:].strip()}".strip()
     return ("sh", "-c", line)
-
-
-def _is_whole(line: str) -> bool:
-    """Whether a shell can read it and run it as one program."""
-    try:
-        return bool(shlex.split(line)) and not re.match(r"\s*\w+=", line)
-    except ValueError:
-        return False
-
-
-_PYTHON = {"-m ": "python -m ", "": "python "}
