@@ -17,7 +17,6 @@ from uvflow.docker.facts import (
     python_in_use,
     read_facts,
     secrets,
-    uses_ssh,
 )
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.lockfile.packages import LockedPackage, parse_lockfile
@@ -396,7 +395,6 @@ def test_what_is_in_git_is_fetched_by_git() -> None:
     assert fetchers(packages('git = "https://git.test/a"')) == ("git",)
     over_ssh = packages('git = "ssh://git@git.test/a"')
     assert fetchers(over_ssh) == ("git", "openssh-client")
-    assert uses_ssh(over_ssh)
 
 
 def test_a_directory_that_is_called_as_a_file_is_passed_over(tree: Tree) -> None:

@@ -19,10 +19,11 @@ from uvflow.docker import base_image, debian, settings, targets
 from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
+from uvflow.docker.instructions import Pairs
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
-from uvflow.docker.start import FILES, Search, Start
-from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection
+from uvflow.docker.start import FILES, Search, Start, Words
+from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, dev_switch_variable
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
@@ -35,15 +36,18 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import Profile
 from uvflow.project.python import python_requests
 from uvflow.uv import Uv
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
-_IN_DISTROLESS = ("libgomp1",)  # of its image `cc`, besides libgcc and libstdc++
-_OLDEST_UV = (0, 9, 0)
-_KNOWS_NO_DEFAULT_GROUPS = (0, 9, 10)  # before, uv ignores the variable silently
+_IN_DISTROLESS = {"libgomp1"}  # of its image `cc`, besides libgcc and libstdc++
+_SSH = "openssh-client"
+
+# The first uv that knows a dev switch variable; one before ignores it silently.
+_OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
+
+Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +103,9 @@ class Facts:
     copies_source: bool
     static: Static | None
     start: Start
-    processes: tuple[tuple[str, tuple[str, ...]], ...]
+    processes: tuple[tuple[str, Words], ...]
     user: int
-    environment: tuple[tuple[str, str], ...]
+    environment: Pairs
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -123,44 +127,55 @@ def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
 
 
 class _Reader:
-    """Reads each thing once; every property is one decision."""
+    """Reads each thing once; every property is one decision.
+
+    `package` is the project in the lockfile, None for a workspace's root that is not a project.
+    """
 
     def __init__(
         self, project: Project, settings: Settings, wanted_python: str | None, here: Uv
     ) -> None:
-        self.project = project
-        self.settings = settings
-        self.wanted_python = wanted_python
-        self.here = here
+        self.project, self.settings, self.here = project, settings, here
+        self.requests = [(wanted_python, "--python")] if wanted_python else []
         self.lock = read_lockfile(project.lockfile)
         self.workspace = BuildContext(root=project.workspace, lock=self.lock)
+        self.directory = project.root.relative_to(project.workspace).as_posix()
+        self.package = self.lock.package_at(self.directory)
+        self.profiles = tuple(project.shared_profiles.by_name.values())
+        self.uv_table = project.table("tool", "uv")
+        groups = project.table("dependency-groups")
+        self.default_groups = targets.default_groups(self.uv_table, groups)
+        self.dev_switch_variable = dev_switch_variable(self.profiles, self.default_groups)
+        self.is_distroless = settings.base == "distroless"
 
     def facts(self) -> Facts:
         self.workspace.check()
         self.check_uv()
-        minor, python_evidence = self.python
-        member = self.package.name if self.package and self.directory != "." else None
+        name = self.package.name if self.package else None
+        local, minor = self.local_packages, self.python[0]
         return Facts(
             name=canonicalize_name(self.project.name),
             directory=self.directory,
             python=minor,
             python_release=self.python_release,
-            python_evidence=python_evidence,
+            python_evidence=self.python[1],
             images=self.images,
             base=self.settings.base,
             stages=self.stages,
             dev_switch_variable=self.dev_switch_variable,
-            selections=targets.selections(self.profiles, self.default_groups, member),
-            mounts=self.workspace.mounts,
-            no_install_option=self.workspace.no_install_option(
-                self.local_packages, self.package.name if self.package else None
+            selections=targets.selections(
+                self.profiles, self.default_groups, name if self.directory != "." else None
             ),
+            mounts=self.workspace.mounts,
+            no_install_option=self.workspace.no_install_option(local, name),
             lock_check_needs_sources=self.workspace.lock_check_needs_sources,
             built=self.built(minor, self.production),
-            local_packages=self.local_packages,
-            version_variables=self.workspace.version_variables(self.local_packages),
-            secrets=self.secrets,
-            uses_ssh=uses_ssh(self.everything),
+            local_packages=local,
+            version_variables=self.workspace.version_variables(local),
+            secrets=secrets(
+                self.uv_table.get("index", ()), self.settings.private_indexes, self.lock.packages
+            ),
+            uses_ssh=_SSH in fetchers(self.everything),
             system=self.system,
             copies_source=self.copies_source,
             static=self.static,
@@ -173,29 +188,23 @@ class _Reader:
 
     def check_uv(self) -> None:
         """Raises UsageError where the uv that builds the image does not fit the project."""
-        if self.settings.uv is None:
+        uv = self.settings.uv
+        if uv is None:
             return
-        asked = str(self.project.table("tool", "uv").get("required-version", ""))
-        if asked and self.settings.uv not in specifier(asked, "[tool.uv] required-version"):
+        asked = str(self.uv_table.get("required-version", ""))
+        if asked and uv not in specifier(asked, "[tool.uv] required-version"):
             raise UsageError(
-                f"uv {self.settings.uv} is to build the image, and [tool.uv] required-version is "
-                f"`{asked}`",
+                f"uv {uv} is to build the image, and [tool.uv] required-version is `{asked}`",
                 hint="name one that fits with `--uv X.Y.Z`",
             )
-        needs_later = self.dev_switch_variable == NO_DEFAULT_GROUPS
-        oldest = _KNOWS_NO_DEFAULT_GROUPS if needs_later else _OLDEST_UV
-        if tuple(map(int, self.settings.uv.split("."))) < oldest:
+        if tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
-                f"uv {self.settings.uv} is too old to build the image: it does not know "
+                f"uv {uv} is too old to build the image: it does not know "
                 f"{self.dev_switch_variable}",
                 hint="name a later one with `--uv X.Y.Z`",
             )
 
-    @cached_property
-    def dev_switch_variable(self) -> str:
-        return targets.dev_switch_variable(self.profiles, self.default_groups)
-
-    @cached_property
+    @property
     def images(self) -> BaseImages:
         if self.settings.python_image and self.settings.base != "slim":
             raise UsageError(
@@ -205,34 +214,10 @@ class _Reader:
         return base_images(self.settings, self.python[0])
 
     @cached_property
-    def directory(self) -> str:
-        return self.project.root.relative_to(self.project.workspace).as_posix()
-
-    @cached_property
-    def package(self) -> LockedPackage | None:
-        """The project in the lockfile; None for a workspace's root that is not a project."""
-        return self.lock.package_at(self.directory)
-
-    @cached_property
-    def is_installed(self) -> bool:
-        """Whether the project itself is a package that is installed."""
-        return self.package is not None and self.package.name in self.local_packages
-
-    @property
-    def profiles(self) -> tuple[Profile, ...]:
-        return tuple(self.project.shared_profiles.by_name.values())
-
-    @cached_property
-    def default_groups(self) -> tuple[str, ...]:
-        groups = self.project.table("dependency-groups")
-        return targets.default_groups(self.project.table("tool", "uv"), groups)
-
-    @cached_property
     def python(self) -> tuple[str, str]:
         """X.Y, and the evidence for it."""
-        wanted = ((self.wanted_python, "--python"),) if self.wanted_python else ()
         return base_image.choose_python(
-            (*wanted, *_declared_pythons(self.project)),
+            (*self.requests, *_declared_pythons(self.project)),
             self.lock.requires_python,
             lambda minor: len(self.built(minor, self.installed("prod", minor))),
         )
@@ -261,62 +246,59 @@ class _Reader:
         packages = (p for t in self.platforms(minor) for p in packages_on(t, exported, self.lock))
         return tuple({f"{p.name} {p.version}": p for p in packages}.values())
 
-    def platforms(self, minor: str) -> Iterator[TargetPlatform]:
-        return (TargetPlatform(python=minor, platform=each) for each in self.settings.platforms)
+    def platforms(self, minor: str) -> list[TargetPlatform]:
+        return [TargetPlatform(python=minor, platform=each) for each in self.settings.platforms]
 
     @cached_property
     def production(self) -> tuple[LockedPackage, ...]:
         return self.installed("prod", self.python[0])
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """Those of the distributions of production."""
+        return frozenset(package.name for package in self.production)
+
+    @cached_property
     def everything(self) -> tuple[LockedPackage, ...]:
         """What any of the profiles installs."""
-        names = (profile.name for profile in self.profiles)
-        packages = {p.name: p for name in names for p in self.installed(name, self.python[0])}
+        minor = self.python[0]
+        packages = {p.name: p for name in self.exported for p in self.installed(name, minor)}
         return tuple(packages[name] for name in sorted(packages))
 
     def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are compiled, or may be, on any of the platforms."""
-        never = self.project.table("tool", "uv").get("no-binary-package", [])
-        packages = [p for p in packages if p.directory is None]
-        without = {
-            package.name
-            for target in self.platforms(minor)
-            for package in packages_to_build(packages, target)
-        }
-        from_git = {package.name for package in packages if "git" in package.source}
-        return tuple(sorted((without - from_git) | {p.name for p in packages if p.name in never}))
+        indexed = [p for p in packages if p.directory is None and "git" not in p.source]
+        found = {p.name for t in self.platforms(minor) for p in packages_to_build(indexed, t)}
+        never = set(self.uv_table.get("no-binary-package", ()))
+        return tuple(sorted(found | {p.name for p in packages if p.directory is None} & never))
+
+    @cached_property
+    def built_by_any(self) -> tuple[str, ...]:
+        return self.built(self.python[0], self.everything)
 
     @cached_property
     def system(self) -> DebianPackages:
         return debian.debian_packages(
-            built=self.built(self.python[0], self.everything),
-            installed=[package.name for package in self.production],
+            built=self.built_by_any,
+            installed=self.names,
             backends=self.workspace.build_requirements(self.local_packages),
             fetchers=fetchers(self.everything),
             settings=self.settings,
         )
 
-    @cached_property
-    def is_distroless(self) -> bool:
-        return self.settings.base == "distroless"
-
-    @cached_property
+    @property
     def stages(self) -> Stages:
-        built = self.built(self.python[0], self.everything)
+        built, tools = ", ".join(self.built_by_any), ", ".join(self.system.build)
         if self.is_distroless:
             why = "a distroless image has nothing that could build"
-        elif built and self.system.build:
-            why = f"without a wheel: {', '.join(built)}"
-        elif self.system.build:
-            why = f"needed to build: {', '.join(self.system.build)}"
+        elif tools:
+            why = f"without a wheel: {built}" if built else f"needed to build: {tools}"
         elif self.settings.stages == "multi":
             why = "as asked for"
-        elif built:
-            pure = f"built without a compiler: {', '.join(built)}"
-            return Stages(is_multi=False, evidence=pure)
         else:
-            return Stages(is_multi=False, evidence="every locked package has a wheel")
+            pure = f"built without a compiler: {built}"
+            evidence = pure if built else "every locked package has a wheel"
+            return Stages(is_multi=False, evidence=evidence)
         if self.settings.stages == "single":
             raise UsageError(
                 "one stage would leave in the image what only the build needs", cause=why
@@ -327,10 +309,10 @@ class _Reader:
     def local_packages(self) -> tuple[str, ...]:
         return self.workspace.local_packages(self.production)
 
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        indexes = self.project.table("tool", "uv").get("index", ())
-        return secrets(indexes, self.settings.private_indexes, self.lock.packages)
+    @property
+    def is_installed(self) -> bool:
+        """Whether the project itself is a package that is installed."""
+        return self.package is not None and self.package.name in self.local_packages
 
     @cached_property
     def search(self) -> Search:
@@ -340,7 +322,7 @@ class _Reader:
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             name=self.project.name,
-            installed=frozenset(package.name for package in self.production),
+            installed=self.names,
             direct=frozenset(edge["name"] for edge in edges),
             sources=self.sources,
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
@@ -348,28 +330,10 @@ class _Reader:
             fastapi=self.project.table("tool", "fastapi"),
             settings=self.settings,
             members=() if self.package else tuple(directories),
-            in_extras=dict(self._in_extras()),
+            in_extras=_in_extras(self.package.table if self.package else {}),
         )
 
-    @cached_property
-    def start(self) -> Start:
-        start = self.search.start()
-        missing = [name for name in self.system.runtime if name not in _IN_DISTROLESS]
-        if self.is_distroless and missing:
-            raise UsageError(
-                f"a distroless image cannot have {', '.join(missing)}",
-                hint="`--base slim` can",
-            )
-        evidence = {start.evidence: start.command, **dict(self.search.processes())}
-        for where, (program, *_) in evidence.items() if self.is_distroless else ():
-            if program in {"sh", "env"}:
-                raise UsageError(
-                    f"{where} needs a shell, and a distroless image has none",
-                    hint="set `command = […]` in [tool.uvflow.docker]",
-                )
-        return start
-
-    @cached_property
+    @property
     def sources(self) -> Sources:
         names = {
             Path(os.path.normpath(self.project.workspace / str(package.directory))): package.name
@@ -381,12 +345,24 @@ class _Reader:
             others=names.keys() - {self.project.root},
         )
 
-    def _in_extras(self) -> Iterator[tuple[str, str]]:
-        """Distribution → the setting of the profile prod that would install it."""
-        table = self.package.table if self.package else {}
-        for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups")):
-            for group, edges in table.get(key, {}).items():
-                yield from ((edge.get("name", ""), f'{kind} = ["{group}"]') for edge in edges)
+    @cached_property
+    def start(self) -> Start:
+        start = self.search.start()
+        if not self.is_distroless:
+            return start
+        if missing := set(self.system.runtime) - _IN_DISTROLESS:
+            raise UsageError(
+                f"a distroless image cannot have {', '.join(sorted(missing))}",
+                hint="`--base slim` can",
+            )
+        commands = {start.evidence: start.command, **dict(self.search.processes())}
+        for where, (program, *_) in commands.items():
+            if program in {"sh", "env"}:
+                raise UsageError(
+                    f"{where} needs a shell, and a distroless image has none",
+                    hint="set `command = […]` in [tool.uvflow.docker]",
+                )
+        return start
 
     @cached_property
     def copies_source(self) -> bool:
@@ -394,30 +370,38 @@ class _Reader:
             return self.settings.source
         return self.start.module is not None or not self.is_installed
 
-    @cached_property
-    def environment(self) -> tuple[tuple[str, str], ...]:
+    @property
+    def environment(self) -> Pairs:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
         if self.copies_source and self.start.module and self.start.base != ".":
             variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
 
-    @cached_property
+    @property
     def static(self) -> Static | None:
-        names = {package.name for package in self.production}
-        if not {"django", "whitenoise"} <= names:
-            return None
-        return self.search.django.static(self.settings.build_environment)
+        if self.names >= {"django", "whitenoise"}:
+            return self.search.django.static(self.settings.build_environment)
+        return None
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
         for name in self.workspace.version_variables(self.local_packages):
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
-        if any(package.name == "django" for package in self.production):
+        if "django" in self.names:
             yield from self.search.django.remarks()
-        without = sorted(p.name for p in self.everything if "git" in p.source)
-        if without:
+        if without := [p.name for p in self.everything if "git" in p.source]:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
+
+
+def _in_extras(table: Table) -> dict[str, str]:
+    """Distribution → the setting of the profile prod that would install it."""
+    return {
+        edge.get("name", ""): f'{kind} = ["{group}"]'
+        for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups"))
+        for group, edges in table.get(key, {}).items()
+        for edge in edges
+    }
 
 
 def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:
@@ -442,9 +426,6 @@ def python_in_use(project: Project) -> str | None:
     return version[1] if fits else None
 
 
-Table = Mapping[str, Any]
-
-
 def secrets(
     indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[LockedPackage]
 ) -> tuple[str, ...]:
@@ -454,13 +435,12 @@ def secrets(
     where its URL has a user (uv docs, "Authentication"). Raises UsageError for a name in `private`
     that no index has, and for a URL with a password in it.
     """
-    indexes = tuple(indexes)
-    names = {str(index.get("name")) for index in indexes}
+    names = sorted(str(index.get("name")) for index in indexes)
     for name in private:
         if name not in names:
             raise UsageError(
                 f"[tool.uvflow.docker] private-indexes names `{name}`, which no index is called",
-                hint=f"[[tool.uv.index]] has: {', '.join(sorted(names)) or 'nothing'}",
+                hint=f"[[tool.uv.index]] has: {', '.join(names) or 'nothing'}",
             )
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
     variables: list[str] = []
@@ -477,6 +457,11 @@ def secrets(
     return tuple(dict.fromkeys(variables))
 
 
+def _address(url: str) -> str:
+    """`url` without its user and without a slash at its end."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url).rstrip("/")
+
+
 def _credentials(index: Table) -> tuple[str, str]:
     """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
     if "name" not in index:
@@ -488,18 +473,8 @@ def _credentials(index: Table) -> tuple[str, str]:
     return f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD"
 
 
-def uses_ssh(packages: Iterable[LockedPackage]) -> bool:
-    return any(str(p.source.get("git", "")).startswith("ssh://") for p in packages)
-
-
 def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:
     """The Debian packages that fetch sources from git."""
-    packages = tuple(packages)
-    if not any("git" in package.source for package in packages):
-        return ()
-    return ("git", "openssh-client") if uses_ssh(packages) else ("git",)
-
-
-def _address(url: str) -> str:
-    """`url` without its user and without a slash at its end."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url).rstrip("/")
+    urls = [str(package.source["git"]) for package in packages if "git" in package.source]
+    ssh = (_SSH,) if any(url.startswith("ssh://") for url in urls) else ()
+    return ("git", *ssh) if urls else ()
