@@ -5,13 +5,12 @@ any number of directories, `!` for an exception, and the last match decides.
 """
 
 import os
+import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from uvflow.docker.instructions import can_be_mounted
@@ -19,9 +18,7 @@ from uvflow.errors import UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.project.manifest import parse_manifest
-
-Table = Mapping[str, Any]
+from uvflow.project.manifest import Table, parse_manifest
 
 # A build requirement that takes the version from git's history, which the context does not have →
 # the variable that gives it the version instead.
@@ -42,7 +39,7 @@ class BuildContext:
     def check(self) -> None:
         """Raises UsageError where something local is outside of the build context."""
         directories = (str(package.directory) for package in self.lock.local_packages)
-        for path in (*directories, *self._local_archives()):
+        for path in (*directories, *self._local_archives):
             if Path(path).is_absolute() or path.split("/")[0] == "..":
                 raise UsageError(
                     f"{path} is outside of {self.root}, the build context",
@@ -53,8 +50,8 @@ class BuildContext:
     @property
     def mounts(self) -> tuple[str, ...]:
         """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
-        manifests = (_below(package.directory, MANIFEST) for package in self.lock.local_packages)
-        paths = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._local_archives()))
+        manifests = map(_manifest_of, self.lock.local_packages)
+        paths = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._local_archives))
         existing = [path for path in dict.fromkeys(paths) if (self.root / path).exists()]
         return (LOCKFILE, *filter(can_be_mounted, existing))
 
@@ -64,7 +61,12 @@ class BuildContext:
 
         It does where dependencies are dynamic, or where a manifest is missing or not mountable.
         """
-        return any(self._is_dynamic(package) for package in self.lock.local_packages)
+        for package in self.lock.local_packages:
+            project = self._manifest(package).get("project", {"dynamic": ["dependencies"]})
+            dynamic = {"dependencies", "optional-dependencies"} & set(project.get("dynamic", ()))
+            if dynamic or not can_be_mounted(_manifest_of(package)):
+                return True
+        return False
 
     def local_packages(self, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are built from the build context and installed."""
@@ -83,43 +85,29 @@ class BuildContext:
         """What the build backends of `names` require (PEP 518), normalised names."""
         packages = (p for name in names for p in self.lock.by_name[name] if p.directory is not None)
         tables = (self._manifest(package).get("build-system", {}) for package in packages)
-        return tuple(sorted({n for t in tables for n in _names(t.get("requires", ()))}))
+        requirements = (text for table in tables for text in table.get("requires", ()))
+        required = (re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0] for text in requirements)
+        return tuple(sorted({canonicalize_name(name) for name in required if name}))
 
     def version_variables(self, names: Iterable[str]) -> tuple[str, ...]:
         """The variables that give a version in place of git's history."""
-        required = self.build_requirements(names)
-        return tuple(sorted({_FROM_GIT[name] for name in required if name in _FROM_GIT}))
+        required = _FROM_GIT.keys() & self.build_requirements(names)
+        return tuple(sorted({_FROM_GIT[name] for name in required}))
 
-    def _local_archives(self) -> Iterator[str]:
+    @property
+    def _local_archives(self) -> list[str]:
         """Local wheels and sdists, and directories that are indexes."""
-        for package in self.lock.packages:
-            path = package.source.get("path") or package.source.get("registry", "://")
-            if "://" not in path:
-                yield path
-
-    def _is_dynamic(self, package: LockedPackage) -> bool:
-        manifest = _below(package.directory, MANIFEST)
-        if not can_be_mounted(manifest) or not (self.root / manifest).exists():
-            return True
-        project = self._manifest(package).get("project")
-        dynamic = {"dependencies", "optional-dependencies"}
-        return project is None or bool(dynamic & set(project.get("dynamic", ())))
+        sources = (package.source for package in self.lock.packages)
+        paths = (source.get("path") or source.get("registry", "://") for source in sources)
+        return [path for path in paths if "://" not in path]
 
     def _manifest(self, package: LockedPackage) -> Table:
-        path = self.root / _below(package.directory, MANIFEST)
+        path = self.root / _manifest_of(package)
         return parse_manifest(path) if path.exists() else {}
 
 
-def _below(directory: str | None, name: str) -> str:
-    return name if directory in (None, ".") else f"{directory}/{name}"
-
-
-def _names(requirements: Iterable[str]) -> Iterator[str]:
-    for text in requirements:
-        try:
-            yield canonicalize_name(Requirement(text).name)
-        except InvalidRequirement:
-            continue  # the build will say so
+def _manifest_of(package: LockedPackage) -> str:
+    return posixpath.normpath(f"{package.directory}/{MANIFEST}")
 
 
 _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -166,27 +154,29 @@ def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
     It lets in `mounts`, which the build cannot do without.
     """
     of_git = _of_git(text_if_there(root / ".gitignore") or "")
-    environments = tuple(path for path in _environments(root) if not path.startswith(".venv"))
-    wanted = tuple(f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git)))
-    patterns = (
-        ("what git ignores", (*of_git, *wanted)),
-        *_PATTERNS,
-        ("virtual environments", environments),
-    )
+    wanted = (f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git)))
+    environments = [path for path in _environments(root) if not path.startswith(".venv")]
+    ours = (("what git ignores", [*of_git, *wanted]), *_PATTERNS)
+    patterns = (*ours, ("virtual environments", environments))
     sections = ("\n".join((f"# {why}", *lines)) for why, lines in patterns if lines)
-    return "# Made by `uvflow docker`; yours to edit.\n\n" + "\n\n".join(sections) + "\n"
+    return "\n\n".join(("# Made by `uvflow docker`; yours to edit.", *sections)) + "\n"
 
 
 def _of_git(text: str) -> tuple[str, ...]:
     """The patterns of a .gitignore (gitignore(5)) as those of a .dockerignore."""
     patterns = []
-    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
+    for line in _lines(text):
         pattern = line.removeprefix("!")
-        if pattern.strip("/") and not line.startswith("#"):
+        if path := pattern.strip("/"):
             is_anchored = "/" in pattern.rstrip("/")
-            path = pattern.strip("/") if is_anchored else f"**/{pattern.rstrip('/')}"
-            patterns.append("!" * (pattern != line) + path)
+            patterns.append("!" * (pattern != line) + "**/" * (not is_anchored) + path)
     return tuple(patterns)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The patterns of a .gitignore or a .dockerignore."""
+    lines = map(str.strip, text.removeprefix("\ufeff").splitlines())
+    return (line for line in lines if line and not line.startswith("#"))
 
 
 def files_in(root: Path) -> Iterator[PurePosixPath]:
@@ -213,12 +203,9 @@ def missing_patterns(text: str, root: Path) -> tuple[str, ...]:
 def is_ignored(path: str, text: str) -> bool:
     """Whether the .dockerignore `text` keeps `path` out of the context."""
     ignored = False
-    for line in text.removeprefix("\ufeff").splitlines():
-        pattern = line.strip()
-        if not pattern or pattern.startswith("#"):
-            continue
-        if _matches(pattern.removeprefix("!").strip(), path):
-            ignored = not pattern.startswith("!")
+    for line in _lines(text):
+        if _matches(line.removeprefix("!").strip(), path):
+            ignored = not line.startswith("!")
     return ignored
 
 

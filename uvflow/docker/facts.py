@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
@@ -35,7 +34,7 @@ from uvflow.lockfile.selection import (
     packages_to_build,
 )
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project
+from uvflow.project.manifest import Project, Table
 from uvflow.project.python import python_requests
 from uvflow.uv import Uv
 
@@ -46,8 +45,6 @@ _SSH = "openssh-client"
 
 # The first uv that knows a dev switch variable; one before ignores it silently.
 _OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
-
-Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

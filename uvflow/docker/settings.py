@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from uvflow.project import schema
+from uvflow.project.manifest import Table
 from uvflow.project.schema import OnlyKeys, Rule
-
-Table = Mapping[str, Any]
 
 BASES = ("slim", "managed", "distroless")
 STAGES = ("auto", "single", "multi")
@@ -68,25 +67,23 @@ def checked(key: str, value: Any, where: str) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
     if isinstance(value, Mapping):
         return tuple(sorted((k, _frozen(v)) for k, v in value.items()))  # its order is not a fact
-    return value
-
-
-def _one_of(values: tuple[str, ...]) -> Rule:
-    return Rule(wanted=f"one of {', '.join(values)}", holds=lambda value: value in values)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _text(pattern: str, wanted: str) -> Rule:
     return Rule(wanted=wanted, holds=lambda value: _matches(pattern, value))
 
 
-def _texts(pattern: str, wanted: str) -> Rule:
+def _texts(pattern: str, wanted: str, *, least: int = 0) -> Rule:
     return Rule(
         wanted=f"a list of {wanted}",
-        holds=lambda value: isinstance(value, list) and all(_matches(pattern, v) for v in value),
+        holds=lambda value: (
+            isinstance(value, list)
+            and len(value) >= least
+            and all(_matches(pattern, each) for each in value)
+        ),
     )
 
 
@@ -113,16 +110,12 @@ _ENVIRONMENT = Rule(
     ),
 )
 _PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
-
-_COMMAND = Rule(
-    wanted='a list of strings, such as ["python", "-m", "app"]',
-    holds=lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v),
-)
+_COMMAND = _texts(r"(?s).*", 'strings, such as ["python", "-m", "app"]', least=1)
 
 _SHAPE = OnlyKeys(
     {
-        "base": _one_of(BASES),
-        "stages": _one_of(STAGES),
+        "base": _text("|".join(BASES), f"one of {', '.join(BASES)}"),
+        "stages": _text("|".join(STAGES), f"one of {', '.join(STAGES)}"),
         "command": _COMMAND,
         "processes": {"*": _COMMAND},
         "app": _text(_MODULE_ATTRIBUTE, '"module:attribute"'),
@@ -138,10 +131,7 @@ _SHAPE = OnlyKeys(
         "mirrors": OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry"))),
         "build-packages": _PACKAGES,
         "runtime-packages": _PACKAGES,
-        "platforms": Rule(
-            wanted=f"a list of {' and '.join(PLATFORMS)}",
-            holds=lambda v: isinstance(v, list) and v and all(p in PLATFORMS for p in v),
-        ),
+        "platforms": _texts("|".join(PLATFORMS), " and ".join(PLATFORMS), least=1),
         "private-indexes": _texts(r"[\w.-]+", "names of [[tool.uv.index]]"),
         "source": bool,
         "environment": _ENVIRONMENT,

@@ -1,13 +1,11 @@
 """The profiles of a project as targets of its Dockerfile. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from uvflow.errors import UsageError
+from uvflow.project.manifest import Table
 from uvflow.project.profiles import ALL, Names, Profile
-
-Table = Mapping[str, Any]
 
 # The stages of a Dockerfile that are not targets, and those of each profile besides its target.
 STAGES = ("base", "builder", "uv", "python", "static")
@@ -57,25 +55,27 @@ def selections(
                 cause="a stage already has that name",
                 hint="give the profile another name",
             )
-    found = []
-    for profile in (*by_name.values(), prod):
-        chosen = Profile(
-            name=profile.name,
-            groups=profile.groups or None,
-            extras=profile.extras,
-            package=profile.package or package,
-        )
-        has_groups = _has(defaults if profile.groups is None else profile.groups, prod.groups or ())
-        has_extras = _has(profile.extras, prod.extras)
-        selection = Selection(
-            name=profile.name,
-            arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
-            is_development=profile.editable,
-            extends_prod=has_groups and has_extras and profile.package == prod.package,
-            all_groups=profile.groups is None,
-        )
-        found.append(selection)
-    return tuple(found)
+    return tuple(_selection(p, prod, defaults, package) for p in (*by_name.values(), prod))
+
+
+def _selection(
+    profile: Profile, prod: Profile, defaults: tuple[str, ...], package: str | None
+) -> Selection:
+    chosen = Profile(
+        name=profile.name,
+        groups=profile.groups or None,
+        extras=profile.extras,
+        package=profile.package or package,
+    )
+    has_groups = _has(defaults if profile.groups is None else profile.groups, prod.groups or ())
+    has_extras = _has(profile.extras, prod.extras)
+    return Selection(
+        name=profile.name,
+        arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
+        is_development=profile.editable,
+        extends_prod=has_groups and has_extras and profile.package == prod.package,
+        all_groups=profile.groups is None,
+    )
 
 
 def _has(names: Names, others: Iterable[str]) -> bool:
