@@ -284,18 +284,6 @@ def test_the_root_of_a_workspace_may_start_what_a_member_installs(tree: Tree) ->
     assert (found.local_packages, found.no_install_option) == (("api",), "--no-install-local")
 
 
-def test_a_server_in_an_extra_is_pointed_to(tree: Tree) -> None:
-    extra = '\n[package.optional-dependencies]\nweb = [{ name = "uvicorn" }]\n'
-    shop = local("shop", needs=["fastapi"], rest=extra)
-    root = tree({**MAIN, "pyproject.toml": manifest(), "uv.lock": locked(shop, *WEB)})
-    with pytest.raises(UsageError) as caught:
-        facts(root)
-    assert caught.value.hint == (
-        'set `extras = ["web"]` in [tool.uvflow.profiles.prod] for uvicorn, '
-        "or set `command` in [tool.uvflow.docker]"
-    )
-
-
 def test_credentials_of_an_index_are_secrets(tree: Tree) -> None:
     rest = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\nauthenticate = "always"\n'
     ours = package("ours", source='registry = "https://corp.test"')

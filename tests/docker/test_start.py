@@ -115,7 +115,10 @@ def test_without_a_server_the_error_names_one_to_add(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree(FASTAPI), "fastapi", "gunicorn")
     assert caught.value.message == ("no server for main:app is among the production dependencies")
-    assert caught.value.hint == ("`uv add uvicorn`, or set `command` in [tool.uvflow.docker]")
+    assert caught.value.hint == (
+        "`uv add uvicorn`, name the extra or group that has one in [tool.uvflow.profiles.prod], "
+        "or set `command` in [tool.uvflow.docker]"
+    )
 
 
 def test_a_framework_that_is_not_locked_is_not_taken_from_the_text(tree: Tree) -> None:

@@ -93,16 +93,10 @@ libpq.so.5=libpq5 libsndfile.so.1=libsndfile1 libxml2.so.2=libxml2 libxslt.so.1=
 
 # Build backends that compile the project itself (PEP 518, build-system.requires).
 _BACKENDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("cython", "meson-python", "mypy", "nanobind", "numpy", "pybind11"), ()),
+    **dict.fromkeys(("maturin", "setuptools-rust"), ("cargo", "rustc")),
     "cffi": ("libffi-dev",),
-    "cython": (),
-    "maturin": ("cargo", "rustc"),
-    "meson-python": (),
-    "mypy": (),
-    "nanobind": (),
-    "numpy": (),
-    "pybind11": (),
     "scikit-build-core": (),
-    "setuptools-rust": ("cargo", "rustc"),
 }
 
 
@@ -129,5 +123,5 @@ def debian_packages(
         runtime |= set(libraries)
     users = installed - {"psycopg"} if installed & _HAVE_LIBPQ else installed
     runtime |= {package for package, names in _LOADED.items() if names & users}
-    build = tools if settings.build_packages is None else settings.build_packages
-    return DebianPackages(build=tuple(sorted(set(build))), runtime=tuple(sorted(runtime)))
+    build = tools if settings.build_packages is None else set(settings.build_packages)
+    return DebianPackages(build=tuple(sorted(build)), runtime=tuple(sorted(runtime)))

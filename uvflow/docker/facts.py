@@ -186,15 +186,13 @@ class _Reader:
     def check_uv(self) -> None:
         """Raises UsageError where the uv that builds the image does not fit the project."""
         uv = self.settings.uv
-        if uv is None:
-            return
         asked = str(self.uv_table.get("required-version", ""))
-        if asked and uv not in specifier(asked, "[tool.uv] required-version"):
+        if uv and asked and uv not in specifier(asked, "[tool.uv] required-version"):
             raise UsageError(
                 f"uv {uv} is to build the image, and [tool.uv] required-version is `{asked}`",
                 hint="name one that fits with `--uv X.Y.Z`",
             )
-        if tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
+        if uv and tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
                 f"uv {uv} is too old to build the image: it does not know "
                 f"{self.dev_switch_variable}",
@@ -327,7 +325,6 @@ class _Reader:
             fastapi=self.project.table("tool", "fastapi"),
             settings=self.settings,
             members=() if self.package else tuple(directories),
-            in_extras=_in_extras(self.package.table if self.package else {}),
         )
 
     @property
@@ -389,16 +386,6 @@ class _Reader:
             yield from self.search.django.remarks()
         if without := [p.name for p in self.everything if "git" in p.source]:
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
-
-
-def _in_extras(table: Table) -> dict[str, str]:
-    """Distribution → the setting of the profile prod that would install it."""
-    return {
-        edge.get("name", ""): f'{kind} = ["{group}"]'
-        for key, kind in (("optional-dependencies", "extras"), ("dev-dependencies", "groups"))
-        for group, edges in table.get(key, {}).items()
-        for edge in edges
-    }
 
 
 def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:

@@ -289,7 +289,7 @@ class Applications:
         last = dotted.rpartition(".")[2]
         if known := self.kinds.get(dotted) or self.kinds.get(last):
             return known
-        if last in {*_WRAPPERS, *_CONVERTERS} or last.endswith("Middleware"):
+        if last in _WRAPPERS or last.endswith("Middleware"):
             wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
             return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
         return None
@@ -309,12 +309,12 @@ class Applications:
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
-# What wraps an application, besides what is called a middleware, and what makes one of another.
-_WRAPPERS = {"ProxyFix", "WhiteNoise", "mount_gradio_app"}
+# What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
     **dict.fromkeys(("ASGIApp", "WSGIMiddleware", "WsgiToAsgi"), "asgi"),
     **dict.fromkeys(("ASGIMiddleware", "WSGIApp"), "wsgi"),
 }
+_WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
@@ -322,26 +322,20 @@ def _likeliest(applications: list[Application]) -> list[Application]:
 
     Of one directory the usual names come first; between directories nothing tells.
     """
-    best = min(map(_standing, applications), default=0)
-    remaining = [each for each in applications if _standing(each) == best]
+    ranks = {each: _rank(each, each.module) for each in applications if each.module}
+    best = min(ranks.values(), default=())
+    remaining = [each for each, rank in ranks.items() if rank[0] == best[0]]
     if len({posixpath.dirname(each.module.path) for each in remaining if each.module}) == 1:
-        first = min(map(_order, remaining))
-        remaining = [each for each in remaining if _order(each) == first]
+        remaining = [each for each in remaining if ranks[each] == best]
     return sorted(remaining, key=lambda each: each.name)
 
 
-def _standing(application: Application) -> int:
-    module = application.module
-    if module is None or module.is_installed or module.stem == _USUAL_NAMES[0]:
-        return 0
-    return 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
-
-
-def _order(application: Application) -> tuple[bool, int, bool]:
+def _rank(application: Application, module: Module) -> tuple[int, ...]:
     attribute = application.name.rpartition(":")[2]
+    is_first = module.is_installed or module.stem == _USUAL_NAMES[0]
+    standing = 0 if is_first else 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
     is_usual = attribute in {"app", "application", "create_app", "make_app"}
-    rank = application.module.rank if application.module else 0
-    return application.is_factory, rank, not is_usual
+    return standing, application.is_factory, module.rank, not is_usual
 
 
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
@@ -511,23 +505,23 @@ class Static:
     environment: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
 class Django:
     """What the settings module of a Django project contains; `named` is one that is named."""
 
-    def __init__(self, sources: Sources, named: str | None = None) -> None:
-        self._sources = sources
-        self.named = named
+    sources: Sources
+    named: str | None = None
 
     @cached_property
     def served(self) -> tuple[Module, ...]:
         """Every wsgi.py and asgi.py."""
-        named = (m for m in self._sources.modules if m.stem in {"wsgi", "asgi"})
+        named = (m for m in self.sources.modules if m.stem in {"wsgi", "asgi"})
         return tuple(module for module in named if "application" in module.text)
 
     @cached_property
     def _naming(self) -> Mapping[str, tuple[Module, str]]:
         """`manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names."""
-        named = ((m, _NAMED_SETTINGS.search(m.text)) for m in self._sources.modules[::-1])
+        named = ((m, _NAMED_SETTINGS.search(m.text)) for m in self.sources.modules[::-1])
         return {module.stem: (module, match[1]) for module, match in named if match}
 
     @cached_property
@@ -540,7 +534,7 @@ class Django:
         """What the settings assign to `name`, themselves or through a `from … import *`."""
         waiting, read = [self.settings_module or ""], set[str]()
         while waiting:
-            module = self._sources.by_name.get(waiting.pop())
+            module = self.sources.by_name.get(waiting.pop())
             if module and module.name not in read:
                 read.add(module.name)
                 for key, value in (pair for s in module.statements for pair in _assigned(s)):

@@ -103,6 +103,9 @@ _WEB = {*_FRAMEWORKS, "django", "streamlit"}
 
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
+_APP_VARIABLE = re.compile(
+    rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
+)
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 FILES = ("Procfile", ".env", ".flaskenv", *_COMPOSE)  # that may have evidence
 
@@ -114,7 +117,6 @@ _RUNNER = re.compile(
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
 _NAMED_PORT = re.compile(r"(?:--port|-p|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(\d+)\b")
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
-_HERE = (".", "./")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +126,7 @@ class Search:
     `installed` are the normalised names of the production closure, `direct` those that the project
     itself depends on; `scripts` is `[project.scripts]` where that is installed, `files` are the
     texts of FILES that there are, `fastapi` is `[tool.fastapi]`; `members` are the directories of a
-    workspace whose root is not a project; `in_extras` says for a distribution which extra or group
-    of the project has it (as `extras = ["web"]`).
+    workspace whose root is not a project.
     """
 
     name: str
@@ -137,7 +138,6 @@ class Search:
     files: Mapping[str, str] = field(default_factory=dict)
     fastapi: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
-    in_extras: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> Start:
         """The start command, by the first evidence that there is.
@@ -211,11 +211,9 @@ class Search:
         if isinstance(entrypoint, str) and ":" in entrypoint:
             return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
         for name in (".env", ".flaskenv"):
-            text = self.files.get(name, "")
-            for variable, value in re.findall(r"^(?:export )?(\w+_APP)=(.+)$", text, re.MULTILINE):
-                if interface := _APP_VARIABLES.get(variable):
-                    place = value.strip().strip("\"'") if value[0] in "\"'" else value.strip()
-                    return self._of_variable(place, interface, f"{variable} in {name}")
+            if match := _APP_VARIABLE.search(self.files.get(name, "")):
+                variable, value = match.groups()
+                return self._of_variable(value, _APP_VARIABLES[variable], f"{variable} in {name}")
         return []
 
     def _of_variable(self, value: str, interface: str, evidence: str) -> list[Application]:
@@ -232,12 +230,11 @@ class Search:
 
     def _named(self, name: str, interface: str, evidence: str) -> Application:
         """The application of that name; with `()` at its end it is a factory."""
-        module = self.sources.by_name.get(name.partition(":")[0])
         return Application(
             name=name.removesuffix("()"),
             interface=interface,
             evidence=evidence,
-            module=None if module and module.is_installed else module,
+            module=self.sources.by_name.get(name.partition(":")[0]),
             is_factory=name.endswith("()"),
         )
 
@@ -251,19 +248,17 @@ class Search:
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
                 if dotted := django.text(key):
-                    evidence = f"{key} of {django.settings_module}"
-                    found.append([self._of_django(interface, dotted, evidence)])
+                    name, evidence = (
+                        ":".join(dotted.rsplit(".", 1)),
+                        f"{key} of {django.settings_module}",
+                    )
+                    found.append([self._named(name, interface, evidence)])
         for interface, modules in made.items():
             if modules:
-                names = {m.path: f"{m.name}.application" for m in modules}
-                found.append([self._of_django(interface, *pair[::-1]) for pair in names.items()])
+                named = ((f"{m.name}:application", m.path) for m in modules)
+                found.append([self._named(name, interface, path) for name, path in named])
         served = (each for each in found if self._server(each[0].interface))
         return next(served, found[0] if found else [])
-
-    def _of_django(self, interface: str, dotted: str, evidence: str) -> Application:
-        name, _, attribute = dotted.rpartition(".")
-        module, loads = self.sources.by_name.get(name), f"{name}:{attribute}"
-        return Application(interface=interface, name=loads, evidence=evidence, module=module)
 
     def _compose(self) -> list[Start]:
         """The `command` of the one service that is built here, unless that is for development."""
@@ -273,11 +268,10 @@ class Search:
         import yaml  # 15 ms, for a project with a compose file only
 
         try:
-            services = yaml.safe_load(text)["services"].values()
-            builds = [(each, each.get("build")) for each in services]
-            [service] = [
-                s for s, b in builds if (b if isinstance(b, str) else b and b["context"]) in _HERE
-            ]
+            services = [s for s in yaml.safe_load(text)["services"].values() if s.get("build")]
+            builds = [s["build"] for s in services]
+            contexts = [build if isinstance(build, str) else build["context"] for build in builds]
+            [service] = [s for s, at in zip(services, contexts, strict=True) if at in {".", "./"}]
             command = service.get("command") or ""
             line = command if isinstance(command, str) else shlex.join(map(str, command))
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
@@ -336,12 +330,13 @@ class Search:
         server = _SERVERS[name]
         port = self.settings.port or _PORT
         words = server.words(found, port)
+        others = self.web.outermost - {found.name.replace(":", ".")}
         return Start(
             command=words,
             development=(words[0], *(("--reload",) if server.reloads else ()), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
-            health=health_path(self.sources, self.web.outermost - {found.name.replace(":", ".")}),
+            health=health_path(self.sources, others),
             **_place(found),
         )
 
@@ -363,14 +358,11 @@ class Search:
 
     def _no_server_error(self, loaded: Application) -> UsageError:
         servers = _servers_of(loaded.interface)
-        add = f"`uv add {servers[0]}`"
-        optional = next((name for name in servers if name in self.in_extras), None)
-        if optional:
-            add = f"set `{self.in_extras[optional]}` in [tool.uvflow.profiles.prod] for {optional}"
         return UsageError(
             f"no server for {loaded.name} is among the production dependencies",
             cause=f"looked for {', '.join(servers)}; a development server does not count",
-            hint=f"{add}, or set `command` in [tool.uvflow.docker]",
+            hint=f"`uv add {servers[0]}`, name the extra or group that has one in "
+            "[tool.uvflow.profiles.prod], or set `command` in [tool.uvflow.docker]",
         )
 
     def _no_start_error(self) -> UsageError:
@@ -379,14 +371,14 @@ class Search:
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]"
         )
-        if self.scripts:
-            hint = _lines(map(self._script, self.scripts))
-            cause = (
-                "what a project with a web framework has in [project.scripts] is not its service"
-            )
         if self.members:
             cause = "this is the root of a workspace, not a project"
             hint = f"run `uvflow docker` in {' or '.join(self.members)}"
+        elif self.scripts:
+            cause = (
+                "what a project with a web framework has in [project.scripts] is not its service"
+            )
+            hint = _lines(map(self._script, self.scripts))
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
 
@@ -402,12 +394,10 @@ def _lines(candidates: Iterable[Candidate]) -> str:
 
 def _place(found: Application) -> dict[str, Any]:
     """Which file a start loads, and from where that is imported."""
-    if found.module is None:
+    module = found.module
+    if module is None:
         return {"module": "."}
-    return {
-        "module": None if found.module.is_installed else found.module.path,
-        "base": found.module.base,
-    }
+    return {"module": None if module.is_installed else module.path, "base": module.base}
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
