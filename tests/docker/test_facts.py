@@ -156,6 +156,19 @@ def test_an_application_outside_of_the_package_needs_the_source(
     assert facts(root).copies_source is copied
 
 
+def test_an_application_of_the_package_that_the_user_names_needs_no_source(tree: Tree) -> None:
+    shop = local("shop", needs=["fastapi", "uvicorn"], source='editable = "."')
+    rest = '[build-system]\nrequires = ["hatchling"]\n[tool.uvflow.docker]\napp = "shop.web:app"\n'
+    root = tree(
+        {
+            "pyproject.toml": manifest(rest=rest),
+            "uv.lock": locked(shop, *WEB),
+            "src/shop/web.py": MAIN["main.py"],
+        }
+    )
+    assert not facts(root).copies_source
+
+
 def test_sources_below_src_that_are_no_package_are_on_the_path(tree: Tree) -> None:
     files = {k: v for k, v in service().items() if k != "main.py"}
     found = facts(tree({**files, "src/web.py": MAIN["main.py"]}))

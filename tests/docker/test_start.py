@@ -249,6 +249,11 @@ def test_an_application_that_the_user_names_is_served(tree: Tree) -> None:
     assert found.command[-2:] == ("--factory", "shop.odd:make")
 
 
+def test_an_application_that_the_user_names_is_not_given_to_a_server_for_others(tree: Tree) -> None:
+    with pytest.raises(UsageError, match="no server for shop"):
+        start(tree({}), "fastapi", "gunicorn", app="shop:app")
+
+
 def test_port_and_health_are_the_users(tree: Tree) -> None:
     found = start(tree(FASTAPI), "fastapi", "uvicorn", port=9000, health="/up")
     assert (found.port, found.health) == (9000, "/up")

@@ -199,7 +199,8 @@ class Search:
         if self.settings.app is None:
             return []
         interfaces = (*self._classes.values(), "wsgi", "asgi")
-        interface = next(filter(self._server, interfaces), "asgi")
+        # One that asks for asgi is not given to a server for wsgi.
+        interface = next(each for each in interfaces if self._server(each) or each == "asgi")
         return [self._named(self.settings.app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
@@ -221,7 +222,7 @@ class Search:
         place, colon, attribute = value.partition(":")
         module = next((m for m in self.sources.modules if place in (m.name, m.path)), None)
         if not colon:
-            found = self.web.likeliest(within=module)
+            found = self.web.likeliest(within=module) if module else []
             return [replace(each, evidence=evidence) for each in found]
         body = module.statements if module else []
         is_factory = any(isinstance(n, ast.FunctionDef) and n.name == attribute for n in body)
@@ -254,7 +255,7 @@ class Search:
                     )
                     found.append([self._named(name, interface, evidence)])
         for interface, modules in made.items():
-            if modules:
+            if modules and (self._server(interface) or interface == "asgi"):
                 named = ((f"{m.name}:application", m.path) for m in modules)
                 found.append([self._named(name, interface, path) for name, path in named])
         served = (each for each in found if self._server(each[0].interface))
