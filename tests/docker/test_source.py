@@ -197,7 +197,7 @@ def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
 
 def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> None:
     root = tree({"libs/web/src/web/__init__.py": APP, "libs/web/main.py": APP, "apps/x/x.py": APP})
-    sources = Sources(root, {root / "libs" / "web": "web"}, [root / "apps" / "x"])
+    sources = Sources(root, {root / "libs" / "web": "web", root / "apps" / "x": ""})
     [application] = Applications(sources, {"FastAPI": "asgi"}).likeliest()
     assert named(application) == "web:app"
     assert application.module

@@ -329,15 +329,12 @@ class _Reader:
 
     @property
     def sources(self) -> Sources:
-        names = {
-            Path(os.path.normpath(self.project.workspace / str(package.directory))): package.name
-            for package in self.lock.local_packages
-        }
-        return Sources(
-            self.project.root,
-            packages={p: n.replace("-", "_") for p, n in names.items() if n in self.local_packages},
-            others=names.keys() - {self.project.root},
-        )
+        packages = {}
+        for package in self.lock.local_packages:
+            path = os.path.normpath(self.project.workspace / str(package.directory))
+            is_installed = package.name in self.local_packages
+            packages[Path(path)] = package.name.replace("-", "_") if is_installed else ""
+        return Sources(self.project.root, packages)
 
     @cached_property
     def start(self) -> Start:

@@ -7,7 +7,7 @@ import posixpath
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -141,39 +141,38 @@ class Application:
 class Sources:
     """The Python files an image may run: those of `root`, and those of local packages.
 
-    `packages` are the directories of local packages that are installed, each with its import name;
-    `others` are directories of local packages that are not searched.
+    `packages` are the directories of local packages, each with its import name; where that is
+    empty, it is not installed, and not searched.
     """
 
     root: Path
     packages: Mapping[Path, str] = field(default_factory=dict)
-    others: Iterable[Path] = ()
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
         """The likeliest to hold an application first: near the root, then by usual names."""
-        bases = dict.fromkeys((self.root, *self.packages))
+        bases = dict.fromkeys((self.root, *filter(self.packages.get, self.packages)))
         found = (module for base in bases for module in self._modules_below(base))
         return tuple(sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path)))
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
-        files = dict(self._files(base))
+        files, package = dict(self._files(base)), self.packages.get(base)
         base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
         for path, text in files.items():
             name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
-            is_installed = path.startswith(("src/", f"{self.packages.get(base, '/')}/"))
+            is_installed = bool(package) and path.startswith(("src/", f"{package}/"))
             if base == self.root or is_installed:
                 yield Module(
                     path=Path(prefix, path).as_posix(),
                     name=name.removesuffix("/__init__").replace("/", "."),
                     text=text,
                     base=base_of(path),
-                    is_installed=is_installed and base in self.packages,
+                    is_installed=is_installed,
                 )
 
     def _files(self, base: Path) -> Iterator[tuple[str, str]]:
         """Path, relative to `base`, and text of each Python file that can be read."""
-        skipped = {*self.others, *self.packages} - {base}
+        skipped = self.packages.keys() - {base}
         for path in (path for path in files_in(base) if path.suffix == ".py"):
             above = path.parts[:-1]
             is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in above)
@@ -512,11 +511,10 @@ class Django:
     sources: Sources
     named: str | None = None
 
-    @cached_property
-    def served(self) -> tuple[Module, ...]:
-        """Every wsgi.py and asgi.py."""
-        named = (m for m in self.sources.modules if m.stem in {"wsgi", "asgi"})
-        return tuple(module for module in named if "application" in module.text)
+    def served(self, interface: str) -> list[Module]:
+        """Every wsgi.py, or every asgi.py."""
+        named = (module for module in self.sources.modules if module.stem == interface)
+        return [module for module in named if "application" in module.text]
 
     @cached_property
     def _naming(self) -> Mapping[str, tuple[Module, str]]:

@@ -244,7 +244,7 @@ class Search:
         if "django" not in self.installed:
             return []
         django, found = self.django, []
-        made = {i: [m for m in django.served if m.stem == i] for i in ("wsgi", "asgi")}
+        made = {interface: django.served(interface) for interface in ("wsgi", "asgi")}
         if django.named or max(map(len, made.values())) <= 1:
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
