@@ -249,11 +249,9 @@ class Search:
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
                 if dotted := django.text(key):
-                    name, evidence = (
-                        ":".join(dotted.rsplit(".", 1)),
-                        f"{key} of {django.settings_module}",
-                    )
-                    found.append([self._named(name, interface, evidence)])
+                    module, _, attribute = dotted.rpartition(".")
+                    evidence = f"{key} of {django.settings_module}"
+                    found.append([self._named(f"{module}:{attribute}", interface, evidence)])
         for interface, modules in made.items():
             if modules and (self._server(interface) or interface == "asgi"):
                 named = ((f"{m.name}:application", m.path) for m in modules)
