@@ -1,16 +1,20 @@
 """The same facts give the same Dockerfile, and each fact has its place in it."""
 
+import ast
 import http.server
 import json
 import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from images import DEV, PROD, facts
 
+from uvflow.docker import dockerfile, instructions
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import CHECK_LIBRARIES, render_dockerfile
 from uvflow.docker.facts import Stages
@@ -290,3 +294,53 @@ def test_a_stage_begins_after_an_empty_line() -> None:
     text = render_dockerfile(facts(selections=(DEV, staging, PROD), local_packages=("shop",)))
     paragraphs = text.replace(f"{CHECK}\n", "").split("\n\n")
     assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)
+
+
+WRITTEN = ast.parse(Path(dockerfile.__file__).read_text(encoding="utf-8"))
+FUNCTIONS = [node for node in WRITTEN.body if isinstance(node, ast.FunctionDef)]
+PARTS = [f for f in FUNCTIONS if f.returns and ast.unparse(f.returns) == "str"][1:]
+SAFE = {f.name for f in PARTS} | {name for name in vars(dockerfile) if hasattr(instructions, name)}
+
+
+def unescaped(value: ast.expr, names: dict[str, list[ast.expr]]) -> Iterator[str]:
+    """What is in a text without standing in the module or coming from what escapes."""
+    match value:
+        case ast.Constant() | ast.Attribute(value=ast.Name(id="managed_python")):
+            return
+        case ast.FormattedValue(format_spec=ast.JoinedStr()):  # `:d`, a number
+            return
+        case ast.Call(func=ast.Name(id=name)) if name in SAFE:
+            return
+        case ast.Name(id=name) if name in names:
+            inside = names[name]
+            names = {**names, name: []}
+        case ast.Call(func=ast.Attribute(value=template, attr="format"), keywords=keywords):
+            inside = [template, *(keyword.value for keyword in keywords)]
+        case ast.JoinedStr(values=inside):
+            pass
+        case ast.FormattedValue(value=part):
+            inside = [part]
+        case ast.IfExp(body=left, orelse=right) | ast.BinOp(left=left, right=right):
+            inside = [left, right]
+        case _:
+            yield ast.unparse(value)
+            return
+    for part in inside:
+        yield from unescaped(part, names)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_no_value_is_in_a_text_as_it_is(part: ast.FunctionDef) -> None:
+    constants = (n for n, value in vars(dockerfile).items() if n.isupper() and type(value) is str)
+    names: dict[str, list[ast.expr]] = {name: [] for name in constants}
+    for node in (node for node in ast.walk(part) if isinstance(node, ast.Assign)):
+        for target in node.targets:
+            pairs = (
+                zip(target.elts, node.value.elts, strict=True)
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+                else [(target, node.value)]
+            )
+            for name, value in pairs:
+                names.setdefault(ast.unparse(name), []).append(value)
+    returned = [node.value for node in ast.walk(part) if isinstance(node, ast.Return)]
+    assert [text for value in returned if value for text in unescaped(value, names)] == []

@@ -10,7 +10,7 @@ from py_compile import PycInvalidationMode
 
 import pytest
 
-from uvflow.docker.managed_python import packed
+from uvflow.docker.managed_python import PACKED
 
 # In place of the library of the Python that runs this.
 PLACED = """\
@@ -35,8 +35,7 @@ def library(tmp_path: Path) -> Path:
 
 def pack(library: Path) -> None:
     compileall.compile_dir(library, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-    [script] = [step for step in packed("python", "base") if step.startswith("RUN")]
-    code = script.removeprefix("RUN python <<'END'\n").removesuffix("END\n")
+    code = PACKED.partition("RUN python <<'END'\n")[2].removesuffix("END\n")
     assert run(library, PLACED + code) == ""
 
 

@@ -1,31 +1,47 @@
-"""A Python that uv installs, for an image: without what no service needs, and packed. Pure."""
-
-from uvflow.docker.facts import Facts
-from uvflow.docker.instructions import Instructions, Mount, begin_stage, comment, script
-
-PYTHONS = "/python"
+"""A Python that uv installs, for an image: without what no service needs, and packed."""
 
 # Globs, since releases differ: there are two versions of Tcl, and packages have tests as well.
-_UNUSED = """\
+INSTALL = """\
+# Python as uv installs it, less what no service needs.
+# hadolint ignore=DL3003
+RUN {mounts}<<'END'
+set -e
+UV_PYTHON_INSTALL_DIR=/python uv python install --no-bin {release}
+cd /python/cpython-{python}.*-linux-*
+ln -s "$PWD/bin/python{python}" /usr/local/bin/python
 # Remove installers, tests and Tk, with their libraries.
 rm -rf bin/2to3* bin/idle* bin/pip* bin/pydoc* share
 rm -rf lib/itcl* lib/libtcl* lib/libtk* lib/tcl* lib/thread* lib/tk*
 cd lib/python{python}
 rm -rf ensurepip idlelib lib2to3 pydoc_data site-packages/* tkinter turtle* test ./*/test ./*/tests
-rm -rf lib-dynload/_*test* lib-dynload/_tkinter* lib-dynload/nis* lib-dynload/xx*"""
+rm -rf lib-dynload/_*test* lib-dynload/_tkinter* lib-dynload/nis* lib-dynload/xx*
+"""
 
 # An interpreter with libpython linked in still comes with the library, for builds against it.
-_FOR_BUILDING = """\
+THIN = """\
 # Remove what only a build needs, and libraries that nothing links.
 rm -rf ../../bin/*-config ../../include ../pkgconfig config-*
 linked=$(find ../../bin/python{python} lib-dynload -type f -exec ldd '{{}}' ';')
 for library in ../lib*.so*; do
   case $linked in *"/${{library##*/}} "*) ;; *) rm -f "$library" ;; esac
-done"""
+done
+"""
 
+COMPILE = """\
+# Compile the library: it comes without byte code, and the user cannot write it.
+python -m compileall -qf --invalidation-mode unchecked-hash "$PWD"
+END
+
+"""
+
+# As in the embeddable Python of Windows ("Using Python on Windows", "The embeddable package").
 # Python finds its library by `os.py` and `lib-dynload`, even an empty one (CPython's getpath.py).
 # `strict_timestamps=False` writes a time of 0 as 1980, the earliest that a zip file can hold.
-_PACKING = """\
+PACKED = """\
+# The standard library in one zip file, where Python looks for it first: sources and
+# byte code at a third of their size. Files that Python finds its library by stay.
+FROM base AS python
+RUN python <<'END'
 import os, sys, sysconfig, zipfile
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -41,34 +57,6 @@ with zipfile.ZipFile(packed, "w", **deflated, strict_timestamps=False) as archiv
                 path.unlink()
 for directory, _, _ in os.walk(library, topdown=False):
     if not os.listdir(directory) and Path(directory).name != "lib-dynload":
-        os.rmdir(directory)"""
-
-
-def installed(facts: Facts, compiling: str, mounts: tuple[Mount, ...]) -> Instructions:
-    """Python as a layer; it keeps what compiling needs where something is compiled."""
-    lines = (
-        "set -e",
-        f"UV_PYTHON_INSTALL_DIR={PYTHONS} uv python install --no-bin {facts.python_release}",
-        f"cd {PYTHONS}/cpython-{{python}}.*-linux-*",
-        'ln -s "$PWD/bin/python{python}" /usr/local/bin/python',
-        _UNUSED,
-        *(() if facts.system.build else (_FOR_BUILDING,)),
-        "# Compile the library: it comes without byte code, and the user cannot write it.",
-        f'{compiling} "$PWD"',
-    )
-    text = "\n".join(lines).format(python=facts.python)
-    yield comment("Python as uv installs it, less what no service needs.", "hadolint ignore=DL3003")
-    yield script(text, mounts=mounts)
-
-
-def packed(name: str, below: str) -> Instructions:
-    """The standard library as a zip file, where Python looks for it first.
-
-    As in the embeddable Python of Windows ("Using Python on Windows", "The embeddable package").
-    """
-    yield comment(
-        "The standard library in one zip file, where Python looks for it first: sources and",
-        "byte code at a third of their size. Files that Python finds its library by stay.",
-    )
-    yield begin_stage(name, below)
-    yield script(_PACKING, "python")
+        os.rmdir(directory)
+END
+"""
