@@ -6,6 +6,7 @@ from uvflow.docker.lint.check import CHECKS
 from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.docker.lint.parse import parse_dockerfile
 
+NOTHING = LintContext()
 CONTEXT = LintContext(
     files=frozenset({"uv.lock", "pyproject.toml", "main.py", "shop/app.py"}),
     installed=frozenset({"uvicorn"}),
@@ -33,10 +34,14 @@ def reading(texts: dict[str, str]) -> Callable[[str], str]:
     return lambda path: texts.get(path, "")
 
 
+def linted(text: str, context: LintContext = NOTHING) -> LintedDockerfile:
+    return LintedDockerfile(**vars(parse_dockerfile(text)), context=context)
+
+
 def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:
     """Code and line of every finding."""
-    linted = LintedDockerfile(parse_dockerfile(text), context)
-    return [(code, at.line) for check in CHECKS for code, at, _ in check(linted)]
+    dockerfile = linted(text, context)
+    return [(code, at.line) for check in CHECKS for code, at, _ in check(dockerfile)]
 
 
 def changed(old: str, new: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:

@@ -3,14 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import reading
+from dockerfiles import linted, reading
 
-from uvflow.docker.lint.model import LintContext, LintedDockerfile
-from uvflow.docker.lint.parse import parse_dockerfile
-
-
-def linted(text: str) -> LintedDockerfile:
-    return LintedDockerfile(parse_dockerfile(text), LintContext())
+from uvflow.docker.lint.model import LintContext
 
 
 def test_the_commands_of_a_step_are_those_of_a_shell() -> None:
@@ -73,7 +68,7 @@ TREE = LintContext(
 def test_a_copy_is_followed_into_the_image(copy: str, paths: list[str]) -> None:
     one = "FROM debian AS one\nCOPY . /one\n"
     text = f"{one}FROM debian\nENV HERE=/here\nWORKDIR /w\n{copy}\n"
-    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    image = linted(text, TREE)
     assert sorted(image.end.files) == paths
 
 
@@ -96,7 +91,7 @@ def test_a_file_may_come_from_elsewhere(step: str) -> None:
 
 def test_the_entry_script_in_the_image_is_read() -> None:
     text = 'FROM debian\nCOPY docker/entry /usr/local/bin/\nENTRYPOINT ["entry"]\nCMD ["serve"]\n'
-    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    image = linted(text, TREE)
     assert [command.text for command in image.started] == ["entry serve", "exec serve", "serve"]
 
 
@@ -112,7 +107,7 @@ def test_what_grows_with_every_line_has_an_end() -> None:
         f"FROM s{n} AS s{n + 1}\nCOPY --from=s{n} / /a\nCOPY --from=s{n} / /b\n" for n in range(12)
     )
     text = f"FROM debian AS s0\nCOPY . /\n{doubling}{copies}"
-    image = LintedDockerfile(parse_dockerfile(text), TREE)
+    image = linted(text, TREE)
     assert len(image.end.environ["A"]) == 10_000
     assert len(image.end.files) < 1_000_000
 
@@ -123,5 +118,5 @@ def test_scripts_that_start_each_other_have_an_end() -> None:
         "a.toml": "#!/bin/sh\n" + '/b.toml "$@" "$@"\n' * 99,
         "b.toml": "#!/bin/sh\n" + '/a.toml "$@" "$@"\n' * 99,
     }
-    image = LintedDockerfile(parse_dockerfile(text), replace(TREE, text=reading(calls)))
+    image = linted(text, replace(TREE, text=reading(calls)))
     assert len(image.started) == 300

@@ -28,15 +28,14 @@ _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzi
 class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 
-    `files` are those that exist, `members` the manifests of local packages, `packages` the
-    directories of those that are installed, `not_ignored` the patterns that the .dockerignore
-    lacks, `installed` what production installs and `locked` all that uv.lock has (None: unknown),
-    `scripts` the names of the project's own, `has_dev` whether uv installs a group unless it is
-    kept from it. `text` reads a file, `is_ignored` asks the .dockerignore about a path.
+    `files` are those that exist, `packages` the directories of local packages that are installed
+    editable, `not_ignored` the patterns that the .dockerignore lacks, `installed` what production
+    installs and `locked` all that uv.lock has (None: unknown), `scripts` the names of the project's
+    own, `has_dev` whether uv installs a group unless it is kept from it. `text` reads a file,
+    `is_ignored` asks the .dockerignore about a path.
     """
 
     files: frozenset[str] = frozenset()
-    members: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
     installed: frozenset[str] | None = None
@@ -78,8 +77,9 @@ class ShellCommand:
     environ: Mapping[str, str]
     words: tuple[str, ...]
 
-    def starts(self, *words: str) -> bool:
-        return self.words[: len(words)] == words
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
 
     @property
     def program(self) -> str:
@@ -97,10 +97,6 @@ class ShellCommand:
         return re.match(r"apt(-get)? .*\binstall\b|apk .*\badd\b", self.text) is not None
 
     @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    @property
     def run_syncs(self) -> bool:
         """Whether it is a `uv run` that syncs the environment first."""
         options = ("--no-sync", "--no-project", "--isolated", "--script")
@@ -115,13 +111,11 @@ class ShellCommand:
         paths = (word for word in reversed(self.words[2:]) if not word.startswith("-"))
         return self.state.path(next(paths, ".venv")) if is_made else ""
 
+    def starts(self, *words: str) -> bool:
+        return self.words[: len(words)] == words
+
     def has(self, *options: str) -> bool:
         return any(word.partition("=")[0] in options for word in self.words)
-
-    def is_set(self, *names: str) -> bool:
-        """Whether one of these variables is true, as uv reads them."""
-        values = (self.environ.get(name, "").lower() for name in names)
-        return any(value in {"1", "true", "yes", "on"} for value in values)
 
     def option(self, *names: str) -> str | None:
         """The value of the last of these options, in one word or two."""
@@ -132,29 +126,32 @@ class ShellCommand:
                 found = value if equals else following
         return found
 
+    def is_set(self, *names: str) -> bool:
+        """Whether one of these variables is true, as uv reads them."""
+        return any(self.environ.get(n, "").lower() in {"1", "true", "yes", "on"} for n in names)
 
-@dataclass(frozen=True)
-class LintedDockerfile:
+
+@dataclass(frozen=True, kw_only=True)
+class LintedDockerfile(Dockerfile):
     """A Dockerfile with at least one stage, and its project."""
 
-    dockerfile: Dockerfile
     context: LintContext
 
     @cached_property
     def final(self) -> Stage:
         """The last stage; the last but those for development, where there are others."""
-        named = [s for s in self.dockerfile.stages if not _DEVELOPMENT.fullmatch(s.name)]
-        return (named or self.dockerfile.stages)[-1]
+        named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
+        return (named or self.stages)[-1]
 
     @cached_property
     def image(self) -> tuple[Parsed, ...]:
         """The instructions that contribute to the image of the last stage."""
-        return self.dockerfile.inside(self.final)
+        return self.inside(self.final)
 
     @cached_property
     def base(self) -> str:
         """The image that the last one is built on, directly or not."""
-        return self.dockerfile.lineage(self.final)[0].image
+        return self.lineage(self.final)[0].image
 
     @cached_property
     def is_plain(self) -> bool:
@@ -163,21 +160,24 @@ class LintedDockerfile:
 
     @cached_property
     def everything(self) -> tuple[Parsed, ...]:
-        return tuple(i for stage in self.dockerfile.stages for i in stage.instructions)
+        return tuple(step for stage in self.stages for step in stage.instructions)
 
     @cached_property
-    def environment_stages(self) -> tuple[Stage, ...]:
+    def environment_stages(self) -> Mapping[Stage, tuple[Parsed, ...]]:
         """The stages the image's environment may come from: its own, and those it copies from."""
-        sources = filter(None, map(self.dockerfile.source, self.image))
-        steps = [stage for source in sources for stage in self.dockerfile.lineage(source)]
-        return tuple(dict.fromkeys((*steps, *self.dockerfile.lineage(self.final))))
+        sources = (*filter(None, map(self.source, self.image)), self.final)
+        return {each: each.instructions for stage in sources for each in self.lineage(stage)}
+
+    @cached_property
+    def environment_steps(self) -> tuple[Parsed, ...]:
+        return tuple(itertools.chain(*self.environment_stages.values()))
 
     @cached_property
     def states(self) -> Mapping[int, StepState]:
         """By the line of an instruction what it meets, by that of a FROM what the stage leaves."""
         states: dict[int, StepState] = {}
-        for stage in self.dockerfile.stages:
-            below = self.dockerfile.lineage(stage)[-2:-1]
+        for stage in self.stages:
+            below = self.lineage(stage)[-2:-1]
             state = states[below[0].line] if below else StepState()
             for step in stage.instructions:
                 states[step.line] = state
@@ -188,7 +188,7 @@ class LintedDockerfile:
     def _after(self, step: Parsed, state: StepState, states: Mapping[int, StepState]) -> StepState:
         match step.keyword:
             case "ENV" | "ARG":
-                known = self.dockerfile.defaults if step.keyword == "ARG" else {}
+                known = self.defaults if step.keyword == "ARG" else {}
                 given = {
                     name: expanded(value, state.environ) or known.get(name, "")
                     for name, value in step.assignments
@@ -199,9 +199,9 @@ class LintedDockerfile:
             case "USER":
                 return replace(state, user=expanded(step.text, state.environ).partition(":")[0])
             case "COPY" | "ADD":
-                source = self.dockerfile.source(step)
                 there = {path: path for path in self.context.files}
                 if step.flag("from"):
+                    source = self.source(step)
                     files = states[source.line].files if source and source.line in states else {}
                     there = {path.lstrip("/"): origin for path, origin in files.items()}
                 return replace(state, files={**state.files, **_copied(step, there, state)})
@@ -227,19 +227,12 @@ class LintedDockerfile:
         sources = (relative(source) for step in self.everything for source in step.copied)
         return self.is_plain and all(map(self.context.has, sources))
 
-    def missing(self, sources: Iterable[str]) -> tuple[str, ...]:
-        """Those that the build context does not have; none where it is the directory above."""
-        named = (relative(s) for step in self.everything for s in (*step.copied, *step.bound))
-        has = self.context.has
-        is_above = any(not has(p) and "/" in p and has(p.partition("/")[2]) for p in named)
-        return () if is_above else tuple(p for p in map(relative, sources) if not has(p))
-
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
-        steps = [i for stage in self.environment_stages for i in stage.instructions]
+        steps = self.environment_steps
         written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
         copies = [(i.flag("from"), i.text) for i in steps if i.is_copy]
-        foreign = any(f and not self.dockerfile.stage(f) and "/uv" not in t for f, t in copies)
+        foreign = any(f and not self.stage(f) and "/uv" not in text for f, text in copies)
         fetched = any("://" in text for _, text in copies)
         return written or foreign or fetched or any(c.program in _FETCHES for c in self.building)
 
@@ -255,8 +248,7 @@ class LintedDockerfile:
     @cached_property
     def building(self) -> tuple[ShellCommand, ...]:
         """Every command of the stages whose environment may get into the image."""
-        steps = (i for stage in self.environment_stages for i in stage.instructions)
-        return tuple(self.commands(steps))
+        return tuple(self.commands(self.environment_steps))
 
     @cached_property
     def syncs(self) -> tuple[ShellCommand, ...]:
@@ -273,10 +265,9 @@ class LintedDockerfile:
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
         is_root = self.is_plain and "nonroot" not in self.base
-        named = self.end.user or ("root" if is_root else "")
         programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
-        return named in {"root", "0"} and not drops
+        return (self.end.user or "root" * is_root) in {"root", "0"} and not drops
 
     def last(self, keyword: str) -> Parsed | None:
         """The instruction of that kind that counts for the image."""
@@ -288,19 +279,16 @@ class LintedDockerfile:
         entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
         if entry and entry.exec_form is None:
             cmd = None  # it is not given to a shell
-        step = cmd or entry
-        if step is None:
-            return ()
-        line = []
-        for form in (entry, cmd):
-            if form:  # the shell form is run by a shell
-                words = ("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form
-                line += [expanded(word, self.end.environ) for word in words]
-        every = shell.started(tuple(line), self._script, self.end.environ)
-        found = itertools.islice(every, _MOST_COMMANDS)
+        forms = [form for form in (entry, cmd) if form]
+        words = [
+            expanded(word, self.end.environ)
+            for form in forms  # the shell form is run by a shell
+            for word in (("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form)
+        ]
+        every = shell.started(tuple(words), self._script, self.end.environ)
         return tuple(
-            ShellCommand(step=step, state=self.end, environ=environ, words=words)
-            for environ, words in found
+            ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
+            for environ, words in itertools.islice(every, _MOST_COMMANDS)
         )
 
     def _script(self, program: str) -> str:

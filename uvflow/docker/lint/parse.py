@@ -4,15 +4,14 @@ The format is that of the Dockerfile reference; what BuildKit would reject is re
 makes sense.
 """
 
+import itertools
 import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_ESCAPE = re.compile(
-    r"(?:#[ \t]*[a-z]+[ \t]*=.*\n)*?#[ \t]*escape[ \t]*=[ \t]*(\S)"
-)  # among directives
+_CONTINUES = re.compile(r"\\[ \t]*$")  # the escape directive of Windows' images is not read
 # A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
@@ -38,7 +37,7 @@ class Parsed:
     flags: tuple[tuple[str, str], ...] = ()
 
     def flag(self, name: str) -> str | None:
-        return next((value for key, value in self.flags if key == name), None)
+        return dict(self.flags).get(name)
 
     @property
     def exec_form(self) -> tuple[str, ...] | None:
@@ -72,12 +71,6 @@ class Parsed:
         return tuple(word for word in words if not re.search(r"[$*?<:\[]", word))
 
     @property
-    def bound(self) -> tuple[str, ...]:
-        """What is mounted from the build context, in the same way."""
-        binds = [m for m in self.mounts if m.get("type", "bind") == "bind" and "from" not in m]
-        return tuple(m.get("source", "") for m in binds if "$" not in m.get("source", ""))
-
-    @property
     def assignments(self) -> tuple[tuple[str, str], ...]:
         """The pairs of ENV and ARG, also in ENV's older form of one name and one value."""
         words = split(self.text)
@@ -88,11 +81,10 @@ class Parsed:
     @property
     def mounts(self) -> tuple[dict[str, str], ...]:
         """The fields of each `--mount`."""
-        values = (value for name, value in self.flags if name == "mount")
-        fields = ((field.partition("=") for field in value.split(",")) for value in values)
-        keys = {"src": "source", "dst": "target", "destination": "target"}
-        named = [{key.strip().lower(): value for key, _, value in one} for one in fields]
-        return tuple({keys.get(key, key): value for key, value in one.items()} for one in named)
+        fields = (v.split(",") for name, v in self.flags if name == "mount")
+        pairs = ([field.partition("=") for field in each] for each in fields)
+        names = {"dst": "target", "destination": "target"}
+        return tuple({names.get(name, name): value for name, _, value in each} for each in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,24 +130,25 @@ class Dockerfile:
 
 
 def parse_dockerfile(text: str) -> Dockerfile:
-    text = text.replace("\r\n", "\n")
-    directive = _ESCAPE.match(text)
-    before: list[Parsed] = []
-    stages: list[tuple[Parsed, list[Parsed]]] = []
-    for instruction in _instructions(text, directive[1] if directive else "\\"):
-        if instruction.keyword == "FROM":
-            stages.append((instruction, []))
-        else:
-            (stages[-1][1] if stages else before).append(instruction)
+    steps = tuple(_instructions(text.replace("\r\n", "\n")))
+    begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
+    before = steps[: begins[0] if begins else None]
     defaults: dict[str, str] = {}
     for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
         if value:
             defaults[name] = expanded(value, defaults)
+    stages = itertools.pairwise((*begins, len(steps)))
     return Dockerfile(
-        before=tuple(before),
+        before=before,
         defaults=defaults,
-        stages=tuple(_stage(begin, defaults, rest) for begin, rest in stages),
+        stages=tuple(_stage(steps[n], defaults, steps[n + 1 : end]) for n, end in stages),
     )
+
+
+def _stage(begin: Parsed, defaults: Mapping[str, str], rest: tuple[Parsed, ...]) -> Stage:
+    image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
+    name = name if as_.lower() == "as" else ""
+    return Stage(name=name, image=expanded(image, defaults), line=begin.line, instructions=rest)
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -180,15 +173,14 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)[:_LONGEST_VALUE]
 
 
-def _instructions(text: str, escape: str) -> Iterator[Parsed]:
+def _instructions(text: str) -> Iterator[Parsed]:
     lines = iter(enumerate(text.split("\n"), 1))
-    continues = re.compile(rf"{re.escape(escape)}[ \t]*$")
     for number, line in lines:
         if _is_passed_over(line):
             continue
         whole = [line]
-        while continues.search(whole[-1]):
-            whole[-1] = continues.sub("", whole[-1])
+        while _CONTINUES.search(whole[-1]):
+            whole[-1] = _CONTINUES.sub("", whole[-1])
             whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
         joined = " ".join(part.strip() for part in whole)
         words = _WORD.findall(joined)
@@ -219,13 +211,3 @@ def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
         rest = rest[match.end() :]
     text = "\n".join([rest.strip(), *body])
     return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
-
-
-def _stage(begin: Parsed, defaults: Mapping[str, str], rest: list[Parsed]) -> Stage:
-    image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
-    return Stage(
-        name=name if as_.lower() == "as" else "",
-        image=expanded(image, defaults),
-        line=begin.line,
-        instructions=tuple(rest),
-    )

@@ -20,6 +20,8 @@ _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b
 _WITHOUT_PYTHON = re.compile(
     r"(?:.*/)?(?:debian|ubuntu|alpine|scratch|distroless/(?:cc|base|static)[\w-]*)(?:[:@].*)?"
 )
+# How a sync leaves the project out, or copies it into the environment.
+_NOT_EDITABLE = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
 
 
 def _uv_itself(linted: LintedDockerfile) -> Violations:
@@ -32,68 +34,67 @@ def _uv_itself(linted: LintedDockerfile) -> Violations:
             yield "uv-not-pinned", step, message
     for step in linted.everything:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
-        if by_script or any(
-            _INSTALLS_UV.match(command.text) for command in linted.commands([step])
-        ):
+        if by_script or any(_INSTALLS_UV.match(each.text) for each in linted.commands([step])):
             message = "this installs whatever uv version is current, and leaves it in the image"
             yield "uv-installed-unpinned", step, message
 
 
+def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
+    """Every image of uv that is named, and where."""
+    named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
+    for step in linted.everything:
+        named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
+    matches = ((step, _UV_IMAGE.fullmatch(image or "")) for step, image in named)
+    yield from ((step, match) for step, match in matches if match)
+
+
 def _lockfile(linted: LintedDockerfile) -> Violations:
-    every = linted.building
-    reads = [c for c in every if c.starts("uv", "sync") or c.starts("uv", "export")]
+    reads = [c for c in linted.building if c.words[:2] in {("uv", "sync"), ("uv", "export")}]
     frozen = [c for c in reads if c.has("--frozen") or c.is_set("UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
         message = "--frozen silently builds without a new dependency if uv.lock is stale"
         yield "sync-frozen", frozen[0].step, message
     for command in reads:
-        is_set = command in frozen or command.is_set("UV_LOCKED")
+        is_locked = command in frozen or command.is_set("UV_LOCKED")
+        is_locked = is_locked or command.has("--locked", "--check")
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
-        if not is_set and not is_else and not command.has("--locked", "--check"):
+        if not is_locked and not is_else:
             name = " ".join(command.words[:2])
             message = f"`{name}` resolves again in the build if uv.lock is stale or missing"
             yield "sync-not-locked", command.step, message
-    for command in every:
+    for command in linted.building:
         match = _INSTALLS.match(command.text)
         if match and any(map(_PROJECT.fullmatch, command.words)):
             message = f"`{match[0]}` resolves again in every build, and ignores uv.lock"
             yield "lockfile-passed-over", command.step, message
-
-
-def _selection(linted: LintedDockerfile) -> Violations:
-    for command in linted.building:
-        syncs = command.starts("uv", "sync")
-        if (syncs or command.run_syncs) and not linted.is_without_dev(command):
+        is_sync = command.starts("uv", "sync") or command.run_syncs
+        if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
-        missing = [m for m in linted.context.members if not _sees(command, m)]
-        if syncs and missing and command.has("--locked") and linted.knows_files:
-            yield "members-not-seen", command.step, f"uv sync --locked fails without {missing[0]}"
 
 
-def _layers(linted: LintedDockerfile) -> Violations:
-    for stage in linted.dockerfile.stages:
-        inside = linted.dockerfile.inside(stage)
+def _source(linted: LintedDockerfile) -> Violations:
+    for stage in linted.stages:
+        inside = linted.inside(stage)
         copy = next((i for i in inside if _copies_source(linted, i)), None)
         first = next((c for c in linted.commands(inside) if c.installs), None)
         if copy and first and copy in stage.instructions and copy.line < first.step.line:
             message = "the source is copied before the dependencies: every edit reinstalls them"
             yield "source-before-dependencies", copy, message
-    for step in linted.image:
-        source = linted.dockerfile.source(step)
-        inside = linted.dockerfile.inside(source) if source else ()
-        workdirs = {c.state.workdir for c in linted.commands(inside) if c.installs}
-        if workdirs & {*step.words[:1]} and any(i.copies_context for i in inside):
-            message = "source and environment are one layer: every edit pushes all of it"
-            yield "source-with-environment", step, message
 
 
-def _caches(linted: LintedDockerfile) -> Violations:
+def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
+    """Whether it copies a directory of sources, or all of the build context."""
+    folders = tuple(f"{relative(word)}/" for word in step.copied)
+    sources = (file for file in linted.context.files if file.endswith(".py"))
+    return step.copies_context or any(file.startswith(folders) for file in sources)
+
+
+def _layers(linted: LintedDockerfile) -> Violations:
     installs = [command for command in linted.building if command.installs]
     for command in installs:
-        without = command.has("--no-cache", "--no-cache-dir", "-n")
-        without = without or command.is_set("UV_NO_CACHE")
-        removed = _REMOVES_CACHE.search(command.step.text)
-        if not without and not removed and not _is_cached(command):
+        is_without = command.has("--no-cache", "--no-cache-dir", "-n")
+        is_without = is_without or command.is_set("UV_NO_CACHE") or _is_cached(command)
+        if not is_without and not _REMOVES_CACHE.search(command.step.text):
             message = "uv's cache becomes part of the layer, and every build downloads again"
             yield "uv-cache-in-layer", command.step, message
     compiled = any("compileall" in i.text for i in linted.everything) or any(
@@ -102,50 +103,32 @@ def _caches(linted: LintedDockerfile) -> Violations:
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
         yield "no-bytecode", installs[0].step, message
-
-
-def _debian_packages(linted: LintedDockerfile) -> Violations:
-    for stage in linted.dockerfile.stages:
-        is_after = False
-        for command in linted.commands(stage.instructions):
-            if is_after and command.installs_packages:
-                message = "apt runs again if a dependency changes, and the sync did not need it"
-                yield "apt-after-sync", command.step, message
-            is_after = is_after or command.starts("uv", "sync")
     for command in (c for c in linted.commands(linted.image) if c.installs_packages):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
             message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
             yield "compiler-in-image", command.step, message
-        mounted = any(m.get("target", "").startswith("/var/lib/apt") for m in command.step.mounts)
-        removed = mounted or "/var/lib/apt/lists" in command.step.text
-        if not removed and not command.starts("apk"):
-            yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
-def _files_of_the_context(linted: LintedDockerfile) -> Violations:
-    fails = "the build fails with `failed to compute cache key`"
-    for step in linted.everything:
-        for source in linted.missing(step.bound):
-            yield "mount-missing", step, f"{source} is not in the build context: {fails}"
-        for source in linted.missing(step.copied):
-            yield "copy-missing", step, f"{source} is not in the build context as it is now"
+def _is_cached(command: ShellCommand) -> bool:
+    chosen = command.environ.get("UV_CACHE_DIR", "")
+    caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
+    return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
 
 
 def _python(linted: LintedDockerfile) -> Violations:
     for command in linted.building:
-        chosen = command.has("--install-dir", "-i")
-        chosen = chosen or "UV_PYTHON_INSTALL_DIR" in command.environ
-        by_root = command.state.user in {"", "root", "0"}
+        is_chosen = command.has("--install-dir", "-i") or "UV_PYTHON_INSTALL_DIR" in command.environ
+        is_by_root = command.state.user in {"", "root", "0"}
         is_used_here = command.step in linted.image and linted.runs_as_root
-        is_below_root = by_root and not is_used_here and not chosen
+        is_below_root = is_by_root and not is_used_here and not is_chosen
         if is_below_root and command.starts("uv", "python", "install"):
             message = "Python is installed below /root, where no other user or stage finds it"
             yield "python-below-root", command.step, message
-    copies = [word for i in linted.image if i.is_copy and i.flag("from") for word in i.words[:-1]]
+    copies = [word for i in linted.image if i.flag("from") for word in i.words[:-1]]
     brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
-    for step, sync, _, _ in _copied_environments(linted):
-        folder = sync.environ.get("UV_PYTHON_INSTALL_DIR")
+    for step, made, _, _ in _copied_environments(linted):
+        folder = made.environ.get("UV_PYTHON_INSTALL_DIR")
         folders = (f"{folder}/",) if folder else ("/usr/local/bin/", "/root/.local/share/uv/")
         copied = any(f.startswith(f"{w.rstrip('/')}/") for w in copies for f in folders)
         if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
@@ -156,27 +139,20 @@ def _python(linted: LintedDockerfile) -> Violations:
 
 def _environments(linted: LintedDockerfile) -> Violations:
     last = {}  # sync of a stage: it decides
-    for step, sync, source, target in _copied_environments(linted):
-        if sync.starts("uv", "sync"):
-            last[step.line] = step, sync
+    for step, made, source, target in _copied_environments(linted):
+        if made.starts("uv", "sync"):
+            last[step.line] = step, made
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             message = f"scripts of {source} name it in their first line: they will not start"
             yield "environment-moved", step, message
-    options = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
-    variables = ("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
     for step, sync in last.values():
-        is_copy = sync.has(*options) or sync.is_set(*variables) or not linted.knows_files
-        state = sync.state
-        places = tuple(f"{state.path(folder)}/" for folder in linted.context.packages)
-        if places and not is_copy and not any(f.startswith(places) for f in linted.end.files):
+        is_copy = sync.has(*_NOT_EDITABLE)
+        is_copy = is_copy or sync.is_set("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
+        places = tuple(f"{sync.state.path(folder)}/" for folder in linted.context.packages)
+        is_there = any(file.startswith(places) for file in linted.end.files)
+        if places and linted.knows_files and not is_copy and not is_there:
             message = f"the project is installed editable, and {places[0]} is not in the image"
             yield "environment-without-source", step, message
-
-
-CHECKS = (
-    *(_uv_itself, _lockfile, _selection, _layers, _caches, _debian_packages, _python),
-    *(_environments, _files_of_the_context),
-)
 
 
 def _copied_environments(
@@ -184,8 +160,8 @@ def _copied_environments(
 ) -> Iterator[tuple[Parsed, ShellCommand, str, str]]:
     """The step that copies an environment into the image, what made it, the path before, after."""
     for step in linted.image:
-        stage = linted.dockerfile.source(step)
-        for command in linted.commands(linted.dockerfile.inside(stage)) if stage else ():
+        stage = linted.source(step)
+        for command in linted.commands(linted.inside(stage)) if stage else ():
             environment = command.environment
             for copied in (f"/{relative(word)}" for word in step.words[:-1]):
                 if environment and f"{environment}/".startswith(f"{copied}/"):
@@ -193,31 +169,4 @@ def _copied_environments(
                     yield step, command, environment, target + environment[len(copied) :]
 
 
-def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
-    """Every image of uv that is named, and where."""
-    named: list[tuple[Parsed | Stage, str]] = [(s, s.image) for s in linted.dockerfile.stages]
-    for step in linted.everything:
-        images = (step.flag("from"), *(mount.get("from") for mount in step.mounts))
-        named += [(step, image) for image in images if image]
-    matches = ((step, _UV_IMAGE.fullmatch(image)) for step, image in named)
-    yield from ((step, match) for step, match in matches if match)
-
-
-def _is_cached(command: ShellCommand) -> bool:
-    chosen = command.environ.get("UV_CACHE_DIR", "")
-    caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
-    return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
-
-
-def _sees(command: ShellCommand, path: str) -> bool:
-    """Whether `path` of the context is mounted or copied where `command` runs."""
-    sources = map(relative, command.step.bound)
-    mounted = any(source in {"", path} or path.startswith(f"{source}/") for source in sources)
-    return mounted or path in command.state.files.values()
-
-
-def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
-    """Whether it copies a directory of sources, or all of the build context."""
-    folders = tuple(f"{relative(word)}/" for word in step.copied)
-    sources = (file for file in linted.context.files if file.endswith(".py"))
-    return step.copies_context or any(file.startswith(folders) for file in sources)
+CHECKS = (_uv_itself, _lockfile, _source, _layers, _python, _environments)

@@ -39,9 +39,9 @@ _VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
 
 def _base_images(linted: LintedDockerfile) -> Violations:
     versions = {}
-    for stage in linted.dockerfile.stages:
+    for stage in linted.stages:
         image = stage.image
-        is_stage = linted.dockerfile.stage(image) not in {None, stage}
+        is_stage = linted.stage(image) not in {None, stage}
         is_open = is_stage or image == "scratch" or re.search(r"/uv\b|[@$]", image)
         python = _PYTHON.fullmatch(image)
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
@@ -64,12 +64,12 @@ def _base_images(linted: LintedDockerfile) -> Violations:
 def _uv_in_image(linted: LintedDockerfile) -> Violations:
     if any(command.program in {"uv", "uvx"} for command in linted.started):
         return
-    base = linted.dockerfile.lineage(linted.final)[0]
+    base = linted.lineage(linted.final)[0]
     if "/uv:" in f"{base.image}:":
         yield "uv-in-image", base, "the image is based on uv's: 45 MB that nothing uses at run time"
     for step in linted.image:
         source = step.flag("from") or "" if step.keyword == "COPY" else ""
-        stage = linted.dockerfile.stage(source)
+        stage = linted.stage(source)
         is_program = any(re.search(r"(?:^|/)uvx?$", word) for word in step.words[:-1])
         if "/uv:" in f"{stage.image if stage else source}:" and is_program:
             message = "uv is copied into the image: 45 MB that nothing uses at run time"
@@ -104,7 +104,7 @@ def _health(linted: LintedDockerfile) -> Violations:
 
 
 def _secrets(linted: LintedDockerfile) -> Violations:
-    for step in (*linted.dockerfile.before, *linted.everything):
+    for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         names = [name for name, value in pairs if _is_secret(step.keyword, name, value)]
         text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
