@@ -20,8 +20,6 @@ _PLAIN = re.compile(
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
 _MOST_COMMANDS = 300  # of scripts that start each other
-# Programs after which an image may have any file.
-_FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,27 +212,11 @@ class LintedDockerfile(Dockerfile):
         names = {n for i in self.image if i.keyword == "ENV" for n, _ in i.assignments}
         return replace(state, environ={n: v for n, v in state.environ.items() if n in names})
 
-    def may_have(self, folder: str, name: str) -> bool:
-        """Whether the image may have that file: a COPY from the context says for certain."""
-        path = posixpath.normpath(posixpath.join(folder, name))
-        origin = self.end.files.get(path)
-        is_there = origin is not None and not self.context.is_ignored(origin)
-        return is_there or not self.knows_files or self._makes(posixpath.basename(path))
-
     @cached_property
     def knows_files(self) -> bool:
         """Whether the build context is the project's directory, and the base has nothing of it."""
         sources = (relative(source) for step in self.everything for source in step.copied)
         return self.is_plain and all(map(self.context.has, sources))
-
-    def _makes(self, name: str) -> bool:
-        """Whether a step may put a file of that name into the image from somewhere else."""
-        steps = self.environment_steps
-        written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
-        copies = [(i.flag("from"), i.text) for i in steps if i.is_copy]
-        foreign = any(f and not self.stage(f) and "/uv" not in text for f, text in copies)
-        fetched = any("://" in text for _, text in copies)
-        return written or foreign or fetched or any(c.program in _FETCHES for c in self.building)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""

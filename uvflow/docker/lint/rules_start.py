@@ -3,9 +3,7 @@
 Each rule was met in a real Dockerfile of a uv project.
 """
 
-import itertools
 import re
-import sys
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
@@ -25,9 +23,6 @@ _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
 _SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
-_MODULE = re.compile(
-    r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
-)
 
 
 def _nothing(linted: LintedDockerfile) -> Violations:
@@ -46,24 +41,6 @@ def _nothing(linted: LintedDockerfile) -> Violations:
             yield "starts-nothing", command.step, message
         if command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
-
-
-def _missing(linted: LintedDockerfile) -> Violations:
-    for command in linted.started:
-        words = command.words
-        is_own = command is linted.started[0] and "/" in words[0] and "/bin/" not in words[0]
-        scripts = [words[0]] if is_own or words[0].endswith(".py") else []
-        by_python = shell.is_python(words) and not {"-c", "-m"} & {*words}
-        if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
-            scripts += [word for word in words[1:] if re.fullmatch(r"[^-].*\.py", word)][:1]
-        places = _folders(linted, command)
-        for script in scripts:
-            if "$" not in script and not any(linted.may_have(place, script) for place in places):
-                yield "start-not-there", command.step, f"{script} does not exist in the image"
-        module = _module(command)
-        if module and not _is_there(linted, module, places):
-            message = f"{module} is not a module that the image has in {places[0]}"
-            yield "start-not-there", command.step, message
 
 
 def _programs(linted: LintedDockerfile) -> Violations:
@@ -138,46 +115,13 @@ def _signals(linted: LintedDockerfile) -> Violations:
                 yield "shell-form", command.step, message
 
 
-CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
+CHECKS = (_nothing, _programs, _uv_run, _servers, _ports, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:
     """Whether `uv run` is given a command, and not only options that it does not have."""
     inner = "".join(shell.inside(command.words)[:1])
     return command.has("-m", "--module") or re.match(r"[^\W\d]|[./$]", inner) is not None
-
-
-def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
-    """Where Python and servers look for what they load."""
-    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
-    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
-    folders = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option or "")
-    return [linted.end.path(folder) for folder in folders if folder]
-
-
-def _module(command: ShellCommand) -> str | None:
-    """The module that a server or `python -m` is to load."""
-    words = command.words
-    if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in _SERVERS:
-        return command.program
-    for before, word in itertools.pairwise(words if command.program in _SERVERS else ()):
-        match = _MODULE.fullmatch(word)
-        is_value = before.startswith("-") and "=" not in before and before != "--factory"
-        if match and (match["attribute"] or ("." in word and not is_value)):
-            return word.partition(":")[0]
-    return None
-
-
-def _is_there(linted: LintedDockerfile, module: str, places: list[str]) -> bool:
-    """Whether the module may be found: in the image, or installed."""
-    known = {*(linted.context.installed or ()), *(linted.context.locked or ())}
-    foreign = {name.replace("-", "_") for name in known} | sys.stdlib_module_names
-    path = module.replace(".", "/")
-    files = (f"{path}.py", f"{path}/__init__.py", f"{path}/__main__.py")
-    own = (f"/{name}" for name in linted.context.files if linted.context.packages)
-    is_installed = any(name.endswith(tuple(f"/{file}" for file in files)) for name in own)
-    is_there = any(linted.may_have(place, file) for place in places for file in files)
-    return is_there or is_installed or module.partition(".")[0] in foreign or not known
 
 
 def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
