@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from uvflow import findings, uv
-from uvflow.docker import companions, context, dockerfile, header, settings
+from uvflow.docker import companions, context, dockerfile, header
 from uvflow.docker import facts as facts_of
 from uvflow.docker.facts import Facts, ImageOptions
 from uvflow.docker.header import Header
@@ -84,14 +84,23 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     )
 
 
-class FileState(StrEnum):
-    """A file that exists, compared with what uvflow would write."""
+class FileState(Enum):
+    """A file, compared with what uvflow would write: what is the matter, and the ways out."""
 
-    NEW = "new"
-    SAME = "same"
-    CHANGED = "changed"  # written by uvflow from other facts
-    EDITED = "edited"  # written by uvflow, and edited since
-    FOREIGN = "foreign"  # written by somebody else
+    SAME = ("is as uvflow would write it", None)
+    NEW = ("does not exist", "`uvflow docker` writes it")
+    CHANGED = (
+        "does not match today's facts",
+        "`uvflow docker --check` shows the difference, `uvflow docker` updates it",
+    )
+    EDITED = (
+        "was edited since uvflow made it",
+        "`uvflow docker --force` overwrites it; delete its first line to keep the edits",
+    )
+    FOREIGN = (
+        "was not made by uvflow",
+        "`uvflow docker --check` lints it, `--print` shows uvflow's, `--force` overwrites it",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,51 +151,38 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     uvflow wrote once is kept current. Raises what reading the facts raises.
     """
     here = uv.find()
-    last = _header_of(project.root / "Dockerfile")
+    root, workspace = project.root, project.workspace
+    last = _header_of(root / "Dockerfile")
     options = _complete_options(project, given, last, here)
     facts = facts_of.read_facts(project, options, here)
     lockfile = check.start_check(project, here, os.environ)()
+    is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
-    wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(project.root / path)]
-    renderers = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
+    wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(root / path)]
+    bodies = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
+    texts = ((p, header.with_header(body(facts), facts, options, usage)) for p, body in bodies)
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
     # workspace (Docker docs, "Build context", "Filename and location").
-    is_member = project.root != project.workspace
-    ignore = project.root / ("Dockerfile.dockerignore" if is_member else ".dockerignore")
-    workspace = project.workspace
+    ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
     dockerignore = _image_file(ignore, context.dockerignore(workspace, facts.mounts))
     return ImagePlan(
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
         options=options,
-        generated=tuple(
-            _image_file(project.root / path, header.with_header(body(facts), facts, options, usage))
-            for path, body in renderers
-        ),
+        generated=tuple(_image_file(root / path, text) for path, text in texts),
         dockerignore=dockerignore,
         not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text, workspace),
-        remarks=(
-            *facts.remarks,
-            *_remarks(options, here, lockfile, is_first=last is None and not given.python),
-        ),
+        remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
     )
 
 
 def _complete_options(
     project: Project, given: ImageOptions, last: Header | None, here: Uv
 ) -> ImageOptions:
-    """Raises UsageError where somebody edited the header to hold an impossible value."""
-    path = project.root / "Dockerfile"
-    before = last.options if last else ImageOptions()
-    for name in ("base", "stages", "uv"):
-        value = getattr(before, name)
-        if value is not None:
-            settings.checked(name, value, f"{path}:1: --{name}")
+    before = last.options if last else ImageOptions(python=facts_of.python_in_use(project))
     names = (each.name for each in fields(ImageOptions))
     options = ImageOptions(**{n: getattr(given, n) or getattr(before, n) for n in names})
-    if last is None and options.python is None:
-        options = replace(options, python=facts_of.python_in_use(project))
     if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
         return options
     return replace(options, uv=here.version)
@@ -210,13 +206,12 @@ def _remarks(
 def _image_file(path: Path, text: str) -> ImageFile:
     before = text_if_there(path)
     made = header.read(before or "")
+    state = FileState.FOREIGN
     if before is None:
         state = FileState.NEW
     elif before == text:
         state = FileState.SAME
-    elif made is None:
-        state = FileState.FOREIGN
-    else:
+    elif made:
         state = FileState.CHANGED if made.is_as_made else FileState.EDITED
     return ImageFile(path=path, text=text, before=before, state=state)
 
@@ -238,23 +233,20 @@ def _check_result(
 ) -> DockerResult:
     """Of the files that are generated: a .dockerignore may be anybody's."""
     changed = [file for file in generated if file.state is not FileState.SAME]
-    diffs = tuple(map(difference, changed))
-    edited = [file.path.name for file in changed if file.state is FileState.EDITED]
-    error = None
+    edited = [file for file in changed if file.state is FileState.EDITED]
+    diffs, error = [*map(difference, changed)], None
     if edited:
-        message, hint = _DRIFT[FileState.EDITED]
-        error = DriftError(f"{' and '.join(edited)} {message}", hint=hint)
+        error = drift_error(edited[0])
     elif changed:
-        error = DriftError(
-            "the files of the image do not match today's facts", hint="`uvflow docker` updates them"
-        )
+        what = "the files of the image do not match today's facts"
+        error = DriftError(what, hint="`uvflow docker` updates them")
     elif any(finding.severity is Severity.ERROR for finding in findings):
         error = DriftError("the check found errors", hint="each finding says what to write instead")
     is_current = not findings and not changed
     return DockerResult(
         result=(*_lines(*diffs), *itertools.chain(*map(_finding_lines, findings))),
         messages=("Current: the files match today's facts",) if is_current else (),
-        data={"diffs": list(diffs), "findings": [finding.as_json() for finding in findings]},
+        data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
     )
 
@@ -299,23 +291,5 @@ def write_files(plan: ImagePlan, *, force: bool) -> None:
 
 def drift_error(file: ImageFile) -> DriftError:
     """The error about a file that is not as planned."""
-    message, hint = _DRIFT[file.state]
+    message, hint = file.state.value
     return DriftError(f"{file.path} {message}", hint=hint)
-
-
-# State → what is the matter, and the ways out.
-_DRIFT = {
-    FileState.NEW: ("does not exist", "`uvflow docker` writes it"),
-    FileState.CHANGED: (
-        "does not match today's facts",
-        "`uvflow docker --check` shows the difference, `uvflow docker` updates it",
-    ),
-    FileState.EDITED: (
-        "was edited since uvflow made it",
-        "`uvflow docker --force` overwrites it; delete its first line to keep the edits",
-    ),
-    FileState.FOREIGN: (
-        "was not made by uvflow",
-        "`uvflow docker --check` lints it, `--print` shows uvflow's, `--force` overwrites it",
-    ),
-}
