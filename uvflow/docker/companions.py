@@ -14,24 +14,21 @@ Table = Mapping[str, Any]
 
 def bake_file(facts: Facts) -> str:
     """docker-bake.hcl without its header; paths are relative to the build context."""
-    secrets = [f"id={secret},env={secret}" for secret in facts.secrets]
-    blocks = [_hcl_block("group", "default", {"targets": ["prod"]})]
+    blocks: dict[str, Table] = {'group "default"': {"targets": ["prod"]}}
     for selection in reversed(facts.selections):
-        target = {
+        blocks[f"target {_hcl(selection.name)}"] = {
             "context": ".",
             "dockerfile": _dockerfile_path(facts),
             "target": selection.name,
             "tags": [image_tag(facts, selection.name)],
-            "secret": secrets,
+            "secret": [f"id={secret},env={secret}" for secret in facts.secrets],
             "ssh": ["default"] if facts.uses_ssh else [],
         }
-        blocks.append(_hcl_block("target", selection.name, target))
-    return "\n".join(blocks)
+    return "\n".join(f"{head} {{\n{_hcl_lines(block)}}}\n" for head, block in blocks.items())
 
 
-def _hcl_block(kind: str, name: str, attributes: Table) -> str:
-    lines = "".join(f"  {key} = {_hcl(value)}\n" for key, value in attributes.items() if value)
-    return f"{kind} {_hcl(name)} {{\n{lines}}}\n"
+def _hcl_lines(block: Table) -> str:
+    return "".join(f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
 
 
 def _hcl(value: Any) -> str:
@@ -108,21 +105,16 @@ def usage_lines(facts: Facts) -> tuple[str, ...]:
     name, port = image_name(facts), facts.start.port
     file = () if facts.directory == "." else ("--file", _dockerfile_path(facts))
     build = ("docker", "build", *file, *credential_options(facts))
-    published = ("--publish", f"{port}:{port}") if port else ()
-    hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108  inside
-    development = [selection.name for selection in facts.selections if selection.is_development]
-    return (
-        shlex.join((*build, "--tag", name, ".")),
-        shlex.join(("docker", "run", "--rm", *published, *hardened, name)),
-        *(
-            shlex.join((*build, "--target", target, "--tag", image_tag(facts, target), "."))
-            for target in development
-        ),
-        *(
-            shlex.join(("docker", "run", "--rm", "--no-healthcheck", *hardened, name, *words))
-            for _, words in facts.processes
-        ),
+    run, published = ("docker", "run", "--rm"), ("--publish", f"{port}:{port}") if port else ()
+    hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", name)  # noqa: S108  inside
+    targets = (selection.name for selection in facts.selections if selection.is_development)
+    commands = (
+        (*build, "--tag", name, "."),
+        (*run, *published, *hardened),
+        *((*build, "--target", each, "--tag", image_tag(facts, each), ".") for each in targets),
+        *((*run, "--no-healthcheck", *hardened, *words) for _, words in facts.processes),
     )
+    return tuple(map(shlex.join, commands))
 
 
 def image_name(facts: Facts) -> str:

@@ -1,1 +1,1 @@
-"""Rules for Dockerfiles that were written by hand."""
+"""Rules for Dockerfiles that were written by hand; each was met in one of a uv project."""

@@ -93,8 +93,8 @@ def _ignored(before: list[str]) -> set[str]:
 def lint_context(project: Project) -> LintContext:
     """What the rules ask of `project`; raises UsageError where its files cannot be read."""
     root = project.workspace
-    ignored = text_if_there(project.root / "Dockerfile.dockerignore")
-    ignored = text_if_there(root / ".dockerignore") or "" if ignored is None else ignored
+    places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
+    ignored = next((text for text in map(text_if_there, places) if text is not None), "")
     missing = context.missing_patterns(ignored, root)
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
@@ -113,8 +113,10 @@ def lint_context(project: Project) -> LintContext:
 
 def _has_dev(project: Project) -> bool:
     table = project.table("tool", "uv")
-    groups = {*project.table("dependency-groups")}
-    groups |= {"dev"} if "dev-dependencies" in table else set()
+    groups = {
+        *project.table("dependency-groups"),
+        *({"dev"} if "dev-dependencies" in table else ()),
+    }
     return not groups.isdisjoint(default_groups(table, groups))
 
 

@@ -11,6 +11,8 @@ from functools import cached_property
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, expanded
 
+Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
+
 # Images that are known to have no USER, CMD or application of their own.
 _PLAIN = re.compile(
     r"(?:(?:docker\.io|public\.ecr\.aws/docker|mirror\.gcr\.io)/)?(?:library/)?"
@@ -90,11 +92,6 @@ class ShellCommand:
         return re.match(r"uv (sync|pip install|pip sync)\b", self.text) is not None
 
     @property
-    def installs_packages(self) -> bool:
-        """Whether it installs those of Debian or Alpine."""
-        return re.match(r"apt(-get)? .*\binstall\b|apk .*\badd\b", self.text) is not None
-
-    @property
     def run_syncs(self) -> bool:
         """Whether it is a `uv run` that syncs the environment first."""
         options = ("--no-sync", "--no-project", "--isolated", "--script")
@@ -161,14 +158,10 @@ class LintedDockerfile(Dockerfile):
         return tuple(step for stage in self.stages for step in stage.instructions)
 
     @cached_property
-    def environment_stages(self) -> Mapping[Stage, tuple[Parsed, ...]]:
+    def environment_stages(self) -> tuple[Stage, ...]:
         """The stages the image's environment may come from: its own, and those it copies from."""
         sources = (*filter(None, map(self.source, self.image)), self.final)
-        return {each: each.instructions for stage in sources for each in self.lineage(stage)}
-
-    @cached_property
-    def environment_steps(self) -> tuple[Parsed, ...]:
-        return tuple(itertools.chain(*self.environment_stages.values()))
+        return tuple(dict.fromkeys(each for stage in sources for each in self.lineage(stage)))
 
     @cached_property
     def states(self) -> Mapping[int, StepState]:
@@ -230,7 +223,9 @@ class LintedDockerfile(Dockerfile):
     @cached_property
     def building(self) -> tuple[ShellCommand, ...]:
         """Every command of the stages whose environment may get into the image."""
-        return tuple(self.commands(self.environment_steps))
+        return tuple(
+            self.commands(i for each in self.environment_stages for i in each.instructions)
+        )
 
     @cached_property
     def syncs(self) -> tuple[ShellCommand, ...]:
@@ -305,6 +300,3 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
                 name = "/".join(rest) or (parts[-1] if is_directory else "")
                 copied[posixpath.normpath(posixpath.join(place, name))] = origin
     return copied
-
-
-Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong

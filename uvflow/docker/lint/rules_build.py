@@ -1,7 +1,4 @@
-"""What goes wrong in a hand-written Dockerfile when the environment is built. Pure.
-
-Each rule was met in a real Dockerfile of a uv project.
-"""
+"""What goes wrong in a hand-written Dockerfile when the environment is built. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +12,7 @@ _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*
 _INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
+_ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
 _WITHOUT_PYTHON = re.compile(
@@ -103,9 +101,9 @@ def _layers(linted: LintedDockerfile) -> Violations:
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
         yield "no-bytecode", installs[0].step, message
-    for command in (c for c in linted.commands(linted.image) if c.installs_packages):
+    for command in linted.commands(linted.image):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
-        if compilers and not _PURGES.search(command.step.text):
+        if compilers and _ADDS.match(command.text) and not _PURGES.search(command.step.text):
             message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
             yield "compiler-in-image", command.step, message
 

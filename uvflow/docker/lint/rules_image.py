@@ -1,7 +1,4 @@
-"""What is wrong with the image of a hand-written Dockerfile. Pure.
-
-Each rule was met in a real Dockerfile of a uv project.
-"""
+"""What is wrong with the image of a hand-written Dockerfile. Pure."""
 
 import re
 
@@ -49,10 +46,8 @@ def _base_images(linted: LintedDockerfile) -> Violations:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
         version = re.search(r"python:?(3\.\d+)", image)
-        makes = stage == linted.final or any(
-            c.installs for c in linted.commands(stage.instructions)
-        )
-        if version and makes and stage in linted.environment_stages:
+        installs = any(command.installs for command in linted.commands(stage.instructions))
+        if version and stage in linted.environment_stages and (installs or stage == linted.final):
             versions[version[1], "alpine" in image] = stage
     if len(versions) > 1:
         *_, last = versions.values()
@@ -80,14 +75,13 @@ def _process(linted: LintedDockerfile) -> Violations:
     """Its user and variables; the PATH of the base image is not known."""
     if linted.runs_as_root:
         yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
-    pairs = [(i, pair) for i in linted.image if i.keyword == "ENV" for pair in i.assignments]
-    for step, path in ((i, value) for i, (name, value) in pairs if name == "PATH"):
+    for step in (step for step in linted.image if step.keyword == "ENV"):
+        path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             message = f"PATH={path} searches the current directory for programs"
             yield "path-empty-element", step, message
-    by_option = any("-u" in command.words for command in linted.started)
-    is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
-    if linted.is_plain and not is_set:
+    is_set = any("-u" in command.words for command in linted.started)
+    if linted.is_plain and not is_set and "PYTHONUNBUFFERED" not in linted.end.environ:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 

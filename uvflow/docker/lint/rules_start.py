@@ -1,7 +1,4 @@
-"""What is wrong with what the container of a hand-written Dockerfile starts. Pure.
-
-Each rule was met in a real Dockerfile of a uv project.
-"""
+"""What is wrong with what the container of a hand-written Dockerfile starts. Pure."""
 
 import re
 
@@ -107,12 +104,11 @@ def _ports(linted: LintedDockerfile) -> Violations:
 
 def _signals(linted: LintedDockerfile) -> Violations:
     forwards = {"dumb-init", "exec", "supervisord", "trap"}
-    if not any(command.program in forwards for command in linted.started):
-        for command in linted.started[-1:]:
-            if "SHLVL" in command.environ:
-                keyword = command.step.keyword
-                message = f"{keyword} runs under a shell, which does not forward signals"
-                yield "shell-form", command.step, message
+    is_forwarded = any(command.program in forwards for command in linted.started)
+    for command in linted.started[-1:]:
+        if "SHLVL" in command.environ and not is_forwarded:
+            message = f"{command.step.keyword} runs under a shell, which does not forward signals"
+            yield "shell-form", command.step, message
 
 
 CHECKS = (_nothing, _programs, _uv_run, _servers, _ports, _signals)

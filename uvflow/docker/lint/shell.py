@@ -74,10 +74,9 @@ def started(
     yield environ, words
     text, arguments = _script_in(words, script)
     for inner in command_lists(text):
-        passed = [arguments if "$@" in word or word == "$*" else (word,) for word in inner]
-        below = {**environ, "SHLVL": "1"}
+        passed = (arguments if "$@" in word or word == "$*" else (word,) for word in inner)
         whole = tuple(itertools.islice(itertools.chain(*passed), _MOST_WORDS))
-        yield from started(whole, script, below, depth - 1)
+        yield from started(whole, script, {**environ, "SHLVL": "1"}, depth - 1)
     if words[:2] == ("uv", "run"):
         environ["UV_RUN_RECURSION_DEPTH"] = "1"  # as uv does: PATH has the environment
     yield from started(inside(words), script, environ, depth - 1)
