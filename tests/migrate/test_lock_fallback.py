@@ -24,6 +24,7 @@ from uvflow.migrate.lock_fallback import (
     is_about_environments,
     missing_package,
     narrowing_findings,
+    reason_in,
     widest_python_range,
 )
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
@@ -107,8 +108,8 @@ def between(lowest: int, below: int, environment: str = "") -> Callable[[PythonR
     """Everything within these minor versions is possible, in `environment` or everywhere."""
 
     def is_possible(asked: PythonRange) -> bool:
-        above = asked.below[1] if asked.below else 99
-        fits = lowest <= asked.lowest[1] and above <= below
+        above = asked.below or 99
+        fits = lowest <= asked.lowest and above <= below
         return fits and asked.environment.startswith(environment)
 
     return is_possible
@@ -129,16 +130,16 @@ def between(lowest: int, below: int, environment: str = "") -> Callable[[PythonR
 def test_the_widest_range_around_a_python_is_found(
     declared: str, possible: Callable[[PythonRange], bool], found: str | None
 ) -> None:
-    result = widest_python_range(declared, (3, 11), possible)
+    result = widest_python_range(declared, 11, possible)
     assert (result and result.requires_python) == found
 
 
 def test_where_nothing_is_possible_everywhere_it_is_asked_for_this_platform() -> None:
-    found = widest_python_range(">=3.11", (3, 11), between(11, 12, SYSTEM))
-    assert found == PythonRange(lowest=(3, 11), below=(3, 12), environment=SYSTEM)
+    found = widest_python_range(">=3.11", 11, between(11, 12, SYSTEM))
+    assert found == PythonRange(lowest=11, below=12, environment=SYSTEM)
     machine = f"{SYSTEM} and platform_machine == '{platform.machine()}'"
-    found = widest_python_range(">=3.11", (3, 11), between(11, 12, machine))
-    assert found == PythonRange(lowest=(3, 11), below=(3, 12), environment=machine)
+    found = widest_python_range(">=3.11", 11, between(11, 12, machine))
+    assert found == PythonRange(lowest=11, below=12, environment=machine)
 
 
 def test_it_is_asked_a_few_times_only() -> None:
@@ -148,7 +149,7 @@ def test_it_is_asked_a_few_times_only() -> None:
         asked.append(one.requires_python)
         return between(9, 12)(one)
 
-    widest_python_range(">=3.8", (3, 11), is_possible)
+    widest_python_range(">=3.8", 11, is_possible)
     assert asked == [
         *(">=3.11,<3.12", ">=3.11", ">=3.11,<3.13"),
         *(">=3.10,<3.12", ">=3.9,<3.12", ">=3.8,<3.12"),
@@ -156,7 +157,7 @@ def test_it_is_asked_a_few_times_only() -> None:
 
 
 def test_a_declared_python_that_is_shut_out_needs_action() -> None:
-    (finding,) = narrowing_findings(">=3.6", PythonRange(lowest=(3, 9)))
+    (finding,) = narrowing_findings(">=3.6", PythonRange(lowest=9))
     assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
     assert finding.message == (
         "requires-python is >=3.9, and not >=3.6: the requested versions conflict on other Pythons"
@@ -164,13 +165,13 @@ def test_a_declared_python_that_is_shut_out_needs_action() -> None:
 
 
 def test_later_pythons_that_are_shut_out_are_a_warning() -> None:
-    (finding,) = narrowing_findings(">=3.11", PythonRange(lowest=(3, 11), below=(3, 12)))
+    (finding,) = narrowing_findings(">=3.11", PythonRange(lowest=11, below=12))
     assert finding.severity is Severity.WARNING
 
 
 def test_another_platform_that_is_shut_out_needs_action() -> None:
     findings = narrowing_findings(
-        ">=3.11", PythonRange(lowest=(3, 11), environment="sys_platform == 'linux'")
+        ">=3.11", PythonRange(lowest=11, environment="sys_platform == 'linux'")
     )
     assert [(f.severity, f.code) for f in findings] == [(Severity.ACTION, "platform-narrowed")]
 
@@ -383,7 +384,7 @@ OF_OLD_UV = SAID.replace("error: ", "  × ").replace("  cause: ", "  ╰─▶ "
 @pytest.mark.parametrize("output", [SAID, OF_OLD_UV])
 def test_the_lines_that_uv_speaks_of_are_named(output: str) -> None:
     assert blamed_lines(
-        output, requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
+        reason_in(output), requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
     ) == (
         "`Idna==2.0` (requirements.txt:2)",
         "`toml==1.0` (requirements.txt:3)",

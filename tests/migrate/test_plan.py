@@ -29,7 +29,8 @@ def test_a_line_is_counted_in_the_bucket_it_went_to() -> None:
     elsewhere = Origin(path="requirements-dev.txt", line=3)
     moves = {ORIGIN: Bucket.ACTION, elsewhere: Bucket.ACTION}
     buckets = {Bucket.IMPORTED: 2, Bucket.SETTING: 1, Bucket.ACTION: 1}
-    assert with_buckets(file, moves).buckets == buckets
+    (moved,) = with_buckets((file,), moves)
+    assert moved.buckets == buckets
 
 
 @pytest.mark.parametrize(
@@ -51,8 +52,9 @@ def test_a_line_leaves_the_bucket_that_it_was_in(
         buckets={outcome: 1},
         outcomes={ORIGIN: outcome},
     )
-    moved = with_buckets(file, {ORIGIN: move})
-    assert (moved.buckets, with_buckets(moved, {ORIGIN: move}).buckets) == (buckets, buckets)
+    once = with_buckets((file,), {ORIGIN: move})
+    twice = with_buckets(once, {ORIGIN: move})
+    assert [once[0].buckets, twice[0].buckets] == [buckets, buckets]
 
 
 GIVEN: dict[str, Any] = {

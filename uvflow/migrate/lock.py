@@ -22,7 +22,6 @@ from uvflow.migrate import pins, pyproject
 from uvflow.migrate.indexes import PYPI, is_pypi
 from uvflow.migrate.lock_fallback import (
     PythonRange,
-    Version,
     blamed_lines,
     failure_hint,
     is_about_environments,
@@ -30,6 +29,7 @@ from uvflow.migrate.lock_fallback import (
     is_named,
     missing_package,
     narrowing_findings,
+    reason_in,
     wanted_lines,
     widest_python_range,
 )
@@ -65,16 +65,17 @@ def write_lockfile(
     first = uv.run(("lock",), cwd=plan.root, environ=environ)
     if first.code != 0:
         plan = _retry(locking, first, progress)
-    compared = pins.compare_pins(plan.imported.pins, locking.lockfile.decode())
+    compared = pins.compare_pins(plan.imported.pins, locking.lockfile)
     if any(moved.new for moved in compared.moved):
         compared = _keep_more_pins(locking, plan, compared)
-    lockfile = locking.lockfile.decode()
-    hashes = pins.check_hashes(plan.imported, lockfile)
+    hashes = pins.check_hashes(plan.imported, locking.lockfile)
     mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user_error(mismatches)
-    platform = pins.single_platform_findings(plan.imported, lockfile, sys.platform)
-    return InitResult(plan=plan.with_findings(*platform), pins=compared, hashes=hashes)
+    platform = pins.single_platform_findings(plan.imported, locking.lockfile, sys.platform)
+    moved = (moved.finding for moved in compared.moved)
+    plan = plan.with_findings(*platform, *moved, *hashes.findings)
+    return InitResult(plan=plan, pins=compared, hashes=hashes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,19 +103,20 @@ class Locking:
         else:
             (self.plan.root / LOCKFILE).unlink(missing_ok=True)
 
-    def lock(self, manifest: str, lockfile: bytes, *options: str) -> Completed:
-        """The result of `uv lock` with these files in place."""
+    def lock(self, manifest: str, lockfile: bytes, *options: str) -> str | None:
+        """Why uv does not lock these files, once they are in place; None where it has."""
         self.write(manifest, lockfile)
-        return self.ask("lock", *options)
+        completed = self._ask("lock", *options)
+        return reason_in(completed.err) if completed.code != 0 else None
 
-    def python(self) -> Version | None:
-        """The Python that uv chooses for the project."""
+    def python(self) -> int | None:
+        """The minor version of the Python 3 that uv chooses for the project."""
         wanted = self.environ.get("UV_PYTHON")  # which `uv python find` ignores
-        found = self.ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
-        match = re.match(r"(\d+)\.(\d+)", found.out)
-        return (int(match[1]), int(match[2])) if match and found.code == 0 else None
+        found = self._ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+        match = re.match(r"3\.(\d+)", found.out)
+        return int(match[1]) if match and found.code == 0 else None
 
-    def ask(self, *arguments: str) -> Completed:
+    def _ask(self, *arguments: str) -> Completed:
         return self.uv.capture(arguments, cwd=self.plan.root, environ=self.environ)
 
 
@@ -130,17 +132,14 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
     for _ in range(_MOST_ROUNDS):
         constraints = tuple(pin.requirement for pin in (*first.kept, *demanded))
         edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-        completed = locking.lock(edited, before)
-        if completed.code == 0:
+        refusal = locking.lock(edited, before)
+        impossible = [pin for pin in demanded if refusal and is_named(pin.name, refusal)][:1]
+        demanded = [pin for pin in demanded if pin not in impossible]
+        if not (impossible and demanded):
             break
-        blamed = [pin for pin in demanded if is_named(pin.name, completed.err)]
-        demanded = [pin for pin in demanded if pin not in blamed[:1]] if blamed else []
-        if not demanded:
-            break
-    if demanded and completed.code == 0:
-        relocked = locking.lock(plan.text, locking.lockfile)
-        second = pins.compare_pins(plan.imported.pins, locking.lockfile.decode())
-        if relocked.code == 0 and len(second.kept) > len(first.kept):
+    if refusal is None and locking.lock(plan.text, locking.lockfile) is None:
+        second = pins.compare_pins(plan.imported.pins, locking.lockfile)
+        if len(second.kept) > len(first.kept):
             return second
     locking.write(plan.text, before)
     return first
@@ -152,46 +151,50 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
     neither helps, or where it is not for uvflow to choose.
     """
-    plan = locking.plan
-    # A terminal has got it from uv itself.
-    output = failed.output or locking.lock(plan.text, locking.before).err
-    failure = replace(failed, output=output).failure("uv lock")
+    plan, refusal = locking.plan, reason_in(failed.output) or None
+    if refusal is None:  # a terminal has got it from uv itself
+        refusal = locking.lock(plan.text, locking.before)
+    if refusal is None:
+        return plan
+    failure = replace(failed, output=failed.output or refusal).failure("uv lock")
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
-    if is_about_versions(output) and not is_behind_login:
+    if is_about_versions(refusal) and not is_behind_login:
         widened = _with_all_indexes(locking)
         if widened:
             reason = "these versions are not all on the first index that has their name"
             progress(f"{_SETTLED}: {reason}")
             return widened
-        if plan.may_narrow and is_about_environments(output):
-            narrowed, refusal = _for_fewer_pythons(locking, progress)
+        if plan.may_narrow and is_about_environments(refusal):
+            narrowed, first = _for_fewer_pythons(locking, progress)
             if narrowed:
                 return narrowed
-            output = refusal or output
-    missing = {} if is_behind_login else _missing_packages(locking, output)
+            refusal = first or refusal
+    missing = {} if is_behind_login else _missing_packages(locking, refusal)
     if missing:
         lines = ", ".join(wanted_lines(missing, plan.imported))
         cause = f"uv finds no version for {lines}; {_AS_BEFORE}"
     else:
-        lines = ", ".join(blamed_lines(output, plan.imported))
+        lines = ", ".join(blamed_lines(refusal, plan.imported))
         cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    hint = failure.hint or failure_hint("\n".join([*missing.values(), output]), missing)
+    hint = failure.hint or failure_hint("\n".join([*missing.values(), refusal]), missing)
     raise failure.with_context(cause=cause, hint=hint or _WITHOUT_LOCK)
 
 
-def _missing_packages(locking: Locking, output: str) -> Mapping[str, str]:
+def _missing_packages(locking: Locking, refusal: str) -> Mapping[str, str]:
     """The packages that no index has as they are required, each with what uv printed about it.
 
     uv stops at the first; so each is taken out, by an override that holds nowhere, for the next.
     """
     missing: dict[str, str] = {}
-    while (name := missing_package(output)) and name not in missing and len(missing) < _MOST_ROUNDS:
-        missing[name] = output
+    while name := missing_package(refusal):
+        if name in missing or len(missing) == _MOST_ROUNDS:
+            break
+        missing[name] = refusal
         settings = {"override-dependencies": [f"{n} ; python_version < '0'" for n in missing]}
         text = pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
-        output = locking.lock(text, locking.before).err
+        refusal = locking.lock(text, locking.before) or ""
     return missing
 
 
@@ -200,35 +203,34 @@ def _missing_packages(locking: Locking, output: str) -> Mapping[str, str]:
 
 def _with_all_indexes(locking: Locking) -> Plan | None:
     """The plan with what it takes to find a version on a later index, where that helps."""
-    plan, setting = locking.plan, {"index-strategy": "unsafe-first-match"}
+    plan, strategy = locking.plan, "unsafe-first-match"
     if all("explicit" in index for index in plan.imported.indexes):
         return None
-    option = "--index-strategy=unsafe-first-match"
-    if locking.lock(plan.text, locking.before, option).code != 0:
+    if locking.lock(plan.text, locking.before, f"--index-strategy={strategy}") is not None:
         return None
     searched = locking.lockfile
     pinned = pin_to_index(locking)
     if pinned:
         return pinned
     # What others need cannot be given a source. uv.lock was made with this setting.
-    text = pyproject.edit(plan.text, ImportedRequirements(settings=setting))
+    setting = ImportedRequirements(settings={"index-strategy": strategy})
+    text = pyproject.edit(plan.text, setting)
     locking.write(text, searched)
-    return replace(plan, text=text).with_findings(_ALL_INDEXES)
+    return replace(plan, text=text).with_findings(
+        findings.action(
+            "all-indexes",
+            f'`index-strategy = "{strategy}"` is set: a version that is needed is not on the first'
+            " index that has the name",
+            None,
+            "dependency confusion: a public package with the same name could be installed; make it"
+            " a dependency that is pinned to its index in [tool.uv.sources], then remove the"
+            " setting",
+        )
+    )
 
-
-_ALL_INDEXES = findings.action(
-    "all-indexes",
-    '`index-strategy = "unsafe-first-match"` is set: a version that is needed is not on'
-    " the first index that has the name",
-    None,
-    "dependency confusion: a public package with the same name could be installed; make it a"
-    " dependency that is pinned to its index in [tool.uv.sources], then remove the setting",
-)
 
 _STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
 _PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
-
-_IndexEntry = Mapping[str, Any]
 
 
 def pin_to_index(locking: Locking) -> Plan | None:
@@ -237,25 +239,26 @@ def pin_to_index(locking: Locking) -> Plan | None:
     uv.lock has to be that of a search on all indexes. uv begins each time with the one of before:
     where it has one that fits, it does not look at the indexes again.
     """
-    plan = locking.plan
+    plan, urls = locking.plan, parse_lockfile(locking.lockfile).registries
+    indexes = (*plan.imported.indexes, *((_PYPI,) if any(map(is_pypi, urls.values())) else ()))
     # Where uv.lock has the packages from that can be given a source: direct requirements.
-    urls, available = parse_lockfile(locking.lockfile).registries, dict[str, _IndexEntry]()
-    for name in {r.name for r in plan.imported.requirements if r.name and r.source is None}:
-        url = urls.get(name, "")
-        known = (i for i in plan.imported.indexes if _is_same(str(i["url"]), url, plan.root))
-        index = next(known, _PYPI if is_pypi(url) else None)
-        if index:
-            available[name] = index
-    missing = dict[str, _IndexEntry]()
+    direct = {r.name for r in plan.imported.requirements if r.name and r.source is None}
+    available = {
+        name: index
+        for name in direct & urls.keys()
+        for index in reversed(indexes)
+        if _is_same(str(index["url"]), urls[name], plan.root)
+    }
+    missing: set[str] = set()
     for _ in range(_MOST_ROUNDS):
-        pinned = _with_sources(plan, missing)
-        completed = locking.lock(pinned.text, locking.before)
-        if completed.code == 0:
+        pinned = _with_sources(plan, {name: available[name] for name in missing})
+        refusal = locking.lock(pinned.text, locking.before)
+        if refusal is None:
             return pinned
-        names = set(_STOPPED_AT.findall(completed.err)) & available.keys() - missing.keys()
+        names = {*_STOPPED_AT.findall(refusal)} & available.keys() - missing
         if not names:
             return None
-        missing |= {name: available[name] for name in names}
+        missing |= names
     return None
 
 
@@ -266,31 +269,32 @@ def _is_same(url: str, locked: str, root: Path) -> bool:
     return os.path.normpath(root / url.removeprefix("file://")) == os.path.normpath(root / locked)
 
 
-def _with_sources(plan: Plan, missing: Mapping[str, _IndexEntry]) -> Plan:
+def _with_sources(plan: Plan, missing: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """`plan` with the index that each of the `missing` packages is to come from."""
+
     def with_source(requirement: Requirement) -> Requirement:
         index = missing.get(requirement.name or "")
         return replace(requirement, source={"index": index["name"]}) if index else requirement
 
-    is_new = any(index is _PYPI for index in missing.values())
-    indexes = (*plan.imported.indexes, *((_PYPI,) if is_new else ()))
+    pypi = (_PYPI,) if _PYPI in missing.values() else ()
+    indexes = (*plan.imported.indexes, *pypi)
     imported = replace(plan.imported.with_each(with_source), indexes=indexes)
     lists = ImportedRequirements(
         dependencies=imported.dependencies, groups=imported.groups, indexes=indexes
     )
-    text = pyproject.edit(plan.text, lists)
-    return replace(plan, text=text, imported=imported).with_findings(
-        *(
-            findings.warning(
-                "index-bound",
-                f"`{r.text}` is not on the first index that has the name; it is pinned to"
-                f" {index['url']}",
-                r.origin,
-                f"if that is the wrong index, change `{r.name}` in [tool.uv.sources]",
-            )
-            for r in imported.requirements
-            if (index := missing.get(r.name or ""))
+    bound = (
+        findings.warning(
+            "index-bound",
+            f"`{r.text}` is not on the first index that has the name; it is pinned to"
+            f" {index['url']}",
+            r.origin,
+            f"if that is the wrong index, change `{r.name}` in [tool.uv.sources]",
         )
+        for r in imported.requirements
+        if (index := missing.get(r.name or ""))
     )
+    text = pyproject.edit(plan.text, lists)
+    return replace(plan, text=text, imported=imported).with_findings(*bound)
 
 
 # Fewer Pythons: the widest range for which there is a solution.
@@ -313,12 +317,12 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
         if pythons.environment and not is_about_environments(last):
             return False  # nor is what has just failed for one Python a matter of platforms
         plan = _narrow(locking.plan, pythons)
-        completed = locking.lock(plan.text, plan.seed.encode() or locking.before)
-        if completed.code == 0:
+        refusal = locking.lock(plan.text, plan.seed.encode() or locking.before)
+        if refusal is None:
             solved[pythons] = plan, locking.lockfile
         else:
-            refusals.append(completed.err)
-        return completed.code == 0
+            refusals.append(refusal)
+        return refusal is None
 
     pythons = widest_python_range(declared, here, can_lock)
     refusal = refusals[0] if refusals else ""

@@ -9,7 +9,7 @@ import itertools
 import platform
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from uvflow import findings
@@ -19,24 +19,21 @@ from uvflow.migrate.model import ImportedRequirements, Requirement
 
 # Fewer Pythons: the widest range for which there is a solution.
 
-Version = tuple[int, int]  # major and minor
-
-_KNOWN: tuple[Version, ...] = tuple((3, minor) for minor in range(6, 17))
+_KNOWN = range(6, 17)  # minor versions of Python 3, as everywhere below
 
 
 @dataclass(frozen=True, kw_only=True)
 class PythonRange:
     """The Pythons from `lowest` up to, and without, `below`; `environment` is a marker."""
 
-    lowest: Version
-    below: Version | None = None
+    lowest: int
+    below: int | None = None
     environment: str = ""
 
     @property
     def requires_python(self) -> str:
         """A specifier (PEP 440)."""
-        upper = ",<{}.{}".format(*self.below) if self.below else ""
-        return ">={}.{}".format(*self.lowest) + upper
+        return f">=3.{self.lowest}" + (f",<3.{self.below}" if self.below else "")
 
     def __str__(self) -> str:
         where = f" on {self.environment}" if self.environment else ""
@@ -44,7 +41,7 @@ class PythonRange:
 
 
 def widest_python_range(
-    declared: str, here: Version, is_possible: Callable[[PythonRange], bool]
+    declared: str, here: int, is_possible: Callable[[PythonRange], bool]
 ) -> PythonRange | None:
     """The widest range within the specifier `declared` that `is_possible`, around one Python.
 
@@ -54,33 +51,35 @@ def widest_python_range(
     """
     system = f"sys_platform == '{sys.platform}'"
     machine = f"platform_machine == '{platform.machine()}'"
-    admitted = [version for version in _KNOWN if admits_python(declared, version)]
-    starts = dict.fromkeys((*([here] if here in admitted else []), *admitted[:1]))
-    for start in starts:  # one Python, everywhere; then on platforms like this one only
-        for environment in ("", system, f"{system} and {machine}"):
-            narrow = PythonRange(lowest=start, below=_next(start), environment=environment)
-            if is_possible(narrow):
-                return _widen(narrow, admitted, is_possible)
-    return None
-
-
-def _next(version: Version) -> Version:
-    return version[0], version[1] + 1
-
-
-def _widen(
-    pythons: PythonRange, admitted: list[Version], is_possible: Callable[[PythonRange], bool]
-) -> PythonRange:
-    """`pythons` with later and then with earlier ones, each up to the first impossible range."""
-    later = [version for version in admitted if version > pythons.lowest]
-    if later and later[-1] == _KNOWN[-1] and is_possible(replace(pythons, below=None)):
-        pythons = replace(pythons, below=None)
+    admitted = _admitted(declared)
+    narrow = (  # one Python, everywhere; then on platforms like this one only
+        PythonRange(lowest=start, below=start + 1, environment=environment)
+        for start in dict.fromkeys((here, *admitted[:1]))
+        for environment in ("", system, f"{system} and {machine}")
+        if start in admitted
+    )
+    found = next(filter(is_possible, narrow), None)
+    if found is None:
+        return None
+    later = [minor for minor in admitted if minor > found.lowest]
+    earlier = [minor for minor in reversed(admitted) if minor < found.lowest]
+    unlimited = replace(found, below=None)
+    if later and later[-1] == _KNOWN[-1] and is_possible(unlimited):
+        found = unlimited
     else:
-        wider = (replace(pythons, below=_next(version)) for version in later)
-        pythons = [pythons, *itertools.takewhile(is_possible, wider)][-1]
-    earlier = [version for version in reversed(admitted) if version < pythons.lowest]
-    wider = (replace(pythons, lowest=version) for version in earlier)
-    return [pythons, *itertools.takewhile(is_possible, wider)][-1]
+        found = _last(found, (replace(found, below=minor + 1) for minor in later), is_possible)
+    return _last(found, (replace(found, lowest=minor) for minor in earlier), is_possible)
+
+
+def _admitted(specifier: str) -> list[int]:
+    return [minor for minor in _KNOWN if admits_python(specifier, (3, minor))]
+
+
+def _last(
+    found: PythonRange, wider: Iterable[PythonRange], is_possible: Callable[[PythonRange], bool]
+) -> PythonRange:
+    """The last before the first impossible one."""
+    return [found, *itertools.takewhile(is_possible, wider)][-1]
 
 
 def narrowing_findings(declared: str, pythons: PythonRange) -> tuple[Finding, ...]:
@@ -89,9 +88,9 @@ def narrowing_findings(declared: str, pythons: PythonRange) -> tuple[Finding, ..
     That later Pythons are excluded is a warning; that declared ones are needs action.
     """
     reason = "the requested versions conflict"
-    lowest = next((version for version in _KNOWN if admits_python(declared, version)), None)
+    is_lowest = _admitted(declared)[:1] == [pythons.lowest]
     python = Finding(
-        Severity.WARNING if pythons.lowest == lowest else Severity.ACTION,
+        Severity.WARNING if is_lowest else Severity.ACTION,
         "python-narrowed",
         f"requires-python is {pythons.requires_python}, and not {declared}: {reason}"
         " on other Pythons",
@@ -108,14 +107,20 @@ def narrowing_findings(declared: str, pythons: PythonRange) -> tuple[Finding, ..
     return (*((python,) if is_narrower else ()), *((platforms,) if pythons.environment else ()))
 
 
-# An explanation: the lines that uv's output is about, and what to do about it.
+# An explanation: the lines that uv's refusal is about, and what to do about it.
 
 _MOST_LINES = 6  # uv's output, above, names all of them
 
 
-def blamed_lines(output: str, imported: ImportedRequirements) -> tuple[str, ...]:
-    """`` `idna==3.7` (requirements.txt:2) `` for every requirement that `output` mentions."""
-    names = {r.name for r in _requirements(imported) if r.name and is_named(r.name, output)}
+def reason_in(output: str) -> str:
+    """From uv's error on: above it are progress and hints that quote unrelated names."""
+    starts = (output.find(mark) for mark in ("error:", "  × ") if mark in output)
+    return output[min(starts, default=0) :]
+
+
+def blamed_lines(refusal: str, imported: ImportedRequirements) -> tuple[str, ...]:
+    """`` `idna==3.7` (requirements.txt:2) `` for every requirement that `refusal` mentions."""
+    names = {r.name for r in _requirements(imported) if r.name and is_named(r.name, refusal)}
     blamed = wanted_lines(names, imported)
     more = len(blamed) - _MOST_LINES
     return (*blamed[:_MOST_LINES], *([f"{more} more"] if more > 0 else []))
@@ -132,34 +137,28 @@ def _requirements(imported: ImportedRequirements) -> tuple[Requirement, ...]:
     return (*imported.requirements, *imported.constraints)
 
 
-def is_named(name: str, output: str) -> bool:
-    """Whether the reason that uv gives in `output` is about the package `name`."""
+def is_named(name: str, refusal: str) -> bool:
+    """Whether uv gives the package `name` as a reason."""
     # uv writes `name==1.0`, `name[extra]>=2`, `name{marker}==1.0`, or the name in backquotes.
     after = r"(?:\[|\{|[<>=!~]=|[<>]|`|\s+depends|,)"
-    return re.search(rf"(?<![\w./:-]){re.escape(name)}{after}", _reason(output)) is not None
-
-
-def _reason(output: str) -> str:
-    """From uv's error on: above it are progress and hints that quote unrelated names."""
-    starts = (output.find(mark) for mark in ("error:", "  × ") if mark in output)
-    return output[min(starts, default=0) :]
+    return re.search(rf"(?<![\w./:-]){re.escape(name)}{after}", refusal) is not None
 
 
 _NO_SOLUTION = "No solution found"
 
 
-def is_about_versions(output: str) -> bool:
+def is_about_versions(refusal: str) -> bool:
     """Whether uv found no solution, and not that something cannot be built or fetched."""
-    return _NO_SOLUTION in output
+    return _NO_SOLUTION in refusal
 
 
 # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`, `platform tag`.
 _ENVIRONMENTS = re.compile(r"\b(?:Python\b|platform\b|(?:python|platform|sys|os|implementation)_)")
 
 
-def is_about_environments(output: str) -> bool:
+def is_about_environments(refusal: str) -> bool:
     """Whether what uv found has to do with Pythons or platforms, so that fewer of them may help."""
-    return _ENVIRONMENTS.search(_reason(output)) is not None
+    return _ENVIRONMENTS.search(refusal) is not None
 
 
 # An exact version that nobody has, a name, or a range with nothing in it: of all that, whoever
@@ -176,9 +175,9 @@ _MISSING = re.compile(
 )
 
 
-def missing_package(output: str) -> str:
+def missing_package(refusal: str) -> str:
     """The package that uv found nowhere, or not as it is required, and stopped at; or nothing."""
-    match = _MISSING.search(_reason(output))
+    match = _MISSING.search(refusal)
     return (match["exact"] or match["unknown"] or match["range"]) if match else ""
 
 
@@ -215,11 +214,10 @@ _HINTS = {
 }
 
 
-def failure_hint(output: str, missing: Collection[str] = ()) -> str | None:
-    """What to do about uv's `output`, and about all packages that are `missing`, where known."""
-    reason = _reason(output)
+def failure_hint(refusal: str, missing: Collection[str] = ()) -> str | None:
+    """What to do about uv's `refusal`, and about all packages that are `missing`, where known."""
     for pattern, text in _HINTS.items():
-        match = re.search(pattern, reason)
+        match = re.search(pattern, refusal)
         if match:
             values = match.groupdict()
             python = re.sub(r"^3(?=\d)", "3.", values.pop("python", ""))  # of cp310

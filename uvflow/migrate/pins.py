@@ -4,8 +4,8 @@ A uv.lock of nothing but names, versions and sources makes `uv lock` prefer thos
 seen with uv 0.9 to 0.13 but is not documented, so the result is compared each time.
 """
 
+import functools
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
-from uvflow.findings import Finding, Severity
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
@@ -27,22 +27,21 @@ from uvflow.migrate.model import (
     reachable,
     source_entries,
 )
+from uvflow.migrate.toml_text import literal
 from uvflow.redaction import redacted
 
 _MAX_FORKS = 16  # a resolution takes its time for each
 
 _HASH_IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
 
-# What a wheel's platform tag begins with (PEP 425, PEP 600, PEP 656) → `sys_platform`, its name.
-_PLATFORMS = {
-    "win": ("win32", "Windows"),
-    "macosx": ("darwin", "macOS"),
-    "manylinux": ("linux", "Linux"),
-    "musllinux": ("linux", "Linux"),
-    "linux": ("linux", "Linux"),
-}
+# The last part of a wheel's name (PEP 425, PEP 600, PEP 656), by the `sys_platform` it is for.
+_PLATFORM_TAG = re.compile(
+    r"-(?:(?P<win32>win)|(?P<darwin>macosx)|(?P<linux>(?:many|musl)?linux))[^-]*$"
+)
+_PLATFORMS = {"win32": "Windows", "darwin": "macOS", "linux": "Linux"}
 
 Graph = Mapping[str, tuple[LockedPackage, ...]]
+Text = bytes | str  # of a uv.lock
 
 
 def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
@@ -54,8 +53,8 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     if not pins:
         return ""
     forks = _forks(pins)
-    lines = ["version = 1", f"requires-python = {_quoted(requires_python)}"]
-    lines += [f"resolution-markers = {_array(forks)}"] if forks else []
+    lines = ["version = 1", f"requires-python = {literal(requires_python)}"]
+    lines += [f"resolution-markers = {literal([*forks])}"] if forks else []
     sources = imported.sources
     for pin in pins:
         # uv compares the registry only where a package is bound to an index by its name.
@@ -65,10 +64,10 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
         lines += [
             "",
             "[[package]]",
-            f"name = {_quoted(pin.name)}",
-            f"version = {_quoted(pin.version)}",
-            f"source = {{ registry = {_quoted(next(urls, PYPI))} }}",
-            *([f"resolution-markers = {_array(within)}"] if within else []),
+            f"name = {literal(pin.name)}",
+            f"version = {literal(pin.version)}",
+            f"source = {{ registry = {literal(next(urls, PYPI))} }}",
+            *([f"resolution-markers = {literal(within)}"] if within else []),
         ]
     return "\n".join((*lines, ""))
 
@@ -101,14 +100,6 @@ def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
     return {" and ".join(f"({m})" for m in markers): frozenset(markers) for markers in combined}
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text)  # JSON's strings are TOML's basic strings
-
-
-def _array(texts: Iterable[str]) -> str:
-    return f"[{', '.join(map(_quoted, texts))}]"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Moved:
     """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""
@@ -136,7 +127,7 @@ class Comparison:
     moved: tuple[Moved, ...] = ()
 
 
-def compare_pins(pins: Iterable[Pin], lockfile: str) -> Comparison:
+def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     """Compare `pins` with the text of a uv.lock; raises UsageError where it is not a lockfile."""
     locked = parse_lockfile(lockfile).by_name
     kept, moved = [], []
@@ -187,7 +178,7 @@ class HashCheck:
     findings: tuple[Finding, ...] = ()
 
 
-def check_hashes(imported: ImportedRequirements, lockfile: str) -> HashCheck:
+def check_hashes(imported: ImportedRequirements, lockfile: Text) -> HashCheck:
     """Compare the hashes of the old files with those in the text of a uv.lock.
 
     A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
@@ -246,7 +237,7 @@ def _as_pin(requirement: Requirement) -> Pin:
 
 
 def single_platform_findings(
-    imported: ImportedRequirements, lockfile: str, here: str
+    imported: ImportedRequirements, lockfile: Text, here: str
 ) -> Iterator[Finding]:
     """A WARNING for each requirement that can only be installed on another platform than `here`.
 
@@ -255,25 +246,26 @@ def single_platform_findings(
     """
     locked = parse_lockfile(lockfile).by_name
     for requirement in imported.requirements:
-        if requirement.marker or requirement.source is not None:
-            continue
         packages = locked.get(requirement.name or "", ())
-        tags = (w.removesuffix(".whl").rpartition("-")[2] for p in packages for w in p.wheels)
-        prefixes = (next((p for p in _PLATFORMS if tag.startswith(p)), "") for tag in tags)
-        platforms = {_PLATFORMS.get(prefix) for prefix in prefixes}
+        is_limited = requirement.marker or requirement.source is not None
+        if is_limited or any(package.has_sources for package in packages):
+            continue
+        wheels = (w.removesuffix(".whl") for package in packages for w in package.wheels)
+        tags = [_PLATFORM_TAG.search(wheel) for wheel in wheels]
+        platforms = {tag.lastgroup if tag else None for tag in tags}
         platform = platforms.pop() if len(platforms) == 1 else None
-        is_built = any(package.has_sources for package in packages)
-        if platform and not is_built and platform[0] != here:
-            text, (value, name) = requirement.text, platform
-            message = (
-                f"`{text}` only has wheels for {name}, but the requirement has no platform marker"
+        if platform and platform != here:
+            text, name = requirement.text, _PLATFORMS[platform]
+            yield findings.warning(
+                "other-platform",
+                f"`{text}` only has wheels for {name}, but the requirement has no platform marker",
+                requirement.origin,
+                f"`{text} ; sys_platform == '{platform}'`",
             )
-            hint = f"`{text} ; sys_platform == '{value}'`"
-            yield findings.warning("other-platform", message, requirement.origin, hint)
 
 
-def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequirements:
-    """`imported` without the exact pins that another of its requirements brings along anyway.
+def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequirements:
+    """`imported` without the exact pins that others of its requirements bring along anyway.
 
     They become pins of a first lockfile. `lockfile` is the text of a uv.lock of all of `imported`;
     a need with a marker does not count, since it does not hold everywhere. Raises UsageError for
@@ -283,12 +275,13 @@ def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequir
     transitive = {"": _transitive(imported.dependencies, (), graph)}
     for name, entries in imported.groups.items():
         transitive[name] = _transitive(entries, imported.dependencies, graph)
-    pins = (_as_pin(requirement) for found in transitive.values() for requirement in found)
+    pins = (_as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,
-        dependencies=tuple(e for e in imported.dependencies if e not in transitive[""]),
+        dependencies=tuple(e for e in imported.dependencies if e.origin not in transitive[""]),
         groups={
-            n: tuple(e for e in es if e not in transitive[n]) for n, es in imported.groups.items()
+            name: tuple(entry for entry in entries if entry.origin not in transitive[name])
+            for name, entries in imported.groups.items()
         },
         pins=(*imported.pins, *pins),
     )
@@ -296,31 +289,25 @@ def direct_only(imported: ImportedRequirements, lockfile: str) -> ImportedRequir
 
 def _transitive(
     entries: Iterable[Entry], base: Iterable[Requirement], graph: Graph
-) -> list[Requirement]:
-    """The exact pins among `entries` that others of these, or of `base`, bring along."""
-    own = [entry for entry in entries if isinstance(entry, Requirement)]
-    bringing = [r for r in (*base, *own) if not r.marker]
+) -> dict[Origin, Requirement]:
+    """The exact pins among `entries` that the rest of these and `base` bring along."""
 
+    @functools.cache
     def needs(node: Node) -> set[Node]:  # of every locked version of the package
         name, extra = node
         versions = [set(package.needs.get(extra, ())) for package in graph.get(name, ())]
         return set.intersection(*versions) if versions else set()
 
-    brought = [{*reachable(_nodes(requirement), needs)} for requirement in bringing]
-    transitive = []
-    for requirement in own:
-        is_plain = requirement.source is None and not requirement.marker
-        if not is_plain or pinned_version(requirement) is None:
+    own = [entry for entry in entries if isinstance(entry, Requirement)]
+    bringing = [r for r in (*base, *own) if not r.marker]
+    transitive: dict[Origin, Requirement] = {}
+    for pin in reversed(own):  # of packages that need each other, the first in the file stays
+        if pin.source is not None or pin.marker or pinned_version(pin) is None:
             continue
-        nodes = _nodes(requirement)
-        back = {*reachable(nodes, needs)}
-        for other, brought_by_other in zip(bringing, brought, strict=True):
-            # Of packages that need each other, the first in the file stays.
-            is_first = other.origin < requirement.origin or not back.issuperset(_nodes(other))
-            is_brought = other.name != requirement.name and brought_by_other.issuperset(nodes)
-            if is_brought and is_first:
-                transitive.append(requirement)
-                break
+        others = [r for r in bringing if r.name != pin.name and r.origin not in transitive]
+        brought = reachable((node for other in others for node in _nodes(other)), needs)
+        if _nodes(pin).issubset(brought):
+            transitive[pin.origin] = pin
     return transitive
 
 

@@ -4,13 +4,13 @@ import functools
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from uvflow.errors import UsageError
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.formats.pip import direct_reference
 from uvflow.migrate.model import (
     Bucket,
@@ -48,26 +48,20 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
 
     Files are named there relative to the current directory. Raises UsageError.
     """
-    same_here = ("name", "python", "dry_run", "direct_only", "fresh", "here", "timeout")
-    same = ("allow_outside", "encoding", "keep_going", "strict", "on_conflict", "strip_credentials")
-    groups = [text.partition("=")[::2] for text in given["groups"]]
-    for text, (name, path) in zip(given["groups"], groups, strict=True):
+    given = dict(given)
+    known = [option.name for option in fields(ImportOptions) if option.name in given]
+    imports = {name: given.pop(name) for name in known}
+    groups = [text.partition("=")[::2] for text in imports["groups"]]
+    for text, (name, path) in zip(imports["groups"], groups, strict=True):
         if not (name and path):
             raise UsageError(f"`--group {text}` is not NAME=FILE")
-    imports = ImportOptions(
-        from_files=tuple(_relative_to(root, path) for path in given["from_files"]),
-        groups=tuple((name, _relative_to(root, path)) for name, path in groups),
-        constraints=tuple(_relative_to(root, path) for path in given["constraints"]),
-        environ=os.environ,
-        **{name: given[name] for name in same},
-    )
-    return InitOptions(
-        lock=not given["no_lock"],
-        sync=not given["no_sync"],
-        build=not given["no_build"],
-        imports=imports,
-        **{name: given[name] for name in same_here},
-    )
+    imports |= {
+        key: tuple(_relative_to(root, path) for path in imports[key])
+        for key in ("from_files", "constraints")
+    }
+    imports["groups"] = tuple((name, _relative_to(root, path)) for name, path in groups)
+    given |= {name: not given.pop(f"no_{name}") for name in ("lock", "sync", "build")}
+    return InitOptions(imports=ImportOptions(environ=os.environ, **imports), **given)
 
 
 def _relative_to(root: Path, path: str) -> str:
@@ -140,8 +134,14 @@ class Plan:
         return (*roots, *(root / "src" for root in roots))
 
     def with_findings(self, *findings: Finding) -> "Plan":
-        known = self.imported.findings
-        return replace(self, imported=replace(self.imported, findings=(*known, *findings)))
+        """Lines that need action by one of `findings` are counted as such."""
+        acted = [f.origin for f in findings if f.origin and f.severity is Severity.ACTION]
+        imported = replace(
+            self.imported,
+            findings=(*self.imported.findings, *findings),
+            files=with_buckets(self.imported.files, dict.fromkeys(acted, Bucket.ACTION)),
+        )
+        return replace(self, imported=imported)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +157,19 @@ class InitResult:
     hashes: HashCheck = field(default_factory=HashCheck)
 
 
-def with_buckets(file: FileReport, moves: Mapping[Origin, Bucket]) -> FileReport:
-    """`file` with its lines in the buckets of `moves`, but for those that need action."""
-    outcomes, counts = dict(file.outcomes), Counter(file.buckets)
-    for origin, bucket in moves.items():
-        old = outcomes.get(origin, Bucket.IMPORTED)
-        if origin.path == file.path and old is not Bucket.ACTION:
-            outcomes[origin] = bucket
-            counts[old] -= 1
-            counts[bucket] += 1
-    buckets = {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
-    return replace(file, buckets=buckets, outcomes=outcomes)
+def with_buckets(
+    files: Iterable[FileReport], moves: Mapping[Origin, Bucket]
+) -> tuple[FileReport, ...]:
+    """`files` with their lines in the buckets of `moves`, but for those that need action."""
+    moved = []
+    for file in files:
+        outcomes, counts = dict(file.outcomes), Counter(file.buckets)
+        for origin, bucket in moves.items():
+            old = outcomes.get(origin, Bucket.IMPORTED)
+            if origin.path == file.path and old is not Bucket.ACTION:
+                outcomes[origin] = bucket
+                counts[old] -= 1
+                counts[bucket] += 1
+        buckets = {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
+        moved.append(replace(file, buckets=buckets, outcomes=outcomes))
+    return tuple(moved)

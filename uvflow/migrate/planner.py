@@ -17,7 +17,7 @@ from uvflow.environment import ownership
 from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
@@ -244,18 +244,16 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, text))
     edits = pyproject.decide(parse_toml(text), imported)
-    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
-    acted = (f.origin for f in edits.findings if f.origin and f.severity is Severity.ACTION)
-    moves.update(dict.fromkeys(acted, Bucket.ACTION))
+    merged = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
     imported = replace(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
-        findings=(*imported.findings, *edits.findings),
-        files=tuple(with_buckets(file, moves) for file in imported.files),
+        files=with_buckets(imported.files, merged),
     )
-    if not options.lock:
-        imported = evidence.unlocked(imported)
     plan = replace(plan, text=apply_edits(text, edits), imported=imported)
+    plan = plan.with_findings(*edits.findings)
+    if not options.lock:
+        plan = replace(plan, imported=evidence.unlocked(plan.imported))
     for warning in warnings:
         plan = _with_warning(plan, warning, options)
     return plan

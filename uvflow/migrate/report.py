@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.dependency_groups import DependencyGroupInclude, DependencyGroupResolver
 from packaging.utils import NormalizedName, canonicalize_name
 
 from uvflow.console import size_text
@@ -15,7 +14,7 @@ from uvflow.findings import Finding, Severity
 from uvflow.migrate.credentials import variables
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
-from uvflow.migrate.plan import InitResult, Plan, with_buckets
+from uvflow.migrate.plan import InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
@@ -36,13 +35,13 @@ def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...
     if result.plan.is_already_locked:
         title = f"{result.plan.root.name} is already a locked uv project; nothing to do"
         return ((title, ()),)
-    found = _findings(result)
+    imported = result.plan.imported
     noticed = (Severity.WARNING, Severity.NOTE) if verbose else (Severity.WARNING,)
     parts = (
-        ("Read", _columns((f.path, f.role, _line_counts(f)) for f in _files(result))),
+        ("Read", _columns((f.path, f.role, _line_counts(f)) for f in imported.files)),
         ("To be written" if result.is_dry_run else "Written", _columns(_changes(result))),
-        ("Noticed", _finding_lines(found, *noticed)),
-        ("Needs action", _finding_lines(found, Severity.ACTION)),
+        ("Noticed", _finding_lines(imported.findings, *noticed)),
+        ("Needs action", _finding_lines(imported.findings, Severity.ACTION)),
         ("Next", () if result.is_dry_run else _next_steps(result)),
     )
     return tuple((title, lines) for title, lines in parts if lines)
@@ -51,18 +50,7 @@ def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...
 def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
     """The findings that are shown even with --quiet."""
     urgent = (Severity.WARNING, Severity.ACTION)
-    return tuple(finding for finding in _findings(result) if finding.severity in urgent)
-
-
-def _findings(result: InitResult) -> tuple[Finding, ...]:
-    moved = (moved.finding for moved in result.pins.moved)
-    return (*result.plan.imported.findings, *moved, *result.hashes.findings)
-
-
-def _files(result: InitResult) -> tuple[FileReport, ...]:
-    """The per-file counts; a line whose pin moved needs action."""
-    moves = {moved.pin.origin: Bucket.ACTION for moved in result.pins.moved if moved.new}
-    return tuple(with_buckets(file, moves) for file in result.plan.imported.files)
+    return tuple(f for f in result.plan.imported.findings if f.severity in urgent)
 
 
 def _line_counts(file: FileReport) -> str:
@@ -116,7 +104,7 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     groups = ", ".join(_groups_outside_dev(result.plan))
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
     # uvflow deletes nothing; a file with lines that need action is still needed.
-    ours = [f for f in _files(result) if not (is_outside(f.path) or variables(f.path))]
+    ours = [f for f in result.plan.imported.files if not (is_outside(f.path) or variables(f.path))]
     files = ", ".join(f.path for f in ours if is_locked and not f.buckets.get(Bucket.ACTION))
     return (
         *_columns(steps),
@@ -127,22 +115,18 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
 
 def _groups_outside_dev(plan: Plan) -> list[str]:
     """What was one `pip install -r` of a file is a choice now, and dev is not all of them."""
-    groups = plan.values.get("dependency-groups", {})
+    declared = plan.values.get("dependency-groups", {})
+    groups = {canonicalize_name(name): entries for name, entries in declared.items()}
     selected: Iterable[str] | None = plan.profile.groups
     if selected is None:  # those of uv; "all" is every one (uv docs, "Default groups")
         defaults = plan.values.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
         selected = defaults if isinstance(defaults, list) else groups
 
-    def included(group: str) -> list[NormalizedName]:
-        entries = resolver.lookup(group) if group in resolver.dependency_groups else ()
-        includes = (entry for entry in entries if isinstance(entry, DependencyGroupInclude))
-        return [canonicalize_name(include.include_group) for include in includes]
+    def included(group: NormalizedName) -> list[NormalizedName]:
+        includes = (e.get("include-group") for e in groups.get(group, ()) if isinstance(e, dict))
+        return [canonicalize_name(str(name)) for name in includes]
 
-    try:
-        resolver = DependencyGroupResolver(groups)
-        within = reachable(map(canonicalize_name, selected), included)
-    except ExceptionGroup:  # uv refuses such a table, but there is --no-lock
-        return []
+    within = reachable(map(canonicalize_name, selected), included)
     return [name for name in plan.imported.groups if name not in within]
 
 
@@ -188,9 +172,9 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
                 "lines": file.lines,
                 **{bucket.value: file.buckets.get(bucket, 0) for bucket in Bucket},
             }
-            for file in _files(result)
+            for file in result.plan.imported.files
         ],
-        "findings": [finding.as_json() for finding in _findings(result)],
+        "findings": [finding.as_json() for finding in result.plan.imported.findings],
         "already_a_project": result.plan.is_already_locked,
         "changes": list(map(asdict, result.plan.changes)),
         "diff": diff(result.plan),

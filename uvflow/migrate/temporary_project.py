@@ -10,12 +10,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement as Parsed
 
-from uvflow.errors import ImportNeedsUserError, NetworkError, UvFailedError
+from uvflow.errors import ImportNeedsUserError
 from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
-from uvflow.uv import ERROR, Streamed, Uv, is_network_failure
+from uvflow.uv import ERROR, Streamed, Uv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +122,10 @@ def _project(manifest: str) -> Iterator[Path]:
 
 def _check(completed: Completed, message: str, hint: str | None = None) -> None:
     if completed.code != 0:
-        kind = NetworkError if is_network_failure(completed.err) else UvFailedError
+        failure = Streamed(code=completed.code, output=completed.err).failure("uv")
         error = ERROR.search(completed.err)  # above it uv reports its progress
         cause = completed.err[error.end() if error else 0 :].strip()
-        login = Streamed(code=completed.code, output=completed.err).failure("uv").hint
-        raise kind(message, cause=cause, hint=login or hint)
+        raise type(failure)(message, cause=cause, hint=failure.hint or hint)
 
 
 def _requirement_argument(requirement: Requirement, root: Path, directory: Path) -> str:
