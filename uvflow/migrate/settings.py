@@ -31,8 +31,13 @@ _NOT_SETTINGS = (
     *("--requirement", "--constraint", "--index-url", "--extra-index-url"),
 )
 
+_FLAGS: dict[str, dict[str, Any]] = {
+    "--no-index": {"no-index": True},
+    "--pre": {"prerelease": "allow"},
+}
+
 # Options that a later one may revoke: repeated, they may have an effect again.
-_REVOCABLE = ("--no-binary", "--only-binary")
+_FORMATS = {"--no-binary": "no-binary", "--only-binary": "no-build"}
 
 
 def collect_settings(
@@ -52,17 +57,16 @@ def collect_settings(
 class _Collector:
     """Options as pip would apply them, one after the other.
 
-    `no_binary` and `only_binary` have the line that asked for each name; `formats` are the lines
-    with such options.
+    `formats` has the setting that each name is in, with the first line that asked for that;
+    `format_lines` are the lines with such options.
     """
 
     outcomes: LineOutcomes
     exists: Callable[[str], bool]
     find_links: list[str] = field(default_factory=list)
     flags: dict[str, Any] = field(default_factory=dict)
-    no_binary: dict[str, Line] = field(default_factory=dict)
-    only_binary: dict[str, Line] = field(default_factory=dict)
-    formats: list[Line] = field(default_factory=list)
+    formats: dict[str, tuple[str, Line]] = field(default_factory=dict)
+    format_lines: list[Line] = field(default_factory=list)
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
@@ -75,21 +79,18 @@ class _Collector:
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
             else:
                 self._apply(line, option, value)
-            if option not in (*_NOT_SETTINGS, *_REVOCABLE):
+            if option not in (*_NOT_SETTINGS, *_FORMATS):
                 self._seen.add((option, value))
 
     def _apply(self, line: Line, option: str, value: str) -> None:
         match option:
             case "--find-links":
                 self._add_find_links(line, value)
-            case "--no-index":
-                self._set_flag(line, "no-index", True)
-            case "--pre":
-                self._set_flag(line, "prerelease", "allow")
-            case "--no-binary":
-                self._add_format(line, value, self.no_binary, self.only_binary)
-            case "--only-binary":
-                self._add_format(line, value, self.only_binary, self.no_binary)
+            case "--no-index" | "--pre":
+                self.flags |= _FLAGS[option]
+                self.outcomes.record_bucket(Bucket.SETTING, line.origin)
+            case "--no-binary" | "--only-binary":
+                self._add_formats(line, value, _FORMATS[option])
             case "--trusted-host":
                 message = (
                     f"`--trusted-host {value}` was not imported: in uv it would disable TLS"
@@ -126,34 +127,31 @@ class _Collector:
         self.find_links.append(place)
         self.outcomes.record_bucket(Bucket.SETTING, line.origin)
 
-    def _set_flag(self, line: Line, setting: str, value: Any) -> None:
-        self.flags[setting] = value
-        self.outcomes.record_bucket(Bucket.SETTING, line.origin)
-
-    def _add_format(
-        self, line: Line, value: str, names: dict[str, Line], opposite: dict[str, Line]
-    ) -> None:
+    def _add_formats(self, line: Line, value: str, setting: str) -> None:
         """As pip: a later word revokes an earlier one; `:none:` empties, `:all:` is all."""
-        for name in filter(None, value.split(",")):
-            if name == ":none:":
-                names.clear()
-            elif name == ":all:":
-                opposite.clear()
-                first = names.get(name, line)
-                names.clear()
-                names[name] = first
-            elif not is_normalized_name(canonicalize_name(name)):
-                message = f"`{redacted(name)}` is not the name of a package"
+        self.format_lines.append(line)
+        for word in filter(None, value.split(",")):
+            name = canonicalize_name(word)
+            if word == ":none:":
+                others = (n for n in self.formats if self._format(n) != setting)
+                self.formats = {name: self.formats[name] for name in others}
+            elif word == ":all:":
+                is_said = self._format(word) == setting
+                self.formats = {word: self.formats[word] if is_said else (setting, line)}
+            elif not is_normalized_name(name):
+                message = f"`{redacted(word)}` is not the name of a package"
                 self._needs_action(line, "overlooked", message, "correct or remove it")
-            elif ":all:" not in names:
-                opposite.pop(canonicalize_name(name), None)
-                names.setdefault(canonicalize_name(name), line)
-        self.formats.append(line)
+            elif setting not in (self._format(":all:"), self._format(name)):
+                self.formats.pop(name, None)
+                self.formats[name] = setting, line
+
+    def _format(self, name: str) -> str:
+        return self.formats[name][0] if name in self.formats else ""
 
     def settings(self) -> dict[str, Any]:
         """By their names in uv's settings reference."""
-        counting = {line.origin for line in (*self.no_binary.values(), *self.only_binary.values())}
-        for line in self.formats:
+        counting = {line.origin for _, line in self.formats.values()}
+        for line in self.format_lines:
             if line.origin in counting:
                 self.outcomes.record_bucket(Bucket.SETTING, line.origin)
             elif all(value == ":none:" for _, value in line.options):
@@ -163,24 +161,21 @@ class _Collector:
                 note = findings.note("overruled", message, line.origin)
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
                 self.outcomes.record_findings(note)
-        return {
-            **({"find-links": self.find_links} if self.find_links else {}),
-            **self.flags,
-            **self._format_settings(self.no_binary, self.only_binary, "no-binary"),
-            **self._format_settings(self.only_binary, self.no_binary, "no-build"),
-        }
+        links = {"find-links": self.find_links} if self.find_links else {}
+        formats = self._format_settings("no-binary") | self._format_settings("no-build")
+        return {**links, **self.flags, **formats}
 
-    def _format_settings(
-        self, names: dict[str, Line], exceptions: dict[str, Line], setting: str
-    ) -> dict[str, Any]:
+    def _format_settings(self, setting: str) -> dict[str, Any]:
         """pip lets a package be the exception to `:all:`, and uv does not."""
+        names = [name for name in self.formats if self._format(name) == setting]
+        exceptions = [name for name in self.formats if name not in names]
         if ":all:" not in names:
-            return {f"{setting}-package": list(names)} if names else {}
+            return {f"{setting}-package": names} if names else {}
         if not exceptions:
             return {setting: True}
         message = f"uv does not support `:all:` with exceptions ({', '.join(exceptions)})"
         hint = f"choose `{setting} = true` in [tool.uv] or a list of packages"
-        self._needs_action(names[":all:"], "format-exceptions", message, hint)
+        self._needs_action(self.formats[":all:"][1], "format-exceptions", message, hint)
         return {}
 
     def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:
