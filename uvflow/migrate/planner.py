@@ -17,7 +17,7 @@ from uvflow.environment import ownership
 from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
@@ -33,7 +33,7 @@ from uvflow.migrate.old_environment import (
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
-from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal, parse_toml
+from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
 from uvflow.project.manifest import (
@@ -69,41 +69,36 @@ def make_plan(
     announce: Progress = no_progress,
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
-    before = _manifest(root)
-    text = before or ""
-    manifest = {} if before is None else parse_manifest(root / MANIFEST)
-    check_readable(member_directories(root, table_at(manifest, "tool", "uv", "workspace")))
-    if "project" in manifest and Project.load(root).lockfile.exists():
-        return Plan(root=root, before=before, text=text, is_already_locked=True)
-    for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
-        target_inside(root / name, root)
-    _check_is_to_be_made(root, text, options)
-    imported = _read(root, options, text, progress)
-    try:
-        if imported.errors:
-            raise needs_user_error(imported.errors)
-        plan = Plan(root=root, before=before, text=text, imported=imported)
-        plan = _with_edits(plan, options, uv=uv, announce=announce)
-        return _with_changes(plan, options)
-    except UvflowError as error:
-        error.read = imported
-        raise
-
-
-def _manifest(root: Path) -> str | None:
-    """The text of pyproject.toml; raises UsageError where it cannot have one."""
     if not root.is_dir():
         raise UsageError(f"{root} is not a directory, or does not exist")
     path = root / MANIFEST
+    manifest = parse_manifest(path) if path.exists() else {}
+    before = read_bytes(path).decode() if path.exists() else None
+    plan = Plan(root=root, before=before, text=before or "")
+    check_readable(member_directories(root, table_at(manifest, "tool", "uv", "workspace")))
+    if "project" in manifest and Project.load(root).lockfile.exists():
+        return replace(plan, is_already_locked=True)
+    for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
+        target_inside(root / name, root)
+    _check_is_to_be_made(plan, options)
+    imported = _read(plan, options, progress)
     try:
-        return read_bytes(path).decode() if path.exists() else None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML", cause=str(error)) from error
+        if imported.errors:
+            raise needs_user_error(imported.errors)
+        plan = replace(plan, imported=imported)
+        plan = _with_changes(_with_edits(plan, options, uv=uv, announce=announce), options)
+        warnings = [f for f in plan.imported.findings if f.severity is Severity.WARNING]
+        if warnings and options.imports.strict:
+            raise needs_user_error(tuple(warning.as_error() for warning in warnings))
+    except UvflowError as error:
+        error.read = imported
+        raise
+    return plan
 
 
-def _check_is_to_be_made(root: Path, text: str, options: InitOptions) -> None:
+def _check_is_to_be_made(plan: Plan, options: InitOptions) -> None:
     # A member has no lockfile of its own, and a new one makes that of the workspace stale.
-    workspace = workspace_of(root)
+    root, workspace = plan.root, workspace_of(plan.root)
     if workspace != root:
         raise UsageError(
             f"{root} is a member of the workspace in {workspace}",
@@ -115,12 +110,12 @@ def _check_is_to_be_made(root: Path, text: str, options: InitOptions) -> None:
             f"{root} is a folder of the project in {above}",
             hint=f"`uvflow init {above}`, or `--here` for another project in this folder",
         )
-    project = tomllib.loads(text).get("project", {})
+    project = plan.values.get("project", {})
     for option, wanted, key in (
         ("--name", options.name, "name"),
         ("--python", options.python, "requires-python"),
     ):
-        if wanted is not None and key in project and project[key] != wanted:
+        if wanted is not None and project.get(key, wanted) != wanted:
             raise UsageError(
                 f"`{option} {wanted}`: pyproject.toml already says {key} = {project[key]!r}",
                 hint="change it in pyproject.toml",
@@ -146,9 +141,10 @@ def _project_above(root: Path) -> Path | None:
     return None
 
 
-def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> ImportedRequirements:
-    """Everything that the files of `root` say; `text` is that of pyproject.toml, or empty."""
-    names, read = discover.candidate_files(root, options.imports), _reader(root)
+def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequirements:
+    """Everything that the files of the root say."""
+    root, given, read = plan.root, options.imports, _reader(plan.root)
+    names = discover.candidate_files(root, given)
 
     def leads_out(path: str) -> bool:
         # By a link: one that is outside by its name was named by the user, or is refused for that.
@@ -161,30 +157,25 @@ def _read(root: Path, options: InitOptions, text: str, progress: Progress) -> Im
         # What leads out is not read, but refused where it is to be imported.
         return 1 if leads_out(path) else discover.requirement_lines(path, read)
 
-    inputs = discover.input_files(names, options.imports, count_lines)
-    if "project" in tomllib.loads(text) and not options.imports.from_files:
+    inputs = discover.input_files(names, given, count_lines)
+    if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
-
-    reader = Reader(
-        read_file=read,
-        fetch=fetcher(progress, os.environ),
-        leads_out=leads_out,
-        options=options.imports,
-    )
+    fetch = fetcher(progress, os.environ)
+    reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
     imported = groups.import_files(inputs, reader)
-    specifier, findings = _python(options, names, read, text, imported)
-    obstacles = evidence.obstacles(names, read, imported, text)
+    specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
-    if not options.imports.from_files:
+    if not given.from_files:
         others = {*names} - {file.path for file in inputs}
         unclaimed = discover.unclaimed_files(others, imported.files, count_lines)
     # An empty project beside them would be locked, and proven.
-    if not imported.files and evidence.is_empty(imported, tomllib.loads(text)):
+    if not imported.files and evidence.is_empty(imported, plan.values):
         unclaimed = (finding.as_error() for finding in unclaimed)
+    obstacles = evidence.obstacles(names, read, imported, plan.values)
     return replace(
         imported,
         requires_python=specifier,
-        findings=(*imported.findings, *findings, *obstacles, *unclaimed),
+        findings=(*imported.findings, *disagreements, *obstacles, *unclaimed),
     )
 
 
@@ -193,11 +184,7 @@ def _reader(root: Path) -> model.Read:
 
 
 def _python(
-    options: InitOptions,
-    names: Iterable[str],
-    read: model.Read,
-    text: str,
-    imported: ImportedRequirements,
+    plan: Plan, options: InitOptions, names: Iterable[str], imported: ImportedRequirements
 ) -> tuple[str | None, tuple[Finding, ...]]:
     """The requires-python to write: what is asked for, or else what other files suggest.
 
@@ -206,11 +193,10 @@ def _python(
     if options.python:
         wanted = options.python
         return (f">={wanted}" if _is_version(wanted) else wanted), ()
-    if "requires-python" in tomllib.loads(text).get("project", {}):
+    if "requires-python" in plan.values.get("project", {}):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
-    found = evidence.requires_python_evidence(names, read, files)
-    return found.specifier, found.findings
+    return evidence.requires_python(evidence.pythons(names, _reader(plan.root), files))
 
 
 def _is_version(text: str) -> bool:
@@ -219,78 +205,74 @@ def _is_version(text: str) -> bool:
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
     """`plan` with the new pyproject.toml; uv is asked for names and for the first version of it."""
-    text, imported = plan.text, plan.imported
-    environ = {**BUILT_IN["dev"].environ(os.environ), **imported.credentials}
+    environ = {**BUILT_IN["dev"].environ(os.environ), **plan.imported.credentials}
     own = find_own_interpreter(plan.root, plan.root, environ) if options.dry_run else None
     project = TemporaryProject(
         uv=uv, root=plan.root, environ=environ, may_build=options.build, own_interpreter=own
     )
-    imported = project.with_names(imported, announce)
-    given = plan.values.get("project", {})
-    name, warnings = given.get("name"), list[Finding]()
-    if name is None:
-        name, warnings = _name(plan.root, options, imported)
-    if "project" not in plan.values:
-        text = pyproject.with_project(
-            text, project.initial_pyproject(name, imported.requires_python)
-        )
-    else:  # tools that read single keys of it get along without
-        version = local_metadata(".", "version", _reader(plan.root)) or _FIRST_VERSION
-        values = {"name": name, "version": version}
-        keys = [key for key in values if key not in (*given, *given.get("dynamic", ()))]
-        missing = TomlEdits(values={("project", key): values[key] for key in keys})
-        text = apply_edits(text, missing)
-        warnings += [_completed(key, values[key]) for key in keys]
+    imported = project.with_names(plan.imported, announce)
+    plan = _with_project(replace(plan, imported=imported), options, project)
+    imported = plan.imported
     if options.direct_only:
-        imported = pins.direct_only(imported, project.lockfile(imported, text))
-    edits = pyproject.decide(parse_toml(text), imported)
-    merged = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
+        imported = pins.direct_only(imported, project.lockfile(imported, plan.text))
+    edits = pyproject.decide(plan.values, imported)
     imported = replace(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
-        files=with_buckets(imported.files, merged),
+        files=with_buckets(
+            imported.files, {requirement.origin: Bucket.MERGED for requirement in edits.existing}
+        ),
     )
-    plan = replace(plan, text=apply_edits(text, edits), imported=imported)
-    plan = plan.with_findings(*edits.findings)
-    if not options.lock:
-        plan = replace(plan, imported=evidence.unlocked(plan.imported))
-    for warning in warnings:
-        plan = _with_warning(plan, warning, options)
-    return plan
+    plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
+    lost = () if options.lock else evidence.lost_without_lockfile(imported)
+    return plan.with_findings(*edits.findings, *lost)
 
 
-def _completed(key: str, value: str) -> Finding:
-    return findings.warning(
-        "project-completed",
-        f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added",
-        Origin(path=MANIFEST, line=1),
-        f"write the {key} that is right",
-    )
-
-
-def _name(
-    root: Path, options: InitOptions, imported: ImportedRequirements
-) -> tuple[str, list[Finding]]:
-    """The name of the project, and a warning where it is not that of the directory."""
-    name, warnings = options.name or local_metadata(".", "name", _reader(root)), list[Finding]()
+def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
+    """`plan` with a [project] that has what uv needs: a name and a version."""
+    given, read = plan.values.get("project"), _reader(plan.root)
+    name = options.name or local_metadata(".", "name", read) or ""
     if not name:
-        name = root.name if _NAME.fullmatch(root.name) else discover.plain_name(root.name)
-        message = f"the project is called `{name}`, since `{root.name}` cannot be its name"
+        folder = plan.root.name
+        name = folder if _NAME.fullmatch(folder) else discover.plain_name(folder)
+        message = f"the project is called `{name}`, since `{folder}` cannot be its name"
         renamed = findings.warning("renamed", message, None, "choose another with `--name`")
-        warnings = [renamed] if name not in ("", root.name) else []
+        plan = plan.with_findings(*([renamed] if name != folder else []))
+    if given is None or "name" not in given:
+        _check_name(name, plan)
+    if given is None:
+        base = project.initial_pyproject(name, plan.imported.requires_python)
+        return replace(plan, text=pyproject.with_project(plan.text, base))
+    # Tools that read single keys of it get along without.
+    values = {"name": name, "version": local_metadata(".", "version", read) or _FIRST_VERSION}
+    missing = values.keys() - {*given, *given.get("dynamic", ())}
+    edits = TomlEdits(values={("project", key): values[key] for key in sorted(missing)})
+    completed = (
+        findings.warning(
+            "project-completed",
+            f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added",
+            Origin(path=MANIFEST, line=1),
+            f"write the {key} that is right",
+        )
+        for (_, key), value in edits.values.items()
+    )
+    return replace(plan, text=apply_edits(plan.text, edits)).with_findings(*completed)
+
+
+def _check_name(name: str, plan: Plan) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"`{name or root.name}` cannot be the name of a project",
+            f"`{name or plan.root.name}` cannot be the name of a project",
             cause="a name is made of ASCII letters, digits, `-`, `_` and `.`",
             hint="`uvflow init --name my-project`",
         )
-    same = next((r for r in imported.requirements if r.name == canonicalize_name(name)), None)
-    if same:
-        raise UsageError(
-            f"a project named `{name}` cannot depend on {same.name} ({same.origin})",
-            hint=f"`uvflow init --name {same.name}-project`",
-        )
-    return name, warnings
+    for requirement in plan.imported.requirements:
+        if requirement.name == canonicalize_name(name):
+            raise UsageError(
+                f"a project named `{name}` cannot depend on {requirement.name}"
+                f" ({requirement.origin})",
+                hint=f"`uvflow init --name {requirement.name}-project`",
+            )
 
 
 def _with_changes(plan: Plan, options: InitOptions) -> Plan:
@@ -302,7 +284,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     is_limited = options.python and not _is_version(options.python)
     plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
     if options.lock and options.sync:
-        plan = _with_environment(plan, options)
+        plan = _with_environment(plan)
     if options.lock:
         plan = _with_installed(plan, options)
     seed = ""
@@ -312,7 +294,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     return replace(plan, changes=tuple(_changes(plan, options)), seed=seed)
 
 
-def _with_environment(plan: Plan, options: InitOptions) -> Plan:
+def _with_environment(plan: Plan) -> Plan:
     """`plan` with the environment to make, and what becomes of the one that is there.
 
     Raises UsageError or DamagedError where it is not uvflow's to change.
@@ -327,7 +309,11 @@ def _with_environment(plan: Plan, options: InitOptions) -> Plan:
     plan = replace(plan, environment=path, tree=DirectoryBackup.of(path))
     if not os.path.lexists(path):
         return plan
-    obstacle = _obstacle_to_keeping(path)
+    environment, obstacle = Environment.at(path), "it is a whole Python"
+    if not is_whole_python(environment):
+        hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
+        ownership.check_replaceable(environment, cause=None, hint=hint)
+        obstacle = ownership.rename_obstacle(path)
     if not obstacle:
         ownership.check_not_running_from(path)
         return plan
@@ -338,22 +324,7 @@ def _with_environment(plan: Plan, options: InitOptions) -> Plan:
         None,
         "`--no-sync` leaves it as it is",
     )
-    return _with_warning(replace(plan, in_place=True), in_place, options)
-
-
-def _with_warning(plan: Plan, warning: Finding, options: InitOptions) -> Plan:
-    if options.imports.strict:
-        raise needs_user_error((warning.as_error(),))
-    return plan.with_findings(warning)
-
-
-def _obstacle_to_keeping(path: Path) -> str:
-    environment = Environment.at(path)
-    if is_whole_python(environment):
-        return "it is a whole Python"
-    hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
-    ownership.check_replaceable(environment, cause=None, hint=hint)
-    return ownership.rename_obstacle(path)
+    return replace(plan, in_place=True).with_findings(in_place)
 
 
 def _with_installed(plan: Plan, options: InitOptions) -> Plan:
@@ -370,31 +341,28 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     )
     name, undeclared = relative_name(path, plan.root), old.undeclared_packages()
     if undeclared:
-        plan = _with_warning(plan, undeclared_finding(undeclared, name), options)
-    if options.fresh or (plan.root / LOCKFILE).exists():
-        return plan
-    installed = old.versions_to_keep()
+        plan = plan.with_findings(undeclared_finding(undeclared, name))
+    is_locked = (plan.root / LOCKFILE).exists()
+    installed = () if options.fresh or is_locked else old.versions_to_keep()
     if not installed:
         return plan
-    note = kept_finding(installed, name)
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
-    return replace(plan, imported=imported, installed=installed).with_findings(note)
+    plan = replace(plan, imported=imported, installed=installed)
+    return plan.with_findings(kept_finding(installed, name))
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
     if plan.text != plan.before:
-        yield _change(plan.root / MANIFEST, plan.root)
+        yield _change(plan, plan.root / MANIFEST)
     if options.lock:
-        yield _change(plan.root / LOCKFILE, plan.root)
-    if plan.environment is None:
-        return
-    change, tree = _change(plan.environment, plan.root), plan.tree
-    if tree and plan.aside:
-        size = directory_size(tree.path)
-        kept_as = relative_name(plan.aside, plan.root)
-        change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
-    yield change
+        yield _change(plan, plan.root / LOCKFILE)
+    if plan.environment:
+        change = _change(plan, plan.environment)
+        if plan.tree and plan.aside:
+            kept_as, size = relative_name(plan.aside, plan.root), directory_size(plan.tree.path)
+            change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
+        yield change
 
 
-def _change(path: Path, root: Path) -> Change:
-    return Change(path=relative_name(path, root), action="edit" if path.exists() else "create")
+def _change(plan: Plan, path: Path) -> Change:
+    return Change(path=relative_name(path, plan.root), action="edit" if path.exists() else "create")
