@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement
@@ -25,6 +24,7 @@ from uvflow.lockfile.packages import Node
 from uvflow.migrate.merge import is_exact
 from uvflow.migrate.model import Pin, reachable, source_entries
 from uvflow.migrate.plan import relative_name
+from uvflow.project.manifest import Table, table_at
 
 # What is in an environment to install the rest with; uv needs none of it.
 _INSTALLERS = {"pip", "setuptools", "wheel", "uv", "pkg-resources"}
@@ -41,7 +41,6 @@ class InstalledPackage:
 
 
 Packages = Mapping[str, InstalledPackage]
-Values = Mapping[str, Any]  # of a pyproject.toml
 
 
 def read_installed(environment: Path, root: Path) -> Packages:
@@ -79,7 +78,7 @@ class OldEnvironment:
     """
 
     installed: Packages
-    values: Values
+    values: Table
     pins: tuple[Pin, ...] = ()
     own: tuple[str, ...] = ()
 
@@ -93,34 +92,38 @@ class OldEnvironment:
 
         Only where they are allowed, and only of what an index has.
         """
-        uv = self.values.get("tool", {}).get("uv", {})
-        limits = ("constraint-dependencies", "override-dependencies")
-        further = [r for key in limits for r in _parsed(uv.get(key, ()))]
-        fixed = {
-            *(pin.name for pin in self.pins),
-            *(canonicalize_name(r.name) for r in self._wanted if any(map(is_exact, r.specifier))),
-            *(  # what comes from a URL, a repository or a path
-                canonicalize_name(name)
-                for name, source in uv.get("sources", {}).items()
-                if any("index" not in entry for entry in source_entries(source))
-            ),
-            *map(canonicalize_name, self.own),
-        }
+        uv = table_at(self.values, "tool", "uv")
+        limits = [
+            limit
+            for key in ("constraint-dependencies", "override-dependencies")
+            for limit in _parsed(uv.get(key, ()))
+            if not limit.marker
+        ]
+        pinned = (r.name for r in self._wanted if any(map(is_exact, r.specifier)))
+        elsewhere = (  # a URL, a repository or a path
+            name
+            for name, source in uv.get("sources", {}).items()
+            if any("index" not in entry for entry in source_entries(source))
+        )
+        fixed = (*(pin.name for pin in self.pins), *pinned, *elsewhere, *self.own)
+        free = self._declared & self.installed.keys() - {*map(canonicalize_name, fixed)}
+        packages = (self.installed[name] for name in sorted(free))
         return tuple(
-            Pin(name=name, version=self.installed[name].version, origin=self.installed[name].origin)
-            for name in sorted(self._declared & self.installed.keys() - fixed)
-            if _is_allowed(self.installed[name], self._wanted, further)
+            Pin(name=package.name, version=package.version, origin=package.origin)
+            for package in packages
+            # By one requirement at least: others may be for other Pythons.
+            if any(_admitted(package, self._wanted) or [True]) and all(_admitted(package, limits))
         )
 
     @functools.cached_property
     def _wanted(self) -> list[Parsed]:
         """The requirements of the project, of its extras and of its groups."""
-        project = self.values.get("project", {})
+        project = table_at(self.values, "project")
         lists = (
             project.get("dependencies", ()),
             *project.get("optional-dependencies", {}).values(),
             *self.values.get("dependency-groups", {}).values(),
-            self.values.get("tool", {}).get("uv", {}).get("dev-dependencies", ()),
+            table_at(self.values, "tool", "uv").get("dev-dependencies", ()),
         )
         return [requirement for texts in lists for requirement in _parsed(texts)]
 
@@ -136,7 +139,7 @@ class OldEnvironment:
                 if f'extra == "{extra}"' in marker if extra else "extra" not in marker:
                     yield from _nodes(requirement)
 
-        is_dynamic = "dependencies" in self.values.get("project", {}).get("dynamic", ())
+        is_dynamic = "dependencies" in table_at(self.values, "project").get("dynamic", ())
         roots = {
             *(node for requirement in self._wanted for node in _nodes(requirement)),
             *((pin.name, "") for pin in self.pins),
@@ -147,9 +150,7 @@ class OldEnvironment:
 
 def _nodes(requirement: Parsed) -> Iterator[Node]:
     name = canonicalize_name(requirement.name)
-    return (
-        (name, canonicalize_name(extra) if extra else "") for extra in ("", *requirement.extras)
-    )
+    return ((name, canonicalize_name(extra)) for extra in ("", *requirement.extras))
 
 
 def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:
@@ -159,19 +160,14 @@ def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:
                 yield Parsed(text)
 
 
-def _is_allowed(
-    package: InstalledPackage, wanted: Iterable[Parsed], limits: Iterable[Parsed]
-) -> bool:
-    """By one of the requirements at least: others may be for other Pythons; and by every limit."""
-    own = [r for r in wanted if canonicalize_name(r.name) == package.name]
-    further = [r for r in limits if canonicalize_name(r.name) == package.name and not r.marker]
+def _admitted(package: InstalledPackage, requirements: Iterable[Parsed]) -> list[bool]:
+    """Whether each of those that have its name admits its version."""
+    specifiers = (r.specifier for r in requirements if canonicalize_name(r.name) == package.name)
     try:
         version = Version(package.version)
     except InvalidVersion:
-        return False
-    return (not own or any(r.specifier.contains(version, prereleases=True) for r in own)) and all(
-        r.specifier.contains(version, prereleases=True) for r in further
-    )
+        return [False]
+    return [specifier.contains(version, prereleases=True) for specifier in specifiers]
 
 
 def undeclared_finding(packages: Iterable[InstalledPackage], environment: str) -> Finding:
