@@ -108,7 +108,7 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
         (
             "--use-feature=fast-deps",
             "uv has no equivalent of `--use-feature fast-deps`",
-            "it concerns pip itself; most likely nothing needs to be done",
+            "remove it: it concerns pip alone",
         ),
         (
             "six --pre",

@@ -66,23 +66,16 @@ class _Sorter:
         ):
             self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
         else:
-            what = describe_entry(requirement)
-            self._needs_action(
-                requirement,
-                "not-a-pin",
-                f"{what} is not a pin, and the `.in` file does not ask for it",
-                "add it to the `.in` file if it is needed",
-            )
+            message = " is not a pin, and the `.in` file does not ask for it"
+            hint = "add it to the `.in` file if it is needed"
+            self._needs_action(requirement, "not-a-pin", message, hint)
 
     def settle(self, constraint: Requirement) -> bool:
         """Whether `constraint` became a pin, or cannot be a constraint at all."""
         if constraint.source is not None or constraint.name is None:
-            self._needs_action(
-                constraint,
-                "constraint-by-url",
-                f"{describe_entry(constraint)}: uv does not accept constraints by URL or path",
-                "make it a source of the package in [tool.uv.sources]",
-            )
+            message = ": uv does not accept constraints by URL or path"
+            hint = "make it a source of the package in [tool.uv.sources]"
+            self._needs_action(constraint, "constraint-by-url", message, hint)
             return True
         wanted = self.wanted.get(constraint.name, [])
         for other in wanted:
@@ -116,14 +109,10 @@ class _Sorter:
             hashes = tuple(dict.fromkeys((*known.hashes, *requirement.hashes)))
             self.pins[key] = replace(known, hashes=hashes)
         else:
-            what = describe_entry(requirement)
-            self._needs_action(
-                requirement,
-                "pin-conflict",
-                f"{what} conflicts with the pin {known.version} ({known.origin}), which is used",
-                "the lockfile has one version for all; compile the files together next time",
-            )
+            message = f" conflicts with the pin {known.version} ({known.origin}), which is used"
+            hint = "the lockfile has one version for all; compile the files together next time"
+            self._needs_action(requirement, "pin-conflict", message, hint)
 
     def _needs_action(self, requirement: Requirement, code: str, message: str, hint: str) -> None:
-        finding = findings.action(code, message, requirement.origin, hint)
-        self.outcomes.record_findings(finding)
+        text = f"{describe_entry(requirement)}{message}"
+        self.outcomes.record_findings(findings.action(code, text, requirement.origin, hint))

@@ -222,11 +222,11 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     DiskError.
     """
     folder = root / FOLDER
+    parents = (root, folder) if folder.is_dir() else (root,)
     try:
         paths = {path for path in root.iterdir() if path.is_file()}
-        paths.update(_requirements_files(folder) if folder.is_dir() else ())
-        folders = [*_folders(root), *(_folders(folder) if folder.is_dir() else ())]
-        below = [path for path in folders if not _is_foreign(path)]
+        paths.update(path for parent in parents for path in _requirements_files(parent))
+        below = [path for parent in parents for path in _folders(parent) if not _is_foreign(path)]
     except OSError as error:
         raise unreadable(str(error.filename or root), error) from error
     chosen = (*options.from_files, *(path for _, path in options.groups))
@@ -315,14 +315,15 @@ def _place(name: str) -> tuple[str, str]:
 def _has_requirements(name: str, count_lines: CountLines) -> bool:
     """By its name, or, in the root and in folders of requirements files, by its content."""
     folder, base = posixpath.split(name)
+    stem, suffix = posixpath.splitext(base)
+    if not _SUFFIX.fullmatch(suffix):
+        return False
     if not _has_own_role(name):
-        return (
-            input_file(f"{FOLDER}/{base}" if folder.startswith(f"{FOLDER}/") else base) is not None
-        )
-    if folder in ("", FOLDER) and _CONSTRAINTS_FILE.search(base):
-        return input_file(name) is None  # the lowest
-    is_prose = _PROSE.fullmatch(PurePosixPath(base).stem)
-    if folder == FOLDER or is_prose or not _SUFFIX.search(base):
+        is_within = folder.startswith(f"{FOLDER}/")
+        return input_file(f"{FOLDER}/{base}" if is_within else base) is not None
+    if _LOWEST.fullmatch(stem) and folder in ("", FOLDER):
+        return True
+    if folder == FOLDER or _PROSE.fullmatch(stem):
         return False
     count = count_lines(name)
     return count is not None and bool(folder or count or _PLAIN.fullmatch(base))

@@ -18,21 +18,9 @@ from uvflow.errors import NetworkError
 from uvflow.files import read_bytes, write_whole
 from uvflow.findings import Severity
 from uvflow.lockfile.packages import parse_lockfile
-from uvflow.migrate import pins, pyproject
+from uvflow.migrate import lock_fallback, pins, pyproject
 from uvflow.migrate.indexes import PYPI, is_pypi
-from uvflow.migrate.lock_fallback import (
-    PythonRange,
-    blamed_lines,
-    failure_hint,
-    is_about_environments,
-    is_about_versions,
-    is_named,
-    missing_package,
-    narrowing_findings,
-    reason_in,
-    wanted_lines,
-    widest_python_range,
-)
+from uvflow.migrate.lock_fallback import PythonRange
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.migrate.pins import Comparison
 from uvflow.migrate.plan import InitResult, Plan
@@ -107,7 +95,7 @@ class Locking:
         """Why uv does not lock these files, once they are in place; None where it has."""
         self.write(manifest, lockfile)
         completed = self._ask("lock", *options)
-        return reason_in(completed.err) if completed.code != 0 else None
+        return lock_fallback.reason_in(completed.err) if completed.code != 0 else None
 
     def python(self) -> int | None:
         """The minor version of the Python 3 that uv chooses for the project."""
@@ -133,8 +121,9 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
         constraints = tuple(pin.requirement for pin in (*first.kept, *demanded))
         edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
         refusal = locking.lock(edited, before)
-        impossible = [pin for pin in demanded if refusal and is_named(pin.name, refusal)][:1]
-        demanded = [pin for pin in demanded if pin not in impossible]
+        named = (pin for pin in demanded if lock_fallback.is_named(pin.name, refusal or ""))
+        impossible = next(named, None)
+        demanded = [pin for pin in demanded if pin is not impossible]
         if not (impossible and demanded):
             break
     if refusal is None and locking.lock(plan.text, locking.lockfile) is None:
@@ -151,7 +140,7 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
     neither helps, or where it is not for uvflow to choose.
     """
-    plan, refusal = locking.plan, reason_in(failed.output) or None
+    plan, refusal = locking.plan, lock_fallback.reason_in(failed.output) or None
     if refusal is None:  # a terminal has got it from uv itself
         refusal = locking.lock(plan.text, locking.before)
     if refusal is None:
@@ -160,26 +149,27 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
-    if is_about_versions(refusal) and not is_behind_login:
+    if lock_fallback.is_about_versions(refusal) and not is_behind_login:
         widened = _with_all_indexes(locking)
         if widened:
             reason = "these versions are not all on the first index that has their name"
             progress(f"{_SETTLED}: {reason}")
             return widened
-        if plan.may_narrow and is_about_environments(refusal):
+        if plan.may_narrow and lock_fallback.is_about_environments(refusal):
             narrowed, first = _for_fewer_pythons(locking, progress)
             if narrowed:
                 return narrowed
             refusal = first or refusal
     missing = {} if is_behind_login else _missing_packages(locking, refusal)
     if missing:
-        lines = ", ".join(wanted_lines(missing, plan.imported))
+        lines = ", ".join(lock_fallback.wanted_lines(missing, plan.imported))
         cause = f"uv finds no version for {lines}; {_AS_BEFORE}"
     else:
-        lines = ", ".join(blamed_lines(refusal, plan.imported))
+        lines = ", ".join(lock_fallback.blamed_lines(refusal, plan.imported))
         cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
-    hint = failure.hint or failure_hint("\n".join([*missing.values(), refusal]), missing)
-    raise failure.with_context(cause=cause, hint=hint or _WITHOUT_LOCK)
+    said = "\n".join([*missing.values(), refusal])
+    hint = failure.hint or lock_fallback.failure_hint(said, missing) or _WITHOUT_LOCK
+    raise failure.with_context(cause=cause, hint=hint)
 
 
 def _missing_packages(locking: Locking, refusal: str) -> Mapping[str, str]:
@@ -188,7 +178,7 @@ def _missing_packages(locking: Locking, refusal: str) -> Mapping[str, str]:
     uv stops at the first; so each is taken out, by an override that holds nowhere, for the next.
     """
     missing: dict[str, str] = {}
-    while name := missing_package(refusal):
+    while name := lock_fallback.missing_package(refusal):
         if name in missing or len(missing) == _MOST_ROUNDS:
             break
         missing[name] = refusal
@@ -312,9 +302,9 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
 
     def can_lock(pythons: PythonRange) -> bool:
         last = refusals[-1] if refusals else ""
-        if last and not is_about_versions(last):
+        if last and not lock_fallback.is_about_versions(last):
             return False  # what cannot be built or fetched is so for every range
-        if pythons.environment and not is_about_environments(last):
+        if pythons.environment and not lock_fallback.is_about_environments(last):
             return False  # nor is what has just failed for one Python a matter of platforms
         plan = _narrow(locking.plan, pythons)
         refusal = locking.lock(plan.text, plan.seed.encode() or locking.before)
@@ -324,14 +314,14 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
             refusals.append(refusal)
         return refusal is None
 
-    pythons = widest_python_range(declared, here, can_lock)
+    pythons = lock_fallback.widest_python_range(declared, here, can_lock)
     refusal = refusals[0] if refusals else ""
     if pythons is None:
         return None, refusal
     progress(f"{_SETTLED}: these versions fit together for {pythons}")
     plan, lockfile = solved[pythons]
     locking.write(plan.text, lockfile)
-    return plan.with_findings(*narrowing_findings(declared, pythons)), refusal
+    return plan.with_findings(*lock_fallback.narrowing_findings(declared, pythons)), refusal
 
 
 def _narrow(plan: Plan, pythons: PythonRange) -> Plan:

@@ -9,7 +9,7 @@ import itertools
 import platform
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from uvflow import findings
@@ -82,29 +82,29 @@ def _last(
     return [found, *itertools.takewhile(is_possible, wider)][-1]
 
 
-def narrowing_findings(declared: str, pythons: PythonRange) -> tuple[Finding, ...]:
+def narrowing_findings(declared: str, pythons: PythonRange) -> Iterator[Finding]:
     """What the user has to know about a range that is narrower than `declared`.
 
     That later Pythons are excluded is a warning; that declared ones are needs action.
     """
     reason = "the requested versions conflict"
-    is_lowest = _admitted(declared)[:1] == [pythons.lowest]
-    python = Finding(
-        Severity.WARNING if is_lowest else Severity.ACTION,
-        "python-narrowed",
-        f"requires-python is {pythons.requires_python}, and not {declared}: {reason}"
-        " on other Pythons",
-        None,
-        "relax the pins that conflict, then widen it in pyproject.toml",
-    )
-    platforms = findings.action(
-        "platform-narrowed",
-        f"uv.lock is for `{pythons.environment}` only: {reason} elsewhere",
-        None,
-        "relax the pins that conflict, then remove `environments` from [tool.uv]",
-    )
-    is_narrower = pythons.requires_python != declared
-    return (*((python,) if is_narrower else ()), *((platforms,) if pythons.environment else ()))
+    if pythons.requires_python != declared:
+        is_lowest = _admitted(declared)[:1] == [pythons.lowest]
+        yield Finding(
+            Severity.WARNING if is_lowest else Severity.ACTION,
+            "python-narrowed",
+            f"requires-python is {pythons.requires_python}, and not {declared}: {reason}"
+            " on other Pythons",
+            None,
+            "relax the pins that conflict, then widen it in pyproject.toml",
+        )
+    if pythons.environment:
+        yield findings.action(
+            "platform-narrowed",
+            f"uv.lock is for `{pythons.environment}` only: {reason} elsewhere",
+            None,
+            "relax the pins that conflict, then remove `environments` from [tool.uv]",
+        )
 
 
 # An explanation: the lines that uv's refusal is about, and what to do about it.

@@ -15,20 +15,19 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket
 from uvflow.redaction import redacted
 
-# Options of pip that uv does not have, with what to do instead.
-_NO_EQUIVALENT = {
+# Options of pip that uv does not have, with what to do instead; all others can go.
+_INSTEAD = {
     "--all-releases": "request the pre-release explicitly, as in `name>=2.0b1`",
     "--config-settings": "see `config-settings-package` in uv's settings reference",
     "--global-option": "see `config-settings-package` in uv's settings reference",
     "--only-final": "see `prerelease` in uv's settings reference",
     "--prefer-binary": "see `no-build-package` in uv's settings reference",
-    "--use-feature": "it concerns pip itself; most likely nothing needs to be done",
 }
 
-# Options that concern only the requirement they stand with, or that other modules read.
+# Options that other modules read.
 _NOT_SETTINGS = (
-    *("--hash", "--config-settings", "--global-option", "--editable"),
-    *("--requirement", "--constraint", "--index-url", "--extra-index-url"),
+    *("--hash", "--editable", "--requirement", "--constraint"),
+    *("--index-url", "--extra-index-url"),
 )
 
 _FLAGS: dict[str, dict[str, Any]] = {
@@ -79,7 +78,8 @@ class _Collector:
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
             else:
                 self._apply(line, option, value)
-            if option not in (*_NOT_SETTINGS, *_FORMATS):
+            # Beside a requirement it concerns nothing else.
+            if not line.requirement and option not in (*_NOT_SETTINGS, *_FORMATS):
                 self._seen.add((option, value))
 
     def _apply(self, line: Line, option: str, value: str) -> None:
@@ -100,9 +100,10 @@ class _Collector:
                 self._needs_action(line, "trusted-host", message, hint)
             case "--require-hashes":  # uv.lock has them for everything
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
-            case _ if option in _NO_EQUIVALENT:
+            case _ if option not in _NOT_SETTINGS:
                 message = f"uv has no equivalent of `{redacted(f'{option} {value}'.rstrip())}`"
-                self._needs_action(line, "no-equivalent", message, _NO_EQUIVALENT[option])
+                hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
+                self._needs_action(line, "no-equivalent", message, hint)
 
     def _add_find_links(self, line: Line, value: str) -> None:
         place, userinfo = split_userinfo(value)
