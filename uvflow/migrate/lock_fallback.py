@@ -196,10 +196,9 @@ _HINTS = {
     r"ABI tags?: (?:`\w+`, )*`cp(?P<python>3\d+)m?`": (
         "choose a Python that it was built for: `uvflow init --python {python}`"
     ),
-    r"resolved to Python (?P<python>\d+\.\d+)": (
-        "choose a Python that fits (`uv python list`), or `--python {python}` if that one will do"
+    r"resolved to Python \d|o interpreter found": (
+        "choose a Python that fits, of those in `uv python list`: `uvflow init --python VERSION`"
     ),
-    r"o interpreter found": "see `uv python list`, then `uvflow init --python VERSION`",
     r"project and [\w.-]+:(?P<group>[\w-]+) are incompatible": (
         "make these lines agree, or skip the file of group {group}: `--from` and `--group` name"
         " the files to import"

@@ -31,12 +31,9 @@ _INSTALLERS = {"pip", "setuptools", "wheel", "uv", "pkg-resources"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalledPackage:
+class InstalledPackage(Pin):
     """A distribution of the environment; `origin` is where its metadata has the version."""
 
-    name: str
-    version: str
-    origin: Origin
     needs: tuple[Parsed, ...] = ()
 
 
@@ -87,18 +84,14 @@ class OldEnvironment:
         known = {*self._declared, *_INSTALLERS, *map(canonicalize_name, self.own)}
         return tuple(self.installed[name] for name in sorted(self.installed.keys() - known))
 
-    def versions_to_keep(self) -> tuple[Pin, ...]:
+    def versions_to_keep(self) -> tuple[InstalledPackage, ...]:
         """The versions of what is declared without a pin, and of what that brings along, as pins.
 
         Only where they are allowed, and only of what an index has.
         """
         uv = table_at(self.values, "tool", "uv")
-        limits = [
-            limit
-            for key in ("constraint-dependencies", "override-dependencies")
-            for limit in _parsed(uv.get(key, ()))
-            if not limit.marker
-        ]
+        texts = (*uv.get("constraint-dependencies", ()), *uv.get("override-dependencies", ()))
+        limits = [limit for limit in _parsed(texts) if not limit.marker]
         pinned = (r.name for r in self._wanted if any(map(is_exact, r.specifier)))
         elsewhere = (  # a URL, a repository or a path
             name
@@ -109,7 +102,7 @@ class OldEnvironment:
         free = self._declared & self.installed.keys() - {*map(canonicalize_name, fixed)}
         packages = (self.installed[name] for name in sorted(free))
         return tuple(
-            Pin(name=package.name, version=package.version, origin=package.origin)
+            package
             for package in packages
             # By one requirement at least: others may be for other Pythons.
             if any(_admitted(package, self._wanted) or [True]) and all(_admitted(package, limits))
