@@ -4,7 +4,7 @@ import platform
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from uvflow.migrate.lock_fallback import (
     PythonRange,
     blamed_lines,
     failure_hint,
+    fewer_pythons,
     is_about_environments,
     missing_package,
     narrowing_findings,
     reason_in,
-    widest_python_range,
 )
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
 from uvflow.migrate.plan import InitResult, Plan
@@ -104,60 +104,44 @@ def test_what_others_bring_along_cannot_be_bound(
 SYSTEM = f"sys_platform == '{sys.platform}'"
 
 
-def between(lowest: int, below: int, environment: str = "") -> Callable[[PythonRange], bool]:
-    """Everything within these minor versions is possible, in `environment` or everywhere."""
-
-    def is_possible(asked: PythonRange) -> bool:
-        above = asked.below or 99
-        fits = lowest <= asked.lowest and above <= below
-        return fits and asked.environment.startswith(environment)
-
-    return is_possible
+MACHINE = f"{SYSTEM} and platform_machine == '{platform.machine()}'"
 
 
 @pytest.mark.parametrize(
-    ("declared", "possible", "found"),
+    ("declared", "possible", "asked"),
     [
-        (">=3.11", between(11, 12), ">=3.11,<3.12"),
-        (">=3.11", between(3, 14), ">=3.11,<3.14"),
-        (">=3.6", between(9, 99), ">=3.9"),
-        (">=3.6", between(10, 13), ">=3.10,<3.13"),
-        (">=3.6,<3.13", between(9, 99), ">=3.9,<3.13"),
-        (">=3.9", between(9, 10), ">=3.9,<3.10"),
-        (">=3.11", between(10, 11), None),
+        (">=3.11", (">=3.11,<3.12", ">=3.11"), (">=3.11,<3.12", ">=3.11")),
+        (">=3.8", (">=3.11,<3.12",), (">=3.11,<3.12", ">=3.11")),
+        (">=3.8,!=3.9.1,<3.13", (">=3.11,<3.12",), (">=3.11,<3.12", ">=3.11,!=3.9.1,<3.13")),
+        (">=3.9", (">=3.9,<3.10",), (*[">=3.11,<3.12"] * 3, ">=3.9,<3.10", ">=3.9")),
+        (">=3.12", (">=3.12,<3.13", ">=3.12"), (">=3.12,<3.13", ">=3.12")),
+        (">=3.11", (), [">=3.11,<3.12"] * 3),
     ],
 )
-def test_the_widest_range_around_a_python_is_found(
-    declared: str, possible: Callable[[PythonRange], bool], found: str | None
+def test_a_python_is_tried_alone_and_then_with_later_ones(
+    declared: str, possible: Sequence[str], asked: Sequence[str]
 ) -> None:
-    result = widest_python_range(declared, 11, possible)
-    assert (result and result.requires_python) == found
+    tried = []
+
+    def is_possible(pythons: PythonRange) -> bool:
+        tried.append(pythons.requires_python)
+        return pythons.requires_python in possible
+
+    result = fewer_pythons(declared, 11, is_possible)
+    assert (result and result.requires_python) == (possible[-1] if possible else None)
+    assert tried == [*asked]
 
 
-def test_where_nothing_is_possible_everywhere_it_is_asked_for_this_platform() -> None:
-    found = widest_python_range(">=3.11", 11, between(11, 12, SYSTEM))
-    assert found == PythonRange(lowest=11, below=12, environment=SYSTEM)
-    machine = f"{SYSTEM} and platform_machine == '{platform.machine()}'"
-    found = widest_python_range(">=3.11", 11, between(11, 12, machine))
-    assert found == PythonRange(lowest=11, below=12, environment=machine)
-
-
-def test_it_is_asked_a_few_times_only() -> None:
-    asked = []
-
-    def is_possible(one: PythonRange) -> bool:
-        asked.append(one.requires_python)
-        return between(9, 12)(one)
-
-    widest_python_range(">=3.8", 11, is_possible)
-    assert asked == [
-        *(">=3.11,<3.12", ">=3.11", ">=3.11,<3.13"),
-        *(">=3.10,<3.12", ">=3.9,<3.12", ">=3.8,<3.12"),
-    ]
+@pytest.mark.parametrize("environment", [SYSTEM, MACHINE])
+def test_where_nothing_is_possible_everywhere_it_is_tried_for_this_platform(
+    environment: str,
+) -> None:
+    found = fewer_pythons(">=3.11", 11, lambda pythons: pythons.environment == environment)
+    assert found == PythonRange(requires_python=">=3.11", environment=environment)
 
 
 def test_a_declared_python_that_is_shut_out_needs_action() -> None:
-    (finding,) = narrowing_findings(">=3.6", PythonRange(lowest=9))
+    (finding,) = narrowing_findings(">=3.6", PythonRange(requires_python=">=3.9"))
     assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
     assert finding.message == (
         "requires-python is >=3.9, and not >=3.6: the requested versions conflict on other Pythons"
@@ -165,13 +149,13 @@ def test_a_declared_python_that_is_shut_out_needs_action() -> None:
 
 
 def test_later_pythons_that_are_shut_out_are_a_warning() -> None:
-    (finding,) = narrowing_findings(">=3.11", PythonRange(lowest=11, below=12))
+    (finding,) = narrowing_findings(">=3.11", PythonRange(requires_python=">=3.11,<3.12"))
     assert finding.severity is Severity.WARNING
 
 
 def test_another_platform_that_is_shut_out_needs_action() -> None:
     findings = narrowing_findings(
-        ">=3.11", PythonRange(lowest=11, environment="sys_platform == 'linux'")
+        ">=3.11", PythonRange(requires_python=">=3.11", environment="sys_platform == 'linux'")
     )
     assert [(f.severity, f.code) for f in findings] == [(Severity.ACTION, "platform-narrowed")]
 

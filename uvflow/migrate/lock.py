@@ -287,11 +287,11 @@ def _with_sources(plan: Plan, missing: Mapping[str, Mapping[str, Any]]) -> Plan:
     return replace(plan, text=text, imported=imported).with_findings(*bound)
 
 
-# Fewer Pythons: the widest range for which there is a solution.
+# Fewer Pythons: a range for which there is a solution.
 
 
 def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | None, str]:
-    """The plan for the widest range of Pythons that uv can lock, if any; and its first refusal."""
+    """The plan for Pythons for which uv can lock it, if any; and its first refusal."""
     here = locking.python()
     if here is None:
         return None, ""
@@ -314,7 +314,7 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
             refusals.append(refusal)
         return refusal is None
 
-    pythons = lock_fallback.widest_python_range(declared, here, can_lock)
+    pythons = lock_fallback.fewer_pythons(declared, here, can_lock)
     refusal = refusals[0] if refusals else ""
     if pythons is None:
         return None, refusal

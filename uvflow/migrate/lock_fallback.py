@@ -5,81 +5,62 @@ every platform (uv docs, "Universal resolution"). So versions that pip has insta
 solution.
 """
 
-import itertools
 import platform
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+
+from packaging.specifiers import SpecifierSet
 
 from uvflow import findings
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements, Requirement
 
-# Fewer Pythons: the widest range for which there is a solution.
+# Fewer Pythons: a range for which there is a solution.
 
-_KNOWN = range(6, 17)  # minor versions of Python 3, as everywhere below
+_KNOWN = range(6, 17)  # minor versions of Python 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class PythonRange:
-    """The Pythons from `lowest` up to, and without, `below`; `environment` is a marker."""
+    """Pythons by a specifier (PEP 440), and the platforms by a marker, "" for all."""
 
-    lowest: int
-    below: int | None = None
+    requires_python: str
     environment: str = ""
-
-    @property
-    def requires_python(self) -> str:
-        """A specifier (PEP 440)."""
-        return f">=3.{self.lowest}" + (f",<3.{self.below}" if self.below else "")
 
     def __str__(self) -> str:
         where = f" on {self.environment}" if self.environment else ""
         return f"Python {self.requires_python}{where}"
 
 
-def widest_python_range(
+def fewer_pythons(
     declared: str, here: int, is_possible: Callable[[PythonRange], bool]
 ) -> PythonRange | None:
-    """The widest range within the specifier `declared` that `is_possible`, around one Python.
+    """A Python within the specifier `declared` for which a lockfile `is_possible`.
 
-    That is `here`, or else the lowest of `declared`. None where nothing is possible for either,
-    not even on this platform only. A range may be impossible although a narrower one in it is
-    possible; so it is widened step by step, and `is_possible` is called about five times.
+    That is `here`, or else the lowest of `declared`; with all later ones if they are possible, too.
+    None where nothing is possible for either, not even on platforms like this one only.
     """
     system = f"sys_platform == '{sys.platform}'"
     machine = f"platform_machine == '{platform.machine()}'"
+    limits = (str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
+    limit = "".join(f",{text}" for text in sorted(limits))
     admitted = _admitted(declared)
-    narrow = (  # one Python, everywhere; then on platforms like this one only
-        PythonRange(lowest=start, below=start + 1, environment=environment)
-        for start in dict.fromkeys((here, *admitted[:1]))
-        for environment in ("", system, f"{system} and {machine}")
-        if start in admitted
-    )
-    found = next(filter(is_possible, narrow), None)
-    if found is None:
-        return None
-    later = [minor for minor in admitted if minor > found.lowest]
-    earlier = [minor for minor in reversed(admitted) if minor < found.lowest]
-    unlimited = replace(found, below=None)
-    if later and later[-1] == _KNOWN[-1] and is_possible(unlimited):
-        found = unlimited
-    else:
-        found = _last(found, (replace(found, below=minor + 1) for minor in later), is_possible)
-    return _last(found, (replace(found, lowest=minor) for minor in earlier), is_possible)
+    for minor in (minor for minor in dict.fromkeys((here, *admitted[:1])) if minor in admitted):
+        for environment in ("", system, f"{system} and {machine}"):
+            alone = PythonRange(
+                requires_python=f">=3.{minor},<3.{minor + 1}", environment=environment
+            )
+            if is_possible(alone):
+                later = replace(alone, requires_python=f">=3.{minor}{limit}")
+                return later if is_possible(later) else alone
+    return None
 
 
 def _admitted(specifier: str) -> list[int]:
     return [minor for minor in _KNOWN if admits_python(specifier, (3, minor))]
-
-
-def _last(
-    found: PythonRange, wider: Iterable[PythonRange], is_possible: Callable[[PythonRange], bool]
-) -> PythonRange:
-    """The last before the first impossible one."""
-    return [found, *itertools.takewhile(is_possible, wider)][-1]
 
 
 def narrowing_findings(declared: str, pythons: PythonRange) -> Iterator[Finding]:
@@ -89,7 +70,7 @@ def narrowing_findings(declared: str, pythons: PythonRange) -> Iterator[Finding]
     """
     reason = "the requested versions conflict"
     if pythons.requires_python != declared:
-        is_lowest = _admitted(declared)[:1] == [pythons.lowest]
+        is_lowest = _admitted(declared)[:1] == _admitted(pythons.requires_python)[:1]
         yield Finding(
             Severity.WARNING if is_lowest else Severity.ACTION,
             "python-narrowed",
