@@ -1,15 +1,16 @@
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rig import Command, Tree
 
-from uvflow.errors import NetworkError, UvFailedError
+from uvflow.errors import DiskError, NetworkError, UvFailedError
 from uvflow.findings import Origin
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.migrate.temporary_project import TemporaryProject
-from uvflow.uv import find
+from uvflow.uv import Uv, find
 
 ORIGIN = Origin(path="requirements.txt", line=1)
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -155,4 +156,16 @@ def test_a_name_that_takes_a_network_is_told_apart(tree: Tree) -> None:
         scratch(tree({})).with_names(ImportedRequirements(dependencies=(away,)), lambda _: None)
     assert caught.value.message == (
         "requirements.txt:1: uv cannot find the name of `git+http://127.0.0.1:9/away.git`"
+    )
+
+
+def test_a_full_disk_is_told_apart(tree: Tree) -> None:
+    root = tree({"uv": "#!/bin/sh\necho 'error: no room (os error 28)' >&2\nexit 2\n"})
+    (root / "uv").chmod(0o755)
+    full = replace(scratch(root), uv=Uv(path=str(root / "uv"), version="0.13.9"))
+    with pytest.raises(DiskError) as caught:
+        full.initial_pyproject("app", None)
+    assert (caught.value.message, caught.value.cause) == (
+        "`uv init` failed",
+        "no room (os error 28)",
     )
