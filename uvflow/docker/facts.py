@@ -18,7 +18,6 @@ from uvflow.docker import base_image, debian, settings, targets
 from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
-from uvflow.docker.instructions import Pairs
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
 from uvflow.docker.start import FILES, Search, Start, Words
@@ -102,7 +101,7 @@ class Facts:
     start: Start
     processes: tuple[tuple[str, Words], ...]
     user: int
-    environment: Pairs
+    environment: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -362,7 +361,7 @@ class _Reader:
         return self.start.module is not None or not self.is_installed
 
     @property
-    def environment(self) -> Pairs:
+    def environment(self) -> tuple[tuple[str, str], ...]:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
         if self.copies_source and self.start.module and self.start.base != ".":
