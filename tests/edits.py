@@ -134,12 +134,6 @@ EDITS = {
         'version = "0.2.0"',
         "shop: version: `0.1.0` became `0.2.0`",
     ),
-    "requires-python": (
-        "pyproject.toml",
-        ">=3.11,<4",
-        ">=3.11",
-        "requires-python: `<4,>=3.11` became `>=3.11,>=3.10`",
-    ),
     "a constraint": (
         "pyproject.toml",
         "certifi<2026",
@@ -158,55 +152,11 @@ EDITS = {
         "hatchling<1",
         "build-constraint-dependencies: `hatchling<2` became `hatchling<1`",
     ),
-    "an environment": (
-        "pyproject.toml",
-        ", \"sys_platform == 'darwin'\"",
-        "",
-        "environments: `sys_platform == 'darwin'` was removed",
-    ),
-    "a required environment": (
-        "pyproject.toml",
-        "platform_machine == 'x86_64'",
-        "platform_machine == 'aarch64'",
-        (
-            "required-environments: `platform_machine == 'x86_64' and sys_platform == 'linux'` "
-            "was removed"
-        ),
-        (
-            "required-environments: `sys_platform == 'linux' and platform_machine == 'aarch64'` "
-            "was added"
-        ),
-    ),
-    "how versions are chosen": (
-        "pyproject.toml",
-        'resolution = "highest"',
-        'resolution = "lowest"',
-        "resolution: `highest` became `lowest`",
-    ),
-    "which pre-releases": (
-        "pyproject.toml",
-        "[tool.uv]\n",
-        '[tool.uv]\nprerelease = "allow"\n',
-        "prerelease: `if-necessary-or-explicit` became `allow`",
-    ),
-    "a conflict": (
-        "pyproject.toml",
-        '{ group = "empty" }',
-        '{ group = "test" }',
-        "conflicts: `shop:empty + shop[web-app]` was removed",
-        "conflicts: `shop:test + shop[web-app]` was added",
-    ),
     "a source": (
         "pyproject.toml",
         'lib = { path = "lib" }',
         'lib = { path = "lib", editable = true }',
         "shop: dependencies: `lib from {root}/lib` became `lib from {root}/lib (editable)`",
-    ),
-    "a build system": (
-        "pyproject.toml",
-        "[tool.uv]\n",
-        "[tool.uv]\npackage = true\n",
-        "shop: the project itself: `not installed` became `installed`",
     ),
     "a requirement of a member": (
         "packages/api/pyproject.toml",
@@ -225,6 +175,52 @@ EDITS = {
         "2.0",
         "2.1",
         "lib: version: `2.0` became `2.1`",
+    ),
+}
+
+# What only uv sees: a name → (file, text in it, its replacement, the beginning of the message).
+SETTINGS = {
+    "requires-python": (
+        "pyproject.toml",
+        ">=3.11,<4",
+        ">=3.11",
+        "uv found change in Python requirement",
+    ),
+    "an environment": (
+        "pyproject.toml",
+        ", \"sys_platform == 'darwin'\"",
+        "",
+        "uv found change in supported environments",
+    ),
+    "a required environment": (
+        "pyproject.toml",
+        "platform_machine == 'x86_64'",
+        "platform_machine == 'aarch64'",
+        "uv found change in supported environments",
+    ),
+    "how versions are chosen": (
+        "pyproject.toml",
+        'resolution = "highest"',
+        'resolution = "lowest"',
+        "uv found change in resolution mode",
+    ),
+    "which pre-releases": (
+        "pyproject.toml",
+        "[tool.uv]\n",
+        '[tool.uv]\nprerelease = "allow"\n',
+        "uv found change in pre-release mode",
+    ),
+    "a conflict": (
+        "pyproject.toml",
+        '{ group = "empty" }',
+        '{ group = "test" }',
+        "uv found change in conflicting groups",
+    ),
+    "a build system": (
+        "pyproject.toml",
+        "[tool.uv]\n",
+        "[tool.uv]\npackage = true\n",
+        "uv found mismatched source",
     ),
 }
 

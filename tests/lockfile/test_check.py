@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from edits import EDITS, SPELLINGS, TREE, edit
+from edits import EDITS, SETTINGS, SPELLINGS, TREE, edit
 from rig import Tree
 
 from uvflow import uv
@@ -54,6 +54,16 @@ def test_uv_decides_and_reading_explains(shop: Path, what: str) -> None:
         assert judgement.reasons == reasons
     else:
         assert judgement.verdict is Freshness.FRESH
+
+
+@pytest.mark.parametrize("what", SETTINGS)
+def test_uv_says_which_setting_has_changed(shop: Path, what: str) -> None:
+    file, old, new, expected = SETTINGS[what]
+    edit(shop, file, old, new)
+    judgement = judge(shop, uv.find())
+    assert judgement.verdict is Freshness.STALE
+    assert judgement.reasons[0].startswith(expected)
+    assert "{" not in judgement.reasons[0]
 
 
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
@@ -117,7 +127,9 @@ def test_a_variable_that_makes_it_stale_is_the_cause(shop: Path) -> None:
     environ = {**os.environ, "UV_RESOLUTION": "lowest"}
     error = stale_lockfile_error(Project.load(shop), uv.find(), environ, has_failed=False)
     assert error is not None
-    assert error.cause == "UV_RESOLUTION is set; resolution: `highest` became `lowest`"
+    assert error.cause == (
+        "UV_RESOLUTION is set; uv found change in resolution mode: `highest` vs. `lowest`"
+    )
     assert (
         error.hint == "unset UV_RESOLUTION for this project, or lock with the same value everywhere"
     )

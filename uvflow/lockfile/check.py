@@ -15,10 +15,9 @@ from uvflow.process import Completed
 from uvflow.project.manifest import Project, Workspace
 from uvflow.uv import ERROR, Uv
 
-_CHECK = ("lock", "--check", "--offline", "--color=never")
-
 # Run no code of the project; say why uv would resolve again.
-_READ_ONLY = ("--no-build", "--no-python-downloads", "--verbose")
+_READ_ONLY = ("--offline", "--no-build", "--no-python-downloads", "--verbose")
+_CHECK = ("lock", "--check", *_READ_ONLY, "--color=never")
 
 _WHY = re.compile(r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)")
 # What uv writes where it refuses the lockfile itself.
@@ -76,13 +75,13 @@ def start_check(
     if not project.lockfile.exists():
         return lambda: missing_lockfile(project)
     if uv is None:
-        return lambda: _read(project, environ, unasked or "uv was not asked")
+        return lambda: _read(project, unasked or "uv was not asked")
     builds = _needs_build(project)
     if builds:
         unbuilt = f"only building {builds} would tell for sure"
-        return lambda: _read(project, environ, unbuilt, "`uv lock --check` builds and tells")
-    question = uv.start((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
-    read = functools.cache(lambda: _differences(project, environ))
+        return lambda: _read(project, unbuilt, "`uv lock --check` builds and tells")
+    question = uv.start(_CHECK, cwd=project.root, environ=environ)
+    read = functools.cache(lambda: _differences(project))
     if is_edited(project):
         read()  # while uv is at work
     return lambda: _verdict(project, uv, environ, question.wait(), read)
@@ -103,11 +102,11 @@ def stale_lockfile_error(
 
     Before a sync, `has_failed` is false, and a reason of uv's counts where reading finds it too.
     """
-    answer = uv.capture((*_CHECK, *_READ_ONLY), cwd=project.root, environ=environ)
+    answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
     is_refused = REFUSAL.search(answer.err) is not None
     if answer.code == 0 or not (is_refused or _WHY.search(answer.err)):
         return None
-    reasons = _differences(project, environ)
+    reasons = _differences(project)
     if not (is_refused or has_failed or reasons):
         return None
     check = _verdict(project, uv, environ, answer, lambda: reasons)
@@ -131,25 +130,22 @@ def _needs_build(project: Project) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _read(
-    project: Project, environ: Mapping[str, str], unasked: str, hint: str = ""
-) -> LockfileCheck:
+def _read(project: Project, unasked: str, hint: str = "") -> LockfileCheck:
     try:
         packages.read_lockfile(project.lockfile)
     except UsageError as error:
         return LockfileCheck(verdict=Freshness.STALE, reasons=(str(error),), hint=_RESTORE)
-    reasons = _differences(project, environ)
+    reasons = _differences(project)
     if reasons:
         return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=UPDATE)
     reason = f"no difference was found by reading; {unasked}"
     return LockfileCheck(verdict=Freshness.UNKNOWN, reasons=(reason,), hint=hint)
 
 
-def _differences(project: Project, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What changed since uv.lock was made, as far as reading shows."""
+def _differences(project: Project) -> tuple[str, ...]:
     from uvflow.lockfile.differences import differences  # 25 ms, for a stale lockfile only
 
-    return tuple(map(str, differences(project, environ)))
+    return differences(project)
 
 
 def is_edited(project: Project) -> bool:
@@ -177,12 +173,7 @@ def _verdict(
     reasons, hint = read(), UPDATE
     why = _WHY.search(answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
-        index = _NO_INDEX.fullmatch(why[1])
-        reasons = (
-            f"{index[1]} {index[2]} is locked from {index[3]}, which is not an index any more"
-            if index
-            else f"uv found {why[1].rstrip(':')}",
-        )
+        reasons = (_sentence(why[1]),)
     if reasons:
         variables = _variables_to_blame(project, uv, environ, why)
         if variables:
@@ -200,6 +191,14 @@ def _verdict(
     return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
 
 
+def _sentence(why: str) -> str:
+    index = _NO_INDEX.fullmatch(why)
+    if index:
+        return f"{index[1]} {index[2]} is locked from {index[3]}, which is not an index any more"
+    found = why.partition(": `Conflicts(")[0]  # which uv shows as it is in memory
+    return f"uv found {found.rstrip(':')}"
+
+
 def _variables_to_blame(
     project: Project, uv: Uv, environ: Mapping[str, str], why: re.Match[str] | None
 ) -> str:
@@ -209,7 +208,7 @@ def _variables_to_blame(
     found = {name for name in _LOCK_VARIABLES if environ.get(name)}
     if found:
         without = {name: value for name, value in environ.items() if name not in found}
-        if uv.capture((*_CHECK, *_READ_ONLY), cwd=project.root, environ=without).code == 0:
+        if uv.capture(_CHECK, cwd=project.root, environ=without).code == 0:
             return ", ".join(sorted(found))
     return ""
 

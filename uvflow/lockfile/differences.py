@@ -1,19 +1,19 @@
 """Why a lockfile is stale: pyproject.toml against what uv.lock was made for.
 
-An explanation, not a verdict: that is uv's (`uv lock --check`). uv keeps in uv.lock what it has
-read (`requires-python`, `[options]`, `[manifest]`, and `[package.metadata]` of every local source),
-as seen with uv 0.9.0 and 0.13.9. Where the two spell one thing in two ways, such as
-`platform_system == 'Windows'` and `sys_platform == 'win32'`, no difference is reported.
+An explanation, not a verdict: that is uv's (`uv lock --check`), which also says which setting has
+changed, but not which requirement. uv keeps in uv.lock what it has read (`[manifest]`, and
+`[package.metadata]` of every local source), as seen with uv 0.9.0 and 0.13.9. Where the two spell
+one thing in two ways, such as `platform_system == 'Windows'` and `sys_platform == 'win32'`, no
+difference is reported.
 """
 
-import functools
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from packaging import requirements
@@ -23,37 +23,19 @@ from packaging.specifiers import SpecifierSet
 
 from uvflow.errors import UvflowError
 from uvflow.lockfile.packages import LockedPackage, Lockfile, Table, read_local_part
-from uvflow.project.manifest import (
-    Project,
-    Workspace,
-    canonical_name,
-    parse_manifest,
-    project_name,
-    table_at,
-)
+from uvflow.project.manifest import Project, Workspace, canonical_name, project_name, table_at
 
 INDEX = "the index"
 _OWN_INDEX = "an index of its own"
 
-# Keys of uv.lock → of [tool.uv] or uv.toml, the variable that overrides both, and uv's default.
-_OPTIONS = (
-    ("resolution-mode", "resolution", "UV_RESOLUTION", "highest"),
-    ("prerelease-mode", "prerelease", "UV_PRERELEASE", "if-necessary-or-explicit"),
-    ("fork-strategy", "fork-strategy", "UV_FORK_STRATEGY", "requires-python"),
-)
-_REQUIREMENTS = (
-    ("constraints", "constraint-dependencies"),
-    ("overrides", "override-dependencies"),
-    ("build-constraints", "build-constraint-dependencies"),
-)
-_MARKERS = (("supported-markers", "environments"), ("required-markers", "required-environments"))
-
-# Where requirements stand in a pyproject.toml → what messages call it.
-_PLACES = {
-    "dependencies": "dependencies",
-    "optional-dependencies": "extra",
-    "dependency-groups": "group",
+_REQUIREMENTS = {
+    "constraints": "constraint-dependencies",
+    "overrides": "override-dependencies",
+    "build-constraints": "build-constraint-dependencies",
 }
+
+# What a project may declare dynamic → what messages call it.
+_DYNAMIC = {"dependencies": "dependencies", "optional-dependencies": "extra"}
 
 # Where markers are tried out, to see whether two of them mean the same.
 _PLATFORMS = (
@@ -63,29 +45,6 @@ _PLATFORMS = (
 )
 _MACHINES = ("x86_64", "aarch64", "arm64", "AMD64")
 _IMPLEMENTATIONS = ("CPython", "PyPy")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One thing that changed since uv.lock was made.
-
-    `place` is where it stands, in words. `locked` is empty for what was added, `wanted` for what
-    was removed. `member` names the package whose pyproject.toml it is in, empty where there is only
-    one.
-    """
-
-    place: str
-    locked: str = ""
-    wanted: str = ""
-    member: str = ""
-
-    def __str__(self) -> str:
-        where = f"{self.member}: {self.place}" if self.member else self.place
-        if not self.locked:
-            return f"{where}: `{self.wanted}` was added"
-        if not self.wanted:
-            return f"{where}: `{self.locked}` was removed"
-        return f"{where}: `{self.locked}` became `{self.wanted}`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +72,10 @@ class ComparableRequirement:
         return f"{self} from {self.source or INDEX}{editable}"
 
 
-_T = TypeVar("_T")
-_Section = tuple[str, str]  # a key of _PLACES; the name of the extra or the group, or nothing
-_Sections = dict[_Section, list[ComparableRequirement]]
+_Sections = dict[str, list[ComparableRequirement]]  # by their place, such as `group dev`
 
 
-def differences(
-    project: Project, environ: Mapping[str, str] = os.environ
-) -> tuple[Difference, ...]:
+def differences(project: Project) -> tuple[str, ...]:
     """What changed since uv.lock was made, as far as reading shows.
 
     Empty where uv.lock or a pyproject.toml is not what uv reads: uv says what is wrong with it.
@@ -129,137 +84,105 @@ def differences(
         lockfile = read_local_part(project.lockfile)
         workspace = Workspace.at(project.workspace)
         pythons = SpecifierSet(lockfile.table["requires-python"])
-        changes = [*_python(pythons, workspace), *_membership(lockfile, workspace)]
+        changes = [*_membership(lockfile, workspace)]
         for package in lockfile.local_packages:
-            member = package.name if len(lockfile.local_packages) > 1 else ""
-            of_package = _package(package, workspace, pythons)
-            changes += [replace(difference, member=member) for difference in of_package]
-        changes += _options(table_at(lockfile.table, "options"), workspace, environ)
-        changes += _manifest(lockfile.table, workspace, pythons)
+            member = f"{package.name}: " if len(lockfile.local_packages) > 1 else ""
+            changes += [member + change for change in _package(package, workspace, pythons)]
+        changes += _manifest(lockfile, workspace, pythons)
         return tuple(dict.fromkeys(changes))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError, ExceptionGroup):
         return ()
 
 
-def _python(locked: SpecifierSet, workspace: Workspace) -> Iterator[Difference]:
-    """uv locks the intersection of what the members ask for."""
-    asked = (
-        table_at(table, "project").get("requires-python", "")
-        for table in workspace.members.values()
-    )
-    wanted = ",".join(dict.fromkeys(filter(None, asked)))
-    if not wanted:
-        return
-    named = re.findall(r"\d+(?:\.\d+)+", f"{locked} {wanted}")
-    usual = (f"{major}.{minor}.{p}" for major in (2, 3, 4) for minor in range(30) for p in (0, 50))
-    versions, allowed = (*named, *usual), SpecifierSet(wanted)
-    if any((version in locked) != (version in allowed) for version in versions):
-        yield Difference(place="requires-python", locked=str(locked), wanted=wanted)
-
-
-def _membership(lockfile: Lockfile, workspace: Workspace) -> Iterator[Difference]:
+def _membership(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
+    root = lockfile.package_at(".")
+    locked = set(lockfile.members or ([root.name] if root else []))
     wanted = {project_name(table) for table in workspace.members.values()}
-    if lockfile.members:
-        yield from _sets("workspace members", set(lockfile.members), wanted)
-        return
-    root, name = lockfile.package_at("."), ""
-    if "project" in workspace.root:
-        name = project_name(workspace.root)
-    yield from _option("name", root.name if root else "", name)
-    yield from _sets("workspace members", set(), wanted - {name})
+    for name in sorted(locked ^ wanted):
+        yield _change(
+            "workspace members", *(name if name in names else "" for names in (locked, wanted))
+        )
 
 
-def _package(
-    package: LockedPackage, workspace: Workspace, pythons: SpecifierSet
-) -> Iterator[Difference]:
+def _change(place: str, locked: str, wanted: str) -> str:
+    """`locked` is empty for what was added, `wanted` for what was removed."""
+    if not locked:
+        return f"{place}: `{wanted}` was added"
+    return f"{place}: `{locked}` " + (f"became `{wanted}`" if wanted else "was removed")
+
+
+def _package(package: LockedPackage, workspace: Workspace, pythons: SpecifierSet) -> Iterator[str]:
     folder = str(package.directory)
     manifest = workspace.manifest(folder)
     if "project" not in manifest:
         return
-    dynamic = manifest["project"].get("dynamic", ())  # of these only a build tells
-    if package.version and "version" not in dynamic:
-        yield from _option("version", package.version, manifest["project"].get("version", ""))
-    # Whether uv builds and installs it (uv docs, "Build systems").
-    is_package = table_at(manifest, "tool", "uv").get("package", "build-system" in manifest or None)
-    if is_package is None and len(workspace.members) == 1:
-        is_package = False  # in a workspace another member may ask for it, and then uv builds it
-    if is_package is not None and folder in workspace.members:
-        words = {True: "installed", False: "not installed"}
-        is_locked = "virtual" not in package.source
-        yield from _option("the project itself", words[is_locked], words[bool(is_package)])
-    locked = _locked_sections(package, workspace)
-    texts = {("dependencies", ""): manifest["project"].get("dependencies", ())}
-    for extra, some in manifest["project"].get("optional-dependencies", {}).items():
-        texts["optional-dependencies", canonical_name(extra)] = some
-    wanted = {section: _requirements(workspace, folder, some) for section, some in texts.items()}
-    wanted |= _wanted_groups(folder, manifest, workspace)
-    for kind, name in dict.fromkeys((*locked, *wanted)):
-        if kind not in dynamic:
-            yield from _section((kind, name), locked, wanted, pythons)
+    project = manifest["project"]
+    dynamic = project.get("dynamic", ())  # of these only a build tells
+    version = project.get("version", "")
+    if package.version not in {"", version} and "version" not in dynamic:
+        yield _change("version", package.version, version)
+    locked = _locked_sections(table_at(package.table, "metadata"), workspace)
+    texts = {"dependencies": project.get("dependencies", ())}
+    for extra, some in project.get("optional-dependencies", {}).items():
+        texts[f"extra {canonical_name(extra)}"] = some
+    wanted = _wanted_sections(texts | _groups(manifest), folder, workspace)
+    unknown = [_DYNAMIC[kind] for kind in dynamic if kind in _DYNAMIC]
+    for place in dict.fromkeys((*locked, *wanted)):
+        if place.partition(" ")[0] not in unknown:
+            yield from _section(place, locked, wanted, pythons)
 
 
-def _locked_sections(package: LockedPackage, workspace: Workspace) -> _Sections:
-    metadata = table_at(package.table, "metadata")
-    sections: _Sections = {("dependencies", ""): []}
-    for extra in metadata.get("provides-extras", ()):
-        sections["optional-dependencies", extra] = []
+def _locked_sections(metadata: Table, workspace: Workspace) -> _Sections:
+    sections: _Sections = {"dependencies": []}
+    sections |= {f"extra {name}": [] for name in metadata.get("provides-extras", ())}
     for row in metadata.get("requires-dist", ()):
         locked = from_lockfile(row, workspace.path)
-        section = ("optional-dependencies", locked.extra) if locked.extra else ("dependencies", "")
-        sections.setdefault(section, []).append(locked)
+        place = f"extra {locked.extra}" if locked.extra else "dependencies"
+        sections.setdefault(place, []).append(locked)
     return sections | _locked_groups(metadata.get("requires-dev", {}), workspace)
 
 
 def _locked_groups(table: Table, workspace: Workspace) -> _Sections:
     return {
-        ("dependency-groups", group): [from_lockfile(row, workspace.path) for row in rows]
+        f"group {group}": [from_lockfile(row, workspace.path) for row in rows]
         for group, rows in table.items()
     }
 
 
-def _wanted_groups(folder: str, manifest: Table, workspace: Workspace) -> _Sections:
+def _groups(manifest: Table) -> dict[str, Iterable[str]]:
     """The dependency groups with what they include (PEP 735), and uv's older `dev-dependencies`."""
     declared = table_at(manifest, "dependency-groups")
     resolver = DependencyGroupResolver(declared)
-    groups = {canonical_name(name): [*map(str, resolver.resolve(name))] for name in declared}
+    groups = {
+        f"group {canonical_name(name)}": [*map(str, resolver.resolve(name))] for name in declared
+    }
     older = table_at(manifest, "tool", "uv").get("dev-dependencies")
     if older is not None:
-        groups["dev"] = [*groups.get("dev", ()), *older]
-    return {
-        ("dependency-groups", name): _requirements(workspace, folder, texts)
-        for name, texts in groups.items()
-    }
+        groups["group dev"] = [*groups.get("group dev", ()), *older]
+    return {**groups}
 
 
-def _requirements(
-    workspace: Workspace, folder: str, texts: Iterable[str]
-) -> list[ComparableRequirement]:
-    sources = workspace.sources(folder)
+def _wanted_sections(
+    texts: Mapping[str, Iterable[str]], folder: str, workspace: Workspace
+) -> _Sections:
+    sources, base = workspace.sources(folder), workspace.path / folder
     members = {
         project_name(table): workspace.path / path for path, table in workspace.members.items()
     }
-    named = ((re.match(r"[\w.-]*", text.strip()), text) for text in texts)
-    return [
-        from_pyproject(
-            text,
-            sources.get(canonical_name(name[0] if name else "")),
-            workspace.path / folder,
-            members,
-        )
-        for name, text in named
-    ]
+    return {
+        place: [from_pyproject(text, sources, base, members) for text in some]
+        for place, some in texts.items()
+    }
 
 
 def _section(
-    section: _Section, locked: _Sections, wanted: _Sections, pythons: SpecifierSet
-) -> Iterator[Difference]:
-    kind, name = section
-    if section not in locked or section not in wanted:
-        names = ({name} if section in sections else set() for sections in (locked, wanted))
-        yield from _sets(_PLACES[kind], *names)
+    place: str, locked: _Sections, wanted: _Sections, pythons: SpecifierSet
+) -> Iterator[str]:
+    if place in locked and place in wanted:
+        yield from _changed(place, locked[place], wanted[place], pythons)
         return
-    place = f"{_PLACES[kind]} {name}".strip()
-    yield from _changed(place, locked[section], wanted[section], pythons)
+    kind, _, name = place.partition(" ")
+    yield _change(kind, name if place in locked else "", name if place in wanted else "")
 
 
 def _changed(
@@ -267,92 +190,41 @@ def _changed(
     locked: list[ComparableRequirement],
     wanted: list[ComparableRequirement],
     pythons: SpecifierSet,
-) -> Iterator[Difference]:
-    is_same = functools.partial(is_same_requirement, pythons=pythons)
-    added = _without(wanted, locked, is_same)
-    for old in _without(locked, wanted, is_same):
+) -> Iterator[str]:
+    def without(
+        some: list[ComparableRequirement], others: list[ComparableRequirement]
+    ) -> list[ComparableRequirement]:
+        return [r for r in some if not any(is_same_requirement(r, o, pythons) for o in others)]
+
+    added = without(wanted, locked)
+    for old in without(locked, wanted):
         successor = next((new for new in added if new.name == old.name), None)
         if successor is None:
-            yield Difference(place=place, locked=str(old))
+            yield _change(place, str(old), "")
             continue
         added.remove(successor)
         needs_source = str(old) == str(successor)
-        before, after = (r.with_source() if needs_source else str(r) for r in (old, successor))
-        yield Difference(place=place, locked=before, wanted=after)
-    yield from (Difference(place=place, wanted=str(new)) for new in added)
+        yield _change(
+            place, *(r.with_source() if needs_source else str(r) for r in (old, successor))
+        )
+    yield from (_change(place, "", str(new)) for new in added)
 
 
-def _without(some: list[_T], others: list[_T], is_same: Callable[[_T, _T], bool]) -> list[_T]:
-    return [one for one in some if not any(is_same(one, other) for other in others)]
-
-
-def _options(
-    options: Table, workspace: Workspace, environ: Mapping[str, str]
-) -> Iterator[Difference]:
-    """Where there is a uv.toml, uv does not look for these in pyproject.toml."""
-    file = workspace.path / "uv.toml"
-    chosen = parse_manifest(file) if file.is_file() else table_at(workspace.root, "tool", "uv")
-    for key, name, variable, default in _OPTIONS:
-        wanted = environ.get(variable) or str(chosen.get(name, default))
-        yield from _option(name, options.get(key, default), wanted)
-    locked = str(options.get("exclude-newer", options.get("exclude-newer-span", "")))
-    wanted = environ.get("UV_EXCLUDE_NEWER") or str(chosen.get("exclude-newer", ""))
-    # uv locks a date or a span as a time stamp, which depends on where and when that was done.
-    is_timestamp = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", wanted)
-    if not locked or not wanted or is_timestamp:
-        yield from _option("exclude-newer", locked, wanted)
-
-
-def _manifest(table: Table, workspace: Workspace, pythons: SpecifierSet) -> Iterator[Difference]:
-    """`table` is that of uv.lock, which has `[manifest]`."""
-    manifest, settings = table_at(table, "manifest"), table_at(workspace.root, "tool", "uv")
-    for key, name in _REQUIREMENTS:
-        locked = [from_lockfile(row, workspace.path) for row in manifest.get(key, ())]
-        wanted = _requirements(workspace, ".", settings.get(name, ()))
-        yield from _changed(name, locked, wanted, pythons)
-    excluded = set(map(canonical_name, settings.get("exclude-dependencies", ())))
-    yield from _sets("exclude-dependencies", set(manifest.get("excludes", ())), excluded)
-    is_same = functools.partial(is_same_marker, pythons=pythons)
-    for key, name in _MARKERS:
-        old, new = table.get(key, []), settings.get(name, [])
-        new = [new] if isinstance(new, str) else new
-        yield from _sets(name, {*_without(old, new, is_same)}, {*_without(new, old, is_same)})
-    members = ((t, project_name(t)) for t in workspace.members.values())
-    conflicts = (_conflicts(table_at(t, "tool", "uv"), name) for t, name in members)
-    yield from _sets("conflicts", _conflicts(table, ""), set().union(*conflicts))
-    # Static metadata, as `name version` of what it is for.
-    metadata = (
-        {f"{canonical_name(row['name'])} {row.get('version', '')}".strip() for row in rows}
-        for rows in (t.get("dependency-metadata", ()) for t in (manifest, settings))
-    )
-    yield from _sets("dependency-metadata", *metadata)
+def _manifest(lockfile: Lockfile, workspace: Workspace, pythons: SpecifierSet) -> Iterator[str]:
+    """What holds for the whole workspace."""
+    manifest = table_at(lockfile.table, "manifest")
+    settings = table_at(workspace.root, "tool", "uv")
+    locked = {
+        name: [from_lockfile(row, workspace.path) for row in manifest.get(key, ())]
+        for key, name in _REQUIREMENTS.items()
+    }
+    texts = {name: settings.get(name, ()) for name in _REQUIREMENTS.values()}
     if "project" not in workspace.root:
-        locked_groups = _locked_groups(manifest.get("dependency-groups", {}), workspace)
-        wanted_groups = _wanted_groups(".", workspace.root, workspace)
-        for section in dict.fromkeys((*locked_groups, *wanted_groups)):
-            yield from _section(section, locked_groups, wanted_groups, pythons)
-
-
-def _conflicts(table: Table, owner: str) -> set[str]:
-    """Each set of what may not be installed together, as `api[web] + api:dev`."""
-
-    def name(item: Table) -> str:
-        package = canonical_name(item.get("package", owner))
-        if "extra" in item:
-            return f"{package}[{canonical_name(item['extra'])}]"
-        return f"{package}:{canonical_name(item['group'])}" if "group" in item else package
-
-    return {" + ".join(sorted(map(name, items))) for items in table.get("conflicts", ())}
-
-
-def _option(place: str, locked: str, wanted: str) -> Iterator[Difference]:
-    if locked != wanted:
-        yield Difference(place=place, locked=locked, wanted=wanted)
-
-
-def _sets(place: str, locked: set[str], wanted: set[str]) -> Iterator[Difference]:
-    yield from (Difference(place=place, locked=name) for name in sorted(locked - wanted))
-    yield from (Difference(place=place, wanted=name) for name in sorted(wanted - locked))
+        locked |= _locked_groups(manifest.get("dependency-groups", {}), workspace)
+        texts |= _groups(workspace.root)
+    wanted = _wanted_sections(texts, ".", workspace)
+    for place in dict.fromkeys((*locked, *wanted)):
+        yield from _section(place, locked, wanted, pythons)
 
 
 def from_lockfile(row: Table, workspace: Path) -> ComparableRequirement:
@@ -385,7 +257,7 @@ def from_lockfile(row: Table, workspace: Path) -> ComparableRequirement:
 
 
 def from_pyproject(
-    text: str, source: Any, base: Path, members: Mapping[str, Path]
+    text: str, sources: Table, base: Path, members: Mapping[str, Path]
 ) -> ComparableRequirement:
     """A requirement of a pyproject.toml in `base`, with its entry of `[tool.uv.sources]`.
 
@@ -393,6 +265,7 @@ def from_pyproject(
     """
     parsed = requirements.Requirement(text)
     name = canonical_name(parsed.name)
+    source = sources.get(name)
     return ComparableRequirement(
         name=name,
         extras=frozenset(map(canonical_name, parsed.extras)),
@@ -421,20 +294,18 @@ def _wanted_source(url: str | None, source: Any, base: Path, member: Path | None
     return None  # several, by marker
 
 
-def _direct_reference(url: str) -> str:
+def _direct_reference(url: str) -> str | None:
     """The source of `name @ url` (PEP 508)."""
     parts = urlsplit(url)
     if parts.scheme == "file":
-        from urllib.request import url2pathname  # 20 ms, and seldom needed
-
-        return _place(PurePath(url2pathname(parts.path)))
+        return None  # uv.lock has it as a path
     if parts.scheme.startswith("git+"):
         head, _, reference = parts.path.partition("@")
         return _commit(parts._replace(path=head).geturl(), reference)
     return url
 
 
-def _place(path: PurePath) -> str:
+def _place(path: Path) -> str:
     return Path(os.path.normpath(path)).as_posix()
 
 
