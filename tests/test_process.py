@@ -46,22 +46,21 @@ def test_signals_are_ignored_inside_and_raised_afterwards() -> None:
 
 
 def test_a_signal_received_before_the_child_starts_reaches_it() -> None:
-    sent: list[int] = []
-    with process.signals_forwarded() as forwarder:
+    with process.signals_collected() as received:
         os.kill(os.getpid(), signal.SIGTERM)
-        forwarder.to(sent.append)
-        os.kill(os.getpid(), signal.SIGINT)
-    assert sent == forwarder.received == [signal.SIGTERM, signal.SIGINT]
+        child = subprocess.Popen(["sleep", "60"])
+        assert process.wait_for(child, received) == -signal.SIGTERM
+    assert received == [signal.SIGTERM]
 
 
 def test_a_signal_that_does_not_wake_the_main_thread_reaches_the_child() -> None:
     """As when it arrives just before that starts to wait; here it is sent to another thread."""
-    with process.signals_forwarded() as forwarder, subprocess.Popen(["sleep", "60"]) as child:
-        forwarder.to(child.send_signal)
+    with process.signals_collected() as received:
         other = threading.Timer(
             0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         )
         other.start()
-        assert child.wait() == -signal.SIGTERM
+        child = subprocess.Popen(["sleep", "60"])
+        assert process.wait_for(child, received) == -signal.SIGTERM
         other.join()
-    assert forwarder.received == [signal.SIGTERM]
+    assert received == [signal.SIGTERM]
