@@ -222,8 +222,8 @@ def test_a_state_that_does_not_say_whose_it_is_is_listed_and_not_pruned(
     projects: tuple[Path, Path], uvflow: Command
 ) -> None:
     one, two = projects
-    for root, damaged in ((one, b'{"root": "/nowhere"}'), (two, b"\xff")):
-        [holder] = State.of(root).directory.glob("*holder.json")
+    for root, damaged in ((one, b"1\n2\n/nowhere\nuvflow sync"), (two, b"\xff")):
+        [holder] = State.of(root).directory.glob("*holder")
         holder.write_bytes(damaged)
     names = {State.of(root).directory.name for root in projects}
     assert {line.split()[-1] for line in uvflow("cache", "list").out.splitlines()} == names

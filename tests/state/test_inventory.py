@@ -14,7 +14,7 @@ def test_what_is_kept_of_a_project_is_counted(tmp_path: Path) -> None:
     with locks.mutex(state, "uvflow sync"):
         state.write("snapshot", b"x" * 5000)
     [project] = known_projects()
-    holder = len(state.read("holder.json") or b"")
+    holder = len(state.read("holder") or b"")
     assert (project.root, project.size) == (tmp_path, 5000 + holder)
     assert not project.is_gone
     assert project_at([project], tmp_path / "." / "x" / "..") == project
@@ -44,7 +44,7 @@ def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     (state.directory / "backups").mkdir()
     (state.directory / "backups/file").write_text("")
     [project] = known_projects()
-    assert forget([project], "uvflow cache clear").forgotten == (project,)
+    assert forget(project, "uvflow cache clear") == ""
     assert [path.name for path in state.directory.iterdir()] == ["lock"]
     assert known_projects() == ()
 

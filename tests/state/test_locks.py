@@ -10,7 +10,7 @@ import pytest
 
 from uvflow.errors import BusyError, DiskError
 from uvflow.state import holders, leases, locks
-from uvflow.state.leases import EXCLUSIVE, SHARED, Lease, is_directory_locked
+from uvflow.state.leases import EXCLUSIVE, SHARED, Lease, is_locked
 from uvflow.state.locks import is_leased, is_mutex_held
 from uvflow.state.store import State
 
@@ -42,8 +42,8 @@ def test_one_process_holds_it_exclusively_or_several_share_it(
     with ExitStack() as held:
         hold(tmp_path, first, held)
         assert hold(tmp_path, second, held) == is_granted
-        assert is_directory_locked(tmp_path)
-    assert not is_directory_locked(tmp_path)
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def hold(directory: Path, mode: int, held: ExitStack) -> bool:
@@ -71,7 +71,7 @@ def test_only_a_directory_can_be_locked(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=name):
         leases.lock_directory(tmp_path / name, EXCLUSIVE)
-    assert not is_directory_locked(tmp_path / name)
+    assert not is_locked(tmp_path / name)
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import contextlib
-import json
 import os
 import re
 import stat
@@ -11,6 +10,7 @@ import pytest
 
 from uvflow.errors import BusyError, DiskError
 from uvflow.state import locks
+from uvflow.state.holders import read_holder
 from uvflow.state.store import State
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
@@ -19,6 +19,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from uvflow.state import locks
+from uvflow.state.holders import read_holder
 from uvflow.state.store import State
 with locks.mutex(State.of(Path(sys.argv[1])), "uvflow sync --prod"):
     print("held", flush=True)
@@ -57,7 +58,7 @@ def test_the_state_is_readable_by_its_user_only(tmp_path: Path) -> None:
     with locks.mutex(state, "uvflow sync"):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.directory.iterdir()}
     assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
-    assert modes == {"lock": 0o600, "holder.json": 0o600}
+    assert modes == {"lock": 0o600, "holder": 0o600}
 
 
 @posix_only
@@ -210,8 +211,9 @@ def test_a_short_wait_is_not_reported(tmp_path: Path, held: "subprocess.Popen[st
 def test_the_holder_is_this_process(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     with locks.mutex(state, "uvflow init"):
-        holder = json.loads(state.read("holder.json") or b"")
-    assert (holder["pid"], holder["command"]) == (os.getpid(), "uvflow init")
+        holder = read_holder(state.directory / "holder")
+    assert holder
+    assert (holder.pid, holder.command, holder.root) == (os.getpid(), "uvflow init", str(tmp_path))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who")
@@ -219,7 +221,7 @@ def test_a_holder_without_a_record_is_described_by_its_process(
     tmp_path: Path, held: "subprocess.Popen[str]"
 ) -> None:
     state = State.of(tmp_path)
-    state.write("holder.json", b"[1, 2")
+    state.write("holder", b"[1, 2")
     with pytest.raises(BusyError) as caught, locks.mutex(state, "uvflow sync", timeout=0):
         pass
     held.communicate("\n")

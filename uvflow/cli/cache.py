@@ -9,6 +9,7 @@ import click
 from uvflow.cli.errors import Answer
 from uvflow.cli.options import common
 from uvflow.console import Console, size_text
+from uvflow.errors import BusyError
 
 if TYPE_CHECKING:
     from uvflow.state.inventory import KnownProject
@@ -97,11 +98,17 @@ def _forget(
 ) -> Answer:
     from uvflow.state.inventory import forget
 
-    result = forget(projects, f"uvflow {command}")
-    for project in result.forgotten:
+    tried = [(project, forget(project, f"uvflow {command}")) for project in projects]
+    forgotten = [project for project, reason in tried if not reason]
+    kept = [(project, reason) for project, reason in tried if reason]
+    for project in forgotten:
         console.result(f"Forgot {project.name}")
-    if not (result.forgotten or result.kept or any((more or {}).values())):
+    if not (tried or any((more or {}).values())):
         console.say("Nothing to forget")
-    for kept, reason in result.kept:
-        console.warn(f"{kept.name} is kept: {reason}")
-    return result.exit_code, {**result.as_json(), **(more or {})}
+    for project, reason in kept:
+        console.warn(f"{project.name} is kept: {reason}")
+    return BusyError.exit_code if kept else 0, {
+        "forgotten": [project.as_json() for project in forgotten],
+        "left": [{**project.as_json(), "reason": reason} for project, reason in kept],
+        **(more or {}),
+    }

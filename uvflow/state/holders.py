@@ -1,7 +1,6 @@
 """Which living process holds a lock, for a message: the records of the state, and proc(5)."""
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -12,70 +11,54 @@ from typing import NamedTuple
 
 from uvflow.fingerprint import read_file
 from uvflow.state.leases import is_alive
-from uvflow.state.store import read_json
 
-if sys.platform == "linux":
-    _TICKS = os.sysconf("SC_CLK_TCK")  # in a second
-else:
-    _TICKS = 100
-
+_TICKS = 100  # in a second, on every Linux (USER_HZ)
 _UNKNOWN = "a process of another user, or one with a different UVFLOW_CACHE_DIR"
 
 
-class _Holder(NamedTuple):
+class Holder(NamedTuple):
     """A process that has taken or inherited a lock, `since` when (seconds since 1970)."""
 
     command: str
     pid: int
-    since: float
+    since: int
     origin: str = ""
+    root: str = ""
 
     def __str__(self) -> str:
-        age = max(0, round(time.time() - self.since))
+        age = max(0, int(time.time()) - self.since)
         return f"`{self.command}`{self.origin} (pid {self.pid}, for {age} s)"
 
 
-def new_record(command: str, root: Path) -> bytes:
-    """What the state keeps of this process, once that has taken a lock."""
-    record = {"pid": os.getpid(), "command": command, "since": time.time(), "root": str(root)}
-    return json.dumps(record).encode()
-
-
-def _read_record(path: Path) -> _Holder | None:
+def read_holder(path: Path) -> Holder | None:
+    """What `leases.new_record` gave; None where that cannot be read."""
     try:
-        record = read_json(path)
-        return _Holder(str(record["command"]), int(record["pid"]), float(record["since"]))
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return None
-
-
-def _read_lease(path: Path) -> _Holder | None:
-    try:
-        pid, since, command = os.fsdecode(read_file(str(path), is_own=True)).split("\n", 2)
-        return _Holder(command, int(pid), float(since))
+        lines = os.fsdecode(read_file(str(path), is_own=True)).split("\n", 3)
+        pid, since, root, command = lines
+        return Holder(command, int(pid), int(since), root=root)
     except (OSError, ValueError):
         return None
 
 
 def describe(places: Iterable[Path], records: Iterable[Path]) -> str:
     """A process that has locked one of `places`, by its record where it has one."""
-    known = [record for record in map(_read_record, records) if record]
+    known = {record.pid: record for record in map(read_holder, records) if record}
     for holder in _living_holders(places):
-        return str(next((one for one in known if one.pid == holder.pid), holder))
-    return next((str(record) for record in known if is_alive(record.pid)), _UNKNOWN)
+        return str(known.get(holder.pid, holder))
+    return next((str(record) for record in known.values() if is_alive(record.pid)), _UNKNOWN)
 
 
 def describe_lease(lease: Path) -> str:
     """The command that has taken a lease, or a child that it has left behind."""
-    record = _read_lease(lease)
-    living = list(_living_holders([lease]))
+    record = read_holder(lease)
+    living = {holder.pid: holder for holder in _living_holders([lease])}
     if record is None:
-        return next(map(str, living), _UNKNOWN)
-    if is_alive(record.pid) and (not living or record.pid in {holder.pid for holder in living}):
+        return next(map(str, living.values()), _UNKNOWN)
+    if is_alive(record.pid) and (not living or record.pid in living):
         return str(record)
     origin = f", started by `{record.command}`"
-    children = (str(holder._replace(origin=origin)) for holder in living)
-    return next(children, f"a process started by `{record.command}`")
+    children = (str(holder._replace(origin=origin)) for holder in living.values())
+    return next(children, f"a process{origin.removeprefix(',')}")
 
 
 def takers(place: Path) -> Iterator[str]:
@@ -97,7 +80,7 @@ def takers(place: Path) -> Iterator[str]:
             yield words[4]
 
 
-def _living_holders(places: Iterable[Path]) -> Iterator[_Holder]:
+def _living_holders(places: Iterable[Path]) -> Iterator[Holder]:
     """On Linux only, and of other users only those that took the lock themselves."""
     if sys.platform != "linux":
         return
@@ -108,7 +91,7 @@ def _living_holders(places: Iterable[Path]) -> Iterator[_Holder]:
         with contextlib.suppress(OSError, ValueError, IndexError):
             is_taker = process.name in ids
             if process.name.isdecimal() and _holds_lock(process, places, is_taker=is_taker):
-                yield _Holder(_command(process), int(process.name), _started(process))
+                yield Holder(_command(process), int(process.name), _started(process))
 
 
 def _holds_lock(process: Path, places: tuple[Path, ...], *, is_taker: bool) -> bool:
@@ -136,7 +119,7 @@ def _command(process: Path) -> str:
     return shlex.join(words)
 
 
-def _started(process: Path) -> float:
+def _started(process: Path) -> int:
     """Seconds since 1970: field 22 of proc_pid_stat(5), in ticks since boot.
 
     Field 2 is a name in parentheses, which may contain anything.
@@ -144,4 +127,4 @@ def _started(process: Path) -> float:
     after_name = (process / "stat").read_text(errors="replace").rpartition(")")[2]
     ticks = int(after_name.split()[22 - 3])
     uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-    return time.time() - uptime + ticks / _TICKS
+    return int(time.time() - uptime + ticks / _TICKS)

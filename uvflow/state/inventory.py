@@ -1,22 +1,20 @@
 """Which projects uvflow remembers, and forgetting them."""
 
 import contextlib
-import math
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uvflow.console import size_text
 from uvflow.errors import BusyError, UsageError
 from uvflow.paths import state_name
-from uvflow.state import backup, locks
-from uvflow.state.leases import MUTEX
-from uvflow.state.locks import HOLDER
-from uvflow.state.store import State, cache_root, read_json, require_private
-
-_YEAR_9999 = 253_370_764_800  # seconds since 1970: the last year that dates can have
+from uvflow.state import backup, leases, locks
+from uvflow.state.holders import read_holder
+from uvflow.state.leases import HOLDER, MUTEX
+from uvflow.state.store import State, cache_root, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
 
@@ -45,9 +43,8 @@ class KnownProject:
     @property
     def row(self) -> str:
         """One line for a person: when (local time), how much, what."""
-        day = self._last_used.astimezone().strftime("%Y-%m-%d %H:%M")
-        size = f"{math.ceil(self.size / 1024)} KiB"
-        return f"{day}  {size:>10}  {self.name}{'  (gone)' if self.is_gone else ''}"
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.last_used))
+        return f"{day}  {size_text(self.size):>10}  {self.name}{'  (gone)' if self.is_gone else ''}"
 
     def as_json(self) -> dict[str, Any]:
         """`last_used` as in RFC 3339, in UTC; `size` in bytes."""
@@ -56,29 +53,7 @@ class KnownProject:
             "is_gone": self.is_gone,
             "directory": str(self.directory),
             "size": self.size,
-            "last_used": self._last_used.isoformat(timespec="seconds"),
-        }
-
-    @property
-    def _last_used(self) -> datetime:
-        return datetime.fromtimestamp(self.last_used, tz=UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForgetResult:
-    """What was forgotten, and what was kept, each with the reason."""
-
-    forgotten: tuple[KnownProject, ...]
-    kept: tuple[tuple[KnownProject, str], ...]
-
-    @property
-    def exit_code(self) -> int:
-        return BusyError.exit_code if self.kept else 0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "forgotten": [project.as_json() for project in self.forgotten],
-            "left": [{**kept.as_json(), "reason": reason} for kept, reason in self.kept],
+            "last_used": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(self.last_used)),
         }
 
 
@@ -107,32 +82,22 @@ def _known_project(directory: Path) -> KnownProject | None:
                 stats.append(path.lstat())
     if not stats:
         return None
-    holder = _holder(directory)
-    since = holder.get("since")
-    if not (isinstance(since, int | float) and 0 <= since <= _YEAR_9999):
-        changed = max(status.st_mtime for status in stats)
-        since = min(max(changed, 0.0), _YEAR_9999)
+    records = filter(None, map(read_holder, directory.glob(f"*{HOLDER}")))
+    roots = (record.root for record in records if _is_of(directory, record.root))
     return KnownProject(
         directory=directory,
-        root=_root(holder.get("root"), directory),
+        root=next(map(Path, roots), None),
         size=sum(status.st_size for status in stats),
-        last_used=float(since),
+        last_used=max(status.st_mtime for status in stats),
     )
 
 
-def _holder(directory: Path) -> dict[str, Any]:
-    """Who has used the project last, or one of its environments."""
-    holders = map(read_json, directory.glob(f"*{HOLDER}"))
-    return max(holders, key=lambda holder: str(holder.get("since", "")), default={})
-
-
-def _root(path: object, directory: Path) -> Path | None:
-    """`path`, if that is the root that the directory is named after."""
+def _is_of(directory: Path, root: str) -> bool:
+    """Whether that is the root that the directory is named after."""
     try:
-        is_its_own = isinstance(path, str) and state_name(path) == directory.name
+        return state_name(root) == directory.name
     except ValueError:  # not a path
-        return None
-    return Path(str(path)) if is_its_own else None
+        return False
 
 
 def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
@@ -146,21 +111,15 @@ def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
     return project
 
 
-def forget(projects: Iterable[KnownProject], command: str) -> ForgetResult:
-    """Forget what is kept of `projects`, the backups of `init` as well; raises DiskError."""
-    tried = [(project, _forget(project, command)) for project in projects]
-    return ForgetResult(
-        forgotten=tuple(project for project, reason in tried if not reason),
-        kept=tuple((project, reason) for project, reason in tried if reason),
-    )
+def forget(project: KnownProject, command: str) -> str:
+    """Forget what is kept of a project, the backups of `init` as well; raises DiskError.
 
-
-def _forget(project: KnownProject, command: str) -> str:
-    """Why nothing was forgotten; empty where it was."""
+    Returns the reason for which it is kept, empty where it is forgotten.
+    """
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
         with locks.mutex(state, command, timeout=0):
-            if not project.is_gone and locks.has_leases(state):
+            if not project.is_gone and leases.running_leases(str(state.directory)):
                 return "a command of `uvflow run` is using it"
             if not project.is_gone and backup.is_unfinished(state):
                 return (

@@ -19,6 +19,7 @@ else:
     EXCLUSIVE, SHARED, OPEN = fcntl.LOCK_EX, fcntl.LOCK_SH, os.O_RDWR | os.O_NOFOLLOW
 
 MUTEX = "lock"  # ends the name of a file that a mutex locks; never removed
+HOLDER = "holder"  # ends that of a file that says who holds a mutex, or held it last
 LEASES = "UVFLOW_LEASES"  # the leases of the commands of `uvflow run` that started this process
 
 
@@ -44,21 +45,25 @@ def mutex_file(state: str, environment: str | None = None) -> str:
     return os.path.join(state, name)
 
 
+def new_record(command: str, root: str = "") -> bytes:
+    """What the state keeps of this process, once that has taken a lock."""
+    return os.fsencode(f"{os.getpid()}\n{int(time.time())}\n{root}\n{command}")
+
+
 def share(state: str, root: str, environment: str) -> list[int] | None:
     """Descriptors that keep `environment` from being changed; None where a process changes it.
 
     As `locks.shared_mutex`, which waits. Raises OSError where the state cannot be locked.
     """
+    places = (root, mutex_file(state)), (environment, mutex_file(state, environment))
     held: list[int] = []
-    is_free = False
     try:
-        is_free = take(root, mutex_file(state), SHARED, held) and take(
-            environment, mutex_file(state, environment), SHARED, held
-        )
+        if all(take(directory, file, SHARED, held) for directory, file in places):
+            held, taken = [], held
+            return taken
     finally:
-        if not is_free:
-            close(held)
-    return held if is_free else None
+        close(held)
+    return None
 
 
 def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
@@ -103,7 +108,7 @@ def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
         descriptor = os.open(os.path.join(state, name), OPEN | os.O_CREAT | os.O_EXCL, 0o600)
         lock(descriptor, EXCLUSIVE)
         lease.append(descriptor)
-        os.write(descriptor, os.fsencode(f"{os.getpid()}\n{time.time()}\n{command}"))
+        os.write(descriptor, new_record(command))
     except OSError:
         if not lease:  # else the directory is locked, which has to do in a place that is read-only
             raise
@@ -125,7 +130,7 @@ def running_leases(state: str, environment: str | None = None) -> list[str]:
 
 def _is_running(lease: str) -> bool:
     """Whether a process holds the lease; removes its file if none does."""
-    if is_locked(lease, EXCLUSIVE):
+    if is_locked(lease):
         return True
     # A process that is alive may be about to lock it; Windows lets no two in at once.
     if sys.platform == "win32" or not is_alive(int(taker(lease))):
@@ -177,26 +182,16 @@ def is_at(directory: str | os.PathLike[str], descriptor: int) -> bool:
         return False
 
 
-def is_directory_locked(directory: str | os.PathLike[str], mode: int = EXCLUSIVE) -> bool:
-    """Whether a process holds a lock that excludes `mode`; writes nothing and raises nothing."""
+def is_locked(path: str | os.PathLike[str], mode: int = EXCLUSIVE) -> bool:
+    """Whether a process holds a lock that excludes `mode` on a directory or a file.
+
+    Writes nothing and raises nothing.
+    """
     try:
-        descriptor = lock_directory(directory, mode)
-    except OSError:
+        is_directory = os.path.isdir(path)
+        descriptor = lock_directory(path, mode) if is_directory else open_locked(path, OPEN, mode)
+    except OSError:  # it does not exist, or cannot be locked, or not by who may only read it
         return False
-    return _close(descriptor)
-
-
-def is_locked(file: str | os.PathLike[str], mode: int) -> bool:
-    """As `is_directory_locked`, of a file."""
-    try:
-        descriptor = open_locked(file, OPEN, mode)
-    except OSError:  # it does not exist, or is in a state that can only be read
-        return False
-    return _close(descriptor)
-
-
-def _close(descriptor: int | None) -> bool:
-    """Whether there was none, because another process holds the lock."""
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is None

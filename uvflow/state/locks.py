@@ -24,15 +24,13 @@ from typing import NamedTuple
 from uvflow.errors import BusyError, unwritable
 from uvflow.files import remove_unfinished
 from uvflow.state import holders, leases
-from uvflow.state.leases import EXCLUSIVE, LEASES, MUTEX, SHARED, Lease
+from uvflow.state.leases import EXCLUSIVE, HOLDER, LEASES, MUTEX, SHARED, Lease, is_locked
 from uvflow.state.store import ELSEWHERE, OTHER_ENVIRONMENT, Progress, State, no_progress
 
 DEFAULT_TIMEOUT = 300.0  # seconds
 
-HOLDER = "holder.json"  # ends the name of a file: who holds a mutex, or held it last
-
 _POLL_SECONDS = 0.05  # also the shortest timeout: testing a lock holds it for an instant
-_QUIET_SECONDS = 0.5  # a shorter wait is not reported, except for a command: that may run for long
+_QUIET_SECONDS = 0.5  # a shorter wait is not reported
 
 
 class _Lock(NamedTuple):
@@ -51,7 +49,6 @@ class _Blocker(NamedTuple):
 
     awaited: str
     busy: str
-    quiet_seconds: float
     describe: Callable[[], str]
 
 
@@ -77,7 +74,8 @@ def mutex(
             remove_unfinished(state.directory)  # nobody else is writing there
         else:
             held.take((_lock_of(state), SHARED), (lock, EXCLUSIVE), unleased=environment)
-        state.write(lock.holder.name, holders.new_record(command, state.root), durable=False)
+        record = leases.new_record(command, str(state.root))
+        state.write(lock.holder.name, record, durable=False)
         yield held
 
 
@@ -179,10 +177,8 @@ class Mutex:
 
 def is_mutex_held(state: State, environment: Path) -> bool:
     """Whether a process is changing the environment, or all of the project; writes nothing."""
-    return any(
-        leases.is_locked(lock.file, SHARED) or leases.is_directory_locked(lock.directory, SHARED)
-        for lock in (_lock_of(state), _lock_of(state, environment))
-    )
+    locks = (_lock_of(state), _lock_of(state, environment))
+    return any(is_locked(path, SHARED) for lock in locks for path in lock)
 
 
 def take_lease(
@@ -219,11 +215,6 @@ def is_leased(state: State, environment: Path) -> bool:
     return _lease_blocker(state, environment) is not None
 
 
-def has_leases(state: State) -> bool:
-    """Whether a command runs in any of the project's environments."""
-    return bool(leases.running_leases(str(state.directory)))
-
-
 def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
     place, scripts = str(environment), environment / "bin"
     inherited = os.environ.get(LEASES, "").split()
@@ -232,11 +223,11 @@ def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
     others = [path for path in running if path.name not in own]
     if others:
         describe = partial(holders.describe_lease, others[0])
-    elif leases.is_directory_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
+    elif is_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
         describe = partial(holders.describe, (scripts,), ())
     else:
         return None
-    return _Blocker("a command to end", f"a command is running in {environment}", 0, describe)
+    return _Blocker("a command to end", f"a command is running in {environment}", describe)
 
 
 def _is_locked_only_by(scripts: Path, own: list[str]) -> bool:
@@ -248,7 +239,6 @@ def _is_held(lock: _Lock) -> _Blocker:
     return _Blocker(
         "another uvflow process",
         f"another uvflow process is using {lock.directory}",
-        _QUIET_SECONDS,
         partial(_describe_holder, lock),
     )
 
@@ -257,7 +247,7 @@ def _describe_holder(lock: _Lock) -> str:
     """The holder of a mutex; one of them where it is shared, as that of a project is."""
     is_project = lock.file.name == MUTEX
     files = sorted(lock.file.parent.glob(f"*{MUTEX}")) if is_project else [lock.file]
-    held = [_Lock(lock.directory, file) for file in files if leases.is_locked(file, SHARED)]
+    held = [_Lock(lock.directory, file) for file in files if is_locked(file, SHARED)]
     return holders.describe(lock, [one.holder for one in held])
 
 
@@ -266,7 +256,7 @@ def _wait(blocker: Callable[[], _Blocker | None], timeout: float, progress: Prog
     announced = set()
     while found := blocker():
         waited = time.monotonic() - started
-        if found.awaited not in announced and waited >= found.quiet_seconds:
+        if found.awaited not in announced and waited >= _QUIET_SECONDS:
             progress(f"Waiting for {found.awaited}: {found.describe()}")
             announced.add(found.awaited)
         if timeout >= 0 and waited >= max(timeout, _POLL_SECONDS):

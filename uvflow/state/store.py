@@ -86,7 +86,11 @@ class State:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in the file `name`; empty where there is none, or none that can be read."""
-        return read_json(self.directory / name)
+        try:
+            found = json.loads(self.read(name) or b"{}")
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Replace the file `name`. Raises DiskError."""
@@ -149,15 +153,6 @@ class State:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of the state; empty where there is none, or none that can be read."""
-    try:
-        found = json.loads(read_file(str(path), _MAX_BYTES, is_own=True))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def require_private(*directories: Path) -> None:
