@@ -70,32 +70,17 @@ EDITS = {
         "shop: dependencies: `attrs>=22` was added",
     ),
     "one less": ("pyproject.toml", '"Toml",', "", "shop: dependencies: `toml` was removed"),
-    "a marker": (
-        "pyproject.toml",
-        "!= 'win32'",
-        "== 'win32'",
-        (
-            "shop: dependencies: `requests>=2 ; sys_platform != 'win32'` became "
-            '`requests>=2 ; sys_platform == "win32"`'
-        ),
-    ),
     "an extra of a requirement": (
         "pyproject.toml",
         "requests>",
         "requests[socks]>",
-        (
-            "shop: dependencies: `requests>=2 ; sys_platform != 'win32'` became "
-            '`requests[socks]>=2 ; sys_platform != "win32"`'
-        ),
+        "shop: dependencies: `requests>=2` became `requests[socks]>=2`",
     ),
     "a requirement of an extra": (
         "pyproject.toml",
         '"idna ;',
         '"idna>3 ;',
-        (
-            "shop: extra web-app: `idna ; python_full_version < '3.13'` became "
-            '`idna>3 ; python_version < "3.13"`'
-        ),
+        "shop: extra web-app: `idna` became `idna>3`",
     ),
     "an extra": (
         "pyproject.toml",
@@ -180,6 +165,12 @@ EDITS = {
 
 # What only uv sees: a name → (file, text in it, its replacement, the beginning of the message).
 SETTINGS = {
+    "a marker": (
+        "pyproject.toml",
+        "!= 'win32'",
+        "== 'win32'",
+        "uv found mismatched requirements for: `shop==0.1.0`",
+    ),
     "requires-python": (
         "pyproject.toml",
         ">=3.11,<4",

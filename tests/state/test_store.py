@@ -118,7 +118,7 @@ def test_a_file_that_is_a_link_or_a_pipe_is_not_read(tmp_path: Path) -> None:
 
 
 @posix_only
-@pytest.mark.parametrize("name", ["README", "CACHEDIR.TAG", "projects/lock", "projects/file"])
+@pytest.mark.parametrize("name", ["CACHEDIR.TAG", "projects/lock", "projects/file"])
 def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -168,7 +168,7 @@ def test_the_cache_directory_is_tagged_and_explained(tmp_path: Path) -> None:
         .read_text()
         .startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
     )
-    assert "Deleting any of it loses nothing" in (cache / "README").read_text()
+    assert "Deleting any of it loses nothing" in (cache / "CACHEDIR.TAG").read_text()
 
 
 def test_waiting_is_reported_with_the_holder(tmp_path: Path, held: "subprocess.Popen[str]") -> None:

@@ -2,12 +2,10 @@
 
 An explanation, not a verdict: that is uv's (`uv lock --check`), which also says which setting has
 changed, but not which requirement. uv keeps in uv.lock what it has read (`[manifest]`, and
-`[package.metadata]` of every local source), as seen with uv 0.9.0 and 0.13.9. Where the two spell
-one thing in two ways, such as `platform_system == 'Windows'` and `sys_platform == 'win32'`, no
-difference is reported.
+`[package.metadata]` of every local source), as seen with uv 0.9.0 and 0.13.9. Markers are not
+compared, since it rewrites them.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 
 from packaging import requirements
 from packaging.dependency_groups import DependencyGroupResolver
-from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from uvflow.errors import UvflowError
@@ -37,35 +34,25 @@ _REQUIREMENTS = {
 # What a project may declare dynamic → what messages call it.
 _DYNAMIC = {"dependencies": "dependencies", "optional-dependencies": "extra"}
 
-# Where markers are tried out, to see whether two of them mean the same.
-_PLATFORMS = (
-    {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
-    {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
-)
-_MACHINES = ("x86_64", "aarch64", "arm64", "AMD64")
-_IMPLEMENTATIONS = ("CPython", "PyPy")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ComparableRequirement:
     """A requirement (PEP 508) with its source (uv docs, "Dependency sources").
 
-    `extra` is the extra it belongs to, and not part of `marker`. `source` is a path, a URL or an
-    index; it and `editable` are None where they are not known.
+    `extra` is the extra it belongs to. `source` is a path, a URL or an index; it and `editable` are
+    None where they are not known.
     """
 
     name: str
     extras: frozenset[str] = frozenset()
     specifier: SpecifierSet
-    marker: str = ""
     extra: str = ""
     source: str | None = None
     editable: bool | None = None
 
     def __str__(self) -> str:
         extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
-        return f"{self.name}{extras}{self.specifier}" + (f" ; {self.marker}" if self.marker else "")
+        return f"{self.name}{extras}{self.specifier}"
 
     def with_source(self) -> str:
         editable = " (editable)" if self.editable else ""
@@ -82,13 +69,14 @@ def differences(project: Project) -> tuple[str, ...]:
     """
     try:
         lockfile = read_local_part(project.lockfile)
+        if not lockfile.requires_python:  # which uv always writes
+            return ()
         workspace = Workspace.at(project.workspace)
-        pythons = SpecifierSet(lockfile.table["requires-python"])
         changes = [*_membership(lockfile, workspace)]
         for package in lockfile.local_packages:
             member = f"{package.name}: " if len(lockfile.local_packages) > 1 else ""
-            changes += [member + change for change in _package(package, workspace, pythons)]
-        changes += _manifest(lockfile, workspace, pythons)
+            changes += [member + change for change in _package(package, workspace)]
+        changes += _manifest(lockfile, workspace)
         return tuple(dict.fromkeys(changes))
     except (OSError, UvflowError, ValueError, TypeError, KeyError, AttributeError, ExceptionGroup):
         return ()
@@ -111,7 +99,7 @@ def _change(place: str, locked: str, wanted: str) -> str:
     return f"{place}: `{locked}` " + (f"became `{wanted}`" if wanted else "was removed")
 
 
-def _package(package: LockedPackage, workspace: Workspace, pythons: SpecifierSet) -> Iterator[str]:
+def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
     folder = str(package.directory)
     manifest = workspace.manifest(folder)
     if "project" not in manifest:
@@ -129,7 +117,7 @@ def _package(package: LockedPackage, workspace: Workspace, pythons: SpecifierSet
     unknown = [_DYNAMIC[kind] for kind in dynamic if kind in _DYNAMIC]
     for place in dict.fromkeys((*locked, *wanted)):
         if place.partition(" ")[0] not in unknown:
-            yield from _section(place, locked, wanted, pythons)
+            yield from _section(place, locked, wanted)
 
 
 def _locked_sections(metadata: Table, workspace: Workspace) -> _Sections:
@@ -175,11 +163,9 @@ def _wanted_sections(
     }
 
 
-def _section(
-    place: str, locked: _Sections, wanted: _Sections, pythons: SpecifierSet
-) -> Iterator[str]:
+def _section(place: str, locked: _Sections, wanted: _Sections) -> Iterator[str]:
     if place in locked and place in wanted:
-        yield from _changed(place, locked[place], wanted[place], pythons)
+        yield from _changed(place, locked[place], wanted[place])
         return
     kind, _, name = place.partition(" ")
     yield _change(kind, name if place in locked else "", name if place in wanted else "")
@@ -189,12 +175,11 @@ def _changed(
     place: str,
     locked: list[ComparableRequirement],
     wanted: list[ComparableRequirement],
-    pythons: SpecifierSet,
 ) -> Iterator[str]:
     def without(
         some: list[ComparableRequirement], others: list[ComparableRequirement]
     ) -> list[ComparableRequirement]:
-        return [r for r in some if not any(is_same_requirement(r, o, pythons) for o in others)]
+        return [r for r in some if not any(is_same_requirement(r, o) for o in others)]
 
     added = without(wanted, locked)
     for old in without(locked, wanted):
@@ -210,7 +195,7 @@ def _changed(
     yield from (_change(place, "", str(new)) for new in added)
 
 
-def _manifest(lockfile: Lockfile, workspace: Workspace, pythons: SpecifierSet) -> Iterator[str]:
+def _manifest(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
     """What holds for the whole workspace."""
     manifest = table_at(lockfile.table, "manifest")
     settings = table_at(workspace.root, "tool", "uv")
@@ -224,16 +209,13 @@ def _manifest(lockfile: Lockfile, workspace: Workspace, pythons: SpecifierSet) -
         texts |= _groups(workspace.root)
     wanted = _wanted_sections(texts, ".", workspace)
     for place in dict.fromkeys((*locked, *wanted)):
-        yield from _section(place, locked, wanted, pythons)
+        yield from _section(place, locked, wanted)
 
 
 def from_lockfile(row: Table, workspace: Path) -> ComparableRequirement:
     """A row of `requires-dist`, `requires-dev` or `[manifest]` of uv.lock."""
     # uv writes "A and extra == 'x'", with what it says about the extra last.
-    marker, extra = row.get("marker", ""), ""
-    of_extra = re.fullmatch(r"(?:(.*) and )?extra == '([^']*)'", marker)
-    if of_extra:
-        marker, extra = of_extra[1] or "", of_extra[2]
+    extra = re.search(r"(?:^| and )extra == '([^']*)'$", row.get("marker", ""))
     source = INDEX
     match row:
         case {"editable": path} | {"virtual": path} | {"directory": path} | {"path": path}:
@@ -249,8 +231,7 @@ def from_lockfile(row: Table, workspace: Path) -> ComparableRequirement:
         name=row["name"],
         extras=frozenset(row.get("extras", ())),
         specifier=SpecifierSet(row.get("specifier", "")),
-        marker=marker,
-        extra=extra,
+        extra=extra[1] if extra else "",
         source=source,
         editable="editable" in row,
     )
@@ -270,7 +251,6 @@ def from_pyproject(
         name=name,
         extras=frozenset(map(canonical_name, parsed.extras)),
         specifier=parsed.specifier,
-        marker=str(parsed.marker or ""),
         source=_wanted_source(parsed.url, source, base, members.get(name)),
         editable=source.get("editable") if isinstance(source, Mapping) else None,
     )
@@ -314,46 +294,10 @@ def _commit(url: str, reference: str) -> str:
     return f"{address}@{reference}" if reference else address
 
 
-def is_same_requirement(
-    one: ComparableRequirement, other: ComparableRequirement, pythons: SpecifierSet
-) -> bool:
-    """Whether both mean the same on every Python of `pythons`; what is not known is the same."""
+def is_same_requirement(one: ComparableRequirement, other: ComparableRequirement) -> bool:
+    """Whether both mean the same but for their markers; what is not known is the same."""
     return (
         (one.name, one.extras, one.specifier) == (other.name, other.extras, other.specifier)
         and (one.source == other.source or None in {one.source, other.source})
         and (one.editable == other.editable or None in {one.editable, other.editable})
-        and is_same_marker(one.marker, other.marker, pythons)
     )
-
-
-def is_same_marker(one: str, other: str, pythons: SpecifierSet) -> bool:
-    """Whether two markers hold in the same environments; tried out, since uv rewrites them."""
-    if one == other:
-        return True
-    markers = [Marker(text) if text else None for text in (one, other)]
-    return all(
-        len({marker is None or marker.evaluate(environment) for marker in markers}) == 1
-        for environment in _environments(f"{one} {other}", pythons)
-    )
-
-
-def _environments(markers: str, pythons: SpecifierSet) -> Iterable[dict[str, str]]:
-    named = (
-        version if version.count(".") == 2 else f"{version}.0"  # noqa: PLR2004  major.minor.patch
-        for version in re.findall(r"3\.\d+(?:\.\d+)?", markers)
-    )
-    usual = (f"3.{minor}.{patch}" for minor in range(8, 16) for patch in (0, 50))
-    versions = [version for version in dict.fromkeys((*usual, *named)) if version in pythons]
-    for version, platform, machine, implementation in itertools.product(
-        versions, _PLATFORMS, _MACHINES, _IMPLEMENTATIONS
-    ):
-        yield {
-            **platform,
-            "python_full_version": version,
-            "python_version": version.rpartition(".")[0],
-            "implementation_version": version,
-            "platform_machine": machine,
-            "platform_python_implementation": implementation,
-            "implementation_name": implementation.lower(),
-            "extra": "",
-        }

@@ -31,26 +31,25 @@ _DEEP_KEY = re.compile(
     rf"{{{_DEEPEST}}}",
     re.MULTILINE,
 )
-_LONG_INTEGER = re.compile(r"\d[\d_]{4299}")  # more digits than int() takes
 
 
 def parse(data: bytes | str, source: str) -> dict[str, Any]:
-    """The TOML `data` of the file `source`; raises UsageError with the line that is not valid."""
-    lines: list[str] = []
+    """The TOML `data` of the file `source`; raises UsageError where it is not valid."""
+    problem = f"more than {_DEEPEST} levels are nested"
     try:
         text = data if isinstance(data, str) else data.decode()
-        lines = text.split("\n")
         if not _DEEP_KEY.search(text):
             table = tomllib.loads(text)
             if not _is_deep(table):
                 return table
     except RecursionError:
         pass
-    except ValueError as error:
-        raise _not_toml(source, _reason(error, lines)) from error
-    deepest = max(lines, key=lambda line: sum(map(line.count, "[{.")))
-    place = f"(at line {lines.index(deepest) + 1})"
-    raise _not_toml(source, f"more than {_DEEPEST} levels are nested {place}")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = f"{error} (at line {line})"
+    except ValueError as error:  # with line and column, but for an integer of too many digits
+        problem = str(error)
+    raise UsageError(f"{source} is not valid TOML", cause=problem)
 
 
 def _is_deep(table: dict[str, Any]) -> bool:
@@ -59,20 +58,6 @@ def _is_deep(table: dict[str, Any]) -> bool:
         items = (i for v in level for i in (v.values() if isinstance(v, dict) else v))
         level = [item for item in items if isinstance(item, (dict, list))]
     return bool(level)
-
-
-def _reason(error: ValueError, lines: list[str]) -> str:
-    if isinstance(error, tomllib.TOMLDecodeError):
-        return str(error)  # with line and column
-    if isinstance(error, UnicodeDecodeError):
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return f"{error} (at line {line})"
-    line = next((n for n, text in enumerate(lines, 1) if _LONG_INTEGER.search(text)), 1)
-    return f"an integer has too many digits (at line {line})"
-
-
-def _not_toml(source: str, cause: str) -> UsageError:
-    return UsageError(f"{source} is not valid TOML", cause=cause)
 
 
 def validate(value: Any, shape: Any, source: str, key: str = "") -> None:

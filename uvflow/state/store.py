@@ -28,13 +28,9 @@ OTHER_ENVIRONMENT = "UV_PROJECT_ENVIRONMENT can name another place for the envir
 
 # The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
 _CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
-# This directory holds what uvflow remembers; see https://bford.info/cachedir/
-"""
-
-_README = b"""What uvflow remembers of your projects, one directory each.
-
-Deleting any of it loses nothing of yours: the next `uvflow sync` is a real one.
-Only `uvflow undo` needs the backups kept here.
+# What uvflow remembers of your projects, one directory each; see https://bford.info/cachedir/
+# Deleting any of it loses nothing of yours: the next `uvflow sync` is a real one.
+# Only `uvflow undo` needs the backups kept here.
 """
 
 
@@ -141,7 +137,6 @@ class State:
         require_private(*self._levels)
         require_writable(self.directory, hint=ELSEWHERE)
         if not (cache / "CACHEDIR.TAG").exists():
-            write_whole(cache / "README", _README, mode=0o600, flush=False)
             write_whole(cache / "CACHEDIR.TAG", _CACHEDIR_TAG, mode=0o600, flush=False)
 
     def _flush(self) -> None:
