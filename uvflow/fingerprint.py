@@ -18,6 +18,10 @@ import sys
 
 from uvflow import __version__
 
+TYPE_CHECKING = False  # as in __main__
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _HEAD = f"uvflow {__version__} fingerprint ".encode()
 
 # The largest prime below 2**128: `int` modulo it is a checksum at the speed of C. It guards against
@@ -145,35 +149,26 @@ def read_encoded(state: str, name: str) -> bytes:
 
 def is_current(encoded: bytes, subject: str) -> bool:
     """Whether `encoded` is of `subject` and no answer has changed; False where it is damaged."""
+    recorded_subject, _environment, *answers = _parts(encoded) or [b"", b""]
+    if not answers or recorded_subject != os.fsencode(subject):
+        return False
     try:
-        recorded_subject, _environment, *answers = _parts(encoded)
-        return (
-            bool(answers)
-            and recorded_subject == os.fsencode(subject)
-            and all(
-                _answer(question) == answer
-                for question, answer in zip(answers[::2], answers[1::2], strict=True)
-            )
-        )
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        return all(_answer(question) == answer for question, answer in pairs)
     except (ValueError, KeyError, OSError):
         return False
 
 
 def environment_of(encoded: bytes) -> str | None:
     """The environment that a fingerprint is about; None where it is damaged."""
-    try:
-        return os.fsdecode(_parts(encoded)[1])
-    except (ValueError, IndexError):
-        return None
+    parts = _parts(encoded)
+    return os.fsdecode(parts[1]) if parts else None
 
 
 def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
     """The answers of a fingerprint by question; none where it is damaged."""
-    try:
-        answers = _parts(encoded)[2:]
-    except ValueError:
-        return {}
-    return dict(zip(answers[::2], answers[1::2], strict=False))
+    parts = _parts(encoded)
+    return dict(zip(parts[2::2], parts[3::2], strict=False))
 
 
 def has_env_file(encoded: bytes) -> bool:
@@ -192,20 +187,20 @@ def profile_with_origin(profile: str, chosen_by: str) -> str:
 
 
 def _parts(encoded: bytes) -> list[bytes]:
-    """Raises ValueError where it is damaged, or of another version of uvflow."""
+    """At least two; none where it is damaged, or of another version of uvflow."""
     head, _, body = encoded.partition(b"\n")
     parts = []
     start = 0
     while start < len(body):
-        colon = body.index(b":", start)
-        end = colon + 1 + int(body[start:colon])
+        length = body[start : start + 20].partition(b":")[0]
+        begin = start + len(length) + 1
+        end = begin + int(length) if length.isdigit() else len(body)
         if body[end : end + 1] != b",":
-            raise ValueError(start)
-        parts.append(body[colon + 1 : end])
+            return []
+        parts.append(body[begin:end])
         start = end + 1
-    if head != _HEAD + _checksum(_unanswered(parts)):
-        raise ValueError(head)
-    return parts
+    is_whole = len(parts) > 1 and head == _HEAD + _checksum(_unanswered(parts))
+    return parts if is_whole else []
 
 
 def _unanswered(parts: list[bytes]) -> list[bytes]:
@@ -317,18 +312,21 @@ def _uv(path: bytes) -> bytes:
     """Which uv would be found: all that is looked at before the one at `path`, and that one."""
     wanted = _identity(path)
     found = []
-    for candidate in _uv_candidates():
+    for candidate in uv_candidates(os.environ):
         found.append(_identity(os.fsencode(candidate)))
         if found[-1] == wanted:
             return b"\n".join(found)
     return b"\n".join((*found, wanted, os.fsencode(sys.prefix)))  # that of the `uv` package
 
 
-def _uv_candidates() -> list[str]:
-    """The places in which `uvflow.uv` looks."""
-    chosen = os.environ.get("UVFLOW_UV")
-    names = [chosen] if chosen else [os.environ.get("UV"), "uv"]
-    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+def uv_candidates(environ: "Mapping[str, str]") -> list[str]:
+    """Where a uv may be: UVFLOW_UV, or UV and PATH. Relative entries of PATH do not count.
+
+    They would find what lies in the current directory.
+    """
+    chosen = environ.get("UVFLOW_UV")
+    names = [chosen] if chosen else [environ.get("UV"), "uv"]
+    directories = environ.get("PATH", os.defpath).split(os.pathsep)
     suffixes = (".exe", ".cmd", ".bat") if os.name == "nt" else ("",)
     found = []
     for name in filter(None, names):

@@ -20,7 +20,7 @@ from uvflow.errors import (
     UvflowError,
     UvMissingError,
 )
-from uvflow.fingerprint import MAX_BYTES
+from uvflow.fingerprint import MAX_BYTES, uv_candidates
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed, Running
 
@@ -158,8 +158,7 @@ def find(environ: Mapping[str, str] = os.environ) -> Uv:
 def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
     """As `find`, without waiting for the first candidate's version: what is returned does that."""
     chosen = environ.get("UVFLOW_UV")
-    candidates = _programs(chosen, environ) if chosen else _candidates(environ)
-    probes = map(_start_probe, candidates)
+    probes = map(_start_probe, _candidates(environ))
     first = next(probes, lambda: None)
 
     def finish() -> Uv:
@@ -179,29 +178,13 @@ def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
-    if environ.get("UV"):
-        yield from _programs(environ["UV"], environ)
-    yield from _programs("uv", environ)
-    with contextlib.suppress(ImportError, FileNotFoundError):
-        from uv import find_uv_bin  # the last resort, rarely needed
+    # By their full paths: Windows would look for a name in the current directory first.
+    yield from filter(shutil.which, map(os.path.abspath, uv_candidates(environ)))
+    if not environ.get("UVFLOW_UV"):
+        with contextlib.suppress(ImportError, FileNotFoundError):
+            from uv import find_uv_bin  # the last resort, rarely needed
 
-        yield find_uv_bin()
-
-
-def _programs(name: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """The absolute paths that `name` may stand for: a path, or a program on PATH.
-
-    An empty or relative entry of PATH would find what lies in the current directory.
-    """
-    if os.path.dirname(name):  # noqa: PTH120  Path drops the "./" that makes it a path
-        yield os.path.abspath(name)  # noqa: PTH100  resolve() would follow links
-        return
-    for directory in filter(os.path.isabs, environ.get("PATH", os.defpath).split(os.pathsep)):
-        for suffix in (".exe", ".cmd", ".bat") if os.name == "nt" else ("",):
-            # By its full path: with `path=`, Windows looks in the current directory first.
-            path = str(Path(directory) / (name.removesuffix(suffix) + suffix))
-            if shutil.which(path):
-                yield path
+            yield find_uv_bin()
 
 
 def _start_probe(path: str) -> Callable[[], Uv | None]:
