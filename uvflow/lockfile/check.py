@@ -25,7 +25,7 @@ REFUSAL = re.compile(
     rf"(?i:the lockfile) at .*{re.escape(LOCKFILE)}.* (?:needs to be updated|uses an unsupported)"
     rf"|Failed to parse .*{re.escape(LOCKFILE)}"
 )
-_NO_INDEX = re.compile(r"missing (?:local|remote) index: `(\S+)` `(\S+)` from `(.+)`")
+_NO_INDEX = re.compile(r"missing (?:local|remote) index: ")
 
 UPDATE = "`uv lock` updates the lockfile"
 _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock`"
@@ -173,7 +173,8 @@ def _verdict(
     reasons, hint = read(), UPDATE
     why = _WHY.search(answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
-        reasons = (_sentence(why[1]),)
+        found = why[1].partition(": `Conflicts(")[0]  # which uv shows as it is in memory
+        reasons = (f"uv found {found.rstrip(':')}",)
     if reasons:
         variables = _variables_to_blame(project, uv, environ, why)
         if variables:
@@ -191,19 +192,11 @@ def _verdict(
     return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
 
 
-def _sentence(why: str) -> str:
-    index = _NO_INDEX.fullmatch(why)
-    if index:
-        return f"{index[1]} {index[2]} is locked from {index[3]}, which is not an index any more"
-    found = why.partition(": `Conflicts(")[0]  # which uv shows as it is in memory
-    return f"uv found {found.rstrip(':')}"
-
-
 def _variables_to_blame(
     project: Project, uv: Uv, environ: Mapping[str, str], why: re.Match[str] | None
 ) -> str:
     """The variables that make uv refuse a lockfile that was made without them."""
-    if why and _NO_INDEX.fullmatch(why[1]):
+    if why and _NO_INDEX.match(why[1]):
         return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
     found = {name for name in _LOCK_VARIABLES if environ.get(name)}
     if found:
