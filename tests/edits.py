@@ -119,30 +119,6 @@ EDITS = {
         'version = "0.2.0"',
         "shop: version: `0.1.0` became `0.2.0`",
     ),
-    "a constraint": (
-        "pyproject.toml",
-        "certifi<2026",
-        "certifi<2025",
-        "constraint-dependencies: `certifi<2026` became `certifi<2025`",
-    ),
-    "an override": (
-        "pyproject.toml",
-        'override-dependencies = ["idna>3"]',
-        "",
-        "override-dependencies: `idna>3` was removed",
-    ),
-    "a build constraint": (
-        "pyproject.toml",
-        "hatchling<2",
-        "hatchling<1",
-        "build-constraint-dependencies: `hatchling<2` became `hatchling<1`",
-    ),
-    "a source": (
-        "pyproject.toml",
-        'lib = { path = "lib" }',
-        'lib = { path = "lib", editable = true }',
-        "shop: dependencies: `lib from {root}/lib` became `lib from {root}/lib (editable)`",
-    ),
     "a requirement of a member": (
         "packages/api/pyproject.toml",
         '"attrs"',
@@ -165,6 +141,30 @@ EDITS = {
 
 # What only uv sees: a name → (file, text in it, its replacement, the beginning of the message).
 SETTINGS = {
+    "a source": (
+        "pyproject.toml",
+        'lib = { path = "lib" }',
+        'lib = { path = "lib", editable = true }',
+        "uv found mismatched requirements for",
+    ),
+    "a constraint": (
+        "pyproject.toml",
+        "certifi<2026",
+        "certifi<2025",
+        "uv found mismatched constraints",
+    ),
+    "an override": (
+        "pyproject.toml",
+        'override-dependencies = ["idna>3"]',
+        "",
+        "uv found mismatched overrides",
+    ),
+    "a build constraint": (
+        "pyproject.toml",
+        "hatchling<2",
+        "hatchling<1",
+        "uv found mismatched build constraints",
+    ),
     "a marker": (
         "pyproject.toml",
         "!= 'win32'",

@@ -6,98 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from edits import EDITS, SPELLINGS, TREE, edit
+from edits import EDITS, LIB, SPELLINGS, TREE, edit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig import Tree
 
-from uvflow.lockfile.differences import (
-    ComparableRequirement,
-    differences,
-    from_lockfile,
-    from_pyproject,
-    is_same_requirement,
-)
+from uvflow.lockfile.differences import differences
 from uvflow.project.manifest import Project
-
-BASE = Path("/srv/shop")
-
-
-def of_text(text: str, source: object = None) -> ComparableRequirement:
-    sources = dict.fromkeys(("six", "lib", "api", "sic", "a-b"), source)
-    return from_pyproject(text, sources, BASE, {"api": BASE / "packages/api"})
-
-
-@pytest.mark.parametrize(
-    ("row", "text", "source"),
-    [
-        ({"name": "six"}, "Six", None),
-        ({"name": "six", "specifier": ">=1,<2"}, "six <2, >=1.0", None),
-        ({"name": "a-b", "extras": ["x-y"]}, "A_b[X.Y]", None),
-        (
-            {"name": "six", "marker": "python_full_version < '3.12'"},
-            "six; python_version<'3.12'",
-            None,
-        ),
-        ({"name": "lib", "directory": "lib"}, "lib", {"path": "./lib"}),
-        ({"name": "lib", "editable": "lib"}, "lib", {"path": "lib", "editable": True}),
-        ({"name": "lib", "path": "/wheels/lib.whl"}, "lib @ file:///wheels/lib.whl", None),
-        ({"name": "api", "editable": "packages/api"}, "api", {"workspace": True}),
-        ({"name": "six", "url": "https://e.org/six.whl"}, "six @ https://e.org/six.whl", None),
-        ({"name": "six", "url": "https://e.org/six.whl"}, "six", {"url": "https://e.org/six.whl"}),
-        (
-            {"name": "six", "git": "https://e.org/six?rev=abc"},
-            "six @ git+https://e.org/six@abc",
-            None,
-        ),
-        (
-            {"name": "six", "git": "https://e.org/six?tag=1%2B1"},
-            "six",
-            {"git": "https://e.org/six", "tag": "1+1"},
-        ),
-        ({"name": "six", "git": "https://e.org/six"}, "six", {"git": "https://e.org/six"}),
-        ({"name": "six", "index": "https://e.org/simple"}, "six", {"index": "mine"}),
-        ({"name": "six", "git": "https://e.org/six"}, "six", [{"git": "https://e.org/other"}]),
-    ],
-)
-def test_the_same_is_seen_in_both_spellings(
-    row: dict[str, object], text: str, source: object
-) -> None:
-    assert is_same_requirement(from_lockfile(row, BASE), of_text(text, source))
-
-
-@pytest.mark.parametrize(
-    ("row", "text", "source"),
-    [
-        ({"name": "six"}, "sic", None),
-        ({"name": "six", "specifier": ">=1"}, "six>=2", None),
-        ({"name": "six", "extras": ["x"]}, "six", None),
-        ({"name": "lib", "directory": "lib"}, "lib", {"path": "libs"}),
-        ({"name": "lib", "directory": "lib"}, "lib", {"path": "lib", "editable": True}),
-        ({"name": "six"}, "six", {"git": "https://e.org/six"}),
-        (
-            {"name": "six", "git": "https://e.org/six?rev=a"},
-            "six",
-            {"git": "https://e.org/six", "rev": "b"},
-        ),
-        ({"name": "six", "index": "https://e.org/simple"}, "six", None),
-    ],
-)
-def test_a_difference_is_seen(row: dict[str, object], text: str, source: object) -> None:
-    assert not is_same_requirement(from_lockfile(row, BASE), of_text(text, source))
-
-
-def test_what_belongs_to_an_extra_is_told_apart() -> None:
-    row = {"name": "six", "marker": "(os_name == 'nt' or os_name == 'posix') and extra == 'web'"}
-    assert from_lockfile(row, BASE).extra == "web"
-    assert from_lockfile({"name": "six", "marker": "extra == 'web'"}, BASE).extra == "web"
-    assert from_lockfile({"name": "six", "marker": "os_name == 'nt'"}, BASE).extra == ""
-
-
-def test_it_reads_as_pep_508_has_it() -> None:
-    requirement = of_text("Six[B,a] >=1 ; os_name == 'nt'", {"path": "six", "editable": True})
-    assert str(requirement) == "six[a,b]>=1"
-    assert requirement.with_source() == "six[a,b]>=1 from /srv/shop/six (editable)"
 
 
 @pytest.fixture(scope="module")
@@ -189,21 +104,6 @@ def test_a_member_that_comes_and_one_that_goes(shop: Path) -> None:
             ["workspace members: `shop` was removed", "workspace members: `store` was added"],
         ),
         ('["six"]', '["six<1.17"]', ["dependencies: `six` became `six<1.17`"]),
-        (
-            "[tool.uv.sources]",
-            '[tool.uv.sources]\nsix = { git = "https://example.org/six", tag = "1.16.0" }',
-            ["dependencies: `six from the index` became `six from https://example.org/six@1.16.0`"],
-        ),
-        (
-            "[tool.uv.sources]",
-            '[tool.uv.sources]\nsix = { url = "https://example.org/six-1.whl" }',
-            ["dependencies: `six from the index` became `six from https://example.org/six-1.whl`"],
-        ),
-        (
-            '["six"]',
-            '["six @ git+https://example.org/six@main"]',
-            ["dependencies: `six from the index` became `six from https://example.org/six@main`"],
-        ),
     ],
 )
 def test_a_project_alone_names_no_member(
@@ -215,6 +115,26 @@ def test_a_project_alone_names_no_member(
     assert changes(root) == []
     edit(root, "pyproject.toml", old, new)
     assert changes(root) == expected
+
+
+PATH = "path = 'lib'"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f"{{ {PATH} }}",
+        f"""[{{ {PATH}, marker = "os_name == 'nt'" }}, {{ {PATH}, marker = "os_name != 'nt'" }}]""",
+    ],
+)
+def test_uv_locks_no_specifier_of_what_is_not_from_an_index(tree: Tree, entry: str) -> None:
+    head = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
+    text = f'{head}dependencies = ["lib>=1", "six"]\n[tool.uv.sources]\nlib = {entry}\n'
+    root = tree({"pyproject.toml": text, "lib/pyproject.toml": LIB})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert changes(root) == []
+    edit(root, "pyproject.toml", '"six"', '"six", "attrs"')
+    assert changes(root) == ["shop: dependencies: `attrs` was added"]
 
 
 def test_groups_of_a_workspace_without_a_project(tree: Tree) -> None:
