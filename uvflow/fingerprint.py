@@ -20,7 +20,7 @@ from uvflow import __version__
 
 TYPE_CHECKING = False  # as in __main__
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _HEAD = f"uvflow {__version__} fingerprint ".encode()
 
@@ -232,10 +232,6 @@ def _identity(path: bytes) -> bytes:
         return b"-"
 
 
-def _is_directory(path: bytes) -> bytes:
-    return b"+" if os.path.isdir(path) else b"-"
-
-
 def _directories(path: bytes) -> bytes:
     """The names of the directories in a directory."""
     try:
@@ -347,10 +343,6 @@ def _variable(name: bytes) -> bytes:
     return b"-" if value is None else hashlib.sha256(os.fsencode(value)).hexdigest().encode()
 
 
-def _working_directory(_path: bytes) -> bytes:
-    return os.fsencode(os.getcwd())
-
-
 def _variables(set_aside: bytes) -> bytes:
     """The variables that a sync depends on, with their values, but for those of these names."""
     not_watched = os.fsdecode(set_aside).split()
@@ -376,21 +368,17 @@ def _is_plain(value: str) -> bool:
 
 
 def _stat_fields(status: os.stat_result) -> bytes:
-    return b"%d %d %d %d" % (
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return b"%d %d %d %d" % (status.st_ino, status.st_size, *times)
 
 
 _ENV_FILE = b"env-file "  # which `run` reads each time, so there is nothing to compare
 
-_KINDS = {
+_KINDS: "dict[bytes, Callable[[bytes], bytes]]" = {
     b"env-file": lambda _path: b"",
     b"content": _content,
     b"identity": _identity,
-    b"is-directory": _is_directory,
+    b"is-directory": lambda path: b"+" if os.path.isdir(path) else b"-",
     b"directories": _directories,
     b"distributions": _distributions,
     b"present": _present,
@@ -398,5 +386,5 @@ _KINDS = {
     b"uv": _uv,
     b"variable": _variable,
     b"variables": _variables,
-    b"working-directory": _working_directory,
+    b"working-directory": lambda _path: os.fsencode(os.getcwd()),
 }

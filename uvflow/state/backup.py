@@ -203,7 +203,9 @@ def _restore(state: State, backup: Backup) -> None:
     replaced = [tree.path for tree in backup.trees if tree.is_replaced]
     _put_back(backup)
     for path in replaced:
-        journal.delete_entries(state, path)  # a tree was restored with its own journal copy
+        journal.delete_entries(
+            state, journal.JOURNAL, path
+        )  # a tree was restored with its own journal copy
     state.delete(_NAME)
 
 

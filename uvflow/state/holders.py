@@ -33,8 +33,8 @@ class Holder(NamedTuple):
 def read_holder(path: Path) -> Holder | None:
     """What `leases.new_record` gave; None where that cannot be read."""
     try:
-        lines = os.fsdecode(read_file(str(path), is_own=True)).split("\n", 3)
-        pid, since, root, command = lines
+        record = os.fsdecode(read_file(str(path), is_own=True))
+        pid, since, root, command = record.split("\n", 3)
         return Holder(command, int(pid), int(since), root=root)
     except (OSError, ValueError):
         return None
@@ -61,23 +61,22 @@ def describe_lease(lease: Path) -> str:
     return next(children, f"a process{origin.removeprefix(',')}")
 
 
-def takers(place: Path) -> Iterator[str]:
+def takers(place: Path) -> set[str]:
     """The ids of the processes that took a lock on `place`, living or not; on Linux only.
 
     Of `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF` in proc_locks(5) the fifth field is the
     pid, the sixth device and inode.
     """
     if sys.platform != "linux":
-        return
+        return set()
     try:
         status = place.stat()
         lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return
+        return set()
     where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for words in map(str.split, lines):
-        if words[1:2] == ["FLOCK"] and words[5:6] == [where]:
-            yield words[4]
+    locks = map(str.split, lines)
+    return {words[4] for words in locks if words[1:2] == ["FLOCK"] and words[5:6] == [where]}
 
 
 def _living_holders(places: Iterable[Path]) -> Iterator[Holder]:
@@ -85,7 +84,7 @@ def _living_holders(places: Iterable[Path]) -> Iterator[Holder]:
     if sys.platform != "linux":
         return
     places = tuple(places)
-    ids = {pid for place in places for pid in takers(place)}
+    ids = set().union(*map(takers, places))
     for process in Path("/proc").iterdir():
         # It may end meanwhile, or /proc be mounted hidepid.
         with contextlib.suppress(OSError, ValueError, IndexError):

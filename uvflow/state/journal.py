@@ -55,7 +55,7 @@ def mark_running(
     as well: a second interruption must not hide that files may never have reached the disk, nor
     when the first was.
     """
-    _delete(state, FINGERPRINT, environment)
+    delete_entries(state, FINGERPRINT, environment)
     last = last_sync(state, environment)
     entry = {
         "profile": profile,
@@ -170,15 +170,16 @@ def record_profile(state: State, profile: str) -> None:
         state.write(_LAST_PROFILE, profile.encode())
 
 
-def delete_entries(state: State, environment: Path) -> None:
-    """Delete the journal, but not the environment's copy of it."""
-    _delete(state, JOURNAL, environment)
+def delete_entries(state: State, kind: str, environment: Path) -> None:
+    """Delete the fingerprints or the journal, but not the environment's copy of that."""
+    for name in _entries(state, kind, environment):
+        state.delete(name)
 
 
 def last_sync(state: State, environment: Path) -> LastSync:
     """How the last sync of the environment ended, by whatever profile."""
     boot = (_boot_id() or "").encode()
-    known = (state.read(name) or b"" for name in _entries(state, FINGERPRINT, environment))
+    known = fingerprints(state, environment).values()
     is_older = any(boot not in encoded for encoded in known)  # it holds the boot id of its sync
     finished = LastSync.REBOOTED if is_older else LastSync.FINISHED
     return max(finished, *map(_outcome, _journals(state, environment)))
@@ -233,11 +234,6 @@ def _outcome(journal: Path) -> LastSync:
     # Without a boot id to compare (other systems than Linux), the machine may have gone down.
     is_same_boot = boot is not None and boot == _boot_id()
     return LastSync.INTERRUPTED if is_same_boot else LastSync.UNFLUSHED
-
-
-def _delete(state: State, kind: str, environment: Path) -> None:
-    for name in _entries(state, kind, environment):
-        state.delete(name)
 
 
 def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:

@@ -223,16 +223,12 @@ def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
     others = [path for path in running if path.name not in own]
     if others:
         describe = partial(holders.describe_lease, others[0])
-    elif is_locked(scripts) and not (own and _is_locked_only_by(scripts, own)):
+    # Elsewhere than on Linux nothing says who has locked a directory.
+    elif is_locked(scripts) and not (own and holders.takers(scripts) <= {*map(leases.taker, own)}):
         describe = partial(holders.describe, (scripts,), ())
     else:
         return None
     return _Blocker("a command to end", f"a command is running in {environment}", describe)
-
-
-def _is_locked_only_by(scripts: Path, own: list[str]) -> bool:
-    """As far as that is known: elsewhere than on Linux nothing says who has locked a directory."""
-    return all(pid in map(leases.taker, own) for pid in holders.takers(scripts))
 
 
 def _is_held(lock: _Lock) -> _Blocker:

@@ -15,7 +15,6 @@ from uvflow import paths
 from uvflow.errors import DiskError, unwritable
 from uvflow.files import remove, require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
-from uvflow.paths import state_name
 from uvflow.state.leases import MUTEX
 
 Progress = Callable[[str], None]  # called with a sentence about what takes long
@@ -56,7 +55,7 @@ class State:
     @classmethod
     def of(cls, root: Path) -> "State":
         """Raises DiskError where somebody else may have written what is there."""
-        state = cls(directory=cache_root() / "projects" / state_name(str(root)), root=root)
+        state = cls(directory=Path(paths.state_dir(str(root))), root=root)
         require_private(*state._levels)
         return state
 
