@@ -168,7 +168,7 @@ def test_uv_finds_what_reading_does_not(
     done = uvflow("status", cwd=synced, environ=environ)
     assert done.code == 3
     assert lines(done.out)[1].startswith(
-        "  lockfile     stale  UV_DEFAULT_INDEX is set; idna 3.10 is locked from "
+        "  lockfile     stale  UV_DEFAULT_INDEX is set; uv found missing local index: `idna` "
     )
 
 
