@@ -257,6 +257,34 @@ def test_a_tree_that_is_gone_is_put_back(state: State, root: Path) -> None:
     assert content(root) == BEFORE
 
 
+def version_1(root: Path, *, after: object) -> bytes:
+    """What an earlier uvflow wrote before it changed a `.venv` that was there, and made `made`."""
+    trees = [{"path": str(root / n), "existed": n == ".venv"} for n in (".venv", "made")]
+    data = {"version": 1, "files": [], "trees": trees, "listings": {}, "after": after}
+    return json.dumps(data).encode()
+
+
+def test_an_interruption_of_an_earlier_uvflow_is_put_back(state: State, root: Path) -> None:
+    (root / ".venv").rename(root / ".venv.before-uvflow")
+    for name in (".venv", ".venv.before-uvflow-unfinished", "made"):
+        (root / name).mkdir()
+    state.write("backup.json", version_1(root, after=None))
+    backup.recover(state, lambda _: None)
+    assert content(root) == BEFORE
+
+
+def test_a_change_of_an_earlier_uvflow_is_undone_but_for_the_environment(
+    state: State, root: Path
+) -> None:
+    for name in (".venv.before-uvflow", "made"):
+        (root / name).mkdir()
+        (root / name / "mine").touch()
+    state.write("backup.json", version_1(root, after={}))
+    done = backup.restore_last(state)
+    assert (done.lost, done.kept) == ((root / ".venv",), {root / "made": root / "made.after-init"})
+    assert content(root).items() >= {**BEFORE, ".venv.before-uvflow/mine": b""}.items()
+
+
 def test_edits_since_are_not_undone_unless_forced(state: State, root: Path) -> None:
     with backed_up(state, root):
         change(root)
@@ -305,7 +333,7 @@ def change_and_fail(
 
 def record(**changes: object) -> bytes:
     file = {"path": "/x", "data": None, "mode": 420, "times": [0, 0]}
-    sound = {"version": 2, "files": [file], "trees": [], "listings": {}, "after": None}
+    sound = {"version": 1, "files": [file], "trees": [], "listings": {}, "after": None}
     kept = {key: value for key, value in changes.items() if key in file}
     return json.dumps({**sound, "files": [file | kept], **changes}).encode()
 
@@ -313,12 +341,12 @@ def record(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"garbage", b"[]", b'{"version": 2}', b'{"version": 2, "files": [{"path": "x"}]}'),
+        *(b"garbage", b"[]", b'{"version": 1}', b'{"version": 1, "files": [{"path": "x"}]}'),
         *(b"[" * 100_000, b'{"version": ' + b"1" * 5000 + b"}", b"\xff"),
         *(record(path=None), record(path="x"), record(path="/x\0"), record(path=["/x"])),
         *(record(mode="rw"), record(mode=-1e99), record(times=[]), record(times=["now", 0])),
         *(record(times=[1 << 63, 0]), record(times=[0.5, 0]), record(data=1), record(data="é")),
-        *(record(trees=[{"path": "/x"}]), record(trees=[{"path": 1, "aside": None}])),
+        *(record(trees=[{"path": "/x"}]), record(trees=[{"path": 1, "existed": True}])),
         *(record(listings=[]), record(listings={"x": []}), record(listings={"/x": 1})),
         *(record(after=[]), record(after={}), record(after={"/y": None})),
     ],

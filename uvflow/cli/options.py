@@ -1,6 +1,7 @@
 """The options that commands share."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -59,9 +60,16 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
     return with_profile
 
 
+def _finite(_context: click.Context, _parameter: click.Parameter, seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise click.BadParameter("not a number of seconds; a negative one waits forever")
+    return seconds
+
+
 timeout_option = click.option(
     "--timeout",
     type=float,
+    callback=_finite,
     default=300,
     show_default=True,
     metavar="SECONDS",

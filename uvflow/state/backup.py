@@ -73,13 +73,15 @@ class DirectoryBackup:
 
     `path` is real. `aside` is where it is set aside, None where it did not exist, and `scrap` where
     what the change made goes to be removed; nothing had these names when they were chosen.
-    `is_begun` once a directory is being made that did not exist.
+    `is_begun` once a directory is being made that did not exist. `is_marked` is False for a copy
+    that an earlier uvflow made.
     """
 
     path: Path
     aside: Path | None
     scrap: Path
     is_begun: bool = False
+    is_marked: bool = True
 
     @classmethod
     def of(cls, path: Path) -> "DirectoryBackup":
@@ -92,7 +94,9 @@ class DirectoryBackup:
     @property
     def is_replaced(self) -> bool:
         """Whether what is at `path` was made by the change, and what was there is set aside."""
-        return self.is_begun if self.aside is None else read_mark(self.aside) is not None
+        if self.aside is None:
+            return self.is_begun
+        return read_mark(self.aside) is not None if self.is_marked else self.aside.is_dir()
 
     @property
     def is_lost(self) -> bool:
@@ -251,8 +255,8 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
     if not even_if_edited:
         _require_unedited(backup, now)
     lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
-    every = (*(file.path for file in backup.files), *(tree.path for tree in backup.trees))
-    paths = tuple(path for path in every if path not in lost)
+    paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees))
+    paths = tuple(path for path in paths if path not in lost)
     existing = {path for path in paths if os.path.lexists(path)}
     with signals_ignored():
         kept = {path: _keep(path) for path in _unknown_directories(backup, now)}
@@ -367,8 +371,9 @@ def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
 
 
 def _names(directory: Path) -> frozenset[str]:
-    paths = directory.iterdir() if directory.is_dir() else ()
-    return frozenset(path.name for path in paths)
+    return (
+        frozenset(path.name for path in directory.iterdir()) if directory.is_dir() else frozenset()
+    )
 
 
 def _to_json(backup: Backup) -> bytes:
@@ -385,7 +390,7 @@ def _read_backup(state: State) -> Backup | None:
     """Raises DiskError where the backup is damaged, rather than guess from it."""
     try:
         data = json.loads(state.read(_NAME) or b"{}")
-        return _from_json(data) if data.get("version") == _VERSION else None
+        return _from_json(data) if data.get("version") in (1, _VERSION) else None
     except (
         *(ValueError, KeyError, TypeError, AttributeError, IndexError),
         *(OverflowError, RecursionError),
@@ -413,7 +418,9 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
             for file in data["files"]
         ),
         trees=tuple(
-            DirectoryBackup(
+            _from_version_1(tree, after)
+            if data["version"] == 1
+            else DirectoryBackup(
                 path=_path(tree["path"]),
                 aside=None if tree["aside"] is None else _path(tree["aside"]),
                 scrap=_path(tree["scrap"]),
@@ -437,3 +444,20 @@ def _time(nanoseconds: Any) -> int:
     if not isinstance(nanoseconds, int) or abs(nanoseconds) >= 1 << 63:
         raise ValueError(nanoseconds)
     return nanoseconds
+
+
+def _from_version_1(data: Mapping[str, Any], after: object) -> DirectoryBackup:
+    """A change that is not finished has a whole copy with a name of its own, or one begun.
+
+    After a finished one there was no copy any more, and what has that name is the user's.
+    """
+    path, is_finished = _path(data["path"]), after is not None
+    copy = path.with_name(f"{path.name}.before-uvflow")
+    begun = path.with_name(f"{path.name}.before-uvflow-unfinished")
+    return DirectoryBackup(
+        path=path,
+        aside=copy if data["existed"] else None,
+        scrap=_scrap(path) if is_finished else begun,
+        is_begun=True,
+        is_marked=is_finished,
+    )
