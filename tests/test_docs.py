@@ -1,7 +1,6 @@
 """What the documentation says is what the code does: links, commands, tables, schemas."""
 
 import ast
-import dataclasses
 import functools
 import inspect
 import json
@@ -234,11 +233,10 @@ def keys_and_defaults(page: Path, heading: str) -> dict[str, str]:
 
 
 def declared(values: type, *, but: Container[str] = ()) -> dict[str, str]:
-    """The fields of a dataclass as keys of TOML, with their defaults."""
-    assert dataclasses.is_dataclass(values)
+    """The fields of a value as keys of TOML, with their defaults."""
     return {
         field.name.replace("_", "-"): as_toml(field.default)
-        for field in dataclasses.fields(values)
+        for field in inspect.signature(values).parameters.values()
         if field.name not in but
     }
 

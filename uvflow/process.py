@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.errors import InterruptedBySignalError
 from uvflow.redaction import redacted
@@ -27,8 +26,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOTHING = re.compile(r"(?!)")  # matches nowhere
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completed:
+class Completed(NamedTuple):
     """The exit code and the whole output of a process."""
 
     code: int

@@ -7,8 +7,8 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow import process
 from uvflow.errors import (
@@ -53,8 +53,7 @@ _LOG_IN = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Streamed:
+class Streamed(NamedTuple):
     """The result of a run whose output went to stderr.
 
     `output` is the end of that; empty where stderr is a terminal, to which uv itself writes.
@@ -80,8 +79,7 @@ class Streamed:
         return UvFailedError(message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Uv:
+class Uv(NamedTuple):
     """A uv binary whose version is known."""
 
     path: str

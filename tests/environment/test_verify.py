@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 from uvflow.environment.context import Subject
@@ -37,7 +36,7 @@ def test_the_verdict_in_words() -> None:
 
 
 def test_an_outdated_copy_is_named() -> None:
-    outdated = replace(verification(), outdated=("shop",))
+    outdated = verification()._replace(outdated=("shop",))
     assert list(damage_lines(outdated, verbose=False)) == [
         "shop: the installed copy is older than its sources"
     ]
@@ -48,13 +47,13 @@ def test_an_outdated_copy_is_named() -> None:
 def test_what_is_left_as_it_is_is_named_with_what_was_repaired() -> None:
     damage = Damage(kind=DamageKind.MISSING, path="toml/a", distribution="toml")
     repair = RepairResult(repaired=("a",), removed=("x", "y"), kept=("toml",))
-    assert verdict(replace(verification(damage), repair=repair)) == (
+    assert verdict(verification(damage)._replace(repair=repair)) == (
         "Damaged: dev (by default); left as it is: toml; repaired: a, 2 removed"
     )
 
 
 def test_what_no_distribution_has_is_listed_apart_and_is_no_damage() -> None:
-    found = replace(verification(), unowned=tuple(f"{n}.py" for n in range(5)))
+    found = verification()._replace(unowned=tuple(f"{n}.py" for n in range(5)))
     assert list(damage_lines(found, verbose=False)) == [
         "not from any distribution: 0.py, 1.py, 2.py and 2 more"
     ]
@@ -65,7 +64,7 @@ def test_what_no_distribution_has_is_listed_apart_and_is_no_damage() -> None:
 
 
 def test_while_a_sync_is_running_nothing_is_known() -> None:
-    running = replace(verification(), is_running=True)
+    running = verification()._replace(is_running=True)
     assert verdict(running) == "Not verified: dev (by default); a sync is running"
     assert running.exit_code == 4
 

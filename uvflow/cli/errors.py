@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from uvflow.console import Console
@@ -15,7 +14,6 @@ from uvflow.process import SignalReceivedError
 Answer = tuple[int, Mapping[str, Any]]  # the exit code, and what `--json` has
 
 
-@dataclass
 class Outcome:
     """How a command ended."""
 

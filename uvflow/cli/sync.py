@@ -4,7 +4,6 @@ Usual command lines do without click: loading it takes a sixth of the time of a 
 """
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +62,7 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
         "removed": list(result.repair.removed),
-        "known_defects": [asdict(defect) for defect in result.repair.known_defects],
+        "known_defects": [defect._asdict() for defect in result.repair.known_defects],
     }
 
 

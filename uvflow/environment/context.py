@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +28,7 @@ class Subject(NamedTuple):
         return {**self._asdict(), "environment": str(self.environment)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncContext:
+class SyncContext(NamedTuple):
     """A profile of a project; `environ` are the variables that uv gets."""
 
     project: Project

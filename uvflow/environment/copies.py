@@ -9,8 +9,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment.context import SyncContext
@@ -22,8 +22,7 @@ _MOST = 100_000  # files and directories of a package; one with more is reinstal
 _LARGE = 1 << 20  # bytes; files above are compared by their identity
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalCopy:
+class LocalCopy(NamedTuple):
     """A package that a profile installs as a copy, with its sources as they are now.
 
     `digest` is of the names and contents of the sources, empty where there are too many. `answers`

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +41,6 @@ _ASKING_SECONDS = 20  # how long to look for the reason of a failure
 _PLANNED = re.compile(r"^ \+ ([^\s=]+)", re.MULTILINE)  # ` + six==1.16.0`, ` + lib @ file:///…`
 
 
-@dataclass(kw_only=True)
 class Filling:
     """How uv fills an environment: with all that the profile selects, or what is damaged of it.
 
@@ -54,22 +52,25 @@ class Filling:
     would not reinstall. `own` are files of the environment itself that were put back.
     """
 
-    context: SyncContext
-    uv: Uv
-    mutex: Mutex
-    progress: Progress
-    past: Past
-    depth: Depth = Depth.METADATA
-    exactly: tuple[str, ...] = ()
-    ended: float = 0
-    damages: list[Damage] = field(default_factory=list)
-    defects: list[Damage] = field(default_factory=list)
-    seen: list[Damage] = field(default_factory=list)
-    taken: dict[str, str] = field(default_factory=dict)
-    refetched: set[str] = field(default_factory=set)
-    kept: list[str] = field(default_factory=list)
-    own: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
+    def __init__(
+        self, context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress, past: Past
+    ) -> None:
+        self.context = context
+        self.uv = uv
+        self.mutex = mutex
+        self.progress = progress
+        self.past = past
+        self.depth = past.depth
+        self.exactly: tuple[str, ...] = ()
+        self.ended = 0.0
+        self.damages: list[Damage] = []
+        self.defects: list[Damage] = []
+        self.seen: list[Damage] = []
+        self.taken: dict[str, str] = {}
+        self.refetched: set[str] = set()
+        self.kept: list[str] = []
+        self.own: list[str] = []
+        self.removed: list[str] = []
 
     def complete(
         self, exactly: tuple[str, ...] = (), *, depth: Depth = Depth.METADATA
@@ -223,9 +224,9 @@ class Filling:
         environment = self.environment
         place = environment.path / journal.RECORDS / journal.FETCHED
         profile = self.context.profile
-        profile = replace(profile, environment=None, compile_bytecode=False, python=None)
+        profile = profile._replace(environment=None, compile_bytecode=False, python=None)
         environ = {**self.context.environ, "UV_PROJECT_ENVIRONMENT": str(place)}
-        context = replace(self.context, profile=profile, environ=environ)
+        context = self.context._replace(profile=profile, environ=environ)
         return context, (*self._arguments_for(profile), f"--python={environment.python}")
 
     def _selected(self) -> frozenset[str] | None:

@@ -9,8 +9,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
@@ -63,8 +63,7 @@ _FAMILIAR_VARIABLES = {
 _VERSION = re.compile(r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncInputs:
+class SyncInputs(NamedTuple):
     """The questions whose answers a sync depends on, or why it can have no fingerprint.
 
     `is_familiar` is False where only uv knows whether it would do the same again.

@@ -2,8 +2,8 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow.files import read_text
 from uvflow.fingerprint import read_beginning, read_file
@@ -18,8 +18,7 @@ _SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
 
-@dataclass(frozen=True, kw_only=True)
-class Environment:
+class Environment(NamedTuple):
     """A virtual environment (PEP 405), or the whole Python of a container image."""
 
     path: Path
@@ -56,8 +55,7 @@ def _site_packages(root: Path) -> tuple[Path, ...]:
     return tuple(reversed(by_real_path.values()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Distribution:
+class Distribution(NamedTuple):
     """An installed distribution: `path` is its `.dist-info`, or a legacy `.egg-info`, `.egg-link`.
 
     `name` is normalised (PEP 503).

@@ -14,7 +14,6 @@ import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -76,8 +75,7 @@ _BASICS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Damage:
+class Damage(NamedTuple):
     """One thing that is wrong.
 
     `path` is relative to the environment (POSIX) where it is inside, and absolute elsewhere.

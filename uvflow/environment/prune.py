@@ -2,9 +2,8 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.environment.installed import Environment
 from uvflow.environment.ownership import set_aside_beside
@@ -16,8 +15,7 @@ from uvflow.state.inventory import KnownProject
 from uvflow.state.store import State
 
 
-@dataclass(frozen=True, kw_only=True)
-class SetAside:
+class SetAside(NamedTuple):
     """An environment that was set aside; `size` in bytes, and why it is kept if it is."""
 
     path: Path

@@ -8,9 +8,10 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import integrity, known_defects
@@ -51,8 +52,7 @@ _DEPTHS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Past:
+class Past(NamedTuple):
     """What is known of an environment from before.
 
     `began` is when the first sync that was interrupted did, in seconds since the epoch, infinity
@@ -64,7 +64,7 @@ class Past:
     began: float = math.inf
     cache: Path | None = None
     configuration: bytes | None = None
-    fingerprints: Mapping[str, bytes] = field(default_factory=dict)
+    fingerprints: Mapping[str, bytes] = MappingProxyType({})
 
     @classmethod
     def of(
@@ -127,8 +127,7 @@ def summary(reasons: Iterable[object]) -> str:
     return ", ".join(texts[:_SHOWN]) + (f" and {others} more" if others > 0 else "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RepairResult:
+class RepairResult(NamedTuple):
     """What a repair has done.
 
     `repaired` are distributions that were reinstalled, and files of the environment itself that

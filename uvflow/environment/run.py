@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from uvflow import process, uv
 from uvflow.environment.command import command_environ, command_words, find_program
@@ -15,8 +15,7 @@ from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedCommand:
+class PreparedCommand(NamedTuple):
     """A command that is ready to run; `repair` is what was repaired in its environment."""
 
     program: str
@@ -57,7 +56,7 @@ def prepare(
             timeout=timeout,
             progress=progress,
         )
-    return replace(command, environ={**command.environ, **lease.variables})
+    return command._replace(environ={**command.environ, **lease.variables})
 
 
 def _prepare_command(

@@ -4,7 +4,6 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -71,8 +70,7 @@ class Check(NamedTuple):
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
+class Status(NamedTuple):
     """The verdict on a project's environment; `checks` cover every aspect at least once."""
 
     subject: Subject
@@ -114,8 +112,7 @@ def status(project: Project, choice: Choice) -> Status:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Look:
+class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
@@ -158,17 +155,17 @@ class _Look:
         if asked and is_answering and self.exists:
             comparing = _start_comparing(context, asked)
         checking = _start_checking(context, asked, unasked, is_answering=is_answering)
-        look = replace(self, unasked=unasked, is_running=is_sync_running(context))
+        look = self._replace(unasked=unasked, is_running=is_sync_running(context))
         if self.exists and not look.is_running:
             past = Past.of(context.state, environment, lambda: None)
             damages = find_damage(environment, Depth.METADATA, past)
-            look = replace(look, damages=damages, origin=origin_problems(environment))
+            look = look._replace(damages=damages, origin=origin_problems(environment))
         comparison = comparing.wait() if comparing else None
         broken = broken_interpreter(environment, comparison.err) if comparison else None
         if broken is not None:
-            look, comparison = replace(look, damages=(broken, *look.damages)), None
+            look, comparison = look._replace(damages=(broken, *look.damages)), None
             checking = _start_checking(context, self.uv, unasked, is_answering=False)
-        return replace(look, lockfile=checking(), comparison=comparison)
+        return look._replace(lockfile=checking(), comparison=comparison)
 
     @property
     def exists(self) -> bool:

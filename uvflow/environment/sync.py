@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, repair
@@ -36,8 +36,7 @@ else:
     _TICK = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncResult:
+class SyncResult(NamedTuple):
     """What a sync did.
 
     `already` when there was nothing to do. `repair` is what was damaged before, by an interrupted
@@ -46,8 +45,8 @@ class SyncResult:
 
     subject: Subject
     already: bool = False
-    repair: RepairResult = field(default_factory=RepairResult)
-    fingerprint: bytes | None = field(default=None, repr=False)
+    repair: RepairResult = RepairResult()
+    fingerprint: bytes | None = None
 
 
 def sync(
@@ -209,7 +208,7 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
         aside = repair.clear_unusable(environment, progress, past)
         if past.is_interrupted:
             repair.drop_byte_code(Environment.at(context.environment))
-        yield Filling(context=context, uv=uv, mutex=mutex, progress=progress, past=past)
+        yield Filling(context, uv, mutex, progress=progress, past=past)
     except BaseException:
         if aside is not None:
             restore_set_aside(context.environment, aside)
@@ -279,8 +278,7 @@ def repair_environment(
         return result
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncPlan:
+class SyncPlan(NamedTuple):
     """What a sync would do: uv's own list, and a sentence for each distribution in it."""
 
     subject: Subject

@@ -11,8 +11,8 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow.environment.installed import (
     BYTE_CODE,
@@ -131,8 +131,7 @@ def sort_unowned(
     return sorted(map(relative, removable)), sorted(map(relative, (*shown, *launchers)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Search:
+class _Search(NamedTuple):
     """`kept` are paths that had an owner before the sync; those of directories end with `/`.
 
     So do `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the

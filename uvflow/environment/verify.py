@@ -3,9 +3,8 @@
 import contextlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.environment import integrity, known_defects
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
@@ -27,8 +26,7 @@ from uvflow.uv import find
 _SHOWN = 5  # how many files of one distribution are listed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
+class Verification(NamedTuple):
     """An environment against its RECORD files.
 
     `outdated` are the local packages whose copy is older than their sources, `also_in_cache` the
@@ -44,7 +42,7 @@ class Verification:
     known_defects: tuple[Damage, ...] = ()
     unowned: tuple[str, ...] = ()
     is_running: bool = False
-    repair: RepairResult = field(default_factory=RepairResult)
+    repair: RepairResult = RepairResult()
 
     @property
     def exit_code(self) -> int:
@@ -72,7 +70,7 @@ def verify_and_repair(
     if not verification.damages and not verification.is_running:
         return verification
     result = repair_environment(context, depth, timeout=timeout, progress=progress)
-    return replace(_verification(context, depth), repair=result)
+    return _verification(context, depth)._replace(repair=result)
 
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
@@ -144,10 +142,10 @@ def verdict(verification: Verification) -> str:
 def verification_as_json(verification: Verification) -> dict[str, Any]:
     return {
         **verification.subject.as_json(),
-        "damages": [asdict(damage) for damage in verification.damages],
+        "damages": [damage._asdict() for damage in verification.damages],
         "outdated": list(verification.outdated),
         "also_in_cache": list(verification.also_in_cache),
-        "known_defects": [asdict(defect) for defect in verification.known_defects],
+        "known_defects": [defect._asdict() for defect in verification.known_defects],
         "unowned": list(verification.unowned),
         "running": verification.is_running,
         "repaired": list(verification.repair.repaired),

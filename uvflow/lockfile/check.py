@@ -4,9 +4,9 @@ import functools
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile import packages
@@ -52,8 +52,7 @@ class Freshness(StrEnum):
     NO_UV = "unusable"  # the project asks for another version of uv
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockfileCheck:
+class LockfileCheck(NamedTuple):
     """A verdict on a lockfile; `reasons` are sentences, at least one."""
 
     verdict: Freshness

@@ -6,10 +6,9 @@ revisions only add keys.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from uvflow.errors import UsageError, UvflowError
@@ -47,11 +46,11 @@ _PACKAGE = "\n[[package]]\n"
 _HAS_PATH = re.compile(rf"\nsource = \{{ (?:{'|'.join(_DIRECTORIES)}|path) = ")
 
 
-@dataclass(frozen=True, kw_only=True)
 class LockedPackage:
     """One `[[package]]` of uv.lock; `table` is all that it says."""
 
-    table: Table
+    def __init__(self, table: Table) -> None:
+        self.table = table
 
     @property
     def name(self) -> str:
@@ -109,12 +108,12 @@ class LockedPackage:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
 class Lockfile:
     """A uv.lock; `table` is all of it. Where the resolution forks, packages share a name."""
 
-    table: Table
-    packages: tuple[LockedPackage, ...]
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.packages = tuple(map(LockedPackage, table.get("package", ())))
 
     @property
     def requires_python(self) -> str:
@@ -178,12 +177,10 @@ def read_local_part(path: Path) -> Lockfile:
 def _parsed(text: bytes | str, source: str) -> Lockfile:
     table = schema.parse(text, source)
     schema.validate(table, _SHAPE, source)
-    packages = tuple(LockedPackage(table=entry) for entry in table.get("package", ()))
-    return Lockfile(table=table, packages=packages)
+    return Lockfile(table)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalSource:
+class LocalSource(NamedTuple):
     """A file or directory that uv.lock names as the source of a package; `path` is absolute.
 
     `kind` is uv's: `editable`, `virtual`, `directory` or `path`.

@@ -9,7 +9,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -58,7 +58,7 @@ def export_selection(
     Raises UsageError where uv refuses, as for an extra that the project does not have.
     """
     project.check_selection(profile)
-    selection = replace(profile, compile_bytecode=False, python=None).selection()
+    selection = profile._replace(compile_bytecode=False, python=None).selection()
     arguments = (*_EXPORT, *_PLAIN, *selection)
     answer = uv.capture(arguments, cwd=project.root, environ=profile.environ(environ))
     if answer.code != 0:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -77,7 +76,7 @@ def _carry_out(plan: Plan, state: State, uv: Uv, mutex: Mutex, *, progress: Prog
         if not plan.in_place:
             set_aside_environment()
         context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
-        context = replace(context, environ={**environ, **_python_of_old(result.plan)})
+        context = context._replace(environ={**environ, **_python_of_old(result.plan)})
         uv = _moved(uv, plan)
         synced = _sync(context, result.plan, uv, mutex, progress=progress)
     with contextlib.suppress(DiskError):  # then the next sync is a real one
@@ -110,7 +109,7 @@ def _moved(uv: Uv, plan: Plan) -> Uv:
     real = Path(os.path.realpath(folder))
     if plan.aside is None or plan.tree is None or not real.is_relative_to(plan.tree.path):
         return uv
-    return replace(uv, path=str(plan.aside / real.relative_to(plan.tree.path) / name))
+    return uv._replace(path=str(plan.aside / real.relative_to(plan.tree.path) / name))
 
 
 def _sync(

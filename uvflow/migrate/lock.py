@@ -145,7 +145,7 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
         refusal = locking.lock(plan.text, locking.before)
     if refusal is None:
         return plan
-    failure = replace(failed, output=failed.output or refusal).failure("uv lock")
+    failure = failed._replace(output=failed.output or refusal).failure("uv lock")
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing

@@ -3,10 +3,9 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.files import read_bytes
@@ -45,8 +44,7 @@ _SHAPE = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Project:
+class Project(NamedTuple):
     """A directory tree with a pyproject.toml; `workspace` is where its uv.lock is."""
 
     root: Path
@@ -188,8 +186,7 @@ def member_directories(directory: Path, workspace: Table) -> set[Path]:
     return members
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
+class Workspace(NamedTuple):
     """The tables of the root and of the members, by their directories relative to `path`."""
 
     path: Path

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.paths import AS_LAST_TIME, FROM_VARIABLE
@@ -34,8 +33,7 @@ SET_ASIDE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Profile:
+class Profile(NamedTuple):
     """A named selection of what an environment holds.
 
     `groups` is None for uv's default groups; it, `extras` and `package` may be ALL. `environment`
@@ -44,7 +42,7 @@ class Profile:
     """
 
     name: str
-    where: str = field(default="", compare=False)
+    where: str = ""
     groups: Names | None = None
     extras: Names = ()
     editable: bool = True
@@ -88,12 +86,12 @@ BUILT_IN = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class Profiles:
     """The profiles of a project, dev and prod first."""
 
-    default: str = "dev"
-    by_name: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
+    def __init__(self, default: str, by_name: Mapping[str, Profile]) -> None:
+        self.default = default
+        self.by_name = by_name
 
     def choose(self, flag: str | None, environ: Mapping[str, str], last: str | None) -> "Choice":
         """The profile to use: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
@@ -116,8 +114,7 @@ class Profiles:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(NamedTuple):
     """A profile, and where it came from when that was not a flag."""
 
     profile: Profile
@@ -170,11 +167,11 @@ def _profile(
         else:
             hint = schema.suggestion(value, places, "profiles")
             raise UsageError(f"{where} extends `{value}`, which does not exist", hint=hint)
-    return replace(base, name=name, where=where, **changes)
+    return base._replace(name=name, where=where, **changes)
 
 
 _NOT_KEYS = {"name", "where"}
-_FIELDS = {f.name.replace("_", "-"): f.name for f in fields(Profile) if f.name not in _NOT_KEYS}
+_FIELDS = {n.replace("_", "-"): n for n in Profile._fields if n not in _NOT_KEYS}
 _NAMES = schema.Rule(
     wanted='a list of strings or "all"',
     holds=lambda value: (

@@ -3,8 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.console import harmless
 from uvflow.errors import UsageError
@@ -17,8 +16,7 @@ class OnlyKeys(dict[str, Any]):
     """The shape of a table in which any other key is a mistake, as in the tables of uvflow."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """The shape of a value for which `holds`; `wanted` says what it must be."""
 
     wanted: str

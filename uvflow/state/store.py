@@ -7,9 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow import paths
 from uvflow.errors import DiskError, unwritable
@@ -46,8 +45,7 @@ def cache_root() -> Path:
     return platformdirs.user_cache_path("uvflow")
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """The directory of what is remembered of the project at `root`.
 
     A `durable` change is on the disk when the call returns. Any other does not wait for the disk: a
