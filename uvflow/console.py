@@ -19,12 +19,13 @@ _KIB, _MIB = 1 << 10, 1 << 20
 
 # What Python takes for printable, and shows nothing by which a reader could notice it: fillers,
 # joiners and variation selectors (Unicode, "Default_Ignorable_Code_Point"), and the empty Braille.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+_UNSEEN = (
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f"
+    "\uffa0\U000e0100-\U000e01ef]"
 )
 
 # What `style` writes; foreign text that holds one of these can at most colour itself.
-_OWN_STYLE = re.compile(r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)")
+_OWN_STYLE = r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)"
 _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
 
 
@@ -34,13 +35,13 @@ def harmless(text: str) -> str:
     That is line ends, controls, what reorders text (Unicode TR 36), what has no width, tags, and
     bytes of file names that are not text. A tab stays.
     """
-    if text.isprintable() and not _UNSEEN.search(text):
+    if text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text)):
         return text
     return "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:
-    if character == "\t" or (character.isprintable() and not _UNSEEN.match(character)):
+    if character == "\t" or (character.isprintable() and not re.match(_UNSEEN, character)):
         return character
     return character.encode("unicode_escape").decode()
 
@@ -110,9 +111,9 @@ class Console:
 
     def _write(self, stream: "TextIO", *lines: str) -> None:
         def shown(part: str) -> str:
-            return part if self.color and _OWN_STYLE.fullmatch(part) else harmless(part)
+            return part if self.color and re.fullmatch(_OWN_STYLE, part) else harmless(part)
 
-        parts = (_OWN_STYLE.split(redacted(line)) for line in lines)
+        parts = (re.split(_OWN_STYLE, redacted(line)) for line in lines)
         _print(stream, "\n".join("".join(map(shown, line)) for line in parts))
 
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import glob
 import os
-import shutil
 import stat
 import sys
 from pathlib import Path
@@ -119,12 +118,11 @@ def remove_unfinished(directory: Path, name: str | None = None) -> None:
 
 
 def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
-    import tempfile  # 2 ms, and only needed to write
-
-    prefix = f".{target.name}{_UNFINISHED}"
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+    name = f"{target.parent}{os.sep}.{target.name}{_UNFINISHED}{os.urandom(4).hex()}"
+    # As tempfile does, which takes 4 ms to import.
+    file = open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115  Path has no opener
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
             file.write(data)
             if flush:
                 file.flush()
@@ -151,6 +149,8 @@ def _mode_for(target: Path) -> int:
 def remove(path: Path) -> None:
     """Remove a file, a link or a directory with its content if it exists; raises OSError."""
     if path.is_dir() and not path.is_symlink():
+        import shutil  # 3 ms
+
         shutil.rmtree(path)
     else:
         remove_file(path)

@@ -23,7 +23,7 @@ _LAST_OUTPUT_SECONDS = 2  # how long to wait for output of a process that has en
 _POLL_SECONDS = 0.002  # 0.5 % of a core, and a tenth of what a uv takes that has nothing to do
 _TAIL = 1 << 14  # bytes
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-NOTHING = re.compile(r"(?!)")  # matches nowhere
+NOTHING = r"(?!)"  # matches nowhere
 
 
 class Completed(NamedTuple):
@@ -110,7 +110,7 @@ def stream(
     environ: Mapping[str, str],
     cwd: Path,
     meanwhile: Callable[[], bool] = lambda: True,
-    until: re.Pattern[str] = NOTHING,
+    until: str = NOTHING,
 ) -> tuple[int, str]:
     """Run a program with all its output on our stderr, unchanged except for secrets in a pipe.
 
@@ -144,7 +144,7 @@ class _Output:
     A thread reads the pipe, because children of the program may keep it open after its end.
     """
 
-    def __init__(self, until: re.Pattern[str]) -> None:
+    def __init__(self, until: str) -> None:
         self._until = until
         self._tail = bytearray()
         self._reader: threading.Thread | None = None
@@ -170,7 +170,7 @@ class _Output:
         with os.fdopen(outlet, "rb") as lines:
             for line in lines:  # whole lines, so that no secret is split
                 text = redacted(line.decode(errors="surrogateescape"))
-                is_shown = is_shown and not self._until.search(text)
+                is_shown = is_shown and not re.search(self._until, text)
                 shown = text.encode(errors="surrogateescape")
                 self._tail += shown
                 del self._tail[:-_TAIL]

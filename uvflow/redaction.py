@@ -9,46 +9,44 @@ from collections.abc import Iterator
 
 HIDDEN = "****"
 
-# Every repetition below is bounded, so that no text takes more than linear time.
+# Patterns are compiled when they are first needed, which most commands never do.
+# Every repetition in them is bounded, so that no text takes more than linear time.
 _LONGEST_SCHEME = 31  # characters
 _LONGEST_USERINFO = 5_000  # characters
 
 # What stands before an authority: `scheme://`, or a slash too few or too many, backslashes, slashes
 # escaped as in JSON; and `//` on its own (RFC 3986, section 4.2).
-_SLASHES = re.compile(
+_SLASHES = (
     r":(?P<run>(?:\\?[/\\]){1,9})|(?<![\w:/\\.-])//"
     r"|(?<![:/\\])//(?=[^\s:/@]{0,200}:[^\s/]{1,2000}@)"
 )
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}\Z", re.IGNORECASE)
+_SCHEME = r"(?i)[a-z][a-z0-9+.-]{0,30}\Z"
 # Not the letter of a drive.
-_NAMED = re.compile(r"(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z", re.IGNORECASE)
-_WITHOUT_SLASH = re.compile(r"(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@", re.IGNORECASE)
+_NAMED = r"(?i)(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z"
+_WITHOUT_SLASH = r"(?i)(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@"
 
 # A URL ends with the line at the latest, or where the next one begins.
-_END = re.compile(r"[\r\n]|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file):/", re.IGNORECASE)
+_END = r"(?i)[\r\n]|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file):/"
 
 # URLs of version control systems, which may end with `@revision` (pip docs, "VCS Support").
-_VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
-_DIGEST = re.compile(r"@sha\d{3}:[0-9a-f]{32}")  # of an image
+_VCS = r"(?i)(?:git|hg|svn|bzr)\+"
+_DIGEST = r"@sha\d{3}:[0-9a-f]{32}"  # of an image
 
 # A `:` with no port after it: the beginning of a password that has a blank in it, or `%40`.
-_HALF_LOGIN = re.compile(r"[^:\[]*:(?!\d*\W*\Z)")
+_HALF_LOGIN = r"[^:\[]*:(?!\d*\W*\Z)"
 
 # Full-width and small forms, with the ASCII that software may take them for (Unicode, NFKC).
 _WIDE = {**{0xFEE0 + code: code for code in range(0x21, 0x7F)}, 0xFE55: ord(":"), 0xFE6B: ord("@")}
 
 # A URL that is percent-encoded, once or more often, as in the query of another one.
-_ENCODED = re.compile(
-    r"[a-z][a-z0-9+.-]{0,30}%(?:25){0,3}3a(?:%(?:25){0,3}2f|/)[^\s&#\"'`<>]*", re.IGNORECASE
-)
+_ENCODED = r"(?i)[a-z][a-z0-9+.-]{0,30}%(?:25){0,3}3a(?:%(?:25){0,3}2f|/)[^\s&#\"'`<>]*"
 
 # Variables that pip expands, and what looks like one.
-_VARIABLES = re.compile(r"(?:\$\{\w+\})+")
+_VARIABLES = r"(?:\$\{\w+\})+"
 
 # Parameters of clouds' signed URLs (X-Amz-Signature, X-Goog-Credential, sig), of forges and
 # registries (private_token, access_token, api_key), and names that speak for themselves.
-_QUERY = re.compile(
-    r"""
+_QUERY = r"""(?ix)
     (?P<before> [?&;\#]
         (?= [\w.-]{2,120} = )  # spares most of them the rest
         (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | passcode | signature | credential
@@ -59,13 +57,10 @@ _QUERY = re.compile(
               | hmac | t?otp )
           | (?: auth[_-]? | verification[_-]? )? code | key ) = )
     (?P<secret> [^&\#\s"'`<>]+ )
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    """
 
 # Hosts whose URLs have a token as a part of the path: registries of packages, hooks of chats.
-_PATH = re.compile(
-    r"""
+_PATH = r"""(?ix)
     (?P<before>
         \bdl\.cloudsmith\.io/(?!public/|basic/)
       | \b(?:pypi|repo)\.fury\.io/(?=[^\s/]{1,300}/[^\s/])
@@ -76,24 +71,20 @@ _PATH = re.compile(
       | \bapi\.telegram\.org/(?:file/)?bot
     )
     (?P<secret> [^\s?\#"'`<>/]+ (?: (?<=/services/T) [^\s?\#"'`<>]* )? )
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    """
 
 # Tokens that say what they are, wherever they stand (of GitHub, GitLab, PyPI, Slack, …).
-_TOKEN = re.compile(
+_RECOGNISED = (
     r"\b(?:gh[opusr]_\w{30,250}|github_pat_\w{22,250}|glpat-[\w.-]{20,250}|pypi-AgE[\w-]{16,250}"
     r"|xox[a-z]-[\w-]{10,250}|hf_[A-Za-z0-9]{30,250}|npm_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,250})"
 )
 
 # A word that may end in `user:password@`, before a host with a top-level domain, so that neither
 # `image:tag@sha256:…` nor `name:1.0@2.0` matches.
-_BEFORE_A_HOST = re.compile(
-    r"(?:(?<=[\s@/])|^)[^\s@/]++@(?=[\w.-]{1,250}\.[a-z]{2,60}(?::\d+)?[:/]\S)", re.IGNORECASE
-)
+_BEFORE_A_HOST = r"(?i)(?:(?<=[\s@/])|^)[^\s@/]++@(?=[\w.-]{1,250}\.[a-z]{2,60}(?::\d+)?[:/]\S)"
 
 # `user:password` at the end of that word (as in `user:password@host:path`, which has no scheme).
-_LOGIN = re.compile(r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z""")
+_LOGIN = r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z"""
 _LONGEST_LOGIN = 2101  # characters
 
 
@@ -105,7 +96,7 @@ def redacted(text: str) -> str:
     if not text.isascii():
         text = re.sub(r"\S+", lambda word: _as_meant(word[0], word[0].translate(_WIDE)), text)
     if "%" in text:
-        text = _ENCODED.sub(lambda url: _as_meant(url[0], _decoded(url[0])), text)
+        text = re.sub(_ENCODED, lambda url: _as_meant(url[0], _decoded(url[0])), text)
     return _without_tokens(_without_userinfo(text))
 
 
@@ -124,8 +115,8 @@ def _decoded(url: str) -> str:
 
 def _without_tokens(text: str) -> str:
     for pattern in (_QUERY, _PATH):
-        text = pattern.sub(lambda match: match["before"] + _hide(match["secret"]), text)
-    return _TOKEN.sub(HIDDEN, text)
+        text = re.sub(pattern, lambda match: match["before"] + _hide(match["secret"]), text)
+    return re.sub(_RECOGNISED, HIDDEN, text)
 
 
 def _without_userinfo(text: str) -> str:
@@ -137,15 +128,15 @@ def _without_userinfo(text: str) -> str:
         if start < done:  # inside a password
             continue
         if end < start:
-            found = _END.search(text, start)
+            found = re.compile(_END).search(text, start)
             end = found.start() if found else len(text)
         rest = text[start : min(end, start + _LONGEST_USERINFO)]
         userinfo = rest[: _length_of_userinfo(scheme, rest)]
         if userinfo:
             parts += [text[done:start], _hidden(scheme, userinfo)]
             done = start + len(userinfo)
-    without = _WITHOUT_SLASH.sub(rf"\1{HIDDEN}@", "".join((*parts, text[done:])))
-    return _BEFORE_A_HOST.sub(_hide_login, without)
+    without = re.sub(_WITHOUT_SLASH, rf"\1{HIDDEN}@", "".join((*parts, text[done:])))
+    return re.sub(_BEFORE_A_HOST, _hide_login, without)
 
 
 def _starts(text: str) -> Iterator[tuple[str, int]]:
@@ -153,11 +144,11 @@ def _starts(text: str) -> Iterator[tuple[str, int]]:
 
     A scheme is searched from its end: in a long word it may begin anywhere.
     """
-    for slashes in _SLASHES.finditer(text):
+    for slashes in re.finditer(_SLASHES, text):
         at = slashes.start()
-        scheme = _SCHEME.search(text, max(at - _LONGEST_SCHEME, 0), at)
+        scheme = re.compile(_SCHEME).search(text, max(at - _LONGEST_SCHEME, 0), at)
         name = scheme[0] if scheme and slashes["run"] else ""
-        if slashes["run"] in {None, "//", r"\/\/"} or _NAMED.search(name):
+        if slashes["run"] in {None, "//", r"\/\/"} or re.search(_NAMED, name):
             yield name, slashes.end()
 
 
@@ -168,10 +159,10 @@ def _length_of_userinfo(scheme: str, rest: str) -> int:
     begin a password with a `/` or a blank in it, which a later `@` ends.
     """
     word = re.split(r"\s", rest, maxsplit=1)[0]
-    word = word[: digest.start()] if (digest := _DIGEST.search(word)) else word
+    word = word[: digest.start()] if (digest := re.search(_DIGEST, word)) else word
     authority = re.split(r"[/?#\\]", word, maxsplit=1)[0]
     by_rule = authority.rfind("@")
-    if "@" not in word and _HALF_LOGIN.match(authority):
+    if "@" not in word and re.match(_HALF_LOGIN, authority):
         later = re.search(r"(?:@|%40)[^\s/?#]*", rest)
         return later.start() + max(later[0].rfind("@"), 0) if later else 0
     userinfo = authority[: max(by_rule, 0)]
@@ -186,7 +177,8 @@ def _length_of_userinfo(scheme: str, rest: str) -> int:
 
 def _is_revision(scheme: str, before: str, after: str) -> bool:
     """Whether the `@` between is that of `…/repo.git@revision`, with no host after it."""
-    is_vcs = _VCS.search(scheme) is not None  # an option may precede it, as in `-egit+https://`
+    # An option may precede it, as in `-egit+https://`.
+    is_vcs = re.search(_VCS, scheme) is not None
     return before.endswith(".git") or (is_vcs and "/" not in after.partition("#")[0])
 
 
@@ -200,10 +192,10 @@ def _hidden(scheme: str, userinfo: str) -> str:
 
 
 def _hide(part: str) -> str:
-    return part if _VARIABLES.fullmatch(part) else HIDDEN
+    return part if re.fullmatch(_VARIABLES, part) else HIDDEN
 
 
 def _hide_login(match: re.Match[str]) -> str:
     text, start, end = match.string, match.start(), match.end() - len("@")
-    login = _LOGIN.search(text, max(start, end - _LONGEST_LOGIN), end)
+    login = re.compile(_LOGIN).search(text, max(start, end - _LONGEST_LOGIN), end)
     return f"{text[start : login.start()]}{HIDDEN}@" if login else match[0]

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed, Running
 
 OLDEST = (0, 9)
-ERROR = re.compile(r"^(?:error: |  × )", re.MULTILINE)  # uv 0.9 marks some errors with ×
+ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
 _PROBE_SECONDS = 20
 
 # What uv reads in a project, and above it where it looks for a configuration.
@@ -39,12 +38,12 @@ _SIGNS_OF_NO_NETWORK = (
 
 # Not permitted, input or output, access, full, read-only, and quota, as uv writes them on Unix and
 # on Windows, and as a build backend in Python does.
-_DISK = re.compile(r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]")
-_LOGIN = re.compile(r"\(40[13] (?:Unauthorized|Forbidden)\)|returned a 40[13] ")
-_LOGIN_TO_GIT = re.compile(
+_DISK = r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]"
+_LOGIN = r"\(40[13] (?:Unauthorized|Forbidden)\)|returned a 40[13] "
+_LOGIN_TO_GIT = (
     r"Permission denied \(publickey|Authentication failed for|could not read (?:User|Pass)"
 )
-_SELECTION = re.compile(
+_SELECTION = (
     r"(?:roup|xtra) .+ is not defined in|does not have a member |incompatible with the .*conflicts"
 )
 _LOG_IN = (
@@ -68,13 +67,13 @@ class Streamed(NamedTuple):
         message = f"`{command}` failed with exit code {self.code}; its reason is above"
         if is_network_failure(words):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
-        if _DISK.search(words):
+        if re.search(_DISK, words):
             return DiskError(f"`{command}` could not read or write a file; its reason is above")
-        if _SELECTION.search(words):
+        if re.search(_SELECTION, words):
             return UsageError(message)
-        if _LOGIN.search(words):
+        if re.search(_LOGIN, words):
             return UvFailedError(message, hint=_LOG_IN)
-        if _LOGIN_TO_GIT.search(words):
+        if re.search(_LOGIN_TO_GIT, words):
             return UvFailedError(message, hint="log in to the git server, by a key or a helper")
         return UvFailedError(message)
 
@@ -92,7 +91,7 @@ class Uv(NamedTuple):
         cwd: Path,
         environ: Mapping[str, str] | None = None,
         meanwhile: Callable[[], bool] = lambda: True,
-        until: re.Pattern[str] = process.NOTHING,
+        until: str = process.NOTHING,
     ) -> Streamed:
         """Run uv with all its output on our stderr, unchanged except for secrets in a pipe.
 
@@ -177,7 +176,9 @@ def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
     # By their full paths: Windows would look for a name in the current directory first.
-    yield from filter(shutil.which, map(os.path.abspath, uv_candidates(environ)))
+    for path in map(os.path.abspath, uv_candidates(environ)):
+        if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112  a str
+            yield path
     if not environ.get("UVFLOW_UV"):
         with contextlib.suppress(ImportError, FileNotFoundError):
             from uv import find_uv_bin  # the last resort, rarely needed

@@ -38,7 +38,7 @@ _ROUNDS = 5
 
 _ASKING_SECONDS = 20  # how long to look for the reason of a failure
 
-_PLANNED = re.compile(r"^ \+ ([^\s=]+)", re.MULTILINE)  # ` + six==1.16.0`, ` + lib @ file:///…`
+_PLANNED = r"(?m)^ \+ ([^\s=]+)"  # ` + six==1.16.0`, ` + lib @ file:///…`
 
 
 class Filling:
@@ -233,7 +233,7 @@ class Filling:
         """The distributions that uv would install; None where it refuses to."""
         elsewhere, arguments = self._elsewhere
         answer = self._capture(elsewhere, *arguments, "--dry-run", "--offline", "--color=never")
-        names = map(canonical_name, _PLANNED.findall(answer.err))
+        names = map(canonical_name, re.findall(_PLANNED, answer.err))
         return frozenset(names) if answer.code == 0 else None
 
     def _fetch(

@@ -41,7 +41,7 @@ from uvflow.state.journal import BOOT_ID, COPY
 
 _PYTHON_VERSIONS = (".python-version", ".python-versions")
 _WORKING_DIRECTORY = "working-directory "
-_WILDCARDS = re.compile(r"[*?\[]")
+_WILDCARDS = r"[*?\[]"
 
 # With these uv does something at every sync: it installs again, or asks an index.
 _EVERY_TIME = ("reinstall", "refresh", "upgrade", "malware-check")
@@ -60,7 +60,7 @@ _FAMILIAR_VARIABLES = {
 }
 
 # uv docs, "Requesting a version": what names no path and no program.
-_VERSION = re.compile(r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide")
+_VERSION = r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide"
 
 
 class SyncInputs(NamedTuple):
@@ -268,7 +268,7 @@ def _python(root: Path, requests: Iterable[str]) -> Iterator[str]:
                 yield f"identity {root / request / place}"
             if not Path(request).is_absolute():
                 yield _WORKING_DIRECTORY
-        elif not _VERSION.match(request):
+        elif not re.match(_VERSION, request):
             raise _UnwatchableError(f"the Python `{request}` is looked for on PATH")
 
 
@@ -293,9 +293,9 @@ def _members(workspace: Path, table: Table) -> Iterator[str]:
     for pattern in table.get("members", ()):
         place = Path(os.path.normpath(workspace / pattern))
         above = os.path.relpath(place.parent, workspace)
-        if _WILDCARDS.search(above) or "**" in place.name:
+        if re.search(_WILDCARDS, above) or "**" in place.name:
             raise _UnwatchableError(f"the workspace pattern `{pattern}` can match anywhere")
-        if _WILDCARDS.search(place.name):
+        if re.search(_WILDCARDS, place.name):
             yield f"directories {place.parent}"
         else:
             yield f"is-directory {place}"

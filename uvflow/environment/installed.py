@@ -10,7 +10,7 @@ from uvflow.fingerprint import read_beginning, read_file
 from uvflow.project.manifest import canonical_name
 
 # Byte code, also while it is being written (until then importlib adds a number to the name).
-BYTE_CODE = re.compile(r"\.pyc(\.\d+)?$")
+BYTE_CODE = r"\.pyc(\.\d+)?$"
 
 # What the `.data` directory of a wheel may hold.
 _SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}

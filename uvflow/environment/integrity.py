@@ -39,10 +39,10 @@ _RECORD_INSTALLERS = ("uv", "pip", "conda", "")
 # What uv 0.9.0 and 0.13.9 both write beside the interpreter, for one shell each.
 _ACTIVATORS = ("activate", "activate.csh", "activate.fish", "activate.nu", "activate.ps1")
 
-_PYTHON = re.compile(r"(?:python|pypy|graalpy)[\d.]*[a-z]?$")
+_PYTHON = r"(?:python|pypy|graalpy)[\d.]*[a-z]?$"
 
 # Where the links lead that uv makes with the link mode `symlink`.
-_UVS_CACHE = re.compile(r"[/\\]archive-v\d+[/\\]")
+_UVS_CACHE = r"[/\\]archive-v\d+[/\\]"
 
 _SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
@@ -162,7 +162,7 @@ def _leads_to(python: Path, home: str) -> bool:
     if os.name == "nt" or not python.is_symlink() or not os.path.isdir(home):  # noqa: PTH112  of a file
         return True
     names = {Path(os.readlink(python)).name, Path(os.path.realpath(python)).name}  # noqa: PTH115  as above
-    for name in {"python", "python3", *filter(_PYTHON.match, names)}:
+    for name in {"python", "python3", *filter(re.compile(_PYTHON).match, names)}:
         with contextlib.suppress(OSError):
             if python.samefile(Path(home, name)):
                 return True
@@ -374,7 +374,7 @@ def _size_problem(row: Row) -> _Problem | None:
         return DamageKind.MISSING, ""
     except (OSError, ValueError) as error:  # ValueError: a name that this system cannot have
         return DamageKind.MISSING, getattr(error, "strerror", None) or str(error)
-    if is_link and not _UVS_CACHE.search(os.readlink(row.path)):  # noqa: PTH115  as above
+    if is_link and not re.search(_UVS_CACHE, os.readlink(row.path)):  # noqa: PTH115  as above
         return _link_problem(row.path)
     if not stat.S_ISREG(status.st_mode):
         is_directory = stat.S_ISDIR(status.st_mode)

@@ -117,12 +117,12 @@ def ensure_uv_targets_environment(context: SyncContext, uv: Uv) -> None:
 
 # What uv 0.9.0 and 0.13.9 say of an interpreter that ends with an error, answers with something
 # else, or cannot be started.
-_NO_ANSWER = re.compile(r"(?:Querying Python at|Failed to query Python interpreter at) `(.+?)`")
+_NO_ANSWER = r"(?:Querying Python at|Failed to query Python interpreter at) `(.+?)`"
 
 
 def broken_interpreter(environment: Environment, output: str) -> Damage | None:
     """The damage where uv has reported that the environment's own interpreter does not answer."""
-    found = _NO_ANSWER.search(output)
+    found = re.search(_NO_ANSWER, output)
     if not found or not Path(os.path.abspath(found[1])).is_relative_to(environment.path):  # noqa: PTH100  resolve() would follow links
         return None
     path = environment.relative(environment.python)

@@ -17,15 +17,13 @@ from uvflow.environment.installed import (
 from uvflow.files import read_text
 
 # In `activate`, as uv, venv and virtualenv write it; that of a relocatable environment has no path.
-_ACTIVATE = re.compile(
-    r"""^\s*(?:export\s+)?VIRTUAL_ENV=(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1\s*$""", re.MULTILINE
-)
+_ACTIVATE = r"""(?m)^\s*(?:export\s+)?VIRTUAL_ENV=(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1\s*$"""
 
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that path
 # is too long for a shebang.
-_SHEBANG = re.compile(rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b""")
+_SHEBANG = rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b"""
 
-_TAG = re.compile(rb"^Tag: \S+-(\S+)\r?$", re.MULTILINE)
+_TAG = rb"(?m)^Tag: \S+-(\S+)\r?$"
 
 # A wheel's platform tag begins with one of these (PyPA, "Platform compatibility tags").
 _SYSTEMS = {
@@ -58,13 +56,13 @@ def _path_problems(environment: Environment) -> Iterator[str]:
         text = read_text(environment.scripts / "activate")
     except OSError:
         text = ""
-    origin = _ACTIVATE.search(text)
+    origin = re.search(_ACTIVATE, text)
     if origin and not _is_here(Path(origin[2]), environment):
         yield f"it was created at {origin[2]}, and its scripts point there"
         return
     checked = set()
     for script in script_files(environment):
-        shebang = _SHEBANG.match(read_launcher(script) or b"")
+        shebang = re.match(_SHEBANG, read_launcher(script) or b"")
         if not shebang or shebang[1] in checked:
             continue
         directory = os.fsdecode(shebang[1])
@@ -95,7 +93,7 @@ def _platform_problems(environment: Environment) -> Iterator[str]:
         yield f"it was created on {'a POSIX system' if os.name == 'nt' else 'Windows'}"
         return
     for distribution in distributions(environment):
-        tags = _TAG.findall(read_quickly(f"{distribution.path}{os.sep}WHEEL") or b"")
+        tags = re.findall(_TAG, read_quickly(f"{distribution.path}{os.sep}WHEEL") or b"")
         platforms = [tag.decode(errors="replace") for tag in tags]
         if platforms and not any(_fits(tag) for some in platforms for tag in some.split(".")):
             yield f"{distribution.name} {distribution.version} is for {platforms[0]}"

@@ -7,6 +7,7 @@ RECORD files (integrity.py).
 import itertools
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -225,7 +226,7 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     modules = {path.removesuffix(".py") for path in rows if names is not None}
     for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
         above, name = os.path.split(os.path.normcase(folder))
-        for file in filter(BYTE_CODE.search, files if name == "__pycache__" else ()):
+        for file in filter(re.compile(BYTE_CODE).search, files if name == "__pycache__" else ()):
             if names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules:
                 _remove(Path(folder, file), environment)
 

@@ -280,13 +280,13 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
 
 
 # ` + six==1.16.0`, ` - six==1.15.0`, ` ~ shop==0.1.0 (from file:///…)`, ` + lib @ file:///…`
-_CHANGE = re.compile(r"^ ([-+~]) ([^\s=]+)(?:==(\S+))?", re.MULTILINE)
+_CHANGE = r"(?m)^ ([-+~]) ([^\s=]+)(?:==(\S+))?"
 
 
 def planned_changes(output: str) -> tuple[str, ...]:
     """A sentence for each distribution that `uv sync --check` lists."""
     changes: dict[str, dict[str, str]] = {}
-    for sign, name, version in _CHANGE.findall(output):
+    for sign, name, version in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
     return tuple(_change_sentence(name, change) for name, change in changes.items())
 

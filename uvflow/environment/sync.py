@@ -22,9 +22,9 @@ from uvflow.files import require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state import backup, journal, locks
+from uvflow.state import journal, locks
 from uvflow.state.locks import DEFAULT_TIMEOUT, Mutex
-from uvflow.state.store import OTHER_ENVIRONMENT, Progress, no_progress
+from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress, no_progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
@@ -86,7 +86,10 @@ def locked_environment(
     with locks.mutex(
         state, command, environment=environment, timeout=timeout, progress=progress
     ) as mutex:
-        backup.recover(state, progress)
+        if state.read(BACKUP):
+            from uvflow.state import backup  # 3 ms, and hardly ever needed
+
+            backup.recover(state, progress)
         if not (context.project.root / MANIFEST).exists():
             raise UsageError(
                 f"an unfinished `uvflow init` was put back, and {context.project.root} is not a"

@@ -9,6 +9,7 @@ neither a virtual environment nor an installer makes is the user's.
 import filecmp
 import math
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -93,7 +94,7 @@ def _unowned_paths(
         links = [name for name in folders if os.path.islink(place + name)]  # noqa: PTH114  a Path costs more than the walk
         for name in (*names, *links):
             path = place + os.path.normcase(name)
-            is_byte_code = is_cache and BYTE_CODE.search(name)
+            is_byte_code = is_cache and re.search(BYTE_CODE, name)
             if path not in owned and name not in _BY_DESIGN and not is_byte_code:
                 yield path
         if not names and set(folders) <= {_CACHE} and not is_cache:

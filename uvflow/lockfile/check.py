@@ -19,13 +19,13 @@ from uvflow.uv import ERROR, Uv
 _READ_ONLY = ("--offline", "--no-build", "--no-python-downloads", "--verbose")
 _CHECK = ("lock", "--check", *_READ_ONLY, "--color=never")
 
-_WHY = re.compile(r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)")
+_WHY = r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)"
 # What uv writes where it refuses the lockfile itself.
-REFUSAL = re.compile(
+REFUSAL = (
     rf"(?i:the lockfile) at .*{re.escape(LOCKFILE)}.* (?:needs to be updated|uses an unsupported)"
     rf"|Failed to parse .*{re.escape(LOCKFILE)}"
 )
-_NO_INDEX = re.compile(r"missing (?:local|remote) index: ")
+_NO_INDEX = "missing (?:local|remote) index: "
 
 UPDATE = "`uv lock` updates the lockfile"
 _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock`"
@@ -102,8 +102,8 @@ def stale_lockfile_error(
     Before a sync, `has_failed` is false, and a reason of uv's counts where reading finds it too.
     """
     answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
-    is_refused = REFUSAL.search(answer.err) is not None
-    if answer.code == 0 or not (is_refused or _WHY.search(answer.err)):
+    is_refused = re.search(REFUSAL, answer.err) is not None
+    if answer.code == 0 or not (is_refused or re.search(_WHY, answer.err)):
         return None
     reasons = _differences(project)
     if not (is_refused or has_failed or reasons):
@@ -170,7 +170,7 @@ def _verdict(
     if failure.startswith("Required uv version"):
         return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=_ANOTHER_UV)
     reasons, hint = read(), UPDATE
-    why = _WHY.search(answer.err)  # uv would resolve again, by its debug messages
+    why = re.search(_WHY, answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
         found = why[1].partition(": `Conflicts(")[0]  # which uv shows as it is in memory
         reasons = (f"uv found {found.rstrip(':')}",)
@@ -183,7 +183,7 @@ def _verdict(
         reasons, hint = (failure,), _RESTORE
     elif "uses an unsupported schema version" in failure:
         reasons, hint = (first,), _ANOTHER_UV
-    elif REFUSAL.search(failure):
+    elif re.search(REFUSAL, failure):
         written = "another version of uv may have written it"
         reasons = (f"nothing differs that reading shows; {written}",)
     else:
@@ -195,7 +195,7 @@ def _variables_to_blame(
     project: Project, uv: Uv, environ: Mapping[str, str], why: re.Match[str] | None
 ) -> str:
     """The variables that make uv refuse a lockfile that was made without them."""
-    if why and _NO_INDEX.match(why[1]):
+    if why and re.match(_NO_INDEX, why[1]):
         return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
     found = {name for name in _LOCK_VARIABLES if environ.get(name)}
     if found:
@@ -208,10 +208,10 @@ def _variables_to_blame(
 def failure_reason(answer: Completed) -> str:
     """The reason that uv gives for a failure, in one line."""
     lines = answer.err.splitlines()
-    first = next((n for n, line in enumerate(lines) if ERROR.match(line)), None)
+    first = next((n for n, line in enumerate(lines) if re.match(ERROR, line)), None)
     if first is None:
         return lines[-1].strip() if lines else f"uv failed with exit code {answer.code}"
     cause = lines[first + 1] if first + 1 < len(lines) else ""
     causes = re.match(r"  (?:cause:|Caused by:|[├╰]─▶) (.*)", cause)
-    message = ERROR.sub("", lines[first]).removesuffix(":")
+    message = re.sub(ERROR, "", lines[first]).removesuffix(":")
     return f"{message}: {causes[1]}" if causes else message

@@ -43,7 +43,7 @@ _DIRECTORIES = ("editable", "virtual", "directory")
 
 # uv.lock is written by uv only, one source a line. A line end is found 20 times as fast as "^".
 _PACKAGE = "\n[[package]]\n"
-_HAS_PATH = re.compile(rf"\nsource = \{{ (?:{'|'.join(_DIRECTORIES)}|path) = ")
+_HAS_PATH = rf"\nsource = \{{ (?:{'|'.join(_DIRECTORIES)}|path) = "
 
 
 class LockedPackage:
@@ -170,7 +170,8 @@ def read_local_part(path: Path) -> Lockfile:
     """
     text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
     head, *packages = text.split(_PACKAGE)
-    return _parsed(_PACKAGE.join((head, *filter(_HAS_PATH.search, packages))), str(path))
+    local = (package for package in packages if re.search(_HAS_PATH, package))
+    return _parsed(_PACKAGE.join((head, *local)), str(path))
 
 
 @lru_cache(maxsize=4)  # one command reads it in several places

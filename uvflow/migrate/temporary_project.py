@@ -1,6 +1,7 @@
 """What uv is asked in a temporary project, so that nothing happens in the user's tree."""
 
 import contextlib
+import re
 import shutil
 import tempfile
 import tomllib
@@ -123,7 +124,7 @@ def _project(manifest: str) -> Iterator[Path]:
 def _check(completed: Completed, message: str, hint: str | None = None) -> None:
     if completed.code != 0:
         failure = Streamed(code=completed.code, output=completed.err).failure("uv")
-        error = ERROR.search(completed.err)  # above it uv reports its progress
+        error = re.search(ERROR, completed.err)  # above it uv reports its progress
         cause = completed.err[error.end() if error else 0 :].strip()
         raise type(failure)(message, cause=cause, hint=failure.hint or hint)
 

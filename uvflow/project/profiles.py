@@ -15,7 +15,7 @@ ALL: Literal["all"] = "all"
 Names = tuple[str, ...] | Literal["all"]
 _LONGEST_CHAIN = 20  # of profiles that extend one another
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # as dependency groups, PEP 735
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # as dependency groups, PEP 735
 
 # uv reads these as if they were arguments. The profile is the selection, so they are set aside.
 SET_ASIDE = (
@@ -152,7 +152,7 @@ def _profile(
 ) -> Profile:
     """`places` has the file and the table above each profile's own."""
     where = f"{places[name]}profiles.{name}`"
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise UsageError(f"{where} is not named as a group may be (PEP 735)")
     if name in extending or len(extending) > _LONGEST_CHAIN:
         problem = "itself" if name in extending else f"more than {_LONGEST_CHAIN} profiles"

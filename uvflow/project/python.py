@@ -9,9 +9,7 @@ from pathlib import Path
 from uvflow.files import is_inside, read_regular
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
-_CPYTHON = re.compile(
-    r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
-)
+_CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
 
 
 def python_requests(text: str) -> Iterator[tuple[int, str]]:
@@ -51,5 +49,5 @@ def requested_minor(request: str) -> str | None:
 
     None for one of another kind, such as a range, a path or another implementation.
     """
-    match = _CPYTHON.fullmatch(request.strip())
+    match = re.fullmatch(_CPYTHON, request.strip())
     return match["minor"] if match else None

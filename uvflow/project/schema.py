@@ -24,10 +24,9 @@ class Rule(NamedTuple):
 
 
 _DEEPEST = 100  # levels of nesting; thousands exhaust Python's stack, or take tomllib seconds
-_DEEP_KEY = re.compile(
+_DEEP_KEY = (
     r"""(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|"[^"]*+"|'[^']*+')[ \t]*+\.[ \t]*+)"""
-    rf"{{{_DEEPEST}}}",
-    re.MULTILINE,
+    rf"{{{_DEEPEST}}}"
 )
 
 
@@ -36,7 +35,8 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
     problem = f"more than {_DEEPEST} levels are nested"
     try:
         text = data if isinstance(data, str) else data.decode()
-        if not _DEEP_KEY.search(text):
+        dotted = (line for line in text.split("\n") if line.count(".") >= _DEEPEST)
+        if not any(re.search(_DEEP_KEY, line) for line in dotted):
             table = tomllib.loads(text)
             if not _is_deep(table):
                 return table

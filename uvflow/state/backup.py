@@ -27,7 +27,7 @@ from uvflow.files import (
 )
 from uvflow.process import signals_ignored
 from uvflow.state import journal
-from uvflow.state.store import Progress, State
+from uvflow.state.store import BACKUP, Progress, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def _scrap(path: Path) -> Path:
     return free_name(path, "being-removed")
 
 
-_NAME = "backup.json"
+_NAME = BACKUP
 _VERSION = 2
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and

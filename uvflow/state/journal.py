@@ -14,7 +14,6 @@ import itertools
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -100,6 +99,8 @@ def _link(path: str, target: str) -> None:
         return  # it is kept already, or an interrupted uv has left none
     except OSError:  # no links there, or not to files of others
         with contextlib.suppress(OSError):
+            import shutil  # slow, and rarely needed
+
             shutil.copyfile(path, target)
 
 

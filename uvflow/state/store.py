@@ -18,6 +18,7 @@ from uvflow.state.leases import MUTEX
 
 Progress = Callable[[str], None]  # called with a sentence about what takes long
 
+BACKUP = "backup.json"  # of what `init` changes, for `undo`
 _MAX_BYTES = 4 * MAX_BYTES  # a backup holds two files in base64
 
 # Hints where something cannot be written.
