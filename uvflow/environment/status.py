@@ -19,12 +19,19 @@ from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message
-from uvflow.lockfile.check import Freshness, LockfileCheck, failure_reason, start_check
+from uvflow.lockfile.check import (
+    Freshness,
+    LockfileCheck,
+    failure_reason,
+    fresh_lockfile,
+    sources_to_build,
+    start_check,
+)
 from uvflow.process import Completed, Running
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
 from uvflow.state.journal import LastSync
-from uvflow.uv import Uv, find
+from uvflow.uv import Uv, find, start_confirming
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
@@ -122,8 +129,8 @@ class _Look(NamedTuple):
 
     context: SyncContext
     environment: Environment
-    uv: Uv | None
-    without_uv: UvMissingError | None
+    uv: Uv | None = None
+    without_uv: UvMissingError | None = None
     damages: tuple[Damage, ...] = ()
     origin: tuple[str, ...] = ()
     lockfile: LockfileCheck | None = None
@@ -134,37 +141,49 @@ class _Look(NamedTuple):
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
         """Where nothing has changed since the last sync, that has inspected it."""
-        uv, without_uv = None, None
+        look = cls(context=context, environment=Environment.at(context.environment))
+        return look.with_uv() if context.is_current() else look._inspected()
+
+    def with_uv(self) -> "_Look":
         try:
-            uv = find(context.environ)
+            return self._replace(uv=find(self.context.environ))
         except UvMissingError as error:
-            without_uv = error
-        environment = Environment.at(context.environment)
-        look = cls(context=context, environment=environment, uv=uv, without_uv=without_uv)
-        return look if context.is_current() else look._inspected()
+            return self._replace(without_uv=error)
 
     def _inspected(self) -> "_Look":
-        """Starts uv for both checks at once, and inspects the environment meanwhile."""
+        """Asks uv whether all is well, and inspects the environment meanwhile."""
         context, environment = self.context, self.environment
         check_inputs(context.project)
         unasked = own_interpreter(context)
-        asked = None if unasked or not integrity.can_be_read_by_uv(environment) else self.uv
+        is_asked = not unasked and integrity.can_be_read_by_uv(environment)
         basics = missing_basics(environment)
         is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
-        comparing = None
-        if asked and is_answering and self.exists:
-            comparing = _start_comparing(context, asked)
-        checking = _start_checking(context, asked, unasked, is_answering=is_answering)
+        confirming = None
+        if is_asked and is_answering and self.exists:
+            confirming = _start_confirming(context)
         look = self._replace(unasked=unasked, is_running=is_sync_running(context))
         if self.exists and not look.is_running:
             past = Past.of(context.state, environment, lambda: None)
             damages = find_damage(environment, Depth.METADATA, past)
             look = look._replace(damages=damages, origin=origin_problems(environment))
+        uv = confirming() if confirming else None
+        if uv is None:
+            return look.with_uv().compared(is_asked=is_asked, is_answering=is_answering)
+        agreement = Completed(code=0, out="", err="")
+        return look._replace(uv=uv, lockfile=fresh_lockfile(), comparison=agreement)
+
+    def compared(self, *, is_asked: bool, is_answering: bool) -> "_Look":
+        """With what uv finds wrong with the lockfile, and with the environment."""
+        look, context, asked = self, self.context, self.uv if is_asked else None
+        comparing = None
+        if asked and is_answering and self.exists:
+            comparing = _start_comparing(context, asked)
+        checking = _start_checking(context, asked, self.unasked, is_answering=is_answering)
         comparison = comparing.wait() if comparing else None
-        broken = broken_interpreter(environment, comparison.err) if comparison else None
+        broken = broken_interpreter(self.environment, comparison.err) if comparison else None
         if broken is not None:
             look, comparison = look._replace(damages=(broken, *look.damages)), None
-            checking = _start_checking(context, self.uv, unasked, is_answering=False)
+            checking = _start_checking(context, self.uv, self.unasked, is_answering=False)
         return look._replace(lockfile=checking(), comparison=comparison)
 
     @property
@@ -202,16 +221,24 @@ class _Look(NamedTuple):
         return f"move {self.name} aside, then {self.sync}"
 
 
+_CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=never")
+
+
+def _start_confirming(context: SyncContext) -> Callable[[], Uv | None] | None:
+    """Ask whether lockfile and environment are as they should be, which runs no code either."""
+    project = context.project
+    if not project.lockfile.exists() or sources_to_build(project):
+        return None
+    question = (*_CHECK, "--locked", "--no-build", *context.profile.selection())
+    return start_confirming(question, cwd=project.root, environ=context.environ)
+
+
 def _start_comparing(context: SyncContext, uv: Uv) -> Running | None:
     if not context.project.lockfile.exists():
         return None
     # `--frozen`, since the other check says whether the lockfile is stale.
-    arguments = ("sync", "--frozen", "--check", "--offline", "--no-python-downloads")
-    return uv.start(
-        (*arguments, *context.profile.selection(), "--color=never"),
-        cwd=context.project.root,
-        environ=context.environ,
-    )
+    question = (*_CHECK, "--frozen", *context.profile.selection())
+    return uv.start(question, cwd=context.project.root, environ=context.environ)
 
 
 def _start_checking(

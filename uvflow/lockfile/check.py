@@ -75,7 +75,7 @@ def start_check(
         return lambda: missing_lockfile(project)
     if uv is None:
         return lambda: _read(project, unasked or "uv was not asked")
-    builds = _needs_build(project)
+    builds = sources_to_build(project)
     if builds:
         unbuilt = f"only building {builds} would tell for sure"
         return lambda: _read(project, unbuilt, "`uv lock --check` builds and tells")
@@ -84,6 +84,10 @@ def start_check(
     if is_edited(project):
         read()  # while uv is at work
     return lambda: _verdict(project, uv, environ, question.wait(), read)
+
+
+def fresh_lockfile() -> LockfileCheck:
+    return LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
 
 
 def missing_lockfile(project: Project) -> LockfileCheck:
@@ -118,7 +122,7 @@ def stale_lockfile_error(
     )
 
 
-def _needs_build(project: Project) -> str:
+def sources_to_build(project: Project) -> str:
     """What uv would build, which runs its code; empty where that is nothing."""
     try:
         locked = [source.path for source in packages.local_sources(project) if source.is_built]
@@ -164,7 +168,7 @@ def _verdict(
     read: Callable[[], tuple[str, ...]],
 ) -> LockfileCheck:
     if answer.code == 0:
-        return LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
+        return fresh_lockfile()
     failure = failure_reason(answer)
     first = failure.partition(". ")[0]
     if failure.startswith("Required uv version"):
