@@ -45,12 +45,12 @@ class Venv:
         assert completed.code == 0, completed.err
 
     def damages(self) -> tuple[Damage, ...]:
-        environment = Environment.at(self.path)
+        environment = Environment(self.path)
         found = (*metadata_damage(environment), *file_damage(environment, by_hash=True))
         return tuple(dict.fromkeys(found))
 
     def unowned(self) -> tuple[str, ...]:
-        return tuple(sort_unowned(Environment.at(self.path))[1])
+        return tuple(sort_unowned(Environment(self.path))[1])
 
 
 def damage(kind: DamageKind, path: str, distribution: str = "six", detail: str = "") -> Damage:

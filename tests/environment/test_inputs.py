@@ -278,7 +278,7 @@ def test_a_member_is_watched_with_its_workspace_and_what_lies_between(tree: Tree
 def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> None:
     site_packages = tmp_path / ("Lib" if sys.platform == "win32" else "lib/python3.12")
     (site_packages / "site-packages").mkdir(parents=True)
-    questions = inputs.environment_inputs(Environment.at(tmp_path))
+    questions = inputs.environment_inputs(Environment(tmp_path))
     assert [question.split()[0] for question in questions] == [
         "content",
         "content",
@@ -316,7 +316,7 @@ def test_how_local_distributions_were_made_is_watched(tmp_path: Path) -> None:
         info.mkdir(parents=True)
         for file in files:
             (info / f"{file}.json").touch()
-    questions = inputs.environment_inputs(Environment.at(tmp_path))
+    questions = inputs.environment_inputs(Environment(tmp_path))
     info = tmp_path / site_packages / "lib-1.dist-info"
     assert [q for q in questions if q.endswith(".json")] == [
         f"identity {info / 'direct_url.json'}",

@@ -24,7 +24,7 @@ def test_pyvenv_cfg_has_the_version_of_python(
     tmp_path: Path, line: str, version: str | None
 ) -> None:
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{line}\n")
-    assert python_version(Environment.at(tmp_path)) == version
+    assert python_version(Environment(tmp_path)) == version
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_pyvenv_cfg_has_the_version_of_python(
 )
 def test_each_creator_writes_the_version(tmp_path: Path, command: tuple[str, ...]) -> None:
     subprocess.run([*command, str(tmp_path / "env")], check=True)
-    assert python_version(Environment.at(tmp_path / "env")) == platform.python_version()
+    assert python_version(Environment(tmp_path / "env")) == platform.python_version()
 
 
 def test_a_missing_environment_has_no_configuration(tmp_path: Path) -> None:
-    missing = Environment.at(tmp_path / "missing")
+    missing = Environment(tmp_path / "missing")
     assert read_configuration(missing) is None
     assert python_version(missing) is None
 
 
 def test_the_first_of_two_values_counts(tmp_path: Path) -> None:
     (tmp_path / "pyvenv.cfg").write_text("no value\nHome = /a = b \nhome = /c\n")
-    assert read_configuration(Environment.at(tmp_path)) == {"home": "/a = b"}
+    assert read_configuration(Environment(tmp_path)) == {"home": "/a = b"}

@@ -130,7 +130,7 @@ def test_an_environment_without_packages_is_intact(tree: Tree) -> None:
 def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(venv.path)
-    read = Environment.at(link)
+    read = Environment(link)
     assert (*metadata_damage(read), *file_damage(read, by_hash=True)) == ()
 
 
@@ -138,7 +138,7 @@ def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
 
 
 def test_no_environment(tmp_path: Path) -> None:
-    read = Environment.at(tmp_path / "absent")
+    read = Environment(tmp_path / "absent")
     path = (tmp_path / "absent").as_posix()
     assert metadata_damage(read) == (Damage(kind=DamageKind.NO_ENVIRONMENT, path=path),)
     assert needs_rebuild(metadata_damage(read))
@@ -147,7 +147,7 @@ def test_no_environment(tmp_path: Path) -> None:
 def test_no_site_packages(venv: Venv) -> None:
     shutil.rmtree(venv.at)
     lib = "Lib" if WINDOWS else "lib"
-    assert metadata_damage(Environment.at(venv.path)) == (
+    assert metadata_damage(Environment(venv.path)) == (
         Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib),
     )
 
@@ -189,11 +189,11 @@ def test_no_interpreter(venv: Venv) -> None:
 def test_lib64_counts_where_it_is_not_a_link_to_lib(venv: Venv) -> None:
     (venv.path / "lib64").unlink(missing_ok=True)
     (venv.path / "lib64").symlink_to("lib")
-    assert Environment.at(venv.path).site_packages == (venv.at,)
+    assert Environment(venv.path).site_packages == (venv.at,)
     platlib = venv.path / SITE.replace("lib/", "lib64/")
     (venv.path / "lib64").unlink()
     platlib.mkdir(parents=True)
-    assert Environment.at(venv.path).site_packages == (venv.at, platlib)
+    assert Environment(venv.path).site_packages == (venv.at, platlib)
 
 
 # Metadata
@@ -228,14 +228,14 @@ def test_the_wheels_own_record_is_an_unfinished_install(venv: Venv) -> None:
     record = venv.at / "six-1.17.0.dist-info" / "RECORD"
     as_in_the_wheel = [row for row in record.read_text().splitlines() if "INSTALLER" not in row]
     record.write_text("\n".join(as_in_the_wheel) + "\n")
-    assert metadata_damage(Environment.at(venv.path)) == (
+    assert metadata_damage(Environment(venv.path)) == (
         damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
     )
 
 
 def test_a_leftover_data_directory_is_an_unfinished_install(venv: Venv) -> None:
     (venv.at / "six-1.17.0.data" / "scripts").mkdir(parents=True)
-    assert metadata_damage(Environment.at(venv.path)) == (
+    assert metadata_damage(Environment(venv.path)) == (
         Damage(kind=DamageKind.UNFINISHED, path=f"{SITE}/six-1.17.0.data"),
     )
 
@@ -251,7 +251,7 @@ def test_a_data_directory_is_a_wheels_by_what_it_holds(venv: Venv, name: str) ->
 def test_a_truncated_record_is_an_unfinished_install(venv: Venv, keep: int) -> None:
     record = venv.at / "six-1.17.0.dist-info" / "RECORD"
     record.write_bytes(record.read_bytes()[:keep])
-    assert metadata_damage(Environment.at(venv.path)) == (
+    assert metadata_damage(Environment(venv.path)) == (
         damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="truncated"),
     )
 
@@ -275,7 +275,7 @@ def test_installed_without_metadata_and_a_file_missing_is_an_unfinished_install(
     monkeypatch.setenv("UV_NO_INSTALLER_METADATA", "1")
     venv = Venv(tree({"pyproject.toml": PROJECT}))
     (venv.at / "six" / "data.txt").unlink()
-    assert metadata_damage(Environment.at(venv.path)) == (
+    assert metadata_damage(Environment(venv.path)) == (
         damage(DamageKind.UNFINISHED, f"{INFO}/RECORD", detail="does not list INSTALLER"),
     )
 
@@ -296,7 +296,7 @@ def test_two_versions(venv: Venv) -> None:
 def test_a_started_removal_is_seen_in_the_metadata(venv: Venv) -> None:
     script = f"{SCRIPTS}/six{EXE}"
     (venv.path / script).unlink()
-    assert metadata_damage(Environment.at(venv.path)) == (damage(DamageKind.MISSING, script),)
+    assert metadata_damage(Environment(venv.path)) == (damage(DamageKind.MISSING, script),)
 
 
 # Files
@@ -327,7 +327,7 @@ def test_an_edited_file_of_another_size(venv: Venv) -> None:
 
 def test_an_edited_file_of_the_same_size_is_seen_by_its_hash(venv: Venv) -> None:
     (venv.at / "six" / "data.txt").write_text("x" * 500)
-    read = Environment.at(venv.path)
+    read = Environment(venv.path)
     assert file_damage(read) == ()
     assert file_damage(read, by_hash=True) == (
         damage(DamageKind.EDITED, f"{SITE}/six/data.txt", detail="sha256 differs"),
@@ -414,7 +414,7 @@ def test_an_edit_through_a_link_changes_the_cache_too(
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     venv = Venv(tree({"pyproject.toml": PROJECT}))
     (venv.at / "six" / "data.txt").write_text("x" * size)
-    assert shared_with_cache(Environment.at(venv.path), venv.damages()) == ("six",)
+    assert shared_with_cache(Environment(venv.path), venv.damages()) == ("six",)
     venv.sync("--locked", "--reinstall", "--refresh")
     assert damaged_distributions(venv.damages()) == ("six",)
     venv.uv("cache", "clean", "six")
@@ -424,7 +424,7 @@ def test_an_edit_through_a_link_changes_the_cache_too(
 
 def test_a_copied_file_is_not_shared_with_the_cache(venv: Venv) -> None:
     replace(venv.at / "six" / "data.txt", "edited")
-    read = Environment.at(venv.path)
+    read = Environment(venv.path)
     assert damaged_distributions(file_damage(read)) == ("six",)
     assert shared_with_cache(read, file_damage(read)) == ()
 

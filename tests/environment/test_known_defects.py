@@ -23,7 +23,7 @@ def environment(tmp_path: Path) -> Environment:
     for name in ("odd/data.txt", "odd-1.0.dist-info/RECORD", "stray/__init__.py"):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(name)
-    return Environment.at(tmp_path / ".venv")
+    return Environment(tmp_path / ".venv")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_defect_of_another_environment_is_not_known(
     state: State, environment: Environment, tmp_path: Path
 ) -> None:
     environment.path.rename(tmp_path / ".venv-prod")
-    assert known_defects.select_known(state, Environment.at(tmp_path / ".venv-prod"), ALL) == ()
+    assert known_defects.select_known(state, Environment(tmp_path / ".venv-prod"), ALL) == ()
 
 
 def test_a_defect_recorded_again_replaces_the_former(

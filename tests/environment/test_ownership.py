@@ -56,7 +56,7 @@ def test_a_profile_cannot_lead_out(tmp_path: Path) -> None:
 
 
 def test_an_environment_is_all_made_by_installers(venv: Venv) -> None:
-    environment = Environment.at(venv.path)
+    environment = Environment(venv.path)
     assert foreign_entries(environment) == []
     assert list(users_files(environment)) == []
 
@@ -65,8 +65,8 @@ def test_an_environment_is_all_made_by_installers(venv: Venv) -> None:
 def test_other_entries_at_the_top_are_the_users(venv: Venv, name: str) -> None:
     (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
     (venv.path / name).touch()
-    assert foreign_entries(Environment.at(venv.path)) == [name.split("/", maxsplit=1)[0]]
-    assert list(users_files(Environment.at(venv.path))) == [name]
+    assert foreign_entries(Environment(venv.path)) == [name.split("/", maxsplit=1)[0]]
+    assert list(users_files(Environment(venv.path))) == [name]
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_other_entries_at_the_top_are_the_users(venv: Venv, name: str) -> None:
 )
 def test_other_files_below_are_the_users_too(venv: Venv, name: str) -> None:
     (venv.path / name).write_text("mine")
-    assert foreign_entries(Environment.at(venv.path)) == []
-    assert list(users_files(Environment.at(venv.path))) == [name]
+    assert foreign_entries(Environment(venv.path)) == []
+    assert list(users_files(Environment(venv.path))) == [name]
 
 
 def test_a_link_to_a_directory_is_the_users(venv: Venv, tmp_path: Path) -> None:
     (venv.at / "data").symlink_to(tmp_path)
-    assert list(users_files(Environment.at(venv.path))) == [f"{SITE}/data"]
+    assert list(users_files(Environment(venv.path))) == [f"{SITE}/data"]
 
 
 def test_uv_makes_an_environment_anew_where_there_is_room(venv: Venv) -> None:
     (venv.path / "pyvenv.cfg").unlink()
-    make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+    make_room(Environment(venv.path), ["missing pyvenv.cfg"])
     assert not venv.path.exists()
     assert [path.name for path in venv.root.glob(".venv*")] == [".venv.before-rebuild"]
     venv.sync("--locked")
@@ -98,7 +98,7 @@ def test_uv_makes_an_environment_anew_where_there_is_room(venv: Venv) -> None:
 
 def refusal(path: Path) -> str:
     with pytest.raises(DamagedError) as caught:
-        check_replaceable(Environment.at(path), cause=None, hint="")
+        check_replaceable(Environment(path), cause=None, hint="")
     return caught.value.message
 
 
@@ -112,12 +112,12 @@ def test_a_file_is_not_an_environment(tmp_path: Path) -> None:
 def test_what_other_tools_write_into_environments_is_theirs(venv: Venv, name: str) -> None:
     (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
     (venv.path / name).touch()
-    check_replaceable(Environment.at(venv.path), cause=None, hint="")
-    assert list(users_files(Environment.at(venv.path))) == []
+    check_replaceable(Environment(venv.path), cause=None, hint="")
+    assert list(users_files(Environment(venv.path))) == []
 
 
 def test_what_a_killed_set_aside_leaves_is_ours(venv: Venv) -> None:
-    environment = Environment.at(venv.path)
+    environment = Environment(venv.path)
     (venv.path / "..uvflow-set-aside.uvflow-unfinished-x").touch()
     assert foreign_entries(environment) == []
     assert list(users_files(environment)) == []
@@ -149,7 +149,7 @@ def test_a_mount_point_is_emptied_where_installers_made_all_of_it(
 ) -> None:
     (venv.path / "pyvenv.cfg").unlink()
     monkeypatch.setattr(ownership, "set_aside", cannot_rename)
-    make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+    make_room(Environment(venv.path), ["missing pyvenv.cfg"])
     assert list(venv.path.iterdir()) == []
     venv.sync("--locked")
 
@@ -160,7 +160,7 @@ def test_a_mount_point_with_files_of_the_users_is_left_alone(
     (venv.at / "mine.py").touch()
     monkeypatch.setattr(ownership, "set_aside", cannot_rename)
     with pytest.raises(DamagedError, match="cannot be set aside"):
-        make_room(Environment.at(venv.path), ["moved"])
+        make_room(Environment(venv.path), ["moved"])
     assert (venv.path / "pyvenv.cfg").exists()
 
 
@@ -172,7 +172,7 @@ def test_emptying_cut_short_is_seen_and_uv_does_not_refuse(
     monkeypatch.setattr(ownership, "set_aside", cannot_rename)
     monkeypatch.setattr(ownership, "remove", removing(removed, remove))
     with pytest.raises(KeyboardInterrupt):
-        make_room(Environment.at(venv.path), ["missing pyvenv.cfg"])
+        make_room(Environment(venv.path), ["missing pyvenv.cfg"])
     assert not (venv.path / SCRIPTS).exists()
     assert needs_rebuild(venv.damages())
     venv.sync("--locked")
@@ -195,7 +195,7 @@ def test_what_an_interrupted_uv_venv_leaves_makes_room(tmp_path: Path) -> None:
     (place / SCRIPTS).mkdir(parents=True)
     for name in (".gitignore", "CACHEDIR.TAG"):
         (place / name).write_text("")
-    make_room(Environment.at(place), ["missing pyvenv.cfg"])
+    make_room(Environment(place), ["missing pyvenv.cfg"])
     assert not place.exists()
 
 
@@ -215,5 +215,5 @@ def test_what_is_not_a_virtual_environment_is_left_as_it_is(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     with pytest.raises(DamagedError):
-        make_room(Environment.at(tmp_path), ["missing pyvenv.cfg"])
+        make_room(Environment(tmp_path), ["missing pyvenv.cfg"])
     assert all((tmp_path / name).exists() for name in names)

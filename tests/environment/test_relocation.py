@@ -17,7 +17,7 @@ def environment(tmp_path: Path) -> Environment:
     root = tmp_path / ".venv"
     folder = "Lib/site-packages" if sys.platform == "win32" else "lib/python3.12/site-packages"
     (root / folder).mkdir(parents=True)
-    environment = Environment.at(root)
+    environment = Environment(root)
     environment.scripts.mkdir()
     (root / "pyvenv.cfg").write_text("home = /usr/bin\nversion_info = 3.12.1\n")
     return environment
@@ -73,11 +73,11 @@ CREATORS = {
 @pytest.mark.parametrize("creator", CREATORS)
 def test_what_each_creator_writes_is_understood(tmp_path: Path, creator: str) -> None:
     subprocess.run([*CREATORS[creator], str(tmp_path / "old")], check=True)
-    assert origin_problems(Environment.at(tmp_path / "old")) == ()
+    assert origin_problems(Environment(tmp_path / "old")) == ()
     (tmp_path / "old").rename(tmp_path / "new")
     moved = f"it was created at {tmp_path / 'old'}, and its scripts point there"
     expected = () if creator == "relocatable" else (moved,)
-    assert origin_problems(Environment.at(tmp_path / "new")) == expected
+    assert origin_problems(Environment(tmp_path / "new")) == expected
 
 
 @posix
@@ -87,7 +87,7 @@ def test_a_link_to_an_environment_is_that_environment(
     (environment.scripts / "activate").write_text(f"VIRTUAL_ENV='{tmp_path / 'link'}'\n")
     (tmp_path / "link").symlink_to(environment.path)
     assert origin_problems(environment) == ()
-    assert origin_problems(Environment.at(tmp_path / "link")) == ()
+    assert origin_problems(Environment(tmp_path / "link")) == ()
 
 
 @posix
@@ -180,4 +180,4 @@ def test_a_wheel_that_may_run_here_is_not_a_problem(
 
 
 def test_a_missing_environment_has_no_problems(tmp_path: Path) -> None:
-    assert origin_problems(Environment.at(tmp_path / "missing")) == ()
+    assert origin_problems(Environment(tmp_path / "missing")) == ()

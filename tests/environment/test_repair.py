@@ -28,7 +28,7 @@ def test_uv_reinstalls_distributions_without_metadata(venv: Venv) -> None:
     undamaged = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
     shutil.rmtree(venv.at / "six")
     (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
-    remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment(venv.path), damaged_distributions(venv.damages()))
     assert sorted(path.name for path in venv.at.glob("*.dist-info")) == undamaged
     venv.sync("--locked")
     assert venv.damages() == ()
@@ -41,14 +41,14 @@ def test_uv_overwrites_the_files_of_a_distribution_without_metadata(
     monkeypatch.setenv("UV_LINK_MODE", mode)
     venv = Venv(tree({"pyproject.toml": PROJECT}))
     replace(venv.at / "six" / "data.txt", "edited")
-    remove_metadata(Environment.at(venv.path), ("six",))
+    remove_metadata(Environment(venv.path), ("six",))
     venv.sync("--locked")
     assert venv.damages() == ()
 
 
 def test_the_metadata_of_both_versions_is_removed(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
-    remove_metadata(Environment.at(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment(venv.path), damaged_distributions(venv.damages()))
     assert list(venv.at.glob("six-*")) == []
 
 
@@ -57,13 +57,13 @@ def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
     first = f"{SITE}/six-1.16.0.egg-info"
     duplicates = venv.damages()
     assert duplicates == (damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
-    remove_metadata(Environment.at(venv.path), damaged_distributions(duplicates))
+    remove_metadata(Environment(venv.path), damaged_distributions(duplicates))
     assert list(venv.at.glob("six-*")) == []
 
 
 def removed(venv: Venv, *names: str, past: Past | None = None) -> list[str]:
     """What is damaged is removed, and the distributions `names` with it."""
-    environment = Environment.at(venv.path)
+    environment = Environment(venv.path)
     damages = find_damage(environment, Depth.SIZES, past or Past())
     check_removable(environment, damages, names)
     return remove_damaged(environment, damages, names)
@@ -127,7 +127,7 @@ def test_byte_code_is_dropped_and_nothing_else(venv: Venv) -> None:
     (cache / "x.cpython-311.pyc.140231").touch()
     (cache / "six.nbi").touch()  # as numba keeps it
     (venv.at / "six" / "secret.pyc").touch()
-    drop_byte_code(Environment.at(venv.path))
+    drop_byte_code(Environment(venv.path))
     remaining = {p for p in venv.path.rglob("*") if p.name != "__pycache__"} - set(before)
     assert remaining == {cache / "six.nbi", venv.at / "six" / "secret.pyc"}
 
@@ -137,8 +137,8 @@ def test_an_interrupted_removal_leaves_no_metadata_file(
 ) -> None:
     monkeypatch.setattr(shutil, "rmtree", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        remove_metadata(Environment.at(venv.path), ("six",))
-    assert metadata_damage(Environment.at(venv.path)) == (damage(DamageKind.NO_METADATA, INFO),)
+        remove_metadata(Environment(venv.path), ("six",))
+    assert metadata_damage(Environment(venv.path)) == (damage(DamageKind.NO_METADATA, INFO),)
 
 
 def interrupt(*_arguments: object) -> None:
@@ -151,5 +151,5 @@ def test_metadata_that_cannot_be_removed_is_an_error(venv: Venv) -> None:
     info = venv.at / "six-1.17.0.dist-info"
     info.chmod(0o500)
     with pytest.raises(DiskError, match="METADATA cannot be written"):
-        remove_metadata(Environment.at(venv.path), ("six",))
+        remove_metadata(Environment(venv.path), ("six",))
     info.chmod(0o700)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from venvs import EXE, SCRIPTS, SITE, WINDOWS, Venv, posix_only
 
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment
 from uvflow.environment.unowned import sort_unowned
 from uvflow.state import journal
 from uvflow.state.store import State
@@ -91,11 +91,11 @@ def now() -> float:
 
 def left(venv: Venv, began: float = math.inf, cache: Path | None = None) -> list[str]:
     """The paths of the leftovers."""
-    return sort_unowned(Environment.at(venv.path), began, cache)[0]
+    return sort_unowned(Environment(venv.path), began, cache)[0]
 
 
 def keep_records(venv: Venv, tmp_path: Path) -> None:
-    records = [one.record for one in distributions(Environment.at(venv.path))]
+    records = [one.record for one in Environment(venv.path).distributions]
     journal.mark_running(State.of(tmp_path), "dev", venv.path, records)
 
 

@@ -45,7 +45,7 @@ def test_sync_repairs_after_every_step(
         die_at(step, "sync", f"--{then}", cwd=root)
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)
-        assert repair.find_damage(Environment.at(root / ".venv"), Depth.HASHES) == (), step
+        assert repair.find_damage(Environment(root / ".venv"), Depth.HASHES) == (), step
         assert list(root.rglob("*.uvflow-*")) == [], step
         check = ["uv", *BUILT_IN[then].sync_arguments(), "--check"]
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step

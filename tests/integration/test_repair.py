@@ -16,7 +16,7 @@ from rig import BIN, Command, Tree
 from wheels import add_wheel
 
 from uvflow.environment import integrity
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment
 from uvflow.environment.unowned import sort_unowned
 from uvflow.state.store import State
 
@@ -51,11 +51,11 @@ def scripted_uv(directory: Path, on_sync: str) -> dict[str, str]:
 
 
 def assert_intact(root: Path, *names: str) -> None:
-    environment = Environment.at(root / ".venv")
+    environment = Environment(root / ".venv")
     assert integrity.metadata_damage(environment) == ()
     assert integrity.file_damage(environment, by_hash=True) == ()
     assert sort_unowned(environment) == ([], [])
-    assert {d.name for d in distributions(environment)} == set(names)
+    assert {d.name for d in environment.distributions} == set(names)
 
 
 DEV = ("certifi", "idna", "iniconfig", "requests", "six")

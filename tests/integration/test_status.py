@@ -17,7 +17,7 @@ from rig import BIN, Command, Tree, already_in_sync
 
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext, last_synced_profile
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment
 from uvflow.environment.status import Level, status
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -59,7 +59,7 @@ def uv(*arguments: str, cwd: Path) -> None:
 
 def remove_hook(root: Path) -> None:
     """What a uv before 0.13 writes, which runs code whenever the environment's Python starts."""
-    for path in Environment.at(root / ".venv").site_packages[0].glob("_virtualenv.*"):
+    for path in Environment(root / ".venv").site_packages[0].glob("_virtualenv.*"):
         path.unlink()
 
 
@@ -529,7 +529,7 @@ def test_an_environment_that_no_sync_has_used_runs_nothing_at_its_start(
 ) -> None:
     uv("sync", cwd=shop)
     remove_hook(shop)
-    planted = Environment.at(shop / ".venv").site_packages[0] / file
+    planted = Environment(shop / ".venv").site_packages[0] / file
     planted.parent.mkdir(exist_ok=True)
     planted.write_text(f"import os; os.mkdir({str(shop / 'ran')!r})\n")
     if file == "y.pth":  # a path, which leads to such a module
@@ -548,7 +548,7 @@ def test_what_a_sync_has_used_is_started(shop: Path, uvflow: Command) -> None:
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", "--copies", ".venv"], cwd=shop, check=True
     )
-    (Environment.at(shop / ".venv").site_packages[0] / "x.pth").write_text("import os\n")
+    (Environment(shop / ".venv").site_packages[0] / "x.pth").write_text("import os\n")
     assert uvflow("status", cwd=shop).code == 4
     assert uvflow("sync", cwd=shop).code == 0
     (shop / "pyproject.toml").write_text(f"{(shop / 'pyproject.toml').read_text()}# edited\n")
@@ -673,15 +673,15 @@ def test_what_the_user_has_put_there_is_listed_apart_and_stays(
 @pytest.mark.parametrize("what", DRIFT)
 def test_repair_makes_it_intact(synced: Path, uvflow: Command, what: str) -> None:
     DRIFT[what][0](synced)
-    environment = Environment.at(synced / ".venv")
-    before = {d.name for d in distributions(environment)}
+    environment = Environment(synced / ".venv")
+    before = {d.name for d in environment.distributions}
     done = uvflow("verify", "--deep", "--repair", cwd=synced)
     assert done.code == 0, done.err
     assert lines(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
-    environment = Environment.at(synced / ".venv")
+    environment = Environment(synced / ".venv")
     assert integrity.metadata_damage(environment) == ()
     assert integrity.file_damage(environment, by_hash=True) == ()
-    assert before <= {d.name for d in distributions(environment)}
+    assert before <= {d.name for d in environment.distributions}
     assert lines(uvflow("verify", "--deep", cwd=synced).out)[-1] == "Intact: dev (as last time)"
 
 
@@ -816,7 +816,7 @@ def test_repair_creates_a_missing_environment(shop: Path, uvflow: Command, place
     environ = {"UV_PROJECT_ENVIRONMENT": place}
     done = uvflow("verify", "--repair", cwd=shop, environ=environ)
     assert done.code == 0, done.err
-    assert Environment.at(shop / place).path.is_dir()
+    assert Environment(shop / place).path.is_dir()
 
 
 def test_repair_waits_for_its_turn(synced: Path, uvflow: Command) -> None:

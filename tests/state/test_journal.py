@@ -231,7 +231,7 @@ def test_records_are_kept_as_they_were_until_the_environment_is_verified(
     state: State, venv: Path
 ) -> None:
     record = record_of(venv, "six-1.0")
-    journal.mark_running(state, "dev", venv, [record])
+    journal.mark_running(state, "dev", venv, [str(record)])
     record.unlink()
     assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
     journal.remove_copy(venv)
@@ -240,13 +240,13 @@ def test_records_are_kept_as_they_were_until_the_environment_is_verified(
 
 def test_a_second_interruption_does_not_lose_what_the_first_knew(state: State, venv: Path) -> None:
     first = record_of(venv, "six-1.0")
-    journal.mark_running(state, "dev", venv, [first])
+    journal.mark_running(state, "dev", venv, [str(first)])
     first.unlink()
     second = record_of(venv, "idna-1.0")
-    journal.mark_running(state, "dev", venv, [second])
+    journal.mark_running(state, "dev", venv, [str(second)])
     assert set(kept(venv)) == {"six-1.0.dist-info", "idna-1.0.dist-info"}
     journal.end_sync(state, venv, {})
-    journal.mark_running(state, "dev", venv, [second])
+    journal.mark_running(state, "dev", venv, [str(second)])
     assert set(kept(venv)) == {"idna-1.0.dist-info"}
 
 
@@ -258,7 +258,7 @@ def test_records_are_copied_where_they_cannot_be_linked(
 
     record = record_of(venv, "six-1.0")
     monkeypatch.setattr(os, "link", refuse)
-    journal.mark_running(state, "dev", venv, [record])
+    journal.mark_running(state, "dev", venv, [str(record)])
     assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
 
 
@@ -273,7 +273,7 @@ def test_nothing_is_kept_through_a_link(
     journal.remove_records(venv)
     (venv / name).parent.mkdir(exist_ok=True)
     (venv / name).symlink_to(outside)
-    journal.mark_running(state, "dev", venv, [record_of(venv, "six-1.0")])
+    journal.mark_running(state, "dev", venv, [str(record_of(venv, "six-1.0"))])
     assert list(outside.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment.context import SyncContext
-from uvflow.environment.installed import Environment, distributions, read_quickly
+from uvflow.environment.installed import Environment, read_quickly
 from uvflow.lockfile.packages import local_sources
 
 _NAME = "copies.json"
@@ -134,14 +134,16 @@ def _digest(files: Sequence[tuple[bytes, bytes]]) -> str:
 
 def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
     """The distributions that were made of a directory (PEP 610), with their identities."""
-    for distribution in distributions(Environment.at(environment)):
+    for distribution in Environment(environment).distributions:
         try:
-            origin = json.loads(read_quickly(f"{distribution.path}{os.sep}direct_url.json") or b"")
+            origin = json.loads(
+                read_quickly(f"{distribution.location}{os.sep}direct_url.json") or b""
+            )
         except (ValueError, RecursionError):
             continue
         match origin:
             case {"dir_info": dict(info)} if not info.get("editable"):
-                _, identity = fingerprint.record([f"identity {distribution.path}"])
+                _, identity = fingerprint.record([f"identity {distribution.location}"])
                 yield distribution.name, identity.decode()
 
 

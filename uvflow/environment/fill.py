@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uvflow.environment import known_defects, repair
 from uvflow.environment.context import SyncContext
-from uvflow.environment.installed import Environment, distributions, read_configuration
+from uvflow.environment.installed import Environment, read_configuration
 from uvflow.environment.integrity import (
     Damage,
     DamageKind,
@@ -44,7 +44,8 @@ _PLANNED = r"(?m)^ \+ ([^\s=]+)"  # ` + six==1.16.0`, ` + lib @ file:///…`
 class Filling:
     """How uv fills an environment: with all that the profile selects, or what is damaged of it.
 
-    `ended` is when uv last did, in seconds of `time.monotonic`.
+    `environment` is as the last inspection found it. `ended` is when uv last did, in seconds of
+    `time.monotonic`.
 
     `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
     are the damaged distributions that were removed to be reinstalled, with the paths of their
@@ -52,12 +53,20 @@ class Filling:
     would not reinstall. `own` are files of the environment itself that were put back.
     """
 
-    def __init__(
-        self, context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress, past: Past
+    def __init__(  # noqa: PLR0913  one caller
+        self,
+        context: SyncContext,
+        uv: Uv,
+        mutex: Mutex,
+        environment: Environment,
+        *,
+        progress: Progress,
+        past: Past,
     ) -> None:
         self.context = context
         self.uv = uv
         self.mutex = mutex
+        self.environment = environment
         self.progress = progress
         self.past = past
         self.depth = past.depth
@@ -107,6 +116,7 @@ class Filling:
         if arguments:
             broken = self._run(arguments, is_first=is_first)
         self.ended = time.monotonic()
+        self.environment = Environment(path)
         # Where uv has recreated it, another process may have got in between. Some settings make uv
         # do so every time.
         if self.mutex.claim(path) and is_first:
@@ -115,11 +125,6 @@ class Filling:
         self._inspect()
         self.damages = [broken] if broken else self.damages
         return not self.damages
-
-    @property
-    def environment(self) -> Environment:
-        """As it is now."""
-        return Environment.at(self.context.environment)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -178,7 +183,7 @@ class Filling:
         spoilt = {*shared_with_cache(environment, self.damages), *damaged_distributions(again)}
         repair.check_removable(environment, self.damages, names)
         self._fetch(names & selected, selected, names & selected & spoilt)
-        installed = {d.name: environment.relative(d.path) for d in distributions(environment)}
+        installed = {d.name: environment.relative(d.path) for d in environment.distributions}
         self.taken.update((name, installed.get(name, "")) for name in sorted(names))
         self.removed += repair.remove_damaged(environment, self.damages, names)
         if self.exactly:
@@ -190,7 +195,7 @@ class Filling:
         state, environment = self.context.state, self.environment
         if self.defects:
             known_defects.record_defects(state, environment, self.defects)
-        installed = {distribution.name for distribution in distributions(environment)}
+        installed = {distribution.name for distribution in environment.distributions}
         gone = (path for name, path in self.taken.items() if name not in installed)
         return RepairResult(
             repaired=(*(name for name in self.taken if name in installed), *self.own),

@@ -17,20 +17,19 @@ from uvflow import fingerprint, uv
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
-    distributions,
     read_configuration,
     read_quickly,
 )
-from uvflow.environment.integrity import first_files
+from uvflow.environment.integrity import read_metadata
 from uvflow.errors import UsageError, UvflowError
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
-from uvflow.project import schema
 from uvflow.project.manifest import (
     Project,
     Table,
     member_directories,
     parse_manifest,
+    parse_table,
     table_at,
     workspace_of,
 )
@@ -150,7 +149,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"is-directory {configuration.get('home', '')}",
         f"identity {environment.python}",
         f"identity {environment.scripts / 'activate'}",
-        "present " + "\0".join(sorted((*own, *first_files(environment)))),
+        "present " + "\0".join(sorted((*own, *_first_files(environment)))),
         *(f"distributions {directory}" for directory in environment.site_packages),
         *(f"identity {path}" for path in _origins(environment)),
     )
@@ -158,11 +157,19 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
 
 def _origins(environment: Environment) -> Iterator[str]:
     """Where uv reads from which source, and with which settings, a distribution was built."""
-    for distribution in distributions(environment):
-        paths = [f"{distribution.path}{os.sep}{name}" for name in ("direct_url", "uv_build")]
-        yield from (f"{path}.json" for path in paths if os.path.exists(f"{path}.json"))  # noqa: PTH110  by the hundred
-        if os.path.exists(f"{paths[0]}.json"):  # noqa: PTH110  as above
-            yield f"{distribution.path}{os.sep}uv_cache.json"
+    for distribution in environment.distributions:
+        names = read_metadata(distribution).names & {"direct_url.json", "uv_build.json"}
+        if "direct_url.json" in names:
+            names |= {"uv_cache.json"}
+        yield from (f"{distribution.location}{os.sep}{name}" for name in sorted(names))
+
+
+def _first_files(environment: Environment) -> Iterator[str]:
+    """Of each distribution the file that uv would remove first."""
+    for distribution in environment.distributions:
+        first = read_metadata(distribution).first
+        if first:
+            yield first.path
 
 
 def _questions(
@@ -216,7 +223,7 @@ def _user_configuration(environ: Mapping[str, str]) -> Path:
 def _options(path: Path) -> Table:
     """The settings in a uv.toml or pyproject.toml; empty where uv says what is wrong with it."""
     try:
-        table = schema.parse(read_quickly(str(path)) or b"", str(path))
+        table = parse_table(read_quickly(str(path)) or b"", str(path))
         return dict(table_at(table, "tool", "uv")) if path.name == MANIFEST else table
     except (UsageError, ValueError, TypeError, AttributeError):
         return {}

@@ -1,9 +1,10 @@
 """A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
+import contextlib
 import os
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from uvflow.files import read_text
 from uvflow.fingerprint import read_beginning, read_file
@@ -18,17 +19,32 @@ _SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
 
-class Environment(NamedTuple):
-    """A virtual environment (PEP 405), or the whole Python of a container image."""
+class Environment:
+    """A virtual environment (PEP 405), or the whole Python of a container image.
 
-    path: Path
-    site_packages: tuple[Path, ...]
+    In whatever condition: this raises nothing. What is installed is read once, when it is first
+    asked for; of an environment that may have changed since, take another.
+    """
 
-    @classmethod
-    def at(cls, path: Path) -> "Environment":
-        """The environment at `path`, in whatever condition; raises nothing."""
-        root = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a linked .venv
-        return cls(path=root, site_packages=_site_packages(root))
+    def __init__(self, path: Path) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a linked .venv
+        self.site_packages = _site_packages(self.path)
+
+    @cached_property
+    def distributions(self) -> tuple["Distribution", ...]:
+        """Every distribution with any metadata, complete or not, sorted by path."""
+        suffixes = (".dist-info", ".egg-info", ".egg-link")
+        paths = (entry.path for entry in self.entries if entry.name.endswith(suffixes))
+        return tuple(map(Distribution, sorted(paths)))
+
+    @cached_property
+    def is_of_conda(self) -> bool:
+        return (self.path / "conda-meta").is_dir()
+
+    @cached_property
+    def entries(self) -> tuple["os.DirEntry[str]", ...]:
+        """Those of site-packages."""
+        return tuple(entry for path in self.site_packages for entry in directory_entries(path))
 
     @property
     def scripts(self) -> Path:
@@ -55,49 +71,49 @@ def _site_packages(root: Path) -> tuple[Path, ...]:
     return tuple(reversed(by_real_path.values()))
 
 
-class Distribution(NamedTuple):
-    """An installed distribution: `path` is its `.dist-info`, or a legacy `.egg-info`, `.egg-link`.
+class Distribution:
+    """An installed distribution: its `.dist-info`, or a legacy `.egg-info` or `.egg-link`.
 
-    `name` is normalised (PEP 503).
+    `name` is normalised (PEP 503). Paths are texts, since a `Path` costs more than a stat.
     """
 
-    name: str
-    version: str
-    path: Path
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.site_packages, _, self.directory = location.rpartition(os.sep)
+        name, _, self.version = self.directory.rpartition(".")[0].partition("-")  # as uv splits it
+        self.name = canonical_name(name)
 
     @property
-    def record(self) -> Path:
-        return self.path / "RECORD"
+    def path(self) -> Path:
+        return Path(self.location)
+
+    @property
+    def record(self) -> str:
+        return f"{self.location}{os.sep}RECORD"
+
+    @cached_property
+    def stamp(self) -> tuple[int, ...]:
+        """Another one after each change to the directory, or to RECORD but for links to that."""
+        found: tuple[int, ...] = ()
+        with contextlib.suppress(OSError):
+            status = os.stat(self.location)  # noqa: PTH116  as above
+            found = status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+            status = os.stat(self.record)  # noqa: PTH116  as above
+            found += status.st_ino, status.st_mtime_ns, status.st_size
+        return found
 
 
-def distributions(environment: Environment) -> tuple[Distribution, ...]:
-    """Every distribution with any metadata, complete or not, sorted by path."""
-    return _distributions_with(environment, (".dist-info", ".egg-info", ".egg-link"))
-
-
-def leftover_data_directories(environment: Environment) -> tuple[Path, ...]:
+def leftover_data_directories(environment: Environment) -> tuple[str, ...]:
     """The `.data` directories of wheels that were not removed.
 
     An installer moves the files out of it and removes it ("Binary distribution format",
     packaging.python.org). An interrupted one may leave it; uv then installs over it, and always
     fails where a file in it has no row in RECORD (0.13.9).
     """
-    candidates = _distributions_with(environment, (".data",))
-    paths = (one.path for one in candidates if one.version[:1].isdigit())
-    found = (path for path in paths if path.is_dir() and not path.is_symlink())
-    return tuple(p for p in found if {entry.name for entry in directory_entries(p)} <= _SCHEMES)
-
-
-def _distributions_with(
-    environment: Environment, suffixes: tuple[str, ...]
-) -> tuple[Distribution, ...]:
-    entries = (entry for path in environment.site_packages for entry in directory_entries(path))
-    paths = sorted(entry.path for entry in entries if entry.name.endswith(suffixes))
-    parts = ((path, path.stem.partition("-")) for path in map(Path, paths))  # as uv splits it
-    return tuple(
-        Distribution(name=canonical_name(name), version=version, path=path)
-        for path, (name, _, version) in parts
-    )
+    ends = (entry for entry in environment.entries if entry.name.endswith(".data"))
+    found = sorted(e.path for e in ends if e.is_dir(follow_symlinks=False))
+    paths = (path for path in found if Distribution(path).version[:1].isdigit())
+    return tuple(p for p in paths if {entry.name for entry in directory_entries(p)} <= _SCHEMES)
 
 
 def script_files(environment: Environment) -> list[str]:

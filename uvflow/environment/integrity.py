@@ -9,11 +9,13 @@ sorted RECORD that lists those as well. It removes files in the order of RECORD.
 """
 
 import contextlib
+import functools
 import os
 import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,6 @@ from uvflow.environment.installed import (
     Distribution,
     Environment,
     directory_entries,
-    distributions,
     is_whole_python,
     leftover_data_directories,
     parse_configuration,
@@ -102,16 +103,17 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    installed = distributions(environment)
-    incomplete = ((one.name, _metadata_problem(environment, one)) for one in installed)
+    incomplete = (
+        (one.name, metadata_problem(environment, one)) for one in environment.distributions
+    )
     problems = [(name, *problem) for name, problem in incomplete if problem]
-    left = [("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment)]
-    own, linked = _script_damage(environment), _linked_packages(environment, installed)
+    left = (("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment))
     unfinished = [
         Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
         for name, kind, path, detail in (*problems, *left)
     ]
-    return (*own, *_duplicates(environment, installed), *unfinished, *linked)
+    own, linked = _script_damage(environment), _linked_packages(environment)
+    return (*own, *_duplicates(environment), *unfinished, *linked)
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
@@ -201,9 +203,9 @@ def configuration_damage(environment: Environment, synced: bytes | None) -> Iter
             yield Damage(kind=DamageKind.EDITED, path="pyvenv.cfg", detail=detail)
 
 
-def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> Iterator[Damage]:
+def _duplicates(environment: Environment) -> Iterator[Damage]:
     by_name = defaultdict(list)
-    for distribution in installed:
+    for distribution in environment.distributions:
         by_name[distribution.name].append(distribution.path)
     for name, (first, *others) in by_name.items():
         if others:
@@ -212,96 +214,114 @@ def _duplicates(environment: Environment, installed: Iterable[Distribution]) -> 
             yield Damage(kind=DamageKind.DUPLICATE, path=path, distribution=name, detail=detail)
 
 
-def _has_record(environment: Environment, distribution: Distribution) -> bool:
-    """Conda changes files after it has installed them, and records that in conda-meta."""
-    if distribution.path.suffix != ".dist-info":
-        return False
-    return _installer(distribution) != "conda" or not (environment.path / "conda-meta").is_dir()
-
-
-def _metadata_problem(
-    environment: Environment, distribution: Distribution
-) -> tuple[DamageKind, str | Path, str] | None:
-    """Whether the file that an installer writes last is missing or incomplete."""
-    if not _has_record(environment, distribution):
-        return None
-    names = set()
-    for entry in directory_entries(distribution.path):
-        if not (entry.is_file() or entry.is_dir()):  # a named pipe, say, at which uv would wait
-            return DamageKind.MISSING, entry.path, "not a regular file"
-        names.add(entry.name)
-    if "METADATA" not in names:
-        return DamageKind.NO_METADATA, distribution.path, ""
-    if "RECORD" not in names:
-        is_expected = _installer(distribution) in _RECORD_INSTALLERS
-        return (DamageKind.UNFINISHED, distribution.path, "no RECORD") if is_expected else None
-    text = read_record(distribution.record)
-    if text is None:
-        return DamageKind.UNREADABLE, distribution.record, ""
-    if not text.endswith("\n"):  # uv truncates the file and writes it in place
-        return DamageKind.UNFINISHED, distribution.record, "truncated"
-    row_start = f"{distribution.path.name}/INSTALLER,"
-    if text.startswith(row_start) or f"\n{row_start}" in text:
-        return _started_removal(distribution, text)
-    if "INSTALLER" in names or not _is_without_installer(distribution, text):
-        return DamageKind.UNFINISHED, distribution.record, "does not list INSTALLER"
-    return None
-
-
-def _installer(distribution: Distribution) -> str:
-    content = read_quickly(f"{distribution.path}{os.sep}INSTALLER") or b""
-    return content.decode(errors="replace").strip().lower()
-
-
-def _started_removal(distribution: Distribution, text: str) -> tuple[DamageKind, str, str] | None:
-    """uv removes files in the order of RECORD, so that of the first row goes first."""
-    for row in rows(distribution.path.parent, text[: text.index("\n")]):
-        kind, detail = _size_problem(row) or (None, "")
-        if kind is DamageKind.MISSING:
-            return kind, row.path, detail
-    return None
-
-
-def first_files(environment: Environment) -> Iterator[str]:
-    """The file that uv would remove first of each distribution."""
-    for distribution in distributions(environment):
-        text = (read_record(distribution.record) or "").partition("\n")[0]
-        yield from (row.path for row in rows(distribution.path.parent, text))
-
-
-def _is_without_installer(distribution: Distribution, text: str) -> bool:
-    """Whether this is the RECORD that uv writes last under UV_NO_INSTALLER_METADATA.
-
-    It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
-    every file has to be present.
-    """
-    names = [name for name, _, _ in _fields(text)]
-    return names == sorted(names) and not any(
-        map(_size_problem, rows(distribution.path.parent, text))
-    )
-
-
-def _linked_packages(
-    environment: Environment, installed: Iterable[Distribution]
-) -> Iterator[Damage]:
-    """The directories of distributions that are links: uv makes none, and writes through them."""
-    entries = (e for path in environment.site_packages for e in directory_entries(path))
-    links = tuple(os.path.normcase(e.path) for e in entries if e.is_symlink() and e.is_dir())
-    for distribution in installed if links else ():
-        paths = [row.path for row in recorded_rows(distribution)]
-        for link in links:
-            if any(path.startswith(f"{link}{os.sep}") for path in paths):
-                kind, detail = _link_problem(link)
-                path = environment.relative(link)
-                yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
-
-
 class Row(NamedTuple):
     """A row of a RECORD: an absolute path, `algorithm=digest` or nothing, a size in bytes."""
 
     path: str
     digest: str
     size: int | None
+
+
+class Metadata(NamedTuple):
+    """What the metadata of a distribution shows by itself.
+
+    `first` is the row of RECORD whose file uv would remove first.
+    """
+
+    problem: tuple[DamageKind, str, str] | None = None
+    first: Row | None = None
+    names: frozenset[str] = frozenset()
+    unreadable: str = ""  # what is no file: a named pipe, say, at which uv would wait
+
+
+def read_metadata(distribution: Distribution) -> Metadata:
+    """A sync looks twice, and reads again only what has changed meanwhile."""
+    return _read_metadata(distribution.location, distribution.stamp)
+
+
+@functools.cache
+def _read_metadata(location: str, _stamp: tuple[int, ...]) -> Metadata:
+    entries = directory_entries(location)
+    names = frozenset(entry.name for entry in entries)
+    text = read_record(f"{location}{os.sep}RECORD")
+    site_packages = location.rpartition(os.sep)[0]
+    first = next(rows(site_packages, (text or "").partition("\n")[0]), None)
+    unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
+    problem = _metadata_problem(location, names, text)
+    if unreadable:
+        problem = DamageKind.MISSING, unreadable, "not a regular file"
+    return Metadata(problem, first, names, unreadable)
+
+
+def _metadata_problem(
+    location: str, names: AbstractSet[str], text: str | None
+) -> tuple[DamageKind, str, str] | None:
+    """Whether the file that an installer writes last, with `text` in it, is incomplete."""
+    site_packages, _, directory = location.rpartition(os.sep)
+    record = f"{location}{os.sep}RECORD"
+    if "METADATA" not in names:
+        return DamageKind.NO_METADATA, location, ""
+    if "RECORD" not in names:
+        is_expected = _installer(location) in _RECORD_INSTALLERS
+        return (DamageKind.UNFINISHED, location, "no RECORD") if is_expected else None
+    if text is None:
+        return DamageKind.UNREADABLE, record, ""
+    if not text.endswith("\n"):  # uv truncates the file and writes it in place
+        return DamageKind.UNFINISHED, record, "truncated"
+    row_start = f"{directory}/INSTALLER,"
+    is_listed = text.startswith(row_start) or f"\n{row_start}" in text
+    if not is_listed and ("INSTALLER" in names or not _is_without_installer(site_packages, text)):
+        return DamageKind.UNFINISHED, record, "does not list INSTALLER"
+    return None
+
+
+@functools.cache  # of a distribution as an Environment has found it
+def metadata_problem(
+    environment: Environment, distribution: Distribution
+) -> tuple[DamageKind, str, str] | None:
+    """What is wrong, by what the metadata shows, and by the file that uv would remove first."""
+    if not _has_record(environment, distribution):
+        return None
+    found = read_metadata(distribution)
+    if found.problem or found.first is None:
+        return found.problem
+    kind, detail = _size_problem(found.first) or (None, "")
+    return (kind, found.first.path, detail) if kind is DamageKind.MISSING else None
+
+
+def _has_record(environment: Environment, distribution: Distribution) -> bool:
+    """Conda changes files after it has installed them, and records that in conda-meta."""
+    if not distribution.directory.endswith(".dist-info"):
+        return False
+    return not environment.is_of_conda or _installer(distribution.location) != "conda"
+
+
+def _installer(location: str) -> str:
+    content = read_quickly(f"{location}{os.sep}INSTALLER") or b""
+    return content.decode(errors="replace").strip().lower()
+
+
+def _is_without_installer(site_packages: str, text: str) -> bool:
+    """Whether this is the RECORD that uv writes last under UV_NO_INSTALLER_METADATA.
+
+    It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
+    every file has to be present.
+    """
+    names = [name for name, _, _ in _fields(text)]
+    return names == sorted(names) and not any(map(_size_problem, rows(site_packages, text)))
+
+
+def _linked_packages(environment: Environment) -> Iterator[Damage]:
+    """The directories of distributions that are links: uv makes none, and writes through them."""
+    entries = environment.entries
+    links = tuple(os.path.normcase(e.path) for e in entries if e.is_symlink() and e.is_dir())
+    for distribution in environment.distributions if links else ():
+        paths = [row.path for row in recorded_rows(distribution)]
+        for link in links:
+            if any(path.startswith(f"{link}{os.sep}") for path in paths):
+                kind, detail = _link_problem(link)
+                path = environment.relative(link)
+                yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
 
 
 _Problem = tuple[DamageKind, str]
@@ -316,7 +336,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     intact = set()
     link_above = _link_finder(environment)
     scripts = os.path.normcase(f"{environment.scripts}{os.sep}")
-    recorded = (one for one in distributions(environment) if _has_record(environment, one))
+    recorded = (one for one in environment.distributions if _has_record(environment, one))
     for name, row in ((one.name, row) for one in recorded for row in recorded_rows(one)):
         # A module that was installed without its source is elsewhere (PEP 3147).
         if row.path.endswith(".pyc") and Path(row.path).parent.name == "__pycache__":
@@ -412,9 +432,9 @@ def _hash_problem(row: Row) -> _Problem | None:
     return DamageKind.EDITED, f"{algorithm} differs"
 
 
-def read_record(path: Path) -> str | None:
+def read_record(path: str) -> str | None:
     """The text of a RECORD; None where the file is missing or not text."""
-    content = read_quickly(str(path))
+    content = read_quickly(path)
     try:
         return None if content is None or b"\0" in content else content.decode()
     except UnicodeDecodeError:
@@ -423,15 +443,14 @@ def read_record(path: Path) -> str | None:
 
 def recorded_rows(distribution: Distribution) -> Iterator[Row]:
     """The rows of its RECORD; none where that cannot be read."""
-    return rows(distribution.path.parent, read_record(distribution.record) or "")
+    return rows(distribution.site_packages, read_record(distribution.record) or "")
 
 
-def rows(site_packages: Path, text: str) -> Iterator[Row]:
+def rows(site_packages: str, text: str) -> Iterator[Row]:
     """The rows of the RECORD `text`, which are relative to `site_packages`."""
-    base = str(site_packages)
     for name, digest, size in _fields(text):
         is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
-        yield Row(_absolute(base, name), digest, int(size) if is_size else None)
+        yield Row(_absolute(site_packages, name), digest, int(size) if is_size else None)
 
 
 def _fields(text: str) -> Iterator[tuple[str, str, str]]:
@@ -460,7 +479,7 @@ def owned_files(environment: Environment) -> set[str]:
     """Every path that a RECORD in the environment lists."""
     return {
         row.path
-        for distribution in distributions(environment)
+        for distribution in environment.distributions
         for row in recorded_rows(distribution)
     }
 
@@ -478,10 +497,8 @@ def damaged_distributions(damages: Iterable[Damage]) -> tuple[str, ...]:
 def can_be_read_by_uv(environment: Environment) -> bool:
     """Whether every file of the metadata is one, and no named pipe at which uv would wait."""
     configuration = environment.path / "pyvenv.cfg"
-    folders = (distribution.path for distribution in distributions(environment))
-    entries = (entry for folder in folders for entry in directory_entries(folder))
-    return (configuration.is_file() or not configuration.exists()) and all(
-        entry.is_file() or entry.is_dir() for entry in entries
+    return (configuration.is_file() or not configuration.exists()) and not any(
+        read_metadata(distribution).unreadable for distribution in environment.distributions
     )
 
 

@@ -40,7 +40,7 @@ _REFRESH_INTERPRETER = ("--refresh-package", "uvflow-looks-again")
 
 def own_interpreter(context: SyncContext) -> str:
     """Why uv is not to be asked, as a sentence; empty where it may start the interpreter."""
-    project, environment = context.project, Environment.at(context.environment)
+    project, environment = context.project, Environment(context.environment)
     python = find_own_interpreter(
         project.root, project.workspace, context.environ, context.profile.python
     )
@@ -139,7 +139,7 @@ def cache_directory(context: SyncContext, uv: Uv) -> Path | None:
 def _identity(environment: Path) -> list[int]:
     """Distinguishes a pyvenv.cfg and the interpreter beside it from others; empty without one."""
     found: list[int] = []
-    for file in (environment / "pyvenv.cfg", Environment.at(environment).python):
+    for file in (environment / "pyvenv.cfg", Environment(environment).python):
         with contextlib.suppress(OSError):
             status = file.lstat()
             found += (status.st_ino, status.st_mtime_ns)

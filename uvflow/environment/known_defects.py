@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.fingerprint import open_regular
 from uvflow.state.store import State
@@ -47,7 +47,9 @@ def record_defects(state: State, environment: Environment, defects: Iterable[Dam
 
 
 def _records(environment: Environment) -> dict[str, Path]:
-    return {distribution.name: distribution.record for distribution in distributions(environment)}
+    return {
+        distribution.name: Path(distribution.record) for distribution in environment.distributions
+    }
 
 
 def _entry(

@@ -13,7 +13,6 @@ from pathlib import Path
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
-    distributions,
     is_whole_python,
 )
 from uvflow.environment.unowned import foreign_entries, users_files
@@ -98,8 +97,8 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> Path | None:
 
 def restore_set_aside(environment: Path, aside: Path) -> None:
     """Put back what `make_room` set aside, unless something was installed in its place."""
-    real, fresh = Path(os.path.realpath(environment)), Environment.at(environment)
-    if distributions(fresh) or next(users_files(fresh), None) is not None:
+    real, fresh = Path(os.path.realpath(environment)), Environment(environment)
+    if fresh.distributions or next(users_files(fresh), None) is not None:
         return
     try:
         remove(real)
@@ -172,7 +171,7 @@ def discard_set_aside(environment: Path, progress: Progress) -> None:
     for path, mark in set_aside_beside(environment, _REBUILD):
         if "kept" in mark:
             continue
-        users = next(users_files(Environment.at(path)), None)
+        users = next(users_files(Environment(path)), None)
         if users is None:
             remove_set_aside(path)
         else:

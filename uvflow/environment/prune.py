@@ -58,7 +58,7 @@ def _set_aside(state: State) -> Iterator[Path]:
 
 
 def _removed(path: Path, root: Path) -> SetAside:
-    users = next(users_files(Environment.at(path)), None)
+    users = next(users_files(Environment(path)), None)
     if not is_inside(path, root):
         return _kept(path, f"it is outside {root}")
     if users is not None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from uvflow.environment.installed import (
     Environment,
-    distributions,
     is_whole_python,
     read_launcher,
     read_quickly,
@@ -92,8 +91,8 @@ def _platform_problems(environment: Environment) -> Iterator[str]:
     if not environment.scripts.is_dir() and (environment.path / other).is_dir():
         yield f"it was created on {'a POSIX system' if os.name == 'nt' else 'Windows'}"
         return
-    for distribution in distributions(environment):
-        tags = re.findall(_TAG, read_quickly(f"{distribution.path}{os.sep}WHEEL") or b"")
+    for distribution in environment.distributions:
+        tags = re.findall(_TAG, read_quickly(f"{distribution.location}{os.sep}WHEEL") or b"")
         platforms = [tag.decode(errors="replace") for tag in tags]
         if platforms and not any(_fits(tag) for some in platforms for tag in some.split(".")):
             yield f"{distribution.name} {distribution.version} is for {platforms[0]}"

@@ -20,7 +20,6 @@ from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
-    distributions,
     is_created_since,
 )
 from uvflow.environment.integrity import Damage, DamageKind
@@ -203,7 +202,7 @@ def remove_metadata(environment: Environment, names: Collection[str]) -> None:
     uv overwrites their files in every link mode; what the new version does not have is a leftover.
     Raises DiskError.
     """
-    for distribution in distributions(environment):
+    for distribution in environment.distributions:
         if distribution.name in names:
             # First, so that an interruption here leaves damage that is visible.
             _remove(distribution.path / "METADATA", environment)
@@ -219,7 +218,7 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     """
     rows = (
         row.path
-        for distribution in distributions(environment)
+        for distribution in environment.distributions
         if names is None or distribution.name in names
         for row in integrity.recorded_rows(distribution)
     )

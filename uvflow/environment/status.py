@@ -11,7 +11,7 @@ from uvflow.environment import integrity
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
-from uvflow.environment.installed import Environment, distributions, python_version
+from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
 from uvflow.environment.relocation import origin_problems, relocation_problems
@@ -141,7 +141,7 @@ class _Look(NamedTuple):
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
         """Where nothing has changed since the last sync, that has inspected it."""
-        look = cls(context=context, environment=Environment.at(context.environment))
+        look = cls(context=context, environment=Environment(context.environment))
         return look.with_uv() if context.is_current() else look._inspected()
 
     def with_uv(self) -> "_Look":
@@ -352,7 +352,7 @@ def _file_checks(look: _Look) -> Iterator[Check]:
     for damage in look.damages:
         yield Check("files", Level.DAMAGED, str(damage), hint)
     if look.exists and not look.damages:
-        count = len(distributions(look.environment))
+        count = len(look.environment.distributions)
         message = f"{count} distributions, none half installed (`uvflow verify` checks each file)"
         yield Check("files", Level.OK, message)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from uvflow import fingerprint
-from uvflow.environment import inputs, repair
+from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import Subject, SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
-from uvflow.environment.installed import Environment, distributions
+from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import cache_directory, remember_use
 from uvflow.environment.ownership import restore_set_aside
@@ -134,7 +134,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
 
 
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
-    environment = Environment.at(context.environment)
+    environment = Environment(context.environment)
     past = Past.of(context.state, environment, lambda: None)
     is_suspect = past.is_interrupted or relocation_problems(environment)
     if is_suspect or not can_be_read_by_uv(environment):
@@ -169,7 +169,7 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     remember_use(context)
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
-    after = _environment_answers(context)
+    after = _answers(inputs.environment_inputs(filling.environment))
     is_done = watched.is_familiar or _agrees(context, uv)
     if not (before and after and is_done) or sources is None:
         return SyncResult(subject=context.subject, repair=result)
@@ -201,42 +201,43 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     What uv must not use is removed at its beginning. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
-    environment = Environment.at(context.environment)
+    environment = Environment(context.environment)
     past = Past.of(context.state, environment, lambda: cache_directory(context, uv))
     before = _traces(environment)
-    records = (distribution.record for distribution in distributions(environment))
+    records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)
     aside = None
     try:
         aside = repair.clear_unusable(environment, progress, past)
         if past.is_interrupted:
-            repair.drop_byte_code(Environment.at(context.environment))
-        yield Filling(context, uv, mutex, progress=progress, past=past)
+            repair.drop_byte_code(Environment(context.environment))
+        if past.is_interrupted or aside is not None:
+            environment = Environment(context.environment)
+        yield Filling(context, uv, mutex, environment, progress=progress, past=past)
     except BaseException:
         if aside is not None:
             restore_set_aside(context.environment, aside)
-        environment = Environment.at(context.environment)
-        is_new = not before and not distributions(environment)
+        environment = Environment(context.environment)
+        is_new = not before and not environment.distributions
         # After an interruption it has to be looked at all the same.
         if not past.is_interrupted and (is_new or _traces(environment) == before):
             journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
 
 
-def _traces(environment: Environment) -> tuple[bytes, ...]:
+def _traces(environment: Environment) -> tuple[object, ...]:
     """What shows that uv has begun to change the environment; empty where there is none.
 
     uv removes the first file in a RECORD first, or makes an entry at the top of site-packages.
     """
     if not environment.path.is_dir():
         return ()
-    directories = (environment.scripts, *environment.site_packages)
-    questions = (q for q in inputs.environment_inputs(environment) if not q.endswith(journal.COPY))
-    return _answers([*questions, *(f"identity {path}" for path in directories)])
-
-
-def _environment_answers(context: SyncContext) -> tuple[bytes, ...]:
-    return _answers(inputs.environment_inputs(Environment.at(context.environment)))
+    files = (environment.path / "pyvenv.cfg", environment.python, environment.scripts / "activate")
+    places = (environment.scripts, *environment.site_packages)
+    own = [f"identity {place}" for place in (*files, *places)]
+    installed = environment.distributions
+    problems = (integrity.metadata_problem(environment, one) for one in installed)
+    return (*_answers(own), *(one.stamp for one in installed), *problems)
 
 
 def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
@@ -296,7 +297,7 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
 
     context = SyncContext.of(project, choice)
     inputs.check_inputs(project)
-    if not can_be_read_by_uv(Environment.at(context.environment)):
+    if not can_be_read_by_uv(Environment(context.environment)):
         raise DamagedError(
             f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
             hint="`uvflow status` names it, and `uvflow sync` repairs it",

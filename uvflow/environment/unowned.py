@@ -19,7 +19,6 @@ from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
-    distributions,
     is_whole_python,
 )
 from uvflow.environment.integrity import is_written_by_installer, owned_files, read_record, rows
@@ -113,7 +112,7 @@ def sort_unowned(
     Both are empty where an owner cannot be known: while a RECORD is missing, where an installer
     writes none (conda, egg-info), and in a base Python, which contains more than was installed.
     """
-    installed = distributions(environment)
+    installed = environment.distributions
     if is_whole_python(environment) or not all(read_record(d.record) for d in installed):
         return [], []
     owned = owned_files(environment)
@@ -154,10 +153,10 @@ class _Search(NamedTuple):
         kept = {
             row.path
             for record, site_packages in kept_records(environment.path)
-            for row in rows(site_packages, read_record(record) or "")
+            for row in rows(str(site_packages), read_record(str(record)) or "")
         }
         tops = tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages)
-        installed = {distribution.path.name for distribution in distributions(environment)}
+        installed = {distribution.directory for distribution in environment.distributions}
         cached = defaultdict(list)
         for folder in cache.glob("archive-v*") if cache else ():
             for archive in directory_entries(folder):

@@ -74,7 +74,7 @@ def verify_and_repair(
 
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
-    environment = Environment.at(context.environment)
+    environment = Environment(context.environment)
     past = _past(context, environment)
     problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)

@@ -43,7 +43,7 @@ _DIRECTORIES = ("editable", "virtual", "directory")
 
 # uv.lock is written by uv only, one source a line. A line end is found 20 times as fast as "^".
 _PACKAGE = "\n[[package]]\n"
-_HAS_PATH = rf"\nsource = \{{ (?:{'|'.join(_DIRECTORIES)}|path) = "
+_HAS_PATH = rf"\nsource = \{{ (?:{'|'.join(_DIRECTORIES)}|path) = .*"
 
 
 class LockedPackage:
@@ -168,10 +168,13 @@ def read_local_part(path: Path) -> Lockfile:
 
     A version of the format that `read_lockfile` refuses is read as far as it is like this one.
     """
-    text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
-    head, *packages = text.split(_PACKAGE)
+    head, *packages = _split(path)
     local = (package for package in packages if re.search(_HAS_PATH, package))
     return _parsed(_PACKAGE.join((head, *local)), str(path))
+
+
+def _split(path: Path) -> list[str]:
+    return read_bytes(path).decode(errors="replace").replace("\r\n", "\n").split(_PACKAGE)
 
 
 @lru_cache(maxsize=4)  # one command reads it in several places
@@ -202,12 +205,16 @@ def local_sources(project: Project) -> tuple[LocalSource, ...]:
     None where uv.lock cannot be read: uv says what is wrong with it.
     """
     try:
-        packages = read_local_part(project.lockfile).packages
+        head, *packages = _split(project.lockfile)
+        found = (re.search(_HAS_PATH, package) for package in packages)
+        # uv begins with the name, the version and the source; the dependencies may be hundreds.
+        local = (source.string[: source.end()] for source in found if source)
+        lockfile = _parsed(_PACKAGE.join((head, *local)), str(project.lockfile))
     except UvflowError:
         return ()
     return tuple(
         LocalSource(name=package.name, kind=kind, path=project.workspace / path)
-        for package in packages
+        for package in lockfile.packages
         for kind, path in package.source.items()
         if kind in (*_DIRECTORIES, "path")
     )

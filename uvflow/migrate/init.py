@@ -93,7 +93,7 @@ def _python_of_old(plan: Plan) -> dict[str, str]:
     is_chosen = plan.profile.python or os.environ.get("UV_PYTHON")
     if plan.aside is None or is_chosen or (plan.root / ".python-version").exists():
         return {}
-    environment = Environment.at(plan.aside)
+    environment = Environment(plan.aside)
     version, python = python_version(environment), environment.scripts / "python"
     if version is None or not python.exists() or is_inside(python, plan.root):
         return {}  # a file of the project is not started for this

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
-from uvflow.environment.installed import Distribution, Environment, distributions
+from uvflow.environment.installed import Distribution, Environment
 from uvflow.files import read_regular
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import Node
@@ -45,7 +45,7 @@ def read_installed(environment: Path, root: Path) -> Packages:
 
     Origins are relative to `root`.
     """
-    found = (_read(d, root) for d in distributions(Environment.at(environment)))
+    found = (_read(d, root) for d in Environment(environment).distributions)
     return {package.name: package for package in found}
 
 

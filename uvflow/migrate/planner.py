@@ -309,7 +309,7 @@ def _with_environment(plan: Plan) -> Plan:
     plan = replace(plan, environment=path, tree=DirectoryBackup.of(path))
     if not os.path.lexists(path):
         return plan
-    environment, obstacle = Environment.at(path), "it is a whole Python"
+    environment, obstacle = Environment(path), "it is a whole Python"
     if not is_whole_python(environment):
         hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
         ownership.check_replaceable(environment, cause=None, hint=hint)

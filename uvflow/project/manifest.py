@@ -147,9 +147,15 @@ def parse_manifest(path: Path) -> Table:
 
 @lru_cache(maxsize=64)  # one command reads a file in several places
 def _parsed(data: bytes, source: str) -> Table:
-    manifest = schema.parse(data, source)
+    manifest = parse_table(data, source)
     schema.validate(manifest, _SHAPE, source)
     return manifest
+
+
+@lru_cache(maxsize=64)  # as above
+def parse_table(data: bytes, source: str) -> Table:
+    """A file in TOML, of whatever shape; raises UsageError where it is none."""
+    return schema.parse(data, source)
 
 
 def workspace_of(root: Path) -> Path:
