@@ -79,10 +79,10 @@ class Streamed(NamedTuple):
 
 
 class Uv(NamedTuple):
-    """A uv binary whose version is known."""
+    """A uv binary that is supported; `version` is empty where that is known from before."""
 
     path: str
-    version: str
+    version: str = ""
 
     @property
     def is_supported(self) -> bool:

@@ -363,3 +363,18 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(shop: Path, uvflo
     assert " - iniconfig==" in uvflow("sync", "--prod", "--dry-run", cwd=shop).out
     assert installed(shop / ".venv") == {"six", "iniconfig"}
     assert uvflow("sync", "--dry-run", "--check", cwd=shop).code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_a_shim_of_uv_is_asked_for_its_version_each_time(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    shim, asked = tmp_path / "shims" / "uv", tmp_path / "asked"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho "$1" >> {asked}\nexec {BIN / "uv"} "$@"\n')
+    shim.chmod(0o755)
+    for _ in range(2):
+        asked.write_text("")
+        assert uvflow("sync", cwd=shop, environ={"UVFLOW_UV": str(shim)}).code == 0
+        assert "--version" in asked.read_text().split()
+        (shop / ".python-version").write_text("3\n")  # so that the next one is a real one
