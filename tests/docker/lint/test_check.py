@@ -132,6 +132,7 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         files=frozenset(
             {"pyproject.toml", "uv.lock", ".python-version", ".dockerignore", ".venv/pyvenv.cfg"}
         ),
+        members=("lib/pyproject.toml",),
         packages=("lib",),
         not_ignored=(".venv",),
         installed=frozenset({"web"}),
@@ -146,11 +147,18 @@ def test_without_a_lockfile_what_is_installed_is_not_known(tree: Tree) -> None:
 
 
 def test_what_the_dockerignore_names_is_not_in_the_context(tree: Tree) -> None:
-    root = tree({**PROJECT, "notes.md": "", ".dockerignore": "*\n!uv.lock\n"})
-    context = lint_context(Project.load(root))
-    assert (context.has("notes.md"), context.has("uv.lock")) == (False, True)
+    tried = {
+        **PROJECT,
+        "src/shop/__init__.py": "",
+        "notes.md": "",
+        ".dockerignore": "*\n!src/**\n!uv.lock\n",
+        "Dockerfile": "FROM registry.test/base:1\nCOPY src uv.lock notes.md /app/\n",
+    }
+    root = tree(tried)
+    [finding] = check_handwritten(Project.load(root), root / "Dockerfile")
+    assert (finding.code, finding.message.partition(" ")[0]) == ("copy-missing", "notes.md")
     (root / "Dockerfile.dockerignore").write_text(".git\n.venv\n**/.env\n")
-    assert lint_context(Project.load(root)).has("notes.md")
+    assert codes(root) == []
 
 
 @pytest.mark.parametrize(

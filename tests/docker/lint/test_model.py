@@ -72,6 +72,23 @@ def test_a_copy_is_followed_into_the_image(copy: str, paths: list[str]) -> None:
     assert sorted(image.end.files) == paths
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN touch /main.py",
+        "RUN git clone https://h.test/x /",
+        "COPY --from=registry.test/x / /",
+        "ADD https://h.test/x.tar.gz /",
+        "COPY <<E /main.py\nE",
+    ],
+)
+def test_a_file_may_come_from_elsewhere(step: str) -> None:
+    plain = "FROM debian:trixie\nCOPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/\nRUN id\n"
+    assert not linted(plain).may_have("/main.py")
+    assert linted(f"{plain}{step}\n").may_have("/main.py")
+    assert linted("FROM registry.test/base\n").may_have("/main.py")
+
+
 def test_the_entry_script_in_the_image_is_read() -> None:
     text = 'FROM debian\nCOPY docker/entry /usr/local/bin/\nENTRYPOINT ["entry"]\nCMD ["serve"]\n'
     image = linted(text, TREE)

@@ -120,10 +120,10 @@ def test_an_argument_may_have_another_one_in_it() -> None:
 
 
 def test_fields_of_mounts_have_one_name() -> None:
-    line = "RUN --mount=type=bind,target=b --mount=type=cache,destination=c x\n"
+    line = "RUN --mount=type=bind,src=a,dst=b --mount=type=cache,destination=c x\n"
     [run] = parse_dockerfile(f"FROM a\n{line}").stages[0].instructions
     assert run.mounts == (
-        {"type": "bind", "target": "b"},
+        {"type": "bind", "source": "a", "target": "b"},
         {"type": "cache", "target": "c"},
     )
 

@@ -9,6 +9,7 @@ from images import DEV, PROD, facts
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
 from uvflow.docker.facts import Stages
+from uvflow.docker.lint.model import LintContext
 
 SYNC = "uv sync --locked --no-install-project"
 MOUNTED = "--mount=from=ghcr.io/astral-sh/uv:0.13.9"
@@ -117,6 +118,15 @@ def test_the_source_before_the_dependencies() -> None:
     assert added("COPY . /app") == [("source-before-dependencies", 3)]
 
 
+def test_source_and_environment_in_one_layer() -> None:
+    text = GOOD.replace("FROM build\n", "COPY . .\nFROM python:3.13-slim-trixie\n")
+    text = text.replace("COPY . .\nENV", "COPY --from=build /app /app\nENV PYTHONUNBUFFERED=1\nENV")
+    text = text.replace("USER", "WORKDIR /app\nUSER")
+    assert found(text) == [("source-with-environment", 11)]
+    data = text.replace("/app /app", "/data /data\nCOPY . /app")
+    assert found(data) == []
+
+
 def test_the_cache_of_uv_in_a_layer() -> None:
     assert changed(CACHE, "") == [("uv-cache-in-layer", 4)]
     assert changed(CACHE, "") != changed(SYNC, f"{SYNC} --no-cache")
@@ -129,9 +139,31 @@ def test_nothing_is_compiled() -> None:
 APT = "apt-get update && apt-get install -y {} && rm -rf /var/lib/apt/lists/*"
 
 
+def test_apt_after_the_sync() -> None:
+    text = f"{SYNC}\nRUN {APT.format('libpq5')}\n"
+    assert changed(f"{SYNC}\n", text) == [("apt-after-sync", 9)]
+
+
 @pytest.mark.parametrize("package", ["gcc", "build-essential", "libpq-dev", "cargo"])
 def test_a_compiler_in_the_image(package: str) -> None:
     assert added(f"RUN {APT.format(package)}") == [("compiler-in-image", 3)]
+
+
+def test_package_lists_in_a_layer() -> None:
+    line = "RUN apt-get update && apt-get install -y libpq5"
+    assert added(line) == [("apt-lists-kept", 3)]
+
+
+def test_a_mount_of_what_is_not_there() -> None:
+    context = LintContext(files=CONTEXT.files - {"uv.lock"}, installed=CONTEXT.installed)
+    assert found(GOOD, context) == [("mount-missing", 4)]
+
+
+def test_members_that_uv_does_not_see() -> None:
+    member = "packages/lib/pyproject.toml"
+    context = replace(CONTEXT, members=(member,), files=CONTEXT.files | {member})
+    assert found(GOOD, context) == [("members-not-seen", 4)]
+    assert added("COPY packages packages", context) == []
 
 
 def test_a_python_below_root() -> None:
@@ -204,6 +236,16 @@ def test_a_compiler_that_the_same_step_removes(line: str) -> None:
     assert added(line) == []
 
 
+def test_package_lists_on_a_mount() -> None:
+    mounts = "--mount=type=cache,dst=/var/lib/apt/lists"
+    assert added(f"RUN {mounts} apt-get update && apt-get install -y libpq5") == []
+
+
+def test_a_mount_of_what_is_ignored() -> None:
+    context = replace(CONTEXT, is_ignored={"uv.lock"}.__contains__)
+    assert found(GOOD, context) == [("mount-missing", 4)]
+
+
 def test_a_python_below_root_is_there_for_root() -> None:
     assert found(
         GOOD.replace("WORKDIR", "RUN uv python install 3.13\nWORKDIR", 1).replace("USER", "#")
@@ -238,6 +280,27 @@ def test_an_environment_without_its_python() -> None:
 def test_a_sync_for_where_there_is_no_lockfile() -> None:
     other = f"if [ -f uv.lock ]; then {SYNC}; else {SYNC.replace(' --locked', '')}; fi"
     assert changed(SYNC, other) == []
+
+
+def test_a_build_context_that_is_the_directory_above() -> None:
+    above = GOOD.replace("source=uv.lock", "source=shop/uv.lock").replace(
+        "COPY . .", "COPY shop/ ."
+    )
+    context = replace(CONTEXT, files=frozenset({"uv.lock", "pyproject.toml", "main.py"}))
+    assert found(above, context) == []
+    assert changed("source=uv.lock", "source=shop/poetry.lock", context) == [("mount-missing", 4)]
+
+
+@pytest.mark.parametrize("line", ["COPY setup.cfg ./", "ADD shop main.py data/ /app/"])
+def test_a_copy_of_what_is_not_there(line: str) -> None:
+    assert ("copy-missing", 3) in added(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["COPY *.lock* $X https://h.test/a /x/", "COPY --from=build /a /b", "COPY <<E /a\nE"]
+)
+def test_a_copy_that_nobody_can_judge(line: str) -> None:
+    assert added(line) == []
 
 
 def test_an_environment_of_pip_is_not_editable() -> None:

@@ -13,6 +13,25 @@ def test_nothing_is_started() -> None:
     assert changed(CMD, 'CMD ["python3"]') == [("starts-nothing", 13)]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"python", "app.py"',
+        '"uvicorn", "--host=::", "src.main:app"',
+        '"/venv/bin/uvicorn", "--host", "::", "x:y"',
+    ],
+)
+def test_what_is_started_is_not_there(words: str) -> None:
+    assert changed(CMD, f"CMD [{words}]") == [("start-not-there", 13)]
+
+
+@pytest.mark.parametrize(
+    "words", ['"python", "./main.py"', '"uvicorn", "--host=::", "shop.app:make()"']
+)
+def test_what_is_started_is_there(words: str) -> None:
+    assert changed(CMD, f"CMD [{words}]") == []
+
+
 def test_a_server_that_is_not_installed() -> None:
     assert changed(CMD, 'CMD ["gunicorn", "-b", ":80", "main:app"]') == [("server-not-locked", 13)]
     context = replace(CONTEXT, installed=None)
@@ -52,6 +71,14 @@ def test_a_shell_between_the_service_and_its_signals() -> None:
     assert changed(CMD, f'CMD ["sh", "-c", "{script.format("exec ")}"]') == []
 
 
+def test_a_script_that_is_nowhere() -> None:
+    assert changed(CMD, 'CMD ["./begin.sh"]') == [("start-not-there", 13)]
+    context = replace(CONTEXT, files=CONTEXT.files | {"docker/begin.sh"})
+    assert changed(CMD, 'CMD ["./begin.sh"]', context) == [("start-not-there", 13)]
+    assert changed(CMD, 'CMD ["docker/begin.sh"]', context) == []
+    assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
+
+
 def starts(words: str, **more: object) -> list[str]:
     """The codes about GOOD when it starts `words`, in the shell form."""
     context = replace(CONTEXT, **more)  # type: ignore[arg-type]  # fields by name
@@ -73,6 +100,55 @@ def test_an_image_to_build_upon_needs_no_command() -> None:
     assert changed(f"{CMD}\n", "", context) == []
     based = GOOD.replace("python:3.13-slim-trixie", "registry.test/web:1").replace(f"{CMD}\n", "")
     assert found(based) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gunicorn --bind 0.0.0.0:8000 -c python:shop.app shop.app",
+        "gunicorn -b unix:/run/x.sock -k uvicorn.workers.UvicornWorker shop.app:make('a')",
+        "python -m gunicorn -c gunicorn.conf.py shop.app:app",
+        "hypercorn --bind=[::]:8000 --reload-nothing shop.app:app",
+        "uvicorn --host :: --factory shop.app:make",
+        "uvicorn --host :: litestar.app:app",
+    ],
+)
+def test_words_of_options_are_no_modules(words: str) -> None:
+    there = frozenset({"gunicorn", "hypercorn", "uvicorn", "litestar"})
+    assert starts(words.replace("('a')", ""), installed=there) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "codes"),
+    [
+        ({"api/app/main.py"}, "uvicorn --host :: app.main:app", ["start-not-there"]),
+        ({"api/app/main.py"}, "uvicorn --host :: --app-dir api app.main:app", []),
+        ({"api/app/main.py"}, "CMD cd api && exec uvicorn --host :: app.main:app", []),
+        ({"api/app/main.py"}, "env PYTHONPATH=api uvicorn --host :: app.main:app", []),
+        ({"app/__main__.py"}, "python -m app", []),
+        (set(), "python -m app", ["start-not-there"]),
+        (set(), "python -m http.server", []),
+        ({"page.py"}, "streamlit run page.py", []),
+        (set(), "streamlit run page.py", ["start-not-there"]),
+        (set(), "python $SCRIPT.py", []),
+    ],
+)
+def test_what_is_started_is_looked_for_where_it_runs(
+    files: set[str], words: str, codes: list[str]
+) -> None:
+    assert starts(words, files=CONTEXT.files | files) == codes
+
+
+def test_what_is_not_in_the_context_is_not_in_the_image() -> None:
+    ignored = {"main.py"}.__contains__
+    assert starts("uvicorn --host :: main:app", is_ignored=ignored) == ["start-not-there"]
+
+
+def test_a_module_of_an_installed_package_is_there() -> None:
+    files = CONTEXT.files | {"packages/api/src/api/app.py"}
+    words = "uvicorn --host :: api.app:app"
+    assert starts(words, files=files) == ["start-not-there"]
+    assert starts(words, files=files, packages=("packages/api",)) == []
 
 
 def test_a_server_of_an_extra_or_installed_by_hand_is_there() -> None:
@@ -158,5 +234,17 @@ def test_a_script_that_waits_for_the_service() -> None:
     assert changed(CMD, entry, context) == []
 
 
+def test_a_script_is_started_by_its_name() -> None:
+    start = 'ENV UV_NO_SYNC=1\nCMD ["uv", "run", "{}.py"]'
+    assert changed(CMD, start.format("main")) == []
+    assert changed(CMD, start.format("other")) == [("start-not-there", 14)]
+
+
 def test_a_path_may_end_with_a_slash() -> None:
     assert found(GOOD.replace("/.venv/bin:", "/.venv/bin/:")) == []
+
+
+def test_a_file_may_be_in_another_build_context() -> None:
+    text = GOOD.replace("COPY . .", "COPY backend/src ./").replace("main:app", "other:app")
+    assert found(text) == [("copy-missing", 10)]
+    assert found(text.replace("backend/src", "shop")) == [("start-not-there", 13)]

@@ -21,9 +21,12 @@ from uvflow.project.manifest import Project
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
+    "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
+    "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
     "base-not-pinned": (Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie"),
     "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
+    "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
     "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
@@ -31,6 +34,8 @@ _RULES = {
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
     "listens-locally": (Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"),
     "lockfile-passed-over": (Severity.ERROR, "uv sync --locked"),
+    "members-not-seen": (Severity.ERROR, "mount them, or --frozen --no-install-workspace first"),
+    "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
     "no-bytecode": (Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
     "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
@@ -43,7 +48,9 @@ _RULES = {
     "server-not-locked": (Severity.ERROR, "uv add the server"),
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
+    "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
+    "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
@@ -100,6 +107,7 @@ def lint_context(project: Project) -> LintContext:
     local = lockfile.local_packages if lockfile else ()
     return LintContext(
         files=frozenset(map(str, context.files_in(root))),
+        members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         installed=_installed(project, lockfile) if lockfile else None,

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, expanded
+from uvflow.docker.lint.parse import Dockerfile, Parsed, Stage, expanded, relative
 
 Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
 
@@ -22,20 +22,23 @@ _PLAIN = re.compile(
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
 _MOST_COMMANDS = 300  # of scripts that start each other
+# Programs after which an image may have any file.
+_FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 
-    `files` are those that exist, `packages` the directories of local packages that are installed
-    editable, `not_ignored` the patterns that the .dockerignore lacks, `installed` what production
-    installs and `locked` all that uv.lock has (None: unknown), `scripts` the names of the project's
-    own, `has_dev` whether uv installs a group unless it is kept from it. `text` reads a file,
-    `is_ignored` asks the .dockerignore about a path.
+    `files` are those that exist, `members` the manifests of local packages, `packages` the
+    directories of those that are installed editable, `not_ignored` the patterns that the
+    .dockerignore lacks, `installed` what production installs and `locked` all that uv.lock has
+    (None: unknown), `scripts` the names of the project's own, `has_dev` whether uv installs a group
+    unless it is kept from it. `text` reads a file, `is_ignored` asks the .dockerignore of a path.
     """
 
     files: frozenset[str] = frozenset()
+    members: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
     installed: frozenset[str] | None = None
@@ -208,8 +211,24 @@ class LintedDockerfile(Dockerfile):
     @cached_property
     def knows_files(self) -> bool:
         """Whether the build context is the project's directory, and the base has nothing of it."""
-        sources = (relative(source) for step in self.everything for source in step.copied)
+        sources = (source for step in self.everything for source in step.copied)
         return self.is_plain and all(map(self.context.has, sources))
+
+    def may_have(self, path: str) -> bool:
+        """Whether the image may have that file: a COPY from the context says for certain."""
+        origin = self.end.files.get(path)
+        is_copied = origin is not None and not self.context.is_ignored(origin)
+        return is_copied or not self.knows_files or self._makes(posixpath.basename(path))
+
+    def _makes(self, name: str) -> bool:
+        """Whether a step may put a file of that name into the image from somewhere else."""
+        steps = [i for stage in self.environment_stages for i in stage.instructions]
+        copies = [i for i in steps if i.is_copy and not self.source(i)]
+        is_foreign = any(i.flag("from") and "/uv" not in i.text for i in copies)
+        is_fetched = any("://" in i.text for i in copies)
+        is_written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
+        is_copied = is_foreign or is_fetched
+        return is_copied or is_written or any(c.program in _FETCHES for c in self.building)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
@@ -276,11 +295,6 @@ class LintedDockerfile(Dockerfile):
         origin = next((self.end.files[p] for p in paths if p in self.end.files), None)
         text = self.context.text(origin) if origin else ""
         return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
-
-
-def relative(path: str) -> str:
-    """To the build context or to the root of an image, which are empty."""
-    return posixpath.normpath(f"/{path}").strip("/")
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:

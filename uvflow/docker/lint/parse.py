@@ -6,6 +6,7 @@ makes sense.
 
 import itertools
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -62,13 +63,20 @@ class Parsed:
     @property
     def copies_context(self) -> bool:
         """Whether it copies all of the build context."""
-        return self.copied[:1] in {(".",), ("./",)}
+        return self.copied[:1] == ("",)
 
     @property
     def copied(self) -> tuple[str, ...]:
         """What a COPY or ADD takes from the build context, as far as that is written out."""
         words = self.words[:-1] if self.is_copy and not self.flag("from") else ()
-        return tuple(word for word in words if not re.search(r"[$*?<:\[]", word))
+        return tuple(relative(word) for word in words if not re.search(r"[$*?<:\[]", word))
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """What is mounted from the build context, in the same way."""
+        binds = [m for m in self.mounts if m.get("type", "bind") == "bind" and "from" not in m]
+        sources = (mount.get("source", "") for mount in binds)
+        return tuple(relative(source) for source in sources if "$" not in source)
 
     @property
     def assignments(self) -> tuple[tuple[str, str], ...]:
@@ -83,7 +91,7 @@ class Parsed:
         """The fields of each `--mount`."""
         fields = (v.split(",") for name, v in self.flags if name == "mount")
         pairs = ([field.partition("=") for field in each] for each in fields)
-        names = {"dst": "target", "destination": "target"}
+        names = {"src": "source", "dst": "target", "destination": "target"}
         return tuple({names.get(name, name): value for name, _, value in each} for each in pairs)
 
 
@@ -149,6 +157,11 @@ def _stage(begin: Parsed, defaults: Mapping[str, str], rest: tuple[Parsed, ...])
     image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
     name = name if as_.lower() == "as" else ""
     return Stage(name=name, image=expanded(image, defaults), line=begin.line, instructions=rest)
+
+
+def relative(path: str) -> str:
+    """To the build context or to the root of an image, which are empty."""
+    return posixpath.normpath(f"/{path}").strip("/")
 
 
 def split(text: str) -> tuple[str, ...]:

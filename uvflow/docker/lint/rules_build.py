@@ -1,11 +1,12 @@
 """What goes wrong in a hand-written Dockerfile when the environment is built. Pure."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations, relative
-from uvflow.docker.lint.parse import Parsed, Stage
+from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
+from uvflow.docker.lint.parse import Parsed, Stage, relative
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
@@ -68,6 +69,18 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
+        unseen = [member for member in linted.context.members if not _sees(command, member)]
+        is_checked = command.starts("uv", "sync") and command.has("--locked")
+        if unseen and is_checked and linted.knows_files:
+            yield "members-not-seen", command.step, f"uv sync --locked fails without {unseen[0]}"
+
+
+def _sees(command: ShellCommand, path: str) -> bool:
+    """Whether `path` of the context is mounted or copied where `command` runs."""
+    is_mounted = any(
+        source == "" or f"{path}/".startswith(f"{source}/") for source in command.step.bound
+    )
+    return is_mounted or path in command.state.files.values()
 
 
 def _source(linted: LintedDockerfile) -> Violations:
@@ -82,7 +95,7 @@ def _source(linted: LintedDockerfile) -> Violations:
 
 def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
     """Whether it copies a directory of sources, or all of the build context."""
-    folders = tuple(f"{relative(word)}/" for word in step.copied)
+    folders = tuple(f"{word}/" for word in step.copied)
     sources = (file for file in linted.context.files if file.endswith(".py"))
     return step.copies_context or any(file.startswith(folders) for file in sources)
 
@@ -101,17 +114,45 @@ def _layers(linted: LintedDockerfile) -> Violations:
     if installs and not compiled:
         message = "nothing is compiled: every start compiles all modules it imports"
         yield "no-bytecode", installs[0].step, message
-    for command in linted.commands(linted.image):
-        compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
-        if compilers and _ADDS.match(command.text) and not _PURGES.search(command.step.text):
-            message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
-            yield "compiler-in-image", command.step, message
 
 
 def _is_cached(command: ShellCommand) -> bool:
     chosen = command.environ.get("UV_CACHE_DIR", "")
     caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
     return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
+
+
+def _debian_packages(linted: LintedDockerfile) -> Violations:
+    for stage in linted.stages:
+        commands = linted.commands(stage.instructions)
+        for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
+            if _ADDS.match(command.text):
+                message = "apt runs again if a dependency changes, and the sync did not need it"
+                yield "apt-after-sync", command.step, message
+    for command in (c for c in linted.commands(linted.image) if _ADDS.match(c.text)):
+        compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
+        if compilers and not _PURGES.search(command.step.text):
+            message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
+            yield "compiler-in-image", command.step, message
+        is_handled = "/var/lib/apt" in f"{command.step.flags} {command.step.text}"
+        if not is_handled and not command.starts("apk"):
+            yield "apt-lists-kept", command.step, "the package lists stay in the layer"
+
+
+def _build_context(linted: LintedDockerfile) -> Violations:
+    has = linted.context.has
+    mounted = [(step, source, True) for step in linted.everything for source in step.bound]
+    copied = [(step, source, False) for step in linted.everything for source in step.copied]
+    missing = [each for each in (*mounted, *copied) if not has(each[1])]
+    if any("/" in source and has(source.partition("/")[2]) for _, source, _ in missing):
+        return  # the build context is the directory above
+    for step, source, is_mount in missing:
+        message = f"{source} is not in the build context"
+        if is_mount:
+            message += ": the build fails with `failed to compute cache key`"
+            yield "mount-missing", step, message
+        else:
+            yield "copy-missing", step, f"{message} as it is now"
 
 
 def _python(linted: LintedDockerfile) -> Violations:
@@ -143,6 +184,11 @@ def _environments(linted: LintedDockerfile) -> Violations:
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             message = f"scripts of {source} name it in their first line: they will not start"
             yield "environment-moved", step, message
+        stage = linted.source(step)
+        inside = linted.inside(stage) if stage and step.words[0] == made.state.workdir else ()
+        if any(each.copies_context for each in inside):
+            message = "source and environment are one layer: every edit pushes all of it"
+            yield "source-with-environment", step, message
     for step, sync in last.values():
         is_copy = sync.has(*_NOT_EDITABLE)
         is_copy = is_copy or sync.is_set("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
@@ -167,4 +213,7 @@ def _copied_environments(
                     yield step, command, environment, target + environment[len(copied) :]
 
 
-CHECKS = (_uv_itself, _lockfile, _source, _layers, _python, _environments)
+CHECKS = (
+    *(_uv_itself, _lockfile, _source, _layers, _debian_packages, _python, _environments),
+    _build_context,
+)

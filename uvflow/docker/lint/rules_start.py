@@ -1,6 +1,9 @@
 """What is wrong with what the container of a hand-written Dockerfile starts. Pure."""
 
+import itertools
+import posixpath
 import re
+import sys
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
@@ -19,6 +22,9 @@ _PORTS = {**dict.fromkeys((*_SERVERS, "fastapi"), "8000"), "waitress-serve": "80
 _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
 _SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
+_MODULE = re.compile(
+    r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
+)
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -38,6 +44,66 @@ def _nothing(linted: LintedDockerfile) -> Violations:
             yield "starts-nothing", command.step, message
         if command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
+
+
+def _missing(linted: LintedDockerfile) -> Violations:
+    for command in linted.started:
+        folders = _folders(linted, command)
+        for script in _scripts(linted, command):
+            paths = (posixpath.normpath(posixpath.join(folder, script)) for folder in folders)
+            if "$" not in script and not any(map(linted.may_have, paths)):
+                yield "start-not-there", command.step, f"{script} does not exist in the image"
+        module = _module(command)
+        if module and not _is_there(linted, module, folders):
+            message = f"{module} is not a module that the image has in {folders[0]}"
+            yield "start-not-there", command.step, message
+
+
+def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
+    """Where Python and servers look for what they load."""
+    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    folders = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
+    return [linted.end.path(folder) for folder in folders if folder]
+
+
+def _scripts(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
+    """The files of the project that it runs."""
+    program, *words = command.words
+    is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
+    by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
+    if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
+        return [word for word in words if re.fullmatch(r"[^-].*\.py", word)][:1]
+    return [program] if is_own or program.endswith(".py") else []
+
+
+def _module(command: ShellCommand) -> str | None:
+    """The module that a server or `python -m` is to load."""
+    words = command.words
+    if command.program not in _SERVERS:
+        is_module = shell.is_python(words) and words[1:2] == ("-m",)
+        return command.program if is_module else None
+    for before, word in itertools.pairwise(words):
+        match = _MODULE.fullmatch(word)
+        is_value = before.startswith("-") and "=" not in before and before != "--factory"
+        if match and (match["attribute"] or ("." in word and not is_value)):
+            return word.partition(":")[0]
+    return None
+
+
+def _is_there(linted: LintedDockerfile, module: str, folders: list[str]) -> bool:
+    """Whether the module may be found: in the image, or installed."""
+    known = linted.context.locked or linted.context.installed or ()
+    foreign = {name.replace("-", "_") for name in known} | sys.stdlib_module_names
+    path = f"/{module.replace('.', '/')}"
+    files = (f"{path}.py", f"{path}/__init__.py", f"{path}/__main__.py")
+    own = (f"/{name}" for name in linted.context.files if linted.context.packages)
+    return (
+        not known
+        or module.partition(".")[0] in foreign
+        or any(name.endswith(files) for name in own)
+        or any(linted.may_have(folder.rstrip("/") + file) for folder in folders for file in files)
+    )
 
 
 def _programs(linted: LintedDockerfile) -> Violations:
@@ -111,7 +177,7 @@ def _signals(linted: LintedDockerfile) -> Violations:
             yield "shell-form", command.step, message
 
 
-CHECKS = (_nothing, _programs, _uv_run, _servers, _ports, _signals)
+CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:
