@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -209,37 +210,16 @@ def is_ignored(path: str, text: str) -> bool:
     return ignored
 
 
-_PIECE = re.compile(r"(?:\*\*/)+|\*\*+|\*|\?|\[(?:\^[^\]]+|[^\]^][^\]]*)\]|\\.|.", re.DOTALL)
-
-
 def _matches(pattern: str, path: str) -> bool:
     """A pattern that matches a directory matches what is in it."""
-    ends = {0}  # where the pieces so far may end: many stars cannot make this slow
-    for piece in _PIECE.findall(pattern.strip("/").removeprefix("./")):
-        ends = {end for start in ends for end in _ends(piece, path, start)}
-    return any(end == len(path) or (end and path[end] == "/") for end in ends)
-
-
-def _ends(piece: str, path: str, start: int) -> Iterable[int]:
-    """Where `piece` may end in `path` if it begins at `start`."""
-    rest = path[start:]
-    match piece:
-        case _ if piece.endswith("**/"):
-            return (start, *(start + slash.end() for slash in re.finditer("/", rest)))
-        case _ if piece.startswith("**"):
-            return range(start, len(path) + 1)
-        case "*":
-            return range(start, start + len(rest.partition("/")[0]) + 1)
-        case _ if piece == "?" or (len(piece) > 1 and piece.startswith("[")):
-            is_name = rest[:1] not in ("", "/")
-            matches = is_name and (piece == "?" or _is_in_class(rest[0], piece[1:-1]))
-        case _:
-            matches = rest[:1] == (piece.removeprefix("\\") or piece)
-    return (start + 1,) if matches else ()
-
-
-def _is_in_class(character: str, inside: str) -> bool:
-    """Whether it is one of a class, such as `a-z_` or `^0-9`."""
-    ranges = re.findall(r"\\?(.)-\\?(.)|\\?(.)", inside.removeprefix("^"), re.DOTALL)
-    is_in = any((low or one) <= character <= (high or one) for low, high, one in ranges)
-    return is_in is not inside.startswith("^")
+    pattern = re.sub(r"(?<=\*)\*+(?=[^*/])", "*/", pattern)  # `**a` is `**/a`
+    names, ends = path.split("/"), {0}  # how many names the pieces so far may match
+    for piece in pattern.strip("/").removeprefix("./").split("/"):
+        if piece == "**":
+            ends = {end for start in ends for end in range(start, len(names) + 1)}
+        else:
+            glob = re.sub(r"\\(.)", r"[\1]", piece).replace("[^", "[!")  # as fnmatch has it
+            ends = {
+                n for n, name in enumerate(names, 1) if n - 1 in ends and fnmatchcase(name, glob)
+            }
+    return any(ends)
