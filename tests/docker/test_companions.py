@@ -42,33 +42,24 @@ def test_the_whole_compose_file() -> None:
         '      context: "."\n'
         '      dockerfile: "Dockerfile"\n'
         '      target: "prod"\n'
-        "      secrets:\n"
-        '        - "TOKEN"\n'
+        '      secrets: ["TOKEN"]\n'
         "    init: true\n"
-        "    ports:\n"
-        '      - "8000:8000"\n'
+        '    ports: ["8000:8000"]\n'
         "    read_only: true\n"
-        "    tmpfs:\n"
-        '      - "/tmp"\n'
-        "    cap_drop:\n"
-        '      - "ALL"\n'
-        "    security_opt:\n"
-        '      - "no-new-privileges:true"\n'
+        '    tmpfs: ["/tmp"]\n'
+        '    cap_drop: ["ALL"]\n'
+        '    security_opt: ["no-new-privileges:true"]\n'
         "  shop-dev:\n"
-        "    profiles:\n"
-        '      - "dev"\n'
+        '    profiles: ["dev"]\n'
         '    image: "shop:dev"\n'
         "    build:\n"
         '      context: "."\n'
         '      dockerfile: "Dockerfile"\n'
         '      target: "dev"\n'
-        "      secrets:\n"
-        '        - "TOKEN"\n'
+        '      secrets: ["TOKEN"]\n'
         "    init: true\n"
-        "    ports:\n"
-        '      - "8000:8000"\n'
-        "    volumes:\n"
-        '      - ".:/app"\n'
+        '    ports: ["8000:8000"]\n'
+        '    volumes: [".:/app"]\n'
         "secrets:\n"
         "  TOKEN:\n"
         '    environment: "TOKEN"\n'

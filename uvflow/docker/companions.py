@@ -85,15 +85,11 @@ def _yaml_lines(table: Table, indent: str) -> Iterator[str]:
     """Keys without a value are left out."""
     for key, value in ((key, value) for key, value in table.items() if value):
         name = key if key.replace("_", "").replace("-", "").isalnum() else _yaml(key)
-        match value:
-            case Mapping():
-                yield f"{indent}{name}:"
-                yield from _yaml_lines(value, f"{indent}  ")
-            case [*items]:
-                yield f"{indent}{name}:"
-                yield from (f"{indent}  - {_yaml(item)}" for item in items)
-            case _:
-                yield f"{indent}{name}: {_yaml(value)}"
+        if isinstance(value, Mapping):
+            yield f"{indent}{name}:"
+            yield from _yaml_lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {_yaml(value)}"
 
 
 def _yaml(value: Any) -> str:
