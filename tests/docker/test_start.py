@@ -1,7 +1,7 @@
 """The start command is found by evidence, in an order, or asked for."""
 
-import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from rig import Tree
 
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
-from uvflow.docker.start import FILES, Search, Start
+from uvflow.docker.start import Search, Start
 from uvflow.errors import UsageError
+from uvflow.project.manifest import Project, parse_manifest
 
 FASTAPI = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
 FLASK = {"src/shop/web.py": "from flask import Flask\n\ndef create_app():\n    return Flask('x')\n"}
@@ -32,17 +33,15 @@ def start(
 def search(
     root: Path, *installed: str, scripts: Mapping[str, str] | None = None, **said: Any
 ) -> Search:
-    texts = {name: root / name for name in FILES}
-    manifest = root / "pyproject.toml"
+    path = root / "pyproject.toml"
+    manifest = {"project": {"name": "shop"}, **(parse_manifest(path) if path.exists() else {})}
     return Search(
-        name="shop",
+        project=Project(root=root, workspace=root, manifest=manifest),
+        settings=Settings(**said),
+        sources=Sources(root),
         installed=frozenset(installed),
         direct=frozenset(installed),
-        sources=Sources(root),
         scripts=scripts or {},
-        files={name: path.read_text() for name, path in texts.items() if path.exists()},
-        fastapi=tomllib.loads(manifest.read_text())["tool"]["fastapi"] if manifest.exists() else {},
-        settings=Settings(**said),
     )
 
 
@@ -226,15 +225,9 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
 
 
 def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
-    search = Search(
-        name="all",
-        installed=frozenset(),
-        sources=Sources(tree({})),
-        settings=Settings(),
-        members=("backend", "worker"),
-    )
+    root = replace(search(tree({})), members=("backend", "worker"))
     with pytest.raises(UsageError) as caught:
-        search.start()
+        root.start()
     assert caught.value.hint == "run `uvflow docker` in backend or worker"
 
 

@@ -120,7 +120,6 @@ class ImagePlan:
     workspace: Path
     facts: Facts
     lockfile: LockfileCheck
-    options: ImageOptions
     generated: tuple[ImageFile, ...]
     dockerignore: ImageFile
     not_ignored: tuple[str, ...]
@@ -169,7 +168,6 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
-        options=options,
         generated=tuple(_image_file(root / path, text) for path, text in texts),
         dockerignore=dockerignore,
         not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text, workspace),

@@ -20,7 +20,7 @@ from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
-from uvflow.docker.start import FILES, Search, Start, Words
+from uvflow.docker.start import Search, Start, Words
 from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, dev_switch_variable
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
@@ -311,18 +311,14 @@ class _Reader:
     @cached_property
     def search(self) -> Search:
         directories = sorted(str(package.directory) for package in self.lock.local_packages)
-        paths = {name: self.project.root / name for name in FILES}
-        texts = {name: text_if_there(path) for name, path in paths.items() if not path.is_dir()}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
-            name=self.project.name,
+            project=self.project,
+            settings=self.settings,
+            sources=self.sources,
             installed=self.names,
             direct=frozenset(edge["name"] for edge in edges),
-            sources=self.sources,
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
-            files={name: text for name, text in texts.items() if text},
-            fastapi=self.project.table("tool", "fastapi"),
-            settings=self.settings,
             members=() if self.package else tuple(directories),
         )
 

@@ -19,6 +19,8 @@ from uvflow.docker.source import (
     health_path,
 )
 from uvflow.errors import UsageError
+from uvflow.files import text_if_there
+from uvflow.project.manifest import Project
 
 _PORT = 8000
 _STREAMLIT_PORT = 8501
@@ -107,7 +109,6 @@ _APP_VARIABLE = re.compile(
     rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
 )
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-FILES = ("Procfile", ".env", ".flaskenv", *_COMPOSE)  # that may have evidence
 
 # What runs a command in an environment that the image does not need, with its options.
 _RUNNER = re.compile(
@@ -124,19 +125,16 @@ class Search:
     """Where a start command is looked for.
 
     `installed` are the normalised names of the production closure, `direct` those that the project
-    itself depends on; `scripts` is `[project.scripts]` where that is installed, `files` are the
-    texts of FILES that there are, `fastapi` is `[tool.fastapi]`; `members` are the directories of a
-    workspace whose root is not a project.
+    itself depends on; `scripts` is `[project.scripts]` where that is installed; `members` are the
+    directories of a workspace whose root is not a project.
     """
 
-    name: str
-    installed: frozenset[str]
-    sources: Sources
+    project: Project
     settings: Settings
+    sources: Sources
+    installed: frozenset[str]
     direct: frozenset[str] = frozenset()
     scripts: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    fastapi: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
 
     def start(self) -> Start:
@@ -172,7 +170,12 @@ class Search:
     @property
     def _entries(self) -> list[tuple[str, str]]:
         """Names and lines of the Procfile."""
-        return _PROCESS.findall(self.files.get("Procfile", ""))
+        return _PROCESS.findall(self._file("Procfile"))
+
+    def _file(self, name: str) -> str:
+        """Its text; empty where there is no such file."""
+        path = self.project.root / name
+        return "" if path.is_dir() else text_if_there(path) or ""
 
     @cached_property
     def web(self) -> Applications:
@@ -208,11 +211,11 @@ class Search:
         return [self._of_line(line, "`web` of the Procfile") for line in lines][:1]
 
     def _configured(self) -> list[Application]:
-        entrypoint = self.fastapi.get("entrypoint")
+        entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
         if isinstance(entrypoint, str) and ":" in entrypoint:
             return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
         for name in (".env", ".flaskenv"):
-            if match := _APP_VARIABLE.search(self.files.get(name, "")):
+            if match := _APP_VARIABLE.search(self._file(name)):
                 variable, value = match.groups()
                 return self._of_variable(value, _APP_VARIABLES[variable], f"{variable} in {name}")
         return []
@@ -261,7 +264,7 @@ class Search:
 
     def _compose(self) -> list[Start]:
         """The `command` of the one service that is built here, unless that is for development."""
-        text = next((self.files[name] for name in _COMPOSE if name in self.files), "")
+        text = next(filter(None, map(self._file, _COMPOSE)), "")
         if not text:
             return []
         import yaml  # 15 ms, for a project with a compose file only
@@ -310,7 +313,7 @@ class Search:
         """A program; what a project with a web framework installs beside its service is none."""
         if _WEB & self.direct:
             return []
-        named = [name for name in self.scripts if name == self.name]
+        named = [name for name in self.scripts if name == self.project.name]
         return [self._script(name) for name in named or self.scripts]
 
     def _script(self, name: str) -> Start:
