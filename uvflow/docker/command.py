@@ -61,11 +61,11 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         return _check_result(check_handwritten(project, path))
     plan = plan_image(project, options, more=[name for name in MORE if getattr(options, name)])
     if options.check:
-        return _check_result(_ignore_findings(plan), plan.generated)
+        return _check_result(plan.findings, plan.generated)
     if options.facts:
         facts = asdict(plan.facts)
         return DockerResult(result=_lines(json.dumps(facts, indent=2)), data={"facts": facts})
-    warnings = (*plan.remarks, *(str(finding) for finding in _ignore_findings(plan)))
+    warnings = (*plan.remarks, *map(str, plan.findings))
     if options.prints:
         text = plan.dockerfile.text
         return DockerResult(result=_lines(text), warnings=warnings, data={"dockerfile": text})
@@ -115,14 +115,14 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """Every file of an image; `not_ignored` are patterns that the .dockerignore lacks."""
+    """Every file of an image; `findings` are about the .dockerignore."""
 
     workspace: Path
     facts: Facts
     lockfile: LockfileCheck
     generated: tuple[ImageFile, ...]
     dockerignore: ImageFile
-    not_ignored: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -164,13 +164,15 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     # workspace (Docker docs, "Build context", "Filename and location").
     ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
     dockerignore = _image_file(ignore, context.dockerignore(workspace, facts.mounts))
+    lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
+    message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
     return ImagePlan(
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
         generated=tuple(_image_file(root / path, text) for path, text in texts),
         dockerignore=dockerignore,
-        not_ignored=context.missing_patterns(dockerignore.before or dockerignore.text, workspace),
+        findings=(findings.error("context-not-ignored", message, origin),) if lacks else (),
         remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
     )
 
@@ -216,14 +218,6 @@ def _image_file(path: Path, text: str) -> ImageFile:
 
 def _header_of(path: Path) -> Header | None:
     return header.read(text_if_there(path) or "")
-
-
-def _ignore_findings(plan: ImagePlan) -> tuple[Finding, ...]:
-    if not plan.not_ignored:
-        return ()
-    origin = Origin(path=plan.dockerignore.path.name, line=1)
-    message = f"does not exclude: {', '.join(plan.not_ignored)}"
-    return (findings.error("context-not-ignored", message, origin),)
 
 
 def _check_result(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from uvflow.project import schema
@@ -16,60 +16,8 @@ DOCKER_HUB = "docker.io"
 REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the user has decided; None leaves it to the facts.
-
-    `command` is what the container starts, `processes` are others by name, `app` is a
-    `module:attribute` for the server to load. `health` is the path of an HTTP probe, or False for
-    none. `environment` is for the container, `build_environment` for the steps that run the
-    project's own code (collectstatic). `mirrors` are registries and what images are pulled from in
-    their place. `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
-    `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
-    """
-
-    base: str = "slim"
-    stages: str = "auto"
-    command: tuple[str, ...] | None = None
-    processes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    app: str | None = None
-    port: int | None = None
-    health: str | bool | None = None
-    user: int | None = None
-    uv: str | None = None
-    python_image: str | None = None
-    uv_image: str | None = None
-    mirrors: tuple[tuple[str, str], ...] = ()
-    build_packages: tuple[str, ...] | None = None
-    runtime_packages: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = PLATFORMS
-    private_indexes: tuple[str, ...] = ()
-    source: bool | None = None
-    environment: tuple[tuple[str, str], ...] = ()
-    build_environment: tuple[tuple[str, str], ...] = ()
-    ignore: tuple[str, ...] = ()
-
-
-def read(table: Table, source: str) -> Settings:
-    """The settings that `[tool.uvflow.docker]` of the file `source` declares.
-
-    Raises UsageError for an unknown key, with the nearest one, and for a value that cannot be.
-    """
-    schema.validate(table, _SHAPE, source, "tool.uvflow.docker")
-    names = {field.name.replace("_", "-"): field.name for field in fields(Settings)}
-    return Settings(**{names[key]: _frozen(value) for key, value in table.items()})
-
-
-def checked(key: str, value: Any, where: str) -> Any:
-    """`value` as a field of Settings; raises UsageError, with `where`, if `key` cannot be that."""
-    schema.validate(value, _SHAPE[key], where)
-    return _frozen(value)
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return tuple(sorted((k, _frozen(v)) for k, v in value.items()))  # its order is not a fact
-    return tuple(value) if isinstance(value, list) else value
+def _setting(default: Any, shape: Any) -> Any:
+    return field(default=default, metadata={"shape": shape})
 
 
 def _text(pattern: str, wanted: str) -> Rule:
@@ -109,33 +57,72 @@ _ENVIRONMENT = Rule(
         and all(isinstance(text, str) for text in value.values())
     ),
 )
+_HEALTH = Rule(
+    wanted='a path such as "/healthz", or false',
+    holds=lambda value: value is False or _matches(r"/\S*", value),
+)
+_MIRRORS = OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry")))
+_PLATFORMS = _texts("|".join(PLATFORMS), " and ".join(PLATFORMS), least=1)
 _PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
 _COMMAND = _texts(r"(?s).*", 'strings, such as ["python", "-m", "app"]', least=1)
 
-_SHAPE = OnlyKeys(
-    {
-        "base": _text("|".join(BASES), f"one of {', '.join(BASES)}"),
-        "stages": _text("|".join(STAGES), f"one of {', '.join(STAGES)}"),
-        "command": _COMMAND,
-        "processes": {"*": _COMMAND},
-        "app": _text(_MODULE_ATTRIBUTE, '"module:attribute"'),
-        "port": _number(1, 65535, "a number from 1 to 65535"),
-        "health": Rule(
-            wanted='a path such as "/healthz", or false',
-            holds=lambda v: v is False or _matches(r"/\S*", v),
-        ),
-        "user": _number(1, 2**31 - 1, "a numeric user id from 1"),
-        "uv": _text(_VERSION, "a version such as 0.13.9"),
-        "python-image": _text(_IMAGE, "the name of an image"),
-        "uv-image": _text(_IMAGE, "the name of an image"),
-        "mirrors": OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry"))),
-        "build-packages": _PACKAGES,
-        "runtime-packages": _PACKAGES,
-        "platforms": _texts("|".join(PLATFORMS), " and ".join(PLATFORMS), least=1),
-        "private-indexes": _texts(r"[\w.-]+", "names of [[tool.uv.index]]"),
-        "source": bool,
-        "environment": _ENVIRONMENT,
-        "build-environment": _ENVIRONMENT,
-        "ignore": _texts(r"[a-z-]+", "codes of findings"),
-    }
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user has decided; None leaves it to the facts.
+
+    `command` is what the container starts, `processes` are others by name, `app` is a
+    `module:attribute` for the server to load. `health` is the path of an HTTP probe, or False for
+    none. `environment` is for the container, `build_environment` for the steps that run the
+    project's own code (collectstatic). `mirrors` are registries and what images are pulled from in
+    their place. `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
+    `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
+    """
+
+    base: str = _setting("slim", _text("|".join(BASES), f"one of {', '.join(BASES)}"))
+    stages: str = _setting("auto", _text("|".join(STAGES), f"one of {', '.join(STAGES)}"))
+    command: tuple[str, ...] | None = _setting(None, _COMMAND)
+    processes: tuple[tuple[str, tuple[str, ...]], ...] = _setting((), {"*": _COMMAND})
+    app: str | None = _setting(None, _text(_MODULE_ATTRIBUTE, '"module:attribute"'))
+    port: int | None = _setting(None, _number(1, 65535, "a number from 1 to 65535"))
+    health: str | bool | None = _setting(None, _HEALTH)
+    user: int | None = _setting(None, _number(1, 2**31 - 1, "a numeric user id from 1"))
+    uv: str | None = _setting(None, _text(_VERSION, "a version such as 0.13.9"))
+    python_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
+    uv_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
+    mirrors: tuple[tuple[str, str], ...] = _setting((), _MIRRORS)
+    build_packages: tuple[str, ...] | None = _setting(None, _PACKAGES)
+    runtime_packages: tuple[str, ...] = _setting((), _PACKAGES)
+    platforms: tuple[str, ...] = _setting(PLATFORMS, _PLATFORMS)
+    private_indexes: tuple[str, ...] = _setting(
+        (), _texts(r"[\w.-]+", "names of [[tool.uv.index]]")
+    )
+    source: bool | None = _setting(None, bool)
+    environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
+    build_environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
+    ignore: tuple[str, ...] = _setting((), _texts(r"[a-z-]+", "codes of findings"))
+
+
+_FIELDS = {field.name.replace("_", "-"): field for field in fields(Settings)}
+_SHAPE = OnlyKeys({key: field.metadata["shape"] for key, field in _FIELDS.items()})
+
+
+def read(table: Table, source: str) -> Settings:
+    """The settings that `[tool.uvflow.docker]` of the file `source` declares.
+
+    Raises UsageError for an unknown key, with the nearest one, and for a value that cannot be.
+    """
+    schema.validate(table, _SHAPE, source, "tool.uvflow.docker")
+    return Settings(**{_FIELDS[key].name: _frozen(value) for key, value in table.items()})
+
+
+def checked(key: str, value: Any, where: str) -> Any:
+    """`value` as a field of Settings; raises UsageError, with `where`, if `key` cannot be that."""
+    schema.validate(value, _SHAPE[key], where)
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted((k, _frozen(v)) for k, v in value.items()))  # its order is not a fact
+    return tuple(value) if isinstance(value, list) else value

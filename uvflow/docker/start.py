@@ -65,11 +65,6 @@ class _Server:
     factory: str = "{name}"
     reloads: bool = True
 
-    def words(self, loaded: Application, port: int) -> Words:
-        words = f"{self.command} {self.factory if loaded.is_factory else '{name}'}".split()
-        values = {"port": port, "interface": loaded.interface, "name": loaded.name}
-        return tuple(word.format_map(values) for word in words)
-
 
 # By their distributions, of each interface the preferred first. Workers of gunicorn show that they
 # live by touching a file, which a disk may delay.
@@ -331,7 +326,9 @@ class Search:
             )
         server = _SERVERS[name]
         port = self.settings.port or _PORT
-        words = server.words(found, port)
+        line = f"{server.command} {server.factory if found.is_factory else '{name}'}"
+        values = {"port": port, "interface": found.interface, "name": found.name}
+        words = tuple(word.format_map(values) for word in line.split())
         others = self.web.outermost - {found.name.replace(":", ".")}
         return Start(
             command=words,

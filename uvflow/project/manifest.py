@@ -125,7 +125,7 @@ class Project(NamedTuple):
             selected = [members[package]]
         elif profile.package is None and "project" in self.manifest:
             selected = [self.manifest]
-        groups = {name for table in (*selected, workspace.root) for name in _group_names(table)}
+        groups = {name for table in (*selected, workspace.root) for name in group_names(table)}
         _require_known(profile, "groups", "groups", profile.groups or (), groups)
         projects = [table["project"] for table in selected]
         if not any("optional-dependencies" in each.get("dynamic", ()) for each in projects):
@@ -242,7 +242,7 @@ def table_at(table: Table, *keys: str) -> Table:
     return table
 
 
-def _group_names(manifest: Table) -> Iterator[str]:
+def group_names(manifest: Table) -> Iterator[str]:
     """Of PEP 735, and uv's older `dev-dependencies`."""
     yield from manifest.get("dependency-groups", ())
     if "dev-dependencies" in table_at(manifest, "tool", "uv"):

@@ -17,7 +17,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project
+from uvflow.project.manifest import Project, group_names
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
@@ -105,6 +105,7 @@ def lint_context(project: Project) -> LintContext:
     missing = context.missing_patterns(ignored, root)
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
+    groups = {*group_names(project.manifest)}
     return LintContext(
         files=frozenset(map(str, context.files_in(root))),
         members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
@@ -112,20 +113,11 @@ def lint_context(project: Project) -> LintContext:
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         installed=_installed(project, lockfile) if lockfile else None,
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
-        has_dev=_has_dev(project),
+        has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: _text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
     )
-
-
-def _has_dev(project: Project) -> bool:
-    table = project.table("tool", "uv")
-    groups = {
-        *project.table("dependency-groups"),
-        *({"dev"} if "dev-dependencies" in table else ()),
-    }
-    return not groups.isdisjoint(default_groups(table, groups))
 
 
 def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
