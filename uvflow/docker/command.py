@@ -282,6 +282,5 @@ def write_files(plan: ImagePlan, *, force: bool) -> None:
 
 
 def drift_error(file: ImageFile) -> DriftError:
-    """The error about a file that is not as planned."""
     message, hint = file.state.value
     return DriftError(f"{file.path} {message}", hint=hint)

@@ -75,7 +75,6 @@ class BuildContext:
         return tuple(package.name for package in local if "virtual" not in package.source)
 
     def no_install_option(self, names: tuple[str, ...], package: str | None) -> str:
-        """The option that makes uv skip `names`."""
         if set(names) <= {package}:
             return "--no-install-project"
         if set(names) <= set(self.lock.members):
@@ -164,7 +163,6 @@ def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
 
 
 def _of_git(text: str) -> tuple[str, ...]:
-    """The patterns of a .gitignore (gitignore(5)) as those of a .dockerignore."""
     patterns = []
     for line in _lines(text):
         pattern = line.removeprefix("!")
@@ -190,7 +188,6 @@ def files_in(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _environments(root: Path) -> Iterator[str]:
-    """The virtual environments below `root`, as relative paths (POSIX)."""
     return (str(path.parent) for path in files_in(root) if path.name == "pyvenv.cfg")
 
 
@@ -202,7 +199,6 @@ def missing_patterns(text: str, root: Path) -> tuple[str, ...]:
 
 
 def is_ignored(path: str, text: str) -> bool:
-    """Whether the .dockerignore `text` keeps `path` out of the context."""
     ignored = False
     for line in _lines(text):
         if _matches(line.removeprefix("!").strip(), path):

@@ -183,7 +183,6 @@ class _Reader:
         )
 
     def check_uv(self) -> None:
-        """Raises UsageError where the uv that builds the image does not fit the project."""
         uv = self.settings.uv
         asked = str(self.uv_table.get("required-version", ""))
         if uv and asked and uv not in specifier(asked, "[tool.uv] required-version"):
@@ -209,7 +208,6 @@ class _Reader:
 
     @cached_property
     def python(self) -> tuple[str, str]:
-        """X.Y, and the evidence for it."""
         return base_image.choose_python(
             (*self.requests, *_declared_pythons(self.project)),
             self.lock.requires_python,
@@ -231,7 +229,6 @@ class _Reader:
 
     @cached_property
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
-        """What each profile installs, by its name."""
         return {p.name: export_selection(self.project, p, self.here) for p in self.profiles}
 
     def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
@@ -450,7 +447,6 @@ def _credentials(index: Table) -> tuple[str, str]:
 
 
 def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:
-    """The Debian packages that fetch sources from git."""
     urls = [str(package.source["git"]) for package in packages if "git" in package.source]
     ssh = (_SSH,) if any(url.startswith("ssh://") for url in urls) else ()
     return ("git", *ssh) if urls else ()

@@ -164,11 +164,9 @@ class Search:
 
     @property
     def _entries(self) -> list[tuple[str, str]]:
-        """Names and lines of the Procfile."""
         return _PROCESS.findall(self._file("Procfile"))
 
     def _file(self, name: str) -> str:
-        """Its text; empty where there is no such file."""
         path = self.project.root / name
         return "" if path.is_dir() else text_if_there(path) or ""
 
@@ -265,10 +263,11 @@ class Search:
         import yaml  # 15 ms, for a project with a compose file only
 
         try:
-            services = [s for s in yaml.safe_load(text)["services"].values() if s.get("build")]
-            builds = [s["build"] for s in services]
-            contexts = [build if isinstance(build, str) else build["context"] for build in builds]
-            [service] = [s for s, at in zip(services, contexts, strict=True) if at in {".", "./"}]
+            every = [
+                (each.get("build"), each) for each in yaml.safe_load(text)["services"].values()
+            ]
+            places = ((at["context"] if isinstance(at, dict) else at, each) for at, each in every)
+            [service] = [each for at, each in places if at in {".", "./"}]
             command = service.get("command") or ""
             line = command if isinstance(command, str) else shlex.join(map(str, command))
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):

@@ -97,8 +97,8 @@ class ShellCommand:
     @property
     def run_syncs(self) -> bool:
         """Whether it is a `uv run` that syncs the environment first."""
-        options = ("--no-sync", "--no-project", "--isolated", "--script")
-        return self.starts("uv", "run") and not (self.has(*options) or self.is_set("UV_NO_SYNC"))
+        without = ("--no-sync", "--no-project", "--isolated", "--script", "UV_NO_SYNC")
+        return self.starts("uv", "run") and not self.has(*without)
 
     @property
     def environment(self) -> str:
@@ -112,8 +112,11 @@ class ShellCommand:
     def starts(self, *words: str) -> bool:
         return self.words[: len(words)] == words
 
-    def has(self, *options: str) -> bool:
-        return any(word.partition("=")[0] in options for word in self.words)
+    def has(self, *names: str) -> bool:
+        """Whether one of these options is given, or one of these variables is true for uv."""
+        given = {word.partition("=")[0] for word in self.words if word.startswith("-")}
+        true = {n for n in names if self.environ.get(n, "").lower() in {"1", "true", "yes", "on"}}
+        return not given.isdisjoint(names) or bool(true)
 
     def option(self, *names: str) -> str | None:
         """The value of the last of these options, in one word or two."""
@@ -123,10 +126,6 @@ class ShellCommand:
             if name in names:
                 found = value if equals else following
         return found
-
-    def is_set(self, *names: str) -> bool:
-        """Whether one of these variables is true, as uv reads them."""
-        return any(self.environ.get(n, "").lower() in {"1", "true", "yes", "on"} for n in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,6 @@ class LintedDockerfile(Dockerfile):
 
     @cached_property
     def image(self) -> tuple[Parsed, ...]:
-        """The instructions that contribute to the image of the last stage."""
         return self.inside(self.final)
 
     @cached_property
@@ -254,8 +252,8 @@ class LintedDockerfile(Dockerfile):
         # in the text: a command that is substituted may choose
         options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
         in_text = command.step.keyword == "RUN" and any(o in command.step.text for o in options)
-        is_set = command.is_set("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
-        return in_text or is_set or command.has(*options) or not self.context.has_dev
+        variables = ("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
+        return in_text or command.has(*options, *variables) or not self.context.has_dev
 
     @cached_property
     def runs_as_root(self) -> bool:
@@ -266,7 +264,6 @@ class LintedDockerfile(Dockerfile):
         return (self.end.user or "root" * is_root) in {"root", "0"} and not drops
 
     def last(self, keyword: str) -> Parsed | None:
-        """The instruction of that kind that counts for the image."""
         return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
     @cached_property
@@ -288,7 +285,6 @@ class LintedDockerfile(Dockerfile):
         )
 
     def _script(self, program: str) -> str:
-        """The text of the shell script that `program` is; empty where it is none."""
         path = self.end.environ.get("PATH", "").split(":")
         places = [*path, "/usr/local/bin", "/usr/bin", "/bin"] if "/" not in program else [""]
         paths = (self.end.path(posixpath.join(place, program)) for place in places)

@@ -62,7 +62,6 @@ class Parsed:
 
     @property
     def copies_context(self) -> bool:
-        """Whether it copies all of the build context."""
         return self.copied[:1] == ("",)
 
     @property
@@ -88,7 +87,6 @@ class Parsed:
 
     @property
     def mounts(self) -> tuple[dict[str, str], ...]:
-        """The fields of each `--mount`."""
         fields = (v.split(",") for name, v in self.flags if name == "mount")
         pairs = ([field.partition("=") for field in each] for each in fields)
         names = {"src": "source", "dst": "target", "destination": "target"}
@@ -123,7 +121,6 @@ class Dockerfile:
         return by_name.get(name.lower()) or by_number.get(name)
 
     def source(self, step: Parsed) -> Stage | None:
-        """The stage that a COPY takes files from."""
         return self.stage(step.flag("from") or "") if step.is_copy else None
 
     def lineage(self, stage: Stage) -> tuple[Stage, ...]:
@@ -133,7 +130,6 @@ class Dockerfile:
         return (*(self.lineage(below) if below and earlier else ()), stage)
 
     def inside(self, stage: Stage) -> tuple[Parsed, ...]:
-        """Every instruction that contributes to the image of `stage`."""
         return tuple(i for step in self.lineage(stage) for i in step.instructions)
 
 

@@ -1,6 +1,7 @@
 """What goes wrong in a hand-written Dockerfile when the environment is built. Pure."""
 
 import itertools
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -20,7 +21,10 @@ _WITHOUT_PYTHON = re.compile(
     r"(?:.*/)?(?:debian|ubuntu|alpine|scratch|distroless/(?:cc|base|static)[\w-]*)(?:[:@].*)?"
 )
 # How a sync leaves the project out, or copies it into the environment.
-_NOT_EDITABLE = ("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group")
+_NOT_EDITABLE = (
+    *("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group"),
+    *("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT"),
+)
 
 
 def _uv_itself(linted: LintedDockerfile) -> Violations:
@@ -39,7 +43,6 @@ def _uv_itself(linted: LintedDockerfile) -> Violations:
 
 
 def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
-    """Every image of uv that is named, and where."""
     named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
     for step in linted.everything:
         named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
@@ -49,13 +52,12 @@ def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Ma
 
 def _lockfile(linted: LintedDockerfile) -> Violations:
     reads = [c for c in linted.building if c.words[:2] in {("uv", "sync"), ("uv", "export")}]
-    frozen = [c for c in reads if c.has("--frozen") or c.is_set("UV_FROZEN")]
+    frozen = [command for command in reads if command.has("--frozen", "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
         message = "--frozen silently builds without a new dependency if uv.lock is stale"
         yield "sync-frozen", frozen[0].step, message
     for command in reads:
-        is_locked = command in frozen or command.is_set("UV_LOCKED")
-        is_locked = is_locked or command.has("--locked", "--check")
+        is_locked = command in frozen or command.has("--locked", "--check", "UV_LOCKED")
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
         if not is_locked and not is_else:
             name = " ".join(command.words[:2])
@@ -77,10 +79,8 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
 
 def _sees(command: ShellCommand, path: str) -> bool:
     """Whether `path` of the context is mounted or copied where `command` runs."""
-    is_mounted = any(
-        source == "" or f"{path}/".startswith(f"{source}/") for source in command.step.bound
-    )
-    return is_mounted or path in command.state.files.values()
+    mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
+    return f"/{path}/".startswith(mounted) or path in command.state.files.values()
 
 
 def _source(linted: LintedDockerfile) -> Violations:
@@ -94,7 +94,6 @@ def _source(linted: LintedDockerfile) -> Violations:
 
 
 def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
-    """Whether it copies a directory of sources, or all of the build context."""
     folders = tuple(f"{word}/" for word in step.copied)
     sources = (file for file in linted.context.files if file.endswith(".py"))
     return step.copies_context or any(file.startswith(folders) for file in sources)
@@ -103,15 +102,13 @@ def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
 def _layers(linted: LintedDockerfile) -> Violations:
     installs = [command for command in linted.building if command.installs]
     for command in installs:
-        is_without = command.has("--no-cache", "--no-cache-dir", "-n")
-        is_without = is_without or command.is_set("UV_NO_CACHE") or _is_cached(command)
-        if not is_without and not _REMOVES_CACHE.search(command.step.text):
+        is_without = command.has("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE")
+        is_removed = _REMOVES_CACHE.search(command.step.text)
+        if not (is_without or is_removed or _is_cached(command)):
             message = "uv's cache becomes part of the layer, and every build downloads again"
             yield "uv-cache-in-layer", command.step, message
-    compiled = any("compileall" in i.text for i in linted.everything) or any(
-        c.has("--compile-bytecode") or c.is_set("UV_COMPILE_BYTECODE") for c in installs
-    )
-    if installs and not compiled:
+    by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
+    if installs and not by_uv and not any("compileall" in i.text for i in linted.everything):
         message = "nothing is compiled: every start compiles all modules it imports"
         yield "no-bytecode", installs[0].step, message
 
@@ -140,19 +137,15 @@ def _debian_packages(linted: LintedDockerfile) -> Violations:
 
 
 def _build_context(linted: LintedDockerfile) -> Violations:
-    has = linted.context.has
-    mounted = [(step, source, True) for step in linted.everything for source in step.bound]
-    copied = [(step, source, False) for step in linted.everything for source in step.copied]
-    missing = [each for each in (*mounted, *copied) if not has(each[1])]
-    if any("/" in source and has(source.partition("/")[2]) for _, source, _ in missing):
+    has, fails = linted.context.has, ": the build fails with `failed to compute cache key`"
+    every = linted.everything
+    named = [("mount-missing", step, path, fails) for step in every for path in step.bound]
+    named += [("copy-missing", s, path, " as it is now") for s in every for path in s.copied]
+    missing = [each for each in named if not has(each[2])]
+    if any("/" in path and has(path.partition("/")[2]) for _, _, path, _ in missing):
         return  # the build context is the directory above
-    for step, source, is_mount in missing:
-        message = f"{source} is not in the build context"
-        if is_mount:
-            message += ": the build fails with `failed to compute cache key`"
-            yield "mount-missing", step, message
-        else:
-            yield "copy-missing", step, f"{message} as it is now"
+    for code, step, path, rest in missing:
+        yield code, step, f"{path} is not in the build context{rest}"
 
 
 def _python(linted: LintedDockerfile) -> Violations:
@@ -190,11 +183,9 @@ def _environments(linted: LintedDockerfile) -> Violations:
             message = "source and environment are one layer: every edit pushes all of it"
             yield "source-with-environment", step, message
     for step, sync in last.values():
-        is_copy = sync.has(*_NOT_EDITABLE)
-        is_copy = is_copy or sync.is_set("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT")
         places = tuple(f"{sync.state.path(folder)}/" for folder in linted.context.packages)
         is_there = any(file.startswith(places) for file in linted.end.files)
-        if places and linted.knows_files and not is_copy and not is_there:
+        if places and linted.knows_files and not is_there and not sync.has(*_NOT_EDITABLE):
             message = f"the project is installed editable, and {places[0]} is not in the image"
             yield "environment-without-source", step, message
 

@@ -68,7 +68,6 @@ def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
 
 
 def _scripts(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
-    """The files of the project that it runs."""
     program, *words = command.words
     is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
     by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
