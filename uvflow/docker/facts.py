@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -113,8 +113,8 @@ def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
     """
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
-    given = {"base": options.base, "stages": options.stages, "uv": options.uv}
-    checked = {k: settings.checked(k, v, f"--{k}") for k, v in given.items() if v is not None}
+    given = {k: v for k, v in asdict(options).items() if v is not None and k != "python"}
+    checked = {key: settings.checked(key, value, f"--{key}") for key, value in given.items()}
     if not project.lockfile.exists():
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
@@ -208,10 +208,11 @@ class _Reader:
 
     @cached_property
     def python(self) -> tuple[str, str]:
+        """X.Y, and the evidence for it."""
         return base_image.choose_python(
             (*self.requests, *_declared_pythons(self.project)),
             self.lock.requires_python,
-            lambda minor: len(self.built(minor, self.installed("prod", minor))),
+            lambda minor: len(self.built(minor, self.installed(minor, "prod"))),
         )
 
     @property
@@ -231,9 +232,9 @@ class _Reader:
     def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
         return {p.name: export_selection(self.project, p, self.here) for p in self.profiles}
 
-    def installed(self, profile: str, minor: str) -> tuple[LockedPackage, ...]:
-        """What `profile` installs on any of the platforms."""
-        exported = self.exported[profile]
+    def installed(self, minor: str, *profiles: str) -> tuple[LockedPackage, ...]:
+        """What any of `profiles` installs on any of the platforms."""
+        exported = tuple(line for name in profiles for line in self.exported[name])
         packages = (p for t in self.platforms(minor) for p in packages_on(t, exported, self.lock))
         return tuple({f"{p.name} {p.version}": p for p in packages}.values())
 
@@ -242,7 +243,7 @@ class _Reader:
 
     @cached_property
     def production(self) -> tuple[LockedPackage, ...]:
-        return self.installed("prod", self.python[0])
+        return self.installed(self.python[0], "prod")
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -251,10 +252,7 @@ class _Reader:
 
     @cached_property
     def everything(self) -> tuple[LockedPackage, ...]:
-        """What any of the profiles installs."""
-        minor = self.python[0]
-        packages = {p.name: p for name in self.exported for p in self.installed(name, minor)}
-        return tuple(packages[name] for name in sorted(packages))
+        return self.installed(self.python[0], *self.exported)
 
     def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are compiled, or may be, on any of the platforms."""
@@ -373,7 +371,7 @@ class _Reader:
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if "django" in self.names:
             yield from self.search.django.remarks()
-        if without := [p.name for p in self.everything if "git" in p.source]:
+        if without := sorted(p.name for p in self.everything if "git" in p.source):
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
 
 

@@ -127,6 +127,19 @@ def test_source_and_environment_in_one_layer() -> None:
     assert found(data) == []
 
 
+def test_an_environment_beside_the_source_is_a_layer_of_its_own() -> None:
+    text = GOOD.replace("ENV UV_", "ENV UV_PROJECT_ENVIRONMENT=/venv UV_")
+    text = text.replace(
+        "FROM build\nCOPY . .",
+        "COPY . .\nFROM python:3.13-slim-trixie\nCOPY --from="
+        "build /venv /venv\nCOPY --from=build /app /app",
+    )
+    text = text.replace('PATH="/app/.venv', 'PYTHONUNBUFFERED=1 PATH="/venv').replace(
+        "USER", "WORKDIR /app\nUSER"
+    )
+    assert found(text) == []
+
+
 def test_the_cache_of_uv_in_a_layer() -> None:
     assert changed(CACHE, "") == [("uv-cache-in-layer", 4)]
     assert changed(CACHE, "") != changed(SYNC, f"{SYNC} --no-cache")
