@@ -240,10 +240,7 @@ def test_beside_groups_a_folder_within_is_not_of_requirements_files() -> None:
 def unclaimed(
     *names: str, read: tuple[str, ...] = (), contents: Mapping[str, str] = MappingProxyType({})
 ) -> list[str]:
-    files = (
-        FileReport(path=path, format="requirements", role="project", lines=0, buckets={})
-        for path in read
-    )
+    files = (FileReport(path=path, format="requirements", role="project") for path in read)
     texts = dict.fromkeys(names, "six\n") | {**contents}
     found = unclaimed_files(names, files, counting(texts))
     return [f"{finding}; {finding.hint}" for finding in found]

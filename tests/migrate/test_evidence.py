@@ -248,7 +248,7 @@ def test_what_is_built_would_lose_its_metadata() -> None:
 
 
 def test_what_is_imported_is_not_told() -> None:
-    report = FileReport(path="Pipfile", format="pipfile", role="project", lines=0, buckets={})
+    report = FileReport(path="Pipfile", format="pipfile", role="project")
     assert messages({"Pipfile": ""}, ImportedRequirements(files=(report,))) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uvflow.findings import Severity
+from uvflow.findings import Origin, Severity
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
@@ -57,8 +57,9 @@ def test_a01_requirements_stay_as_they_are_written(assembled: Assembled) -> None
             path="requirements.txt",
             format="requirements",
             role="project",
-            lines=6,
-            buckets={Bucket.IMPORTED: 6},
+            outcomes={
+                Origin(path="requirements.txt", line=line): Bucket.IMPORTED for line in range(1, 7)
+            },
         ),
     )
 

@@ -23,8 +23,12 @@ def test_a_line_is_counted_in_the_bucket_it_went_to() -> None:
         path="requirements.txt",
         format="requirements",
         role="project",
-        lines=4,
-        buckets={Bucket.IMPORTED: 3, Bucket.SETTING: 1},
+        outcomes={
+            Origin(path="requirements.txt", line=1): Bucket.IMPORTED,
+            Origin(path="requirements.txt", line=2): Bucket.IMPORTED,
+            ORIGIN: Bucket.IMPORTED,
+            Origin(path="requirements.txt", line=4): Bucket.SETTING,
+        },
     )
     elsewhere = Origin(path="requirements-dev.txt", line=3)
     moves = {ORIGIN: Bucket.ACTION, elsewhere: Bucket.ACTION}
@@ -48,8 +52,6 @@ def test_a_line_leaves_the_bucket_that_it_was_in(
         path="requirements.txt",
         format="requirements",
         role="project",
-        lines=1,
-        buckets={outcome: 1},
         outcomes={ORIGIN: outcome},
     )
     once = with_buckets((file,), {ORIGIN: move})

@@ -22,8 +22,10 @@ FILE = FileReport(
     path="requirements.txt",
     format="requirements",
     role="project",
-    lines=4,
-    buckets={Bucket.IMPORTED: 3, Bucket.SETTING: 1},
+    outcomes={
+        **{replace(ORIGIN, line=line): Bucket.IMPORTED for line in (1, 2, 3)},
+        replace(ORIGIN, line=4): Bucket.SETTING,
+    },
 )
 PLAN = Plan(
     root=Path("app"),
@@ -177,7 +179,7 @@ def test_all_groups_leave_nothing_out() -> None:
 
 
 def test_an_empty_file_is_told() -> None:
-    empty = ImportedRequirements(files=(replace(FILE, lines=0, buckets={}),))
+    empty = ImportedRequirements(files=(replace(FILE, outcomes={}),))
     assert dict(sections(InitResult(plan=replace(PLAN, imported=empty))))["Read"] == (
         "  requirements.txt  project  empty",
     )
@@ -236,7 +238,9 @@ def test_a_project_that_is_locked_already_has_one_line() -> None:
     )
 
 
-JSON_FILE = replace(FILE, lines=2, buckets={Bucket.IMPORTED: 1, Bucket.SETTING: 1})
+JSON_FILE = replace(
+    FILE, outcomes={ORIGIN: Bucket.IMPORTED, replace(ORIGIN, line=4): Bucket.SETTING}
+)
 WARNING = Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN)
 ERROR = Finding(severity=Severity.ERROR, code="e", message="an error", hint="do it")
 IMPORTED = ImportedRequirements(files=(JSON_FILE,), findings=(WARNING,))

@@ -1,6 +1,5 @@
 """The outcome of an import: the bucket of every logical line, and all findings. Pure."""
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from uvflow.findings import Finding, Origin, Severity
@@ -58,23 +57,18 @@ class LineOutcomes:
         return tuple(dict.fromkeys(self._findings))
 
     def reports(self, includes: Includes) -> tuple[FileReport, ...]:
-        """One report a file; its buckets add up to its logical lines."""
-        reports = []
-        for path, file in includes.files.items():
-            origins = (line.origin for line in file.lines)
-            outcomes = {origin: self.buckets.get(origin, Bucket.ACTION) for origin in origins}
-            counts = Counter(outcomes.values())
-            reports.append(
-                FileReport(
-                    path=path,
-                    format=includes.roles[path].format,
-                    role=includes.roles[path].description,
-                    lines=len(file.lines),
-                    buckets={bucket: counts[bucket] for bucket in Bucket if counts[bucket]},
-                    outcomes=outcomes,
-                )
+        """One report a file, with an outcome for every logical line."""
+        return tuple(
+            FileReport(
+                path=path,
+                format=includes.roles[path].format,
+                role=includes.roles[path].description,
+                outcomes={
+                    line.origin: self.buckets.get(line.origin, Bucket.ACTION) for line in file.lines
+                },
             )
-        return tuple(reports)
+            for path, file in includes.files.items()
+        )
 
 
 def _shorten(text: str) -> str:

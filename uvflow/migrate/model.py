@@ -1,6 +1,6 @@
 """The values of an import: requirements, groups, pins, and the outcome of each line. Pure."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -136,17 +136,22 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """How many logical lines of one file have which outcome; the buckets add up to `lines`.
-
-    `outcomes` are those of single lines; one that is not in it counts as imported.
-    """
+    """What became of each logical line of one file."""
 
     path: str
     format: str
     role: str
-    lines: int
-    buckets: Mapping[Bucket, int]
-    outcomes: Mapping[Origin, Bucket] = field(default_factory=dict, compare=False, repr=False)
+    outcomes: Mapping[Origin, Bucket] = field(default_factory=dict, repr=False)
+
+    @property
+    def lines(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def buckets(self) -> Mapping[Bucket, int]:
+        """How many lines are in which bucket, of those that have any."""
+        counts = Counter(self.outcomes.values())
+        return {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import functools
 import os
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -161,15 +160,13 @@ def with_buckets(
     files: Iterable[FileReport], moves: Mapping[Origin, Bucket]
 ) -> tuple[FileReport, ...]:
     """`files` with their lines in the buckets of `moves`, but for those that need action."""
-    moved = []
-    for file in files:
-        outcomes, counts = dict(file.outcomes), Counter(file.buckets)
-        for origin, bucket in moves.items():
-            old = outcomes.get(origin, Bucket.IMPORTED)
-            if origin.path == file.path and old is not Bucket.ACTION:
-                outcomes[origin] = bucket
-                counts[old] -= 1
-                counts[bucket] += 1
-        buckets = {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
-        moved.append(replace(file, buckets=buckets, outcomes=outcomes))
-    return tuple(moved)
+
+    def moved(origin: Origin, bucket: Bucket) -> Bucket:
+        return bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
+
+    return tuple(
+        replace(
+            file, outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
+        )
+        for file in files
+    )

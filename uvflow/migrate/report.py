@@ -54,7 +54,7 @@ def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
 
 
 def _line_counts(file: FileReport) -> str:
-    counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items() if n)
+    counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items())
     lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
     return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
 
