@@ -250,17 +250,17 @@ def test_versions_that_fit_together_on_this_platform_are_locked_for_that(tree: T
     assert [finding.code for finding in done.plan.imported.findings] == ["platform-narrowed"]
 
 
-def test_what_others_bring_along_is_found_on_a_later_index_as_pip_finds_it(
-    tree: Tree,
+def test_what_others_bring_along_has_to_be_required_to_come_from_a_later_index(
+    tree: Tree, tmp_path: Path, indexes: tuple[dict[str, Any], ...]
 ) -> None:
-    root = tree({})
-    other = add_wheel(root / "other", "idna", "99.0").parent.parent
-    found = {"name": "other", "url": other.as_uri()}
-    done = locked(root, "requests==2.28.0", may_narrow=False, indexes=(found,))
-    assert 'index-strategy = "unsafe-first-match"\n' in done.plan.text
-    assert [finding.code for finding in done.plan.imported.findings] == ["all-indexes"]
-    (idna,) = read_lockfile(root / "uv.lock").by_name["idna"]
-    assert idna.version == "3.10"
+    add_wheel(tmp_path / "other", "idna", "99.0")
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "requests==2.28.0", may_narrow=False, indexes=indexes)
+    assert caught.value.hint == (
+        "add idna to the file: uvflow pins a direct requirement to the index that has its version"
+    )
+    done = locked(tree({}), "requests==2.28.0", "idna<4", may_narrow=False, indexes=indexes)
+    assert [finding.code for finding in done.plan.imported.findings] == ["index-bound"]
 
 
 def test_an_older_lockfile_is_preferred_all_the_while(tree: Tree) -> None:

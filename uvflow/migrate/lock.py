@@ -150,11 +150,11 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
         raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
     if lock_fallback.is_about_versions(refusal) and not is_behind_login:
-        widened = _with_all_indexes(locking)
-        if widened:
+        pinned = pin_to_index(locking)
+        if pinned:
             reason = "these versions are not all on the first index that has their name"
             progress(f"{_SETTLED}: {reason}")
-            return widened
+            return pinned
         if plan.may_narrow and lock_fallback.is_about_environments(refusal):
             narrowed, first = _for_fewer_pythons(locking, progress)
             if narrowed:
@@ -190,35 +190,6 @@ def _missing_packages(locking: Locking, refusal: str) -> Mapping[str, str]:
 
 # More indexes: a source for each package that is not on the first index that has its name.
 
-
-def _with_all_indexes(locking: Locking) -> Plan | None:
-    """The plan with what it takes to find a version on a later index, where that helps."""
-    plan, strategy = locking.plan, "unsafe-first-match"
-    if all("explicit" in index for index in plan.imported.indexes):
-        return None
-    if locking.lock(plan.text, locking.before, f"--index-strategy={strategy}") is not None:
-        return None
-    searched = locking.lockfile
-    pinned = pin_to_index(locking)
-    if pinned:
-        return pinned
-    # What others need cannot be given a source. uv.lock was made with this setting.
-    setting = ImportedRequirements(settings={"index-strategy": strategy})
-    text = pyproject.edit(plan.text, setting)
-    locking.write(text, searched)
-    return replace(plan, text=text).with_findings(
-        findings.action(
-            "all-indexes",
-            f'`index-strategy = "{strategy}"` is set: a version that is needed is not on the first'
-            " index that has the name",
-            None,
-            "dependency confusion: a public package with the same name could be installed; make it"
-            " a dependency that is pinned to its index in [tool.uv.sources], then remove the"
-            " setting",
-        )
-    )
-
-
 _STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
 _PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
 
@@ -226,10 +197,15 @@ _PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by
 def pin_to_index(locking: Locking) -> Plan | None:
     """The plan with a source for each package that uv misses; None where that is not enough.
 
-    uv.lock has to be that of a search on all indexes. uv begins each time with the one of before:
-    where it has one that fits, it does not look at the indexes again.
+    Where they are is found by a search on all indexes. uv begins each time with the uv.lock of
+    before: where it has one that fits, it does not look at the indexes again.
     """
-    plan, urls = locking.plan, parse_lockfile(locking.lockfile).registries
+    plan, everywhere = locking.plan, "--index-strategy=unsafe-first-match"
+    if all("explicit" in index for index in plan.imported.indexes):
+        return None
+    if locking.lock(plan.text, locking.before, everywhere) is not None:
+        return None
+    urls = parse_lockfile(locking.lockfile).registries
     indexes = (*plan.imported.indexes, *((_PYPI,) if any(map(is_pypi, urls.values())) else ()))
     # Where uv.lock has the packages from that can be given a source: direct requirements.
     direct = {r.name for r in plan.imported.requirements if r.name and r.source is None}

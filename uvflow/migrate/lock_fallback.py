@@ -187,6 +187,9 @@ _HINTS = {
     r"Consider limiting your project's supported Python versions": (
         "narrow `requires-python`: uv resolves for every Python that it allows"
     ),
+    r"`(?P<name>[\w.-]+)` was found on \S+, but not at the requested version": (
+        "add {name} to the file: uvflow pins a direct requirement to the index that has its version"
+    ),
     _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
     r"Failed to build `(?P<name>[\w.-]+)==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
