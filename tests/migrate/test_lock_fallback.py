@@ -1,6 +1,5 @@
 import http.server
 import os
-import platform
 import re
 import sys
 import threading
@@ -18,13 +17,12 @@ from uvflow.findings import Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.migrate.lock import Locking, pin_to_index, write_lockfile
 from uvflow.migrate.lock_fallback import (
-    PythonRange,
     blamed_lines,
     failure_hint,
     fewer_pythons,
-    is_about_environments,
+    is_about_pythons,
     missing_package,
-    narrowing_findings,
+    narrowing_finding,
     reason_in,
 )
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Requirement
@@ -101,21 +99,15 @@ def test_what_others_bring_along_cannot_be_bound(
     assert bound(tree({}), imported) is None
 
 
-SYSTEM = f"sys_platform == '{sys.platform}'"
-
-
-MACHINE = f"{SYSTEM} and platform_machine == '{platform.machine()}'"
-
-
 @pytest.mark.parametrize(
     ("declared", "possible", "asked"),
     [
         (">=3.11", (">=3.11,<3.12", ">=3.11"), (">=3.11,<3.12", ">=3.11")),
         (">=3.8", (">=3.11,<3.12",), (">=3.11,<3.12", ">=3.11")),
         (">=3.8,!=3.9.1,<3.13", (">=3.11,<3.12",), (">=3.11,<3.12", ">=3.11,!=3.9.1,<3.13")),
-        (">=3.9", (">=3.9,<3.10",), (*[">=3.11,<3.12"] * 3, ">=3.9,<3.10", ">=3.9")),
+        (">=3.9", (">=3.9,<3.10",), (">=3.11,<3.12", ">=3.9,<3.10", ">=3.9")),
         (">=3.12", (">=3.12,<3.13", ">=3.12"), (">=3.12,<3.13", ">=3.12")),
-        (">=3.11", (), [">=3.11,<3.12"] * 3),
+        (">=3.11", (), (">=3.11,<3.12",)),
     ],
 )
 def test_a_python_is_tried_alone_and_then_with_later_ones(
@@ -123,25 +115,16 @@ def test_a_python_is_tried_alone_and_then_with_later_ones(
 ) -> None:
     tried = []
 
-    def is_possible(pythons: PythonRange) -> bool:
-        tried.append(pythons.requires_python)
-        return pythons.requires_python in possible
+    def is_possible(pythons: str) -> bool:
+        tried.append(pythons)
+        return pythons in possible
 
-    result = fewer_pythons(declared, 11, is_possible)
-    assert (result and result.requires_python) == (possible[-1] if possible else None)
+    assert fewer_pythons(declared, 11, is_possible) == (possible[-1] if possible else None)
     assert tried == [*asked]
 
 
-@pytest.mark.parametrize("environment", [SYSTEM, MACHINE])
-def test_where_nothing_is_possible_everywhere_it_is_tried_for_this_platform(
-    environment: str,
-) -> None:
-    found = fewer_pythons(">=3.11", 11, lambda pythons: pythons.environment == environment)
-    assert found == PythonRange(requires_python=">=3.11", environment=environment)
-
-
 def test_a_declared_python_that_is_shut_out_needs_action() -> None:
-    (finding,) = narrowing_findings(">=3.6", PythonRange(requires_python=">=3.9"))
+    finding = narrowing_finding(">=3.6", ">=3.9")
     assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
     assert finding.message == (
         "requires-python is >=3.9, and not >=3.6: the requested versions conflict on other Pythons"
@@ -149,15 +132,7 @@ def test_a_declared_python_that_is_shut_out_needs_action() -> None:
 
 
 def test_later_pythons_that_are_shut_out_are_a_warning() -> None:
-    (finding,) = narrowing_findings(">=3.11", PythonRange(requires_python=">=3.11,<3.12"))
-    assert finding.severity is Severity.WARNING
-
-
-def test_another_platform_that_is_shut_out_needs_action() -> None:
-    findings = narrowing_findings(
-        ">=3.11", PythonRange(requires_python=">=3.11", environment="sys_platform == 'linux'")
-    )
-    assert [(f.severity, f.code) for f in findings] == [(Severity.ACTION, "platform-narrowed")]
+    assert narrowing_finding(">=3.11", ">=3.11,<3.12").severity is Severity.WARNING
 
 
 MINOR = sys.version_info.minor
@@ -242,12 +217,12 @@ def test_versions_that_fit_together_for_one_python_are_locked_for_that(tree: Tre
     assert find().capture(("lock", "--check"), cwd=root).code == 0
 
 
-def test_versions_that_fit_together_on_this_platform_are_locked_for_that(tree: Tree) -> None:
-    root = tree({})
-    done = locked(root, "six", f"gone ; sys_platform != '{sys.platform}'", may_narrow=True)
-    assert f'requires-python = "{PYTHON}"\n' in done.plan.text
-    assert f"environments = [\n    \"sys_platform == '{sys.platform}'\",\n]\n" in done.plan.text
-    assert [finding.code for finding in done.plan.imported.findings] == ["platform-narrowed"]
+def test_versions_that_conflict_on_another_platform_are_for_the_user_to_settle(tree: Tree) -> None:
+    elsewhere = f"sys_platform != '{sys.platform}'"
+    both = (f"six==1.15.0 ; {elsewhere}", f"six==1.16.0 ; {elsewhere}")
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), *both, may_narrow=True)
+    assert (caught.value.hint or "").startswith("uv resolves for every platform: give these lines")
 
 
 def test_what_others_bring_along_has_to_be_required_to_come_from_a_later_index(
@@ -427,16 +402,14 @@ def test_a_package_is_missing_where_nobody_has_what_is_required(output: str, mis
         "No solution found when resolving dependencies for split (markers: python_full_version",
         "the requested Python version (>=3.8) does not satisfy Python>=3.10 and",
         "tensorflow==2.5.0 has no wheels with a matching Python version tag (e.g., `cp311`)",
-        "pywin32==306 has no wheels with a matching platform tag",
-        "gone{sys_platform != 'linux'} was not found",
     ],
 )
-def test_uv_says_where_pythons_or_platforms_are_the_reason(output: str) -> None:
-    assert is_about_environments(output)
+def test_uv_says_where_pythons_are_the_reason(output: str) -> None:
+    assert is_about_pythons(output)
 
 
 def test_a_name_is_not_the_reason() -> None:
-    assert not is_about_environments("Because python-dateutil==2 depends on six<1 and os-x==1")
+    assert not is_about_pythons("Because python-dateutil==2 depends on six<1 and os-x==1")
 
 
 @pytest.mark.parametrize(

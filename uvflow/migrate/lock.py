@@ -20,7 +20,6 @@ from uvflow.findings import Severity
 from uvflow.lockfile.packages import parse_lockfile
 from uvflow.migrate import lock_fallback, pins, pyproject
 from uvflow.migrate.indexes import PYPI, is_pypi
-from uvflow.migrate.lock_fallback import PythonRange
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.migrate.pins import Comparison
 from uvflow.migrate.plan import InitResult, Plan
@@ -137,7 +136,7 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
 def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     """The plan, changed so that it has a lockfile, which is written by then.
 
-    That is with all its indexes, or for some Pythons and platforms. Raises UvFailedError where
+    That is with all its indexes, or for some Pythons. Raises UvFailedError where
     neither helps, or where it is not for uvflow to choose.
     """
     plan, refusal = locking.plan, lock_fallback.reason_in(failed.output) or None
@@ -155,7 +154,7 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
             reason = "these versions are not all on the first index that has their name"
             progress(f"{_SETTLED}: {reason}")
             return pinned
-        if plan.may_narrow and lock_fallback.is_about_environments(refusal):
+        if plan.may_narrow and lock_fallback.is_about_pythons(refusal):
             narrowed, first = _for_fewer_pythons(locking, progress)
             if narrowed:
                 return narrowed
@@ -273,15 +272,12 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
         return None, ""
     progress("Looking for the Pythons for which these versions fit together")
     declared = locking.plan.values["project"].get("requires-python", "")
-    solved: dict[PythonRange, tuple[Plan, bytes]] = {}
+    solved: dict[str, tuple[Plan, bytes]] = {}
     refusals: list[str] = []
 
-    def can_lock(pythons: PythonRange) -> bool:
-        last = refusals[-1] if refusals else ""
-        if last and not lock_fallback.is_about_versions(last):
+    def can_lock(pythons: str) -> bool:
+        if refusals and not lock_fallback.is_about_versions(refusals[-1]):
             return False  # what cannot be built or fetched is so for every range
-        if pythons.environment and not lock_fallback.is_about_environments(last):
-            return False  # nor is what has just failed for one Python a matter of platforms
         plan = _narrow(locking.plan, pythons)
         refusal = locking.lock(plan.text, plan.seed.encode() or locking.before)
         if refusal is None:
@@ -294,16 +290,13 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
     refusal = refusals[0] if refusals else ""
     if pythons is None:
         return None, refusal
-    progress(f"{_SETTLED}: these versions fit together for {pythons}")
+    progress(f"{_SETTLED}: these versions fit together for Python {pythons}")
     plan, lockfile = solved[pythons]
     locking.write(plan.text, lockfile)
-    return plan.with_findings(*lock_fallback.narrowing_findings(declared, pythons)), refusal
+    narrowed = [lock_fallback.narrowing_finding(declared, pythons)] if pythons != declared else []
+    return plan.with_findings(*narrowed), refusal
 
 
-def _narrow(plan: Plan, pythons: PythonRange) -> Plan:
-    text = pyproject.with_python(plan.text, pythons.requires_python)
-    if pythons.environment:
-        only = ImportedRequirements(settings={"environments": [pythons.environment]})
-        text = pyproject.edit(text, only)
-    seed = plan.seed and pins.seed_lockfile(plan.imported, pythons.requires_python)
-    return replace(plan, text=text, seed=seed)
+def _narrow(plan: Plan, pythons: str) -> Plan:
+    seed = plan.seed and pins.seed_lockfile(plan.imported, pythons)
+    return replace(plan, text=pyproject.with_python(plan.text, pythons), seed=seed)

@@ -5,15 +5,11 @@ every platform (uv docs, "Universal resolution"). So versions that pip has insta
 solution.
 """
 
-import platform
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
 
 from packaging.specifiers import SpecifierSet
 
-from uvflow import findings
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements, Requirement
@@ -23,39 +19,19 @@ from uvflow.migrate.model import ImportedRequirements, Requirement
 _KNOWN = range(6, 17)  # minor versions of Python 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class PythonRange:
-    """Pythons by a specifier (PEP 440), and the platforms by a marker, "" for all."""
-
-    requires_python: str
-    environment: str = ""
-
-    def __str__(self) -> str:
-        where = f" on {self.environment}" if self.environment else ""
-        return f"Python {self.requires_python}{where}"
-
-
-def fewer_pythons(
-    declared: str, here: int, is_possible: Callable[[PythonRange], bool]
-) -> PythonRange | None:
-    """A Python within the specifier `declared` for which a lockfile `is_possible`.
+def fewer_pythons(declared: str, here: int, is_possible: Callable[[str], bool]) -> str | None:
+    """Of the Pythons that the specifier `declared` admits, those for which a lockfile is possible.
 
     That is `here`, or else the lowest of `declared`; with all later ones if they are possible, too.
-    None where nothing is possible for either, not even on platforms like this one only.
+    None where nothing is possible for either.
     """
-    system = f"sys_platform == '{sys.platform}'"
-    machine = f"platform_machine == '{platform.machine()}'"
-    limits = (str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
-    limit = "".join(f",{text}" for text in sorted(limits))
+    limits = sorted(str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
     admitted = _admitted(declared)
-    for minor in (minor for minor in dict.fromkeys((here, *admitted[:1])) if minor in admitted):
-        for environment in ("", system, f"{system} and {machine}"):
-            alone = PythonRange(
-                requires_python=f">=3.{minor},<3.{minor + 1}", environment=environment
-            )
-            if is_possible(alone):
-                later = replace(alone, requires_python=f">=3.{minor}{limit}")
-                return later if is_possible(later) else alone
+    for minor in dict.fromkeys((here, *admitted[:1])):
+        alone = f">=3.{minor},<3.{minor + 1}"
+        if minor in admitted and is_possible(alone):
+            later = ",".join((f">=3.{minor}", *limits))
+            return later if is_possible(later) else alone
     return None
 
 
@@ -63,29 +39,20 @@ def _admitted(specifier: str) -> list[int]:
     return [minor for minor in _KNOWN if admits_python(specifier, (3, minor))]
 
 
-def narrowing_findings(declared: str, pythons: PythonRange) -> Iterator[Finding]:
+def narrowing_finding(declared: str, pythons: str) -> Finding:
     """What the user has to know about a range that is narrower than `declared`.
 
     That later Pythons are excluded is a warning; that declared ones are needs action.
     """
-    reason = "the requested versions conflict"
-    if pythons.requires_python != declared:
-        is_lowest = _admitted(declared)[:1] == _admitted(pythons.requires_python)[:1]
-        yield Finding(
-            Severity.WARNING if is_lowest else Severity.ACTION,
-            "python-narrowed",
-            f"requires-python is {pythons.requires_python}, and not {declared}: {reason}"
-            " on other Pythons",
-            None,
-            "relax the pins that conflict, then widen it in pyproject.toml",
-        )
-    if pythons.environment:
-        yield findings.action(
-            "platform-narrowed",
-            f"uv.lock is for `{pythons.environment}` only: {reason} elsewhere",
-            None,
-            "relax the pins that conflict, then remove `environments` from [tool.uv]",
-        )
+    is_lowest = _admitted(declared)[:1] == _admitted(pythons)[:1]
+    return Finding(
+        Severity.WARNING if is_lowest else Severity.ACTION,
+        "python-narrowed",
+        f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
+        " other Pythons",
+        None,
+        "relax the pins that conflict, then widen it in pyproject.toml",
+    )
 
 
 # An explanation: the lines that uv's refusal is about, and what to do about it.
@@ -133,13 +100,10 @@ def is_about_versions(refusal: str) -> bool:
     return _NO_SOLUTION in refusal
 
 
-# `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`, `platform tag`.
-_ENVIRONMENTS = re.compile(r"\b(?:Python\b|platform\b|(?:python|platform|sys|os|implementation)_)")
-
-
-def is_about_environments(refusal: str) -> bool:
-    """Whether what uv found has to do with Pythons or platforms, so that fewer of them may help."""
-    return _ENVIRONMENTS.search(refusal) is not None
+def is_about_pythons(refusal: str) -> bool:
+    """Whether what uv found has to do with Pythons, so that fewer of them may help."""
+    # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
+    return re.search(r"\b(?:Python\b|python_)", refusal) is not None
 
 
 # An exact version that nobody has, a name, or a range with nothing in it: of all that, whoever
@@ -183,6 +147,10 @@ _HINTS = {
     r"project and [\w.-]+:(?P<group>[\w-]+) are incompatible": (
         "make these lines agree, or skip the file of group {group}: `--from` and `--group` name"
         " the files to import"
+    ),
+    r"\b(?:sys_platform|platform_\w+|os_name)\b": (
+        "uv resolves for every platform: give these lines a marker, or write `environments` into"
+        " [tool.uv] after `uvflow init --no-lock`"
     ),
     r"Consider limiting your project's supported Python versions": (
         "narrow `requires-python`: uv resolves for every Python that it allows"
