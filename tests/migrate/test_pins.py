@@ -16,7 +16,6 @@ from uvflow.migrate.pins import (
     compare_pins,
     direct_only,
     seed_lockfile,
-    single_platform_findings,
 )
 
 Assembled = Any  # see conftest
@@ -310,56 +309,6 @@ source = { registry = "x" }
         (pins[2], ("2.1.0+cpu",)),
         (pins[3], ()),
     ]
-
-
-ORIGIN = Origin(path="requirements.txt", line=3)
-
-
-def warned(*wheels: str, here: str = "linux", marker: str = "", source: str = "") -> list[str]:
-    """The warnings about `w==1`, whose wheels are these."""
-    lockfile = 'version = 1\n[[package]]\nname = "w"\nversion = "1"\n'
-    lockfile += 'source = { registry = "https://idx.example/simple" }\n' + source
-    listed = ", ".join(
-        f'{{ url = "https://idx.example/f/w-1-cp311-cp311-{w}.whl" }}' for w in wheels
-    )
-    wanted = Requirement(text="w==1", name="w", origin=ORIGIN, marker=marker)
-    found = single_platform_findings(
-        ImportedRequirements(dependencies=(wanted,)), f"{lockfile}wheels = [{listed}]\n", here
-    )
-    return [f"{finding} ({finding.hint})" for finding in found]
-
-
-def test_what_is_for_another_platform_alone_is_told() -> None:
-    (windows,) = warned("win_amd64", "win32")
-    assert windows == (
-        "requirements.txt:3: `w==1` only has wheels for Windows, but the requirement has no"
-        " platform marker"
-        " (`w==1 ; sys_platform == 'win32'`)"
-    )
-    assert len(warned("macosx_11_0_arm64")) == 1
-    assert (
-        len(
-            warned(
-                "manylinux_2_17_x86_64.manylinux2014_x86_64", "musllinux_1_2_x86_64", here="win32"
-            )
-        )
-        == 1
-    )
-
-
-@pytest.mark.parametrize(
-    ("wheels", "more"),
-    [
-        (("win_amd64",), {"here": "win32"}),
-        (("win_amd64", "any"), {}),
-        (("win_amd64", "macosx_11_0_arm64"), {}),
-        (("win_amd64",), {"marker": "sys_platform == 'win32'"}),
-        (("win_amd64",), {"source": 'sdist = { url = "https://idx.example/f/w-1.tar.gz" }\n'}),
-        ((), {}),
-    ],
-)
-def test_nothing_is_told_of_others(wheels: tuple[str, ...], more: dict[str, str]) -> None:
-    assert warned(*wheels, **more) == []
 
 
 FREEZE = (

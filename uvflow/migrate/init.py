@@ -119,10 +119,6 @@ def _sync(
         return sync_locked(context, uv, mutex, progress=progress)
     except (UvFailedError, NetworkError) as error:
         hint = "`--no-sync` skips the environment"
-        found = (f for f in plan.imported.findings if f.code == "other-platform")
-        markers = ", ".join(f"{finding.origin} {finding.hint}" for finding in found)
-        if markers:
-            hint += f"; requirements of another platform need a marker: {markers}"
         if plan.installed:
             hint += "; `--fresh` does without the versions that are installed"
         kept = f"everything but {plan.environment}" if plan.in_place else "everything"

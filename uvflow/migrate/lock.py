@@ -7,7 +7,6 @@ where uv finds no solution the other indexes are tried, and then fewer Pythons.
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,9 +58,8 @@ def write_lockfile(
     mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user_error(mismatches)
-    platform = pins.single_platform_findings(plan.imported, locking.lockfile, sys.platform)
     moved = (moved.finding for moved in compared.moved)
-    plan = plan.with_findings(*platform, *moved, *hashes.findings)
+    plan = plan.with_findings(*moved, *hashes.findings)
     return InitResult(plan=plan, pins=compared, hashes=hashes)
 
 

@@ -34,12 +34,6 @@ _MAX_FORKS = 16  # a resolution takes its time for each
 
 _HASH_IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
 
-# The last part of a wheel's name (PEP 425, PEP 600, PEP 656), by the `sys_platform` it is for.
-_PLATFORM_TAG = re.compile(
-    r"-(?:(?P<win32>win)|(?P<darwin>macosx)|(?P<linux>(?:many|musl)?linux))[^-]*$"
-)
-_PLATFORMS = {"win32": "Windows", "darwin": "macOS", "linux": "Linux"}
-
 Graph = Mapping[str, tuple[LockedPackage, ...]]
 Text = bytes | str  # of a uv.lock
 
@@ -234,34 +228,6 @@ def _as_pin(requirement: Requirement) -> Pin:
         origin=requirement.origin,
         hashes=requirement.hashes,
     )
-
-
-def single_platform_findings(
-    imported: ImportedRequirements, lockfile: Text, here: str
-) -> Iterator[Finding]:
-    """A WARNING for each requirement that can only be installed on another platform than `here`.
-
-    `here` is a `sys.platform`, `lockfile` the text of a uv.lock of `imported`. `pip freeze` on
-    Windows lists pywin32, for example, which has no sdist, and wheels for nothing else.
-    """
-    locked = parse_lockfile(lockfile).by_name
-    for requirement in imported.requirements:
-        packages = locked.get(requirement.name or "", ())
-        is_limited = requirement.marker or requirement.source is not None
-        if is_limited or any(package.has_sources for package in packages):
-            continue
-        wheels = (w.removesuffix(".whl") for package in packages for w in package.wheels)
-        tags = [_PLATFORM_TAG.search(wheel) for wheel in wheels]
-        platforms = {tag.lastgroup if tag else None for tag in tags}
-        platform = platforms.pop() if len(platforms) == 1 else None
-        if platform and platform != here:
-            text, name = requirement.text, _PLATFORMS[platform]
-            yield findings.warning(
-                "other-platform",
-                f"`{text}` only has wheels for {name}, but the requirement has no platform marker",
-                requirement.origin,
-                f"`{text} ; sys_platform == '{platform}'`",
-            )
 
 
 def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequirements:
