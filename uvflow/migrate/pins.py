@@ -145,15 +145,11 @@ def _is_same_version(pinned: str, version: str) -> bool:
 
 def missing_hashes(includes: Includes) -> Iterator[Finding]:
     """An ERROR for each requirement without a hash that pip reads along with `--require-hashes`."""
-    if not any(line.values("--require-hashes") for line in includes.lines()):
-        return
-    for start in includes.roles:
-        paths = includes.with_included(start)
-        lines = [line for path in paths for line in includes.files[path].lines]
-        demand = next((line for line in lines if line.values("--require-hashes")), None)
-        for line in lines if demand else ():
+    for demand in [line for line in includes.lines() if line.values("--require-hashes")]:
+        paths = includes.with_included(demand.origin.path)
+        for line in (line for path in paths for line in includes.files[path].lines):
             has_hash = line.values("--hash") or _HASH_IN_URL.search(line.requirement)
-            if demand and line.requirement and not has_hash:
+            if line.requirement and not has_hash:
                 yield findings.error(
                     "hash-missing",
                     f"`{redacted(line.requirement)}` has no hash, and {demand.origin} requires one",

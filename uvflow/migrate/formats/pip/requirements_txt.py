@@ -26,8 +26,9 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# The annotation that pip-compile and uv write in lines of their own, below a pin.
+# The annotation that pip-compile and uv write below a pin, and further lines of it.
 _VIA = re.compile(r"\s{3,}# +via\b")
+_MORE_VIA = re.compile(r"\s{3,}#\s{2,}")
 
 # PEP 263, as pip reads it: in the first two lines, in a comment.
 _COOKIE = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
@@ -135,34 +136,23 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
 def _parse_text(path: str, text: str) -> RequirementsFile:
     lines: list[Line] = []
     above: list[str] = []
-    via: list[str] = []
     for number, joined in _logical_lines(text.splitlines()):
         start = _COMMENT.search(joined)
         content = joined[: start.start()].strip() if start else joined.strip()
         comment = as_comment(start[0].strip()) if start else ""
-        if via or _VIA.match(joined):
-            if comment and not content and joined.startswith("  "):
-                via.append(comment)
-                continue
-            lines[-1:] = _with_annotation(lines[-1:], via)
-            via.clear()
         if content:
             origin = Origin(path=path, line=number)
             lines.append(_parse_line(content, origin, comment, tuple(above)))
             above.clear()
+        elif lines and not above and _VIA.match(joined):
+            lines[-1] = replace(lines[-1], comment=f"{lines[-1].comment}  {comment}".strip())
+        elif lines and "# via" in lines[-1].comment and _MORE_VIA.match(joined):
+            separator = " " if lines[-1].comment.endswith("via") else ", "
+            annotation = f"{lines[-1].comment}{separator}{comment.lstrip('# ')}"
+            lines[-1] = replace(lines[-1], comment=annotation)
         elif comment:
             above.append(comment)
-    lines[-1:] = _with_annotation(lines[-1:], via)
     return RequirementsFile(lines=tuple(lines), tail=tuple(above))
-
-
-def _with_annotation(last: list[Line], via: list[str]) -> list[Line]:
-    """pip-compile and uv write below a pin what needs it; that goes behind the pin."""
-    if not via:
-        return last
-    words, *names = (comment.lstrip("#").strip() for comment in via)
-    annotation = f"# {words} {', '.join(names)}".rstrip()
-    return [replace(line, comment=f"{line.comment}  {annotation}".strip()) for line in last]
 
 
 def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
