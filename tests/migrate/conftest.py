@@ -39,7 +39,7 @@ def assembled() -> Assembled:
     ) -> ImportedRequirements:
         chosen = ImportOptions(**options)
         read = reader(files)
-        fetch = fetch or (lambda url, _: read(url))
+        fetch = fetch or read
         imported = import_files(
             input_files(files, chosen), Reader(read_file=read, fetch=fetch, options=chosen)
         )

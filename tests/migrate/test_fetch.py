@@ -1,5 +1,4 @@
 import socket
-import ssl
 import threading
 from urllib.error import HTTPError
 from urllib.request import Request
@@ -10,8 +9,6 @@ from site_of_tests import Page, served
 from uvflow.migrate import fetch as fetching
 from uvflow.migrate.fetch import fetcher
 
-LOGIN = "Basic bWU6cC93"  # me:p/w
-
 
 @pytest.fixture(autouse=True)
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +16,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetched(url: str) -> bytes:
-    return fetcher(lambda _text: None, {})(url, "c.txt")
+    return fetcher(lambda _text: None, {})(url)
 
 
 def refused(url: str) -> OSError:
@@ -31,24 +28,15 @@ def refused(url: str) -> OSError:
 def test_a_file_is_read_and_its_reading_told() -> None:
     progress: list[str] = []
     with served({"/c.txt": Page("six==1.16.0\n")}) as site:
-        url = f"http://me:p%2Fw@{site.host}/c.txt"
-        assert fetcher(progress.append, {})(url, "${WHERE}/c.txt") == b"six==1.16.0\n"
-    assert progress == ["Fetching ${WHERE}/c.txt"]
-    assert site.asked == [("/c.txt", LOGIN)]
+        assert fetcher(progress.append, {})(f"{site.url}/c.txt") == b"six==1.16.0\n"
+    assert progress == [f"Fetching {site.url}/c.txt"]
 
 
-def test_credentials_follow_a_redirect_on_the_same_server_alone() -> None:
+def test_a_redirect_on_the_web_is_followed() -> None:
     with served({"/there": Page("a")}) as other:
-        pages = {
-            "/here": Page("b"),
-            "/to-here": Page(status=302, headers={"Location": "/here"}),
-            "/to-there": Page(status=302, headers={"Location": f"{other.url}/there"}),
-        }
+        pages = {"/here": Page(status=302, headers={"Location": f"{other.url}/there"})}
         with served(pages) as site:
-            assert fetched(f"http://me:p%2Fw@{site.host}/to-here") == b"b"
-            assert fetched(f"http://me:p%2Fw@{site.host}/to-there") == b"a"
-    assert other.asked == [("/there", None)]
-    assert site.asked == [("/to-here", LOGIN), ("/here", LOGIN), ("/to-there", LOGIN)]
+            assert fetched(f"{site.url}/here") == b"a"
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://h/x", "data:,six", "/loop"])
@@ -70,8 +58,8 @@ def test_from_https_there_is_no_way_to_http() -> None:
     ("page", "kind", "message"),
     [
         (Page(status=404), FileNotFoundError, "the server answers 404 Not Found"),
-        (Page(status=401), PermissionError, "the server answers 401 Unauthorized"),
-        (Page(status=403), PermissionError, "the server answers 403 Forbidden"),
+        (Page(status=401), OSError, "the server answers 401 Unauthorized"),
+        (Page(status=403), OSError, "the server answers 403 Forbidden"),
         (Page(status=418), OSError, "the server answers 418 I'm a Teapot"),
         (Page(status=503), ConnectionError, "the server answers 503 Service Unavailable"),
         (Page("x" * 1001), OSError, "it is longer than 1000 bytes"),
@@ -100,18 +88,6 @@ def test_a_server_that_is_not_there_is_for_want_of_a_network() -> None:
     assert (type(error), str(error)) == (ConnectionError, "Connection refused")
 
 
-def test_a_server_that_was_not_reached_is_not_asked_again() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        fetch = fetcher(lambda _text: None, {})
-        with pytest.raises(ConnectionError):
-            fetch(f"{url}/a", "a")
-        bound.listen()
-        with pytest.raises(ConnectionError, match="Connection refused"):
-            fetch(f"{url}/b", "b")
-
-
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -125,12 +101,6 @@ def test_no_part_of_a_url_is_in_its_error(url: str, message: str) -> None:
     assert str(refused(url)) == message
 
 
-def test_a_certificate_is_not_quoted() -> None:
-    error = ssl.SSLCertVerificationError(1, "[SSL: X] not valid for 's3cret.test'")
-    error.reason = "CERTIFICATE_VERIFY_FAILED"
-    assert fetching._without_url(error) == "no secure connection (CERTIFICATE_VERIFY_FAILED)"
-
-
 def test_the_words_of_a_server_are_not_shown() -> None:
     with served({"/c.txt": Page(status=499)}) as site:
         assert str(refused(f"{site.url}/c.txt")) == "the server answers 499"
@@ -138,16 +108,16 @@ def test_the_words_of_a_server_are_not_shown() -> None:
 
 def test_offline_means_offline() -> None:
     with pytest.raises(ConnectionError, match="UV_OFFLINE is set"):
-        fetcher(lambda _text: None, {"UV_OFFLINE": "1"})("http://127.0.0.1:1/c.txt", "c.txt")
+        fetcher(lambda _text: None, {"UV_OFFLINE": "1"})("http://127.0.0.1:1/c.txt")
 
 
 def test_there_is_an_end_to_ever_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "FILES", 2)
     with served({f"/{n}": Page("six") for n in range(3)}) as site:
         fetch = fetcher(lambda _text: None, {})
-        assert [fetch(f"{site.url}/{n}", "c.txt") for n in range(2)] == [b"six", b"six"]
+        assert [fetch(f"{site.url}/{n}") for n in range(2)] == [b"six", b"six"]
         with pytest.raises(OSError, match="more than 2 files"):
-            fetch(f"{site.url}/2", "c.txt")
+            fetch(f"{site.url}/2")
 
 
 def test_no_thread_is_left_for_uv_to_be_started_beside() -> None:

@@ -14,7 +14,8 @@ UNCLEAR = "the credentials of this URL have no clear end"
 # RFC 3986, section 3.2: userinfo is what stands before the last "@" of the authority.
 _AUTHORITY = re.compile(r"(?P<before>^[^:/?#]*://)(?P<userinfo>[^/?#]*)@", re.ASCII)
 
-# A `:` in the host (RFC 3986, section 3.2.2) with no port after it; ssh:// may have a path there.
+# A `:` in the host (RFC 3986, section 3.2.2) with no port after it: half of a password that was
+# pasted with a character that ends the userinfo. ssh:// may have a path there.
 _NO_PORT = re.compile(
     r"(?!(?:git\+)?ssh:)[^:/?#]*://(?:\[[^\]/]*\])?[^/?#\[]*:(?!\d*(?:[/?#]|$))", re.IGNORECASE
 )
@@ -68,19 +69,11 @@ def split_userinfo(url: str) -> tuple[str, Userinfo | None]:
     return match["before"] + url[match.end() :], Userinfo(username=username, password=password)
 
 
-def has_unclear_credentials(url: str) -> bool:
-    """Whether there is half a password in `url`, where the port of a host should be.
-
-    That happens where a password was pasted as it is, with a character that ends the userinfo.
-    """
-    return _NO_PORT.match(split_userinfo(url)[0]) is not None
-
-
 def remaining_secret(url: str) -> str:
     """What is secret, or may be, in `url` beside its userinfo, as a sentence; or nothing."""
     bare, userinfo = split_userinfo(url)
     has_password = userinfo is not None and userinfo.password
-    if has_unclear_credentials(url) or (has_password and "@" in bare and not _REVISION.match(bare)):
+    if _NO_PORT.match(bare) or (has_password and "@" in bare and not _REVISION.match(bare)):
         return UNCLEAR
     # Two lines that have become one, or a URL with a slash too few, too many or none.
     is_odd = bare.count("://") != 1 or ":///" in bare

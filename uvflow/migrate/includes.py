@@ -11,13 +11,7 @@ from urllib.parse import urljoin
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.credentials import (
-    UNCLEAR,
-    expand_variables,
-    has_unclear_credentials,
-    split_userinfo,
-    variables,
-)
+from uvflow.migrate.credentials import variables
 from uvflow.migrate.formats.pip.direct_reference import FILE_URL, as_path, is_outside, is_url
 from uvflow.migrate.formats.pip.requirements_txt import Line, RequirementsFile, parse_requirements
 from uvflow.migrate.model import ImportOptions, InputFile, Read, Role, reachable
@@ -27,23 +21,23 @@ _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 _SAVE = "save the file in the project and include that"
-_LOGIN = f"log in with variables, as in `https://${{USER}}:${{TOKEN}}@…`, or {_SAVE}"
 _ALLOW = "`--allow-outside`, or copy the file into the project and include that"
+_PLAIN = f"only http and https URLs without secrets and variables are fetched; {_SAVE}"
 
-Fetch = Callable[[str, str], bytes]
+Fetch = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Includes:
     """The files of an import in the order they are met, and what their lines include.
 
-    `given` are the files that were not only met. `targets` are the paths that lines include, by the
-    origin of the line.
+    Each is a path relative to the root (POSIX), an absolute one, or a URL. `given` are the files
+    that were not only met. `targets` are the paths that lines include, by the origin of the line.
     """
 
     files: Mapping[str, RequirementsFile]
     given: Mapping[str, InputFile]
-    targets: Mapping[Origin, str]
+    targets: Mapping[Origin, str] = field(repr=False)
     findings: tuple[Finding, ...] = ()
 
     def lines(self) -> Iterator[Line]:
@@ -117,39 +111,46 @@ class Includes:
 
 def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
     """Read `inputs` and what they include; what cannot be read becomes an ERROR finding."""
-    given = {input_path(file.path): file for file in inputs}
-    known = {path.address: path for path in given}  # a variable may lead to the same file
+    given = {file.path: file for file in inputs}
     files: dict[str, RequirementsFile] = {}
     targets: dict[Origin, str] = {}
     problems: list[Finding] = []
-    waiting: list[tuple[IncludePath, Origin | None]] = [(path, None) for path in reversed(given)]
+    waiting: list[tuple[str, Origin | None]] = [(path, None) for path in reversed(given)]
     while waiting:
         path, origin = waiting.pop()
-        if path.path in files:
+        if path in files:
             continue
         file = reader.read(path, origin)
         if isinstance(file, Finding):
             problems.append(file)
             continue
-        files[path.path] = file
+        files[path] = file
         place = len(waiting)
         for line in file.lines:
             if line.include:
-                target = path.resolve(line.include[1], reader.options.environ)
-                target = known.setdefault(target.address or target.path, target)
-                waiting.insert(place, (target, line.origin))  # the first one comes next
-                targets[line.origin] = target.path
-    return Includes(
-        files=files,
-        given={path.path: replace(file, path=path.path) for path, file in given.items()},
-        targets=targets,
-        findings=tuple(problems),
-    )
+                targets[line.origin] = included_path(line.include[1], path)
+                waiting.insert(place, (targets[line.origin], line.origin))  # the first comes next
+    return Includes(files=files, given=given, targets=targets, findings=tuple(problems))
+
+
+def included_path(target: str, within: str) -> str:
+    """Where an include of `target` in the file `within` leads: as in pip, relative to that file."""
+    if is_url(within):
+        try:
+            return urljoin(within, target)
+        except ValueError:  # what is not a URL
+            return target
+    if not FILE_URL.match(target) and ("://" in target or is_url(target)):
+        return target
+    path = as_path(target)
+    if _DRIVE.match(path):
+        return path
+    return posixpath.normpath(posixpath.join(posixpath.dirname(within), path))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """`read_file` takes a path relative to the root, `fetch` a URL of the web and what to call it.
+    """`read_file` takes a path relative to the root, `fetch` a URL of the web.
 
     Both raise OSError, FileNotFoundError where the file does not exist. Where `fetch` raises
     ConnectionError or TimeoutError, the network is the reason. `leads_out` says whether a path in
@@ -161,42 +162,41 @@ class Reader:
     leads_out: Callable[[str], bool] = lambda _path: False
     options: ImportOptions = field(default_factory=ImportOptions)
 
-    def read(self, path: "IncludePath", origin: Origin | None) -> RequirementsFile | Finding:
+    def read(self, path: str, origin: Origin | None) -> RequirementsFile | Finding:
         """The file at `path`, included at `origin` or named by the user; else an ERROR finding."""
-        refusal = self._refusal(path, origin)
+        is_on_the_web = "://" in path or is_url(path) or (origin and is_url(origin.path))
+        refuse = self._refusal_of_url if is_on_the_web else self._refusal_of_path
+        refusal = refuse(path, origin)
         if refusal:
             return refusal
         try:
-            if path.is_on_the_web:
-                data = self.fetch(path.address, path.path)
-            else:
-                data = self.read_file(path.address)
+            data = self.fetch(path) if is_on_the_web else self.read_file(path)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             return _read_failure(path, origin, error)
-        file = parse_requirements(data, path.path, self.options.encoding)
-        if path.is_on_the_web:
+        file = parse_requirements(data, path, self.options.encoding)
+        if is_on_the_web:
             file = replace(file, lines=tuple(map(_without_variables, file.lines)))
         return file.problem or file
 
-    def _refusal(self, path: "IncludePath", origin: Origin | None) -> Finding | None:
-        """A file must not make uvflow read, or fetch, whatever it names."""
-        if not path.address:
-            return findings.error("include-url", f"{path.path} is not fetched", origin, _SAVE)
-        if origin and is_url(path.address) and not self.options.allow_outside:
-            message, hint = f"{path.path} is not fetched", f"`--allow-outside`, or {_SAVE}"
-            return findings.error("include-url", message, origin, hint)
-        is_out = origin and is_outside(path.address)
-        if not self.options.allow_outside and (is_out or self.leads_out(path.address)):
+    def _refusal_of_url(self, url: str, origin: Origin | None) -> Finding | None:
+        """A file must not make uvflow fetch whatever it names; one of the web names URLs only."""
+        message = f"{redacted(url)} is not fetched"
+        if not _WEB.match(url) or redacted(url) != url or variables(url):
+            return findings.error("include-url", message, origin, _PLAIN)
+        if origin and not self.options.allow_outside:
+            return findings.error("include-url", message, origin, f"`--allow-outside`, or {_SAVE}")
+        return None
+
+    def _refusal_of_path(self, path: str, origin: Origin | None) -> Finding | None:
+        """Nor make it read what is outside the project."""
+        if variables(path):
+            message = f"{path} is not read: variables in it are not expanded"
+            return findings.error("include-variable", message, origin, "write the path out")
+        is_out = origin and is_outside(path)
+        if not self.options.allow_outside and (is_out or self.leads_out(path)):
             how = "is outside the project" if is_out else "leads out of the project by a link"
-            message = f"{path.path} {how}, and is not read"
+            message = f"{path} {how}, and is not read"
             return findings.error("include-outside", message, origin, _ALLOW)
-        unset = " and ".join(variables(path.address))
-        if unset:
-            message = f"{path.path} needs {unset} in the environment"
-            return findings.error("variable-unset", message, origin, f"set {unset} for this run")
-        if has_unclear_credentials(path.address):
-            hint = "percent-encode what the password has of / ? # @ (RFC 3986)"
-            return findings.error("include-url", f"{UNCLEAR}, so it is not fetched", origin, hint)
         return None
 
 
@@ -209,74 +209,17 @@ def _without_variables(line: Line) -> Line:
     return Line(origin=line.origin, text=line.text, problem=problem)
 
 
-def _read_failure(
-    path: "IncludePath", origin: Origin | None, error: OSError | ValueError
-) -> Finding:
+def _read_failure(path: str, origin: Origin | None, error: OSError | ValueError) -> Finding:
     reason = getattr(error, "strerror", None) or error
-    if isinstance(error, ValueError):  # its own message may quote the address
+    if isinstance(error, ValueError):
         reason = "no file can have this name"
     match error:
         case FileNotFoundError():
             kind = "file" if origin is None else "included file"
-            message, hint = f"{kind} {path.path} not found", "create the file, or remove the line"
+            message, hint = f"{kind} {path} not found", "create the file, or remove the line"
             return findings.error("file-not-found", message, origin, hint)
         case ConnectionError() | TimeoutError():
-            message = f"{path.path} cannot be reached: {reason}"
+            message = f"{path} cannot be reached: {reason}"
             return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")
         case _:
-            message = f"{path.path} cannot be read: {reason}"
-            is_login = path.is_on_the_web and isinstance(error, PermissionError)
-            return findings.error("file-unreadable", message, origin, _LOGIN if is_login else None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class IncludePath:
-    """A file: `path` is what it is called, `address` where it is read, "" for nowhere.
-
-    Either is relative to the root (POSIX), absolute, or a URL; only the address, which nobody is
-    shown, has the userinfo of a URL and the values of variables.
-    """
-
-    path: str
-    address: str = field(repr=False)
-
-    @property
-    def is_on_the_web(self) -> bool:
-        return _WEB.match(self.address) is not None
-
-    def resolve(self, target: str, environ: Mapping[str, str]) -> "IncludePath":
-        """Where an include of `target` in this file leads.
-
-        As in pip, variables are expanded, and a path is relative to the file that has it, a URL to
-        that of the file. A file from the web names no file of this machine.
-        """
-        value = expand_variables(target, environ)
-        if self.is_on_the_web:
-            return _on_the_web(_join(self.path, target) or target, _join(self.address, target))
-        if is_url(value) and not FILE_URL.match(value):
-            return _on_the_web(target, value)
-        if "://" in value and not is_url(value):  # two lines that have become one
-            return IncludePath(path=redacted(target), address="")
-        path, address = as_path(target), as_path(value)
-        if not _DRIVE.match(address):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), path))
-            address = posixpath.normpath(posixpath.join(posixpath.dirname(self.address), address))
-        return IncludePath(path=path, address=address)
-
-
-def input_path(text: str) -> IncludePath:
-    """A file that the command line names, or that was discovered: a path or a URL."""
-    return _on_the_web(text, text) if is_url(text) else IncludePath(path=text, address=text)
-
-
-def _on_the_web(target: str, url: str) -> IncludePath:
-    """Named by the URL as it is written."""
-    name = split_userinfo(redacted(target))[0]
-    return IncludePath(path=name, address=url if _WEB.match(url) else "")
-
-
-def _join(base: str, url: str) -> str:
-    try:
-        return urljoin(base, url)
-    except ValueError:  # what is not a URL
-        return ""
+            return findings.error("file-unreadable", f"{path} cannot be read: {reason}", origin)

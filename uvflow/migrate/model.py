@@ -20,8 +20,8 @@ OnConflict = Literal["fail", "prefer-base", "declare"]
 class ImportOptions:
     """The options of an import; paths are relative to the root (POSIX).
 
-    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials and in the paths of
-    includes is looked up. With `allow_outside`, includes may lead out of the project.
+    `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials is looked up. With
+    `allow_outside`, includes may lead out of the project.
     """
 
     from_files: tuple[str, ...] = ()

@@ -11,7 +11,6 @@ from packaging.utils import NormalizedName, canonicalize_name
 from uvflow.console import size_text
 from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
 from uvflow.findings import Finding, Severity
-from uvflow.migrate.credentials import variables
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
 from uvflow.migrate.plan import InitResult, Plan
@@ -104,7 +103,7 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     groups = ", ".join(_groups_outside_dev(result.plan))
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
     # uvflow deletes nothing; a file with lines that need action is still needed.
-    ours = [f for f in result.plan.imported.files if not (is_outside(f.path) or variables(f.path))]
+    ours = [f for f in result.plan.imported.files if not is_outside(f.path)]
     files = ", ".join(f.path for f in ours if is_locked and not f.buckets.get(Bucket.ACTION))
     return (
         *_columns(steps),
