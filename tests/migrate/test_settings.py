@@ -1,4 +1,3 @@
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,33 +35,39 @@ def test_a25_options_become_settings(
 
 
 @pytest.mark.parametrize(
-    ("lines", "settings", "buckets"),
+    "lines",
     [
-        ("--only-binary a\n--no-binary a", {"no-binary-package": ["a"]}, "merged settings"),
-        ("--no-binary a\n--only-binary :all:", {"no-build": True}, "merged settings"),
-        ("--no-binary :all:\n--no-binary :none:", {}, "merged already_default"),
-        ("--only-binary a\n--only-binary :none:", {}, "merged already_default"),
-        ("--no-binary :all:\n--no-binary a", {"no-binary": True}, "settings merged"),
+        "--only-binary a\n--no-binary a",
+        "--no-binary a\n--only-binary :all:",
+        "--no-binary :all:\n--no-binary :none:",
+    ],
+)
+def test_a25_lines_of_which_one_revokes_another_are_for_the_user(
+    assembled: Assembled, lines: str
+) -> None:
+    imported = assembled({"requirements.txt": f"{lines}\n"})
+    assert imported.settings == {}
+    assert [finding.code for finding in imported.findings] == ["format-exceptions"] * 2
+    assert imported.files[0].buckets == {"needs_action": 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings"),
+    [
+        ("--no-binary :all:\n--no-binary a", {"no-binary": True}),
+        ("--no-binary :all:\n--only-binary ,", {"no-binary": True}),
         (
-            "--no-binary a,b\n--only-binary b",
+            "--no-binary a\n--only-binary b",
             {"no-binary-package": ["a"], "no-build-package": ["b"]},
-            "settings settings",
-        ),
-        (
-            "--no-binary :all:\n--no-binary :none:\n--no-binary :all:",
-            {"no-binary": True},
-            "merged already_default settings",
         ),
     ],
 )
-def test_a25_an_option_of_which_a_later_one_leaves_nothing_is_merged(
-    assembled: Assembled, lines: str, settings: dict[str, Any], buckets: str
+def test_a25_lines_that_agree_are_settings_together(
+    assembled: Assembled, lines: str, settings: dict[str, Any]
 ) -> None:
     imported = assembled({"requirements.txt": f"{lines}\n"})
-    found = {bucket.value: count for bucket, count in imported.files[0].buckets.items()}
-    assert found == Counter(buckets.split())
-    assert imported.settings == settings
-    assert all(finding.code == "overruled" for finding in imported.findings)
+    assert (imported.settings, imported.findings) == (settings, ())
+    assert imported.files[0].buckets == {"settings": 2}
 
 
 def test_a25_links_are_found_beside_the_file_as_pip_finds_them(assembled: Assembled) -> None:
@@ -117,21 +122,16 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
         ),
         (
             "--only-binary :all: --no-binary six",
-            "uv does not support `:all:` with exceptions (six)",
-            "choose `no-build = true` in [tool.uv] or a list of packages",
+            "`--only-binary :all: --no-binary six`: in uv no line is an exception to another",
+            "write what counts into [tool.uv]: see `no-binary` and `no-build` there",
         ),
-        (
-            "-f https://${HOST}/wheels",
-            "uv does not expand variables in `https://${HOST}/wheels`",
-            "write its value into `find-links`",
-        ),
-        (
-            "-f https://me:secret@h/wheels",
+        *(
             (
-                "the credentials of https://h/wheels were removed;"
-                " requirements.txt still contains them"
-            ),
-            "give them to uv in a netrc file",
+                f"-f {url}",
+                "`--find-links` with credentials or a variable was not imported",
+                "write it into `find-links` in [tool.uv] without; uv logs in with a netrc file",
+            )
+            for url in ("https://${HOST}/wheels", "https://me:secret@h/wheels")
         ),
     ],
 )

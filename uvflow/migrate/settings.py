@@ -9,6 +9,7 @@ from typing import Any
 from packaging.utils import canonicalize_name, is_normalized_name
 
 from uvflow import findings
+from uvflow.findings import Origin
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.ledger import LineOutcomes
@@ -35,8 +36,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--pre": {"prerelease": "allow"},
 }
 
-# Options that a later one may revoke: repeated, they may have an effect again.
 _FORMATS = {"--no-binary": "no-binary", "--only-binary": "no-build"}
+_ALL, _NONE = ":all:", ":none:"  # instead of names
 
 
 def collect_settings(
@@ -54,18 +55,14 @@ def collect_settings(
 
 @dataclass(kw_only=True)
 class _Collector:
-    """Options as pip would apply them, one after the other.
-
-    `formats` has the setting that each name is in, with the first line that asked for that;
-    `format_lines` are the lines with such options.
-    """
+    """`formats` are the words of each setting about formats, `format_lines` the lines with them."""
 
     outcomes: LineOutcomes
     exists: Callable[[str], bool]
     find_links: list[str] = field(default_factory=list)
     flags: dict[str, Any] = field(default_factory=dict)
-    formats: dict[str, tuple[str, Line]] = field(default_factory=dict)
-    format_lines: list[Line] = field(default_factory=list)
+    formats: dict[str, list[str]] = field(default_factory=dict)
+    format_lines: dict[Origin, Line] = field(default_factory=dict)
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
@@ -79,7 +76,7 @@ class _Collector:
             else:
                 self._apply(line, option, value)
             # Beside a requirement it concerns nothing else.
-            if not line.requirement and option not in (*_NOT_SETTINGS, *_FORMATS):
+            if not line.requirement and option not in _NOT_SETTINGS:
                 self._seen.add((option, value))
 
     def _apply(self, line: Line, option: str, value: str) -> None:
@@ -90,7 +87,7 @@ class _Collector:
                 self.flags |= _FLAGS[option]
                 self.outcomes.record_bucket(Bucket.SETTING, line.origin)
             case "--no-binary" | "--only-binary":
-                self._add_formats(line, value, _FORMATS[option])
+                self._add_formats(line, value, self.formats.setdefault(_FORMATS[option], []))
             case "--trusted-host":
                 message = (
                     f"`--trusted-host {value}` was not imported: in uv it would disable TLS"
@@ -107,19 +104,11 @@ class _Collector:
 
     def _add_find_links(self, line: Line, value: str) -> None:
         place, userinfo = split_userinfo(value)
-        if remaining_secret(value):
-            hint = "give them to uv in a netrc file, and remove them from the URL"
-            self._needs_action(line, "find-links-credentials", remaining_secret(value), hint)
-            return
-        if variables(place):
-            message = f"uv does not expand variables in `{place}`"
-            hint = "write its value into `find-links`"
-            self._needs_action(line, "variable", message, hint)
-            return
-        if userinfo:
-            message = userinfo.removal_notice(place, line.origin.path, is_at_hand=False)
-            hint = "give them to uv in a netrc file"
+        if userinfo or remaining_secret(value) or variables(place):
+            message = "`--find-links` with credentials or a variable was not imported"
+            hint = "write it into `find-links` in [tool.uv] without; uv logs in with a netrc file"
             self._needs_action(line, "find-links-credentials", message, hint)
+            return
         if not re.match(r"[a-z][a-z0-9+.-]+:", place, re.IGNORECASE):
             # pip looks beside the file that has the line, then where it runs: here, the root.
             path = place.replace("\\", "/")
@@ -128,56 +117,35 @@ class _Collector:
         self.find_links.append(place)
         self.outcomes.record_bucket(Bucket.SETTING, line.origin)
 
-    def _add_formats(self, line: Line, value: str, setting: str) -> None:
-        """As pip: a later word revokes an earlier one; `:none:` empties, `:all:` is all."""
-        self.format_lines.append(line)
+    def _add_formats(self, line: Line, value: str, words: list[str]) -> None:
+        self.format_lines[line.origin] = line
         for word in filter(None, value.split(",")):
             name = canonicalize_name(word)
-            if word == ":none:":
-                others = (n for n in self.formats if self._format(n) != setting)
-                self.formats = {name: self.formats[name] for name in others}
-            elif word == ":all:":
-                is_said = self._format(word) == setting
-                self.formats = {word: self.formats[word] if is_said else (setting, line)}
-            elif not is_normalized_name(name):
+            if word not in (_ALL, _NONE) and not is_normalized_name(name):
                 message = f"`{redacted(word)}` is not the name of a package"
                 self._needs_action(line, "overlooked", message, "correct or remove it")
-            elif setting not in (self._format(":all:"), self._format(name)):
-                self.formats.pop(name, None)
-                self.formats[name] = setting, line
-
-    def _format(self, name: str) -> str:
-        return self.formats[name][0] if name in self.formats else ""
+            elif name not in words:
+                words.append(name)
 
     def settings(self) -> dict[str, Any]:
         """By their names in uv's settings reference."""
-        counting = {line.origin for _, line in self.formats.values()}
-        for line in self.format_lines:
-            if line.origin in counting:
-                self.outcomes.record_bucket(Bucket.SETTING, line.origin)
-            elif all(value == ":none:" for _, value in line.options):
-                self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
-            else:
-                message = f"`{line.text}` has no effect: other lines repeat or revoke it"
-                note = findings.note("overruled", message, line.origin)
-                self.outcomes.record_bucket(Bucket.MERGED, line.origin)
-                self.outcomes.record_findings(note)
         links = {"find-links": self.find_links} if self.find_links else {}
-        formats = self._format_settings("no-binary") | self._format_settings("no-build")
-        return {**links, **self.flags, **formats}
+        return {**links, **self.flags, **self._format_settings()}
 
-    def _format_settings(self, setting: str) -> dict[str, Any]:
-        """pip lets a package be the exception to `:all:`, and uv does not."""
-        names = [name for name in self.formats if self._format(name) == setting]
-        exceptions = [name for name in self.formats if name not in names]
-        if ":all:" not in names:
-            return {f"{setting}-package": names} if names else {}
-        if not exceptions:
-            return {setting: True}
-        message = f"uv does not support `:all:` with exceptions ({', '.join(exceptions)})"
-        hint = f"choose `{setting} = true` in [tool.uv] or a list of packages"
-        self._needs_action(self.formats[":all:"][1], "format-exceptions", message, hint)
-        return {}
+    def _format_settings(self) -> dict[str, Any]:
+        """In pip a line may be an exception to another one, or revoke it; uv has none of that."""
+        listed = {setting: words for setting, words in self.formats.items() if words}
+        words = [word for of_one in listed.values() for word in of_one]
+        if _NONE in words or len({*words}) < len(words) or (_ALL in words and len(listed) > 1):
+            for line in self.format_lines.values():
+                message = f"`{redacted(line.text)}`: in uv no line is an exception to another"
+                hint = "write what counts into [tool.uv]: see `no-binary` and `no-build` there"
+                self._needs_action(line, "format-exceptions", message, hint)
+            return {}
+        self.outcomes.record_bucket(Bucket.SETTING, *self.format_lines)
+        if _ALL in words:
+            return dict.fromkeys(listed, True)
+        return {f"{setting}-package": names for setting, names in listed.items()}
 
     def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:
         finding = findings.action(code, message, line.origin, hint)
