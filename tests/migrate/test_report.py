@@ -6,7 +6,7 @@ import pytest
 from uvflow.errors import UsageError, UvFailedError
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, Pin
-from uvflow.migrate.pins import Comparison, HashCheck, Moved
+from uvflow.migrate.pins import Comparison, Moved
 from uvflow.migrate.plan import Change, InitResult, Plan
 from uvflow.migrate.report import (
     diff,
@@ -53,7 +53,7 @@ MOVED = (Moved(pin=PIN, new=("1.16.0",)), Moved(pin=GONE, new=()))
 DONE = InitResult(
     plan=PLAN.with_findings(*(moved.finding for moved in MOVED)),
     pins=Comparison(kept=(KEPT,), moved=MOVED),
-    hashes=HashCheck(expected=2, verified=2, findings=()),
+    hashes=2,
 )
 DRY_RUN = InitResult(plan=PLAN, is_dry_run=True)
 

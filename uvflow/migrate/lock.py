@@ -54,12 +54,12 @@ def write_lockfile(
     compared = pins.compare_pins(plan.imported.pins, locking.lockfile)
     if any(moved.new for moved in compared.moved):
         compared = _keep_more_pins(locking, plan, compared)
-    hashes = pins.check_hashes(plan.imported, locking.lockfile)
-    mismatches = tuple(f for f in hashes.findings if f.severity is Severity.ERROR)
+    hashes, noticed = pins.check_hashes(plan.imported, locking.lockfile)
+    mismatches = tuple(f for f in noticed if f.severity is Severity.ERROR)
     if mismatches:
         raise needs_user_error(mismatches)
     moved = (moved.finding for moved in compared.moved)
-    plan = plan.with_findings(*moved, *hashes.findings)
+    plan = plan.with_findings(*moved, *noticed)
     return InitResult(plan=plan, pins=compared, hashes=hashes)
 
 

@@ -159,17 +159,8 @@ def missing_hashes(includes: Includes) -> Iterator[Finding]:
                 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class HashCheck:
-    """`verified` of `expected` packages are in uv.lock with hashes that the old files give."""
-
-    expected: int = 0
-    verified: int = 0
-    findings: tuple[Finding, ...] = ()
-
-
-def check_hashes(imported: ImportedRequirements, lockfile: Text) -> HashCheck:
-    """Compare the hashes of the old files with those in the text of a uv.lock.
+def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, tuple[Finding, ...]]:
+    """For how many packages the hashes of the old files were compared with those of a uv.lock.
 
     A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
     without a given hash are a WARNING: a release has got new ones, and uv may install one of them.
@@ -177,13 +168,12 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> HashCheck:
     for what is not a lockfile.
     """
     locked = parse_lockfile(lockfile).by_name
-    expected = verified = 0
+    compared = 0
     found: list[Finding] = []
     for old in _old_hashes(imported):
         hashes = _comparable_hashes(old, locked.get(old.name, ()))
         new = len(hashes.difference(old.hashes))
-        expected += bool(hashes)
-        verified += new < len(hashes)
+        compared += bool(hashes)
         name = f"{old.name} {old.version}".rstrip()
         if new and new == len(hashes):
             message = f"no wheel or sdist of {name} has the expected hash"
@@ -193,7 +183,7 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> HashCheck:
             message = f"{new} of {len(hashes)} files of {name} have no hash here"
             hint = "files were added to the release since, or not all hashes were recorded"
             found.append(findings.warning("hash-new-archives", message, old.origin, hint))
-    return HashCheck(expected=expected, verified=verified, findings=tuple(found))
+    return compared, tuple(found)
 
 
 def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:

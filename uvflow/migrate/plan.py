@@ -19,7 +19,7 @@ from uvflow.migrate.model import (
     Pin,
     source_entries,
 )
-from uvflow.migrate.pins import Comparison, HashCheck
+from uvflow.migrate.pins import Comparison
 from uvflow.project.profiles import Profile
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.locks import DEFAULT_TIMEOUT
@@ -147,13 +147,14 @@ class Plan:
 class InitResult:
     """A plan that was carried out, and what the finished lockfile made of old pins and hashes.
 
-    After a dry run, or where there was nothing to do, a plan only.
+    `hashes` are those packages whose hashes were verified. After a dry run, or where there was
+    nothing to do, a plan only.
     """
 
     plan: Plan
     is_dry_run: bool = False
     pins: Comparison = field(default_factory=Comparison)
-    hashes: HashCheck = field(default_factory=HashCheck)
+    hashes: int = 0
 
 
 def with_buckets(

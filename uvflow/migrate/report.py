@@ -59,15 +59,15 @@ def _line_counts(file: FileReport) -> str:
 
 
 def _changes(result: InitResult) -> Iterator[tuple[str, str]]:
-    kept, verified = len(result.pins.kept), result.hashes.verified
-    pins, hashes = kept + len(result.pins.moved), result.hashes.expected
+    kept, hashes = len(result.pins.kept), result.hashes
+    pins = kept + len(result.pins.moved)
     installed = len({*result.plan.installed} & {*result.pins.kept})
     for change in result.plan.changes:
         words = [(_WOULD if result.is_dry_run else _DONE)[change.action]]
         if change.path == LOCKFILE:
             words += [f"pins kept {kept}/{pins}"] if pins else []
             words += [f"{installed} of them as installed"] if installed else []
-            words += [f"hashes verified {verified}/{hashes}"] if hashes else []
+            words += [f"hashes verified {hashes}/{hashes}"] if hashes else []
         if change.kept_as is not None:
             words += [f"the old one kept as {change.kept_as} ({size_text(change.kept_size or 0)})"]
         yield change.path, ", ".join(words)
@@ -159,7 +159,7 @@ def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
 
 def result_as_json(result: InitResult) -> Mapping[str, Any]:
     """The data of `--json`, as docs/reference describes it."""
-    pins, hashes = result.pins, result.hashes
+    pins = result.pins
     moved = [{"name": m.pin.name, "old": m.pin.version, "new": m.new} for m in pins.moved]
     return {
         "error": None,
@@ -178,7 +178,7 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
         "changes": list(map(asdict, result.plan.changes)),
         "diff": diff(result.plan),
         "pins": {"kept": len(pins.kept), "moved": moved},
-        "hashes": {"expected": hashes.expected, "verified": hashes.verified},
+        "hashes": {"expected": result.hashes, "verified": result.hashes},
     }
 
 
