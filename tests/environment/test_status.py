@@ -8,7 +8,6 @@ from uvflow.environment.status import (
     Level,
     Status,
     format_rows,
-    headline,
     planned_changes,
     status_as_json,
     verdict_line,
@@ -39,12 +38,12 @@ def test_the_worst_decides(states: tuple[Level, ...], verdict: Level, code: int)
 
 
 def test_the_verdict_in_words() -> None:
-    assert headline(status(Level.OK)) == "In sync: dev"
-    assert headline(status(Level.UNKNOWN)) == "In sync as far as known: dev"
-    assert headline(status(Level.OUT_OF_SYNC)) == "Out of sync: dev"
-    assert headline(status(Level.STALE)) == "Lockfile stale: dev"
-    assert headline(status(Level.UNUSABLE)) == "No usable uv: dev"
-    assert headline(status(Level.DAMAGED)) == "Environment damaged: dev"
+    assert status(Level.OK).headline == "In sync: dev"
+    assert status(Level.UNKNOWN).headline == "In sync as far as known: dev"
+    assert status(Level.OUT_OF_SYNC).headline == "Out of sync: dev"
+    assert status(Level.STALE).headline == "Lockfile stale: dev"
+    assert status(Level.UNUSABLE).headline == "No usable uv: dev"
+    assert status(Level.DAMAGED).headline == "Environment damaged: dev"
     assert verdict_line(status(Level.NOTE)) == "Already in sync: dev"
     assert verdict_line(status(Level.OK, Level.STALE)) == "Lockfile stale: dev; a1: m1"
 
@@ -92,6 +91,7 @@ Would install 4 packages
  + idna==3.10
  - toml==0.10.1
  ~ shop==0.1.0 (from file:///shop)
+ ~ six==1.17.0
  - lib==0.1.0 (from file:///shop/lib)
  + lib @ file:///shop/lib
 error: The environment is outdated; run `uv sync` to update the environment
@@ -101,5 +101,6 @@ error: The environment is outdated; run `uv sync` to update the environment
         "idna 3.10 is missing",
         "toml 0.10.1 is not asked for",
         "shop has changed at its source since it was installed",
+        "six is to be installed again",
         "lib has changed at its source since it was installed",
     )

@@ -102,10 +102,10 @@ def run_words(
 
 def show_status(console: Console, profile: str | None) -> Answer:
     """Report whether lockfile, environment and uv are as they should be, and why not."""
-    from uvflow.environment.status import format_rows, headline, status, status_as_json
+    from uvflow.environment.status import format_rows, status, status_as_json
 
     result = status(*project_and_profile(profile))
-    console.result(console.style(headline(result), "bold"))
+    console.result(console.style(result.headline, "bold"))
     for aspect, level, message in format_rows(result, verbose=console.verbose):
         colour = _COLOURS.get(level.strip(), "red")
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())

@@ -24,7 +24,7 @@ from uvflow.environment.installed import (
 )
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.ownership import make_room
-from uvflow.environment.relocation import relocation_problems
+from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.unowned import sort_unowned, users_files
 from uvflow.errors import DamagedError, unwritable
 from uvflow.files import is_inside, remove
@@ -68,7 +68,10 @@ class Past(NamedTuple):
 
     @classmethod
     def of(
-        cls, state: State, environment: Environment, find_cache: Callable[[], Path | None]
+        cls,
+        state: State,
+        environment: Environment,
+        find_cache: Callable[[], Path | None] = lambda: None,
     ) -> "Past":
         """Read this before a sync is marked as running, which drops the fingerprints."""
         began = journal.first_started(state, environment.path)
@@ -243,7 +246,8 @@ def clear_unusable(environment: Environment, progress: Progress, past: Past) -> 
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):
         return None  # uv fills an empty directory
-    reasons = [*map(str, integrity.missing_basics(environment)), *relocation_problems(environment)]
+    moved = relocation_problem(environment)
+    reasons = [*map(str, integrity.missing_basics(environment)), *([moved] if moved else [])]
     if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:

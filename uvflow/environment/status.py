@@ -14,7 +14,7 @@ from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
-from uvflow.environment.relocation import origin_problems, relocation_problems
+from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
@@ -27,7 +27,7 @@ from uvflow.lockfile.check import (
     sources_to_build,
     start_check,
 )
-from uvflow.process import Completed, Running
+from uvflow.process import Completed
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
 from uvflow.state.journal import LastSync
@@ -35,6 +35,7 @@ from uvflow.uv import Uv, find, start_confirming
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
+_REINSTALLED = "is to be installed again"  # as a wheel for another platform
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
 
@@ -51,21 +52,16 @@ class Level(StrEnum):
     DAMAGED = "damaged"
 
 
-_RANKS = list(Level)
-_EXIT_CODES = {
-    Level.OUT_OF_SYNC: OutOfSyncError.exit_code,
-    Level.STALE: StaleLockfileError.exit_code,
-    Level.UNUSABLE: UvMissingError.exit_code,
-    Level.DAMAGED: DamagedError.exit_code,
+# The verdict in words, and its exit code.
+_VERDICTS = {
+    Level.OK: ("In sync", 0),
+    Level.UNKNOWN: ("In sync as far as known", 0),
+    Level.OUT_OF_SYNC: ("Out of sync", OutOfSyncError.exit_code),
+    Level.STALE: ("Lockfile stale", StaleLockfileError.exit_code),
+    Level.UNUSABLE: ("No usable uv", UvMissingError.exit_code),
+    Level.DAMAGED: ("Environment damaged", DamagedError.exit_code),
 }
-_HEADLINES = {
-    Level.OK: "In sync",
-    Level.UNKNOWN: "In sync as far as known",
-    Level.OUT_OF_SYNC: "Out of sync",
-    Level.STALE: "Lockfile stale",
-    Level.UNUSABLE: "No usable uv",
-    Level.DAMAGED: "Environment damaged",
-}
+_UNASKED = "Unknown", OutOfSyncError.exit_code
 
 
 class Check(NamedTuple):
@@ -87,7 +83,7 @@ class Status(NamedTuple):
     @property
     def worst(self) -> Check:
         """The reason for the verdict."""
-        return max(self.checks, key=lambda check: _RANKS.index(check.level))
+        return max(self.checks, key=lambda check: list(Level).index(check.level))
 
     @property
     def verdict(self) -> Level:
@@ -95,10 +91,18 @@ class Status(NamedTuple):
         return Level.OK if self.worst.level is Level.NOTE else self.worst.level
 
     @property
+    def headline(self) -> str:
+        """The verdict as one short line."""
+        return f"{self._words_and_code[0]}: {self.subject}"
+
+    @property
     def exit_code(self) -> int:
-        if self.is_unasked and self.verdict is Level.UNKNOWN:
-            return OutOfSyncError.exit_code
-        return _EXIT_CODES.get(self.verdict, 0)
+        return self._words_and_code[1]
+
+    @property
+    def _words_and_code(self) -> tuple[str, int]:
+        is_unasked = self.is_unasked and self.verdict is Level.UNKNOWN
+        return _UNASKED if is_unasked else _VERDICTS[self.verdict]
 
 
 def status(project: Project, choice: Choice) -> Status:
@@ -119,20 +123,22 @@ def status(project: Project, choice: Choice) -> Status:
     )
 
 
+_CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=never")
+
+
 class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `origin` are the sentences of relocation.py, `unasked` that of interpreter.py.
+    environment; `moved` is the sentence of relocation.py, `unasked` that of interpreter.py.
     While a sync is running, what is damaged is not known.
     """
 
     context: SyncContext
     environment: Environment
-    uv: Uv | None = None
-    without_uv: UvMissingError | None = None
+    uv: Uv | UvMissingError | None = None
     damages: tuple[Damage, ...] = ()
-    origin: tuple[str, ...] = ()
+    moved: str = ""
     lockfile: LockfileCheck | None = None
     comparison: Completed | None = None
     unasked: str = ""
@@ -148,43 +154,54 @@ class _Look(NamedTuple):
         try:
             return self._replace(uv=find(self.context.environ))
         except UvMissingError as error:
-            return self._replace(without_uv=error)
+            return self._replace(uv=error)
 
     def _inspected(self) -> "_Look":
         """Asks uv whether all is well, and inspects the environment meanwhile."""
-        context, environment = self.context, self.environment
-        check_inputs(context.project)
+        context, environment, project = self.context, self.environment, self.context.project
+        check_inputs(project)
         unasked = own_interpreter(context)
         is_asked = not unasked and integrity.can_be_read_by_uv(environment)
         basics = missing_basics(environment)
         is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
+        can_compare = is_asked and is_answering and self.exists and project.lockfile.exists()
         confirming = None
-        if is_asked and is_answering and self.exists:
-            confirming = _start_confirming(context)
+        if can_compare and not sources_to_build(project):  # a build would run code
+            question = (*_CHECK, "--locked", "--no-build", *context.profile.selection())
+            confirming = start_confirming(question, cwd=project.root, environ=context.environ)
         look = self._replace(unasked=unasked, is_running=is_sync_running(context))
         if self.exists and not look.is_running:
-            past = Past.of(context.state, environment, lambda: None)
-            damages = find_damage(environment, Depth.METADATA, past)
-            look = look._replace(damages=damages, origin=origin_problems(environment))
+            damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
+            look = look._replace(damages=damages, moved=relocation_problem(environment))
         uv = confirming() if confirming else None
-        if uv is None:
-            return look.with_uv().compared(is_asked=is_asked, is_answering=is_answering)
-        agreement = Completed(code=0, out="", err="")
-        return look._replace(uv=uv, lockfile=fresh_lockfile(), comparison=agreement)
+        if uv:
+            agreement = Completed(code=0, out="", err="")
+            return look._replace(uv=uv, lockfile=fresh_lockfile(), comparison=agreement)
+        look = look.with_uv()
+        asked = look.uv if is_asked and isinstance(look.uv, Uv) else None
+        return look.compared(asked, is_answering=is_answering, can_compare=can_compare)
 
-    def compared(self, *, is_asked: bool, is_answering: bool) -> "_Look":
+    def compared(self, uv: Uv | None, *, is_answering: bool, can_compare: bool) -> "_Look":
         """With what uv finds wrong with the lockfile, and with the environment."""
-        look, context, asked = self, self.context, self.uv if is_asked else None
-        comparing = None
-        if asked and is_answering and self.exists:
-            comparing = _start_comparing(context, asked)
-        checking = _start_checking(context, asked, self.unasked, is_answering=is_answering)
+        context, damages, comparing = self.context, self.damages, None
+        if uv and can_compare:
+            # `--frozen`, since the other check says whether the lockfile is stale.
+            question = (*_CHECK, "--frozen", *context.profile.selection())
+            comparing = uv.start(question, cwd=context.project.root, environ=context.environ)
+        checking = self._start_checking(uv, is_answering=is_answering)
         comparison = comparing.wait() if comparing else None
         broken = broken_interpreter(self.environment, comparison.err) if comparison else None
-        if broken is not None:
-            look, comparison = look._replace(damages=(broken, *look.damages)), None
-            checking = _start_checking(context, self.uv, self.unasked, is_answering=False)
-        return look._replace(lockfile=checking(), comparison=comparison)
+        if broken:
+            damages, comparison = (broken, *damages), None
+            checking = self._start_checking(uv, is_answering=False)
+        return self._replace(damages=damages, lockfile=checking(), comparison=comparison)
+
+    def _start_checking(self, uv: Uv | None, *, is_answering: bool) -> Callable[[], LockfileCheck]:
+        """uv asks the environment's Python; where that does not answer, it has to take another."""
+        environ = dict(self.context.environ)
+        if not is_answering:
+            environ[_LOCATION] = str(self.environment.path / "none")
+        return start_check(self.context.project, uv, environ, self.unasked)
 
     @property
     def exists(self) -> bool:
@@ -198,13 +215,6 @@ class _Look(NamedTuple):
         return (path.relative_to(workspace) if is_within else path).as_posix()
 
     @property
-    def is_recreated(self) -> bool:
-        """Whether a sync recreates it, which it does not where files of the user are in it."""
-        is_moved = any(text in self.origin for text in relocation_problems(self.environment))
-        is_unusable = is_moved or integrity.needs_rebuild(self.damages)
-        return is_unusable and not foreign_entries(self.environment)
-
-    @property
     def is_stale(self) -> bool:
         return self.lockfile is not None and self.lockfile.verdict is Freshness.STALE
 
@@ -216,39 +226,12 @@ class _Look(NamedTuple):
         first = "`uv lock`, then " if self.is_stale else ""
         return f"{first}`uvflow sync{'' if self.context.chosen_by else flag}`"
 
-    @property
-    def by_hand(self) -> str:
-        return f"move {self.name} aside, then {self.sync}"
-
-
-_CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=never")
-
-
-def _start_confirming(context: SyncContext) -> Callable[[], Uv | None] | None:
-    """Ask whether lockfile and environment are as they should be, which runs no code either."""
-    project = context.project
-    if not project.lockfile.exists() or sources_to_build(project):
-        return None
-    question = (*_CHECK, "--locked", "--no-build", *context.profile.selection())
-    return start_confirming(question, cwd=project.root, environ=context.environ)
-
-
-def _start_comparing(context: SyncContext, uv: Uv) -> Running | None:
-    if not context.project.lockfile.exists():
-        return None
-    # `--frozen`, since the other check says whether the lockfile is stale.
-    question = (*_CHECK, "--frozen", *context.profile.selection())
-    return uv.start(question, cwd=context.project.root, environ=context.environ)
-
-
-def _start_checking(
-    context: SyncContext, uv: Uv | None, unasked: str, *, is_answering: bool
-) -> Callable[[], LockfileCheck]:
-    """uv asks the environment's Python; where that does not answer, it has to take another."""
-    environ = context.environ
-    if not is_answering:
-        environ = {**environ, _LOCATION: str(context.environment / "none")}
-    return start_check(context.project, uv, environ, unasked)
+    def repair_by(self, verb: str) -> str:
+        """A hint for damage: a sync recreates no environment in which files of the user are."""
+        is_unusable = self.moved or integrity.needs_rebuild(self.damages)
+        if is_unusable and foreign_entries(self.environment):
+            return f"move {self.name} aside, then {self.sync}"
+        return f"{self.sync} {verb} it"
 
 
 def _lockfile_checks(look: _Look) -> Iterator[Check]:
@@ -264,27 +247,24 @@ def _lockfile_checks(look: _Look) -> Iterator[Check]:
 
 def _environment_checks(look: _Look) -> Iterator[Check]:
     """The environment against the lockfile and the profile."""
-
-    def out_of_sync(message: str) -> Check:
-        return Check("environment", Level.OUT_OF_SYNC, message, look.sync)
-
-    if not look.exists:
-        is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
-        yield out_of_sync(f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else ""))
-        return
-    deviations = _deviations(look)
-    if look.unasked:
-        hint = f"{look.sync} starts it"
-        yield Check("environment", Level.UNKNOWN, look.unasked, hint)
+    level, hint = Level.OUT_OF_SYNC, look.sync
+    deviations = _deviations(look) if look.exists else (_absence(look),)
+    if look.exists and look.unasked:
+        level, hint, deviations = Level.UNKNOWN, f"{look.sync} starts it", (look.unasked,)
     elif deviations is None:
-        message = "not compared: uv cannot use the lockfile" if look.is_stale else _ONLY_UV_KNOWS
-        yield Check("environment", Level.UNKNOWN, message)
-    elif deviations:
-        yield from map(out_of_sync, deviations)
-    else:
+        reason = "not compared: uv cannot use the lockfile" if look.is_stale else _ONLY_UV_KNOWS
+        level, hint, deviations = Level.UNKNOWN, "", (reason,)
+    elif not deviations:
         profile = look.context.profile.name
-        message = f"{look.name} has what uv.lock and the profile {profile} ask for"
-        yield Check("environment", Level.OK, message)
+        sentence = f"{look.name} has what uv.lock and the profile {profile} ask for"
+        level, hint, deviations = Level.OK, "", (sentence,)
+    for message in deviations:
+        yield Check("environment", level, message, hint)
+
+
+def _absence(look: _Look) -> str:
+    is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
+    return f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else "")
 
 
 def _deviations(look: _Look) -> tuple[str, ...] | None:
@@ -307,18 +287,23 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
 
 
 # ` + six==1.16.0`, ` - six==1.15.0`, ` ~ shop==0.1.0 (from file:///…)`, ` + lib @ file:///…`
-_CHANGE = r"(?m)^ ([-+~]) ([^\s=]+)(?:==(\S+))?"
+_CHANGE = r"(?m)^ ([-+~]) ([^\s=]+)(?:==(\S+))?( \(from| @)?"
 
 
 def planned_changes(output: str) -> tuple[str, ...]:
     """A sentence for each distribution that `uv sync --check` lists."""
     changes: dict[str, dict[str, str]] = {}
-    for sign, name, version in re.findall(_CHANGE, output):
+    sourced = set()
+    for sign, name, version, source in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
-    return tuple(_change_sentence(name, change) for name, change in changes.items())
+        sourced |= {name} if source else set()
+    return tuple(
+        _change_sentence(name, change, _CHANGED_SOURCE if name in sourced else _REINSTALLED)
+        for name, change in changes.items()
+    )
 
 
-def _change_sentence(name: str, change: Mapping[str, str]) -> str:
+def _change_sentence(name: str, change: Mapping[str, str], otherwise: str) -> str:
     if set(change) == {"+"}:
         return f"{name} {change['+']}".strip() + " is missing"
     if set(change) == {"-"}:
@@ -326,7 +311,7 @@ def _change_sentence(name: str, change: Mapping[str, str]) -> str:
     installed, wanted = change.get("-", ""), change.get("+", "")
     if wanted and installed != wanted:
         return f"{name} is {installed} instead of {wanted}"
-    return f"{name} {_CHANGED_SOURCE}"
+    return f"{name} {otherwise}"
 
 
 def _another_python(look: _Look) -> str:
@@ -343,43 +328,32 @@ def _another_python(look: _Look) -> str:
 
 def _file_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
-    if look.is_running:
-        message = "not checked: a sync is changing them"
-        yield Check("files", Level.UNKNOWN, message)
-        return
-    is_lost = integrity.needs_rebuild(look.damages) and not look.is_recreated
-    hint = look.by_hand if is_lost else f"{look.sync} repairs it"
     for damage in look.damages:
-        yield Check("files", Level.DAMAGED, str(damage), hint)
-    if look.exists and not look.damages:
+        yield Check("files", Level.DAMAGED, str(damage), look.repair_by("repairs"))
+    if look.is_running:
+        yield Check("files", Level.UNKNOWN, "not checked: a sync is changing them")
+    elif look.exists and not look.damages:
         count = len(look.environment.distributions)
         message = f"{count} distributions, none half installed (`uvflow verify` checks each file)"
         yield Check("files", Level.OK, message)
 
 
 def _origin_checks(look: _Look) -> Iterator[Check]:
-    for problem in look.origin:
-        is_moved = problem in relocation_problems(look.environment)
-        hint = f"{look.sync} recreates it"
-        if not look.is_recreated:
-            hint = look.by_hand if is_moved else f"{look.sync} reinstalls it"
-        yield Check("origin", Level.DAMAGED, problem, hint)
-    if look.exists and not look.origin:
+    if look.moved:
+        yield Check("origin", Level.DAMAGED, look.moved, look.repair_by("recreates"))
+    elif look.exists:
         version = python_version(look.environment)
         message = f"created here, with Python {version}" if version else "created here"
         yield Check("origin", Level.OK, message)
 
 
 def _uv_checks(look: _Look) -> Iterator[Check]:
-    if look.uv is None:
-        error = look.without_uv
-        message, hint = (error.message, error.hint or "") if error else ("", "")
-        yield Check("uv", Level.UNUSABLE, message, hint)
-    elif look.lockfile is not None and look.lockfile.verdict is Freshness.NO_UV:
-        message, hint = look.lockfile.reasons[0], look.lockfile.hint
-        yield Check("uv", Level.UNUSABLE, message, hint)
-    else:
+    if look.lockfile is not None and look.lockfile.verdict is Freshness.NO_UV:
+        yield Check("uv", Level.UNUSABLE, look.lockfile.reasons[0], look.lockfile.hint)
+    elif isinstance(look.uv, Uv):
         yield Check("uv", Level.OK, f"uv {look.uv.version}")
+    elif isinstance(look.uv, UvMissingError):
+        yield Check("uv", Level.UNUSABLE, look.uv.message, look.uv.hint or "")
 
 
 def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -404,19 +378,10 @@ def _journal_checks(look: _Look) -> Iterator[Check]:
     """None where a fingerprint is current: that sync was finished."""
     if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
         return
-    yield Check(
-        aspect="sync",
-        level=Level.OUT_OF_SYNC,
-        message="a sync is running" if look.is_running else "the last sync was interrupted",
-        hint="" if look.is_running else look.sync,
-    )
-
-
-def headline(status: Status) -> str:
-    """The verdict as one short line."""
-    is_unknown = status.is_unasked and status.verdict is Level.UNKNOWN
-    verdict = "Unknown" if is_unknown else _HEADLINES[status.verdict]
-    return f"{verdict}: {status.subject}"
+    if look.is_running:
+        yield Check("sync", Level.OUT_OF_SYNC, "a sync is running")
+    else:
+        yield Check("sync", Level.OUT_OF_SYNC, "the last sync was interrupted", look.sync)
 
 
 def verdict_line(status: Status) -> str:
@@ -426,7 +391,7 @@ def verdict_line(status: Status) -> str:
     worst = status.worst
     others = sum((c.aspect, c.level) == (worst.aspect, worst.level) for c in status.checks) - 1
     more = f" (and {others} more, see `uvflow status`)" if others else ""
-    return f"{headline(status)}; {worst.aspect}: {worst.message}{more}"
+    return f"{status.headline}; {worst.aspect}: {worst.message}{more}"
 
 
 def format_rows(status: Status, *, verbose: bool) -> Iterator[tuple[str, str, str]]:

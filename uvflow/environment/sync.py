@@ -18,7 +18,7 @@ from uvflow.environment.installed import Environment, read_quickly
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import cache_directory, remember_use
 from uvflow.environment.ownership import restore_set_aside
-from uvflow.environment.relocation import relocation_problems
+from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.errors import DamagedError, DiskError, StaleLockfileError, UsageError
 from uvflow.files import require_writable
@@ -153,8 +153,8 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
 
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment, lambda: None)
-    is_suspect = past.is_interrupted or relocation_problems(environment)
+    past = Past.of(context.state, environment)
+    is_suspect = past.is_interrupted or relocation_problem(environment)
     if is_suspect or not can_be_read_by_uv(environment):
         return False
     if not all(copy.is_current for copy in find_copies(context) if copy.installed):
