@@ -7,10 +7,11 @@ import pytest
 from rig import Tree
 
 from uvflow.environment import inputs
+from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import SET_ASIDE
+from uvflow.project.profiles import BUILT_IN, SET_ASIDE, Choice
 
 MANIFEST = '[project]\nname = "shop"\nversion = "1"\n'
 BUILT = MANIFEST + "[build-system]\nrequires = []\n"
@@ -21,7 +22,8 @@ def lock(*sources: str) -> str:
 
 
 def inputs_of(root: Path, environ: Mapping[str, str] | None = None) -> inputs.SyncInputs:
-    return inputs.sync_inputs(Project.load(root), uv_path="/bin/uv", environ=environ or {})
+    context = SyncContext.of(Project.load(root), Choice(profile=BUILT_IN["dev"]))
+    return inputs.sync_inputs(context._replace(environ=environ or {}), "/bin/uv")
 
 
 def test_the_files_that_uv_reads_are_watched(tree: Tree) -> None:

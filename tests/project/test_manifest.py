@@ -130,8 +130,10 @@ def test_a_member_is_found_however_its_pattern_is_spelled(
 ) -> None:
     root = tree({"libs/api/pyproject.toml": "", "libs/notes.txt": ""})
     table = {"members": [str(root / pattern) if is_absolute else pattern, "", "."]}
-    assert root / "libs/api" in member_directories(root, table)
-    assert member_directories(root, {**table, "exclude": ["libs/a*"]}) <= {root / "libs/notes.txt"}
+    manifest = {"tool": {"uv": {"workspace": table}}}
+    assert root / "libs/api" in member_directories(root, manifest)
+    table["exclude"] = ["libs/a*"]
+    assert member_directories(root, manifest) <= {root / "libs/notes.txt"}
 
 
 ROOT = """[project]

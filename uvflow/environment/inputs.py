@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
+from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
@@ -27,8 +28,8 @@ from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
 from uvflow.project.manifest import (
     Project,
     Table,
+    manifest_in,
     member_directories,
-    parse_manifest,
     parse_table,
     table_at,
     workspace_of,
@@ -77,23 +78,19 @@ class _UnwatchableError(Exception):
     """The reason is its message."""
 
 
-def sync_inputs(
-    project: Project, *, uv_path: str, environ: Mapping[str, str], python: str | None = None
-) -> SyncInputs:
-    """What `uv sync` of `project` depends on: files, variables and uv itself.
-
-    `python` is the Python that the profile requests.
-    """
+def sync_inputs(context: SyncContext, uv_path: str) -> SyncInputs:
+    """What a sync depends on: files, variables and uv itself."""
+    project, environ, env_file = context.project, context.environ, context.profile.env_file
     settings = {path: _options(path) for path in _setting_files(project, environ)}
-    request = python or environ.get("UV_PYTHON", "")
     try:
-        questions = list(dict.fromkeys(_questions(project, environ, settings, request)))
+        questions = list(dict.fromkeys(_questions(context, settings)))
         questions += dict.fromkeys(_expanded_variables(questions, environ))
     except (_UnwatchableError, UvflowError) as reason:  # of the second, uv says more
         return SyncInputs(unwatchable=str(reason))
     if _WORKING_DIRECTORY in questions and Path.cwd() != project.root:
         # uv is started in the root, and would find something else here.
         return SyncInputs(unwatchable="a path is relative to the directory in which uv is started")
+    questions += [f"env-file {env_file}"] if env_file is not None else []
     variables = f"variables {' '.join(SET_ASIDE)}"
     return SyncInputs(
         questions=(variables, f"uv {uv_path}", *map(_without_secrets, questions)),
@@ -140,8 +137,10 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
     to disk, so a power failure may take what a sync has written.
     """
     configuration = read_configuration(environment) or {}
-    scripts = (entry.path for entry in directory_entries(environment.scripts))
-    own = (p for p in scripts if os.path.basename(p).startswith(("activate", "python3")))  # noqa: PTH119  as it is
+    scripts = directory_entries(environment.scripts)
+    own = (entry.path for entry in scripts if entry.name.startswith(("activate", "python3")))
+    metadata = map(read_metadata, environment.distributions)
+    first = (found.first.path for found in metadata if found.first)  # what uv would remove first
     return (
         f"content {BOOT_ID}",
         f"content {environment.path / COPY}",
@@ -149,7 +148,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"is-directory {configuration.get('home', '')}",
         f"identity {environment.python}",
         f"identity {environment.scripts / 'activate'}",
-        "present " + "\0".join(sorted((*own, *_first_files(environment)))),
+        "present " + "\0".join(sorted((*own, *first))),
         *(f"distributions {directory}" for directory in environment.site_packages),
         *(f"identity {path}" for path in _origins(environment)),
     )
@@ -164,21 +163,13 @@ def _origins(environment: Environment) -> Iterator[str]:
         yield from (f"{distribution.location}{os.sep}{name}" for name in sorted(names))
 
 
-def _first_files(environment: Environment) -> Iterator[str]:
-    """Of each distribution the file that uv would remove first."""
-    for distribution in environment.distributions:
-        first = read_metadata(distribution).first
-        if first:
-            yield first.path
-
-
-def _questions(
-    project: Project, environ: Mapping[str, str], settings: Mapping[Path, Table], request: str
-) -> Iterator[str]:
+def _questions(context: SyncContext, settings: Mapping[Path, Table]) -> Iterator[str]:
     """Raises _UnwatchableError."""
+    project, environ = context.project, context.environ
+    request = context.profile.python or environ.get("UV_PYTHON", "")
     sources = local_sources(project)
     above = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
-    places = (project.root, *above, _user_configuration(environ))
+    places = (project.root, *above, _configuration_directories(environ)[0])
     pins = [place / name for place in places for name in _PYTHON_VERSIONS]
     pinned = (asked for path in pins for _, asked in python_requests(_text(path)))
     yield f"content {project.workspace / LOCKFILE}"
@@ -203,21 +194,15 @@ def _setting_files(project: Project, environ: Mapping[str, str]) -> Iterator[Pat
         yield project.root / environ["UV_CONFIG_FILE"]
 
 
-def _configuration_directories(environ: Mapping[str, str]) -> Iterator[Path]:
-    yield _user_configuration(environ)
+def _configuration_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """That of the user, and those of the system."""
     if sys.platform == "win32":
-        yield Path(environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\uv")
-        return
-    for directory in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
-        yield Path(directory) / "uv"
-    yield Path("/etc/uv")
-
-
-def _user_configuration(environ: Mapping[str, str]) -> Path:
-    if sys.platform == "win32":
-        return Path(environ.get("APPDATA", "")) / "uv"
+        system = Path(environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\uv")
+        return (Path(environ.get("APPDATA", "")) / "uv", system)
     chosen = Path(environ.get("XDG_CONFIG_HOME", ""))  # invalid where it is relative
-    return (chosen if chosen.is_absolute() else Path.home() / ".config") / "uv"
+    user = (chosen if chosen.is_absolute() else Path.home() / ".config") / "uv"
+    shared = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    return (user, *(Path(directory) / "uv" for directory in shared), Path("/etc/uv"))
 
 
 def _options(path: Path) -> Table:
@@ -281,23 +266,19 @@ def _python(root: Path, requests: Iterable[str]) -> Iterator[str]:
 
 def _workspaces(project: Project, sources: Iterable[LocalSource]) -> Iterator[str]:
     """The workspace of the project, and those of local sources elsewhere."""
-    table = _workspace_table(project.workspace)
-    yield from _members(project.workspace, table)
+    yield from _members(project.workspace)
+    members = member_directories(project.workspace, manifest_in(project.workspace))
     places = {Path(os.path.normpath(source.path)) for source in sources if source.kind != "path"}
-    elsewhere = places - member_directories(project.workspace, table) - {project.workspace}
+    elsewhere = places - members - {project.workspace}
     yield from (f"content {p / MANIFEST}" for place in elsewhere for p in place.parents)
     for workspace in {workspace_of(place) for place in elsewhere} - {project.workspace}:
-        yield from _members(workspace, _workspace_table(workspace))
+        yield from _members(workspace)
 
 
-def _workspace_table(workspace: Path) -> Table:
-    path = workspace / MANIFEST
-    return table_at(parse_manifest(path) if path.is_file() else {}, "tool", "uv", "workspace")
-
-
-def _members(workspace: Path, table: Table) -> Iterator[str]:
+def _members(workspace: Path) -> Iterator[str]:
     """Where workspace members come and go: the directories that the `members` patterns list."""
-    for pattern in table.get("members", ()):
+    manifest = manifest_in(workspace)
+    for pattern in table_at(manifest, "tool", "uv", "workspace").get("members", ()):
         place = Path(os.path.normpath(workspace / pattern))
         above = os.path.relpath(place.parent, workspace)
         if re.search(_WILDCARDS, above) or "**" in place.name:
@@ -307,7 +288,7 @@ def _members(workspace: Path, table: Table) -> Iterator[str]:
         else:
             yield f"is-directory {place}"
             yield f"content {place / MANIFEST}"
-    for member in sorted(filter(Path.is_dir, member_directories(workspace, table))):
+    for member in sorted(filter(Path.is_dir, member_directories(workspace, manifest))):
         if not (member / MANIFEST).is_file() and not member.name.startswith("."):
             # uv refuses it as a member once git does not ignore a file in it.
             raise _UnwatchableError(f"{member} matches a workspace pattern and is not a project")
@@ -319,9 +300,8 @@ def _source(source: LocalSource) -> Iterator[str]:
     if source.kind == "path":
         yield f"identity {source.path}"
         return
-    manifest = source.path / MANIFEST
-    yield f"content {manifest}"
-    match parse_manifest(manifest) if manifest.is_file() else {}:
+    yield f"content {source.path / MANIFEST}"
+    match manifest_in(source.path):
         case {"tool": {"uv": {"cache-keys": _}}} if source.is_built:
             raise _UnwatchableError(f"{source.path} has cache-keys of its own")
         case {"project": dict(metadata)} if not metadata.get("dynamic"):

@@ -173,13 +173,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     _require_lockfile(context.project)
     inputs.check_inputs(context.project)
     mutex.claim(context.environment)
-    watched = inputs.sync_inputs(
-        context.project, uv_path=uv.path, environ=context.environ, python=context.profile.python
-    )
-    questions = list(watched.questions)
-    if questions and context.profile.env_file is not None:
-        questions.append(f"env-file {context.profile.env_file}")
-    before = _answers(questions)  # an edit from here on is seen next time
+    watched = inputs.sync_inputs(context, uv.path)
+    before = _answers(watched.questions)  # an edit from here on is seen next time
     copies = find_copies(context)
     with _changing(context, uv, mutex, progress) as filling:
         result = filling.complete(_arguments(context, copies))

@@ -40,7 +40,6 @@ from uvflow.project.manifest import (
     Project,
     member_directories,
     parse_manifest,
-    table_at,
     workspace_of,
 )
 from uvflow.project.profiles import BUILT_IN
@@ -75,7 +74,7 @@ def make_plan(
     manifest = parse_manifest(path) if path.exists() else {}
     before = read_bytes(path).decode() if path.exists() else None
     plan = Plan(root=root, before=before, text=before or "")
-    check_readable(member_directories(root, table_at(manifest, "tool", "uv", "workspace")))
+    check_readable(member_directories(root, manifest))
     if "project" in manifest and Project.load(root).lockfile.exists():
         return replace(plan, is_already_locked=True)
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
@@ -132,8 +131,8 @@ def _project_above(root: Path) -> Path | None:
     if any((path / ".git").exists() for path in below):
         return None
     match parse_manifest(above / MANIFEST):
-        case {"tool": {"uv": {"workspace": {"exclude": list(excluded)}}}} if (
-            root in member_directories(above, {"members": excluded})
+        case {"tool": {"uv": {"workspace": {"exclude": list(some)}}}} if root in member_directories(
+            above, {"tool": {"uv": {"workspace": {"members": some}}}}
         ):
             return None
         case {"project": _} | {"tool": {"poetry": _}}:

@@ -80,8 +80,7 @@ class Project(NamedTuple):
     @property
     def directories(self) -> tuple[Path, ...]:
         """Those of the workspace and its members."""
-        root = parse_manifest(self.workspace / MANIFEST)
-        members = member_directories(self.workspace, table_at(root, "tool", "uv", "workspace"))
+        members = member_directories(self.workspace, manifest_in(self.workspace))
         return (self.workspace, *sorted(members - {self.workspace}))
 
     @property
@@ -101,13 +100,9 @@ class Project(NamedTuple):
     @property
     def profiles(self) -> Profiles:
         """As `shared_profiles`, with what a person's own uvflow.local.toml adds or adjusts."""
-        path = self.root / OWN_SETTINGS
-        if not path.exists():
-            return self.shared_profiles
-        shared = self.table("tool", "uvflow")
-        return profiles.read(
-            shared, str(self.root / MANIFEST), schema.parse(read_bytes(path), str(path)), str(path)
-        )
+        path, shared = self.root / OWN_SETTINGS, self.table("tool", "uvflow")
+        own = schema.parse(read_bytes(path), str(path)) if path.exists() else {}
+        return profiles.read(shared, str(self.root / MANIFEST), own, str(path))
 
     def check_selection(self, profile: Profile) -> None:
         """Raises UsageError for a group, extra or member of `profile` that does not exist."""
@@ -145,6 +140,12 @@ def parse_manifest(path: Path) -> Table:
     return _parsed(read_bytes(path), str(path))
 
 
+def manifest_in(directory: Path) -> Table:
+    """The pyproject.toml in a directory; empty where there is none, as beside a setup.py."""
+    path = directory / MANIFEST
+    return parse_manifest(path) if path.is_file() else {}
+
+
 @lru_cache(maxsize=64)  # one command reads a file in several places
 def _parsed(data: bytes, source: str) -> Table:
     manifest = parse_table(data, source)
@@ -161,22 +162,21 @@ def parse_table(data: bytes, source: str) -> Table:
 def workspace_of(root: Path) -> Path:
     """The workspace that has `root` as a member: its own, or the nearest project above."""
     for directory in (root, *root.parents):
-        if not (directory / MANIFEST).is_file():
-            continue
-        match parse_manifest(directory / MANIFEST):
-            case {"tool": {"uv": {"workspace": dict(workspace)}}}:
-                is_member = root in {directory, *member_directories(directory, workspace)}
-                return directory if is_member else root
-        if directory != root:
+        manifest = manifest_in(directory)
+        if "workspace" in table_at(manifest, "tool", "uv"):
+            is_member = root in {directory, *member_directories(directory, manifest)}
+            return directory if is_member else root
+        if directory != root and (directory / MANIFEST).is_file():
             return root  # uv looks no further than this project, which is no workspace
     return root
 
 
-def member_directories(directory: Path, workspace: Table) -> set[Path]:
+def member_directories(directory: Path, manifest: Table) -> set[Path]:
     """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces").
 
     Raises UsageError where the path of one is not a line of visible characters.
     """
+    workspace = table_at(manifest, "tool", "uv", "workspace")
 
     def matched(key: str) -> set[Path]:
         # uv takes absolute patterns as well, and Path.glob does not; "." is the root itself.
@@ -206,9 +206,7 @@ class Workspace(NamedTuple):
         return cls(path=path, root=root, members=dict(_members(path, root)))
 
     def manifest(self, folder: str) -> Table:
-        """The pyproject.toml in `folder`; empty where there is none, as beside a setup.py."""
-        path = self.path / folder / MANIFEST
-        return self.members.get(folder) or (parse_manifest(path) if path.is_file() else {})
+        return self.members.get(folder) or manifest_in(self.path / folder)
 
     def sources(self, folder: str) -> Table:
         """`[tool.uv.sources]`; those of the root hold for its members as well."""
@@ -275,8 +273,7 @@ def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
     """The projects of a workspace (uv docs, "Using workspaces")."""
     if "project" in root:
         yield ".", root
-    folders = member_directories(workspace, table_at(root, "tool", "uv", "workspace"))
-    for path in sorted(folders - {workspace}):
-        manifest = parse_manifest(path / MANIFEST) if (path / MANIFEST).is_file() else {}
+    for path in sorted(member_directories(workspace, root) - {workspace}):
+        manifest = manifest_in(path)
         if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
             yield Path(os.path.relpath(path, workspace)).as_posix(), manifest
