@@ -45,7 +45,7 @@ _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"no
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
 _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
 
-_MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
+MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
 
 OTHERS_WRITE = "others may write to it"
@@ -267,7 +267,7 @@ def _metadata(entry: "os.DirEntry[bytes]") -> bytes:
     return fields + b" " + record.rpartition(b" ")[0]
 
 
-def source_files(question: bytes, most: int = _MOST_SOURCES) -> list[tuple[bytes, bytes]]:
+def source_files(question: bytes, most: int = MOST_SOURCES) -> list[tuple[bytes, bytes]]:
     """The files that a build of a package may take, in order, each with its identity.
 
     `question` is the directory of the package, then those in it that are packages of their own,
@@ -300,8 +300,9 @@ def _inode(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _sources(path: bytes) -> bytes:
-    return _checksum([part for file in source_files(path) for part in file])
+def sources_answer(files: list[tuple[bytes, bytes]]) -> bytes:
+    """The answer to a question for `files`, which `source_files` gave."""
+    return _checksum([part for file in files for part in file])
 
 
 def _uv(path: bytes) -> bytes:
@@ -382,7 +383,7 @@ _KINDS: "dict[bytes, Callable[[bytes], bytes]]" = {
     b"directories": _directories,
     b"distributions": _distributions,
     b"present": _present,
-    b"sources": _sources,
+    b"sources": lambda path: sources_answer(source_files(path)),
     b"uv": _uv,
     b"variable": _variable,
     b"variables": _variables,

@@ -32,11 +32,11 @@ class LocalCopy(NamedTuple):
     """
 
     name: str
-    digest: str
-    answers: tuple[bytes, ...]
-    changed: int
-    installed: str
-    made_from: str | None
+    digest: str = ""
+    answers: tuple[bytes, ...] = ()
+    changed: int = 0
+    installed: str = ""
+    made_from: str | None = None
 
     @property
     def is_current(self) -> bool:
@@ -65,15 +65,9 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
     for name, place in chosen.items():
         others = (other for other in places if other.startswith(place + os.sep))
         identity, _, digest = str(remembered.get(_key(context, name), "")).rpartition(" ")
-        is_remembered = identity and identity == installed.get(name)
-        found.append(
-            _copy(
-                name,
-                "\0".join((place, *others)),
-                installed=installed.get(name, ""),
-                made_from=digest if is_remembered else None,
-            )
-        )
+        copy = _sources(name, "\0".join((place, *others)))
+        made_from = digest if identity and identity == installed.get(name) else None
+        found.append(copy._replace(installed=installed.get(name, ""), made_from=made_from))
     return tuple(found)
 
 
@@ -101,21 +95,20 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
     return sum(answers, ()) if all(answers) else None
 
 
-def _copy(name: str, place: str, *, installed: str, made_from: str | None) -> LocalCopy:
+def _sources(name: str, place: str) -> LocalCopy:
     """`place` is a directory, and what it leaves out, as `fingerprint.source_files` takes it."""
-    answers: tuple[bytes, ...] = ()
-    files: list[tuple[bytes, bytes]] = []
-    with contextlib.suppress(OSError, ValueError):  # it cannot be read, or has too many files
+    question = os.fsencode(f"sources {place}")
+    try:
         files = fingerprint.source_files(os.fsencode(place), most=_MOST)
-        answers = fingerprint.record([f"sources {place}"])
+    except (OSError, ValueError):  # it cannot be read, or has too many files
+        return LocalCopy(name=name)
     times = (int(identity.split()[2]) for _, identity in files if identity != b"-")
+    is_watchable = len(files) <= fingerprint.MOST_SOURCES
     return LocalCopy(
         name=name,
-        digest=_digest(files) if files else "",
-        answers=answers,
+        digest=_digest(files),
+        answers=(question, fingerprint.sources_answer(files)) if is_watchable else (),
         changed=max(times, default=0),
-        installed=installed,
-        made_from=made_from,
     )
 
 
@@ -135,16 +128,12 @@ def _digest(files: Sequence[tuple[bytes, bytes]]) -> str:
 def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
     """The distributions that were made of a directory (PEP 610), with their identities."""
     for distribution in Environment(environment).distributions:
-        try:
-            origin = json.loads(
-                read_quickly(f"{distribution.location}{os.sep}direct_url.json") or b""
-            )
-        except (ValueError, RecursionError):
-            continue
-        match origin:
-            case {"dir_info": dict(info)} if not info.get("editable"):
-                _, identity = fingerprint.record([f"identity {distribution.location}"])
-                yield distribution.name, identity.decode()
+        origin = read_quickly(f"{distribution.location}{os.sep}direct_url.json") or b""
+        with contextlib.suppress(ValueError, RecursionError):
+            match json.loads(origin):
+                case {"dir_info": dict(info)} if not info.get("editable"):
+                    _, identity = fingerprint.record([f"identity {distribution.location}"])
+                    yield distribution.name, identity.decode()
 
 
 def _key(context: SyncContext, name: str) -> str:

@@ -6,7 +6,6 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-from uvflow.files import read_text
 from uvflow.fingerprint import read_beginning, read_file
 from uvflow.project.manifest import canonical_name
 
@@ -116,12 +115,6 @@ def leftover_data_directories(environment: Environment) -> tuple[str, ...]:
     return tuple(p for p in paths if {entry.name for entry in directory_entries(p)} <= _SCHEMES)
 
 
-def script_files(environment: Environment) -> list[str]:
-    """The paths of the scripts, sorted; without links, such as the interpreter."""
-    entries = directory_entries(environment.scripts)
-    return sorted(entry.path for entry in entries if entry.is_file(follow_symlinks=False))
-
-
 def directory_entries(directory: str | Path) -> list["os.DirEntry[str]"]:
     """The entries of a directory; empty where it cannot be read."""
     try:
@@ -140,15 +133,13 @@ def is_whole_python(environment: Environment) -> bool:
 
 def read_configuration(environment: Environment) -> dict[str, str] | None:
     """The keys (in lower case) and values of pyvenv.cfg (PEP 405); None without such a file."""
-    try:
-        text = read_text(environment.path / "pyvenv.cfg")
-    except OSError:
-        return None
-    return parse_configuration(text)
+    content = read_quickly(str(environment.path / "pyvenv.cfg"))
+    return None if content is None else parse_configuration(content)
 
 
-def parse_configuration(text: str) -> dict[str, str]:
-    pairs = (line.partition("=") for line in reversed(text.split("\n")))  # the first one counts
+def parse_configuration(content: bytes) -> dict[str, str]:
+    lines = reversed(content.splitlines())  # the first one counts
+    pairs = (line.decode(errors="replace").partition("=") for line in lines)
     return {key.strip().lower(): value.strip() for key, separator, value in pairs if separator}
 
 

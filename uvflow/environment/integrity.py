@@ -196,7 +196,7 @@ def configuration_damage(environment: Environment, synced: bytes | None) -> Iter
     configuration = read_configuration(environment)
     if synced is None or configuration is None:
         return
-    before = parse_configuration(synced.decode(errors="replace"))
+    before = parse_configuration(synced)
     for key in ("home", "include-system-site-packages"):
         if configuration.get(key) != before.get(key):
             detail = f"{key} = {configuration.get(key)}, at the last sync {before.get(key)}"

@@ -8,7 +8,7 @@ remembered with it, so that any later change to either one counts as damage.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from uvflow.environment.installed import Environment
@@ -34,37 +34,29 @@ def select_known(
 ) -> tuple[Damage, ...]:
     """Those of `damages` that were recorded as defects and have not changed since."""
     known = state.read_json(_NAME)
-    records = _records(environment) if known else {}
-    found = ((damage, *_entry(environment, damage, records)) for damage in damages if known)
+    found = _entries(environment, damages) if known else ()
     return tuple(damage for damage, name, digest in found if known.get(name) == digest)
 
 
 def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
     """Remember `defects` of what is installed in `environment`. Raises DiskError."""
-    records = _records(environment)
-    found = dict(_entry(environment, defect, records) for defect in defects)
+    found = {name: digest for _, name, digest in _entries(environment, defects)}
     state.write(_NAME, json.dumps(state.read_json(_NAME) | found).encode())
 
 
-def _records(environment: Environment) -> dict[str, Path]:
-    return {
-        distribution.name: Path(distribution.record) for distribution in environment.distributions
-    }
-
-
-def _entry(
-    environment: Environment, damage: Damage, records: Mapping[str, Path]
-) -> tuple[str, str]:
-    """A name for what is wrong, and a digest of the files that it is about."""
+def _entries(
+    environment: Environment, damages: Iterable[Damage]
+) -> Iterator[tuple[Damage, str, str]]:
+    """Each with a name, and a digest of the files that it is about, its RECORD among them."""
     import hashlib  # 3 ms, and there is hardly ever a defect
 
-    digest = hashlib.sha256()
-    record = records.get(damage.distribution)
-    for path in (*((record,) if record else ()), environment.path / damage.path):
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else (path,)
-        for file in files:
+    records = {one.name: Path(one.record) for one in environment.distributions}
+    for damage in damages:
+        digest, path = hashlib.sha256(), environment.path / damage.path
+        files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+        for file in filter(None, (records.get(damage.distribution), *files)):
             digest.update(os.fsencode(file) + b"\0" + _digest(file) + b"\0")
-    return f"{environment.path} {damage}", digest.hexdigest()
+        yield damage, f"{environment.path} {damage}", digest.hexdigest()
 
 
 def _digest(path: Path) -> bytes:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from uvflow.environment.installed import (
     Environment,
+    directory_entries,
     is_whole_python,
     read_launcher,
     read_quickly,
-    script_files,
 )
 
 # In `activate`, as uv, venv and virtualenv write it; that of a relocatable environment has no path.
@@ -33,8 +33,9 @@ def relocation_problem(environment: Environment) -> str:
     origin = re.search(_ACTIVATE, activate.decode(errors="replace"))
     if origin and not _is_here(Path(origin[2]), environment):
         return f"it was created at {origin[2]}, and its scripts point there"
+    entries = directory_entries(environment.scripts)
     checked = set()
-    for script in script_files(environment):
+    for script in sorted(e.path for e in entries if e.is_file(follow_symlinks=False)):
         shebang = re.match(_SHEBANG, read_launcher(script) or b"")
         if shebang and shebang[1] not in checked:
             checked.add(shebang[1])

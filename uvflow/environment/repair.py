@@ -43,15 +43,6 @@ class Depth(IntEnum):
     HASHES = 2  # every recorded file has its hash; 0.5 to 2 s
 
 
-# How closely to look, by how the last sync ended.
-_DEPTHS = {
-    LastSync.FINISHED: Depth.METADATA,
-    LastSync.REBOOTED: Depth.SIZES,
-    LastSync.INTERRUPTED: Depth.SIZES,
-    LastSync.UNFLUSHED: Depth.HASHES,
-}
-
-
 class Past(NamedTuple):
     """What is known of an environment from before.
 
@@ -76,7 +67,7 @@ class Past(NamedTuple):
         """Read this before a sync is marked as running, which drops the fingerprints."""
         began = journal.first_started(state, environment.path)
         known = journal.fingerprints(state, environment.path)
-        configurations = (_last_configuration(environment, known[name]) for name in known)
+        configurations = (_last_configuration(environment, each) for each in known.values())
         return cls(
             last_sync=journal.last_sync(state, environment.path),
             began=began,
@@ -92,7 +83,9 @@ class Past(NamedTuple):
     @property
     def depth(self) -> Depth:
         """How closely to look."""
-        return _DEPTHS[self.last_sync]
+        if self.last_sync is LastSync.UNFLUSHED:
+            return Depth.HASHES
+        return Depth.METADATA if self.last_sync is LastSync.FINISHED else Depth.SIZES
 
 
 def _last_configuration(environment: Environment, encoded: bytes) -> bytes | None:
@@ -114,13 +107,12 @@ def find_damage(
         unfinished = (*edited, *unfinished)
     if depth is Depth.METADATA or not environment.path.is_dir():
         return unfinished
-    files = integrity.file_damage(environment, by_hash=depth is Depth.HASHES)
-    left: Iterable[str] = ()
-    # They can only be identified where every RECORD is complete.
+    found = [*unfinished, *integrity.file_damage(environment, by_hash=depth is Depth.HASHES)]
+    # Leftovers can only be identified where every RECORD is complete.
     if math.isfinite(past.began) and all(map(known_defects.can_be_defect, unfinished)):
         left, _ = sort_unowned(environment, past.began, past.cache)
-    leftovers = (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
-    return tuple(dict.fromkeys((*unfinished, *files, *leftovers)))
+        found += (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
+    return tuple(dict.fromkeys(found))
 
 
 def summary(reasons: Iterable[object]) -> str:
@@ -219,13 +211,12 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     its source match. It may be of another version, or truncated, which makes every import fail
     (importlib does not catch EOFError). Raises DiskError.
     """
-    rows = (
-        row.path
+    modules = {
+        row.path.removesuffix(".py")
         for distribution in environment.distributions
-        if names is None or distribution.name in names
+        if distribution.name in (names or ())
         for row in integrity.recorded_rows(distribution)
-    )
-    modules = {path.removesuffix(".py") for path in rows if names is not None}
+    }
     for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
         above, name = os.path.split(os.path.normcase(folder))
         for file in filter(re.compile(BYTE_CODE).search, files if name == "__pycache__" else ()):
@@ -246,8 +237,8 @@ def clear_unusable(environment: Environment, progress: Progress, past: Past) -> 
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):
         return None  # uv fills an empty directory
-    moved = relocation_problem(environment)
-    reasons = [*map(str, integrity.missing_basics(environment)), *([moved] if moved else [])]
+    basics = map(str, integrity.missing_basics(environment))
+    reasons = [*basics, *filter(None, [relocation_problem(environment)])]
     if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:

@@ -7,6 +7,7 @@ neither a virtual environment nor an installer makes is the user's.
 """
 
 import filecmp
+import functools
 import math
 import os
 import re
@@ -100,6 +101,7 @@ def _unowned_paths(
             yield place
 
 
+@functools.cache  # of an Environment as it has found what is installed
 def sort_unowned(
     environment: Environment, began: float = math.inf, cache: Path | None = None
 ) -> tuple[list[str], list[str]]:

@@ -59,12 +59,10 @@ def _change(place: str, locked: str, wanted: str) -> str:
 def _groups_of_root(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
     """Of a workspace whose root is no project."""
     if "project" not in workspace.root:
-        locked = table_at(lockfile.table, "manifest", "dependency-groups")
+        locked = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
+        texts = {"dependencies": (), **_groups(workspace.root)}
         sourced = _sourced(workspace, ".")
-        yield from _changes(
-            {f"group {name}": _locked(rows, sourced) for name, rows in locked.items()},
-            _wanted(_groups(workspace.root), sourced),
-        )
+        yield from _changes(_locked_sections(locked, sourced), _sections(texts, sourced))
 
 
 def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
@@ -84,7 +82,7 @@ def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
     unknown = {_DYNAMIC[kind] for kind in dynamic if kind in _DYNAMIC}
     yield from _changes(
         _locked_sections(table_at(package.table, "metadata"), sourced),
-        _wanted(texts | _groups(manifest), sourced),
+        _sections(texts | _groups(manifest), sourced),
         unknown,
     )
 
@@ -103,18 +101,14 @@ def _locked_sections(metadata: Table, sourced: set[str]) -> _Sections:
         place = "extra " + name.strip("'") if of_extra else "dependencies"
         rows.setdefault(place, []).append(row)
     rows |= {f"group {name}": some for name, some in metadata.get("requires-dev", {}).items()}
-    return {place: _locked(some, sourced) for place, some in rows.items()}
+    return _sections({place: map(_as_text, some) for place, some in rows.items()}, sourced)
 
 
-def _locked(rows: Iterable[Table], sourced: set[str]) -> list[Requirement]:
-    texts = (
-        f"{row['name']}[{','.join(row.get('extras', ()))}]{row.get('specifier', '')}"
-        for row in rows
-    )
-    return [_requirement(text, sourced) for text in texts]
+def _as_text(row: Table) -> str:
+    return f"{row['name']}[{','.join(row.get('extras', ()))}]{row.get('specifier', '')}"
 
 
-def _wanted(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:
+def _sections(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:
     return {place: [_requirement(text, sourced) for text in some] for place, some in texts.items()}
 
 
