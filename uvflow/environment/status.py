@@ -248,8 +248,11 @@ def _lockfile_checks(look: _Look) -> Iterator[Check]:
 def _environment_checks(look: _Look) -> Iterator[Check]:
     """The environment against the lockfile and the profile."""
     level, hint = Level.OUT_OF_SYNC, look.sync
-    deviations = _deviations(look) if look.exists else (_absence(look),)
-    if look.exists and look.unasked:
+    deviations = _deviations(look)
+    if not look.exists:
+        is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
+        deviations = (f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else ""),)
+    elif look.unasked:
         level, hint, deviations = Level.UNKNOWN, f"{look.sync} starts it", (look.unasked,)
     elif deviations is None:
         reason = "not compared: uv cannot use the lockfile" if look.is_stale else _ONLY_UV_KNOWS
@@ -260,11 +263,6 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
         level, hint, deviations = Level.OK, "", (sentence,)
     for message in deviations:
         yield Check("environment", level, message, hint)
-
-
-def _absence(look: _Look) -> str:
-    is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
-    return f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else "")
 
 
 def _deviations(look: _Look) -> tuple[str, ...] | None:

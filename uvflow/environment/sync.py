@@ -26,8 +26,8 @@ from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import journal, locks
-from uvflow.state.locks import DEFAULT_TIMEOUT, Mutex
-from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress, no_progress
+from uvflow.state.locks import Mutex
+from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
 # A file system may give two changes the same time stamp when they are closer than this (seconds): a
@@ -52,13 +52,7 @@ class SyncResult(NamedTuple):
     fingerprint: bytes | None = None
 
 
-def sync(
-    project: Project,
-    choice: Choice,
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    progress: Progress = no_progress,
-) -> SyncResult:
+def sync(project: Project, choice: Choice, *, timeout: float, progress: Progress) -> SyncResult:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
@@ -222,10 +216,10 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     aside = None
     try:
         aside = repair.clear_unusable(environment, progress, past)
-        if past.is_interrupted:
-            repair.drop_byte_code(Environment(context.environment))
         if past.is_interrupted or aside is not None:
             environment = Environment(context.environment)
+        if past.is_interrupted:
+            repair.drop_byte_code(environment)
         yield Filling(context, uv, mutex, environment, progress=progress, past=past)
     except BaseException:
         if aside is not None:
@@ -269,11 +263,7 @@ def finish(context: SyncContext, result: SyncResult) -> None:
 
 
 def repair_environment(
-    context: SyncContext,
-    depth: Depth,
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    progress: Progress = no_progress,
+    context: SyncContext, depth: Depth, *, timeout: float, progress: Progress
 ) -> RepairResult:
     """Reinstall what is damaged, and leave the rest as it is.
 

@@ -19,7 +19,6 @@ from uvflow.environment.unowned import sort_unowned
 from uvflow.errors import DamagedError, OutOfSyncError, UvflowError
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
 from uvflow.uv import find
 
@@ -57,12 +56,7 @@ def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
 
 
 def verify_and_repair(
-    project: Project,
-    choice: Choice,
-    depth: Depth,
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    progress: Progress,
+    project: Project, choice: Choice, depth: Depth, *, timeout: float, progress: Progress
 ) -> Verification:
     """As `verify`, after reinstalling what is damaged; raises what `repair_environment` does."""
     context = SyncContext.of(project, choice)
@@ -74,8 +68,14 @@ def verify_and_repair(
 
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
+    def find_cache() -> Path | None:
+        with contextlib.suppress(UvflowError):  # there is no uv, or it would wait at a pipe
+            check_inputs(context.project)
+            return cache_directory(context, find(context.environ))
+        return None
+
     environment = Environment(context.environment)
-    past = _past(context, environment)
+    past = Past.of(context.state, environment, find_cache)
     problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
@@ -89,16 +89,6 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
         known_defects=known,
         unowned=tuple(sort_unowned(environment, past.began, past.cache)[1]),
     )
-
-
-def _past(context: SyncContext, environment: Environment) -> Past:
-    def find_cache() -> Path | None:
-        with contextlib.suppress(UvflowError):  # there is no uv, or it would wait at a pipe
-            check_inputs(context.project)
-            return cache_directory(context, find(context.environ))
-        return None
-
-    return Past.of(context.state, environment, find_cache)
 
 
 def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:

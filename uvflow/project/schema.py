@@ -92,13 +92,9 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    match value:
-        case dict():
-            return (*value, *value.values())
-        case list():
-            return value
-        case _:
-            return (value,)
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    return value if isinstance(value, list) else (value,)
 
 
 def _is_line(value: object) -> bool:
