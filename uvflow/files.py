@@ -176,6 +176,22 @@ def is_inside(path: Path, directory: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
+def may_lead_into(path: Path, directory: Path) -> bool:
+    """As `is_inside`, also where a link on the way leads to another place in each process."""
+    return is_inside(path, directory) or leads_through_proc(path)
+
+
+def leads_through_proc(path: Path, links: int = 40) -> bool:
+    """Whether a link on the way to an absolute `path` leads through proc(5), or links never end."""
+    for place in map(str, (*reversed(path.parents), path)):
+        if os.path.islink(place):  # noqa: PTH114  Path.is_symlink may raise
+            target = Path(place).parent / Path(place).readlink() / path.relative_to(place)
+            return not links or leads_through_proc(target, links - 1)
+        if os.path.lexists(f"{place}/self/cwd"):
+            return True
+    return False
+
+
 def free_name(path: Path, suffix: str) -> Path:
     """`<path>.<suffix>`, or with another number where there is something of that name."""
     candidate, number = path.with_name(f"{path.name}.{suffix}"), 1

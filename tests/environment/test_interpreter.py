@@ -72,6 +72,50 @@ def test_an_environment_with_another_library_is_not_started(context: SyncContext
         )
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"lib/python3/site-packages/_manylinux.py": ""},  # which the question of uv imports
+        {"lib64/python3/site-packages/usercustomize.cpython-311.so": ""},
+        {"local/lib/python3/dist-packages/sitecustomize/__init__.pyc": ""},
+        {"lib/python3/site-packages/apport_python_hook.py": ""},
+        {"lib/python3/site-packages/x.pth": "/usr \n"},  # Python removes the blank
+        {"lib/python3/site-packages/x.pth": "#\fimport os\n"},
+        {"lib/python3/site-packages/x.pth": "#\u2028import os\n"},
+        {"lib/python3/site-packages/x.pth": "../../..\n"},
+        {"lib/python3/site-packages/x.pth": "/etc/passwd\n"},  # as a zip may be named
+        {"lib/python3/site-packages/x.pth": "/proc/self/cwd\n"},
+        {"lib/python3/site-packages/x.pth": "/usr\n" + "#" * 5000},
+        {"bin/python._pth": "/usr\n"},
+        {"bin/pyvenv.cfg": "home = /usr/bin\n"},
+        {"bin/python3": "#!/bin/sh\n"},
+        {"pyvenv.cfg": "x\rhome = /usr/bin\nhome = /\n"},
+        {"pyvenv.cfg": "home = /proc/self/cwd\n"},
+        {"pyvenv.cfg": "home = bin\n"},
+    ],
+    ids=str,
+)
+def test_an_environment_that_may_run_anything_at_its_start_is_not_started(
+    context: SyncContext, tree: Tree, files: dict[str, str]
+) -> None:
+    tree({f".venv/{name}": "" for name in ("bin/activate", "lib/python3/site-packages/six.py")})
+    (context.environment / "bin" / "python").symlink_to(sys.executable)
+    tree({".venv/lib/python3/site-packages/a.pth": f"{Path(sys.executable).parent}\n"})
+    assert own_interpreter(context) == ""
+    tree({f".venv/{name}": text for name, text in files.items()})
+    assert own_interpreter(context).endswith("and was not started")
+
+
+def test_an_interpreter_that_depends_on_the_current_directory_is_not_started(
+    context: SyncContext, tree: Tree
+) -> None:
+    tree({".venv/bin/activate": ""})
+    (context.environment / "here").symlink_to("../../../../../../../proc/self/cwd")
+    (context.environment / "bin" / "python").symlink_to("../here/x")
+    why = "the interpreter .venv/bin/python is a file of this project and was not started"
+    assert own_interpreter(context) == why
+
+
 def test_a_sync_vouches_for_the_environment_as_it_was(context: SyncContext) -> None:
     python = context.environment / "bin" / "python"
     python.parent.mkdir()

@@ -492,7 +492,7 @@ def plant(path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the planted Python is a shell script")
-@pytest.mark.parametrize("command", ["status", "sync --check"])
+@pytest.mark.parametrize("command", ["status", "sync --check", "sync --dry-run"])
 @pytest.mark.parametrize("where", [".python-version", "profile", "UV_PYTHON", "environment"])
 def test_an_interpreter_of_the_project_is_not_started(
     shop: Path, uvflow: Command, command: str, where: str

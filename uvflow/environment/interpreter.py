@@ -10,21 +10,22 @@ place, uv would install into the base Python, and remove from it what the lockfi
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
-    read_configuration,
     read_quickly,
 )
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.errors import DamagedError
-from uvflow.files import is_inside
+from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter
 from uvflow.uv import Uv
 
@@ -32,6 +33,16 @@ from uvflow.uv import Uv
 # that uv was found to know.
 _USED = "interpreters-used.json"
 _CHECKED = "interpreter-checks.json"
+
+# The names of interpreters, and of files beside one that say where its library is (getpath.py).
+_PYTHON = r"(?i)(?:python|pypy|graalpy)[\d.]*[a-z]?(?:\.exe)?"
+_FINDS_LIBRARY = r"(?i)\._pth$|^pyvenv\.cfg$"
+
+# Modules that Python imports at its start, those that a distributor's sitecustomize does, and those
+# that the question of uv does; the standard library need not have any of these names.
+_STARTED = {"sitecustomize", "usercustomize", "apport_python_hook", "_manylinux", "distutils"}
+
+_SMALL = 4096  # bytes, of a file that says where to find modules
 
 # uv asks the interpreter again when a package is to be refreshed. No package has this name, so
 # nothing else is refreshed.
@@ -56,36 +67,67 @@ def own_interpreter(context: SyncContext) -> str:
 
 
 def _own_code(environment: Environment, workspace: Path) -> str:
-    """What of an environment would be run at the start of its interpreter, as a predicate."""
-    python = environment.python
-    home = (read_configuration(environment) or {}).get("home", "")
-    if not python.exists():
-        return ""
-    if is_inside(python, workspace):
+    """What of the project would be run at the start of an interpreter, as a predicate.
+
+    Of an environment inside, what is not known to run nothing.
+    """
+    is_own = is_inside(environment.path, workspace)
+    scripts = {entry.name: Path(entry.path) for entry in directory_entries(environment.scripts)}
+    pythons = [path for name, path in scripts.items() if re.fullmatch(_PYTHON, name)]
+    if any(may_lead_into(python, workspace) for python in pythons):
         return "is a file of this project"
-    if home and is_inside(environment.path / home, workspace):  # of the standard library
-        return "takes its library from this project"
-    for directory in environment.site_packages:
-        for entry in directory_entries(directory):
-            if _runs_at_start(entry) and is_inside(Path(entry.path), workspace):
-                return f"would run {entry.name} of this project"
+    lines = _plain_lines(str(environment.path / "pyvenv.cfg"))
+    pairs = (line.partition("=") for line in lines or ())
+    homes = [Path(value.strip()) for key, _, value in pairs if key.strip().lower() == "home"]
+    is_elsewhere = lines is not None and all(map(Path.is_absolute, homes))
+    is_elsewhere = is_elsewhere and not any(map(re.compile(_FINDS_LIBRARY).search, scripts))
+    if any(may_lead_into(home, workspace) for home in homes) or (is_own and not is_elsewhere):
+        return "takes its library from this project" if pythons else ""
+    folders: dict[str, str] = {}
+    for entry in itertools.chain(*map(directory_entries, _site_directories(environment))):
+        paths = _paths_in(entry.path) if entry.name.endswith(".pth") else ()
+        if is_own and (paths is None or _runs_at_start(entry.name)):
+            return f"would run {entry.name} of this project"
+        folders.update((os.path.realpath(path), entry.name) for path in paths or ())
+    for folder, name in folders.items():
+        is_watched = is_own or is_inside(Path(folder), workspace)
+        if is_watched and any(_runs_at_start(e.name) for e in directory_entries(folder)):
+            return f"would run {name} of this project"
     return ""
 
 
-def _runs_at_start(entry: "os.DirEntry[str]") -> bool:
-    """Whether Python runs code because of this entry of site-packages (its `site` module)."""
-    if _is_sitecustomize(entry) or entry.name.endswith(".start"):
-        return True
-    text = (read_quickly(entry.path) or b"") if entry.name.endswith(".pth") else b""
-    lines = text.removeprefix(b"\xef\xbb\xbf").splitlines()
-    folders = (Path(entry.path).parent / os.fsdecode(line) for line in lines if b"\0" not in line)
-    return any(line.startswith((b"import ", b"import\t")) for line in lines) or any(
-        _is_sitecustomize(inner) for folder in folders for inner in directory_entries(folder)
+def _plain_lines(path: str) -> list[str] | None:
+    """The lines of a file that all Pythons split alike; None where it is large, or another one."""
+    content = read_quickly(path, _SMALL)
+    if content is None or len(content) == _SMALL:
+        return None
+    lines = content.decode(errors="surrogateescape").split("\n")
+    return lines if all(map(str.isprintable, lines)) else None
+
+
+def _site_directories(environment: Environment) -> Iterator[str]:
+    """Where an interpreter looks for `.pth` files; that of Debian does so in several places."""
+    yield str(environment.path / "Lib" / "site-packages")
+    for library in ("lib", "lib64", "local/lib"):
+        for folder in directory_entries(environment.path / library):
+            yield from (f"{folder.path}/{name}" for name in ("site-packages", "dist-packages"))
+
+
+def _runs_at_start(name: str) -> bool:
+    return name.partition(".")[0].lower() in _STARTED or name.endswith(".start")
+
+
+def _paths_in(pth: str) -> list[str] | None:
+    """The directories that a `.pth` file names; None where Python may take it for anything else."""
+    lines = _plain_lines(pth)
+    paths = [line for line in lines or () if line]
+    is_plain = lines is not None and all(
+        path == path.strip() == os.path.abspath(path)  # noqa: PTH100  a text
+        and os.path.isdir(path)  # noqa: PTH112  as above
+        and not leads_through_proc(Path(path))
+        for path in paths
     )
-
-
-def _is_sitecustomize(entry: "os.DirEntry[str]") -> bool:
-    return entry.name.partition(".")[0] == "sitecustomize"
+    return paths if is_plain else None
 
 
 def remember_use(context: SyncContext) -> None:

@@ -16,11 +16,11 @@ from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment, read_quickly
 from uvflow.environment.integrity import can_be_read_by_uv
-from uvflow.environment.interpreter import cache_directory, remember_use
+from uvflow.environment.interpreter import cache_directory, own_interpreter, remember_use
 from uvflow.environment.ownership import restore_set_aside
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
-from uvflow.errors import DamagedError, DiskError, StaleLockfileError, UsageError
+from uvflow.errors import DamagedError, DiskError, OutOfSyncError, StaleLockfileError, UsageError
 from uvflow.files import require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
@@ -304,6 +304,11 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
         raise DamagedError(
             f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
             hint="`uvflow status` names it, and `uvflow sync` repairs it",
+        )
+    unasked = own_interpreter(context)
+    if unasked:
+        raise OutOfSyncError(
+            f"what it would do is not known: {unasked}", hint="`uvflow sync` starts it"
         )
     uv = find()
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from uvflow.files import is_inside, read_regular
+from uvflow.files import is_inside, leads_through_proc, read_regular
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
@@ -39,7 +39,7 @@ def find_own_interpreter(
     for request in filter(None, requests):
         path = root / request
         is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
-        if is_path and is_inside(path, workspace):
+        if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
             return path
     return None
 
