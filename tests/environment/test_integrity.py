@@ -34,6 +34,7 @@ from uvflow.environment.integrity import (
     DamageKind,
     damaged_distributions,
     file_damage,
+    linked_packages,
     metadata_damage,
     needs_rebuild,
     shared_with_cache,
@@ -132,6 +133,23 @@ def test_a_linked_environment_is_intact(venv: Venv, tmp_path: Path) -> None:
     link.symlink_to(venv.path)
     read = Environment(link)
     assert (*metadata_damage(read), *file_damage(read, by_hash=True)) == ()
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "row",
+    ["six/a/b", '"six/a"/b', "x,,\rsix/a/b", "six/../six/a/b"],  # as uv's CSV has them
+)
+def test_a_link_in_a_package_is_found_however_a_record_names_what_is_in_it(
+    venv: Venv, tmp_path: Path, row: str
+) -> None:
+    (venv.at / "six" / "a").symlink_to(tmp_path)
+    assert list(linked_packages(Environment(venv.path))) == []
+    add_row(venv, f"{row},,")
+    detail = f"a link to {tmp_path}"
+    assert list(linked_packages(Environment(venv.path))) == [
+        damage(DamageKind.REPLACED, f"{SITE}/six/a", detail=detail)
+    ]
 
 
 # The environment itself

@@ -118,6 +118,55 @@ def test_unfinished_work_of_another_tool_is_repaired_and_named(shop: Path, uvflo
     assert_intact(shop, *DEV)
 
 
+@pytest.fixture
+def deep(
+    tree: Tree, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """A project with a distribution that is two directories deep, and where the inner one goes."""
+    shutil.copytree(index, tmp_path / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "index").as_uri())
+    add_wheel(tmp_path / "index", "tool", "1.0", more={"tool/deep/notes.txt": "new"})
+    root = tree({"pyproject.toml": MANIFEST.replace("six==1.16.0", "tool"), "docs/notes.txt": "my"})
+    (root / "docs").rename(tmp_path / "docs")
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    subprocess.run(["uv", "venv", "-q"], cwd=root, check=True)
+    return root, next(root.glob(".venv/lib/*/site-packages")) / "tool" / "deep"
+
+
+def test_a_sync_removes_nothing_through_a_link_in_a_package(
+    deep: tuple[Path, Path], uvflow: Command, tmp_path: Path
+) -> None:
+    root, inner = deep
+    assert uvflow("sync", cwd=root).code == 0
+    shutil.rmtree(inner)
+    inner.symlink_to(tmp_path / "docs")
+    (root / "pyproject.toml").write_text(MANIFEST)
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert uvflow("sync", cwd=root).code == 0
+    assert (tmp_path / "docs" / "notes.txt").read_text() == "my"
+    assert not inner.is_symlink()
+
+
+@pytest.mark.parametrize("place", ["tool/deep", "../../../bin"])
+def test_a_first_sync_installs_nothing_through_a_link(
+    deep: tuple[Path, Path], uvflow: Command, tmp_path: Path, place: str
+) -> None:
+    root, inner = deep
+    link = inner.parent.parent / place
+    link.parent.mkdir(exist_ok=True)
+    if link.exists():
+        shutil.copytree(link, tmp_path / "docs", symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(link)
+    link.symlink_to(tmp_path / "docs")
+    before = sorted(path.name for path in (tmp_path / "docs").iterdir())
+    done = uvflow("sync", cwd=root)
+    assert done.code == 0
+    assert f"a link to {tmp_path / 'docs'}" in done.err
+    assert sorted(path.name for path in (tmp_path / "docs").iterdir()) == before
+    assert (tmp_path / "docs" / "notes.txt").read_text() == "my"
+    assert f"{root}/.venv.before-rebuild holds files that no installer made" in done.err
+
+
 def test_a_leftover_data_directory_does_not_stop_uv_for_good(
     tree: Tree, uvflow: Command, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

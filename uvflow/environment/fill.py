@@ -15,6 +15,7 @@ from uvflow.environment.integrity import (
     Damage,
     DamageKind,
     damaged_distributions,
+    linked_packages,
     missing_basics,
     needs_rebuild,
     shared_with_cache,
@@ -94,6 +95,8 @@ class Filling:
         self.exactly, self.depth = exactly, max(depth, self.past.depth)
         if not missing_basics(self.environment):
             self._inspect()
+            linked = (d for d in linked_packages(self.environment) if d not in self.damages)
+            self.damages += linked
             # Broken metadata would stop uv, so that is removed first. Leftovers can wait.
             self.damages = [d for d in self.damages if d.kind is not DamageKind.LEFTOVER]
         for attempt in range(_ROUNDS):

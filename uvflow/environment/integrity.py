@@ -112,7 +112,9 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
         Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
         for name, kind, path, detail in (*problems, *left)
     ]
-    own, linked = _script_damage(environment), _linked_packages(environment)
+    own = _script_damage(environment)
+    has_links = any(entry.is_symlink() and entry.is_dir() for entry in environment.entries)
+    linked = linked_packages(environment) if has_links else ()
     return (*own, *_duplicates(environment), *unfinished, *linked)
 
 
@@ -130,14 +132,25 @@ def missing_basics(environment: Environment) -> tuple[Damage, ...]:
     if not environment.site_packages:
         lib = "Lib" if os.name == "nt" else "lib"
         return (Damage(kind=DamageKind.NO_SITE_PACKAGES, path=lib), *_missing_python(environment))
+    places = [(DamageKind.NO_SITE_PACKAGES, path) for path in environment.site_packages]
+    places.append((DamageKind.NO_INTERPRETER, environment.scripts))
     links = (
-        Damage(
-            kind=DamageKind.NO_SITE_PACKAGES, path=environment.relative(path), detail=_target(path)
-        )
-        for path in environment.site_packages
+        Damage(kind=kind, path=environment.relative(path), detail=_target(path))
+        for kind, path in places
         if not is_inside(path, environment.path)
     )
     return (*links, *_missing_python(environment))
+
+
+def links_out(environment: Environment) -> Iterator[str]:
+    """Sentences about the directories that are links out of it: uv would write through them."""
+    folders: list[str | Path] = [environment.path]
+    for folder in folders:  # which grows
+        for entry in directory_entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_dir() and not is_inside(Path(entry.path), environment.path):
+                yield f"{environment.relative(entry.path)} is {_target(entry.path)}"
 
 
 def _missing_python(environment: Environment) -> Iterator[Damage]:
@@ -311,17 +324,27 @@ def _is_without_installer(site_packages: str, text: str) -> bool:
     return names == sorted(names) and not any(map(_size_problem, rows(site_packages, text)))
 
 
-def _linked_packages(environment: Environment) -> Iterator[Damage]:
-    """The directories of distributions that are links: uv makes none, and writes through them."""
-    entries = environment.entries
-    links = tuple(os.path.normcase(e.path) for e in entries if e.is_symlink() and e.is_dir())
-    for distribution in environment.distributions if links else ():
-        paths = [row.path for row in recorded_rows(distribution)]
-        for link in links:
-            if any(path.startswith(f"{link}{os.sep}") for path in paths):
-                kind, detail = _link_problem(link)
-                path = environment.relative(link)
-                yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
+def linked_packages(environment: Environment) -> Iterator[Damage]:
+    """The directories of distributions that are links: uv makes none, and writes through them.
+
+    Takes 10 ms for 13,000 files. As uv does, this reads a RECORD as CSV with any line ends.
+    """
+    link_above = _link_finder(environment)
+    for distribution in environment.distributions:
+        text = "\n" + (read_record(distribution.record) or "").replace("\r", "\n")
+        folders = set(re.findall(r"\n([^,\n]+)/", text))
+        if '"' in text:
+            import csv  # 1 ms, and names hardly ever have quotes
+
+            with contextlib.suppress(csv.Error):  # at what uv refuses
+                rows = csv.reader(f"{line}\n" for line in text.split("\n"))
+                folders.update(name.rpartition("/")[0] for row in rows for name in row[:1])
+        base = distribution.site_packages
+        links = {link_above(_absolute(base, f"{folder}/-")) for folder in folders if folder}
+        for link in sorted(links - {""}):
+            kind, detail = _link_problem(link)
+            path = environment.relative(link)
+            yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
 
 
 _Problem = tuple[DamageKind, str]
@@ -370,13 +393,14 @@ def _link_finder(environment: Environment) -> Callable[[str], str]:
 
     uv makes no such links, and would write through them.
     """
-    top = os.path.normcase(environment.path)
-    known = dict.fromkeys(map(os.path.normcase, environment.site_packages), "")
+    top = os.path.normcase(f"{environment.path}{os.sep}")
+    usual = (*environment.site_packages, environment.path / "lib64", environment.scripts)
+    known = dict.fromkeys(map(os.path.normcase, usual), "")
 
     def link_above(path: str) -> str:
-        directory = os.path.dirname(path)  # noqa: PTH120  a Path costs more than the stat
+        directory = path.rpartition(os.sep)[0]  # a Path costs more than the stat
         if directory not in known:
-            is_outside = not directory.startswith(f"{top}{os.sep}")
+            is_outside = not directory.startswith(top)
             is_link = not is_outside and os.path.islink(directory)  # noqa: PTH114  as above
             known[directory] = directory if is_link else "" if is_outside else link_above(directory)
         return known[directory]

@@ -130,6 +130,12 @@ def _paths_in(pth: str) -> list[str] | None:
     return paths if is_plain else None
 
 
+def is_trusted(context: SyncContext) -> bool:
+    """Whether a sync has used the environment as it is now, or it is none of the checkout."""
+    is_own = is_inside(context.environment, context.project.workspace)
+    return not is_own or _is_recorded(context, _USED)
+
+
 def remember_use(context: SyncContext) -> None:
     """A sync has used the environment as it is now: whoever looks at it may start it as well."""
     if not _is_recorded(context, _USED):

@@ -16,7 +16,12 @@ from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment, read_quickly
 from uvflow.environment.integrity import can_be_read_by_uv
-from uvflow.environment.interpreter import cache_directory, own_interpreter, remember_use
+from uvflow.environment.interpreter import (
+    cache_directory,
+    is_trusted,
+    own_interpreter,
+    remember_use,
+)
 from uvflow.environment.ownership import restore_set_aside
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
@@ -215,7 +220,8 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     journal.mark_running(context.state, context.profile.name, context.environment, records)
     aside = None
     try:
-        aside = repair.clear_unusable(environment, progress, past)
+        links = () if is_trusted(context) else integrity.links_out(environment)
+        aside = repair.clear_unusable(environment, progress, past, links)
         if past.is_interrupted or aside is not None:
             environment = Environment(context.environment)
         if past.is_interrupted:
