@@ -151,6 +151,7 @@ def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         import shutil  # 3 ms
 
+        require_unmounted(path)  # what is mounted is somewhere else, too
         shutil.rmtree(path)
     else:
         remove_file(path)
@@ -159,6 +160,24 @@ def remove(path: Path) -> None:
 def remove_file(path: Path) -> None:
     if os.path.lexists(path):  # a read-only file system refuses to remove even what does not exist
         path.unlink()
+
+
+def mounts_in(directory: Path) -> list[Path]:
+    """What is mounted at or below a directory, as far as the system lists it (Linux does)."""
+    real = os.path.realpath(directory)
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()  # proc_pid_mountinfo(5)
+    except OSError:
+        return [Path(real)] if os.path.ismount(real) else []  # Path.is_mount may raise on Windows
+    escaped = (line.split(b" ", 5)[4].decode("unicode_escape") for line in lines)
+    places = (os.fsdecode(place.encode("latin-1")) for place in escaped)
+    return [Path(p) for p in sorted(places) if p == real or p.startswith(real.rstrip("/") + "/")]
+
+
+def require_unmounted(directory: Path) -> None:
+    """Raises OSError where something is mounted at or below a directory: that would go with it."""
+    for place in mounts_in(directory):
+        raise OSError(errno.EBUSY, "Something is mounted here", str(place))
 
 
 def directory_size(path: Path) -> int:
@@ -209,6 +228,7 @@ def set_aside(path: Path, target: Path) -> None:
     if path.is_symlink() or not path.is_dir():  # what a link leads to stays as it is
         path.rename(target)
         return
+    require_unmounted(path)
     ignore = path / ".gitignore"
     is_ignored = os.path.lexists(ignore)
     try:
@@ -228,6 +248,7 @@ def put_back(aside: Path, path: Path) -> None:
 
     The mark goes last: what a kill leaves beside `path` is still known to be ours.
     """
+    require_unmounted(aside)
     aside.rename(path)
     unmark(path)
 
@@ -248,6 +269,7 @@ def remove_set_aside(path: Path) -> None:
 
     The mark goes last, so that what a kill leaves is still known to be ours. Raises OSError.
     """
+    require_unmounted(path)
     scrap = path.rename(free_name(path, "being-removed"))
     for entry in scrap.iterdir():
         if entry.name != SET_ASIDE:

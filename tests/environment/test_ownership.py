@@ -1,10 +1,13 @@
 """What a virtual environment or an installer makes may go; what is the user's stays."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mounts import mounted, mounting
+from rig import Command
 from venvs import SCRIPTS, SITE, Venv
 
 from uvflow.environment import ownership
@@ -138,6 +141,52 @@ def test_uvflow_does_not_rename_the_environment_that_it_runs_from() -> None:
 def test_a_directory_can_be_renamed_unless_it_is_mounted_there(tmp_path: Path) -> None:
     assert rename_obstacle(tmp_path) == ""
     assert rename_obstacle(Path("/")) == "it is a mount point"
+
+
+@mounting
+@pytest.mark.parametrize("command", ["sync", "verify --repair", "run true"])
+def test_an_environment_is_not_changed_while_something_is_mounted_in_it(
+    venv: Venv, command: str
+) -> None:
+    (venv.at / "six").rename(venv.root / "mine")
+    (venv.at / "six").mkdir()
+    (venv.path / "pyvenv.cfg").unlink()
+    done = mounted(f"mount --bind mine .venv/{SITE}/six; uvflow {command}", venv.root)
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[-2:] == [
+        f"error: {venv.at}/six is mounted in {venv.path}, which has to be changed",
+        f"hint: `umount {venv.at}/six`, then sync again",
+    ]
+    assert (venv.root / "mine" / "data.txt").exists()
+    assert [path.name for path in venv.root.glob(".venv*")] == [".venv"]
+
+
+@mounting
+def test_an_environment_with_a_mount_in_it_may_be_in_sync(venv: Venv, uvflow: Command) -> None:
+    assert uvflow("sync", cwd=venv.root).code == 0
+    shutil.copytree(venv.at / "six", venv.root / "mine")
+    (venv.root / "uv.toml").touch()
+    done = mounted(f"mount --bind mine .venv/{SITE}/six; uvflow sync", venv.root)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "Synced: dev (as last time)")
+
+
+@mounting
+def test_a_mount_is_neither_renamed_nor_removed(tmp_path: Path) -> None:
+    for name in ("tree/in side", "source"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "source" / "mine").touch()
+    (tmp_path / "change.py").write_text(
+        "import pathlib, uvflow.files as files\n"
+        "tree = pathlib.Path('tree')\n"
+        "aside = lambda tree: files.set_aside(tree, pathlib.Path('aside'))\n"
+        "for change in (files.remove, files.remove_set_aside, aside):\n"
+        "    try:\n        change(tree)\n"
+        "    except OSError as error:\n        print(error.filename)\n"
+    )
+    script = f"mount --bind source 'tree/in side'; {sys.executable} change.py"
+    done = mounted(script, tmp_path)
+    assert done.stdout.splitlines() == [str(tmp_path / "tree" / "in side")] * 3
+    assert (tmp_path / "source" / "mine").exists()
 
 
 def cannot_rename(*_paths: Path) -> None:

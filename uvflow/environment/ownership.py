@@ -22,6 +22,7 @@ from uvflow.files import (
     claim,
     free_name,
     is_inside,
+    mounts_in,
     put_back,
     read_mark,
     remove,
@@ -77,6 +78,7 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> Path | None:
     by_hand = f"{move_by_hand(environment.path)}, then sync again"
     check_replaceable(environment, cause=cause, hint=by_hand)
     check_not_running_from(environment.path)
+    check_mounts(environment.path)
     try:
         real = Path(os.path.realpath(environment.path))
         target = free_name(real, _REBUILD)
@@ -126,6 +128,19 @@ def check_replaceable(environment: Environment, *, cause: str | None, hint: str)
         )
 
 
+def check_mounts(environment: Path) -> None:
+    """Refuse to change an environment in which something is mounted. Raises DamagedError.
+
+    Its files would be removed, and they are somewhere else as well.
+    """
+    for place in mounts_in(environment):
+        if place != Path(os.path.realpath(environment)):
+            raise DamagedError(
+                f"{place} is mounted in {environment}, which has to be changed",
+                hint=f"`umount {place}`, then sync again",
+            )
+
+
 def check_not_running_from(directory: Path) -> None:
     """Refuse to rename the environment in which uvflow itself is running. Raises DamagedError."""
     if sys.prefix != sys.base_prefix and is_inside(Path(sys.prefix), directory):
@@ -138,25 +153,13 @@ def check_not_running_from(directory: Path) -> None:
 def rename_obstacle(directory: Path) -> str:
     """Why an existing directory cannot be renamed, as far as can be seen; empty where it can be."""
     real = Path(os.path.realpath(directory))
-    if _is_mount_point(real):
-        return "it is a mount point"
+    for place in mounts_in(real):
+        return "it is a mount point" if place == real else f"{place} is mounted in it"
     if real.stat().st_dev != real.parent.stat().st_dev:
         return f"it is on another file system than {real.parent}"
     if not os.access(real.parent, os.W_OK):
         return f"{real.parent} cannot be written to"
     return ""
-
-
-def _is_mount_point(real: Path) -> bool:
-    """`ismount` overlooks a part of a file system that is mounted there again; Linux lists it."""
-    if os.path.ismount(real):  # Python 3.11 has no is_mount on Windows
-        return True
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
-    escaped = str(real).replace(" ", r"\040")  # proc_pid_mountinfo(5)
-    return any(line.split()[4:5] == [escaped] for line in lines)
 
 
 def move_by_hand(path: Path) -> str:

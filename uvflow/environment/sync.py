@@ -22,11 +22,11 @@ from uvflow.environment.interpreter import (
     own_interpreter,
     remember_use,
 )
-from uvflow.environment.ownership import restore_set_aside
+from uvflow.environment.ownership import check_mounts, restore_set_aside
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.errors import DamagedError, DiskError, OutOfSyncError, StaleLockfileError, UsageError
-from uvflow.files import require_writable
+from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -175,6 +175,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     watched = inputs.sync_inputs(context, uv.path)
     before = _answers(watched.questions)  # an edit from here on is seen next time
     copies = find_copies(context)
+    if mounts_in(context.environment) and not _would_change_nothing(context, uv):
+        check_mounts(context.environment)
     with _changing(context, uv, mutex, progress) as filling:
         result = filling.complete(_arguments(context, copies))
     journal.remove_copy(context.environment)
@@ -285,6 +287,7 @@ def repair_environment(
         progress=progress,
     ) as mutex:
         uv = find()
+        check_mounts(context.environment)
         with _changing(context, uv, mutex, progress) as filling:
             result = filling.complete(depth=depth)
         journal.end_sync(context.state, context.environment, {})

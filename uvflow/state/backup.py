@@ -21,6 +21,7 @@ from uvflow.files import (
     remove,
     remove_file,
     remove_unfinished,
+    require_unmounted,
     set_aside,
     unmark,
     write_whole,
@@ -125,6 +126,7 @@ class DirectoryBackup:
             unmark(self.path)
             return
         if os.path.lexists(self.path):
+            require_unmounted(self.path)
             self.path.rename(self.scrap)  # what is partly removed could be used as if it were whole
         if self.aside is not None:
             put_back(self.aside, self.path)
