@@ -101,6 +101,21 @@ def test_the_env_file_is_read_as_uv_reads_it(shop: Path, uvflow: Command) -> Non
         assert done.out == f"{greeting} ${{HOME}}\n"
 
 
+@pytest.mark.parametrize("name", ["../secrets", "link", "/proc/self/environ"])
+def test_an_env_file_outside_of_the_workspace_is_not_read(
+    shop: Path, uvflow: Command, name: str
+) -> None:
+    (shop.parent / "secrets").write_text("TOKEN=secret\n")
+    (shop / "link").symlink_to("../secrets")
+    (shop / "pyproject.toml").write_text(
+        MANIFEST + f'\n[tool.uvflow.profiles.dev]\nenv-file = "{name}"\n'
+    )
+    done = uvflow("run", "--", "env", cwd=shop)
+    assert done.code == 2
+    assert f"{shop / name} of the profile `dev` leads out of the workspace\n" in done.err
+    assert "secret" not in (done.out + done.err).replace("secrets", "")
+
+
 def test_a_missing_env_file_is_2(shop: Path, uvflow: Command) -> None:
     (shop / "pyproject.toml").write_text(
         MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'

@@ -10,6 +10,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.repair import RepairResult
 from uvflow.environment.sync import locked_environment
 from uvflow.errors import UsageError
+from uvflow.files import is_inside
 from uvflow.state import locks
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
@@ -72,10 +73,10 @@ def _prepare_command(
         )
     if context.profile.env_file is not None:
         file = context.project.root / context.profile.env_file
-        if not file.is_file():
-            raise UsageError(
-                f"the env-file {file} of the profile `{context.profile.name}` does not exist"
-            )
+        is_within = is_inside(file, context.project.workspace)  # a checkout names it
+        if not (is_within and file.is_file()):
+            problem = "does not exist" if is_within else "leads out of the workspace"
+            raise UsageError(f"the env-file {file} of the profile `{context.profile.name}` {problem}")
         # uv reads the file, so that it means what it means to `uv run`.
         arguments = ["run", "--no-project", f"--env-file={file}", "--", program, *arguments]
         program = uv.find().path
