@@ -355,6 +355,53 @@ def test_metadata_that_would_stop_uv_is_repaired_first(
     assert_intact(shop, *DEV)
 
 
+def test_only_the_damaged_scripts_of_an_environment_are_written(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    """What uv writes with them, and what a link in their place leads to, stays as it is."""
+    uvflow("sync", cwd=shop)
+    scripts = shop / ".venv" / "bin"
+    before = {path.name: path.read_bytes() for path in scripts.glob("activate*")}
+    (tmp_path / "mine").write_text("mine")
+    for name in ("activate", "activate_this.py", "activate.bat", "pydoc.bat", "../CACHEDIR.TAG"):
+        (scripts / name).unlink()
+        (scripts / name).symlink_to(tmp_path / "mine")
+    (scripts / "python3").unlink()
+    for command in (("verify", "--repair"), ("sync",)):
+        (scripts / "activate.fish").write_text("")
+        assert uvflow(*command, cwd=shop).code == 0
+    assert (tmp_path / "mine").read_text() == "mine"
+    for name in ("activate", "activate.fish"):
+        assert (scripts / name).read_bytes() == before[name]
+    assert (scripts / "python3").readlink() == Path("python")
+    assert not list(shop.glob(".venv/.uvflow*"))
+
+
+def test_a_relocatable_environment_has_no_activate_for_csh(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["uv", "venv", "-q", "--relocatable"], cwd=shop, check=True)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert uvflow("status", cwd=shop).code == 0
+
+
+def test_an_environment_comes_back_where_its_repair_fails(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    python = shop / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    failing = scripted_uv(shop, f'[ -e .venv.before-rebuild ] && exit 1; exec {UV} "$@"')
+    assert uvflow("sync", cwd=shop, environ=failing).code != 0
+    assert python.read_text() == "#!/bin/sh\nexit 1\n"
+    assert [path.name for path in shop.glob(".venv*")] == [".venv"]
+    half_done = f'[ -e .venv.before-rebuild ] && {UV} "$@" && exit 1; exec {UV} "$@"'
+    done = uvflow("sync", cwd=shop, environ=scripted_uv(shop, half_done))
+    kept = f"What was in {shop}/.venv is kept in {shop}/.venv.before-rebuild\n"
+    assert kept in done.err
+    assert uvflow("sync", cwd=shop).code == 0
+    assert_intact(shop, *DEV)
+    assert [path.name for path in shop.glob(".venv*")] == [".venv"]
+
+
 def test_an_environment_that_was_being_created_at_a_power_failure_is_recreated(
     shop: Path, uvflow: Command
 ) -> None:

@@ -51,7 +51,8 @@ class Filling:
     `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
     are the damaged distributions that were removed to be reinstalled, with the paths of their
     metadata, `refetched` those that were dropped from uv's cache before, and `kept` those that uv
-    would not reinstall. `own` are files of the environment itself that were put back.
+    would not reinstall. `own` are files of the environment itself that were put back, and `aside`
+    is where the whole was set aside.
     """
 
     def __init__(  # noqa: PLR0913  one caller
@@ -63,6 +64,7 @@ class Filling:
         *,
         progress: Progress,
         past: Past,
+        aside: Path | None = None,
     ) -> None:
         self.context = context
         self.uv = uv
@@ -71,6 +73,7 @@ class Filling:
         self.progress = progress
         self.past = past
         self.depth = past.depth
+        self.aside = aside
         self.exactly: tuple[str, ...] = ()
         self.ended = 0.0
         self.damages: list[Damage] = []
@@ -173,7 +176,8 @@ class Filling:
         if not environment.path.exists():
             return self.arguments
         if needs_rebuild(self.damages):
-            make_room(environment, map(str, self.damages))
+            aside = make_room(environment, map(str, self.damages))
+            self.aside = self.aside or aside
             return self.arguments
         self._restore_own_files()
         damaged = set(damaged_distributions(self.damages))
@@ -216,13 +220,9 @@ class Filling:
         paths = dict.fromkeys(damage.path for damage in damages)
         if configuration.name in paths and self.past.configuration is not None:
             _rewrite(configuration, self.past.configuration)
-        if paths.keys() - {configuration.name}:
-            for damage in damages:
-                if damage.kind is DamageKind.REPLACED:
-                    _clear(environment.path / damage.path)
-            content = configuration.read_bytes()
-            self._run_venv()
-            _rewrite(configuration, content)  # uv knows no more than a part of it
+        scripts = paths.keys() - {configuration.name}
+        if scripts:
+            self._restore_scripts(scripts)
         self.own += (path for path in paths if path not in self.own)
         self.damages = [damage for damage in self.damages if damage not in damages]
 
@@ -264,15 +264,27 @@ class Filling:
             self._require("cache", "clean", *sorted(refetched))
             self.refetched |= refetched
 
-    def _run_venv(self) -> None:
-        """Write the scripts that activate the environment again."""
-        environment = self.environment
+    def _restore_scripts(self, paths: Iterable[str]) -> None:
+        """Put back the scripts that activate the environment, as uv writes them into another one.
+
+        In this one it would write through links, and change more than is damaged.
+        """
+        environment, made = self.environment, self._elsewhere[0].environment
+        _clear(made)
         configuration = read_configuration(environment) or {}
         prompt = configuration.get("prompt", "").strip("'\"")
         flags = ["--relocatable"] if configuration.get("relocatable") == "true" else []
         flags += [f"--prompt={prompt}"] if prompt else []
-        words = ("--quiet", "--no-project", "--allow-existing", f"--python={environment.python}")
-        self._require("venv", *words, *flags, str(environment.path))
+        words = ("--quiet", "--no-project", f"--python={environment.python}")
+        self._require("venv", *words, *flags, str(made))
+        below = str(made).removeprefix(str(environment.path)).encode()
+        for source, target in ((made / path, environment.path / path) for path in paths):
+            if source.is_symlink():  # to the interpreter beside it
+                _clear(target)
+                target.symlink_to(source.readlink())
+            elif source.exists():
+                _rewrite(target, source.read_bytes().replace(below, b""))
+        _clear(made)
 
     def _require(self, *arguments: str) -> None:
         """Raises UvFailedError where uv fails."""
@@ -295,7 +307,7 @@ def _leave_out(names: Iterable[str]) -> Iterator[str]:
 
 def _rewrite(path: Path, content: bytes) -> None:
     """Never through a link. Raises DiskError."""
-    if path.is_symlink():
+    if path.is_symlink() or path.is_dir():
         _clear(path)
     write_whole(path, content)
 

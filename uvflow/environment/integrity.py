@@ -189,9 +189,12 @@ def _script_damage(environment: Environment) -> Iterator[Damage]:
     if is_whole_python(environment):
         return
     names = {entry.name for entry in directory_entries(environment.scripts)}
-    is_uvs = "uv" in (read_configuration(environment) or {})
+    configuration = read_configuration(environment) or {}
+    is_uvs, is_relocatable = "uv" in configuration, configuration.get("relocatable") == "true"
     has_others = any(name.lower().startswith("activate.") for name in names)
     for name in _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ():
+        if is_relocatable and name == "activate.csh":
+            continue  # csh cannot find out where a script is
         path = environment.scripts / name
         problem = _size_problem(Row(str(path), "", None))
         if problem is None and path.stat().st_size == 0:

@@ -97,10 +97,11 @@ def make_room(environment: Environment, reasons: Iterable[str]) -> Path | None:
     return target
 
 
-def restore_set_aside(environment: Path, aside: Path) -> None:
-    """Put back what `make_room` set aside, unless something was installed in its place."""
+def restore_set_aside(environment: Path, aside: Path, progress: Progress) -> None:
+    """Put back what `make_room` set aside, or say where it is if something is in its place."""
     real, fresh = Path(os.path.realpath(environment)), Environment(environment)
     if fresh.distributions or next(users_files(fresh), None) is not None:
+        progress(f"What was in {environment} is kept in {aside}")
         return
     try:
         remove(real)

@@ -220,7 +220,7 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     before = _traces(environment)
     records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)
-    aside = None
+    aside = filling = None
     try:
         links = () if is_trusted(context) else integrity.links_out(environment)
         aside = repair.clear_unusable(environment, progress, past, links)
@@ -228,10 +228,14 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
             environment = Environment(context.environment)
         if past.is_interrupted:
             repair.drop_byte_code(environment)
-        yield Filling(context, uv, mutex, environment, progress=progress, past=past)
+        filling = Filling(
+            context, uv, mutex, environment, progress=progress, past=past, aside=aside
+        )
+        yield filling
     except BaseException:
+        aside = filling.aside if filling else aside
         if aside is not None:
-            restore_set_aside(context.environment, aside)
+            restore_set_aside(context.environment, aside, progress)
         environment = Environment(context.environment)
         is_new = not before and not environment.distributions
         # After an interruption it has to be looked at all the same.
