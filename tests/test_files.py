@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from uvflow.errors import DiskError
 from uvflow.files import (
     SET_ASIDE,
     claim,
+    is_marked,
     read_bytes,
     read_mark,
     read_regular,
@@ -310,10 +312,23 @@ def test_removing_what_was_set_aside_can_be_finished_later(
         patched.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             remove_set_aside(tmp_path / "aside")
-    assert read_mark(tmp_path / "aside.being-removed") is not None
+    assert is_marked(tmp_path / "aside.being-removed")
     assert not (tmp_path / "aside").exists()
     remove_set_aside(tmp_path / "aside.being-removed")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_what_was_set_aside_is_the_users_and_so_is_one_with_a_name_of_theirs(
+    tmp_path: Path,
+) -> None:
+    set_aside(a_tree(tmp_path / "tree"), tmp_path / "aside")
+    assert is_marked(tmp_path / "aside")
+    shutil.copytree(tmp_path / "aside", tmp_path / "copy")
+    assert not is_marked(tmp_path / "copy")
+    (tmp_path / "aside").rename(tmp_path / "mine")
+    assert not is_marked(tmp_path / "mine")
+    (tmp_path / "copy").rename(tmp_path / "aside")
+    assert not is_marked(tmp_path / "aside")
 
 
 def a_tree(root: Path) -> Path:
@@ -347,7 +362,7 @@ def test_the_mark_of_what_is_set_aside_is_not_written_through_a_link(
     (directory / SET_ASIDE).symlink_to(target)
     assert read_mark(directory) is None
     set_aside(directory, tmp_path / "aside")
-    assert read_mark(tmp_path / "aside") == ".gitignore\n"
+    assert is_marked(tmp_path / "aside")
     assert (tmp_path / "outside").read_bytes() == b"theirs"
     assert (tmp_path / "aside" / "notes.txt").read_bytes() == b"theirs"
     assert not (tmp_path / "new").exists()

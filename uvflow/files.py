@@ -233,8 +233,8 @@ def set_aside(path: Path, target: Path) -> None:
     is_ignored = os.path.lexists(ignore)
     try:
         # By a rename: a link that somebody has put in its place is replaced, and not followed.
-        mark = "" if is_ignored else f"{ignore.name}\n"
-        _replace(path / SET_ASIDE, mark.encode(), 0o644, flush=False)
+        mark = f"{path.stat().st_ino} {target.name}\n" + ("" if is_ignored else f"{ignore.name}\n")
+        _replace(path / SET_ASIDE, os.fsencode(mark), 0o644, flush=False)
         if not is_ignored:
             ignore.write_text(_IGNORE_ALL, encoding="ascii")
         path.rename(target)
@@ -259,7 +259,7 @@ def unmark(path: Path) -> None:
     mark = read_mark(path)
     if mark is None:
         return
-    if ".gitignore" in mark:
+    if ".gitignore" in mark.splitlines():
         (path / ".gitignore").unlink(missing_ok=True)
     (path / SET_ASIDE).unlink()
 
@@ -277,10 +277,17 @@ def remove_set_aside(path: Path) -> None:
     remove(scrap)
 
 
+def is_marked(path: Path) -> bool:
+    """Whether this is what was set aside, and neither a copy of it nor under another name."""
+    inode, _, name = (read_mark(path) or "").partition("\n")[0].partition(" ")
+    is_name = path.name == name or path.name.startswith(f"{name}.being-removed")
+    return is_name and inode == str(path.stat().st_ino)
+
+
 def read_mark(path: Path) -> str | None:
     """What the mark of `set_aside` says; None where there is none."""
     try:
         mark = read_file(str(path / SET_ASIDE), is_own=True)  # a link is not ours
-        return mark.decode("ascii", "replace")
+        return os.fsdecode(mark)
     except OSError:
         return None

@@ -1,6 +1,8 @@
 """What a virtual environment or an installer makes may go; what is the user's stays."""
 
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from mounts import mounted, mounting
 from rig import Command
-from venvs import SCRIPTS, SITE, Venv
+from venvs import INFO, SCRIPTS, SITE, Venv
 
 from uvflow.environment import ownership
 from uvflow.environment.installed import Environment
@@ -77,12 +79,34 @@ def test_other_entries_at_the_top_are_the_users(venv: Venv, name: str) -> None:
     [
         *(f"{SCRIPTS}/deploy", f"{SITE}/mine.py", f"{SITE}/six/patch.py", f"{SITE}/a.pth"),
         f"{SITE}/compiled_without_source.pyc",
+        *(f"{SCRIPTS}/{name}" for name in ("python-lint.sh", "activate-prod.sh", "pydoc-serve")),
+        *(f"{SITE}/{name}" for name in ("model.data/weights.bin", "trial-1.data/x.csv")),
+        *(f"{SITE}/{name}" for name in ("results.dist-info/table.csv", "a/b.egg-info/PKG-INFO")),
+        *(f"{INFO}/notes.txt", f"{SITE}/six/easy-install.pth"),
     ],
 )
 def test_other_files_below_are_the_users_too(venv: Venv, name: str) -> None:
+    (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
     (venv.path / name).write_text("mine")
     assert foreign_entries(Environment(venv.path)) == []
     assert list(users_files(Environment(venv.path))) == [name]
+
+
+def test_a_script_of_the_users_is_no_launcher(venv: Venv) -> None:
+    script = venv.path / SCRIPTS / "deploy"
+    script.write_text("#!/usr/bin/env python\nimport sys\nprint(sys.argv[0])\nsys.exit(main())\n")
+    assert list(users_files(Environment(venv.path))) == [f"{SCRIPTS}/deploy"]
+
+
+@pytest.mark.parametrize("options", [[], ["--copies"]])
+def test_what_the_venv_of_python_makes_is_all_its_own(tmp_path: Path, options: list[str]) -> None:
+    words = [sys.executable, "-m", "venv", *options, str(tmp_path / ".venv")]
+    subprocess.run(words, check=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert list(users_files(Environment(tmp_path / ".venv"))) == []
+    (info,) = tmp_path.glob(".venv/[lL]ib/**/pip-*.dist-info")
+    (info / "RECORD").unlink()  # as an interrupted installer leaves it
+    users = users_files(Environment(tmp_path / ".venv"))
+    assert [name for name in users if ".dist-info/" in name] == []
 
 
 def test_a_link_to_a_directory_is_the_users(venv: Venv, tmp_path: Path) -> None:

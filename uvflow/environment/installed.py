@@ -13,7 +13,7 @@ from uvflow.project.manifest import canonical_name
 BYTE_CODE = r"\.pyc(\.\d+)?$"
 
 # What the `.data` directory of a wheel may hold.
-_SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
+SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
 
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
@@ -112,7 +112,7 @@ def leftover_data_directories(environment: Environment) -> tuple[str, ...]:
     ends = (entry for entry in environment.entries if entry.name.endswith(".data"))
     found = sorted(e.path for e in ends if e.is_dir(follow_symlinks=False))
     paths = (path for path in found if Distribution(path).version[:1].isdigit())
-    return tuple(p for p in paths if {entry.name for entry in directory_entries(p)} <= _SCHEMES)
+    return tuple(p for p in paths if {entry.name for entry in directory_entries(p)} <= SCHEMES)
 
 
 def directory_entries(directory: str | Path) -> list["os.DirEntry[str]"]:
@@ -173,5 +173,5 @@ def read_quickly(path: str, size: int | None = None) -> bytes | None:
 def read_launcher(path: str) -> bytes | None:
     """The beginning of a script that an installer wrote for an entry point; None for others."""
     beginning = read_quickly(path, _LAUNCHER_SIZE) or b""
-    is_launcher = b"sys.argv[0]" in beginning and b"sys.exit(" in beginning
+    is_launcher = b"sys.argv[0] = " in beginning and b"sys.exit(" in beginning
     return beginning if is_launcher and beginning.startswith(b"#!") else None

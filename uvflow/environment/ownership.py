@@ -22,6 +22,7 @@ from uvflow.files import (
     claim,
     free_name,
     is_inside,
+    is_marked,
     mounts_in,
     put_back,
     read_mark,
@@ -173,26 +174,26 @@ def discard_set_aside(environment: Path, progress: Progress) -> None:
     What holds files of the user's stays, and its path is reported, once.
     """
     for path, mark in set_aside_beside(environment, _REBUILD):
-        if "kept" in mark:
+        if "kept" in mark.splitlines():
             continue
         users = next(users_files(Environment(path)), None)
         if users is None:
             remove_set_aside(path)
         else:
             progress(f"{path} holds files that no installer made, such as {users}: it was kept")
-            write_whole(path / SET_ASIDE, f"{mark}kept\n".encode())
+            write_whole(path / SET_ASIDE, os.fsencode(f"{mark}kept\n"))
 
 
 def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, str]]:
     """What uvflow has set aside beside an environment, with its mark; never a link."""
     real = Path(os.path.realpath(environment))
     entries = sorted(directory_entries(real.parent), key=lambda entry: entry.name)
-    found = [
-        (Path(entry.path), read_mark(Path(entry.path)))
+    paths = [
+        Path(entry.path)
         for entry in entries
         if entry.name.startswith(f"{real.name}.{suffix}") and not entry.is_symlink()
     ]
-    return [(path, mark) for path, mark in found if mark is not None]
+    return [(path, read_mark(path) or "") for path in paths if is_marked(path)]
 
 
 def _is_virtual(environment: Environment) -> bool:

@@ -76,7 +76,9 @@ def _prepare_command(
         is_within = is_inside(file, context.project.workspace)  # a checkout names it
         if not (is_within and file.is_file()):
             problem = "does not exist" if is_within else "leads out of the workspace"
-            raise UsageError(f"the env-file {file} of the profile `{context.profile.name}` {problem}")
+            raise UsageError(
+                f"the env-file {file} of the profile `{context.profile.name}` {problem}"
+            )
         # uv reads the file, so that it means what it means to `uv run`.
         arguments = ["run", "--no-project", f"--env-file={file}", "--", program, *arguments]
         program = uv.find().path

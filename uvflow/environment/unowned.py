@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from uvflow.environment.installed import (
     BYTE_CODE,
+    SCHEMES,
     Environment,
     directory_entries,
     is_whole_python,
@@ -40,10 +41,23 @@ _UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
 # Where the venv of older Debians has the wheels of pip and setuptools.
 _WHEELS_OF_VENV = ("share", "python-wheels")
 
-# What uv, venv and virtualenv write beside an interpreter.
-_SCRIPTS = ("activate", "Activate", "deactivate", "python", "pydoc")
+# The interpreter, and what uv, venv and virtualenv write beside it.
+_SCRIPTS = (
+    r"(?:python|pypy|graalpy)w?[\d.]*[a-z]?(?:\.exe)?|\N{MATHEMATICAL ITALIC SMALL PI}thon"
+    r"|libpypy[\w.-]*|[aA]ctivate(?:\.(?:bat|csh|fish|nu|ps1|xsh))?|activate_this\.py"
+    r"|deactivate\.(?:bat|nu)|pydoc\.bat"
+)
 
-_METADATA = (".dist-info", ".egg-info", ".data")
+# What installers write into the metadata of a distribution, also where no RECORD lists it (yet).
+_METADATA = {
+    *("METADATA", "RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "PKG-INFO"),
+    *("uv_cache.json", "uv_build.json", "entry_points.txt", "top_level.txt", "SOURCES.txt"),
+    *("dependency_links.txt", "requires.txt", "installed-files.txt", "namespace_packages.txt"),
+    *("not-zip-safe", "zip-safe"),
+}
+_LICENSE = r"(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS)[\w.-]*"  # as setuptools collects them
+
+_DATA = r"[^-]+-\d[^-]*\.data"  # where the files of a wheel are that are not for site-packages
 
 _TEMPORARY = ".tmp"  # how the names begin of files that uv renames when they are complete
 
@@ -70,15 +84,31 @@ def users_files(environment: Environment, below: Path | None = None) -> Iterator
 
 
 def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
-    *parents, name = parts
-    if name == "easy-install.pth" or name.endswith(".egg-link"):  # of setuptools' develop
-        return True
-    if not parents:
-        return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
-    if parents in (["bin"], ["Scripts"]):
-        return name.startswith(_SCRIPTS) or is_written_by_installer(path)
-    is_wheel_of_venv = parents == list(_WHEELS_OF_VENV)
-    return is_wheel_of_venv or parents[0] == RECORDS or any(p.endswith(_METADATA) for p in parents)
+    match parts:
+        case (name,):
+            return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
+        case ("bin" | "Scripts", name):
+            return bool(re.fullmatch(_SCRIPTS, name)) or is_written_by_installer(path)
+        case ("share", "python-wheels", name):  # see _WHEELS_OF_VENV
+            return name.endswith(".whl")
+        case ("lib" | "lib64", _, "site-packages", top, *inner) | (
+            "Lib",
+            "site-packages",
+            top,
+            *inner,
+        ):
+            return _is_usual_package(top, *inner)
+    return parts[0] == RECORDS
+
+
+def _is_usual_package(top: str, *inner: str) -> bool:
+    if not inner:  # of setuptools' develop
+        return top == "easy-install.pth" or top.endswith(".egg-link")
+    if re.fullmatch(_DATA, top):
+        return len(inner) > 1 and inner[0] in SCHEMES
+    is_known = len(inner) == 1 and (inner[0] in _METADATA or re.fullmatch(_LICENSE, inner[0]))
+    is_known = is_known or inner[0] in ("licenses", "sboms")
+    return bool(is_known) and top.endswith((".dist-info", ".egg-info"))
 
 
 def _unowned_paths(
