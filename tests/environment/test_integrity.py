@@ -304,6 +304,19 @@ def test_a_record_that_is_not_text_is_unreadable(venv: Venv, garbage: bytes) -> 
     assert venv.damages() == (damage(DamageKind.UNREADABLE, f"{INFO}/RECORD"),)
 
 
+@pytest.mark.parametrize("more", ["1,,\n" * 100_001, "a" * (12 << 20)], ids=["rows", "bytes"])
+def test_a_record_of_a_size_that_none_has_is_unreadable(venv: Venv, more: str) -> None:
+    with (venv.at / "six-1.17.0.dist-info" / "RECORD").open("a") as record:
+        record.write(more)
+    assert venv.damages() == (damage(DamageKind.UNREADABLE, f"{INFO}/RECORD"),)
+
+
+def test_a_configuration_of_a_size_that_none_has_is_none(venv: Venv) -> None:
+    with (venv.path / "pyvenv.cfg").open("a") as configuration:
+        configuration.write("a = b\n" * 20_000)
+    assert damage(DamageKind.NO_CONFIGURATION, "pyvenv.cfg", "") in venv.damages()
+
+
 def test_two_versions(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
     duplicates = [d for d in venv.damages() if d.kind is DamageKind.DUPLICATE]

@@ -1,6 +1,7 @@
 """What asks for a Python."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from rig import Tree
@@ -85,3 +86,16 @@ def test_a_member_has_the_requests_of_its_workspace(tree: Tree) -> None:
     assert find_own_interpreter(root, root, {"UV_PYTHON": "3.12"}) is None
     (root / ".python-version").unlink()
     assert find_own_interpreter(root, root, {}) is None
+
+
+def test_a_file_of_more_requests_than_anybody_has_may_name_any_interpreter(tree: Tree) -> None:
+    root = tree({".python-version": "3.12\n" * 4000})
+    assert find_own_interpreter(root, root, {}) == root / ".python-version"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proc(5)")
+def test_an_interpreter_in_the_current_directory_of_a_process_may_be_the_projects(
+    tree: Tree,
+) -> None:
+    root = tree({".python-version": "/proc/self/cwd/x\n"})
+    assert find_own_interpreter(root, root, {}) == Path("/proc/self/cwd/x")

@@ -15,6 +15,7 @@ BYTE_CODE = r"\.pyc(\.\d+)?$"
 # What the `.data` directory of a wheel may hold.
 SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
 
+_MOST_CONFIGURATION = 1 << 16  # bytes; uv writes about 200
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
 
 
@@ -55,8 +56,7 @@ class Environment:
 
     def relative(self, path: str | Path) -> str:
         """`path` relative to the environment where it is inside, as it is elsewhere; POSIX."""
-        inside = Path(path).is_relative_to(self.path)
-        return (Path(path).relative_to(self.path) if inside else Path(path)).as_posix()
+        return str(path).removeprefix(f"{self.path}{os.sep}").replace(os.sep, "/")  # no Path: 20 µs
 
 
 def _site_packages(root: Path) -> tuple[Path, ...]:
@@ -132,9 +132,10 @@ def is_whole_python(environment: Environment) -> bool:
 
 
 def read_configuration(environment: Environment) -> dict[str, str] | None:
-    """The keys (in lower case) and values of pyvenv.cfg (PEP 405); None without such a file."""
-    content = read_quickly(str(environment.path / "pyvenv.cfg"))
-    return None if content is None else parse_configuration(content)
+    """The keys (in lower case) and values of pyvenv.cfg (PEP 405); None without one of its size."""
+    content = read_quickly(str(environment.path / "pyvenv.cfg"), _MOST_CONFIGURATION)
+    is_whole = content is not None and len(content) < _MOST_CONFIGURATION
+    return parse_configuration(content or b"") if is_whole else None
 
 
 def parse_configuration(content: bytes) -> dict[str, str]:

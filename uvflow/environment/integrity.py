@@ -45,6 +45,9 @@ _PYTHON = r"(?:python|pypy|graalpy)[\d.]*[a-z]?$"
 # Where the links lead that uv makes with the link mode `symlink`.
 _UVS_CACHE = r"[/\\]archive-v\d+[/\\]"
 
+# Of a RECORD: three times what the largest distributions have.
+_MOST_RECORD, _MOST_ROWS = 12 << 20, 100_000
+
 _SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
 
@@ -365,7 +368,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     recorded = (one for one in environment.distributions if _has_record(environment, one))
     for name, row in ((one.name, row) for one in recorded for row in recorded_rows(one)):
         # A module that was installed without its source is elsewhere (PEP 3147).
-        if row.path.endswith(".pyc") and Path(row.path).parent.name == "__pycache__":
+        if row.path.endswith(".pyc") and f"{os.sep}__pycache__{os.sep}" in row.path:
             continue  # Python compiles it again where it is missing
         link = link_above(row.path)
         problem = _link_problem(link) if link else _size_problem(row)
@@ -460,10 +463,12 @@ def _hash_problem(row: Row) -> _Problem | None:
 
 
 def read_record(path: str) -> str | None:
-    """The text of a RECORD; None where the file is missing or not text."""
-    content = read_quickly(path)
+    """The text of a RECORD; None where the file is missing, not text or too long for one."""
+    content = read_quickly(path, _MOST_RECORD)
+    if content is None or b"\0" in content or content.count(b"\n") > _MOST_ROWS:
+        return None
     try:
-        return None if content is None or b"\0" in content else content.decode()
+        return None if len(content) == _MOST_RECORD else content.decode()
     except UnicodeDecodeError:
         return None
 

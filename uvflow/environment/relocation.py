@@ -13,7 +13,10 @@ from uvflow.environment.installed import (
 )
 
 # In `activate`, as uv, venv and virtualenv write it; that of a relocatable environment has no path.
-_ACTIVATE = r"""(?m)^\s*(?:export\s+)?VIRTUAL_ENV=(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1\s*$"""
+_ACTIVATE = (
+    r"(?m)^[ \t]*(?:export[ \t]+)?VIRTUAL_ENV="
+    r"""(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1[ \t]*$"""
+)
 
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that path
 # is too long for a shebang.

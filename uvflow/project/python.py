@@ -1,6 +1,5 @@
 """Which Python is asked for: the requests of .python-version, UV_PYTHON and profiles."""
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,9 @@ from uvflow.files import is_inside, leads_through_proc, read_regular
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
+
+
+_MOST = 1 << 14  # bytes of a file of requests
 
 
 def python_requests(text: str) -> Iterator[tuple[int, str]]:
@@ -32,11 +34,15 @@ def find_own_interpreter(
     above = (workspace / path for path in root.relative_to(workspace).parents)
     for directory in () if requests[1] else (root, *above):
         for name in (".python-version", ".python-versions"):
-            with contextlib.suppress(OSError):
-                text = os.fsdecode(read_regular(directory / name))
-                requests += (request for _, request in python_requests(text))
-                requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
-    for request in filter(None, requests):
+            try:
+                text = os.fsdecode(read_regular(directory / name, _MOST))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:  # nobody needs that many requests
+                return directory / name
+            requests += (request for _, request in python_requests(text))
+            requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
+    for request in filter(None, dict.fromkeys(requests)):
         path = root / request
         is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
         if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
