@@ -49,6 +49,33 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
 
 
 @posix_only
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root may give files away"
+)
+def test_a_file_keeps_its_owner_and_its_group(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.chown(path, 1000, 1001)
+    before = FileBackup.of(path)
+    write_whole(path, b"new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1000, 1001)
+    path.unlink()
+    before.put_back()
+    assert (path.stat().st_uid, path.stat().st_gid) == (1000, 1001)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="attributes of Linux")
+def test_a_file_keeps_its_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.origin", b"mine")
+    except OSError:
+        pytest.skip("this file system has none")
+    write_whole(path, b"new")
+    assert os.getxattr(path, "user.origin") == b"mine"
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     write_whole(tmp_path / "link", b"new")

@@ -127,11 +127,33 @@ def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
+        if target.exists():
+            status = target.stat()
+            keep_owner(Path(name), (status.st_uid, status.st_gid))
+            _keep_attributes(str(target), name)
         Path(name).chmod(mode)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def keep_owner(path: Path, owner: tuple[int, int] | None) -> None:
+    """Give `path` to that user and group, as far as this user may."""
+    if sys.platform == "win32" or owner is None:
+        return
+    status = path.stat()
+    if owner != (status.st_uid, status.st_gid):
+        with contextlib.suppress(OSError):
+            os.chown(path, *owner)
+
+
+def _keep_attributes(source: str, target: str) -> None:
+    """Extended ones, such as access lists (acl(5), xattr(7))."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # not on every file system, and some for root only
+            for name in os.listxattr(source):
+                os.setxattr(target, name, os.getxattr(source, name))
 
 
 def _mode_for(target: Path) -> int:
