@@ -120,6 +120,15 @@ def test_variables_of_uv_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_current(encoded)
 
 
+@pytest.mark.parametrize("value", ["me:pw@h/simple", "https://token@h", "me:pw@h"])
+def test_a_login_in_a_variable_is_not_kept(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    encoded = fingerprint_of("variables ")
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", value)
+    with pytest.raises(OSError, match="May hold credentials"):
+        fingerprint_of("variables ")
+    assert not is_current(encoded)
+
+
 def test_variables_that_a_profile_sets_aside_or_that_do_no_harm_are_not_watched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

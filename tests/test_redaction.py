@@ -53,9 +53,19 @@ LINES = int(os.environ.get("REDACTED_LINES", "300"))
             )
         ),
         ("https://h/x?a=b&amp;token=a", "https://h/x?a=b&amp;token=****"),
+        # A host without a dot; an option, a variable or a header that speaks for itself.
+        ("--trusted-host me:pw@h:8081", "--trusted-host ****@h:8081"),
+        ("me:pw@h:8081/simple ${ME}:${PASS}@h:80", "****@h:8081/simple ${ME}:${PASS}@h:80"),
+        ('x --global-option="--password=pw"', 'x --global-option="--password=****"'),
+        ("--trusted-host me:pw@h --proxy=me:pw@p", "--trusted-host ****@h --proxy=****@p"),
+        ("PASSWORD=pw API_TOKEN==a,b", "PASSWORD=**** API_TOKEN==****"),
+        ("--header Authorization:a 'X-Key: b'", "--header Authorization:**** 'X-Key: ****'"),
+        ("'Authorization: Bearer a'", "'Authorization: Bearer ****'"),
+        ("https://h/x?api.key=a&x-access=b", "https://h/x?api.key=****&x-access=****"),
         # A token as a part of the path, or one that says what it is.
         ("https://dl.cloudsmith.io/t0k/o/r/python/", "https://dl.cloudsmith.io/****/o/r/python/"),
         ("https://pypi.fury.io/t0k/me/", "https://pypi.fury.io/****/me/"),
+        ("https://h/t0k@/simple", "https://h/****@/simple"),
         ("https://packagecloud.io/priv/t0k/o/r/", "https://packagecloud.io/priv/****/o/r/"),
         ("https://conda.anaconda.org/t/t0k/me/", "https://conda.anaconda.org/t/****/me/"),
         ("https://api.telegram.org/bot1:a/x", "https://api.telegram.org/bot****/x"),
@@ -90,6 +100,7 @@ INNOCENT = (
     *("https://h/x?egg=code&next=%2Fa%40b", "\uff1a\uff20", "https://dl.cloudsmith.io/public/o/r/"),
     *("https://pypi.fury.io/me/", "see https://h/t/a", "https://h/x?name=a&version=1"),
     *("https://h/x?token=${TOKEN}", "https://h/x?v=1#sha256=0a", "#egg=token", "--hash=sha256:0a"),
+    *("TOKEN=${TOKEN}", "PASSWORD=$(cat /run/secrets/x)", "token = 1", "name:1.0@2.0", "x-y: z"),
 )
 
 

@@ -34,6 +34,7 @@ HARMLESS = (
     *("UV_CONCURRENT_BUILDS", "UV_CONCURRENT_DOWNLOADS", "UV_CONCURRENT_INSTALLS"),
     *("UV_HTTP_TIMEOUT", "UV_NO_PROGRESS", "UV_OFFLINE", "UV_RUN_RECURSION_DEPTH"),
 )
+_OF_URLS = ("INDEX", "LINKS", "MIRROR", "PROXY", "URL")  # in names
 CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of names
 _WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
 
@@ -347,6 +348,9 @@ def _variable(name: bytes) -> bytes:
 def _variables(set_aside: bytes) -> bytes:
     """The variables that a sync depends on, with their values, but for those of these names."""
     not_watched = os.fsdecode(set_aside).split()
+    for name, value in os.environ.items():
+        if "@" in value and name.startswith("UV_") and any(part in name for part in _OF_URLS):
+            raise OSError(0, "May hold credentials", name)
     return os.fsencode(
         "\0".join(
             sorted(

@@ -50,11 +50,11 @@ _QUERY = r"""(?ix)
     (?P<before> [?&;\#]
         (?= [\w.-]{2,120} = )  # spares most of them the rest
         (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | passcode | signature | credential
-                      | session | ticket | cookie | bearer | oauth | (?:api|access|private)[_-]?key
+                      | session | ticket | cookie | bearer | oauth | (?:api|access|private)[_.-]?key
                       ) [\w.-]{0,40}
           | (?: [\w.-]{0,40} [_.-] )?
-            (?: auth | authorization | jwt | pass | pat | pin | pwd? | pw | psw | sas | sid | sig
-              | hmac | t?otp )
+            (?: access | auth | authorization | jwt | pass | pat | pin | pwd? | pw | psw | sas | sid
+              | sig | hmac | t?otp )
           | (?: auth[_-]? | verification[_-]? )? code | key ) = )
     (?P<secret> [^&\#\s"'`<>]+ )
     """
@@ -73,15 +73,38 @@ _PATH = r"""(?ix)
     (?P<secret> [^\s?\#"'`<>/]+ (?: (?<=/services/T) [^\s?\#"'`<>]* )? )
     """
 
+# A part of a path that ends with an `@`: a login that is not where logins are.
+_PART_OF_A_PATH = r"(?P<before>/)(?P<secret>[^\s/@]{1,2000}+)(?=@/)"
+
+# Hosts that need not have a dot or a port.
+_HOST_OPTION = (
+    r"""(?P<before>--(?:proxy|trusted-host)[ =]{1,9}["']?+)(?P<secret>[^\s"'@/]++)(?=@)"""
+)
+
+# An option or a variable that speaks for itself, unless a variable follows; a header of HTTP.
+_ASSIGNED = r"""(?ix)
+    (?P<before> (?: (?<=[\s"'`(,=]) | ^ )
+        (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | credential
+                         | (?:api|access|private)[_.-]?key ) [\w.-]{0,20} ={1,2} ["']?+
+          | (?: (?:proxy-)? authorization | cookie
+            | x-[\w-]{0,40} (?:auth|key|secret|token) ) :
+            [ ]?+ (?: (?:basic|bearer)[ ] )?+
+        ) (?![${]) )
+    (?P<secret> [^\s"'`]+ )
+    """
+
 # Tokens that say what they are, wherever they stand (of GitHub, GitLab, PyPI, Slack, …).
 _RECOGNISED = (
     r"\b(?:gh[opusr]_\w{30,250}|github_pat_\w{22,250}|glpat-[\w.-]{20,250}|pypi-AgE[\w-]{16,250}"
     r"|xox[a-z]-[\w-]{10,250}|hf_[A-Za-z0-9]{30,250}|npm_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,250})"
 )
 
-# A word that may end in `user:password@`, before a host with a top-level domain, so that neither
-# `image:tag@sha256:…` nor `name:1.0@2.0` matches.
-_BEFORE_A_HOST = r"(?i)(?:(?<=[\s@/])|^)[^\s@/]++@(?=[\w.-]{1,250}\.[a-z]{2,60}(?::\d+)?[:/]\S)"
+# A word that may end in `user:password@`, before a host with a top-level domain or a port, so that
+# neither `image:tag@sha256:…` nor `name:1.0@2.0` matches.
+_BEFORE_A_HOST = (
+    r"(?i)(?:(?<=[\s@/])|^)[^\s@/]++@"
+    r"(?=[\w.-]{1,250}(?:\.[a-z]{2,60}(?::\d+)?[:/]\S|:\d{1,5}(?![\w.:])))"
+)
 
 # `user:password` at the end of that word (as in `user:password@host:path`, which has no scheme).
 _LOGIN = r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z"""
@@ -89,6 +112,14 @@ _LONGEST_LOGIN = 2101  # characters
 
 
 def redacted(text: str) -> str:
+    """As `redacted_urls`, and with `****` for what is given to `--password=` or `TOKEN=`."""
+    text, lower = redacted_urls(text), text.lower()
+    if not any(mark in lower for mark in ("=", "authorization:", "cookie:", "x-")):
+        return text  # to compile the pattern takes 0.5 ms
+    return re.sub(_ASSIGNED, _hide_secret, text)
+
+
+def redacted_urls(text: str) -> str:
     """`text` with `****` for the userinfo of every URL in it, and for tokens in URLs.
 
     What is not secret stays: variables (`${TOKEN}`), the user `git`, and user names for ssh.
@@ -114,9 +145,13 @@ def _decoded(url: str) -> str:
 
 
 def _without_tokens(text: str) -> str:
-    for pattern in (_QUERY, _PATH):
-        text = re.sub(pattern, lambda match: match["before"] + _hide(match["secret"]), text)
+    for pattern in (_QUERY, _PATH, *((_PART_OF_A_PATH, _HOST_OPTION) if "@" in text else ())):
+        text = re.sub(pattern, _hide_secret, text)
     return re.sub(_RECOGNISED, HIDDEN, text)
+
+
+def _hide_secret(match: re.Match[str]) -> str:
+    return match["before"] + _hide(match["secret"])
 
 
 def _without_userinfo(text: str) -> str:
@@ -198,4 +233,4 @@ def _hide(part: str) -> str:
 def _hide_login(match: re.Match[str]) -> str:
     text, start, end = match.string, match.start(), match.end() - len("@")
     login = re.compile(_LOGIN).search(text, max(start, end - _LONGEST_LOGIN), end)
-    return f"{text[start : login.start()]}{HIDDEN}@" if login else match[0]
+    return f"{text[start : login.start()]}{_hidden('', login[0])}@" if login else match[0]

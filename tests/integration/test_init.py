@@ -316,6 +316,14 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
     assert everything(root) == before
 
 
+def test_a_secret_in_a_marker_is_refused(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": 'six ; python_version == "https://u:hunter2@h"\n'})
+    done = uvflow("init", cwd=root)
+    assert (done.code, "hunter2" in done.err) == (1, False)
+    assert "the marker contains credentials" in done.err
+    assert [path.name for path in root.iterdir()] == ["requirements.txt"]
+
+
 def test_no_uv_no_change(tree: Tree, uvflow: Command) -> None:
     root = tree(COMMON)
     before = everything(root)

@@ -89,6 +89,7 @@ class _Collector:
             case "--no-binary" | "--only-binary":
                 self._add_formats(line, value, self.formats.setdefault(_FORMATS[option], []))
             case "--trusted-host":
+                value = value.rpartition("@")[2]
                 message = (
                     f"`--trusted-host {value}` was not imported: in uv it would disable TLS"
                     " verification for that host everywhere"
@@ -98,7 +99,7 @@ class _Collector:
             case "--require-hashes":  # uv.lock has them for everything
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
             case _ if option not in _NOT_SETTINGS:
-                message = f"uv has no equivalent of `{redacted(f'{option} {value}'.rstrip())}`"
+                message = f"uv has no equivalent of `{option}`"  # its value may be a secret
                 hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
                 self._needs_action(line, "no-equivalent", message, hint)
 

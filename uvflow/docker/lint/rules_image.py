@@ -3,7 +3,7 @@
 import re
 
 from uvflow.docker.lint.model import LintedDockerfile, Violations
-from uvflow.redaction import redacted
+from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
@@ -102,7 +102,7 @@ def _secrets(linted: LintedDockerfile) -> Violations:
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         names = [name for name, value in pairs if _is_secret(step.keyword, name, value)]
         text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
-        url = "a URL with a password or a token" if redacted(text) != text else ""
+        url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
         if what := " and ".join(names) or url or login:
             message = f"{what} is in the image's history, where everybody can read it"
