@@ -31,8 +31,8 @@ def test_a_row_is_when_how_much_and_what(tmp_path: Path) -> None:
 
 def test_the_time_is_in_utc(tmp_path: Path) -> None:
     state = State.of(tmp_path)
-    state.write("snapshot", b"")
-    os.utime(state.directory / "snapshot", (0, 0))
+    state.write("last-profile", b"")
+    os.utime(state.directory / "last-profile", (0, 0))
     [project] = known_projects()
     assert project.as_json()["last_used"] == "1970-01-01T00:00:00+00:00"
     assert project.as_json()["root"] is None
@@ -46,6 +46,22 @@ def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     [project] = known_projects()
     assert forget(project, "uvflow cache clear") == ""
     assert [path.name for path in state.directory.iterdir()] == ["lock"]
+    assert known_projects() == ()
+
+
+def test_a_directory_without_a_file_or_a_tag_of_uvflow_holds_no_project(tmp_path: Path) -> None:
+    state = State.of(tmp_path)
+    state.write("last-profile", b"dev")
+    backup = state.directory.with_name(f"backup-{'0' * 32}")
+    (backup / "src").mkdir(parents=True)
+    (backup / "src" / "a.py").touch()
+    assert [project.directory for project in known_projects()] == [state.directory]
+    tag = state.directory.parent.parent / "CACHEDIR.TAG"
+    tag.write_text(
+        "Signature: x\n# This directory holds what uvflow remembers\n"
+    )  # as once written
+    assert known_projects()
+    tag.write_text("Signature: theirs")
     assert known_projects() == ()
 
 

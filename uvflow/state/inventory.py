@@ -13,10 +13,14 @@ from uvflow.errors import BusyError, UsageError
 from uvflow.paths import state_name
 from uvflow.state import backup, leases, locks
 from uvflow.state.holders import read_holder
+from uvflow.state.journal import FINGERPRINT, JOURNAL
 from uvflow.state.leases import HOLDER, MUTEX
-from uvflow.state.store import State, cache_root, require_private
+from uvflow.state.store import BACKUP, State, cache_root, is_tagged, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
+
+
+_OWN_FILES = (MUTEX, BACKUP, "last-profile", f"*{HOLDER}", f"*{JOURNAL}", f"*{FINGERPRINT}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +62,14 @@ class KnownProject:
 
 
 def known_projects() -> tuple[KnownProject, ...]:
-    """The projects that something is kept of, the one used last first; raises DiskError."""
+    """The projects that something is kept of, the one used last first; raises DiskError.
+
+    Only a directory that uvflow has tagged has any, and only what has a file of uvflow is one.
+    """
     projects = cache_root() / "projects"
     require_private(projects.parent, projects)
+    if not is_tagged(projects.parent):
+        return ()
     found = map(_known_project, _directories(projects))
     return tuple(sorted(filter(None, found), key=lambda one: (-one.last_used, one.name)))
 
@@ -68,7 +77,8 @@ def known_projects() -> tuple[KnownProject, ...]:
 def _directories(projects: Path) -> list[Path]:
     try:
         paths = [path for path in projects.iterdir() if _STATE_NAME.fullmatch(path.name)]
-        return [path for path in paths if not path.is_symlink()]  # none that uvflow made
+        real = [path for path in paths if not path.is_symlink()]  # none that uvflow made
+        return [path for path in real if any(next(path.glob(own), None) for own in _OWN_FILES)]
     except OSError:
         return []
 

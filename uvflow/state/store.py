@@ -33,6 +33,9 @@ _CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
+_REMEMBERS = b"uvflow remembers"  # in the tag of every version
+
+
 def no_progress(_text: str) -> None:
     """A no-op progress callback."""
 
@@ -146,6 +149,14 @@ class State(NamedTuple):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_tagged(cache: Path) -> bool:
+    """Whether uvflow has made that directory, or was the first to keep something in it."""
+    try:
+        return _REMEMBERS in read_file(str(cache / "CACHEDIR.TAG"), is_own=True)
+    except OSError:
+        return False
 
 
 def require_private(*directories: Path) -> None:
