@@ -46,8 +46,11 @@ def main() -> None:
         code = execute()
     except KeyboardInterrupt:  # before the command line is there, which handles later ones
         code = 130
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # full or closed: the command line has reported lost results
+            pass
     os._exit(code)
 
 

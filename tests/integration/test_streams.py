@@ -73,6 +73,14 @@ def test_results_that_are_lost_are_an_error(shop: Path, options: str) -> None:
     assert done.stderr.startswith("error: standard output cannot be written\n")
 
 
+@needs_a_full_device
+@pytest.mark.parametrize("line", ["uvflow --help", "uvflow --version", "uvflow sync --help"])
+def test_help_that_is_lost_is_an_error_and_no_traceback(shop: Path, line: str) -> None:
+    done = shell(f"{line} >/dev/full", shop)
+    assert done.returncode == 8
+    assert done.stderr == "error: a file or the output\n  cause: No space left on device\n"
+
+
 @pytest.mark.parametrize("options", ["", "--json"])
 def test_a_reader_that_has_enough_is_no_error(shop: Path, options: str) -> None:
     done = shell(f"{{ sleep 0.2; uvflow status {options}; }} | true", shop)
