@@ -24,6 +24,10 @@ def test_a_text_has_commands(text: str, commands: list[tuple[str, ...]]) -> None
     assert list(shell.command_lists(text)) == commands
 
 
+def test_only_the_beginning_of_a_very_long_text_is_looked_at() -> None:
+    assert len(shell.command_lists("a && " * 200_000)) < 10_000
+
+
 @pytest.mark.parametrize(
     ("words", "last"),
     [

@@ -1,5 +1,6 @@
 """What a shell makes of a text: commands, and what wrappers and entry scripts start. Pure."""
 
+import functools
 import itertools
 import re
 import shlex
@@ -22,6 +23,7 @@ _WRAPPERS = {
     **dict.fromkeys(("opentelemetry-instrument", "setpriv", "tini"), 0),
     **dict.fromkeys(("dotenv", "gosu", "newrelic-admin", "pdm", "poetry", "su-exec", "timeout"), 1),
 }
+_LONGEST = 1 << 15  # characters
 _DEPTH = 9  # of wrappers and scripts in each other
 _MOST_WORDS = 100  # of scripts that pass their arguments on, twice
 _OPTIONS_WITH_A_VALUE = {
@@ -38,19 +40,22 @@ def is_interpreter(word: str) -> bool:
     return bool(_SHELL.fullmatch(word) or _PYTHON.fullmatch(word))
 
 
-def command_lists(text: str) -> Iterator[Words]:
-    """The words of every simple command, also of those in conditions and substitutions."""
-    text = _COMMENT.sub("", text.replace("\\\n", " "))
+@functools.lru_cache(maxsize=1000)  # each check asks
+def command_lists(text: str) -> tuple[Words, ...]:
+    """The words of every simple command, also of those in conditions and substitutions.
+
+    What is behind the first 32 KiB is not looked at, which would take seconds.
+    """
+    text = _COMMENT.sub("", text[:_LONGEST].replace("\\\n", " "))
     lexer = shlex.shlex(text, posix=True, punctuation_chars=_SEPARATORS)
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
     try:
         tokens = list(lexer)
     except ValueError:  # a quote that is not closed, as in the body of a heredoc
         tokens = re.findall(r"[;|&\n]+|[^\s;|&]+", text)
-    for is_command, words in itertools.groupby(tokens, lambda t: t.strip(_SEPARATORS) != ""):
-        command = tuple(itertools.dropwhile(_KEYWORDS.__contains__, words))
-        if is_command and command:
-            yield command
+    groups = itertools.groupby(tokens, lambda token: token.strip(_SEPARATORS) != "")
+    commands = (itertools.dropwhile(_KEYWORDS.__contains__, ws) for is_one, ws in groups if is_one)
+    return tuple(filter(None, map(tuple, commands)))
 
 
 def without_assignments(words: Words) -> tuple[dict[str, str], Words]:
