@@ -1,5 +1,6 @@
 """Types of the fixtures in conftest, a sample project, and where the commands under test are."""
 
+import contextlib
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from uvflow.__main__ import find_in_sync, parse_command_line
 from uvflow.fingerprint import in_sync_message
+from uvflow.state.backup import ReversibleChange, restored_on_failure
+from uvflow.state.store import State
 
 BIN = Path(sysconfig.get_path("scripts"))
 
@@ -34,6 +37,12 @@ class Result:
 
 Command = Callable[..., Result]
 Tree = Callable[[Mapping[str, str]], Path]
+
+
+def changing(root: Path) -> contextlib.AbstractContextManager[ReversibleChange]:
+    """A change of a project's two files, as `init` makes it."""
+    files = (root / "pyproject.toml", root / "uv.lock")
+    return restored_on_failure(State.of(root), files=files)
 
 
 def already_in_sync(words: tuple[str, ...]) -> str | None:

@@ -78,9 +78,13 @@ def test_after_every_step_of_init_the_tree_is_old_or_new(
         restore()
         die_at(step, "init", cwd=root)
         sync = uvflow("sync", cwd=root)
-        assert contents(root) in (old, new), (step, sync.err)
-        undo = uvflow("undo", cwd=root)
-        assert contents(root) == old, (step, sync.err, undo.err)
+        # Unless it was killed between what uv has written and the note of that.
+        is_unknown = "was not put back, since it changed" in sync.err
+        assert contents(root) in (old, new) or is_unknown, (step, sync.err)
+        undo = uvflow("undo", *(("--force",) if is_unknown else ()), cwd=root)
+        found = contents(root).items()
+        now = {name: data for name, data in found if not name.startswith(".venv.after-init")}
+        assert now == old, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from rig import Command, Tree
+from rig import BIN, Command, Tree
 from venvs import replace
 
 from uvflow.state import locks
@@ -314,6 +314,41 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
         "hint: remove nowhere-to-be-found from the file, or name the index to use\n"
     )
     assert everything(root) == before
+
+
+SLOW = """\
+#!/bin/sh
+test "$1" != lock || until test -e go; do sleep 0.05; done
+exec {uv} "$@"
+"""
+
+
+@posix_only
+@pytest.mark.parametrize("needs", ["six", "nowhere-to-be-found"])
+def test_what_is_written_while_init_runs_stays(tree: Tree, tmp_path: Path, needs: str) -> None:
+    manifest = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
+    root = tree({"pyproject.toml": manifest, "requirements.txt": f"{needs}\n"})
+    slow = tmp_path / "slow-uv"
+    slow.write_text(SLOW.format(uv=find().path))
+    slow.chmod(0o755)
+    environ = {**os.environ, "UVFLOW_UV": str(slow)}
+    with subprocess.Popen(
+        [BIN / "uvflow", "init"], cwd=root, env=environ, stderr=subprocess.PIPE, text=True
+    ) as process:
+        path = root / "pyproject.toml"
+        while needs not in path.read_text():
+            time.sleep(0.01)
+        path.write_text(edited := path.read_text() + "# mine\n")
+        (root / "build").mkdir()
+        (root / "build" / "mine").touch()
+        (root / "go").touch()
+        _, err = process.communicate(timeout=60)
+    assert path.read_text() == edited
+    if process.returncode:
+        assert (root / "build" / "mine").exists()
+        assert f"{path} was not put back, since it changed" in err
+        assert f"{root / 'build'} appeared meanwhile and was not removed" in err
+        assert "as it was before" not in err
 
 
 def test_a_secret_in_a_marker_is_refused(tree: Tree, uvflow: Command) -> None:
@@ -651,11 +686,11 @@ def test_an_interrupted_init_leaves_no_trace(
 
 @pytest.fixture
 def killed(tree: Tree, scripted: Scripted) -> Path:
-    """The common project, after `uvflow init` was killed there while uv wrote the lockfile."""
+    """The common project, after `uvflow init` was killed there while uv was at work."""
     root = tree(COMMON)
-    with started(root, scripted("lock", WAITING)) as process:
+    with started(root, scripted("lock", WAITING.partition("\n")[2])) as process:
         process.kill()
-    assert (root / "uv.lock").read_text() == "version = 1"
+    assert (root / "pyproject.toml").exists()
     return root
 
 
@@ -672,6 +707,16 @@ def test_a_killed_init_is_put_back_by_the_next(killed: Path, uvflow: Command) ->
 @posix_only
 def test_a_killed_init_can_be_undone(killed: Path, uvflow: Command) -> None:
     assert uvflow("undo", cwd=killed).code == 0
+    assert {path.name: path.read_text() for path in killed.iterdir()} == COMMON
+
+
+@posix_only
+def test_a_lockfile_of_which_nothing_is_known_stays(killed: Path, uvflow: Command) -> None:
+    """The killed init had no time to note what uv wrote, or it is somebody else's."""
+    (killed / "uv.lock").write_text("version = 1")
+    done = uvflow("undo", cwd=killed)
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: edited since: uv.lock")
+    assert uvflow("undo", "--force", cwd=killed).code == 0
     assert {path.name: path.read_text() for path in killed.iterdir()} == COMMON
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import Tree
+from rig import Tree, changing
 from wheels import add_wheel
 
 from uvflow.errors import ImportNeedsUserError
@@ -29,7 +29,8 @@ def locked(root: Path, needs: str, **imported: Any) -> InitResult:
     plan = Plan(
         root=root, before=None, text=text, imported=old, seed=pins.seed_lockfile(old, PYTHON)
     )
-    return write_lockfile(plan, uv=find(), environ=os.environ)
+    with changing(root) as files:
+        return write_lockfile(plan, uv=find(), environ=os.environ, files=files)
 
 
 def test_an_old_pin_is_kept(tree: Tree) -> None:

@@ -17,11 +17,11 @@ def change(root: Path) -> None:
     trees = (DirectoryBackup.of(root / ".venv"),)
     with (
         locks.mutex(state, "a test"),
-        backup.restored_on_failure(state, files=files, trees=trees) as set_aside_trees,
+        backup.restored_on_failure(state, files=files, trees=trees) as by,
     ):
-        set_aside_trees()
-        (root / "edited").write_bytes(b"new")
-        (root / "created").touch()
+        by.set_aside_trees()
+        by.write(root / "edited", b"new")
+        by.write(root / "created", b"")
         (root / ".venv").mkdir()
 
 

@@ -10,7 +10,7 @@ import pytest
 from uvflow.errors import DiskError, UsageError
 from uvflow.files import remove_set_aside
 from uvflow.state import backup, journal, locks
-from uvflow.state.backup import DirectoryBackup, FileBackup, Restored
+from uvflow.state.backup import DirectoryBackup, FileBackup, Restored, ReversibleChange
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
 
@@ -31,20 +31,20 @@ def state(root: Path) -> Iterator[State]:
         yield state
 
 
-def change(root: Path) -> None:
-    (root / "edited").write_bytes(b"new")
-    (root / "created").write_bytes(b"new")
-    (root / ".venv" / "new").touch()
+def change(root: Path, by: ReversibleChange) -> None:
+    by.write(root / "edited", b"new")
+    by.write(root / "created", b"new")
+    (root / ".venv" / "pyvenv.cfg").touch()
     (root / "made").mkdir()
 
 
 @contextlib.contextmanager
-def backed_up(state: State, root: Path) -> Iterator[None]:
+def backed_up(state: State, root: Path) -> Iterator[ReversibleChange]:
     files = (root / "edited", root / "created")
     trees = map(DirectoryBackup.of, (root / ".venv", root / "made"))
-    with backup.restored_on_failure(state, files=files, trees=trees) as set_aside_trees:
-        set_aside_trees()
-        yield
+    with backup.restored_on_failure(state, files=files, trees=trees) as by:
+        by.set_aside_trees()
+        yield by
 
 
 BEFORE = {".venv": None, ".venv/old": b"old", "edited": b"old"}
@@ -53,7 +53,7 @@ AFTER = {
     **dict.fromkeys((".venv", "made", ASIDE)),
     f"{ASIDE}/.gitignore": b"*\n",
     f"{ASIDE}/old": b"old",
-    ".venv/new": b"",
+    ".venv/pyvenv.cfg": b"",
     "created": b"new",
     "edited": b"new",
 }
@@ -66,8 +66,8 @@ def after(root: Path) -> dict[str, bytes | None]:
 
 
 def test_a_success_is_kept(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     assert content(root) == after(root)
 
 
@@ -101,23 +101,135 @@ def test_leftovers_of_uv_and_builds_in_the_sources_are_removed(state: State, roo
     assert content(root) == {**BEFORE, "build": None, "notes.txt": b""}
 
 
-def test_leftovers_of_builds_are_removed_after_an_interruption_too(
-    state: State, root: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("build/mine", b"data"), ("build/lib/app.py", b"other"), ("app.egg-info/notes", b"")),
+        *((".tmpF3LEHu", b"mine"), ("build/lib/app.py/x", b"")),
+    ],
+)
+def test_what_no_build_has_left_stays_and_is_named(
+    state: State, root: Path, name: str, content: bytes
 ) -> None:
-    def dying(path: Path) -> None:
-        (path / "half").unlink()
-        raise KeyboardInterrupt
+    (root / "app.py").write_bytes(b"source")
+    sentences: list[str] = []
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=(), built=(root,), progress=sentences.append),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+        raise ValueError
+    assert (root / name).read_bytes() == content
+    top = root / name.partition("/")[0]
+    assert sentences == [f"{top} appeared meanwhile and was not removed: it may be yours"]
 
-    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
-        patched.setattr(shutil, "rmtree", dying)
-        with backup.restored_on_failure(state, files=(), built=(root,)):
-            (root / "build").mkdir()
-            (root / "build" / "half").touch()
-            (root / "build" / "other").touch()
-            raise ValueError
-    assert content(root) == {**BEFORE, "build": None, "build/other": b""}
-    backup.recover(state, lambda _: None)
+
+def test_copies_of_sources_that_a_build_has_left_are_removed(state: State, root: Path) -> None:
+    (root / "src").mkdir()
+    (root / "src" / "app.py").write_bytes(b"source")
+    before = content(root)
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=(), built=(root,)),
+    ):
+        (root / "build" / "bdist.linux").mkdir(parents=True)
+        shutil.copytree(root / "src", root / "build" / "lib")
+        raise ValueError
+    assert content(root) == before
+
+
+def test_leftovers_of_builds_of_a_killed_command_are_named(state: State, root: Path) -> None:
+    with (
+        contextlib.suppress(SystemExit),
+        backup.restored_on_failure(state, files=(), built=(root,)),
+    ):
+        saved = state.read("backup.json") or b""
+        raise SystemExit
+    state.write("backup.json", saved)
+    (root / "app.egg-info").mkdir()
+    messages: list[str] = []
+    backup.recover(state, messages.append)
+    assert (root / "app.egg-info").is_dir()
+    named = f"{root / 'app.egg-info'} appeared meanwhile and was not removed: it may be yours"
+    assert messages == [f"An earlier command was interrupted; {named}"]
+
+
+@pytest.mark.parametrize("is_built_again", [False, True])
+def test_an_undo_removes_what_a_build_has_left_unless_it_changed_since(
+    state: State,
+    root: Path,
+    is_built_again: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    with backup.restored_on_failure(state, files=(), built=(root,)):
+        (root / "app.egg-info").mkdir()
+        (root / "app.egg-info" / "PKG-INFO").write_bytes(b"1")
+    if is_built_again:
+        (root / "app.egg-info" / "PKG-INFO").write_bytes(b"other")
+    messages: list[str] = []
+    backup.restore_last(state, progress=messages.append)
+    assert (root / "app.egg-info").exists() == bool(messages) == is_built_again
+
+
+STAYS = "was not put back, since it changed; `uvflow undo --force` does that"
+
+
+def test_what_somebody_else_has_written_meanwhile_stays(state: State, root: Path) -> None:
+    files = (root / "edited", root / "created")
+    sentences: list[str] = []
+    with (
+        contextlib.suppress(ValueError),
+        backup.restored_on_failure(state, files=files, progress=sentences.append) as by,
+    ):
+        by.write(root / "edited", b"new")
+        by.write(root / "created", b"new")
+        (root / "edited").write_bytes(b"mine")
+        raise ValueError
+    assert content(root) == {**BEFORE, "edited": b"mine"}
+    assert sentences == [f"{root / 'edited'} {STAYS}"]
+    assert not by.is_put_back
+    with pytest.raises(UsageError, match="edited since: edited"):
+        backup.restore_last(state)
+    backup.restore_last(state, even_if_edited=True)
     assert content(root) == BEFORE
+
+
+def test_what_somebody_else_has_written_is_not_overwritten(state: State, root: Path) -> None:
+    with backup.restored_on_failure(state, files=(root / "edited",)) as by:
+        (root / "edited").write_bytes(b"mine")
+        with pytest.raises(UsageError) as caught:
+            by.write(root / "edited", b"new")
+    assert caught.value.message == f"{root / 'edited'} was changed while `uvflow init` was at work"
+    assert (root / "edited").read_bytes() == b"mine"
+
+
+def test_the_project_that_was_made_after_a_kill_stays(state: State, root: Path) -> None:
+    interrupt(state, root)
+    shutil.rmtree(root / "made")
+    mine = {"created": b"mine", "made/lib/x.dist-info": b"", "made/pyvenv.cfg": b""}
+    for name, data in mine.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    messages: list[str] = []
+    backup.recover(state, messages.append)
+    assert content(root).items() >= {**BEFORE, **mine}.items()
+    names = f"{root / 'created'}, {root / 'made'}"
+    assert messages == [f"An earlier command was interrupted; {names} {STAYS}"]
+    assert not backup.is_unfinished(state)
+    backup.restore_last(state, even_if_edited=True)
+    assert content(root).items() >= {**BEFORE, "made.after-init/pyvenv.cfg": b""}.items()
+
+
+def test_a_backup_of_before_digests_knows_nothing_that_was_written(
+    state: State, root: Path
+) -> None:
+    interrupt(state, root)
+    saved = json.loads(state.read("backup.json") or b"")
+    for file in saved["files"]:
+        del file["written"], file["owner"]
+    state.write("backup.json", json.dumps(saved).encode())
+    backup.recover(state, lambda _: None)
+    assert content(root) == {**BEFORE, "edited": b"new", "created": b"new"}
 
 
 def test_an_interrupted_command_is_put_back_later(state: State, root: Path) -> None:
@@ -139,23 +251,25 @@ def test_the_journal_is_gone_once_the_environment_is_put_back(state: State, root
     assert journal.last_sync(state, root / ".venv") is LastSync.FINISHED
 
 
-def test_an_interrupted_command_can_be_undone_even_after_an_edit(state: State, root: Path) -> None:
+def test_an_edit_after_an_interruption_is_undone_by_force_only(state: State, root: Path) -> None:
     interrupt(state, root)
     (root / "edited").write_bytes(b"newer")
-    backup.restore_last(state)
+    with pytest.raises(UsageError, match="edited since: edited"):
+        backup.restore_last(state)
+    backup.restore_last(state, even_if_edited=True)
     assert content(root) == BEFORE
 
 
 def test_there_is_nothing_to_recover_from_a_success(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     backup.recover(state, pytest.fail)
     assert content(root) == after(root)
 
 
 def test_a_success_is_undone(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     names = ("edited", "created", ".venv", "made")
     expected = Restored(paths=tuple(root / name for name in names), kept={}, lost=())
     assert backup.restore_last(state) == expected
@@ -165,8 +279,8 @@ def test_a_success_is_undone(state: State, root: Path) -> None:
 def test_an_interrupted_undo_is_finished_later(
     state: State, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     with monkeypatch.context() as patched:
         patched.setattr(backup, "_put_back", lambda _: sys.exit("killed"))
         with pytest.raises(SystemExit):
@@ -203,36 +317,37 @@ def test_trees_that_were_not_set_aside_stay_as_they_are(state: State, root: Path
 
 def test_a_tree_that_was_changed_in_place_stays_as_it_is(state: State, root: Path) -> None:
     trees = (DirectoryBackup.of(root / ".venv"),)
-    with backup.restored_on_failure(state, files=(root / "edited",), trees=trees):
-        change(root)
+    with backup.restored_on_failure(state, files=(root / "edited",), trees=trees) as by:
+        by.write(root / "edited", b"new")
+        (root / ".venv" / "new").touch()
     assert backup.restore_last(state).lost == (root / ".venv",)
     assert content(root).items() >= {**BEFORE, ".venv/new": b""}.items()
 
 
 def test_a_tree_of_which_nothing_is_kept_any_more_stays_as_it_is(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     remove_set_aside(root / ASIDE)
     assert backup.restore_last(state).lost == (root / ".venv",)
-    assert content(root) == {".venv": None, ".venv/new": b"", "edited": b"old"}
+    assert content(root) == {".venv": None, ".venv/pyvenv.cfg": b"", "edited": b"old"}
 
 
 def test_a_tree_that_was_changed_since_is_kept(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     (root / ".venv" / "mine").write_bytes(b"mine")
     with pytest.raises(UsageError) as caught:
         backup.restore_last(state)
     assert caught.value.message == "edited since: .venv"
     kept = root / ".venv.after-init"
     assert backup.restore_last(state, even_if_edited=True).kept == {root / ".venv": kept}
-    assert {path.name for path in kept.iterdir()} >= {"mine", "new"}
+    assert {path.name for path in kept.iterdir()} >= {"mine", "pyvenv.cfg"}
     assert content(root).items() >= BEFORE.items()
 
 
 def test_byte_code_and_the_journal_are_no_changes(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     (root / ".venv" / "__pycache__").mkdir()
     for name in ("__pycache__/a.pyc", "__pycache__/a.pyc.123", "b.pyc", journal.COPY):
         (root / ".venv" / name).touch()
@@ -242,8 +357,8 @@ def test_byte_code_and_the_journal_are_no_changes(state: State, root: Path) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
 def test_a_link_in_the_place_of_a_tree_is_not_followed(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     shutil.rmtree(root / ".venv")
     elsewhere = root.with_name("elsewhere")
     elsewhere.mkdir()
@@ -255,8 +370,8 @@ def test_a_link_in_the_place_of_a_tree_is_not_followed(state: State, root: Path)
 
 
 def test_a_tree_that_is_gone_is_put_back(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     shutil.rmtree(root / ".venv")
     backup.restore_last(state)
     assert content(root) == BEFORE
@@ -291,8 +406,8 @@ def test_a_change_of_an_earlier_uvflow_is_undone_but_for_the_environment(
 
 
 def test_edits_since_are_not_undone_unless_forced(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     (root / "edited").write_bytes(b"newer")
     with pytest.raises(UsageError) as caught:
         backup.restore_last(state)
@@ -303,8 +418,8 @@ def test_edits_since_are_not_undone_unless_forced(state: State, root: Path) -> N
 
 
 def test_a_file_put_back_by_hand_is_not_an_edit(state: State, root: Path) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
     (root / "edited").write_bytes(b"old")
     (root / "created").unlink()
     backup.restore_last(state)
@@ -313,8 +428,10 @@ def test_a_file_put_back_by_hand_is_not_an_edit(state: State, root: Path) -> Non
 
 def test_what_cannot_be_put_back_is_named_and_tried_again(state: State, root: Path) -> None:
     in_the_way = root / "created" / "in the way"
+    with pytest.raises(ValueError, match="inside"):
+        change_and_fail(state, root, ValueError("inside"), in_the_way=in_the_way)
     with pytest.raises(DiskError) as caught:
-        change_and_fail(state, root, ValueError, in_the_way=in_the_way)
+        backup.restore_last(state, even_if_edited=True)
     assert caught.value.message == "not everything could be put back"
     assert str(root / "created") in (caught.value.cause or "")
     shutil.rmtree(in_the_way.parent)
@@ -328,8 +445,8 @@ def change_and_fail(
     error: BaseException | type[BaseException],
     in_the_way: Path | None = None,
 ) -> None:
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
         if in_the_way:
             in_the_way.parent.unlink()
             in_the_way.mkdir(parents=True)
@@ -385,8 +502,8 @@ def test_an_interrupted_command_is_unfinished_until_it_is_put_back(
 
 def interrupt(state: State, root: Path) -> None:
     """As after a kill: the change is made, and neither put back nor finished."""
-    with backed_up(state, root):
-        change(root)
+    with backed_up(state, root) as by:
+        change(root, by)
         journal = state.read("backup.json") or b""
         as_killed = shutil.copytree(root, root.with_name("as killed"))
     shutil.rmtree(root)

@@ -156,10 +156,24 @@ def test_a_new_environment_gets_its_copy_once_it_exists(state: State, tmp_path: 
     assert not journal.copy_into(state, "dev", environment)
     environment.mkdir()
     (environment / "pyvenv.cfg").touch()
+    assert not journal.copy_into(state, "dev", environment)  # uv is about to fill it
+    (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
     os.utime(state.directory / "dev.journal", (1000, 1000))
     assert journal.copy_into(state, "dev", environment)
     assert (environment / journal.COPY).stat().st_mtime == 1000
     assert (environment / journal.COPY).read_bytes() == state.read("dev.journal")
+
+
+def test_an_environment_in_the_place_of_the_one_that_uv_made_is_another(
+    state: State, venv: Path
+) -> None:
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    assert journal.copy_into(state, "dev", venv)
+    assert journal.is_made_by_uv(state, venv)
+    text = (venv / "pyvenv.cfg").read_text()
+    (venv / "pyvenv.cfg").unlink()
+    (venv / "pyvenv.cfg").write_text(text)
+    assert not journal.is_made_by_uv(state, venv)
 
 
 def test_a_link_in_the_place_of_the_copy_is_not_written_through(

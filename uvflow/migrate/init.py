@@ -9,8 +9,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.sync import SyncResult, finish, sync_locked
-from uvflow.errors import DiskError, NetworkError, UvFailedError, UvflowError
-from uvflow.files import claim, is_inside, write_whole
+from uvflow.errors import DiskError, NetworkError, UsageError, UvFailedError, UvflowError
+from uvflow.files import claim, is_inside, read_bytes
 from uvflow.migrate import planner
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
@@ -47,38 +47,53 @@ def init(
         if plan.is_already_locked:
             return InitResult(plan=plan)
         try:
-            return _carry_out(plan, state, uv, mutex, progress=progress)
+            return _carry_out(plan, uv, mutex, progress=progress, announce=announce)
         except UvflowError as error:
             error.read = plan.imported
             raise
 
 
-def _carry_out(plan: Plan, state: State, uv: Uv, mutex: Mutex, *, progress: Progress) -> InitResult:
+def _carry_out(
+    plan: Plan, uv: Uv, mutex: Mutex, *, progress: Progress, announce: Progress
+) -> InitResult:
     if plan.environment:  # a command that runs in it must not lose its packages
         mutex.claim(plan.environment, make=False)
     environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
+    state = State.of(plan.root)
     changed = {change.path for change in plan.changes}
-    result = InitResult(plan=plan)
-    with backup.restored_on_failure(
+    result, manifest, unchanged = InitResult(plan=plan), plan.root / MANIFEST, "everything"
+    files = backup.restored_on_failure(
         state,
-        files=(plan.root / MANIFEST, plan.root / LOCKFILE),
+        files=(manifest, plan.root / LOCKFILE),
         trees=(plan.tree,) if plan.tree else (),
         built=plan.source_directories,
-    ) as set_aside_environment:
-        if plan.before is None:
-            claim(plan.root / MANIFEST)  # from here on there is a project to recover
-        if MANIFEST in changed:
-            write_whole(plan.root / MANIFEST, plan.text.encode())
-        if LOCKFILE in changed:
-            result = write_lockfile(plan, uv=uv, environ=environ, progress=progress)
-        if not plan.environment:
-            return result
-        if not plan.in_place:
-            set_aside_environment()
-        context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
-        context = context._replace(environ={**environ, **_python_of_old(result.plan)})
-        uv = _moved(uv, plan)
-        synced = _sync(context, result.plan, uv, mutex, progress=progress)
+        progress=announce,
+    )
+    try:
+        with files as change:
+            if plan.before is None:
+                claim(manifest)  # from here on there is a project to recover
+            if read_bytes(manifest) != (plan.before or "").encode():
+                raise UsageError(f"{manifest} was changed while `uvflow init` was at work")
+            if MANIFEST in changed:
+                change.write(manifest, plan.text.encode())
+            if LOCKFILE in changed:
+                result = write_lockfile(
+                    plan, uv=uv, environ=environ, files=change, progress=progress
+                )
+            if not plan.environment:
+                return result
+            if plan.in_place:
+                unchanged = f"everything but {plan.environment}"
+            else:
+                change.set_aside_trees()
+            context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
+            context = context._replace(environ={**environ, **_python_of_old(result.plan)})
+            synced = _sync(context, result.plan, _moved(uv, plan), mutex, progress=progress)
+    except (UvFailedError, NetworkError) as error:
+        as_before = f"{unchanged} is as it was before" if change.is_put_back else ""
+        cause = "; ".join(filter(None, (error.cause, as_before)))
+        raise error.with_context(cause=cause or None, hint=error.hint) from error
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
         journal.record_profile(state, context.profile.name)
@@ -121,5 +136,4 @@ def _sync(
         hint = "`--no-sync` skips the environment"
         if plan.installed:
             hint += "; `--fresh` does without the versions that are installed"
-        kept = f"everything but {plan.environment}" if plan.in_place else "everything"
-        raise error.with_context(cause=f"{kept} is as it was before", hint=hint) from error
+        raise error.with_context(cause=None, hint=hint) from error

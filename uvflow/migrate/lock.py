@@ -14,7 +14,7 @@ from typing import Any
 
 from uvflow import findings
 from uvflow.errors import NetworkError
-from uvflow.files import read_bytes, write_whole
+from uvflow.files import read_bytes
 from uvflow.findings import Severity
 from uvflow.lockfile.packages import parse_lockfile
 from uvflow.migrate import lock_fallback, pins, pyproject
@@ -25,17 +25,22 @@ from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.report import needs_user_error
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
+from uvflow.state.backup import ReversibleChange
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Streamed, Uv
 
-_AS_BEFORE = "everything is as it was before"
 _SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
 _MOST_ROUNDS = 30  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
 def write_lockfile(
-    plan: Plan, *, uv: Uv, environ: Mapping[str, str], progress: Progress = no_progress
+    plan: Plan,
+    *,
+    uv: Uv,
+    environ: Mapping[str, str],
+    files: ReversibleChange,
+    progress: Progress = no_progress,
 ) -> InitResult:
     """Write uv.lock for `plan`, whose pyproject.toml is written, and compare it with the old files.
 
@@ -45,11 +50,14 @@ def write_lockfile(
     """
     path = plan.root / LOCKFILE
     if plan.seed:
-        write_whole(path, plan.seed.encode())
+        files.write(path, plan.seed.encode())
     before = read_bytes(path) if path.exists() else b""
-    locking = Locking(plan=plan, uv=uv, environ=environ, before=before)
-    first = uv.run(("lock",), cwd=plan.root, environ=environ)
-    if first.code != 0:
+    locking = Locking(plan=plan, uv=uv, environ=environ, files=files, before=before)
+    with files.uv_at_work(path):
+        first = uv.run(("lock",), cwd=plan.root, environ=environ)
+    if first.code == 0:
+        files.adopt(path)
+    else:
         plan = _retry(locking, first, progress)
     compared = pins.compare_pins(plan.imported.pins, locking.lockfile)
     if any(moved.new for moved in compared.moved):
@@ -74,6 +82,7 @@ class Locking:
     plan: Plan
     uv: Uv
     environ: Mapping[str, str] = field(repr=False)
+    files: ReversibleChange = field(repr=False)
     before: bytes = field(repr=False)
 
     @property
@@ -82,17 +91,18 @@ class Locking:
         return read_bytes(self.plan.root / LOCKFILE)
 
     def write(self, manifest: str, lockfile: bytes) -> None:
-        write_whole(self.plan.root / MANIFEST, manifest.encode())
-        if lockfile:
-            write_whole(self.plan.root / LOCKFILE, lockfile)
-        else:
-            (self.plan.root / LOCKFILE).unlink(missing_ok=True)
+        self.files.write(self.plan.root / MANIFEST, manifest.encode())
+        self.files.write(self.plan.root / LOCKFILE, lockfile or None)
 
     def lock(self, manifest: str, lockfile: bytes, *options: str) -> str | None:
         """Why uv does not lock these files, once they are in place; None where it has."""
         self.write(manifest, lockfile)
-        completed = self._ask("lock", *options)
-        return lock_fallback.reason_in(completed.err) if completed.code != 0 else None
+        with self.files.uv_at_work(self.plan.root / LOCKFILE):
+            completed = self._ask("lock", *options)
+        if completed.code != 0:
+            return lock_fallback.reason_in(completed.err)
+        self.files.adopt(self.plan.root / LOCKFILE)
+        return None
 
     def python(self) -> int | None:
         """The minor version of the Python 3 that uv chooses for the project."""
@@ -144,7 +154,7 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
         return plan
     failure = failed._replace(output=failed.output or refusal).failure("uv lock")
     if isinstance(failure, NetworkError):
-        raise failure.with_context(cause=_AS_BEFORE, hint=_WITHOUT_LOCK)
+        raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
     if lock_fallback.is_about_versions(refusal) and not is_behind_login:
         pinned = pin_to_index(locking)
@@ -160,10 +170,10 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     missing = {} if is_behind_login else _missing_packages(locking, refusal)
     if missing:
         lines = ", ".join(lock_fallback.wanted_lines(missing, plan.imported))
-        cause = f"uv finds no version for {lines}; {_AS_BEFORE}"
+        cause: str | None = f"uv finds no version for {lines}"
     else:
         lines = ", ".join(lock_fallback.blamed_lines(refusal, plan.imported))
-        cause = f"uv's error is about {lines}; {_AS_BEFORE}" if lines else _AS_BEFORE
+        cause = f"uv's error is about {lines}" if lines else None
     said = "\n".join([*missing.values(), refusal])
     hint = failure.hint or lock_fallback.failure_hint(said, missing) or _WITHOUT_LOCK
     raise failure.with_context(cause=cause, hint=hint)

@@ -45,7 +45,7 @@ def undo(
             if directory.is_replaced:
                 check_not_running_from(directory.path)
                 mutex.claim(directory.path, make=False)
-        done = backup.restore_last(state, even_if_edited=even_if_edited)
+        done = backup.restore_last(state, even_if_edited=even_if_edited, progress=progress)
     restored = tuple(path for path in done.paths if os.path.lexists(path))
     removed = tuple(path for path in done.paths if path not in (*restored, *done.kept))
     return UndoResult(

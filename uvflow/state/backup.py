@@ -3,17 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import stat
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from uvflow.errors import DiskError, UsageError, UvflowError, unwritable
+from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, unwritable
 from uvflow.files import (
     free_name,
+    keep_owner,
     put_back,
     read_bytes,
     read_mark,
@@ -28,31 +30,51 @@ from uvflow.files import (
 )
 from uvflow.process import signals_ignored
 from uvflow.state import journal
-from uvflow.state.store import BACKUP, Progress, State
+from uvflow.state.store import BACKUP, Progress, State, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileBackup:
-    """A file before a change; `data` is None where it did not exist."""
+    """A file before a change; `data` is None where it did not exist.
+
+    `written` are the digests of what the change puts in its place, each known before that happens.
+    """
 
     path: Path
     data: bytes | None
     mode: int = 0
     times: tuple[int, int] = (0, 0)  # access and modification, in nanoseconds
+    owner: tuple[int, int] | None = None  # user and group
+    written: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path) -> "FileBackup":
         """Raises DiskError where the file exists and cannot be read."""
         path = Path(os.path.realpath(path))  # a link's target is what gets written
         if not path.exists():
-            return cls(path=path, data=None)
+            return cls(path=path, data=None, written=(_digest(b""),))  # as `claim` makes it
         status = path.stat()
         return cls(
             path=path,
             data=read_bytes(path),
             mode=stat.S_IMODE(status.st_mode),
             times=(status.st_atime_ns, status.st_mtime_ns),
+            owner=(status.st_uid, status.st_gid),
         )
+
+    @property
+    def now(self) -> str | None:
+        """The digest of what is there; None for nothing, empty where it cannot be read."""
+        try:
+            return _digest(read_regular(self.path)) if os.path.lexists(self.path) else None
+        except OSError:
+            return ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what is there was there before the change, or is of the change, to the byte."""
+        before = None if self.data is None else _digest(self.data)
+        return self.now in {None, before, *self.written}
 
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again."""
@@ -61,6 +83,7 @@ class FileBackup:
             remove_file(self.path)
         elif not self.path.exists() or read_regular(self.path) != self.data:
             write_whole(self.path, self.data, mode=self.mode)
+            keep_owner(self.path, self.owner)
         if self.data is not None and self.path.stat().st_mtime_ns != self.times[1]:
             os.utime(self.path, ns=self.times)  # also where an earlier attempt was killed before it
 
@@ -143,6 +166,18 @@ _VERSION = 2
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
 # the temporary file of a uv that was killed while it wrote the lockfile.
 _LEFTOVERS = ("*.egg-info", "build", ".tmp??????")
+_EGG_INFO = {
+    *("PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "not-zip-safe"),
+    *("requires.txt", "top_level.txt", "zip-safe"),
+}
+_IN_BUILD = ("lib", "bdist.", "temp.", "__editable__")
+
+# What uv makes at the top of an environment, and every file in one with nothing installed.
+_OF_AN_ENVIRONMENT = r"bin|[Ll]ib|lib64|[Ii]nclude|Scripts|share|etc|man|\.uvflow-.*"
+_OF_AN_EMPTY_ONE = (
+    r"pyvenv\.cfg|\.gitignore|\.lock|CACHEDIR\.TAG|\.uvflow-.*"
+    r"|(de)?activate.*|pydoc\.bat|python.*|_virtualenv\..*"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +194,69 @@ class Backup:
     after: Mapping[str, str | None] | None = None
 
 
+class ReversibleChange:
+    """A change that can be put back: each file is in the backup by its digest before it is there.
+
+    `is_put_back`: nothing that was changed is left, after a failure.
+    """
+
+    is_put_back = False
+
+    def __init__(self, state: State, backup: Backup) -> None:
+        self._state = state
+        self.backup = backup
+
+    def write(self, path: Path, data: bytes | None) -> None:
+        """Replace a file of the backup, or remove it for None.
+
+        Raises UsageError where somebody else has changed it meanwhile, and DiskError.
+        """
+        before = self._file(path)
+        if not before.is_known:
+            raise UsageError(f"{path} was changed while `uvflow init` was at work")
+        if data is None:
+            remove_file(before.path)
+        else:
+            self._remember(before, data)
+            write_whole(path, data)
+
+    @contextlib.contextmanager
+    def uv_at_work(self, path: Path) -> Iterator[None]:
+        """While uv may make `path`: that is known also where a signal ends it. Raises DiskError."""
+        file = self._file(path)
+        is_own = file.now in {None, *file.written}
+        try:
+            yield
+        except (KeyboardInterrupt, InterruptedBySignalError):
+            if is_own and os.path.lexists(path):
+                self.adopt(path)
+            raise
+
+    def adopt(self, path: Path) -> None:
+        """Call this right after uv has written a file of the backup. Raises DiskError."""
+        self._remember(self._file(path), read_bytes(path))
+
+    def set_aside_trees(self) -> None:
+        """Call this right before the trees are made; without it they stay as they are."""
+        trees = tuple(replace(tree, is_begun=True) for tree in self.backup.trees)
+        self._save(replace(self.backup, trees=trees))
+        for tree in trees:
+            tree.set_aside()
+
+    def _file(self, path: Path) -> FileBackup:
+        real = Path(os.path.realpath(path))
+        return next(before for before in self.backup.files if before.path == real)
+
+    def _remember(self, before: FileBackup, data: bytes) -> None:
+        known = replace(before, written=(*before.written, _digest(data)))
+        files = (known if file is before else file for file in self.backup.files)
+        self._save(replace(self.backup, files=tuple(files)))
+
+    def _save(self, backup: Backup) -> None:
+        self._state.write(_NAME, _to_json(backup))
+        self.backup = backup
+
+
 @contextlib.contextmanager
 def restored_on_failure(
     state: State,
@@ -166,32 +264,30 @@ def restored_on_failure(
     files: Iterable[Path],
     trees: Iterable[DirectoryBackup] = (),
     built: Iterable[Path] = (),
-) -> Iterator[Callable[[], None]]:
+    progress: Progress = no_progress,
+) -> Iterator[ReversibleChange]:
     """Put everything back as it was when anything is raised inside, KeyboardInterrupt included.
 
-    `files` and `trees` need not exist; call what is yielded right before the trees are made. Trees
-    for which it is not called stay as they are, whatever becomes of them. `built` are source
+    `files` and `trees` need not exist; they are changed by what is yielded. `built` are source
     directories that uv may build. The backup is on disk before anything is changed, so that
-    `recover` can put things back after a kill. Raises DiskError naming what could not be put back.
+    `recover` can put things back after a kill. What somebody else has changed meanwhile stays, and
+    `progress` gets it. Raises DiskError naming what could not be put back.
     """
-    saved = tuple(map(FileBackup.of, files))
     listings = {directory: _names(directory) for directory in built}
+    saved = tuple(map(FileBackup.of, files))
     backup = Backup(files=saved, trees=tuple(trees), listings=listings)
-
-    def set_aside_trees() -> None:
-        nonlocal backup
-        backup = replace(backup, trees=tuple(replace(t, is_begun=True) for t in backup.trees))
-        state.write(_NAME, _to_json(backup))
-        for tree in backup.trees:
-            tree.set_aside()
-
+    change = ReversibleChange(state, backup)
     state.write(_NAME, _to_json(backup))
     try:
-        yield set_aside_trees
-        state.write(_NAME, _to_json(replace(backup, after=_digests(backup))))
+        yield change
+        after = _after(change.backup)
+        state.write(_NAME, _to_json(replace(change.backup, after=after)))
     except BaseException:
         with signals_ignored():
-            _restore(state, backup)
+            left = _restore(state, change.backup, has_seen_builds=True)
+        change.is_put_back = not left
+        for sentence in left:
+            progress(sentence)
         raise
 
 
@@ -201,18 +297,73 @@ def recover(state: State, progress: Progress) -> None:
     if backup is None or backup.after is not None:
         return
     with signals_ignored():
-        _restore(state, backup)
-    progress("An earlier command was interrupted; what it had changed has been put back")
+        left = _restore(state, backup)
+    if not left:
+        progress("An earlier command was interrupted; what it had changed has been put back")
+    for sentence in left:
+        progress(f"An earlier command was interrupted; {sentence}")
 
 
-def _restore(state: State, backup: Backup) -> None:
-    replaced = [tree.path for tree in backup.trees if tree.is_replaced]
-    _put_back(backup)
+def _restore(state: State, backup: Backup, *, has_seen_builds: bool = False) -> list[str]:
+    """Put back what is known; returns sentences about what is not, and stays."""
+    strange = _strangers(state, backup)
+    trees = tuple(tree for tree in backup.trees if tree.path not in strange)
+    files = tuple(file for file in backup.files if file.path not in strange)
+    replaced = [tree.path for tree in trees if tree.is_replaced]
+    _put_back(replace(backup, trees=trees, files=files))
+    appeared = [path for path in _appeared(backup) if not (has_seen_builds and _is_build(path))]
+    for path in {*_appeared(backup)}.difference(appeared):
+        remove(path)
     for path in replaced:
         journal.delete_entries(
             state, journal.JOURNAL, path
         )  # a tree was restored with its own journal copy
-    state.delete(_NAME)
+    if strange:  # only that is left, for an undo
+        trees = tuple(tree for tree in backup.trees if tree not in trees)
+        files = tuple(file for file in backup.files if file not in files)
+        after = dict.fromkeys(map(str, strange))
+        state.write(_NAME, _to_json(Backup(files=files, trees=trees, after=after)))
+    else:
+        state.delete(_NAME)
+    return [*_about(strange, _CHANGED), *_about(appeared, _APPEARED)]
+
+
+_CHANGED = "was not put back, since it changed; `uvflow undo --force` does that"
+_APPEARED = "appeared meanwhile and was not removed: it may be yours"
+
+
+def _about(paths: Iterable[Path], what: str) -> list[str]:
+    names = ", ".join(map(str, paths))
+    return [f"{names} {what}"] if names else []
+
+
+def _strangers(state: State, backup: Backup) -> list[Path]:
+    """What is neither as it was before the change, nor as the change has made it."""
+    after = {} if backup.after is None else {Path(p): digest for p, digest in backup.after.items()}
+    unknown = (file for file in backup.files if not file.is_known)
+    files = [file.path for file in unknown if file.now != after.get(file.path)]
+    there = (tree.path for tree in backup.trees if tree.is_replaced and os.path.lexists(tree.path))
+    if backup.after is None:
+        return [*files, *(path for path in there if not _is_being_made(state, path))]
+    return [*files, *(path for path in there if _tree_digest(path) != after.get(path))]
+
+
+def _is_being_made(state: State, directory: Path) -> bool:
+    """Whether it is the environment that uv made for a change, or one with nothing in it yet.
+
+    Or the directory above it, with nothing else in that.
+    """
+    if directory.is_symlink() or not directory.is_dir():
+        return False
+    is_usual = re.compile(f"{_OF_AN_ENVIRONMENT}|{_OF_AN_EMPTY_ONE}").fullmatch
+    place, names = directory, _names(directory)
+    while len(names) == 1 and not is_usual(min(names)) and (place / min(names)).is_dir():
+        place /= min(names)
+        names = _names(place)
+    if all(map(is_usual, names)) and journal.is_made_by_uv(state, place):
+        return True
+    files = (name for _, _, names in os.walk(place) for name in names)
+    return all(re.fullmatch(_OF_AN_EMPTY_ONE, name) for name in files)
 
 
 def is_unfinished(state: State) -> bool:
@@ -243,7 +394,9 @@ class Restored:
     lost: tuple[Path, ...]
 
 
-def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
+def restore_last(
+    state: State, *, even_if_edited: bool = False, progress: Progress = no_progress
+) -> Restored:
     """Undo the last change while holding the mutex.
 
     Raises UsageError where there is nothing to undo, or where something was edited since, and
@@ -252,46 +405,38 @@ def restore_last(state: State, *, even_if_edited: bool = False) -> Restored:
     backup = _read_backup(state)
     if backup is None:
         raise UsageError(f"there is nothing to undo in {state.root}")
-    is_finished = backup.after is not None  # or else any difference is the command's own
-    now = _digests(backup) if is_finished else {}
-    if not even_if_edited:
-        _require_unedited(backup, now)
-    lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
-    paths = (*(b.path for b in backup.files), *(t.path for t in backup.trees))
-    paths = tuple(path for path in paths if path not in lost)
-    existing = {path for path in paths if os.path.lexists(path)}
-    with signals_ignored():
-        kept = {path: _keep(path) for path in _unknown_directories(backup, now)}
-        if is_finished:
-            # Unfinished again, so that `recover` completes it if this is killed.
-            trees = tuple(replace(tree, scrap=_scrap(tree.path)) for tree in backup.trees)
-            backup = replace(backup, trees=trees, after=None)
-            state.write(_NAME, _to_json(backup))
-        _put_back(backup)
-        state.delete(_NAME)
-    changed = tuple(path for path in paths if path in existing or os.path.lexists(path))
-    return Restored(paths=changed, kept=kept, lost=lost)
-
-
-def _require_unedited(backup: Backup, now: Mapping[str, str | None]) -> None:
-    """Raises UsageError where something is neither as it was before the change nor as after it."""
-    before = {str(file.path): _digest(file.data) for file in backup.files}
-    after = backup.after or {}
-    known = ((path, (before.get(path), after[path])) for path in now if path in after)
-    edited = [Path(path) for path, digests in known if now[path] not in digests]
-    if edited:
-        made = {tree.path.name for tree in backup.trees if tree.path in edited}
+    is_finished, after = backup.after is not None, backup.after or {}
+    strange = _strangers(state, backup)
+    edited = [path for path in strange if not is_finished or str(path) in after]
+    trees = [tree.path for tree in backup.trees]
+    if edited and not even_if_edited:
+        made = [path.name for path in edited if path in trees]
         raise UsageError(
             f"edited since: {', '.join(path.name for path in edited)}",
             hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
             + "".join(f", but {name} is kept as {name}.{_AFTER}" for name in made),
         )
-
-
-def _unknown_directories(backup: Backup, now: Mapping[str, str | None]) -> list[Path]:
-    """Those that are not as the change made them, as far as that is known."""
-    after, paths = backup.after or {}, [str(tree.path) for tree in backup.trees]
-    return [Path(path) for path in paths if now.get(path) not in (None, after.get(path))]
+    lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
+    paths = (*(b.path for b in backup.files), *trees)
+    paths = tuple(path for path in paths if path not in lost)
+    existing = {path for path in paths if os.path.lexists(path)}
+    builds = [path for path in _appeared(backup) if after.get(str(path)) == _tree_digest(path)]
+    with signals_ignored():
+        kept = {path: _keep(path) for path in trees if path in strange}
+        if is_finished:
+            # Unfinished again, so that `recover` completes it if this is killed.
+            known = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
+            scraps = tuple(replace(tree, scrap=_scrap(tree.path)) for tree in backup.trees)
+            backup = replace(backup, files=known, trees=scraps, after=None)
+            state.write(_NAME, _to_json(backup))
+        for path in builds:
+            remove(path)
+        _put_back(backup)
+        state.delete(_NAME)
+    for sentence in _about(_appeared(backup), _APPEARED):
+        progress(sentence)
+    changed = tuple(path for path in paths if path in existing or os.path.lexists(path))
+    return Restored(paths=changed, kept=kept, lost=lost)
 
 
 def _keep(path: Path) -> Path:
@@ -304,12 +449,12 @@ def _keep(path: Path) -> Path:
     return kept
 
 
-def _digests(backup: Backup) -> dict[str, str | None]:
-    """Of every file, and of every directory that the change has made."""
-    paths = [before.path for before in backup.files]
-    files = {str(p): _digest(read_regular(p) if p.exists() else None) for p in paths}
-    made = (tree.path for tree in backup.trees if not tree.is_lost)
-    return files | {str(path): _tree_digest(path) for path in made}
+def _after(backup: Backup) -> dict[str, str | None]:
+    """Digests of every file, of what is left of builds, and of the directories that were made."""
+    files = {str(file.path): file.written[-1] if file.written else None for file in backup.files}
+    made = [tree.path for tree in backup.trees if not tree.is_lost]
+    builds = (path for path in _appeared(backup) if path.is_dir() and _is_build(path))
+    return files | {str(path): _tree_digest(path) for path in (*made, *builds)}
 
 
 def _tree_digest(directory: Path) -> str | None:
@@ -333,10 +478,10 @@ def _tree_digest(directory: Path) -> str | None:
     return _digest(repr(sorted(rows)).encode())
 
 
-def _digest(data: bytes | None) -> str | None:
+def _digest(data: bytes) -> str:
     import hashlib  # 3 ms, and a sync only looks whether a backup exists
 
-    return None if data is None else hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data).hexdigest()
 
 
 def _put_back(backup: Backup) -> None:
@@ -349,7 +494,6 @@ def _put_back(backup: Backup) -> None:
     new_first = sorted(backwards, key=lambda before: before.data is not None)
     steps = (
         *(tree.put_back for tree in backup.trees),
-        *(lambda d=d, n=n: _remove_leftovers(d, n) for d, n in backup.listings.items()),
         *(before.put_back for before in new_first),
     )
     failures = []
@@ -366,10 +510,33 @@ def _put_back(backup: Backup) -> None:
         )
 
 
-def _remove_leftovers(directory: Path, names: frozenset[str]) -> None:
-    for name in _names(directory) - names:
-        if any(fnmatch(name, pattern) for pattern in _LEFTOVERS):
-            remove(directory / name)
+def _appeared(backup: Backup) -> list[Path]:
+    """What a build may have left, and was not there before."""
+    new = ((d, name) for d, names in backup.listings.items() for name in _names(d) - names)
+    return sorted(d / name for d, name in new if any(fnmatch(name, one) for one in _LEFTOVERS))
+
+
+def _is_build(path: Path) -> bool:
+    """Whether nothing is lost with it: a lockfile of uv, metadata, or copies of what is beside."""
+    try:
+        if path.is_file() and path.name.startswith(".tmp"):
+            return read_regular(path)[:10] in {b"", b"version = "}
+        files = [found for found in path.rglob("*") if found.is_symlink() or not found.is_dir()]
+        if path.name.endswith(".egg-info"):
+            return {file.relative_to(path).as_posix() for file in files} <= _EGG_INFO
+        is_usual = bool(_names(path)) and all(n.startswith(_IN_BUILD) for n in _names(path))
+        return path.name == "build" and is_usual and all(_is_copy(file, path) for file in files)
+    except OSError:
+        return False
+
+
+def _is_copy(file: Path, build: Path) -> bool:
+    """Whether a file of `build/lib*` is in the sources as well."""
+    folder, *parts = file.relative_to(build).parts
+    sources = (build.parent.joinpath(*place, *parts) for place in ((), ("src",)))
+    if file.is_symlink() or not folder.startswith("lib") or not parts:
+        return False
+    return any(one.is_file() and read_regular(one) == read_regular(file) for one in sources)
 
 
 def _names(directory: Path) -> frozenset[str]:
@@ -416,6 +583,8 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
                 data=None if file["data"] is None else a2b_base64(file["data"]),
                 mode=stat.S_IMODE(file["mode"]),
                 times=(_time(file["times"][0]), _time(file["times"][1])),
+                owner=(int(ids[0]), int(ids[1])) if (ids := file.get("owner")) else None,
+                written=tuple(map(str, file.get("written", ()))),
             )
             for file in data["files"]
         ),
@@ -431,7 +600,7 @@ def _from_json(data: Mapping[str, Any]) -> Backup:
             for tree in data["trees"]
         ),
         listings={_path(path): frozenset(names) for path, names in data["listings"].items()},
-        after=None if after is None else {path: after[path] for path in digested},
+        after=None if after is None else {**after, **{path: after[path] for path in digested}},
     )
 
 

@@ -30,6 +30,7 @@ RECORDS = ".uvflow-records"  # in the environment, the RECORD files as they were
 FETCHED = "fetched"  # in that, an environment for what uv fetches before it is removed here
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux
 _LAST_PROFILE = "last-profile"
+_MADE = "made"  # in the state, which environment uv has made last
 
 
 class LastSync(IntEnum):
@@ -130,14 +131,32 @@ def copy_into(state: State, profile: str, environment: Path) -> bool:
     Not flushed: that would also flush what uv has written so far, and make uv wait. If a power
     failure leaves the copy empty, it still counts as a journal.
     """
-    if not (environment / "pyvenv.cfg").exists():
+    try:
+        if not (environment / "pyvenv.cfg").stat().st_size:  # uv is about to write it
+            return False
+    except OSError:
         return False
     if not (environment / COPY).exists():
+        with contextlib.suppress(DiskError):
+            state.write(_MADE, _identity(environment), durable=False)
         _write_copy(environment / COPY, state.read(profile + JOURNAL) or b"", flush=False)
         with contextlib.suppress(OSError):  # uv may have begun before
             began = (state.directory / (profile + JOURNAL)).stat().st_mtime
             os.utime(environment / COPY, (began, began))
     return True
+
+
+def is_made_by_uv(state: State, environment: Path) -> bool:
+    """Whether it is the one that a sync saw uv make last, and not another in its place."""
+    return state.read(_MADE) == _identity(environment)
+
+
+def _identity(environment: Path) -> bytes:
+    path = Path(os.path.realpath(environment)) / "pyvenv.cfg"
+    try:
+        return f"{path.stat().st_mtime_ns} {path}\n".encode() + read_regular(path)
+    except OSError:
+        return b""
 
 
 def remove_copy(environment: Path) -> None:
