@@ -139,7 +139,7 @@ def test_copies_of_sources_that_a_build_has_left_are_removed(state: State, root:
     assert content(root) == before
 
 
-def test_leftovers_of_builds_of_a_killed_command_are_named(state: State, root: Path) -> None:
+def test_leftovers_of_builds_of_a_killed_command_are_removed(state: State, root: Path) -> None:
     with (
         contextlib.suppress(SystemExit),
         backup.restored_on_failure(state, files=(), built=(root,)),
@@ -150,9 +150,28 @@ def test_leftovers_of_builds_of_a_killed_command_are_named(state: State, root: P
     (root / "app.egg-info").mkdir()
     messages: list[str] = []
     backup.recover(state, messages.append)
-    assert (root / "app.egg-info").is_dir()
-    named = f"{root / 'app.egg-info'} appeared meanwhile and was not removed: it may be yours"
-    assert messages == [f"An earlier command was interrupted; {named}"]
+    assert not (root / "app.egg-info").exists()
+    put_back = "what it had changed has been put back"
+    assert messages == [f"An earlier command was interrupted; {put_back}"]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_lockfile_goes_with_the_manifest_that_a_killed_command_wrote(
+    state: State, root: Path, *, is_own: bool
+) -> None:
+    manifest, lockfile = root / "pyproject.toml", root / "uv.lock"
+    with (
+        contextlib.suppress(SystemExit),
+        backup.restored_on_failure(state, files=(manifest, lockfile)) as change,
+    ):
+        change.write(manifest, b"[project]")
+        saved = state.read("backup.json") or b""
+        raise SystemExit
+    state.write("backup.json", saved)
+    manifest.write_bytes(b"[project]" if is_own else b"[project]  # mine")
+    lockfile.write_bytes(b"version = 1")
+    backup.recover(state, lambda _text: None)
+    assert manifest.exists() == lockfile.exists() == (not is_own)
 
 
 @pytest.mark.parametrize("is_built_again", [False, True])

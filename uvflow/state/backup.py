@@ -28,6 +28,7 @@ from uvflow.files import (
     unmark,
     write_whole,
 )
+from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import signals_ignored
 from uvflow.state import journal
 from uvflow.state.store import BACKUP, Progress, State, no_progress
@@ -284,7 +285,7 @@ def restored_on_failure(
         state.write(_NAME, _to_json(replace(change.backup, after=after)))
     except BaseException:
         with signals_ignored():
-            left = _restore(state, change.backup, has_seen_builds=True)
+            left = _restore(state, change.backup)
         change.is_put_back = not left
         for sentence in left:
             progress(sentence)
@@ -304,20 +305,18 @@ def recover(state: State, progress: Progress) -> None:
         progress(f"An earlier command was interrupted; {sentence}")
 
 
-def _restore(state: State, backup: Backup, *, has_seen_builds: bool = False) -> list[str]:
+def _restore(state: State, backup: Backup) -> list[str]:
     """Put back what is known; returns sentences about what is not, and stays."""
     strange = _strangers(state, backup)
     trees = tuple(tree for tree in backup.trees if tree.path not in strange)
     files = tuple(file for file in backup.files if file.path not in strange)
     replaced = [tree.path for tree in trees if tree.is_replaced]
     _put_back(replace(backup, trees=trees, files=files))
-    appeared = [path for path in _appeared(backup) if not (has_seen_builds and _is_build(path))]
+    appeared = [path for path in _appeared(backup) if not _is_build(path)]
     for path in {*_appeared(backup)}.difference(appeared):
         remove(path)
     for path in replaced:
-        journal.delete_entries(
-            state, journal.JOURNAL, path
-        )  # a tree was restored with its own journal copy
+        journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
     if strange:  # only that is left, for an undo
         trees = tuple(tree for tree in backup.trees if tree not in trees)
         files = tuple(file for file in backup.files if file not in files)
@@ -344,8 +343,16 @@ def _strangers(state: State, backup: Backup) -> list[Path]:
     files = [file.path for file in unknown if file.now != after.get(file.path)]
     there = (tree.path for tree in backup.trees if tree.is_replaced and os.path.lexists(tree.path))
     if backup.after is None:
+        files = [path for path in files if not _is_own_lockfile(backup, path)]
         return [*files, *(path for path in there if not _is_being_made(state, path))]
     return [*files, *(path for path in there if _tree_digest(path) != after.get(path))]
+
+
+def _is_own_lockfile(backup: Backup, path: Path) -> bool:
+    """Whether it is uv's for a manifest that is still to the byte what the change has written."""
+    manifest = path.with_name(MANIFEST)
+    written = any(f.path == manifest and f.now in f.written for f in backup.files)
+    return path.name == LOCKFILE and written
 
 
 def _is_being_made(state: State, directory: Path) -> bool:
@@ -531,12 +538,14 @@ def _is_build(path: Path) -> bool:
 
 
 def _is_copy(file: Path, build: Path) -> bool:
-    """Whether a file of `build/lib*` is in the sources as well."""
+    """Whether a file of `build/lib*` is in the sources as well, or was about to be a copy of it."""
     folder, *parts = file.relative_to(build).parts
-    sources = (build.parent.joinpath(*place, *parts) for place in ((), ("src",)))
-    if file.is_symlink() or not folder.startswith("lib") or not parts:
-        return False
-    return any(one.is_file() and read_regular(one) == read_regular(file) for one in sources)
+    if file.is_symlink() or not folder.startswith("lib"):
+        return not file.is_symlink()
+    sources = (one.joinpath(*parts) for one in (build.parent, *build.parent.iterdir()))
+    return any(
+        one.is_file() and read_regular(one).startswith(read_regular(file)) for one in sources
+    )
 
 
 def _names(directory: Path) -> frozenset[str]:
