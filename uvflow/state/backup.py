@@ -531,7 +531,7 @@ def _is_build(path: Path) -> bool:
         files = [found for found in path.rglob("*") if found.is_symlink() or not found.is_dir()]
         if path.name.endswith(".egg-info"):
             return {file.relative_to(path).as_posix() for file in files} <= _EGG_INFO
-        is_usual = bool(_names(path)) and all(n.startswith(_IN_BUILD) for n in _names(path))
+        is_usual = all(name.startswith(_IN_BUILD) for name in _names(path))
         return path.name == "build" and is_usual and all(_is_copy(file, path) for file in files)
     except OSError:
         return False
