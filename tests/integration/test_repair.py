@@ -257,6 +257,28 @@ def test_a_signal_before_uv_has_changed_anything_leaves_all_as_it_was(
     assert uvflow("sync", cwd=shop).err == "Already in sync: dev (as last time)\n"
 
 
+def test_a_file_in_a_directory_that_was_there_is_a_change(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    [package] = (shop / ".venv").glob("lib/*/site-packages/six")
+    (shop / "pyproject.toml").write_text(f"{MANIFEST}\n")
+    interrupt(shop, scripted_uv(shop, f'touch "{package}/late.py"; {SLOW}'), signal.SIGINT)
+    (shop / "pyproject.toml").write_text(MANIFEST)
+    assert uvflow("sync", cwd=shop).err.endswith("Synced: dev (as last time)\n")
+
+
+def test_an_environment_that_uv_makes_anew_is_not_edited(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.base_prefix)
+    environ = {"UV_PYTHON": str(python / "bin" / "python3")}
+    assert uvflow("sync", cwd=shop, environ=environ).code == 0
+    python.unlink()
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, "edited" in done.err) == (0, False)
+    assert str(python) not in (shop / ".venv/pyvenv.cfg").read_text()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_killing_uvflow_takes_uv_with_it(shop: Path) -> None:
     slow = scripted_uv(shop, 'echo $$ > "$PWD/pid"; exec sleep 60')

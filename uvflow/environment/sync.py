@@ -1,6 +1,7 @@
 """`uvflow sync`: the protocol from the mutex to the fingerprint (docs/explanation/sync.md)."""
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ from uvflow.environment.interpreter import (
 from uvflow.environment.ownership import check_mounts, restore_set_aside
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
+from uvflow.environment.unowned import BY_DESIGN
 from uvflow.errors import DamagedError, DiskError, OutOfSyncError, StaleLockfileError, UsageError
 from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
@@ -220,6 +222,7 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     before = _traces(environment)
     records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)
+    began = time.time()
     aside = filling = None
     try:
         links = () if is_trusted(context) else integrity.links_out(environment)
@@ -237,9 +240,11 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
         if aside is not None:
             restore_set_aside(context.environment, aside, progress)
         environment = Environment(context.environment)
-        is_new = not before and not environment.distributions
-        # After an interruption it has to be looked at all the same.
-        if not past.is_interrupted and (is_new or _traces(environment) == before):
+        is_new = not before and {e.name for e in environment.entries} <= BY_DESIGN
+        is_same = is_new or (
+            _traces(environment) == before and not _has_changed(environment, began)
+        )
+        if is_same and not past.is_interrupted:  # or it has to be looked at all the same
             journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
 
@@ -247,7 +252,8 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
 def _traces(environment: Environment) -> tuple[object, ...]:
     """What shows that uv has begun to change the environment; empty where there is none.
 
-    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages.
+    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages; but
+    see `_has_changed`.
     """
     if not environment.path.is_dir():
         return ()
@@ -257,6 +263,19 @@ def _traces(environment: Environment) -> tuple[object, ...]:
     installed = environment.distributions
     problems = (integrity.metadata_problem(environment, one) for one in installed)
     return (*_answers(own), *(one.stamp for one in installed), *problems)
+
+
+def _has_changed(environment: Environment, since: float) -> bool:
+    """Whether a file in site-packages, or the names in a directory, have changed meanwhile.
+
+    uv adds to the directories that several distributions share before all else. Where anything else
+    has changed them, a byte code, the next sync is one too many.
+    """
+    for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
+        with contextlib.suppress(OSError):  # one that has gone changes the time of its directory
+            if any(os.lstat(f"{folder}/{name}").st_mtime >= since for name in (".", *files)):
+                return True
+    return False
 
 
 def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:

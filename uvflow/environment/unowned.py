@@ -29,7 +29,7 @@ from uvflow.state.journal import COPY, RECORDS, kept_records
 
 # Files in site-packages that belong to no distribution: uv (up to 0.9) and virtualenv write the
 # first two into every environment, `uv run --with` the third, macOS the fourth.
-_BY_DESIGN = {"_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth", ".DS_Store"}
+BY_DESIGN = {"_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth", ".DS_Store"}
 
 # What a virtual environment has at its top; everything else has to be in a RECORD.
 _TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
@@ -67,7 +67,7 @@ _CACHE = "__pycache__"  # of byte code
 def foreign_entries(environment: Environment) -> list[str]:
     """The entries at the top that neither a virtual environment nor an installer makes."""
     tops = {environment.relative(path).partition("/")[0] for path in owned_files(environment)}
-    usual = _TOP_FILES | _TOP_DIRECTORIES | _BY_DESIGN | {_CACHE} | tops
+    usual = _TOP_FILES | _TOP_DIRECTORIES | BY_DESIGN | {_CACHE} | tops
     share, wheels = _WHEELS_OF_VENV
     if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
         usual.add(share)
@@ -125,7 +125,7 @@ def _unowned_paths(
         for name in (*names, *links):
             path = place + os.path.normcase(name)
             is_byte_code = is_cache and re.search(BYTE_CODE, name)
-            if path not in owned and name not in _BY_DESIGN and not is_byte_code:
+            if path not in owned and name not in BY_DESIGN and not is_byte_code:
                 yield path
         if not names and set(folders) <= {_CACHE} and not is_cache:
             yield place
