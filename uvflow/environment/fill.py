@@ -218,8 +218,9 @@ class Filling:
         damages = [d for d in self.damages if known_defects.can_be_defect(d) and not d.distribution]
         repair.check_removable(environment, damages, {""})
         paths = dict.fromkeys(damage.path for damage in damages)
-        if configuration.name in paths and self.past.configuration is not None:
-            _rewrite(configuration, self.past.configuration)
+        synced = self.past.configuration(environment)
+        if configuration.name in paths and synced is not None:
+            _rewrite(configuration, synced)
         scripts = paths.keys() - {configuration.name}
         if scripts:
             self._restore_scripts(scripts)

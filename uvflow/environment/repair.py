@@ -47,14 +47,12 @@ class Past(NamedTuple):
     """What is known of an environment from before.
 
     `began` is when the first sync that was interrupted did, in seconds since the epoch, infinity
-    without one; `cache` is then that of uv, where that is known. `configuration` is pyvenv.cfg as
-    the last sync left it, None where that is unknown or the environment was made anew since.
+    without one; `cache` is then that of uv, where that is known.
     """
 
     last_sync: LastSync = LastSync.FINISHED
     began: float = math.inf
     cache: Path | None = None
-    configuration: bytes | None = None
     fingerprints: Mapping[str, bytes] = MappingProxyType({})
 
     @classmethod
@@ -66,15 +64,17 @@ class Past(NamedTuple):
     ) -> "Past":
         """Read this before a sync is marked as running, which drops the fingerprints."""
         began = journal.first_started(state, environment.path)
-        known = journal.fingerprints(state, environment.path)
-        configurations = (_last_configuration(environment, each) for each in known.values())
         return cls(
             last_sync=journal.last_sync(state, environment.path),
             began=began,
             cache=find_cache() if math.isfinite(began) else None,
-            configuration=next((c for c in configurations if c is not None), None),
-            fingerprints=known,
+            fingerprints=journal.fingerprints(state, environment.path),
         )
+
+    def configuration(self, environment: Environment) -> bytes | None:
+        """pyvenv.cfg as the last sync left it; None where that is unknown, or uv has remade it."""
+        found = (_last_configuration(environment, each) for each in self.fingerprints.values())
+        return next(filter(None, found), None)
 
     @property
     def is_interrupted(self) -> bool:
@@ -103,7 +103,7 @@ def find_damage(
     past = past or Past()
     unfinished = integrity.metadata_damage(environment)
     if not integrity.needs_rebuild(unfinished):
-        edited = integrity.configuration_damage(environment, past.configuration)
+        edited = integrity.configuration_damage(environment, past.configuration(environment))
         unfinished = (*edited, *unfinished)
     if depth is Depth.METADATA or not environment.path.is_dir():
         return unfinished
