@@ -55,6 +55,11 @@ def make_directory(path: Path) -> None:
     path.mkdir()
 
 
+def make_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("")
+
+
 def make_pipe(root: Path) -> None:
     data = inside(root, "idna/data.txt")
     data.unlink()
@@ -123,6 +128,11 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda root: make_directory(inside(root, "idna/data.txt")),
         "verify",
         "idna: replaced: SITE/idna/data.txt (a directory)",
+    ),
+    "a file for a package": (
+        lambda root: make_file(inside(root, "idna")),
+        "verify",
+        "idna: replaced: SITE/idna (not a directory)",
     ),
     "a module that conda has": (give_to_conda, "verify", "idna: missing: SITE/idna/__init__.py"),
     "an extra distribution": (

@@ -197,6 +197,17 @@ def test_an_empty_pyvenv_cfg_names_no_base(venv: Venv) -> None:
     )
 
 
+@posix_only
+@pytest.mark.parametrize("name", ["python3.11-dbg", "python-mine", "py"])
+def test_a_base_python_may_have_any_name(venv: Venv, tmp_path: Path, name: str) -> None:
+    base = tmp_path / name
+    base.symlink_to(os.path.realpath(venv.path / "bin/python"))
+    (venv.path / "bin/python").unlink()
+    (venv.path / "bin/python").symlink_to(base)
+    (venv.path / "pyvenv.cfg").write_text(f"home = {tmp_path}\n")
+    assert venv.damages() == ()
+
+
 def test_no_interpreter(venv: Venv) -> None:
     name = f"{SCRIPTS}/python{EXE}"
     (venv.path / name).unlink()

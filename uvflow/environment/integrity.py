@@ -40,7 +40,7 @@ _RECORD_INSTALLERS = ("uv", "pip", "conda", "")
 # What uv 0.9.0 and 0.13.9 both write beside the interpreter, for one shell each.
 _ACTIVATORS = ("activate", "activate.csh", "activate.fish", "activate.nu", "activate.ps1")
 
-_PYTHON = r"(?:python|pypy|graalpy)[\d.]*[a-z]?$"
+_PYTHON = r"(?i).*(?:python|pypy|graalpy)(?!.*config)"  # `python3.11-dbg` of Debian
 
 # Where the links lead that uv makes with the link mode `symlink`.
 _UVS_CACHE = r"[/\\]archive-v\d+[/\\]"
@@ -180,7 +180,8 @@ def _leads_to(python: Path, home: str) -> bool:
     if os.name == "nt" or not python.is_symlink() or not os.path.isdir(home):  # noqa: PTH112  of a file
         return True
     names = {Path(os.readlink(python)).name, Path(os.path.realpath(python)).name}  # noqa: PTH115  as above
-    for name in {"python", "python3", *filter(re.compile(_PYTHON).match, names)}:
+    is_python = any(map(re.compile(_PYTHON).match, names))
+    for name in {"python", "python3", *(names if is_python else ())}:
         with contextlib.suppress(OSError):
             if python.samefile(Path(home, name)):
                 return True
@@ -395,9 +396,9 @@ def _mode_problem(row: Row) -> _Problem | None:
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
-    """What gives the directory on the way to a file that is a link; empty where there is none.
+    """What gives the place on the way to a file that is no directory; empty where there is none.
 
-    uv makes no such links, and would write through them.
+    uv would write through a link, and fail at anything else.
     """
     top = os.path.normcase(f"{environment.path}{os.sep}")
     usual = (*environment.site_packages, environment.path / "lib64", environment.scripts)
@@ -406,9 +407,12 @@ def _link_finder(environment: Environment) -> Callable[[str], str]:
     def link_above(path: str) -> str:
         directory = path.rpartition(os.sep)[0]  # a Path costs more than the stat
         if directory not in known:
-            is_outside = not directory.startswith(top)
-            is_link = not is_outside and os.path.islink(directory)  # noqa: PTH114  as above
-            known[directory] = directory if is_link else "" if is_outside else link_above(directory)
+            known[directory] = ""
+            if directory.startswith(top):
+                known[directory] = link_above(directory)
+                with contextlib.suppress(OSError):
+                    if not stat.S_ISDIR(os.lstat(directory).st_mode):
+                        known[directory] = directory
         return known[directory]
 
     return link_above
@@ -436,7 +440,7 @@ def _size_problem(row: Row) -> _Problem | None:
 
 
 def _link_problem(link: str) -> _Problem:
-    return DamageKind.REPLACED, _target(link)
+    return DamageKind.REPLACED, _target(link) if os.path.islink(link) else "not a directory"  # noqa: PTH114  as above
 
 
 def _target(link: str | Path) -> str:
