@@ -114,6 +114,11 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "status",
         "missing pyvenv.cfg: pyvenv.cfg",
     ),
+    "an origin that uv cannot read": (
+        lambda root: inside(root, "idna-*/uv_cache.json").write_text(""),
+        "status",
+        "idna: edited: SITE/idna-3.10.dist-info/uv_cache.json (uv cannot read it)",
+    ),
     "an empty RECORD": (
         lambda root: inside(root, "idna-*/RECORD").write_text(""),
         "status",

@@ -10,6 +10,7 @@ sorted RECORD that lists those as well. It removes files in the order of RECORD.
 
 import contextlib
 import functools
+import json
 import os
 import re
 import stat
@@ -44,6 +45,9 @@ _PYTHON = r"(?i).*(?:python|pypy|graalpy)(?!.*config)"  # `python3.11-dbg` of De
 
 # Where the links lead that uv makes with the link mode `symlink`.
 _UVS_CACHE = r"[/\\]archive-v\d+[/\\]"
+
+# What uv reads in the metadata of a distribution, and fails at.
+_JSON = ("direct_url.json", "uv_build.json", "uv_cache.json")
 
 # Of a RECORD: three times what the largest distributions have.
 _MOST_RECORD, _MOST_ROWS = 12 << 20, 100_000
@@ -268,9 +272,19 @@ def _read_metadata(location: str, _stamp: tuple[int, ...]) -> Metadata:
     first = next(rows(site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
     problem = _metadata_problem(location, names, text)
+    unparsable = next((n for n in _JSON if n in names and not _is_object(location, n)), "")
+    if unparsable and not problem:
+        problem = DamageKind.EDITED, f"{location}{os.sep}{unparsable}", "uv cannot read it"
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file"
     return Metadata(problem, first, names, unreadable)
+
+
+def _is_object(location: str, name: str) -> bool:
+    try:
+        return isinstance(json.loads(read_quickly(f"{location}{os.sep}{name}") or b""), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _metadata_problem(
