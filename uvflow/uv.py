@@ -25,6 +25,8 @@ from uvflow.process import Completed, Running
 
 OLDEST = (0, 9)
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
+REQUIRED = "Required uv version `"  # what uv begins with where a project asks for another
+ANOTHER = "`uv self update`, or name another uv in UVFLOW_UV"
 _PROBE_SECONDS = 20
 
 # What uv reads in a project, and above it where it looks for a configuration.
@@ -69,6 +71,8 @@ class Streamed(NamedTuple):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
         if re.search(_DISK, words):
             return DiskError(f"`{command}` could not read or write a file; its reason is above")
+        if REQUIRED in words:
+            return UvMissingError(message, hint=ANOTHER)
         if re.search(_SELECTION, words):
             return UsageError(message)
         if re.search(_LOGIN, words):

@@ -96,7 +96,7 @@ def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
 def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
     environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
     judgement = judge(shop, uv.find(), environ)
-    assert judgement.verdict is Freshness.STALE
+    assert judgement.verdict is Freshness.UNKNOWN
     assert re.match(r"uv cannot tell: .*no-python", judgement.reasons[0])
     assert judgement.hint == "`uv lock --check` says more"
 

@@ -20,6 +20,7 @@ from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message
 from uvflow.lockfile.check import (
+    ASK,
     Freshness,
     LockfileCheck,
     failure_reason,
@@ -78,7 +79,7 @@ class Status(NamedTuple):
 
     subject: Subject
     checks: tuple[Check, ...]
-    is_unasked: bool = False  # uv would have started an interpreter of the project
+    is_unasked: bool = False  # uv would have started an interpreter of the project, or has failed
 
     @property
     def worst(self) -> Check:
@@ -110,7 +111,7 @@ def status(project: Project, choice: Choice) -> Status:
     look = _Look.at(SyncContext.of(project, choice))
     return Status(
         subject=look.context.subject,
-        is_unasked=bool(look.unasked),
+        is_unasked=bool(look.unasked or (look.lockfile and look.lockfile.hint == ASK)),
         checks=(
             *_lockfile_checks(look),
             *_environment_checks(look),

@@ -13,7 +13,7 @@ from uvflow.lockfile import packages
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
 from uvflow.project.manifest import Project, Workspace
-from uvflow.uv import ERROR, Uv
+from uvflow.uv import ANOTHER, ERROR, REQUIRED, Uv
 
 # Run no code of the project; say why uv would resolve again.
 _READ_ONLY = ("--offline", "--no-build", "--no-python-downloads", "--verbose")
@@ -29,9 +29,8 @@ _NO_INDEX = "missing (?:local|remote) index: "
 
 UPDATE = "`uv lock` updates the lockfile"
 _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock`"
-_ANOTHER_UV = "`uv self update`, or name another uv in UVFLOW_UV"
 _UNSET = "unset {} for this project, or lock with the same value everywhere"
-_ASK = "`uv lock --check` says more"
+ASK = "`uv lock --check` says more"
 
 # Variables that name the indexes, and others that decide what is locked.
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
@@ -47,7 +46,7 @@ class Freshness(StrEnum):
     """The values are what `uvflow status` prints."""
 
     FRESH = "ok"
-    UNKNOWN = "unknown"  # only a build would tell, and none was run
+    UNKNOWN = "unknown"  # only a build would tell, and none was run, or uv fails
     STALE = "stale"  # or not usable as it is
     NO_UV = "unusable"  # the project asks for another version of uv
 
@@ -113,7 +112,7 @@ def stale_lockfile_error(
     if not (is_refused or has_failed or reasons):
         return None
     check = _verdict(project, uv, environ, answer, lambda: reasons)
-    is_readable = check.hint not in {_RESTORE, _ANOTHER_UV}
+    is_readable = check.hint not in {_RESTORE, ANOTHER}
     problem = f"is not what {MANIFEST} asks for" if is_readable else "cannot be used"
     return StaleLockfileError(
         f"{LOCKFILE} {problem}; the environment is as it was",
@@ -171,8 +170,8 @@ def _verdict(
         return fresh_lockfile()
     failure = failure_reason(answer)
     first = failure.partition(". ")[0]
-    if failure.startswith("Required uv version"):
-        return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=_ANOTHER_UV)
+    if failure.startswith(REQUIRED):
+        return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=ANOTHER)
     reasons, hint = read(), UPDATE
     why = re.search(_WHY, answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
@@ -186,12 +185,13 @@ def _verdict(
     elif failure.startswith(f"Failed to parse `{LOCKFILE}`"):
         reasons, hint = (failure,), _RESTORE
     elif "uses an unsupported schema version" in failure:
-        reasons, hint = (first,), _ANOTHER_UV
+        reasons, hint = (first,), ANOTHER
     elif re.search(REFUSAL, failure):
         written = "another version of uv may have written it"
         reasons = (f"nothing differs that reading shows; {written}",)
     else:
-        reasons, hint = (f"uv cannot tell: {failure}",), _ASK
+        reason = f"uv cannot tell: {failure}"
+        return LockfileCheck(verdict=Freshness.UNKNOWN, reasons=(reason,), hint=ASK)
     return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
 
 
