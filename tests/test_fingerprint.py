@@ -96,6 +96,16 @@ def test_distributions_are_watched_and_byte_code_is_not(tmp_path: Path) -> None:
     assert not is_current(encoded)
 
 
+@pytest.mark.parametrize("name", ["RECORD", "WHEEL", "uv_cache.json"])
+def test_what_uv_reads_of_a_distribution_is_watched(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "six-1.0.dist-info" / name
+    file.parent.mkdir()
+    file.write_text("{}")
+    encoded = fingerprint_of(f"distributions {tmp_path}")
+    file.write_text("")
+    assert not is_current(encoded)
+
+
 def test_a_distribution_that_comes_or_goes_is_seen(tmp_path: Path) -> None:
     (tmp_path / "six-1.0.dist-info").mkdir()
     encoded = fingerprint_of(f"distributions {tmp_path}")
@@ -129,14 +139,21 @@ def test_a_login_in_a_variable_is_not_kept(monkeypatch: pytest.MonkeyPatch, valu
     assert not is_current(encoded)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("UV_HTTP_TIMEOUT", "soon"), ("UV_HTTP_TIMEOUT", "true"), ("UV_OFFLINE", "77")),
+        *(("UV_CONCURRENT_DOWNLOADS", "0"), ("UV_RUN_RECURSION_DEPTH", "9" * 11)),
+    ],
+)
 def test_variables_that_a_profile_sets_aside_or_that_do_no_harm_are_not_watched(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     encoded = fingerprint_of("variables UV_NO_DEV UV_LOCKED")
     monkeypatch.setenv("UV_NO_DEV", "1")
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "60")
     assert is_current(encoded)
-    monkeypatch.setenv("UV_HTTP_TIMEOUT", "soon")  # an error for uv
+    monkeypatch.setenv(name, value)  # an error for uv
     assert not is_current(encoded)
 
 

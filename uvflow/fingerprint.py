@@ -260,12 +260,15 @@ def _distributions(path: bytes) -> bytes:
 
 
 def _metadata(entry: "os.DirEntry[bytes]") -> bytes:
-    """Of a RECORD not the ctime, which changes with each link to it that a sync keeps meanwhile."""
+    """Of files that may be linked meanwhile not the ctime: a sync keeps RECORD, and uv a cache.
+
+    uv reads WHEEL and uv_cache.json.
+    """
     fields = _stat_fields(entry.stat(follow_symlinks=False))
     if not entry.name.endswith(b".dist-info"):
         return fields
-    record = _identity(os.path.join(entry.path, b"RECORD"))
-    return fields + b" " + record.rpartition(b" ")[0]
+    linked = (_identity(entry.path + name).rpartition(b" ")[0] for name in (b"/RECORD", b"/WHEEL"))
+    return b" ".join((fields, *linked, _identity(entry.path + b"/uv_cache.json")))
 
 
 def source_files(question: bytes, most: int = MOST_SOURCES) -> list[tuple[bytes, bytes]]:
@@ -361,15 +364,17 @@ def _variables(set_aside: bytes) -> bytes:
                     name.startswith("UV_")
                     and name not in not_watched
                     and not name.endswith(CREDENTIALS)
-                    and not (name in HARMLESS and _is_plain(value))
+                    and not (name in HARMLESS and _is_plain(name, value))
                 )
             )
         )
     )
 
 
-def _is_plain(value: str) -> bool:
-    return value.isdigit() or value.lower() in ("true", "false")
+def _is_plain(name: str, value: str) -> bool:
+    if name in ("UV_NO_PROGRESS", "UV_OFFLINE"):
+        return value.lower() in ("0", "1", "true", "false")
+    return value.isascii() and value.isdigit() and value[0] != "0" and len(value) < 10  # noqa: PLR2004  of 32 bits
 
 
 def _stat_fields(status: os.stat_result) -> bytes:
@@ -384,6 +389,7 @@ _KINDS: "dict[bytes, Callable[[bytes], bytes]]" = {
     b"content": _content,
     b"identity": _identity,
     b"is-directory": lambda path: b"+" if os.path.isdir(path) else b"-",
+    b"link": lambda path: os.readlink(path) if os.path.islink(path) else b"-",
     b"directories": _directories,
     b"distributions": _distributions,
     b"present": _present,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rig import Command, Tree, already_in_sync, by_click
+from rig import BIN, Command, Tree, already_in_sync, by_click
 
 from uvflow.project.profiles import BUILT_IN
 from uvflow.state import journal
@@ -117,6 +117,26 @@ def replace_by_copy(root: Path) -> None:
     (root / "copy").rename(root / "lib")
 
 
+def leave_legacy(root: Path) -> None:
+    """Metadata that uv wants to remove, and cannot: in a list of files it would find them."""
+    [package] = root.glob(".venv/[Ll]ib/**/six")
+    (package.parent / "foo.egg-info").mkdir()
+    (package.parent / "foo.egg-info/PKG-INFO").write_text(
+        "Metadata-Version: 1.0\nName: foo\nVersion: 1.0\n"
+    )
+    subprocess.run([BIN / "uvflow", "sync"], cwd=root, check=True, capture_output=True)
+
+
+def lead_out(root: Path) -> None:
+    (root / ".venv").rename(root.parent / "elsewhere")
+    (root / ".venv").symlink_to(root.parent / "elsewhere")
+
+
+def empty_origin(root: Path) -> None:
+    [path] = root.glob(".venv/[Ll]ib/**/six-*.dist-info/uv_cache.json")
+    path.write_text("")
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "a requirement": edit("pyproject.toml", lambda text: text.replace("1.16", "1.17")),
     "a group": edit("pyproject.toml", lambda text: text.replace('"iniconfig"', '"toml"')),
@@ -134,6 +154,9 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "another version by hand": by_hand("pip", "install", "six==1.15.0"),
     "prod by hand": by_hand("sync", "--no-dev"),
     "a distribution emptied": remove_distribution,
+    "an origin emptied": empty_origin,
+    "metadata that uv leaves": leave_legacy,
+    "the environment elsewhere": lead_out,
     "no pyvenv.cfg": lambda root: (root / ".venv/pyvenv.cfg").unlink(),
     "no interpreter": lambda root: next(root.glob(".venv/[bS]*/python")).unlink(),
 }

@@ -146,6 +146,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"content {environment.path / COPY}",
         f"content {environment.path / 'pyvenv.cfg'}",
         f"is-directory {configuration.get('home', '')}",
+        f"link {environment.path}",
         f"identity {environment.python}",
         f"identity {environment.scripts / 'activate'}",
         "present " + "\0".join(sorted((*own, *first))),
@@ -158,8 +159,6 @@ def _origins(environment: Environment) -> Iterator[str]:
     """Where uv reads from which source, and with which settings, a distribution was built."""
     for distribution in environment.distributions:
         names = read_metadata(distribution).names & {"direct_url.json", "uv_build.json"}
-        if "direct_url.json" in names:
-            names |= {"uv_cache.json"}
         yield from (f"{distribution.location}{os.sep}{name}" for name in sorted(names))
 
 

@@ -186,7 +186,9 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _answers(inputs.environment_inputs(filling.environment))
-    is_done = watched.is_familiar or _agrees(context, uv)
+    # There is legacy metadata that uv leaves where it is, and ends with 0.
+    is_usual = all(d.directory.endswith(".dist-info") for d in filling.environment.distributions)
+    is_done = (watched.is_familiar and is_usual) or _agrees(context, uv)
     if not (before and after and is_done) or sources is None:
         return SyncResult(subject=context.subject, repair=result)
     encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
