@@ -14,6 +14,7 @@ from rig import MANIFEST, Command, Tree
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
 from uvflow.environment.repair import Depth
+from uvflow.files import SET_ASIDE
 from uvflow.project.profiles import BUILT_IN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by SIGKILL")
@@ -120,6 +121,7 @@ def keep(*places: Path) -> Callable[[], None]:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every path, and the bytes of files."""
+    """Every path, and the bytes of files, but for the mark, which has the number of an inode."""
     paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*")}
-    return {name: b"" if path.is_dir() else path.read_bytes() for name, path in paths.items()}
+    empty = {name for name, path in paths.items() if path.is_dir() or path.name == SET_ASIDE}
+    return {name: b"" if name in empty else path.read_bytes() for name, path in paths.items()}

@@ -711,12 +711,16 @@ def test_a_killed_init_can_be_undone(killed: Path, uvflow: Command) -> None:
 
 
 @posix_only
-def test_a_lockfile_of_which_nothing_is_known_stays(killed: Path, uvflow: Command) -> None:
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_an_unknown_lockfile_goes_with_the_manifest_of_a_killed_init(
+    killed: Path, uvflow: Command, *, is_edited: bool
+) -> None:
     """The killed init had no time to note what uv wrote, or it is somebody else's."""
     (killed / "uv.lock").write_text("version = 1")
-    done = uvflow("undo", cwd=killed)
-    assert (done.code, done.err.splitlines()[0]) == (2, "error: edited since: uv.lock")
-    assert uvflow("undo", "--force", cwd=killed).code == 0
+    if is_edited:
+        (killed / "pyproject.toml").write_text("# mine")
+    done = uvflow("undo", *(["--force"] if is_edited else []), cwd=killed)
+    assert done.code == 0, done.err
     assert {path.name: path.read_text() for path in killed.iterdir()} == COMMON
 
 
