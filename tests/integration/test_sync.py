@@ -378,3 +378,23 @@ def test_a_shim_of_uv_is_asked_for_its_version_each_time(
         assert uvflow("sync", cwd=shop, environ={"UVFLOW_UV": str(shim)}).code == 0
         assert "--version" in asked.read_text().split()
         (shop / ".python-version").write_text("3\n")  # so that the next one is a real one
+
+
+def test_files_of_the_user_survive_another_python(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = "{}.{}".format(*sys.version_info)
+    listed = uv("python", "list", "--only-installed", "--output-format=json", cwd=shop).stdout
+    others = [found for found in json.loads(listed) if found["version_parts"]["major"] == 3]
+    newer = [found for found in others if found["version_parts"]["minor"] > 11]
+    other = next((p["path"] for p in newer if not p["version"].startswith(here)), None)
+    if other is None:
+        pytest.skip("there is no other Python")
+    assert uvflow("sync", cwd=shop).code == 0
+    (mine,) = (shop / ".venv").rglob("site-packages")
+    (mine / "mine.py").touch()
+    monkeypatch.setenv("UV_PYTHON", other)
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 0, done.err
+    assert "Recreating .venv: another Python is asked for" in done.err
+    assert list(shop.glob(".venv.before-rebuild/**/mine.py"))

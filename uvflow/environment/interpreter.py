@@ -21,12 +21,13 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
+    python_version,
     read_quickly,
 )
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.errors import DamagedError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
-from uvflow.project.python import find_own_interpreter
+from uvflow.project.python import find_own_interpreter, is_certainly_asked_for
 from uvflow.uv import Uv
 
 # The state has files with the identity of environments: of those that a sync has used, and of those
@@ -134,6 +135,17 @@ def is_trusted(context: SyncContext) -> bool:
     """Whether a sync has used the environment as it is now, or it is none of the checkout."""
     is_own = is_inside(context.environment, context.project.workspace)
     return not is_own or _is_recorded(context, _USED)
+
+
+def is_replaced_by_uv(context: SyncContext, uv: Uv) -> bool:
+    """Whether uv would empty the environment, to make one with another Python."""
+    project, environ, profile = context.project, context.environ, context.profile
+    version = python_version(Environment(context.environment))
+    if not version or is_certainly_asked_for(version, project, environ, profile.python):
+        return False
+    arguments = (*profile.sync_arguments(), "--dry-run")
+    answer = uv.capture(arguments, cwd=project.root, environ=environ)
+    return "Would replace project environment" in answer.err
 
 
 def remember_use(context: SyncContext) -> None:

@@ -225,7 +225,7 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
 
 
 def clear_unusable(
-    environment: Environment, progress: Progress, past: Past, links: Iterable[str] = ()
+    environment: Environment, progress: Progress, past: Past, more: Iterable[str] = ()
 ) -> Path | None:
     """Set aside an environment that lacks basics or was created elsewhere, before uv runs.
 
@@ -233,7 +233,7 @@ def clear_unusable(
     that what the lockfile does not list (see `integrity.missing_basics`); in the second it would
     leave scripts that run another Python. One that was being created when the machine may have gone
     down is set aside as well: no RECORD says whether its own files reached the disk. And one with
-    `links` that nobody is known to have made on purpose: see `integrity.links_out`.
+    `more` reasons: links out that nobody is known to have made on purpose, or another Python.
 
     Returns where it is then. Raises DamagedError where something in it is not an environment's.
     """
@@ -242,7 +242,7 @@ def clear_unusable(
         return None  # uv fills an empty directory
     basics = map(str, integrity.missing_basics(environment))
     reasons = [*basics, *filter(None, [relocation_problem(environment)])]
-    reasons += links
+    reasons += more
     if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
         reasons.append("it was being created when the machine may have gone down")
     if reasons:

@@ -19,6 +19,7 @@ from uvflow.environment.installed import Environment, read_quickly
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import (
     cache_directory,
+    is_replaced_by_uv,
     is_trusted,
     own_interpreter,
     remember_use,
@@ -227,8 +228,9 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     began = time.time()
     aside = filling = None
     try:
-        links = () if is_trusted(context) else integrity.links_out(environment)
-        aside = repair.clear_unusable(environment, progress, past, links)
+        reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
+        reasons += ["another Python is asked for"] * is_replaced_by_uv(context, uv)
+        aside = repair.clear_unusable(environment, progress, past, reasons)
         if past.is_interrupted or aside is not None:
             environment = Environment(context.environment)
         if past.is_interrupted:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from uvflow.files import is_inside, leads_through_proc, read_regular
+from uvflow.project.manifest import Project
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
@@ -30,6 +31,26 @@ def find_own_interpreter(
     Looks at the request of a profile, UV_PYTHON and .python-version. uv is started in `root`, and
     resolves relative paths against that.
     """
+    try:
+        requests = _all_requests(root, workspace, environ, python)
+    except _UnreadableError as error:
+        return error.path
+    for request in requests:
+        path = root / request
+        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
+        if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
+            return path
+    return None
+
+
+class _UnreadableError(Exception):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+def _all_requests(
+    root: Path, workspace: Path, environ: Mapping[str, str], python: str | None
+) -> list[str]:
     requests = [python, environ.get("UV_PYTHON")]
     above = (workspace / path for path in root.relative_to(workspace).parents)
     for directory in () if requests[1] else (root, *above):
@@ -38,16 +59,25 @@ def find_own_interpreter(
                 text = os.fsdecode(read_regular(directory / name, _MOST))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except OSError:  # nobody needs that many requests
-                return directory / name
+            except OSError as error:  # nobody needs that many requests
+                raise _UnreadableError(directory / name) from error
             requests += (request for _, request in python_requests(text))
             requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
-    for request in filter(None, dict.fromkeys(requests)):
-        path = root / request
-        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
-        if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
-            return path
-    return None
+    return list(filter(None, dict.fromkeys(requests)))
+
+
+def is_certainly_asked_for(
+    version: str, project: Project, environ: Mapping[str, str], python: str | None
+) -> bool:
+    """Whether every request, and uv.lock, admit the Python `version`; False where uv has to say."""
+    try:
+        lockfile = read_regular(project.lockfile).decode(errors="replace")
+        requests = _all_requests(project.root, project.workspace, environ, python)
+    except (_UnreadableError, OSError):
+        return False
+    since = re.search(r'(?m)^requires-python = ">=(\d)\.(\d+)"$', lockfile)
+    is_admitted = since and [*map(int, since.groups())] <= [*map(int, version.split(".")[:2])]
+    return bool(is_admitted) and all(f"{version}.".startswith(f"{each}.") for each in requests)
 
 
 def requested_minor(request: str) -> str | None:
