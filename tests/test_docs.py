@@ -345,19 +345,19 @@ def functions_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str |
 
 
 def imported_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | None]]]:
-    """The same of what is imported from another module."""
+    """The same of what is imported from another module, and of the methods of it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uvflow."):
             names = {alias.name for alias in node.names}
-            there = module_with_a_code(str(node.module))
-            yield from (given for given in there if given[0] in names)
+            for definition in module(str(node.module)).body:
+                if getattr(definition, "name", None) in names:
+                    yield from functions_with_a_code(definition)
 
 
 @functools.cache
-def module_with_a_code(name: str) -> tuple[tuple[str, tuple[int, str | None]], ...]:
+def module(name: str) -> ast.Module:
     path = (ROOT / name.replace(".", "/")).with_suffix(".py")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return tuple(functions_with_a_code(ast.parse(text)))
+    return ast.parse(path.read_text(encoding="utf-8") if path.exists() else "")
 
 
 def constructor(call: ast.Call) -> str:

@@ -103,7 +103,8 @@ def test_files_that_are_not_looked_for_are_named(tree: Tree, uvflow: Command) ->
 Needs action
   docs/requirements.in:1: not imported, nor 1 more beside it: requirements files are looked for in \
 the root and in requirements/
-    hint: import it with `uvflow init --group docs=docs/requirements.in`
+    hint: `--from docs/requirements.in` imports it for the project, \
+`--group docs=docs/requirements.in` for a group
 """)
     done = uvflow("init", "--no-sync", "--group", "docs=docs/requirements.in", cwd=root)
     assert done.code == 0, done.err

@@ -278,39 +278,27 @@ WHERE = "requirements files are looked for in the root and in requirements/"
 
 
 @pytest.mark.parametrize(
-    ("path", "hint"),
+    ("path", "group"),
     [
-        (
-            "docs/requirements.txt",
-            "import it with `uvflow init --group docs=docs/requirements.txt`",
-        ),
-        (
-            "tests/requirements.txt",
-            "import it with `uvflow init --group test=tests/requirements.txt`",
-        ),
-        (
-            "doc/dev-requirements.in",
-            "import it with `uvflow init --group docs=doc/dev-requirements.in`",
-        ),
-        (
-            "backend/requirements.txt",
-            (
-                "`--from backend/requirements.txt` imports it for the project,"
-                " `--group backend=backend/requirements.txt` for a group"
-            ),
-        ),
-        (
-            "requirements/edx/base.txt",
-            (
-                "`--from requirements/edx/base.txt` imports it for the project,"
-                " `--group edx=requirements/edx/base.txt` for a group"
-            ),
-        ),
-        ("docs/constraints.txt", "import it with `uvflow init --constraint docs/constraints.txt`"),
+        ("docs/requirements.txt", "docs"),
+        ("tests/requirements.txt", "test"),
+        ("doc/dev-requirements.in", "docs"),
+        ("backend/requirements.txt", "backend"),
+        ("requirements/edx/base.txt", "edx"),
     ],
 )
-def test_a_file_that_is_not_looked_for_is_named_with_what_takes_it_in(path: str, hint: str) -> None:
+def test_a_file_that_is_not_looked_for_is_named_with_what_takes_it_in(
+    path: str, group: str
+) -> None:
+    hint = f"`--from {path}` imports it for the project, `--group {group}={path}` for a group"
     assert unclaimed(path) == [f"{path}:1: not imported: {WHERE}; {hint}"]
+
+
+def test_constraints_that_are_not_looked_for_are_named_as_such() -> None:
+    hint = "import it with `uvflow init --constraint docs/constraints.txt`"
+    assert unclaimed("docs/constraints.txt") == [
+        f"docs/constraints.txt:1: not imported: {WHERE}; {hint}"
+    ]
 
 
 def test_it_is_left_to_the_user_even_where_warnings_are_errors() -> None:
@@ -323,7 +311,8 @@ def test_a_folder_is_named_once_with_what_is_wanted_first() -> None:
     assert unclaimed(*names) == [
         (
             f"docs/requirements.in:1: not imported, nor 2 more beside it: {WHERE};"
-            " import it with `uvflow init --group docs=docs/requirements.in`"
+            " `--from docs/requirements.in` imports it for the project,"
+            " `--group docs=docs/requirements.in` for a group"
         )
     ]
 

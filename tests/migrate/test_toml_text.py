@@ -27,13 +27,13 @@ SIX = ArrayLine(value="six")
     ],
 )
 def test_an_array_keeps_its_style(before: str, after: str) -> None:
-    assert extend_array(before, [SIX], ()) == after
+    assert extend_array(before, [SIX]) == after
 
 
 def test_comments_come_with_their_entry_and_below_the_last() -> None:
     line = ArrayLine(value={"include-group": "test"}, comment="# all", above=("# one", "# two"))
     assert (
-        extend_array("[]", [line, SIX], ("# end",))
+        extend_array("[]", [line, SIX, ArrayLine(above=("# end",))])
         == """\
 [
     # one
@@ -46,7 +46,7 @@ def test_comments_come_with_their_entry_and_below_the_last() -> None:
 
 
 def test_nothing_more_is_nothing_new() -> None:
-    assert extend_array('[ "idna" ]', [], ()) == '[ "idna" ]'
+    assert extend_array('[ "idna" ]', []) == '[ "idna" ]'
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,5 @@ def test_any_value_comes_back_as_it_went_in(value: object) -> None:
 
 @given(st.text())
 def test_any_comment_is_one_of_toml(text: str) -> None:
-    array = extend_array("[]", [ArrayLine(value=1, comment=f"# {text}", above=(f"# {text}",))], ())
+    array = extend_array("[]", [ArrayLine(value=1, comment=f"# {text}", above=(f"# {text}",))])
     assert tomllib.loads(f"v = {array}") == {"v": [1]}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
-from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.ledger import LineOutcomes
@@ -66,25 +65,23 @@ class _Sorter:
         ):
             self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
         else:
-            message = " is not a pin, and the `.in` file does not ask for it"
+            entry = describe_entry(requirement)
+            message = f"{entry} is not a pin, and the `.in` file does not ask for it"
             hint = "add it to the `.in` file if it is needed"
-            self._needs_action(requirement, "not-a-pin", message, hint)
+            self.outcomes.needs_action("not-a-pin", message, requirement.origin, hint)
 
     def settle(self, constraint: Requirement) -> bool:
         """Whether `constraint` became a pin, or cannot be a constraint at all."""
         if constraint.source is not None or constraint.name is None:
-            message = ": uv does not accept constraints by URL or path"
+            message = f"{describe_entry(constraint)}: uv does not accept constraints by URL or path"
             hint = "make it a source of the package in [tool.uv.sources]"
-            self._needs_action(constraint, "constraint-by-url", message, hint)
+            self.outcomes.needs_action("constraint-by-url", message, constraint.origin, hint)
             return True
         wanted = self.wanted.get(constraint.name, [])
         for other in wanted:
             if constraint.marker in ("", other.marker) and cannot_both_hold(other, constraint):
                 message = f"the constraint {describe_conflict(constraint, other)}"
-                hint = "remove one of the two lines"
-                self.outcomes.record_findings(
-                    findings.error("conflict", message, constraint.origin, hint)
-                )
+                self.outcomes.record_conflict(message, constraint.origin)
         version = pinned_version(constraint)
         if version and wanted and not constraint.marker:
             self._add_pin(constraint, version)
@@ -109,10 +106,7 @@ class _Sorter:
             hashes = tuple(dict.fromkeys((*known.hashes, *requirement.hashes)))
             self.pins[key] = replace(known, hashes=hashes)
         else:
-            message = f" conflicts with the pin {known.version} ({known.origin}), which is used"
+            used = f"the pin {known.version} ({known.origin}), which is used"
+            message = f"{describe_entry(requirement)} conflicts with {used}"
             hint = "the lockfile has one version for all; compile the files together next time"
-            self._needs_action(requirement, "pin-conflict", message, hint)
-
-    def _needs_action(self, requirement: Requirement, code: str, message: str, hint: str) -> None:
-        text = f"{describe_entry(requirement)}{message}"
-        self.outcomes.record_findings(findings.action(code, text, requirement.origin, hint))
+            self.outcomes.needs_action("pin-conflict", message, requirement.origin, hint)

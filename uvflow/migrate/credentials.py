@@ -48,11 +48,6 @@ class Userinfo:
         expand = functools.partial(expand_variables, environ=environ)
         return unquote(expand(self.username)), unquote(expand(self.password))
 
-    def as_header(self, environ: Mapping[str, str]) -> str:
-        """The value of the HTTP header `Authorization` (RFC 7617)."""
-        login = ":".join(self.login(environ))
-        return f"Basic {base64.b64encode(login.encode()).decode()}"
-
     def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
         """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
         use = ", but uv has them for this run" if is_at_hand else ""
@@ -103,14 +98,15 @@ def git_login_variables(
 ) -> dict[str, str]:
     """Variables by which git logs in to the URLs of `logins`, on top of those in `environ`.
 
-    A header for each URL reaches git only by the environment: neither an argument nor a file has
-    the password (git-config, `http.extraHeader` and GIT_CONFIG_COUNT).
+    A header for each URL (RFC 7617) reaches git only by the environment: neither an argument nor a
+    file has the password (git-config, `http.extraHeader` and GIT_CONFIG_COUNT).
     """
     count = environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdecimal() else 0
     values = {}
     for number, (url, userinfo) in enumerate(dict(logins).items(), first):
         values[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
-        values[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: {userinfo.as_header(environ)}"
+        login = base64.b64encode(":".join(userinfo.login(environ)).encode()).decode()
+        values[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: Basic {login}"
         values["GIT_CONFIG_COUNT"] = str(number + 1)
     return values

@@ -53,7 +53,6 @@ _IN_PLACE_OF_PROJECT = (
     *("prod", "production", "deploy", "runtime", "versions", "pinned"),
     *("lock", "locked", "freeze", "frozen"),
 )
-_DEVELOPMENT_GROUPS = ("dev", "docs", "test")
 
 _READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
 
@@ -335,6 +334,4 @@ def _import_hint(path: str) -> str:
     # A file in tests/ is for the group test.
     folder = posixpath.dirname(path)
     group = _in_folder(path if _has_own_role(path) else f"{folder}.txt").of or "NAME"
-    if group in _DEVELOPMENT_GROUPS:
-        return f"import it with `uvflow init --group {group}={path}`"
     return f"`--from {path}` imports it for the project, `--group {group}={path}` for a group"

@@ -62,15 +62,11 @@ def _answer(url: str) -> bytes | Exception:
         error.close()
         phrase = http.client.responses.get(error.code, "")  # not the server's own
         message = f"the server answers {error.code} {phrase}".rstrip()
-        match error.code, error.code // 100:
-            case ((404 | 410), _):
-                return FileNotFoundError(message)
-            case _, 3:
-                return OSError("the server redirects to a URL that is not followed")
-            case _, 5:
-                return ConnectionError(message)
-            case _:
-                return OSError(message)
+        if error.code in (404, 410):
+            return FileNotFoundError(message)
+        if error.code in range(300, 400):
+            message = "the server redirects to a URL that is not followed"
+        return ConnectionError(message) if error.code in range(500, 600) else OSError(message)
     except (http.client.InvalidURL, ValueError):
         return OSError("it is not a URL that can be fetched")
     except _NETWORK as error:

@@ -83,8 +83,7 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
         if index.is_default and index.key != of_first_file[-1]:
             message = f"{index.url} ignored: another `--index-url` is the default index"
             hint = "remove one of them, or make one an `--extra-index-url`"
-            finding = findings.action("index-overruled", message, index.origin, hint)
-            outcomes.record_findings(finding)
+            outcomes.needs_action("index-overruled", message, index.origin, hint)
         elif is_pypi(index.url):
             is_pypi_wanted |= not index.is_default
             outcomes.record_bucket(Bucket.DEFAULT, index.origin)
@@ -126,7 +125,7 @@ def _add_index(index: Index, indexes: dict[str, Index], outcomes: LineOutcomes) 
         merged = replace(known, is_default=is_default, userinfo=known.userinfo or index.userinfo)
     else:
         outcomes.record_bucket(Bucket.SETTING, index.origin)
-        merged = replace(index, name=_index_name(index.url, {i.name for i in indexes.values()}))
+        merged = replace(index, name=_index_name(index, {i.name for i in indexes.values()}))
         if not (index.is_default or index.build):
             outcomes.record_findings(_order_warning(index))
     indexes[index.key] = merged
@@ -164,12 +163,11 @@ def is_pypi(url: str) -> bool:
     return _PYPI.fullmatch(url) is not None
 
 
-def _index_name(url: str, known: Iterable[str]) -> str:
+def _index_name(index: Index, known: Iterable[str]) -> str:
     """A name for uv out of the host: `idx.acme.example` → `idx-acme-example`."""
-    build = _PYTORCH.fullmatch(url)
-    host = _HOST.match(url)
-    place = host["host"] if host else posixpath.basename(url.rstrip("/"))
-    name = f"pytorch-{build['build']}" if build else place
+    host = _HOST.match(index.url)
+    place = host["host"] if host else posixpath.basename(index.key)
+    name = f"pytorch-{index.build}" if index.build else place
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
     candidates = itertools.chain((name,), (f"{name}-{n}" for n in itertools.count(2)))
     return next(candidate for candidate in candidates if candidate not in known)

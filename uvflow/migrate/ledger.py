@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.model import Bucket, FileReport, ImportOptions
@@ -34,12 +35,12 @@ class LineOutcomes:
             known = self.buckets.get(origin, bucket)
             self.buckets[origin] = min(bucket, known, key=_PRECEDENCE.index)
 
-    def record_findings(self, *findings: Finding) -> None:
+    def record_findings(self, *found: Finding) -> None:
         """An action, or an error about a line, also puts its line into the bucket for action.
 
         With `--keep-going` such an error becomes an action, with `--strict` a warning an error.
         """
-        for finding in findings:
+        for finding in found:
             severity = finding.severity
             is_about_line = severity is Severity.ERROR and finding.code not in _ABOUT_MORE
             if finding.origin and (is_about_line or severity is Severity.ACTION):
@@ -50,6 +51,14 @@ class LineOutcomes:
                 severity = Severity.ERROR
             message, hint = _shorten(finding.message), finding.hint and _shorten(finding.hint)
             self._findings.append(replace(finding, severity=severity, message=message, hint=hint))
+
+    def needs_action(self, code: str, message: str, origin: Origin, hint: str) -> None:
+        self.record_findings(findings.action(code, message, origin, hint))
+
+    def record_conflict(
+        self, message: str, origin: Origin, hint: str = "remove one of the two lines"
+    ) -> None:
+        self.record_findings(findings.error("conflict", message, origin, hint))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

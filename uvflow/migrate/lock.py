@@ -286,8 +286,10 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
     def can_lock(pythons: str) -> bool:
         if refusals and not lock_fallback.is_about_versions(refusals[-1]):
             return False  # what cannot be built or fetched is so for every range
-        plan = _narrow(locking.plan, pythons)
-        refusal = locking.lock(plan.text, plan.seed.encode() or locking.before)
+        plan = locking.plan
+        seed = plan.seed and pins.seed_lockfile(plan.imported, pythons)
+        plan = replace(plan, text=pyproject.with_python(plan.text, pythons), seed=seed)
+        refusal = locking.lock(plan.text, seed.encode() or locking.before)
         if refusal is None:
             solved[pythons] = plan, locking.lockfile
         else:
@@ -303,8 +305,3 @@ def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | Non
     locking.write(plan.text, lockfile)
     narrowed = [lock_fallback.narrowing_finding(declared, pythons)] if pythons != declared else []
     return plan.with_findings(*narrowed), refusal
-
-
-def _narrow(plan: Plan, pythons: str) -> Plan:
-    seed = plan.seed and pins.seed_lockfile(plan.imported, pythons)
-    return replace(plan, text=pyproject.with_python(plan.text, pythons), seed=seed)

@@ -46,8 +46,7 @@ def _add(kept: dict[int, Entry], place: int, entry: Entry, outcomes: LineOutcome
         place = min(place, implied)
     other = next((e for e in kept.values() if cannot_both_hold(e, entry)), None)
     if other:
-        message, hint = describe_conflict(entry, other), "remove one of the two lines"
-        outcomes.record_findings(findings.error("conflict", message, entry.origin, hint))
+        outcomes.record_conflict(describe_conflict(entry, other), entry.origin)
     kept[place] = entry
 
 
@@ -169,9 +168,7 @@ def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict
             message += f": groups {' and '.join(c.groups)} cannot be synced together"
             outcomes.record_findings(findings.warning("conflict", message, origin))
         elif is_open:
-            outcomes.record_findings(
-                findings.error("conflict", message, origin, _way_out(c, lists))
-            )
+            outcomes.record_conflict(message, origin, _way_out(c, lists))
     return (
         {n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
         {"conflicts": [[{"group": g} for g in pair] for pair in declared]} if declared else {},

@@ -184,15 +184,18 @@ class ImportedRequirements:
         grouped = (entry for group in self.groups.values() for entry in group)
         return (*self.dependencies, *(e for e in grouped if isinstance(e, Requirement)))
 
-    def with_each(self, change: Callable[[Requirement], Requirement]) -> "ImportedRequirements":
-        """This import with every requirement of the project and of its groups changed."""
+    def with_each(
+        self, change: Callable[[Requirement], Requirement | None]
+    ) -> "ImportedRequirements":
+        """This import with every requirement of the project and its groups changed, or dropped."""
+        groups = {
+            group: (change(e) if isinstance(e, Requirement) else e for e in entries)
+            for group, entries in self.groups.items()
+        }
         return replace(
             self,
-            dependencies=tuple(map(change, self.dependencies)),
-            groups={
-                group: tuple(change(e) if isinstance(e, Requirement) else e for e in entries)
-                for group, entries in self.groups.items()
-            },
+            dependencies=tuple(r for r in map(change, self.dependencies) if r),
+            groups={group: tuple(e for e in entries if e) for group, entries in groups.items()},
         )
 
     @property

@@ -16,10 +16,9 @@ from packaging.requirements import Requirement as Parsed
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from uvflow import findings
 from uvflow.environment.installed import Distribution, Environment
 from uvflow.files import read_regular
-from uvflow.findings import Finding, Origin
+from uvflow.findings import Origin
 from uvflow.lockfile.packages import Node
 from uvflow.migrate.merge import is_exact
 from uvflow.migrate.model import Pin, reachable, source_entries
@@ -161,26 +160,3 @@ def _admitted(package: InstalledPackage, requirements: Iterable[Parsed]) -> list
     except InvalidVersion:
         return [False]
     return [specifier.contains(version, prereleases=True) for specifier in specifiers]
-
-
-def undeclared_finding(packages: Iterable[InstalledPackage], environment: str) -> Finding:
-    """One WARNING about all of them."""
-    packages = tuple(packages)
-    return findings.warning(
-        "undeclared-packages",
-        f"packages in {environment} that no file declares are not kept:"
-        f" {', '.join(f'{package.name} {package.version}'.rstrip() for package in packages)}",
-        None,
-        f"`uv add {' '.join(package.name for package in packages)}`, or those that are needed",
-    )
-
-
-def kept_finding(pins: Iterable[Pin], environment: str) -> Finding:
-    """One NOTE about all of them."""
-    versions = ", ".join(f"{pin.name} {pin.version}" for pin in pins)
-    return findings.note(
-        "installed-versions",
-        f"versions that are installed in {environment} are kept where possible: {versions}",
-        None,
-        "`--fresh` does without",
-    )

@@ -23,13 +23,8 @@ from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
-from uvflow.migrate.model import Bucket, ImportedRequirements
-from uvflow.migrate.old_environment import (
-    OldEnvironment,
-    kept_finding,
-    read_installed,
-    undeclared_finding,
-)
+from uvflow.migrate.model import Bucket, ImportedRequirements, Pin
+from uvflow.migrate.old_environment import OldEnvironment, read_installed
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
@@ -338,16 +333,25 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
         pins=plan.imported.pins,
         own=tuple(filter(None, own)),
     )
-    name, undeclared = relative_name(path, plan.root), old.undeclared_packages()
+    where, undeclared = relative_name(path, plan.root), old.undeclared_packages()
     if undeclared:
-        plan = plan.with_findings(undeclared_finding(undeclared, name))
+        message = f"packages in {where} that no file declares are not kept: {_versions(undeclared)}"
+        hint = f"`uv add {' '.join(p.name for p in undeclared)}`, or those that are needed"
+        plan = plan.with_findings(findings.warning("undeclared-packages", message, None, hint))
     is_locked = (plan.root / LOCKFILE).exists()
     installed = () if options.fresh or is_locked else old.versions_to_keep()
     if not installed:
         return plan
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
     plan = replace(plan, imported=imported, installed=installed)
-    return plan.with_findings(kept_finding(installed, name))
+    message = f"versions that are installed in {where} are kept where possible: "
+    message += _versions(installed)
+    note = findings.note("installed-versions", message, None, "`--fresh` does without")
+    return plan.with_findings(note)
+
+
+def _versions(packages: Iterable[Pin]) -> str:
+    return ", ".join(f"{package.name} {package.version}".rstrip() for package in packages)
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:

@@ -95,8 +95,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     spellings = {canonicalize_name(key): key for key in before.get(_GROUPS, ())}
     for name, entries in imported.groups.items():
         path = (_GROUPS, spellings.get(canonicalize_name(name), name))
-        _decide_list(before, path, entries, edits)
-        _decide_tail(before, path, imported.tails.get(name, ()), edits)
+        _decide_list(before, path, entries, edits, imported.tails.get(name, ()))
     _decide_list(before, (*UV, "constraint-dependencies"), imported.constraints, edits)
     for key, value in imported.settings.items():
         _decide_setting(before, (*UV, key), value, edits)
@@ -131,14 +130,20 @@ def _decide_project(before: Values, imported: ImportedRequirements, edits: Pypro
             if requirement.origin.path not in files
         )
         return
-    _decide_list(before, _DEPENDENCIES, imported.dependencies, edits)
-    _decide_tail(before, _DEPENDENCIES, imported.tails.get("", ()), edits)
+    _decide_list(before, _DEPENDENCIES, imported.dependencies, edits, imported.tails.get("", ()))
 
 
 def _decide_list(
-    before: Values, path: Keys, entries: Iterable[Requirement | IncludeGroup], edits: PyprojectEdits
+    before: Values,
+    path: Keys,
+    entries: Iterable[Requirement | IncludeGroup],
+    edits: PyprojectEdits,
+    tail: tuple[str, ...] = (),
 ) -> None:
-    """Add what is missing; an entry that differs in wording only stays as it is."""
+    """Add what is missing; an entry that differs in wording only stays as it is.
+
+    The comments of `tail`, below the last entry, come with the list, and never twice.
+    """
     existing = _at(before, path)
     included: set[str] = set()
     known: dict[tuple[str, str], list[str]] = {}
@@ -161,6 +166,8 @@ def _decide_list(
                 _compare(entry, same, edits)
         if is_missing:
             lines.append(ArrayLine(value=value, comment=entry.comment, above=entry.above))
+    if tail and (lines or not existing):
+        lines.append(ArrayLine(above=tail))
     if lines or (existing is None and path[0] == _GROUPS):
         edits.arrays[path] = lines
 
@@ -191,13 +198,6 @@ def _compare(entry: Requirement, existing: list[str], edits: PyprojectEdits) -> 
             "write the one that counts into pyproject.toml",
         )
     )
-
-
-def _decide_tail(before: Values, path: Keys, tail: tuple[str, ...], edits: PyprojectEdits) -> None:
-    """Comments below the last entry come with the list, and never twice."""
-    if tail and (path in edits.arrays or not _at(before, path)):
-        edits.arrays.setdefault(path, [])
-        edits.tails[path] = tail
 
 
 def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdits) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
-from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
@@ -69,7 +68,7 @@ class _Collector:
         for overlooked in line.overlooked:
             message = f"pip ignores `{redacted(overlooked)}` here"
             hint = "remove it, or put it on a line of its own"
-            self._needs_action(line, "overlooked", message, hint)
+            self.outcomes.needs_action("overlooked", message, line.origin, hint)
         for option, value in line.effective:
             if (option, value) in self._seen:
                 self.outcomes.record_bucket(Bucket.MERGED, line.origin)
@@ -95,20 +94,20 @@ class _Collector:
                     " verification for that host everywhere"
                 )
                 hint = f'if that is intended: `allow-insecure-host = ["{value}"]` in [tool.uv]'
-                self._needs_action(line, "trusted-host", message, hint)
+                self.outcomes.needs_action("trusted-host", message, line.origin, hint)
             case "--require-hashes":  # uv.lock has them for everything
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
             case _ if option not in _NOT_SETTINGS:
                 message = f"uv has no equivalent of `{option}`"  # its value may be a secret
                 hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
-                self._needs_action(line, "no-equivalent", message, hint)
+                self.outcomes.needs_action("no-equivalent", message, line.origin, hint)
 
     def _add_find_links(self, line: Line, value: str) -> None:
         place, userinfo = split_userinfo(value)
         if userinfo or remaining_secret(value) or variables(place):
             message = "`--find-links` with credentials or a variable was not imported"
             hint = "write it into `find-links` in [tool.uv] without; uv logs in with a netrc file"
-            self._needs_action(line, "find-links-credentials", message, hint)
+            self.outcomes.needs_action("find-links-credentials", message, line.origin, hint)
             return
         if not re.match(r"[a-z][a-z0-9+.-]+:", place, re.IGNORECASE):
             # pip looks beside the file that has the line, then where it runs: here, the root.
@@ -124,7 +123,9 @@ class _Collector:
             name = canonicalize_name(word)
             if word not in (_ALL, _NONE) and not is_normalized_name(name):
                 message = f"`{redacted(word)}` is not the name of a package"
-                self._needs_action(line, "overlooked", message, "correct or remove it")
+                self.outcomes.needs_action(
+                    "overlooked", message, line.origin, "correct or remove it"
+                )
             elif name not in words:
                 words.append(name)
 
@@ -141,13 +142,9 @@ class _Collector:
             for line in self.format_lines.values():
                 message = f"`{redacted(line.text)}`: in uv no line is an exception to another"
                 hint = "write what counts into [tool.uv]: see `no-binary` and `no-build` there"
-                self._needs_action(line, "format-exceptions", message, hint)
+                self.outcomes.needs_action("format-exceptions", message, line.origin, hint)
             return {}
         self.outcomes.record_bucket(Bucket.SETTING, *self.format_lines)
         if _ALL in words:
             return dict.fromkeys(listed, True)
         return {f"{setting}-package": names for setting, names in listed.items()}
-
-    def _needs_action(self, line: Line, code: str, message: str, hint: str) -> None:
-        finding = findings.action(code, message, line.origin, hint)
-        self.outcomes.record_findings(finding)

@@ -85,14 +85,8 @@ class TemporaryProject:
         What that needs stays unknown, so that it counts as wanted on its own. Raises UvFailedError
         where `imported` has no solution.
         """
-
-        def has_no_path(entry: object) -> bool:
-            return not (isinstance(entry, Requirement) and "path" in (entry.source or {}))
-
         locked = replace(
-            imported,
-            dependencies=tuple(filter(has_no_path, imported.dependencies)),
-            groups={g: tuple(filter(has_no_path, es)) for g, es in imported.groups.items()},
+            imported.with_each(lambda r: None if "path" in (r.source or {}) else r),
             settings={k: v for k, v in imported.settings.items() if k != "find-links"},
         )
         with _project(pyproject.edit(base, locked)) as directory:

@@ -4,6 +4,7 @@ The text of an author stays byte for byte; the only importer of tomlkit.
 """
 
 import copy
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, Table
+from tomlkit.items import Array, Integer, Table, Trivia
 
 from uvflow.errors import UsageError
 from uvflow.paths import MANIFEST
@@ -24,31 +25,29 @@ Values = Mapping[str, Any]  # a parsed table
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayLine:
-    """A line of an array: its value, the comment after it, the comment lines above it."""
+    """A line of an array: its value, the comment after it, the comment lines above it.
 
-    value: Any
+    Without a value it is only the comment lines, below the last one.
+    """
+
+    value: Any = None
     comment: str = ""
     above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TomlEdits:
-    """What is to be added to a file: lines of arrays with what stands below them, values, tables.
+    """What is to be added to a file: lines of arrays, values, tables.
 
     `tables` are appended to the array of tables at their path.
     """
 
     arrays: dict[Keys, list[ArrayLine]] = field(default_factory=dict)
-    tails: dict[Keys, tuple[str, ...]] = field(default_factory=dict)
     values: dict[Keys, Any] = field(default_factory=dict)
     tables: dict[Keys, list[Values]] = field(default_factory=dict)
 
 
-# A comment on the headers of new tables, removed before the text is returned.
-_NEW = "new, by uvflow, for a moment"
-
-# A placeholder for an array until all else is done: tomlkit is slow at parsing long ones.
-_PLACEHOLDER = "an array, by uvflow, for a moment: "
+_NEW = "\0"  # above new tables, before there is a blank line; no TOML has it
 
 
 def apply_edits(text: str, edits: TomlEdits) -> str:
@@ -62,22 +61,16 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
     newline = line_end(text)
     unix = text.replace(newline, "\n")
     document = _document(unix if unix.endswith("\n") else f"{unix}\n")  # to append something
-    arrays: list[str] = []
     for path, lines in edits.arrays.items():
-        table = _table(document, path[:-1])
-        array = str(table[path[-1]].as_string()) if path[-1] in table else "[]"
-        table[path[-1]] = f"{_PLACEHOLDER}{len(arrays)}"
-        arrays.append(extend_array(array, lines, edits.tails.get(path, ())))
+        _extend(document, path, lines)
     for path, value in edits.values.items():
-        is_list = isinstance(value, (list, tuple))  # one entry per line
-        items = [ArrayLine(value=item) for item in value] if is_list else []
-        new_value = extend_array("[]", items, ()) if is_list else literal(value)
-        _table(document, path[:-1])[path[-1]] = tomlkit.value(new_value)
+        if isinstance(value, (list, tuple)):  # one entry per line
+            _extend(document, path, [ArrayLine(value=item) for item in value])
+        else:
+            _table(document, path[:-1])[path[-1]] = _as_written(literal(value))
     for path, tables in edits.tables.items():
-        for new_table in tables:
-            _add_table(document, path, new_table)
+        _append_tables(document, path, tables)
     new = _space_tables(tomlkit.dumps(document))
-    new = re.sub(f'"{_PLACEHOLDER}(\\d+)"', lambda match: arrays[int(match[1])], new)
     last = text.rpartition("\n")[2]
     if last and new.endswith(f"\n{last}\n"):  # it had no newline, and is still the last line
         new = new.removesuffix("\n")
@@ -104,56 +97,66 @@ def _table(document: Any, keys: Keys) -> Any:
     for depth, key in enumerate(keys, 1):
         if key not in table:
             table[key] = tomlkit.table(is_super_table=True if keys[:depth] == ("tool",) else None)
-            table[key].comment(_NEW)
+            table[key].trivia.indent = _NEW
         elif isinstance(table[key], Table) and table[key].is_super_table():
-            table[key].comment(_NEW)  # it gets a header of its own with its first value
+            table[key].trivia.indent = _NEW  # it gets a header of its own with its first value
         table = table[key]
     return table
 
 
-def _add_table(document: Any, path: Keys, values: Values) -> None:
-    """Append to an array of tables, in whichever of TOML's two forms it has."""
+def _extend(document: Any, path: Keys, lines: Iterable[ArrayLine]) -> None:
+    table, key = _table(document, path[:-1]), path[-1]
+    array = str(table[key].as_string()) if key in table else "[]"
+    table[key] = _as_written(extend_array(array, lines))
+
+
+def _as_written(text: str) -> Integer:
+    """An item with any `text`, which is not parsed: tomlkit is slow at long arrays."""
+    return Integer(0, Trivia(), text)
+
+
+def _append_tables(document: Any, path: Keys, tables: Iterable[Values]) -> None:
+    """In whichever of TOML's two forms the array has."""
     parent, key = _table(document, path[:-1]), path[-1]
     if isinstance(parent.get(key), Array):
-        existing = parent[key].as_string()
-        parent[key] = tomlkit.value(extend_array(existing, [ArrayLine(value=values)], ()))
+        _extend(document, path, [ArrayLine(value=values) for values in tables])
         return
-    table = tomlkit.table()
-    table.comment(_NEW)
-    table.update(values)
-    if key not in parent:
-        parent[key] = tomlkit.aot()
-    parent[key].append(table)
+    for values in tables:
+        table = tomlkit.table()
+        table.trivia.indent = _NEW
+        table.update(values)
+        if key not in parent:
+            parent[key] = tomlkit.aot()
+        parent[key].append(table)
 
 
-_HEADER = re.compile(r"[ \t]*\[{1,2}[^\[\]{},]+\]{1,2}[ \t]*(?:#.*)?$")
+# What begins with a header, at the beginning of a line.
+_TABLE = re.compile(
+    rf"^(?={_NEW}?[ \t]*\[{{1,2}}[^\[\]{{}},\n]+\]{{1,2}}[ \t]*(?:#.*)?$)", re.MULTILINE
+)
 
 
 def _space_tables(text: str) -> str:
     """A blank line above and below every new table."""
-    lines: list[str] = []
-    is_new = False
-    for line in text.splitlines(keepends=True):
-        if not _HEADER.match(line):  # a value, and comments of the user's
-            lines.append(line)
-            continue
-        was_new, is_new = is_new, line.rstrip().endswith(f"] # {_NEW}")
-        if (is_new or was_new) and lines and lines[-1].strip():
-            lines.append("\n")
-        lines.append(line.replace(f" # {_NEW}", ""))
-    return "".join(lines).rstrip("\n") + "\n" if is_new else "".join(lines)
+    spaced = []
+    for table, below in itertools.pairwise((*_TABLE.split(text), "")):
+        is_close = table[len(table.rstrip()) :].count("\n") == 1
+        is_new = _NEW in (table[:1], below[:1])
+        spaced.append(f"{table}\n" if is_new and is_close and below else table)
+    return "".join(spaced).replace(_NEW, "")
 
 
 def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
     """`text`, if it means what the old one did, with the edits; raises UsageError otherwise."""
     after = copy.deepcopy(dict(before))
     for path, lines in edits.arrays.items():
-        _plain(after, path[:-1]).setdefault(path[-1], []).extend(line.value for line in lines)
+        new = (line.value for line in lines if line.value is not None)
+        _plain(after, path[:-1]).setdefault(path[-1], []).extend(new)
     for path, value in edits.values.items():
         _plain(after, path[:-1])[path[-1]] = value
     for path, tables in edits.tables.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(map(dict, tables))
-    if parse_toml(text) != _as_lists(after):
+    if _as_json(parse_toml(text)) != _as_json(after):
         raise _not_editable("the edited file would not mean what was intended")
     return text
 
@@ -164,11 +167,9 @@ def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
     return table
 
 
-def _as_lists(value: Any) -> Any:
-    """Tuples as the lists that a TOML parser gives."""
-    if isinstance(value, Mapping):
-        return {key: _as_lists(item) for key, item in value.items()}
-    return [_as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+def _as_json(values: Values) -> str:
+    """With tuples as lists, and dates as text."""
+    return json.dumps(values, sort_keys=True, default=repr)
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -207,14 +208,14 @@ _TOKEN = re.compile(
 )
 
 
-def extend_array(array: str, lines: Iterable[ArrayLine], tail: tuple[str, ...]) -> str:
-    """The text of an array with one more line for each of `lines`, and `tail` below them."""
+def extend_array(array: str, lines: Iterable[ArrayLine]) -> str:
+    """The text of an array with one more line for each of `lines`."""
     indent, closing, head = _split(array)
     added: list[str] = []
     for line in lines:
         added += map(_comment, line.above)
-        added.append(f"{literal(line.value)}, {_comment(line.comment)}".rstrip())
-    added += map(_comment, tail)
+        if line.value is not None:
+            added.append(f"{literal(line.value)}, {_comment(line.comment)}".rstrip())
     if not added:
         return array
     return "\n".join((head, *(f"{indent}{text}" for text in added), f"{closing}]"))
