@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import other_formats
-from uvflow.migrate.formats.setuptools import read_if_there, read_setup_cfg, setup_literals
+from uvflow.migrate.formats.setuptools import read_if_there, value_in
 from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
 from uvflow.paths import MANIFEST
 
@@ -206,17 +206,8 @@ def _pythons_in(name: str, text: str) -> Iterator[Python]:
         case ".python-version" | "runtime.txt":
             # The first version counts, as it does for pyenv and uv.
             yield from itertools.islice(_used_versions(_VERSION, text, name), 1)
-        case "setup.cfg":
-            options = read_setup_cfg(text)
-            python_requires = options.get("options", "python_requires", fallback="")
-            classifiers = options.get("metadata", "classifiers", fallback="")
-            yield from _declared_range(python_requires, classifiers, text, name)
-        case "setup.py":
-            arguments = setup_literals(text)
-            python_requires = str(arguments.get("python_requires", ""))
-            yield from _declared_range(
-                python_requires, str(arguments.get("classifiers")), text, name
-            )
+        case "setup.cfg" | "setup.py" as file:
+            yield from _declared_range(file, text, name)
         case _ if not text.startswith(_OUR_DOCKERFILE):  # ours follows requires-python
             yield from _used_versions(_FROM, text, name)
 
@@ -230,10 +221,10 @@ def _used_versions(pattern: re.Pattern[str], text: str, path: str) -> Iterator[P
             yield Python(specifier=f">={version[0]}.{version[1]}", origin=origin, version=version)
 
 
-def _declared_range(
-    python_requires: str, classifiers: str, text: str, path: str
-) -> Iterator[Python]:
+def _declared_range(file: str, text: str, path: str) -> Iterator[Python]:
     """`python_requires`, or else the oldest Python of the classifiers."""
+    classifiers = str(value_in(file, text, "classifiers"))
+    python_requires = str(value_in(file, text, "python_requires") or "")
     # setuptools once let `>=3.6.*` pass, which PEP 440 does not.
     specifier = re.sub(r"([<>]=?\s*\d+(?:\.\d+)*)\.\*", r"\1", python_requires).strip()
     try:

@@ -185,16 +185,11 @@ def _python(
     A bare version stands for itself and all later ones, as it does for `uv init`.
     """
     if options.python:
-        wanted = options.python
-        return (f">={wanted}" if _is_version(wanted) else wanted), ()
+        return f"{'>=' if options.python[0].isdigit() else ''}{options.python}", ()
     if "requires-python" in plan.values.get("project", {}):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
     return evidence.requires_python(evidence.pythons(names, _reader(plan.root), files))
-
-
-def _is_version(text: str) -> bool:
-    return re.match(r"\d", text) is not None
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
@@ -275,7 +270,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     profile = profiles.read(settings, str(plan.root / MANIFEST))["dev"]
     # What other files suggest, and a bare version, set no limit to what is supported.
     declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
-    is_limited = options.python and not _is_version(options.python)
+    is_limited = options.python and not options.python[0].isdigit()
     plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
     if options.lock and options.sync:
         plan = _with_environment(plan)

@@ -15,7 +15,7 @@ def is_installable(path: str, read_file: Read) -> bool:
 
 def local_metadata(path: str, key: str, read_file: Read) -> str | None:
     """The name or the version of the project at `path`, where it is written and not computed."""
-    found = (_value_in(file, text, key) for file, text in _metadata(path, read_file).items())
+    found = (value_in(file, text, key) for file, text in _metadata(path, read_file).items())
     return next((value for value in found if isinstance(value, str) and value), None)
 
 
@@ -37,12 +37,14 @@ def read_if_there(path: str, read_file: Read) -> bytes | None:
         return None
 
 
-def _value_in(file: str, text: str, key: str) -> object:
+def value_in(file: str, text: str, key: str) -> object:
+    """What the file of a project has for `key`, which is of its metadata; None if not written."""
     if file == "setup.py":
         return setup_literals(text).get(key)
     if file == "setup.cfg":
-        value = read_setup_cfg(text).get("metadata", key, fallback="")
-        return None if ":" in value else value  # `attr:` and `file:` are computed
+        section = "options" if key == "python_requires" else "metadata"
+        value = _read_setup_cfg(text).get(section, key, fallback="")
+        return None if value.startswith(("attr:", "file:")) else value  # they are computed
     values = lenient_values(text)
     match values.get("project"), values.get("tool"):
         case {**project}, _ if key in project:
@@ -89,7 +91,7 @@ def setup_literals(text: str) -> dict[str, object]:
     }
 
 
-def read_setup_cfg(text: str) -> configparser.RawConfigParser:
+def _read_setup_cfg(text: str) -> configparser.RawConfigParser:
     """Without sections where `text` is not valid."""
     parser = configparser.RawConfigParser(strict=False)
     try:
