@@ -309,6 +309,11 @@ def test_what_cannot_be_edited_is_refused(text: str, message: str) -> None:
     assert caught.value.message == message
 
 
+def test_values_that_json_does_not_have_are_no_obstacle() -> None:
+    text = f"{BASE}\n[tool.x]\na = nan\nb = 1979-05-27\n"
+    assert pyproject.with_python(text, ">=3.9") == text.replace(">=3.11", ">=3.9")
+
+
 @given(st.text())
 def test_any_comment_leaves_valid_toml(comment: str) -> None:
     asked = ImportedRequirements(

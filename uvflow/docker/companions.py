@@ -8,8 +8,7 @@ from typing import Any
 
 from uvflow.docker.facts import Facts
 from uvflow.docker.targets import Selection
-
-Table = Mapping[str, Any]
+from uvflow.project.manifest import Table
 
 
 def bake_file(facts: Facts) -> str:

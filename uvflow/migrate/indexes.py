@@ -151,8 +151,7 @@ def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str])
         message = f"{index.url} needs {unset} in the environment"
         hint = f"set {unset} for this run"
         return findings.error("variable-unset", message, index.origin, hint)
-    login = zip(_variable_names(index.name), (userinfo.username, userinfo.password), strict=True)
-    given = " and ".join(name for name, value in login if value)
+    given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
     message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
     hint = f"log in with `uv auth login {index.url}`, or set {given}"
     return findings.action("index-credentials", message, index.origin, hint)
@@ -175,17 +174,17 @@ def _index_name(index: Index, known: Iterable[str]) -> str:
 
 def index_credentials(indexes: Iterable[Index], environ: Mapping[str, str]) -> dict[str, str]:
     """The variables by which uv gets the credentials that were taken out of the URLs."""
-    values = {}
+    values: dict[str, str] = {}
     for index in indexes:
         if index.userinfo and index.userinfo.is_at_hand(environ):
-            login = zip(_variable_names(index.name), index.userinfo.login(environ), strict=True)
-            values.update({name: value for name, value in login if value})
+            values |= _login_variables(index, *index.userinfo.login(environ))
     return values
 
 
-def _variable_names(name: str) -> tuple[str, str]:
-    prefix = f"UV_INDEX_{re.sub(r'[.-]', '_', name).upper()}"
-    return f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
+def _login_variables(index: Index, username: str, password: str) -> dict[str, str]:
+    prefix = f"UV_INDEX_{re.sub(r'[.-]', '_', index.name).upper()}"
+    values = {f"{prefix}_USERNAME": username, f"{prefix}_PASSWORD": password}
+    return {name: value for name, value in values.items() if value}
 
 
 def with_index(requirement: Requirement, indexes: Iterable[Index]) -> Requirement:
