@@ -1,12 +1,11 @@
 """Constraints and compiled files: which lines become old pins, which constraint-dependencies."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
-from uvflow.findings import Origin
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import (
@@ -16,14 +15,11 @@ from uvflow.migrate.merge import (
     merge_entries,
     pinned_version,
 )
-from uvflow.migrate.model import Bucket, LineResult, Pin, Requirement, Role
+from uvflow.migrate.model import Bucket, Pin, Requirement, Role
 
 
 def sort_constraints(
-    wanted: Iterable[Requirement],
-    includes: Includes,
-    results: Mapping[Origin, LineResult],
-    outcomes: LineOutcomes,
+    wanted: Iterable[Requirement], includes: Includes, outcomes: LineOutcomes
 ) -> tuple[tuple[Pin, ...], tuple[Requirement, ...]]:
     """The pins of a first lockfile, and the constraints that stay in pyproject.toml.
 
@@ -32,7 +28,7 @@ def sort_constraints(
     fails with it; a compiled file may be older than its source, and then versions move.
     """
     by_role = defaultdict[Role, list[Requirement]](list)
-    for origin, result in results.items():
+    for origin, result in outcomes.results.items():
         if result.requirement:
             by_role[includes.roles[origin.path].role].append(result.requirement)
     sorter = _Sorter(outcomes=outcomes)

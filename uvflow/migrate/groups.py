@@ -27,7 +27,6 @@ from uvflow.migrate.model import (
     ImportedRequirements,
     IncludeGroup,
     InputFile,
-    LineResult,
     Read,
     Requirement,
     Role,
@@ -50,16 +49,16 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     settings = collect_settings(
         includes.lines(), outcomes, lambda path: is_installable(path, reader.read_file)
     )
-    results = _read_lines(includes, indexes, reader.read_file, outcomes)
-    logins = (result.git_login for result in results.values() if result.git_login)
+    _read_lines(includes, indexes, reader.read_file, outcomes)
+    logins = (result.git_login for result in outcomes.results.values() if result.git_login)
     imported = ImportedRequirements(
         indexes=tuple(index.entry for index in indexes),
         settings=settings,
         credentials=index_credentials(indexes, environ) | git_login_variables(logins, environ),
-        own_extras=_own_extras(includes, results),
+        own_extras=_own_extras(includes, outcomes),
     )
-    imported = _with_lists(imported, includes, results, outcomes)
-    pins, constraints = sort_constraints(imported.requirements, includes, results, outcomes)
+    imported = _with_lists(imported, includes, outcomes)
+    pins, constraints = sort_constraints(imported.requirements, includes, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
     return replace(
         imported,
@@ -72,13 +71,9 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
 
 def _read_lines(
     includes: Includes, indexes: tuple[Index, ...], read_file: Read, outcomes: LineOutcomes
-) -> dict[Origin, LineResult]:
-    """The result of every line with a requirement, whichever list it is for.
-
-    Includes that no list is made of are recorded: those of constraints, and in compiled files.
-    """
+) -> None:
+    """Record all results, and includes that no list is made of: of constraints, and in pins."""
     unlisted = (Role.CONSTRAINTS, Role.PINS)
-    results = {}
     for line in includes.lines():
         role = includes.roles[line.origin.path].role
         constraints = includes.constraints_file(line)
@@ -99,16 +94,13 @@ def _read_lines(
                 bucket = Bucket.SETTING if result.own_extras else Bucket.DEFAULT
                 outcomes.record_bucket(bucket, line.origin)
             outcomes.record_findings(*result.findings)
-            results[line.origin] = result
-    return results
+            outcomes.results[line.origin] = result
 
 
-def _own_extras(
-    includes: Includes, results: Mapping[Origin, LineResult]
-) -> Mapping[str, Mapping[str, Origin]]:
+def _own_extras(includes: Includes, outcomes: LineOutcomes) -> dict[str, dict[str, Origin]]:
     """What is installed everywhere is so in production; what a group has is for development."""
     extras: dict[str, dict[str, Origin]] = {}
-    for origin, result in results.items():
+    for origin, result in outcomes.results.items():
         is_everywhere = includes.roles[origin.path].role is Role.PROJECT
         for profile in ("dev", "prod") if is_everywhere else ("dev",):
             for extra in result.own_extras:
@@ -117,10 +109,7 @@ def _own_extras(
 
 
 def _with_lists(
-    imported: ImportedRequirements,
-    includes: Includes,
-    results: Mapping[Origin, LineResult],
-    outcomes: LineOutcomes,
+    imported: ImportedRequirements, includes: Includes, outcomes: LineOutcomes
 ) -> ImportedRequirements:
     """`imported` with the project's list and those of its groups, in the order of their files."""
     starts: dict[str, list[str]] = {PROJECT: []}
@@ -128,9 +117,7 @@ def _with_lists(
         if file.role in (Role.PROJECT, Role.GROUP):
             starts.setdefault(file.of, []).append(file.path)
     collectors = {
-        group: _ListCollector(
-            group=group, starts=starts, includes=includes, results=results, outcomes=outcomes
-        )
+        group: _ListCollector(group=group, starts=starts, includes=includes, outcomes=outcomes)
         for group in starts
     }
     lists = {group: collector.collect() for group, collector in collectors.items()}
@@ -155,7 +142,6 @@ class _ListCollector:
     group: str
     starts: Mapping[str, list[str]]
     includes: Includes
-    results: Mapping[Origin, LineResult]
     outcomes: LineOutcomes
     entries: list[Entry] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -192,7 +178,7 @@ class _ListCollector:
     def _add_line(self, line: Line) -> None:
         self.comments += line.above
         target = self.includes.included_file(line)
-        result = self.results.get(line.origin)
+        result = self.outcomes.results.get(line.origin)
         entry: Entry | None = result.requirement if result else None
         # Only a whole group means exactly `{include-group}`: not one that has more files, nor one
         # that leads back here, for PEP 735 forbids cycles.

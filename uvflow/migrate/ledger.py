@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.includes import Includes
-from uvflow.migrate.model import Bucket, FileReport, ImportOptions
+from uvflow.migrate.model import Bucket, FileReport, ImportOptions, LineResult
 
 # Of several buckets recorded for one line, the first of these counts.
 _PRECEDENCE = (Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING, Bucket.MERGED, Bucket.DEFAULT)
@@ -24,9 +24,13 @@ _MAX_LENGTH = 1000  # characters of a message
 
 @dataclass(kw_only=True)
 class LineOutcomes:
-    """Collects while an import is put together; nothing in it is ever removed."""
+    """Collects while an import is put together; nothing in it is ever removed.
+
+    `results` are of every line with a requirement, whichever list it is for.
+    """
 
     options: ImportOptions
+    results: dict[Origin, LineResult] = field(default_factory=dict)
     buckets: dict[Origin, Bucket] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)
 
