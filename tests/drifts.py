@@ -71,9 +71,9 @@ def give_to_conda(root: Path) -> None:
     inside(root, "idna/__init__.py").unlink()
 
 
-def start_another_program(root: Path) -> None:
-    (root / ".venv/bin/python").unlink()
-    (root / ".venv/bin/python").symlink_to(shutil.which("true") or "")
+def start_another_program(root: Path, name: str = "python") -> None:
+    (root / ".venv/bin" / name).unlink()
+    (root / ".venv/bin" / name).symlink_to(shutil.which("true") or "")
 
 
 # A name → (what happens, the command that reports it, its message).
@@ -197,6 +197,11 @@ if os.name != "nt":
             lambda root: (root / ".venv/bin/python3").unlink(),
             "status",
             "missing: bin/python3",
+        ),
+        "another python3": (
+            lambda root: start_another_program(root, "python3"),
+            "status",
+            "replaced: bin/python3 (it is not bin/python)",
         ),
         "a missing activate": (
             lambda root: (root / ".venv/bin/activate").unlink(),

@@ -289,6 +289,7 @@ def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> Non
         "link",
         "identity",
         "identity",
+        "identity",
         "present",
         "distributions",
     ]

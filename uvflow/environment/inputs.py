@@ -148,6 +148,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"is-directory {configuration.get('home', '')}",
         f"link {environment.path}",
         f"identity {environment.python}",
+        f"identity {environment.scripts / 'python3'}",
         f"identity {environment.scripts / 'activate'}",
         "present " + "\0".join(sorted((*own, *first))),
         *(f"distributions {directory}" for directory in environment.site_packages),
@@ -319,8 +320,9 @@ def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) ->
         kind, _, path = question.partition(" ")
         if kind != "content" or path.endswith(LOCKFILE):
             continue
-        for line in _text(path).splitlines():
-            for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line) if "@" in line else ():
+        text = _text(path)
+        for line in text.splitlines() if "@" in text else ():
+            for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line):
                 if _is_secret(name, line, environ.get(name, "")):
                     raise _UnwatchableError(f"{name} is a credential in {path}")
                 yield f"variable {name}"

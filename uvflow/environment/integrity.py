@@ -213,6 +213,9 @@ def _script_damage(environment: Environment) -> Iterator[Damage]:
     alias = environment.scripts / "python3"
     if is_uvs and os.name != "nt" and not alias.exists():
         yield Damage(kind=DamageKind.MISSING, path=environment.relative(alias))
+    elif is_uvs and os.name != "nt" and not alias.samefile(environment.python):
+        detail = "it is not bin/python"
+        yield Damage(DamageKind.REPLACED, environment.relative(alias), detail=detail)
 
 
 def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
