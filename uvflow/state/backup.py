@@ -350,7 +350,7 @@ def _strangers(state: State, backup: Backup) -> list[Path]:
 
 def _is_own_lockfile(backup: Backup, path: Path) -> bool:
     """Whether it is uv's for a manifest that is still to the byte what the change has written."""
-    manifest = path.with_name(MANIFEST)
+    manifest = Path(os.path.realpath(path.with_name(MANIFEST)))  # as `FileBackup.of` has it
     written = any(f.path == manifest and f.now in f.written for f in backup.files)
     return path.name == LOCKFILE and written
 
