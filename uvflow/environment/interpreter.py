@@ -24,7 +24,7 @@ from uvflow.environment.installed import (
     python_version,
     read_quickly,
 )
-from uvflow.environment.integrity import Damage, DamageKind
+from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
 from uvflow.errors import DamagedError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter, is_certainly_asked_for
@@ -140,8 +140,11 @@ def is_trusted(context: SyncContext) -> bool:
 def is_replaced_by_uv(context: SyncContext, uv: Uv) -> bool:
     """Whether uv would empty the environment, to make one with another Python."""
     project, environ, profile = context.project, context.environ, context.profile
-    version = python_version(Environment(context.environment))
+    environment = Environment(context.environment)
+    version = python_version(environment)
     if not version or is_certainly_asked_for(version, project, environ, profile.python):
+        return False
+    if not can_be_read_by_uv(environment):
         return False
     arguments = (*profile.sync_arguments(), "--dry-run")
     answer = uv.capture(arguments, cwd=project.root, environ=environ)
