@@ -290,6 +290,7 @@ def test_an_environment_that_the_variable_names_is_recreated_outside_too(
 
 def test_a_wheel_for_another_platform_is_4(synced: Path, uvflow: Command) -> None:
     shutil.rmtree(State.of(synced).directory)  # another machine has synced it
+    remove_hook(synced)
     other = "win_amd64" if sys.platform != "win32" else "macosx_11_0_arm64"
     edit(inside(synced, "idna-*/WHEEL"), "none-any", f"cp311-{other}")
     done = uvflow("status", cwd=synced)
@@ -582,6 +583,7 @@ def test_what_to_type_leads_to_a_sync_that_succeeds(synced: Path, uvflow: Comman
 
 
 def test_an_environment_without_its_python_is_recreated(synced: Path, uvflow: Command) -> None:
+    remove_hook(synced)
     for python in synced.glob(".venv/[bS]*/python*"):
         python.unlink()
     done = uvflow("status", cwd=synced)
