@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from wheels import build_index, build_wheel  # the tests' own index builder
 
 from uvflow import uv
+from uvflow.files import SET_ASIDE
 from uvflow.paths import state_name
 from uvflow.state import backup
 from uvflow.state.store import State
@@ -437,10 +438,10 @@ def _tree(root: Path) -> Tree:
 
 
 def _held(path: Path) -> str:
-    """What is there, but for the time at which uv installed a local package."""
+    """What is there, but for the time at which uv installed a local package, and for inodes."""
     if path.is_symlink():
         return str(path.readlink())
-    if path.is_dir() or path.name == "uv_cache.json":
+    if path.is_dir() or path.name in {"uv_cache.json", SET_ASIDE}:
         return ""
     rows = path.read_bytes().splitlines(keepends=True)
     return _digest(b"".join(row for row in rows if b"uv_cache.json," not in row))
