@@ -25,7 +25,7 @@ from uvflow.docker.lint.parse import parse_dockerfile
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
 
-PROJECTS = int(os.environ.get("HOSTILE_PROJECTS", "60"))
+PROJECTS = int(os.environ.get("HOSTILE_PROJECTS", "25"))
 
 ANY = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 LINE = st.characters(exclude_categories=["Cc", "Cs"])

@@ -26,7 +26,7 @@ PIP_PROJECT = {
 }
 
 
-def sample(steps: int, *, each: int = 3) -> Iterator[int]:
+def sample(steps: int, *, each: int = 8) -> Iterator[int]:
     """Some of the steps in the default run; with EVERY_STEP=1, as in CI, all of them."""
     return iter(range(1, steps + 1, 1 if os.environ.get("EVERY_STEP") else each))
 
@@ -75,7 +75,7 @@ def test_after_every_step_of_init_the_tree_is_old_or_new(
     assert uvflow("undo", cwd=root).code == 0
     assert contents(root) == old
     assert steps > 20
-    for step in sample(steps, each=6):
+    for step in sample(steps, each=20):
         restore()
         die_at(step, "init", cwd=root)
         sync = uvflow("sync", cwd=root)
@@ -97,7 +97,7 @@ def test_undo_is_done_completely_or_not_at_all(
     new = contents(root)
     restore = keep(root, state)
     steps = count_steps("undo", cwd=root)
-    for step in sample(steps, each=12):
+    for step in sample(steps, each=30):
         restore()
         die_at(step, "undo", cwd=root)
         sync = uvflow("sync", cwd=root)
