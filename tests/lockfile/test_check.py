@@ -112,7 +112,7 @@ def test_a_lockfile_that_uv_cannot_read_is_not_for_uv_to_update(shop: Path, text
 
 
 def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path) -> None:
-    place = read_lockfile(shop / "uv.lock").registries["attrs"]
+    place = read_lockfile(shop / "uv.lock").by_name["attrs"][0].source["registry"]
     assert (shop / place).resolve() == index  # which is a relative path in uv 0.9.0
     shutil.copytree(index, tmp_path / "other")
     environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}

@@ -135,12 +135,6 @@ class Lockfile:
     def local_packages(self) -> tuple[LockedPackage, ...]:
         return tuple(package for package in self.packages if package.directory is not None)
 
-    @property
-    def registries(self) -> Mapping[str, str]:
-        """The URL or the path of the index that each package comes from, by its name."""
-        sources = ((package.name, package.source) for package in self.packages)
-        return {name: source["registry"] for name, source in sources if "registry" in source}
-
     def package_at(self, path: str) -> LockedPackage | None:
         """The package whose directory, wheel or sdist is at `path`, relative to the lockfile."""
         places = ((p, (p.directory, p.source.get("path"))) for p in self.packages)

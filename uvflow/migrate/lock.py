@@ -1,25 +1,14 @@
-"""The first lockfile of an import: old versions kept where that is possible, and verified.
+"""The first lockfile of an import: old versions kept where that is possible, and verified."""
 
-uv stops at the first index that has a name, so that nobody can publish a package under the name of
-a private one (uv docs, "Searching across multiple indexes"); pip takes the best version of all. So
-where uv finds no solution the other indexes are tried, and then fewer Pythons.
-"""
-
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
-from uvflow import findings
 from uvflow.errors import NetworkError
 from uvflow.files import read_bytes
 from uvflow.findings import Severity
-from uvflow.lockfile.packages import parse_lockfile
 from uvflow.migrate import lock_fallback, pins, pyproject
-from uvflow.migrate.indexes import PYPI, is_pypi
-from uvflow.migrate.model import ImportedRequirements, Requirement
+from uvflow.migrate.model import ImportedRequirements
 from uvflow.migrate.pins import Comparison
 from uvflow.migrate.plan import InitResult, Plan
 from uvflow.migrate.report import needs_user_error
@@ -29,9 +18,10 @@ from uvflow.state.backup import ReversibleChange
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Streamed, Uv
 
-_SETTLED = "uv's error above is settled"  # its output has gone to the terminal already
 _MOST_ROUNDS = 30  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
+
+Without = Callable[[Collection[str]], str]
 
 
 def write_lockfile(
@@ -94,15 +84,32 @@ class Locking:
         self.files.write(self.plan.root / MANIFEST, manifest.encode())
         self.files.write(self.plan.root / LOCKFILE, lockfile or None)
 
-    def lock(self, manifest: str, lockfile: bytes, *options: str) -> str | None:
+    def lock(self, manifest: str, lockfile: bytes) -> str | None:
         """Why uv does not lock these files, once they are in place; None where it has."""
         self.write(manifest, lockfile)
         with self.files.uv_at_work(self.plan.root / LOCKFILE):
-            completed = self._ask("lock", *options)
+            completed = self._ask("lock")
         if completed.code != 0:
             return lock_fallback.reason_in(completed.err)
         self.files.adopt(self.plan.root / LOCKFILE)
         return None
+
+    def lock_without(
+        self, refusal: str | None, blamed: Callable[[str], Iterable[str]], manifest: Without
+    ) -> tuple[tuple[str, ...], str | None]:
+        """Lock again without each package that is `blamed` in `refusal`, and then in the next one.
+
+        `manifest` is pyproject.toml without some names. All names are returned, and the last
+        refusal.
+        """
+        names: tuple[str, ...] = ()
+        while refusal is not None and len(names) < _MOST_ROUNDS:
+            another = next((name for name in blamed(refusal) if name not in names), None)
+            if another is None:
+                break
+            names = (*names, another)
+            refusal = self.lock(manifest(names), self.before)
+        return names, refusal
 
     def python(self) -> int | None:
         """The minor version of the Python 3 that uv chooses for the project."""
@@ -122,30 +129,31 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
     without one needs that, though an older version would fit. A pin that is impossible is dropped,
     as uv names it, for the sake of the others.
     """
-    before = locking.lockfile
+    locking = replace(locking, before=locking.lockfile)
     demanded = [moved.pin for moved in first.moved if moved.new]
-    for _ in range(_MOST_ROUNDS):
-        constraints = tuple(pin.requirement for pin in (*first.kept, *demanded))
-        edited = pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-        refusal = locking.lock(edited, before)
-        named = (pin for pin in demanded if lock_fallback.is_named(pin.name, refusal or ""))
-        impossible = next(named, None)
-        demanded = [pin for pin in demanded if pin is not impossible]
-        if not (impossible and demanded):
-            break
+
+    def blamed(refusal: str) -> Iterable[str]:
+        return (pin.name for pin in demanded if lock_fallback.is_named(pin.name, refusal))
+
+    def manifest(impossible: Collection[str]) -> str:
+        wanted = (*first.kept, *(pin for pin in demanded if pin.name not in impossible))
+        constraints = tuple(pin.requirement for pin in wanted)
+        return pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
+
+    refusal = locking.lock(manifest(()), locking.before)
+    _, refusal = locking.lock_without(refusal, blamed, manifest)
     if refusal is None and locking.lock(plan.text, locking.lockfile) is None:
         second = pins.compare_pins(plan.imported.pins, locking.lockfile)
         if len(second.kept) > len(first.kept):
             return second
-    locking.write(plan.text, before)
+    locking.write(plan.text, locking.before)
     return first
 
 
 def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
-    """The plan, changed so that it has a lockfile, which is written by then.
+    """The plan, for fewer Pythons if need be, with a lockfile, which is written by then.
 
-    That is with all its indexes, or for some Pythons. Raises UvFailedError where
-    neither helps, or where it is not for uvflow to choose.
+    Raises UvFailedError where that does not help, or where it is not for uvflow to choose.
     """
     plan, refusal = locking.plan, lock_fallback.reason_in(failed.output) or None
     if refusal is None:  # a terminal has got it from uv itself
@@ -156,152 +164,57 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
-    if lock_fallback.is_about_versions(refusal) and not is_behind_login:
-        pinned = pin_to_index(locking)
-        if pinned:
-            reason = "these versions are not all on the first index that has their name"
-            progress(f"{_SETTLED}: {reason}")
-            return pinned
-        if plan.may_narrow and lock_fallback.is_about_pythons(refusal):
-            narrowed, first = _for_fewer_pythons(locking, progress)
-            if narrowed:
-                return narrowed
-            refusal = first or refusal
-    missing = {} if is_behind_login else _missing_packages(locking, refusal)
+    if plan.may_narrow and not is_behind_login and lock_fallback.is_about_pythons(refusal):
+        narrowed = _lock_for_fewer_pythons(locking, progress)
+        if isinstance(narrowed, Plan):
+            return narrowed
+        refusal = narrowed or refusal
+    missing = () if is_behind_login else _missing_packages(locking, refusal)
     if missing:
         lines = ", ".join(lock_fallback.wanted_lines(missing, plan.imported))
         cause: str | None = f"uv finds no version for {lines}"
     else:
         lines = ", ".join(lock_fallback.blamed_lines(refusal, plan.imported))
         cause = f"uv's error is about {lines}" if lines else None
-    said = "\n".join([*missing.values(), refusal])
-    hint = failure.hint or lock_fallback.failure_hint(said, missing) or _WITHOUT_LOCK
+    hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
     raise failure.with_context(cause=cause, hint=hint)
 
 
-def _missing_packages(locking: Locking, refusal: str) -> Mapping[str, str]:
-    """The packages that no index has as they are required, each with what uv printed about it.
+def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:
+    """The packages that no index has as they are required.
 
     uv stops at the first; so each is taken out, by an override that holds nowhere, for the next.
     """
-    missing: dict[str, str] = {}
-    while name := lock_fallback.missing_package(refusal):
-        if name in missing or len(missing) == _MOST_ROUNDS:
-            break
-        missing[name] = refusal
+
+    def manifest(missing: Collection[str]) -> str:
         settings = {"override-dependencies": [f"{n} ; python_version < '0'" for n in missing]}
-        text = pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
-        refusal = locking.lock(text, locking.before) or ""
-    return missing
+        return pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
+
+    return locking.lock_without(refusal, lock_fallback.missing_packages, manifest)[0]
 
 
-# More indexes: a source for each package that is not on the first index that has its name.
-
-_STOPPED_AT = re.compile(r"`([\w.-]+)` was found on \S+, but not at the requested version")
-_PYPI = {"name": "pypi", "url": PYPI, "default": True}  # where uv looks last by default
-
-
-def pin_to_index(locking: Locking) -> Plan | None:
-    """The plan with a source for each package that uv misses; None where that is not enough.
-
-    Where they are is found by a search on all indexes. uv begins each time with the uv.lock of
-    before: where it has one that fits, it does not look at the indexes again.
-    """
-    plan, everywhere = locking.plan, "--index-strategy=unsafe-first-match"
-    if all("explicit" in index for index in plan.imported.indexes):
-        return None
-    if locking.lock(plan.text, locking.before, everywhere) is not None:
-        return None
-    urls = parse_lockfile(locking.lockfile).registries
-    indexes = (*plan.imported.indexes, *((_PYPI,) if any(map(is_pypi, urls.values())) else ()))
-    # Where uv.lock has the packages from that can be given a source: direct requirements.
-    direct = {r.name for r in plan.imported.requirements if r.name and r.source is None}
-    available = {
-        name: index
-        for name in direct & urls.keys()
-        for index in reversed(indexes)
-        if _is_same(str(index["url"]), urls[name], plan.root)
-    }
-    missing: set[str] = set()
-    for _ in range(_MOST_ROUNDS):
-        pinned = _with_sources(plan, {name: available[name] for name in missing})
-        refusal = locking.lock(pinned.text, locking.before)
-        if refusal is None:
-            return pinned
-        names = {*_STOPPED_AT.findall(refusal)} & available.keys() - missing
-        if not names:
-            return None
-        missing |= names
-    return None
-
-
-def _is_same(url: str, locked: str, root: Path) -> bool:
-    """uv.lock has the path of an index that is a directory: relative to `root`, by uv 0.9.0."""
-    if "://" in locked:
-        return url.rstrip("/") == locked.rstrip("/")
-    return os.path.normpath(root / url.removeprefix("file://")) == os.path.normpath(root / locked)
-
-
-def _with_sources(plan: Plan, missing: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """`plan` with the index that each of the `missing` packages is to come from."""
-
-    def with_source(requirement: Requirement) -> Requirement:
-        index = missing.get(requirement.name or "")
-        return replace(requirement, source={"index": index["name"]}) if index else requirement
-
-    pypi = (_PYPI,) if _PYPI in missing.values() else ()
-    indexes = (*plan.imported.indexes, *pypi)
-    imported = replace(plan.imported.with_each(with_source), indexes=indexes)
-    lists = ImportedRequirements(
-        dependencies=imported.dependencies, groups=imported.groups, indexes=indexes
-    )
-    bound = (
-        findings.warning(
-            "index-bound",
-            f"`{r.text}` is not on the first index that has the name; it is pinned to"
-            f" {index['url']}",
-            r.origin,
-            f"if that is the wrong index, change `{r.name}` in [tool.uv.sources]",
-        )
-        for r in imported.requirements
-        if (index := missing.get(r.name or ""))
-    )
-    text = pyproject.edit(plan.text, lists)
-    return replace(plan, text=text, imported=imported).with_findings(*bound)
-
-
-# Fewer Pythons: a range for which there is a solution.
-
-
-def _for_fewer_pythons(locking: Locking, progress: Progress) -> tuple[Plan | None, str]:
-    """The plan for Pythons for which uv can lock it, if any; and its first refusal."""
-    here = locking.python()
+def _lock_for_fewer_pythons(locking: Locking, progress: Progress) -> Plan | str:
+    """The plan for Pythons for which uv has locked it; else uv's first refusal, "" for none."""
+    plan, here, first = locking.plan, locking.python(), ""
     if here is None:
-        return None, ""
+        return first
     progress("Looking for the Pythons for which these versions fit together")
-    declared = locking.plan.values["project"].get("requires-python", "")
-    solved: dict[str, tuple[Plan, bytes]] = {}
-    refusals: list[str] = []
+    declared = plan.values["project"].get("requires-python", "")
 
-    def can_lock(pythons: str) -> bool:
-        if refusals and not lock_fallback.is_about_versions(refusals[-1]):
-            return False  # what cannot be built or fetched is so for every range
-        plan = locking.plan
-        seed = plan.seed and pins.seed_lockfile(plan.imported, pythons)
-        plan = replace(plan, text=pyproject.with_python(plan.text, pythons), seed=seed)
-        refusal = locking.lock(plan.text, seed.encode() or locking.before)
+    def refusal_for(pythons: str) -> str | None:
+        return locking.lock(pyproject.with_python(plan.text, pythons), locking.before)
+
+    for alone, later in lock_fallback.fewer_pythons(declared, here):
+        refusal = refusal_for(alone)
         if refusal is None:
-            solved[pythons] = plan, locking.lockfile
-        else:
-            refusals.append(refusal)
-        return refusal is None
-
-    pythons = lock_fallback.fewer_pythons(declared, here, can_lock)
-    refusal = refusals[0] if refusals else ""
-    if pythons is None:
-        return None, refusal
-    progress(f"{_SETTLED}: these versions fit together for Python {pythons}")
-    plan, lockfile = solved[pythons]
-    locking.write(plan.text, lockfile)
-    narrowed = [lock_fallback.narrowing_finding(declared, pythons)] if pythons != declared else []
-    return plan.with_findings(*narrowed), refusal
+            pythons, lockfile = later, locking.lockfile
+            if refusal_for(later) is not None:
+                pythons = alone
+                locking.write(pyproject.with_python(plan.text, alone), lockfile)
+            # The terminal has uv's own output already.
+            progress(f"uv's error above is settled: these versions fit for Python {pythons}")
+            narrowed = replace(plan, text=pyproject.with_python(plan.text, pythons))
+            finding = lock_fallback.narrowing_finding(declared, pythons)
+            return narrowed.with_findings(*([finding] if pythons != declared else []))
+        first = first or refusal
+    return first

@@ -6,7 +6,7 @@ solution.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 
 from packaging.specifiers import SpecifierSet
 
@@ -19,20 +19,16 @@ from uvflow.migrate.model import ImportedRequirements, Requirement
 _KNOWN = range(6, 17)  # minor versions of Python 3
 
 
-def fewer_pythons(declared: str, here: int, is_possible: Callable[[str], bool]) -> str | None:
-    """Of the Pythons that the specifier `declared` admits, those for which a lockfile is possible.
+def fewer_pythons(declared: str, here: int) -> Iterator[tuple[str, str]]:
+    """Of the Pythons that `declared` admits: `here` alone and with all later ones; the lowest, too.
 
-    That is `here`, or else the lowest of `declared`; with all later ones if they are possible, too.
-    None where nothing is possible for either.
+    `here` is a minor version, all others are specifiers.
     """
     limits = sorted(str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
     admitted = _admitted(declared)
     for minor in dict.fromkeys((here, *admitted[:1])):
-        alone = f">=3.{minor},<3.{minor + 1}"
-        if minor in admitted and is_possible(alone):
-            later = ",".join((f">=3.{minor}", *limits))
-            return later if is_possible(later) else alone
-    return None
+        if minor in admitted:
+            yield f">=3.{minor},<3.{minor + 1}", ",".join((f">=3.{minor}", *limits))
 
 
 def _admitted(specifier: str) -> list[int]:
@@ -95,15 +91,13 @@ def is_named(name: str, refusal: str) -> bool:
 _NO_SOLUTION = "No solution found"
 
 
-def is_about_versions(refusal: str) -> bool:
-    """Whether uv found no solution, and not that something cannot be built or fetched."""
-    return _NO_SOLUTION in refusal
-
-
 def is_about_pythons(refusal: str) -> bool:
-    """Whether what uv found has to do with Pythons, so that fewer of them may help."""
+    """Whether uv found no solution for some Pythons, so that fewer of them may help.
+
+    And not that something cannot be built or fetched, which is so for every Python.
+    """
     # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
-    return re.search(r"\b(?:Python\b|python_)", refusal) is not None
+    return _NO_SOLUTION in refusal and re.search(r"\b(?:Python\b|python_)", refusal) is not None
 
 
 # An exact version that nobody has, a name, or a range with nothing in it: of all that, whoever
@@ -120,10 +114,10 @@ _MISSING = re.compile(
 )
 
 
-def missing_package(refusal: str) -> str:
-    """The package that uv found nowhere, or not as it is required, and stopped at; or nothing."""
+def missing_packages(refusal: str) -> list[str]:
+    """The package that uv found nowhere, or not as it is required, and stopped at; or none."""
     match = _MISSING.search(refusal)
-    return (match["exact"] or match["unknown"] or match["range"]) if match else ""
+    return [match["exact"] or match["unknown"] or match["range"]] if match else []
 
 
 # What uv 0.9 to 0.13 prints → what to type next. The first match counts.
@@ -131,6 +125,11 @@ _HINTS = {
     r"no version of [\w.-]+(?:\[.*?\])?==\S+\+(?P<build>cpu|cu\d+|rocm\S+)": (
         "add `--extra-index-url https://download.pytorch.org/whl/{build}` to the file: only that"
         " index has the `+{build}` wheels"
+    ),
+    # So that nobody can publish a package under the name of a private one; pip has no such guard.
+    r"`(?P<name>[\w.-]+)` was found on \S+, but not at the requested version": (
+        "`uvflow init --no-lock`, then name the index of {name} in [tool.uv.sources], or write"
+        ' `index-strategy = "unsafe-best-match"` into [tool.uv], as pip does; then `uvflow init`'
     ),
     r"no version of (?P<name>[\w.-]+)": (
         "ask for a version of {name} that an index has, or name the index to use"
@@ -154,9 +153,6 @@ _HINTS = {
     ),
     r"Consider limiting your project's supported Python versions": (
         "narrow `requires-python`: uv resolves for every Python that it allows"
-    ),
-    r"`(?P<name>[\w.-]+)` was found on \S+, but not at the requested version": (
-        "add {name} to the file: uvflow pins a direct requirement to the index that has its version"
     ),
     _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
     r"Failed to build `(?P<name>[\w.-]+)==": (
