@@ -26,23 +26,17 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# The annotation that pip-compile and uv write below a pin, and further lines of it.
-_VIA = re.compile(r"\s{3,}# +via\b")
-_MORE_VIA = re.compile(r"\s{3,}#\s{2,}")
+# The annotation that pip-compile and uv write below a pin, in one line or several.
+_ANNOTATION = re.compile(r"\s{3,}#")
 
 # PEP 263, as pip reads it: in the first two lines, in a comment.
 _COOKIE = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
 
-# UTF-32 before UTF-16, whose little-endian mark is the beginning of UTF-32's.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-_NAME_THE_ENCODING = "name the encoding of the files with `--encoding NAME`"
 
 _INCLUDES = ("--requirement", "--constraint")
 _REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings")
@@ -115,21 +109,23 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
     cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
     cookie = next(filter(None, cookies), None)
     tried = encoding or tried or (cookie[1].decode("ascii", "replace") if cookie else "utf-8")
-    text, offset = None, data.find(0)
+    origin, hint = (
+        Origin(path=path, line=1),
+        "name the encoding of the files with `--encoding NAME`",
+    )
     try:
-        if tried != "utf-8" or data.count(0) <= len(data) / 4:  # more are UTF-16 without its mark
-            text = data.removeprefix(mark).decode(tried)
+        if tried == "utf-8" and data.count(0) > len(data) / 4:
+            raise UnicodeDecodeError(tried, data, data.index(0), len(data), "UTF-16")  # noqa: TRY301  as the codec itself does
+        text = data.removeprefix(mark).decode(tried)
     except UnicodeDecodeError as error:
-        offset = len(mark) + error.start
+        offset = error.start + len(data) - len(error.object)
+        origin = Origin(path=path, line=data[:offset].count(b"\n") + 1)
+        message = f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {tried}"
+        problem = findings.error("undecodable", message, origin, hint)
     except (LookupError, ValueError):  # unknown, or one that does not decode text
-        message, origin = f"unknown encoding `{tried}`", Origin(path=path, line=1)
-        problem = findings.error("unknown-encoding", message, origin, _NAME_THE_ENCODING)
-        return RequirementsFile(problem=problem)
-    if text is not None:
+        problem = findings.error("unknown-encoding", f"unknown encoding `{tried}`", origin, hint)
+    else:
         return _parse_text(path, text)
-    message = f"byte {offset} (0x{data[offset : offset + 1].hex()}) is not {tried}"
-    origin = Origin(path=path, line=data[:offset].count(b"\n") + 1)
-    problem = findings.error("undecodable", message, origin, _NAME_THE_ENCODING)
     return RequirementsFile(problem=problem)
 
 
@@ -144,12 +140,10 @@ def _parse_text(path: str, text: str) -> RequirementsFile:
             origin = Origin(path=path, line=number)
             lines.append(_parse_line(content, origin, comment, tuple(above)))
             above.clear()
-        elif lines and not above and _VIA.match(joined):
-            lines[-1] = replace(lines[-1], comment=f"{lines[-1].comment}  {comment}".strip())
-        elif lines and "# via" in lines[-1].comment and _MORE_VIA.match(joined):
-            separator = " " if lines[-1].comment.endswith("via") else ", "
-            annotation = f"{lines[-1].comment}{separator}{comment.lstrip('# ')}"
-            lines[-1] = replace(lines[-1], comment=annotation)
+        elif lines and not above and _ANNOTATION.match(joined):
+            known = lines[-1].comment
+            comment = f"{known} {comment.lstrip('# ')}" if known else comment
+            lines[-1] = replace(lines[-1], comment=comment)
         elif comment:
             above.append(comment)
     return RequirementsFile(lines=tuple(lines), tail=tuple(above))
