@@ -34,7 +34,6 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--no-index": {"no-index": True},
     "--pre": {"prerelease": "allow"},
 }
-
 _FORMATS = {"--no-binary": "no-binary", "--only-binary": "no-build"}
 _ALL, _NONE = ":all:", ":none:"  # instead of names
 
@@ -47,43 +46,43 @@ def collect_settings(
     Index options and includes are read by other modules.
     """
     collector = _Collector(outcomes=outcomes, exists=exists)
+    seen: set[tuple[str, str]] = set()
     for line in lines:
-        collector.add(line)
-    return collector.settings()
+        for overlooked in line.overlooked:
+            message = f"pip ignores `{redacted(overlooked)}` here"
+            hint = "remove it, or put it on a line of its own"
+            outcomes.needs_action("overlooked", message, line.origin, hint)
+        for option, value in line.effective:
+            if option in _NOT_SETTINGS:
+                continue
+            if (option, value) in seen:
+                outcomes.record_bucket(Bucket.MERGED, line.origin)
+                continue
+            collector.add(line, option, value)
+            if not line.requirement:  # beside one it concerns nothing else
+                seen.add((option, value))
+    return {**collector.settings, **collector.format_settings()}
 
 
 @dataclass(kw_only=True)
 class _Collector:
-    """`formats` are the words of each setting about formats, `format_lines` the lines with them."""
+    """`settings` are by their names in uv's settings reference.
+
+    `formats` are the words of each setting about formats, `format_lines` the lines with them.
+    """
 
     outcomes: LineOutcomes
     exists: Callable[[str], bool]
-    find_links: list[str] = field(default_factory=list)
-    flags: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     formats: dict[str, list[str]] = field(default_factory=dict)
     format_lines: dict[Origin, Line] = field(default_factory=dict)
-    _seen: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, line: Line) -> None:
-        for overlooked in line.overlooked:
-            message = f"pip ignores `{redacted(overlooked)}` here"
-            hint = "remove it, or put it on a line of its own"
-            self.outcomes.needs_action("overlooked", message, line.origin, hint)
-        for option, value in line.effective:
-            if (option, value) in self._seen:
-                self.outcomes.record_bucket(Bucket.MERGED, line.origin)
-            else:
-                self._apply(line, option, value)
-            # Beside a requirement it concerns nothing else.
-            if not line.requirement and option not in _NOT_SETTINGS:
-                self._seen.add((option, value))
-
-    def _apply(self, line: Line, option: str, value: str) -> None:
+    def add(self, line: Line, option: str, value: str) -> None:
         match option:
             case "--find-links":
                 self._add_find_links(line, value)
             case "--no-index" | "--pre":
-                self.flags |= _FLAGS[option]
+                self.settings |= _FLAGS[option]
                 self.outcomes.record_bucket(Bucket.SETTING, line.origin)
             case "--no-binary" | "--only-binary":
                 self._add_formats(line, value, self.formats.setdefault(_FORMATS[option], []))
@@ -97,7 +96,7 @@ class _Collector:
                 self.outcomes.needs_action("trusted-host", message, line.origin, hint)
             case "--require-hashes":  # uv.lock has them for everything
                 self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)
-            case _ if option not in _NOT_SETTINGS:
+            case _:
                 message = f"uv has no equivalent of `{option}`"  # its value may be a secret
                 hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
                 self.outcomes.needs_action("no-equivalent", message, line.origin, hint)
@@ -114,7 +113,7 @@ class _Collector:
             path = place.replace("\\", "/")
             beside = posixpath.normpath(posixpath.join(posixpath.dirname(line.origin.path), path))
             place = beside if self.exists(beside) else posixpath.normpath(path)
-        self.find_links.append(place)
+        self.settings.setdefault("find-links", []).append(place)
         self.outcomes.record_bucket(Bucket.SETTING, line.origin)
 
     def _add_formats(self, line: Line, value: str, words: list[str]) -> None:
@@ -123,18 +122,12 @@ class _Collector:
             name = canonicalize_name(word)
             if word not in (_ALL, _NONE) and not is_normalized_name(name):
                 message = f"`{redacted(word)}` is not the name of a package"
-                self.outcomes.needs_action(
-                    "overlooked", message, line.origin, "correct or remove it"
-                )
+                hint = "correct or remove it"
+                self.outcomes.needs_action("overlooked", message, line.origin, hint)
             elif name not in words:
                 words.append(name)
 
-    def settings(self) -> dict[str, Any]:
-        """By their names in uv's settings reference."""
-        links = {"find-links": self.find_links} if self.find_links else {}
-        return {**links, **self.flags, **self._format_settings()}
-
-    def _format_settings(self) -> dict[str, Any]:
+    def format_settings(self) -> dict[str, Any]:
         """In pip a line may be an exception to another one, or revoke it; uv has none of that."""
         listed = {setting: words for setting, words in self.formats.items() if words}
         words = [word for of_one in listed.values() for word in of_one]
