@@ -3,7 +3,6 @@ import pytest
 from uvflow.migrate.credentials import (
     UNCLEAR,
     Userinfo,
-    expand_variables,
     git_login_variables,
     remaining_secret,
     split_userinfo,
@@ -85,4 +84,6 @@ def test_git_logs_in_by_headers_that_only_the_environment_has() -> None:
 def test_variables_are_those_that_pip_expands() -> None:
     text = "${A_1}:${b}:$C:${A_1}:${D}"
     assert variables(text) == ("A_1", "D")
-    assert expand_variables(text, {"A_1": "x", "b": "y", "C": "z", "D": ""}) == "x:${b}:$C:x:${D}"
+    userinfo = Userinfo(username="me", password=text)
+    environ = {"A_1": "x", "b": "y", "C": "z", "D": ""}
+    assert userinfo.login(environ) == ("me", "x:${b}:$C:x:${D}")

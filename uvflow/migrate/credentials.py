@@ -1,7 +1,6 @@
 """Credentials in URLs: how they are taken out, and how a run gets them."""
 
 import base64
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -45,8 +44,12 @@ class Userinfo:
 
     def login(self, environ: Mapping[str, str]) -> tuple[str, str]:
         """The user name and the password themselves, with the variables of `environ`."""
-        expand = functools.partial(expand_variables, environ=environ)
-        return unquote(expand(self.username)), unquote(expand(self.password))
+        username, password = (
+            # As in pip, one that is empty or unset stays.
+            unquote(_VARIABLE.sub(lambda match: environ.get(match[1]) or match[0], part))
+            for part in (self.username, self.password)
+        )
+        return username, password
 
     def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
         """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
@@ -86,11 +89,6 @@ def remaining_secret(url: str) -> str:
 def variables(text: str) -> tuple[str, ...]:
     """The names of the environment variables that pip would expand in `text`."""
     return tuple(dict.fromkeys(_VARIABLE.findall(text)))
-
-
-def expand_variables(text: str, environ: Mapping[str, str]) -> str:
-    """`text` with its variables from `environ`; as in pip, one that is empty or unset stays."""
-    return _VARIABLE.sub(lambda match: environ.get(match[1]) or match[0], text)
 
 
 def git_login_variables(

@@ -76,7 +76,7 @@ def _read_lines(
     unlisted = (Role.CONSTRAINTS, Role.PINS)
     for line in includes.lines():
         role = includes.roles[line.origin.path].role
-        constraints = includes.constraints_file(line)
+        constraints = includes.included_file(line, "--constraint")
         if constraints:
             bucket = Bucket.IMPORTED if constraints.role in unlisted else Bucket.DEFAULT
             outcomes.record_bucket(bucket, line.origin)

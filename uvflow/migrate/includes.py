@@ -63,32 +63,29 @@ class Includes:
             if path not in roles
         }
 
-    def included_file(self, line: Line) -> InputFile | None:
-        """The file that `line` includes with `-r`, if that could be read."""
-        return self.roles.get(self._included_path(line))
+    def included_file(self, line: Line, option: str = "--requirement") -> InputFile | None:
+        """The file that `line` names with `option`, if that could be read."""
+        return self.roles.get(self._target(line, option))
 
-    def constraints_file(self, line: Line) -> InputFile | None:
-        """The file that `line` names with `-c`, if that could be read."""
-        return self.roles.get(self._target(line, "--constraint"))
+    def _target(self, line: Line, option: str = "--requirement") -> str:
+        """The path of it, or nothing.
 
-    def _target(self, line: Line, option: str) -> str:
-        """The path of the file that `line` names with `option`, or nothing."""
-        include = line.include
-        return self.targets[line.origin] if include and include[0] == option else ""
-
-    def _included_path(self, line: Line) -> str:
-        """For a compiled file it is the source, which has what is wanted; the compiled has pins."""
-        target = self._target(line, "--requirement")
+        Instead of a compiled file, which has pins, `-r` includes its source, which has what is
+        wanted.
+        """
+        if not line.include or line.include[0] != option:
+            return ""
+        target = self.targets[line.origin]
         given = self.given.get(target)
         is_compiled = given and given.role is Role.PINS and given.of in self.files
-        return given.of if given and is_compiled else target
+        return given.of if given and is_compiled and option == "--requirement" else target
 
     @functools.cached_property
     def _graph(self) -> Mapping[str, Mapping[str, Origin]]:
         """What each file includes, with the first line that does."""
         graph: dict[str, dict[str, Origin]] = {path: {} for path in self.files}
         for line in self.lines():
-            target = self._included_path(line)
+            target = self._target(line)
             if target in self.files:
                 graph[line.origin.path].setdefault(target, line.origin)
         return graph

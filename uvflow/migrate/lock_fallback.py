@@ -137,10 +137,7 @@ _HINTS = {
     r"(?P<name>[\w.-]+) was not found in (?:the package registry|the provided)": (
         "remove {name} from the file, or name the index to use"
     ),
-    r"ABI tags?: (?:`\w+`, )*`cp(?P<python>3\d+)m?`": (
-        "choose a Python that it was built for: `uvflow init --python {python}`"
-    ),
-    r"resolved to Python \d|o interpreter found": (
+    r"ABI tags?: |resolved to Python \d|o interpreter found": (
         "choose a Python that fits, of those in `uv python list`: `uvflow init --python VERSION`"
     ),
     r"project and [\w.-]+:(?P<group>[\w-]+) are incompatible": (
@@ -167,8 +164,7 @@ def failure_hint(refusal: str, missing: Collection[str] = ()) -> str | None:
         match = re.search(pattern, refusal)
         if match:
             values = match.groupdict()
-            python = re.sub(r"^3(?=\d)", "3.", values.pop("python", ""))  # of cp310
             if len(missing) > 1:
                 values["name"] = "each of them"
-            return text.format(python=python, **values)
+            return text.format(**values)
     return None

@@ -9,7 +9,6 @@ from typing import Any
 
 from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import Version
 
 from uvflow import findings
 from uvflow.migrate.ledger import LineOutcomes
@@ -75,7 +74,7 @@ def _implies(entry: Entry, other: Entry) -> bool:
         return False
     if entry.name is None or other.name is None:
         return entry.extras == other.extras
-    if _clauses(other.text) <= _clauses(entry.text):
+    if {*_specifiers(other.text)} <= {*_specifiers(entry.text)}:
         return True
     return _pin_is_in(_specifiers(entry.text), _specifiers(other.text)) is True
 
@@ -100,11 +99,6 @@ def _specifiers(text: str) -> SpecifierSet:
     return Pep508(text).specifier
 
 
-@functools.lru_cache(maxsize=10_000)
-def _clauses(text: str) -> frozenset[Specifier]:
-    return frozenset(_specifiers(text))
-
-
 def pinned_version(requirement: Requirement) -> str | None:
     """The version of an exact pin, `==V` or `===V` and nothing else, as it is written."""
     clauses = [*_specifiers(requirement.text)] if requirement.name else []
@@ -117,10 +111,9 @@ def is_exact(clause: Specifier) -> bool:
 
 def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
     """Whether the exact pin of one side is in the other, None without a pin."""
-    for specifier in pinned:
-        if specifier.operator == "==" and not specifier.version.endswith(".*"):
-            return others.contains(Version(specifier.version), prereleases=True)
-    return None
+    versions = (clause.version for clause in pinned if is_exact(clause))
+    version = next(versions, None)
+    return None if version is None else others.contains(version, prereleases=True)
 
 
 def describe_entry(entry: Entry) -> str:
