@@ -77,22 +77,28 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
     # pip uses the last `--index-url`; the first file decides, for it is the project's.
     defaults = [index for index in asked if index.is_default]
     of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
-    is_pypi_wanted = False  # besides another default
-    indexes: dict[str, Index] = {}  # by their URLs
+    # Where PyPI is wanted as well it stays uv's default: uv asks its default index last.
+    is_pypi_wanted = any(is_pypi(index.url) and not index.is_default for index in asked)
+    by_key: dict[str, list[Index]] = {}
     for index in asked:
         if index.is_default and index.key != of_first_file[-1]:
             message = f"{index.url} ignored: another `--index-url` is the default index"
             hint = "remove one of them, or make one an `--extra-index-url`"
             outcomes.needs_action("index-overruled", message, index.origin, hint)
         elif is_pypi(index.url):
-            is_pypi_wanted |= not index.is_default
             outcomes.record_bucket(Bucket.DEFAULT, index.origin)
         else:
-            _add_index(index, indexes, outcomes)
-    # Where PyPI is wanted as well it stays uv's default: uv asks its default index last.
-    return tuple(
-        replace(i, is_default=i.is_default and not is_pypi_wanted) for i in indexes.values()
-    )
+            by_key.setdefault(index.key, []).append(index)
+    indexes: list[Index] = []
+    for same in by_key.values():
+        outcomes.record_bucket(Bucket.SETTING, same[0].origin)
+        outcomes.record_bucket(Bucket.MERGED, *(index.origin for index in same[1:]))
+        name = _index_name(same[0], [index.name for index in indexes])
+        is_default = any(index.is_default for index in same) and not is_pypi_wanted
+        login = next((index for index in same if index.userinfo), same[0])
+        indexes.append(replace(login, url=same[0].url, name=name, is_default=is_default))
+        outcomes.record_findings(*_index_findings(same[0], indexes[-1], outcomes.options.environ))
+    return tuple(indexes)
 
 
 def _read_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Index]:
@@ -117,44 +123,28 @@ def _read_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Ind
                 yield Index(url=url, origin=line.origin, is_default=is_default, userinfo=userinfo)
 
 
-def _add_index(index: Index, indexes: dict[str, Index], outcomes: LineOutcomes) -> None:
-    known = indexes.get(index.key)
-    if known:
-        outcomes.record_bucket(Bucket.MERGED, index.origin)
-        is_default = known.is_default or index.is_default
-        merged = replace(known, is_default=is_default, userinfo=known.userinfo or index.userinfo)
-    else:
-        outcomes.record_bucket(Bucket.SETTING, index.origin)
-        merged = replace(index, name=_index_name(index, {i.name for i in indexes.values()}))
-        if not (index.is_default or index.build):
-            outcomes.record_findings(_order_warning(index))
-    indexes[index.key] = merged
-    if index.userinfo and not (known and known.userinfo):
-        outcomes.record_findings(_login_finding(merged, index.userinfo, outcomes.options.environ))
-
-
-def _order_warning(index: Index) -> Finding:
-    message = (
-        f"pip installs the best version of all indexes, uv that of the first index with the"
-        f" package: {index.url} comes before the default index"
-    )
-    hint = (
-        "bind packages to their index in [tool.uv.sources], or do as pip does with"
-        ' `index-strategy = "unsafe-best-match"`'
-    )
-    return findings.warning("index-order", message, index.origin, hint)
-
-
-def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str]) -> Finding:
-    unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
-    if unset:
-        message = f"{index.url} needs {unset} in the environment"
-        hint = f"set {unset} for this run"
-        return findings.error("variable-unset", message, index.origin, hint)
-    given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
-    message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
-    hint = f"log in with `uv auth login {index.url}`, or set {given}"
-    return findings.action("index-credentials", message, index.origin, hint)
+def _index_findings(first: Index, index: Index, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """That uv goes by the order of indexes, and what has become of a login."""
+    if not (first.is_default or index.build):
+        message = (
+            f"pip installs the best version of all indexes, uv that of the first index with the"
+            f" package: {index.url} comes before the default index"
+        )
+        hint = (
+            "bind packages to their index in [tool.uv.sources], or do as pip does with"
+            ' `index-strategy = "unsafe-best-match"`'
+        )
+        yield findings.warning("index-order", message, first.origin, hint)
+    userinfo = index.userinfo
+    if userinfo and not userinfo.is_at_hand(environ):
+        unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
+        message, hint = f"{index.url} needs {unset} in the environment", f"set {unset} for this run"
+        yield findings.error("variable-unset", message, index.origin, hint)
+    elif userinfo:
+        given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
+        message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
+        hint = f"log in with `uv auth login {index.url}`, or set {given}"
+        yield findings.action("index-credentials", message, index.origin, hint)
 
 
 def is_pypi(url: str) -> bool:
