@@ -80,19 +80,19 @@ def parse_direct_reference(line: Line) -> DirectReference | None:
         line=line,
         location=location,
         fragment=fragment,
-        name=name or (egg["name"] if egg else wheel_name_and_version(location)[0]),
+        name=name or (egg["name"] if egg else _wheel_name(location)),
         extras=tuple(sorted({extra.strip() for extra in all_extras.split(",")} - {""})),
         marker="".join(marker).strip(),
     )
 
 
-def wheel_name_and_version(location: str) -> tuple[str, str]:
+def _wheel_name(location: str) -> str:
     """What a wheel's file name says (binary distribution format); nothing for anything else."""
     try:
-        wheel = parse_wheel_filename(re.split(r"[/\\]", unquote(location.partition("?")[0]))[-1])
+        file = re.split(r"[/\\]", unquote(location.partition("?")[0]))[-1]
+        return str(parse_wheel_filename(file)[0])
     except InvalidWheelFilename:
-        return "", ""
-    return str(wheel[0]), str(wheel[1])
+        return ""
 
 
 def is_valid(reference: DirectReference) -> bool:

@@ -20,7 +20,6 @@ from uvflow.migrate.formats.pip.direct_reference import (
     parse_direct_reference,
     read_git_reference,
     requirement_at,
-    wheel_name_and_version,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
@@ -215,14 +214,16 @@ def _read_project_itself(reference: DirectReference, read_file: Read) -> LineRes
 
 def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
     """`pip freeze` in a conda environment names the directory of a build, not a version."""
-    line = reference.line
-    version = _version_in(path, reference.name)
+    line, name = reference.line, reference.name
+    # As in `/croot/idna-3.7/work` and `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
+    pattern = canonicalize_name(name).replace("-", "[-_.]")
+    version = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)[_/-]", path, re.IGNORECASE)
     marker = f" ; {reference.marker}" if reference.marker else ""
-    text = f"{reference.name}{version and f'=={version}'}{marker}"
+    text = f"{name}=={version[1]}{marker}" if version else f"{name}{marker}"
     result = _read_version(replace(line, requirement=text, options=()))
     if result.requirement is None:
         return result
-    message = f"`{reference.name}` was built by conda; it becomes `{text}`"
+    message = f"`{name}` was built by conda; it becomes `{text}`"
     hint = "`pip list --format=freeze` in the conda environment shows the version to pin"
     finding = findings.action("built-by-conda", message, line.origin, None if version else hint)
     return needs_action(finding, result.requirement)
@@ -231,26 +232,8 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
 def _missing(reference: DirectReference, path: str) -> LineResult:
     origin = reference.line.origin
     if is_outside(path):
-        version = _version_in(path, reference.name)
-        hint = "make it a git or an index dependency"
-        hint += version and f": `{reference.name}=={version}`, if an index has it"
-        message = f"{path} is not on this machine"
+        message, hint = f"{path} is not on this machine", "make it a git or an index dependency"
         return needs_action(findings.action("path-not-found", message, origin, hint))
-    hint = "correct the path, which is relative to the project's root, or remove the line"
-    if "\\" in reference.line.text:
-        hint = "write it with `/`: pip reads a backslash as an escape"
+    hint = "correct the path (with `/`, relative to the project's root), or remove the line"
     message = f"{path} is not a package: no wheel, sdist, pyproject.toml, setup.py or setup.cfg"
     return needs_action(findings.error("path-not-found", message, origin, hint))
-
-
-def _version_in(path: str, name: str) -> str:
-    """The version of the package `name` in a path such as `/croot/idna-3.7/work`, or nothing.
-
-    A wheel has it in its name, as in `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
-    """
-    wheel, version = wheel_name_and_version(path)
-    if wheel and wheel == canonicalize_name(name):
-        return version
-    pattern = canonicalize_name(name).replace("-", "[-_.]")
-    match = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)(?:[_/]|\.tar\.|\.zip)", path, re.IGNORECASE)
-    return match[1] if match else ""
