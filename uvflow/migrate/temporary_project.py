@@ -15,7 +15,6 @@ from uvflow.errors import ImportNeedsUserError
 from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.process import Completed
 from uvflow.uv import ERROR, Streamed, Uv
 
 
@@ -44,7 +43,7 @@ class TemporaryProject:
                 *(f"--name={name}", *((f"--python={python}",) if python else ())),
                 *("--no-python-downloads", str(project)),
             )
-            _check(self._ask(arguments, self.root), "`uv init` failed")
+            self._ask(arguments, self.root, "`uv init` failed")
             return (project / MANIFEST).read_text(encoding="utf-8")
 
     def with_names(
@@ -68,12 +67,10 @@ class TemporaryProject:
                 )
             with _project(pyproject.edit(_EMPTY_PROJECT, indexes)) as directory:
                 argument = _requirement_argument(requirement, self.root, directory)
-                arguments = ("add", "--frozen", "--no-workspace", argument)
-                _check(
-                    self._ask(arguments, directory),
-                    f"{requirement.origin}: uv cannot find the name of `{requirement.text}`",
-                    f"write its name in front: `NAME @ {requirement.text}`",
-                )
+                failed = f"{requirement.origin}: uv cannot find the name of `{requirement.text}`"
+                hint = f"write its name in front: `NAME @ {requirement.text}`"
+                add = ("add", "--frozen", "--no-workspace", argument)
+                self._ask(add, directory, failed, hint)
                 text = (directory / MANIFEST).read_text(encoding="utf-8")
             added = tomllib.loads(text)["project"]["dependencies"][0]
             names[requirement.text] = Parsed(added).name
@@ -90,18 +87,25 @@ class TemporaryProject:
             settings={k: v for k, v in imported.settings.items() if k != "find-links"},
         )
         with _project(pyproject.edit(base, locked)) as directory:
-            _check(self._ask(("lock",), directory), "`uv lock` failed")
+            self._ask(("lock",), directory, "`uv lock` failed")
             return (directory / LOCKFILE).read_text(encoding="utf-8")
 
-    def _ask(self, arguments: Sequence[str], directory: Path) -> Completed:
+    def _ask(
+        self, arguments: Sequence[str], directory: Path, failed: str, hint: str | None = None
+    ) -> None:
         if self.own_interpreter:
             raise ImportNeedsUserError(
                 f"the interpreter {self.own_interpreter} is a file of this project and was not"
                 " started, so uv was not asked",
                 hint="`uvflow init` without `--dry-run` starts it",
             )
-        no_build = {} if self.may_build else {"UV_NO_BUILD": "1"}
-        return self.uv.capture(arguments, cwd=directory, environ={**self.environ, **no_build})
+        environ = {**self.environ, **({} if self.may_build else {"UV_NO_BUILD": "1"})}
+        completed = self.uv.capture(arguments, cwd=directory, environ=environ)
+        if completed.code != 0:
+            failure = Streamed(code=completed.code, output=completed.err).failure("uv")
+            error = re.search(ERROR, completed.err)  # above it uv reports its progress
+            cause = completed.err[error.end() if error else 0 :].strip()
+            raise type(failure)(failed, cause=cause, hint=failure.hint or hint)
 
 
 _PREFIX = "uvflow-"
@@ -113,14 +117,6 @@ def _project(manifest: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
         Path(directory, MANIFEST).write_text(manifest, encoding="utf-8")
         yield Path(directory)
-
-
-def _check(completed: Completed, message: str, hint: str | None = None) -> None:
-    if completed.code != 0:
-        failure = Streamed(code=completed.code, output=completed.err).failure("uv")
-        error = re.search(ERROR, completed.err)  # above it uv reports its progress
-        cause = completed.err[error.end() if error else 0 :].strip()
-        raise type(failure)(message, cause=cause, hint=failure.hint or hint)
 
 
 def _requirement_argument(requirement: Requirement, root: Path, directory: Path) -> str:
