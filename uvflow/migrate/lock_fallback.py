@@ -13,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements, Requirement
+from uvflow.uv import ERROR
 
 # Fewer Pythons: a range for which there is a solution.
 
@@ -57,9 +58,8 @@ _MOST_LINES = 6  # uv's output, above, names all of them
 
 
 def reason_in(output: str) -> str:
-    """From uv's error on: above it are progress and hints that quote unrelated names."""
-    starts = (output.find(mark) for mark in ("error:", "  × ") if mark in output)
-    return output[min(starts, default=0) :]
+    """uv's error: above it are progress and hints that quote unrelated names."""
+    return re.split(ERROR, output, maxsplit=1)[-1].strip()
 
 
 def blamed_lines(refusal: str, imported: ImportedRequirements) -> tuple[str, ...]:

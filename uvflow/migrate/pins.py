@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
@@ -136,11 +137,7 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
 
 def _is_same_version(pinned: str, version: str) -> bool:
     """As `==` has it (PEP 440): a pin without a local version takes any, as in `1.0+cpu`."""
-    try:
-        old, new = Version(pinned), Version(version)
-    except InvalidVersion:
-        return pinned == version
-    return old == new or (old.local is None and old.public == new.public)
+    return SpecifierSet(f"=={pinned}").contains(version, prereleases=True)
 
 
 def missing_hashes(includes: Includes) -> Iterator[Finding]:
@@ -224,9 +221,8 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     what is not a lockfile.
     """
     graph = parse_lockfile(lockfile).by_name
-    transitive = {"": _transitive(imported.dependencies, (), graph)}
-    for name, entries in imported.groups.items():
-        transitive[name] = _transitive(entries, imported.dependencies, graph)
+    lists = {"": imported.dependencies, **imported.groups}
+    transitive = {n: _transitive(e, imported.dependencies, graph) for n, e in lists.items()}
     pins = (_as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,

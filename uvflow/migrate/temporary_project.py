@@ -1,7 +1,6 @@
 """What uv is asked in a temporary project, so that nothing happens in the user's tree."""
 
 import contextlib
-import re
 import shutil
 import tempfile
 import tomllib
@@ -13,9 +12,10 @@ from packaging.requirements import Requirement as Parsed
 
 from uvflow.errors import ImportNeedsUserError
 from uvflow.migrate import pyproject
+from uvflow.migrate.lock_fallback import reason_in
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.uv import ERROR, Streamed, Uv
+from uvflow.uv import Streamed, Uv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,7 @@ class TemporaryProject:
         completed = self.uv.capture(arguments, cwd=directory, environ=environ)
         if completed.code != 0:
             failure = Streamed(code=completed.code, output=completed.err).failure("uv")
-            error = re.search(ERROR, completed.err)  # above it uv reports its progress
-            cause = completed.err[error.end() if error else 0 :].strip()
+            cause = reason_in(completed.err)
             raise type(failure)(failed, cause=cause, hint=failure.hint or hint)
 
 
