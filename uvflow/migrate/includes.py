@@ -208,8 +208,6 @@ def _without_variables(line: Line) -> Line:
 
 def _read_failure(path: str, origin: Origin | None, error: OSError | ValueError) -> Finding:
     reason = getattr(error, "strerror", None) or error
-    if isinstance(error, ValueError):
-        reason = "no file can have this name"
     match error:
         case FileNotFoundError():
             kind = "file" if origin is None else "included file"
@@ -218,5 +216,6 @@ def _read_failure(path: str, origin: Origin | None, error: OSError | ValueError)
         case ConnectionError() | TimeoutError():
             message = f"{path} cannot be reached: {reason}"
             return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")
-        case _:
-            return findings.error("file-unreadable", f"{path} cannot be read: {reason}", origin)
+        case ValueError():
+            reason = "no file can have this name"
+    return findings.error("file-unreadable", f"{path} cannot be read: {reason}", origin)

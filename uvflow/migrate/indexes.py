@@ -27,6 +27,7 @@ from uvflow.migrate.model import Bucket, Requirement
 
 PYPI = "https://pypi.org/simple"  # uv's default index
 
+# PyPI's own index, in the ways it has been written over the years.
 _PYPI = re.compile(
     r"https?://(?:www\.)?(?:pypi\.org|pypi\.python\.org)(?:/(?:simple|pypi)?/?)?", re.IGNORECASE
 )
@@ -78,14 +79,14 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
     defaults = [index for index in asked if index.is_default]
     of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
     # Where PyPI is wanted as well it stays uv's default: uv asks its default index last.
-    is_pypi_wanted = any(is_pypi(index.url) and not index.is_default for index in asked)
+    is_pypi_wanted = any(_PYPI.fullmatch(i.url) and not i.is_default for i in asked)
     by_key: dict[str, list[Index]] = {}
     for index in asked:
         if index.is_default and index.key != of_first_file[-1]:
             message = f"{index.url} ignored: another `--index-url` is the default index"
             hint = "remove one of them, or make one an `--extra-index-url`"
             outcomes.needs_action("index-overruled", message, index.origin, hint)
-        elif is_pypi(index.url):
+        elif _PYPI.fullmatch(index.url):
             outcomes.record_bucket(Bucket.DEFAULT, index.origin)
         else:
             by_key.setdefault(index.key, []).append(index)
@@ -145,11 +146,6 @@ def _index_findings(first: Index, index: Index, environ: Mapping[str, str]) -> I
         message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
         hint = f"log in with `uv auth login {index.url}`, or set {given}"
         yield findings.action("index-credentials", message, index.origin, hint)
-
-
-def is_pypi(url: str) -> bool:
-    """Whether `url` is PyPI's own index, in one of the ways it has been written over the years."""
-    return _PYPI.fullmatch(url) is not None
 
 
 def _index_name(index: Index, known: Iterable[str]) -> str:

@@ -195,16 +195,14 @@ def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:
 
 def _lock_for_fewer_pythons(locking: Locking, progress: Progress) -> Plan | str:
     """The plan for Pythons for which uv has locked it; else uv's first refusal, "" for none."""
-    plan, here, first = locking.plan, locking.python(), ""
-    if here is None:
-        return first
+    plan, first = locking.plan, ""
     progress("Looking for the Pythons for which these versions fit together")
     declared = plan.values["project"].get("requires-python", "")
 
     def refusal_for(pythons: str) -> str | None:
         return locking.lock(pyproject.with_python(plan.text, pythons), locking.before)
 
-    for alone, later in lock_fallback.fewer_pythons(declared, here):
+    for alone, later in lock_fallback.fewer_pythons(declared, locking.python()):
         refusal = refusal_for(alone)
         if refusal is None:
             pythons, lockfile = later, locking.lockfile

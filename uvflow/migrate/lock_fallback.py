@@ -20,10 +20,10 @@ from uvflow.uv import ERROR
 _KNOWN = range(6, 17)  # minor versions of Python 3
 
 
-def fewer_pythons(declared: str, here: int) -> Iterator[tuple[str, str]]:
+def fewer_pythons(declared: str, here: int | None) -> Iterator[tuple[str, str]]:
     """Of the Pythons that `declared` admits: `here` alone and with all later ones; the lowest, too.
 
-    `here` is a minor version, all others are specifiers.
+    `here` is a minor version, None where there is no Python; all others are specifiers.
     """
     limits = sorted(str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
     admitted = _admitted(declared)

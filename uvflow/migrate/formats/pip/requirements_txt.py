@@ -109,10 +109,8 @@ def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> R
     cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
     cookie = next(filter(None, cookies), None)
     tried = encoding or tried or (cookie[1].decode("ascii", "replace") if cookie else "utf-8")
-    origin, hint = (
-        Origin(path=path, line=1),
-        "name the encoding of the files with `--encoding NAME`",
-    )
+    origin = Origin(path=path, line=1)
+    hint = "name the encoding of the files with `--encoding NAME`"
     try:
         if tried == "utf-8" and data.count(0) > len(data) / 4:
             raise UnicodeDecodeError(tried, data, data.index(0), len(data), "UTF-16")  # noqa: TRY301  as the codec itself does

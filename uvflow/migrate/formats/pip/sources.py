@@ -108,8 +108,6 @@ def _invalid(line: Line) -> LineResult:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
     elif text[0] in "\"'" and text[-1] == text[0]:
         hint = f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
-    elif re.search(r"[<>~]=?\s*[\d.]+\.\*", text):
-        hint = "`.*` goes with `==` and `!=` only"
     elif variables(text):
         hint = f"write out the value of {' and '.join(variables(text))}"
     message = f"`{redacted(line.text)}` is not a requirement"
