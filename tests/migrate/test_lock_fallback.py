@@ -55,16 +55,12 @@ def test_a_python_is_tried_alone_and_then_with_later_ones(
     assert [*fewer_pythons(declared, 11)] == ranges
 
 
-def test_a_declared_python_that_is_shut_out_needs_action() -> None:
+def test_a_range_that_is_narrower_needs_action() -> None:
     finding = narrowing_finding(">=3.6", ">=3.9")
     assert (finding.severity, finding.code) == (Severity.ACTION, "python-narrowed")
     assert finding.message == (
         "requires-python is >=3.9, and not >=3.6: the requested versions conflict on other Pythons"
     )
-
-
-def test_later_pythons_that_are_shut_out_are_a_warning() -> None:
-    assert narrowing_finding(">=3.11", ">=3.11,<3.12").severity is Severity.WARNING
 
 
 MINOR = sys.version_info.minor

@@ -44,12 +44,13 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     """
     outcomes, environ = LineOutcomes(options=reader.options), reader.options.environ
     includes = follow_includes(inputs, reader)
-    outcomes.record_findings(*includes.findings, *includes.cycles(), *missing_hashes(includes))
+    outcomes.record_findings(*includes.findings, *includes.cycles())
     indexes = collect_indexes(includes.lines(), outcomes)
     settings = collect_settings(
         includes.lines(), outcomes, lambda path: is_installable(path, reader.read_file)
     )
     _read_lines(includes, indexes, reader.read_file, outcomes)
+    outcomes.record_findings(*missing_hashes(includes, outcomes.results))
     logins = (result.git_login for result in outcomes.results.values() if result.git_login)
     imported = ImportedRequirements(
         indexes=tuple(index.entry for index in indexes),

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator
 
 from packaging.specifiers import SpecifierSet
 
-from uvflow.findings import Finding, Severity
+from uvflow import findings
+from uvflow.findings import Finding
 from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.uv import ERROR
@@ -37,13 +38,8 @@ def _admitted(specifier: str) -> list[int]:
 
 
 def narrowing_finding(declared: str, pythons: str) -> Finding:
-    """What the user has to know about a range that is narrower than `declared`.
-
-    That later Pythons are excluded is a warning; that declared ones are needs action.
-    """
-    is_lowest = _admitted(declared)[:1] == _admitted(pythons)[:1]
-    return Finding(
-        Severity.WARNING if is_lowest else Severity.ACTION,
+    """What the user has to know about a range that is narrower than `declared`."""
+    return findings.action(
         "python-narrowed",
         f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
         " other Pythons",

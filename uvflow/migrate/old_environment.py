@@ -5,7 +5,6 @@ Its metadata is read ("Core metadata specifications", packaging.python.org); not
 
 import contextlib
 import functools
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ _INSTALLERS = {"pip", "setuptools", "wheel", "uv", "pkg-resources"}
 
 @dataclass(frozen=True, kw_only=True)
 class InstalledPackage(Pin):
-    """A distribution of the environment; `origin` is where its metadata has the version."""
+    """A distribution of the environment; `origin` is its metadata."""
 
     needs: tuple[Parsed, ...] = ()
 
@@ -53,15 +52,13 @@ def _read(distribution: Distribution, root: Path) -> InstalledPackage:
     if path.is_dir():  # or a legacy .egg-info or .egg-link, which may be a file
         path /= "METADATA" if path.suffix == ".dist-info" else "PKG-INFO"
     try:
-        data = read_regular(path)
-        metadata, _ = parse_email(data)
+        metadata, _ = parse_email(read_regular(path))
     except (OSError, ValueError):
-        data, metadata = b"", {}
-    above = re.split(rb"^Version:", data, maxsplit=1, flags=re.MULTILINE)[0]
+        metadata = {}
     return InstalledPackage(
         name=distribution.name,
         version=metadata.get("version", distribution.version),
-        origin=Origin(path=relative_name(path, root), line=above.count(b"\n") + 1),
+        origin=Origin(path=relative_name(path, root), line=1),
         needs=tuple(_parsed(metadata.get("requires_dist", ()))),
     )
 

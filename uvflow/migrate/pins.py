@@ -7,7 +7,6 @@ seen with uv 0.9 to 0.13 but is not documented, so the result is compared each t
 import functools
 import itertools
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +22,7 @@ from uvflow.migrate.indexes import PYPI
 from uvflow.migrate.merge import Entry, pinned_version
 from uvflow.migrate.model import (
     ImportedRequirements,
+    LineResult,
     Pin,
     Requirement,
     reachable,
@@ -32,8 +32,6 @@ from uvflow.migrate.toml_text import literal
 from uvflow.redaction import redacted
 
 _MAX_FORKS = 16  # a resolution takes its time for each
-
-_HASH_IN_URL = re.compile(r"#(?:.*&)?sha(?:256|384|512)=")
 
 Graph = Mapping[str, tuple[LockedPackage, ...]]
 Text = bytes | str  # of a uv.lock
@@ -140,13 +138,13 @@ def _is_same_version(pinned: str, version: str) -> bool:
     return SpecifierSet(f"=={pinned}").contains(version, prereleases=True)
 
 
-def missing_hashes(includes: Includes) -> Iterator[Finding]:
+def missing_hashes(includes: Includes, results: Mapping[Origin, LineResult]) -> Iterator[Finding]:
     """An ERROR for each requirement without a hash that pip reads along with `--require-hashes`."""
     for demand in [line for line in includes.lines() if line.values("--require-hashes")]:
         paths = includes.with_included(demand.origin.path)
         for line in (line for path in paths for line in includes.files[path].lines):
-            has_hash = line.values("--hash") or _HASH_IN_URL.search(line.requirement)
-            if line.requirement and not has_hash:
+            requirement = results[line.origin].requirement if line.origin in results else None
+            if requirement and not requirement.hashes:
                 yield findings.error(
                     "hash-missing",
                     f"`{redacted(line.requirement)}` has no hash, and {demand.origin} requires one",
