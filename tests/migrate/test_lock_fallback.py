@@ -356,10 +356,6 @@ def test_a_name_is_not_the_reason() -> None:
         ("resolved to Python 3.11.7, which is", "choose a Python that fits"),
         ("No interpreter found for Python >=3.14", "choose a Python that fits"),
         (
-            "your project and app:docs are incompatible",
-            "make these lines agree, or skip the file of group docs",
-        ),
-        (
             "No solution found. hint: Consider limiting your project's supported Python versions",
             "narrow `requires-python`",
         ),

@@ -136,10 +136,6 @@ _HINTS = {
     r"ABI tags?: |resolved to Python \d|o interpreter found": (
         "choose a Python that fits, of those in `uv python list`: `uvflow init --python VERSION`"
     ),
-    r"project and [\w.-]+:(?P<group>[\w-]+) are incompatible": (
-        "make these lines agree, or skip the file of group {group}: `--from` and `--group` name"
-        " the files to import"
-    ),
     r"\b(?:sys_platform|platform_\w+|os_name)\b": (
         "uv resolves for every platform: give these lines a marker, or write `environments` into"
         " [tool.uv] after `uvflow init --no-lock`"

@@ -21,6 +21,7 @@ from uvflow.findings import Origin
 from uvflow.lockfile.packages import Node
 from uvflow.migrate.merge import is_exact
 from uvflow.migrate.model import Pin, reachable, source_entries
+from uvflow.migrate.pins import nodes
 from uvflow.migrate.plan import relative_name
 from uvflow.project.manifest import Table, table_at
 
@@ -126,20 +127,15 @@ class OldEnvironment:
             for requirement in self.installed[name].needs if name in self.installed else ():
                 marker = str(requirement.marker or "")
                 if f'extra == "{extra}"' in marker if extra else "extra" not in marker:
-                    yield from _nodes(requirement)
+                    yield from nodes(requirement.name, requirement.extras)
 
         is_dynamic = "dependencies" in table_at(self.values, "project").get("dynamic", ())
         roots = {
-            *(node for requirement in self._wanted for node in _nodes(requirement)),
+            *(node for wanted in self._wanted for node in nodes(wanted.name, wanted.extras)),
             *((pin.name, "") for pin in self.pins),
             *((canonicalize_name(name), "") for name in self.own if is_dynamic),
         }
         return {name for name, _ in reachable(roots, needs)}
-
-
-def _nodes(requirement: Parsed) -> Iterator[Node]:
-    name = canonicalize_name(requirement.name)
-    return ((name, canonicalize_name(extra)) for extra in ("", *requirement.extras))
 
 
 def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:

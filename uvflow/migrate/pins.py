@@ -251,12 +251,13 @@ def _transitive(
         if pin.source is not None or pin.marker or pinned_version(pin) is None:
             continue
         others = [r for r in bringing if r.name != pin.name and r.origin not in transitive]
-        brought = reachable((node for other in others for node in _nodes(other)), needs)
-        if _nodes(pin).issubset(brought):
+        roots = (node for other in others for node in nodes(other.name, other.extras))
+        brought = reachable(roots, needs)
+        if nodes(pin.name, pin.extras).issubset(brought):
             transitive[pin.origin] = pin
     return transitive
 
 
-def _nodes(requirement: Requirement) -> set[Node]:
-    extras = map(canonicalize_name, requirement.extras)
-    return {(requirement.name or "", extra) for extra in ("", *extras)}
+def nodes(name: str | None, extras: Iterable[str]) -> set[Node]:
+    """What a requirement of `name` with `extras` asks for."""
+    return {(canonicalize_name(name or ""), canonicalize_name(e)) for e in ("", *extras)}
