@@ -247,11 +247,11 @@ six.py,sha256=8Fye4e_6EiV3mzncm9BSPnb3lF31LtOHi8MYxFeAqZY,8
 ../../../bin/gunicorn,,
 """
 _BACKUP = """\
-{"version": 1,
- "files": [{"path": "{root}/pyproject.toml", "data": null, "mode": 420, "times": [0, 0]}],
- "trees": [{"path": "{root}/.venv", "existed": true}],
- "listings": {"{root}": ["shop.py"]},
- "after": {"{root}/pyproject.toml": null}}
+{"version": 3, "digest": "00", "content":
+ {"files": [{"path": "{root}/pyproject.toml", "data": null, "mode": 420, "written": []}],
+  "trees": [{"path": "{root}/.venv", "aside": null, "scrap": "{root}/scrap", "is_begun": true}],
+  "listings": {"{root}": ["shop.py"]},
+  "after": {"{root}/.venv": null}}}
 """
 PROJECT = {
     "pyproject.toml": (

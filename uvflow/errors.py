@@ -3,6 +3,9 @@
 The exit codes are part of the command line's contract; docs/reference lists them.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from uvflow.redaction import redacted
@@ -116,3 +119,12 @@ def unreadable(path: str, error: OSError) -> DiskError:
 
 def unwritable(path: str, error: OSError, *, hint: str | None = None) -> DiskError:
     return DiskError(f"{path} cannot be written", cause=error.strerror or str(error), hint=hint)
+
+
+@contextlib.contextmanager
+def disk_errors(path: str | os.PathLike[str], *, hint: str | None = None) -> Iterator[None]:
+    """What the system refuses inside is a DiskError: `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(os.fspath(path), error, hint=hint) from error

@@ -129,7 +129,7 @@ def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
                 os.fsync(file.fileno())
         if target.exists():
             status = target.stat()
-            keep_owner(Path(name), (status.st_uid, status.st_gid))
+            keep_owner(Path(name), status.st_uid, status.st_gid)
             _keep_attributes(str(target), name)
         Path(name).chmod(mode)
         Path(name).replace(target)
@@ -138,14 +138,11 @@ def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
         raise
 
 
-def keep_owner(path: Path, owner: tuple[int, int] | None) -> None:
+def keep_owner(path: Path, user: int, group: int) -> None:
     """Give `path` to that user and group, as far as this user may."""
-    if sys.platform == "win32" or owner is None:
-        return
-    status = path.stat()
-    if owner != (status.st_uid, status.st_gid):
+    if sys.platform != "win32" and (path.stat().st_uid, path.stat().st_gid) != (user, group):
         with contextlib.suppress(OSError):
-            os.chown(path, *owner)
+            os.chown(path, user, group)
 
 
 def _keep_attributes(source: str, target: str) -> None:

@@ -1,10 +1,12 @@
 """`uvflow cache`, as installed: what is remembered, and forgetting it."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from rig import Command
 
 from uvflow.files import SET_ASIDE
 from uvflow.state import locks
+from uvflow.state.backup import restored_on_failure
 from uvflow.state.store import State
 
 MANIFEST = '[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -194,9 +197,11 @@ def test_a_project_in_which_a_command_runs_is_left(
 
 def test_what_is_still_to_be_put_back_is_left(projects: tuple[Path, Path], uvflow: Command) -> None:
     one, two = projects
-    unfinished = {"version": 1, "files": [], "trees": [], "listings": {}, "after": None}
     for root in projects:
-        State.of(root).write("backup.json", json.dumps(unfinished).encode())
+        with contextlib.suppress(SystemExit), restored_on_failure(State.of(root), files=()):
+            unfinished = State.of(root).read("backup.json") or b""
+            sys.exit("as if killed")
+        State.of(root).write("backup.json", unfinished)
     shutil.rmtree(one)
     done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import BusyError, UsageError
-from uvflow.migrate.undo import UndoResult, undo
+from uvflow.migrate.undo import undo
 from uvflow.state import backup, locks
-from uvflow.state.backup import DirectoryBackup
+from uvflow.state.backup import DirectoryBackup, UndoResult
 from uvflow.state.store import State
 
 
@@ -27,7 +27,8 @@ def change(root: Path) -> None:
 
 def test_undo_tells_what_it_restored_and_removed(tmp_path: Path) -> None:
     change(tmp_path)
-    assert undo(tmp_path) == UndoResult(restored=("edited",), removed=("created", ".venv"))
+    removed = (tmp_path / "created", tmp_path / ".venv")
+    assert undo(tmp_path) == UndoResult(restored=(tmp_path / "edited",), removed=removed)
     assert (tmp_path / "edited").read_bytes() == b"old"
 
 

@@ -1,6 +1,5 @@
 """`uvflow init` and `uvflow undo`."""
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,14 +110,22 @@ def undo_command(console: Console, *, path: Path, force: bool, timeout: float) -
 
     The environment, too: the one that init made is removed, the one that was there before is back.
     """
+    from uvflow.migrate.plan import relative_name
     from uvflow.migrate.undo import undo
 
     root = Path(os.path.realpath(path))
     result = undo(root, even_if_edited=force, timeout=timeout, progress=console.say)
-    for verb, paths in (("Put back", result.restored), ("Removed", result.removed)):
-        console.say(f"{verb}: {', '.join(paths) or 'nothing'}")
+    restored = [relative_name(path, root) for path in result.restored]
+    removed = [relative_name(path, root) for path in result.removed]
+    for verb, names in (("Put back", restored), ("Removed", removed)):
+        console.say(f"{verb}: {', '.join(names) or 'nothing'}")
     for kept in result.kept:
         console.say(f"Changed since init, so it is kept: {kept}")
-    for name in result.not_restored:
-        console.warn(f"{name} stays as it is now: what was there before init is not kept any more")
-    return 0, dataclasses.asdict(result)
+    for lost in result.not_restored:
+        console.warn(f"{lost} stays as it is now: what was there before init is not kept any more")
+    return 0, {
+        "restored": restored,
+        "removed": removed,
+        "kept": [*map(str, result.kept)],
+        "not_restored": [*map(str, result.not_restored)],
+    }

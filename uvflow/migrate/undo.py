@@ -1,28 +1,12 @@
 """`uvflow undo`: put back what the last `init` changed."""
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow.environment.ownership import check_not_running_from
-from uvflow.migrate.plan import relative_name
 from uvflow.state import backup, locks
+from uvflow.state.backup import UndoResult
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress, State, no_progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class UndoResult:
-    """What is as it was before, relative to the root (POSIX); and whole paths of environments.
-
-    `kept` is where one is now that was changed since. Those that are `not_restored` stay as they
-    are, since what was there before is not kept any more.
-    """
-
-    restored: tuple[str, ...]
-    removed: tuple[str, ...]
-    kept: tuple[str, ...] = ()
-    not_restored: tuple[str, ...] = ()
 
 
 def undo(
@@ -45,12 +29,4 @@ def undo(
             if directory.is_replaced:
                 check_not_running_from(directory.path)
                 mutex.claim(directory.path, make=False)
-        done = backup.restore_last(state, even_if_edited=even_if_edited, progress=progress)
-    restored = tuple(path for path in done.paths if os.path.lexists(path))
-    removed = tuple(path for path in done.paths if path not in (*restored, *done.kept))
-    return UndoResult(
-        restored=tuple(relative_name(path, root) for path in restored),
-        removed=tuple(relative_name(path, root) for path in removed),
-        kept=tuple(map(str, done.kept.values())),
-        not_restored=tuple(map(str, done.lost)),
-    )
+        return backup.restore_last(state, even_if_edited=even_if_edited, progress=progress)

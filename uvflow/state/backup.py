@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, unwritable
+from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, disk_errors
 from uvflow.files import (
     free_name,
     keep_owner,
@@ -44,8 +44,10 @@ class FileBackup:
     path: Path
     data: bytes | None
     mode: int = 0
-    times: tuple[int, int] = (0, 0)  # access and modification, in nanoseconds
-    owner: tuple[int, int] | None = None  # user and group
+    accessed: int = 0  # in nanoseconds
+    modified: int = 0
+    user: int = 0
+    group: int = 0
     written: tuple[str, ...] = ()
 
     @classmethod
@@ -59,8 +61,10 @@ class FileBackup:
             path=path,
             data=read_bytes(path),
             mode=stat.S_IMODE(status.st_mode),
-            times=(status.st_atime_ns, status.st_mtime_ns),
-            owner=(status.st_uid, status.st_gid),
+            accessed=status.st_atime_ns,
+            modified=status.st_mtime_ns,
+            user=status.st_uid,
+            group=status.st_gid,
         )
 
     @property
@@ -84,12 +88,13 @@ class FileBackup:
             remove_file(self.path)
         elif not self.path.exists() or read_regular(self.path) != self.data:
             write_whole(self.path, self.data, mode=self.mode)
-            keep_owner(self.path, self.owner)
-        if self.data is not None and self.path.stat().st_mtime_ns != self.times[1]:
-            os.utime(self.path, ns=self.times)  # also where an earlier attempt was killed before it
+            keep_owner(self.path, self.user, self.group)
+        if self.data is not None and self.path.stat().st_mtime_ns != self.modified:
+            # Also where an earlier attempt was killed before it.
+            os.utime(self.path, ns=(self.accessed, self.modified))
 
 
-_BEFORE, _AFTER = "before-init", "after-init"
+_BEFORE, _AFTER, _SCRAP = "before-init", "after-init", "being-removed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +103,13 @@ class DirectoryBackup:
 
     `path` is real. `aside` is where it is set aside, None where it did not exist, and `scrap` where
     what the change made goes to be removed; nothing had these names when they were chosen.
-    `is_begun` once a directory is being made that did not exist. `is_marked` is False for a copy
-    that an earlier uvflow made.
+    `is_begun` once a directory is being made that did not exist.
     """
 
     path: Path
     aside: Path | None
     scrap: Path
     is_begun: bool = False
-    is_marked: bool = True
 
     @classmethod
     def of(cls, path: Path) -> "DirectoryBackup":
@@ -114,14 +117,12 @@ class DirectoryBackup:
         aside = free_name(real, _BEFORE) if os.path.lexists(real) else None
         while aside is None and not os.path.lexists(real.parent):
             real = real.parent  # uv makes what is missing above it, too
-        return cls(path=real, aside=aside, scrap=_scrap(real))
+        return cls(path=real, aside=aside, scrap=free_name(real, _SCRAP))
 
     @property
     def is_replaced(self) -> bool:
         """Whether what is at `path` was made by the change, and what was there is set aside."""
-        if self.aside is None:
-            return self.is_begun
-        return read_mark(self.aside) is not None if self.is_marked else self.aside.is_dir()
+        return self.is_begun if self.aside is None else read_mark(self.aside) is not None
 
     @property
     def is_lost(self) -> bool:
@@ -157,12 +158,7 @@ class DirectoryBackup:
         remove(self.scrap)
 
 
-def _scrap(path: Path) -> Path:
-    return free_name(path, "being-removed")
-
-
-_NAME = BACKUP
-_VERSION = 2
+_VERSION = 3  # of the format; no other one is read
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
 # the temporary file of a uv that was killed while it wrote the lockfile.
@@ -185,8 +181,8 @@ _OF_AN_EMPTY_ONE = (
 class Backup:
     """The state before a change; `listings` are the names in directories that uv may build.
 
-    `after` has the digest of every file, and of every directory that was made, once the change is
-    finished, and is None until then.
+    `after` has the digests of the directories that were made, and of what builds have left, once
+    the change is finished, and is None until then.
     """
 
     files: tuple[FileBackup, ...] = ()
@@ -254,7 +250,7 @@ class ReversibleChange:
         self._save(replace(self.backup, files=tuple(files)))
 
     def _save(self, backup: Backup) -> None:
-        self._state.write(_NAME, _to_json(backup))
+        self._state.write(BACKUP, _to_json(backup))
         self.backup = backup
 
 
@@ -278,14 +274,13 @@ def restored_on_failure(
     saved = tuple(map(FileBackup.of, files))
     backup = Backup(files=saved, trees=tuple(trees), listings=listings)
     change = ReversibleChange(state, backup)
-    state.write(_NAME, _to_json(backup))
+    state.write(BACKUP, _to_json(backup))
     try:
         yield change
         after = _after(change.backup)
-        state.write(_NAME, _to_json(replace(change.backup, after=after)))
+        state.write(BACKUP, _to_json(replace(change.backup, after=after)))
     except BaseException:
-        with signals_ignored():
-            left = _restore(state, change.backup)
+        left = _restore(state, change.backup)
         change.is_put_back = not left
         for sentence in left:
             progress(sentence)
@@ -297,34 +292,38 @@ def recover(state: State, progress: Progress) -> None:
     backup = _read_backup(state)
     if backup is None or backup.after is not None:
         return
-    with signals_ignored():
-        left = _restore(state, backup)
+    left = _restore(state, backup)
     if not left:
         progress("An earlier command was interrupted; what it had changed has been put back")
     for sentence in left:
         progress(f"An earlier command was interrupted; {sentence}")
 
 
-def _restore(state: State, backup: Backup) -> list[str]:
-    """Put back what is known; returns sentences about what is not, and stays."""
-    strange = _strangers(state, backup)
-    trees = tuple(tree for tree in backup.trees if tree.path not in strange)
-    files = tuple(file for file in backup.files if file.path not in strange)
-    replaced = [tree.path for tree in trees if tree.is_replaced]
-    _put_back(replace(backup, trees=trees, files=files))
-    appeared = [path for path in _appeared(backup) if not _is_build(path)]
-    for path in {*_appeared(backup)}.difference(appeared):
-        remove(path)
-    for path in replaced:
-        journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
-    if strange:  # only that is left, for an undo
-        trees = tuple(tree for tree in backup.trees if tree not in trees)
-        files = tuple(file for file in backup.files if file not in files)
-        after = dict.fromkeys(map(str, strange))
-        state.write(_NAME, _to_json(Backup(files=files, trees=trees, after=after)))
-    else:
-        state.delete(_NAME)
-    return [*_about(strange, _CHANGED), *_about(appeared, _APPEARED)]
+def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[str]:
+    """Put back what is known, or all; returns sentences about what stays as it is."""
+    with signals_ignored():
+        strange = [] if is_forced else _strangers(state, backup)
+        builds = [path for path in _appeared(backup) if _is_removable(path, backup.after)]
+        if backup.after is not None:  # unfinished again, so that `recover` ends it after a kill
+            known = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
+            scraps = tuple(replace(t, scrap=free_name(t.path, _SCRAP)) for t in backup.trees)
+            backup = replace(backup, files=known, trees=scraps, after=None)
+            state.write(BACKUP, _to_json(backup))
+        trees = tuple(tree for tree in backup.trees if tree.path not in strange)
+        files = tuple(file for file in backup.files if file.path not in strange)
+        replaced = [tree.path for tree in trees if tree.is_replaced]
+        _put_back(files, trees)
+        for path in builds:
+            remove(path)
+        for path in replaced:
+            journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
+        if strange:  # only that is left, for an undo
+            trees = tuple(tree for tree in backup.trees if tree.path in strange)
+            files = tuple(file for file in backup.files if file.path in strange)
+            state.write(BACKUP, _to_json(Backup(files=files, trees=trees, after={})))
+        else:
+            state.delete(BACKUP)
+    return [*_about(strange, _CHANGED), *_about(_appeared(backup), _APPEARED)]
 
 
 _CHANGED = "was not put back, since it changed; `uvflow undo --force` does that"
@@ -338,14 +337,13 @@ def _about(paths: Iterable[Path], what: str) -> list[str]:
 
 def _strangers(state: State, backup: Backup) -> list[Path]:
     """What is neither as it was before the change, nor as the change has made it."""
-    after = {} if backup.after is None else {Path(p): digest for p, digest in backup.after.items()}
-    unknown = (file for file in backup.files if not file.is_known)
-    files = [file.path for file in unknown if file.now != after.get(file.path)]
-    there = (tree.path for tree in backup.trees if tree.is_replaced and os.path.lexists(tree.path))
-    if backup.after is None:
-        files = [path for path in files if not _is_own_lockfile(backup, path)]
-        return [*files, *(path for path in there if not _is_being_made(state, path))]
-    return [*files, *(path for path in there if _tree_digest(path) != after.get(path))]
+    files = [file.path for file in backup.files if not file.is_known]
+    trees = [t.path for t in backup.trees if t.is_replaced and os.path.lexists(t.path)]
+    if backup.after is not None:
+        after = backup.after
+        return [*files, *(path for path in trees if _tree_digest(path) != after.get(str(path)))]
+    files = [path for path in files if not _is_own_lockfile(backup, path)]
+    return [*files, *(path for path in trees if not _is_being_made(state, path))]
 
 
 def _is_own_lockfile(backup: Backup, path: Path) -> bool:
@@ -389,21 +387,22 @@ def directories(state: State) -> tuple[DirectoryBackup, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restored:
-    """What undoing a change did: the paths that are as they were before it, and the others.
+class UndoResult:
+    """The paths that are as they were before a change; those that did not exist are `removed`.
 
-    `kept` are directories that were not as the change had made them, with their new paths. `lost`
-    are those that stay as they are, since what was there before is not kept any more.
+    `kept` is where directories are now that were not as the change had made them. Those that are
+    `not_restored` stay as they are, since what was there before is not kept any more.
     """
 
-    paths: tuple[Path, ...]
-    kept: Mapping[Path, Path]
-    lost: tuple[Path, ...]
+    restored: tuple[Path, ...]
+    removed: tuple[Path, ...]
+    kept: tuple[Path, ...] = ()
+    not_restored: tuple[Path, ...] = ()
 
 
 def restore_last(
     state: State, *, even_if_edited: bool = False, progress: Progress = no_progress
-) -> Restored:
+) -> UndoResult:
     """Undo the last change while holding the mutex.
 
     Raises UsageError where there is nothing to undo, or where something was edited since, and
@@ -412,56 +411,38 @@ def restore_last(
     backup = _read_backup(state)
     if backup is None:
         raise UsageError(f"there is nothing to undo in {state.root}")
-    is_finished, after = backup.after is not None, backup.after or {}
     strange = _strangers(state, backup)
-    edited = [path for path in strange if not is_finished or str(path) in after]
-    trees = [tree.path for tree in backup.trees]
-    if edited and not even_if_edited:
-        made = [path.name for path in edited if path in trees]
+    edited = [tree.path for tree in backup.trees if tree.path in strange]
+    if strange and not even_if_edited:
         raise UsageError(
-            f"edited since: {', '.join(path.name for path in edited)}",
+            f"edited since: {', '.join(path.name for path in strange)}",
             hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
-            + "".join(f", but {name} is kept as {name}.{_AFTER}" for name in made),
+            + "".join(f", but {path.name} is kept as {path.name}.{_AFTER}" for path in edited),
         )
-    lost = tuple(tree.path for tree in backup.trees if is_finished and tree.is_lost)
-    paths = (*(b.path for b in backup.files), *trees)
-    paths = tuple(path for path in paths if path not in lost)
-    existing = {path for path in paths if os.path.lexists(path)}
-    builds = [path for path in _appeared(backup) if after.get(str(path)) == _tree_digest(path)]
+    lost = [t.path for t in backup.trees if t.is_lost and backup.after is not None]
+    paths = [*(f.path for f in backup.files), *(t.path for t in backup.trees if t.path not in lost)]
+    existing = [path for path in paths if os.path.lexists(path) and path not in edited]
+    kept = [free_name(path, _AFTER) for path in edited]
     with signals_ignored():
-        kept = {path: _keep(path) for path in trees if path in strange}
-        if is_finished:
-            # Unfinished again, so that `recover` completes it if this is killed.
-            known = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
-            scraps = tuple(replace(tree, scrap=_scrap(tree.path)) for tree in backup.trees)
-            backup = replace(backup, files=known, trees=scraps, after=None)
-            state.write(_NAME, _to_json(backup))
-        for path in builds:
-            remove(path)
-        _put_back(backup)
-        state.delete(_NAME)
-    for sentence in _about(_appeared(backup), _APPEARED):
+        for path, target in zip(edited, kept, strict=True):
+            with disk_errors(target):
+                set_aside(path, target)
+        left = _restore(state, backup, is_forced=True)
+    for sentence in left:
         progress(sentence)
-    changed = tuple(path for path in paths if path in existing or os.path.lexists(path))
-    return Restored(paths=changed, kept=kept, lost=lost)
-
-
-def _keep(path: Path) -> Path:
-    """Set aside what is at `path`, and return where it is then; raises DiskError."""
-    kept = free_name(path, _AFTER)
-    try:
-        set_aside(path, kept)
-    except OSError as error:
-        raise unwritable(str(kept), error) from error
-    return kept
+    restored = [path for path in paths if os.path.lexists(path)]
+    return UndoResult(
+        restored=tuple(restored),
+        removed=tuple(path for path in existing if path not in restored),
+        kept=tuple(kept),
+        not_restored=tuple(lost),
+    )
 
 
 def _after(backup: Backup) -> dict[str, str | None]:
-    """Digests of every file, of what is left of builds, and of the directories that were made."""
-    files = {str(file.path): file.written[-1] if file.written else None for file in backup.files}
     made = [tree.path for tree in backup.trees if not tree.is_lost]
     builds = (path for path in _appeared(backup) if path.is_dir() and _is_build(path))
-    return files | {str(path): _tree_digest(path) for path in (*made, *builds)}
+    return {str(path): _tree_digest(path) for path in (*made, *builds)}
 
 
 def _tree_digest(directory: Path) -> str | None:
@@ -491,18 +472,15 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _put_back(backup: Backup) -> None:
+def _put_back(files: tuple[FileBackup, ...], trees: tuple[DirectoryBackup, ...]) -> None:
     """Try every step even if some fail.
 
     New files are removed first, which makes room on a full disk. Otherwise the last file comes
     first: the first one makes the project, which `recover` has to find if this is interrupted.
     """
-    backwards = backup.files[::-1]
+    backwards = files[::-1]
     new_first = sorted(backwards, key=lambda before: before.data is not None)
-    steps = (
-        *(tree.put_back for tree in backup.trees),
-        *(before.put_back for before in new_first),
-    )
+    steps = (*(tree.put_back for tree in trees), *(before.put_back for before in new_first))
     failures = []
     for step in steps:
         try:
@@ -521,6 +499,11 @@ def _appeared(backup: Backup) -> list[Path]:
     """What a build may have left, and was not there before."""
     new = ((d, name) for d, names in backup.listings.items() for name in _names(d) - names)
     return sorted(d / name for d, name in new if any(fnmatch(name, one) for one in _LEFTOVERS))
+
+
+def _is_removable(path: Path, after: Mapping[str, str | None] | None) -> bool:
+    """Whether a build has left `path`, and once the change is finished, whether just that."""
+    return _is_build(path) if after is None else after.get(str(path)) == _tree_digest(path)
 
 
 def _is_build(path: Path) -> bool:
@@ -560,84 +543,45 @@ def _to_json(backup: Backup) -> bytes:
         return b2a_base64(value, newline=False).decode() if is_data else str(value)
 
     listings = {str(path): sorted(names) for path, names in backup.listings.items()}
-    data = {"version": _VERSION, **asdict(backup), "listings": listings}
-    return json.dumps(data, indent=1, default=encoded).encode()
+    content = json.dumps({**asdict(backup), "listings": listings}, default=encoded)
+    head = f'"version": {_VERSION}, "digest": "{_digest(content.encode())}"'
+    return f'{{{head}, "content": {content}}}'.encode()
 
 
 def _read_backup(state: State) -> Backup | None:
     """Raises DiskError where the backup is damaged, rather than guess from it."""
-    try:
-        data = json.loads(state.read(_NAME) or b"{}")
-        return _from_json(data) if data.get("version") in (1, _VERSION) else None
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError, IndexError),
-        *(OverflowError, RecursionError),
-    ) as error:
-        raise DiskError(
-            f"{state.directory / _NAME} is damaged, so nothing can be put back from it",
-            cause=f"{type(error).__name__}: {error}",
-            hint=f"`uvflow cache clear {state.root}` forgets it",
-        ) from error
-
-
-def _from_json(data: Mapping[str, Any]) -> Backup:
-    """Raises one of the errors of `_read_backup` for what this version does not write."""
-    after = data["after"]
-    digested = [file["path"] for file in data["files"]]
-    digested += [tree["path"] for tree in data["trees"] if after and tree["path"] in after]
-    return Backup(
-        files=tuple(
-            FileBackup(
-                path=_path(file["path"]),
-                data=None if file["data"] is None else a2b_base64(file["data"]),
-                mode=stat.S_IMODE(file["mode"]),
-                times=(_time(file["times"][0]), _time(file["times"][1])),
-                owner=(int(ids[0]), int(ids[1])) if (ids := file.get("owner")) else None,
-                written=tuple(map(str, file.get("written", ()))),
-            )
-            for file in data["files"]
-        ),
-        trees=tuple(
-            _from_version_1(tree, after)
-            if data["version"] == 1
-            else DirectoryBackup(
-                path=_path(tree["path"]),
-                aside=None if tree["aside"] is None else _path(tree["aside"]),
-                scrap=_path(tree["scrap"]),
-                is_begun=bool(tree["is_begun"]),
-            )
-            for tree in data["trees"]
-        ),
-        listings={_path(path): frozenset(names) for path, names in data["listings"].items()},
-        after=None if after is None else {**after, **{path: after[path] for path in digested}},
+    found = state.read(BACKUP)
+    if found is None:
+        return None
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        data = json.loads(found)
+        digest = _digest(json.dumps(data["content"]).encode())
+        if (data["version"], data["digest"]) == (_VERSION, digest):
+            return _from_json(data["content"])
+    raise DiskError(
+        f"nothing can be put back from {state.directory / BACKUP}",
+        cause="it is damaged, or was made by another version of uvflow, which can still use it",
+        hint=f"`uvflow cache clear {state.root}` forgets it",
     )
 
 
-def _path(text: str) -> Path:
-    path = Path(text)
-    if not path.is_absolute() or "\0" in text:
-        raise ValueError(text)
-    return path
-
-
-def _time(nanoseconds: Any) -> int:
-    if not isinstance(nanoseconds, int) or abs(nanoseconds) >= 1 << 63:
-        raise ValueError(nanoseconds)
-    return nanoseconds
-
-
-def _from_version_1(data: Mapping[str, Any], after: object) -> DirectoryBackup:
-    """A change that is not finished has a whole copy with a name of its own, or one begun.
-
-    After a finished one there was no copy any more, and what has that name is the user's.
-    """
-    path, is_finished = _path(data["path"]), after is not None
-    copy = path.with_name(f"{path.name}.before-uvflow")
-    begun = path.with_name(f"{path.name}.before-uvflow-unfinished")
-    return DirectoryBackup(
-        path=path,
-        aside=copy if data["existed"] else None,
-        scrap=_scrap(path) if is_finished else begun,
-        is_begun=True,
-        is_marked=is_finished,
+def _from_json(content: Any) -> Backup:
+    files = (
+        FileBackup(
+            **saved
+            | {
+                "path": Path(saved["path"]),
+                "data": None if saved["data"] is None else a2b_base64(saved["data"]),
+                "written": tuple(saved["written"]),
+            }
+        )
+        for saved in content["files"]
     )
+    trees = (
+        DirectoryBackup(
+            **saved | {n: Path(saved[n]) for n in ("path", "aside", "scrap") if saved[n]}
+        )
+        for saved in content["trees"]
+    )
+    listings = {Path(path): frozenset(names) for path, names in content["listings"].items()}
+    return Backup(files=tuple(files), trees=tuple(trees), listings=listings, after=content["after"])
