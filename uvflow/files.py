@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from uvflow.errors import DiskError, unreadable, unwritable
+from uvflow.errors import DiskError, disk_errors, unreadable, unwritable
 from uvflow.fingerprint import MAX_BYTES, read_file
 
 SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
@@ -65,10 +65,8 @@ def write_whole(
     Raises DiskError.
     """
     target = target_inside(path, within or path.parent)
-    try:
+    with disk_errors(path):
         _replace(target, data, _mode_for(target) if mode is None else mode, flush=flush)
-    except OSError as error:
-        raise unwritable(str(path), error) from error
 
 
 def require_writable(directory: Path, *, hint: str) -> None:
@@ -98,10 +96,8 @@ def claim(path: Path) -> None:
     Raises DiskError, also for a link that leads out of its directory.
     """
     target = target_inside(path, path.parent)
-    try:
+    with disk_errors(path):
         target.touch()
-    except OSError as error:
-        raise unwritable(str(path), error) from error
 
 
 def remove_unfinished(directory: Path, name: str | None = None) -> None:
@@ -111,10 +107,8 @@ def remove_unfinished(directory: Path, name: str | None = None) -> None:
     """
     written = "*" if name is None else glob.escape(name)
     for path in directory.glob(f".{written}{_UNFINISHED}*"):
-        try:
+        with disk_errors(path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(str(path), error) from error
 
 
 def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:

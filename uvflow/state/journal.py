@@ -20,8 +20,15 @@ from operator import itemgetter
 from pathlib import Path
 
 from uvflow import fingerprint
-from uvflow.errors import DiskError, unwritable
-from uvflow.files import is_inside, read_regular, remove, remove_unfinished, write_whole
+from uvflow.errors import DiskError, disk_errors
+from uvflow.files import (
+    is_inside,
+    read_regular,
+    remove,
+    remove_file,
+    remove_unfinished,
+    write_whole,
+)
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
@@ -119,10 +126,8 @@ def kept_records(environment: Path) -> Iterator[tuple[Path, Path]]:
 
 def remove_records(environment: Path) -> None:
     """Raises DiskError."""
-    try:
+    with disk_errors(environment / RECORDS):
         remove(environment / RECORDS)
-    except OSError as error:
-        raise unwritable(str(environment / RECORDS), error) from error
 
 
 def copy_into(state: State, profile: str, environment: Path) -> bool:
@@ -165,12 +170,8 @@ def remove_copy(environment: Path) -> None:
     Raises DiskError.
     """
     remove_records(environment)
-    try:
-        (environment / COPY).unlink(missing_ok=True)
-    except NotADirectoryError:
-        return
-    except OSError as error:
-        raise unwritable(str(environment / COPY), error) from error
+    with disk_errors(environment / COPY):
+        remove_file(environment / COPY)
     remove_unfinished(environment, COPY)
 
 

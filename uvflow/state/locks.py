@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from uvflow.errors import BusyError, unwritable
+from uvflow.errors import BusyError, disk_errors
 from uvflow.files import remove_unfinished
 from uvflow.state import holders, leases
 from uvflow.state.leases import EXCLUSIVE, HOLDER, LEASES, MUTEX, SHARED, Lease, is_locked
@@ -150,19 +150,15 @@ class Mutex:
         leases.close(self._descriptors)
 
     def _take(self, lock: _Lock, mode: int) -> bool:
-        try:
+        with disk_errors(lock.file, hint=ELSEWHERE):
             return leases.take(str(lock.directory), str(lock.file), mode, self._descriptors)
-        except OSError as error:
-            raise unwritable(str(lock.file), error, hint=ELSEWHERE) from error
 
     def _claim(self, directory: Path, *, make: bool) -> bool:
         made = None
-        try:
+        with disk_errors(directory, hint=OTHER_ENVIRONMENT):
             if make and not os.path.lexists(directory):
                 directory.mkdir(parents=True, exist_ok=True)
                 made = directory.stat()
-        except OSError as error:
-            raise unwritable(str(directory), error, hint=OTHER_ENVIRONMENT) from error
         with contextlib.suppress(OSError):  # it cannot be locked
             is_ours = any(leases.is_at(directory, descriptor) for descriptor in self._descriptors)
             if not is_ours:
@@ -197,10 +193,8 @@ def take_lease(
     taken: list[Lease] = []
 
     def blocker() -> _Blocker | None:
-        try:
+        with disk_errors(state.directory, hint=ELSEWHERE):
             lease = leases.try_to_lease(str(state.directory), str(environment), command)
-        except OSError as error:
-            raise unwritable(str(state.directory), error, hint=ELSEWHERE) from error
         if lease is None:
             return _is_held(_Lock(scripts, scripts))
         taken.append(lease)

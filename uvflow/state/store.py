@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uvflow import paths
-from uvflow.errors import DiskError, unwritable
+from uvflow.errors import DiskError, disk_errors
 from uvflow.files import remove, require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
 from uvflow.state.leases import MUTEX
@@ -102,14 +102,11 @@ class State(NamedTuple):
     def delete(self, name: str, *, durable: bool = True) -> None:
         """Remove the file `name` if it exists. Raises DiskError."""
         path = self.directory / name
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise unwritable(str(path), error, hint=ELSEWHERE) from error
-        if durable:
-            self._flush()
+        if os.path.lexists(path):
+            with disk_errors(path, hint=ELSEWHERE):
+                path.unlink(missing_ok=True)
+            if durable:
+                self._flush()
 
     def clear(self) -> None:
         """Delete everything but the mutex's file, while holding the mutex. Raises DiskError.
@@ -117,11 +114,9 @@ class State(NamedTuple):
         A process that waits for a deleted file would no longer exclude newcomers.
         """
         for path in self.directory.iterdir():
-            try:
-                if path.name != MUTEX:
+            if path.name != MUTEX:
+                with disk_errors(path, hint=ELSEWHERE):
                     remove(path)
-            except OSError as error:
-                raise unwritable(str(path), error, hint=ELSEWHERE) from error
 
     def make(self) -> None:
         """Create the directory, for this user only.
@@ -129,12 +124,10 @@ class State(NamedTuple):
         Raises DiskError, also where it exists and cannot be written.
         """
         cache = self._levels[0]
-        try:
+        with disk_errors(self.directory, hint=ELSEWHERE):
             for level in (*reversed(cache.parents), *self._levels):
                 if not level.exists():
                     level.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise unwritable(str(self.directory), error, hint=ELSEWHERE) from error
         require_private(*self._levels)
         require_writable(self.directory, hint=ELSEWHERE)
         if not (cache / "CACHEDIR.TAG").exists():
