@@ -1,5 +1,4 @@
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,7 +280,6 @@ def test_the_holder_is_described_as_it_was_called(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    description = holders.describe([tmp_path / "a b"], [])
+    description = holders.describe([tmp_path / "a b"])
     process.communicate("\n")
-    expected = re.escape(f"`uvflow sync '{tmp_path / 'a b'}'` (pid {process.pid}, for ")
-    assert re.fullmatch(rf"{expected}[0-5]?\d s\)", description)
+    assert description == f"`uvflow sync '{tmp_path / 'a b'}'` (pid {process.pid})"

@@ -219,7 +219,7 @@ def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
         describe = partial(holders.describe_lease, others[0])
     # Elsewhere than on Linux nothing says who has locked a directory.
     elif is_locked(scripts) and not (own and holders.takers(scripts) <= {*map(leases.taker, own)}):
-        describe = partial(holders.describe, (scripts,), ())
+        describe = partial(holders.describe, (scripts,))
     else:
         return None
     return _Blocker("a command to end", f"a command is running in {environment}", describe)
