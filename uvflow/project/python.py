@@ -33,8 +33,8 @@ def find_own_interpreter(
     """
     try:
         requests = _all_requests(root, workspace, environ, python)
-    except _UnreadableError as error:
-        return error.path
+    except OSError as error:  # nobody needs that many requests
+        return Path(error.filename or root)
     for request in requests:
         path = root / request
         is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
@@ -43,14 +43,10 @@ def find_own_interpreter(
     return None
 
 
-class _UnreadableError(Exception):
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-
 def _all_requests(
     root: Path, workspace: Path, environ: Mapping[str, str], python: str | None
 ) -> list[str]:
+    """Raises OSError for a file that cannot be read, such as one without an end."""
     requests = [python, environ.get("UV_PYTHON")]
     above = (workspace / path for path in root.relative_to(workspace).parents)
     for directory in () if requests[1] else (root, *above):
@@ -59,8 +55,6 @@ def _all_requests(
                 text = os.fsdecode(read_regular(directory / name, _MOST))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except OSError as error:  # nobody needs that many requests
-                raise _UnreadableError(directory / name) from error
             requests += (request for _, request in python_requests(text))
             requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
     return list(filter(None, dict.fromkeys(requests)))
@@ -73,7 +67,7 @@ def is_certainly_asked_for(
     try:
         lockfile = read_regular(project.lockfile).decode(errors="replace")
         requests = _all_requests(project.root, project.workspace, environ, python)
-    except (_UnreadableError, OSError):
+    except OSError:
         return False
     since = re.search(r'(?m)^requires-python = ">=(\d)\.(\d+)"$', lockfile)
     is_admitted = since and [*map(int, since.groups())] <= [*map(int, version.split(".")[:2])]
