@@ -53,7 +53,7 @@ GUARDED = {
     "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.run", "cli.sync"},
     "subprocess": {"process"},
     "filelock": {"state.leases"},
-    "platformdirs": {"state.store"},
+    "platformdirs": set(),
     "tomlkit": {"migrate.toml_text"},
 }
 
