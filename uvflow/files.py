@@ -66,7 +66,7 @@ def write_whole(
     """
     target = target_inside(path, within or path.parent)
     with disk_errors(path):
-        _replace(target, data, _mode_for(target) if mode is None else mode, flush=flush)
+        _replace(target, data, mode, flush=flush)
 
 
 def require_writable(directory: Path, *, hint: str) -> None:
@@ -111,21 +111,28 @@ def remove_unfinished(directory: Path, name: str | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def _replace(target: Path, data: bytes, mode: int, *, flush: bool) -> None:
+def _replace(target: Path, data: bytes, mode: int | None, *, flush: bool) -> None:
+    before = target.stat() if target.exists() else None
+    if before and not stat.S_ISREG(before.st_mode):
+        raise OSError(0, "Not a regular file", str(target))
+    if before and mode is None:
+        mode = stat.S_IMODE(before.st_mode)
+    # Nobody else reads it before it has its mode; a new file gets the usual one.
+    first = 0o666 if mode is None else 0o600
     name = f"{target.parent}{os.sep}.{target.name}{_UNFINISHED}{os.urandom(4).hex()}"
     # As tempfile does, which takes 4 ms to import.
-    file = open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115  Path has no opener
+    file = open(name, "xb", opener=lambda path, flags: os.open(path, flags, first))  # noqa: SIM115  Path has no opener
     try:
         with file:
             file.write(data)
             if flush:
                 file.flush()
                 os.fsync(file.fileno())
-        if target.exists():
-            status = target.stat()
-            keep_owner(Path(name), status.st_uid, status.st_gid)
+        if before:
+            keep_owner(Path(name), before.st_uid, before.st_gid)
             _keep_attributes(str(target), name)
-        Path(name).chmod(mode)
+        if mode is not None:
+            Path(name).chmod(mode)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -145,18 +152,6 @@ def _keep_attributes(source: str, target: str) -> None:
         with contextlib.suppress(OSError):  # not on every file system, and some for root only
             for name in os.listxattr(source):
                 os.setxattr(target, name, os.getxattr(source, name))
-
-
-def _mode_for(target: Path) -> int:
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask
-    if not stat.S_ISREG(mode):
-        raise OSError(0, "Not a regular file", str(target))
-    return stat.S_IMODE(mode)
 
 
 def remove(path: Path) -> None:
