@@ -1,17 +1,16 @@
 import json
+from unittest.mock import Mock
 
 import pytest
 
-from uvflow.cli.errors import report_errors
+from uvflow.cli.errors import run_reported
 from uvflow.console import Console
 from uvflow.errors import BusyError, UsageError
 from uvflow.process import SignalReceivedError
 
 
 def test_without_an_error_the_exit_code_is_0(capsys: pytest.CaptureFixture[str]) -> None:
-    with report_errors(Console(), "sync") as outcome:
-        pass
-    assert outcome.exit_code == 0
+    assert run_reported(Console(), "sync", lambda: None) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -28,15 +27,13 @@ def test_without_an_error_the_exit_code_is_0(capsys: pytest.CaptureFixture[str])
 def test_an_error_is_text_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], error: BaseException, code: int, text: str
 ) -> None:
-    with report_errors(Console(), "sync") as outcome:
-        raise error
-    assert outcome.exit_code == code
+    assert run_reported(Console(), "sync", Mock(side_effect=error)) == code
     assert capsys.readouterr() == ("", text)
 
 
 def test_an_error_is_an_object_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    with report_errors(Console(as_json=True), "init", lambda error: {"is": error.message}):
-        raise UsageError("wrong", hint="right")
+    act = Mock(side_effect=UsageError("wrong", hint="right"))
+    run_reported(Console(as_json=True), "init", act, lambda error: {"is": error.message})
     assert json.loads(capsys.readouterr().out) == {
         "schema_version": 2,
         "command": "init",

@@ -56,14 +56,14 @@ def sync_command(
 @click.argument("words", metavar="[--] COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(
     console: Console, *, profile: str | None, timeout: float, words: tuple[str, ...]
-) -> None:
+) -> int:
     """Sync the environment of the profile, and run COMMAND in it.
 
     While the command runs, no uvflow process changes the environment but those that it starts
     itself. Which profile is meant without a flag stays as it is. The exit code is the command's
     own.
     """
-    raise click.exceptions.Exit(run_words(console, profile, words, timeout=timeout))
+    return run_words(console, profile, words, timeout=timeout)
 
 
 @click.command(

@@ -1,10 +1,9 @@
 """The boundary where errors become text, JSON and an exit code."""
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from uvflow.console import Console
@@ -14,33 +13,30 @@ from uvflow.process import SignalReceivedError
 Answer = tuple[int, Mapping[str, Any]]  # the exit code, and what `--json` has
 
 
-class Outcome:
-    """How a command ended."""
-
-    exit_code: int = 0
-
-
-@contextlib.contextmanager
-def report_errors(
+def run_reported(
     console: Console,
     command: str,
+    act: Callable[[], Answer | int | None],
     as_json: Callable[[UvflowError], Mapping[str, Any]] = lambda _error: {},
-) -> Iterator[Outcome]:
-    """Report an error that is raised inside, and set the exit code of what is yielded.
+) -> int:
+    """Run a command, report its answer or the error that it raises, and return the exit code.
 
     `as_json` gives the keys that `--json` has besides `error`.
     """
-    outcome = Outcome()
     try:
-        yield outcome
+        answer = act()
+        if not isinstance(answer, tuple):
+            return answer or 0
+        console.envelope(command, *answer)
+        return answer[0]
     except (UvflowError, OSError, KeyboardInterrupt) as raised:
         if isinstance(raised, KeyboardInterrupt) and sys.stderr.isatty():
             console.say("")  # the terminal has shown ^C on this line
         error = as_uvflow_error(raised)
-        outcome.exit_code = error.exit_code
         console.problem(error)
         described = {"message": error.message, "cause": error.cause, "hint": error.hint}
         console.envelope(command, error.exit_code, {**as_json(error), "error": described})
+        return error.exit_code
 
 
 def as_uvflow_error(error: BaseException | None) -> UvflowError:

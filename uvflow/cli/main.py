@@ -17,7 +17,7 @@ from uvflow.cli.environment import (
     sync_command,
     verify_command,
 )
-from uvflow.cli.errors import as_uvflow_error, report_errors
+from uvflow.cli.errors import as_uvflow_error, run_reported
 from uvflow.cli.migrate import init_command, undo_command
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
@@ -62,10 +62,11 @@ def main() -> int:
     # For what goes wrong before there is a command that knows its options.
     console = Console(color=wants_color("auto"), as_json="--json" in arguments)
     command = next((word for word in arguments if not word.startswith("-")), "")
-    with report_errors(console, command) as outcome:
+
+    def act() -> int:
         try:
             # A number where a command leaves with one.
-            outcome.exit_code = uvflow.main(standalone_mode=False) or 0
+            return uvflow.main(standalone_mode=False) or 0
         except click.Abort as abort:  # click's word for a KeyboardInterrupt
             raise as_uvflow_error(abort.__cause__) from abort
         except click.ClickException as error:
@@ -74,4 +75,5 @@ def main() -> int:
             if context is not None and context.parent is not None:
                 hint = f"`{context.command_path} --help` lists the options"
             raise UsageError(error.format_message(), hint=hint) from error
-    return outcome.exit_code
+
+    return run_reported(console, command, act)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import Answer, report_errors
+from uvflow.cli.errors import Answer, run_reported
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @timeout_option
 @common
-def init_command(console: Console, *, path: Path, **given: Any) -> None:
+def init_command(console: Console, *, path: Path, **given: Any) -> int:
     """Make PATH (default: here) a locked uv project of what is there.
 
     Requirements files become dependencies and dependency groups, their pins a lockfile; so do the
@@ -69,7 +69,7 @@ def init_command(console: Console, *, path: Path, **given: Any) -> None:
     from uvflow.migrate.plan import init_options
     from uvflow.uv import find
 
-    with report_errors(console, "init", report.error_as_json) as outcome:
+    def act() -> Answer:
         root = Path(os.path.realpath(path))
         result = init(
             root,
@@ -79,8 +79,9 @@ def init_command(console: Console, *, path: Path, **given: Any) -> None:
             announce=console.warn,  # also with --quiet
         )
         _show(console, result)
-        console.envelope("init", 0, report.result_as_json(result))
-    raise click.exceptions.Exit(outcome.exit_code)
+        return 0, report.result_as_json(result)
+
+    return run_reported(console, "init", act, report.error_as_json)
 
 
 def _show(console: Console, result: "InitResult") -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from uvflow.cli.errors import Answer, report_errors
+from uvflow.cli.errors import Answer, run_reported
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
 
 
-def common(command: Callable[..., Answer | None]) -> Callable[..., None]:
+def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
     """The options every command has, as one Console; what it returns is reported."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -33,13 +33,9 @@ def common(command: Callable[..., Answer | None]) -> Callable[..., None]:
     def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
         console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
         name = click.get_current_context().command_path.removeprefix("uvflow ")
-        with report_errors(console, name) as outcome:
-            answer = command(console, **rest)
-            if answer is not None:
-                outcome.exit_code, data = answer
-                console.envelope(name, outcome.exit_code, data)
-        if outcome.exit_code:
-            raise click.exceptions.Exit(outcome.exit_code)
+        code = run_reported(console, name, lambda: command(console, **rest))
+        if code:
+            raise click.exceptions.Exit(code)
 
     return with_console
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvflow import process
-from uvflow.cli.errors import Answer, report_errors
+from uvflow.cli.errors import Answer, run_reported
 from uvflow.console import Console, wants_color
 from uvflow.fingerprint import in_sync_message
 
@@ -34,19 +34,17 @@ def run_without_click(command: str, options: "Mapping[str, str]", words: tuple[s
         as_json="json" in options,
     )
     profile, timeout = options.get("profile"), float(options.get("timeout", DEFAULT_TIMEOUT))
-    with report_errors(console, command) as outcome:
+
+    def act() -> Answer | int:
         if command == "run":
-            outcome.exit_code = run_words(console, profile, words, timeout=timeout)
-        else:
-            if command == "status":
-                answer = show_status(console, profile)
-            elif "check" in options:
-                answer = check_sync(console, profile)
-            else:
-                answer = run_sync(console, profile, timeout=timeout)
-            outcome.exit_code, data = answer
-            console.envelope(command, outcome.exit_code, data)
-    return outcome.exit_code
+            return run_words(console, profile, words, timeout=timeout)
+        if command == "status":
+            return show_status(console, profile)
+        if "check" in options:
+            return check_sync(console, profile)
+        return run_sync(console, profile, timeout=timeout)
+
+    return run_reported(console, command, act)
 
 
 def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer:
