@@ -137,7 +137,7 @@ def test_a_waiting_process_is_told_who_holds_the_lock(
     output = start(place, outside, place / "link", users[1], 0.7).communicate()[0]
     awaited = "another uvflow process" if inside == HOLD else "a command to end"
     assert re.fullmatch(
-        rf"Waiting for {awaited}: (`.*` \(pid {one.pid}\))\n6 \1\n",
+        rf"Waiting for {awaited}: (process {one.pid}, .*)\n6 \1\n",
         output,
         re.DOTALL,
     )

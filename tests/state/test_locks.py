@@ -18,9 +18,8 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems d
 
 HOLD = """
 import sys
-from pathlib import Path
 from uvflow.state.leases import EXCLUSIVE, lock_directory
-lock_directory(Path(sys.argv[2]), EXCLUSIVE)
+lock_directory(sys.argv[1], EXCLUSIVE)
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -269,17 +268,17 @@ def test_a_mutex_is_held_while_it_is_exclusive(
 
 
 @linux_only
-def test_the_holder_is_described_as_it_was_called(tmp_path: Path) -> None:
-    (tmp_path / "a b").mkdir()
-    (tmp_path / "uvflow").write_text(HOLD)
+def test_a_holder_with_another_state_is_described_by_its_pid(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, tmp_path / "uvflow", "sync", tmp_path / "a b"],
+        [sys.executable, "-c", HOLD, tmp_path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    description = holders.describe([tmp_path / "a b"])
+    description = holders.describe([tmp_path])
     process.communicate("\n")
-    assert description == f"`uvflow sync '{tmp_path / 'a b'}'` (pid {process.pid})"
+    of = "of another user, or with a different UVFLOW_CACHE_DIR"
+    assert description == f"process {process.pid}, {of}"
+    assert holders.describe([tmp_path]) == f"a process {of}"

@@ -225,7 +225,7 @@ def test_a_holder_without_a_record_is_described_by_its_process(
     with pytest.raises(BusyError) as caught, locks.mutex(state, "uvflow sync", timeout=0):
         pass
     held.communicate("\n")
-    assert f"(pid {held.pid})" in str(caught.value.cause)
+    assert f"process {held.pid}," in str(caught.value.cause)
 
 
 def test_a_state_that_cannot_be_created_is_a_disk_error(

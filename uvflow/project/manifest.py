@@ -146,17 +146,14 @@ def manifest_in(directory: Path) -> Table:
     return parse_manifest(path) if path.is_file() else {}
 
 
-@lru_cache(maxsize=64)  # one command reads a file in several places
+parse_table = lru_cache(maxsize=64)(schema.parse)  # one command reads a file in several places
+
+
+@lru_cache(maxsize=64)  # as above
 def _parsed(data: bytes, source: str) -> Table:
     manifest = parse_table(data, source)
     schema.validate(manifest, _SHAPE, source)
     return manifest
-
-
-@lru_cache(maxsize=64)  # as above
-def parse_table(data: bytes, source: str) -> Table:
-    """A file in TOML, of whatever shape; raises UsageError where it is none."""
-    return schema.parse(data, source)
 
 
 def workspace_of(root: Path) -> Path:

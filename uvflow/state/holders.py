@@ -1,7 +1,6 @@
 """Which living process holds a lock, for a message: the records of the state, and proc(5)."""
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -10,8 +9,6 @@ from typing import NamedTuple
 
 from uvflow.fingerprint import read_file
 from uvflow.state.leases import is_alive
-
-_UNKNOWN = "a process of another user, or one with a different UVFLOW_CACHE_DIR"
 
 
 class Holder(NamedTuple):
@@ -39,19 +36,20 @@ def read_holder(path: Path) -> Holder | None:
 
 def describe(places: Iterable[Path], records: Iterable[Path] = ()) -> str:
     """A process that has locked one of `places`, by its record where it has one."""
-    known = [record for record in map(read_holder, records) if record and is_alive(record.pid)]
     pids = set().union(*map(takers, places))
-    for record in known:
-        if str(record.pid) in pids or not pids:
+    for record in filter(None, map(read_holder, records)):
+        if is_alive(record.pid) and (str(record.pid) in pids or not pids):
             return str(record)
-    return next((f"`{_command(pid)}` (pid {pid})" for pid in pids if is_alive(int(pid))), _UNKNOWN)
+    living = sorted(pid for pid in pids if is_alive(int(pid)))
+    process = f"process {living[0]}," if living else "a process"
+    return f"{process} of another user, or with a different UVFLOW_CACHE_DIR"
 
 
 def describe_lease(lease: Path) -> str:
     """The command that has taken a lease; it may have ended and left a child that holds it."""
     record = read_holder(lease)
     if record is None or is_alive(record.pid):
-        return str(record or _UNKNOWN)
+        return str(record or "a command of `uvflow run`")
     return f"a process started by `{record.command}`, which has ended; `fuser {lease}` finds it"
 
 
@@ -71,16 +69,3 @@ def takers(place: Path) -> set[str]:
     where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     locks = map(str.split, lines)
     return {words[4] for words in locks if words[1:2] == ["FLOCK"] and words[5:6] == [where]}
-
-
-def _command(pid: str) -> str:
-    """The command line as the user typed it, without the Python that runs `uvflow`."""
-    try:
-        raw = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace")
-    except OSError:  # it may end meanwhile, or /proc be mounted hidepid
-        return "another process"
-    words = raw.removesuffix("\0").split("\0")
-    runner, *script = [Path(word).name for word in words[:2]]
-    if runner.startswith("python") and script == ["uvflow"]:
-        words = ["uvflow", *words[2:]]
-    return shlex.join(words)

@@ -226,19 +226,14 @@ def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
 
 
 def _is_held(lock: _Lock) -> _Blocker:
+    records = [lock.holder]
+    if lock.file.name == MUTEX:  # of a project, which those share that change its environments
+        records = sorted(lock.file.parent.glob(f"*{HOLDER}"))
     return _Blocker(
         "another uvflow process",
         f"another uvflow process is using {lock.directory}",
-        partial(_describe_holder, lock),
+        partial(holders.describe, lock, records),
     )
-
-
-def _describe_holder(lock: _Lock) -> str:
-    """The holder of a mutex; one of them where it is shared, as that of a project is."""
-    is_project = lock.file.name == MUTEX
-    files = sorted(lock.file.parent.glob(f"*{MUTEX}")) if is_project else [lock.file]
-    held = [_Lock(lock.directory, file) for file in files if is_locked(file, SHARED)]
-    return holders.describe(lock, [one.holder for one in held])
 
 
 def _wait(blocker: Callable[[], _Blocker | None], timeout: float, progress: Progress) -> None:
