@@ -122,9 +122,12 @@ def unwritable(path: str, error: OSError, *, hint: str | None = None) -> DiskErr
 
 
 @contextlib.contextmanager
-def disk_errors(path: str | os.PathLike[str], *, hint: str | None = None) -> Iterator[None]:
-    """What the system refuses inside is a DiskError: `path` cannot be written."""
+def disk_errors(
+    path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None
+) -> Iterator[None]:
+    """What the system refuses inside is a DiskError about `path`."""
     try:
         yield
     except OSError as error:
-        raise unwritable(os.fspath(path), error, hint=hint) from error
+        cause = error.strerror or str(error)
+        raise DiskError(f"{os.fspath(path)} {problem}", cause=cause, hint=hint) from error

@@ -20,10 +20,8 @@ _UNFINISHED = ".uvflow-unfinished-"
 
 def read_bytes(path: Path) -> bytes:
     """As `read_regular`, but raises DiskError where `path` cannot be read."""
-    try:
+    with disk_errors(path, "cannot be read"):
         return read_regular(path)
-    except OSError as error:
-        raise unreadable(str(path), error) from error
 
 
 def read_regular(path: Path, most: int = MAX_BYTES) -> bytes:

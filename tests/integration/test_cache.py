@@ -75,7 +75,7 @@ def test_nothing_remembered_is_an_empty_list(uvflow: Command, tmp_path: Path) ->
     assert (done.code, done.out, done.err) == (0, "", "Nothing is remembered\n")
     for command in ("clear", "prune"):
         done = uvflow("cache", command)
-        assert (done.code, done.out, done.err) == (0, "", "Nothing to forget\n")
+        assert (done.code, done.out, done.err) == (0, "", "No project to forget\n")
     assert not (tmp_path / "uvflow-cache").exists()
 
 

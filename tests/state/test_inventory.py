@@ -44,7 +44,7 @@ def test_forgetting_leaves_the_lock_alone(tmp_path: Path) -> None:
     (state.directory / "backups").mkdir()
     (state.directory / "backups/file").write_text("")
     [project] = known_projects()
-    assert forget(project, "uvflow cache clear") == ""
+    assert forget(project) == ""
     assert [path.name for path in state.directory.iterdir()] == ["lock"]
     assert known_projects() == ()
 

@@ -1,8 +1,8 @@
 """`uvflow cache`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -66,11 +66,12 @@ def prune_command(console: Console) -> Answer:
             console.warn(f"{one.path} ({size}) is kept: {one.reason}")
         else:
             console.result(f"Removed {one.path} ({size})")
-    data = {
+    code, data = _forget(console, [project for project in known if project.is_gone])
+    return code, {
+        **data,
         "removed": [one.as_json() for one in found if not one.reason],
         "kept": [one.as_json() for one in found if one.reason],
     }
-    return _forget(console, [project for project in known if project.is_gone], "cache prune", data)
 
 
 @cache_command.command(short_help="Forget all projects, or the named ones")
@@ -86,28 +87,22 @@ def clear(console: Console, *, paths: tuple[Path, ...]) -> Answer:
 
     known = known_projects()
     chosen = [project_at(known, path) for path in paths] if paths else known
-    return _forget(console, chosen, "cache clear")
+    return _forget(console, chosen)
 
 
-def _forget(
-    console: Console,
-    projects: "Iterable[KnownProject]",
-    command: str,
-    more: Mapping[str, Any] | None = None,
-) -> Answer:
+def _forget(console: Console, projects: "Iterable[KnownProject]") -> Answer:
     from uvflow.state.inventory import forget
 
-    tried = [(project, forget(project, f"uvflow {command}")) for project in projects]
+    tried = [(project, forget(project)) for project in projects]
     forgotten = [project for project, reason in tried if not reason]
     kept = [(project, reason) for project, reason in tried if reason]
     for project in forgotten:
         console.result(f"Forgot {project.name}")
-    if not (tried or any((more or {}).values())):
-        console.say("Nothing to forget")
+    if not tried:
+        console.say("No project to forget")
     for project, reason in kept:
         console.warn(f"{project.name} is kept: {reason}")
     return BusyError.exit_code if kept else 0, {
         "forgotten": [project.as_json() for project in forgotten],
         "left": [{**project.as_json(), "reason": reason} for project, reason in kept],
-        **(more or {}),
     }

@@ -44,8 +44,7 @@ class FileBackup:
     path: Path
     data: bytes | None
     mode: int = 0
-    accessed: int = 0  # in nanoseconds
-    modified: int = 0
+    modified: int = 0  # in nanoseconds
     user: int = 0
     group: int = 0
     written: tuple[str, ...] = ()
@@ -61,7 +60,6 @@ class FileBackup:
             path=path,
             data=read_bytes(path),
             mode=stat.S_IMODE(status.st_mode),
-            accessed=status.st_atime_ns,
             modified=status.st_mtime_ns,
             user=status.st_uid,
             group=status.st_gid,
@@ -91,7 +89,7 @@ class FileBackup:
             keep_owner(self.path, self.user, self.group)
         if self.data is not None and self.path.stat().st_mtime_ns != self.modified:
             # Also where an earlier attempt was killed before it.
-            os.utime(self.path, ns=(self.accessed, self.modified))
+            os.utime(self.path, ns=(self.modified, self.modified))
 
 
 _BEFORE, _AFTER, _SCRAP = "before-init", "after-init", "being-removed"
@@ -133,16 +131,11 @@ class DirectoryBackup:
         """Make room for a new directory; raises DiskError, with this one as it was."""
         if self.aside is None:
             return
-        try:
+        by_hand = f"move it aside by hand: `mv {self.path} {self.path}.old`"
+        hint = f"`--no-sync` leaves it as it is, or {by_hand}"
+        with disk_errors(self.path, "cannot be set aside", hint=hint):
             set_aside(self.path, self.aside)
             self.path.mkdir()  # uv makes nothing behind a link that leads nowhere
-        except OSError as error:
-            raise DiskError(
-                f"{self.path} cannot be set aside",
-                cause=error.strerror,
-                hint="`--no-sync` leaves it as it is, or move it aside by hand:"
-                f" `mv {self.path} {self.path}.old`",
-            ) from error
 
     def put_back(self) -> None:
         """Raises OSError; may be called again, whatever an earlier call or a kill left."""

@@ -121,14 +121,14 @@ def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
     return project
 
 
-def forget(project: KnownProject, command: str) -> str:
+def forget(project: KnownProject) -> str:
     """Forget what is kept of a project, the backups of `init` as well; raises DiskError.
 
     Returns the reason for which it is kept, empty where it is forgotten.
     """
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
-        with locks.mutex(state, command, timeout=0):
+        with locks.mutex(state, "uvflow cache", timeout=0):
             if not project.is_gone and leases.running_leases(str(state.directory)):
                 return "a command of `uvflow run` is using it"
             if not project.is_gone and backup.is_unfinished(state):
