@@ -71,14 +71,8 @@ def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
 
     What could be locked is added to `held`. Raises OSError where the file cannot be.
     """
-    try:
-        descriptor = lock_directory(directory, mode)
-    except OSError:  # it cannot be locked, or does not exist
-        pass
-    else:
-        if descriptor is None:
-            return False
-        held.append(descriptor)
+    if not take_directory(directory, mode, held):
+        return False
     if mode == SHARED and not os.access(os.path.dirname(file), os.W_OK):
         return True
     descriptor = open_locked(file, OPEN | os.O_CREAT, mode)
@@ -86,6 +80,17 @@ def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
         return False
     held.append(descriptor)
     return True
+
+
+def take_directory(directory: str, mode: int, held: list[int]) -> bool:
+    """As `take`, without a file: where the directory cannot be locked, nothing is added."""
+    try:
+        descriptor = lock_directory(directory, mode)
+    except OSError:  # it cannot be locked, or does not exist
+        return True
+    if descriptor is not None:
+        held.append(descriptor)
+    return descriptor is not None
 
 
 def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
@@ -97,13 +102,8 @@ def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
     running_leases(state, environment)  # removes those of ended commands
     name = f"{environment_digest(environment)}.lease.{os.getpid()}-{time.time_ns()}"
     lease: list[int] = []
-    try:
-        descriptor = lock_directory(os.path.join(environment, "bin"), SHARED)
-        if descriptor is None:
-            return None
-        lease.append(descriptor)
-    except OSError:  # it cannot be locked
-        pass
+    if not take_directory(os.path.join(environment, "bin"), SHARED, lease):
+        return None
     try:
         descriptor = os.open(os.path.join(state, name), OPEN | os.O_CREAT | os.O_EXCL, 0o600)
         lock(descriptor, EXCLUSIVE)

@@ -159,13 +159,10 @@ class Mutex:
             if make and not os.path.lexists(directory):
                 directory.mkdir(parents=True, exist_ok=True)
                 made = directory.stat()
-        with contextlib.suppress(OSError):  # it cannot be locked
-            is_ours = any(leases.is_at(directory, descriptor) for descriptor in self._descriptors)
-            if not is_ours:
-                descriptor = leases.lock_directory(directory, EXCLUSIVE)
-                if descriptor is None:
-                    return False
-                self._descriptors.append(descriptor)
+        held = self._descriptors
+        is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
+        if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
+            return False
         if made:
             self._made.append((directory, made))
         return True
