@@ -93,21 +93,15 @@ def _known_project(directory: Path) -> KnownProject | None:
     if not stats:
         return None
     records = filter(None, map(read_holder, directory.glob(f"*{HOLDER}")))
-    roots = (record.root for record in records if _is_of(directory, record.root))
+    roots: list[Path] = []
+    with contextlib.suppress(ValueError):  # a damaged one may name no path
+        roots += (Path(one.root) for one in records if state_name(one.root) == directory.name)
     return KnownProject(
         directory=directory,
-        root=next(map(Path, roots), None),
+        root=next(iter(roots), None),
         size=sum(status.st_size for status in stats),
         last_used=max(status.st_mtime for status in stats),
     )
-
-
-def _is_of(directory: Path, root: str) -> bool:
-    """Whether that is the root that the directory is named after."""
-    try:
-        return state_name(root) == directory.name
-    except ValueError:  # not a path
-        return False
 
 
 def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:

@@ -65,13 +65,8 @@ def mark_running(
     """
     delete_entries(state, FINGERPRINT, environment)
     last = last_sync(state, environment)
-    entry = {
-        "profile": profile,
-        "environment": str(environment),
-        "pid": os.getpid(),
-        "boot": _boot_id() if last < LastSync.UNFLUSHED else None,
-    }
-    data = json.dumps(entry).encode()
+    boot = _boot_id() if last < LastSync.UNFLUSHED else None
+    data = json.dumps({"environment": str(environment), "boot": boot}).encode()
     if not _outcome(state.directory / (profile + JOURNAL)):
         state.write(profile + JOURNAL, data)
     if not (environment / "pyvenv.cfg").exists():
