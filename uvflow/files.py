@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from uvflow.errors import DiskError, disk_errors, unreadable, unwritable
+from uvflow.errors import DiskError, disk_errors, unwritable
 from uvflow.fingerprint import MAX_BYTES, read_file
 
 SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
@@ -39,12 +39,9 @@ def read_text(path: Path) -> str:
 
 def text_if_there(path: Path) -> str | None:
     """As `read_text`, but None where there is no `path`; raises DiskError for an unreadable one."""
-    try:
+    with disk_errors(path, "cannot be read"), contextlib.suppress(FileNotFoundError):
         return read_text(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise unreadable(str(path), error) from error
+    return None
 
 
 def write_whole(

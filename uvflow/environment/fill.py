@@ -23,7 +23,7 @@ from uvflow.environment.integrity import (
 from uvflow.environment.interpreter import broken_interpreter, ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside, make_room
 from uvflow.environment.repair import Depth, Past, RepairResult
-from uvflow.errors import DamagedError, UvFailedError, unwritable
+from uvflow.errors import DamagedError, UvFailedError, disk_errors
 from uvflow.files import remove, write_whole
 from uvflow.process import Completed
 from uvflow.project.manifest import canonical_name
@@ -314,10 +314,8 @@ def _rewrite(path: Path, content: bytes) -> None:
 
 
 def _clear(path: Path) -> None:
-    try:
+    with disk_errors(path):
         remove(path)
-    except OSError as error:
-        raise unwritable(str(path), error) from error
 
 
 def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

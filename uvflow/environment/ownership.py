@@ -16,7 +16,7 @@ from uvflow.environment.installed import (
     is_whole_python,
 )
 from uvflow.environment.unowned import foreign_entries, users_files
-from uvflow.errors import DamagedError, UsageError, unwritable
+from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import (
     SET_ASIDE,
     claim,
@@ -104,11 +104,9 @@ def restore_set_aside(environment: Path, aside: Path, progress: Progress) -> Non
     if fresh.distributions or next(users_files(fresh), None) is not None:
         progress(f"What was in {environment} is kept in {aside}")
         return
-    try:
+    with disk_errors(real):
         remove(real)
         put_back(aside, real)
-    except OSError as error:
-        raise unwritable(str(real), error) from error
 
 
 def check_replaceable(environment: Environment, *, cause: str | None, hint: str) -> None:
@@ -211,12 +209,10 @@ def _empty(environment: Environment) -> None:
     where that is, uv replaces what is left, and else refuses.
     """
     configuration = environment.path / "pyvenv.cfg"
-    try:
+    with disk_errors(environment.path):
         remove(environment.scripts)
         claim(configuration)
         for entry in directory_entries(environment.path):
             if entry.name != configuration.name:
                 remove(Path(entry.path))
         remove(configuration)
-    except OSError as error:
-        raise unwritable(str(environment.path), error) from error

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uvflow.environment.installed import Environment
 from uvflow.environment.ownership import set_aside_beside
 from uvflow.environment.unowned import users_files
-from uvflow.errors import BusyError, DiskError, unwritable
+from uvflow.errors import BusyError, DiskError, disk_errors
 from uvflow.files import directory_size, is_inside, remove_set_aside
 from uvflow.state import backup, journal, locks
 from uvflow.state.inventory import KnownProject
@@ -64,10 +64,8 @@ def _removed(path: Path, root: Path) -> SetAside:
     if users is not None:
         return _kept(path, f"it holds files that no installer made, such as {users}")
     size = directory_size(path)
-    try:
+    with disk_errors(path):
         remove_set_aside(path)
-    except OSError as error:
-        raise unwritable(str(path), error) from error
     return SetAside(path=path, size=size)
 
 

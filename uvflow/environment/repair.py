@@ -4,6 +4,7 @@
 RECORD files (integrity.py).
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -26,7 +27,7 @@ from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.ownership import make_room
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.unowned import sort_unowned, users_files
-from uvflow.errors import DamagedError, unwritable
+from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
@@ -255,9 +256,6 @@ def _remove(path: Path, environment: Environment) -> None:
     """Never through a link that leads out of the environment."""
     if not is_inside(path.parent, environment.path):
         return
-    try:
+    # It may never have existed: a legacy .egg-info may be a file.
+    with disk_errors(path), contextlib.suppress(NotADirectoryError):
         remove(path)
-    except NotADirectoryError:
-        return  # it never existed: a legacy .egg-info may be a file
-    except OSError as error:
-        raise unwritable(str(path), error) from error
