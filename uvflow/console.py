@@ -130,9 +130,9 @@ def _print(stream: "TextIO", text: str) -> None:
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
-            from uvflow.errors import unwritable  # slow, and most often not needed
+            from uvflow.errors import DiskError  # slow, and most often not needed
 
-            raise unwritable("standard output", error) from error
+            raise DiskError("standard output cannot be written", cause=error.strerror) from error
 
 
 def _redacted_in(value: "Any") -> "Any":

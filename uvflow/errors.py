@@ -117,10 +117,6 @@ def unreadable(path: str, error: OSError) -> DiskError:
     return DiskError(f"{path} cannot be read", cause=error.strerror or str(error))
 
 
-def unwritable(path: str, error: OSError, *, hint: str | None = None) -> DiskError:
-    return DiskError(f"{path} cannot be written", cause=error.strerror or str(error), hint=hint)
-
-
 @contextlib.contextmanager
 def disk_errors(
     path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None

@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from uvflow.errors import DiskError, disk_errors, unwritable
+from uvflow.errors import DiskError, disk_errors
 from uvflow.fingerprint import MAX_BYTES, read_file
 
 SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
@@ -70,7 +70,7 @@ def require_writable(directory: Path, *, hint: str) -> None:
         return
     is_read_only = sys.platform != "win32" and os.statvfs(directory).f_flag & os.ST_RDONLY
     number = errno.EROFS if is_read_only else errno.EACCES
-    raise unwritable(str(directory), OSError(number, os.strerror(number)), hint=hint)
+    raise DiskError(f"{directory} cannot be written", cause=os.strerror(number), hint=hint)
 
 
 def target_inside(path: Path, within: Path) -> Path:

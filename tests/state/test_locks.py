@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.errors import BusyError, DiskError
-from uvflow.state import holders, leases, locks
+from uvflow.state import leases, locks
 from uvflow.state.leases import EXCLUSIVE, SHARED, Lease, is_locked
 from uvflow.state.locks import is_leased, is_mutex_held
 from uvflow.state.store import State
@@ -277,8 +277,8 @@ def test_a_holder_with_another_state_is_described_by_its_pid(tmp_path: Path) -> 
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    description = holders.describe([tmp_path])
+    description = locks.describe_holder([tmp_path])
     process.communicate("\n")
     of = "of another user, or with a different UVFLOW_CACHE_DIR"
     assert description == f"process {process.pid}, {of}"
-    assert holders.describe([tmp_path]) == f"a process {of}"
+    assert locks.describe_holder([tmp_path]) == f"a process {of}"

@@ -10,7 +10,6 @@ import pytest
 
 from uvflow.errors import BusyError, DiskError
 from uvflow.state import locks
-from uvflow.state.holders import read_holder
 from uvflow.state.store import State
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
@@ -19,7 +18,6 @@ HOLD = """
 import sys
 from pathlib import Path
 from uvflow.state import locks
-from uvflow.state.holders import read_holder
 from uvflow.state.store import State
 with locks.mutex(State.of(Path(sys.argv[1])), "uvflow sync --prod"):
     print("held", flush=True)
@@ -211,7 +209,7 @@ def test_a_short_wait_is_not_reported(tmp_path: Path, held: "subprocess.Popen[st
 def test_the_holder_is_this_process(tmp_path: Path) -> None:
     state = State.of(tmp_path)
     with locks.mutex(state, "uvflow init"):
-        holder = read_holder(state.directory / "holder")
+        holder = locks.read_holder(state.directory / "holder")
     assert holder
     assert (holder.pid, holder.command, holder.root) == (os.getpid(), "uvflow init", str(tmp_path))
 

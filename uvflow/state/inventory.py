@@ -12,9 +12,9 @@ from uvflow.console import size_text
 from uvflow.errors import BusyError, UsageError
 from uvflow.paths import cache_dir, state_name
 from uvflow.state import backup, leases, locks
-from uvflow.state.holders import read_holder
 from uvflow.state.journal import FINGERPRINT, JOURNAL
 from uvflow.state.leases import HOLDER, MUTEX
+from uvflow.state.locks import read_holder
 from uvflow.state.store import BACKUP, State, is_tagged, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
