@@ -534,7 +534,7 @@ def test_the_python_of_the_environment_is_kept(tree: Tree, uvflow: Command) -> N
 
 
 @posix_only
-def test_a_uv_of_the_environment_goes_on_from_where_that_is(tree: Tree, uvflow: Command) -> None:
+def test_another_uv_goes_on_for_one_of_the_environment(tree: Tree, uvflow: Command) -> None:
     root = tree({"requirements.txt": "six\n"})
     with_environment(root, "six")
     (root / ".venv" / "bin" / "uv").symlink_to(find().path)

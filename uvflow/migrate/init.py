@@ -20,7 +20,7 @@ from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress, State, no_progress
-from uvflow.uv import Uv
+from uvflow.uv import Uv, find
 
 
 def init(
@@ -89,7 +89,9 @@ def _carry_out(
                 change.set_aside_trees()
             context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
             context = context._replace(environ={**environ, **_python_of_old(result.plan)})
-            synced = _sync(context, result.plan, _moved(uv, plan), mutex, progress=progress)
+            if not Path(uv.path).exists():
+                uv = find()  # it was in the environment that was set aside
+            synced = _sync(context, result.plan, uv, mutex, progress=progress)
     except (UvFailedError, NetworkError) as error:
         as_before = f"{unchanged} is as it was before" if change.is_put_back else ""
         cause = "; ".join(filter(None, (error.cause, as_before)))
@@ -116,15 +118,6 @@ def _python_of_old(plan: Plan) -> dict[str, str]:
         if version in SpecifierSet(plan.values["project"].get("requires-python", "")):
             return {"UV_PYTHON": os.path.realpath(python)}
     return {}
-
-
-def _moved(uv: Uv, plan: Plan) -> Uv:
-    """`uv`, where it is now if it was in the environment that was set aside."""
-    folder, name = os.path.split(uv.path)
-    real = Path(os.path.realpath(folder))
-    if plan.aside is None or plan.tree is None or not real.is_relative_to(plan.tree.path):
-        return uv
-    return uv._replace(path=str(plan.aside / real.relative_to(plan.tree.path) / name))
 
 
 def _sync(
