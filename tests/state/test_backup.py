@@ -232,8 +232,8 @@ def test_the_project_that_was_made_after_a_kill_stays(state: State, root: Path) 
     messages: list[str] = []
     backup.recover(state, messages.append)
     assert content(root).items() >= {**BEFORE, **mine}.items()
-    names = f"{root / 'created'}, {root / 'made'}"
-    assert messages == [f"An earlier command was interrupted; {names} {STAYS}"]
+    begin = "An earlier command was interrupted;"
+    assert messages == [f"{begin} {root / name} {STAYS}" for name in ("created", "made")]
     assert not backup.is_unfinished(state)
     backup.restore_last(state, even_if_edited=True)
     assert content(root).items() >= {**BEFORE, "made.after-init/pyvenv.cfg": b""}.items()

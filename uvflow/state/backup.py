@@ -316,16 +316,12 @@ def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[s
             state.write(BACKUP, _to_json(Backup(files=files, trees=trees, after={})))
         else:
             state.delete(BACKUP)
-    return [*_about(strange, _CHANGED), *_about(_appeared(backup), _APPEARED)]
+    appeared = (f"{path} {_APPEARED}" for path in _appeared(backup))
+    return [*(f"{path} {_CHANGED}" for path in strange), *appeared]
 
 
 _CHANGED = "was not put back, since it changed; `uvflow undo --force` does that"
 _APPEARED = "appeared meanwhile and was not removed: it may be yours"
-
-
-def _about(paths: Iterable[Path], what: str) -> list[str]:
-    names = ", ".join(map(str, paths))
-    return [f"{names} {what}"] if names else []
 
 
 def _strangers(state: State, backup: Backup) -> list[Path]:
@@ -366,11 +362,10 @@ def _is_being_made(state: State, directory: Path) -> bool:
 
 def is_unfinished(state: State) -> bool:
     """Whether a command was killed and its changes are still to be put back."""
-    try:
+    with contextlib.suppress(DiskError):
         backup = _read_backup(state)
-    except DiskError:
-        return False
-    return backup is not None and backup.after is None
+        return backup is not None and backup.after is None
+    return False
 
 
 def directories(state: State) -> tuple[DirectoryBackup, ...]:

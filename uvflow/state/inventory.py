@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from uvflow.console import size_text
-from uvflow.errors import BusyError, UsageError
+from uvflow.errors import BusyError, UsageError, disk_errors
+from uvflow.files import remove
 from uvflow.paths import cache_dir, state_name
 from uvflow.state import backup, leases, locks
 from uvflow.state.journal import FINGERPRINT, JOURNAL
 from uvflow.state.leases import HOLDER, MUTEX
 from uvflow.state.locks import read_holder
-from uvflow.state.store import BACKUP, State, is_tagged, require_private
+from uvflow.state.store import BACKUP, ELSEWHERE, State, is_tagged, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
 
@@ -70,17 +71,14 @@ def known_projects() -> tuple[KnownProject, ...]:
     require_private(projects.parent, projects)
     if not is_tagged(projects.parent):
         return ()
-    found = map(_known_project, _directories(projects))
+    found = map(_known_project, filter(_is_own, projects.glob("*")))
     return tuple(sorted(filter(None, found), key=lambda one: (-one.last_used, one.name)))
 
 
-def _directories(projects: Path) -> list[Path]:
-    try:
-        paths = [path for path in projects.iterdir() if _STATE_NAME.fullmatch(path.name)]
-        real = [path for path in paths if not path.is_symlink()]  # none that uvflow made
-        return [path for path in real if any(next(path.glob(own), None) for own in _OWN_FILES)]
-    except OSError:
-        return []
+def _is_own(directory: Path) -> bool:
+    """Whether uvflow has made it, which makes no links."""
+    is_named = _STATE_NAME.fullmatch(directory.name) and not directory.is_symlink()
+    return bool(is_named) and any(next(directory.glob(own), None) for own in _OWN_FILES)
 
 
 def _known_project(directory: Path) -> KnownProject | None:
@@ -129,7 +127,10 @@ def forget(project: KnownProject) -> str:
                 return (
                     "an init was cut short there, and `uvflow init` puts back what it had changed"
                 )
-            state.clear()
+            for path in state.directory.iterdir():
+                if path.name != MUTEX:  # who waits for a deleted one would not exclude newcomers
+                    with disk_errors(path, hint=ELSEWHERE):
+                        remove(path)
     except BusyError:
         return "another uvflow process is using it"
     return ""

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from uvflow import paths
 from uvflow.errors import DiskError, disk_errors
-from uvflow.files import remove, require_writable, write_whole
+from uvflow.files import require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
-from uvflow.state.leases import MUTEX
 
 Progress = Callable[[str], None]  # called with a sentence about what takes long
 
@@ -98,16 +97,6 @@ class State(NamedTuple):
                 path.unlink(missing_ok=True)
             if durable:
                 self._flush()
-
-    def clear(self) -> None:
-        """Delete everything but the mutex's file, while holding the mutex. Raises DiskError.
-
-        A process that waits for a deleted file would no longer exclude newcomers.
-        """
-        for path in self.directory.iterdir():
-            if path.name != MUTEX:
-                with disk_errors(path, hint=ELSEWHERE):
-                    remove(path)
 
     def make(self) -> None:
         """Create the directory, for this user only.
