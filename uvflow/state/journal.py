@@ -21,14 +21,7 @@ from pathlib import Path
 
 from uvflow import fingerprint
 from uvflow.errors import DiskError, disk_errors
-from uvflow.files import (
-    is_inside,
-    read_regular,
-    remove,
-    remove_file,
-    remove_unfinished,
-    write_whole,
-)
+from uvflow.files import is_inside, read_regular, remove, remove_unfinished, write_whole
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
@@ -165,8 +158,8 @@ def remove_copy(environment: Path) -> None:
     Raises DiskError.
     """
     remove_records(environment)
-    with disk_errors(environment / COPY):
-        remove_file(environment / COPY)
+    with disk_errors(environment / COPY), contextlib.suppress(NotADirectoryError):
+        (environment / COPY).unlink(missing_ok=True)
     remove_unfinished(environment, COPY)
 
 
