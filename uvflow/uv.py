@@ -83,10 +83,10 @@ class Streamed(NamedTuple):
 
 
 class Uv(NamedTuple):
-    """A uv binary that is supported; `version` is empty where that is known from before."""
+    """A uv binary."""
 
     path: str
-    version: str = ""
+    version: str
 
     @property
     def is_supported(self) -> bool:
@@ -182,28 +182,6 @@ def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
     return finish
 
 
-def start_confirming(
-    question: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
-) -> Callable[[], Uv | None]:
-    """Ask what uv affirms by its exit code, and for its version at once: each start takes 15 ms.
-
-    What is returned waits for the answer, and gives the uv that affirms it. None does not mean no,
-    but that `find` has to look closer.
-    """
-    check_readable((cwd, *cwd.parents), _READ_TO_RUN)
-    path = next(_candidates(environ), None)
-    if path is None:
-        return lambda: None
-    environ = _uv_environ(environ)
-    finish = _start_probe(path, (*question, "--verbose"), cwd=cwd, environ=environ)
-
-    def confirmation() -> Uv | None:
-        uv = finish()
-        return uv if uv and uv.is_supported else None
-
-    return confirmation
-
-
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
     # By their full paths: Windows would look for a name in the current directory first.
     for path in map(os.path.abspath, uv_candidates(environ)):
@@ -216,16 +194,10 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
             yield find_uv_bin()
 
 
-def _start_probe(
-    path: str,
-    question: Sequence[str] = ("--version",),
-    *,
-    cwd: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Callable[[], Uv | None]:
+def _start_probe(path: str) -> Callable[[], Uv | None]:
     """Gives None where `path` does not run as uv: a version manager's shim without a uv, say."""
     try:
-        probe = process.start((path, *question), cwd=cwd, environ=environ)
+        probe = process.start((path, "--version"), environ=os.environ)
     except OSError:
         return lambda: None
 
@@ -234,7 +206,7 @@ def _start_probe(
             completed = probe.wait(_PROBE_SECONDS)
         except TimeoutError:
             return None
-        match = re.search(r"(?m)^(?:DEBUG )?uv (\d+\.\d+\.\d+\S*)", completed.out + completed.err)
+        match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
         return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
 
     return finish

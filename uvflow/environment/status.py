@@ -24,15 +24,13 @@ from uvflow.lockfile.check import (
     Freshness,
     LockfileCheck,
     failure_reason,
-    fresh_lockfile,
-    sources_to_build,
     start_check,
 )
 from uvflow.process import Completed
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
 from uvflow.state.journal import LastSync
-from uvflow.uv import Uv, find, start_confirming
+from uvflow.uv import Uv, start_finding
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
@@ -148,44 +146,34 @@ class _Look(NamedTuple):
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
         """Where nothing has changed since the last sync, that has inspected it."""
+        is_current = context.is_current()
+        if not is_current:
+            check_inputs(context.project)
+        finding = start_finding(context.environ)
         look = cls(context=context, environment=Environment(context.environment))
-        return look.with_uv() if context.is_current() else look._inspected()
-
-    def with_uv(self) -> "_Look":
+        look = look if is_current else look.inspected()  # while uv starts
         try:
-            return self._replace(uv=find(self.context.environ))
+            look = look._replace(uv=finding())
         except UvMissingError as error:
-            return self._replace(uv=error)
+            look = look._replace(uv=error)
+        return look if is_current else look.compared()
 
-    def _inspected(self) -> "_Look":
-        """Asks uv whether all is well, and inspects the environment meanwhile."""
-        context, environment, project = self.context, self.environment, self.context.project
-        check_inputs(project)
-        unasked = own_interpreter(context)
-        is_asked = not unasked and integrity.can_be_read_by_uv(environment)
-        basics = missing_basics(environment)
-        is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
-        can_compare = is_asked and is_answering and self.exists and project.lockfile.exists()
-        confirming = None
-        if can_compare and not sources_to_build(project):  # a build would run code
-            question = (*_CHECK, "--locked", "--no-build", *context.profile.selection())
-            confirming = start_confirming(question, cwd=project.root, environ=context.environ)
-        look = self._replace(unasked=unasked, is_running=is_sync_running(context))
-        if self.exists and not look.is_running:
-            damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
-            look = look._replace(damages=damages, moved=relocation_problem(environment))
-        uv = confirming() if confirming else None
-        if uv:
-            agreement = Completed(code=0, out="", err="")
-            return look._replace(uv=uv, lockfile=fresh_lockfile(), comparison=agreement)
-        look = look.with_uv()
-        asked = look.uv if is_asked and isinstance(look.uv, Uv) else None
-        return look.compared(asked, is_answering=is_answering, can_compare=can_compare)
+    def inspected(self) -> "_Look":
+        context, environment = self.context, self.environment
+        look = self._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
+        if not self.exists or look.is_running:
+            return look
+        damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
+        return look._replace(damages=damages, moved=relocation_problem(environment))
 
-    def compared(self, uv: Uv | None, *, is_answering: bool, can_compare: bool) -> "_Look":
+    def compared(self) -> "_Look":
         """With what uv finds wrong with the lockfile, and with the environment."""
         context, damages, comparing = self.context, self.damages, None
-        if uv and can_compare:
+        is_asked = not self.unasked and integrity.can_be_read_by_uv(self.environment)
+        uv = self.uv if is_asked and isinstance(self.uv, Uv) else None
+        basics = missing_basics(self.environment)
+        is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
+        if uv and is_answering and self.exists and context.project.lockfile.exists():
             # `--frozen`, since the other check says whether the lockfile is stale.
             question = (*_CHECK, "--frozen", *context.profile.selection())
             comparing = uv.start(question, cwd=context.project.root, environ=context.environ)

@@ -5,9 +5,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from uvflow import fingerprint
@@ -15,7 +13,7 @@ from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import Subject, SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
-from uvflow.environment.installed import Environment, read_quickly
+from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import (
     cache_directory,
@@ -87,7 +85,7 @@ def locked_environment(
             yield SyncResult(subject=context.subject, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
-    finding = _start_finding(context)  # uv starts while we wait
+    finding = start_finding()  # uv starts while we wait
     with locks.mutex(
         state, command, environment=environment, timeout=timeout, progress=progress
     ) as mutex:
@@ -108,21 +106,6 @@ def locked_environment(
         result = sync_locked(context, uv, mutex, progress=progress)
         finish(context, result)
         yield result
-
-
-def _start_finding(context: SyncContext) -> Callable[[], Uv]:
-    """Find uv, without asking that of the last sync for its version where it is still the same.
-
-    A version manager's shim has to be asked, since it may lead elsewhere by now.
-    """
-    encoded = fingerprint.read_encoded(str(context.state.directory), context.fingerprint_name)
-    answers = fingerprint.recorded_answers(encoded)
-    question = next((os.fsdecode(one) for one in answers if one.startswith(b"uv ")), "")
-    path = question.removeprefix("uv ")
-    if not path or _answers([question]) != (os.fsencode(question), answers[os.fsencode(question)]):
-        return start_finding()
-    is_shim = Path(os.path.realpath(path)).stem != "uv" or read_quickly(path, 2) == b"#!"
-    return start_finding() if is_shim else partial(Uv, path=path)
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:

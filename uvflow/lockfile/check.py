@@ -1,6 +1,5 @@
 """Whether uv.lock is what the project asks for: uv's verdict, with the reasons."""
 
-import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -79,14 +78,7 @@ def start_check(
         unbuilt = f"only building {builds} would tell for sure"
         return lambda: _read(project, unbuilt, "`uv lock --check` builds and tells")
     question = uv.start(_CHECK, cwd=project.root, environ=environ)
-    read = functools.cache(lambda: _differences(project))
-    if is_edited(project):
-        read()  # while uv is at work
-    return lambda: _verdict(project, uv, environ, question.wait(), read)
-
-
-def fresh_lockfile() -> LockfileCheck:
-    return LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
+    return lambda: _verdict(project, uv, environ, question.wait())
 
 
 def missing_lockfile(project: Project) -> LockfileCheck:
@@ -108,10 +100,9 @@ def stale_lockfile_error(
     is_refused = re.search(REFUSAL, answer.err) is not None
     if answer.code == 0 or not (is_refused or re.search(_WHY, answer.err)):
         return None
-    reasons = _differences(project)
-    if not (is_refused or has_failed or reasons):
+    if not (is_refused or has_failed or _differences(project)):
         return None
-    check = _verdict(project, uv, environ, answer, lambda: reasons)
+    check = _verdict(project, uv, environ, answer)
     is_readable = check.hint not in {_RESTORE, ANOTHER}
     problem = f"is not what {MANIFEST} asks for" if is_readable else "cannot be used"
     return StaleLockfileError(
@@ -160,19 +151,16 @@ def is_edited(project: Project) -> bool:
 
 
 def _verdict(
-    project: Project,
-    uv: Uv,
-    environ: Mapping[str, str],
-    answer: Completed,
-    read: Callable[[], tuple[str, ...]],
+    project: Project, uv: Uv, environ: Mapping[str, str], answer: Completed
 ) -> LockfileCheck:
     if answer.code == 0:
-        return fresh_lockfile()
+        current = f"is what {MANIFEST} asks for"
+        return LockfileCheck(verdict=Freshness.FRESH, reasons=(current,))
     failure = failure_reason(answer)
     first = failure.partition(". ")[0]
     if failure.startswith(REQUIRED):
         return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=ANOTHER)
-    reasons, hint = read(), UPDATE
+    reasons, hint = _differences(project), UPDATE
     why = re.search(_WHY, answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
         found = why[1].partition(": `Conflicts(")[0]  # which uv shows as it is in memory
