@@ -205,10 +205,10 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     """
     environment = Environment(context.environment)
     past = Past.of(context.state, environment, lambda: cache_directory(context, uv))
-    before = _traces(environment)
+    before, was_empty = environment, _is_empty(environment)
     records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)
-    began = time.time()
+    began = journal.first_started(context.state, context.environment)  # by the clock of the files
     aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
@@ -226,43 +226,30 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
         aside = filling.aside if filling else aside
         if aside is not None:
             restore_set_aside(context.environment, aside, progress)
-        environment = Environment(context.environment)
-        is_new = not before and {e.name for e in environment.entries} <= BY_DESIGN
-        is_same = is_new or (
-            _traces(environment) == before and not _has_changed(environment, began)
-        )
+        is_still_empty = was_empty and _is_empty(Environment(context.environment))
+        is_same = is_still_empty or not _has_changed(before, began)
         if is_same and not past.is_interrupted:  # or it has to be looked at all the same
             journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
 
 
-def _traces(environment: Environment) -> tuple[object, ...]:
-    """What shows that uv has begun to change the environment; empty where there is none.
-
-    uv removes the first file in a RECORD first, or makes an entry at the top of site-packages; but
-    see `_has_changed`.
-    """
-    if not environment.path.is_dir():
-        return ()
-    files = (environment.path / "pyvenv.cfg", environment.python, environment.scripts / "activate")
-    places = (environment.scripts, *environment.site_packages)
-    own = [f"identity {place}" for place in (*files, *places)]
-    installed = environment.distributions
-    problems = (integrity.metadata_problem(environment, one) for one in installed)
-    return (*_answers(own), *(one.stamp for one in installed), *problems)
+def _is_empty(environment: Environment) -> bool:
+    return {entry.name for entry in environment.entries} <= BY_DESIGN
 
 
 def _has_changed(environment: Environment, since: float) -> bool:
-    """Whether a file in site-packages, or the names in a directory, have changed meanwhile.
+    """Whether uv may have begun to change it since then: a file, or the names in a directory.
 
-    uv adds to the directories that several distributions share before all else. Where anything else
-    has changed them, a byte code, the next sync is one too many.
+    Where anything else has changed them, a byte code, the next sync is one too many.
     """
-    for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
-        with contextlib.suppress(OSError):  # one that has gone changes the time of its directory
-            if any(os.lstat(f"{folder}/{name}").st_mtime >= since for name in (".", *files)):
-                return True
-    return False
+    places = [str(place) for place in (environment.scripts, *environment.site_packages)]
+    walk = itertools.chain(*map(os.walk, places))
+    inside = (f"{folder}/{name}" for folder, _, files in walk for name in (".", *files))
+    paths = itertools.chain((f"{environment.path}/pyvenv.cfg", *places), inside)
+    try:
+        return any(os.lstat(path).st_mtime >= since for path in paths)
+    except OSError:  # it has gone
+        return True
 
 
 def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
