@@ -152,6 +152,15 @@ def test_a_link_in_a_package_is_found_however_a_record_names_what_is_in_it(
     ]
 
 
+@posix_only
+def test_a_link_in_the_place_of_byte_code_is_found(venv: Venv, tmp_path: Path) -> None:
+    shutil.rmtree(venv.at / "six" / "__pycache__", ignore_errors=True)
+    (venv.at / "six" / "__pycache__").symlink_to(tmp_path)
+    assert list(linked_packages(Environment(venv.path))) == [
+        damage(DamageKind.REPLACED, f"{SITE}/six/__pycache__", detail=f"a link to {tmp_path}")
+    ]
+
+
 # The environment itself
 
 

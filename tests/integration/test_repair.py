@@ -167,6 +167,18 @@ def test_a_first_sync_installs_nothing_through_a_link(
     assert f"{root}/.venv.before-rebuild holds files that no installer made" in done.err
 
 
+def test_no_byte_code_is_written_through_a_link(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    assert uvflow("sync", "--dev", cwd=shop).code == 0
+    (tmp_path / "outside").mkdir()
+    cache = inside(shop, "six") / "__pycache__"
+    cache.symlink_to(tmp_path / "outside")
+    done = uvflow("sync", "--prod", cwd=shop)
+    assert (done.code, cache.is_symlink(), *(tmp_path / "outside").iterdir()) == (0, False)
+    assert list(cache.glob("*.pyc"))
+
+
 def test_a_leftover_data_directory_does_not_stop_uv_for_good(
     tree: Tree, uvflow: Command, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

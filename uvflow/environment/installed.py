@@ -1,6 +1,5 @@
 """A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
-import contextlib
 import os
 import re
 from functools import cached_property
@@ -89,17 +88,6 @@ class Distribution:
     @property
     def record(self) -> str:
         return f"{self.location}{os.sep}RECORD"
-
-    @cached_property
-    def stamp(self) -> tuple[int, ...]:
-        """Another one after each change to the directory, or to RECORD but for links to that."""
-        found: tuple[int, ...] = ()
-        with contextlib.suppress(OSError):
-            status = os.stat(self.location)  # noqa: PTH116  as above
-            found = status.st_ino, status.st_mtime_ns, status.st_ctime_ns
-            status = os.stat(self.record)  # noqa: PTH116  as above
-            found += status.st_ino, status.st_mtime_ns, status.st_size
-        return found
 
 
 def leftover_data_directories(environment: Environment) -> tuple[str, ...]:

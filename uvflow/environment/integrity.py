@@ -111,7 +111,7 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     if missing:
         return missing
     incomplete = (
-        (one.name, metadata_problem(environment, one)) for one in environment.distributions
+        (one.name, _distribution_problem(environment, one)) for one in environment.distributions
     )
     problems = [(name, *problem) for name, problem in incomplete if problem]
     left = (("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment))
@@ -261,20 +261,15 @@ class Metadata(NamedTuple):
     unreadable: str = ""  # what is no file: a named pipe, say, at which uv would wait
 
 
+@functools.cache  # of a distribution as an Environment has found it
 def read_metadata(distribution: Distribution) -> Metadata:
-    """A sync looks twice, and reads again only what has changed meanwhile."""
-    return _read_metadata(distribution.location, distribution.stamp)
-
-
-@functools.cache
-def _read_metadata(location: str, _stamp: tuple[int, ...]) -> Metadata:
+    location = distribution.location
     entries = directory_entries(location)
     names = frozenset(entry.name for entry in entries)
-    text = read_record(f"{location}{os.sep}RECORD")
-    site_packages = location.rpartition(os.sep)[0]
-    first = next(rows(site_packages, (text or "").partition("\n")[0]), None)
+    text = read_record(distribution.record)
+    first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
-    problem = _metadata_problem(location, names, text)
+    problem = _metadata_problem(distribution, names, text)
     unparsable = next((n for n in _JSON if n in names and not _is_object(location, n)), "")
     if unparsable and not problem:
         problem = DamageKind.EDITED, f"{location}{os.sep}{unparsable}", "uv cannot read it"
@@ -291,11 +286,10 @@ def _is_object(location: str, name: str) -> bool:
 
 
 def _metadata_problem(
-    location: str, names: AbstractSet[str], text: str | None
+    distribution: Distribution, names: AbstractSet[str], text: str | None
 ) -> tuple[DamageKind, str, str] | None:
     """Whether the file that an installer writes last, with `text` in it, is incomplete."""
-    site_packages, _, directory = location.rpartition(os.sep)
-    record = f"{location}{os.sep}RECORD"
+    location, record = distribution.location, distribution.record
     if "METADATA" not in names:
         return DamageKind.NO_METADATA, location, ""
     if "RECORD" not in names:
@@ -305,15 +299,13 @@ def _metadata_problem(
         return DamageKind.UNREADABLE, record, ""
     if not text.endswith("\n"):  # uv truncates the file and writes it in place
         return DamageKind.UNFINISHED, record, "truncated"
-    row_start = f"{directory}/INSTALLER,"
-    is_listed = text.startswith(row_start) or f"\n{row_start}" in text
-    if not is_listed and ("INSTALLER" in names or not _is_without_installer(site_packages, text)):
+    is_listed = f"\n{distribution.directory}/INSTALLER," in f"\n{text}"
+    if not is_listed and ("INSTALLER" in names or not _is_without_installer(distribution, text)):
         return DamageKind.UNFINISHED, record, "does not list INSTALLER"
     return None
 
 
-@functools.cache  # of a distribution as an Environment has found it
-def metadata_problem(
+def _distribution_problem(
     environment: Environment, distribution: Distribution
 ) -> tuple[DamageKind, str, str] | None:
     """What is wrong, by what the metadata shows, and by the file that uv would remove first."""
@@ -338,33 +330,27 @@ def _installer(location: str) -> str:
     return content.decode(errors="replace").strip().lower()
 
 
-def _is_without_installer(site_packages: str, text: str) -> bool:
+def _is_without_installer(distribution: Distribution, text: str) -> bool:
     """Whether this is the RECORD that uv writes last under UV_NO_INSTALLER_METADATA.
 
     It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
     every file has to be present.
     """
     names = [name for name, _, _ in _fields(text)]
-    return names == sorted(names) and not any(map(_size_problem, rows(site_packages, text)))
+    return names == sorted(names) and not any(map(_size_problem, recorded_rows(distribution)))
 
 
 def linked_packages(environment: Environment) -> Iterator[Damage]:
     """The directories of distributions that are links: uv makes none, and writes through them.
 
-    Takes 10 ms for 13,000 files. As uv does, this reads a RECORD as CSV with any line ends.
+    Also those of byte code, which no RECORD lists.
     """
     link_above = _link_finder(environment)
     for distribution in environment.distributions:
-        text = "\n" + (read_record(distribution.record) or "").replace("\r", "\n")
-        folders = set(re.findall(r"\n([^,\n]+)/", text))
-        if '"' in text:
-            import csv  # 1 ms, and names hardly ever have quotes
-
-            with contextlib.suppress(csv.Error):  # at what uv refuses
-                rows = csv.reader(f"{line}\n" for line in text.split("\n"))
-                folders.update(name.rpartition("/")[0] for row in rows for name in row[:1])
-        base = distribution.site_packages
-        links = {link_above(_absolute(base, f"{folder}/-")) for folder in folders if folder}
+        text, base = read_record(distribution.record) or "", distribution.site_packages
+        folders = {name.rpartition("/")[0] or "." for name, _, _ in _fields(text)}
+        names = (f"{folder}/{name}" for folder in folders for name in ("-", "__pycache__/-"))
+        links = {link_above(_absolute(base, name)) for name in names}
         for link in sorted(links - {""}):
             kind, detail = _link_problem(link)
             path = environment.relative(link)
@@ -512,10 +498,10 @@ def _fields(text: str) -> Iterator[tuple[str, str, str]]:
     RECORD is CSV in the dialect of Python's csv module. That module raises for what a garbled file
     may contain, and takes 5 ms longer for 13,000 rows; only the path can need quotes.
     """
-    for line in text.split("\n"):
-        name, digest, size = (*line.rstrip("\r").rsplit(",", 2), "", "")[:3]
+    for line in text.replace("\r", "\n").split("\n"):
+        name, digest, size = (*line.rsplit(",", 2), "", "")[:3]
         if name.startswith('"'):
-            name = name[1:].removesuffix('"').replace('""', '"')
+            name = '"'.join(part.replace('"', "") for part in name[1:].split('""'))
         if name:
             yield name, digest.strip('"'), size.strip('"')
 
