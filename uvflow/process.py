@@ -70,11 +70,6 @@ def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None 
     )
 
 
-def capture(words: Sequence[str], *, environ: Mapping[str, str]) -> Completed:
-    """Run a program and return its output."""
-    return start(words, environ=environ).wait()
-
-
 def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:
     """Run a program with this process's streams, forward signals, return its exit code."""
     with signals_collected() as received:

@@ -32,7 +32,7 @@ _PROBE_SECONDS = 20
 # What uv reads in a project, and above it where it looks for a configuration.
 _READ_BY_UV = (MANIFEST, LOCKFILE, "uv.toml", ".python-version", ".python-versions")
 _READ_TO_RUN = (*_READ_BY_UV, ".venv/pyvenv.cfg")  # a sync first sets aside one that is no file
-_SIGNS_OF_NO_NETWORK = (
+_SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
     *("operation timed out", "etwork timeout"),
     *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git
@@ -67,7 +67,7 @@ class Streamed(NamedTuple):
         """The error to raise for it; uv's own message is on stderr already."""
         words = " ".join(self.output.split())  # uv breaks long lines
         message = f"`{command}` failed with exit code {self.code}; its reason is above"
-        if is_network_failure(words):
+        if any(sign in words for sign in _SIGNS_OF_NO_NETWORK):
             return NetworkError(f"`{command}` needs the network, and could not reach it")
         if re.search(_DISK, words):
             return DiskError(f"`{command}` could not read or write a file; its reason is above")
@@ -87,10 +87,6 @@ class Uv(NamedTuple):
 
     path: str
     version: str
-
-    @property
-    def is_supported(self) -> bool:
-        return tuple(map(int, self.version.split(".")[:2])) >= OLDEST
 
     def run(
         self,
@@ -144,12 +140,6 @@ def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_
             kind = StaleLockfileError if path.name == LOCKFILE else UsageError
             cause = f"it is not a regular file of at most {MAX_BYTES:,} bytes"
             raise kind(f"{path} cannot be read", cause=cause)
-
-
-def is_network_failure(output: str) -> bool:
-    """Whether uv, or the git or ssh it has started, reports that the network cannot be reached."""
-    words = " ".join(output.split())  # uv breaks long lines
-    return any(sign in words for sign in _SIGNS_OF_NO_NETWORK)
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Uv:
@@ -213,7 +203,7 @@ def _start_probe(path: str) -> Callable[[], Uv | None]:
 
 
 def _require_supported(uv: Uv) -> None:
-    if not uv.is_supported:
+    if tuple(map(int, uv.version.split(".")[:2])) < OLDEST:
         raise UvMissingError(
             f"uv {uv.version} is too old: uvflow needs uv {OLDEST[0]}.{OLDEST[1]} or later",
             cause=f"found at {uv.path}",

@@ -28,9 +28,7 @@ sdist = {{ url = "https://x.test/shop-1.0.tar.gz", hash = "sha256:1" }}
 wheels = [{{ url = "https://x.test/shop-1.0%2Bcpu-py3-none-any.whl#x", hash = "sha256:2" }}]
 """
     (shop,) = parse_lockfile(locked(text)).packages
-    assert (shop.name, shop.version, shop.directory, shop.has_sources) == (
-        *("shop", "1.0", None, True),
-    )
+    assert (shop.name, shop.version, shop.directory) == ("shop", "1.0", None)
     assert shop.hashes == {"sha256:1", "sha256:2"}
     assert shop.wheels == ("shop-1.0+cpu-py3-none-any.whl",)
     assert shop.needs == {"": (("a", ""), ("a", "x"))}

@@ -140,4 +140,4 @@ def _json_in(image: tarfile.TarFile, name: str) -> Any:
 
 
 def _docker(environ: Mapping[str, str], *words: str) -> Completed:
-    return process.capture(("docker", *words), environ=environ)
+    return process.start(("docker", *words), environ=environ).wait()

@@ -110,13 +110,11 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    incomplete = (
-        (one.name, _distribution_problem(environment, one)) for one in environment.distributions
-    )
-    problems = [(name, *problem) for name, problem in incomplete if problem]
+    found = ((one.name, _problem_of(environment, one)) for one in environment.distributions)
+    problems = [(name, *problem) for name, problem in found if problem]
     left = (("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment))
     unfinished = [
-        Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
+        Damage(kind, environment.relative(path), name, detail)
         for name, kind, path, detail in (*problems, *left)
     ]
     own = _script_damage(environment)
@@ -151,13 +149,10 @@ def missing_basics(environment: Environment) -> tuple[Damage, ...]:
 
 def links_out(environment: Environment) -> Iterator[str]:
     """Sentences about the directories that are links out of it: uv would write through them."""
-    folders: list[str | Path] = [environment.path]
-    for folder in folders:  # which grows
-        for entry in directory_entries(folder):
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif entry.is_dir() and not is_inside(Path(entry.path), environment.path):
-                yield f"{environment.relative(entry.path)} is {_target(entry.path)}"
+    for folder, folders, _ in os.walk(environment.path):
+        for path in (Path(folder, name) for name in folders):
+            if path.is_symlink() and not is_inside(path, environment.path):
+                yield f"{environment.relative(path)} is {_target(path)}"
 
 
 def _missing_python(environment: Environment) -> Iterator[Damage]:
@@ -209,13 +204,12 @@ def _script_damage(environment: Environment) -> Iterator[Damage]:
             problem = DamageKind.TRUNCATED, "empty"
         if problem:
             kind, detail = problem
-            yield Damage(kind=kind, path=environment.relative(path), detail=detail)
+            yield Damage(kind, environment.relative(path), "", detail)
     alias = environment.scripts / "python3"
     if is_uvs and os.name != "nt" and not alias.exists():
-        yield Damage(kind=DamageKind.MISSING, path=environment.relative(alias))
+        yield Damage(DamageKind.MISSING, environment.relative(alias))
     elif is_uvs and os.name != "nt" and not alias.samefile(environment.python):
-        detail = "it is not bin/python"
-        yield Damage(DamageKind.REPLACED, environment.relative(alias), detail=detail)
+        yield Damage(DamageKind.REPLACED, environment.relative(alias), "", "it is not bin/python")
 
 
 def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
@@ -227,7 +221,7 @@ def configuration_damage(environment: Environment, synced: bytes | None) -> Iter
     for key in ("home", "include-system-site-packages"):
         if configuration.get(key) != before.get(key):
             detail = f"{key} = {configuration.get(key)}, at the last sync {before.get(key)}"
-            yield Damage(kind=DamageKind.EDITED, path="pyvenv.cfg", detail=detail)
+            yield Damage(DamageKind.EDITED, "pyvenv.cfg", "", detail)
 
 
 def _duplicates(environment: Environment) -> Iterator[Damage]:
@@ -236,9 +230,8 @@ def _duplicates(environment: Environment) -> Iterator[Damage]:
         by_name[distribution.name].append(distribution.path)
     for name, (first, *others) in by_name.items():
         if others:
-            path = environment.relative(first)
             detail = f"also {', '.join(path.name for path in others)}"
-            yield Damage(kind=DamageKind.DUPLICATE, path=path, distribution=name, detail=detail)
+            yield Damage(DamageKind.DUPLICATE, environment.relative(first), name, detail)
 
 
 class Row(NamedTuple):
@@ -305,7 +298,7 @@ def _metadata_problem(
     return None
 
 
-def _distribution_problem(
+def _problem_of(
     environment: Environment, distribution: Distribution
 ) -> tuple[DamageKind, str, str] | None:
     """What is wrong, by what the metadata shows, and by the file that uv would remove first."""
@@ -353,8 +346,7 @@ def linked_packages(environment: Environment) -> Iterator[Damage]:
         links = {link_above(_absolute(base, name)) for name in names}
         for link in sorted(links - {""}):
             kind, detail = _link_problem(link)
-            path = environment.relative(link)
-            yield Damage(kind=kind, path=path, distribution=distribution.name, detail=detail)
+            yield Damage(kind, environment.relative(link), distribution.name, detail)
 
 
 _Problem = tuple[DamageKind, str]
@@ -385,7 +377,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
             intact.add(row.path)
     # A file that several distributions share is as the one installed last has it.
     found = (
-        Damage(kind=kind, path=environment.relative(path), distribution=name, detail=detail)
+        Damage(kind, environment.relative(path), name, detail)
         for name, path, (kind, detail) in suspects
         if path not in intact
     )

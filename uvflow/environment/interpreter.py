@@ -25,10 +25,10 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
-from uvflow.errors import DamagedError
+from uvflow.errors import DamagedError, UvflowError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter, is_certainly_asked_for
-from uvflow.uv import Uv
+from uvflow.uv import Uv, find
 
 # The state has files with the identity of environments: of those that a sync has used, and of those
 # that uv was found to know.
@@ -192,10 +192,13 @@ def broken_interpreter(environment: Environment, output: str) -> Damage | None:
     return Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail="it does not answer")
 
 
-def cache_directory(context: SyncContext, uv: Uv) -> Path | None:
-    """That of uv; None where it does not say."""
-    arguments = ("cache", "dir")
-    answer = uv.capture(arguments, cwd=context.project.root, environ=context.environ)
+def cache_directory(context: SyncContext) -> Path | None:
+    """That of uv; None where there is no uv, or it does not say."""
+    arguments, environ = ("cache", "dir"), context.environ
+    try:
+        answer = find(environ).capture(arguments, cwd=context.project.root, environ=environ)
+    except UvflowError:
+        return None
     return Path(answer.out.strip()) if answer.code == 0 else None
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from uvflow import fingerprint
@@ -36,13 +37,9 @@ from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
 from uvflow.uv import Streamed, Uv, find, start_finding
 
-# A file system may give two changes the same time stamp when they are closer than this (seconds): a
-# tick of the clock that Linux uses for it, CLOCK_REALTIME_COARSE of linux/time.h, with a margin.
-# After that, every change to an environment gives it another time.
-if sys.platform == "linux":
-    _TICK = time.clock_getres(5) + 0.001
-else:
-    _TICK = 0.02
+# Seconds: two changes that are closer may get the same time stamp, for which Linux takes a clock of
+# at least 100 Hz, and Windows one of 64.
+_TICK = 0.02 if sys.platform == "win32" else 0.011
 
 
 class SyncResult(NamedTuple):
@@ -204,7 +201,7 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment, lambda: cache_directory(context, uv))
+    past = Past.of(context.state, environment, partial(cache_directory, context))
     before, was_empty = environment, _is_empty(environment)
     records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)

@@ -1,26 +1,23 @@
 """`uvflow verify`: the files of an environment against its RECORD files, and their repair."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 from uvflow.environment import integrity, known_defects
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
-from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
 from uvflow.environment.sync import repair_environment
 from uvflow.environment.unowned import sort_unowned
-from uvflow.errors import DamagedError, OutOfSyncError, UvflowError
+from uvflow.errors import DamagedError, OutOfSyncError
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state.store import Progress
-from uvflow.uv import find
 
 _SHOWN = 5  # how many files of one distribution are listed
 
@@ -68,14 +65,8 @@ def verify_and_repair(
 
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
-    def find_cache() -> Path | None:
-        with contextlib.suppress(UvflowError):  # there is no uv, or it would wait at a pipe
-            check_inputs(context.project)
-            return cache_directory(context, find(context.environ))
-        return None
-
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment, find_cache)
+    past = Past.of(context.state, environment, partial(cache_directory, context))
     problems = find_damage(environment, depth, past)
     known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)

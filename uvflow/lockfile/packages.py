@@ -82,11 +82,6 @@ class LockedPackage:
         return tuple(unquote(p.rpartition("/")[2].partition("#")[0]) for p in places)
 
     @property
-    def has_sources(self) -> bool:
-        """Whether uv can build it: it has an sdist, or its source is not an index."""
-        return "sdist" in self.table or "registry" not in self.source
-
-    @property
     def hashes(self) -> frozenset[str]:
         """Those of its wheels and its sdist, as `algorithm:digest`."""
         files = (self.table.get("sdist", {}), *self.table.get("wheels", ()))
