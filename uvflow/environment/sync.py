@@ -46,13 +46,13 @@ class SyncResult(NamedTuple):
     """What a sync did.
 
     `already` when there was nothing to do. `repair` is what was damaged before, by an interrupted
-    uv for example. `fingerprint` is None where what the sync depended on cannot be watched.
+    uv for example. `fingerprint` is empty where there was nothing to do.
     """
 
     subject: Subject
     already: bool = False
     repair: RepairResult = RepairResult()
-    fingerprint: bytes | None = None
+    fingerprint: bytes = b""
 
 
 def sync(project: Project, choice: Choice, *, timeout: float, progress: Progress) -> SyncResult:
@@ -170,9 +170,10 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     # There is legacy metadata that uv leaves where it is, and ends with 0.
     is_usual = all(d.directory.endswith(".dist-info") for d in filling.environment.distributions)
     is_done = (watched.is_familiar and is_usual) or _agrees(context, uv)
-    if not (before and after and is_done) or sources is None:
-        return SyncResult(subject=context.subject, repair=result)
-    encoded = fingerprint.encode(context.key, str(context.environment), (*before, *sources, *after))
+    answers = (*before, *sources) if before and is_done and sources is not None else None
+    if answers is None or not after:  # it still has pyvenv.cfg as it is now
+        answers = fingerprint.NEVER_CURRENT
+    encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
     return SyncResult(subject=context.subject, repair=result, fingerprint=encoded)
 
 
@@ -259,8 +260,7 @@ def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
 
 def finish(context: SyncContext, result: SyncResult) -> None:
     """The last step: remember the fingerprint, and drop the journal."""
-    encoded = result.fingerprint
-    fingerprints = {} if encoded is None else {context.fingerprint_name: encoded}
+    fingerprints = {context.fingerprint_name: result.fingerprint}
     journal.end_sync(context.state, context.environment, fingerprints)
 
 
