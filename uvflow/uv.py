@@ -214,11 +214,14 @@ def _require_supported(uv: Uv) -> None:
 def _uv_environ(environ: Mapping[str, str] | None) -> dict[str, str]:
     """Without VIRTUAL_ENV: uv would warn about an activated environment, but the profile decides.
 
-    Without relative entries of PATH, by which uv would find a Python in a project. UV_NO_WRAP keeps
-    uv 0.9 from breaking the lines of its messages, some of which are parsed.
+    Without relative entries of PATH, by which uv would find a Python in a project. UV_CONFIG_FILE
+    is relative to the directory that uvflow was called in. UV_NO_WRAP keeps uv 0.9 from breaking
+    the lines of its messages, some of which are parsed.
     """
     variables = dict(os.environ if environ is None else environ)
     variables.pop("VIRTUAL_ENV", None)
+    if variables.get("UV_CONFIG_FILE"):
+        variables["UV_CONFIG_FILE"] = os.path.abspath(variables["UV_CONFIG_FILE"])  # noqa: PTH100  a text
     path = variables.get("PATH", os.defpath).split(os.pathsep)
     variables["PATH"] = os.pathsep.join(filter(os.path.isabs, path))
     return {**variables, "UV_NO_WRAP": "1"}

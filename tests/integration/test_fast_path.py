@@ -278,6 +278,40 @@ def test_what_uv_does_at_every_sync_is_never_in_sync(
     assert uvflow("sync", "--dev", cwd=shop).err.endswith("Synced: dev\n")
 
 
+def test_packages_of_the_system_are_damage_without_a_fingerprint_too(
+    shop: Path, uvflow: Command
+) -> None:
+    (shop / "uv.toml").write_text("reinstall = true\n")
+    assert uvflow("sync", cwd=shop).code == 0
+    configuration, name = shop / ".venv" / "pyvenv.cfg", "include-system-site-packages = "
+    before = configuration.read_text()
+    configuration.write_text(before.replace(f"{name}false", f"{name}true"))
+    assert uvflow("status", cwd=shop).code == 5
+    assert uvflow("sync", cwd=shop).code == 0
+    assert configuration.read_text() == before
+
+
+def test_previews_of_uv_are_no_obstacle(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_PREVIEW", "1")
+    assert uvflow("sync", cwd=shop).code == 0
+    assert (shop / ".venv" / "pyvenv.cfg").is_file()
+    assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
+
+
+def test_a_configuration_is_of_the_directory_that_uv_is_called_in(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop / "docs").mkdir()
+    (shop / "docs" / "my.toml").touch()
+    monkeypatch.setenv("UV_CONFIG_FILE", "my.toml")
+    assert uvflow("sync", cwd=shop / "docs").code == 0
+    assert uvflow("sync", "--check", cwd=shop / "docs").code == 0
+    assert not uv_agrees(shop)
+    assert uvflow("sync", "--check", cwd=shop).code == 4
+
+
 def test_metadata_known_only_after_a_build_gets_no_fingerprint(shop: Path, uvflow: Command) -> None:
     keys = '\n[tool.uv]\ncache-keys = [{ file = "**/*.py" }]\n'
     (shop / "lib/pyproject.toml").write_text(LIB + keys)

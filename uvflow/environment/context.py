@@ -44,12 +44,14 @@ class SyncContext(NamedTuple):
         And where the profile selects what does not exist: uv would not name the profile.
         """
         project.check_selection(choice.profile)
+        # By its name, since with UV_PREVIEW an environment that nobody names is in uv's cache.
+        default = {"UV_PROJECT_ENVIRONMENT": ".venv"}
         context = cls(
             project=project,
             profile=choice.profile,
             chosen_by=choice.chosen_by,
             state=State.of(project.workspace),
-            environ=choice.profile.environ(os.environ),
+            environ=default | choice.profile.environ(os.environ),
         )
         check_location(
             context.environment,

@@ -248,7 +248,7 @@ def _variables(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
             if name == "UV_FIND_LINKS":
                 yield _folder(part, root)
             is_relative = path != part and name != "UV_PROJECT_ENVIRONMENT"
-            if is_relative and os.path.exists(path):  # noqa: PTH110  as above
+            if is_relative and (name == "UV_CONFIG_FILE" or os.path.exists(path)):  # noqa: PTH110  as above
                 yield _WORKING_DIRECTORY
 
 

@@ -239,7 +239,7 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
     level, hint = Level.OUT_OF_SYNC, look.sync
     deviations = _deviations(look)
     if not look.exists:
-        is_named = not look.context.profile.environment and look.context.environ.get(_LOCATION)
+        is_named = not look.context.profile.environment and os.environ.get(_LOCATION)
         deviations = (f"there is no {look.name}" + (f" ({_LOCATION})" if is_named else ""),)
     elif look.unasked:
         level, hint, deviations = Level.UNKNOWN, f"{look.sync} starts it", (look.unasked,)
