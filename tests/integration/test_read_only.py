@@ -92,6 +92,18 @@ def test_an_environment_that_cannot_be_changed_is_named(
     assert uvflow("sync", "--dev", cwd=shop).err == "Already in sync: dev\n"
 
 
+def test_a_repair_that_cannot_write_is_one_error(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    next(shop.glob(".venv/lib/*/site-packages/six/__init__.py")).unlink()
+    done = read_only(shop, "uvflow verify --repair", cwd=shop)
+    assert done.returncode == 8
+    assert done.stderr == (
+        f"error: {shop / '.venv'} cannot be written\n"
+        "  cause: Read-only file system\n"
+        "hint: UV_PROJECT_ENVIRONMENT can name another place for the environment\n"
+    )
+
+
 def test_an_environment_that_cannot_be_created_is_named(shop: Path) -> None:
     done = read_only(shop, "uvflow sync", cwd=shop)
     assert done.returncode == 8

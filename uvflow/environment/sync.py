@@ -273,6 +273,8 @@ def repair_environment(
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
     inputs.check_inputs(context.project)
+    if context.environment.is_dir():
+        require_writable(context.environment, hint=OTHER_ENVIRONMENT)
     with locks.mutex(
         context.state,
         "uvflow verify --repair",
