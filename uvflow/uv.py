@@ -147,29 +147,22 @@ def find(environ: Mapping[str, str] = os.environ) -> Uv:
 
     Raises UvMissingError where none runs, or where it is older than uv 0.9.
     """
-    return start_finding(environ)()
-
-
-def start_finding(environ: Mapping[str, str] = os.environ) -> Callable[[], Uv]:
-    """As `find`, without waiting for the first candidate's version: what is returned does that."""
-    probes = map(_start_probe, _candidates(environ))
-    first = next(probes, lambda: None)
-
-    def finish() -> Uv:
-        for finish_probe in itertools.chain([first], probes):
-            uv = finish_probe()
-            if uv:
-                _require_supported(uv)
-                return uv
-        if environ.get("UVFLOW_UV"):
-            raise UvMissingError(
-                f"UVFLOW_UV names {environ['UVFLOW_UV']}, which does not run as uv",
-                hint="correct UVFLOW_UV, or unset it",
-            )
+    found = next(filter(None, map(_probe, _candidates(environ))), None)
+    if found is None and environ.get("UVFLOW_UV"):
+        raise UvMissingError(
+            f"UVFLOW_UV names {environ['UVFLOW_UV']}, which does not run as uv",
+            hint="correct UVFLOW_UV, or unset it",
+        )
+    if found is None:
         hint = "`pip install uv`, or set UVFLOW_UV to its path"
         raise UvMissingError("uv was not found", hint=hint)
-
-    return finish
+    if tuple(map(int, found.version.split(".")[:2])) < OLDEST:
+        raise UvMissingError(
+            f"uv {found.version} is too old: uvflow needs uv {OLDEST[0]}.{OLDEST[1]} or later",
+            cause=f"found at {found.path}",
+            hint="`uv self update`, or `pip install --upgrade uv`",
+        )
+    return found
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
@@ -184,31 +177,14 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
             yield find_uv_bin()
 
 
-def _start_probe(path: str) -> Callable[[], Uv | None]:
-    """Gives None where `path` does not run as uv: a version manager's shim without a uv, say."""
+def _probe(path: str) -> Uv | None:
+    """None where `path` does not run as uv: a version manager's shim without a uv, say."""
     try:
-        probe = process.start((path, "--version"), environ=os.environ)
-    except OSError:
-        return lambda: None
-
-    def finish() -> Uv | None:
-        try:
-            completed = probe.wait(_PROBE_SECONDS)
-        except TimeoutError:
-            return None
-        match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
-        return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
-
-    return finish
-
-
-def _require_supported(uv: Uv) -> None:
-    if tuple(map(int, uv.version.split(".")[:2])) < OLDEST:
-        raise UvMissingError(
-            f"uv {uv.version} is too old: uvflow needs uv {OLDEST[0]}.{OLDEST[1]} or later",
-            cause=f"found at {uv.path}",
-            hint="`uv self update`, or `pip install --upgrade uv`",
-        )
+        completed = process.start((path, "--version"), environ=os.environ).wait(_PROBE_SECONDS)
+    except OSError:  # it cannot be started, or takes too long
+        return None
+    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
+    return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
 
 
 def _uv_environ(environ: Mapping[str, str] | None) -> dict[str, str]:

@@ -30,7 +30,7 @@ from uvflow.process import Completed
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import SET_ASIDE, Choice
 from uvflow.state.journal import LastSync
-from uvflow.uv import Uv, start_finding
+from uvflow.uv import Uv, find
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
@@ -146,20 +146,18 @@ class _Look(NamedTuple):
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
         """Where nothing has changed since the last sync, that has inspected it."""
-        is_current = context.is_current()
-        if not is_current:
-            check_inputs(context.project)
-        finding = start_finding(context.environ)
-        look = cls(context=context, environment=Environment(context.environment))
-        look = look if is_current else look.inspected()  # while uv starts
+        look = cls(context=context, environment=Environment(context.environment)).with_uv()
+        return look if context.is_current() else look.inspected().compared()
+
+    def with_uv(self) -> "_Look":
         try:
-            look = look._replace(uv=finding())
+            return self._replace(uv=find(self.context.environ))
         except UvMissingError as error:
-            look = look._replace(uv=error)
-        return look if is_current else look.compared()
+            return self._replace(uv=error)
 
     def inspected(self) -> "_Look":
         context, environment = self.context, self.environment
+        check_inputs(context.project)
         look = self._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
         if not self.exists or look.is_running:
             return look

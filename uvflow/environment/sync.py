@@ -42,7 +42,7 @@ from uvflow.project.profiles import Choice
 from uvflow.state import journal, leases, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
-from uvflow.uv import Streamed, Uv, find, start_finding
+from uvflow.uv import Streamed, Uv, find
 
 # Seconds: two changes that are closer may get the same time stamp, for which Linux takes a clock of
 # at least 100 Hz, and Windows one of 64.
@@ -89,7 +89,6 @@ def locked_environment(
             yield SyncResult(subject=context.subject, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
-    finding = start_finding()  # uv starts while we wait
     mutex_of_environment = locks.mutex(
         state, command, environment=environment, timeout=timeout, progress=progress
     )
@@ -104,11 +103,10 @@ def locked_environment(
                 " project without it",
                 hint="`uvflow init` again",
             )
-        uv = finding()
         if context.is_current():  # another uvflow process may have done it meanwhile
             yield SyncResult(subject=context.subject, already=True)
             return
-        result = sync_locked(context, uv, mutex, progress=progress)
+        result = sync_locked(context, find(), mutex, progress=progress)
         finish(context, result)
         yield result
 

@@ -157,13 +157,10 @@ def read_local_part(path: Path) -> Lockfile:
 
     A version of the format that `read_lockfile` refuses is read as far as it is like this one.
     """
-    head, *packages = _split(path)
+    text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
+    head, *packages = text.split(_PACKAGE)
     local = (package for package in packages if re.search(_HAS_PATH, package))
     return _parsed(_PACKAGE.join((head, *local)), str(path))
-
-
-def _split(path: Path) -> list[str]:
-    return read_bytes(path).decode(errors="replace").replace("\r\n", "\n").split(_PACKAGE)
 
 
 @lru_cache(maxsize=4)  # one command reads it in several places
@@ -194,11 +191,7 @@ def local_sources(project: Project) -> tuple[LocalSource, ...]:
     None where uv.lock cannot be read: uv says what is wrong with it.
     """
     try:
-        head, *packages = _split(project.lockfile)
-        found = (re.search(_HAS_PATH, package) for package in packages)
-        # uv begins with the name, the version and the source; the dependencies may be hundreds.
-        local = (source.string[: source.end()] for source in found if source)
-        lockfile = _parsed(_PACKAGE.join((head, *local)), str(project.lockfile))
+        lockfile = read_local_part(project.lockfile)
     except UvflowError:
         return ()
     return tuple(
