@@ -172,22 +172,6 @@ def test_the_workspace_of_a_source_elsewhere_is_watched(tree: Tree) -> None:
     assert f"content {root / 'other/libs/two/pyproject.toml'}" in questions
 
 
-@pytest.mark.parametrize(
-    ("files", "environ"),
-    [
-        ({"uv.toml": 'python-preference = "only-managed"'}, {}),
-        ({}, {"UV_NO_INSTALLER_METADATA": "1"}),
-    ],
-)
-def test_whether_an_unknown_setting_leaves_something_to_do_only_uv_knows(
-    tree: Tree, files: dict[str, str], environ: dict[str, str]
-) -> None:
-    root = tree({"pyproject.toml": MANIFEST})
-    usual = {"UV_PYTHON": "3.12", "UV_INDEX_ACME_PASSWORD": "hunter2", "LANG": "C"}
-    assert inputs_of(root, usual).is_familiar
-    assert not inputs_of(tree(files), {**usual, **environ}).is_familiar
-
-
 def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
     workspace = '[tool.uv.workspace]\nmembers = ["libs/*", "app"]\n'
     root = tree({"pyproject.toml": MANIFEST + workspace, "libs/one/pyproject.toml": MANIFEST})

@@ -46,32 +46,15 @@ _WILDCARDS = r"[*?\[]"
 # With these uv does something at every sync: it installs again, or asks an index.
 _EVERY_TIME = ("reinstall", "refresh", "upgrade", "malware-check")
 
-# With no others than these, what a sync has finished is in sync for uv's own check too.
-_FAMILIAR_SETTINGS = {
-    *("build-backend", "conflicts", "constraint-dependencies", "default-groups", "environments"),
-    *("dependency-groups", "dependency-metadata", "dev-dependencies", "extra-index-url", "index"),
-    *("find-links", "index-url", "no-index", "override-dependencies", "package"),
-    *("required-version", "sources", "workspace"),
-}
-_FAMILIAR_VARIABLES = {
-    *("UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
-    *("UV_INDEX", "UV_INDEX_URL", "UV_LINK_MODE", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"),
-    *("UV_PYTHON_DOWNLOADS", *fingerprint.HARMLESS),
-}
-
 # uv docs, "Requesting a version": what names no path and no program.
 _VERSION = r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide"
 
 
 class SyncInputs(NamedTuple):
-    """The questions whose answers a sync depends on, or why it can have no fingerprint.
-
-    `is_familiar` is False where only uv knows whether it would do the same again.
-    """
+    """The questions whose answers a sync depends on, or why it can have no fingerprint."""
 
     questions: tuple[str, ...] = ()
     unwatchable: str | None = None
-    is_familiar: bool = True
 
 
 class _UnwatchableError(Exception):
@@ -81,9 +64,8 @@ class _UnwatchableError(Exception):
 def sync_inputs(context: SyncContext, uv_path: str) -> SyncInputs:
     """What a sync depends on: files, variables and uv itself."""
     project, environ, env_file = context.project, context.environ, context.profile.env_file
-    settings = {path: _options(path) for path in _setting_files(project, environ)}
     try:
-        questions = list(dict.fromkeys(_questions(context, settings)))
+        questions = list(dict.fromkeys(_questions(context)))
         questions += dict.fromkeys(_expanded_variables(questions, environ))
     except (_UnwatchableError, UvflowError) as reason:  # of the second, uv says more
         return SyncInputs(unwatchable=str(reason))
@@ -92,15 +74,7 @@ def sync_inputs(context: SyncContext, uv_path: str) -> SyncInputs:
         return SyncInputs(unwatchable="a path is relative to the directory in which uv is started")
     questions += [f"env-file {env_file}"] if env_file is not None else []
     variables = f"variables {' '.join(SET_ASIDE)}"
-    return SyncInputs(
-        questions=(variables, f"uv {uv_path}", *map(_without_secrets, questions)),
-        is_familiar=set().union(*settings.values()) <= _FAMILIAR_SETTINGS
-        and {name for name in environ if _is_of_uv(name)} <= _FAMILIAR_VARIABLES,
-    )
-
-
-def _is_of_uv(variable: str) -> bool:
-    return variable.startswith("UV_") and not variable.endswith(fingerprint.CREDENTIALS)
+    return SyncInputs(questions=(variables, f"uv {uv_path}", *map(_without_secrets, questions)))
 
 
 def _without_secrets(question: str) -> str:
@@ -163,7 +137,7 @@ def _origins(environment: Environment) -> Iterator[str]:
         yield from (f"{distribution.location}{os.sep}{name}" for name in sorted(names))
 
 
-def _questions(context: SyncContext, settings: Mapping[Path, Table]) -> Iterator[str]:
+def _questions(context: SyncContext) -> Iterator[str]:
     """Raises _UnwatchableError."""
     project, environ = context.project, context.environ
     request = context.profile.python or environ.get("UV_PYTHON", "")
@@ -174,9 +148,10 @@ def _questions(context: SyncContext, settings: Mapping[Path, Table]) -> Iterator
     pinned = (asked for path in pins for _, asked in python_requests(_text(path)))
     yield f"content {project.workspace / LOCKFILE}"
     yield f"content {project.root / OWN_SETTINGS}"
+    settings = list(_setting_files(project, environ))
     yield from (f"content {path}" for path in (*settings, *pins))
-    for path, table in settings.items():
-        yield from _find_links(path, table)
+    for path in settings:
+        yield from _find_links(path, _options(path))
     yield from _variables(project.root, environ)
     yield from _python(project.root, (request, *pinned))
     yield from _workspaces(project, sources)
@@ -235,7 +210,7 @@ def _folder(place: str, base: Path) -> str:
 def _variables(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """Files and folders that variables name: UV_CONFIG_FILE, UV_FIND_LINKS or UV_PYTHON."""
     for name, value in sorted(environ.items()):
-        if not _is_of_uv(name):
+        if not name.startswith("UV_") or name.endswith(fingerprint.CREDENTIALS):
             continue
         if redacted(value) != value:
             raise _UnwatchableError(f"{name} may hold credentials")

@@ -197,12 +197,9 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _answers(inputs.environment_inputs(filling.environment))
-    # There is legacy metadata that uv leaves where it is, and ends with 0.
-    is_usual = all(d.directory.endswith(".dist-info") for d in filling.environment.distributions)
-    is_done = (watched.is_familiar and is_usual) or _agrees(context, uv)
-    answers = (*before, *sources) if before and is_done and sources is not None else None
-    if answers is None or not after:  # it still has pyvenv.cfg as it is now
-        answers = fingerprint.NEVER_CURRENT
+    # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again.
+    is_watchable = before and after and sources is not None and _agrees(context, uv)
+    answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
     return SyncResult(subject=context.subject, repair=result, fingerprint=encoded)
 
