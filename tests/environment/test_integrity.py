@@ -23,7 +23,6 @@ from venvs import (
     Venv,
     damage,
     posix_only,
-    replace,
     symlink,
 )
 
@@ -32,12 +31,10 @@ from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import (
     Damage,
     DamageKind,
-    damaged_distributions,
     file_damage,
     linked_packages,
     metadata_damage,
     needs_rebuild,
-    shared_with_cache,
 )
 
 # Healthy environments
@@ -453,31 +450,6 @@ def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
 def test_a_module_installed_only_as_byte_code_is_a_file_like_others(venv: Venv) -> None:
     add_row(venv, "six/secret.pyc,,")
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)
-
-
-@posix_only
-@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
-@pytest.mark.parametrize("size", [5, 500])
-def test_an_edit_through_a_link_changes_the_cache_too(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str, size: int
-) -> None:
-    monkeypatch.setenv("UV_LINK_MODE", mode)
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    venv = Venv(tree({"pyproject.toml": PROJECT}))
-    (venv.at / "six" / "data.txt").write_text("x" * size)
-    assert shared_with_cache(Environment(venv.path), venv.damages()) == ("six",)
-    venv.sync("--locked", "--reinstall", "--refresh")
-    assert damaged_distributions(venv.damages()) == ("six",)
-    venv.uv("cache", "clean", "six")
-    venv.sync("--locked", "--reinstall-package=six")
-    assert venv.damages() == ()
-
-
-def test_a_copied_file_is_not_shared_with_the_cache(venv: Venv) -> None:
-    replace(venv.at / "six" / "data.txt", "edited")
-    read = Environment(venv.path)
-    assert damaged_distributions(file_damage(read)) == ("six",)
-    assert shared_with_cache(read, file_damage(read)) == ()
 
 
 # RECORD

@@ -77,7 +77,6 @@ def test_json_has_every_damage() -> None:
         "environment": str(Path("/shop/.venv")),
         "damages": [{"kind": "leftover", "path": "stray.py", "distribution": "", "detail": ""}],
         "outdated": [],
-        "also_in_cache": [],
         "known_defects": [],
         "unowned": [],
         "running": False,

@@ -18,7 +18,6 @@ from uvflow.environment.integrity import (
     linked_packages,
     missing_basics,
     needs_rebuild,
-    shared_with_cache,
 )
 from uvflow.environment.interpreter import broken_interpreter, ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside, make_room
@@ -186,8 +185,9 @@ class Filling:
             return self.arguments  # with which uv says why it refuses
         names = damaged if self.exactly else damaged & selected
         self.kept += sorted(damaged - names)
+        # What comes back from uv's cache is damaged there too: the same file through a link, say.
         again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
-        spoilt = {*shared_with_cache(environment, self.damages), *damaged_distributions(again)}
+        spoilt = set(damaged_distributions(again))
         repair.check_removable(environment, self.damages, names)
         self._fetch(names & selected, selected, names & selected & spoilt)
         installed = {d.name: environment.relative(d.path) for d in environment.distributions}

@@ -536,20 +536,3 @@ def can_be_read_by_uv(environment: Environment) -> bool:
 def needs_rebuild(damages: Iterable[Damage]) -> bool:
     """Whether the environment itself is broken, which reinstalling cannot repair."""
     return any(damage.kind in _BASICS for damage in damages)
-
-
-def shared_with_cache(environment: Environment, damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions whose damaged files are links to those in uv's cache.
-
-    uv would reinstall the same damage, even with `--reinstall --refresh`; only
-    `uv cache clean NAME` (or `--no-cache`) makes it download the distribution again.
-    """
-    changed = (d for d in damages if d.kind in {DamageKind.EDITED, DamageKind.TRUNCATED})
-    return damaged_distributions(d for d in changed if _is_link(environment.path / d.path))
-
-
-def _is_link(path: Path) -> bool:
-    try:
-        return path.is_symlink() or path.stat().st_nlink > 1
-    except OSError:
-        return False

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from uvflow.environment import integrity, known_defects
+from uvflow.environment import known_defects
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
@@ -25,16 +25,14 @@ _SHOWN = 5  # how many files of one distribution are listed
 class Verification(NamedTuple):
     """An environment against its RECORD files.
 
-    `outdated` are the local packages whose copy is older than their sources, `also_in_cache` the
-    distributions whose damage is in uv's cache as well. `known_defects` are not damage: the wheels
-    themselves do not match their RECORD. Nor are the paths in `unowned`: no RECORD lists them, so
-    they are the user's. While a sync is running, nothing is known.
+    `outdated` are the local packages whose copy is older than their sources. `known_defects` are
+    not damage: the wheels themselves do not match their RECORD. Nor are the paths in `unowned`: no
+    RECORD lists them, so they are the user's. While a sync is running, nothing is known.
     """
 
     subject: Subject
     damages: tuple[Damage, ...] = ()
     outdated: tuple[str, ...] = ()
-    also_in_cache: tuple[str, ...] = ()
     known_defects: tuple[Damage, ...] = ()
     unowned: tuple[str, ...] = ()
     is_running: bool = False
@@ -76,7 +74,6 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
         subject=context.subject,
         damages=damages,
         outdated=outdated_copies(context),
-        also_in_cache=integrity.shared_with_cache(environment, damages),
         known_defects=known,
         unowned=tuple(sort_unowned(environment, past.began, past.cache)[1]),
     )
@@ -94,9 +91,6 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
     for name in verification.outdated:
         yield f"{name}: the installed copy is older than its sources"
     yield from map(known_defects.describe_defect, verification.known_defects)
-    if verification.also_in_cache:
-        names = ", ".join(verification.also_in_cache)
-        yield f"uv's cache has the same damage, and would install it elsewhere too: {names}"
     if verification.unowned:
         paths = ", ".join(verification.unowned) if verbose else summary(verification.unowned)
         yield f"not from any distribution: {paths}"
@@ -125,7 +119,6 @@ def verification_as_json(verification: Verification) -> dict[str, Any]:
         **verification.subject.as_json(),
         "damages": [damage._asdict() for damage in verification.damages],
         "outdated": list(verification.outdated),
-        "also_in_cache": list(verification.also_in_cache),
         "known_defects": [defect._asdict() for defect in verification.known_defects],
         "unowned": list(verification.unowned),
         "running": verification.is_running,
