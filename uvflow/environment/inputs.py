@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from uvflow import fingerprint, uv
@@ -22,7 +21,7 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.integrity import read_metadata
-from uvflow.errors import UsageError, UvflowError
+from uvflow.errors import UsageError
 from uvflow.lockfile.packages import LocalSource, local_sources
 from uvflow.paths import LOCKFILE, MANIFEST, OWN_SETTINGS
 from uvflow.project.manifest import (
@@ -50,31 +49,24 @@ _EVERY_TIME = ("reinstall", "refresh", "upgrade", "malware-check")
 _VERSION = r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide"
 
 
-class SyncInputs(NamedTuple):
-    """The questions whose answers a sync depends on, or why it can have no fingerprint."""
-
-    questions: tuple[str, ...] = ()
-    unwatchable: str | None = None
+class UnwatchableError(Exception):
+    """Why a sync cannot be remembered, as its message."""
 
 
-class _UnwatchableError(Exception):
-    """The reason is its message."""
+def sync_inputs(context: SyncContext, uv_path: str) -> tuple[str, ...]:
+    """What a sync depends on, as questions: files, variables and uv itself.
 
-
-def sync_inputs(context: SyncContext, uv_path: str) -> SyncInputs:
-    """What a sync depends on: files, variables and uv itself."""
+    Raises UnwatchableError, and UvflowError where uv says more.
+    """
     project, environ, env_file = context.project, context.environ, context.profile.env_file
-    try:
-        questions = list(dict.fromkeys(_questions(context)))
-        questions += dict.fromkeys(_expanded_variables(questions, environ))
-    except (_UnwatchableError, UvflowError) as reason:  # of the second, uv says more
-        return SyncInputs(unwatchable=str(reason))
+    questions = list(dict.fromkeys(_questions(context)))
+    questions += dict.fromkeys(_expanded_variables(questions, environ))
     if _WORKING_DIRECTORY in questions and Path.cwd() != project.root:
         # uv is started in the root, and would find something else here.
-        return SyncInputs(unwatchable="a path is relative to the directory in which uv is started")
+        raise UnwatchableError("a path is relative to the directory in which uv is started")
     questions += [f"env-file {env_file}"] if env_file is not None else []
     variables = f"variables {' '.join(SET_ASIDE)}"
-    return SyncInputs(questions=(variables, f"uv {uv_path}", *map(_without_secrets, questions)))
+    return (variables, f"uv {uv_path}", *map(_without_secrets, questions))
 
 
 def _without_secrets(question: str) -> str:
@@ -138,7 +130,7 @@ def _origins(environment: Environment) -> Iterator[str]:
 
 
 def _questions(context: SyncContext) -> Iterator[str]:
-    """Raises _UnwatchableError."""
+    """Raises UnwatchableError."""
     project, environ = context.project, context.environ
     request = context.profile.python or environ.get("UV_PYTHON", "")
     sources = local_sources(project)
@@ -194,7 +186,7 @@ def _find_links(path: Path, table: Table) -> Iterator[str]:
     audit = table.get("audit")
     for name, value in {**table, **(audit if isinstance(audit, dict) else {})}.items():
         if name.startswith(_EVERY_TIME) and value:
-            raise _UnwatchableError(f"with the {name} of {path} a sync is never done")
+            raise UnwatchableError(f"with the {name} of {path} a sync is never done")
     places = table.get("find-links", ())
     flat = (i for i in table.get("index", ()) if isinstance(i, dict) and i.get("format") == "flat")
     for place in (*(places if isinstance(places, list) else ()), *(i.get("url") for i in flat)):
@@ -203,7 +195,7 @@ def _find_links(path: Path, table: Table) -> Iterator[str]:
 
 def _folder(place: str, base: Path) -> str:
     if "://" in place and not place.startswith("file:"):
-        raise _UnwatchableError("uv asks a URL of find-links at every sync")
+        raise UnwatchableError("uv asks a URL of find-links at every sync")
     return f"is-directory {base / unquote(place.removeprefix('file://'))}"
 
 
@@ -213,9 +205,9 @@ def _variables(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
         if not name.startswith("UV_") or name.endswith(fingerprint.CREDENTIALS):
             continue
         if redacted(value) != value:
-            raise _UnwatchableError(f"{name} may hold credentials")
+            raise UnwatchableError(f"{name} may hold credentials")
         if name.removeprefix("UV_").lower().replace("_", "-").startswith(_EVERY_TIME):
-            raise _UnwatchableError(f"with {name} a sync is never done")
+            raise UnwatchableError(f"with {name} a sync is never done")
         for part in filter(None, dict.fromkeys((value, *re.split(r"[,\s]+", value)))):
             path = os.path.join(root, part)  # noqa: PTH118  no value need be a path
             if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where it cannot be one
@@ -236,7 +228,7 @@ def _python(root: Path, requests: Iterable[str]) -> Iterator[str]:
             if not Path(request).is_absolute():
                 yield _WORKING_DIRECTORY
         elif not re.match(_VERSION, request):
-            raise _UnwatchableError(f"the Python `{request}` is looked for on PATH")
+            raise UnwatchableError(f"the Python `{request}` is looked for on PATH")
 
 
 def _workspaces(project: Project, sources: Iterable[LocalSource]) -> Iterator[str]:
@@ -257,7 +249,7 @@ def _members(workspace: Path) -> Iterator[str]:
         place = Path(os.path.normpath(workspace / pattern))
         above = os.path.relpath(place.parent, workspace)
         if re.search(_WILDCARDS, above) or "**" in place.name:
-            raise _UnwatchableError(f"the workspace pattern `{pattern}` can match anywhere")
+            raise UnwatchableError(f"the workspace pattern `{pattern}` can match anywhere")
         if re.search(_WILDCARDS, place.name):
             yield f"directories {place.parent}"
         else:
@@ -266,7 +258,7 @@ def _members(workspace: Path) -> Iterator[str]:
     for member in sorted(filter(Path.is_dir, member_directories(workspace, manifest))):
         if not (member / MANIFEST).is_file() and not member.name.startswith("."):
             # uv refuses it as a member once git does not ignore a file in it.
-            raise _UnwatchableError(f"{member} matches a workspace pattern and is not a project")
+            raise UnwatchableError(f"{member} matches a workspace pattern and is not a project")
         yield f"content {member / MANIFEST}"
 
 
@@ -278,12 +270,12 @@ def _source(source: LocalSource) -> Iterator[str]:
     yield f"content {source.path / MANIFEST}"
     match manifest_in(source.path):
         case {"tool": {"uv": {"cache-keys": _}}} if source.is_built:
-            raise _UnwatchableError(f"{source.path} has cache-keys of its own")
+            raise UnwatchableError(f"{source.path} has cache-keys of its own")
         case {"project": dict(metadata)} if not metadata.get("dynamic"):
             pass
         case _:
             reason = f"{source.path} has metadata that is only known after a build"
-            raise _UnwatchableError(reason)
+            raise UnwatchableError(reason)
     if source.is_built:
         for name in (MANIFEST, "setup.py", "setup.cfg", "src"):
             yield f"identity {source.path / name}"
@@ -299,7 +291,7 @@ def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) ->
         for line in text.splitlines() if "@" in text else ():
             for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line):
                 if _is_secret(name, line, environ.get(name, "")):
-                    raise _UnwatchableError(f"{name} is a credential in {path}")
+                    raise UnwatchableError(f"{name} is a credential in {path}")
                 yield f"variable {name}"
                 if name == "PROJECT_ROOT" and name not in environ:
                     yield _WORKING_DIRECTORY

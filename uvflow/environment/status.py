@@ -146,14 +146,13 @@ class _Look(NamedTuple):
     @classmethod
     def at(cls, context: SyncContext) -> "_Look":
         """Where nothing has changed since the last sync, that has inspected it."""
-        look = cls(context=context, environment=Environment(context.environment)).with_uv()
-        return look if context.is_current() else look.inspected().compared()
-
-    def with_uv(self) -> "_Look":
+        uv: Uv | UvMissingError
         try:
-            return self._replace(uv=find(self.context.environ))
+            uv = find(context.environ)
         except UvMissingError as error:
-            return self._replace(uv=error)
+            uv = error
+        look = cls(context=context, environment=Environment(context.environment), uv=uv)
+        return look if context.is_current() else look.inspected().compared()
 
     def inspected(self) -> "_Look":
         context, environment = self.context, self.environment

@@ -34,6 +34,7 @@ from uvflow.errors import (
     OutOfSyncError,
     StaleLockfileError,
     UsageError,
+    UvflowError,
 )
 from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
@@ -185,8 +186,10 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     _require_lockfile(context.project)
     inputs.check_inputs(context.project)
     mutex.claim(context.environment)
-    watched = inputs.sync_inputs(context, uv.path)
-    before = _answers(watched.questions)  # an edit from here on is seen next time
+    before: tuple[bytes, ...] = ()
+    with contextlib.suppress(inputs.UnwatchableError, UvflowError):
+        # An edit from here on is seen next time.
+        before = _answers(inputs.sync_inputs(context, uv.path))
     copies = find_copies(context)
     if mounts_in(context.environment) and not _would_change_nothing(context, uv):
         check_mounts(context.environment)
