@@ -50,7 +50,6 @@ _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and cache
 
 MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
-
 OTHERS_WRITE = "others may write to it"
 
 MAX_BYTES = 32 << 20  # of a file that is read; large lockfiles have a tenth of this

@@ -318,7 +318,8 @@ def test_uv_does_not_run_before_a_broken_environment_is_emptied(
     """Its `python` is only a link to the base Python, which uv would use as the environment."""
     uvflow("sync", cwd=shop)
     (shop / ".venv" / "pyvenv.cfg").unlink()
-    scripted = scripted_uv(shop, f'ls .venv/bin/python > seen 2>&1; exec {UV} "$@"')
+    look = "[ -e seen ] || ls .venv/bin/python > seen 2>&1"
+    scripted = scripted_uv(shop, f'{look}; exec {UV} "$@"')
     done = uvflow(
         command, *(["--repair"] if command == "verify" else []), cwd=shop, environ=scripted
     )

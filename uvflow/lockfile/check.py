@@ -59,10 +59,7 @@ class LockfileCheck(NamedTuple):
 
 
 def start_check(
-    project: Project,
-    uv: Uv | None,
-    environ: Mapping[str, str],
-    unasked: str = "",
+    project: Project, uv: Uv | None, environ: Mapping[str, str], unasked: str = ""
 ) -> Callable[[], LockfileCheck]:
     """Ask uv, offline, without writing and without running code of the project.
 
