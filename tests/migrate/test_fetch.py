@@ -1,4 +1,5 @@
 import socket
+import threading
 from urllib.error import HTTPError
 from urllib.request import Request
 
@@ -117,3 +118,11 @@ def test_there_is_an_end_to_ever_new_files(monkeypatch: pytest.MonkeyPatch) -> N
         assert [fetch(f"{site.url}/{n}") for n in range(2)] == [b"six", b"six"]
         with pytest.raises(OSError, match="more than 2 files"):
             fetch(f"{site.url}/2")
+
+
+def test_no_thread_is_left_for_uv_to_be_started_beside() -> None:
+    with served({"/c.txt": Page("six")}) as site:
+        threads = set(threading.enumerate())
+        fetched(f"{site.url}/c.txt")
+        ours = [t for t in threading.enumerate() if t not in threads and "fetch" in t.name]
+    assert ours == []

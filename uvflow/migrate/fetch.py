@@ -2,16 +2,17 @@
 
 import contextlib
 import http.client
-import time
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 from uvflow import __version__
 
-SECONDS = 10  # for a body, and for each word of a server before it
+SECONDS = 10  # for one file, with all its redirects
 BYTES = 1_000_000  # of one file; upper-constraints.txt of OpenStack has 20,000
 FILES = 100  # of one import: a server can answer with new includes forever
 
@@ -31,43 +32,59 @@ def fetcher(progress: Callable[[str], None], environ: Mapping[str, str]) -> Call
         if environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise ConnectionError("UV_OFFLINE is set")
         progress(f"Fetching {url}")
-        return _read(url)
+        return _read_in_time(url)
 
     return fetch
 
 
-def _read(url: str) -> bytes:
+def _read_in_time(url: str) -> bytes:
+    """In a thread of its own: no socket time-out covers the look-up of the host's name."""
+    answers: SimpleQueue[bytes | Exception] = SimpleQueue()
+    thread = threading.Thread(target=lambda: answers.put(_answer(url)), daemon=True, name="fetch")
+    thread.start()
     try:
-        return _body(url)
+        answer = answers.get(timeout=SECONDS)
+    except Empty:
+        raise TimeoutError(f"no answer within {SECONDS} seconds") from None
+    thread.join()  # no thread runs when uv is started
+    if isinstance(answer, Exception):
+        raise answer from None
+    return answer
+
+
+_NETWORK = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
+
+
+def _answer(url: str) -> bytes | Exception:
+    try:
+        return _read(url)
     except urllib.error.HTTPError as error:
         error.close()
         phrase = http.client.responses.get(error.code, "")  # not the server's own
         message = f"the server answers {error.code} {phrase}".rstrip()
+        if error.code in (404, 410):
+            return FileNotFoundError(message)
         if error.code in range(300, 400):
             message = "the server redirects to a URL that is not followed"
-        if error.code in (404, 410):
-            raise FileNotFoundError(message) from None
-        raise (ConnectionError if error.code in range(500, 600) else OSError)(message) from None
+        return ConnectionError(message) if error.code in range(500, 600) else OSError(message)
     except (http.client.InvalidURL, ValueError):
-        raise OSError("it is not a URL that can be fetched") from None
-    except (urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
+        return OSError("it is not a URL that can be fetched")
+    except _NETWORK as error:
         reason = getattr(error, "reason", error)
-        raise ConnectionError(getattr(reason, "strerror", None) or str(reason)) from None
+        return ConnectionError(getattr(reason, "strerror", None) or str(reason))
+    except OSError as error:
+        return OSError(error.strerror or str(error))
 
 
-def _body(url: str) -> bytes:
+def _read(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"User-Agent": f"uvflow/{__version__}"})  # noqa: S310  the caller knows http and https only
     opener = urllib.request.build_opener(_Redirects)
-    deadline, data = time.monotonic() + SECONDS, b""
     with contextlib.closing(opener.open(request, timeout=SECONDS)) as response:
         if response.headers.get_content_type() == "text/html":
             raise OSError("it is a web page, not a text file")
-        while part := response.read1(BYTES):
-            data += part
-            if len(data) > BYTES:
-                raise OSError(f"it is longer than {BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no answer within {SECONDS} seconds")
+        data: bytes = response.read(BYTES + 1)
+    if len(data) > BYTES:
+        raise OSError(f"it is longer than {BYTES} bytes")
     return data
 
 
