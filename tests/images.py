@@ -10,8 +10,8 @@ from uvflow.docker.settings import Settings
 from uvflow.docker.start import Start
 from uvflow.docker.targets import Selection
 
-DEV = Selection(name="dev", is_development=True, extends_prod=True, all_groups=True)
-PROD = Selection(name="prod", extends_prod=True)
+DEV = Selection(name="dev", is_development=True, all_groups=True)
+PROD = Selection(name="prod")
 
 _PLAIN = Facts(
     name="shop",

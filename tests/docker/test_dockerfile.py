@@ -96,11 +96,6 @@ def test_dev_is_on_top_of_the_environment_and_reloads() -> None:
     assert stage(text, "dev").endswith('CMD ["uvicorn", "--reload", "main:app"]')
 
 
-def test_dev_begins_anew_where_prod_has_what_it_has_not() -> None:
-    text = render_dockerfile(facts(selections=(replace(DEV, extends_prod=False), PROD)))
-    assert "FROM uv AS dev\n" in text
-
-
 def test_another_profile_has_an_environment_of_its_own() -> None:
     staging = Selection(name="staging", arguments=("--extra=metrics",))
     text = render_dockerfile(facts(selections=(staging, PROD)))

@@ -13,36 +13,30 @@ def profiles(*more: Profile) -> tuple[Profile, ...]:
     return (*BUILT_IN.values(), *more)
 
 
-def test_prod_is_the_last_target_and_dev_extends_it() -> None:
-    assert selections(profiles(), DEV, None) == (
-        Selection(name="dev", is_development=True, extends_prod=True, all_groups=True),
-        Selection(name="prod", extends_prod=True),
+def test_prod_is_the_last_target() -> None:
+    assert selections(profiles(), None) == (
+        Selection(name="dev", is_development=True, all_groups=True),
+        Selection(name="prod"),
     )
 
 
 def test_groups_and_extras_are_arguments() -> None:
     staging = Profile(name="staging", groups=("metrics",), extras=("aws",), editable=False)
-    assert selections(profiles(staging), DEV, None)[1] == Selection(
-        name="staging", arguments=("--group=metrics", "--extra=aws"), extends_prod=True
+    assert selections(profiles(staging), None)[1] == Selection(
+        name="staging", arguments=("--group=metrics", "--extra=aws")
     )
-
-
-def test_a_profile_without_an_extra_of_prod_does_not_extend_it() -> None:
-    prod = Profile(name="prod", groups=(), extras=("postgres",), editable=False)
-    found = selections((BUILT_IN["dev"], prod), DEV, None)
-    assert [selection.extends_prod for selection in found] == [False, True]
 
 
 def test_all_is_every_one_also_in_an_image() -> None:
     every = Profile(name="every", groups="all", extras="all", package="all")
     arguments = ("--all-groups", "--all-extras", "--all-packages")
-    found = selections(profiles(every), DEV, "api")[1]
-    assert (found.arguments, found.extends_prod) == (arguments, False)
+    found = selections(profiles(every), "api")[1]
+    assert found.arguments == arguments
     assert dev_switch_variable(profiles(every), DEV) == "UV_NO_DEFAULT_GROUPS"
 
 
 def test_a_member_is_named_to_uv() -> None:
-    assert selections(profiles(), DEV, "api")[-1].arguments == ("--package=api",)
+    assert selections(profiles(), "api")[-1].arguments == ("--package=api",)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +45,12 @@ def test_a_member_is_named_to_uv() -> None:
 def test_a_profile_named_as_a_stage_is_refused(name: str) -> None:
     others = (Profile(name="ci", editable=False), Profile(name=name))
     with pytest.raises(UsageError, match=f"the profile `{name}` cannot be a target"):
-        selections(profiles(*others), DEV, None)
+        selections(profiles(*others), None)
 
 
 def test_a_profile_without_stages_of_its_own_takes_no_names() -> None:
     others = (Profile(name="ci"), Profile(name="ci-project"))
-    found = selections(profiles(*others), DEV, None)
+    found = selections(profiles(*others), None)
     assert {"ci", "ci-project"} <= {selection.name for selection in found}
 
 

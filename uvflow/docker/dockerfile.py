@@ -231,14 +231,13 @@ def _workdir(facts: Facts) -> str:
 def _development(facts: Facts, selection: Selection) -> str:
     """The sources in place, local packages editable, and what a build needs still there."""
     switch, editable = _dev_switch(facts, selection), ""
-    below = "dependencies" if selection.extends_prod else _tools_stage(facts)
     if facts.local_packages:
         editable = rf"""# The project, editable, and without the times of its sources.
 RUN {_uv_mounts(facts, _TEMPORARY)}{_sync(facts, selection, "--locked", **switch)} \
  && {_REMOVE_TIMES}
 """
     return f"""# The profile {stage(selection.name)}, on the sources in place.
-FROM {below} AS {stage(selection.name)}
+FROM dependencies AS {stage(selection.name)}
 {_sync_dependencies(facts, selection, **switch)}COPY --link . /app
 {editable}{_workdir(facts)}{_start(facts, facts.start.development)}"""
 

@@ -159,9 +159,7 @@ class _Reader:
             base=self.settings.base,
             stages=self.stages,
             dev_switch_variable=self.dev_switch_variable,
-            selections=targets.selections(
-                self.profiles, self.default_groups, name if self.directory != "." else None
-            ),
+            selections=targets.selections(self.profiles, name if self.directory != "." else None),
             mounts=self.workspace.mounts,
             no_install_option=self.workspace.no_install_option(local, name),
             lock_check_needs_sources=self.workspace.lock_check_needs_sources,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Table
-from uvflow.project.profiles import ALL, Names, Profile
+from uvflow.project.profiles import ALL, Profile
 
 # The stages of a Dockerfile that are not targets, and those of each profile besides its target.
 STAGES = ("base", "builder", "uv", "python", "static")
@@ -19,13 +19,12 @@ class Selection:
     """A profile as a target.
 
     `arguments` select what uv installs besides what the dev switch variable leaves. A target that
-    `is_development` works on the sources in place; one that `extends_prod` has all that prod has.
+    `is_development` works on the sources in place.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     is_development: bool = False
-    extends_prod: bool = False
     all_groups: bool = False
 
 
@@ -34,13 +33,11 @@ def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) 
 
     UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
     """
-    is_asked_for = any(_has(profile.groups or (), ["dev"]) for profile in profiles)
+    is_asked_for = any(p.groups == ALL or "dev" in (p.groups or ()) for p in profiles)
     return "UV_NO_DEV" if defaults == ("dev",) and not is_asked_for else NO_DEFAULT_GROUPS
 
 
-def selections(
-    profiles: Iterable[Profile], defaults: tuple[str, ...], package: str | None
-) -> tuple[Selection, ...]:
+def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Selection, ...]:
     """One for each profile, prod last; `package` is the workspace member that uv is to install.
 
     Raises UsageError for a profile with the name of a stage.
@@ -55,32 +52,22 @@ def selections(
                 cause="a stage already has that name",
                 hint="give the profile another name",
             )
-    return tuple(_selection(p, prod, defaults, package) for p in (*by_name.values(), prod))
+    return tuple(_selection(profile, package) for profile in (*by_name.values(), prod))
 
 
-def _selection(
-    profile: Profile, prod: Profile, defaults: tuple[str, ...], package: str | None
-) -> Selection:
+def _selection(profile: Profile, package: str | None) -> Selection:
     chosen = Profile(
         name=profile.name,
         groups=profile.groups or None,
         extras=profile.extras,
         package=profile.package or package,
     )
-    has_groups = _has(defaults if profile.groups is None else profile.groups, prod.groups or ())
-    has_extras = _has(profile.extras, prod.extras)
     return Selection(
         name=profile.name,
         arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
         is_development=profile.editable,
-        extends_prod=has_groups and has_extras and profile.package == prod.package,
         all_groups=profile.groups is None,
     )
-
-
-def _has(names: Names, others: Iterable[str]) -> bool:
-    """Whether a profile that selects `names` selects `others` as well."""
-    return names == ALL or (others != ALL and set(names) >= set(others))
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
