@@ -128,22 +128,9 @@ def docker(tmp_path: Path) -> Answers:
     return write
 
 
-def test_a_docker_that_answers_will_do(docker: Answers) -> None:
-    check_engine(docker(version="echo 29.0.1"))
-
-
-def test_another_engine_with_dockers_command_will_do(docker: Answers) -> None:
-    check_engine(docker(version="echo 5.4.2"))
-
-
 def test_without_docker(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="docker was not found on PATH"):
         check_engine({"PATH": str(tmp_path)})
-
-
-def test_with_an_engine_that_knows_no_link(docker: Answers) -> None:
-    with pytest.raises(UsageError, match=r"Docker 20\.10\.24 is too old"):
-        check_engine(docker(version="echo 20.10.24"))
 
 
 WORDS = ("--tag=shop", "--", "/project")

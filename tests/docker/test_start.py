@@ -233,8 +233,7 @@ def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
 
 def test_what_the_user_says_is_started(tree: Tree) -> None:
     found = start(tree(FASTAPI), "fastapi", "uvicorn", command=("python", "-m", "shop"))
-    assert found.command == ("python", "-m", "shop")
-    assert not found.probes
+    assert (found.command, found.port) == (("python", "-m", "shop"), None)
 
 
 def test_an_application_that_the_user_names_is_served(tree: Tree) -> None:

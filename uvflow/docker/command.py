@@ -110,7 +110,15 @@ class ImageFile:
     path: Path
     text: str
     before: str | None
-    state: FileState
+
+    @property
+    def state(self) -> FileState:
+        if self.before in {None, self.text}:
+            return FileState.NEW if self.before is None else FileState.SAME
+        made = header.read(self.before or "")
+        if made is None:
+            return FileState.FOREIGN
+        return FileState.CHANGED if made.is_as_made else FileState.EDITED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,16 +212,7 @@ def _remarks(
 
 
 def _image_file(path: Path, text: str) -> ImageFile:
-    before = text_if_there(path)
-    made = header.read(before or "")
-    state = FileState.FOREIGN
-    if before is None:
-        state = FileState.NEW
-    elif before == text:
-        state = FileState.SAME
-    elif made:
-        state = FileState.CHANGED if made.is_as_made else FileState.EDITED
-    return ImageFile(path=path, text=text, before=before, state=state)
+    return ImageFile(path=path, text=text, before=text_if_there(path))
 
 
 def _header_of(path: Path) -> Header | None:

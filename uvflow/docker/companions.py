@@ -1,6 +1,7 @@
 """The files and commands beside a Dockerfile: bake, compose, how to build and run. Pure."""
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -61,8 +62,7 @@ _HARDENED: Table = {
 
 def _service(facts: Facts, selection: Selection) -> Table:
     port = facts.start.port
-    depth = 0 if facts.directory == "." else len(facts.directory.split("/"))
-    context = "/".join([".."] * depth) or "."  # as seen from the project's directory
+    context = posixpath.relpath(".", facts.directory)  # as seen from the project's directory
     build = {
         "context": context,
         "dockerfile": _dockerfile_path(facts),
@@ -131,4 +131,4 @@ def credential_options(facts: Facts) -> tuple[str, ...]:
 
 def _dockerfile_path(facts: Facts) -> str:
     """The path of the Dockerfile, relative to the build context."""
-    return "Dockerfile" if facts.directory == "." else f"{facts.directory}/Dockerfile"
+    return posixpath.normpath(f"{facts.directory}/Dockerfile")

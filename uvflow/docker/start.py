@@ -159,12 +159,12 @@ class Search:
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
-        others = ((name, line) for name, line in self._entries if name != "web")
+        others = ((name, line) for name, line in self._entries.items() if name != "web")
         return self.settings.processes or tuple((name, _words(line, name)) for name, line in others)
 
     @property
-    def _entries(self) -> list[tuple[str, str]]:
-        return _PROCESS.findall(self._file("Procfile"))
+    def _entries(self) -> dict[str, str]:
+        return dict(_PROCESS.findall(self._file("Procfile")))
 
     def _file(self, name: str) -> str:
         path = self.project.root / name
@@ -185,11 +185,8 @@ class Search:
 
     def _command(self) -> list[Start]:
         command, port = self.settings.command, self.settings.port
-        if command is None:
-            return []
         evidence = "[tool.uvflow.docker] command"
-        probes = port is not None
-        return [Start(command=command, evidence=evidence, port=port, probes=probes, module=".")]
+        return [Start(command=command, evidence=evidence, port=port, module=".")] if command else []
 
     def _app_setting(self) -> list[Application]:
         if self.settings.app is None:
@@ -200,8 +197,8 @@ class Search:
         return [self._named(self.settings.app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
-        lines = (line for name, line in self._entries if name == "web")
-        return [self._of_line(line, "`web` of the Procfile") for line in lines][:1]
+        line = self._entries.get("web")
+        return [self._of_line(line, "`web` of the Procfile")] if line else []
 
     def _configured(self) -> list[Application]:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
@@ -220,10 +217,10 @@ class Search:
         if not colon:
             found = self.web.likeliest(within=module) if module else []
             return [replace(each, evidence=evidence) for each in found]
-        body = module.statements if module else []
-        is_factory = any(isinstance(n, ast.FunctionDef) and n.name == attribute for n in body)
-        name = f"{module.name if module else place}:{attribute}{'()' * is_factory}"
-        return [self._named(name, interface, evidence)]
+        if module:
+            functions = (n.name for n in module.statements if isinstance(n, ast.FunctionDef))
+            value = f"{module.name}:{attribute}{'()' * (attribute in functions)}"
+        return [self._named(value, interface, evidence)]
 
     def _named(self, name: str, interface: str, evidence: str) -> Application:
         """The application of that name; with `()` at its end it is a factory."""

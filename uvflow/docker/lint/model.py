@@ -221,12 +221,12 @@ class LintedDockerfile(Dockerfile):
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
         steps = [i for stage in self.environment_stages for i in stage.instructions]
-        copies = [i for i in steps if i.is_copy and not self.source(i)]
-        is_foreign = any(i.flag("from") and "/uv" not in i.text for i in copies)
-        is_fetched = any("://" in i.text for i in copies)
-        is_written = any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
-        is_copied = is_foreign or is_fetched
-        return is_copied or is_written or any(c.program in _FETCHES for c in self.building)
+        foreign = (i for i in steps if i.is_copy and not self.source(i))
+        return (
+            any("://" in i.text or (i.flag("from") and "/uv" not in i.text) for i in foreign)
+            or any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
+            or any(command.program in _FETCHES for command in self.building)
+        )
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
