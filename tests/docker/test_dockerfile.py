@@ -268,7 +268,10 @@ def test_without_a_port_nothing_is_exposed_or_probed() -> None:
 
 
 def test_a_program_takes_the_arguments_of_docker_run() -> None:
-    start = replace(facts().start, command=("shop",), port=None, is_program=True)
+    command = ("shop",)
+    start = replace(
+        facts().start, command=command, port=None, is_program=True, ends_at_sigterm=False
+    )
     text = render_dockerfile(facts(start=start))
     assert "STOPSIGNAL SIGINT\n" in text
     assert text.endswith('ENTRYPOINT ["shop"]\n')

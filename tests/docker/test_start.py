@@ -144,6 +144,7 @@ def test_one_script_is_what_is_started(tree: Tree) -> None:
         development=("sell",),
         evidence="`sell` of [project.scripts]",
         is_program=True,
+        ends_at_sigterm=False,
     )
 
 
@@ -345,3 +346,27 @@ def test_two_django_projects_are_a_question(tree: Tree) -> None:
         'write in [tool.uvflow.docker]: `app = "a.wsgi:application"` '
         'or `app = "b.wsgi:application"`'
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"),
+    [
+        ("gunicorn shop:app", True),
+        ("python -m celery -A shop worker", True),
+        ("migrate && uvicorn shop:app", True),
+        ("waitress-serve shop:app", False),
+        ("python serve.py", False),
+        ("migrate && python serve.py", False),
+    ],
+)
+def test_what_python_runs_does_not_end_at_sigterm_by_itself(
+    tree: Tree, command: str, *, ends: bool
+) -> None:
+    root = tree({"Procfile": f"web: {command}\n"})
+    assert start(root).ends_at_sigterm is ends
+
+
+def test_a_service_that_knows_sigterm_gets_it(tree: Tree) -> None:
+    code = "import signal\nsignal.signal(signal.SIGTERM, stop)\n"
+    root = tree({"Procfile": "web: python serve.py\n", "serve.py": code})
+    assert start(root).ends_at_sigterm

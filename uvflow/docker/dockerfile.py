@@ -317,8 +317,7 @@ _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 4).cl
 
 def _start(facts: Facts, words: tuple[str, ...]) -> str:
     start, probe = facts.start, ""
-    # By default, SIGTERM does not end Python as process 1.
-    signal = "STOPSIGNAL SIGINT\n" if start.is_program else ""
+    signal = "" if start.ends_at_sigterm else "STOPSIGNAL SIGINT\n"
     port = f"EXPOSE {start.port:d}\n" if start.port else ""
     if start.port and start.probes:
         code = _CONNECT if start.health is None else _PROBE

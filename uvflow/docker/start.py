@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from uvflow.docker.lint import shell
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import (
     SETTINGS_MODULE,
@@ -35,7 +36,7 @@ class Start:
     `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
     `module` is the path of the source file that it loads (`.` where that is not known), None where
     it loads what is installed; `base` is the directory that it is imported from. What `is_program`
-    takes the arguments of `docker run`.
+    takes the arguments of `docker run`. As process 1, Python does not end at SIGTERM by itself.
     """
 
     command: Words
@@ -48,6 +49,7 @@ class Start:
     base: str = "."
     environment: tuple[tuple[str, str], ...] = ()
     is_program: bool = False
+    ends_at_sigterm: bool = True
 
 
 Candidate = Start | Application
@@ -80,6 +82,10 @@ _SERVERS: Mapping[str, _Server] = {
     "waitress": _Server(("wsgi",), _WAITRESS, "--call {name}", reloads=False),
     "daphne": _Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}"),
 }
+
+
+# `waitress-serve` is none of them, nor is a program of the project.
+_END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
 
 
 def _servers_of(interface: str) -> list[str]:
@@ -150,12 +156,18 @@ class Search:
             )
         [chosen] = candidates
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
-        start = replace(start, development=start.development or start.command)
+        development, ends = start.development or start.command, self._ends_at_sigterm(start.command)
+        start = replace(start, development=development, ends_at_sigterm=ends)
         health = self.settings.health
         if health is None:
             return start
         path = health if isinstance(health, str) else None
         return replace(start, health=path, probes=path is not None)
+
+    def _ends_at_sigterm(self, command: Words) -> bool:
+        every = [command, *(words for _, words in shell.started(command, lambda _: "", {}))]
+        is_known = shell.program(every[-1]) in _END_AT_SIGTERM
+        return is_known or any("SIGTERM" in module.text for module in self.sources.modules)
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""

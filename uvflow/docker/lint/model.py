@@ -86,9 +86,7 @@ class ShellCommand:
 
     @property
     def program(self) -> str:
-        """What runs, without its directory; the module of `python -m`."""
-        is_module = shell.is_python(self.words) and "-m" in self.words[1:2]
-        return posixpath.basename("".join(self.words[2:3] if is_module else self.words[:1]))
+        return shell.program(self.words)
 
     @property
     def installs(self) -> bool:

@@ -36,6 +36,12 @@ def is_python(words: Words) -> bool:
     return bool(words) and _PYTHON.fullmatch(words[0]) is not None
 
 
+def program(words: Words) -> str:
+    """What runs, without its directory; the module of `python -m`."""
+    is_module = is_python(words) and "-m" in words[1:2]
+    return PurePosixPath("".join(words[2:3] if is_module else words[:1])).name
+
+
 def is_interpreter(word: str) -> bool:
     return bool(_SHELL.fullmatch(word) or _PYTHON.fullmatch(word))
 
