@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -111,21 +111,6 @@ def test_a_secret_without_a_value_is_told_before_anything_is_built(
 pytestmark = pytest.mark.skipif(
     "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
 )
-
-Answers = Callable[..., Mapping[str, str]]
-
-
-@pytest.fixture
-def docker(tmp_path: Path) -> Answers:
-    """Variables with a `docker` on PATH that runs these lines of shell for its first word."""
-
-    def write(**answers: str) -> Mapping[str, str]:
-        cases = "".join(f"{word}) {shell};;\n" for word, shell in answers.items())
-        (tmp_path / "docker").write_text(f"#!/bin/sh\ncase $1 in\n{cases}esac\n")
-        (tmp_path / "docker").chmod(0o755)
-        return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-
-    return write
 
 
 def test_without_docker(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_a_service_is_built_and_run() -> None:
     assert companions.usage_lines(facts(selections=(DEV, PROD))) == (
         "docker build --tag shop .",
         "docker run --rm --publish 8000:8000 --read-only --tmpfs /tmp --cap-drop ALL shop",
+        "uvflow docker build --try",
         "docker build --target dev --tag shop:dev .",
     )
 

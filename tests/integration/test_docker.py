@@ -427,6 +427,55 @@ def test_a_reproducible_image_has_one_digest_without_any_cache(
     assert engine.output(tag) == "hello\n"
 
 
+@pytest.mark.parametrize("base", ["slim", "distroless"])
+def test_a_service_that_was_built_is_tried(
+    tree: Tree, uvflow: Command, engine: Engine, base: str
+) -> None:
+    project = tree(
+        {
+            "pyproject.toml": manifest("hall", ("flask", "waitress")),
+            "app.py": "from flask import Flask\n\napp = Flask(__name__)\n",
+            ".python-version": "3.12\n",
+        }
+    )
+    lock(project, {})
+    assert uvflow("docker", f"--base={base}", cwd=project).code == 0
+    tag = f"uvflow-test-hall-{base}"
+    words = ("docker", "build", "--try", f"--tag={tag}", "--", "--network=host", "--quiet")
+    with engine.building(tag):
+        said = uvflow(*words, cwd=project, seconds=600)
+    assert (said.code, said.out.splitlines()[1:]) == (
+        0,
+        [
+            "note[image-loads] app:app can be loaded",
+            "note[image-runs] it is running healthy",
+            "note[image-stops] it stops when told to",
+        ],
+    )
+    assert "uvflow-try" not in engine.docker("ps", "--all").stdout
+
+
+def test_a_service_that_ignores_its_signal_is_found_out(
+    tree: Tree, uvflow: Command, engine: Engine
+) -> None:
+    code = "import signal, time\nsignal.signal(signal.SIGTERM, print)\ntime.sleep(99)\n"
+    command = '[tool.uvflow.docker]\ncommand = ["python", "main.py"]\n'
+    project = tree(
+        {
+            "pyproject.toml": manifest("deaf", (), command),
+            "main.py": code,
+            ".python-version": "3.12\n",
+        }
+    )
+    lock(project, {})
+    assert uvflow("docker", cwd=project).code == 0
+    words = ("docker", "build", "--try", "--tag=uvflow-test-deaf", "--", "--network=host", "-q")
+    with engine.building("uvflow-test-deaf"):
+        said = uvflow(*words, cwd=project, seconds=600)
+    assert said.code == 1
+    assert "error[image-stops] it does not stop within 2 seconds, and is killed\n" in said.out
+
+
 def built_files(engine: Engine, image: str) -> dict[str, str]:
     """What the steps of the Dockerfile made, by path."""
     made = ("venv/", "app/", "usr/local/lib/python3.12/")

@@ -1,13 +1,16 @@
 """`uvflow docker` and `uvflow docker build`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice
 from uvflow.console import Console
+
+if TYPE_CHECKING:
+    from uvflow.docker.command import DockerResult
 
 
 @click.group(
@@ -37,12 +40,15 @@ def docker_command(console: Console, **given: Any) -> Answer | None:
     --check compares them with today's facts, or finds what is wrong with a Dockerfile that was
     written by hand. Options are kept in the Dockerfile, for the next time.
     """
-    from uvflow.docker import command
+    from uvflow.docker.command import DockerOptions, run_docker
     from uvflow.project.manifest import Project
 
     if click.get_current_context().invoked_subcommand:
         return None
-    outcome = command.run_docker(Project.find(Path.cwd()), command.DockerOptions(**given))
+    return _show(console, run_docker(Project.find(Path.cwd()), DockerOptions(**given)))
+
+
+def _show(console: Console, outcome: "DockerResult") -> Answer:
     for finding in outcome.warnings:
         console.warn(finding)
     for line in outcome.messages:
@@ -51,7 +57,7 @@ def docker_command(console: Console, **given: Any) -> Answer | None:
         console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)
-    return outcome.error.exit_code if outcome.error else 0, outcome.data
+    return outcome.exit_code, outcome.data
 
 
 @docker_command.command(
@@ -60,30 +66,19 @@ def docker_command(console: Console, **given: Any) -> Answer | None:
 @profile_choice
 @click.option("-t", "--tag", metavar="NAME", help="The image's name; default: the project's.")
 @click.option("--reproducible", is_flag=True, help="Build the same image every time.")
+@click.option("--try", "tries", is_flag=True, help="Start the image, and report what holds.")
 @click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
 @common
-def build_command(
-    console: Console,
-    *,
-    profile: str | None,
-    tag: str | None,
-    reproducible: bool,
-    more: tuple[str, ...],
-) -> Answer:
+def build_command(console: Console, **given: Any) -> Answer:
     """Build the image with `docker build`, which gets OPTIONS and the secrets it needs.
 
     Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is an
     error before anything is built. --reproducible gives every file the same date (or that of
-    SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest.
+    SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest. --try starts it
+    without network, capabilities and a file system to write to: what it starts must load, become
+    healthy, and stop when told to.
     """
-    from uvflow.docker.build import build_image
+    from uvflow.docker.build import BuildOptions, build_image
     from uvflow.project.manifest import Project
 
-    profile = profile or "prod"
-    project = Project.find(Path.cwd())
-    code, digest = build_image(
-        project, profile=profile, tag=tag, is_reproducible=reproducible, more=more
-    )
-    if digest:
-        console.result(digest)
-    return code, {"profile": profile, "digest": digest}
+    return _show(console, build_image(Project.find(Path.cwd()), BuildOptions(**given)))

@@ -12,12 +12,13 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uvflow import process, uv
-from uvflow.docker import command, companions
-from uvflow.docker.command import FileState
+from uvflow.docker import command, companions, trial
+from uvflow.docker.command import DockerResult, FileState
 from uvflow.docker.facts import ImageOptions
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile.check import Freshness
@@ -26,17 +27,25 @@ from uvflow.process import Completed
 from uvflow.project.manifest import Project
 
 
-def build_image(
-    project: Project, *, profile: str, tag: str | None, is_reproducible: bool, more: Sequence[str]
-) -> tuple[int, str | None]:
-    """Have docker build the image of a profile, its output untouched, with `more` options.
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """The options of the command line, by their names; `more` are docker's own."""
 
-    Returns docker's exit code, and the digest of a reproducible image. Raises, before docker is
-    run: StaleLockfileError; DriftError for a Dockerfile that does not match the facts; UsageError
-    for an unknown profile, a secret without a value, or an unsuitable engine.
+    profile: str | None = None
+    tag: str | None = None
+    reproducible: bool = False
+    tries: bool = False
+    more: tuple[str, ...] = ()
+
+
+def build_image(project: Project, options: BuildOptions) -> DockerResult:
+    """Have docker build the image of a profile, its output untouched.
+
+    Raises, before docker is run: StaleLockfileError; DriftError for a Dockerfile that does not
+    match the facts; UsageError for an unknown profile, a secret without a value, or no docker.
     """
     uv.check_readable(project.directories)
-    profile = project.shared_profiles[profile].name
+    profile = project.shared_profiles[options.profile or "prod"]
     plan = command.plan_image(project, ImageOptions())
     if plan.lockfile.verdict is Freshness.STALE:  # the build would fail as well, minutes later
         raise StaleLockfileError(
@@ -50,16 +59,27 @@ def build_image(
     if missing:
         raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
     check_engine(os.environ)
+    image = options.tag or companions.image_tag(plan.facts, profile.name)
     words = (
         *companions.credential_options(plan.facts),
-        *(f"--target={profile}", f"--tag={tag or companions.image_tag(plan.facts, profile)}"),
-        *(f"--file={plan.dockerfile.path}", *more, "--", str(project.workspace)),
+        *(f"--target={profile.name}", f"--tag={image}", f"--file={plan.dockerfile.path}"),
+        *(*options.more, "--", str(project.workspace)),
     )
-    if is_reproducible:
-        return build_reproducible(words, os.environ)
     # Docker falls back to the classic builder where BuildKit is missing, unless this is set.
-    environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    return process.run_program(("docker", "build", *words), environ=environ), None
+    environ, digest = {**os.environ, "DOCKER_BUILDKIT": "1"}, None
+    if options.reproducible:
+        code, digest = build_reproducible(words, environ)
+    else:
+        code = process.run_program(("docker", "build", *words), environ=environ)
+    file = str(project.root / profile.env_file) if profile.env_file else ""
+    tried = trial.try_image(image, plan.facts.start, file, environ) if options.tries else ()
+    found = () if code else tuple(tried)
+    return DockerResult(
+        result=(*([digest] if digest else []), *command.finding_lines(found)),
+        data={"profile": profile.name, "digest": digest, "findings": [f.as_json() for f in found]},
+        error=command.error_of(found),
+        code=code,
+    )
 
 
 def check_engine(environ: Mapping[str, str]) -> None:

@@ -1,7 +1,6 @@
 """`uvflow docker`: from options to a plan of every file, which is printed, checked or written."""
 
 import difflib
-import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,13 +40,21 @@ class DockerOptions(ImageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DockerResult:
-    """`result` are lines for stdout, `messages` and `warnings` for stderr, `data` is for --json."""
+    """`result` are lines for stdout, `messages` and `warnings` for stderr, `data` is for --json.
+
+    `code` is that of docker itself.
+    """
 
     result: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     error: UvflowError | None = None
+    code: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        return self.error.exit_code if self.error else self.code
 
 
 def run_docker(project: Project, options: DockerOptions) -> DockerResult:
@@ -225,17 +232,15 @@ def _check_result(
     """Of the files that are generated: a .dockerignore may be anybody's."""
     changed = [file for file in generated if file.state is not FileState.SAME]
     edited = [file for file in changed if file.state is FileState.EDITED]
-    diffs, error = [*map(difference, changed)], None
+    diffs, error = [*map(difference, changed)], error_of(findings)
     if edited:
         error = drift_error(edited[0])
     elif changed:
         what = "the files of the image do not match today's facts"
         error = DriftError(what, hint="`uvflow docker` updates them")
-    elif any(finding.severity is Severity.ERROR for finding in findings):
-        error = DriftError("the check found errors", hint="each finding says what to write instead")
     is_current = not findings and not changed
     return DockerResult(
-        result=(*_lines(*diffs), *itertools.chain(*map(_finding_lines, findings))),
+        result=(*_lines(*diffs), *finding_lines(findings)),
         messages=("Current: the files match today's facts",) if is_current else (),
         data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
@@ -246,9 +251,17 @@ def _lines(*texts: str) -> tuple[str, ...]:
     return tuple(line for text in texts for line in text.removesuffix("\n").split("\n"))
 
 
-def _finding_lines(finding: Finding) -> tuple[str, ...]:
-    message = f"{finding.origin}: {finding.severity.value}[{finding.code}] {finding.message}"
-    return (message, f"  {finding.hint}") if finding.hint else (message,)
+def error_of(findings: Iterable[Finding]) -> UvflowError | None:
+    if all(finding.severity is not Severity.ERROR for finding in findings):
+        return None
+    return DriftError("the check found errors", hint="each finding says what to write instead")
+
+
+def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        where = f"{finding.origin}: " if finding.origin else ""
+        yield f"{where}{finding.severity.value}[{finding.code}] {finding.message}"
+        yield from [f"  {finding.hint}"] if finding.hint else []
 
 
 def difference(file: ImageFile) -> str:

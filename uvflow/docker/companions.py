@@ -96,7 +96,7 @@ def _yaml(value: Any) -> str:
 
 
 def usage_lines(facts: Facts) -> tuple[str, ...]:
-    """Shell commands: build, run, build for development, and run the other processes."""
+    """Shell commands: build, run, try, build for development, and run the other processes."""
     name, port = image_name(facts), facts.start.port
     file = () if facts.directory == "." else ("--file", _dockerfile_path(facts))
     build = ("docker", "build", *file, *credential_options(facts))
@@ -106,6 +106,7 @@ def usage_lines(facts: Facts) -> tuple[str, ...]:
     commands = (
         (*build, "--tag", name, "."),
         (*run, *published, *hardened),
+        ("uvflow", "docker", "build", "--try"),
         *((*build, "--target", each, "--tag", image_tag(facts, each), ".") for each in targets),
         *((*run, "--no-healthcheck", *hardened, *words) for _, words in facts.processes),
     )

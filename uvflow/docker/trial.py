@@ -1,0 +1,98 @@
+"""`uvflow docker build --try`: an image is started, and what holds of it is reported.
+
+It runs without network and capabilities on a read-only file system, so that it reaches nothing.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from uvflow import findings, process
+from uvflow.docker.start import Start
+from uvflow.findings import Finding
+from uvflow.process import Completed
+
+Docker = Callable[..., Completed]
+
+_HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+_OBJECT = re.compile(r"(?<!\S)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")  # module:attribute
+_LOAD = (
+    "import sys, importlib.metadata as m, pkgutil; name = sys.argv[1]; "
+    "[s.load() for s in m.entry_points(group='console_scripts', name=name)] or "
+    "pkgutil.resolve_name(name)"
+)
+_STATE = "--format={{.State.Status}}{{if .State.Health}} {{.State.Health.Status}}{{end}}"
+_HEALTH = ("--health-interval=1s", "--health-retries=60")
+_LONGEST_START, _LEAST_RUN, _LONGEST_STOP = 60, 3, 2  # seconds
+
+_VARIABLES = "the variables it needs are those of the profile's `env-file`"
+_HINTS = {
+    "image-loads": f"import what is there, without a network; {_VARIABLES}",
+    "image-runs": f"start without a network, and write to /tmp alone; {_VARIABLES}",
+    "image-stops": "end at the signal that `docker stop` sends: SIGTERM, or the image's STOPSIGNAL",
+}
+
+
+def try_image(
+    image: str, start: Start, env_file: str, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    """A note for each thing that holds, an error for one that does not and ends the trial.
+
+    `start` is what the image starts; `env_file` is a path, or empty.
+    """
+    docker: Docker = partial(_docker, environ)
+    given = (*_HARDENED, *((f"--env-file={env_file}",) if env_file else ()), image)
+    names = _OBJECT.findall(" ".join(start.command))[:1]
+    for name in [start.command[0]] if start.is_program else names:
+        load = docker("run", "--rm", "--entrypoint=python", *given, "-c", _LOAD, name)
+        problem = f"{name} cannot be loaded: {_last_line(load)}"
+        yield _finding("image-loads", f"{name} can be loaded", problem if load.code else "")
+        if load.code:
+            return
+    if not start.is_program:  # a program takes arguments, and ends by itself
+        yield from _try_service(docker, *given, is_probed=bool(start.port and start.probes))
+
+
+def _try_service(docker: Docker, *given: str, is_probed: bool) -> Iterator[Finding]:
+    container = f"uvflow-try-{uuid.uuid4().hex}"
+    try:
+        health = _HEALTH if is_probed else ()
+        began = docker("run", "--detach", f"--name={container}", *health, *given)
+        state = _settled_state(partial(docker, "inspect", _STATE, container), is_probed=is_probed)
+        last = _last_line(began if began.code else docker("logs", "--tail=20", container))
+        is_well = state in {"running", "running healthy"}
+        problem = f"it is {state or 'not started'}: {last}"
+        yield _finding("image-runs", f"it is {state}", "" if is_well else problem)
+        if is_well:
+            docker("stop", "-t", str(_LONGEST_STOP), container)
+            code = docker("inspect", "--format={{.State.ExitCode}}", container).out.strip()
+            late = f"it does not stop within {_LONGEST_STOP} seconds, and is killed"
+            yield _finding("image-stops", "it stops when told to", late if code == "137" else "")
+    finally:
+        docker("rm", "--force", container)
+
+
+def _settled_state(inspect: Callable[[], Completed], *, is_probed: bool) -> str:
+    """The state once it is `healthy`, or has been `running` for long enough."""
+    waiting = "running starting" if is_probed else "running"
+    end = time.monotonic() + (_LONGEST_START if is_probed else _LEAST_RUN)
+    while (state := inspect().out.strip()) == waiting and time.monotonic() < end:
+        time.sleep(0.2)
+    return state
+
+
+def _finding(code: str, fact: str, problem: str) -> Finding:
+    return (
+        findings.error(code, problem, hint=_HINTS[code]) if problem else findings.note(code, fact)
+    )
+
+
+def _last_line(done: Completed) -> str:
+    lines = f"{done.out}\n{done.err}".strip().splitlines()
+    return lines[-1].strip() if lines else "it printed nothing"
+
+
+def _docker(environ: Mapping[str, str], *words: str) -> Completed:
+    return process.capture(("docker", *words), environ=environ)
