@@ -5,7 +5,7 @@ from typing import Any
 
 from uvflow.docker.base_image import base_images
 from uvflow.docker.debian import DebianPackages
-from uvflow.docker.facts import Facts, Stages
+from uvflow.docker.facts import Facts
 from uvflow.docker.settings import Settings
 from uvflow.docker.start import Start
 from uvflow.docker.targets import Selection
@@ -21,7 +21,7 @@ _PLAIN = Facts(
     python_evidence=".python-version",
     images=base_images(Settings(uv="0.13.9"), "3.13"),
     base="slim",
-    stages=Stages(is_multi=False, evidence="every locked package has a wheel"),
+    stages_evidence="every locked package has a wheel",
     dev_switch_variable="UV_NO_DEV",
     selections=(PROD,),
     mounts=("uv.lock", "pyproject.toml"),

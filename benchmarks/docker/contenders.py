@@ -122,7 +122,6 @@ class Contender:
 
 
 DEFAULT = Contender(name="uvflow")
-MULTI = Contender(name="uvflow, two stages", options=("--stages=multi",))
 MANAGED = Contender(name="uvflow, managed", options=("--base=managed",))
 DISTROLESS = Contender(name="uvflow, distroless", options=("--base=distroless",))
 SKETCH = Contender(name="sketch, one stage", dockerfile=_SKETCH, ignored=None)
@@ -138,7 +137,6 @@ EVERY = (
     STANDALONE,
     PIP,
     DEFAULT,
-    MULTI,
     MANAGED,
     DISTROLESS,
 )

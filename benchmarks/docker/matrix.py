@@ -37,7 +37,6 @@ from benchmarks.import_world import SECRET, world
 from uvflow.errors import UsageError
 
 BASES = ("slim", "managed", "distroless")
-STAGES = ("single", "multi")
 TARGETS = ("prod", "dev")
 UV = frozenset({"uv", "uvx"})
 COMPILERS = frozenset({"cc", "gcc", "g++", "ld", "make", "pg_config"})
@@ -48,18 +47,15 @@ TAG = "uvflow-matrix"
 class Image:
     kind: Kind
     base: str
-    stages: str
     target: str
 
     def __str__(self) -> str:
-        return f"{self.kind.name}, {self.base}, {self.stages}, {self.target}"
+        return f"{self.kind.name}, {self.base}, {self.target}"
 
     @property
     def is_possible(self) -> bool:
-        """Distroless has nothing that could build, and compilers take a stage of their own."""
-        if self.base == "distroless":
-            return self.stages == "multi" and not self.kind.needs_debian
-        return self.stages == "multi" or not self.kind.needs_debian
+        """Distroless has nothing of Debian."""
+        return self.base != "distroless" or not self.kind.needs_debian
 
 
 def main() -> int:
@@ -80,8 +76,8 @@ def main() -> int:
 
 
 def _chosen(host: str, words: Sequence[str]) -> Iterator[Image]:
-    for kind, base, stages, target in itertools.product(kinds(host), BASES, STAGES, TARGETS):
-        image = Image(kind=kind, base=base, stages=stages, target=target)
+    for kind, base, target in itertools.product(kinds(host), BASES, TARGETS):
+        image = Image(kind=kind, base=base, target=target)
         if any(word in str(image) for word in words):
             yield image
 
@@ -126,9 +122,7 @@ class Trial:
         self.image.kind.write(self.root)
         locked = self._run("uv", "lock", "--quiet", f"--python={sys.executable}")
         assert locked.returncode == 0, locked.stderr
-        made = self._run(
-            str(UVFLOW), "docker", f"--base={self.image.base}", f"--stages={self.image.stages}"
-        )
+        made = self._run(str(UVFLOW), "docker", f"--base={self.image.base}")
         if made.returncode or not self.image.is_possible:
             if self.image.is_possible or made.returncode != UsageError.exit_code:
                 yield f"uvflow docker ended with {made.returncode}: {made.stderr}"

@@ -17,12 +17,9 @@ from images import DEV, PROD, facts
 from uvflow.docker import dockerfile, instructions
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import CHECK_LIBRARIES, render_dockerfile
-from uvflow.docker.facts import Stages
 from uvflow.docker.instructions import json_array
 from uvflow.docker.source import Static
 from uvflow.docker.targets import Selection
-
-TWO = Stages(is_multi=True, evidence="without a wheel: psycopg2")
 
 PLAIN = """\
 # Python 3.13: .python-version.
@@ -128,7 +125,7 @@ def test_a_package_is_built_apart_and_its_files_alone_are_added() -> None:
 
 def test_what_is_built_leaves_its_tools_in_the_builder() -> None:
     system = DebianPackages(build=("build-essential", "libpq-dev"), runtime=("libpq5",))
-    text = render_dockerfile(facts(stages=TWO, system=system, built=("psycopg2",)))
+    text = render_dockerfile(facts(system=system, built=("psycopg2",)))
     install = "apt-get install --yes --no-install-recommends"
     assert f" && {install} libpq5 \\\n" in stage(text, "base")
     assert f" && {install} build-essential libpq-dev \\\n" in stage(text, "builder")
@@ -139,9 +136,7 @@ def test_what_is_built_leaves_its_tools_in_the_builder() -> None:
 
 
 def test_a_build_leaves_nothing_in_the_temporary_directory_of_dev() -> None:
-    text = render_dockerfile(
-        facts(selections=(DEV, PROD), stages=TWO, system=DebianPackages(build=("gcc",)))
-    )
+    text = render_dockerfile(facts(selections=(DEV, PROD), system=DebianPackages(build=("gcc",))))
     assert "    --mount=type=tmpfs,target=/tmp \\\n" in stage(text, "dev")
 
 
@@ -168,12 +163,12 @@ def test_nothing_of_the_cache_of_uv_gets_into_an_image() -> None:
 
 def test_headers_stay_where_something_is_compiled() -> None:
     assert "/include " in render_dockerfile(facts(base="managed"))
-    built = facts(base="managed", stages=TWO, system=DebianPackages(build=("gcc",)))
+    built = facts(base="managed", system=DebianPackages(build=("gcc",)))
     assert "/include " not in render_dockerfile(built)
 
 
 def test_a_distroless_image_is_copied_together() -> None:
-    text = render_dockerfile(facts(base="distroless", stages=TWO, user=65532))
+    text = render_dockerfile(facts(base="distroless", user=65532))
     assert "FROM gcr.io/distroless/cc-debian13:nonroot AS prod\n" in text
     assert re.findall("^RUN .*", stage(text, "prod"), re.MULTILINE) == [
         f"RUN {json_array(('python', '-c', CHECK_LIBRARIES))}"

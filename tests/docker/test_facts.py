@@ -12,7 +12,6 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import (
     Facts,
     ImageOptions,
-    Stages,
     fetchers,
     python_in_use,
     read_facts,
@@ -44,7 +43,7 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
     assert found.images.python == "python:3.14-slim-trixie"
     assert found.images.uv == "ghcr.io/astral-sh/uv:0.13.9"
-    assert found.stages == Stages(is_multi=False, evidence="every locked package has a wheel")
+    assert (found.has_builder, found.stages_evidence) == (False, "every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
     assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
@@ -91,13 +90,13 @@ def test_the_python_in_use_is_that_of_the_environment(tree: Tree) -> None:
 
 def test_a_pure_package_without_a_wheel_needs_no_second_stage(tree: Tree) -> None:
     found = facts(tree(service(package("docopt", wheels=()))))
-    assert found.stages == Stages(is_multi=False, evidence="built without a compiler: docopt")
+    assert (found.has_builder, found.stages_evidence) == (False, "built without a compiler: docopt")
     assert found.built == ("docopt",)
 
 
 def test_a_package_without_a_wheel_makes_two_stages(tree: Tree) -> None:
     found = facts(tree(service(package("psycopg2", wheels=()))))
-    assert found.stages == Stages(is_multi=True, evidence="without a wheel: psycopg2")
+    assert (found.has_builder, found.stages_evidence) == (True, "without a wheel: psycopg2")
     assert found.system == DebianPackages(build=("g++", "libpq-dev", "make"), runtime=("libpq5",))
     assert found.built == ("psycopg2",)
 
@@ -113,15 +112,6 @@ def test_an_older_python_is_taken_where_that_has_the_wheels(tree: Tree) -> None:
     wheels = [f"cp312-cp312-manylinux_2_28_{machine}" for machine in ("x86_64", "aarch64")]
     found = facts(tree(service(package("fast", wheels=wheels))))
     assert (found.python, found.built) == ("3.12", ())
-
-
-def test_one_stage_cannot_build(tree: Tree) -> None:
-    with pytest.raises(UsageError, match="one stage would leave in the image what only the build"):
-        facts(tree(service(package("odd", wheels=()))), stages="single")
-
-
-def test_two_stages_as_asked_for(tree: Tree) -> None:
-    assert facts(tree(service()), stages="multi").stages.evidence == "as asked for"
 
 
 def test_a_package_is_installed_and_its_source_is_not_copied(tree: Tree) -> None:
@@ -193,13 +183,6 @@ def test_a_python_image_is_for_the_base_that_has_one(tree: Tree) -> None:
         facts(tree(service(rest=rest)))
 
 
-def test_the_uv_that_builds_is_one_that_the_project_allows(tree: Tree) -> None:
-    root = tree(service(rest='[tool.uv]\nrequired-version = ">=0.10"\n'))
-    assert facts(root, uv="0.10.1").images.uv == "ghcr.io/astral-sh/uv:0.10.1"
-    with pytest.raises(UsageError, match=r"required-version is `>=0\.10`"):
-        facts(root, uv="0.9.30")
-
-
 def test_the_uv_that_builds_knows_the_variable_that_leaves_groups_out(tree: Tree) -> None:
     groups = "[dependency-groups]\ndev = []\nlint = []\n"
     root = tree(service(rest=f'{groups}[tool.uv]\ndefault-groups = ["dev", "lint"]\n'))
@@ -218,7 +201,7 @@ def test_options_are_checked_as_settings_are(tree: Tree) -> None:
 def test_a_distroless_image_is_nobodys_shell(tree: Tree) -> None:
     found = facts(tree(service()), base="distroless")
     assert found.user == 65532
-    assert found.stages.evidence == "a distroless image has nothing that could build"
+    assert found.stages_evidence == "a distroless image has nothing that could build"
 
 
 def test_a_distroless_image_has_no_debian_packages(tree: Tree) -> None:
@@ -240,7 +223,7 @@ def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
     from_git = package("tool", wheels=(), source=f'git = "https://git.test/tool?rev=a#{40 * "b"}"')
     found = facts(tree(service(from_git)))
     assert found.system.build == ("git",)
-    assert found.stages == Stages(is_multi=True, evidence="needed to build: git")
+    assert (found.has_builder, found.stages_evidence) == (True, "needed to build: git")
     assert found.remarks == ("built from git, without a compiler unless you name one: tool",)
 
 
@@ -255,7 +238,7 @@ def test_profiles_are_targets(tree: Tree) -> None:
     files = {**service(rest=rest), "uv.lock": locked(shop, *WEB, package("boto3", wheels=()))}
     found = facts(tree(files))
     assert [selection.name for selection in found.selections] == ["dev", "staging", "prod"]
-    assert found.stages.evidence == "without a wheel: boto3"
+    assert found.stages_evidence == "without a wheel: boto3"
 
 
 def test_a_profile_with_an_extra_that_is_not_there_is_refused(tree: Tree) -> None:

@@ -9,7 +9,7 @@ from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
-from uvflow.docker.facts import Facts, Stages
+from uvflow.docker.facts import Facts
 from uvflow.docker.source import Static
 from uvflow.docker.targets import Selection
 
@@ -18,13 +18,11 @@ pytestmark = pytest.mark.network
 PLAIN = facts(selections=(DEV, Selection(name="staging", arguments=("--extra=a",)), PROD))
 TWO_STAGES = replace(
     PLAIN,
-    stages=Stages(is_multi=True, evidence="without a wheel: psycopg2"),
+    stages_evidence="without a wheel: psycopg2",
     system=DebianPackages(build=("g++", "libpq-dev", "make"), runtime=("libpq5",)),
     built=("psycopg2",),
 )
-DISTROLESS = replace(
-    PLAIN, base="distroless", stages=Stages(is_multi=True, evidence="distroless"), user=65532
-)
+DISTROLESS = replace(PLAIN, base="distroless", user=65532)
 VARIANTS = {
     "plain": PLAIN,
     "package": replace(PLAIN, local_packages=("shop",), copies_source=False),

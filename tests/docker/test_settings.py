@@ -28,7 +28,6 @@ def test_an_unknown_key_is_told_with_the_nearest() -> None:
     ("key", "value", "wanted"),
     [
         ("base", "alpine", "one of slim, managed, distroless"),
-        ("stages", "two", "one of auto, single, multi"),
         ("command", "python app.py", 'a list of strings, such as ["python", "-m", "app"]'),
         ("command", [], 'a list of strings, such as ["python", "-m", "app"]'),
         ("app", "main", '"module:attribute"'),

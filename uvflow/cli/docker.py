@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 @click.option(
     "--base", type=click.Choice(["slim", "managed", "distroless"]), help="The kind of base image."
 )
-@click.option("--stages", type=click.Choice(["auto", "single", "multi"]), help="How many stages.")
 @click.option(
     "--uv", metavar="X.Y.Z", help="The uv to build with; default: as before, or this one."
 )
@@ -57,7 +56,7 @@ def _show(console: Console, outcome: "DockerResult") -> Answer:
         console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)
-    return outcome.exit_code, outcome.data
+    return outcome.error.exit_code if outcome.error else outcome.code, outcome.data
 
 
 @docker_command.command(

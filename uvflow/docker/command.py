@@ -52,10 +52,6 @@ class DockerResult:
     error: UvflowError | None = None
     code: int = 0
 
-    @property
-    def exit_code(self) -> int:
-        return self.error.exit_code if self.error else self.code
-
 
 def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     """Do what the options ask for; raises what planning and writing raise."""
@@ -174,7 +170,7 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     usage = companions.usage_lines(facts)
     wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(root / path)]
     bodies = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
-    texts = ((p, header.with_header(body(facts), facts, options, usage)) for p, body in bodies)
+    texts = ((p, header.with_header(body(facts), options, usage)) for p, body in bodies)
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
     # workspace (Docker docs, "Build context", "Filename and location").
     ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
@@ -276,7 +272,7 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     return (
         f"Python {facts.python}: {facts.python_evidence}",
         f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
-        f"{'Two stages' if facts.stages.is_multi else 'One stage'}: {facts.stages.evidence}",
+        f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
     )
 
 

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.errors import UsageError
-from uvflow.files import text_if_there
+from uvflow.files import read_regular, text_if_there
 from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Table, parse_manifest
@@ -145,6 +145,7 @@ _MUST_NOT_GET_IN = {
 }
 _SECRETS = (".envrc", ".netrc", ".pypirc", ".git-credentials", ".ssh", ".aws")
 
+_LONGEST_SOURCE = 1_000_000  # bytes
 _NOT_ENTERED = {".git", "node_modules", "__pycache__"}
 
 
@@ -185,6 +186,14 @@ def files_in(root: Path) -> Iterator[PurePosixPath]:
         is_environment = bool(path.parts) and "pyvenv.cfg" in names
         folders[:] = [] if is_environment else sorted({*folders} - _NOT_ENTERED)
         yield from (path / name for name in (("pyvenv.cfg",) if is_environment else names))
+
+
+def source_text(path: Path) -> str:
+    """Empty where it cannot be read, is no text, or is long enough to be generated."""
+    try:
+        return read_regular(path, _LONGEST_SOURCE).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _environments(root: Path) -> Iterator[str]:

@@ -137,7 +137,7 @@ FROM base AS {_tools_stage(facts)}
 
 
 def _tools_stage(facts: Facts) -> str:
-    return "builder" if facts.stages.is_multi else "uv"
+    return "builder" if facts.has_builder else "uv"
 
 
 def _stage_of(selection: Selection, what: str) -> str:
@@ -274,15 +274,15 @@ def _image(facts: Facts, selection: Selection) -> str:
     why, dependencies = "", _stage_of(selection, "dependencies")
     below, environment = "base", f"COPY --link --from={dependencies} /venv /venv\n"
     check = f"RUN python <<'END'\n{CHECK_LIBRARIES}\nEND\n\n"
-    if facts.stages.is_multi:
-        why = f", without what only a build needs ({comment(facts.stages.evidence)})"
+    if facts.has_builder:
+        why = f", without what only a build needs ({comment(facts.stages_evidence)})"
     if facts.base == "distroless":
         below, python = facts.images.distroless, "COPY --link --from=python /python /python\n"
         environment = f"{_surroundings(facts)}{python}{environment}"
         # As this user, since that of the image has no group, which engines may not find.
         user = f"USER {facts.user:d}:{facts.user:d}\n"
         check = f"{user}RUN {json_array(('python', '-c', CHECK_LIBRARIES))}\n"
-    elif not facts.stages.is_multi:
+    elif not facts.has_builder:
         below, environment = dependencies, ""
     project = f"COPY --link --from={_stage_of(selection, 'project')} /project/ /\n"
     return f"""# The image of the profile {stage(selection.name)}{why}.

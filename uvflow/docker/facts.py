@@ -53,15 +53,6 @@ class ImageOptions:
     uv: str | None = None
     python: str | None = None
     base: str | None = None
-    stages: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stages:
-    """Whether a stage of its own builds the environment, and why."""
-
-    is_multi: bool
-    evidence: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +75,7 @@ class Facts:
     python_evidence: str
     images: BaseImages
     base: str
-    stages: Stages
+    stages_evidence: str
     dev_switch_variable: str
     selections: tuple[Selection, ...]
     mounts: tuple[str, ...]
@@ -103,6 +94,11 @@ class Facts:
     user: int
     environment: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def has_builder(self) -> bool:
+        """Whether a stage of its own builds the environment."""
+        return self.base == "distroless" or bool(self.system.build)
 
 
 def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
@@ -157,7 +153,7 @@ class _Reader:
             python_evidence=self.python[1],
             images=self.images,
             base=self.settings.base,
-            stages=self.stages,
+            stages_evidence=self.stages_evidence,
             dev_switch_variable=self.dev_switch_variable,
             selections=targets.selections(self.profiles, name if self.directory != "." else None),
             mounts=self.workspace.mounts,
@@ -182,12 +178,6 @@ class _Reader:
 
     def check_uv(self) -> None:
         uv = self.settings.uv
-        asked = str(self.uv_table.get("required-version", ""))
-        if uv and asked and uv not in specifier(asked, "[tool.uv] required-version"):
-            raise UsageError(
-                f"uv {uv} is to build the image, and [tool.uv] required-version is `{asked}`",
-                hint="name one that fits with `--uv X.Y.Z`",
-            )
         if uv and tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
                 f"uv {uv} is too old to build the image: it does not know "
@@ -274,23 +264,13 @@ class _Reader:
         )
 
     @property
-    def stages(self) -> Stages:
+    def stages_evidence(self) -> str:
         built, tools = ", ".join(self.built_by_any), ", ".join(self.system.build)
         if self.is_distroless:
-            why = "a distroless image has nothing that could build"
-        elif tools:
-            why = f"without a wheel: {built}" if built else f"needed to build: {tools}"
-        elif self.settings.stages == "multi":
-            why = "as asked for"
-        else:
-            pure = f"built without a compiler: {built}"
-            evidence = pure if built else "every locked package has a wheel"
-            return Stages(is_multi=False, evidence=evidence)
-        if self.settings.stages == "single":
-            raise UsageError(
-                "one stage would leave in the image what only the build needs", cause=why
-            )
-        return Stages(is_multi=True, evidence=why)
+            return "a distroless image has nothing that could build"
+        if tools:
+            return f"without a wheel: {built}" if built else f"needed to build: {tools}"
+        return f"built without a compiler: {built}" if built else "every locked package has a wheel"
 
     @cached_property
     def local_packages(self) -> tuple[str, ...]:
@@ -359,9 +339,8 @@ class _Reader:
 
     @property
     def static(self) -> Static | None:
-        if self.names >= {"django", "whitenoise"}:
-            return self.search.django.static(self.settings.build_environment)
-        return None
+        is_collected = self.names >= {"django", "whitenoise"}
+        return self.search.django.static(self.settings.build_environment) if is_collected else None
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""

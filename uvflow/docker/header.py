@@ -1,19 +1,18 @@
-"""The header of a generated file: what made it, from which facts, and whether it was edited. Pure.
+"""The header of a generated file: what made it, and whether it was edited since. Pure.
 
 Its lines are comments that begin with `#`, which all generated formats have.
 """
 
 import hashlib
-import json
 import re
 import shlex
 from dataclasses import asdict, dataclass, fields
 
-from uvflow.docker.facts import Facts, ImageOptions
+from uvflow.docker.facts import ImageOptions
 from uvflow.docker.lint.parse import split
 
 _MADE_BY = re.compile(r"# Made by `(?P<command>uvflow docker[^`\n]*)`")
-_DIGEST = re.compile(r"# Facts [0-9a-f]{12}, text (?P<text>[0-9a-f]{12})\b")
+_DIGEST = re.compile(r"# (?:Facts [0-9a-f]{12}, t|T)ext (?P<text>[0-9a-f]{12})\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +23,14 @@ class Header:
     is_as_made: bool
 
 
-def with_header(body: str, facts: Facts, options: ImageOptions, usage: tuple[str, ...]) -> str:
+def with_header(body: str, options: ImageOptions, usage: tuple[str, ...]) -> str:
     """`body` below its header; `usage` are commands to show in it."""
     given = ((name, value) for name, value in asdict(options).items() if value is not None)
     command = shlex.join(("uvflow", "docker", *(f"--{name}={value}" for name, value in given)))
     head = [
         f"# Made by `{command}`; do not edit it:",
         "# [tool.uvflow.docker] in pyproject.toml is the place for changes.",
-        f"# Facts {digest_of(facts)}, text {_digest(body)}.",
+        f"# Text {_digest(body)}.",
         "#",
         *(f"#   {line}" for line in usage),
     ]
@@ -51,12 +50,6 @@ def read(text: str) -> Header | None:
         options=ImageOptions(**{name: value for name, _, value in words if name in known}),
         is_as_made=digest["text"] == _digest(body),
     )
-
-
-def digest_of(facts: Facts) -> str:
-    """Of everything except the remarks, which are for the person at the prompt."""
-    values = {name: value for name, value in asdict(facts).items() if name != "remarks"}
-    return _digest(json.dumps(values, sort_keys=True))
 
 
 def _digest(text: str) -> str:

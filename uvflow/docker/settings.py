@@ -10,7 +10,6 @@ from uvflow.project.manifest import Table
 from uvflow.project.schema import OnlyKeys, Rule
 
 BASES = ("slim", "managed", "distroless")
-STAGES = ("auto", "single", "multi")
 PLATFORMS = ("linux/amd64", "linux/arm64")
 DOCKER_HUB = "docker.io"
 REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
@@ -80,7 +79,6 @@ class Settings:
     """
 
     base: str = _setting("slim", _text("|".join(BASES), f"one of {', '.join(BASES)}"))
-    stages: str = _setting("auto", _text("|".join(STAGES), f"one of {', '.join(STAGES)}"))
     command: tuple[str, ...] | None = _setting(None, _COMMAND)
     processes: tuple[tuple[str, tuple[str, ...]], ...] = _setting((), {"*": _COMMAND})
     app: str | None = _setting(None, _text(_MODULE_ATTRIBUTE, '"module:attribute"'))

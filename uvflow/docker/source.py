@@ -1,7 +1,6 @@
 """Applications, routes and Django settings, found by parsing Python source. Nothing is run."""
 
 import ast
-import contextlib
 import os
 import posixpath
 import re
@@ -12,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from uvflow.docker.context import files_in
-from uvflow.files import read_regular
+from uvflow.docker.context import files_in, source_text
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 # `environ.setdefault(…, NAME)` or `environ[…] = NAME`
@@ -21,17 +19,15 @@ _NAMED_SETTINGS = re.compile(
     rf"""^[^#\n]*[\"']{SETTINGS_MODULE}[\"'](?:,|\]\s*=)\s*[\"']([\w.]+)[\"']""", re.MULTILINE
 )
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-_MAX_BYTES = 1_000_000  # a larger file is generated
-_SKIPPED_DIRECTORIES = {
-    "__pycache__", "alembic", "benchmarks", "build", "demo", "devtools", "dist", "doc", "docs",
-    "example", "examples", "fixtures", "migrations", "mock", "mocks", "node_modules", "playground",
-    "samples", "scripts", "site-packages", "test", "tests", "venv",
-}  # fmt: skip
 
-# A word in the name of a file or a function with nothing that is served.
+# A word in the name of a directory, a file or a function with nothing that is served.
 _NOT_SERVED = {
     "conftest", "demo", "devtools", "example", "fake", "mock", "playground", "sandbox", "scratch",
     "stub", "test", "tests",
+}  # fmt: skip
+_SKIPPED_DIRECTORIES = _NOT_SERVED | {
+    "__pycache__", "alembic", "benchmarks", "build", "dist", "doc", "docs", "examples", "fixtures",
+    "migrations", "mocks", "node_modules", "samples", "scripts", "site-packages", "venv",
 }  # fmt: skip
 
 # The usual names of modules with an application, the likeliest first.
@@ -171,14 +167,13 @@ class Sources:
                 )
 
     def _files(self, base: Path) -> Iterator[tuple[str, str]]:
-        """Path, relative to `base`, and text of each Python file that can be read."""
+        """Path, relative to `base`, and text of each Python file."""
         skipped = self.packages.keys() - {base}
         for path in (path for path in files_in(base) if path.suffix == ".py"):
             above = path.parts[:-1]
             is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in above)
             if not is_skipped and skipped.isdisjoint(base / each for each in path.parents):
-                with contextlib.suppress(OSError, UnicodeDecodeError):
-                    yield str(path), read_regular(base / path, _MAX_BYTES).decode()
+                yield str(path), source_text(base / path)
 
     @cached_property
     def by_name(self) -> Mapping[str, Module]:

@@ -258,7 +258,7 @@ class Search:
                     evidence = f"{key} of {django.settings_module}"
                     found.append([self._named(f"{module}:{attribute}", interface, evidence)])
         for interface, modules in made.items():
-            if modules and (self._server(interface) or interface == "asgi"):
+            if modules:
                 named = ((f"{m.name}:application", m.path) for m in modules)
                 found.append([self._named(name, interface, path) for name, path in named])
         served = (each for each in found if self._server(each[0].interface))

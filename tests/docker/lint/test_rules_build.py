@@ -8,7 +8,6 @@ from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
-from uvflow.docker.facts import Stages
 from uvflow.docker.lint.model import LintContext
 
 SYNC = "uv sync --locked --no-install-project"
@@ -26,9 +25,8 @@ def test_a_good_file_has_no_findings() -> None:
         facts(),
         facts(selections=(DEV, PROD), secrets=("UV_INDEX_CORP_PASSWORD",)),
         facts(base="managed", local_packages=("shop",)),
-        facts(base="distroless", stages=Stages(is_multi=True, evidence="x"), user=65532),
+        facts(base="distroless", user=65532),
         facts(
-            stages=Stages(is_multi=True, evidence="x"),
             system=DebianPackages(build=("build-essential",), runtime=("libpq5",)),
             built=("psycopg2",),
         ),

@@ -11,8 +11,7 @@ from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.docker.targets import default_groups
-from uvflow.errors import UvflowError
-from uvflow.files import read_regular, read_text, text_if_there
+from uvflow.files import read_text, text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import Lockfile, read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
@@ -66,7 +65,6 @@ _RULES = {
 CHECKS = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
-_LONGEST_SCRIPT = 100_000  # bytes
 
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
@@ -115,7 +113,7 @@ def lint_context(project: Project) -> LintContext:
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         scripts=frozenset(project.table("project", "scripts")),
-        text=lambda path: _text(root / path),
+        text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
     )
 
@@ -125,11 +123,3 @@ def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
     exported = export_selection(project, project.shared_profiles["prod"], uv.find())
     target = TargetPlatform(python="3.13", platform="linux/amd64")
     return frozenset(package.name for package in packages_on(target, exported, lockfile))
-
-
-def _text(path: Path) -> str:
-    """Empty where it cannot be read, or is no text."""
-    try:
-        return read_regular(path, _LONGEST_SCRIPT).decode()
-    except (OSError, UvflowError, UnicodeDecodeError):
-        return ""
