@@ -11,7 +11,7 @@ import pytest
 from locks import local, locked, manifest
 from rig import Command, Tree
 
-from uvflow.docker.build import build_reproducible, check_engine
+from uvflow.docker.build import build_reproducible
 from uvflow.errors import UsageError
 
 DOCKER = """#!/bin/sh
@@ -111,11 +111,6 @@ def test_a_secret_without_a_value_is_told_before_anything_is_built(
 pytestmark = pytest.mark.skipif(
     "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
 )
-
-
-def test_without_docker(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="docker was not found on PATH"):
-        check_engine({"PATH": str(tmp_path)})
 
 
 WORDS = ("--tag=shop", "--", "/project")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--uv", metavar="X.Y.Z", help="The uv to build with; default: as before, or this one."
 )
+@click.option("--pin", is_flag=True, help="Write the digests of images, which then stay.")
 @click.option("--bake", is_flag=True, help="Write docker-bake.hcl as well.")
 @click.option("--compose", is_flag=True, help="Write compose.yaml as well.")
 @click.option("--print", "prints", is_flag=True, help="Print the Dockerfile, and write nothing.")

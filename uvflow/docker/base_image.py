@@ -23,6 +23,10 @@ class BaseImages:
     debian: str
     distroless: str
 
+    def with_digests(self, digests: Mapping[str, str]) -> "BaseImages":
+        names = vars(self).items()
+        return BaseImages(**{k: f"{v}@{digests[v]}" if v in digests else v for k, v in names})
+
 
 def base_images(settings: Settings, python: str) -> BaseImages:
     """The images for Python X.Y: those of `settings`, else from the registries or their mirrors."""

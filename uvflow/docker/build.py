@@ -8,7 +8,6 @@ writes a tar archive, which is then loaded into the engine.
 
 import json
 import os
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,11 @@ from typing import Any
 from uvflow import process, uv
 from uvflow.docker import command, companions, trial
 from uvflow.docker.command import DockerResult, FileState
+from uvflow.docker.engine import ask_docker, check_engine
 from uvflow.docker.facts import ImageOptions
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile.check import Freshness
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.process import Completed
 from uvflow.project.manifest import Project
 
 
@@ -82,15 +81,6 @@ def build_image(project: Project, options: BuildOptions) -> DockerResult:
     )
 
 
-def check_engine(environ: Mapping[str, str]) -> None:
-    """Raises UsageError without a docker."""
-    if shutil.which("docker", path=environ.get("PATH")) is None:
-        raise UsageError(
-            "docker was not found on PATH",
-            hint="install it, or build on a machine that has it: the Dockerfile needs no uvflow",
-        )
-
-
 # 1980-01-01, the earliest date a zip file can hold. A fixed one: the date of the last commit would
 # change every layer with each commit, those of the dependencies as well.
 _EPOCH = 315532800
@@ -124,7 +114,7 @@ def build_reproducible(words: Sequence[str], environ: Mapping[str, str]) -> tupl
         if code:
             return code, None
         _check_timestamps(archive, int(epoch))
-        loaded = _docker(environ, "load", f"--input={archive}")
+        loaded = ask_docker(environ, "load", f"--input={archive}")
         if loaded.code:
             cause = loaded.err.strip()
             raise UvflowError("the image was built but could not be loaded", cause=cause)
@@ -151,7 +141,3 @@ def _check_timestamps(archive: Path, epoch: int) -> None:
 def _json_in(image: tarfile.TarFile, name: str) -> Any:
     file = image.extractfile(name)
     return json.load(file) if file else None
-
-
-def _docker(environ: Mapping[str, str], *words: str) -> Completed:
-    return process.start(("docker", *words), environ=environ).wait()

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
@@ -12,6 +13,7 @@ from typing import Any
 from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header
 from uvflow.docker import facts as facts_of
+from uvflow.docker.engine import find_digest
 from uvflow.docker.facts import Facts, ImageOptions
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
@@ -36,6 +38,7 @@ class DockerOptions(ImageOptions):
     check: bool = False
     dry_run: bool = False
     force: bool = False
+    pin: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,8 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     path = project.root / "Dockerfile"
     if options.check and path.exists() and _header_of(path) is None:
         return _check_result(check_handwritten(project, path))
-    plan = plan_image(project, options, more=[name for name in MORE if getattr(options, name)])
+    more = [name for name in MORE if getattr(options, name)]
+    plan = plan_image(project, options, more=more, pins=options.pin)
     if options.check:
         return _check_result(plan.findings, plan.generated)
     if options.facts:
@@ -147,6 +151,8 @@ class ImagePlan:
         return (*(f for f in self.generated if f.state is not FileState.SAME), *ignore)
 
 
+_PINNED = re.compile(r"([a-z0-9][\w./:-]*)@(sha256:[0-9a-f]{64})\b")
+
 # The files besides the Dockerfile, by the option that asks for each.
 MORE: Mapping[str, tuple[str, Callable[[Facts], str]]] = {
     "bake": ("docker-bake.hcl", companions.bake_file),
@@ -154,7 +160,9 @@ MORE: Mapping[str, tuple[str, Callable[[Facts], str]]] = {
 }
 
 
-def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = ()) -> ImagePlan:
+def plan_image(
+    project: Project, given: ImageOptions, *, more: Iterable[str] = (), pins: bool = False
+) -> ImagePlan:
     """What `uvflow docker` does with these options; `more` are names of MORE.
 
     What `given` leaves open is taken from the header of the Dockerfile, and a file of MORE that
@@ -162,9 +170,12 @@ def plan_image(project: Project, given: ImageOptions, *, more: Iterable[str] = (
     """
     here = uv.find()
     root, workspace = project.root, project.workspace
-    last = _header_of(root / "Dockerfile")
+    text = text_if_there(root / "Dockerfile") or ""
+    last = header.read(text)
     options = _complete_options(project, given, last, here)
     facts = facts_of.read_facts(project, options, here)
+    digests = _digests(facts, "" if pins else text, pins=pins)
+    facts = replace(facts, images=facts.images.with_digests(digests))
     lockfile = check.start_check(project, here, os.environ)()
     is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
@@ -197,6 +208,20 @@ def _complete_options(
     if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
         return options
     return replace(options, uv=here.version)
+
+
+def _digests(facts: Facts, before: str, *, pins: bool) -> Mapping[str, str]:
+    """Of the images that are used; those of `before`, a Dockerfile, stay.
+
+    Where it has one, an image that is new gets one as well.
+    """
+    names = tuple(vars(facts.images).values())
+    known = {name: digest for name, digest in _PINNED.findall(before) if name in names}
+    if not (pins or known):
+        return {}
+    text = dockerfile.render_dockerfile(facts)
+    used = [name for name in names if name in text and "@" not in name]
+    return {name: known.get(name) or find_digest(name, os.environ) for name in used}
 
 
 def _remarks(

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from uvflow import findings, process
+from uvflow import findings
+from uvflow.docker.engine import ask_docker
 from uvflow.docker.start import Start
 from uvflow.findings import Finding
 from uvflow.process import Completed
@@ -42,7 +43,7 @@ def try_image(
 
     `start` is what the image starts; `env_file` is a path, or empty.
     """
-    docker: Docker = partial(_docker, environ)
+    docker: Docker = partial(ask_docker, environ)
     given = (*_HARDENED, *((f"--env-file={env_file}",) if env_file else ()), image)
     names = _OBJECT.findall(" ".join(start.command))[:1]
     for name in [start.command[0]] if start.is_program else names:
@@ -84,15 +85,12 @@ def _settled_state(inspect: Callable[[], Completed], *, is_probed: bool) -> str:
 
 
 def _finding(code: str, fact: str, problem: str) -> Finding:
-    return (
-        findings.error(code, problem, hint=_HINTS[code]) if problem else findings.note(code, fact)
-    )
+    if problem:
+        return findings.error(code, problem, hint=_HINTS[code])
+    return findings.note(code, fact)
 
 
 def _last_line(done: Completed) -> str:
-    lines = f"{done.out}\n{done.err}".strip().splitlines()
-    return lines[-1].strip() if lines else "it printed nothing"
-
-
-def _docker(environ: Mapping[str, str], *words: str) -> Completed:
-    return process.capture(("docker", *words), environ=environ)
+    lines = [line.strip() for line in f"{done.out}\n{done.err}".splitlines()]
+    said = [line for line in lines if line and "docker run --help" not in line]
+    return said[-1] if said else "it printed nothing"
