@@ -17,9 +17,8 @@ from typing import Any
 
 from uvflow import process, uv
 from uvflow.docker import command, companions, trial
-from uvflow.docker.command import DockerResult, FileState
+from uvflow.docker.command import DockerOptions, DockerResult, FileState
 from uvflow.docker.engine import ask_docker, check_engine
-from uvflow.docker.facts import ImageOptions
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError
 from uvflow.lockfile.check import Freshness
 from uvflow.paths import LOCKFILE, MANIFEST
@@ -45,7 +44,7 @@ def build_image(project: Project, options: BuildOptions) -> DockerResult:
     """
     uv.check_readable(project.directories)
     profile = project.shared_profiles[options.profile or "prod"]
-    plan = command.plan_image(project, ImageOptions())
+    plan = command.plan_image(project, DockerOptions())
     if plan.lockfile.verdict is Freshness.STALE:  # the build would fail as well, minutes later
         raise StaleLockfileError(
             f"{LOCKFILE} is not what {MANIFEST} asks for",

@@ -65,8 +65,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     path = project.root / "Dockerfile"
     if options.check and path.exists() and _header_of(path) is None:
         return _check_result(check_handwritten(project, path))
-    more = [name for name in MORE if getattr(options, name)]
-    plan = plan_image(project, options, more=more, pins=options.pin)
+    plan = plan_image(project, options)
     if options.check:
         return _check_result(plan.findings, plan.generated)
     if options.facts:
@@ -160,10 +159,8 @@ MORE: Mapping[str, tuple[str, Callable[[Facts], str]]] = {
 }
 
 
-def plan_image(
-    project: Project, given: ImageOptions, *, more: Iterable[str] = (), pins: bool = False
-) -> ImagePlan:
-    """What `uvflow docker` does with these options; `more` are names of MORE.
+def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
+    """What `uvflow docker` does with these options.
 
     What `given` leaves open is taken from the header of the Dockerfile, and a file of MORE that
     uvflow wrote once is kept current. Raises what reading the facts raises.
@@ -174,12 +171,12 @@ def plan_image(
     last = header.read(text)
     options = _complete_options(project, given, last, here)
     facts = facts_of.read_facts(project, options, here)
-    digests = _digests(facts, "" if pins else text, pins=pins)
+    digests = _digests(facts, text, asks=given.pin)
     facts = replace(facts, images=facts.images.with_digests(digests))
     lockfile = check.start_check(project, here, os.environ)()
     is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
-    wanted = [n for n, (path, _) in MORE.items() if n in more or _header_of(root / path)]
+    wanted = [n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)]
     bodies = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
     texts = ((p, header.with_header(body(facts), options, usage)) for p, body in bodies)
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
@@ -210,18 +207,17 @@ def _complete_options(
     return replace(options, uv=here.version)
 
 
-def _digests(facts: Facts, before: str, *, pins: bool) -> Mapping[str, str]:
-    """Of the images that are used; those of `before`, a Dockerfile, stay.
+def _digests(facts: Facts, before: str, *, asks: bool) -> Mapping[str, str]:
+    """Of the images that are used; those of `before`, a Dockerfile, stay unless this `asks`.
 
     Where it has one, an image that is new gets one as well.
     """
     names = tuple(vars(facts.images).values())
     known = {name: digest for name, digest in _PINNED.findall(before) if name in names}
-    if not (pins or known):
-        return {}
-    text = dockerfile.render_dockerfile(facts)
-    used = [name for name in names if name in text and "@" not in name]
-    return {name: known.get(name) or find_digest(name, os.environ) for name in used}
+    text = dockerfile.render_dockerfile(facts) if asks or known else ""
+    used = (name for name in names if name in text and "@" not in name)
+    kept = {} if asks else known
+    return {name: kept.get(name) or find_digest(name, os.environ) for name in used}
 
 
 def _remarks(

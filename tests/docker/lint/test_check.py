@@ -8,7 +8,6 @@ from rig import Tree
 
 from uvflow.docker import command
 from uvflow.docker.command import DockerOptions, DockerResult, run_docker
-from uvflow.docker.facts import ImageOptions
 from uvflow.docker.lint.check import check_handwritten, lint_context
 from uvflow.docker.lint.model import LintContext
 from uvflow.project.manifest import Project
@@ -28,7 +27,7 @@ def verdict(root: Path) -> DockerResult:
 def made(tree: Tree) -> Path:
     root = tree(PROJECT)
     command.write_files(
-        command.plan_image(Project.load(root), ImageOptions(uv="0.13.9")), force=False
+        command.plan_image(Project.load(root), command.DockerOptions(uv="0.13.9")), force=False
     )
     return root
 
