@@ -91,6 +91,22 @@ def test_a_program_is_loaded_and_not_run(docker: Docker, tmp_path: Path) -> None
     assert "--detach" not in (tmp_path / "asked").read_text()
 
 
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("gunicorn -c python:shop.conf shop.web:make(1)", ["shop.web:make"]),
+        ("gunicorn --chdir=src shop:app", []),
+        ("celery --app=shop.tasks:queue worker", []),
+    ],
+)
+def test_what_is_imported_from_elsewhere_is_only_run(
+    docker: Docker, command: str, loaded: list[str]
+) -> None:
+    start = replace(START, command=tuple(command.split()))
+    messages = [each.message for each in try_image("shop", start, "", docker())]
+    assert messages[:-2] == [f"{name} can be loaded" for name in loaded]
+
+
 def test_build_tries_with_the_variables_of_the_profile(
     tree: Tree, uvflow: Command, docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,9 @@ from uvflow.process import Completed
 Docker = Callable[..., Completed]
 
 _HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
-_OBJECT = re.compile(r"(?<!\S)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")  # module:attribute
+# `module:attribute`, and options that say it is imported from elsewhere
+_OBJECT = re.compile(r"(?<!\S)(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")
+_MOVES = re.compile(r"(?<!\S)(?:cd\s|--(?:app-dir|chdir|pythonpath)\b)")
 _LOAD = (
     "import sys, importlib.metadata as m, pkgutil; name = sys.argv[1]; "
     "[s.load() for s in m.entry_points(group='console_scripts', name=name)] or "
@@ -45,7 +47,8 @@ def try_image(
     """
     docker: Docker = partial(ask_docker, environ)
     given = (*_HARDENED, *((f"--env-file={env_file}",) if env_file else ()), image)
-    names = _OBJECT.findall(" ".join(start.command))[:1]
+    words = " ".join(start.command)
+    names = [] if _MOVES.search(words) else _OBJECT.findall(words)[:1]
     for name in [start.command[0]] if start.is_program else names:
         load = docker("run", "--rm", "--entrypoint=python", *given, "-c", _LOAD, name)
         problem = f"{name} cannot be loaded: {_last_line(load)}"
