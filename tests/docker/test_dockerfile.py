@@ -3,6 +3,7 @@
 import ast
 import http.server
 import json
+import os
 import re
 import subprocess
 import sys
@@ -253,6 +254,22 @@ def test_a_probe_takes_an_answer_that_is_no_failure(status: int, is_healthy: obj
         _, *arguments = json.loads(words)
         done = subprocess.run([sys.executable, *arguments], check=False)
     assert (done.returncode == 0) is is_healthy
+
+
+@pytest.mark.parametrize("health", ["/200", None])
+def test_a_service_that_takes_its_port_is_probed_there(health: str | None) -> None:
+    command = ("sh", "-c", "exec gunicorn --bind=:${PORT:-8000} shop:app")
+    start = replace(facts().start, command=command, health=health)
+    [words] = re.findall(
+        r"^    CMD (.*)$", stage(render_dockerfile(facts(start=start)), "prod"), re.MULTILINE
+    )
+    _, *arguments = json.loads(words)
+    assert "environ.get('PORT', 8000)" in arguments[-1]
+    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        environ = {**os.environ, "PORT": str(server.server_port)}
+        done = subprocess.run([sys.executable, *arguments], check=False, env=environ)
+    assert done.returncode == 0
 
 
 def test_without_a_port_nothing_is_exposed_or_probed() -> None:

@@ -321,7 +321,10 @@ def _start(facts: Facts, words: tuple[str, ...]) -> str:
     port = f"EXPOSE {start.port:d}\n" if start.port else ""
     if start.port and start.probes:
         code = _CONNECT if start.health is None else _PROBE
-        code = code.format(port=start.port, path=start.health)
+        # Where the service listens on the PORT that it is given, so does the probe.
+        is_given = any("$PORT" in word or "${PORT" in word for word in words)
+        given = f"__import__('os').environ.get('PORT', {start.port})"
+        code = code.format(port=given if is_given else start.port, path=start.health)
         probe = rf"""# Probed by Python: the image has no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD {json_array(("python", "-IS", "-c", code))}
