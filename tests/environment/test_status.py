@@ -63,8 +63,7 @@ def test_rows_are_aligned_and_hints_appear_once() -> None:
         Check(aspect="lockfile", level=Level.STALE, message="two", hint="do"),
         Check(aspect="uv", level=Level.OK, message="three"),
     )
-    stale = Status(subject=DEV, checks=reasons)
-    assert list(format_rows(stale, verbose=False)) == [
+    assert list(format_rows(reasons, verbose=False)) == [
         ("lockfile", "stale", "one"),
         ("        ", "stale", "two"),
         ("        ", "     ", "hint: do"),

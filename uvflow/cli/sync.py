@@ -13,9 +13,10 @@ from uvflow.console import Console, wants_color
 from uvflow.fingerprint import in_sync_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from uvflow.environment.repair import RepairResult
+    from uvflow.environment.status import Check
     from uvflow.project.manifest import Project
     from uvflow.project.profiles import Choice
 
@@ -100,14 +101,21 @@ def run_words(
 
 def show_status(console: Console, profile: str | None) -> Answer:
     """Report whether lockfile, environment and uv are as they should be, and why not."""
-    from uvflow.environment.status import format_rows, status, status_as_json
+    from uvflow.environment.status import status, status_as_json
 
     result = status(*project_and_profile(profile))
     console.result(console.style(result.headline, "bold"))
-    for aspect, level, message in format_rows(result, verbose=console.verbose):
+    show_checks(console, result.checks)
+    return result.exit_code, status_as_json(result)
+
+
+def show_checks(console: Console, checks: "Sequence[Check]") -> None:
+    """Show what was checked, in columns."""
+    from uvflow.environment.status import format_rows
+
+    for aspect, level, message in format_rows(checks, verbose=console.verbose):
         colour = _COLOURS.get(level.strip(), "red")
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
-    return result.exit_code, status_as_json(result)
 
 
 def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":

@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -378,19 +378,19 @@ def verdict_line(status: Status) -> str:
     return f"{status.headline}; {worst.aspect}: {worst.message}{more}"
 
 
-def format_rows(status: Status, *, verbose: bool) -> Iterator[tuple[str, str, str]]:
+def format_rows(checks: Sequence[Check], *, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """Aspect, level and message, padded to columns; a hint is a row of its own."""
-    width = max(len(check.aspect) for check in status.checks)
-    level_width = max(len(check.level) for check in status.checks)
-    for aspect, group in itertools.groupby(status.checks, key=lambda check: check.aspect):
-        checks = list(group)
-        shown = checks if verbose else checks[:_SHOWN]
+    width = max((len(check.aspect) for check in checks), default=0)
+    level_width = max((len(check.level) for check in checks), default=0)
+    for aspect, group in itertools.groupby(checks, key=lambda check: check.aspect):
+        about = list(group)
+        shown = about if verbose else about[:_SHOWN]
         for place, check in enumerate(shown):
             label = "" if place else aspect
             yield label.ljust(width), check.level.ljust(level_width), check.message
         blank = " " * width, " " * level_width
-        if len(shown) < len(checks):
-            yield *blank, f"and {len(checks) - len(shown)} more (`--verbose` lists them)"
+        if len(shown) < len(about):
+            yield *blank, f"and {len(about) - len(shown)} more (`--verbose` lists them)"
         for hint in dict.fromkeys(check.hint for check in shown if check.hint):
             yield *blank, f"hint: {hint}"
 
