@@ -25,6 +25,7 @@ from uvflow.docker import settings
 from uvflow.environment.integrity import DamageKind
 from uvflow.environment.status import Level
 from uvflow.findings import Severity
+from uvflow.onboarding import setup
 from uvflow.project import profiles
 
 ROOT = Path(__file__).parents[1]
@@ -265,6 +266,12 @@ def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
     assert documented == {**declared(settings.Settings), **tables}
 
 
+def test_the_keys_of_a_step_are_documented_with_their_defaults() -> None:
+    documented = keys_and_defaults(CONFIGURATION, "Setup")
+    steps = declared(setup.Step, but={"name", "sync"})
+    assert documented == {**steps, "name": "required", "sync": "unset"}
+
+
 def test_the_built_in_profiles_mean_the_commands_shown() -> None:
     shown = {row[0].strip("`"): row[1].strip("`") for row in rows(CONFIGURATION)}
     for name, profile in profiles.BUILT_IN.items():
@@ -278,6 +285,7 @@ def test_every_toml_shown_is_valid_and_holds_no_unknown_key(page: Path) -> None:
             ours = tomllib.loads("\n".join(block.lines)).get("tool", {}).get("uvflow", {})
             profiles.read(ours, named(page))
             settings.read(ours.get("docker", {}), named(page))
+            setup.read(ours.get("setup", ()), named(page))
 
 
 def sources() -> Iterator[str]:
@@ -555,6 +563,39 @@ def test_verify_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None
     for options in ((), ("--repair",)):
         told = json.loads(uvflow("verify", *options, "--json", cwd=shop).out)
         assert list(differences(told, schema("verify"))) == []
+
+
+def test_setup_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    for options in (("--check",), ("--dry-run",), (), ("--force",)):
+        printed = json.loads(uvflow("setup", *options, "--json", cwd=shop).out)
+        assert list(differences(printed, schema("setup"))) == []
+
+
+def test_doctor_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    for options in ((), ("--fix", "--offline")):
+        printed = json.loads(uvflow("doctor", *options, "--json", cwd=shop).out)
+        assert printed["findings"] or printed["fixed_by"]
+        assert list(differences(printed, schema("doctor"))) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("setup", "--script", "sh"), ("completion", "zsh"), ("activate", "fish")],
+    ids=" ".join,
+)
+def test_a_script_is_printed_as_its_schema_says(
+    shop: Path, uvflow: Command, words: tuple[str, ...]
+) -> None:
+    uvflow("sync", cwd=shop)
+    printed = json.loads(uvflow(*words, "--json", cwd=shop).out)
+    assert list(differences(printed, schema("script"))) == []
+    assert printed["script"] == uvflow(*words, cwd=shop).out
+
+
+def test_hook_install_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=shop, check=True)
+    printed = json.loads(uvflow("hook", "install", "--json", cwd=shop).out)
+    assert list(differences(printed, schema("hook-install"))) == []
 
 
 @pytest.fixture

@@ -40,7 +40,8 @@ DIRECTIONS = {
         *(f"environment.{name}" for name in ("context", "installed", "ownership", "sync")),
         *("lockfile", "project", "state"),
     },
-    "cli": {*LEAVES, "environment", "migrate", "docker", "project", "state"},
+    "onboarding": {*LEAVES, "docker", "environment", "lockfile", "project", "state"},
+    "cli": {*LEAVES, "environment", "migrate", "docker", "onboarding", "project", "state"},
     "__main__": {"paths", "fingerprint", "console", "cli.main", "cli.run", "cli.sync"},
 }
 

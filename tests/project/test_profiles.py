@@ -92,6 +92,18 @@ def test_variables_that_would_change_the_selection_are_set_aside() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "profile", "expected"),
+    [(".venv-ci", None, None), ("mine", None, "mine"), (".venv-ci", ".venv-x", ".venv-x")],
+)
+def test_the_environment_of_an_activated_profile_is_not_that_of_another(
+    variable: str, profile: str | None, expected: str | None
+) -> None:
+    base = {"UV_PROJECT_ENVIRONMENT": variable, "UVFLOW_ACTIVATED": ".venv-ci"}
+    environ = Profile(name="x", environment=profile).environ(base)
+    assert environ.get("UV_PROJECT_ENVIRONMENT") == expected
+
+
+@pytest.mark.parametrize(
     ("profile", "variable", "expected"),
     [
         (None, None, ".venv"),

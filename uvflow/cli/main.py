@@ -19,6 +19,7 @@ from uvflow.cli.environment import (
 )
 from uvflow.cli.errors import as_uvflow_error, run_reported
 from uvflow.cli.migrate import init_command, undo_command
+from uvflow.cli.onboarding import ONBOARDING
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
 
@@ -26,6 +27,7 @@ HELP_GROUPS = {
     "Migrate": (init_command, undo_command),
     "Environment": (sync_command, run_command, status_command, verify_command, profiles_command),
     "Docker": (docker_command,),
+    "Onboarding": ONBOARDING,
     "Cache": (cache_command,),
 }
 

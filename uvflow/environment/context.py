@@ -57,7 +57,7 @@ class SyncContext(NamedTuple):
             context.environment,
             project.workspace,
             configured=choice.profile.environment,
-            is_users_choice=bool(os.environ.get("UV_PROJECT_ENVIRONMENT")),
+            is_users_choice=bool(context.environ.get("UV_PROJECT_ENVIRONMENT")),
         )
         return context
 

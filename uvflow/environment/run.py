@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from uvflow import process, uv
@@ -71,17 +72,23 @@ def _prepare_command(
             f"`{name}` is neither in {context.environment.name} nor on PATH",
             hint="is the dependency that provides it in the lockfile, and in this profile?",
         )
-    if context.profile.env_file is not None:
-        file = context.project.root / context.profile.env_file
-        is_within = is_inside(file, context.project.workspace)  # a checkout names it
-        if not (is_within and file.is_file()):
-            problem = "does not exist" if is_within else "leads out of the workspace"
-            raise UsageError(
-                f"the env-file {file} of the profile `{context.profile.name}` {problem}"
-            )
+    file = find_env_file(context)
+    if file:
         # uv reads the file, so that it means what it means to `uv run`.
         arguments = ["run", "--no-project", f"--env-file={file}", "--", program, *arguments]
         program = uv.find().path
     return PreparedCommand(
         program=program, arguments=tuple(arguments), environ=environ, repair=repair
     )
+
+
+def find_env_file(context: SyncContext) -> Path | None:
+    """The env-file of the profile, if it has one; raises UsageError where it is not to be read."""
+    if context.profile.env_file is None:
+        return None
+    file = context.project.root / context.profile.env_file
+    is_within = is_inside(file, context.project.workspace)  # a checkout names it
+    if not (is_within and file.is_file()):
+        problem = "does not exist" if is_within else "leads out of the workspace"
+        raise UsageError(f"the env-file {file} of the profile `{context.profile.name}` {problem}")
+    return file

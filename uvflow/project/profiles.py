@@ -19,6 +19,7 @@ _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # as dependency groups, P
 
 # uv reads these as if they were arguments. The profile is the selection, so they are set aside.
 SET_ASIDE = (
+    "UV_ENV_FILE",
     "UV_FROZEN",
     "UV_LOCKED",
     "UV_NO_DEFAULT_GROUPS",
@@ -31,6 +32,9 @@ SET_ASIDE = (
     "UV_PROJECT",  # another project than the one at hand
     "UV_WORKING_DIR",
 )
+
+
+ACTIVATED = "UVFLOW_ACTIVATED"  # the UV_PROJECT_ENVIRONMENT that `uvflow activate` has set
 
 
 class Profile(NamedTuple):
@@ -73,6 +77,8 @@ class Profile(NamedTuple):
         environ = {name: value for name, value in base.items() if name not in SET_ASIDE}
         if self.environment is not None:
             environ["UV_PROJECT_ENVIRONMENT"] = self.environment
+        elif ACTIVATED in base and base[ACTIVATED] == base.get("UV_PROJECT_ENVIRONMENT"):
+            del environ["UV_PROJECT_ENVIRONMENT"]  # that of another profile
         return environ
 
     def environment_path(self, workspace: Path, base: Mapping[str, str]) -> Path:
@@ -183,7 +189,7 @@ _PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
 _OWN_SHAPE = schema.OnlyKeys(
     {"default-profile": str, "profiles": {"*": schema.OnlyKeys(_PROFILE)}},
 )
-_SHAPE = schema.OnlyKeys({**_OWN_SHAPE, "docker": {}})
+_SHAPE = schema.OnlyKeys({**_OWN_SHAPE, "docker": {}, "setup": [{}]})
 
 
 def _each(what: str, names: Iterable[str]) -> tuple[str, ...]:

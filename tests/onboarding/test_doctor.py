@@ -1,0 +1,167 @@
+"""Faults of a machine and of a project, planted one by one, and what `uvflow doctor` says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from locks import local, locked, manifest
+from rig import MANIFEST, Command, Result, Tree
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and modes of POSIX")
+
+
+@pytest.fixture
+def shop(tree: Tree, uvflow: Command) -> Path:
+    root = tree({"pyproject.toml": MANIFEST, ".env.example": "A=1\nexport B = 2\n"})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    assert uvflow("setup", cwd=root).code == 0
+    return root
+
+
+def findings(uvflow: Command, root: Path, environ: Mapping[str, str] | None = None) -> Any:
+    done = uvflow("doctor", "--json", cwd=root, environ=environ)
+    found = json.loads(done.out)["findings"]
+    severities = {finding["severity"] for finding in found}
+    assert done.code == bool(severities & {"warning", "error"})
+    return [(one["code"], one["message"], one["hint"]) for one in found]
+
+
+def test_where_all_is_well_it_says_how_much_it_has_checked(shop: Path, uvflow: Command) -> None:
+    assert uvflow("doctor", cwd=shop) == Result(0, "10 of 10 checks passed\n", "")
+    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "9 of 9 checks passed\n", "")
+
+
+def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -> None:
+    (shop / ".env").write_text("A=2\n")
+    assert uvflow("doctor", cwd=shop) == Result(
+        1,
+        "9 of 10 checks passed\n"
+        "  .env  out of sync  B is in .env.example only\n"
+        "                     hint: set B in .env\n",
+        "",
+    )
+
+
+def test_no_environment(shop: Path, uvflow: Command) -> None:
+    shutil.rmtree(shop / ".venv")
+    assert findings(uvflow, shop) == [
+        ("environment-not-synced", "there is no .venv", "`uvflow sync`")
+    ]
+
+
+def test_a_damaged_environment(shop: Path, uvflow: Command) -> None:
+    next(shop.rglob("six-*.dist-info/RECORD")).unlink()
+    ((code, _, hint),) = findings(uvflow, shop)
+    assert (code, hint) == ("files-damaged", "`uvflow sync` repairs it")
+
+
+def test_an_environment_from_elsewhere(shop: Path, uvflow: Command) -> None:
+    moved = shop.rename(shop.with_name("moved"))
+    codes = [code for code, _, _ in findings(uvflow, moved)]
+    assert "environment-from-elsewhere" in codes
+
+
+def test_a_stale_lockfile(shop: Path, uvflow: Command) -> None:
+    (shop / "pyproject.toml").write_text(MANIFEST.replace("1.16.0", "1.15.0"))
+    code, message, hint = findings(uvflow, shop)[0]
+    assert (code, hint) == ("lockfile-not-current", "`uv lock` updates the lockfile")
+    assert "six" in message
+
+
+def test_a_uv_that_is_too_old_for_the_project(shop: Path, uvflow: Command) -> None:
+    required = MANIFEST + '[tool.uv]\nrequired-version = ">=99"\n'
+    (shop / "pyproject.toml").write_text(required)
+    assert "uv-unusable" in [code for code, _, _ in findings(uvflow, shop)]
+
+
+def test_no_uv_at_all(shop: Path, uvflow: Command) -> None:
+    found = findings(uvflow, shop, {"UVFLOW_UV": str(shop / "none")})
+    assert [code for code, _, _ in found] == ["uv-unusable"]
+
+
+@posix_only
+def test_a_shim_that_does_not_run(shop: Path, uvflow: Command) -> None:
+    shim = shop / "shims" / "uv"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\nexit 1\n")
+    shim.chmod(0o755)
+    found = findings(uvflow, shop, {"PATH": f"{shim.parent}:{os.environ['PATH']}"})
+    ((_, message, _),) = [one for one in found if one[0] == "uv-does-not-run"]
+    assert message.startswith(f"{shim} comes before ")
+
+
+def test_a_variable_that_the_profile_overrules(shop: Path, uvflow: Command) -> None:
+    assert findings(uvflow, shop, {"UV_NO_DEV": "1"}) == [
+        ("variable-without-effect", "UV_NO_DEV has no effect: the profile decides", None)
+    ]
+
+
+def test_an_index_that_cannot_be_reached_is_excused(shop: Path, uvflow: Command) -> None:
+    lockfile = shop / "uv.lock"
+    text = lockfile.read_text().replace(os.environ["UV_DEFAULT_INDEX"], "http://127.0.0.1:9/simple")
+    lockfile.write_text(text)
+    index = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple"}
+    uvflow("sync", cwd=shop, environ={**index, "UV_OFFLINE": "1"})
+    done = uvflow("doctor", cwd=shop, environ=index)
+    assert done.out.endswith("  index     unknown  an index of uv.lock could not be reached\n")
+
+
+def test_a_step_of_setup_that_is_due(shop: Path, uvflow: Command) -> None:
+    (shop / ".env").unlink()
+    assert findings(uvflow, shop) == [
+        ("setup-step-due", ".env is due: there is no .env", "`uvflow setup`")
+    ]
+
+
+def test_a_dockerfile_that_has_drifted(tree: Tree, uvflow: Command) -> None:
+    text = manifest(rest='[tool.uvflow.docker]\ncommand = ["serve"]\n')
+    root = tree({"pyproject.toml": text, "uv.lock": locked(local("shop"))})
+    assert uvflow("docker", cwd=root).code == 0
+    (root / "pyproject.toml").write_text(text.replace("serve", "other"))
+    assert findings(uvflow, root)[-1] == (
+        "dockerfile-not-current",
+        "the files of the image do not match today's facts",
+        "`uvflow docker --check` says more",
+    )
+
+
+def test_a_fault_of_the_configuration_is_2(shop: Path, uvflow: Command) -> None:
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write('[tool.uvflow]\ndefault-profle = "dev"\n')
+    done = uvflow("doctor", cwd=shop)
+    assert done.code == 2
+    assert done.err.endswith("hint: did you mean `default-profile`?\n")
+
+
+def test_fix_syncs_where_that_mends_something(shop: Path, uvflow: Command) -> None:
+    assert "Fix" not in uvflow("doctor", "--fix", cwd=shop).err
+    next(shop.rglob("six-*.dist-info/RECORD")).unlink()
+    done = uvflow("doctor", "--fix", cwd=shop)
+    assert (done.code, done.out) == (0, "10 of 10 checks passed\n")
+    assert done.err.startswith("Fix: uvflow sync\n")
+
+
+def test_fix_does_not_sync_with_a_stale_lockfile(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").unlink()
+    shutil.rmtree(shop / ".venv")
+    done = uvflow("doctor", "--fix", cwd=shop)
+    assert (done.code, done.err) == (1, "")
+
+
+@posix_only
+def test_no_code_of_the_project_is_started(shop: Path, uvflow: Command) -> None:
+    """Neither an interpreter that is a file of the checkout, nor what it runs at its start."""
+    shutil.rmtree(shop / ".venv")
+    fake = shop / ".venv/bin/python"
+    fake.parent.mkdir(parents=True)
+    fake.write_text("#!/bin/sh\ntouch started\n")
+    fake.chmod(0o755)
+    (shop / ".venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    uvflow("doctor", cwd=shop)
+    assert not (shop / "started").exists()

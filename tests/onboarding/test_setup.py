@@ -1,0 +1,286 @@
+"""The steps of `uvflow setup`, through the installed command."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import BIN, MANIFEST, Command, Result, Tree
+
+from uvflow import __version__, uv
+from uvflow.errors import UsageError
+from uvflow.onboarding.setup import read
+
+STEPS = """
+[[tool.uvflow.setup]]
+name = "environment"
+sync = "dev"
+
+[[tool.uvflow.setup]]
+name = "settings"
+copy = { from = "settings.example", to = "settings" }
+
+[[tool.uvflow.setup]]
+name = "database"
+run = ["python", "make.py"]
+inputs = ["make.py", "migrations"]
+creates = ["*.sqlite3"]
+"""
+FILES = {
+    "pyproject.toml": MANIFEST + STEPS,
+    "settings.example": "DEBUG=1\n",
+    "make.py": "import six; print('made'); open('db.sqlite3', 'a').write('1')\n",
+}
+NO_PATH = "must be a path in the project, with / between its parts, not"
+DONE = "done  environment\ndone  settings\ndone  database\n"
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    root = tree(FILES)
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    return root
+
+
+def due(done: Result) -> list[str]:
+    """The names of the steps that were announced as due."""
+    lines = [line for line in done.err.splitlines() if line.startswith("due ")]
+    return [line.split()[1].rstrip(":") for line in lines]
+
+
+def test_the_steps_are_announced_done_in_order_and_left_out_then(
+    shop: Path, uvflow: Command
+) -> None:
+    first = uvflow("setup", cwd=shop)
+    assert (first.code, first.out) == (0, "")
+    assert first.err.startswith(
+        "due   environment: Out of sync: dev; environment: there is no .venv\n"
+        "due   settings: there is no settings\n"
+        "due   database: `python make.py` has not been run yet\n"
+        "Step environment\n"
+    )
+    assert first.err.endswith(
+        "Step settings\nStep database\nmade\nReady: environment, settings, database\n"
+    )
+    assert (shop / "settings").read_text() == "DEBUG=1\n"
+    second = uvflow("setup", cwd=shop, environ={"UV_OFFLINE": "1"})
+    assert second == Result(0, "", "Ready: nothing was due\n")
+    assert (shop / "db.sqlite3").read_text() == "1"
+
+
+def test_without_steps_it_syncs_and_makes_the_env_file(tree: Tree, uvflow: Command) -> None:
+    root = tree({"pyproject.toml": MANIFEST, ".env.example": "A=1\n", "app/.keep": ""})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    done = uvflow("setup", cwd=root / "app")
+    assert done.err.endswith("Step .env\nReady: environment, .env\n")
+    assert (root / ".env").read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("name", ["make.py", "migrations/1.sql", "uv.lock"])
+def test_a_step_is_due_again_where_what_it_depends_on_has_changed(
+    shop: Path, uvflow: Command, name: str
+) -> None:
+    uvflow("setup", cwd=shop)
+    (shop / name).parent.mkdir(exist_ok=True)
+    with (shop / name).open("a") as file:
+        file.write("# edited\n")
+    assert due(uvflow("setup", cwd=shop))[-1] == "database"
+    assert due(uvflow("setup", cwd=shop)) == []
+
+
+def test_a_step_is_due_again_in_an_environment_that_was_made_anew(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("setup", cwd=shop)
+    shutil.rmtree(shop / ".venv")
+    done = uvflow("setup", cwd=shop)
+    assert due(done)[0] == "environment"
+    assert done.err.endswith("made\nReady: environment, database\n")
+
+
+def test_a_step_is_due_again_where_what_it_made_is_gone(shop: Path, uvflow: Command) -> None:
+    uvflow("setup", cwd=shop)
+    (shop / "db.sqlite3").unlink()
+    assert uvflow("setup", cwd=shop).err == (
+        "due   database: `python make.py` is to make *.sqlite3\n"
+        "Step database\n"
+        "made\n"
+        "Ready: database\n"
+    )
+
+
+def test_check_fails_where_a_step_is_due_and_changes_nothing(shop: Path, uvflow: Command) -> None:
+    before = sorted(shop.iterdir())
+    checked = uvflow("setup", "--check", cwd=shop)
+    assert checked.code == 4
+    assert uvflow("setup", "--dry-run", cwd=shop) == Result(0, checked.out, "")
+    assert sorted(shop.iterdir()) == before
+    uvflow("setup", cwd=shop)
+    assert uvflow("setup", "--check", cwd=shop) == Result(0, DONE, "")
+
+
+def test_force_does_what_is_done_and_copies_over_nothing(shop: Path, uvflow: Command) -> None:
+    uvflow("setup", cwd=shop)
+    (shop / "settings").write_text("mine\n")
+    done = uvflow("setup", "--force", cwd=shop)
+    assert done.err.endswith("Step database\nmade\nReady: environment, settings, database\n")
+    assert (shop / "settings").read_text() == "mine\n"
+    assert (shop / "db.sqlite3").read_text() == "11"
+
+
+def test_after_a_failure_it_goes_on_at_the_step_that_failed(shop: Path, uvflow: Command) -> None:
+    (shop / "make.py").write_text("import sys; sys.exit(42)\n")
+    failed = uvflow("setup", cwd=shop)
+    assert failed.code == 42
+    assert failed.err.endswith(
+        "error: step database failed with exit code 42\n"
+        "hint: once that is mended, `uvflow setup` goes on there\n"
+    )
+    (shop / "make.py").write_text(FILES["make.py"])
+    assert due(uvflow("setup", cwd=shop)) == ["database"]
+
+
+def test_a_step_that_does_not_make_what_it_is_to_make_fails(shop: Path, uvflow: Command) -> None:
+    (shop / "make.py").write_text("")
+    failed = uvflow("setup", cwd=shop)
+    assert failed.code == 1
+    assert "error: step database has not made *.sqlite3\n" in failed.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by a POSIX signal")
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+def test_after_a_kill_it_goes_on_at_the_step_that_was_running(
+    shop: Path, uvflow: Command, signal_number: int
+) -> None:
+    (shop / "make.py").write_text("print('running', flush=True); import time; time.sleep(600)\n")
+    with subprocess.Popen([BIN / "uvflow", "setup"], cwd=shop, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert any(line == b"running\n" for line in process.stderr)
+        process.send_signal(signal_number)
+    (shop / "make.py").write_text(FILES["make.py"])
+    assert due(uvflow("setup", cwd=shop)) == ["database"]
+    assert uvflow("setup", "--check", cwd=shop) == Result(0, DONE, "")
+
+
+def test_a_lockfile_that_is_stale_is_3(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").unlink()
+    failed = uvflow("setup", cwd=shop)
+    assert failed.code == 3
+    assert not (shop / "settings").exists()
+
+
+def test_members_of_a_workspace_have_steps_of_their_own(tree: Tree, uvflow: Command) -> None:
+    member = MANIFEST.replace("shop", "{}") + STEPS.replace("make.py", "-V").replace(
+        'creates = ["*.sqlite3"]', ""
+    )
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["*"]\n',
+            "a/pyproject.toml": member.replace("{}", "a"),
+            "b/pyproject.toml": member.replace("{}", "b"),
+            **dict.fromkeys(("a/settings.example", "b/settings.example"), ""),
+        }
+    )
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    uvflow("setup", cwd=root / "a")
+    assert due(uvflow("setup", cwd=root / "b"))[-1] == "database"
+    assert uvflow("setup", "--check", cwd=root / "b").code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+@pytest.mark.parametrize("name", ["settings.example", "migrations/1.sql"])
+def test_nothing_is_read_through_a_link_that_leads_out(
+    shop: Path, uvflow: Command, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "secret").write_text("secret\n")
+    (shop / name).parent.mkdir(exist_ok=True)
+    (shop / name).unlink(missing_ok=True)
+    (shop / name).symlink_to(tmp_path / "secret")
+    failed = uvflow("setup", cwd=shop)
+    assert failed.code == 8
+    assert f"error: {shop / name} leads out of {shop}, so it is not used\n" in failed.err
+    assert not (shop / "settings").exists() or name != "settings.example"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"name": "a", "rum": ["x"]}, "unknown key `tool.uvflow.setup[0].rum`"),
+        ({"run": ["x"]}, "`tool.uvflow.setup[0]` must have a `name` of its own"),
+        ({"name": "a"}, "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run"),
+        (
+            {"name": "a", "run": []},
+            "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run",
+        ),
+        (
+            {"name": "a", "run": ["x"], "sync": "dev"},
+            "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run",
+        ),
+        (
+            {"name": "a", "copy": {"from": "x"}},
+            "`tool.uvflow.setup[0]` must say what to copy `from`, and what `to`",
+        ),
+        (
+            {"name": "a", "sync": True, "creates": ["x"]},
+            "`tool.uvflow.setup[0]` can have `inputs` and `creates` only with `run`",
+        ),
+        (
+            {"name": "a", "copy": {"from": "x", "to": "/etc/x"}},
+            f"`tool.uvflow.setup[0].copy.to` {NO_PATH} '/etc/x'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "inputs": ["a/../../b"]},
+            f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} 'a/../../b'",
+        ),
+    ],
+)
+def test_a_step_that_is_none_is_named(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read([table], "pyproject.toml")
+    assert raised.value.message == f"pyproject.toml: {message}"
+
+
+def test_two_steps_of_one_name_are_an_error() -> None:
+    with pytest.raises(UsageError, match="must have a `name` of its own"):
+        read([{"name": "a", "sync": True}, {"name": "a", "run": ["x"]}], "pyproject.toml")
+
+
+@pytest.mark.parametrize("kind", ["sh", "ps1"])
+def test_the_script_names_the_versions_it_gets(uvflow: Command, kind: str) -> None:
+    script = uvflow("setup", "--script", kind).out
+    assert f"https://astral.sh/uv/{uv.find().version}/install.{kind}" in script
+    assert f"uvflow=={__version__}" in script
+    assert "@uv" not in script
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_the_script_runs_setup_where_it_lies_by_the_uv_that_is_there(
+    uvflow: Command, tree: Tree
+) -> None:
+    root = tree({"uv": '#!/bin/sh\necho "$PWD" "$@"\n'})
+    (root / "uv").chmod(0o755)
+    (root / "setup").write_text(uvflow("setup", "--script", "sh").out)
+    done = subprocess.run(
+        ["sh", root / "setup", "--check"],
+        env={**os.environ, "PATH": f"{root}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    uvflow_of_version = f"--from uvflow=={__version__} uvflow"
+    assert done.stdout == f"{root} tool run {uvflow_of_version} setup --check\n"
+
+
+def test_the_json_of_a_step(shop: Path, uvflow: Command) -> None:
+    uvflow("setup", cwd=shop)
+    (shop / "settings").unlink()
+    assert json.loads(uvflow("setup", "--json", cwd=shop).out)["steps"] == [
+        {"name": "environment", "state": "done", "reason": ""},
+        {"name": "settings", "state": "ran", "reason": "there is no settings"},
+        {"name": "database", "state": "done", "reason": ""},
+    ]

@@ -1,0 +1,188 @@
+"""Completion, activation and git hooks, in the shells and the git that there are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rig import BIN, MANIFEST, Command, Result, Tree
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="shells of POSIX")
+
+PROFILES = """
+[tool.uvflow.profiles.ci]
+groups = []
+editable = false
+environment = ".venv-ci"
+env-file = "it's.env"
+"""
+SHOW = 'echo "$VIRTUAL_ENV" "$UV_NO_DEFAULT_GROUPS$UV_PROJECT_ENVIRONMENT" "$UV_ENV_FILE"'
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    root = tree({"pyproject.toml": MANIFEST + PROFILES, "it's.env": "", "app/.keep": ""})
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return root
+
+
+def bash(text: str, cwd: Path) -> str:
+    return subprocess.run(
+        ["bash", "-eu", "-c", text],
+        cwd=cwd,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+
+
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("uvflow set", "plain,setup\n"),
+        ("uvflow sync --pro", "plain,--prod\nplain,--profile\n"),
+        ("uvflow activate p", "plain,powershell\n"),
+    ],
+)
+def test_commands_and_options_are_completed(
+    shop: Path, uvflow: Command, words: str, completed: str
+) -> None:
+    position = str(len(words.split(" ")) - 1)
+    asked = {"_UVFLOW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": position}
+    assert uvflow(cwd=shop, environ=asked) == Result(0, completed, "")
+
+
+def test_bash_takes_the_completion(shop: Path) -> None:
+    assert "_uvflow_completion" in bash(
+        'eval "$(uvflow completion bash)"; complete -p uvflow', shop
+    )
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])
+def test_other_shells_have_a_completion(uvflow: Command, shell: str) -> None:
+    assert "_UVFLOW_COMPLETE" in uvflow("completion", shell).out
+
+
+# Activation
+
+
+def test_an_activated_shell_has_the_profile_until_it_is_deactivated(shop: Path) -> None:
+    bash("uvflow sync --profile ci", shop)
+    text = f"""
+    before=$PATH
+    eval "$(uvflow activate bash --profile ci)"
+    {SHOW}; command -v python
+    uv sync --locked --check 2>/dev/null && echo agrees
+    uvflow sync --dev 2>/dev/null; ls -d .venv
+    deactivate
+    [ "$PATH" = "$before" ] && echo "${{VIRTUAL_ENV-unset}} ${{UV_PROJECT_ENVIRONMENT-unset}}"
+    """
+    environment = shop / ".venv-ci"
+    assert bash(text, shop).splitlines() == [
+        f"{environment} 1.venv-ci {shop}/it's.env",
+        f"{environment}/bin/python",
+        "agrees",
+        ".venv",
+        "unset unset",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("fish", "set -gx UV_ENV_FILE '{}/it\\'s.env'"),
+        ("powershell", "$env:UV_ENV_FILE = '{}/it''s.env'"),
+    ],
+)
+def test_each_shell_has_its_own_quotes(shop: Path, uvflow: Command, shell: str, line: str) -> None:
+    uvflow("sync", "--profile", "ci", cwd=shop)
+    lines = uvflow("activate", shell, "--profile", "ci", cwd=shop).out.splitlines()
+    assert lines[-1] == line.format(shop)
+
+
+def test_an_environment_that_no_sync_has_used_is_not_activated(shop: Path, uvflow: Command) -> None:
+    missing = uvflow("activate", "bash", cwd=shop)
+    assert missing == Result(
+        4,
+        "",
+        f"error: there is no environment in {shop}/.venv\n"
+        "hint: `uvflow sync --profile dev` makes it\n",
+    )
+    subprocess.run(["uv", "venv", "-q"], cwd=shop, check=True)
+    assert uvflow("activate", "bash", cwd=shop) == missing
+
+
+# Hooks
+
+
+def run_hook(hook: Path, *arguments: str) -> Result:
+    environ = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [hook, *arguments],
+        cwd=hook.parents[2],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_hook_says_in_one_line_what_is_due_and_never_fails(shop: Path, uvflow: Command) -> None:
+    installed = uvflow("hook", "install", cwd=shop)
+    hooks = [shop / f".git/hooks/post-{event}" for event in ("checkout", "merge", "rewrite")]
+    assert installed == Result(0, "", "".join(f"Wrote {hook}\n" for hook in hooks))
+    due = "uvflow: Out of sync: dev (by default); environment: there is no .venv\n"
+    assert run_hook(hooks[1]) == Result(0, "", due)
+    assert run_hook(hooks[0], "old", "new", "1") == Result(0, "", due)
+    assert run_hook(hooks[0], "old", "new", "0") == Result(0, "", "")  # of a file
+    uvflow("sync", cwd=shop)
+    assert run_hook(hooks[1]) == Result(0, "", "")
+
+
+def test_a_hook_that_syncs_is_asked_for(shop: Path, uvflow: Command) -> None:
+    uvflow("hook", "install", cwd=shop)
+    uvflow("hook", "install", "--sync", cwd=shop)  # it replaces its own
+    assert run_hook(shop / ".git/hooks/post-merge").err.endswith("Synced: dev (by default)\n")
+
+
+def test_git_runs_the_hook_of_a_project_below_the_repository(tree: Tree, uvflow: Command) -> None:
+    root = tree({"it's/pyproject.toml": MANIFEST, "file": ""})
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    uvflow("hook", "install", cwd=root / "it's")
+    due = run_hook(root / ".git/hooks/post-merge")
+    assert due.err.startswith("uvflow: Lockfile stale: dev (by default); lockfile: there is no")
+
+
+def test_a_hook_of_somebody_else_stays(shop: Path, uvflow: Command) -> None:
+    (shop / ".git/hooks").mkdir(exist_ok=True)
+    (shop / ".git/hooks/post-merge").write_text("#!/bin/sh\necho mine\n")
+    refused = uvflow("hook", "install", cwd=shop)
+    assert refused.code == 2
+    assert refused.err.startswith(
+        f"error: {shop}/.git/hooks/post-merge was not made by uvflow\n"
+        "hint: write into it by hand: due=$(uvflow sync --check"
+    )
+    assert not (shop / ".git/hooks/post-checkout").exists()
+
+
+def test_hooks_of_all_repositories_are_not_written(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    subprocess.run(["git", "config", "core.hooksPath", tmp_path / "all"], cwd=shop, check=True)
+    refused = uvflow("hook", "install", cwd=shop)
+    assert (refused.code, (tmp_path / "all").exists()) == (2, False)
+    assert "is outside of the repository" in refused.err
+
+
+def test_without_a_repository_there_is_no_hook(tree: Tree, uvflow: Command) -> None:
+    root = tree({"pyproject.toml": MANIFEST})
+    refused = uvflow("hook", "install", cwd=root)
+    message = f"error: {root} is not in a git repository, or git is not installed\n"
+    assert refused == Result(2, "", message)

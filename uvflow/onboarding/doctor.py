@@ -1,0 +1,160 @@
+"""`uvflow doctor`: what may be wrong with the machine and the project, and what to type then.
+
+What `uvflow status` checks, and more. Starts no code of the project.
+"""
+
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from uvflow.docker.command import DockerOptions, run_docker
+from uvflow.environment.context import SyncContext
+from uvflow.environment.interpreter import own_interpreter
+from uvflow.environment.status import Check, Level, status
+from uvflow.errors import NetworkError, OutOfSyncError, UvflowError, UvMissingError
+from uvflow.files import read_text, target_inside
+from uvflow.findings import Finding, Severity
+from uvflow.fingerprint import uv_candidates
+from uvflow.lockfile.packages import read_lockfile
+from uvflow.onboarding.setup import Setup
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import Choice
+from uvflow.uv import Streamed, find
+
+# The code of a finding → its severity, and the aspect that it is about.
+_RULES = {
+    "dockerfile-not-current": (Severity.ERROR, "Dockerfile"),
+    "env-key-missing": (Severity.WARNING, ".env"),
+    "environment-from-elsewhere": (Severity.ERROR, "origin"),
+    "environment-not-synced": (Severity.ERROR, "environment"),
+    "files-damaged": (Severity.ERROR, "files"),
+    "index-login": (Severity.ERROR, "index"),
+    "lockfile-not-current": (Severity.ERROR, "lockfile"),
+    "setup-step-due": (Severity.WARNING, "setup"),
+    "sync-unfinished": (Severity.ERROR, "sync"),
+    "uv-does-not-run": (Severity.WARNING, "PATH"),
+    "uv-unusable": (Severity.ERROR, "uv"),
+    "variable-without-effect": (Severity.NOTE, "variables"),
+}
+_MENDED_BY_SYNC = {"environment", "files", "origin", "sync"}
+
+
+def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Check, ...]:
+    """Make all checks side by side; raises what SyncContext.of raises."""
+    context = SyncContext.of(project, choice)
+    looks = {
+        "PATH": _look_for_uv,
+        "index": _ask_indexes,
+        ".env": _compare_env_files,
+        "setup": _look_at_steps,
+        "Dockerfile": _look_at_dockerfile,
+    }
+    if is_offline:
+        del looks["index"]
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
+        return (*status(project, choice).checks, *itertools.chain(*found))
+
+
+def state_of(checks: Iterable[Check]) -> str:
+    """That of all checks of an aspect."""
+    levels = {check.level for check in checks} - {Level.OK, Level.NOTE}
+    return "failed" if levels - {Level.UNKNOWN} else "unknown" if levels else "passed"
+
+
+def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
+    """What has to be done about something, or known."""
+    rules = {aspect: (severity, code) for code, (severity, aspect) in _RULES.items()}
+    for check in checks:
+        if check.level not in {Level.OK, Level.UNKNOWN}:
+            yield Finding(*rules[check.aspect], check.message, hint=check.hint or None)
+
+
+def is_mended_by_sync(checks: Iterable[Check]) -> bool:
+    """Whether a sync would mend something, and nothing is in its way."""
+    failed = {check.aspect for check in checks if state_of([check]) == "failed"}
+    return bool(failed & _MENDED_BY_SYNC) and not failed & {"lockfile", "uv"}
+
+
+_Look = Callable[[SyncContext], Iterator[tuple[Level, str, str]]]
+
+
+def _checks(context: SyncContext, aspect: str, look: _Look) -> tuple[Check, ...]:
+    try:
+        found = tuple(look(context))
+    except (NetworkError, OutOfSyncError, UvMissingError) as error:
+        found = ((Level.UNKNOWN, error.message, ""),)
+    except (UvflowError, OSError) as error:
+        found = ((Level.UNUSABLE, str(error), ""),)
+    return tuple(Check(aspect, *each) for each in found or ((Level.OK, "", ""),))
+
+
+def _look_for_uv(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    uv = find(context.environ)
+    for path in map(os.path.abspath, uv_candidates(context.environ)):
+        if path == uv.path:
+            return
+        hint = "mend or remove it, or name the right one in UVFLOW_UV"
+        yield Level.UNUSABLE, f"{path} comes before {uv.path}, and does not run as uv", hint
+
+
+def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    """Asks each index that uv.lock names for one package."""
+    unasked = own_interpreter(context)
+    if unasked:
+        raise OutOfSyncError(unasked)
+    packages = read_lockfile(context.project.lockfile).packages
+    names = {p.source["registry"]: p.name for p in packages if "registry" in p.source}
+    if not names:
+        return
+    words = ("pip", "install", "--dry-run", "--no-deps", "--no-build", "--target")
+    refreshed = (f"--refresh-package={name}" for name in names.values())
+    with tempfile.TemporaryDirectory() as target:
+        answer = find().capture(
+            (*words, target, *refreshed, "--", *names.values()),
+            cwd=context.project.root,
+            environ={**context.environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"},
+        )
+    failure = Streamed(answer.code, answer.err).failure("uv pip install")
+    if isinstance(failure, NetworkError):
+        raise NetworkError("an index of uv.lock could not be reached")
+    if answer.code and failure.hint:  # any other answer is one of an index that is there
+        yield Level.UNUSABLE, "an index of uv.lock does not accept the login", failure.hint
+
+
+def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    root = context.project.root
+    example, own = root / ".env.example", root / ".env"
+    if example.is_file() and own.is_file():
+        missing = sorted(_keys(target_inside(example, root)) - _keys(own))
+        for name in missing:
+            yield (
+                Level.OUT_OF_SYNC,
+                f"{name} is in {example.name} only",
+                f"set {name} in {own.name}",
+            )
+
+
+def _keys(path: Path) -> set[str]:
+    return set(re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", read_text(path)))
+
+
+def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    """The steps but for syncs, of which status knows."""
+    setup = Setup.of(context.project, os.environ)
+    others = tuple((step, choice) for step, choice in setup.steps if not step.sync)
+    for report in setup._replace(steps=others).plan():
+        if report.reason:
+            yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"
+
+
+def _look_at_dockerfile(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    if (context.project.root / "Dockerfile").exists():
+        error = run_docker(context.project, DockerOptions(check=True)).error
+        if error:
+            yield Level.STALE, error.message, "`uvflow docker --check` says more"

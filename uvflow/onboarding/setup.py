@@ -1,0 +1,213 @@
+"""`uvflow setup`: the steps after which a fresh clone is ready, each left out where it is done."""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uvflow import __version__, fingerprint, process, uv
+from uvflow.environment.context import SyncContext, last_synced_profile
+from uvflow.environment.status import status, verdict_line
+from uvflow.environment.sync import sync
+from uvflow.errors import UsageError, UvflowError
+from uvflow.files import read_bytes, target_inside, write_whole
+from uvflow.paths import MANIFEST
+from uvflow.project import schema
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import Choice
+from uvflow.project.schema import OnlyKeys, Rule
+from uvflow.state.store import Progress, State
+
+_RECORDS = "setup.json"  # in the state: what each `run` step that is done depended on
+_EXAMPLE = {"from": ".env.example", "to": ".env"}
+
+
+class Step(NamedTuple):
+    """One of `sync`, `copy` and `run` is set; `inputs` and `creates` are globs.
+
+    `sync` is a profile, or True for the one that `uvflow sync` means.
+    """
+
+    name: str
+    sync: str | bool = False
+    copy: Mapping[str, str] | None = None
+    run: Sequence[str] = ()
+    inputs: Sequence[str] = ()
+    creates: Sequence[str] = ()
+
+
+class StepReport(NamedTuple):
+    """A step and its `state`: done, due or ran; `reason` says why it was not done."""
+
+    name: str
+    state: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.state:4}  {self.name}" + (f": {self.reason}" if self.reason else "")
+
+
+# Not absolute, no `..`, and nothing that Windows takes for either.
+_PATH = Rule(
+    wanted="a path in the project, with / between its parts",
+    holds=lambda value: (
+        isinstance(value, str) and re.fullmatch(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:]+", value)
+    ),
+)
+_KINDS = {"sync": (str, bool), "copy": OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH)), "run": [str]}
+_SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]})
+
+
+def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
+    """The steps that `[[tool.uvflow.setup]]` of the file `source` declares.
+
+    Raises UsageError for an unknown key, with the nearest one, and for a step that is none.
+    """
+    names = [table.get("name") for table in tables]
+    for number, table in enumerate(tables):
+        where = f"tool.uvflow.setup[{number}]"
+        schema.validate(table, _SHAPE, source, where)
+        kinds = [kind for kind in _KINDS if table.get(kind)]
+        problem = ""
+        if not names[number] or names.count(names[number]) > 1:
+            problem = "must have a `name` of its own"
+        elif len(kinds) != 1:
+            problem = f"must have exactly one of {', '.join(_KINDS)}"
+        elif table.get("copy", _EXAMPLE).keys() != _EXAMPLE.keys():
+            problem = "must say what to copy `from`, and what `to`"
+        elif kinds != ["run"] and {"inputs", "creates"} & table.keys():
+            problem = "can have `inputs` and `creates` only with `run`"
+        if problem:
+            raise UsageError(f"{source}: `{where}` {problem}")
+    return tuple(Step(**table) for table in tables)
+
+
+class Setup(NamedTuple):
+    """A project's steps, each with its profile: the last one that is synced before it."""
+
+    project: Project
+    state: State
+    steps: tuple[tuple[Step, Choice], ...]
+
+    @classmethod
+    def of(cls, project: Project, environ: Mapping[str, str]) -> "Setup":
+        """The steps that the project declares, else a sync, and `.env` from `.env.example`.
+
+        Raises UsageError where a step is not valid.
+        """
+        profiles, with_choices = project.profiles, []
+        choice = profiles.choose(None, environ, last_synced_profile(project))
+        steps = read(project.table("tool", "uvflow").get("setup", ()), str(project.root / MANIFEST))
+        if not steps:
+            steps = (Step(name="environment", sync=True), Step(name=".env", copy=_EXAMPLE))
+            steps = steps[: 1 + (project.root / _EXAMPLE["from"]).is_file()]
+        for step in steps:
+            if isinstance(step.sync, str):
+                choice = profiles.choose(step.sync, environ, None)
+            with_choices.append((step, choice))
+        return cls(project, State.of(project.workspace), tuple(with_choices))
+
+    def plan(self, *, force: bool = False) -> tuple[StepReport, ...]:
+        """Which steps are due, and why; writes nothing and runs no code of the project."""
+        reports = []
+        for step, choice in self.steps:
+            reason = self._reason(step, choice) or ("--force" if force else "")
+            reports.append(StepReport(step.name, "due" if reason else "done", reason))
+        return tuple(reports)
+
+    def carry_out(
+        self, *, force: bool, timeout: float, progress: Progress
+    ) -> tuple[StepReport, ...]:
+        """Do what is due, in order, after announcing it; an error is that of the step."""
+        reports = list(self.plan(force=force))
+        for report in reports:
+            if report.reason:
+                progress(str(report))
+        for number, (step, choice) in enumerate(self.steps):
+            reason, news = reports[number].reason, ""
+            if not reason and any(report.state == "ran" for report in reports):
+                reason = news = self._reason(step, choice)  # by what was done before it
+            if reason:
+                progress(f"Step {step.name}{f': {news}' if news else ''}")
+                self._do(step, choice, timeout=timeout, progress=progress)
+                reports[number] = StepReport(step.name, "ran", reason)
+        return tuple(reports)
+
+    def _reason(self, step: Step, choice: Choice) -> str:
+        """Why a step is due; empty where it is done."""
+        if step.copy:
+            target = self.project.root / step.copy["to"]
+            return "" if os.path.lexists(target) else f"there is no {step.copy['to']}"
+        if step.sync:
+            if SyncContext.of(self.project, choice).is_current():
+                return ""
+            current = status(self.project, choice)
+            return verdict_line(current) if current.exit_code else ""
+        command = shlex.join(step.run)
+        digest = self.state.read_json(_RECORDS).get(self._key(step))
+        if digest is None:
+            return f"`{command}` has not been run yet"
+        if digest != self._digest(step, choice):
+            return f"`{command}` was run with other inputs, or in another environment"
+        missing = self._missing(step)
+        return f"`{command}` is to make {missing}" if missing else ""
+
+    def _do(self, step: Step, choice: Choice, *, timeout: float, progress: Progress) -> None:
+        root = self.project.root
+        if step.copy:
+            source, target = target_inside(root / step.copy["from"], root), root / step.copy["to"]
+            if not os.path.lexists(target):
+                write_whole(target, read_bytes(source), within=root)
+            return
+        sync(self.project, choice, timeout=timeout, progress=progress)
+        if step.run:
+            digest = self._digest(step, choice)  # an edit from here on is seen next time
+            run = (sys.executable, "-m", "uvflow", "run", f"--profile={choice.profile.name}", "--")
+            code, _ = process.stream((*run, *step.run), environ=os.environ, cwd=root)
+            missing = self._missing(step)
+            if code or missing:
+                problem = f"failed with exit code {code}" if code else f"has not made {missing}"
+                hint = "once that is mended, `uvflow setup` goes on there"
+                error = UvflowError(f"step {step.name} {problem}", hint=hint)
+                error.exit_code = 128 - code if code < 0 else code or 1  # as shells do
+                raise error
+            records = {**self.state.read_json(_RECORDS), self._key(step): digest}
+            self.state.write(_RECORDS, json.dumps(records).encode())
+
+    def _key(self, step: Step) -> str:
+        """Its key in the records; the members of a workspace have steps of their own."""
+        return f"{self.project.root}: {step.name}"
+
+    def _missing(self, step: Step) -> str:
+        """The first of `creates` that nothing matches."""
+        globs = (glob for glob in step.creates if not any(self.project.root.glob(glob)))
+        return next(globs, "")
+
+    def _digest(self, step: Step, choice: Choice) -> str:
+        """Changes with the step, its inputs, the lockfile, and the birth of its environment."""
+        context = SyncContext.of(self.project, choice)
+        questions = (
+            f"content {self.project.lockfile}",
+            f"identity {context.environment / 'pyvenv.cfg'}",
+            *(f"content {path}" for path in self._inputs(step)),
+        )
+        words = repr((step, context.profile.sync_arguments())).encode()
+        return hashlib.sha256(b"\0".join((words, *fingerprint.record([*questions])))).hexdigest()
+
+    def _inputs(self, step: Step) -> Iterator[Path]:
+        """The files that match; of a directory, all below it. A link that leads out is refused."""
+        root = self.project.root
+        for path in sorted({path for glob in step.inputs for path in root.glob(glob)}):
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            yield from (target_inside(file, root) for file in files if file.is_file())
+
+
+def bootstrap_script(kind: str) -> str:
+    """What a repository commits as `./setup`: gets uv and this uvflow, and sets up."""
+    text = Path(__file__).with_name(f"setup.{kind}").read_text(encoding="ascii")
+    return text.replace("@uvflow@", __version__).replace("@uv@", uv.find().version)

@@ -1,0 +1,99 @@
+"""What a shell evaluates for an activated environment, and hooks that watch a git checkout."""
+
+import os
+import shlex
+from pathlib import Path
+
+from uvflow import process
+from uvflow.environment.command import command_environ, find_program
+from uvflow.environment.context import SyncContext
+from uvflow.environment.interpreter import is_trusted
+from uvflow.environment.run import find_env_file
+from uvflow.errors import OutOfSyncError, UsageError
+from uvflow.files import is_inside, text_if_there, write_whole
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import ACTIVATED, ALL
+
+# How a shell sets a variable, removes one, and defines `deactivate`; and what it has to have for a
+# character in a text between '.
+_POSIX = "export {}={}", "unset {}", "deactivate() {{ {}; unset -f deactivate; }}", {"'": r"'\''"}
+_FISH = (
+    *("set -gx {} {}", "set -e {}", "function deactivate; {}; functions -e deactivate; end"),
+    {"\\": r"\\", "'": r"\'"},
+)
+_POWERSHELL = (
+    *("$env:{} = {}", "Remove-Item Env:{}"),
+    "function global:deactivate {{ {}; Remove-Item Function:deactivate }}",
+    {quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
+)
+_SHELLS = {"bash": _POSIX, "zsh": _POSIX, "fish": _FISH, "powershell": _POWERSHELL}
+
+
+def activation_lines(context: SyncContext, shell: str) -> tuple[str, ...]:
+    """What to evaluate; the `deactivate` it defines puts every variable back.
+
+    None of it is code of the environment. Raises OutOfSyncError where no sync has used that.
+    """
+    if not (context.environment / "pyvenv.cfg").is_file() or not is_trusted(context):
+        hint = f"`uvflow sync --profile {context.profile.name}` makes it"
+        raise OutOfSyncError(f"there is no environment in {context.environment}", hint=hint)
+    assign, remove, define, replacements = _SHELLS[shell]
+
+    def line(name: str, value: str | None) -> str:
+        if value is None:
+            return remove.format(name)
+        text = "".join(replacements.get(character, character) for character in value)
+        return assign.format(name, f"'{text}'")
+
+    wanted = _variables(context)
+    before = "; ".join(line(name, os.environ.get(name)) for name in wanted)
+    return (define.format(before), *(line(name, value) for name, value in wanted.items()))
+
+
+def _variables(context: SyncContext) -> dict[str, str]:
+    """Those of an activated environment; uv has none for groups and extras.
+
+    The environment is relative, as in the profile: in another project that is another one.
+    """
+    profile, own = context.profile, command_environ(str(context.environment))
+    wanted = {name: own[name] for name in ("VIRTUAL_ENV", "PATH")}
+    if not profile.editable:
+        wanted["UV_NO_EDITABLE"] = "1"
+    if profile.groups not in {None, ALL}:
+        wanted["UV_NO_DEFAULT_GROUPS"] = "1"
+    if profile.environment:
+        wanted |= dict.fromkeys(("UV_PROJECT_ENVIRONMENT", ACTIVATED), profile.environment)
+    env_file = find_env_file(context)
+    return {**wanted, "UV_ENV_FILE": str(env_file)} if env_file else wanted
+
+
+_MARK = "# Made by `uvflow hook install`"
+_CHECK = """due=$(uvflow sync --check 2>&1) || printf 'uvflow: %s\\n' "$due" >&2"""
+
+
+def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
+    """Write git hooks that say what is due, or sync; returns their files.
+
+    Raises UsageError, with nothing written, where hooks of somebody else are, or outside of the
+    repository, where they may be those of all.
+    """
+    git = find_program("git", os.environ.get("PATH", os.defpath))
+    question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
+    answer = git and process.start((git, *question), environ=os.environ, cwd=project.root).wait()
+    if not answer or answer.code:
+        raise UsageError(f"{project.root} is not in a git repository, or git is not installed")
+    common, hooks, folder = answer.out.split("\n")[:3]
+    command = "uvflow sync" if syncs else _CHECK
+    hook = Path(__file__).with_name("hook.sh").read_text(encoding="ascii")
+    text = hook.replace("@folder@", shlex.quote(f"./{folder}")).replace("@command@", command)
+    directory = project.root / hooks
+    files = tuple(directory / f"post-{event}" for event in ("checkout", "merge", "rewrite"))
+    for file in files:
+        is_foreign = _MARK not in (text_if_there(file) or _MARK)
+        if is_foreign or not is_inside(directory, project.root / common):
+            reason = "was not made by uvflow" if is_foreign else "is outside of the repository"
+            raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {command}")
+    directory.mkdir(exist_ok=True)
+    for file in files:
+        write_whole(file, text.encode(), mode=0o755)
+    return files
