@@ -52,7 +52,7 @@ def sealed(
     for name in list(os.environ):
         if name.startswith(("UV", "PIP_", "XDG_", "PYTHON", "VIRTUAL_ENV", "CONDA")):
             monkeypatch.delenv(name)
-    for name in ("NO_COLOR", "FORCE_COLOR", "DJANGO_SETTINGS_MODULE"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS", "DJANGO_SETTINGS_MODULE"):
         monkeypatch.delenv(name, raising=False)
     settings = {
         "HOME": home,

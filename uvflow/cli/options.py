@@ -2,7 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -33,7 +34,14 @@ def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
     def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
         console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
         name = click.get_current_context().command_path.removeprefix("uvflow ")
-        code = run_reported(console, name, lambda: command(console, **rest))
+
+        def act() -> Answer | None:
+            answer = command(console, **rest)
+            if answer and os.environ.get("GITHUB_ACTIONS") == "true":
+                _annotate(console, answer[1].get("findings", ()))
+            return answer
+
+        code = run_reported(console, name, act)
         if code:
             raise click.exceptions.Exit(code)
 
@@ -54,6 +62,21 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
         command(*args, profile=chosen[0] if chosen else None, **rest)
 
     return with_profile
+
+
+_GITHUB_LEVELS = {"note": "notice", "error": "error"}  # any other is a warning
+
+
+def _annotate(console: Console, findings: Iterable[Mapping[str, Any]]) -> None:
+    """Have GitHub show findings at their lines (GitHub docs, "Workflow commands")."""
+    for finding in findings:
+        path = os.path.relpath(finding["path"] or ".", os.environ.get("GITHUB_WORKSPACE"))
+        for character in "%:,":
+            path = path.replace(character, f"%{ord(character):02X}")
+        place = f"file={path},line={finding['line']}," if finding["path"] else ""
+        level = _GITHUB_LEVELS.get(finding["severity"], "warning")
+        message = finding["message"].replace("%", "%25")
+        console.say(f"::{level} {place}title={finding['code']}::{message}")
 
 
 def _finite(_context: click.Context, _parameter: click.Parameter, seconds: float) -> float:
