@@ -1,11 +1,14 @@
 """Faults of a machine and of a project, planted one by one, and what `uvflow doctor` says."""
 
+import contextlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +46,7 @@ def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -
         1,
         "9 of 10 checks passed\n"
         "  .env  out of sync  B is in .env.example only\n"
-        "                     hint: set B in .env\n",
+        "                     hint: set it in .env\n",
         "",
     )
 
@@ -77,7 +80,9 @@ def test_a_stale_lockfile(shop: Path, uvflow: Command) -> None:
 def test_a_uv_that_is_too_old_for_the_project(shop: Path, uvflow: Command) -> None:
     required = MANIFEST + '[tool.uv]\nrequired-version = ">=99"\n'
     (shop / "pyproject.toml").write_text(required)
-    assert "uv-unusable" in [code for code, _, _ in findings(uvflow, shop)]
+    codes = [code for code, _, _ in findings(uvflow, shop)]
+    assert "uv-unusable" in codes
+    assert "index-unusable" not in codes
 
 
 def test_no_uv_at_all(shop: Path, uvflow: Command) -> None:
@@ -102,6 +107,47 @@ def test_a_variable_that_the_profile_overrules(shop: Path, uvflow: Command) -> N
     ]
 
 
+def test_no_lockfile(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").unlink()
+    assert findings(uvflow, shop) == [
+        (
+            "lockfile-not-current",
+            f"there is no uv.lock in {shop}",
+            "`uv lock` makes one; `uvflow init` first where there are requirements files",
+        )
+    ]
+
+
+def test_a_lockfile_that_cannot_be_read(shop: Path, uvflow: Command) -> None:
+    (shop / "uv.lock").write_text("[[package\n")
+    assert {code for code, _, _ in findings(uvflow, shop)} >= {"lockfile-not-current"}
+
+
+def test_an_index_that_asks_for_a_login(shop: Path, uvflow: Command) -> None:
+    """A server that refuses everybody, in a thread."""
+    with serving(401) as url:
+        lockfile = shop / "uv.lock"
+        lockfile.write_text(lockfile.read_text().replace(os.environ["UV_DEFAULT_INDEX"], url))
+        store = {"XDG_DATA_HOME": str(shop.parent / "logins")}  # uv's, where it looks for one
+        found = findings(uvflow, shop, {"UV_DEFAULT_INDEX": url, **store})
+    assert "an index of uv.lock does not accept the login" in [message for _, message, _ in found]
+
+
+@contextlib.contextmanager
+def serving(status: int) -> Iterator[str]:
+    class Refusal(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
 def test_an_index_that_cannot_be_reached_is_excused(shop: Path, uvflow: Command) -> None:
     lockfile = shop / "uv.lock"
     text = lockfile.read_text().replace(os.environ["UV_DEFAULT_INDEX"], "http://127.0.0.1:9/simple")
@@ -115,7 +161,7 @@ def test_an_index_that_cannot_be_reached_is_excused(shop: Path, uvflow: Command)
 def test_a_step_of_setup_that_is_due(shop: Path, uvflow: Command) -> None:
     (shop / ".env").unlink()
     assert findings(uvflow, shop) == [
-        ("setup-step-due", ".env is due: there is no .env", "`uvflow setup`")
+        ("setup-not-done", ".env is due: there is no .env", "`uvflow setup`")
     ]
 
 
@@ -160,8 +206,10 @@ def test_no_code_of_the_project_is_started(shop: Path, uvflow: Command) -> None:
     shutil.rmtree(shop / ".venv")
     fake = shop / ".venv/bin/python"
     fake.parent.mkdir(parents=True)
-    fake.write_text("#!/bin/sh\ntouch started\n")
+    fake.write_text(f"#!/bin/sh\ntouch {shop}/started\n")
     fake.chmod(0o755)
     (shop / ".venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write(f'[tool.uv.pip]\npython = "{fake}"\n')
     uvflow("doctor", cwd=shop)
     assert not (shop / "started").exists()

@@ -167,6 +167,12 @@ def test_after_a_kill_it_goes_on_at_the_step_that_was_running(
     assert uvflow("setup", "--check", cwd=shop) == Result(0, DONE, "")
 
 
+def test_a_directory_of_the_project_is_not_taken_for_uvflow(shop: Path, uvflow: Command) -> None:
+    (shop / "uvflow").mkdir()
+    (shop / "uvflow/__init__.py").write_text("raise SystemExit('not uvflow')\n")
+    assert uvflow("setup", cwd=shop).code == 0
+
+
 def test_a_lockfile_that_is_stale_is_3(shop: Path, uvflow: Command) -> None:
     (shop / "uv.lock").unlink()
     failed = uvflow("setup", cwd=shop)
@@ -236,6 +242,14 @@ def test_nothing_is_read_through_a_link_that_leads_out(
         (
             {"name": "a", "run": ["x"], "inputs": ["a/../../b"]},
             f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} 'a/../../b'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "inputs": ["a**"]},
+            f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} 'a**'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "creates": ["a\0"]},
+            f"`tool.uvflow.setup[0].creates[0]` {NO_PATH} 'a\\x00'",
         ),
     ],
 )

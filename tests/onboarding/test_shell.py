@@ -144,6 +144,8 @@ def test_a_hook_says_in_one_line_what_is_due_and_never_fails(shop: Path, uvflow:
     assert run_hook(hooks[0], "old", "new", "0") == Result(0, "", "")  # of a file
     uvflow("sync", cwd=shop)
     assert run_hook(hooks[1]) == Result(0, "", "")
+    (shop / "pyproject.toml").unlink()  # as on a branch without a project
+    assert run_hook(hooks[1]) == Result(0, "", "")
 
 
 def test_a_hook_that_syncs_is_asked_for(shop: Path, uvflow: Command) -> None:
@@ -178,7 +180,7 @@ def test_hooks_of_all_repositories_are_not_written(
     subprocess.run(["git", "config", "core.hooksPath", tmp_path / "all"], cwd=shop, check=True)
     refused = uvflow("hook", "install", cwd=shop)
     assert (refused.code, (tmp_path / "all").exists()) == (2, False)
-    assert "is outside of the repository" in refused.err
+    assert "may be that of other repositories" in refused.err
 
 
 def test_without_a_repository_there_is_no_hook(tree: Tree, uvflow: Command) -> None:

@@ -6,6 +6,7 @@ What `uvflow status` checks, and more. Starts no code of the project.
 import itertools
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,8 @@ from pathlib import Path
 
 from uvflow.docker.command import DockerOptions, run_docker
 from uvflow.environment.context import SyncContext
-from uvflow.environment.interpreter import own_interpreter
 from uvflow.environment.status import Check, Level, status
-from uvflow.errors import NetworkError, OutOfSyncError, UvflowError, UvMissingError
+from uvflow.errors import NetworkError, UvFailedError, UvflowError, UvMissingError
 from uvflow.files import read_text, target_inside
 from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
@@ -29,13 +29,13 @@ from uvflow.uv import Streamed, find
 # The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
     "dockerfile-not-current": (Severity.ERROR, "Dockerfile"),
-    "env-key-missing": (Severity.WARNING, ".env"),
+    "env-file-incomplete": (Severity.WARNING, ".env"),
     "environment-from-elsewhere": (Severity.ERROR, "origin"),
     "environment-not-synced": (Severity.ERROR, "environment"),
     "files-damaged": (Severity.ERROR, "files"),
-    "index-login": (Severity.ERROR, "index"),
+    "index-unusable": (Severity.ERROR, "index"),
     "lockfile-not-current": (Severity.ERROR, "lockfile"),
-    "setup-step-due": (Severity.WARNING, "setup"),
+    "setup-not-done": (Severity.WARNING, "setup"),
     "sync-unfinished": (Severity.ERROR, "sync"),
     "uv-does-not-run": (Severity.WARNING, "PATH"),
     "uv-unusable": (Severity.ERROR, "uv"),
@@ -54,7 +54,7 @@ def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Chec
         "setup": _look_at_steps,
         "Dockerfile": _look_at_dockerfile,
     }
-    if is_offline:
+    if is_offline or os.environ.get("UV_OFFLINE"):
         del looks["index"]
     with ThreadPoolExecutor() as pool:
         found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
@@ -87,7 +87,7 @@ _Look = Callable[[SyncContext], Iterator[tuple[Level, str, str]]]
 def _checks(context: SyncContext, aspect: str, look: _Look) -> tuple[Check, ...]:
     try:
         found = tuple(look(context))
-    except (NetworkError, OutOfSyncError, UvMissingError) as error:
+    except (NetworkError, UvMissingError) as error:
         found = ((Level.UNKNOWN, error.message, ""),)
     except (UvflowError, OSError) as error:
         found = ((Level.UNUSABLE, str(error), ""),)
@@ -105,25 +105,22 @@ def _look_for_uv(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
 
 def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     """Asks each index that uv.lock names for one package."""
-    unasked = own_interpreter(context)
-    if unasked:
-        raise OutOfSyncError(unasked)
-    packages = read_lockfile(context.project.lockfile).packages
+    lockfile = context.project.lockfile
+    packages = read_lockfile(lockfile).packages if lockfile.exists() else ()
     names = {p.source["registry"]: p.name for p in packages if "registry" in p.source}
-    if not names:
-        return
-    words = ("pip", "install", "--dry-run", "--no-deps", "--no-build", "--target")
+    # By uvflow's own Python: `[tool.uv.pip]` may name one of the project, which would be started.
+    words = ("pip", "install", "--dry-run", "--no-deps", "--no-build", f"--python={sys.executable}")
     refreshed = (f"--refresh-package={name}" for name in names.values())
     with tempfile.TemporaryDirectory() as target:
         answer = find().capture(
-            (*words, target, *refreshed, "--", *names.values()),
+            (*words, f"--target={target}", *refreshed, "--", *names.values()),
             cwd=context.project.root,
             environ={**context.environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"},
         )
     failure = Streamed(answer.code, answer.err).failure("uv pip install")
     if isinstance(failure, NetworkError):
         raise NetworkError("an index of uv.lock could not be reached")
-    if answer.code and failure.hint:  # any other answer is one of an index that is there
+    if isinstance(failure, UvFailedError) and failure.hint:  # else it is not the index that fails
         yield Level.UNUSABLE, "an index of uv.lock does not accept the login", failure.hint
 
 
@@ -131,13 +128,8 @@ def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]
     root = context.project.root
     example, own = root / ".env.example", root / ".env"
     if example.is_file() and own.is_file():
-        missing = sorted(_keys(target_inside(example, root)) - _keys(own))
-        for name in missing:
-            yield (
-                Level.OUT_OF_SYNC,
-                f"{name} is in {example.name} only",
-                f"set {name} in {own.name}",
-            )
+        for name in sorted(_keys(target_inside(example, root)) - _keys(own)):
+            yield Level.OUT_OF_SYNC, f"{name} is in {example.name} only", f"set it in {own.name}"
 
 
 def _keys(path: Path) -> set[str]:

@@ -52,12 +52,11 @@ class StepReport(NamedTuple):
         return f"{self.state:4}  {self.name}" + (f": {self.reason}" if self.reason else "")
 
 
-# Not absolute, no `..`, and nothing that Windows takes for either.
+# Not absolute, no `..` and nothing that Windows takes for either; `**` is a part of its own.
+_INSIDE = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!.*(?:[^/]\*\*|\*\*[^/]))[^\\:]+"
 _PATH = Rule(
     wanted="a path in the project, with / between its parts",
-    holds=lambda value: (
-        isinstance(value, str) and re.fullmatch(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:]+", value)
-    ),
+    holds=lambda path: type(path) is str and path.isprintable() and re.fullmatch(_INSIDE, path),
 )
 _KINDS = {"sync": (str, bool), "copy": OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH)), "run": [str]}
 _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]})
@@ -167,8 +166,9 @@ class Setup(NamedTuple):
         sync(self.project, choice, timeout=timeout, progress=progress)
         if step.run:
             digest = self._digest(step, choice)  # an edit from here on is seen next time
-            run = (sys.executable, "-m", "uvflow", "run", f"--profile={choice.profile.name}", "--")
-            code, _ = process.stream((*run, *step.run), environ=os.environ, cwd=root)
+            # With -P, as a project may have a directory of that name.
+            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
+            code, _ = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root)
             missing = self._missing(step)
             if code or missing:
                 problem = f"failed with exit code {code}" if code else f"has not made {missing}"

@@ -91,7 +91,7 @@ def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
     for file in files:
         is_foreign = _MARK not in (text_if_there(file) or _MARK)
         if is_foreign or not is_inside(directory, project.root / common):
-            reason = "was not made by uvflow" if is_foreign else "is outside of the repository"
+            reason = "was not made by uvflow" if is_foreign else "may be that of other repositories"
             raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {command}")
     directory.mkdir(exist_ok=True)
     for file in files:
