@@ -36,7 +36,9 @@ HARMLESS = (
 )
 _OF_URLS = ("INDEX", "LINKS", "MIRROR", "PROXY", "URL")  # in names
 CREDENTIALS = ("_PASSWORD", "_USERNAME", "_TOKEN", "_SECRET", "_KEY")  # ends of names
-_WATCHED_BESIDE_UV = ("HOME", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "APPDATA")
+_WATCHED_BESIDE_UV = (
+    *("APPDATA", "HOME", "UVFLOW_ACTIVATED", "UVFLOW_UV", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME"),
+)
 
 # In the place of what a sync depended on where that cannot be watched: no question is of this kind.
 NEVER_CURRENT = (b"unwatchable", b"")

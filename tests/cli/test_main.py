@@ -83,6 +83,13 @@ def test_an_unknown_command_is_2(command_line: CommandLine) -> None:
     assert err.startswith("error: No such command 'snyc'.")
 
 
+@pytest.mark.parametrize("words", [(), ("cache",), ("hook",)])
+def test_a_group_alone_shows_its_help(command_line: CommandLine, words: tuple[str, ...]) -> None:
+    code, out, err = command_line(*words)
+    assert (code, err) == (0, "")
+    assert out == command_line(*words, "--help")[1]
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

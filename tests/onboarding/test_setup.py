@@ -36,6 +36,7 @@ FILES = {
     "settings.example": "DEBUG=1\n",
     "make.py": "import six; print('made'); open('db.sqlite3', 'a').write('1')\n",
 }
+ONE_KIND = "`tool.uvflow.setup[0]` must have one of `sync`, `run`, and `copy` with `from` and `to`"
 NO_PATH = "must be a path in the project, with / between its parts, not"
 DONE = "done  environment\ndone  settings\ndone  database\n"
 
@@ -218,18 +219,18 @@ def test_nothing_is_read_through_a_link_that_leads_out(
     [
         ({"name": "a", "rum": ["x"]}, "unknown key `tool.uvflow.setup[0].rum`"),
         ({"run": ["x"]}, "`tool.uvflow.setup[0]` must have a `name` of its own"),
-        ({"name": "a"}, "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run"),
+        ({"name": "a"}, ONE_KIND),
         (
             {"name": "a", "run": []},
-            "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run",
+            ONE_KIND,
         ),
         (
             {"name": "a", "run": ["x"], "sync": "dev"},
-            "`tool.uvflow.setup[0]` must have exactly one of sync, copy, run",
+            ONE_KIND,
         ),
         (
             {"name": "a", "copy": {"from": "x"}},
-            "`tool.uvflow.setup[0]` must say what to copy `from`, and what `to`",
+            ONE_KIND,
         ),
         (
             {"name": "a", "sync": True, "creates": ["x"]},

@@ -93,6 +93,18 @@ def test_an_activated_shell_has_the_profile_until_it_is_deactivated(shop: Path) 
     ]
 
 
+def test_in_sync_in_an_activated_shell_is_not_in_sync_for_the_same_choice_of_a_user(
+    shop: Path, uvflow: Command
+) -> None:
+    chosen = {"UV_PROJECT_ENVIRONMENT": ".venv-ci"}
+    activated = {**chosen, "UVFLOW_ACTIVATED": ".venv-ci"}
+    uvflow("sync", "--dev", cwd=shop, environ=activated)
+    assert uvflow("sync", "--dev", cwd=shop, environ=activated).err == "Already in sync: dev\n"
+    assert not (shop / ".venv-ci").exists()
+    assert uvflow("sync", "--dev", cwd=shop, environ=chosen).err.endswith("Synced: dev\n")
+    assert (shop / ".venv-ci").exists()
+
+
 @pytest.mark.parametrize(
     ("shell", "line"),
     [

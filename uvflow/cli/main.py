@@ -71,6 +71,8 @@ def main() -> int:
             return uvflow.main(standalone_mode=False) or 0
         except click.Abort as abort:  # click's word for a KeyboardInterrupt
             raise as_uvflow_error(abort.__cause__) from abort
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             hint = "`uvflow --help` lists the commands"

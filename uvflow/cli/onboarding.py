@@ -77,10 +77,8 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
         console.say("Fix: uvflow sync")
         sync(project, choice, timeout=timeout, progress=console.say)
         checks = examine(project, choice, is_offline=offline)
-    groups = groupby(checks, key=lambda check: check.aspect)
-    states = {aspect: state_of(group) for aspect, group in groups}
-    passed = sum(state == "passed" for state in states.values())
-    console.result(f"{passed} of {len(states)} checks passed")
+    states = {name: state_of(group) for name, group in groupby(checks, lambda one: one.aspect)}
+    console.result(f"{[*states.values()].count('passed')} of {len(states)} checks passed")
     show_checks(console, [check for check in checks if check.level != "ok"])
     return int("failed" in states.values()), {
         "checks": [{"name": name, "state": state} for name, state in states.items()],
@@ -142,8 +140,7 @@ def install_command(console: Console, *, syncs: bool) -> Answer:
     from uvflow.project.manifest import Project
 
     files = install_hooks(Project.find(Path.cwd()), syncs=syncs)
-    for file in files:
-        console.say(f"Wrote {file}")
+    console.say(*(f"Wrote {file}" for file in files))
     return 0, {"files": [str(file) for file in files]}
 
 

@@ -64,9 +64,6 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
     return with_profile
 
 
-_GITHUB_LEVELS = {"note": "notice", "error": "error"}  # any other is a warning
-
-
 def _annotate(console: Console, findings: Iterable[Mapping[str, Any]]) -> None:
     """Have GitHub show findings at their lines (GitHub docs, "Workflow commands")."""
     for finding in findings:
@@ -74,7 +71,7 @@ def _annotate(console: Console, findings: Iterable[Mapping[str, Any]]) -> None:
         for character in "%:,":
             path = path.replace(character, f"%{ord(character):02X}")
         place = f"file={path},line={finding['line']}," if finding["path"] else ""
-        level = _GITHUB_LEVELS.get(finding["severity"], "warning")
+        level = {"note": "notice", "error": "error"}.get(finding["severity"], "warning")
         message = finding["message"].replace("%", "%25")
         console.say(f"::{level} {place}title={finding['code']}::{message}")
 

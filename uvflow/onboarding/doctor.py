@@ -41,7 +41,6 @@ _RULES = {
     "uv-unusable": (Severity.ERROR, "uv"),
     "variable-without-effect": (Severity.NOTE, "variables"),
 }
-_MENDED_BY_SYNC = {"environment", "files", "origin", "sync"}
 
 
 def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Check, ...]:
@@ -78,7 +77,8 @@ def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
 def is_mended_by_sync(checks: Iterable[Check]) -> bool:
     """Whether a sync would mend something, and nothing is in its way."""
     failed = {check.aspect for check in checks if state_of([check]) == "failed"}
-    return bool(failed & _MENDED_BY_SYNC) and not failed & {"lockfile", "uv"}
+    is_mended = bool(failed & {"environment", "files", "origin", "sync"})
+    return is_mended and not failed & {"lockfile", "uv"}
 
 
 _Look = Callable[[SyncContext], Iterator[tuple[Level, str, str]]]

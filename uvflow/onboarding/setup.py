@@ -75,10 +75,8 @@ def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
         problem = ""
         if not names[number] or names.count(names[number]) > 1:
             problem = "must have a `name` of its own"
-        elif len(kinds) != 1:
-            problem = f"must have exactly one of {', '.join(_KINDS)}"
-        elif table.get("copy", _EXAMPLE).keys() != _EXAMPLE.keys():
-            problem = "must say what to copy `from`, and what `to`"
+        elif len(kinds) != 1 or table.get("copy", _EXAMPLE).keys() != _EXAMPLE.keys():
+            problem = "must have one of `sync`, `run`, and `copy` with `from` and `to`"
         elif kinds != ["run"] and {"inputs", "creates"} & table.keys():
             problem = "can have `inputs` and `creates` only with `run`"
         if problem:
@@ -169,12 +167,12 @@ class Setup(NamedTuple):
             # With -P, as a project may have a directory of that name.
             run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
             code, _ = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root)
-            missing = self._missing(step)
+            code, missing = 128 - code if code < 0 else code, self._missing(step)  # as shells do
             if code or missing:
                 problem = f"failed with exit code {code}" if code else f"has not made {missing}"
                 hint = "once that is mended, `uvflow setup` goes on there"
                 error = UvflowError(f"step {step.name} {problem}", hint=hint)
-                error.exit_code = 128 - code if code < 0 else code or 1  # as shells do
+                error.exit_code = code or error.exit_code
                 raise error
             records = {**self.state.read_json(_RECORDS), self._key(step): digest}
             self.state.write(_RECORDS, json.dumps(records).encode())

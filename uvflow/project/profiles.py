@@ -13,6 +13,7 @@ Table = Mapping[str, Any]
 
 ALL: Literal["all"] = "all"
 Names = tuple[str, ...] | Literal["all"]
+ACTIVATED = "UVFLOW_ACTIVATED"  # the UV_PROJECT_ENVIRONMENT that `uvflow activate` has set
 _LONGEST_CHAIN = 20  # of profiles that extend one another
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # as dependency groups, PEP 735
@@ -32,9 +33,6 @@ SET_ASIDE = (
     "UV_PROJECT",  # another project than the one at hand
     "UV_WORKING_DIR",
 )
-
-
-ACTIVATED = "UVFLOW_ACTIVATED"  # the UV_PROJECT_ENVIRONMENT that `uvflow activate` has set
 
 
 class Profile(NamedTuple):
