@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+import yaml
 from locks import local, locked, manifest
 from rig import Command, Tree
 
@@ -162,6 +163,21 @@ def test_every_command_shown_is_one_that_there_is(page: Path) -> None:
             continue
         except click.UsageError as error:
             pytest.fail(f"`{command}`: {error.format_message()}")
+
+
+def test_the_hooks_of_pre_commit_run_commands_that_there_are_and_are_documented() -> None:
+    hooks = yaml.safe_load(text_of(ROOT / ".pre-commit-hooks.yaml"))
+    documented = re.findall(r"- id: ([\w-]+)", text_of(DOCS / "how-to" / "shell-and-hooks.md"))
+    assert [hook["id"] for hook in hooks] == documented
+    for program, *words in (hook["entry"].split() for hook in hooks):
+        if program == "uvflow":
+            parses(words)
+
+
+def test_the_action_has_the_inputs_that_it_reads() -> None:
+    text = text_of(ROOT / "action.yml")
+    read = set(re.findall(r"inputs\.(\w+)", text))
+    assert yaml.safe_load(text)["inputs"].keys() == read
 
 
 def test_contributors_are_pointed_to_functions_that_exist() -> None:
