@@ -73,6 +73,7 @@ def main() -> int:
             raise as_uvflow_error(abort.__cause__) from abort
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
+            return 0
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             hint = "`uvflow --help` lists the commands"

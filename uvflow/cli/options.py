@@ -35,9 +35,9 @@ def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
         console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
         name = click.get_current_context().command_path.removeprefix("uvflow ")
 
-        def act() -> Answer | None:
+        def act() -> Answer | int | None:
             answer = command(console, **rest)
-            if answer and os.environ.get("GITHUB_ACTIONS") == "true":
+            if isinstance(answer, tuple) and os.environ.get("GITHUB_ACTIONS") == "true":
                 _annotate(console, answer[1].get("findings", ()))
             return answer
 
