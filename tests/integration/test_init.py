@@ -264,6 +264,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
                 "merged": 0,
                 "settings": 0,
                 "already_default": 0,
+                "left": 0,
                 "needs_action": 0,
             },
             {
@@ -275,6 +276,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
                 "merged": 0,
                 "settings": 0,
                 "already_default": 1,
+                "left": 0,
                 "needs_action": 0,
             },
         ],

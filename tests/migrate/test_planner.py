@@ -478,3 +478,27 @@ def test_a_name_and_a_version_that_are_written_elsewhere_are_taken(
 ) -> None:
     project = planned(tree({**files, "requirements.txt": "six\n"})).values["project"]
     assert (project["name"], project["version"]) == ("lib", "2.1")
+
+
+POETRY = '[tool.poetry]\nname = "app"\nversion = "1"\n[tool.poetry.dependencies]\nidna = "^3"\n'
+
+
+def test_two_sources_of_dependencies_are_not_added_up(tree: Tree) -> None:
+    root = tree({"pyproject.toml": POETRY, "requirements.txt": "six\n"})
+    assert refusal(root).message == (
+        "requirements.txt:1: two sources of dependencies: [tool.poetry] of pyproject.toml and"
+        " requirements.txt"
+    )
+    ignoring = planned(root, imports=ImportOptions(ignored=("requirements.txt",)))
+    assert ignoring.values["project"]["dependencies"] == ["idna>=3,<4"]
+    alone = planned(root, imports=ImportOptions(from_files=("pyproject.toml",)))
+    assert alone.text == ignoring.text
+    other = planned(root, imports=ImportOptions(from_files=("requirements.txt",)))
+    assert other.values["project"]["dependencies"] == ["six"]
+
+
+def test_the_metadata_of_another_tool_becomes_the_projects(tree: Tree) -> None:
+    plan = planned(tree({"pyproject.toml": POETRY}), name="other")
+    assert plan.values["project"]["name"] == "other"
+    assert plan.values["project"]["version"] == "1"
+    assert plan.values["project"]["requires-python"].startswith(">=3.")  # as uv has it

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.discover import other_formats
+from uvflow.migrate.discover import formats_in
 from uvflow.migrate.formats.setuptools import read_if_there, value_in
-from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Requirement, Role
 from uvflow.paths import MANIFEST
 
 # The first lines that pip-tools and uv write into a file compiled from a pyproject.toml.
@@ -68,6 +71,22 @@ def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> boo
     )
 
 
+def declared(manifest: Mapping[str, Any]) -> tuple[Requirement, ...]:
+    """The dependencies in [project], to compare others with; where none are dynamic."""
+    match manifest.get("project"):
+        case {"dependencies": [*texts]}:
+            here = Origin(path=MANIFEST, line=1)
+            return tuple(Requirement(text=str(t), name=_name(str(t)), origin=here) for t in texts)
+    return ()
+
+
+def _name(text: str) -> str | None:
+    try:
+        return canonicalize_name(Pep508(text).name)
+    except InvalidRequirement:
+        return None
+
+
 def obstacles(
     names: Iterable[str],
     read_file: Read,
@@ -90,9 +109,9 @@ def obstacles(
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
     imported_files = {file.path for file in imported.files}
-    for path, tool in other_formats(names, manifest):
-        if path not in imported_files:
-            yield _not_imported(path, f"the {tool} dependencies", is_empty=empty)
+    for each in formats_in(names, manifest):
+        if each.read is None or each.path not in imported_files:
+            yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
     scripts = [path for path in _PACKAGE_IN if path in names]
     for path in scripts if not {"project", "build-system"} <= manifest.keys() else ():
         text = read_if_there(path, read_file) or b""

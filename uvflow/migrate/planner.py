@@ -18,16 +18,18 @@ from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
+from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
-from uvflow.migrate.model import Bucket, ImportedRequirements, Pin
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
-from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
+from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
+from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
@@ -151,12 +153,23 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         # What leads out is not read, but refused where it is to be imported.
         return 1 if leads_out(path) else discover.requirement_lines(path, read)
 
-    inputs = discover.input_files(names, given, count_lines)
+    names = [name for name in names if name not in given.ignored]
+    formats = [
+        each
+        for each in discover.formats_in(names, plan.values)
+        if each.path not in given.ignored
+        and (not given.from_files or each.path in given.from_files)
+    ]
+    of_formats = {each.path for each in formats}
+    chosen = tuple(path for path in given.from_files if path not in of_formats)
+    inputs = discover.input_files(names, replace(given, from_files=chosen), count_lines)
+    if given.from_files and not chosen:
+        inputs = ()
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
     reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
-    imported = groups.import_files(inputs, reader)
+    imported = _settled(plan, formats, groups.import_files(inputs, reader), given)
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
     if not given.from_files:
@@ -170,6 +183,39 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         imported,
         requires_python=specifier,
         findings=(*imported.findings, *disagreements, *obstacles, *unclaimed),
+    )
+
+
+def _settled(
+    plan: Plan,
+    formats: Iterable[discover.Format],
+    requirements: ImportedRequirements,
+    given: model.ImportOptions,
+) -> ImportedRequirements:
+    """What other tools' files and requirements files say together."""
+    sources = []
+    for each in formats:
+        if each.read is None:
+            continue
+        outcomes = LineOutcomes(options=given)
+        try:
+            imported = each.read(each.path, _reader(plan.root), outcomes)
+        except UsageError as error:  # a file that is not in its format
+            if each.path == MANIFEST:
+                raise
+            problem = findings.error("file-unreadable", str(error), None, error.hint)
+            imported = ImportedRequirements(findings=(problem,))
+        imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
+        sources.append(truth.Source(title=each.title, path=each.path, imported=imported))
+    first = next((file.path for file in requirements.files), "")
+    return truth.settle(
+        truth.Source(
+            title=f"[project] of {MANIFEST}",
+            path=MANIFEST,
+            imported=ImportedRequirements(dependencies=evidence.declared(plan.values)),
+        ),
+        sources,
+        truth.Source(title=first, path=first, imported=requirements),
     )
 
 
@@ -189,7 +235,12 @@ def _python(
     if "requires-python" in plan.values.get("project", {}):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
-    return evidence.requires_python(evidence.pythons(names, _reader(plan.root), files))
+    pythons = [*evidence.pythons(names, _reader(plan.root), files)]
+    if imported.requires_python:
+        origin = Origin(path=files[0], line=1)
+        declared = evidence.Python(specifier=imported.requires_python, origin=origin)
+        pythons = [declared, *(python for python in pythons if python.version)]
+    return evidence.requires_python(pythons)
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
@@ -220,7 +271,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
     """`plan` with a [project] that has what uv needs: a name and a version."""
     given, read = plan.values.get("project"), _reader(plan.root)
-    name = options.name or local_metadata(".", "name", read) or ""
+    metadata = plan.imported.metadata
+    name = options.name or metadata.get("name") or local_metadata(".", "name", read) or ""
     if not name:
         folder = plan.root.name
         name = folder if _NAME.fullmatch(folder) else discover.plain_name(folder)
@@ -229,12 +281,15 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         plan = plan.with_findings(*([renamed] if name != folder else []))
     if given is None or "name" not in given:
         _check_name(name, plan)
-    if given is None:
+    if given is None and not metadata:
         base = project.initial_pyproject(name, plan.imported.requires_python)
         return replace(plan, text=pyproject.with_project(plan.text, base))
+    if given is None:
+        return _with_metadata(plan, name, project)
     # Tools that read single keys of it get along without.
     values = {"name": name, "version": local_metadata(".", "version", read) or _FIRST_VERSION}
-    missing = values.keys() - {*given, *given.get("dynamic", ())}
+    dynamic = (*given.get("dynamic", ()), *metadata.get("dynamic", ()))
+    missing = values.keys() - {*given, *metadata, *dynamic}
     edits = TomlEdits(values={("project", key): values[key] for key in sorted(missing)})
     completed = (
         findings.warning(
@@ -246,6 +301,29 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         for (_, key), value in edits.values.items()
     )
     return replace(plan, text=apply_edits(plan.text, edits)).with_findings(*completed)
+
+
+def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
+    """`plan` with an empty [project], and the values for it that another tool's file has.
+
+    uv says which Python, where no file does.
+    """
+    imported, dynamic = plan.imported, plan.imported.metadata.get("dynamic", ())
+    python = imported.requires_python
+    if python is None and "requires-python" not in dynamic:
+        base = tomllib.loads(project.initial_pyproject(name, None))
+        python = base["project"].get("requires-python")
+    own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}
+    first = {"name": name, "version": _FIRST_VERSION}
+    keys = {("project", key): TomlLine(value=first[key]) for key in first if key not in dynamic}
+    keys |= {path: line for path, line in own.items() if path[-1] != "name" or line.value == name}
+    if python:
+        keys["project", "requires-python"] = TomlLine(value=python)
+    if "dependencies" not in dynamic:
+        keys["project", "dependencies"] = TomlLine(value=[])
+    others = {path: line for path, line in imported.values.items() if path not in own}
+    imported = replace(imported, values=keys | others, requires_python=python)
+    return replace(plan, text=pyproject.with_project(plan.text), imported=imported)
 
 
 def _check_name(name: str, plan: Plan) -> None:
