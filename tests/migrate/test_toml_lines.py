@@ -53,11 +53,11 @@ def test_the_items_of_an_array_have_theirs() -> None:
     )
 
 
-def test_a_table_is_where_its_header_is_and_what_is_within_a_line_is_there() -> None:
+def test_a_table_is_where_its_first_key_is_and_what_is_within_a_line_is_there() -> None:
     assert FILE.entry("tool", "poetry", "dependencies").above == ("# What it needs:",)
-    assert FILE.origin("tool", "poetry", "dependencies") == at(16)
+    assert FILE.origin("tool", "poetry", "dependencies") == at(17)
     assert FILE.origin("tool", "poetry", "dependencies", "idna", "python") == at(17)
-    assert [entry.origin for entry in FILE.entries("tool", "poetry", "source")] == [at(22), at(24)]
+    assert [entry.origin for entry in FILE.entries("tool", "poetry", "source")] == [at(23), at(25)]
 
 
 def test_a_dotted_key_is_where_its_first_part_is() -> None:

@@ -13,7 +13,7 @@ from uvflow.migrate.credentials import Userinfo
 from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
-
+SOURCES: Keys = ("tool", "uv", "sources")
 OnConflict = Literal["fail", "prefer-base", "declare"]
 
 
@@ -125,6 +125,7 @@ class Pin:
     """An exact version that was installed so far; a first uv.lock keeps it where possible.
 
     `hashes` are as in a Requirement. `marker` is what the pin was made for, "" for everything.
+    `git` is the source of a commit as uv.lock has it: `URL?branch=main#COMMIT`.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Pin:
     origin: Origin
     hashes: tuple[str, ...] = ()
     marker: str = ""
+    git: str = ""
 
     @property
     def requirement(self) -> Requirement:
@@ -281,7 +283,8 @@ class ImportedRequirements:
                     for including in reachable([group], self._including)
                 )
             tables[name] = plain[0] if len(plain) == 1 else plain
-        return tables
+        of_tool = {path[-1]: v.value for path, v in self.values.items() if path[:-1] == SOURCES}
+        return of_tool | tables
 
     def _including(self, name: str) -> Iterable[str]:
         """The groups that include the one of this name."""

@@ -60,7 +60,7 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
             "[[package]]",
             f"name = {literal(pin.name)}",
             f"version = {literal(pin.version)}",
-            f"source = {{ registry = {literal(next(urls, PYPI))} }}",
+            f"source = {literal({'git': pin.git} if pin.git else {'registry': next(urls, PYPI)})}",
             *([f"resolution-markers = {literal(within)}"] if within else []),
         ]
     return "\n".join((*lines, ""))

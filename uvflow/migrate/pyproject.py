@@ -89,12 +89,11 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     Every requirement has to have its name. Raises UsageError where a value that is to be edited has
     another type.
     """
-    replaced = [path for path in imported.moved if path in imported.values]
-    edits = PyprojectEdits(removed=[path for path in imported.moved if path not in replaced])
-    before = without(before, edits.removed)
+    edits = PyprojectEdits(removed=[p for p in imported.moved if p not in imported.values])
+    before = without(before, imported.moved)
     schema.validate(before, _SHAPE, "pyproject.toml")
     for path, line in imported.values.items():
-        if path in replaced or _at(before, path) is None:
+        if _at(before, path) is None:
             edits.values[path] = line
         else:
             _decide_setting(before, path, line.value, edits)

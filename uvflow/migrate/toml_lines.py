@@ -77,20 +77,21 @@ class TomlFile:
         return TomlEntry(
             key=path[-1],
             value=self.value(*path),
-            origin=Origin(path=self.path, line=statement.line),
+            origin=self.origin(*path),
             comment=statement.comment,
             above=statement.above,
         )
 
     def origin(self, *path: str | int) -> Origin:
-        """Where what is at `path` begins."""
-        return Origin(path=self.path, line=self.statement(*path).line)
+        """Where what is at `path` begins: its first unit, if it has any."""
+        here = Origin(path=self.path, line=self.statement(*path).line)
+        return next(iter(self.units(*path)), here)
 
     def statement(self, *path: str | int) -> "Statement":
         """The header or the key that `path` begins with, or is in."""
         while path and path not in self._places:
             path = path[:-1]
-        return self._places.get(path, Statement(path=(), line=1))
+        return self._places.get(path, Statement(line=1, first=1))
 
     def tail(self, *path: str | int) -> tuple[str, ...]:
         """The comment lines below the last key of a table that has a header."""
@@ -103,8 +104,12 @@ class TomlFile:
         A line has the first key of those that share it.
         """
         units: dict[Origin, Path] = {}
-        for statement in self.statements:
-            if statement.path[: len(path)] != path or statement.is_header or statement.is_tail:
+        around = self.statement(*path)
+        is_line = bool(around.path) and not around.is_header
+        is_within = is_line and path[: len(around.path)] == around.path
+        for statement in (around,) if is_within else self.statements:
+            is_other = not is_within and statement.path[: len(path)] != path
+            if is_other or statement.is_header or statement.is_tail:
                 continue
             lines = {item.line for item in statement.items}
             for one in statement.items if len(lines) > 1 else (statement,):
@@ -129,19 +134,21 @@ class TomlFile:
         return places
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Statement:
     """A header, a key with its value, an item of an array, or the comments at a table's end.
 
     `first` is the line where its comments begin, and `end` its last one.
     """
 
-    path: Path
     line: int
-    first: int = 0
+    first: int
     end: int = 0
+    text: str = ""
     comment: str = ""
     above: tuple[str, ...] = ()
+    is_complete: bool = False
+    path: Path = ()
     is_header: bool = False
     is_tail: bool = False
     items: tuple["Statement", ...] = ()
@@ -161,26 +168,13 @@ TOKEN = re.compile(
 
 
 @dataclass(kw_only=True)
-class _Piece:
-    """A key with its value, a header or an item, while it is being read; or comments alone."""
-
-    line: int
-    first: int
-    end: int = 0
-    text: str = ""
-    above: list[str] = field(default_factory=list)
-    comment: str = ""
-    is_complete: bool = False
-
-
-@dataclass(kw_only=True)
 class _Cutter:
-    """Cuts TOML into pieces at each `end` outside of brackets; `line` is where it is."""
+    """Cuts TOML at each `end` outside of brackets; `line` is where it is."""
 
     line: int
     end: str
     depth: int = 0
-    pieces: list[_Piece] = field(default_factory=list)
+    pieces: list[Statement] = field(default_factory=list)
 
     def add(self, token: str) -> None:
         self.depth += (token in ("[", "{")) - (token in ("]", "}"))
@@ -207,12 +201,12 @@ class _Cutter:
             last.comment = text
         else:
             piece = self._open_piece()
-            piece.above.append(text)
+            piece.above += (text,)
             piece.end = self.line
 
-    def _open_piece(self) -> _Piece:
+    def _open_piece(self) -> Statement:
         if not self.pieces or self.pieces[-1].is_complete:
-            self.pieces.append(_Piece(line=self.line, first=self.line))
+            self.pieces.append(Statement(line=self.line, first=self.line))
         return self.pieces[-1]
 
     def _complete(self, *, is_blank_line: bool) -> None:
@@ -221,7 +215,7 @@ class _Cutter:
             self.pieces[-1].is_complete = True
 
 
-def _pieces(text: str, line: int, end: str) -> list[_Piece]:
+def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
     cutter = _Cutter(line=line, end=end)
     for token in TOKEN.findall(text):
         cutter.add(token)
@@ -231,48 +225,33 @@ def _pieces(text: str, line: int, end: str) -> list[_Piece]:
 def _statements(text: str) -> Iterator[Statement]:
     table: Path = ()
     arrays = Counter[Path]()
-    apart: list[_Piece] = []  # comments that belong to the next key, or end the table
-    for piece in _pieces(text, 1, "\n"):
+    apart: list[Statement] = []  # comments that belong to the next key, or end the table
+    for piece in pieces_of(text, "\n"):
         header = _HEADER.fullmatch(piece.text)
         if header:
-            yield from (_statement(comments, table, is_tail=True) for comments in apart)
+            yield from (replace(comments, path=table, is_tail=True) for comments in apart)
             keys = _keys(header["keys"])
             if header["array"]:
                 arrays[(*_numbered(keys[:-1], arrays), keys[-1])] += 1
             table = _numbered(keys, arrays)
-            yield _statement(piece, table, is_header=True)
+            yield replace(piece, path=table, is_header=True)
         elif piece.text:
             name, value = _split(piece.text)
             for comments in reversed(apart):
                 piece.first, piece.above = comments.first, comments.above + piece.above
             path = (*table, *_keys(name))
-            yield replace(_statement(piece, path), items=tuple(_items(value, piece, path)))
+            yield replace(piece, path=path, items=tuple(_items(value, piece, path)))
         apart = [] if piece.text else [*apart, piece]
-    yield from (_statement(comments, table, is_tail=True) for comments in apart)
+    yield from (replace(comments, path=table, is_tail=True) for comments in apart)
 
 
-def _statement(
-    piece: _Piece, path: Path, *, is_header: bool = False, is_tail: bool = False
-) -> Statement:
-    return Statement(
-        path=path,
-        line=piece.line,
-        first=piece.first,
-        end=piece.end,
-        comment=piece.comment,
-        above=tuple(piece.above),
-        is_header=is_header,
-        is_tail=is_tail,
-    )
-
-
-def _items(value: str, piece: _Piece, path: Path) -> Iterator[Statement]:
+def _items(value: str, piece: Statement, path: Path) -> Iterator[Statement]:
     """The items of the array `value`, which ends where `piece` does."""
     if value.startswith("["):
         line = piece.end - value.count("\n")
-        pieces = _pieces(value[1:-1], line, ",")
+        pieces = pieces_of(value[1:-1], ",", line)
         for number, item in enumerate(one for one in pieces if one.text):
-            yield _statement(item, (*path, number))
+            yield replace(item, path=(*path, number))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Comment, Integer, Table, Trivia
 
 from uvflow.errors import UsageError
-from uvflow.migrate.toml_lines import TOKEN, Keys, Statement, TomlFile, TomlLine
+from uvflow.migrate.toml_lines import TOKEN, Keys, Statement, TomlFile, TomlLine, pieces_of
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 
@@ -262,7 +262,8 @@ def _split(array: str) -> tuple[str, str, str]:
     """An array's indentation, that of its closing bracket, and its text above that bracket."""
     inside = array[1:-1]
     if "\n" not in inside:
-        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
+        entries = (piece.text.rstrip() for piece in pieces_of(inside, ","))
+        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in entries)
     first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
     closing = re.search(r"\n([ \t]*)\Z", inside)
     end, has_comma = 0, True  # of the last value, which comments may follow
@@ -271,20 +272,6 @@ def _split(array: str) -> tuple[str, str, str]:
             end, has_comma = match.end(), match[0] == ","
     head = f"[{inside[:end]}{'' if has_comma else ','}{inside[end:]}".rstrip()
     return first[1] if first else "    ", closing[1] if closing else "", head
-
-
-def _entries(inside: str) -> Iterator[str]:
-    """The entries of an array that is on one line."""
-    entry, depth = "", 0
-    for match in TOKEN.finditer(inside):
-        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
-        if match[0] == "," and depth == 0:
-            yield entry.strip()
-            entry = ""
-        else:
-            entry += match[0]
-    if entry.strip():
-        yield entry.strip()
 
 
 def _comment(text: str) -> str:

@@ -64,7 +64,7 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             continue
         are_pins = len(own) == len(entries)
         is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
-        covers = are_pins and not group and wanted <= {pin.name for pin in own}
+        covers = are_pins and not (group or known) and wanted <= {pin.name for pin in own}
         first = entries[0].origin
         if is_export:
             moves |= dict.fromkeys((pin.origin for pin in own), Bucket.MERGED)
