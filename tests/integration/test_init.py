@@ -291,6 +291,30 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
     }
 
 
+def test_a_project_of_poetry_keeps_its_versions(tree: Tree, uvflow: Command) -> None:
+    package = '[[package]]\nname = "{}"\nversion = "{}"\nfiles = []\n'
+    marker = 'markers = "python_version {} \\"3.12\\""\n'
+    files = {
+        "pyproject.toml": (
+            '[tool.poetry]\nname = "app"\nversion = "1.0"\npackage-mode = false\n'
+            f'[tool.poetry.dependencies]\npython = ">={PYTHON}"\nrequests = "^2.28"\nsix = "*"\n'
+        ),
+        "poetry.lock": package.format("requests", "2.28.0")
+        + package.format("idna", "2.10")
+        + package.format("six", "1.15.0")
+        + marker.format("<")
+        + package.format("six", "1.16.0")
+        + marker.format(">="),
+    }
+    root = tree(files)
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert (done.code, "pins kept 4/4" in done.err) == (0, True)
+    assert uvflow("init", cwd=root).err.endswith("nothing to do\n")
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root) == before
+
+
 def test_every_bad_line_is_told_at_once(tree: Tree, uvflow: Command) -> None:
     root = tree({"requirements.txt": "six=1.16.0\n-r nope.txt\n"})
     before = everything(root)

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import formats_in
 from uvflow.migrate.formats.setuptools import read_if_there, value_in
-from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Requirement, Role
+from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST
 
 # The first lines that pip-tools and uv write into a file compiled from a pyproject.toml.
@@ -69,22 +67,6 @@ def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> boo
         or "dependencies" in project
         or "dependencies" in project.get("dynamic", ())
     )
-
-
-def declared(manifest: Mapping[str, Any]) -> tuple[Requirement, ...]:
-    """The dependencies in [project], to compare others with; where none are dynamic."""
-    match manifest.get("project"):
-        case {"dependencies": [*texts]}:
-            here = Origin(path=MANIFEST, line=1)
-            return tuple(Requirement(text=str(t), name=_name(str(t)), origin=here) for t in texts)
-    return ()
-
-
-def _name(text: str) -> str | None:
-    try:
-        return canonicalize_name(Pep508(text).name)
-    except InvalidRequirement:
-        return None
 
 
 def obstacles(
@@ -154,6 +136,17 @@ def lost_without_lockfile(imported: ImportedRequirements) -> Iterator[Finding]:
             None,
             "`uvflow init` again, without `--no-lock`, while the old files are there",
         )
+
+
+def lost_comments(before: str, after: str) -> Iterator[Finding]:
+    """The comments of a pyproject.toml whose lines have moved, and that are not there any more."""
+    lost = [
+        comment for comment in TomlFile.parse(MANIFEST, before).comments if comment not in after
+    ]
+    if lost:
+        message = f"comments without a place in the new pyproject.toml: {', '.join(lost)}"
+        hint = "write those that still count into it"
+        yield findings.warning("comments-left-out", message, Origin(path=MANIFEST, line=1), hint)
 
 
 @dataclass(frozen=True, kw_only=True)

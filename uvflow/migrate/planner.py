@@ -203,19 +203,16 @@ def _settled(
         except UsageError as error:  # a file that is not in its format
             if each.path == MANIFEST:
                 raise
-            problem = findings.error("file-unreadable", str(error), None, error.hint)
+            message = ": ".join(filter(None, (str(error), error.cause)))
+            problem = findings.error("file-unreadable", message, None, error.hint)
             imported = ImportedRequirements(findings=(problem,))
         imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
         sources.append(truth.Source(title=each.title, path=each.path, imported=imported))
+    title, has_some = f"[project] of {MANIFEST}", plan.values.get("project", {}).get("dependencies")
+    declared = truth.Source(title=title, path=MANIFEST, has_dependencies=bool(has_some))
     first = next((file.path for file in requirements.files), "")
     return truth.settle(
-        truth.Source(
-            title=f"[project] of {MANIFEST}",
-            path=MANIFEST,
-            imported=ImportedRequirements(dependencies=evidence.declared(plan.values)),
-        ),
-        sources,
-        truth.Source(title=first, path=first, imported=requirements),
+        declared, sources, truth.Source(title=first, path=first, imported=requirements)
     )
 
 
@@ -265,7 +262,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
     lost = () if options.lock else evidence.lost_without_lockfile(imported)
-    return plan.with_findings(*edits.findings, *lost)
+    homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
+    return plan.with_findings(*edits.findings, *lost, *homeless)
 
 
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:

@@ -49,9 +49,10 @@ class TomlFile:
     values: Mapping[str, Any]
 
     @classmethod
-    def parse(cls, path: str, text: str) -> "TomlFile":
-        """Raises UsageError where `text` is not TOML."""
+    def parse(cls, path: str, text: str, shape: Mapping[str, Any] | None = None) -> "TomlFile":
+        """Raises UsageError where `text` is not TOML, or has not this shape (project/schema.py)."""
         values = schema.parse(text, path)
+        schema.validate(values, shape or {}, path)
         return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
 
     def value(self, *path: str | int) -> Any:
@@ -93,6 +94,12 @@ class TomlFile:
             path = path[:-1]
         return self._places.get(path, Statement(line=1, first=1))
 
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """All of them, but for those within the lines of a value."""
+        own = (one for statement in self.statements for one in (statement, *statement.items))
+        return tuple(text for one in own for text in (*one.above, one.comment) if text)
+
     def tail(self, *path: str | int) -> tuple[str, ...]:
         """The comment lines below the last key of a table that has a header."""
         tails = [s.above for s in self.statements if s.is_tail and s.path == path]
@@ -122,16 +129,10 @@ class TomlFile:
 
     @functools.cached_property
     def _places(self) -> Mapping[Path, "Statement"]:
-        places: dict[Path, Statement] = {}
-        for statement in self.statements:
-            if not statement.is_tail:
-                for depth in range(1, len(statement.path)):
-                    places.setdefault(statement.path[:depth], replace(statement, above=()))
-                known = places.get(statement.path)
-                if known is None or known.path != statement.path:
-                    places[statement.path] = statement
-                places |= {item.path: item for item in statement.items}
-        return places
+        """A table without a header, or behind a dotted key, is where its first key is."""
+        own = [statement for statement in reversed(self.statements) if not statement.is_tail]
+        around = {s.path[:depth]: s for s in own for depth in range(1, len(s.path))}
+        return around | {one.path: one for s in own for one in (s, *s.items)}
 
 
 @dataclass(kw_only=True)

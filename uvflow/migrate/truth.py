@@ -19,6 +19,7 @@ class Source:
     title: str
     path: str
     imported: ImportedRequirements = field(default_factory=ImportedRequirements)
+    has_dependencies: bool = False  # in [project], where they stay
 
 
 def settle(
@@ -31,18 +32,16 @@ def settle(
     to be an export of its lock file, or the pins of its dependencies, or else is an ERROR finding:
     two lists added up are a third one that nobody has tested.
     """
+    if not formats:  # its entries are compared one by one when they are written
+        return requirements.imported
     tables = [source for source in formats if source.path == declared.path]
     together = ImportedRequirements()
     for source in tables:
         together = together.with_more(source.imported)
-    counting = replace(
-        declared if declared.imported.dependencies or not tables else tables[0],
-        imported=declared.imported.with_more(together),
-    )
-    if not formats:  # its entries are compared one by one when they are written
-        return requirements.imported
+    first = declared if declared.has_dependencies or not tables else tables[0]
+    counting = replace(first, imported=together)
     for source in (*(source for source in formats if source not in tables), requirements):
-        if counting.imported.dependencies:
+        if counting.has_dependencies or counting.imported.dependencies:
             together = together.with_more(_compared(source, counting))
         else:
             together, counting = together.with_more(source.imported), source
@@ -64,7 +63,9 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             continue
         are_pins = len(own) == len(entries)
         is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
-        covers = are_pins and not (group or known) and wanted <= {pin.name for pin in own}
+        # Where a lock file has the versions, more of them are not what it says.
+        is_compiled = are_pins and not (group or known or counting.has_dependencies)
+        covers = is_compiled and wanted <= {pin.name for pin in own}
         first = entries[0].origin
         if is_export:
             moves |= dict.fromkeys((pin.origin for pin in own), Bucket.MERGED)

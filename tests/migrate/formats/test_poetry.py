@@ -1,5 +1,6 @@
 """The cases Q01 to Q20 of Poetry projects: whole files in, whole files out."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -125,7 +126,9 @@ docs = [
 ]
 """
     )
-    assert messages(plan) == []
+    assert messages(plan) == [
+        "warning pyproject.toml:1: comments without a place in the new pyproject.toml: # any"
+    ]
 
 
 def test_windows_line_ends_give_the_same(tree: Tree) -> None:
@@ -392,8 +395,8 @@ environments = [
 [tool.uv.sources]
 requests = { index = "priv" }
 torch = [
-    { index = "cu", marker = "sys_platform == 'linux'" },
-    { index = "cpu", marker = "sys_platform != 'linux'" },
+    { index = "cu", marker = 'sys_platform == "linux"' },
+    { index = "cpu", marker = 'sys_platform != "linux"' },
 ]
 
 [[tool.uv.index]]
@@ -620,3 +623,35 @@ def test_an_export_of_the_lock_file_adds_nothing(tree: Tree) -> None:
     (root / "requirements.txt").write_text("six==1.16.0\nidna==3.7\n")
     with pytest.raises(UvflowError, match="two sources of dependencies"):
         planned(root)
+
+
+def test_a_comment_without_a_place_is_told(tree: Tree) -> None:
+    text = HEAD + PYTHON + "[tool.poetry.extras]\nx = []  # nothing yet\n"
+    (message,) = messages(planned(tree({"pyproject.toml": text})))
+    assert message.endswith(": comments without a place in the new pyproject.toml: # nothing yet")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("authors = 1", "pyproject.toml: `tool.poetry.authors` must be a list of strings, not 1"),
+        ("extras = []", "pyproject.toml: `tool.poetry.extras` must be a table, not []"),
+        ("dependencies.six = 1", "pyproject.toml: `tool.poetry.dependencies.six` must be a string"),
+        ("dependencies.six.path = 1", "`path = 1` of six is not what Poetry takes"),
+        ("dependencies.python = 'x.y'", "`x.y` is not what Poetry takes for a Python"),
+    ],
+)
+def test_what_is_not_of_its_type_is_no_traceback(tree: Tree, line: str, message: str) -> None:
+    with pytest.raises(UvflowError, match=re.escape(message)):
+        planned(tree({"pyproject.toml": f"{HEAD}{line}\n"}))
+
+
+def test_a_build_that_is_not_poetrys_stays(tree: Tree) -> None:
+    build = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    text = '[project]\nname = "app"\nversion = "1"\ndependencies = []\n' + build
+    group = "[tool.poetry.group.test.dependencies]\nsix = '*'\n"
+    assert planned(tree({"pyproject.toml": text + group})).text == (
+        text
+        + '\n[dependency-groups]\ntest = [\n    "six",\n]\n'
+        + '\n[tool.uv]\ndefault-groups = [\n    "test",\n]\n'
+    )

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable
 
 from packaging.markers import Marker
+from packaging.specifiers import Specifier
 
 from uvflow.migrate.formats.versions import Clauses, python_parts
 
-_PYTHON = re.compile(r"(?P<operator>[=!<>~]=|[<>])(?P<version>\d+(?:\.\d+)*)(?P<all>\.\*)?")
+_ALL = 3  # numbers of a Python's version
 
 
 def all_of(*markers: str) -> str:
@@ -42,22 +43,14 @@ def _of_part(clauses: Clauses) -> str:
 
 def _of_clause(clause: str) -> str:
     """`python_version` has two numbers; Poetry compares with all three."""
-    match = _PYTHON.fullmatch(clause)
-    if match is None:
-        raise ValueError(clause)
-    numbers, compared = match["version"].split("."), match["operator"]
-    version, is_minor = match["version"], len(numbers) <= 2  # noqa: PLR2004  major and minor
-    after = ".".join((*numbers[:-1], str(int(numbers[-1]) + 1)))
-    if match["all"] and is_minor:
-        if compared == "!=":
-            return f"python_version < '{version}' or python_version >= '{after}'"
-        if len(numbers) == 1:
-            return f"python_version >= '{version}' and python_version < '{after}'"
-        return f"python_version == '{version}'"
-    if is_minor and compared in (">=", "<"):
-        return f"python_version {compared} '{version}'"
-    full = ".".join((*numbers, "0")) if is_minor else version
-    return f"python_full_version {compared} '{full}{match['all'] or ''}'"
+    one = Specifier(clause)
+    numbers = one.version.count(".") + 1
+    if one.operator in (">=", "<") and numbers < _ALL:
+        return f"python_version {one.operator} '{one.version}'"
+    if one.operator == "==" and numbers == _ALL and one.version.endswith(".*"):
+        return f"python_version == '{one.version.removesuffix('.*')}'"
+    is_minor = numbers < _ALL and not one.version.endswith("*")
+    return f"python_full_version {one.operator} '{one.version}{'.0' if is_minor else ''}'"
 
 
 def platform_marker(text: str) -> str:

@@ -19,6 +19,7 @@ Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
 Packages = tuple[tuple[Origin, Mapping[str, Any]], ...]
 
 POETRY_LOCK = "poetry.lock"
+_SHAPE = {"package": [{"source": dict, "files": [{"hash": str}]}], "metadata": {"files": dict}}
 _PACKAGE = re.compile(r"^\[\[package\]\]", re.MULTILINE)
 _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
@@ -31,7 +32,7 @@ def poetry_packages(data: bytes, outcomes: LineOutcomes) -> Packages:
     """
     text = data.decode("utf-8", "replace")
     try:
-        values = TomlFile.parse(POETRY_LOCK, text).values
+        values = TomlFile.parse(POETRY_LOCK, text, _SHAPE).values
     except UsageError as error:
         hint = "restore the file, or move it away"
         problem = findings.error("file-unreadable", f"{error} ({error.cause})", None, hint)
@@ -46,14 +47,6 @@ def poetry_packages(data: bytes, outcomes: LineOutcomes) -> Packages:
         )
         for line, package in zip(lines, values.get("package", ()), strict=False)
     )
-
-
-def versions(packages: Packages) -> dict[str, list[str]]:
-    """The versions of each name."""
-    found: dict[str, list[str]] = {}
-    for _, package in packages:
-        found.setdefault(_name(package), []).append(str(package.get("version")))
-    return found
 
 
 def poetry_pins(packages: Packages, sources: Sources, outcomes: LineOutcomes) -> tuple[Pin, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -35,6 +34,8 @@ _BUILD: Keys = ("build-system", "requires")
 _BACKEND: Keys = ("build-system", "build-backend")
 _CORE = "poetry-core>=2.0"  # the first that reads [project]
 _CORE_BACKEND = "poetry.core.masonry.api"
+_POETRY_ITSELF = re.compile(r"poetry(?:-core)?\b(?!-)(?!\s*(?:>=|==|~=|\^)\s*2)", re.IGNORECASE)
+_POETRY_1 = re.compile(r"poetry(?:-core)?\s*(?:.*<\s*2|[=~]=\s*1)", re.IGNORECASE)
 
 # Where a key of [tool.poetry] goes as it is.
 _MOVED: Mapping[str, Keys] = {
@@ -49,15 +50,34 @@ _MOVED: Mapping[str, Keys] = {
 # What poetry-core goes on reading where it is.
 _LEFT = ("packages", "include", "exclude", "build")
 
+_LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
+_SHAPE = {
+    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
+    "build-system": {"requires": [str]},
+    "dependency-groups": dict,
+    "tool": {
+        "poetry-dynamic-versioning": dict,
+        "poetry": {
+            **_LISTS,
+            "dev-dependencies": _LISTS["dependencies"],
+            "group": {"*": _LISTS},
+            "extras": {"*": [str]},
+            "authors": [str],
+            "maintainers": [str],
+            "source": [{"name": str, "url": str}],
+        },
+    },
+}
+
 _AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """What `[tool.poetry]` of the pyproject.toml at `path` says, and the files beside it."""
-    file = TomlFile.parse(path, read_file(path).decode("utf-8", "replace"))
+    file = TomlFile.parse(path, read_file(path).decode("utf-8", "replace"), _SHAPE)
     lock = read_if_there(pins_files.POETRY_LOCK, read_file)
     packages = pins_files.poetry_packages(lock or b"", outcomes)
-    reader = _Reader(file=file, read_file=read_file, outcomes=outcomes, packages=packages)
+    reader = _Reader(file=file, read_file=read_file, outcomes=outcomes)
     imported = reader.read()
     pins = pins_files.poetry_pins(packages, imported.sources, outcomes)
     reports = [outcomes.report_tables(file, "poetry", _POETRY)]
@@ -79,7 +99,6 @@ class _Reader:
     file: TomlFile
     read_file: Read
     outcomes: LineOutcomes
-    packages: pins_files.Packages
     values: dict[Keys, TomlLine] = field(default_factory=dict)
     moved: list[Keys] = field(default_factory=list)
     dynamic: list[str] = field(default_factory=list)
@@ -98,7 +117,6 @@ class _Reader:
             read_file=self.read_file,
             outcomes=self.outcomes,
             index_of=self._index_of,
-            locked=pins_files.versions(self.packages),
         )
         for entry in self.file.entries(*_POETRY):
             self._read_key(entry)
@@ -231,8 +249,9 @@ class _Reader:
     # The build.
 
     def _read_build_system(self) -> None:
-        requires = self.file.value(*_BUILD)
-        if self.settings.get("package") is False:
+        requires, backend = self.file.value(*_BUILD), str(self.file.value(*_BACKEND))
+        is_other = requires is not None and not backend.startswith("poetry")
+        if is_other or self.settings.get("package") is False:
             return
         if not self._has_package():
             self.settings["package"] = False
@@ -264,16 +283,15 @@ class _Reader:
 
     def _update_build_system(self, requires: list[str]) -> None:
         """poetry-core 2 takes the place of what does not read [project]."""
-        updated = [_CORE if _is_old_core(text) else text for text in requires]
-        if updated != requires:
-            self.values[_BUILD] = TomlLine(value=updated)
-            self.moved.append(_BUILD)
-        if self.file.value(*_BACKEND) == "poetry.masonry.api":
-            self.values[_BACKEND] = TomlLine(value=_CORE_BACKEND)
-            self.moved.append(_BACKEND)
+        updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
+        backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
+        for path, value in ((_BUILD, updated), (_BACKEND, backend)):
+            if self.file.value(*path) not in (None, value):
+                self.values[path] = TomlLine(value=value)
+                self.moved.append(path)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
-        if plain and not any(_admits_core(text, "2.5.0") for text in requires):
+        if plain and any(_POETRY_1.match(text) for text in requires):
             message = f"poetry-core 2 takes {', '.join(plain)} into the sdist only"
             hint = f'`{{ path = "{plain[0]}", format = ["sdist", "wheel"] }}` for the wheel as well'
             origin = self.file.origin(*path)
@@ -306,7 +324,7 @@ class _Reader:
     def _entries(self, table: Keys, group: str) -> Iterator[TomlEntry]:
         """The dependencies of a table that moves; its comments come with the first and the last."""
         header = self.file.statement(*table)
-        above = tuple(filter(None, (*header.above, header.comment))) if header.is_header else ()
+        above = tuple(filter(None, (*header.above, header.comment))) if header.path == table else ()
         for entry in self.file.entries(*table):
             self._record(Bucket.IMPORTED, (*table, str(entry.key)))
             is_python = entry.key == "python"
@@ -318,8 +336,10 @@ class _Reader:
     def _read_python(self, entry: TomlEntry) -> None:
         """Where [project] has the Pythons that are supported, only these are locked for."""
         text = str(entry.value)
+        declared = self._project.get("requires-python")
         try:
             python = read_python(text)
+            is_other = SpecifierSet(declared or "") != SpecifierSet(python.specifier)
         except ValueError:
             message = f"`{text}` is not what Poetry takes for a Python"
             self._refuse("invalid-version", message, (*_DEPENDENCIES, "python"))
@@ -327,10 +347,9 @@ class _Reader:
         if python.dropped:
             message = f"of `{text}` this is left out: {', '.join(python.dropped)}"
             self._notice("python-union", message, (*_DEPENDENCIES, "python"))
-        declared = self._project.get("requires-python")
         if declared is None:
             self.requires_python = python.specifier or None
-        elif python.specifier and SpecifierSet(declared) != SpecifierSet(python.specifier):
+        elif python.specifier and is_other:
             self.settings["environments"] = [python_marker(text)]
 
     def _enrich(self, name: str, requirements: list[Requirement]) -> None:
@@ -441,20 +460,6 @@ def _priority(source: Mapping[str, Any]) -> str:
         "supplemental": "supplemental",
         "secondary": "supplemental",
     }.get(str(kind).lower(), "primary")
-
-
-def _admits_core(text: str, version: str) -> bool:
-    """Whether a requirement is one of poetry-core, or of Poetry, that a version fulfils."""
-    try:
-        parsed = Pep508(text)
-    except InvalidRequirement:
-        return False
-    name = canonicalize_name(parsed.name)
-    return name == "poetry" or (name == "poetry-core" and parsed.specifier.contains(version))
-
-
-def _is_old_core(text: str) -> bool:
-    return _admits_core(text, "1.9.1") or _admits_core(text, "1.0.0")
 
 
 def _name_in(text: str) -> str:

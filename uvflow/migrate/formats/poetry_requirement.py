@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from uvflow import findings
 from uvflow.migrate.credentials import Userinfo
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
@@ -27,13 +25,12 @@ _KNOWN = {
 class DependencyReader:
     """`index_of` gives the name that an index has for uv, None for one that is not there.
 
-    `locked` are the versions of poetry.lock by name. Logins of git are collected in `logins`.
+    Logins of git are collected in `logins`.
     """
 
     read_file: Read
     outcomes: LineOutcomes
     index_of: Callable[[str], str | None]
-    locked: Mapping[str, list[str]]
     logins: list[tuple[str, Userinfo]] = field(default_factory=list)
 
     def requirements(self, entry: TomlEntry) -> list[Requirement]:
@@ -70,62 +67,52 @@ class DependencyReader:
         )
         text = f"{name}[{','.join(extras)}]" if extras else name
         location = _location(keys)
-        if location:
-            line = Line(
-                origin=entry.origin,
-                text=f"{text} @ {location}",
-                requirement=f"{text} @ {location}{f' ; {marker}' if marker else ''}",
-                comment=entry.comment,
-                above=entry.above,
-                is_editable=bool(keys.get("develop")) and "git" not in keys,
-            )
-            return self._direct(entry, keys, line)
-        return Requirement(
-            text=f"{text}{self._specifier(entry, keys)}{f' ; {marker}' if marker else ''}",
-            name=canonicalize_name(name),
+        text += f" @ {location}" if location else self._specifier(entry, keys)
+        line = Line(
             origin=entry.origin,
+            text=text,
+            requirement=f"{text}{f' ; {marker}' if marker else ''}",
             comment=entry.comment,
             above=entry.above,
-            source=self._index(entry, keys),
-            extras=extras,
-            marker=marker,
+            is_editable=bool(keys.get("develop")) and "path" in keys,
         )
+        # pip's rules hold for credentials, missing paths and odd versions, too.
+        result = read_requirement(line, self.outcomes.options, self.read_file)
+        self.outcomes.record_findings(*result.findings)
+        self.logins.extend([result.git_login] if result.git_login else [])
+        if result.requirement is None or (location and "git" not in keys):
+            return result.requirement
+        return replace(result.requirement, source=self._source(entry, keys, result.requirement))
 
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
-        locked = self.locked.get(canonicalize_name(str(entry.key)), ())
-        constraint = read_constraint(version, locked)
+        constraint = read_constraint(version)
         if constraint.dropped:
-            reason = "that is locked" if locked else "with the highest versions"
             message = (
-                f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is the part {reason},"
+                f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
                 f" `{'`, `'.join(constraint.dropped)}` is left out"
             )
             hint = "write the versions that are right into pyproject.toml"
             self.outcomes.needs_action("version-union", message, entry.origin, hint)
         return constraint.specifier
 
-    def _index(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _source(
+        self, entry: TomlEntry, keys: Mapping[str, Any], requirement: Requirement
+    ) -> Mapping[str, Any] | None:
+        """With the kind of reference that git is given, or by index."""
+        if "git" in keys:
+            if keys.get("develop"):
+                message = f"uv has no editable git sources: {entry.key} becomes a regular one"
+                hint = "clone it, and make it a path source with `editable = true`"
+                self.outcomes.needs_action("not-editable", message, entry.origin, hint)
+            kinds = {kind: keys[kind] for kind in ("branch", "tag", "rev") if keys.get(kind)}
+            return {**(requirement.source or {}), **kinds}
         if "source" not in keys:
             return None
         name = self.index_of(str(keys["source"]))
         if name is None:
             self._refuse("unknown-source", f"there is no source `{keys['source']}`", entry)
-        return {"index": name} if name else None
-
-    def _direct(self, entry: TomlEntry, keys: Mapping[str, Any], line: Line) -> Requirement | None:
-        """By URL, path or repository: pip's rules hold for credentials and missing paths, too."""
-        result = read_requirement(line, self.outcomes.options, self.read_file)
-        self.outcomes.record_findings(*result.findings)
-        self.logins.extend([result.git_login] if result.git_login else [])
-        if result.requirement is None or "git" not in keys:
-            return result.requirement
-        if keys.get("develop"):
-            message = f"uv has no editable git sources: {entry.key} becomes a regular one"
-            hint = "clone it, and make it a path source with `editable = true`"
-            self.outcomes.needs_action("not-editable", message, entry.origin, hint)
-        kinds = {kind: keys[kind] for kind in ("branch", "tag", "rev") if keys.get(kind)}
-        return replace(result.requirement, source={**(result.requirement.source or {}), **kinds})
+        return {"index": name}
 
 
 def _location(keys: Mapping[str, Any]) -> str:
@@ -140,4 +127,7 @@ def _location(keys: Mapping[str, Any]) -> str:
         case {"path": str(path)} | {"file": str(path)}:
             place = posixpath.normpath(posixpath.join(path, within))
             return place if place.startswith((".", "/")) else f"./{place}"
+    for key in ("git", "url", "path", "file"):
+        if key in keys:
+            raise ValueError(f"{key} = {keys[key]}")
     return ""

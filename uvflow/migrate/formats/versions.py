@@ -25,13 +25,12 @@ class Constraint:
     dropped: tuple[str, ...] = ()
 
 
-def read_constraint(text: str, locked: Iterable[str] = ()) -> Constraint:
-    """A constraint such as `^1.2, !=1.3` or `<2 || >=3`.
+def read_constraint(text: str) -> Constraint:
+    """A constraint such as `^1.2, !=1.3`; of a union that PEP 440 cannot say, the highest part.
 
-    Where PEP 440 cannot say a union, it is the part with a version that is `locked`, else the
-    highest one. Raises ValueError for what Poetry refuses as well.
+    Raises ValueError for what Poetry refuses as well.
     """
-    return _union([_clauses(part) for part in _parts(text)], locked)
+    return _union([_clauses(part) for part in _parts(text)])
 
 
 def read_python(text: str) -> Constraint:
@@ -39,7 +38,7 @@ def read_python(text: str) -> Constraint:
     parts = python_parts(text)
     old = [part for part in parts if part and SpecifierSet(",".join(part)).contains("2.7")]
     new = [part for part in parts if part not in old]
-    constraint = _union(new or parts, ())
+    constraint = _union(new or parts)
     dropped = map(",".join, old if new else ())
     return replace(constraint, dropped=(*constraint.dropped, *dropped))
 
@@ -95,16 +94,14 @@ def _with_release(version: Version, numbers: Iterable[int]) -> Version:
     return Version(f"{epoch}{'.'.join(map(str, numbers))}")
 
 
-def _union(parts: list[Clauses], locked: Iterable[str]) -> Constraint:
+def _union(parts: list[Clauses]) -> Constraint:
     if len(parts) == 1 or () in parts:
         return Constraint(specifier=",".join(() if () in parts else parts[0]))
     try:
         return Constraint(specifier=",".join(_hull(parts)))
     except ValueError:
-        texts = sorted(map(",".join, parts), key=_lowest_version)
-    admitted = (t for t in texts if any(v in SpecifierSet(t, prereleases=True) for v in locked))
-    chosen = next(admitted, texts[-1])
-    return Constraint(specifier=chosen, dropped=tuple(text for text in texts if text != chosen))
+        *dropped, chosen = sorted(map(",".join, parts), key=_lowest_version)
+        return Constraint(specifier=chosen, dropped=tuple(dropped))
 
 
 def _lowest_version(text: str) -> Version:
