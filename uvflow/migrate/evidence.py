@@ -95,7 +95,8 @@ def obstacles(
         if each.read is None or each.path not in imported_files:
             yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
     scripts = [path for path in _PACKAGE_IN if path in names]
-    for path in scripts if not {"project", "build-system"} <= manifest.keys() else ():
+    is_declared = imported.metadata or {"project", "build-system"} <= manifest.keys()
+    for path in () if is_declared else scripts:
         text = read_if_there(path, read_file) or b""
         if _PACKAGE_IN[path].search(text):
             if empty and b"install_requires" in text:

@@ -79,6 +79,8 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             groups[group] = entries
         else:
             found.append(_two_sources(first, counting))
+    if not groups:  # its options were for what is not imported
+        imported = replace(imported, indexes=(), settings={}, constraints=(), tails={})
     return replace(
         imported,
         dependencies=(),

@@ -319,12 +319,14 @@ class _Reader:
                 message = f"Poetry ignores `{entry.key}`: [project] does not have it"
                 hint = "add it to `dependencies` in [project] if it is needed"
                 self.outcomes.needs_action("not-in-project", message, entry.origin, hint)
-        self._read_extras(optional)
+        if texts is None:  # else Poetry does not look at them either
+            self._read_extras(optional)
 
     def _entries(self, table: Keys, group: str) -> Iterator[TomlEntry]:
         """The dependencies of a table that moves; its comments come with the first and the last."""
-        header = self.file.statement(*table)
-        above = tuple(filter(None, (*header.above, header.comment))) if header.path == table else ()
+        tables = (table[:-1], table) if "group" in table else (table,)
+        headers = [self.file.statement(*one) for one in tables if self.file.has_header(*one)]
+        above = tuple(c for one in headers for c in (*one.above, one.comment) if c)
         for entry in self.file.entries(*table):
             self._record(Bucket.IMPORTED, (*table, str(entry.key)))
             is_python = entry.key == "python"
