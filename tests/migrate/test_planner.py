@@ -502,3 +502,16 @@ def test_the_metadata_of_another_tool_becomes_the_projects(tree: Tree) -> None:
     assert plan.values["project"]["name"] == "other"
     assert plan.values["project"]["version"] == "1"
     assert plan.values["project"]["requires-python"].startswith(">=3.")  # as uv has it
+    assert not plan.may_narrow
+
+
+def test_a_lock_file_that_leads_out_is_not_read(tree: Tree) -> None:
+    root = tree({"pyproject.toml": POETRY})
+    outside = root.parent / "poetry.lock"
+    outside.write_text('[[package]]\nname = "idna"\nversion = "3.7"\nfiles = []\n')
+    (root / "poetry.lock").symlink_to(outside)
+    assert (
+        refusal(root).message == "poetry.lock leads out of the project by a link, and is not read"
+    )
+    allowed = planned(root, imports=ImportOptions(allow_outside=True))
+    assert [pin.name for pin in allowed.imported.pins] == ["idna"]

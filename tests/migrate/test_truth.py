@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from uvflow.findings import Origin
@@ -11,8 +9,6 @@ from uvflow.migrate.model import (
     Requirement,
 )
 from uvflow.migrate.truth import Source, settle
-
-DECLARED = Source(title="[project] of pyproject.toml", path="pyproject.toml")
 
 
 def required(path: str, *texts: str) -> tuple[Requirement, ...]:
@@ -44,13 +40,15 @@ PIPFILE = source("Pipfile", "six", pins="six==1.16.0 idna==3.7", dev="toml")
 
 
 def test_requirements_files_alone_are_what_counts() -> None:
-    requirements = source("requirements.txt", "six")
-    assert settle(DECLARED, [], requirements) == requirements.imported
+    requirements = source("requirements.txt", "six").imported
+    assert settle([], requirements, has_dependencies=False) == requirements
 
 
 def test_an_export_of_the_lock_file_adds_nothing() -> None:
     imported = settle(
-        DECLARED, [PIPFILE], source("requirements.txt", "six==1.16", "idna==3.7", dev="six==1.16")
+        [PIPFILE],
+        source("requirements.txt", "six==1.16", "idna==3.7", dev="six==1.16").imported,
+        has_dependencies=False,
     )
     assert [entry.text for entry in imported.requirements] == ["six", "toml"]
     assert imported.files[1].buckets == {Bucket.MERGED: 2}
@@ -61,7 +59,9 @@ def test_an_export_of_the_lock_file_adds_nothing() -> None:
 def test_pins_of_all_that_is_needed_are_kept_and_groups_come_along() -> None:
     setup = source("setup.cfg", "six")
     imported = settle(
-        DECLARED, [setup], source("requirements.txt", "six==1.15", "zipp==3", dev="toml")
+        [setup],
+        source("requirements.txt", "six==1.15", "zipp==3", dev="toml").imported,
+        has_dependencies=False,
     )
     assert [entry.text for entry in imported.requirements] == ["six", "toml"]
     assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.15"), ("zipp", "3")]
@@ -74,7 +74,7 @@ def test_pins_of_all_that_is_needed_are_kept_and_groups_come_along() -> None:
     "more", [source("requirements.txt", "six", "attrs"), source("requirements.txt", dev="attrs")]
 )
 def test_two_lists_are_not_added_up(more: Source) -> None:
-    imported = settle(DECLARED, [PIPFILE], more)
+    imported = settle([PIPFILE], more.imported, has_dependencies=False)
     assert messages(imported) == [
         "error requirements.txt:1: two sources of dependencies: Pipfile and requirements.txt"
     ]
@@ -84,9 +84,12 @@ def test_two_lists_are_not_added_up(more: Source) -> None:
 
 
 def test_the_tables_of_pyproject_toml_complete_its_project() -> None:
-    declared = replace(DECLARED, has_dependencies=True)
     poetry = source("pyproject.toml", dev="toml")
-    imported = settle(declared, [poetry, source("Pipfile", "idna")], source("requirements.txt"))
+    imported = settle(
+        [poetry, source("Pipfile", "idna")],
+        source("requirements.txt").imported,
+        has_dependencies=True,
+    )
     assert [entry.text for entry in imported.requirements] == ["toml"]
     assert messages(imported) == [
         "error Pipfile:1: two sources of dependencies: [project] of pyproject.toml and Pipfile"
@@ -94,6 +97,8 @@ def test_the_tables_of_pyproject_toml_complete_its_project() -> None:
 
 
 def test_a_source_without_dependencies_leaves_them_to_the_next() -> None:
-    imported = settle(DECLARED, [source("setup.py")], source("requirements.txt", "six"))
+    imported = settle(
+        [source("setup.py")], source("requirements.txt", "six").imported, has_dependencies=False
+    )
     assert [entry.text for entry in imported.dependencies] == ["six"]
     assert messages(imported) == []

@@ -149,7 +149,9 @@ def input_files(
     options = options or ImportOptions()
     names = sorted(set(names))
     if options.from_files:
-        files = {path: InputFile(path=path, role=Role.PROJECT) for path in options.from_files}
+        of_tools = {each.path for each in _FORMATS}
+        chosen = (path for path in options.from_files if path not in of_tools)
+        files = {path: InputFile(path=path, role=Role.PROJECT) for path in chosen}
     else:
         files = {file.path: file for file in map(input_file, names) if file}
         files |= {file.path: file for file in _plain_files(names, count_lines)}
@@ -269,7 +271,8 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
                 found = [path for path in _requirements_files(inner) if input_file(path.name)]
                 if found and inner != linked and not _is_foreign(inner):
                     paths.update(found)
-    return sorted(path.relative_to(root).as_posix() for path in paths)
+    names = {path.relative_to(root).as_posix() for path in paths}
+    return sorted(names.difference(options.ignored))
 
 
 def _requirements_files(folder: Path) -> Iterator[Path]:
@@ -291,17 +294,23 @@ def _is_foreign(folder: Path) -> bool:
     return any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
 
 
-def formats_in(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator[Format]:
+def formats_in(
+    names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions
+) -> list[Format]:
     """Where a project is declared in another tool's format, in the order in which these count.
 
     `names` are the files of the root, `manifest` the values of pyproject.toml.
     """
+    chosen = options.from_files or [each.path for each in _FORMATS]
+    found = []
     for each in _FORMATS:
         table: Any = manifest
         for key in each.keys:
             table = table.get(key) if isinstance(table, Mapping) else None
-        if table is not None if each.keys else each.path in names:
-            yield each
+        is_there = table is not None if each.keys else each.path in names
+        if is_there and each.path in chosen and each.path not in options.ignored:
+            found.append(each)
+    return found
 
 
 def unclaimed_files(

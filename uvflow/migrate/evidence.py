@@ -12,7 +12,7 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import formats_in
 from uvflow.migrate.formats.setuptools import read_if_there, value_in
-from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST
 
@@ -91,7 +91,7 @@ def obstacles(
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
     imported_files = {file.path for file in imported.files}
-    for each in formats_in(names, manifest):
+    for each in formats_in(names, manifest, ImportOptions()):
         if each.read is None or each.path not in imported_files:
             yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
     scripts = [path for path in _PACKAGE_IN if path in names]

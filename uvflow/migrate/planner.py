@@ -19,6 +19,7 @@ from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
+from uvflow.migrate.discover import Format
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.setuptools import local_metadata
@@ -153,23 +154,25 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         # What leads out is not read, but refused where it is to be imported.
         return 1 if leads_out(path) else discover.requirement_lines(path, read)
 
-    names = [name for name in names if name not in given.ignored]
-    formats = [
-        each
-        for each in discover.formats_in(names, plan.values)
-        if each.path not in given.ignored
-        and (not given.from_files or each.path in given.from_files)
-    ]
-    of_formats = {each.path for each in formats}
-    chosen = tuple(path for path in given.from_files if path not in of_formats)
-    inputs = discover.input_files(names, replace(given, from_files=chosen), count_lines)
-    if given.from_files and not chosen:
-        inputs = ()
+    def read_inside(path: str) -> bytes:
+        # The files beside one, that is; what a path dependency names is read as pip does.
+        if "/" not in path and leads_out(path) and not given.allow_outside:
+            message = f"{path} leads out of the project by a link, and is not read"
+            raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
+        return read(path)
+
+    inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
     reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
-    imported = _settled(plan, formats, groups.import_files(inputs, reader), given)
+    formats = discover.formats_in(names, plan.values, given)
+    sources = [_source(each, read_inside, given) for each in formats if each.read]
+    imported = truth.settle(
+        sources,
+        groups.import_files(inputs, reader),
+        has_dependencies=bool(plan.values.get("project", {}).get("dependencies")),
+    )
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
     if not given.from_files:
@@ -186,34 +189,19 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
     )
 
 
-def _settled(
-    plan: Plan,
-    formats: Iterable[discover.Format],
-    requirements: ImportedRequirements,
-    given: model.ImportOptions,
-) -> ImportedRequirements:
-    """What other tools' files and requirements files say together."""
-    sources = []
-    for each in formats:
-        if each.read is None:
-            continue
-        outcomes = LineOutcomes(options=given)
-        try:
-            imported = each.read(each.path, _reader(plan.root), outcomes)
-        except UsageError as error:  # a file that is not in its format
-            if each.path == MANIFEST:
-                raise
-            message = ": ".join(filter(None, (str(error), error.cause)))
-            problem = findings.error("file-unreadable", message, None, error.hint)
-            imported = ImportedRequirements(findings=(problem,))
-        imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
-        sources.append(truth.Source(title=each.title, path=each.path, imported=imported))
-    title, has_some = f"[project] of {MANIFEST}", plan.values.get("project", {}).get("dependencies")
-    declared = truth.Source(title=title, path=MANIFEST, has_dependencies=bool(has_some))
-    first = next((file.path for file in requirements.files), "")
-    return truth.settle(
-        declared, sources, truth.Source(title=first, path=first, imported=requirements)
-    )
+def _source(each: Format, read: model.Read, options: model.ImportOptions) -> truth.Source:
+    """What the project of another tool says; a file that is not in its format is an ERROR."""
+    outcomes = LineOutcomes(options=options)
+    imported = ImportedRequirements()
+    try:
+        imported = each.read(each.path, read, outcomes) if each.read else imported
+    except UsageError as error:
+        if each.path == MANIFEST:
+            raise
+        message = ": ".join(filter(None, (str(error), error.cause)))
+        outcomes.record_findings(findings.error("file-unreadable", message, None, error.hint))
+    imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
+    return truth.Source(title=each.title, path=each.path, imported=imported)
 
 
 def _reader(root: Path) -> model.Read:
@@ -347,7 +335,9 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     # What other files suggest, and a bare version, set no limit to what is supported.
     declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
     is_limited = options.python and not options.python[0].isdigit()
-    plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
+    plan = replace(
+        plan, profile=profile, may_narrow=not (declared or is_limited or plan.imported.metadata)
+    )
     if options.lock and options.sync:
         plan = _with_environment(plan)
     if options.lock:

@@ -10,6 +10,7 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import Entry, pinned_version
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Requirement, with_buckets
+from uvflow.paths import MANIFEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,9 @@ class Source:
 
 
 def settle(
-    declared: Source, formats: Sequence[Source], requirements: Source
+    formats: Sequence[Source], requirements: ImportedRequirements, *, has_dependencies: bool
 ) -> ImportedRequirements:
-    """What `formats` and `requirements` files add to [project], which is `declared`.
+    """What `formats` and `requirements` files add to [project], which may have dependencies.
 
     The first with dependencies counts: [project] with the tables of other tools in pyproject.toml,
     then the files of `formats` in their order, then the requirements files. What comes after it has
@@ -33,14 +34,17 @@ def settle(
     two lists added up are a third one that nobody has tested.
     """
     if not formats:  # its entries are compared one by one when they are written
-        return requirements.imported
-    tables = [source for source in formats if source.path == declared.path]
+        return requirements
+    tables = [source for source in formats if source.path == MANIFEST]
     together = ImportedRequirements()
     for source in tables:
         together = together.with_more(source.imported)
-    first = declared if declared.has_dependencies or not tables else tables[0]
-    counting = replace(first, imported=together)
-    for source in (*(source for source in formats if source not in tables), requirements):
+    title = tables[0].title if tables and not has_dependencies else f"[project] of {MANIFEST}"
+    counting = Source(
+        title=title, path=MANIFEST, imported=together, has_dependencies=has_dependencies
+    )
+    files = [source for source in formats if source not in tables]
+    for source in (*files, Source(title="", path="", imported=requirements)):
         if counting.has_dependencies or counting.imported.dependencies:
             together = together.with_more(_compared(source, counting))
         else:

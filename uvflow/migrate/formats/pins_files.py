@@ -20,7 +20,6 @@ Packages = tuple[tuple[Origin, Mapping[str, Any]], ...]
 
 POETRY_LOCK = "poetry.lock"
 _SHAPE = {"package": [{"source": dict, "files": [{"hash": str}]}], "metadata": {"files": dict}}
-_PACKAGE = re.compile(r"^\[\[package\]\]", re.MULTILINE)
 _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
 
@@ -39,7 +38,7 @@ def poetry_packages(data: bytes, outcomes: LineOutcomes) -> Packages:
         outcomes.record_findings(problem)
         return ()
     of_old = values.get("metadata", {}).get("files", {})  # up to version 1.1
-    lines = (1 + text.count("\n", 0, match.start()) for match in _PACKAGE.finditer(text))
+    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.rstrip() == "[[package]]")
     return tuple(
         (
             Origin(path=POETRY_LOCK, line=line),

@@ -167,8 +167,8 @@ class _Reader:
         elif key == "license":
             self._move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
-            people = [self._person(str(person), path) for person in value]
-            self._move(path, ("project", key), people)
+            people = (self._person(person, path) for person in value)
+            self._move(path, ("project", key), [person for person in people if person])
         elif key == "package-mode":
             self._record(Bucket.DEFAULT if value else Bucket.SETTING, path)
             self.moved.append(path)
@@ -268,7 +268,7 @@ class _Reader:
 
     def _has_package(self) -> bool:
         name = str(self.file.value(*_POETRY, "name") or self._project.get("name", ""))
-        module = canonicalize_name(name).replace("-", "_")
+        module = re.sub(r"[^a-z0-9]+", "_", canonicalize_name(name))
         places = (module, f"{module}.py", f"src/{module}", f"src/{module}.py")
         return bool(self.file.value(*_POETRY, "packages")) or any(map(self._is_there, places))
 
