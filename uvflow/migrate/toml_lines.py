@@ -128,9 +128,9 @@ class TomlFile:
                 units.setdefault(Origin(path=self.path, line=one.line), one.path)
         return units
 
-    @functools.cached_property
+    @property
     def statements(self) -> tuple["Statement", ...]:
-        return tuple(_statements(self.text))
+        return _statements(self.text)
 
     @functools.cached_property
     def _places(self) -> Mapping[Path, "Statement"]:
@@ -160,6 +160,7 @@ class Statement:
     items: tuple["Statement", ...] = ()
 
 
+_BARE_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*")
 _HEADER = re.compile(r"\[(?P<array>\[?)(?P<keys>.*?)\]+\s*", re.DOTALL)
 
 # A token of TOML: a string (it has four kinds), a comment, white space, a word, or a character.
@@ -228,7 +229,12 @@ def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
     return cutter.pieces
 
 
-def _statements(text: str) -> Iterator[Statement]:
+@functools.lru_cache(maxsize=4)  # a file is read, then edited, then compared
+def _statements(text: str) -> tuple[Statement, ...]:
+    return tuple(_read_statements(text))
+
+
+def _read_statements(text: str) -> Iterator[Statement]:
     table: Path = ()
     arrays = Counter[Path]()
     apart: list[Statement] = []  # comments that belong to the next key, or end the table
@@ -269,6 +275,9 @@ def _split(text: str) -> tuple[str, str]:
 
 def _keys(text: str) -> Keys:
     """The keys of `a."b.c".d`."""
+    bare = _BARE_KEY.fullmatch(text)  # as most are
+    if bare:
+        return (bare[1],)
     table: Any = tomllib.loads(f"{text} = 0") if text else 0
     keys: Keys = ()
     while isinstance(table, dict):

@@ -98,10 +98,13 @@ def _without_lines(text: str, removed: Iterable[Keys]) -> str:
         blocks[-1].append(statement)
     dropped: set[int] = set()
     for block in blocks:
-        out = [s for s in block if any(s.path[:n] in gone for n in range(1, len(s.path) + 1))]
-        keys = [s for s in block if not (s.is_header or s.is_tail)]
-        if out and all(s in out for s in keys):
-            out = block if block[0].is_header else out
+        out, stays = [], False
+        for s in block:
+            is_out = any(s.path[:n] in gone for n in range(1, len(s.path) + 1))
+            out += [s] if is_out else []
+            stays |= not (is_out or s.is_header or s.is_tail)
+        if out and block[0].is_header and not stays:
+            out = block
         for s in out:
             dropped.update(range(s.first, s.end + 1))
             blank = s.first - 1

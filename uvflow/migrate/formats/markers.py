@@ -26,6 +26,7 @@ def _joined(markers: Iterable[str], join: Callable[[Marker, Marker], Marker]) ->
     return text if "'" in text else text.replace('"', "'")
 
 
+@functools.cache  # many dependencies have the same
 def python_marker(text: str) -> str:
     """The marker of a constraint of Pythons, such as `^3.9 || ~3.7`."""
     parts = python_parts(text)
