@@ -433,7 +433,8 @@ def test_dynamic_dependencies_of_poetry_2_become_static(tree: Tree) -> None:
 
 
 def source(name: str, **more: str) -> str:
-    lines = {"name": name, **({} if name == "PyPI" else {"url": f"https://{name}.example"}), **more}
+    url = {} if name == "PyPI" else {"url": f"https://{name}.example"}
+    lines = {"name": name, **url, **more}
     return "\n".join(("[[tool.poetry.source]]", *(f'{k} = "{v}"' for k, v in lines.items()), ""))
 
 
@@ -457,6 +458,12 @@ def test_sources_are_asked_in_the_order_of_poetry(
     written = uv_settings(plan).get("index", ())
     kinds = ("default", "explicit")
     assert [" ".join((i["name"], *(k for k in kinds if k in i))) for i in written] == indexes
+
+
+def test_two_sources_of_one_name_are_refused(tree: Tree) -> None:
+    sources = source("my idx", url="https://a.example") + source("my-idx", url="https://b.example")
+    with pytest.raises(UvflowError, match="two indexes would be called `my-idx`"):
+        planned(tree({"pyproject.toml": HEAD + PYTHON + sources}))
 
 
 def test_a_password_of_a_source_is_in_no_file(tree: Tree) -> None:

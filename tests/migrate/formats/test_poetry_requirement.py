@@ -155,6 +155,18 @@ def test_an_optional_dependency_is_in_each_extra_that_names_it() -> None:
     ]
 
 
+def test_alternatives_are_optional_together() -> None:
+    found, _ = imported(
+        'six = [{version = "1.15.0", python = "<3.12", optional = true},'
+        ' {version = "1.16.0", python = ">=3.12", optional = true}]\n'
+        '[tool.poetry.extras]\nx = ["six"]\n'
+    )
+    assert (found.dependencies, [r.text for r in found.extras["x"]]) == (
+        (),
+        ["six==1.15.0 ; python_version < '3.12'", "six==1.16.0 ; python_version >= '3.12'"],
+    )
+
+
 def test_a_repository_keeps_its_reference() -> None:
     found, findings = imported(
         'gp = {git = "git@host.example:o/r.git", branch = "main", subdirectory = "sub",'

@@ -16,7 +16,7 @@ from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.poetry_requirement import DependencyReader
 from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.versions import read_python
-from uvflow.migrate.indexes import PYPI, Index, index_credentials, is_pypi, named_index
+from uvflow.migrate.indexes import PYPI, Index, index_credentials, named_index
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     SOURCES,
@@ -169,13 +169,10 @@ class _Reader:
         elif key in ("authors", "maintainers"):
             people = (self._person(person, path) for person in value)
             self._move(path, ("project", key), [person for person in people if person])
-        elif key == "package-mode":
+        elif key in ("package-mode", "requires-poetry"):
             self._record(Bucket.DEFAULT if value else Bucket.SETTING, path)
             self.moved.append(path)
             self.settings |= {} if value else {"package": False}
-        elif key == "requires-poetry":
-            self._record(Bucket.DEFAULT, path)
-            self.moved.append(path)
         elif key in ("urls", "plugins", "scripts"):
             self._read_table(path)
 
@@ -301,7 +298,8 @@ class _Reader:
 
     def _read_dependencies(self, reader: DependencyReader) -> None:
         texts = self._project.get("dependencies")
-        declared = {_name_in(text) for text in texts or ()}
+        extras = self._project.get("optional-dependencies", {}).values()
+        declared = {_name_in(text) for one in (texts or (), *extras) for text in one}
         optional: dict[str, list[Requirement]] = {}
         for entry in self._entries(_DEPENDENCIES, ""):
             name = canonicalize_name(str(entry.key))
@@ -309,7 +307,9 @@ class _Reader:
                 self._read_python(entry)
                 continue
             requirements = reader.requirements(entry)
-            if texts is None and isinstance(entry.value, dict) and entry.value.get("optional"):
+            alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
+            is_optional = any(isinstance(a, dict) and a.get("optional") for a in alternatives)
+            if texts is None and is_optional:
                 optional[name] = requirements
             elif texts is None:
                 self.dependencies += requirements
@@ -416,22 +416,22 @@ class _Reader:
 
     def _read_sources(self) -> None:
         """uv takes a package from the first index that has it, and asks its default index last."""
-        path, implicit = (*_POETRY, "source"), Index(url=PYPI, origin=self.file.origin(*_POETRY))
+        path, here = (*_POETRY, "source"), self.file.origin(*_POETRY)
         kinds: dict[str, list[Index]] = {"primary": [], "supplemental": [], "explicit": []}
         for number, entry in enumerate(self.file.entries(*path)):
             self.outcomes.record_bucket(Bucket.SETTING, *self.file.units(*path, number))
-            name, known = str(entry.value.get("name", "")), (i for of in kinds.values() for i in of)
-            is_pypi_itself = name.lower() == "pypi"
-            url = PYPI if is_pypi_itself else str(entry.value.get("url", ""))
-            name = "pypi" if is_pypi_itself else name
+            name, url = str(entry.value.get("name", "")), str(entry.value.get("url", ""))
+            if name.lower() == "pypi":
+                name, url = "pypi", PYPI
+            known = (index for of_kind in kinds.values() for index in of_kind)
             index = named_index(name, url, entry.origin, self.outcomes, known)
             if index:
                 kinds[_priority(entry.value)].append(index)
         self.moved += [path] if any(kinds.values()) else []
         explicit = [replace(index, is_explicit=True) for index in kinds["explicit"]]
-        implicit = replace(implicit, name="pypi")
-        *first, last = (*(kinds["primary"] or [implicit]), *kinds["supplemental"])
-        default = [] if is_pypi(last.url) else [replace(last, is_default=True)]
+        primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
+        *first, last = (*primary, *kinds["supplemental"])
+        default = [] if last.name == "pypi" else [replace(last, is_default=True)]
         self.indexes = [*explicit, *first, *default]
         if first:
             message = (

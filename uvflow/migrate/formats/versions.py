@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from packaging.specifiers import Specifier, SpecifierSet
+from packaging.utils import canonicalize_version
 from packaging.version import Version
 
 Clauses = tuple[str, ...]  # of PEP 440, all of which hold
@@ -161,7 +162,5 @@ def _between(end: Version, start: Version) -> list[str]:
 
 
 def _significant(version: Version) -> tuple[int, ...]:
-    numbers = version.release
-    while len(numbers) > 1 and not numbers[-1]:
-        numbers = numbers[:-1]
-    return numbers
+    """Its numbers without zeros at the end."""
+    return Version(canonicalize_version(version)).release
