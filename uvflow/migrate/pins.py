@@ -189,7 +189,7 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
 def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:
     """By name and version, which is empty for any: several lines may give hashes of one package."""
     by_key: dict[tuple[str, str], Pin] = {}
-    for pin in (*imported.pins, *map(_as_pin, (*imported.requirements, *imported.constraints))):
+    for pin in (*imported.pins, *map(as_pin, (*imported.requirements, *imported.constraints))):
         if pin.hashes:
             known = by_key.setdefault((pin.name, pin.version), pin)
             by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
@@ -207,12 +207,14 @@ def _comparable_hashes(old: Pin, packages: Iterable[LockedPackage]) -> set[str]:
     }
 
 
-def _as_pin(requirement: Requirement) -> Pin:
+def as_pin(requirement: Requirement) -> Pin:
+    """Its exact version, which is "" where it has none."""
     return Pin(
         name=requirement.name or "",
         version=pinned_version(requirement) or "",
         origin=requirement.origin,
         hashes=requirement.hashes,
+        marker=requirement.marker,
     )
 
 
@@ -227,7 +229,7 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     transitive = {"": _transitive(imported.dependencies, (), graph)}
     for name, entries in imported.groups.items():
         transitive[name] = _transitive(entries, imported.dependencies, graph)
-    pins = (_as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
+    pins = (as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,
         dependencies=tuple(e for e in imported.dependencies if e.origin not in transitive[""]),

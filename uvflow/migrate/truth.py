@@ -1,6 +1,6 @@
 """Several sources of dependencies: which one counts, and whether the others agree. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -8,8 +8,9 @@ from packaging.version import Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.merge import Entry, pinned_version
+from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Requirement, with_buckets
+from uvflow.migrate.pins import as_pin
 from uvflow.paths import MANIFEST
 
 
@@ -62,10 +63,10 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
     groups: dict[str, tuple[Entry, ...]] = {}
     found: list[Finding] = []
     for group, entries in {"": imported.dependencies, **imported.groups}.items():
-        own = tuple(_pins(entries))
         if not entries:
             continue
-        are_pins = len(own) == len(entries)
+        own = [as_pin(e) for e in entries if isinstance(e, Requirement) and e.source is None]
+        are_pins = len(own) == len(entries) and all(pin.version for pin in own)
         is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
         # Where a lock file has the versions, more of them are not what it says.
         is_compiled = are_pins and not (group or known or counting.has_dependencies)
@@ -93,21 +94,6 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         files=with_buckets(imported.files, moves),
         findings=(*imported.findings, *found),
     )
-
-
-def _pins(entries: Iterable[Entry]) -> Iterator[Pin]:
-    """Those of `entries` that are exact versions from an index."""
-    for entry in entries:
-        if isinstance(entry, Requirement) and entry.name and entry.source is None:
-            version = pinned_version(entry)
-            if version:
-                yield Pin(
-                    name=entry.name,
-                    version=str(Version(version)),
-                    origin=entry.origin,
-                    hashes=entry.hashes,
-                    marker=entry.marker,
-                )
 
 
 def _two_sources(origin: Origin, counting: Source) -> Finding:

@@ -474,7 +474,11 @@ def test_a_password_of_a_source_is_in_no_file(tree: Tree) -> None:
         "UV_INDEX_A_USERNAME": "user",
         "UV_INDEX_A_PASSWORD": "hunter2",
     }
-    assert [finding.code for finding in plan.imported.findings] == ["index-credentials"]
+    (message,) = messages(plan)
+    assert message == (
+        "action pyproject.toml:8: the credentials of https://a.example were removed, but uv has"
+        " them for this run; the backup for `uvflow undo` still contains them"
+    )
 
 
 @pytest.mark.parametrize(
