@@ -47,7 +47,8 @@ DIRECTIONS = {
 
 # Where a format is read nothing is opened, run or asked: text in, values out.
 FORMATS = {"errors", "findings", "redaction", "paths", "migrate.credentials"}
-FORMATS |= {"migrate.model", "migrate.toml_text", "migrate.formats"}
+FORMATS |= {"migrate.model", "migrate.ledger", "migrate.toml_lines", "migrate.toml_text"}
+FORMATS |= {"migrate.formats", "migrate.indexes"}
 
 # A package from elsewhere → the only modules that import it.
 GUARDED = {
@@ -74,7 +75,9 @@ PURE = {
                 "pyproject",
                 "report",
                 "settings",
+                "toml_lines",
                 "toml_text",
+                "truth",
             ),
         )
     ),

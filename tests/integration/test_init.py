@@ -264,6 +264,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
                 "merged": 0,
                 "settings": 0,
                 "already_default": 0,
+                "left": 0,
                 "needs_action": 0,
             },
             {
@@ -275,6 +276,7 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
                 "merged": 0,
                 "settings": 0,
                 "already_default": 1,
+                "left": 0,
                 "needs_action": 0,
             },
         ],
@@ -287,6 +289,30 @@ def test_json_has_the_books(tree: Tree, uvflow: Command) -> None:
         "pins": {"kept": 0, "moved": []},
         "hashes": {"expected": 0, "verified": 0},
     }
+
+
+def test_a_project_of_poetry_keeps_its_versions(tree: Tree, uvflow: Command) -> None:
+    package = '[[package]]\nname = "{}"\nversion = "{}"\nfiles = []\n'
+    marker = 'markers = "python_version {} \\"3.12\\""\n'
+    files = {
+        "pyproject.toml": (
+            '[tool.poetry]\nname = "app"\nversion = "1.0"\npackage-mode = false\n'
+            f'[tool.poetry.dependencies]\npython = ">={PYTHON}"\nrequests = "^2.28"\nsix = "*"\n'
+        ),
+        "poetry.lock": package.format("requests", "2.28.0")
+        + package.format("idna", "2.10")
+        + package.format("six", "1.15.0")
+        + marker.format("<")
+        + package.format("six", "1.16.0")
+        + marker.format(">="),
+    }
+    root = tree(files)
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert (done.code, "pins kept 4/4" in done.err) == (0, True)
+    assert uvflow("init", cwd=root).err.endswith("nothing to do\n")
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root) == before
 
 
 def test_every_bad_line_is_told_at_once(tree: Tree, uvflow: Command) -> None:

@@ -208,7 +208,7 @@ def test_a_uv_toml_alone_is_in_nobodys_way() -> None:
     [
         ({"Pipfile": ""}, "pipenv"),
         ({"environment.yml": ""}, "conda"),
-        ({"pyproject.toml": "[tool.poetry.dependencies]\n"}, "poetry"),
+        ({"pyproject.toml": "[tool.pdm.dev-dependencies]\n"}, "pdm"),
     ],
 )
 def test_what_is_not_imported_is_told(files: dict[str, str], tool: str) -> None:
@@ -248,8 +248,9 @@ def test_what_is_built_would_lose_its_metadata() -> None:
 
 
 def test_what_is_imported_is_not_told() -> None:
-    report = FileReport(path="Pipfile", format="pipfile", role="project")
-    assert messages({"Pipfile": ""}, ImportedRequirements(files=(report,))) == []
+    report = FileReport(path="pyproject.toml", format="poetry", role="project")
+    files = {"pyproject.toml": "[tool.poetry]\n"}
+    assert messages(files, ImportedRequirements(files=(report,))) == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin, warning
-from uvflow.migrate.model import Bucket, FileReport, ImportOptions
-from uvflow.migrate.plan import InitOptions, Plan, init_options, with_buckets
+from uvflow.migrate.model import Bucket, FileReport, ImportOptions, with_buckets
+from uvflow.migrate.plan import InitOptions, Plan, init_options
 
 ORIGIN = Origin(path="requirements.txt", line=3)
 
@@ -63,6 +63,7 @@ GIVEN: dict[str, Any] = {
     "name": None,
     "python": None,
     "from_files": (),
+    "ignored": (),
     "groups": (),
     "constraints": (),
     "encoding": None,

@@ -478,3 +478,40 @@ def test_a_name_and_a_version_that_are_written_elsewhere_are_taken(
 ) -> None:
     project = planned(tree({**files, "requirements.txt": "six\n"})).values["project"]
     assert (project["name"], project["version"]) == ("lib", "2.1")
+
+
+POETRY = '[tool.poetry]\nname = "app"\nversion = "1"\n[tool.poetry.dependencies]\nidna = "^3"\n'
+
+
+def test_two_sources_of_dependencies_are_not_added_up(tree: Tree) -> None:
+    root = tree({"pyproject.toml": POETRY, "requirements.txt": "six\n"})
+    assert refusal(root).message == (
+        "requirements.txt:1: two sources of dependencies: [tool.poetry] of pyproject.toml and"
+        " requirements.txt"
+    )
+    ignoring = planned(root, imports=ImportOptions(ignored=("requirements.txt",)))
+    assert ignoring.values["project"]["dependencies"] == ["idna>=3,<4"]
+    alone = planned(root, imports=ImportOptions(from_files=("pyproject.toml",)))
+    assert alone.text == ignoring.text
+    other = planned(root, imports=ImportOptions(from_files=("requirements.txt",)))
+    assert other.values["project"]["dependencies"] == ["six"]
+
+
+def test_the_metadata_of_another_tool_becomes_the_projects(tree: Tree) -> None:
+    plan = planned(tree({"pyproject.toml": POETRY}), name="other")
+    assert plan.values["project"]["name"] == "other"
+    assert plan.values["project"]["version"] == "1"
+    assert plan.values["project"]["requires-python"].startswith(">=3.")  # as uv has it
+    assert not plan.may_narrow
+
+
+def test_a_lock_file_that_leads_out_is_not_read(tree: Tree) -> None:
+    root = tree({"pyproject.toml": POETRY})
+    outside = root.parent / "poetry.lock"
+    outside.write_text('[[package]]\nname = "idna"\nversion = "3.7"\nfiles = []\n')
+    (root / "poetry.lock").symlink_to(outside)
+    assert (
+        refusal(root).message == "poetry.lock leads out of the project by a link, and is not read"
+    )
+    allowed = planned(root, imports=ImportOptions(allow_outside=True))
+    assert [pin.name for pin in allowed.imported.pins] == ["idna"]

@@ -11,7 +11,7 @@ from uvflow.findings import Origin
 from uvflow.migrate import pyproject
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
 from uvflow.migrate.pyproject import PyprojectEdits, decide
-from uvflow.migrate.toml_text import ArrayLine
+from uvflow.migrate.toml_lines import TomlLine
 
 ORIGIN = Origin(path="requirements.txt", line=1)
 SIX = Requirement(text="six==1.16.0", name="six", origin=ORIGIN)
@@ -27,7 +27,7 @@ def having(requirement: str) -> str:
 
 def test_what_is_missing_comes_with_its_comments() -> None:
     wanted = Requirement(text="six", name="six", origin=ORIGIN, comment="# why", above=("# first",))
-    lines = [ArrayLine(value="six", comment="# why", above=("# first",))]
+    lines = [TomlLine(value="six", comment="# why", above=("# first",))]
     assert decided(having("idna"), wanted) == PyprojectEdits(
         arrays={("project", "dependencies"): lines}
     )
@@ -66,7 +66,7 @@ def test_a_setting_that_differs_stays_and_is_told() -> None:
 def test_a_list_of_a_setting_gets_what_it_lacks() -> None:
     text = 'tool.uv.find-links = ["a"]\n'
     assert decided(text, settings={"find-links": ["a", "b"]}) == PyprojectEdits(
-        arrays={("tool", "uv", "find-links"): [ArrayLine(value="b")]}
+        arrays={("tool", "uv", "find-links"): [TomlLine(value="b")]}
     )
 
 

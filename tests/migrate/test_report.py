@@ -253,6 +253,7 @@ FILE_AS_JSON = {
     "merged": 0,
     "settings": 1,
     "already_default": 0,
+    "left": 0,
     "needs_action": 0,
 }
 WARNING_AS_JSON = {

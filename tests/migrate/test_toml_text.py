@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uvflow.migrate.toml_text import ArrayLine, extend_array, literal
+from uvflow.errors import UsageError
+from uvflow.migrate.toml_lines import TomlLine
+from uvflow.migrate.toml_text import TomlEdits, apply_edits, extend_array, literal
 
-SIX = ArrayLine(value="six")
+SIX = TomlLine(value="six")
 
 
 @pytest.mark.parametrize(
@@ -31,9 +33,9 @@ def test_an_array_keeps_its_style(before: str, after: str) -> None:
 
 
 def test_comments_come_with_their_entry_and_below_the_last() -> None:
-    line = ArrayLine(value={"include-group": "test"}, comment="# all", above=("# one", "# two"))
+    line = TomlLine(value={"include-group": "test"}, comment="# all", above=("# one", "# two"))
     assert (
-        extend_array("[]", [line, SIX, ArrayLine(above=("# end",))])
+        extend_array("[]", [line, SIX, TomlLine(above=("# end",))])
         == """\
 [
     # one
@@ -73,5 +75,71 @@ def test_any_value_comes_back_as_it_went_in(value: object) -> None:
 
 @given(st.text())
 def test_any_comment_is_one_of_toml(text: str) -> None:
-    array = extend_array("[]", [ArrayLine(value=1, comment=f"# {text}", above=(f"# {text}",))])
+    array = extend_array("[]", [TomlLine(value=1, comment=f"# {text}", above=(f"# {text}",))])
     assert tomllib.loads(f"v = {array}") == {"v": [1]}
+
+
+OLD = """\
+# A licence.
+
+[tool.poetry]
+# the name
+name = "app"
+packages = ["app"]
+
+# What it needs:
+[tool.poetry.dependencies]
+six = "*"
+# toml = "*"
+
+[tool.black]
+line-length = 100
+"""
+
+
+def test_what_is_removed_goes_with_its_comments_and_an_empty_table_with_its_header() -> None:
+    name, table = ("tool", "poetry", "name"), ("tool", "poetry", "dependencies")
+    assert (
+        apply_edits(OLD, TomlEdits(removed=[name, table]))
+        == """\
+# A licence.
+
+[tool.poetry]
+packages = ["app"]
+
+[tool.black]
+line-length = 100
+"""
+    )
+    everything = [("tool", "poetry", "packages"), name, ("tool", "poetry", "dependencies", "six")]
+    assert (
+        apply_edits(OLD, TomlEdits(removed=everything))
+        == """\
+# A licence.
+
+[tool.black]
+line-length = 100
+"""
+    )
+
+
+def test_a_value_comes_with_its_comments() -> None:
+    line = TomlLine(value="app", comment="# ours", above=("# the name",))
+    edits = TomlEdits(values={("project", "name"): line, ("project", "urls", "Home"): "https://h"})
+    assert (
+        apply_edits('[project]\nversion = "1"\n', edits)
+        == """\
+[project]
+version = "1"
+# the name
+name = "app"  # ours
+
+[project.urls]
+Home = "https://h"
+"""
+    )
+
+
+def test_what_is_within_a_line_cannot_be_removed() -> None:
+    with pytest.raises(UsageError, match="cannot be edited"):
+        apply_edits("[tool]\nx = { a = 1, b = 2 }\n", TomlEdits(removed=[("tool", "x", "a")]))

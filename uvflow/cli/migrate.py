@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--python", metavar="VERSION", help="The Python it requires, such as 3.12 or '>=3.11'."
 )
 @click.option("--from", "from_files", multiple=True, metavar="FILE", help="Import this file.")
+@click.option("--ignore", "ignored", multiple=True, metavar="FILE", help="Leave this file out.")
 @click.option(
     "--group",
     "groups",

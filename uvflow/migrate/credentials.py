@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from uvflow.paths import MANIFEST
 from uvflow.redaction import redacted
 
 UNCLEAR = "the credentials of this URL have no clear end"
@@ -54,7 +55,8 @@ class Userinfo:
     def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
         """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
         use = ", but uv has them for this run" if is_at_hand else ""
-        rest = "" if self.variables else f"; {path} still contains them"
+        keeper = "the backup for `uvflow undo`" if path == MANIFEST else path
+        rest = "" if self.variables else f"; {keeper} still contains them"
         return f"the credentials of {url} were removed{use}{rest}"
 
 

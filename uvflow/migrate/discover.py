@@ -7,18 +7,27 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
+from uvflow.migrate.formats import poetry
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.model import FileReport, ImportOptions, InputFile, Read, Role
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import (
+    FileReport,
+    ImportedRequirements,
+    ImportOptions,
+    InputFile,
+    Read,
+    Role,
+)
 from uvflow.paths import MANIFEST
 
 # The folder of requirements files, where each name is that of a group, and what else it is called:
@@ -56,15 +65,37 @@ _IN_PLACE_OF_PROJECT = (
 
 _READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
 
-# Where other tools declare dependencies, a row for each place: the file, the keys of the table in
-# it where the file has more than that, and the tool.
-_OTHER_FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("Pipfile", (), "pipenv"),
-    ("Pipfile.lock", (), "pipenv"),
-    ("environment.yml", (), "conda"),
-    ("environment.yaml", (), "conda"),
-    (MANIFEST, ("tool", "poetry", "dependencies"), "poetry"),
-    (MANIFEST, ("tool", "pdm", "dev-dependencies"), "pdm"),
+CountLines = Callable[[str], int | None]
+# Reads the file of the root at a path; further ones are at hand with the second argument.
+ReadFormat = Callable[[str, Read, LineOutcomes], ImportedRequirements]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
+
+    `read` is None where that is not imported yet.
+    """
+
+    name: str
+    path: str
+    keys: tuple[str, ...] = ()
+    read: ReadFormat | None = None
+
+    @property
+    def title(self) -> str:
+        """What a user calls the place."""
+        return f"[{'.'.join(self.keys)}] of {self.path}" if self.keys else self.path
+
+
+# In the order in which they count, where several declare dependencies.
+_FORMATS = (
+    Format(name="poetry", path=MANIFEST, keys=("tool", "poetry"), read=poetry.read),
+    Format(name="pdm", path=MANIFEST, keys=("tool", "pdm", "dev-dependencies")),
+    Format(name="pipenv", path="Pipfile"),
+    Format(name="pipenv", path="Pipfile.lock"),
+    Format(name="conda", path="environment.yml"),
+    Format(name="conda", path="environment.yaml"),
 )
 
 # What makes a folder a project of its own, or not a part of one.
@@ -76,8 +107,6 @@ _MOST_INSPECTED = 64 * 1024  # bytes of a file whose name does not say what it i
 
 # What distinguishes a requirement from a line of a list of words.
 _NO_WORD = re.compile(r"[=<>~!]=|[<>@;\[]|://|^\.")
-
-CountLines = Callable[[str], int | None]
 
 
 def requirement_lines(path: str, read_file: Read) -> int | None:
@@ -120,7 +149,9 @@ def input_files(
     options = options or ImportOptions()
     names = sorted(set(names))
     if options.from_files:
-        files = {path: InputFile(path=path, role=Role.PROJECT) for path in options.from_files}
+        of_tools = {each.path for each in _FORMATS}
+        chosen = (path for path in options.from_files if path not in of_tools)
+        files = {path: InputFile(path=path, role=Role.PROJECT) for path in chosen}
     else:
         files = {file.path: file for file in map(input_file, names) if file}
         files |= {file.path: file for file in _plain_files(names, count_lines)}
@@ -240,7 +271,8 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
                 found = [path for path in _requirements_files(inner) if input_file(path.name)]
                 if found and inner != linked and not _is_foreign(inner):
                     paths.update(found)
-    return sorted(path.relative_to(root).as_posix() for path in paths)
+    names = {path.relative_to(root).as_posix() for path in paths}
+    return sorted(names.difference(options.ignored))
 
 
 def _requirements_files(folder: Path) -> Iterator[Path]:
@@ -262,17 +294,23 @@ def _is_foreign(folder: Path) -> bool:
     return any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
 
 
-def other_formats(names: Iterable[str], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The files that declare dependencies in another tool's format, each with the tool.
+def formats_in(
+    names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions
+) -> list[Format]:
+    """Where a project is declared in another tool's format, in the order in which these count.
 
     `names` are the files of the root, `manifest` the values of pyproject.toml.
     """
-    for path, keys, tool in _OTHER_FORMATS:
+    chosen = options.from_files or [each.path for each in _FORMATS]
+    found = []
+    for each in _FORMATS:
         table: Any = manifest
-        for key in keys:
+        for key in each.keys:
             table = table.get(key) if isinstance(table, Mapping) else None
-        if table is not None if keys else path in names:
-            yield path, tool
+        is_there = table is not None if each.keys else each.path in names
+        if is_there and each.path in chosen and each.path not in options.ignored:
+            found.append(each)
+    return found
 
 
 def unclaimed_files(

@@ -9,9 +9,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.discover import other_formats
+from uvflow.migrate.discover import formats_in
 from uvflow.migrate.formats.setuptools import read_if_there, value_in
-from uvflow.migrate.model import ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
+from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST
 
 # The first lines that pip-tools and uv write into a file compiled from a pyproject.toml.
@@ -84,11 +85,12 @@ def obstacles(
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
     imported_files = {file.path for file in imported.files}
-    for path, tool in other_formats(names, manifest):
-        if path not in imported_files:
-            yield _not_imported(path, f"the {tool} dependencies", is_empty=empty)
+    for each in formats_in(names, manifest, ImportOptions()):
+        if each.read is None or each.path not in imported_files:
+            yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
     scripts = [path for path in _PACKAGE_IN if path in names]
-    for path in scripts if not {"project", "build-system"} <= manifest.keys() else ():
+    is_declared = imported.metadata or {"project", "build-system"} <= manifest.keys()
+    for path in () if is_declared else scripts:
         text = read_if_there(path, read_file) or b""
         if _PACKAGE_IN[path].search(text):
             if empty and b"install_requires" in text:
@@ -129,6 +131,17 @@ def lost_without_lockfile(imported: ImportedRequirements) -> Iterator[Finding]:
             None,
             "`uvflow init` again, without `--no-lock`, while the old files are there",
         )
+
+
+def lost_comments(before: str, after: str) -> Iterator[Finding]:
+    """The comments of a pyproject.toml whose lines have moved, and that are not there any more."""
+    lost = [
+        comment for comment in TomlFile.parse(MANIFEST, before).comments if comment not in after
+    ]
+    if lost:
+        message = f"comments without a place in the new pyproject.toml: {', '.join(lost)}"
+        hint = "write those that still count into it"
+        yield findings.warning("comments-left-out", message, Origin(path=MANIFEST, line=1), hint)
 
 
 @dataclass(frozen=True, kw_only=True)

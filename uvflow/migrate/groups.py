@@ -24,6 +24,7 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
     Bucket,
+    FileReport,
     ImportedRequirements,
     IncludeGroup,
     InputFile,
@@ -66,7 +67,7 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
-        files=outcomes.reports(includes),
+        files=_reports(includes, outcomes),
     )
 
 
@@ -96,6 +97,20 @@ def _read_lines(
                 outcomes.record_bucket(bucket, line.origin)
             outcomes.record_findings(*result.findings)
             outcomes.results[line.origin] = result
+
+
+def _reports(includes: Includes, outcomes: LineOutcomes) -> tuple[FileReport, ...]:
+    """One report a file, with an outcome for every logical line."""
+    buckets = outcomes.buckets
+    return tuple(
+        FileReport(
+            path=path,
+            format=includes.roles[path].format,
+            role=includes.roles[path].description,
+            outcomes={line.origin: buckets.get(line.origin, Bucket.ACTION) for line in file.lines},
+        )
+        for path, file in includes.files.items()
+    )
 
 
 def _own_extras(includes: Includes, outcomes: LineOutcomes) -> dict[str, dict[str, Origin]]:

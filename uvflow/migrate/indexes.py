@@ -46,6 +46,7 @@ class Index:
     url: str
     origin: Origin
     is_default: bool = False
+    is_explicit: bool = False
     userinfo: Userinfo | None = field(default=None, repr=False)
     name: str = ""
 
@@ -67,7 +68,7 @@ class Index:
             "name": self.name,
             "url": self.url,
             **({"default": True} if self.is_default and not self.build else {}),
-            **({"explicit": True} if self.build else {}),
+            **({"explicit": True} if self.build or self.is_explicit else {}),
             **({"authenticate": "always"} if self.userinfo else {}),
         }
 
@@ -98,54 +99,82 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
         is_default = any(index.is_default for index in same) and not is_pypi_wanted
         login = next((index for index in same if index.userinfo), same[0])
         indexes.append(replace(login, url=same[0].url, name=name, is_default=is_default))
-        outcomes.record_findings(*_index_findings(same[0], indexes[-1], outcomes.options.environ))
+        if not (same[0].is_default or indexes[-1].build):
+            outcomes.record_findings(_order_warning(indexes[-1].url, same[0].origin))
+        if login.userinfo:
+            finding = _login_finding(indexes[-1], login.userinfo, outcomes.options.environ)
+            outcomes.record_findings(finding)
     return tuple(indexes)
 
 
 def _read_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Index]:
     for line in lines:
         for option, value in line.effective:
-            if option not in ("--index-url", "--extra-index-url"):
-                continue
-            url, userinfo = split_userinfo(value)
-            secret = remaining_secret(value) or ("@" in url and UNCLEAR)
-            if variables(url):
-                message = f"uv does not expand variables in an index URL: {url}"
-                hint = "write the URL out; only its credentials may be variables"
-                finding = findings.error("variable-in-url", message, line.origin, hint)
-                outcomes.record_findings(finding)
-            elif secret:  # the message is without the URL, which may have half of a password
-                hint = "write them as `user:password@`, percent-encoded where they have / ? # @"
-                hint += " (RFC 3986)"
-                finding = findings.error("index-unreadable", secret, line.origin, hint)
-                outcomes.record_findings(finding)
-            else:
-                is_default = option == "--index-url"
-                yield Index(url=url, origin=line.origin, is_default=is_default, userinfo=userinfo)
+            if option in ("--index-url", "--extra-index-url"):
+                index = _read_index(value, line.origin, outcomes)
+                if index:
+                    yield replace(index, is_default=option == "--index-url")
 
 
-def _index_findings(first: Index, index: Index, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """That uv goes by the order of indexes, and what has become of a login."""
-    if not (first.is_default or index.build):
-        message = (
-            f"pip installs the best version of all indexes, uv that of the first index with the"
-            f" package: {index.url} comes before the default index"
-        )
-        hint = (
-            "bind packages to their index in [tool.uv.sources], or do as pip does with"
-            ' `index-strategy = "unsafe-best-match"`'
-        )
-        yield findings.warning("index-order", message, first.origin, hint)
-    userinfo = index.userinfo
-    if userinfo and not userinfo.is_at_hand(environ):
+def _read_index(value: str, origin: Origin, outcomes: LineOutcomes) -> Index | None:
+    url, userinfo = split_userinfo(value)
+    secret = remaining_secret(value) or ("@" in url and UNCLEAR)
+    if variables(url):
+        message = f"uv does not expand variables in an index URL: {url}"
+        hint = "write the URL out; only its credentials may be variables"
+        outcomes.record_findings(findings.error("variable-in-url", message, origin, hint))
+    elif secret:  # the message is without the URL, which may have half of a password
+        hint = "write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)"
+        outcomes.record_findings(findings.error("index-unreadable", secret, origin, hint))
+    else:
+        return Index(url=url, origin=origin, userinfo=userinfo)
+    return None
+
+
+def named_index(
+    name: str, url: str, origin: Origin, outcomes: LineOutcomes, known: Iterable[Index]
+) -> Index | None:
+    """The index that another tool calls `name`, under a name that uv takes.
+
+    What is wrong with it, or with a second one of that name among the `known`, is an ERROR finding.
+    """
+    index = _read_index(url, origin, outcomes)
+    if index is None:
+        return None
+    # uv takes ASCII letters, digits, `-`, `_` and `.`.
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
+    index = replace(index, name=plain or _index_name(index, ()))
+    if any(other.name == index.name and other.key != index.key for other in known):
+        message = f"two indexes would be called `{index.name}`"
+        hint = "give one of them another name"
+        outcomes.record_findings(findings.error("index-name", message, origin, hint))
+    if index.userinfo:
+        finding = _login_finding(index, index.userinfo, outcomes.options.environ)
+        outcomes.record_findings(finding)
+    return index
+
+
+def _order_warning(url: str, origin: Origin) -> Finding:
+    message = (
+        f"pip installs the best version of all indexes, uv that of the first index with the"
+        f" package: {url} comes before the default index"
+    )
+    hint = (
+        "bind packages to their index in [tool.uv.sources], or do as pip does with"
+        ' `index-strategy = "unsafe-best-match"`'
+    )
+    return findings.warning("index-order", message, origin, hint)
+
+
+def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str]) -> Finding:
+    if not userinfo.is_at_hand(environ):
         unset = " and ".join(name for name in userinfo.variables if not environ.get(name))
         message, hint = f"{index.url} needs {unset} in the environment", f"set {unset} for this run"
-        yield findings.error("variable-unset", message, index.origin, hint)
-    elif userinfo:
-        given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
-        message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
-        hint = f"log in with `uv auth login {index.url}`, or set {given}"
-        yield findings.action("index-credentials", message, index.origin, hint)
+        return findings.error("variable-unset", message, index.origin, hint)
+    given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
+    message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
+    hint = f"log in with `uv auth login {index.url}`, or set {given}"
+    return findings.action("index-credentials", message, index.origin, hint)
 
 
 def _index_name(index: Index, known: Iterable[str]) -> str:

@@ -1,14 +1,18 @@
 """The outcome of an import: the bucket of every logical line, and all findings. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.migrate.includes import Includes
-from uvflow.migrate.model import Bucket, FileReport, ImportOptions, LineResult
+from uvflow.migrate.model import Bucket, FileReport, ImportOptions, LineResult, Role
+from uvflow.migrate.toml_lines import Path, TomlFile
 
 # Of several buckets recorded for one line, the first of these counts.
-_PRECEDENCE = (Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING, Bucket.MERGED, Bucket.DEFAULT)
+_PRECEDENCE = (
+    *(Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING),
+    *(Bucket.MERGED, Bucket.DEFAULT, Bucket.LEFT),
+)
 
 # `--keep-going` skips a line; these are about more: a whole file, or two lines.
 _ABOUT_MORE = (
@@ -17,6 +21,7 @@ _ABOUT_MORE = (
     "file-unreadable",
     "include-unreachable",
     "conflict",
+    "two-sources",
 )
 
 _MAX_LENGTH = 1000  # characters of a message
@@ -69,19 +74,20 @@ class LineOutcomes:
         """Each once, in the order in which they were recorded."""
         return tuple(dict.fromkeys(self._findings))
 
-    def reports(self, includes: Includes) -> tuple[FileReport, ...]:
-        """One report a file, with an outcome for every logical line."""
-        return tuple(
-            FileReport(
-                path=path,
-                format=includes.roles[path].format,
-                role=includes.roles[path].description,
-                outcomes={
-                    line.origin: self.buckets.get(line.origin, Bucket.ACTION) for line in file.lines
-                },
-            )
-            for path, file in includes.files.items()
-        )
+    def report(self, path: str, format_name: str, lines: Iterable[Origin]) -> FileReport:
+        """One of the file of another tool at `path`, with an outcome for each of its `lines`."""
+        outcomes = {line: self.buckets.get(line, Bucket.ACTION) for line in lines}
+        return FileReport(path=path, format=format_name, role=Role.PROJECT, outcomes=outcomes)
+
+    def report_tables(self, file: TomlFile, format_name: str, *tables: Path) -> FileReport:
+        """The same of `tables` of a TOML file; a key that no rule was for needs action."""
+        units = {origin: path for table in tables for origin, path in file.units(*table).items()}
+        for origin, path in units.items():
+            if origin not in self.buckets:
+                message = f"`{'.'.join(map(str, path))}` is not imported: uv has no such setting"
+                hint = "see whether it is needed; it stays in the file"
+                self.needs_action("not-imported", message, origin, hint)
+        return self.report(file.path, format_name, units)
 
 
 def _shorten(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
@@ -10,9 +10,10 @@ from packaging.utils import canonicalize_name
 
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate.credentials import Userinfo
+from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
-
+SOURCES: Keys = ("tool", "uv", "sources")
 OnConflict = Literal["fail", "prefer-base", "declare"]
 
 
@@ -25,6 +26,7 @@ class ImportOptions:
     """
 
     from_files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     constraints: tuple[str, ...] = ()
     encoding: str | None = None
@@ -66,12 +68,16 @@ class InputFile:
 
 
 class Bucket(StrEnum):
-    """The outcome of a logical line; every line has exactly one."""
+    """The outcome of a logical line; every line has exactly one.
+
+    LEFT is what the build backend or another tool goes on reading where it is.
+    """
 
     IMPORTED = "imported"
     MERGED = "merged"
     SETTING = "settings"
     DEFAULT = "already_default"
+    LEFT = "left"
     ACTION = "needs_action"
 
 
@@ -119,6 +125,7 @@ class Pin:
     """An exact version that was installed so far; a first uv.lock keeps it where possible.
 
     `hashes` are as in a Requirement. `marker` is what the pin was made for, "" for everything.
+    `git` is the source of a commit as uv.lock has it: `URL?branch=main#COMMIT`.
     """
 
     name: str
@@ -126,6 +133,7 @@ class Pin:
     origin: Origin
     hashes: tuple[str, ...] = ()
     marker: str = ""
+    git: str = ""
 
     @property
     def requirement(self) -> Requirement:
@@ -154,6 +162,22 @@ class FileReport:
         return {bucket: counts[bucket] for bucket in Bucket if counts[bucket]}
 
 
+def with_buckets(
+    files: Iterable[FileReport], moves: Mapping[Origin, Bucket]
+) -> tuple[FileReport, ...]:
+    """`files` with their lines in the buckets of `moves`, but for those that need action."""
+
+    def moved(origin: Origin, bucket: Bucket) -> Bucket:
+        return bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
+
+    return tuple(
+        replace(
+            file, outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
+        )
+        for file in files
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportedRequirements:
     """The merged content of the files of a project, for pyproject.toml.
@@ -163,9 +187,17 @@ class ImportedRequirements:
     written or shown. `tails` are comment lines below the last entry of a list, by group name; ""
     is the project's own list. `own_extras` are extras of the project itself, by the profile that
     has to select them, each with the first line that asks for it.
+
+    What another tool's project says besides: `extras` are `[project.optional-dependencies]`;
+    `values` are any others of pyproject.toml by their paths, such as `("project", "name")`,
+    `("build-system", "requires")` or `("tool", "uvflow", "profiles", "docs", "groups")`, with the
+    comments that travel along. Where the file has a value already, that stays, unless its path is
+    one of `moved`. These are the keys and tables of pyproject.toml whose content is somewhere else
+    now, so that they leave it.
     """
 
     dependencies: tuple[Requirement, ...] = ()
+    extras: Mapping[str, tuple[Requirement, ...]] = field(default_factory=dict)
     groups: Mapping[str, tuple[Requirement | IncludeGroup, ...]] = field(default_factory=dict)
     constraints: tuple[Requirement, ...] = ()
     indexes: tuple[Mapping[str, Any], ...] = ()
@@ -176,13 +208,36 @@ class ImportedRequirements:
     files: tuple[FileReport, ...] = ()
     tails: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own_extras: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
+    values: Mapping[Keys, TomlLine] = field(default_factory=dict)
+    moved: tuple[Keys, ...] = ()
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Every requirement of the project and of its groups."""
-        grouped = (entry for group in self.groups.values() for entry in group)
-        return (*self.dependencies, *(e for e in grouped if isinstance(e, Requirement)))
+        """Every requirement of the project, of its extras and of its groups."""
+        lists = (self.dependencies, *self.extras.values(), *self.groups.values())
+        return tuple(e for entries in lists for e in entries if isinstance(e, Requirement))
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The keys of `[project]` among the values."""
+        return {path[1]: line.value for path, line in self.values.items() if path[0] == "project"}
+
+    def with_more(self, other: "ImportedRequirements") -> "ImportedRequirements":
+        """This import and another one; of settings and values that both have, ours stay."""
+        together: dict[str, Any] = {}
+        for each in fields(self):
+            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(ours, tuple):
+                together[each.name] = (*ours, *theirs)
+            elif isinstance(ours, Mapping):
+                together[each.name] = {**theirs, **ours}
+        for name in ("groups", "extras", "tails"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            names = dict.fromkeys((*ours, *theirs))
+            together[name] = {key: (*ours.get(key, ()), *theirs.get(key, ())) for key in names}
+        together["requires_python"] = self.requires_python or other.requires_python
+        return replace(self, **together)
 
     def with_each(
         self, change: Callable[[Requirement], Requirement | None]
@@ -192,9 +247,11 @@ class ImportedRequirements:
             group: (change(e) if isinstance(e, Requirement) else e for e in entries)
             for group, entries in self.groups.items()
         }
+        extras = {extra: map(change, entries) for extra, entries in self.extras.items()}
         return replace(
             self,
             dependencies=tuple(r for r in map(change, self.dependencies) if r),
+            extras={extra: tuple(r for r in entries if r) for extra, entries in extras.items()},
             groups={group: tuple(e for e in entries if e) for group, entries in groups.items()},
         )
 
@@ -210,7 +267,8 @@ class ImportedRequirements:
         (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
         """
         sources: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        for group, entries in (("", self.dependencies), *self.groups.items()):
+        extras = (("", entries) for entries in self.extras.values())
+        for group, entries in (("", self.dependencies), *extras, *self.groups.items()):
             for entry in entries:
                 if isinstance(entry, Requirement) and entry.source and entry.name:
                     marker = {"marker": entry.marker} if entry.marker else {}
@@ -225,7 +283,8 @@ class ImportedRequirements:
                     for including in reachable([group], self._including)
                 )
             tables[name] = plain[0] if len(plain) == 1 else plain
-        return tables
+        of_tool = {path[-1]: v.value for path, v in self.values.items() if path[:-1] == SOURCES}
+        return of_tool | tables
 
     def _including(self, name: str) -> Iterable[str]:
         """The groups that include the one of this name."""

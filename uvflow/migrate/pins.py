@@ -59,7 +59,7 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
             "[[package]]",
             f"name = {literal(pin.name)}",
             f"version = {literal(pin.version)}",
-            f"source = {{ registry = {literal(next(urls, PYPI))} }}",
+            f"source = {literal({'git': pin.git} if pin.git else {'registry': next(urls, PYPI)})}",
             *([f"resolution-markers = {literal(within)}"] if within else []),
         ]
     return "\n".join((*lines, ""))
@@ -184,7 +184,7 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
 def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:
     """By name and version, which is empty for any: several lines may give hashes of one package."""
     by_key: dict[tuple[str, str], Pin] = {}
-    for pin in (*imported.pins, *map(_as_pin, (*imported.requirements, *imported.constraints))):
+    for pin in (*imported.pins, *map(as_pin, (*imported.requirements, *imported.constraints))):
         if pin.hashes:
             known = by_key.setdefault((pin.name, pin.version), pin)
             by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
@@ -202,12 +202,14 @@ def _comparable_hashes(old: Pin, packages: Iterable[LockedPackage]) -> set[str]:
     }
 
 
-def _as_pin(requirement: Requirement) -> Pin:
+def as_pin(requirement: Requirement) -> Pin:
+    """Its exact version, which is "" where it has none."""
     return Pin(
         name=requirement.name or "",
         version=pinned_version(requirement) or "",
         origin=requirement.origin,
         hashes=requirement.hashes,
+        marker=requirement.marker,
     )
 
 
@@ -221,7 +223,7 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     graph = parse_lockfile(lockfile).by_name
     lists = {"": imported.dependencies, **imported.groups}
     transitive = {n: _transitive(e, imported.dependencies, graph) for n, e in lists.items()}
-    pins = (_as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
+    pins = (as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,
         dependencies=tuple(e for e in imported.dependencies if e.origin not in transitive[""]),

@@ -3,21 +3,21 @@
 import functools
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from uvflow.errors import UsageError
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Severity
 from uvflow.migrate.formats.pip import direct_reference
 from uvflow.migrate.model import (
     Bucket,
-    FileReport,
     ImportedRequirements,
     ImportOptions,
     Pin,
     source_entries,
+    with_buckets,
 )
 from uvflow.migrate.pins import Comparison
 from uvflow.project.profiles import Profile
@@ -56,7 +56,7 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
             raise UsageError(f"`--group {text}` is not NAME=FILE")
     imports |= {
         key: tuple(_relative_to(root, path) for path in imports[key])
-        for key in ("from_files", "constraints")
+        for key in ("from_files", "ignored", "constraints")
     }
     imports["groups"] = tuple((name, _relative_to(root, path)) for name, path in groups)
     given |= {name: not given.pop(f"no_{name}") for name in ("lock", "sync", "build")}
@@ -155,19 +155,3 @@ class InitResult:
     is_dry_run: bool = False
     pins: Comparison = field(default_factory=Comparison)
     hashes: int = 0
-
-
-def with_buckets(
-    files: Iterable[FileReport], moves: Mapping[Origin, Bucket]
-) -> tuple[FileReport, ...]:
-    """`files` with their lines in the buckets of `moves`, but for those that need action."""
-
-    def moved(origin: Origin, bucket: Bucket) -> Bucket:
-        return bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
-
-    return tuple(
-        replace(
-            file, outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
-        )
-        for file in files
-    )

@@ -18,16 +18,19 @@ from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
 from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.migrate import discover, evidence, groups, model, pins, pyproject
+from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
+from uvflow.migrate.discover import Format
 from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
-from uvflow.migrate.model import Bucket, ImportedRequirements, Pin
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
-from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name, with_buckets
+from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
 from uvflow.migrate.report import needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
+from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
@@ -151,12 +154,25 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         # What leads out is not read, but refused where it is to be imported.
         return 1 if leads_out(path) else discover.requirement_lines(path, read)
 
+    def read_inside(path: str) -> bytes:
+        # The files beside one, that is; what a path dependency names is read as pip does.
+        if "/" not in path and leads_out(path) and not given.allow_outside:
+            message = f"{path} leads out of the project by a link, and is not read"
+            raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
+        return read(path)
+
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
     reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
-    imported = groups.import_files(inputs, reader)
+    formats = discover.formats_in(names, plan.values, given)
+    sources = [_source(each, read_inside, given) for each in formats if each.read]
+    imported = truth.settle(
+        sources,
+        groups.import_files(inputs, reader),
+        has_dependencies=bool(plan.values.get("project", {}).get("dependencies")),
+    )
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
     if not given.from_files:
@@ -171,6 +187,21 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         requires_python=specifier,
         findings=(*imported.findings, *disagreements, *obstacles, *unclaimed),
     )
+
+
+def _source(each: Format, read: model.Read, options: model.ImportOptions) -> truth.Source:
+    """What the project of another tool says; a file that is not in its format is an ERROR."""
+    outcomes = LineOutcomes(options=options)
+    imported = ImportedRequirements()
+    try:
+        imported = each.read(each.path, read, outcomes) if each.read else imported
+    except UsageError as error:
+        if each.path == MANIFEST:
+            raise
+        message = ": ".join(filter(None, (str(error), error.cause)))
+        outcomes.record_findings(findings.error("file-unreadable", message, None, error.hint))
+    imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
+    return truth.Source(title=each.title, path=each.path, imported=imported)
 
 
 def _reader(root: Path) -> model.Read:
@@ -189,7 +220,12 @@ def _python(
     if "requires-python" in plan.values.get("project", {}):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
-    return evidence.requires_python(evidence.pythons(names, _reader(plan.root), files))
+    pythons = [*evidence.pythons(names, _reader(plan.root), files)]
+    if imported.requires_python:
+        origin = Origin(path=files[0], line=1)
+        declared = evidence.Python(specifier=imported.requires_python, origin=origin)
+        pythons = [declared, *(python for python in pythons if python.version)]
+    return evidence.requires_python(pythons)
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
@@ -214,13 +250,15 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
     lost = () if options.lock else evidence.lost_without_lockfile(imported)
-    return plan.with_findings(*edits.findings, *lost)
+    homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
+    return plan.with_findings(*edits.findings, *lost, *homeless)
 
 
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
     """`plan` with a [project] that has what uv needs: a name and a version."""
     given, read = plan.values.get("project"), _reader(plan.root)
-    name = options.name or local_metadata(".", "name", read) or ""
+    metadata = plan.imported.metadata
+    name = options.name or metadata.get("name") or local_metadata(".", "name", read) or ""
     if not name:
         folder = plan.root.name
         name = folder if _NAME.fullmatch(folder) else discover.plain_name(folder)
@@ -229,12 +267,15 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         plan = plan.with_findings(*([renamed] if name != folder else []))
     if given is None or "name" not in given:
         _check_name(name, plan)
-    if given is None:
+    if given is None and not metadata:
         base = project.initial_pyproject(name, plan.imported.requires_python)
         return replace(plan, text=pyproject.with_project(plan.text, base))
+    if given is None:
+        return _with_metadata(plan, name, project)
     # Tools that read single keys of it get along without.
     values = {"name": name, "version": local_metadata(".", "version", read) or _FIRST_VERSION}
-    missing = values.keys() - {*given, *given.get("dynamic", ())}
+    dynamic = (*given.get("dynamic", ()), *metadata.get("dynamic", ()))
+    missing = values.keys() - {*given, *metadata, *dynamic}
     edits = TomlEdits(values={("project", key): values[key] for key in sorted(missing)})
     completed = (
         findings.warning(
@@ -246,6 +287,29 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         for (_, key), value in edits.values.items()
     )
     return replace(plan, text=apply_edits(plan.text, edits)).with_findings(*completed)
+
+
+def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
+    """`plan` with an empty [project], and the values for it that another tool's file has.
+
+    uv says which Python, where no file does.
+    """
+    imported, dynamic = plan.imported, plan.imported.metadata.get("dynamic", ())
+    python = imported.requires_python
+    if python is None and "requires-python" not in dynamic:
+        base = tomllib.loads(project.initial_pyproject(name, None))
+        python = base["project"].get("requires-python")
+    own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}
+    first = {"name": name, "version": _FIRST_VERSION}
+    keys = {("project", key): TomlLine(value=first[key]) for key in first if key not in dynamic}
+    keys |= {path: line for path, line in own.items() if path[-1] != "name" or line.value == name}
+    if python:
+        keys["project", "requires-python"] = TomlLine(value=python)
+    if "dependencies" not in dynamic:
+        keys["project", "dependencies"] = TomlLine(value=[])
+    others = {path: line for path, line in imported.values.items() if path not in own}
+    imported = replace(imported, values=keys | others, requires_python=python)
+    return replace(plan, text=pyproject.with_project(plan.text), imported=imported)
 
 
 def _check_name(name: str, plan: Plan) -> None:
@@ -271,7 +335,9 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     # What other files suggest, and a bare version, set no limit to what is supported.
     declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
     is_limited = options.python and not options.python[0].isdigit()
-    plan = replace(plan, profile=profile, may_narrow=declared is None and not is_limited)
+    plan = replace(
+        plan, profile=profile, may_narrow=not (declared or is_limited or plan.imported.metadata)
+    )
     if options.lock and options.sync:
         plan = _with_environment(plan)
     if options.lock:

@@ -13,26 +13,27 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
+from uvflow.migrate.toml_lines import Keys, TomlLine
 from uvflow.migrate.toml_text import (
-    ArrayLine,
-    Keys,
     TomlEdits,
     Values,
     apply_edits,
     line_end,
     literal,
     parse_toml,
+    without,
 )
 from uvflow.project import schema
 from uvflow.project.profiles import ALL
 
 UV: Keys = ("tool", "uv")
 _DEPENDENCIES: Keys = ("project", "dependencies")
+_EXTRAS: Keys = ("project", "optional-dependencies")
 _GROUPS = "dependency-groups"
 
 # Of what is edited.
 _SHAPE = {
-    "project": {"dependencies": list},
+    "project": {"dependencies": list, "optional-dependencies": {"*": list}},
     _GROUPS: {"*": list},
     "tool": {"uv": {"sources": dict, "index": list, "constraint-dependencies": list}},
 }
@@ -61,8 +62,8 @@ def edit(text: str, imported: ImportedRequirements) -> str:
     return apply_edits(text, decide(parse_toml(text), imported))
 
 
-def with_project(text: str, base: str) -> str:
-    """`text`, which has no `[project]`, with the one of `base` (what `uv init` writes).
+def with_project(text: str, base: str = "[project]\n") -> str:
+    """`text`, which has no `[project]`, with the one of `base` (what `uv init` writes, or empty).
 
     It goes to the top, but below a comment that stands by itself there (such as a licence).
     """
@@ -88,9 +89,17 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     Every requirement has to have its name. Raises UsageError where a value that is to be edited has
     another type.
     """
+    edits = PyprojectEdits(removed=[p for p in imported.moved if p not in imported.values])
+    before = without(before, imported.moved)
     schema.validate(before, _SHAPE, "pyproject.toml")
-    edits = PyprojectEdits()
+    for path, line in imported.values.items():
+        if _at(before, path) is None:
+            edits.values[path] = line
+        else:
+            _decide_setting(before, path, line.value, edits)
     _decide_project(before, imported, edits)
+    for extra, required in imported.extras.items():
+        _decide_list(before, (*_EXTRAS, extra), required, edits)
     # A group keeps the spelling of the file: PEP 735 compares the names normalised.
     spellings = {canonicalize_name(key): key for key in before.get(_GROUPS, ())}
     for name, entries in imported.groups.items():
@@ -102,7 +111,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     for name, source in imported.sources.items():
         _decide_setting(before, (*UV, "sources", name), source, edits)
     for profile, extras in imported.own_extras.items():
-        _decide_extras(before, profile, extras, edits)
+        _decide_extras(before, profile, extras, imported.extras, edits)
     existing = _at(before, (*UV, "index")) or ()
     urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
     new = [i for i in imported.indexes if str(i["url"]).rstrip("/") not in urls]
@@ -165,10 +174,11 @@ def _decide_list(
             if same:
                 _compare(entry, same, edits)
         if is_missing:
-            lines.append(ArrayLine(value=value, comment=entry.comment, above=entry.above))
+            lines.append(TomlLine(value=value, comment=entry.comment, above=entry.above))
     if tail and (lines or not existing):
-        lines.append(ArrayLine(above=tail))
-    if lines or (existing is None and path[0] == _GROUPS):
+        lines.append(TomlLine(above=tail))
+    is_named = path[0] == _GROUPS or path[:-1] == _EXTRAS  # one that is empty is there, too
+    if lines or (existing is None and is_named):
         edits.arrays[path] = lines
 
 
@@ -205,7 +215,7 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
     if existing is None:
         edits.values[path] = value
     elif isinstance(value, (list, tuple)) and isinstance(existing, list):
-        missing = [ArrayLine(value=item) for item in value if item not in existing]
+        missing = [TomlLine(value=item) for item in value if item not in existing]
         if missing:
             edits.arrays[path] = missing
     elif existing != value:
@@ -220,14 +230,18 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
 
 
 def _decide_extras(
-    before: Values, profile: str, extras: Mapping[str, Origin], edits: PyprojectEdits
+    before: Values,
+    profile: str,
+    extras: Mapping[str, Origin],
+    new: Iterable[str],
+    edits: PyprojectEdits,
 ) -> None:
-    """Let `profile` select extras of the project, as far as it has them."""
+    """Let `profile` select extras of the project, as far as it has them; some are `new`."""
     path = ("tool", "uvflow", "profiles", profile, "extras")
     existing = _at(before, path) or ()
-    declared = _at(before, ("project", "optional-dependencies")) or {}
+    declared = _at(before, _EXTRAS) or {}
     is_dynamic = "optional-dependencies" in (_at(before, ("project", "dynamic")) or ())
-    known = {*map(canonicalize_name, declared), *(extras if is_dynamic else ())}
+    known = {*map(canonicalize_name, (*declared, *new)), *(extras if is_dynamic else ())}
     selected = extras if existing == ALL else {*map(canonicalize_name, existing)}
     table, wanted = f"[tool.uvflow.profiles.{profile}]", []
     for extra, origin in extras.items():

@@ -25,6 +25,7 @@ _BUCKETS = {
     Bucket.MERGED: "merged",
     Bucket.SETTING: "became settings",
     Bucket.DEFAULT: "already the default",
+    Bucket.LEFT: "left where they are",
     Bucket.ACTION: "need action",
 }
 
@@ -102,9 +103,10 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     )
     groups = ", ".join(_groups_outside_dev(result.plan))
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
-    # uvflow deletes nothing; a file with lines that need action is still needed.
-    ours = [f for f in result.plan.imported.files if not is_outside(f.path)]
-    files = ", ".join(f.path for f in ours if is_locked and not f.buckets.get(Bucket.ACTION))
+    # uvflow deletes nothing; what has lines that need action, or stay there, is still needed.
+    ours = [f for f in result.plan.imported.files if not is_outside(f.path) and f.path != MANIFEST]
+    unneeded = [f for f in ours if not {Bucket.ACTION, Bucket.LEFT} & f.buckets.keys()]
+    files = ", ".join(f.path for f in unneeded if is_locked)
     return (
         *_columns(steps),
         *((f"  Not in the dev profile: {groups} ({how})",) if groups else ()),

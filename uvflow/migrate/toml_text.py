@@ -7,42 +7,32 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, Integer, Table, Trivia
+from tomlkit.items import Array, Comment, Integer, Table, Trivia
 
 from uvflow.errors import UsageError
+from uvflow.migrate.toml_lines import TOKEN, Keys, Statement, TomlFile, TomlLine, pieces_of
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 
-Keys = tuple[str, ...]  # the path to a value
 Values = Mapping[str, Any]  # a parsed table
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrayLine:
-    """A line of an array: its value, the comment after it, the comment lines above it.
-
-    Without a value it is only the comment lines, below the last one.
-    """
-
-    value: Any = None
-    comment: str = ""
-    above: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class TomlEdits:
-    """What is to be added to a file: lines of arrays, values, tables.
+    """What is to be added to a file: lines of arrays, values, tables; and what is `removed`.
 
-    `tables` are appended to the array of tables at their path.
+    `tables` are appended to the array of tables at their path. A value may be a TomlLine. What is
+    removed goes first, with its comments, and so does a table that has nothing left.
     """
 
-    arrays: dict[Keys, list[ArrayLine]] = field(default_factory=dict)
+    removed: list[Keys] = field(default_factory=list)
+    arrays: dict[Keys, list[TomlLine]] = field(default_factory=dict)
     values: dict[Keys, Any] = field(default_factory=dict)
     tables: dict[Keys, list[Values]] = field(default_factory=dict)
 
@@ -55,19 +45,20 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
-    before = parse_toml(text)
-    if not (edits.arrays or edits.values or edits.tables):
+    before = without(parse_toml(text), edits.removed)
+    if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text
     newline = line_end(text)
-    unix = text.replace(newline, "\n")
+    unix = _without_lines(text.replace(newline, "\n"), edits.removed)
     document = _document(unix if unix.endswith("\n") else f"{unix}\n")  # to append something
+    # The metadata of a project stands above its lists, settings below them.
+    ahead = [path for path in edits.values if path[0] == "project"]
+    for path in ahead:
+        _set_value(document, path, edits.values[path])
     for path, lines in edits.arrays.items():
         _extend(document, path, lines)
-    for path, value in edits.values.items():
-        if isinstance(value, (list, tuple)):  # one entry per line
-            _extend(document, path, [ArrayLine(value=item) for item in value])
-        else:
-            _table(document, path[:-1])[path[-1]] = _as_written(literal(value))
+    for path in (path for path in edits.values if path not in ahead):
+        _set_value(document, path, edits.values[path])
     for path, tables in edits.tables.items():
         _append_tables(document, path, tables)
     new = _space_tables(tomlkit.dumps(document))
@@ -75,6 +66,53 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
     if last and new.endswith(f"\n{last}\n"):  # it had no newline, and is still the last line
         new = new.removesuffix("\n")
     return _verified_edit(new.replace("\n", newline), before, edits)
+
+
+def without(values: Values, removed: Iterable[Keys]) -> dict[str, Any]:
+    """`values` without what is at the paths `removed`, and without the tables this empties."""
+
+    def remaining(table: Values, path: Keys) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in table.items():
+            if (*path, key) in gone:
+                continue
+            is_around = any(keys[: len(path) + 1] == (*path, key) for keys in gone)
+            new = remaining(value, (*path, key)) if is_around else value
+            if new or new == value:
+                kept[key] = new
+        return kept
+
+    gone = {*removed}
+    return remaining(values, ())
+
+
+def _without_lines(text: str, removed: Iterable[Keys]) -> str:
+    """The same of the text: whole lines, and the blank ones above a header that goes."""
+    gone = {*removed}
+    if not gone:
+        return text
+    lines = text.split("\n")
+    blocks: list[list[Statement]] = [[]]  # a header, and what stands below it
+    for statement in TomlFile.parse(MANIFEST, text).statements:
+        blocks += [[]] if statement.is_header else []
+        blocks[-1].append(statement)
+    dropped: set[int] = set()
+    for block in blocks:
+        out, stays = [], False
+        for s in block:
+            is_out = any(s.path[:n] in gone for n in range(1, len(s.path) + 1))
+            out += [s] if is_out else []
+            stays |= not (is_out or s.is_header or s.is_tail)
+        if out and block[0].is_header and not stays:
+            out = block
+        for s in out:
+            dropped.update(range(s.first, s.end + 1))
+            blank = s.first - 1
+            while s.is_header and blank and not lines[blank - 1].strip():
+                dropped.add(blank)
+                blank -= 1
+    kept = (line for number, line in enumerate(lines, 1) if number not in dropped)
+    return "\n".join(kept).lstrip("\n")
 
 
 def line_end(text: str) -> str:
@@ -104,22 +142,34 @@ def _table(document: Any, keys: Keys) -> Any:
     return table
 
 
-def _extend(document: Any, path: Keys, lines: Iterable[ArrayLine]) -> None:
+def _set_value(document: Any, path: Keys, given: Any) -> None:
+    """A list gets one entry per line."""
+    line = given if isinstance(given, TomlLine) else TomlLine(value=given)
+    table, value = _table(document, path[:-1]), line.value
+    is_list = isinstance(value, (list, tuple))
+    entries = [TomlLine(value=item) for item in value] if is_list else []
+    text = extend_array("[]", entries) if is_list else literal(value)
+    for comment in line.above:
+        table.add(Comment(Trivia(comment=_comment(comment))))
+    table[path[-1]] = _as_written(text, _comment(line.comment))
+
+
+def _extend(document: Any, path: Keys, lines: Iterable[TomlLine]) -> None:
     table, key = _table(document, path[:-1]), path[-1]
     array = str(table[key].as_string()) if key in table else "[]"
     table[key] = _as_written(extend_array(array, lines))
 
 
-def _as_written(text: str) -> Integer:
+def _as_written(text: str, comment: str = "") -> Integer:
     """An item with any `text`, which is not parsed: tomlkit is slow at long arrays."""
-    return Integer(0, Trivia(), text)
+    return Integer(0, Trivia(comment_ws="  " if comment else "", comment=comment), text)
 
 
 def _append_tables(document: Any, path: Keys, tables: Iterable[Values]) -> None:
     """In whichever of TOML's two forms the array has."""
     parent, key = _table(document, path[:-1]), path[-1]
     if isinstance(parent.get(key), Array):
-        _extend(document, path, [ArrayLine(value=values) for values in tables])
+        _extend(document, path, [TomlLine(value=values) for values in tables])
         return
     for values in tables:
         table = tomlkit.table()
@@ -149,11 +199,12 @@ def _space_tables(text: str) -> str:
 def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
     """`text`, if it means what the old one did, with the edits; raises UsageError otherwise."""
     after = copy.deepcopy(dict(before))
+    for path, value in edits.values.items():
+        plain = value.value if isinstance(value, TomlLine) else value
+        _plain(after, path[:-1])[path[-1]] = plain
     for path, lines in edits.arrays.items():
         new = (line.value for line in lines if line.value is not None)
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(new)
-    for path, value in edits.values.items():
-        _plain(after, path[:-1])[path[-1]] = value
     for path, tables in edits.tables.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(map(dict, tables))
     if _as_json(parse_toml(text)) != _as_json(after):
@@ -197,18 +248,7 @@ def _not_editable(cause: str) -> UsageError:
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-# A token of an array: a string (TOML has four kinds), a comment, white space, or a character.
-_TOKEN = re.compile(
-    r"""
-      "{3} (?:\\.|[^\\])*? "{3,5} | '{3} .*? '{3,5}
-    | " (?:\\.|[^"\\])* " | ' [^']* '
-    | \# [^\n]* | \s+ | .
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def extend_array(array: str, lines: Iterable[ArrayLine]) -> str:
+def extend_array(array: str, lines: Iterable[TomlLine]) -> str:
     """The text of an array with one more line for each of `lines`."""
     indent, closing, head = _split(array)
     added: list[str] = []
@@ -225,29 +265,16 @@ def _split(array: str) -> tuple[str, str, str]:
     """An array's indentation, that of its closing bracket, and its text above that bracket."""
     inside = array[1:-1]
     if "\n" not in inside:
-        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in _entries(inside))
+        entries = (piece.text.rstrip() for piece in pieces_of(inside, ","))
+        return "    ", "", "[" + "".join(f"\n    {entry}," for entry in entries)
     first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
     closing = re.search(r"\n([ \t]*)\Z", inside)
     end, has_comma = 0, True  # of the last value, which comments may follow
-    for match in _TOKEN.finditer(inside):
+    for match in TOKEN.finditer(inside):
         if not match[0].isspace() and not match[0].startswith("#"):
             end, has_comma = match.end(), match[0] == ","
     head = f"[{inside[:end]}{'' if has_comma else ','}{inside[end:]}".rstrip()
     return first[1] if first else "    ", closing[1] if closing else "", head
-
-
-def _entries(inside: str) -> Iterator[str]:
-    """The entries of an array that is on one line."""
-    entry, depth = "", 0
-    for match in _TOKEN.finditer(inside):
-        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
-        if match[0] == "," and depth == 0:
-            yield entry.strip()
-            entry = ""
-        else:
-            entry += match[0]
-    if entry.strip():
-        yield entry.strip()
 
 
 def _comment(text: str) -> str:

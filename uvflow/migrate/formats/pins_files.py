@@ -1,0 +1,111 @@
+"""The lock files of other tools → old pins with their hashes. Pure."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from uvflow import findings
+from uvflow.errors import UsageError
+from uvflow.findings import Origin
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, Pin
+from uvflow.migrate.toml_lines import TomlFile
+
+Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
+Packages = tuple[tuple[Origin, Mapping[str, Any]], ...]
+
+POETRY_LOCK = "poetry.lock"
+_SHAPE = {"package": [{"source": dict, "files": [{"hash": str}]}], "metadata": {"files": dict}}
+_EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
+_EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
+
+
+def poetry_packages(data: bytes, outcomes: LineOutcomes) -> Packages:
+    """The packages of a poetry.lock, of any version, each with its place.
+
+    One that is not TOML is an ERROR finding.
+    """
+    text = data.decode("utf-8", "replace")
+    try:
+        values = TomlFile.parse(POETRY_LOCK, text, _SHAPE).values
+    except UsageError as error:
+        hint = "restore the file, or move it away"
+        problem = findings.error("file-unreadable", f"{error} ({error.cause})", None, hint)
+        outcomes.record_findings(problem)
+        return ()
+    of_old = values.get("metadata", {}).get("files", {})  # up to version 1.1
+    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.rstrip() == "[[package]]")
+    return tuple(
+        (
+            Origin(path=POETRY_LOCK, line=line),
+            {"files": of_old.get(package.get("name"), ()), **package},
+        )
+        for line, package in zip(lines, values.get("package", ()), strict=False)
+    )
+
+
+def poetry_pins(packages: Packages, sources: Sources, outcomes: LineOutcomes) -> tuple[Pin, ...]:
+    """The pins among `packages`; `sources` are those of pyproject.toml.
+
+    What came from a URL or a path has no pin: its source is one.
+    """
+    counts = Counter(_name(package) for _, package in packages)
+    pins = []
+    for origin, package in packages:
+        name = _name(package)
+        pin = _poetry_pin(package, origin, sources.get(name), is_split=counts[name] > 1)
+        if pin:
+            pins.append(pin)
+            outcomes.record_bucket(Bucket.IMPORTED, origin)
+        elif name in sources:
+            outcomes.record_bucket(Bucket.DEFAULT, origin)
+        else:
+            message = f"{name} came from a place that only another package names"
+            hint = "add it as a requirement of its own, with its source"
+            outcomes.needs_action("pin-without-index", message, origin, hint)
+    return tuple(pins)
+
+
+def _name(package: Mapping[str, Any]) -> str:
+    return canonicalize_name(str(package.get("name")))
+
+
+def _poetry_pin(
+    package: Mapping[str, Any], origin: Origin, declared: Any, *, is_split: bool
+) -> Pin | None:
+    source = package.get("source", {})
+    if source.get("type") in ("url", "file", "directory"):
+        return None
+    try:
+        version = str(Version(str(package.get("version"))))
+    except InvalidVersion:
+        return None
+    return Pin(
+        name=_name(package),
+        version=version,
+        origin=origin,
+        hashes=tuple(file["hash"] for file in package["files"] if "hash" in file),
+        marker=_marker(package.get("markers")) if is_split else "",
+        git=_git(source, declared) if source.get("type") == "git" else "",
+    )
+
+
+def _marker(given: Any) -> str:
+    """Where a version is for, whichever extra asks for it; each group may have a marker."""
+    found = given.values() if isinstance(given, dict) else (given,)
+    markers = dict.fromkeys(_EXTRAS.sub("", str(marker)) for marker in found if marker)
+    plain = [marker for marker in markers if "extra" not in marker]
+    return plain[0] if len(plain) == 1 else " or ".join(f"({marker})" for marker in plain)
+
+
+def _git(source: Mapping[str, Any], declared: Any) -> str:
+    """uv keeps the commit where the reference is the one that [tool.uv.sources] has."""
+    known = declared if isinstance(declared, dict) else {"rev": source.get("reference")}
+    kinds = ("subdirectory", "rev", "tag", "branch")
+    query = "&".join(f"{kind}={known[kind]}" for kind in kinds if known.get(kind))
+    url = known.get("git", source.get("url"))
+    return f"{url}{'?' if query else ''}{query}#{source.get('resolved_reference')}"

@@ -1,0 +1,469 @@
+"""Poetry: `[tool.poetry]` of pyproject.toml, with poetry.lock and poetry.toml beside it. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from packaging.requirements import Requirement as Pep508
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from uvflow import findings
+from uvflow.migrate.credentials import git_login_variables
+from uvflow.migrate.formats import pins_files
+from uvflow.migrate.formats.markers import python_marker
+from uvflow.migrate.formats.poetry_requirement import DependencyReader
+from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.versions import read_python
+from uvflow.migrate.indexes import PYPI, Index, index_credentials, named_index
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import (
+    SOURCES,
+    Bucket,
+    ImportedRequirements,
+    IncludeGroup,
+    Read,
+    Requirement,
+)
+from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlFile, TomlLine
+
+_POETRY: Keys = ("tool", "poetry")
+_DEPENDENCIES = (*_POETRY, "dependencies")
+_BUILD: Keys = ("build-system", "requires")
+_BACKEND: Keys = ("build-system", "build-backend")
+_CORE = "poetry-core>=2.0"  # the first that reads [project]
+_CORE_BACKEND = "poetry.core.masonry.api"
+_POETRY_ITSELF = re.compile(r"poetry(?:-core)?\b(?!-)(?!\s*(?:>=|==|~=|\^)\s*2)", re.IGNORECASE)
+_POETRY_1 = re.compile(r"poetry(?:-core)?\s*(?:.*<\s*2|[=~]=\s*1)", re.IGNORECASE)
+
+# Where a key of [tool.poetry] goes as it is.
+_MOVED: Mapping[str, Keys] = {
+    **{
+        key: ("project", key)
+        for key in ("name", "version", "description", "keywords", "readme", "classifiers")
+    },
+    "homepage": ("project", "urls", "Homepage"),
+    "repository": ("project", "urls", "Repository"),
+    "documentation": ("project", "urls", "Documentation"),
+}
+# What poetry-core goes on reading where it is.
+_LEFT = ("packages", "include", "exclude", "build")
+
+_LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
+_SHAPE = {
+    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
+    "build-system": {"requires": [str]},
+    "dependency-groups": dict,
+    "tool": {
+        "poetry-dynamic-versioning": dict,
+        "poetry": {
+            **_LISTS,
+            "dev-dependencies": _LISTS["dependencies"],
+            "group": {"*": _LISTS},
+            "extras": {"*": [str]},
+            "authors": [str],
+            "maintainers": [str],
+            "source": [{"name": str, "url": str}],
+        },
+    },
+}
+
+_AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
+
+
+def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """What `[tool.poetry]` of the pyproject.toml at `path` says, and the files beside it."""
+    file = TomlFile.parse(path, read_file(path).decode("utf-8", "replace"), _SHAPE)
+    lock = read_if_there(pins_files.POETRY_LOCK, read_file)
+    packages = pins_files.poetry_packages(lock or b"", outcomes)
+    reader = _Reader(file=file, read_file=read_file, outcomes=outcomes)
+    imported = reader.read()
+    pins = pins_files.poetry_pins(packages, imported.sources, outcomes)
+    reports = [outcomes.report_tables(file, "poetry", _POETRY)]
+    if lock is not None:
+        lines = (origin for origin, _ in packages)
+        reports.append(outcomes.report(pins_files.POETRY_LOCK, "poetry", lines))
+    settings = read_if_there("poetry.toml", read_file)
+    if settings is not None:
+        config = TomlFile.parse("poetry.toml", settings.decode("utf-8", "replace"))
+        outcomes.record_bucket(Bucket.DEFAULT, *config.units("virtualenvs", "in-project"))
+        reports.append(outcomes.report_tables(config, "poetry", ()))
+    return replace(imported, pins=pins, files=tuple(reports))
+
+
+@dataclass(kw_only=True)
+class _Reader:
+    """Reads one pyproject.toml; the fields with a default are as in an import."""
+
+    file: TomlFile
+    read_file: Read
+    outcomes: LineOutcomes
+    values: dict[Keys, TomlLine] = field(default_factory=dict)
+    moved: list[Keys] = field(default_factory=list)
+    dynamic: list[str] = field(default_factory=list)
+    dependencies: list[Requirement] = field(default_factory=list)
+    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
+    groups: dict[str, tuple[Requirement | IncludeGroup, ...]] = field(default_factory=dict)
+    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    constraints: list[Requirement] = field(default_factory=list)
+    indexes: list[Index] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    requires_python: str | None = None
+
+    def read(self) -> ImportedRequirements:
+        self._read_sources()
+        reader = DependencyReader(
+            read_file=self.read_file,
+            outcomes=self.outcomes,
+            index_of=self._index_of,
+        )
+        for entry in self.file.entries(*_POETRY):
+            self._read_key(entry)
+        self._read_build_system()
+        self._read_dependencies(reader)
+        self._read_groups(reader)
+        self._write_dynamic()
+        environ = self.outcomes.options.environ
+        return ImportedRequirements(
+            dependencies=tuple(self.dependencies),
+            extras=self.extras,
+            groups=self.groups,
+            tails=self.tails,
+            constraints=tuple(self.constraints),
+            indexes=tuple(index.entry for index in self.indexes),
+            settings=self.settings,
+            values=self.values,
+            moved=tuple(self.moved),
+            requires_python=self.requires_python,
+            credentials=index_credentials(self.indexes, environ)
+            | git_login_variables(reader.logins, environ),
+        )
+
+    @property
+    def _project(self) -> Mapping[str, Any]:
+        return self.file.value("project") or {}
+
+    def _record(self, bucket: Bucket, path: Keys) -> None:
+        self.outcomes.record_bucket(bucket, *self.file.units(*path))
+
+    def _notice(self, code: str, message: str, path: Keys, hint: str | None = None) -> None:
+        found = findings.warning(code, message, self.file.origin(*path), hint)
+        self.outcomes.record_findings(found)
+
+    def _refuse(self, code: str, message: str, path: Keys) -> None:
+        found = findings.error(code, message, self.file.origin(*path), "correct it")
+        self.outcomes.record_findings(found)
+
+    # Metadata.
+
+    def _read_key(self, entry: TomlEntry) -> None:
+        key, value = str(entry.key), entry.value
+        path = (*_POETRY, key)
+        if key in _LEFT or self._is_computed(key, value):
+            self._leave(path, dynamic=None if key in _LEFT else key)
+        elif key in _MOVED:
+            self._move(path, _MOVED[key])
+        elif key == "license":
+            self._move(path, ("project", key), {"text": value})
+        elif key in ("authors", "maintainers"):
+            people = (self._person(person, path) for person in value)
+            self._move(path, ("project", key), [person for person in people if person])
+        elif key in ("package-mode", "requires-poetry"):
+            self._record(Bucket.DEFAULT if value else Bucket.SETTING, path)
+            self.moved.append(path)
+            self.settings |= {} if value else {"package": False}
+        elif key in ("urls", "plugins", "scripts"):
+            self._read_table(path)
+
+    def _is_computed(self, key: str, value: Any) -> bool:
+        """Whether poetry-core, or a plugin of it, goes on making the value of a key."""
+        backend = str(self.file.value(*_BACKEND) or _CORE_BACKEND)
+        if key == "version":
+            plugin = self.file.value("tool", "poetry-dynamic-versioning", "enable")
+            return plugin is True or backend.startswith("poetry_dynamic_versioning")
+        # To the classifiers it adds those of the licence and of the Pythons.
+        return isinstance(value, list) and (
+            key == "readme" or (key == "classifiers" and backend.startswith("poetry"))
+        )
+
+    def _read_table(self, path: Keys) -> None:
+        """`urls`, `scripts`, and `plugins` with a table in each."""
+        for entry in self.file.entries(*path):
+            within = (*path, str(entry.key))
+            match path[-1], entry.value:
+                case "plugins", {**names}:
+                    for name in map(str, names):
+                        to = ("project", "entry-points", str(entry.key), name)
+                        self._move((*within, name), to)
+                case "scripts", {"type": "file"}:
+                    self._leave(within)
+                case "scripts", {"type": "console", "reference": str(reference)}:
+                    self._move(within, ("project", "scripts", str(entry.key)), reference)
+                case _, str():
+                    self._move(within, ("project", path[-1], str(entry.key)))
+
+    def _person(self, text: str, path: Keys) -> dict[str, str]:
+        match = _AUTHOR.fullmatch(text.strip())
+        if match is None:
+            self._refuse("invalid-author", f"`{text}` is not `Name <address>`", path)
+            return {}
+        return {key: value for key, value in match.groupdict().items() if value}
+
+    def _move(self, path: Keys, to: Keys, value: Any = None) -> None:
+        """To [project], which counts where it has the key, or leaves it to the backend."""
+        entry = self.file.entry(*path)
+        value, given = entry.value if value is None else value, self.file.value(*to)
+        if to[1] in self._project.get("dynamic", ()):
+            self._leave(path)
+            return
+        self.moved.append(path)
+        self._record(Bucket.IMPORTED if given is None else Bucket.MERGED, path)
+        if given is None:
+            self.values[to] = replace(entry.line, value=value)
+        elif given != value:
+            table = f"[{'.'.join(to[:-1])}]"
+            self._notice("metadata-differs", f"{table} has another {to[-1]}, which counts", path)
+
+    def _leave(self, path: Keys, *, dynamic: str | None = None) -> None:
+        self._record(Bucket.LEFT, path)
+        if dynamic and dynamic not in self._project:
+            self.dynamic.append(dynamic)
+
+    def _write_dynamic(self) -> None:
+        """What the backend goes on computing, and no more what has moved."""
+        given = self._project.get("dynamic", [])
+        moved = {
+            "dependencies": self.dependencies,
+            "optional-dependencies": self.extras,
+            "requires-python": self.requires_python,
+        }
+        dynamic = [k for k in dict.fromkeys((*given, *self.dynamic)) if not moved.get(k)]
+        if given != dynamic:
+            self.moved.append(("project", "dynamic"))
+            self.values |= {("project", "dynamic"): TomlLine(value=dynamic)} if dynamic else {}
+
+    # The build.
+
+    def _read_build_system(self) -> None:
+        requires, backend = self.file.value(*_BUILD), str(self.file.value(*_BACKEND))
+        is_other = requires is not None and not backend.startswith("poetry")
+        if is_other or self.settings.get("package") is False:
+            return
+        if not self._has_package():
+            self.settings["package"] = False
+            message = "no package is found to build, so uv does not install the project itself"
+            hint = "if it is one, say where with `packages`, and remove `package = false`"
+            self._notice("no-package", message, _POETRY, hint)
+        elif requires is None:
+            self.values[_BUILD] = TomlLine(value=[_CORE])
+            self.values[_BACKEND] = TomlLine(value=_CORE_BACKEND)
+            message = "a [build-system] is added: Poetry installs the project without one"
+            self._notice("build-system", message, _POETRY)
+        elif not self._project:
+            self._update_build_system(requires)
+
+    def _has_package(self) -> bool:
+        name = str(self.file.value(*_POETRY, "name") or self._project.get("name", ""))
+        module = re.sub(r"[^a-z0-9]+", "_", canonicalize_name(name))
+        places = (module, f"{module}.py", f"src/{module}", f"src/{module}.py")
+        return bool(self.file.value(*_POETRY, "packages")) or any(map(self._is_there, places))
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.read_file(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # a directory
+            return True
+        return True
+
+    def _update_build_system(self, requires: list[str]) -> None:
+        """poetry-core 2 takes the place of what does not read [project]."""
+        updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
+        backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
+        for path, value in ((_BUILD, updated), (_BACKEND, backend)):
+            if self.file.value(*path) not in (None, value):
+                self.values[path] = TomlLine(value=value)
+                self.moved.append(path)
+        path = (*_POETRY, "include")
+        plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
+        if plain and any(_POETRY_1.match(text) for text in requires):
+            message = f"poetry-core 2 takes {', '.join(plain)} into the sdist only"
+            hint = f'`{{ path = "{plain[0]}", format = ["sdist", "wheel"] }}` for the wheel as well'
+            origin = self.file.origin(*path)
+            self.outcomes.needs_action("include-format", message, origin, hint)
+
+    # Dependencies.
+
+    def _read_dependencies(self, reader: DependencyReader) -> None:
+        texts = self._project.get("dependencies")
+        extras = self._project.get("optional-dependencies", {}).values()
+        declared = {_name_in(text) for one in (texts or (), *extras) for text in one}
+        optional: dict[str, list[Requirement]] = {}
+        for entry in self._entries(_DEPENDENCIES, ""):
+            name = canonicalize_name(str(entry.key))
+            if name == "python":
+                self._read_python(entry)
+                continue
+            requirements = reader.requirements(entry)
+            alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
+            is_optional = any(isinstance(a, dict) and a.get("optional") for a in alternatives)
+            if texts is None and is_optional:
+                optional[name] = requirements
+            elif texts is None:
+                self.dependencies += requirements
+            elif name in declared:
+                self._enrich(name, requirements)
+            else:
+                message = f"Poetry ignores `{entry.key}`: [project] does not have it"
+                hint = "add it to `dependencies` in [project] if it is needed"
+                self.outcomes.needs_action("not-in-project", message, entry.origin, hint)
+        if texts is None:  # else Poetry does not look at them either
+            self._read_extras(optional)
+
+    def _entries(self, table: Keys, group: str) -> Iterator[TomlEntry]:
+        """The dependencies of a table that moves; its comments come with the first and the last."""
+        tables = (table[:-1], table) if "group" in table else (table,)
+        headers = [self.file.statement(*one) for one in tables if self.file.has_header(*one)]
+        above = tuple(c for one in headers for c in (*one.above, one.comment) if c)
+        for entry in self.file.entries(*table):
+            self._record(Bucket.IMPORTED, (*table, str(entry.key)))
+            is_python = entry.key == "python"
+            yield entry if is_python else replace(entry, above=(*above, *entry.above))
+            above = above if is_python else ()
+        self.moved += [table] if self.file.value(*table) is not None else []
+        self.tails[group] = (*self.tails.get(group, ()), *above, *self.file.tail(*table))
+
+    def _read_python(self, entry: TomlEntry) -> None:
+        """Where [project] has the Pythons that are supported, only these are locked for."""
+        text = str(entry.value)
+        declared = self._project.get("requires-python")
+        try:
+            python = read_python(text)
+            is_other = SpecifierSet(declared or "") != SpecifierSet(python.specifier)
+        except ValueError:
+            message = f"`{text}` is not what Poetry takes for a Python"
+            self._refuse("invalid-version", message, (*_DEPENDENCIES, "python"))
+            return
+        if python.dropped:
+            message = f"of `{text}` this is left out: {', '.join(python.dropped)}"
+            self._notice("python-union", message, (*_DEPENDENCIES, "python"))
+        if declared is None:
+            self.requires_python = python.specifier or None
+        elif python.specifier and is_other:
+            self.settings["environments"] = [python_marker(text)]
+
+    def _enrich(self, name: str, requirements: list[Requirement]) -> None:
+        """Where a dependency of [project] comes from, and which versions of it are locked."""
+        sources = []
+        for requirement in requirements:
+            if "extra" in requirement.marker:
+                message = f"the source of {name} for an extra is not imported"
+                hint = "see `extra` and `conflicts` in uv's documentation of sources"
+                origin = requirement.origin
+                self.outcomes.needs_action("no-equivalent", message, origin, hint)
+                continue
+            self.constraints += [requirement] if Pep508(requirement.text).specifier else []
+            marker = {"marker": requirement.marker} if requirement.marker else {}
+            sources += [{**requirement.source, **marker}] if requirement.source else []
+        if sources:
+            line = TomlLine(value=sources if len(sources) > 1 else sources[0])
+            self.values[(*SOURCES, name)] = line
+
+    def _read_extras(self, optional: Mapping[str, list[Requirement]]) -> None:
+        path, known = (*_POETRY, "extras"), dict(optional)
+        for requirement in self.dependencies:
+            known.setdefault(requirement.name or "", []).append(requirement)
+        for extra in self.file.entries(*path):
+            names = [canonicalize_name(str(name)) for name in extra.value]
+            for name in (name for name in names if name not in known):
+                message = f"the extra {extra.key} names {name}, which is no dependency"
+                self._refuse("unknown-extra", message, (*path, str(extra.key)))
+            self.extras[str(extra.key)] = tuple(r for name in names for r in known.get(name, ()))
+            self._record(Bucket.IMPORTED, (*path, str(extra.key)))
+        self.moved += [path] if self.extras else []
+        used = {requirement.name for entries in self.extras.values() for requirement in entries}
+        for requirement in (r for name in optional.keys() - used for r in optional[name]):
+            message = f"{requirement.name} is optional, and in no extra: Poetry never installs it"
+            hint = "add it to [project.optional-dependencies] if it is needed"
+            self.outcomes.needs_action("not-imported", message, requirement.origin, hint)
+
+    def _read_groups(self, reader: DependencyReader) -> None:
+        optional = set()
+        for entry in self.file.entries(*_POETRY, "group"):
+            name, path = str(entry.key), (*_POETRY, "group", str(entry.key))
+            included = self.file.entries(*path, "include-groups")
+            groups = (IncludeGroup(group=str(one.value), origin=one.origin) for one in included)
+            self.groups[name] = (*groups, *self._group(reader, (*path, "dependencies"), name))
+            optional |= {name} if self.file.value(*path, "optional") else set()
+            for key in ("optional", "include-groups"):
+                if self.file.value(*path, key) is not None:
+                    self.moved.append((*path, key))
+                    self._record(Bucket.IMPORTED, (*path, key))
+        old = self._group(reader, (*_POETRY, "dev-dependencies"), "dev")
+        if old:
+            self.groups["dev"] = (*self.groups.get("dev", ()), *old)
+        names = dict.fromkeys((*(self.file.value("dependency-groups") or ()), *self.groups))
+        default = [name for name in names if name not in optional]
+        if default != (["dev"] if "dev" in names else []):  # that is uv's own
+            self.settings["default-groups"] = default
+
+    def _group(self, reader: DependencyReader, table: Keys, name: str) -> list[Requirement]:
+        return [r for entry in self._entries(table, name) for r in reader.requirements(entry)]
+
+    # Sources.
+
+    def _read_sources(self) -> None:
+        """uv takes a package from the first index that has it, and asks its default index last."""
+        path, here = (*_POETRY, "source"), self.file.origin(*_POETRY)
+        kinds: dict[str, list[Index]] = {"primary": [], "supplemental": [], "explicit": []}
+        for number, entry in enumerate(self.file.entries(*path)):
+            self.outcomes.record_bucket(Bucket.SETTING, *self.file.units(*path, number))
+            name, url = str(entry.value.get("name", "")), str(entry.value.get("url", ""))
+            if name.lower() == "pypi":
+                name, url = "pypi", PYPI
+            known = (index for of_kind in kinds.values() for index in of_kind)
+            index = named_index(name, url, entry.origin, self.outcomes, known)
+            if index:
+                kinds[_priority(entry.value)].append(index)
+        self.moved += [path] if any(kinds.values()) else []
+        explicit = [replace(index, is_explicit=True) for index in kinds["explicit"]]
+        primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
+        *first, last = (*primary, *kinds["supplemental"])
+        default = [] if last.name == "pypi" else [replace(last, is_default=True)]
+        self.indexes = [*explicit, *first, *default]
+        if first:
+            message = (
+                "Poetry takes the best version of all primary sources, and of a supplemental one"
+                " what they do not have; uv takes the first index that has the package"
+            )
+            hint = "bind packages to their index in [tool.uv.sources] where that matters"
+            self.outcomes.record_findings(
+                findings.warning("index-order", message, last.origin, hint)
+            )
+
+    def _index_of(self, source: str) -> str | None:
+        """The name of the index that a dependency is to come from; PyPI needs one for that."""
+        plain = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source))
+        names = {canonicalize_name(index.name): index.name for index in self.indexes}
+        if plain == "pypi" and plain not in names:
+            origin = self.file.origin(*_POETRY)
+            self.indexes.append(Index(url=PYPI, origin=origin, name=plain, is_explicit=True))
+            return plain
+        return names.get(plain)
+
+
+def _priority(source: Mapping[str, Any]) -> str:
+    """`primary`, `supplemental` or `explicit`; Poetry before 1.5 had two flags."""
+    kind = source.get("priority") or ("supplemental" if source.get("secondary") else "primary")
+    return {
+        "explicit": "explicit",
+        "supplemental": "supplemental",
+        "secondary": "supplemental",
+    }.get(str(kind).lower(), "primary")
+
+
+def _name_in(text: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", text)
+    return canonicalize_name(match[0]) if match else ""

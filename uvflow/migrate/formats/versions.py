@@ -1,0 +1,166 @@
+"""Versions as Poetry and others write them: caret, tilde, unions → PEP 440. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.utils import canonicalize_version
+from packaging.version import Version
+
+Clauses = tuple[str, ...]  # of PEP 440, all of which hold
+
+_CLAUSE = re.compile(r"(?P<operator>\^|~=?|[=!<>]=|[=<>])?\s*v?(?P<version>\d[^\s,]*)[\s,]*")
+_MOST_EXCLUDED = 20  # versions between the parts of a union
+_LOWEST = Version("0.dev0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """The PEP 440 specifier of a constraint, "" for any version.
+
+    `dropped` are the parts of a union that it does not admit.
+    """
+
+    specifier: str
+    dropped: tuple[str, ...] = ()
+
+
+def read_constraint(text: str) -> Constraint:
+    """A constraint such as `^1.2, !=1.3`; of a union that PEP 440 cannot say, the highest part.
+
+    Raises ValueError for what Poetry refuses as well.
+    """
+    return _union([_clauses(part) for part in _parts(text)])
+
+
+def read_python(text: str) -> Constraint:
+    """The same for Pythons: `3.9` stands for all of its patch releases, Python 2 is dropped."""
+    parts = python_parts(text)
+    old = [part for part in parts if part and SpecifierSet(",".join(part)).contains("2.7")]
+    new = [part for part in parts if part not in old]
+    constraint = _union(new or parts)
+    dropped = map(",".join, old if new else ())
+    return replace(constraint, dropped=(*constraint.dropped, *dropped))
+
+
+def python_parts(text: str) -> list[Clauses]:
+    """The parts of a union of Pythons."""
+    return [
+        tuple(f"{c}.*" if re.fullmatch(r"==\d+(\.\d+)?", c) else c for c in _clauses(part))
+        for part in _parts(text)
+    ]
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"\|\|?", text)]
+
+
+def _clauses(text: str) -> Clauses:
+    if text in ("*", "x"):
+        return ()
+    clauses: list[str] = []
+    at = 0
+    while at < len(text) or not clauses:
+        match = _CLAUSE.match(text, at)
+        if match is None:
+            raise ValueError(text)
+        clauses += _as_pep440(match["operator"] or "==", match["version"])
+        at = match.end()
+    return tuple(clauses)
+
+
+def _as_pep440(operator: str, version: str) -> list[str]:
+    if operator in ("^", "~"):
+        first = Version(version)
+        return [f">={first}", f"<{_bumped(first, is_caret=operator == '^')}"]
+    plain = version if version.endswith(".*") else Version(version)
+    return [str(Specifier(f"{'==' if operator == '=' else operator}{plain}"))]
+
+
+def _bumped(version: Version, *, is_caret: bool) -> Version:
+    """The first version that is out: caret bumps the first number that is not 0, tilde the minor.
+
+    The number of components stays.
+    """
+    numbers = version.release
+    at = min(1, len(numbers) - 1)
+    if is_caret:
+        at = next((n for n, number in enumerate(numbers) if number), len(numbers) - 1)
+    return _with_release(version, (*numbers[:at], numbers[at] + 1, *(0 for _ in numbers[at + 1 :])))
+
+
+def _with_release(version: Version, numbers: Iterable[int]) -> Version:
+    epoch = f"{version.epoch}!" if version.epoch else ""
+    return Version(f"{epoch}{'.'.join(map(str, numbers))}")
+
+
+def _union(parts: list[Clauses]) -> Constraint:
+    if len(parts) == 1 or () in parts:
+        return Constraint(specifier=",".join(() if () in parts else parts[0]))
+    try:
+        return Constraint(specifier=",".join(_hull(parts)))
+    except ValueError:
+        *dropped, chosen = sorted(map(",".join, parts), key=_lowest_version)
+        return Constraint(specifier=chosen, dropped=tuple(dropped))
+
+
+def _lowest_version(text: str) -> Version:
+    return min(Version(s.version.removesuffix(".*")) for s in SpecifierSet(text))
+
+
+def _range(clauses: Clauses) -> tuple[Version, Version | None]:
+    """The first version, and the first one behind; ValueError for what has other ends."""
+    lower, upper = _LOWEST, None
+    for specifier in map(Specifier, clauses):
+        version = Version(specifier.version.removesuffix(".*"))
+        if specifier.operator == ">=":
+            lower = version
+        elif specifier.operator == "<":
+            upper = version
+        elif specifier.operator == "==" and specifier.version.endswith(".*"):
+            *head, last = version.release
+            lower, upper = version, _with_release(version, (*head, last + 1))
+        else:
+            raise ValueError(specifier)
+    return lower, upper
+
+
+def _hull(parts: list[Clauses]) -> Clauses:
+    """All from the first part to the last, less what is between them.
+
+    Raises ValueError where PEP 440 cannot say that.
+    """
+    (first, end), *others = sorted(map(_range, parts), key=lambda versions: versions[0])
+    excluded: list[str] = []
+    for start, further in others:
+        if end is None:
+            break
+        if start > end:
+            excluded += _between(end, start)
+        end = max(end, further) if further else None
+    lower = (f">={first}",) if first != _LOWEST else ()
+    return (*lower, *((f"<{end}",) if end else ()), *excluded)
+
+
+def _between(end: Version, start: Version) -> list[str]:
+    """A gap as whole prefixes: from 1.5 to 1.7, or from 8 to 8.1.3; but not from 1.5 to 2.1."""
+    first, last = _significant(end), _significant(start)
+    if last[: len(first)] != first:
+        length = max(len(first), len(last))
+        first, last = (*first, 0, 0, 0)[:length], (*last, 0, 0, 0)[:length]
+        if first[:-1] != last[:-1]:
+            raise ValueError(f"{end}, {start}")
+        prefixes = [(*first[:-1], number) for number in range(first[-1], last[-1])]
+    else:
+        levels = range(len(first), len(last))
+        prefixes = [(*last[:level], number) for level in levels for number in range(last[level])]
+    is_odd = end.is_prerelease or start.is_prerelease or end.epoch != start.epoch
+    if is_odd or len(prefixes) > _MOST_EXCLUDED:
+        raise ValueError(f"{end}, {start}")
+    return [f"!={_with_release(end, prefix)}.*" for prefix in prefixes]
+
+
+def _significant(version: Version) -> tuple[int, ...]:
+    """Its numbers without zeros at the end."""
+    return Version(canonicalize_version(version)).release

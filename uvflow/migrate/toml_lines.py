@@ -1,0 +1,296 @@
+"""A TOML file with the line and the comments of each key. Pure."""
+
+import functools
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from uvflow.findings import Origin
+from uvflow.project import schema
+
+Keys = tuple[str, ...]  # the path to a value
+Path = tuple[str | int, ...]  # the same, with places in arrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class TomlLine:
+    """A line of an array or a table: its value, the comment after it, the comment lines above it.
+
+    Without a value it is only the comment lines, below the last one.
+    """
+
+    value: Any = None
+    comment: str = ""
+    above: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TomlEntry(TomlLine):
+    """A key of a table, or an item of an array, and where it stands; an item has its number."""
+
+    key: str | int
+    origin: Origin
+
+    @property
+    def line(self) -> TomlLine:
+        """What travels to another file."""
+        return TomlLine(value=self.value, comment=self.comment, above=self.above)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TomlFile:
+    """`values` are its parsed content; `path` is relative to the project root (POSIX)."""
+
+    path: str
+    text: str
+    values: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, path: str, text: str, shape: Mapping[str, Any] | None = None) -> "TomlFile":
+        """Raises UsageError where `text` is not TOML, or has not this shape (project/schema.py)."""
+        values = schema.parse(text, path)
+        schema.validate(values, shape or {}, path)
+        return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
+
+    def value(self, *path: str | int) -> Any:
+        """What stands at `path`, or None."""
+        value: Any = self.values
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def entries(self, *path: str | int) -> tuple[TomlEntry, ...]:
+        """The keys of the table at `path`, or the items of the array; nothing where none is."""
+        value = self.value(*path)
+        keys: Iterable[str | int] = value if isinstance(value, dict) else ()
+        keys = range(len(value)) if isinstance(value, list) else keys
+        return tuple(self.entry(*path, key) for key in keys)
+
+    def entry(self, *path: str | int) -> TomlEntry:
+        """The one at `path`, with its comments."""
+        statement = self.statement(*path)
+        return TomlEntry(
+            key=path[-1],
+            value=self.value(*path),
+            origin=self.origin(*path),
+            comment=statement.comment,
+            above=statement.above,
+        )
+
+    def origin(self, *path: str | int) -> Origin:
+        """Where what is at `path` begins: its first unit, if it has any."""
+        here = Origin(path=self.path, line=self.statement(*path).line)
+        return next(iter(self.units(*path)), here)
+
+    def statement(self, *path: str | int) -> "Statement":
+        """The header or the key that `path` begins with, or is in."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path, Statement(line=1, first=1))
+
+    def has_header(self, *path: str | int) -> bool:
+        """Whether the table at `path` has one of its own."""
+        statement = self.statement(*path)
+        return statement.is_header and statement.path == path
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """All of them, but for those within the lines of a value."""
+        own = (one for statement in self.statements for one in (statement, *statement.items))
+        return tuple(text for one in own for text in (*one.above, one.comment) if text)
+
+    def tail(self, *path: str | int) -> tuple[str, ...]:
+        """The comment lines below the last key of a table that has a header."""
+        tails = [s.above for s in self.statements if s.is_tail and s.path == path]
+        return tuple(line for lines in tails for line in lines)
+
+    def units(self, *path: str | int) -> dict[Origin, Path]:
+        """The lines below `path` that say something, each a key, or an item on a line of its own.
+
+        A line has the first key of those that share it.
+        """
+        units: dict[Origin, Path] = {}
+        around = self.statement(*path)
+        is_line = bool(around.path) and not around.is_header
+        is_within = is_line and path[: len(around.path)] == around.path
+        for statement in (around,) if is_within else self.statements:
+            is_other = not is_within and statement.path[: len(path)] != path
+            if is_other or statement.is_header or statement.is_tail:
+                continue
+            lines = {item.line for item in statement.items}
+            for one in statement.items if len(lines) > 1 else (statement,):
+                units.setdefault(Origin(path=self.path, line=one.line), one.path)
+        return units
+
+    @property
+    def statements(self) -> tuple["Statement", ...]:
+        return _statements(self.text)
+
+    @functools.cached_property
+    def _places(self) -> Mapping[Path, "Statement"]:
+        """A table without a header, or behind a dotted key, is where its first key is."""
+        own = [statement for statement in reversed(self.statements) if not statement.is_tail]
+        around = {s.path[:depth]: s for s in own for depth in range(1, len(s.path))}
+        return around | {one.path: one for s in own for one in (s, *s.items)}
+
+
+@dataclass(kw_only=True)
+class Statement:
+    """A header, a key with its value, an item of an array, or the comments at a table's end.
+
+    `first` is the line where its comments begin, and `end` its last one.
+    """
+
+    line: int
+    first: int
+    end: int = 0
+    text: str = ""
+    comment: str = ""
+    above: tuple[str, ...] = ()
+    is_complete: bool = False
+    path: Path = ()
+    is_header: bool = False
+    is_tail: bool = False
+    items: tuple["Statement", ...] = ()
+
+
+_BARE_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*")
+_HEADER = re.compile(r"\[(?P<array>\[?)(?P<keys>.*?)\]+\s*", re.DOTALL)
+
+# A token of TOML: a string (it has four kinds), a comment, white space, a word, or a character.
+TOKEN = re.compile(
+    r"""
+      "{3} (?:\\.|[^\\])*? "{3,5} | '{3} .*? '{3,5}
+    | " (?:\\.|[^"\\])* " | ' [^']* '
+    | \# [^\n]* | \s+ | \w+ | .
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+@dataclass(kw_only=True)
+class _Cutter:
+    """Cuts TOML at each `end` outside of brackets; `line` is where it is."""
+
+    line: int
+    end: str
+    depth: int = 0
+    pieces: list[Statement] = field(default_factory=list)
+
+    def add(self, token: str) -> None:
+        self.depth += (token in ("[", "{")) - (token in ("]", "}"))
+        is_space = token.isspace()
+        if token.startswith("#") and self.depth == 0:
+            self._add_comment(token.rstrip())
+        elif self.depth == 0 and (token == self.end or (is_space and self.end in token)):
+            self._complete(is_blank_line=token.count("\n") > 1)
+        elif not is_space:
+            self._add_text(token)
+        elif self.pieces:
+            self.pieces[-1].text += token if self.pieces[-1].text else ""
+        self.line += token.count("\n")
+
+    def _add_text(self, token: str) -> None:
+        piece = self._open_piece()
+        piece.line = piece.line if piece.text else self.line
+        piece.end = self.line + token.count("\n")
+        piece.text += token
+
+    def _add_comment(self, text: str) -> None:
+        last = self.pieces[-1] if self.pieces else None
+        if last and last.text and last.end == self.line:
+            last.comment = text
+        else:
+            piece = self._open_piece()
+            piece.above += (text,)
+            piece.end = self.line
+
+    def _open_piece(self) -> Statement:
+        if not self.pieces or self.pieces[-1].is_complete:
+            self.pieces.append(Statement(line=self.line, first=self.line))
+        return self.pieces[-1]
+
+    def _complete(self, *, is_blank_line: bool) -> None:
+        """A blank line below comments sets them apart from what follows."""
+        if self.pieces and (self.pieces[-1].text or is_blank_line):
+            self.pieces[-1].is_complete = True
+
+
+def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
+    cutter = _Cutter(line=line, end=end)
+    for token in TOKEN.findall(text):
+        cutter.add(token)
+    return cutter.pieces
+
+
+@functools.lru_cache(maxsize=4)  # a file is read, then edited, then compared
+def _statements(text: str) -> tuple[Statement, ...]:
+    return tuple(_read_statements(text))
+
+
+def _read_statements(text: str) -> Iterator[Statement]:
+    table: Path = ()
+    arrays = Counter[Path]()
+    apart: list[Statement] = []  # comments that belong to the next key, or end the table
+    for piece in pieces_of(text, "\n"):
+        header = _HEADER.fullmatch(piece.text)
+        if header:
+            yield from (replace(comments, path=table, is_tail=True) for comments in apart)
+            keys = _keys(header["keys"])
+            if header["array"]:
+                arrays[(*_numbered(keys[:-1], arrays), keys[-1])] += 1
+            table = _numbered(keys, arrays)
+            yield replace(piece, path=table, is_header=True)
+        elif piece.text:
+            name, value = _split(piece.text)
+            for comments in reversed(apart):
+                piece.first, piece.above = comments.first, comments.above + piece.above
+            path = (*table, *_keys(name))
+            yield replace(piece, path=path, items=tuple(_items(value, piece, path)))
+        apart = [] if piece.text else [*apart, piece]
+    yield from (replace(comments, path=table, is_tail=True) for comments in apart)
+
+
+def _items(value: str, piece: Statement, path: Path) -> Iterator[Statement]:
+    """The items of the array `value`, which ends where `piece` does."""
+    if value.startswith("["):
+        line = piece.end - value.count("\n")
+        pieces = pieces_of(value[1:-1], ",", line)
+        for number, item in enumerate(one for one in pieces if one.text):
+            yield replace(item, path=(*path, number))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A key and its value: the first `=` that is in no string."""
+    tokens = TOKEN.findall(text)
+    at = tokens.index("=")
+    return "".join(tokens[:at]), "".join(tokens[at + 1 :]).strip()
+
+
+def _keys(text: str) -> Keys:
+    """The keys of `a."b.c".d`."""
+    bare = _BARE_KEY.fullmatch(text)  # as most are
+    if bare:
+        return (bare[1],)
+    table: Any = tomllib.loads(f"{text} = 0") if text else 0
+    keys: Keys = ()
+    while isinstance(table, dict):
+        ((key, table),) = table.items()
+        keys = (*keys, key)
+    return keys
+
+
+def _numbered(keys: Keys, arrays: Mapping[Path, int]) -> Path:
+    """`keys` with the place of the last table of each array of tables."""
+    path: Path = ()
+    for key in keys:
+        path = (*path, key)
+        if arrays.get(path):
+            path = (*path, arrays[path] - 1)
+    return path
