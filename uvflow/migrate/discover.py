@@ -74,13 +74,14 @@ ReadFormat = Callable[[str, Read, LineOutcomes], ImportedRequirements]
 class Format:
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
-    `read` is None where that is not imported yet.
+    `read` is None where that is not imported yet. One that `is_aside` counts after all others.
     """
 
     name: str
     path: str
     keys: tuple[str, ...] = ()
     read: ReadFormat | None = None
+    is_aside: bool = False
 
     @property
     def title(self) -> str:
