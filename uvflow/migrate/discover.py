@@ -14,7 +14,7 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import poetry
+from uvflow.migrate.formats import pdm, pins_files, poetry
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -92,7 +92,9 @@ class Format:
 # In the order in which they count, where several declare dependencies.
 _FORMATS = (
     Format(name="poetry", path=MANIFEST, keys=("tool", "poetry"), read=poetry.read),
-    Format(name="pdm", path=MANIFEST, keys=("tool", "pdm", "dev-dependencies")),
+    Format(name="pdm", path=MANIFEST, keys=("tool", "pdm"), read=pdm.read),
+    Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
+    Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
     Format(name="pipenv", path="Pipfile"),
     Format(name="pipenv", path="Pipfile.lock"),
     Format(name="conda", path="environment.yml"),
