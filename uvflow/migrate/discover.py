@@ -14,7 +14,7 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import legacy, pdm, pins_files, poetry
+from uvflow.migrate.formats import conda, legacy, pdm, pins_files, poetry
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -105,8 +105,10 @@ _FORMATS = (
     Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
     Format(name="pipenv", path="Pipfile"),
     Format(name="pipenv", path="Pipfile.lock"),
-    Format(name="conda", path="environment.yml"),
-    Format(name="conda", path="environment.yaml"),
+    *(
+        Format(name="conda", path=path, read=conda.read, is_aside=True)
+        for path in ("environment.yml", "environment.yaml", "conda.yml", "env.yml")
+    ),
 )
 
 # What makes a folder a project of its own, or not a part of one.
