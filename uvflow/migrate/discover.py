@@ -14,7 +14,7 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import conda, legacy, pdm, pins_files, poetry
+from uvflow.migrate.formats import conda, hatch, legacy, pdm, pins_files, poetry
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -97,6 +97,8 @@ _FORMATS = (
     Format(name="pdm", path=MANIFEST, keys=("tool", "pdm"), read=pdm.read),
     Format(name="rye", path=MANIFEST, keys=("tool", "rye"), read=legacy.read_rye),
     Format(name="flit", path=MANIFEST, keys=("tool", "flit", "metadata"), read=legacy.read_flit),
+    Format(name="hatch", path=MANIFEST, keys=("tool", "hatch"), read=hatch.read),
+    Format(name="hatch", path="hatch.toml", read=hatch.read),
     Format(name="uv", path=MANIFEST, keys=(*_UV, "dev-dependencies"), read=legacy.read_uv_group),
     Format(name="uv", path=MANIFEST, keys=(*_UV, "extra-index-url"), read=legacy.read_uv_indexes),
     Format(name="uv", path=MANIFEST, keys=(*_UV, "index-url"), read=legacy.read_uv_index),
