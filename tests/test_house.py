@@ -48,7 +48,8 @@ DIRECTIONS = {
 # Where a format is read nothing is opened, run or asked: text in, values out.
 FORMATS = {"errors", "findings", "redaction", "paths", "migrate.credentials"}
 FORMATS |= {"migrate.model", "migrate.ledger", "migrate.toml_lines", "migrate.toml_text"}
-FORMATS |= {"migrate.formats", "migrate.indexes"}
+FORMATS |= {"migrate.formats", "migrate.indexes", "migrate.merge", "migrate.groups"}
+FORMATS |= {"migrate.includes"}
 
 # A package from elsewhere → the only modules that import it.
 GUARDED = {

@@ -315,6 +315,44 @@ def test_a_project_of_poetry_keeps_its_versions(tree: Tree, uvflow: Command) -> 
     assert everything(root) == before
 
 
+PDM_PACKAGE = '[[package]]\nname = "{}"\nversion = "{}"\nfiles = []\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {
+                "pyproject.toml": MANIFEST.partition("[dependency-groups]")[0]
+                + '[tool.pdm]\ndistribution = false\ndev-dependencies = { t = ["iniconfig"] }\n',
+                "pdm.lock": PDM_PACKAGE.format("six", "1.15.0")
+                + PDM_PACKAGE.format("iniconfig", "1.1.1"),
+            },
+            "pins kept 2/2",
+        ),
+        (
+            {
+                "environment.yml": f"dependencies:\n- python={PYTHON}\n- six=1.15\n- pip:\n"
+                "  - -r more.txt\n",
+                "more.txt": "idna==3.7\n",
+            },
+            "environment.yml  project",
+        ),
+    ],
+)
+def test_a_project_of_another_tool_is_locked_and_put_back(
+    tree: Tree, uvflow: Command, files: dict[str, str], message: str
+) -> None:
+    root = tree(files)
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert (done.code, message in done.err) == (0, True)
+    assert 'name = "six"\nversion = "1.15.0"\n' in (root / "uv.lock").read_text()
+    assert uvflow("init", cwd=root).err.endswith("nothing to do\n")
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root) == before
+
+
 def test_every_bad_line_is_told_at_once(tree: Tree, uvflow: Command) -> None:
     root = tree({"requirements.txt": "six=1.16.0\n-r nope.txt\n"})
     before = everything(root)

@@ -94,3 +94,9 @@ def test_windows_line_ends_are_as_others() -> None:
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(UsageError, match="Pipfile is not valid TOML"):
         TomlFile.parse("Pipfile", "a = ")
+
+
+def test_the_comments_at_the_end_of_an_array() -> None:
+    text = 'a = [\n    "x",  # of x\n    # "y",\n    # more\n]\nb = ["z"]  # of b\n'
+    file = TomlFile.parse("f.toml", text)
+    assert (file.tail("a"), file.tail("b")) == (('# "y",', "# more"), ())

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from uvflow.findings import Origin
@@ -41,14 +43,13 @@ PIPFILE = source("Pipfile", "six", pins="six==1.16.0 idna==3.7", dev="toml")
 
 def test_requirements_files_alone_are_what_counts() -> None:
     requirements = source("requirements.txt", "six").imported
-    assert settle([], requirements, has_dependencies=False) == requirements
+    assert settle([], requirements) == requirements
 
 
 def test_an_export_of_the_lock_file_adds_nothing() -> None:
     imported = settle(
         [PIPFILE],
         source("requirements.txt", "six==1.16", "idna==3.7", dev="six==1.16").imported,
-        has_dependencies=False,
     )
     assert [entry.text for entry in imported.requirements] == ["six", "toml"]
     assert imported.files[1].buckets == {Bucket.MERGED: 2}
@@ -61,7 +62,6 @@ def test_pins_of_all_that_is_needed_are_kept_and_groups_come_along() -> None:
     imported = settle(
         [setup],
         source("requirements.txt", "six==1.15", "zipp==3", dev="toml").imported,
-        has_dependencies=False,
     )
     assert [entry.text for entry in imported.requirements] == ["six", "toml"]
     assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.15"), ("zipp", "3")]
@@ -74,7 +74,7 @@ def test_pins_of_all_that_is_needed_are_kept_and_groups_come_along() -> None:
     "more", [source("requirements.txt", "six", "attrs"), source("requirements.txt", dev="attrs")]
 )
 def test_two_lists_are_not_added_up(more: Source) -> None:
-    imported = settle([PIPFILE], more.imported, has_dependencies=False)
+    imported = settle([PIPFILE], more.imported)
     assert messages(imported) == [
         "error requirements.txt:1: two sources of dependencies: Pipfile and requirements.txt"
     ]
@@ -88,7 +88,7 @@ def test_the_tables_of_pyproject_toml_complete_its_project() -> None:
     imported = settle(
         [poetry, source("Pipfile", "idna")],
         source("requirements.txt").imported,
-        has_dependencies=True,
+        declared=("six",),
     )
     assert [entry.text for entry in imported.requirements] == ["toml"]
     assert messages(imported) == [
@@ -97,8 +97,58 @@ def test_the_tables_of_pyproject_toml_complete_its_project() -> None:
 
 
 def test_a_source_without_dependencies_leaves_them_to_the_next() -> None:
-    imported = settle(
-        [source("setup.py")], source("requirements.txt", "six").imported, has_dependencies=False
-    )
+    imported = settle([source("setup.py")], source("requirements.txt", "six").imported)
     assert [entry.text for entry in imported.dependencies] == ["six"]
     assert messages(imported) == []
+
+
+def test_settings_alone_are_no_source() -> None:
+    """The entries of requirements files are compared with [project] where they are written."""
+    required = source("requirements.txt", "six", "idna").imported
+    imported = settle([source("tox.ini")], required, ["six"])
+    assert [requirement.text for requirement in imported.dependencies] == ["six", "idna"]
+    assert messages(imported) == []
+
+
+def test_a_lock_file_is_the_one_of_whatever_counts() -> None:
+    lock, export = source("pdm.lock", pins="six==1.16"), source("requirements.txt", "six==1.16")
+    imported = settle([lock], export.imported, ["six"])
+    assert imported.dependencies == ()
+    title = "[project] of pyproject.toml"
+    assert messages(imported) == [
+        f"warning requirements.txt:1: this is an export of the lock file of {title}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["six"], "warning env.yml:1: all that is on PyPI of this is in requirements.txt"),
+        (
+            ["six", "idna", "toml"],
+            "action env.yml:1: requirements.txt does not have what this has: idna, toml",
+        ),
+    ],
+)
+def test_what_is_aside_is_left_where_it_is(texts: list[str], message: str) -> None:
+    aside = replace(source("env.yml", *texts), is_aside=True)
+    imported = settle([aside], source("requirements.txt", "six==1.16").imported)
+    assert [requirement.text for requirement in imported.dependencies] == ["six==1.16"]
+    assert messages(imported) == [message]
+    assert {file.path: file.buckets for file in imported.files} == {
+        "requirements.txt": {"imported": 1},
+        "env.yml": {"left": len(texts)},
+    }
+
+
+def test_what_is_aside_is_compared_with_the_project() -> None:
+    aside = replace(source("env.yml", "six", "idna"), is_aside=True)
+    imported = settle([aside], source("requirements.txt").imported, ["Six>=1", "idna[x]"])
+    title = "[project] of pyproject.toml"
+    assert messages(imported) == [f"warning env.yml:1: all that is on PyPI of this is in {title}"]
+
+
+def test_what_is_aside_counts_where_nothing_else_does() -> None:
+    aside = replace(source("env.yml", "six"), is_aside=True)
+    imported = settle([aside], source("requirements.txt").imported)
+    assert [requirement.text for requirement in imported.dependencies] == ["six"]

@@ -14,7 +14,7 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import poetry
+from uvflow.migrate.formats import conda, hatch, legacy, pdm, pins_files, poetry
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -74,13 +74,14 @@ ReadFormat = Callable[[str, Read, LineOutcomes], ImportedRequirements]
 class Format:
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
-    `read` is None where that is not imported yet.
+    `read` is None where that is not imported yet. One that `is_aside` counts after all others.
     """
 
     name: str
     path: str
     keys: tuple[str, ...] = ()
     read: ReadFormat | None = None
+    is_aside: bool = False
 
     @property
     def title(self) -> str:
@@ -88,14 +89,28 @@ class Format:
         return f"[{'.'.join(self.keys)}] of {self.path}" if self.keys else self.path
 
 
+_UV = ("tool", "uv")
+
 # In the order in which they count, where several declare dependencies.
 _FORMATS = (
     Format(name="poetry", path=MANIFEST, keys=("tool", "poetry"), read=poetry.read),
-    Format(name="pdm", path=MANIFEST, keys=("tool", "pdm", "dev-dependencies")),
+    Format(name="pdm", path=MANIFEST, keys=("tool", "pdm"), read=pdm.read),
+    Format(name="rye", path=MANIFEST, keys=("tool", "rye"), read=legacy.read_rye),
+    Format(name="flit", path=MANIFEST, keys=("tool", "flit", "metadata"), read=legacy.read_flit),
+    Format(name="hatch", path=MANIFEST, keys=("tool", "hatch"), read=hatch.read),
+    Format(name="hatch", path="hatch.toml", read=hatch.read),
+    Format(name="uv", path=MANIFEST, keys=(*_UV, "dev-dependencies"), read=legacy.read_uv_group),
+    Format(name="uv", path=MANIFEST, keys=(*_UV, "extra-index-url"), read=legacy.read_uv_indexes),
+    Format(name="uv", path=MANIFEST, keys=(*_UV, "index-url"), read=legacy.read_uv_index),
+    Format(name="tox", path="tox.ini", read=legacy.read_tox),
+    Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
+    Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
     Format(name="pipenv", path="Pipfile"),
     Format(name="pipenv", path="Pipfile.lock"),
-    Format(name="conda", path="environment.yml"),
-    Format(name="conda", path="environment.yaml"),
+    *(
+        Format(name="conda", path=path, read=conda.read, is_aside=True)
+        for path in ("environment.yml", "environment.yaml", "conda.yml", "env.yml")
+    ),
 )
 
 # What makes a folder a project of its own, or not a part of one.

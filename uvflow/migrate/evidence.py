@@ -86,7 +86,8 @@ def obstacles(
         )
     imported_files = {file.path for file in imported.files}
     for each in formats_in(names, manifest, ImportOptions()):
-        if each.read is None or each.path not in imported_files:
+        is_read = each.read is not None and each.path in imported_files
+        if not is_read or (empty and each.is_aside and not imported.errors):
             yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
     scripts = [path for path in _PACKAGE_IN if path in names]
     is_declared = imported.metadata or {"project", "build-system"} <= manifest.keys()

@@ -143,7 +143,7 @@ def named_index(
         return None
     # uv takes ASCII letters, digits, `-`, `_` and `.`.
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
-    index = replace(index, name=plain or _index_name(index, ()))
+    index = replace(index, name=plain or _index_name(index, {other.name for other in known}))
     if any(other.name == index.name and other.key != index.key for other in known):
         message = f"two indexes would be called `{index.name}`"
         hint = "give one of them another name"

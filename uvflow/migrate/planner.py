@@ -171,7 +171,7 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
     imported = truth.settle(
         sources,
         groups.import_files(inputs, reader),
-        has_dependencies=bool(plan.values.get("project", {}).get("dependencies")),
+        plan.values.get("project", {}).get("dependencies", ()),
     )
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
@@ -201,7 +201,7 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
         message = ": ".join(filter(None, (str(error), error.cause)))
         outcomes.record_findings(findings.error("file-unreadable", message, None, error.hint))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
-    return truth.Source(title=each.title, path=each.path, imported=imported)
+    return truth.Source(title=each.title, path=each.path, is_aside=each.is_aside, imported=imported)
 
 
 def _reader(root: Path) -> model.Read:

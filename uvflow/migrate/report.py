@@ -1,6 +1,7 @@
 """What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from uvflow.migrate.plan import InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
+
+# As indexes of Rye and PDM have one; URLs are redacted wherever they are shown.
+_PASSWORD = re.compile(r"""(\bpassword\s*=\s*)(?:"[^"]*"|'[^']*')""")
 
 _DONE = {"create": "created", "edit": "edited", "replace": "replaced"}
 _WOULD = {action: f"would be {done}" for action, done in _DONE.items()}
@@ -137,6 +141,7 @@ def diff(plan: Plan) -> str:
     new = plan.text.splitlines(keepends=True)
     before = "/dev/null" if plan.before is None else MANIFEST
     lines = difflib.unified_diff(old, new, before, MANIFEST)
+    lines = (_PASSWORD.sub(r"\1****", line) for line in lines)
     unended = "\n\\ No newline at end of file\n"  # as diff and patch have it
     return "".join(line if line.endswith("\n") else line + unended for line in lines)
 

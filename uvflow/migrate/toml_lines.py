@@ -106,8 +106,11 @@ class TomlFile:
         return tuple(text for one in own for text in (*one.above, one.comment) if text)
 
     def tail(self, *path: str | int) -> tuple[str, ...]:
-        """The comment lines below the last key of a table that has a header."""
+        """The comment lines below the last item of an array, or key of a table with a header."""
         tails = [s.above for s in self.statements if s.is_tail and s.path == path]
+        if isinstance(self.value(*path), list) and path in self._places:
+            array = _split(self._places[path].text)[1]
+            tails += [piece.above for piece in pieces_of(array[1:-1], ",") if not piece.text]
         return tuple(line for lines in tails for line in lines)
 
     def units(self, *path: str | int) -> dict[Origin, Path]:

@@ -1,6 +1,7 @@
 """Several sources of dependencies: which one counts, and whether the others agree. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -16,41 +17,75 @@ from uvflow.paths import MANIFEST
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What one place declares; `title` is what a user calls it."""
+    """What one place declares; `title` is what a user calls it.
+
+    One that `is_aside` counts only where there is no other. `declared` are the dependencies in
+    [project], where they stay.
+    """
 
     title: str
     path: str
+    is_aside: bool = False
+    declared: tuple[str, ...] = ()
     imported: ImportedRequirements = field(default_factory=ImportedRequirements)
-    has_dependencies: bool = False  # in [project], where they stay
 
 
 def settle(
-    formats: Sequence[Source], requirements: ImportedRequirements, *, has_dependencies: bool
+    formats: Sequence[Source], requirements: ImportedRequirements, declared: Iterable[str] = ()
 ) -> ImportedRequirements:
-    """What `formats` and `requirements` files add to [project], which may have dependencies.
+    """What `formats` and `requirements` files add to [project], whose dependencies are `declared`.
 
     The first with dependencies counts: [project] with the tables of other tools in pyproject.toml,
-    then the files of `formats` in their order, then the requirements files. What comes after it has
-    to be an export of its lock file, or the pins of its dependencies, or else is an ERROR finding:
-    two lists added up are a third one that nobody has tested.
+    then the files of `formats` in their order, then the requirements files, then what is aside.
+    What comes after it has to be an export of its lock file, or the pins of its dependencies, or
+    else is an ERROR finding: two lists added up are a third one that nobody has tested.
     """
-    if not formats:  # its entries are compared one by one when they are written
-        return requirements
-    tables = [source for source in formats if source.path == MANIFEST]
+    # A lock file, or settings alone, are beside whatever counts.
+    tables = [s for s in formats if s.path == MANIFEST or not s.imported.requirements]
+    others = [source for source in formats if source not in tables]
     together = ImportedRequirements()
     for source in tables:
         together = together.with_more(source.imported)
-    title = tables[0].title if tables and not has_dependencies else f"[project] of {MANIFEST}"
+    if not (others or together.requirements or together.pins):
+        # The entries of requirements files are compared one by one when they are written.
+        return together.with_more(requirements)
+    titles = [] if declared else [table.title for table in tables if table.imported.dependencies]
     counting = Source(
-        title=title, path=MANIFEST, imported=together, has_dependencies=has_dependencies
+        title=(*titles, f"[project] of {MANIFEST}")[0],
+        path=MANIFEST,
+        imported=together,
+        declared=tuple(declared),
     )
-    files = [source for source in formats if source not in tables]
-    for source in (*files, Source(title="", path="", imported=requirements)):
-        if counting.has_dependencies or counting.imported.dependencies:
-            together = together.with_more(_compared(source, counting))
-        else:
+    first = next((file.path for file in requirements.files), "")
+    others.append(Source(title=first, path=first, imported=requirements))
+    for source in sorted(others, key=lambda source: source.is_aside):
+        if not (counting.declared or counting.imported.dependencies):
             together, counting = together.with_more(source.imported), source
+        elif source.is_aside:
+            together = together.with_more(_left_aside(source, counting))
+        else:
+            together = together.with_more(_compared(source, counting))
     return together
+
+
+def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
+    """An environment that another tool goes on making; a finding says what only that one has."""
+    known = {requirement.name for requirement in counting.imported.requirements}
+    known |= {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in counting.declared}
+    missing = [r.text for r in source.imported.dependencies if r.name not in known]
+    origin = Origin(path=source.path, line=1)
+    if missing:
+        message = f"{counting.title} does not have what this has: {', '.join(missing)}"
+        hint = f"add what is needed; or `--from {source.path}` takes this file alone"
+        found = findings.action("not-imported", message, origin, hint)
+    else:
+        message = f"all that is on PyPI of this is in {counting.title}"
+        found = findings.warning("left-aside", message, origin)
+    files = (
+        replace(file, outcomes=dict.fromkeys(file.outcomes, Bucket.LEFT))
+        for file in source.imported.files
+    )
+    return ImportedRequirements(files=tuple(files), findings=(*source.imported.errors, found))
 
 
 def _compared(source: Source, counting: Source) -> ImportedRequirements:
@@ -69,7 +104,7 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         are_pins = len(own) == len(entries) and all(pin.version for pin in own)
         is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
         # Where a lock file has the versions, more of them are not what it says.
-        is_compiled = are_pins and not (group or known or counting.has_dependencies)
+        is_compiled = are_pins and not (group or known or counting.declared)
         covers = is_compiled and wanted <= {pin.name for pin in own}
         first = entries[0].origin
         if is_export:

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -12,7 +13,7 @@ from uvflow import findings
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Bucket, Pin
+from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Read
 from uvflow.migrate.toml_lines import TomlFile
 
 Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
@@ -74,15 +75,18 @@ def _name(package: Mapping[str, Any]) -> str:
     return canonicalize_name(str(package.get("name")))
 
 
+def _version(package: Mapping[str, Any]) -> str:
+    try:
+        return str(Version(str(package.get("version"))))
+    except InvalidVersion:
+        return ""
+
+
 def _poetry_pin(
     package: Mapping[str, Any], origin: Origin, declared: Any, *, is_split: bool
 ) -> Pin | None:
-    source = package.get("source", {})
-    if source.get("type") in ("url", "file", "directory"):
-        return None
-    try:
-        version = str(Version(str(package.get("version"))))
-    except InvalidVersion:
+    source, version = package.get("source", {}), _version(package)
+    if not version or source.get("type") in ("url", "file", "directory"):
         return None
     return Pin(
         name=_name(package),
@@ -109,3 +113,51 @@ def _git(source: Mapping[str, Any], declared: Any) -> str:
     query = "&".join(f"{kind}={known[kind]}" for kind in kinds if known.get(kind))
     url = known.get("git", source.get("url"))
     return f"{url}{'?' if query else ''}{query}#{source.get('resolved_reference')}"
+
+
+_OF_PACKAGE = {"files": [dict], "wheels": [{"hashes": dict}], "sdist": {"hashes": dict}}
+_OF_PACKAGE |= {"vcs": dict}
+_PYLOCK_SHAPE = {"package": [_OF_PACKAGE], "packages": [_OF_PACKAGE]}
+
+
+def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """The pins of a pylock.toml (PEP 751) or a pdm.lock; raises UsageError where it is not TOML."""
+    text = read_file(path).decode("utf-8", "replace")
+    values = TomlFile.parse(path, text, _PYLOCK_SHAPE).values
+    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.startswith("[[package"))
+    origins = [Origin(path=path, line=line) for line in lines]
+    packages = values.get("packages", values.get("package", ()))
+    # pdm.lock has a package again for each set of its extras.
+    counts = Counter(name for name, _ in {(_name(p), _version(p)) for p in packages})
+    pins: dict[tuple[str, str, str], Pin] = {}
+    for origin, package in zip(origins, packages, strict=False):
+        name, version = _name(package), _version(package)
+        has_source = not version or {"path", "url", "archive", "directory"} & package.keys()
+        outcomes.record_bucket(Bucket.DEFAULT if has_source else Bucket.IMPORTED, origin)
+        if not has_source:
+            marker = str(package.get("marker", "")) if counts[name] > 1 else ""
+            pin = Pin(name=name, version=version, origin=origin, marker=marker)
+            pin = replace(pin, hashes=tuple(_hashes(package)), git=_git_of_pylock(package))
+            pins.setdefault((name, version, marker), pin)
+    report = outcomes.report(path, path, origins)
+    return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
+
+
+def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
+    for file in package.get("files", ()):  # of pdm.lock
+        yield str(file.get("hash"))
+    for file in (*package.get("wheels", ()), package.get("sdist", {})):
+        yield from (f"{name}:{digest}" for name, digest in file.get("hashes", {}).items())
+
+
+def _git_of_pylock(package: Mapping[str, Any]) -> str:
+    """The commit, with the reference as a requirement has it."""
+    vcs = package.get("vcs", {})
+    url = package.get("git", vcs.get("url"))
+    source = {
+        "url": url,
+        "subdirectory": package.get("subdirectory", vcs.get("subdirectory")),
+        "rev": package.get("ref", vcs.get("requested-revision")),
+        "resolved_reference": package.get("revision", vcs.get("commit-id")),
+    }
+    return _git(source, source) if url else ""

@@ -1,0 +1,234 @@
+"""conda: environment.yml as the requirements file that says the same. Pure."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from uvflow import findings
+from uvflow.findings import Origin
+from uvflow.migrate.formats.versions import read_constraint
+from uvflow.migrate.groups import import_files
+from uvflow.migrate.includes import Reader
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.toml_lines import Keys, TomlLine
+
+# Packages of conda that are the same project on PyPI, under the same name …
+_SAME = re.compile(
+    r"""
+      aiohttp|altair|anyio|arrow|attrs|beautifulsoup4|black|bokeh|boto3|cartopy|certifi|click
+    | coverage|cython|dask|django|duckdb|fastapi|flask|fsspec|gensim|geopandas|h5py|httpx
+    | hypothesis|idna|imageio|iniconfig|ipykernel|ipython|ipywidgets|isort|jax|jinja2|joblib
+    | jupyter|jupyterlab|keras|lightgbm|lxml|matplotlib|mypy|nbformat|netcdf4|networkx|nltk
+    | notebook|numba|numexpr|numpy|openpyxl|packaging|pandas|pillow|plotly|polars|pre-commit
+    | protobuf|psutil|pyarrow|pydantic|pymongo|pyproj|pytest|pytest-cov|python-dateutil|pytz
+    | pyyaml|pyzmq|requests|rich|ruff|scikit-image|scikit-learn|scipy|seaborn|shapely|six|spacy
+    | sphinx|sqlalchemy|statsmodels|streamlit|sympy|tensorboard|tensorflow|toolz|torchaudio
+    | torchvision|tornado|tqdm|transformers|urllib3|xarray|xgboost|xlrd|zarr
+    """,
+    re.VERBOSE,
+)
+# … or under another one.
+_ON_PYPI = {
+    "dask-core": "dask",
+    "docker-py": "docker",
+    "matplotlib-base": "matplotlib",
+    "msgpack-python": "msgpack",
+    "opencv": "opencv-python",
+    "py-opencv": "opencv-python",
+    "py-xgboost": "xgboost",
+    "pyqt": "PyQt5",
+    "pytables": "tables",
+    "python-graphviz": "graphviz",
+    "python-lmdb": "lmdb",
+    "python-xxhash": "xxhash",
+    "pytorch": "torch",
+    "redis-py": "redis",
+    "seaborn-base": "seaborn",
+    "tensorflow-base": "tensorflow",
+}
+# What is not Python, whatever PyPI has under the name.
+_SYSTEM = re.compile(
+    r"(?:_|r-|lib|cuda|cudnn|gcc|gxx|blas|mkl).*"
+    r"|curl|ffmpeg|gdal|git|graphviz|hdf5|make|mysql|nodejs|openssl|postgresql|proj|redis|snappy"
+    r"|yaml|zlib"
+)
+_CHANNELS = re.compile("anaconda|bioconda|conda-forge|defaults|main|nodefaults|nvidia|pytorch|r")
+
+_SPEC = re.compile(r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<rest>.*)")
+_WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
+_CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")
+_CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
+_PYTORCH = "https://download.pytorch.org/whl/"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """What the environment.yml at `path` asks for, as far as it is known to be on PyPI."""
+    import yaml  # 15 ms, for a project with an environment.yml only
+
+    text = read_file(path).decode("utf-8", "replace")
+    reader = _Reader(path=path, lines=text.splitlines(), outcomes=outcomes)
+    try:
+        reader.read(yaml.compose(text, Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reader.refuse(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
+    return reader.imported(read_file)
+
+
+@dataclass(kw_only=True)
+class _Reader:
+    """Reads one file; `requirements` has the text of a requirements file, by the same lines."""
+
+    path: str
+    lines: list[str]
+    outcomes: LineOutcomes
+    requirements: dict[int, str] = field(default_factory=dict)
+    values: dict[Keys, TomlLine] = field(default_factory=dict)
+    requires_python: str | None = None
+
+    def imported(self, read_file: Read) -> ImportedRequirements:
+        """Whatever pip would make of the requirements, with the rest of the file."""
+        comments = (line if line.lstrip().startswith("#") else "" for line in self.lines)
+        lines = [self.requirements.get(at, comment) for at, comment in enumerate(comments)]
+        data = "\n".join(lines).encode()
+
+        def read(path: str) -> bytes:
+            return data if path == self.path else read_file(path)
+
+        reader = Reader(read_file=read, fetch=read, options=self.outcomes.options)
+        file = InputFile(path=self.path, role=Role.PROJECT)
+        imported = import_files([file], reader)
+        own, *others = imported.files
+        buckets = {**own.outcomes, **self.outcomes.buckets}
+        return replace(
+            imported,
+            files=(replace(own, format="conda", outcomes=buckets), *others),
+            values=self.values,
+            requires_python=self.requires_python,
+        )
+
+    def refuse(self, message: str, line: int | None) -> None:
+        origin, hint = self._origin(line or 0), f"correct it, or `--ignore {self.path}`"
+        self.outcomes.record_findings(findings.error("file-unreadable", message, origin, hint))
+
+    def _origin(self, line: int) -> Origin:
+        return Origin(path=self.path, line=line + 1)
+
+    def _needs_action(self, message: str, line: int, hint: str) -> None:
+        self.outcomes.needs_action("not-imported", message, self._origin(line), hint)
+
+    def read(self, root: Any) -> None:
+        for key, node in root.value if root and root.id == "mapping" else ():
+            line = key.start_mark.line
+            match key.value, node.id:
+                case "dependencies" | "channels" as name, "sequence":
+                    for item in node.value:
+                        self._read_item(name, item, line)
+                case "variables", "mapping":
+                    message = "conda sets these variables, and uv sets none"
+                    self._needs_action(message, line, "see `env-file` in [tool.uvflow.profiles]")
+                case "name" | "prefix", "scalar":
+                    self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
+                    if key.value == "name" and _NAME.fullmatch(node.value):
+                        self.values["project", "name"] = TomlLine(value=node.value)
+                case name, _:
+                    self.refuse(f"`{name}` is not understood here", line)
+
+    def _read_item(self, key: str, item: Any, header: int) -> None:
+        line, pip = item.start_mark.line, _value_of_pip(item)
+        if item.id == "scalar" and key == "dependencies":
+            self._read_spec(item, header)
+        elif item.id == "scalar":
+            self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
+            if not _CHANNELS.fullmatch(item.value):  # whose URL may have a token
+                message, hint = "uv takes nothing from this channel", "see [[tool.uv.index]]"
+                self._needs_action(message, line, hint)
+        elif pip:
+            for one in pip:
+                self._write(one, " ".join(one.value.split()))
+        else:
+            self.refuse("this is neither a package nor `pip:`", line)
+
+    def _write(self, node: Any, text: str) -> None:
+        """A line for pip, with the comment behind it."""
+        behind = "".join(self.lines[node.end_mark.line :][:1])[node.end_mark.column :].strip()
+        comment = f"  {behind}" if behind.startswith("#") else ""
+        self.requirements[node.start_mark.line] = f"{text}{comment}"
+
+    def _read_spec(self, node: Any, header: int) -> None:
+        spec, line = _SPEC.fullmatch(node.value.strip()), node.start_mark.line
+        name, rest = (spec["name"].lower(), spec["rest"]) if spec else ("", node.value)
+        channel = (spec and spec["channel"]) or "defaults"
+        build = _WITH_BUILD.fullmatch(rest)
+        try:
+            exact = f"=={build['version'].lstrip('= ')}" if build else rest
+            constraint = read_constraint(_as_pep440(exact))
+        except ValueError:
+            message = f"`{node.value}` is not a package with its versions"
+            self._needs_action(message, line, "write it as `name=version`")
+            return
+        text = f"{_ON_PYPI.get(name, name)}{constraint.specifier}"
+        if name == "python":
+            minor = re.sub(r"^==(\d+\.\d+)\.\d+$", r"==\1.*", constraint.specifier)
+            self.requires_python = minor or None  # an export has a patch, which nobody asked for
+            self.outcomes.record_bucket(Bucket.IMPORTED, self._origin(line))
+        elif name in ("pytorch-cuda", "cpuonly"):
+            self._write(node, f"--extra-index-url {_PYTORCH}{_pytorch_build(rest)}")
+        elif name in ("pip", "setuptools", "wheel"):
+            self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
+        elif _CHANNELS.fullmatch(channel) and (name in _ON_PYPI or _SAME.fullmatch(name)):
+            self._write(node, text)
+            if build:
+                self._read_build(name, build["build"], header, line)
+        elif _SYSTEM.fullmatch(name):
+            message = f"`{name}` is not Python: uv installs no system libraries"
+            self._needs_action(message, line, "keep conda, apt or pixi for it")
+        else:
+            message = f"it is not known whether PyPI's `{name}` is the same"
+            self._needs_action(message, line, f"if it is: `uv add '{text}'`")
+        if constraint.dropped:
+            message = f"of `{node.value}` this is left out: {', '.join(constraint.dropped)}"
+            self._needs_action(message, line, "PEP 440 has no `or`: see which is needed")
+
+    def _read_build(self, name: str, build: str, header: int, line: int) -> None:
+        message = f"the build {build} of {name} is left out"
+        if name == "pytorch" and "cuda" in build:
+            url = f"{_PYTORCH}{_pytorch_build(build)}"
+            self.requirements[header] = f"--extra-index-url {url}"
+            message += f", except for {url}"
+        warning = findings.warning("build-dropped", message, self._origin(line))
+        self.outcomes.record_findings(warning)
+
+
+def _value_of_pip(item: Any) -> list[Any]:
+    """The lines of `pip:`, if that is what `item` is."""
+    match item.id, item.value:
+        case "mapping", [(key, node)] if key.value == "pip" and node.id == "sequence":
+            return node.value if all(one.id == "scalar" for one in node.value) else []
+    return []
+
+
+def _pytorch_build(text: str) -> str:
+    """`cu121` of `=12.1`, or of a build such as `py3.10_cuda12.1_0`; else `cpu`."""
+    version = _CUDA.search(text)
+    return f"cu{version['major']}{version['minor']}" if version else "cpu"
+
+
+def _as_pep440(text: str) -> str:
+    """What conda means: `=1.2` is `==1.2.*`, `==1.2` or ` 1.2` is exact, `|` is a union."""
+    parts = (filter(None, map(_clause, part.split(","))) for part in text.split("|"))
+    return "||".join(",".join(clauses) or "*" for clauses in parts)
+
+
+def _clause(text: str) -> str:
+    """Raises ValueError for what is not one."""
+    match = _CLAUSE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    operator, version = match["operator"], match["version"].rstrip(".")
+    if operator in ("", "=", "=="):
+        is_prefix = match["all"] or operator == "="
+        return f"=={version}{'.*' if is_prefix else ''}" if version else ""
+    return f"{operator}{version}{'.*' if match['all'] and operator == '!=' else ''}"

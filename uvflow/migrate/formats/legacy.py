@@ -1,0 +1,194 @@
+"""Rye, flit's own tables, keys of an early uv, and tox: what precedes or stands beside uv. Pure."""
+
+import re
+
+from uvflow import findings
+from uvflow.findings import Origin
+from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
+from uvflow.migrate.groups import import_files
+from uvflow.migrate.includes import Reader
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.toml_lines import Keys, TomlLine
+
+_RYE = ("tool", "rye")
+_RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
+_UV = ("tool", "uv")
+_FLIT = ("tool", "flit")
+_METADATA = (*_FLIT, "metadata")
+_REQUIRES = ("build-system", "requires")
+_BACKEND = ("build-system", "build-backend")
+
+# One that may be older than 3.2, the first that reads [project].
+_FLIT_CORE = re.compile(
+    r"flit(?:[-_]core)?\b(?!.*[>~=]=\s*(?:3\.[2-9]|3\.\d\d|[4-9]))(?P<bounds>.*)"
+)
+
+_SHAPE = {
+    "tool": {
+        "rye": {
+            "dev-dependencies": [str],
+            "excluded-dependencies": [str],
+            "sources": SOURCES_SHAPE,
+            "workspace": {"members": [str]},
+        },
+        "uv": {"dev-dependencies": [str], "extra-index-url": [str], "index-url": str},
+        "flit": {
+            "metadata": {
+                "keywords": str,
+                "requires": [str],
+                "requires-extra": {"*": [str]},
+                "dev-requires": [str],
+                "requires-python": str,
+                "urls": dict,
+            },
+            "scripts": dict,
+            "entrypoints": {"*": dict},
+        },
+    }
+}
+
+# Keys of [tool.flit.metadata] → those of [project] that have the same value.
+_SAME = {
+    "description-file": ("readme",),
+    "classifiers": ("classifiers",),
+    "home-page": ("urls", "Homepage"),
+    "module": ("name",),
+    "dist-name": ("name",),
+}
+
+_TESTENV = re.compile(r"^\[(?P<name>testenv[^\]]*)\](?P<body>(?:\n(?!\[).*)*)", re.MULTILINE)
+_DEPS = re.compile(r"^deps\s*=(?P<lines>.*(?:\n[ \t].*)*)", re.MULTILINE)
+
+
+def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """What `[tool.rye]` of the pyproject.toml at `path` says, and the pins of its lock files."""
+    tables = ToolTables.parse("Rye", path, read_file, outcomes, _SHAPE)
+    if tables.file.value(*_RYE, "dev-dependencies"):
+        tables.groups["dev"] = tables.entries(*_RYE, "dev-dependencies", group="dev")
+    tables.read_sources(*_RYE, "sources", default="default")
+    if tables.file.value(*_RYE, "virtual"):
+        tables.settings["package"] = not tables.take(*_RYE, "virtual")
+    if tables.file.value(*_RYE, "excluded-dependencies"):
+        excluded = tables.take(*_RYE, "excluded-dependencies")
+        tables.settings["exclude-dependencies"] = excluded
+    members = (*_RYE, "workspace", "members")
+    if tables.file.value(*members):
+        tables.move(members, (*_UV, "workspace", "members"))
+        message = "the members of this workspace are uv's from now on, as they are"
+        hint = "look at [tool.rye] of each of them: it is not imported"
+        tables.needs_action(members, message, hint)
+    for key in ("managed", "virtual", "universal", "lock-with-sources", "generate-hashes"):
+        tables.drop(*_RYE, key)
+    tables.read_tasks(*_RYE, "scripts")
+
+    def read_lock(path: str) -> bytes:
+        return re.sub(rb"(?m)^-e file:\.\s*$", b"", read_file(path))  # the project itself
+
+    locks = [
+        InputFile(path=lock, role=Role.PINS, of=path)
+        for lock in _RYE_LOCKS
+        if read_if_there(lock, read_file) is not None
+    ]
+    reader = Reader(read_file=read_lock, fetch=read_file, options=outcomes.options)
+    return tables.imported(_RYE).with_more(import_files(locks, reader))
+
+
+def read_uv_group(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """`dev-dependencies` of [tool.uv], which uv adds to the group dev."""
+    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
+    tables.groups["dev"] = tables.entries(*_UV, "dev-dependencies", group="dev")
+    return tables.imported((*_UV, "dev-dependencies"))
+
+
+def read_uv_index(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """`index-url` of [tool.uv]: the index that is asked last."""
+    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
+    url = tables.take(*_UV, "index-url")
+    tables.read_source({"name": "default", "url": url}, (*_UV, "index-url"), is_default=True)
+    return tables.imported((*_UV, "index-url"))
+
+
+def read_uv_indexes(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """`extra-index-url` of [tool.uv]: those that are asked before."""
+    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
+    where = (*_UV, "extra-index-url")
+    for number, url in enumerate(tables.take(*where)):
+        tables.read_source({"url": url}, (*where, number), is_default=False)
+    return tables.imported(where)
+
+
+def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """What `[tool.flit.metadata]` of the pyproject.toml at `path` says; flit_core stays."""
+    tables = ToolTables.parse("flit", path, read_file, outcomes, _SHAPE)
+    metadata = tables.file.value(*_METADATA)
+    tables.values["project", "dynamic"] = TomlLine(value=["version", "description"])
+    for key, place in _SAME.items():
+        tables.move((*_METADATA, key), ("project", *place))
+    if "dist-name" in metadata:
+        tables.values[*_FLIT, "module", "name"] = TomlLine(value=metadata.get("module"))
+    words = re.split(r"[,\s]+", metadata.get("keywords", ""))
+    tables.move((*_METADATA, "keywords"), ("project", "keywords"), words)
+    tables.move((*_METADATA, "license"), ("project", "license"), {"text": metadata.get("license")})
+    if "license" in metadata:
+        message = "of this, flit_core writes no `License` into a package: its classifiers say it"
+        origin = tables.file.origin(*_METADATA, "license")
+        outcomes.record_findings(findings.warning("metadata-differs", message, origin))
+    for role in ("author", "maintainer"):
+        keys = {"name": role, "email": f"{role}-email"}
+        person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
+        tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
+    moves: dict[Keys, Keys] = {(*_METADATA, "urls"): ("urls",), (*_FLIT, "scripts"): ("scripts",)}
+    groups = tables.file.value(*_FLIT, "entrypoints") or ()
+    moves |= {(*_FLIT, "entrypoints", group): ("entry-points", group) for group in groups}
+    for table, place in moves.items():
+        for key in tables.file.value(*table) or ():
+            tables.move((*table, key), ("project", *place, key))
+    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
+    for extra in metadata.get("requires-extra", ()):
+        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    if "requires-python" in metadata:
+        tables.requires_python = tables.take(*_METADATA, "requires-python")
+    _require_flit_core(tables)
+    for key in ("module", "sdist", "external-data"):
+        tables.record(Bucket.LEFT, *_FLIT, key)
+    return tables.imported(_FLIT)
+
+
+def _require_flit_core(tables: ToolTables) -> None:
+    """One that reads [project]; an upper bound stays."""
+    requires = tables.file.value(*_REQUIRES) or []
+    changed = [_flit_core(text) for text in requires]
+    if changed != requires:
+        tables.values[_REQUIRES] = TomlLine(value=changed)
+        tables.moved.append(_REQUIRES)
+    if tables.file.value(*_BACKEND) == "flit.buildapi":
+        tables.values[_BACKEND] = TomlLine(value="flit_core.buildapi")
+        tables.moved.append(_BACKEND)
+
+
+def _flit_core(text: str) -> str:
+    match = _FLIT_CORE.fullmatch(text)
+    if match is None:
+        return text
+    upper = [clause for clause in match["bounds"].split(",") if re.match(r"\s*<=?\s*[4-9]", clause)]
+    return ",".join(("flit_core>=3.2", *map(str.strip, upper)))
+
+
+def read_tox(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """A finding about the `deps` of a tox.ini: tox goes on making its own environments."""
+    text = read_file(path).decode("utf-8", "replace")
+    wanted: dict[Origin, str] = {}
+    for section in _TESTENV.finditer(text):
+        deps = _DEPS.search(section["body"])
+        if deps:
+            line = 1 + text.count("\n", 0, section.start("body") + deps.start())
+            words = ", ".join(filter(None, map(str.strip, deps["lines"].splitlines())))
+            wanted[Origin(path=path, line=line)] = f"{section['name']} ({words})"
+    for origin in [*wanted][:1]:
+        message = f"tox goes on installing the `deps` of {', '.join(wanted.values())}"
+        hint = "what you need without tox belongs into a group: `uv add --group NAME PACKAGE`"
+        outcomes.record_findings(findings.warning("left-to-tox", message, origin, hint))
+    outcomes.record_bucket(Bucket.LEFT, *wanted)
+    return ImportedRequirements(files=(outcomes.report(path, "tox", wanted),))

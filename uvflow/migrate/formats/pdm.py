@@ -1,0 +1,118 @@
+"""PDM: `[tool.pdm]` of pyproject.toml, pdm.toml, and the pins of its lock files. Pure."""
+
+import re
+
+from packaging.utils import canonicalize_name
+
+from uvflow import findings
+from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables, read_requirement_text
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.model import Bucket, ImportedRequirements, Read
+from uvflow.migrate.toml_lines import TomlEntry
+
+_PDM = ("tool", "pdm")
+_PDM_TOML = "pdm.toml"
+_ENV_FILE = ("tool", "uvflow", "profiles", "dev", "env-file")
+_OF_BACKEND = (
+    *("build", "version"),
+    *("includes", "excludes", "source-includes", "package-dir", "editable-backend"),  # of old ones
+)
+_OF_PDM = ("ignore_package_warnings", "options", "use_uv")
+
+_SHAPE = {
+    "tool": {
+        "pdm": {
+            "dev-dependencies": {"*": [str]},
+            "resolution": {"excludes": [str], "overrides": {"*": str}},
+            "source": SOURCES_SHAPE,
+        }
+    }
+}
+
+
+def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """What `[tool.pdm]` of the pyproject.toml at `path` says, and pdm.toml beside it."""
+    tables = _Pdm.parse("PDM", path, read_file, outcomes, _SHAPE)
+    tables.read()
+    imported = tables.imported(_PDM)
+    if read_if_there(_PDM_TOML, read_file) is None:
+        return imported
+    own = ToolTables.parse("PDM", _PDM_TOML, read_file, outcomes, {})
+    for key in own.file.values.keys() - {"pypi"}:  # its indexes need action
+        own.drop(key)
+    return imported.with_more(own.imported(()))
+
+
+class _Pdm(ToolTables):
+    root = ("file:///${PROJECT_ROOT}",)
+
+    def read(self) -> None:
+        self.read_own_lists()
+        for group in self.file.value(*_PDM, "dev-dependencies") or ():
+            self.groups[group] = self.entries(*_PDM, "dev-dependencies", group, group=group)
+        self._read_default_groups()
+        self._read_resolution()
+        install = str(self.file.value(*_PDM, "options", "install"))
+        if self.file.value(*_PDM, "distribution") is False or "--no-self" in install:
+            self.settings["package"] = False
+            self.record(Bucket.SETTING, *_PDM, "distribution")
+        elif "build-system" not in self.file.values:
+            message = "PDM builds this with setuptools, since nothing else is named"
+            hint = "add a [build-system], or `package = false` in [tool.uv]"
+            self.needs_action((*_PDM, "distribution"), message, hint)
+        for key in ("distribution", *_OF_PDM):
+            self.drop(*_PDM, key)
+        for key in _OF_BACKEND:
+            self.record(Bucket.LEFT, *_PDM, key)
+        self.read_sources(*_PDM, "source", default="pypi")
+        self._compare_order()
+        self.move((*_PDM, "scripts", "_", "env_file"), _ENV_FILE)
+        self.read_tasks(*_PDM, "scripts")
+
+    def _read_default_groups(self) -> None:
+        """PDM installs every one."""
+        declared = self.file.value("dependency-groups") or {}
+        names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
+        if names.keys() - {"dev"}:
+            self.settings["default-groups"] = list(names.values())
+
+    def _read_resolution(self) -> None:
+        where = (*_PDM, "resolution")
+        overrides = [self._override(e) for e in self.file.entries(*where, "overrides")]
+        if any(overrides):
+            self.settings["override-dependencies"] = [text for text in overrides if text]
+        if self.file.value(*where, "excludes"):
+            self.settings["exclude-dependencies"] = self.take(*where, "excludes")
+        if self.file.value(*where, "allow-prereleases") is not None:
+            allows = self.take(*where, "allow-prereleases")
+            self.settings["prerelease"] = "allow" if allows else "disallow"
+        self.drop(*where, "respect-source-order")
+
+    def _override(self, entry: TomlEntry) -> str | None:
+        """A version stands for itself, a specifier or a URL for what it says."""
+        value = str(entry.value)
+        between = " @ " if "://" in value else "==" if re.match(r"\d", value) else ""
+        text = f"{entry.key}{between}{'' if value == '*' else value}"
+        requirement = read_requirement_text(text, entry, self.read_file, self.outcomes)
+        if requirement is None:
+            return None
+        where, source = (*_PDM, "resolution", "overrides", str(entry.key)), requirement.source or {}
+        if source.keys() - {"url"}:
+            hint = f"write `{entry.key}` into `override-dependencies` of [tool.uv]"
+            message = f"uv overrides `{entry.key}` with a version or an archive, not with this"
+            self.needs_action(where, message, hint)
+            return None
+        self.take(*where)
+        return f"{requirement.text} @ {source['url']}" if source else requirement.text
+
+    def _compare_order(self) -> None:
+        first = [index for index in self.indexes if not (index.is_default or index.is_explicit)]
+        if first:
+            message = (
+                "PDM installs the best version of all indexes, uv that of the first index with the"
+                f" package: `{first[0].name}` comes before the default index"
+            )
+            hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
+            warning = findings.warning("index-order", message, first[0].origin, hint)
+            self.outcomes.record_findings(warning)

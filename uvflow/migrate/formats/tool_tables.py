@@ -1,0 +1,244 @@
+"""Tables of other tools, as in pyproject.toml: what the modules that read them share. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+from urllib.parse import quote
+
+from uvflow import findings
+from uvflow.migrate.credentials import git_login_variables
+from uvflow.migrate.formats.pip.direct_reference import as_path
+from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
+from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.merge import Entry
+from uvflow.migrate.model import (
+    SOURCES,
+    Bucket,
+    ImportedRequirements,
+    IncludeGroup,
+    Read,
+    Requirement,
+)
+from uvflow.migrate.toml_lines import Keys, Path, TomlEntry, TomlFile, TomlLine
+from uvflow.paths import MANIFEST
+
+# What an index of uv cannot have.
+_NOT_IN_UV = {
+    "exclude_packages": "no packages are excluded from an index",
+    "include_packages": "the index is for what pyproject.toml itself requires of these",
+    "verify_ssl": "see `allow-insecure-host`",
+    "verify-ssl": "see `allow-insecure-host`",
+}
+_SHAPE = {
+    "project": {"dependencies": [str], "optional-dependencies": {"*": [str]}},
+    "build-system": {"requires": [str]},
+    "dependency-groups": {"*": list},
+}
+# Indexes, as PDM and Rye have them.
+SOURCES_SHAPE = [
+    {"name": str, "url": str, "username": str, "password": str, "include_packages": [str]}
+]
+_NAME = re.compile(r"[\w.-]+")
+_LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("dependency-groups",))
+
+
+def read_requirement_text(
+    text: str, entry: TomlEntry, read_file: Read, outcomes: LineOutcomes
+) -> Requirement | None:
+    """The requirement of `text` as pip takes it, also `-e PATH`; with the comments of `entry`."""
+    lines = parse_requirements(text.encode(), entry.origin.path).lines
+    if len(lines) != 1 or lines[0].problem or not lines[0].requirement:
+        message, hint = f"`{text}` is not a requirement", "correct the line"
+        problem = findings.error("invalid-requirement", message, entry.origin, hint)
+        outcomes.record_findings(problem)
+        return None
+    line = replace(lines[0], origin=entry.origin, comment=entry.comment, above=entry.above)
+    result = read_requirement(line, outcomes.options, read_file)
+    outcomes.record_findings(*result.findings)
+    outcomes.results[entry.origin] = result
+    return result.requirement
+
+
+@dataclass(kw_only=True)
+class ToolTables:
+    """Reads the tables of the tool called `name`; what it collects is as in an import.
+
+    `root` are the spellings of the project's root in its requirements.
+    """
+
+    name: str
+    file: TomlFile
+    read_file: Read
+    outcomes: LineOutcomes
+    root: ClassVar[tuple[str, ...]] = ()
+    groups: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
+    dependencies: tuple[Requirement, ...] = ()
+    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    values: dict[Keys, TomlLine] = field(default_factory=dict)
+    moved: list[Keys] = field(default_factory=list)
+    requires_python: str | None = None
+    indexes: list[Index] = field(default_factory=list)
+    index_entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def parse(
+        cls, name: str, path: str, read_file: Read, outcomes: LineOutcomes, shape: Mapping[str, Any]
+    ) -> Self:
+        """Those of the file at `path`; raises UsageError where it is not of its `shape`."""
+        text = read_file(path).decode("utf-8", "replace")
+        file = TomlFile.parse(path, text, {**_SHAPE, **shape})
+        return cls(name=name, file=file, read_file=read_file, outcomes=outcomes)
+
+    def imported(self, *tables: Path) -> ImportedRequirements:
+        """Everything that was collected; a key of `tables` that no rule was for needs action."""
+        environ = self.outcomes.options.environ
+        results = self.outcomes.results.items()
+        logins = (result.git_login for _, result in results if result.git_login)
+        own_extras = {extra: origin for origin, r in results for extra in r.own_extras}
+        report = self.outcomes.report_tables(self.file, self.name.lower(), *tables)
+        return ImportedRequirements(
+            dependencies=self.dependencies,
+            extras=self.extras,
+            groups=self.groups,
+            tails=self.tails,
+            settings=self.settings,
+            values=self.values,
+            moved=tuple(self._removable()) if self.file.path == MANIFEST else (),
+            requires_python=self.requires_python,
+            indexes=tuple(self.index_entries),
+            own_extras={"dev": own_extras} if own_extras else {},
+            credentials=index_credentials(self.indexes, environ)
+            | git_login_variables(logins, environ),
+            files=(report,),
+        )
+
+    def _removable(self) -> Iterator[Keys]:
+        """What moved, as far as it has lines of its own: an inline table stays or goes whole."""
+        for path in self.moved:
+            around = self.file.statement(*path).path
+            if len(around) >= len(path):
+                yield path
+            elif all((*around, key) in self.moved for key in self.file.value(*around)):
+                yield tuple(map(str, around))
+
+    def record(self, bucket: Bucket, *path: str | int) -> None:
+        """The outcome of every line of what is at `path`, if anything is."""
+        if self.file.value(*path) is not None:
+            origins = self.file.units(*path) or (self.file.origin(*path),)
+            self.outcomes.record_bucket(bucket, *origins)
+
+    def drop(self, *path: str) -> None:
+        """It concerns the old tool only, or uv does the same without."""
+        self.record(Bucket.DEFAULT, *path)
+        self.moved.append(path)
+
+    def take(self, *path: str) -> Any:
+        """The value at `path`, which becomes something else and leaves the file."""
+        self.record(Bucket.SETTING, *path)
+        self.moved.append(path)
+        return self.file.value(*path)
+
+    def move(self, path: Keys, to: Keys, value: Any = None) -> None:
+        """A key goes elsewhere with its comments, with another `value` if there is one."""
+        entry = self.file.entry(*path)
+        if entry.value is not None:
+            self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
+            self.moved.append(path)
+            self.values[to] = replace(entry.line, value=entry.value if value is None else value)
+
+    def needs_action(self, path: Path, message: str, hint: str) -> None:
+        self.outcomes.needs_action("not-imported", message, self.file.origin(*path), hint)
+
+    def requirements(self, *path: str, group: str | None = None) -> tuple[Requirement, ...]:
+        """The array of requirements at `path`, which moves."""
+        entries = self.entries(*path, group=group)
+        return tuple(entry for entry in entries if isinstance(entry, Requirement))
+
+    def entries(self, *path: str, group: str | None = None) -> tuple[Entry, ...]:
+        """The array at `path` with its comments; those at its end go below the list of `group`."""
+        self.record(Bucket.IMPORTED, *path)
+        self.moved.append(path)
+        array, items = self.file.statement(*path), self.file.entries(*path)
+        above = tuple(filter(None, (*array.above, array.comment))) if array.path == path else ()
+        items = tuple(replace(i, above=(*above, *i.above)) if i.key == 0 else i for i in items)
+        if group is not None:
+            self.tails[group] = (*self.tails.get(group, ()), *self.file.tail(*path))
+        return tuple(e for e in map(self.entry, items) if e)
+
+    def entry(self, item: TomlEntry) -> Entry | None:
+        match item.value:
+            case str() as text:
+                for spelling in self.root:
+                    text = text.replace(spelling, ".")
+                return read_requirement_text(text, item, self.read_file, self.outcomes)
+            case {"include-group": str() as group}:
+                return IncludeGroup(
+                    group=group, origin=item.origin, comment=item.comment, above=item.above
+                )
+        message, hint = f"`{item.value}` is not a requirement", "see whether it is needed"
+        self.outcomes.needs_action("not-imported", message, item.origin, hint)
+        return None
+
+    def read_own_lists(self) -> None:
+        """The standard lists that name the project's root, which uv does not know by that name."""
+        for path in _LISTS:
+            value = self.file.value(*path)
+            tables = value if isinstance(value, dict) else {"": value}
+            for key, items in tables.items():
+                if not any(spelling in str(items) for spelling in self.root):
+                    continue
+                match path:
+                    case ("dependency-groups",):
+                        self.groups[key] = self.entries(*path, key, group=key)
+                    case ("project", "dependencies"):
+                        self.dependencies = self.requirements(*path, group="")
+                    case _:
+                        self.extras[key] = self.requirements(*path, key)
+
+    def read_tasks(self, *path: str, run: str = "uvflow run --") -> None:
+        """uv has no tasks: one line each, with the command that does the same."""
+        for entry in self.file.entries(*path):
+            command = entry.value.get("cmd") if isinstance(entry.value, dict) else entry.value
+            hint = f"`{run} {command}`" if isinstance(command, str) else "write a script"
+            message = f"uv has no tasks, and `{entry.key}` is one of {self.name}"
+            self.needs_action((*path, entry.key), message, hint)
+            self.record(Bucket.ACTION, *path, entry.key)  # each of its lines
+
+    def read_sources(self, *path: str, default: str) -> None:
+        """The indexes of an array of tables; the one called `default` is instead of PyPI."""
+        self.moved.append(path)
+        for number, table in enumerate(self.file.value(*path) or ()):
+            self.read_source(table, (*path, number), is_default=table.get("name") == default)
+
+    def read_source(self, table: Any, where: Path, *, is_default: bool) -> None:
+        """An index, or a directory of wheels; a login that stands beside its URL goes with it."""
+        url, login = str(table.get("url", "")), [table.get("username"), table.get("password")]
+        if any(spelling in url for spelling in self.root):
+            url = as_path(url.replace(self.root[0], "."))
+        elif any(login):
+            userinfo = ":".join(quote(str(part), safe="${}") for part in login if part)
+            url = url.replace("://", f"://{userinfo}@", 1)
+        is_known = is_default and is_pypi(url)
+        self.record(Bucket.DEFAULT if is_known else Bucket.SETTING, *where)
+        if is_known:
+            return
+        if not url:
+            self.needs_action(where, "this index has no URL", "see [[tool.uv.index]]")
+            return
+        origin, included = self.file.origin(*where), table.get("include_packages", ())
+        index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
+        if index:
+            index = replace(index, is_default=is_default, is_explicit=bool(included))
+            is_flat = table.get("type") in ("find_links", "find-links")
+            self.indexes.append(index)
+            self.index_entries.append({**index.entry, **({"format": "flat"} if is_flat else {})})
+            for name in filter(_NAME.fullmatch, included):  # the others are patterns
+                self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
+        for key in (key for key in _NOT_IN_UV if table.get(key, True) is not True):
+            message = f"`{key}` is not imported as it is: {_NOT_IN_UV[key]}"
+            self.needs_action((*where, key), message, "see [tool.uv.sources] and [[tool.uv.index]]")
