@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,16 @@ FREEZE = (
     "attrs==22.2.0\ncertifi==2020.1.1\nidna==2.10\niniconfig==1.1.1\npluggy==1.5.0\n"
     "pytest==8.3.4\nrequests==2.28.0\n"
 )
+
+
+def test_a_commit_is_compared_by_its_name() -> None:
+    old = replace(pin("j", "0"), git="https://h.example/j.git?rev=main#0123456789abcdef")
+    source = 'source = { git = "https://h.example/j.git?rev=main#%s" }'
+    package = 'version = 1\n[[package]]\nname = "j"\nversion = "1.5"\n' + source
+    kept = compare_pins([old], package % "0123456789abcdef")
+    assert (kept.kept, kept.moved) == ((old,), ())
+    (moved,) = compare_pins([old], package % "fedcba9876543210").moved
+    assert moved.finding.message == "j 01234567 became 1.5"
 
 
 def lock(root: Path, imported: ImportedRequirements, lockfile: str = "") -> str:

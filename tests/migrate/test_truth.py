@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from uvflow.findings import Origin
@@ -102,3 +104,12 @@ def test_a_source_without_dependencies_leaves_them_to_the_next() -> None:
     )
     assert [entry.text for entry in imported.dependencies] == ["six"]
     assert messages(imported) == []
+
+
+def test_what_a_build_reads_is_left_to_it() -> None:
+    script = source("setup.py")
+    script = replace(script, imported=replace(script.imported, left=("requirements.txt",)))
+    requirements = source("requirements.txt", "six", dev="toml").imported
+    imported = settle([script], requirements, has_dependencies=False)
+    assert [entry.text for entry in imported.requirements] == ["toml"]
+    assert imported.files[1].buckets == {Bucket.LEFT: 1}

@@ -103,7 +103,7 @@ class Moved:
 
     @property
     def finding(self) -> Finding:
-        old = f"{self.pin.name} {self.pin.version}"
+        old = f"{self.pin.name} {self.pin.commit[:8] or self.pin.version}"
         if self.new:
             message, severity = f"{old} became {', '.join(self.new)}", Severity.ACTION
             hint = "check that this version works; uv could not lock the old one"
@@ -126,12 +126,18 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     locked = parse_lockfile(lockfile).by_name
     kept, moved = [], []
     for pin in pins:
-        versions = tuple(package.version for package in locked.get(pin.name, ()))
-        if any(_is_same_version(pin.version, version) for version in versions):
+        packages = locked.get(pin.name, ())
+        if any(_is_kept(pin, package) for package in packages):
             kept.append(pin)
         else:
-            moved.append(Moved(pin=pin, new=versions))
+            moved.append(Moved(pin=pin, new=tuple(package.version for package in packages)))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
+
+
+def _is_kept(pin: Pin, package: LockedPackage) -> bool:
+    if pin.git:
+        return str(package.source.get("git", "")).endswith(f"#{pin.commit}")
+    return _is_same_version(pin.version, package.version)
 
 
 def _is_same_version(pinned: str, version: str) -> bool:

@@ -1,6 +1,6 @@
 """Several sources of dependencies: which one counts, and whether the others agree. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -36,6 +36,7 @@ def settle(
     """
     if not formats:  # its entries are compared one by one when they are written
         return requirements
+    requirements = _without_left(requirements, {p for s in formats for p in s.imported.left})
     tables = [source for source in formats if source.path == MANIFEST]
     together = ImportedRequirements()
     for source in tables:
@@ -51,6 +52,18 @@ def settle(
         else:
             together, counting = together.with_more(source.imported), source
     return together
+
+
+def _without_left(
+    requirements: ImportedRequirements, left: Collection[str]
+) -> ImportedRequirements:
+    """`requirements` without the dependencies of files that a build goes on reading."""
+    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
+    return replace(
+        requirements,
+        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
+        files=with_buckets(requirements.files, moves),
+    )
 
 
 def _compared(source: Source, counting: Source) -> ImportedRequirements:
