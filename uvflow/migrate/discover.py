@@ -14,7 +14,7 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import poetry, setuptools_metadata
+from uvflow.migrate.formats import pipenv, poetry, setuptools_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -98,7 +98,7 @@ class Format:
 _FORMATS = (
     Format(name="poetry", path=MANIFEST, keys=("tool", "poetry"), read=poetry.read),
     Format(name="pdm", path=MANIFEST, keys=("tool", "pdm", "dev-dependencies")),
-    Format(name="pipenv", path="Pipfile"),
+    Format(name="pipenv", path="Pipfile", read=pipenv.read),
     Format(name="pipenv", path="Pipfile.lock"),
     *(
         # A setup.cfg may hold nothing but the settings of linters.
