@@ -383,6 +383,12 @@ def test_extras_bring_what_they_need_and_markers_do_not(assembled: Assembled) ->
     assert texts(direct_only(imported, GRAPH)) == ["a==1", "d==1"]
 
 
+def test_of_several_on_one_line_only_those_are_left_out() -> None:
+    both = (pin("a", "1").requirement, pin("c", "1").requirement)
+    assert {r.origin for r in both} == {both[0].origin}
+    assert texts(direct_only(ImportedRequirements(dependencies=both), GRAPH)) == ["a==1"]
+
+
 def test_of_packages_that_need_each_other_the_first_stays(assembled: Assembled) -> None:
     assert texts(direct_only(assembled({"requirements.txt": "b==1\na==1\n"}), GRAPH)) == ["b==1"]
 

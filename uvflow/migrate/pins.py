@@ -238,9 +238,9 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     pins = (as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,
-        dependencies=tuple(e for e in imported.dependencies if e.origin not in transitive[""]),
+        dependencies=tuple(e for e in imported.dependencies if _place(e) not in transitive[""]),
         groups={
-            name: tuple(entry for entry in entries if entry.origin not in transitive[name])
+            name: tuple(entry for entry in entries if _place(entry) not in transitive[name])
             for name, entries in imported.groups.items()
         },
         pins=(*imported.pins, *pins),
@@ -249,7 +249,7 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
 
 def _transitive(
     entries: Iterable[Entry], base: Iterable[Requirement], graph: Graph
-) -> dict[Origin, Requirement]:
+) -> dict[tuple[Origin, str], Requirement]:
     """The exact pins among `entries` that the rest of these and `base` bring along."""
 
     @functools.cache
@@ -260,15 +260,20 @@ def _transitive(
 
     own = [entry for entry in entries if isinstance(entry, Requirement)]
     bringing = [r for r in (*base, *own) if not r.marker]
-    transitive: dict[Origin, Requirement] = {}
+    transitive: dict[tuple[Origin, str], Requirement] = {}
     for pin in reversed(own):  # of packages that need each other, the first in the file stays
         if pin.source is not None or pin.marker or pinned_version(pin) is None:
             continue
-        others = [r for r in bringing if r.name != pin.name and r.origin not in transitive]
+        others = [r for r in bringing if r.name != pin.name and _place(r) not in transitive]
         brought = reachable((node for other in others for node in _nodes(other)), needs)
         if _nodes(pin).issubset(brought):
-            transitive[pin.origin] = pin
+            transitive[_place(pin)] = pin
     return transitive
+
+
+def _place(entry: Entry) -> tuple[Origin, str]:
+    """Several requirements of a list may be on one line."""
+    return entry.origin, entry.text if isinstance(entry, Requirement) else entry.group
 
 
 def _nodes(requirement: Requirement) -> set[Node]:
