@@ -101,10 +101,10 @@ _FORMATS = (
     Format(name="pipenv", path="Pipfile", read=pipenv.read),
     Format(name="pipenv", path="Pipfile.lock"),
     *(
-        # A setup.cfg may hold nothing but the settings of linters.
+        # A setup.cfg may hold nothing but the settings of linters, or the place of a licence.
         Format(name="setuptools", path=path, pattern=pattern, read=setuptools_metadata.read)
         for path, pattern in (
-            ("setup.cfg", r"(?m)^\[(metadata|options)\]"),
+            ("setup.cfg", r"(?m)^\[options\]|^\[metadata\][^\[]*^name\b"),
             ("setup.py", r"\bsetup\s*\("),
         )
     ),

@@ -139,19 +139,19 @@ class _Reader:
             self._record(Bucket.SETTING, "pipenv", str(entry.key))
 
     def _requires_python(self) -> str | None:
-        """The most exact one; a major version says nothing."""
+        """A major version says nothing that uv does not know; a patch release is not asked for."""
         python = None
-        for key in ("python_version", "python_full_version"):
-            version = re.fullmatch(r"(3\.\d+)(\.\d+)?", str(self.file.value("requires", key)))
-            if version:
-                python = f"=={version[1]}.*"
-                self._record(Bucket.IMPORTED, "requires", key)
-            elif self.file.value("requires", key) == "3":
-                self._record(Bucket.DEFAULT, "requires", key)
-            if version and version[2]:
+        for entry in self.file.entries("requires"):
+            version = re.fullmatch(r"(3\.\d+)(\.\d+)?|3", str(entry.value))
+            if version is None or entry.key not in ("python_version", "python_full_version"):
+                continue  # and needs action
+            python = f"=={version[1]}.*" if version[1] else python
+            bucket = Bucket.IMPORTED if version[1] else Bucket.DEFAULT
+            self.outcomes.record_bucket(bucket, entry.origin)
+            if version[2]:
                 message = f"uv takes any patch release of Python {version[1]}"
                 hint = f"`uv python pin {version[0]}` for this one"
-                self._warn("python-patch", message, self.file.origin("requires", key), hint)
+                self._warn("python-patch", message, entry.origin, hint)
         return python
 
     def _read_packages(self, table: str, reader: DependencyReader) -> None:

@@ -21,6 +21,10 @@ COMPUTED: Final = object()  # what only a run of setup.py tells
 class ComputedError(Exception):
     """A value is COMPUTED, or is written in a way that only setuptools reads."""
 
+    def __init__(self, lineno: int | None = None) -> None:
+        super().__init__("only a run tells which arguments `setup()` gets here")
+        self.lineno = lineno
+
 
 class Text(str):
     """A string, and the line where it begins."""
@@ -83,23 +87,22 @@ def pairs_of(value: Any) -> dict[str, Any]:
     return value
 
 
-def read_options(path: str, text: str) -> Options:
+def read_options(path: str, data: bytes) -> Options:
     """Those of a setup.cfg or a setup.py; raises UsageError where it cannot be read."""
-    hint = f"correct it, or leave it out with `--ignore {path}`"
     try:
         if path == SETUP_CFG:
-            return _read_cfg(text)
+            return _read_cfg(data.decode())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old escapes in the user's strings
-            return _Script(ast.parse(text)).options()
-    except ComputedError as error:
-        message = f"{path}:{error}: only a run tells which arguments `setup()` gets here"
-        raise UsageError(message, hint=hint) from error
-    except configparser.Error as error:
-        raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
-    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        line, cause = getattr(error, "lineno", None) or 1, str(error).partition(" (")[0]
-        raise UsageError(f"{path}:{line} is not Python 3", cause=cause, hint=hint) from error
+            return _Script(ast.parse(data)).options()
+    except (configparser.Error, ComputedError, *_NOT_PYTHON) as error:
+        line = getattr(error, "lineno", None)
+        message = f"{path}{f':{line}' if line else ''} cannot be read"
+        hint = f"correct it, or leave it out with `--ignore {path}`"
+        raise UsageError(message, cause=str(error).partition(" (")[0], hint=hint) from error
+
+
+_NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
 
 
 # setup.cfg: its keys are the arguments of `setup()`, some by an old name, some in sections.

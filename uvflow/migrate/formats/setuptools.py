@@ -71,6 +71,6 @@ def is_package(read_file: Read) -> bool:
 def _values(file: str, text: str) -> dict[str, object]:
     """The arguments of `setup()`; none where the file cannot be read."""
     try:
-        return {name: option.value for name, option in read_options(file, text).items()}
+        return {name: option.value for name, option in read_options(file, text.encode()).items()}
     except UsageError:
         return {}

@@ -61,20 +61,11 @@ _FIELDS = {
 }
 _TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
-# What uv has no place for, with what to do instead.
+# What uv has no place for, with what to do instead; setuptools has no `test` command any more.
 _ACTIONS = {
-    "dependency_links": (
-        "the places in `dependency_links` are not imported",
-        "give what is needed of them a source in [tool.uv.sources]",
-    ),
-    "test_suite": (
-        "setuptools has no `test` command any more: `test_suite` is not imported",
-        "`uvflow run` runs the tests",
-    ),
-    "tests_require": (
-        "setuptools has no `test` command any more: `tests_require` is not imported",
-        "`uv add --group test` adds what the tests need",
-    ),
+    "dependency_links": "give what is needed of them a source in [tool.uv.sources]",
+    "test_suite": "`uvflow run` runs the tests",
+    "tests_require": "`uv add --group test` adds what the tests need",
 }
 
 _EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+")  # setuptools takes no other in [project]
@@ -87,11 +78,11 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     options: dict[str, Option] = {}
     reports = []
     for file in (SETUP_CFG, SETUP_PY):
-        text = _text(file, read_file)
-        found = read_options(file, text)
+        data = read_if_there(file, read_file) or b""
+        found = read_options(file, data)
         lines = {origin for option in found.values() for origin in option.origins}
         if found and file == SETUP_CFG:
-            numbers = (number for key in cfg_lines(text).values() for number in key)
+            numbers = (number for key in cfg_lines(data.decode()).values() for number in key)
             lines |= {Origin(path=file, line=number) for number in numbers}
         for name, option in found.items():
             if option.value and name in options:  # as it is for setuptools
@@ -248,10 +239,9 @@ class _Reader:
             first = next(iter(self.options.values()), None)
             origin = first.origins[0] if first else Origin(path=SETUP_PY, line=1)
             self.outcomes.record_findings(findings.warning("dynamic-metadata", message, origin))
-        for name, (message, hint) in _ACTIONS.items():
-            origins = self.options[name].origins if name in self.options else ()
-            for origin in origins[:1]:
-                self.outcomes.needs_action("not-imported", message, origin, hint)
+        for name in (name for name in _ACTIONS if name in self.options):
+            message, origin = f"`{name}` is not imported", self.options[name].origins[0]
+            self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])
         for line in self.values.values():
             if isinstance(line.value, str) and line.value.endswith("]"):
                 message = f"`{line.value}`: nothing installs the extras of an entry point any more"
