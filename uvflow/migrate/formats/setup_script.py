@@ -172,13 +172,18 @@ class _Script:
         bound, touched = Counter[str](), set[str]()
         for node in self._nodes:
             match node:
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.FunctionDef(name=name):
+                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                    bound[name] += 1
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     bound[name] += 1
                 case ast.alias(name=name, asname=other):
                     bound[other or name] += 1
-                case ast.Name(id="globals") | ast.Call(func=ast.Name(id="exec"), args=[_]):
+                case (
+                    ast.Name(id="globals" | "locals" | "vars")
+                    | ast.Call(func=ast.Name(id="exec"), args=[_])
+                ):
                     bound["*"] += 1  # it may bind any name here
-                case ast.Attribute(value=ast.Name(id=name)):
+                case ast.Attribute(value=ast.Name(id=name)) | ast.Assign(value=ast.Name(id=name)):
                     touched.add(name)
                 case ast.Subscript(value=ast.Name(id=name)):
                     touched.add(name)
@@ -188,7 +193,7 @@ class _Script:
         self._names = {
             target.id: node.value
             for node in module.body
-            if isinstance(node, ast.Assign) and not bound["*"]
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and not bound["*"]
             for target in node.targets
             if isinstance(target, ast.Name) and bound[target.id] == 1
         }
