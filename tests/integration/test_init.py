@@ -842,6 +842,7 @@ def test_a_setup_script_that_reads_the_requirements_still_does(
     before = everything(root)
     done = uvflow("init", cwd=root)
     assert done.code == 0, done.err
+    assert done.err.endswith("once everything works: requirements-dev.txt\n")
     assert {path: data for path, data in everything(root).items() if path in before} == before
     assert installed(root / ".venv") >= {"shop-2.1", "requests-2.28.0", "pytest-8.0.0"}
     assert uv("sync", "--locked", "--check", cwd=root).returncode == 0
