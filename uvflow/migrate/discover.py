@@ -104,7 +104,7 @@ _FORMATS = (
         # A setup.cfg may hold nothing but the settings of linters, or the place of a licence.
         Format(name="setuptools", path=path, pattern=pattern, read=setuptools_metadata.read)
         for path, pattern in (
-            ("setup.cfg", r"(?m)^\[options\]|^\[metadata\][^\[]*^name\b"),
+            ("setup.cfg", r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b"),
             ("setup.py", r"\bsetup\s*\("),
         )
     ),

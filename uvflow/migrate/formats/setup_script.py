@@ -118,7 +118,11 @@ def _read_cfg(text: str) -> Options:
     parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
     parser.read_string(text, SETUP_CFG)
     options: dict[str, Option] = {}
-    for (section, key), lines in cfg_lines(text).items():
+    places = cfg_lines(text)
+    for section in parser.sections():
+        if any((section, key) not in places for key in {*parser[section]} - {*parser.defaults()}):
+            raise ValueError(f"a key of [{section}] is indented")
+    for (section, key), lines in places.items():
         first, numbers, name = min(lines), frozenset(lines), section.removeprefix("options.")
         value: Any = _cfg_value(parser.get(section, key), lines)
         known = options.get(name)
