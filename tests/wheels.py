@@ -7,6 +7,7 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 
 _MODULE = """__version__ = {version!r}
@@ -59,6 +60,18 @@ def add_wheel(
     wheel = build_wheel(folder, name, version, requires, more=more)
     _list(folder)
     return wheel
+
+
+def add_installed(index: Path, name: str) -> None:
+    """Put the distribution `name` that the tests run with into `index`, a build backend perhaps."""
+    installed = distribution(name)
+    folder = index / name
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-{installed.version}-py3-none-any.whl", "w") as archive:
+        for path in installed.files or ():
+            if path.suffix != ".pyc" and ".." not in path.parts:
+                archive.write(path.locate(), path.as_posix())
+    _list(folder)
 
 
 def add_odd_wheel(index: Path, name: str, change: Callable[[dict[str, str]], None]) -> None:

@@ -16,6 +16,7 @@ from textwrap import dedent
 import pytest
 from rig import BIN, Command, Tree
 from venvs import replace
+from wheels import add_installed
 
 from uvflow.state import locks
 from uvflow.state.store import State
@@ -869,13 +870,22 @@ def test_undo_does_not_lose_an_edit(tree: Tree, uvflow: Command) -> None:
     assert {path.name for path in root.iterdir()} == {*COMMON}
 
 
-def test_a_setup_script_that_reads_the_requirements_still_does(tree: Tree, uvflow: Command) -> None:
-    script = 'from setuptools import setup\nsetup(install_requires=open("requirements.txt"))\n'
-    root = tree({**COMMON, "setup.py": script})
-    assert uvflow("init", cwd=root).code == 0
-    assert (root / "setup.py").read_text() == script
-    assert (root / "requirements.txt").read_text() == COMMON["requirements.txt"]
-    assert "build-system" not in (root / "pyproject.toml").read_text()
+def test_a_setup_script_that_reads_the_requirements_still_does(
+    tree: Tree, index: Path, uvflow: Command
+) -> None:
+    add_installed(index, "setuptools")
+    script = 'from setuptools import setup\nsetup(name="shop", version="2.1", py_modules=["shop"],'
+    script += ' install_requires=open("requirements.txt").read().splitlines())\n'
+    root = tree({**COMMON, "setup.py": script, "shop.py": ""})
+    before = everything(root)
+    done = uvflow("init", cwd=root)
+    assert done.code == 0, done.err
+    assert done.err.endswith("once everything works: requirements-dev.txt\n")
+    assert {path: data for path, data in everything(root).items() if path in before} == before
+    assert installed(root / ".venv") >= {"shop-2.1", "requests-2.28.0", "pytest-8.0.0"}
+    assert uv("sync", "--locked", "--check", cwd=root).returncode == 0
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root) == before
 
 
 def test_time_passes(tree: Tree, uvflow: Command) -> None:

@@ -235,16 +235,16 @@ def test_beside_declared_dependencies_others_only_need_action(more: str) -> None
 )
 def test_dependencies_of_a_setup_script_alone_make_no_empty_project(files: dict[str, str]) -> None:
     first = messages(files)[0]
-    assert first == f"error {next(iter(files))}:1: the dependencies in this file are not imported"
+    place = f"{next(iter(files))}:1"
+    assert first == f"error {place}: the setuptools dependencies in this file are not imported"
 
 
 def test_what_is_built_would_lose_its_metadata() -> None:
     files = {"setup.py": "setup()", "pyproject.toml": "[build-system]\n"}
-    (message,) = messages(files)
-    assert message == (
-        "error setup.py:1: a build takes version, scripts, extras and dependencies from [project]"
-        " from now on"
-    )
+    origin = Origin(path="requirements.txt", line=1)
+    six = ImportedRequirements(dependencies=(Requirement(text="six", name="six", origin=origin),))
+    expected = "error setup.py:1: the setuptools dependencies in this file are not imported"
+    assert messages(files, six) == [expected]
 
 
 def test_what_is_imported_is_not_told() -> None:
@@ -259,9 +259,10 @@ def test_what_is_imported_is_not_told() -> None:
 def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
     expected = (
         f"action {next(iter(files))}:1: a build takes version, scripts, extras and dependencies"
-        " from [project] from now on, and uv does not install the project itself"
+        " from [project], and uv does not install the project itself"
     )
-    assert messages(files) == [expected]
+    project = {"pyproject.toml": "[project]\ndependencies = []\n"}
+    assert messages({**files, **project}) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +318,16 @@ FREEZE = (
 )
 
 
+def test_a_commit_is_compared_by_its_name() -> None:
+    old = replace(pin("j", "0"), git="https://h.example/j.git?rev=main#0123456789abcdef")
+    source = 'source = { git = "https://h.example/j.git?rev=main#%s" }'
+    package = 'version = 1\n[[package]]\nname = "j"\nversion = "1.5"\n' + source
+    kept = compare_pins([old], package % "0123456789abcdef")
+    assert (kept.kept, kept.moved) == ((old,), ())
+    (moved,) = compare_pins([old], package % "fedcba9876543210").moved
+    assert moved.finding.message == "j 01234567 became 1.5"
+
+
 def lock(root: Path, imported: ImportedRequirements, lockfile: str = "") -> str:
     (root / "pyproject.toml").write_text(pyproject.edit(BASE, imported))
     (root / "uv.lock").unlink(missing_ok=True)
@@ -370,6 +381,12 @@ version = "1"
 def test_extras_bring_what_they_need_and_markers_do_not(assembled: Assembled) -> None:
     imported = assembled({"requirements.txt": "a==1\nc==1\nd==1\n"})
     assert texts(direct_only(imported, GRAPH)) == ["a==1", "d==1"]
+
+
+def test_of_several_on_one_line_only_those_are_left_out() -> None:
+    both = (pin("a", "1").requirement, pin("c", "1").requirement)
+    assert {r.origin for r in both} == {both[0].origin}
+    assert texts(direct_only(ImportedRequirements(dependencies=both), GRAPH)) == ["a==1"]
 
 
 def test_of_packages_that_need_each_other_the_first_stays(assembled: Assembled) -> None:

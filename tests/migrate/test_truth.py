@@ -152,3 +152,12 @@ def test_what_is_aside_counts_where_nothing_else_does() -> None:
     aside = replace(source("env.yml", "six"), is_aside=True)
     imported = settle([aside], source("requirements.txt").imported)
     assert [requirement.text for requirement in imported.dependencies] == ["six"]
+
+
+def test_what_a_build_reads_is_left_to_it() -> None:
+    script = source("setup.py")
+    script = replace(script, imported=replace(script.imported, left=("requirements.txt",)))
+    requirements = source("requirements.txt", "six", dev="toml").imported
+    imported = settle([script], requirements)
+    assert [entry.text for entry in imported.requirements] == ["toml"]
+    assert imported.files[1].buckets == {Bucket.LEFT: 1}

@@ -14,7 +14,16 @@ from typing import Any
 from uvflow import findings
 from uvflow.errors import unreadable
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.formats import conda, hatch, legacy, pdm, pins_files, poetry
+from uvflow.migrate.formats import (
+    conda,
+    hatch,
+    legacy,
+    pdm,
+    pins_files,
+    pipenv,
+    poetry,
+    setuptools_metadata,
+)
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -74,12 +83,14 @@ ReadFormat = Callable[[str, Read, LineOutcomes], ImportedRequirements]
 class Format:
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
-    `read` is None where that is not imported yet. One that `is_aside` counts after all others.
+    `pattern` is what the file has then. `read` is None where that is not imported yet. One that
+    `is_aside` counts after all others.
     """
 
     name: str
     path: str
     keys: tuple[str, ...] = ()
+    pattern: str = ""
     read: ReadFormat | None = None
     is_aside: bool = False
 
@@ -87,6 +98,11 @@ class Format:
     def title(self) -> str:
         """What a user calls the place."""
         return f"[{'.'.join(self.keys)}] of {self.path}" if self.keys else self.path
+
+    def is_in(self, read_file: Read) -> bool:
+        """Whether the file, which is there, is about a project."""
+        text = (read_if_there(self.path, read_file) or b"") if self.pattern else b""
+        return re.search(self.pattern, text.decode("utf-8", "replace")) is not None
 
 
 _UV = ("tool", "uv")
@@ -105,8 +121,16 @@ _FORMATS = (
     Format(name="tox", path="tox.ini", read=legacy.read_tox),
     Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
     Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
-    Format(name="pipenv", path="Pipfile"),
+    Format(name="pipenv", path="Pipfile", read=pipenv.read),
     Format(name="pipenv", path="Pipfile.lock"),
+    *(
+        # A setup.cfg may hold nothing but the settings of linters, or the place of a licence.
+        Format(name="setuptools", path=path, pattern=pattern, read=setuptools_metadata.read)
+        for path, pattern in (
+            ("setup.cfg", r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b"),
+            ("setup.py", r"\bsetup\s*\("),
+        )
+    ),
     *(
         Format(name="conda", path=path, read=conda.read, is_aside=True)
         for path in ("environment.yml", "environment.yaml", "conda.yml", "env.yml")
@@ -310,20 +334,28 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def formats_in(
-    names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions
+    names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions, read_file: Read
 ) -> list[Format]:
     """Where a project is declared in another tool's format, in the order in which these count.
 
-    `names` are the files of the root, `manifest` the values of pyproject.toml.
+    The first place of each tool counts, and has the rest beside it. `names` are the files of the
+    root, `manifest` the values of pyproject.toml.
     """
     chosen = options.from_files or [each.path for each in _FORMATS]
-    found = []
+    done, found = set[str](), []
+    match manifest:
+        case {"project": _} | {"tool": {"poetry": _}}:
+            done.add("setuptools")  # it is not what builds, or takes nothing else into account
+        case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
+            done.add("setuptools")
     for each in _FORMATS:
         table: Any = manifest
         for key in each.keys:
             table = table.get(key) if isinstance(table, Mapping) else None
         is_there = table is not None if each.keys else each.path in names
-        if is_there and each.path in chosen and each.path not in options.ignored:
+        is_wanted = each.path in chosen and each.path not in options.ignored
+        if is_there and is_wanted and each.name not in done and each.is_in(read_file):
+            done.add(each.name)
             found.append(each)
     return found
 

@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.discover import formats_in
+from uvflow.migrate.discover import Format, formats_in
 from uvflow.migrate.formats.setuptools import read_if_there, value_in
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
@@ -21,12 +21,6 @@ _HEAD = 2000  # bytes in which such a line stands
 
 # uv reads these from pyproject.toml even where there is a uv.toml (uv docs, "Configuration files").
 _READ_BESIDE_UV_TOML = ("conflicts",)
-
-# How a setup script declares a package: a setup.cfg may hold nothing but the settings of linters.
-_PACKAGE_IN = {
-    "setup.cfg": re.compile(rb"^\[(?:metadata|options)\]", re.MULTILINE),
-    "setup.py": re.compile(rb"\bsetup\s*\("),
-}
 
 # What names the Python in use, by the file: pyenv's and uv's `.python-version`, Heroku's
 # `runtime.txt`, a Dockerfile, and the head of what pip-tools or uv has compiled.
@@ -59,7 +53,7 @@ def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> boo
     return not (
         imported.requirements
         or "dependencies" in project
-        or "dependencies" in project.get("dynamic", ())
+        or "dependencies" in (*project.get("dynamic", ()), *imported.dynamic)
     )
 
 
@@ -85,42 +79,37 @@ def obstacles(
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
     imported_files = {file.path for file in imported.files}
-    for each in formats_in(names, manifest, ImportOptions()):
+    for each in formats_in(names, manifest, ImportOptions(), read_file):
         is_read = each.read is not None and each.path in imported_files
         if not is_read or (empty and each.is_aside and not imported.errors):
-            yield _not_imported(each.path, f"the {each.name} dependencies", is_empty=empty)
-    scripts = [path for path in _PACKAGE_IN if path in names]
-    is_declared = imported.metadata or {"project", "build-system"} <= manifest.keys()
-    for path in () if is_declared else scripts:
-        text = read_if_there(path, read_file) or b""
-        if _PACKAGE_IN[path].search(text):
-            if empty and b"install_requires" in text:
-                yield _not_imported(path, "the dependencies", is_empty=True)
-            yield _not_built(path, is_built="build-system" in manifest)
+            # An empty project would count as in sync; and a build reads nothing else from now on.
+            is_built = each.name == "setuptools" and "build-system" in manifest
+            yield _not_imported(each, is_error=empty or is_built)
+    if "project" in manifest and "build-system" not in manifest:
+        for each in formats_in(names, {}, ImportOptions(), read_file):
+            if each.name == "setuptools":
+                yield _not_built(each.path)
 
 
-def _not_imported(path: str, what: str, *, is_empty: bool) -> Finding:
-    """An error where nothing else gives dependencies: an empty project would count as in sync."""
+def _not_imported(place: Format, *, is_error: bool) -> Finding:
     finding = findings.action(
         "not-imported",
-        f"{what} in this file are not imported",
-        Origin(path=path, line=1),
+        f"the {place.name} dependencies in this file are not imported",
+        Origin(path=place.path, line=1),
         "list its packages in a requirements.in first, or add them with `uv add`",
     )
-    return finding.as_error() if is_empty else finding
+    return finding.as_error() if is_error else finding
 
 
-def _not_built(path: str, *, is_built: bool) -> Finding:
-    """setuptools ignores the metadata of a setup script once there is a [project]."""
-    finding = findings.action(
+def _not_built(path: str) -> Finding:
+    """setuptools ignores the metadata of a setup script where there is a [project]."""
+    return findings.action(
         "not-built",
-        "a build takes version, scripts, extras and dependencies from [project] from now on"
-        + ("" if is_built else ", and uv does not install the project itself"),
+        "a build takes version, scripts, extras and dependencies from [project], and uv does not"
+        " install the project itself",
         Origin(path=path, line=1),
-        "move them into [project] of pyproject.toml"
-        + ("" if is_built else ", and add a [build-system]"),
+        "move them into [project] of pyproject.toml, and add a [build-system]",
     )
-    return finding.as_error() if is_built else finding
 
 
 def lost_without_lockfile(imported: ImportedRequirements) -> Iterator[Finding]:
@@ -202,7 +191,7 @@ def pythons(
     which `read_file` raises OSError says nothing.
     """
     for name in sorted(names):
-        if name in _PACKAGE_IN:
+        if name in ("setup.cfg", "setup.py"):
             yield from _declared_range(name, _text(name, read_file))
         for files, pattern in _IN_USE.items():
             if re.fullmatch(files, name, re.IGNORECASE):

@@ -177,6 +177,11 @@ def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str])
     return findings.action("index-credentials", message, index.origin, hint)
 
 
+def is_pypi(url: str) -> bool:
+    """Whether `url` is PyPI's own index, in one of the ways it has been written over the years."""
+    return _PYPI.fullmatch(url) is not None
+
+
 def _index_name(index: Index, known: Iterable[str]) -> str:
     """A name for uv out of the host: `idx.acme.example` → `idx-acme-example`."""
     host = _HOST.match(index.url)

@@ -136,6 +136,10 @@ class Pin:
     git: str = ""
 
     @property
+    def commit(self) -> str:
+        return self.git.rpartition("#")[2]
+
+    @property
     def requirement(self) -> Requirement:
         marker = f" ; {self.marker}" if self.marker else ""
         text = f"{self.name}=={self.version}{marker}"
@@ -193,7 +197,8 @@ class ImportedRequirements:
     `("build-system", "requires")` or `("tool", "uvflow", "profiles", "docs", "groups")`, with the
     comments that travel along. Where the file has a value already, that stays, unless its path is
     one of `moved`. These are the keys and tables of pyproject.toml whose content is somewhere else
-    now, so that they leave it.
+    now, so that they leave it. `left` are requirements files that a build goes on reading: nothing
+    of them becomes a dependency of the project.
     """
 
     dependencies: tuple[Requirement, ...] = ()
@@ -210,6 +215,7 @@ class ImportedRequirements:
     own_extras: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
     values: Mapping[Keys, TomlLine] = field(default_factory=dict)
     moved: tuple[Keys, ...] = ()
+    left: tuple[str, ...] = ()
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -222,6 +228,11 @@ class ImportedRequirements:
     def metadata(self) -> Mapping[str, Any]:
         """The keys of `[project]` among the values."""
         return {path[1]: line.value for path, line in self.values.items() if path[0] == "project"}
+
+    @property
+    def dynamic(self) -> tuple[str, ...]:
+        """The keys of `[project]` that a build tells."""
+        return tuple(self.metadata.get("dynamic", ()))
 
     def with_more(self, other: "ImportedRequirements") -> "ImportedRequirements":
         """This import and another one; of settings and values that both have, ours stay."""

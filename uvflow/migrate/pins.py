@@ -102,7 +102,7 @@ class Moved:
 
     @property
     def finding(self) -> Finding:
-        old = f"{self.pin.name} {self.pin.version}"
+        old = f"{self.pin.name} {self.pin.commit[:8] or self.pin.version}"
         if self.new:
             message, severity = f"{old} became {', '.join(self.new)}", Severity.ACTION
             hint = "check that this version works; uv could not lock the old one"
@@ -125,12 +125,18 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     locked = parse_lockfile(lockfile).by_name
     kept, moved = [], []
     for pin in pins:
-        versions = tuple(package.version for package in locked.get(pin.name, ()))
-        if any(_is_same_version(pin.version, version) for version in versions):
+        packages = locked.get(pin.name, ())
+        if any(_is_kept(pin, package) for package in packages):
             kept.append(pin)
         else:
-            moved.append(Moved(pin=pin, new=versions))
+            moved.append(Moved(pin=pin, new=tuple(package.version for package in packages)))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
+
+
+def _is_kept(pin: Pin, package: LockedPackage) -> bool:
+    if pin.git:
+        return str(package.source.get("git", "")).endswith(f"#{pin.commit}")
+    return _is_same_version(pin.version, package.version)
 
 
 def _is_same_version(pinned: str, version: str) -> bool:
@@ -226,9 +232,9 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     pins = (as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
     return replace(
         imported,
-        dependencies=tuple(e for e in imported.dependencies if e.origin not in transitive[""]),
+        dependencies=tuple(e for e in imported.dependencies if _place(e) not in transitive[""]),
         groups={
-            name: tuple(entry for entry in entries if entry.origin not in transitive[name])
+            name: tuple(entry for entry in entries if _place(entry) not in transitive[name])
             for name, entries in imported.groups.items()
         },
         pins=(*imported.pins, *pins),
@@ -237,7 +243,7 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
 
 def _transitive(
     entries: Iterable[Entry], base: Iterable[Requirement], graph: Graph
-) -> dict[Origin, Requirement]:
+) -> dict[tuple[Origin, str], Requirement]:
     """The exact pins among `entries` that the rest of these and `base` bring along."""
 
     @functools.cache
@@ -248,16 +254,21 @@ def _transitive(
 
     own = [entry for entry in entries if isinstance(entry, Requirement)]
     bringing = [r for r in (*base, *own) if not r.marker]
-    transitive: dict[Origin, Requirement] = {}
+    transitive: dict[tuple[Origin, str], Requirement] = {}
     for pin in reversed(own):  # of packages that need each other, the first in the file stays
         if pin.source is not None or pin.marker or pinned_version(pin) is None:
             continue
-        others = [r for r in bringing if r.name != pin.name and r.origin not in transitive]
+        others = [r for r in bringing if r.name != pin.name and _place(r) not in transitive]
         roots = (node for other in others for node in nodes(other.name, other.extras))
         brought = reachable(roots, needs)
         if nodes(pin.name, pin.extras).issubset(brought):
-            transitive[pin.origin] = pin
+            transitive[_place(pin)] = pin
     return transitive
+
+
+def _place(entry: Entry) -> tuple[Origin, str]:
+    """Several requirements of a list may be on one line."""
+    return entry.origin, entry.text if isinstance(entry, Requirement) else entry.group
 
 
 def nodes(name: str | None, extras: Iterable[str]) -> set[Node]:

@@ -155,6 +155,8 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         return 1 if leads_out(path) else discover.requirement_lines(path, read)
 
     def read_inside(path: str) -> bytes:
+        if path in given.ignored:
+            raise FileNotFoundError(path)
         # The files beside one, that is; what a path dependency names is read as pip does.
         if "/" not in path and leads_out(path) and not given.allow_outside:
             message = f"{path} leads out of the project by a link, and is not read"
@@ -166,7 +168,7 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         inputs = evidence.with_compiled(inputs, read)
     fetch = fetcher(progress, os.environ)
     reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
-    formats = discover.formats_in(names, plan.values, given)
+    formats = discover.formats_in(names, plan.values, given, read)
     sources = [_source(each, read_inside, given) for each in formats if each.read]
     imported = truth.settle(
         sources,
@@ -200,6 +202,7 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
             raise
         message = ": ".join(filter(None, (str(error), error.cause)))
         outcomes.record_findings(findings.error("file-unreadable", message, None, error.hint))
+        imported = replace(imported, files=(outcomes.report(each.path, each.name, ()),))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
     return truth.Source(title=each.title, path=each.path, is_aside=each.is_aside, imported=imported)
 
@@ -217,7 +220,7 @@ def _python(
     """
     if options.python:
         return f"{'>=' if options.python[0].isdigit() else ''}{options.python}", ()
-    if "requires-python" in plan.values.get("project", {}):
+    if "requires-python" in (*plan.values.get("project", ()), *imported.dynamic):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
     pythons = [*evidence.pythons(names, _reader(plan.root), files)]

@@ -111,7 +111,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     for name, source in imported.sources.items():
         _decide_setting(before, (*UV, "sources", name), source, edits)
     for profile, extras in imported.own_extras.items():
-        _decide_extras(before, profile, extras, imported.extras, edits)
+        _decide_extras(before, profile, extras, imported, edits)
     existing = _at(before, (*UV, "index")) or ()
     urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
     new = [i for i in imported.indexes if str(i["url"]).rstrip("/") not in urls]
@@ -123,7 +123,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
 def _decide_project(before: Values, imported: ImportedRequirements, edits: PyprojectEdits) -> None:
     if imported.requires_python and not _at(before, ("project", "requires-python")):
         edits.values["project", "requires-python"] = imported.requires_python
-    if "dependencies" in (_at(before, ("project", "dynamic")) or ()):
+    if "dependencies" in (*(_at(before, ("project", "dynamic")) or ()), *imported.dynamic):
         # PEP 621: they are for the build backend to say, and must not be written.
         read = _at(before, ("tool", "setuptools", "dynamic", "dependencies"))
         files = read.get("file", ()) if isinstance(read, Mapping) else ()
@@ -233,15 +233,17 @@ def _decide_extras(
     before: Values,
     profile: str,
     extras: Mapping[str, Origin],
-    new: Iterable[str],
+    imported: ImportedRequirements,
     edits: PyprojectEdits,
 ) -> None:
-    """Let `profile` select extras of the project, as far as it has them; some are `new`."""
+    """Let `profile` select extras of the project, as far as it has them or gets them."""
     path = ("tool", "uvflow", "profiles", profile, "extras")
     existing = _at(before, path) or ()
     declared = _at(before, _EXTRAS) or {}
-    is_dynamic = "optional-dependencies" in (_at(before, ("project", "dynamic")) or ())
-    known = {*map(canonicalize_name, (*declared, *new)), *(extras if is_dynamic else ())}
+    dynamic = (*(_at(before, ("project", "dynamic")) or ()), *imported.dynamic)
+    is_dynamic = "optional-dependencies" in dynamic
+    known = {*map(canonicalize_name, (*declared, *imported.extras))}
+    known |= {*(extras if is_dynamic else ())}
     selected = extras if existing == ALL else {*map(canonicalize_name, existing)}
     table, wanted = f"[tool.uvflow.profiles.{profile}]", []
     for extra, origin in extras.items():

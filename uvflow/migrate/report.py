@@ -109,7 +109,9 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
     # uvflow deletes nothing; what has lines that need action, or stay there, is still needed.
     ours = [f for f in result.plan.imported.files if not is_outside(f.path) and f.path != MANIFEST]
-    unneeded = [f for f in ours if not {Bucket.ACTION, Bucket.LEFT} & f.buckets.keys()]
+    needed = {Bucket.ACTION, Bucket.LEFT}
+    # A build reads all of setup.py, also where a line of it was imported.
+    unneeded = [f for f in ours if f.format != "setuptools" and not needed & f.buckets.keys()]
     files = ", ".join(f.path for f in unneeded if is_locked)
     return (
         *_columns(steps),

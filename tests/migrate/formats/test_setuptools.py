@@ -6,7 +6,6 @@ from uvflow.migrate.formats.setuptools import (
     is_installable,
     is_package,
     local_metadata,
-    setup_literals,
 )
 from uvflow.migrate.model import Read
 
@@ -64,8 +63,3 @@ def test_what_makes_a_project_a_package(manifest: str, *, expected: bool) -> Non
 def test_an_archive_is_there_and_an_empty_directory_is_not() -> None:
     assert is_installable("foo.whl", reader({"foo.whl": ""}))
     assert not is_installable("lib", reader({"lib/README": ""}))
-
-
-def test_a_setup_script_is_read_and_never_run() -> None:
-    text = "raise SystemExit\nsetup(name='a' + 'b', packages=['x'], zip_safe=find())\n"
-    assert setup_literals(text) == {"name": None, "packages": ["x"], "zip_safe": None}

@@ -1,5 +1,6 @@
 """The lock files of other tools → old pins with their hashes. Pure."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from uvflow.migrate.toml_lines import TomlFile
 Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
 Packages = tuple[tuple[Origin, Mapping[str, Any]], ...]
 
-POETRY_LOCK = "poetry.lock"
+POETRY_LOCK, PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
 _SHAPE = {"package": [{"source": dict, "files": [{"hash": str}]}], "metadata": {"files": dict}}
 _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
@@ -161,3 +162,62 @@ def _git_of_pylock(package: Mapping[str, Any]) -> str:
         "resolved_reference": package.get("revision", vcs.get("commit-id")),
     }
     return _git(source, source) if url else ""
+
+
+_LOCKED = re.compile(r'^(?P<indent> {4}| {8})"(?P<name>[^"]+)": \{', re.MULTILINE)
+
+
+def pipenv_pins(
+    data: bytes | None, sources: Sources, outcomes: LineOutcomes
+) -> tuple[tuple[Pin, ...], tuple[Origin, ...]]:
+    """The pins of a Pipfile.lock, and the lines of its packages; of two versions the first counts.
+
+    One that is not JSON is an ERROR finding.
+    """
+    text = (data or b"{}").decode("utf-8", "replace")
+    try:
+        sections = json.loads(text)
+        packages = [
+            (section, name, dict(package))
+            for section, listed in sections.items()
+            if section != "_meta"
+            for name, package in listed.items()
+        ]
+    except (ValueError, TypeError, AttributeError) as error:
+        line, hint = getattr(error, "lineno", 1), "restore the file, or move it away"
+        message, origin = (
+            f"Pipenv did not write this: {error}",
+            Origin(path=PIPFILE_LOCK, line=line),
+        )
+        outcomes.record_findings(findings.error("file-unreadable", message, origin, hint))
+        return (), ()
+    lines, section = dict[tuple[str, str], int](), ""
+    for match in _LOCKED.finditer(text):
+        section = match["name"] if len(match["indent"]) == len("    ") else section
+        lines[section, match["name"]] = text.count("\n", 0, match.start()) + 1
+    pins: dict[str, Pin] = {}
+    origins = []
+    for section, written, package in packages:
+        name = canonicalize_name(written)
+        origin = Origin(path=PIPFILE_LOCK, line=lines.get((section, written), 1))
+        origins.append(origin)
+        pin = _pipenv_pin(name, package, origin, sources.get(name))
+        known = pins.setdefault(name, pin) if pin else None
+        if pin and known and pin.version != known.version:
+            message = f"{name} is {known.version} in {known.origin}, which counts"
+            outcomes.needs_action("pin-conflict", message, origin, "lock both as one version")
+        outcomes.record_bucket(Bucket.IMPORTED if pin else Bucket.DEFAULT, origin)
+    return tuple(pins.values()), tuple(origins)
+
+
+def _pipenv_pin(name: str, package: Mapping[str, Any], origin: Origin, declared: Any) -> Pin | None:
+    """None for what came from a URL or a path, and where the machine that locked had no need."""
+    source = {"url": package.get("git"), "resolved_reference": package.get("ref")}
+    version = str(package.get("version", "==0" if package.get("git") else ""))
+    try:
+        version = str(Version(version.removeprefix("==")))
+    except InvalidVersion:
+        return None
+    hashes, is_git = tuple(package.get("hashes", ())), "git" in package
+    git = _git(source, declared) if is_git else ""
+    return Pin(name=name, version=version, origin=origin, hashes=hashes, git=git)

@@ -25,13 +25,14 @@ _KNOWN = {
 class DependencyReader:
     """`index_of` gives the name that an index has for uv, None for one that is not there.
 
-    Logins of git are collected in `logins`.
+    Logins of git are collected in `logins`. `tool` is whose file it is.
     """
 
     read_file: Read
     outcomes: LineOutcomes
     index_of: Callable[[str], str | None]
     logins: list[tuple[str, Userinfo]] = field(default_factory=list)
+    tool: str = "Poetry"
 
     def requirements(self, entry: TomlEntry) -> list[Requirement]:
         """One for each alternative, the comments with the first; errors are recorded."""
@@ -43,7 +44,7 @@ class DependencyReader:
             try:
                 requirement = self._requirement(rest, keys)
             except ValueError as error:
-                message = f"`{error}` of {entry.key} is not what Poetry takes"
+                message = f"`{error}` of {entry.key} is not what {self.tool} takes"
                 self._refuse("invalid-version", message, entry)
             else:
                 found += [requirement] if requirement else []

@@ -1,11 +1,16 @@
 """Local projects and archives: whether they can be installed, and their names."""
 
-import ast
-import configparser
-import warnings
-
+from uvflow.errors import UsageError
+from uvflow.migrate.formats.setup_script import (
+    COMPUTED,
+    SETUP_CFG,
+    SETUP_PY,
+    Reference,
+    read_options,
+)
 from uvflow.migrate.model import Read
 from uvflow.migrate.toml_text import lenient_values
+from uvflow.paths import MANIFEST
 
 
 def is_installable(path: str, read_file: Read) -> bool:
@@ -19,7 +24,7 @@ def local_metadata(path: str, key: str, read_file: Read) -> str | None:
     return next((value for value in found if isinstance(value, str) and value), None)
 
 
-_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_FILES = (MANIFEST, SETUP_CFG, SETUP_PY)
 
 
 def _metadata(path: str, read_file: Read) -> dict[str, str]:
@@ -39,12 +44,9 @@ def read_if_there(path: str, read_file: Read) -> bytes | None:
 
 def value_in(file: str, text: str, key: str) -> object:
     """What the file of a project has for `key`, which is of its metadata; None if not written."""
-    if file == "setup.py":
-        return setup_literals(text).get(key)
-    if file == "setup.cfg":
-        section = "options" if key == "python_requires" else "metadata"
-        value = _read_setup_cfg(text).get(section, key, fallback="")
-        return None if value.startswith(("attr:", "file:")) else value  # they are computed
+    if file != MANIFEST:
+        value = _values(file, text).get(key)
+        return None if value is COMPUTED or isinstance(value, Reference) else value
     values = lenient_values(text)
     match values.get("project"), values.get("tool"):
         case {**project}, _ if key in project:
@@ -61,41 +63,14 @@ def is_package(read_file: Read) -> bool:
         case {"tool": {"uv": {"package": bool(is_package)}}}:
             return is_package
         case manifest:
-            return "build-system" in manifest
+            files = {} if "project" in manifest else _metadata(".", read_file)
+            is_old = any(_values(file, files[file]) for file in files if file != MANIFEST)
+            return is_old or "build-system" in manifest
 
 
-def setup_literals(text: str) -> dict[str, object]:
-    """The arguments of `setup()`, or `setuptools.setup()`, that are literals.
-
-    A setup.py is read as text, never run.
-    """
-
-    def literal(value: ast.expr) -> object:
-        try:
-            return ast.literal_eval(value)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            return None
-
+def _values(file: str, text: str) -> dict[str, object]:
+    """The arguments of `setup()`; none where the file cannot be read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old escapes in the user's strings
-            calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {name: option.value for name, option in read_options(file, text.encode()).items()}
+    except UsageError:
         return {}
-    return {
-        keyword.arg: literal(keyword.value)
-        for call in calls
-        if "setup" in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))
-        for keyword in call.keywords
-        if keyword.arg
-    }
-
-
-def _read_setup_cfg(text: str) -> configparser.RawConfigParser:
-    """Without sections where `text` is not valid."""
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return configparser.RawConfigParser()
-    return parser
