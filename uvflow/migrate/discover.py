@@ -84,7 +84,7 @@ class Format:
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
     `pattern` is what the file has then. `read` is None where that is not imported yet. One that
-    `is_aside` counts after all others.
+    `is_aside` counts after all others. What reads the file `beside` it reads this one as well.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Format:
     pattern: str = ""
     read: ReadFormat | None = None
     is_aside: bool = False
+    beside: str = ""
 
     @property
     def title(self) -> str:
@@ -122,14 +123,20 @@ _FORMATS = (
     Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
     Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
     Format(name="pipenv", path="Pipfile", read=pipenv.read),
-    Format(name="pipenv", path="Pipfile.lock"),
-    *(
-        # A setup.cfg may hold nothing but the settings of linters, or the place of a licence.
-        Format(name="setuptools", path=path, pattern=pattern, read=setuptools_metadata.read)
-        for path, pattern in (
-            ("setup.cfg", r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b"),
-            ("setup.py", r"\bsetup\s*\("),
-        )
+    Format(name="pipenv", path="Pipfile.lock", beside="Pipfile"),
+    Format(
+        name="setuptools",
+        path="setup.cfg",
+        # It may hold nothing but the settings of linters, or the place of a licence.
+        pattern=r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b",
+        read=setuptools_metadata.read,
+    ),
+    Format(
+        name="setuptools",
+        path="setup.py",
+        pattern=r"\bsetup\s*\(",
+        read=setuptools_metadata.read,
+        beside="setup.cfg",
     ),
     *(
         Format(name="conda", path=path, read=conda.read, is_aside=True)
@@ -338,24 +345,24 @@ def formats_in(
 ) -> list[Format]:
     """Where a project is declared in another tool's format, in the order in which these count.
 
-    The first place of each tool counts, and has the rest beside it. `names` are the files of the
-    root, `manifest` the values of pyproject.toml.
+    `names` are the files of the root, `manifest` the values of pyproject.toml.
     """
     chosen = options.from_files or [each.path for each in _FORMATS]
-    done, found = set[str](), []
+    found: list[Format] = []
+    left = ""
     match manifest:
         case {"project": _} | {"tool": {"poetry": _}}:
-            done.add("setuptools")  # it is not what builds, or takes nothing else into account
+            left = "setuptools"  # it is not what builds, or takes nothing else into account
         case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
-            done.add("setuptools")
+            left = "setuptools"
     for each in _FORMATS:
         table: Any = manifest
         for key in each.keys:
             table = table.get(key) if isinstance(table, Mapping) else None
         is_there = table is not None if each.keys else each.path in names
         is_wanted = each.path in chosen and each.path not in options.ignored
-        if is_there and is_wanted and each.name not in done and each.is_in(read_file):
-            done.add(each.name)
+        is_read = any(other.path == each.beside for other in found)
+        if is_there and is_wanted and not is_read and each.name != left and each.is_in(read_file):
             found.append(each)
     return found
 
