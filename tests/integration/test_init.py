@@ -583,7 +583,7 @@ def test_an_installed_version_that_is_gone_is_named(tree: Tree, uvflow: Command)
     metadata = info / "METADATA"
     replace(metadata, metadata.read_text().replace("1.15.0", "1.15.1"))
     place = metadata.relative_to(root).as_posix()
-    assert f"  {place}:3: six 1.15.1 became 1.17.0\n" in uvflow("init", cwd=root).err
+    assert f"  {place}:1: six 1.15.1 became 1.17.0\n" in uvflow("init", cwd=root).err
 
 
 @posix_only

@@ -46,18 +46,19 @@ class SyncContext(NamedTuple):
         project.check_selection(choice.profile)
         # By its name, since with UV_PREVIEW an environment that nobody names is in uv's cache.
         default = {"UV_PROJECT_ENVIRONMENT": ".venv"}
+        environ = choice.profile.environ(os.environ)
         context = cls(
             project=project,
             profile=choice.profile,
             chosen_by=choice.chosen_by,
             state=State.of(project.workspace),
-            environ=default | choice.profile.environ(os.environ),
+            environ=default | environ,
         )
         check_location(
             context.environment,
             project.workspace,
             configured=choice.profile.environment,
-            is_users_choice=bool(context.environ.get("UV_PROJECT_ENVIRONMENT")),
+            is_users_choice=bool(environ.get("UV_PROJECT_ENVIRONMENT")),
         )
         return context
 

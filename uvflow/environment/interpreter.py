@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
+from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
@@ -193,9 +194,10 @@ def broken_interpreter(environment: Environment, output: str) -> Damage | None:
 
 
 def cache_directory(context: SyncContext) -> Path | None:
-    """That of uv; None where there is no uv, or it does not say."""
+    """That of uv; None where there is no uv, or it does not say, or would wait at a pipe."""
     arguments, environ = ("cache", "dir"), context.environ
     try:
+        check_inputs(context.project)
         answer = find(environ).capture(arguments, cwd=context.project.root, environ=environ)
     except UvflowError:
         return None
