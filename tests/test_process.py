@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,20 @@ def test_a_signal_that_does_not_wake_the_main_thread_reaches_the_child() -> None
         assert process.wait_for(child, received) == -signal.SIGTERM
         other.join()
     assert received == [signal.SIGTERM]
+
+
+def test_a_signal_while_a_program_is_started_ends_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(process.SignalReceivedError):
+        process.start(("sleep", "60"), environ=os.environ)
+    assert started[0].returncode == -signal.SIGKILL

@@ -56,8 +56,8 @@ class Running:
 
 def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None = None) -> Running:
     """Start a program, its output captured, without waiting: several may run at once."""
-    return Running(
-        subprocess.Popen(
+    with signals_collected() as received:  # one that is raised in here would leave the program
+        child = subprocess.Popen(
             words,
             cwd=cwd,
             env=environ,
@@ -67,7 +67,11 @@ def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None 
             encoding="utf-8",
             errors="replace",
         )
-    )
+    if received:
+        with child:
+            child.kill()
+        raise SignalReceivedError(received[0])
+    return Running(child)
 
 
 def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:

@@ -1,3 +1,5 @@
+import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -515,3 +517,17 @@ def test_a_lock_file_that_leads_out_is_not_read(tree: Tree) -> None:
     )
     allowed = planned(root, imports=ImportOptions(allow_outside=True))
     assert [pin.name for pin in allowed.imported.pins] == ["idna"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of POSIX")
+def test_a_lock_file_that_cannot_be_read_is_not_passed_over(tree: Tree) -> None:
+    root = tree({"pyproject.toml": '[tool.poetry]\nname = "app"\nversion = "1.0"\n'})
+    os.mkfifo(root / "poetry.lock")
+    error = refusal(root)
+    assert (error.exit_code, str(error)) == (2, "poetry.lock cannot be read")
+    assert planned(root, imports=ImportOptions(ignored=("poetry.lock",))).imported.pins == ()
+
+
+def test_tables_on_one_line_are_not_added_to(tree: Tree) -> None:
+    error = refusal(tree({"pyproject.toml": 'tool = {poetry={name="app",version="1"}}\n'}))
+    assert (error.exit_code, error.cause) == (2, "`tool` is written on one line")

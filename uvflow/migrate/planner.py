@@ -161,7 +161,14 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         if "/" not in path and leads_out(path) and not given.allow_outside:
             message = f"{path} leads out of the project by a link, and is not read"
             raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
-        return read(path)
+        try:
+            return read(path)
+        except OSError as error:
+            # A pipe in the place of a lock file, say, which would be missed without a word.
+            if "/" in path or (root / path).is_dir() or not os.path.lexists(root / path):
+                raise
+            hint = f"restore it, or leave it out with `--ignore {path}`"
+            raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
 
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:

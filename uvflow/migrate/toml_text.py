@@ -13,7 +13,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, Comment, Integer, Table, Trivia
+from tomlkit.items import Array, Comment, InlineTable, Integer, Table, Trivia
 
 from uvflow.errors import UsageError
 from uvflow.migrate.toml_lines import TOKEN, Keys, Statement, TomlFile, TomlLine, pieces_of
@@ -133,6 +133,8 @@ def _document(text: str) -> tomlkit.TOMLDocument:
 def _table(document: Any, keys: Keys) -> Any:
     table = document
     for depth, key in enumerate(keys, 1):
+        if isinstance(table, InlineTable):
+            raise _not_editable(f"`{'.'.join(keys[: depth - 1])}` is written on one line")
         if key not in table:
             table[key] = tomlkit.table(is_super_table=True if keys[:depth] == ("tool",) else None)
             table[key].trivia.indent = _NEW

@@ -39,3 +39,8 @@ def test_platforms() -> None:
 def test_what_is_no_marker_is_refused(marker: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         all_of(marker)
+
+
+def test_a_marker_that_is_nested_too_deeply_is_none() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        all_of("(" * 5000 + "os_name == 'nt'" + ")" * 5000)

@@ -19,7 +19,10 @@ def all_of(*markers: str) -> str:
 
 
 def _joined(markers: Iterable[str], join: Callable[[Marker, Marker], Marker]) -> str:
-    given = [Marker(marker) for marker in markers if marker]
+    try:
+        given = [Marker(marker) for marker in markers if marker]
+    except RecursionError as error:
+        raise ValueError("a marker is nested too deeply") from error
     if not given:
         return ""
     text = str(functools.reduce(join, given))
