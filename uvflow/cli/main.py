@@ -51,7 +51,7 @@ class GroupedCommands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def uvflow() -> None:
-    """A thin workflow wrapper around uv, for teams that come from pip.
+    """A thin workflow wrapper around uv, for teams that come from pip and other tools.
 
     `uvflow init` migrates, `uvflow sync` keeps the environment, `uvflow docker` makes the image.
     """
