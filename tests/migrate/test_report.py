@@ -60,7 +60,7 @@ DRY_RUN = InitResult(plan=PLAN, is_dry_run=True)
 
 def test_a_plan_is_told_as_what_would_be() -> None:
     assert sections(DRY_RUN) == (
-        ("Read", ("  requirements.txt  project  4 lines: 3 imported, 1 became settings",)),
+        ("Read", ("  requirements.txt  project  4 lines: 3 imported, 1 became a setting",)),
         (
             "To be written",
             ("  pyproject.toml  would be created", "  uv.lock         would be edited"),
@@ -76,10 +76,11 @@ def test_notes_are_for_those_who_ask() -> None:
 
 
 def test_what_was_done_is_told_with_its_proofs() -> None:
+    counts = "2 imported, 1 became a setting, 1 needs action"
     assert sections(DONE) == (
         (
             "Read",
-            ("  requirements.txt  project  4 lines: 2 imported, 1 became settings, 1 need action",),
+            (f"  requirements.txt  project  4 lines: {counts}",),
         ),
         (
             "Written",

@@ -318,7 +318,8 @@ def _file_checks(look: _Look) -> Iterator[Check]:
         yield Check("files", Level.UNKNOWN, "not checked: a sync is changing them")
     elif look.exists and not look.damages:
         count = len(look.environment.distributions)
-        message = f"{count} distributions, none half installed (`uvflow verify` checks each file)"
+        what = f"{count} distribution{'s' if count != 1 else ''}"
+        message = f"{what}, none half installed (`uvflow verify` checks each file)"
         yield Check("files", Level.OK, message)
 
 

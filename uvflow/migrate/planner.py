@@ -161,14 +161,7 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
         if "/" not in path and leads_out(path) and not given.allow_outside:
             message = f"{path} leads out of the project by a link, and is not read"
             raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
-        try:
-            return read(path)
-        except OSError as error:
-            # A pipe in the place of a lock file, say, which would be missed without a word.
-            if "/" in path or (root / path).is_dir() or not os.path.lexists(root / path):
-                raise
-            hint = f"restore it, or leave it out with `--ignore {path}`"
-            raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
+        return _read_in_root(root, path)
 
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
@@ -212,6 +205,17 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
         imported = replace(imported, files=(outcomes.report(each.path, each.name, ()),))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
     return truth.Source(title=each.title, path=each.path, is_aside=each.is_aside, imported=imported)
+
+
+def _read_in_root(root: Path, path: str) -> bytes:
+    """As the one of `_reader`; raises UsageError for a pipe in the place of a lock file, say."""
+    try:
+        return read_regular(root / path)
+    except OSError as error:
+        if "/" in path or (root / path).is_dir() or not os.path.lexists(root / path):
+            raise
+        hint = f"restore it, or leave it out with `--ignore {path}`"
+        raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
 
 
 def _reader(root: Path) -> model.Read:

@@ -32,6 +32,11 @@ _BUCKETS = {
     Bucket.LEFT: "left where they are",
     Bucket.ACTION: "need action",
 }
+_ONE_IN = _BUCKETS | {
+    Bucket.SETTING: "became a setting",
+    Bucket.LEFT: "left where it is",
+    Bucket.ACTION: "needs action",
+}
 
 
 def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...]:
@@ -58,7 +63,9 @@ def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
 
 
 def _line_counts(file: FileReport) -> str:
-    counts = (f"{n} {_BUCKETS[bucket]}" for bucket, n in file.buckets.items())
+    counts = (
+        f"{n} {(_ONE_IN if n == 1 else _BUCKETS)[bucket]}" for bucket, n in file.buckets.items()
+    )
     lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
     return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
 
