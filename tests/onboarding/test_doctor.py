@@ -51,6 +51,11 @@ def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -
     )
 
 
+def test_an_env_file_of_empty_lines_is_read_line_by_line(shop: Path, uvflow: Command) -> None:
+    (shop / ".env").write_text("\n" * 1_000_000 + "A=2\n\texport  B =3\n")
+    assert findings(uvflow, shop) == []
+
+
 def test_no_environment(shop: Path, uvflow: Command) -> None:
     shutil.rmtree(shop / ".venv")
     assert findings(uvflow, shop) == [

@@ -37,7 +37,10 @@ FILES = {
     "make.py": "import six; print('made'); open('db.sqlite3', 'a').write('1')\n",
 }
 ONE_KIND = "`tool.uvflow.setup[0]` must have one of `sync`, `run`, and `copy` with `from` and `to`"
-NO_PATH = "must be a path in the project, with / between its parts, not"
+NO_PATH = (
+    "must be a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most, not"
+)
+NO_LINE = "must be one line of visible characters, not"
 DONE = "done  environment\ndone  settings\ndone  database\n"
 
 
@@ -214,6 +217,42 @@ def test_nothing_is_read_through_a_link_that_leads_out(
     assert not (shop / "settings").exists() or name != "settings.example"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_what_lies_outside_by_a_link_was_not_made(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    uvflow("setup", cwd=shop)
+    (shop / "db.sqlite3").rename(tmp_path / "elsewhere")
+    (shop / "db.sqlite3").symlink_to(tmp_path / "elsewhere")
+    checked = uvflow("setup", "--check", cwd=shop)
+    message = f"error: {shop}/db.sqlite3 leads out of {shop}, so it is not used\n"
+    assert (checked.code, checked.err.startswith(message)) == (8, True)
+    (shop / "db.sqlite3").unlink()
+    (shop / "db.sqlite3").symlink_to("nowhere")
+    assert uvflow("setup", "--check", cwd=shop).out.endswith("is to make *.sqlite3\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_a_copy_is_not_done_by_a_link_that_leads_nowhere(shop: Path, uvflow: Command) -> None:
+    (shop / "settings").symlink_to("nowhere")
+    problem = "settings is a link that leads nowhere"
+    checked = uvflow("setup", "--check", cwd=shop)
+    assert (checked.code, f"due   settings: {problem}\n" in checked.out) == (4, True)
+    refused = uvflow("setup", cwd=shop)
+    assert (refused.code, refused.err.splitlines()[-1]) == (2, f"error: step settings: {problem}")
+    assert not (shop / "nowhere").exists()
+
+
+def test_a_copy_names_its_step_and_what_is_not_there(shop: Path, uvflow: Command) -> None:
+    manifest = shop / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('to = "settings"', 'to = "conf/settings"'))
+    for missing in ("conf", "settings.example"):
+        refused = uvflow("setup", cwd=shop)
+        error = f"error: step settings: there is no {missing}"
+        assert (refused.code, refused.err.splitlines()[-1]) == (2, error)
+        (shop / "settings.example").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -251,6 +290,30 @@ def test_nothing_is_read_through_a_link_that_leads_out(
         (
             {"name": "a", "run": ["x"], "creates": ["a\0"]},
             f"`tool.uvflow.setup[0].creates[0]` {NO_PATH} 'a\\x00'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "inputs": ["."]},
+            f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} '.'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "creates": ["./"]},
+            f"`tool.uvflow.setup[0].creates[0]` {NO_PATH} './'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "inputs": ["**/" * 3 + "*"]},
+            f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} '**/**/**/*'",
+        ),
+        (
+            {"name": "a", "run": ["x"], "inputs": ["a/" * 3000]},
+            f"`tool.uvflow.setup[0].inputs[0]` {NO_PATH} '{'a/' * 49}",
+        ),
+        (
+            {"name": "a\nStep b", "run": ["x"]},
+            f"`tool.uvflow.setup[0].name` {NO_LINE} 'a\\nStep b'",
+        ),
+        (
+            {"name": "a", "run": ["x", "\x1b[2K"]},
+            f"`tool.uvflow.setup[0].run[1]` {NO_LINE} '\\x1b[2K'",
         ),
     ],
 )

@@ -17,6 +17,10 @@ editable = false
 environment = ".venv-ci"
 env-file = "it's.env"
 """
+NO_PLACE = (
+    "error: git names no place for hooks of {}\n"
+    "hint: that needs git, a repository, and directories with plain text as their names\n"
+)
 SHOW = 'echo "$VIRTUAL_ENV" "$UV_NO_DEFAULT_GROUPS$UV_PROJECT_ENVIRONMENT" "$UV_ENV_FILE"'
 
 
@@ -180,10 +184,64 @@ def test_a_hook_of_somebody_else_stays(shop: Path, uvflow: Command) -> None:
     refused = uvflow("hook", "install", cwd=shop)
     assert refused.code == 2
     assert refused.err.startswith(
-        f"error: {shop}/.git/hooks/post-merge was not made by uvflow\n"
+        f"error: {shop}/.git/hooks/post-merge is not uvflow's alone\n"
         "hint: write into it by hand: due=$(uvflow sync --check"
     )
     assert not (shop / ".git/hooks/post-checkout").exists()
+
+
+def test_a_hook_with_lines_of_a_user_stays(shop: Path, uvflow: Command) -> None:
+    hook = shop / ".git/hooks/post-rewrite"
+    uvflow("hook", "install", cwd=shop)
+    text = hook.read_text() + "make notify\n"
+    hook.write_text(text)
+    refused = uvflow("hook", "install", "--sync", cwd=shop)
+    assert refused == Result(
+        2, "", f"error: {hook} is not uvflow's alone\nhint: write into it by hand: uvflow sync\n"
+    )
+    assert hook.read_text() == text
+    assert "uvflow sync --check" in (shop / ".git/hooks/post-merge").read_text()
+
+
+def test_the_hook_of_another_project_in_the_repository_stays(tree: Tree, uvflow: Command) -> None:
+    root = tree({"a/pyproject.toml": MANIFEST, "it's/pyproject.toml": MANIFEST})
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    uvflow("hook", "install", cwd=root / "a")
+    refused = uvflow("hook", "install", "--sync", cwd=root / "it's")
+    hint = "write into it by hand: (cd './it'\"'\"'s/' && uvflow sync)"
+    assert (refused.code, refused.err.splitlines()[-1]) == (2, f"hint: {hint}")
+
+
+def test_no_hook_is_written_where_one_leads_out(shop: Path, uvflow: Command) -> None:
+    hooks = shop / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "post-merge").symlink_to(shop / "nowhere")
+    refused = uvflow("hook", "install", cwd=shop)
+    message = f"error: {hooks}/post-merge leads out of {hooks}, so it is not used\n"
+    assert (refused.code, refused.err.startswith(message)) == (8, True)
+    assert not (hooks / "post-checkout").exists()
+
+
+@pytest.mark.parametrize("name", ["app\ndir", "app\rdir"])
+def test_a_directory_with_a_line_end_in_its_name_gets_no_hook(
+    tree: Tree, uvflow: Command, name: str
+) -> None:
+    root = tree({f"{name}/pyproject.toml": MANIFEST, "app/.keep": ""})
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    shown = name.replace("\n", "\\n").replace("\r", "\\r")
+    refused = uvflow("hook", "install", cwd=root / name)
+    assert refused == Result(2, "", NO_PLACE.format(root / shown))
+    assert not (root / ".git/hooks/post-merge").exists()
+
+
+def test_a_git_that_says_nothing_is_an_error(shop: Path, uvflow: Command) -> None:
+    git = shop / "programs/git"
+    git.parent.mkdir()
+    git.write_text("#!/bin/sh\n")
+    git.chmod(0o755)
+    path = {"PATH": f"{git.parent}:{os.environ['PATH']}"}
+    refused = uvflow("hook", "install", cwd=shop, environ=path)
+    assert refused == Result(2, "", NO_PLACE.format(shop))
 
 
 def test_hooks_of_all_repositories_are_not_written(
@@ -198,5 +256,4 @@ def test_hooks_of_all_repositories_are_not_written(
 def test_without_a_repository_there_is_no_hook(tree: Tree, uvflow: Command) -> None:
     root = tree({"pyproject.toml": MANIFEST})
     refused = uvflow("hook", "install", cwd=root)
-    message = f"error: {root} is not in a git repository, or git is not installed\n"
-    assert refused == Result(2, "", message)
+    assert refused == Result(2, "", NO_PLACE.format(root))

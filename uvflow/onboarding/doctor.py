@@ -133,7 +133,8 @@ def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]
 
 
 def _keys(path: Path) -> set[str]:
-    return set(re.findall(r"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", read_text(path)))
+    # Blanks, not `\s`: from each of many empty lines that would look through all after it.
+    return set(re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", read_text(path)))
 
 
 def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from uvflow import __version__, fingerprint, process, uv
@@ -52,11 +52,13 @@ class StepReport(NamedTuple):
         return f"{self.state:4}  {self.name}" + (f": {self.reason}" if self.reason else "")
 
 
+# Not the root itself, no third `**` and no 50th `/`: Python fails over these, or takes minutes.
+_MODEST = r"(?![./]+$)(?!(?:.*\*\*){3})(?!(?:[^/]*/){50})"
 # Not absolute, no `..` and nothing that Windows takes for either; `**` is a part of its own.
-_INSIDE = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!.*(?:[^/]\*\*|\*\*[^/]))[^\\:]+"
+_BELOW = _MODEST + r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!.*(?:[^/]\*\*|\*\*[^/]))[^\\:]+"
 _PATH = Rule(
-    wanted="a path in the project, with / between its parts",
-    holds=lambda path: type(path) is str and path.isprintable() and re.fullmatch(_INSIDE, path),
+    wanted="a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most",
+    holds=lambda path: type(path) is str and path.isprintable() and re.fullmatch(_BELOW, path),
 )
 _KINDS = {"sync": (str, bool), "copy": OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH)), "run": [str]}
 _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]})
@@ -138,8 +140,7 @@ class Setup(NamedTuple):
     def _reason(self, step: Step, choice: Choice) -> str:
         """Why a step is due; empty where it is done."""
         if step.copy:
-            target = self.project.root / step.copy["to"]
-            return "" if os.path.lexists(target) else f"there is no {step.copy['to']}"
+            return _absence(self.project.root, step.copy["to"])
         if step.sync:
             if SyncContext.of(self.project, choice).is_current():
                 return ""
@@ -157,9 +158,7 @@ class Setup(NamedTuple):
     def _do(self, step: Step, choice: Choice, *, timeout: float, progress: Progress) -> None:
         root = self.project.root
         if step.copy:
-            source, target = target_inside(root / step.copy["from"], root), root / step.copy["to"]
-            if not os.path.lexists(target):
-                write_whole(target, read_bytes(source), within=root)
+            _copy(root, step.copy["from"], step.copy["to"], step.name)
             return
         sync(self.project, choice, timeout=timeout, progress=progress)
         if step.run:
@@ -167,9 +166,9 @@ class Setup(NamedTuple):
             # With -P, as a project may have a directory of that name.
             run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
             code, _ = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root)
-            code, missing = 128 - code if code < 0 else code, self._missing(step)  # as shells do
-            if code or missing:
-                problem = f"failed with exit code {code}" if code else f"has not made {missing}"
+            code = 128 - code if code < 0 else code  # as shells do
+            if failure := code or self._missing(step):
+                problem = f"failed with exit code {code}" if code else f"has not made {failure}"
                 hint = "once that is mended, `uvflow setup` goes on there"
                 error = UvflowError(f"step {step.name} {problem}", hint=hint)
                 error.exit_code = code or error.exit_code
@@ -182,9 +181,12 @@ class Setup(NamedTuple):
         return f"{self.project.root}: {step.name}"
 
     def _missing(self, step: Step) -> str:
-        """The first of `creates` that nothing matches."""
-        globs = (glob for glob in step.creates if not any(self.project.root.glob(glob)))
-        return next(globs, "")
+        """The first of `creates` that nothing matches. A link that leads out is refused."""
+        root = self.project.root
+        for glob in step.creates:
+            if not any(target_inside(path, root).exists() for path in sorted(root.glob(glob))):
+                return glob
+        return ""
 
     def _digest(self, step: Step, choice: Choice) -> str:
         """Changes with the step, its inputs, the lockfile, and the birth of its environment."""
@@ -203,6 +205,23 @@ class Setup(NamedTuple):
         for path in sorted({path for glob in step.inputs for path in root.glob(glob)}):
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
             yield from (target_inside(file, root) for file in files if file.is_file())
+
+
+def _absence(root: Path, name: str) -> str:
+    """Why there is nothing of that name; empty where there is."""
+    is_link = (root / name).is_symlink()
+    problem = f"{name} is a link that leads nowhere" if is_link else f"there is no {name}"
+    return "" if (root / name).exists() else problem
+
+
+def _copy(root: Path, source: str, target: str, step: str) -> None:
+    """Copy a file where there is none yet; nothing is written through a link."""
+    if not _absence(root, target):
+        return
+    problem = _absence(root, source) or _absence(root, str(PurePosixPath(target).parent))
+    if problem or os.path.lexists(root / target):
+        raise UsageError(f"step {step}: {problem or _absence(root, target)}")
+    write_whole(root / target, read_bytes(target_inside(root / source, root)), within=root)
 
 
 def bootstrap_script(kind: str) -> str:

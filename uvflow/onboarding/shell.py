@@ -1,6 +1,7 @@
 """What a shell evaluates for an activated environment, and hooks that watch a git checkout."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.interpreter import is_trusted
 from uvflow.environment.run import find_env_file
 from uvflow.errors import OutOfSyncError, UsageError
-from uvflow.files import is_inside, text_if_there, write_whole
+from uvflow.files import is_inside, target_inside, text_if_there, write_whole
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import ACTIVATED, ALL
 
@@ -67,32 +68,36 @@ def _variables(context: SyncContext) -> dict[str, str]:
     return {**wanted, "UV_ENV_FILE": str(env_file)} if env_file else wanted
 
 
-_MARK = "# Made by `uvflow hook install`"
 _CHECK = """due=$(uvflow sync --check 2>&1) || printf 'uvflow: %s\\n' "$due" >&2"""
 
 
 def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
     """Write git hooks that say what is due, or sync; returns their files.
 
-    Raises UsageError, with nothing written, where hooks of somebody else are, or outside of the
-    repository, where they may be those of all.
+    Raises UsageError, with nothing written, where a hook is not as uvflow makes it for this
+    project, or outside of the repository, where it may be that of all.
     """
     git = find_program("git", os.environ.get("PATH", os.defpath))
     question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
     answer = git and process.start((git, *question), environ=os.environ, cwd=project.root).wait()
-    if not answer or answer.code:
-        raise UsageError(f"{project.root} is not in a git repository, or git is not installed")
-    common, hooks, folder = answer.out.split("\n")[:3]
-    command = "uvflow sync" if syncs else _CHECK
+    # A name with a line end, or that is no text, would lead the hook into another directory.
+    places = answer and re.fullmatch(r"(.+)\n(.+)\n([^\n\ufffd]*)\n", answer.out)
+    if not places:
+        hint = "that needs git, a repository, and directories with plain text as their names"
+        raise UsageError(f"git names no place for hooks of {project.root}", hint=hint)
+    common, hooks, folder = places.groups()
+    place = shlex.quote(f"./{folder}")
     hook = Path(__file__).with_name("hook.sh").read_text(encoding="ascii")
-    text = hook.replace("@folder@", shlex.quote(f"./{folder}")).replace("@command@", command)
+    commands = ("uvflow sync", _CHECK) if syncs else (_CHECK, "uvflow sync")
+    text, other = (hook.replace("@command@", c).replace("@folder@", place) for c in commands)
     directory = project.root / hooks
     files = tuple(directory / f"post-{event}" for event in ("checkout", "merge", "rewrite"))
+    is_shared = not is_inside(directory, project.root / common)
     for file in files:
-        is_foreign = _MARK not in (text_if_there(file) or _MARK)
-        if is_foreign or not is_inside(directory, project.root / common):
-            reason = "was not made by uvflow" if is_foreign else "may be that of other repositories"
-            raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {command}")
+        if is_shared or text_if_there(target_inside(file, directory)) not in {None, text, other}:
+            reason = "may be that of other repositories" if is_shared else "is not uvflow's alone"
+            line = f"(cd {place} && {commands[0]})" if folder else commands[0]
+            raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {line}")
     directory.mkdir(exist_ok=True)
     for file in files:
         write_whole(file, text.encode(), mode=0o755)
