@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_files
@@ -111,7 +110,7 @@ class _Reader:
 
     def refuse(self, message: str, line: int | None) -> None:
         origin, hint = self._origin(line or 0), f"correct it, or `--ignore {self.path}`"
-        self.outcomes.record_findings(findings.error("file-unreadable", message, origin, hint))
+        self.outcomes.refuse("file-unreadable", message, origin, hint)
 
     def _origin(self, line: int) -> Origin:
         return Origin(path=self.path, line=line + 1)
@@ -198,8 +197,7 @@ class _Reader:
             url = f"{_PYTORCH}{_pytorch_build(build)}"
             self.requirements[header] = f"--extra-index-url {url}"
             message += f", except for {url}"
-        warning = findings.warning("build-dropped", message, self._origin(line))
-        self.outcomes.record_findings(warning)
+        self.outcomes.warn("build-dropped", message, self._origin(line))
 
 
 def _value_of_pip(item: Any) -> list[Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
 from uvflow.migrate.formats.markers import all_of
 from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.tool_tables import ToolTables
@@ -81,8 +80,7 @@ class _Hatch(ToolTables):
         self.read_tasks(*where, "scripts", run=run)
 
     def _notice(self, where: Keys, message: str) -> None:
-        warning = findings.warning("environment-differs", message, self.file.origin(*where))
-        self.outcomes.record_findings(warning)
+        self.outcomes.warn("environment-differs", message, self.file.origin(*where))
 
     def _chain(self, name: str) -> tuple[str, ...]:
         """The environment and the templates that it inherits from, the nearest first."""
