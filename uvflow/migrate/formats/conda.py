@@ -72,7 +72,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
         reader.read(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        reader.refuse(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
+        reader.refuse_file(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
     return reader.imported(read_file)
 
 
@@ -108,7 +108,7 @@ class _Reader:
             requires_python=self.requires_python,
         )
 
-    def refuse(self, message: str, line: int | None) -> None:
+    def refuse_file(self, message: str, line: int | None) -> None:
         origin, hint = self._origin(line or 0), f"correct it, or `--ignore {self.path}`"
         self.outcomes.refuse("file-unreadable", message, origin, hint)
 
@@ -133,7 +133,7 @@ class _Reader:
                     if key.value == "name" and _NAME.fullmatch(node.value):
                         self.values["project", "name"] = TomlLine(value=node.value)
                 case name, _:
-                    self.refuse(f"`{name}` is not understood here", line)
+                    self.refuse_file(f"`{name}` is not understood here", line)
 
     def _read_item(self, key: str, item: Any, header: int) -> None:
         line, pip = item.start_mark.line, _value_of_pip(item)
@@ -148,7 +148,7 @@ class _Reader:
             for one in pip:
                 self._write(one, " ".join(one.value.split()))
         else:
-            self.refuse("this is neither a package nor `pip:`", line)
+            self.refuse_file("this is neither a package nor `pip:`", line)
 
     def _write(self, node: Any, text: str) -> None:
         """A line for pip, with the comment behind it."""

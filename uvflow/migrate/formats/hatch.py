@@ -7,7 +7,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.markers import all_of
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.setuptools import text_of
 from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
@@ -105,8 +105,7 @@ class _Hatch(ToolTables):
         """`dev` for the default environment; a declared group keeps its name."""
         if name == "default":
             return "dev"
-        data = read_if_there(MANIFEST, self.read_file) or b""
-        manifest = lenient_values(data.decode("utf-8", "replace"))
+        manifest = lenient_values(text_of(MANIFEST, self.read_file))
         taken = map(canonicalize_name, manifest.get("dependency-groups", ()))
         is_taken = canonicalize_name(name) in {*taken, "dev"}
         return f"{name}-env" if is_taken else name

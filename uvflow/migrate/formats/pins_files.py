@@ -79,8 +79,9 @@ def _name(package: Mapping[str, Any]) -> str:
 
 
 def _version(package: Mapping[str, Any]) -> str:
+    """A Pipfile.lock has it behind `==`."""
     try:
-        return str(Version(str(package.get("version"))))
+        return str(Version(str(package.get("version")).removeprefix("==")))
     except InvalidVersion:
         return ""
 
@@ -197,10 +198,8 @@ def pipenv_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
 def _pipenv_pin(name: str, package: Mapping[str, Any], origin: Origin, declared: Any) -> Pin | None:
     """None for what came from a URL or a path, and where the machine that locked had no need."""
     source = {"url": package.get("git"), "resolved_reference": package.get("ref")}
-    version = str(package.get("version", "==0" if package.get("git") else ""))
-    try:
-        version = str(Version(version.removeprefix("==")))
-    except InvalidVersion:
+    version = _version({"version": "0", **package} if package.get("git") else package)
+    if not version:
         return None
     hashes, is_git = tuple(package.get("hashes", ())), "git" in package
     git = _git(source, declared) if is_git else ""

@@ -11,7 +11,7 @@ from uvflow.findings import Origin
 from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.indexes import is_pypi, named_index
+from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
 
@@ -50,10 +50,7 @@ class _Pipfile(DependencyTables):
         for table, value in self.file.values.items():
             if isinstance(value, dict) and table not in _SHAPE:
                 self._read_packages(table)
-        for entry in self.file.entries("scripts"):
-            hint = f"`uvflow run -- {entry.value}` does the same"
-            message = f"the script `{entry.key}` is not imported"
-            self.outcomes.needs_action("script", message, entry.origin, hint)
+        self.read_tasks("scripts")
         if read_if_there(".env", self.read_file) is not None:
             message = "Pipenv loads this file, uv does not"
             hint = "`UV_ENV_FILE=.env`, or `uv run --env-file .env`"
@@ -64,23 +61,14 @@ class _Pipfile(DependencyTables):
         searches_all = self.file.value("pipenv", "install_search_all_sources") is True
         for number, entry in enumerate(self.file.entries("source")):
             name, url = (str(entry.value.get(key, "")) for key in ("name", "url"))
-            is_default = number == 0 and is_pypi(url)
-            self.record(Bucket.DEFAULT if is_default else Bucket.SETTING, "source", number)
-            if entry.value.get("verify_ssl") is False:
-                message = f"`verify_ssl = false` of {name} was not imported"
-                hint = "if that is intended: `allow-insecure-host` in [tool.uv]"
-                origin = self.file.origin("source", number, "verify_ssl")
-                self.outcomes.needs_action("trusted-host", message, origin, hint)
-            if is_default:
-                self.names[name] = ""  # uv's own
-                continue
-            url = _VARIABLE.sub(r"${\1}", url)
-            index = named_index(name, url, entry.origin, self.outcomes, self.indexes)
-            if index:
-                is_explicit = number > 0 and not searches_all
-                index = replace(index, is_default=number == 0, is_explicit=is_explicit)
-                self.indexes.append(index)
-                self.names[name] = index.name
+            index = self.read_source(
+                {**entry.value, "url": _VARIABLE.sub(r"${\1}", url)},
+                ("source", number),
+                is_default=number == 0,
+                is_explicit=number > 0 and not searches_all,
+            )
+            if index or is_pypi(url):
+                self.names[name] = index.name if index else ""  # uv's own
         if searches_all and len(self.names) > 1:
             message = "Pipenv takes the best version of all sources, uv the first index that has it"
             hint = "bind packages to their index in [tool.uv.sources] where that matters"

@@ -14,7 +14,7 @@ from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.versions import read_python
-from uvflow.migrate.indexes import PYPI, Index, named_index
+from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     SOURCES,
@@ -377,12 +377,9 @@ class _Poetry(DependencyTables):
         path, here = (*_POETRY, "source"), self.file.origin(*_POETRY)
         kinds: dict[str, list[Index]] = {"primary": [], "supplemental": [], "explicit": []}
         for number, entry in enumerate(self.file.entries(*path)):
-            self.record(Bucket.SETTING, *path, number)
-            name, url = str(entry.value.get("name", "")), str(entry.value.get("url", ""))
-            if name.lower() == "pypi":
-                name, url = "pypi", PYPI
-            known = (index for of_kind in kinds.values() for index in of_kind)
-            index = named_index(name, url, entry.origin, self.outcomes, known)
+            is_pypi = str(entry.value.get("name", "")).lower() == "pypi"
+            table = {"name": "pypi", "url": PYPI} if is_pypi else entry.value
+            index = self.read_source(table, (*path, number), is_default=False)
             if index:
                 kinds[_priority(entry.value)].append(index)
         self.moved += [path] if any(kinds.values()) else []

@@ -234,29 +234,36 @@ class ToolTables(Collector):
         for number, table in enumerate(self.file.value(*path) or ()):
             self.read_source(table, (*path, number), is_default=table.get("name") == default)
 
-    def read_source(self, table: Any, where: Path, *, is_default: bool) -> None:
-        """An index, or a directory of wheels; a login that stands beside its URL goes with it."""
+    def read_source(
+        self, table: Any, where: Path, *, is_default: bool, is_explicit: bool = False
+    ) -> Index | None:
+        """An index, or a directory of wheels; a login that stands beside its URL goes with it.
+
+        None for PyPI, which uv knows, and for one that needs action.
+        """
         url, login = str(table.get("url", "")), [table.get("username"), table.get("password")]
         if any(spelling in url for spelling in self.root):
             url = as_path(url.replace(self.root[0], "."))
         elif any(login):
             userinfo = ":".join(quote(str(part), safe="${}") for part in login if part)
             url = url.replace("://", f"://{userinfo}@", 1)
+        for key in (key for key in _NOT_IN_UV if table.get(key, True) is not True):
+            message = f"`{key}` is not imported as it is: {_NOT_IN_UV[key]}"
+            self.needs_action((*where, key), message, "see [tool.uv.sources] and [[tool.uv.index]]")
         is_known = is_default and is_pypi(url)
         self.record(Bucket.DEFAULT if is_known else Bucket.SETTING, *where)
         if is_known:
-            return
+            return None
         if not url:
             self.needs_action(where, "this index has no URL", "see [[tool.uv.index]]")
-            return
+            return None
         origin, included = self.file.origin(*where), table.get("include_packages", ())
         index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
         if index:
             is_flat = table.get("type") in ("find_links", "find-links")
             index = replace(index, is_default=is_default, is_flat=is_flat)
-            self.indexes.append(replace(index, is_explicit=bool(included)))
+            index = replace(index, is_explicit=is_explicit or bool(included))
+            self.indexes.append(index)
             for name in filter(_NAME.fullmatch, included):  # the others are patterns
                 self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
-        for key in (key for key in _NOT_IN_UV if table.get(key, True) is not True):
-            message = f"`{key}` is not imported as it is: {_NOT_IN_UV[key]}"
-            self.needs_action((*where, key), message, "see [tool.uv.sources] and [[tool.uv.index]]")
+        return index
