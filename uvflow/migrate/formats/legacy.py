@@ -157,14 +157,9 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
 
 def _require_flit_core(tables: ToolTables) -> None:
     """One that reads [project]; an upper bound stays."""
-    requires = tables.file.value(*_REQUIRES) or []
-    changed = [_flit_core(text) for text in requires]
-    if changed != requires:
-        tables.values[_REQUIRES] = TomlLine(value=changed)
-        tables.moved.append(_REQUIRES)
+    tables.change(_REQUIRES, [_flit_core(text) for text in tables.file.value(*_REQUIRES) or ()])
     if tables.file.value(*_BACKEND) == "flit.buildapi":
-        tables.values[_BACKEND] = TomlLine(value="flit_core.buildapi")
-        tables.moved.append(_BACKEND)
+        tables.change(_BACKEND, "flit_core.buildapi")
 
 
 def _flit_core(text: str) -> str:

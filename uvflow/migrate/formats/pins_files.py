@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -60,10 +59,12 @@ def poetry_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
     counts = Counter(_name(package) for _, package in packages)
     pins = []
     for origin, package in packages:
-        name = _name(package)
-        pin = _poetry_pin(package, origin, sources.get(name), is_split=counts[name] > 1)
-        if pin:
-            pins.append(pin)
+        name, source = _name(package), package.get("source", {})
+        kind = source.get("type")
+        if _version(package) and kind not in ("url", "file", "directory"):
+            git = _git(source, sources.get(name)) if kind == "git" else ""
+            marker = _marker(package.get("markers")) if counts[name] > 1 else ""
+            pins.append(_pin(package, origin, git, marker))
             outcomes.record_bucket(Bucket.IMPORTED, origin)
         elif name in sources:
             outcomes.record_bucket(Bucket.DEFAULT, origin)
@@ -86,20 +87,22 @@ def _version(package: Mapping[str, Any]) -> str:
         return ""
 
 
-def _poetry_pin(
-    package: Mapping[str, Any], origin: Origin, declared: Any, *, is_split: bool
-) -> Pin | None:
-    source, version = package.get("source", {}), _version(package)
-    if not version or source.get("type") in ("url", "file", "directory"):
-        return None
+def _pin(package: Mapping[str, Any], origin: Origin, git: str, marker: str = "") -> Pin:
     return Pin(
         name=_name(package),
-        version=version,
+        version=_version(package),
         origin=origin,
         hashes=tuple(_hashes(package)),
-        marker=_marker(package.get("markers")) if is_split else "",
-        git=_git(source, declared) if source.get("type") == "git" else "",
+        marker=marker,
+        git=git,
     )
+
+
+def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
+    yield from package.get("hashes", ())  # of Pipfile.lock
+    yield from (file["hash"] for file in package.get("files", ()) if "hash" in file)
+    for file in (*package.get("wheels", ()), package.get("sdist", {})):
+        yield from (f"{name}:{digest}" for name, digest in file.get("hashes", {}).items())
 
 
 def _marker(given: Any) -> str:
@@ -131,17 +134,10 @@ def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedR
         outcomes.record_bucket(Bucket.DEFAULT if has_source else Bucket.IMPORTED, origin)
         if not has_source:
             marker = str(package.get("marker", "")) if counts[name] > 1 else ""
-            pin = Pin(name=name, version=version, origin=origin, marker=marker)
-            pin = replace(pin, hashes=tuple(_hashes(package)), git=_git_of_pylock(package))
+            pin = _pin(package, origin, _git_of_pylock(package), marker)
             pins.setdefault((name, version, marker), pin)
     report = outcomes.report(path, path, (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
-
-
-def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
-    yield from (file["hash"] for file in package["files"] if "hash" in file)
-    for file in (*package.get("wheels", ()), package.get("sdist", {})):
-        yield from (f"{name}:{digest}" for name, digest in file.get("hashes", {}).items())
 
 
 def _git_of_pylock(package: Mapping[str, Any]) -> str:
@@ -198,9 +194,7 @@ def pipenv_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
 def _pipenv_pin(name: str, package: Mapping[str, Any], origin: Origin, declared: Any) -> Pin | None:
     """None for what came from a URL or a path, and where the machine that locked had no need."""
     source = {"url": package.get("git"), "resolved_reference": package.get("ref")}
-    version = _version({"version": "0", **package} if package.get("git") else package)
-    if not version:
-        return None
-    hashes, is_git = tuple(package.get("hashes", ())), "git" in package
-    git = _git(source, declared) if is_git else ""
-    return Pin(name=name, version=version, origin=origin, hashes=hashes, git=git)
+    version = package.get("version", "0" if source["url"] else None)
+    locked = {"name": name, "version": version, "hashes": package.get("hashes", ())}
+    git = _git(source, declared) if source["url"] else ""
+    return _pin(locked, origin, git) if _version(locked) else None

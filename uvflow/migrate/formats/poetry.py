@@ -240,10 +240,8 @@ class _Poetry(DependencyTables):
         """poetry-core 2 takes the place of what does not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
         backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        for path, value in ((_BUILD, updated), (_BACKEND, backend)):
-            if self.file.value(*path) not in (None, value):
-                self.values[path] = TomlLine(value=value)
-                self.moved.append(path)
+        self.change(_BUILD, updated)
+        self.change(_BACKEND, backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
@@ -307,6 +305,10 @@ class _Poetry(DependencyTables):
         if python.dropped:
             message = f"of `{text}` this is left out: {', '.join(python.dropped)}"
             self._notice("python-union", message, (*_DEPENDENCIES, "python"))
+        if re.fullmatch(r"==\d+\.\d+\.\d+", python.specifier):
+            message = f"uv takes no Python but {text}, as Poetry did"
+            hint = "write a range into `requires-python` where another would do"
+            self._notice("python-patch", message, (*_DEPENDENCIES, "python"), hint)
         if declared is None:
             self.requires_python = python.specifier or None
         elif python.specifier and is_other:

@@ -155,7 +155,13 @@ class ToolTables(Collector):
         if entry.value is not None:
             self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
             self.moved.append(path)
-            self.values[to] = replace(entry.line, value=entry.value if value is None else value)
+            self.values[to] = replace(entry, value=entry.value if value is None else value)
+
+    def change(self, path: Keys, value: Any) -> None:
+        """Another value in the place of the one at `path`, if there is one."""
+        if self.file.value(*path) not in (None, value):
+            self.values[path] = TomlLine(value=value)
+            self.moved.append(path)
 
     def needs_action(self, path: Path, message: str, hint: str) -> None:
         self.outcomes.needs_action("not-imported", message, self.file.origin(*path), hint)
