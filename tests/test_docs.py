@@ -373,6 +373,8 @@ def imported_with_a_code(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str | 
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("uvflow."):
             names = {alias.name for alias in node.names}
+            if "ToolTables" in names:  # it has a LineOutcomes
+                yield from functions_with_a_code(module("uvflow.migrate.ledger"))
             for definition in module(str(node.module)).body:
                 if getattr(definition, "name", None) in names:
                     yield from functions_with_a_code(definition)

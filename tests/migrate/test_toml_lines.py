@@ -2,7 +2,7 @@ import pytest
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
-from uvflow.migrate.toml_lines import TomlEntry, TomlFile, TomlLine
+from uvflow.migrate.toml_lines import TomlEntry, TomlFile
 
 TEXT = '''\
 # A licence.
@@ -43,7 +43,7 @@ def test_a_key_has_its_line_and_its_comments() -> None:
         key="version", value="1.0", origin=at(7), above=("# for the index",)
     )
     name = FILE.entry("tool", "poetry", "name")
-    assert name.line == TomlLine(value="app", comment="# the name")
+    assert (name.value, name.comment) == ("app", "# the name")
 
 
 def test_the_items_of_an_array_have_theirs() -> None:

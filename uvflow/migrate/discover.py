@@ -27,7 +27,7 @@ from uvflow.migrate.formats import (
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.setuptools import read_if_there, text_of
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     FileReport,
@@ -102,8 +102,8 @@ class Format:
 
     def is_in(self, read_file: Read) -> bool:
         """Whether the file, which is there, is about a project."""
-        text = (read_if_there(self.path, read_file) or b"") if self.pattern else b""
-        return re.search(self.pattern, text.decode("utf-8", "replace")) is not None
+        text = text_of(self.path, read_file) if self.pattern else ""
+        return re.search(self.pattern, text) is not None
 
 
 _UV = ("tool", "uv")

@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import Format, formats_in
-from uvflow.migrate.formats.setuptools import read_if_there, value_in
+from uvflow.migrate.formats.setuptools import read_if_there, text_of, value_in
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST
@@ -192,16 +192,12 @@ def pythons(
     """
     for name in sorted(names):
         if name in ("setup.cfg", "setup.py"):
-            yield from _declared_range(name, _text(name, read_file))
+            yield from _declared_range(name, text_of(name, read_file))
         for files, pattern in _IN_USE.items():
             if re.fullmatch(files, name, re.IGNORECASE):
-                yield from _version_in_use(name, _text(name, read_file), pattern)
+                yield from _version_in_use(name, text_of(name, read_file), pattern)
     for path in requirements:
-        yield from _version_in_use(path, _text(path, read_file), _COMPILED_FOR)
-
-
-def _text(path: str, read_file: Read) -> str:
-    return (read_if_there(path, read_file) or b"").decode("utf-8", "replace")
+        yield from _version_in_use(path, text_of(path, read_file), _COMPILED_FOR)
 
 
 def _version_in_use(path: str, text: str, pattern: str) -> Iterator[Python]:

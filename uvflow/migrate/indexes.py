@@ -47,6 +47,7 @@ class Index:
     origin: Origin
     is_default: bool = False
     is_explicit: bool = False
+    is_flat: bool = False
     userinfo: Userinfo | None = field(default=None, repr=False)
     name: str = ""
 
@@ -70,6 +71,7 @@ class Index:
             **({"default": True} if self.is_default and not self.build else {}),
             **({"explicit": True} if self.build or self.is_explicit else {}),
             **({"authenticate": "always"} if self.userinfo else {}),
+            **({"format": "flat"} if self.is_flat else {}),
         }
 
 
@@ -122,10 +124,10 @@ def _read_index(value: str, origin: Origin, outcomes: LineOutcomes) -> Index | N
     if variables(url):
         message = f"uv does not expand variables in an index URL: {url}"
         hint = "write the URL out; only its credentials may be variables"
-        outcomes.record_findings(findings.error("variable-in-url", message, origin, hint))
+        outcomes.refuse("variable-in-url", message, origin, hint)
     elif secret:  # the message is without the URL, which may have half of a password
         hint = "write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)"
-        outcomes.record_findings(findings.error("index-unreadable", secret, origin, hint))
+        outcomes.refuse("index-unreadable", secret, origin, hint)
     else:
         return Index(url=url, origin=origin, userinfo=userinfo)
     return None
@@ -147,7 +149,7 @@ def named_index(
     if any(other.name == index.name and other.key != index.key for other in known):
         message = f"two indexes would be called `{index.name}`"
         hint = "give one of them another name"
-        outcomes.record_findings(findings.error("index-name", message, origin, hint))
+        outcomes.refuse("index-name", message, origin, hint)
     if index.userinfo:
         finding = _login_finding(index, index.userinfo, outcomes.options.environ)
         outcomes.record_findings(finding)

@@ -61,13 +61,19 @@ class LineOutcomes:
             message, hint = _shorten(finding.message), finding.hint and _shorten(finding.hint)
             self._findings.append(replace(finding, severity=severity, message=message, hint=hint))
 
+    def warn(self, code: str, message: str, origin: Origin | None, hint: str | None = None) -> None:
+        self.record_findings(findings.warning(code, message, origin, hint))
+
+    def refuse(self, code: str, message: str, origin: Origin | None, hint: str | None) -> None:
+        self.record_findings(findings.error(code, message, origin, hint))
+
     def needs_action(self, code: str, message: str, origin: Origin, hint: str) -> None:
         self.record_findings(findings.action(code, message, origin, hint))
 
     def record_conflict(
         self, message: str, origin: Origin, hint: str = "remove one of the two lines"
     ) -> None:
-        self.record_findings(findings.error("conflict", message, origin, hint))
+        self.refuse("conflict", message, origin, hint)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

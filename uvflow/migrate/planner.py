@@ -201,7 +201,7 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
         if each.path == MANIFEST:
             raise
         message = ": ".join(filter(None, (str(error), error.cause)))
-        outcomes.record_findings(findings.error("file-unreadable", message, None, error.hint))
+        outcomes.refuse("file-unreadable", message, None, error.hint)
         imported = replace(imported, files=(outcomes.report(each.path, each.name, ()),))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
     return truth.Source(title=each.title, path=each.path, is_aside=each.is_aside, imported=imported)

@@ -34,11 +34,6 @@ class TomlEntry(TomlLine):
     key: str | int
     origin: Origin
 
-    @property
-    def line(self) -> TomlLine:
-        """What travels to another file."""
-        return TomlLine(value=self.value, comment=self.comment, above=self.above)
-
 
 @dataclass(frozen=True, kw_only=True)
 class TomlFile:

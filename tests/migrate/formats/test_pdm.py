@@ -287,17 +287,17 @@ authenticate = "always"
     )
     assert messages(plan) == [
         (
-            "action pyproject.toml:21: the credentials of https://priv.acme.example/simple were"
-            " removed, but uv has them for this run; the backup"
-            " for `uvflow undo` still contains them"
-        ),
-        (
             "action pyproject.toml:26: `include_packages` is not imported as it is: the index is"
             " for what pyproject.toml itself requires of these"
         ),
         (
             "action pyproject.toml:25: `verify_ssl` is not imported as it is: see"
             " `allow-insecure-host`"
+        ),
+        (
+            "action pyproject.toml:21: the credentials of https://priv.acme.example/simple were"
+            " removed, but uv has them for this run; the backup"
+            " for `uvflow undo` still contains them"
         ),
         (
             "warning pyproject.toml:16: PDM installs the best version of all indexes, uv that of"

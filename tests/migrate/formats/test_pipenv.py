@@ -105,9 +105,9 @@ explicit = true
 """
     )
     assert messages(plan) == [
-        "action Pipfile:9: `verify_ssl = false` of acme was not imported",
-        "action Pipfile:30: the script `serve` is not imported",
-        "action Pipfile:31: the script `test` is not imported",
+        "action Pipfile:9: `verify_ssl` is not imported as it is: see `allow-insecure-host`",
+        "action Pipfile:30: uv has no tasks, and `serve` is one of Pipenv",
+        "action Pipfile:31: uv has no tasks, and `test` is one of Pipenv",
     ]
     assert [file.buckets for file in plan.imported.files] == [
         {"imported": 9, "settings": 2, "already_default": 3, "needs_action": 3}

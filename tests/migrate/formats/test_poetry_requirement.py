@@ -211,3 +211,10 @@ def test_a_source_is_an_index() -> None:
     assert findings == []
     _, findings = imported('six = {version = "*", source = "b"}\n')
     assert findings == ["error pyproject.toml:6: there is no source `b`"]
+
+
+def test_one_patch_release_of_python_is_kept_and_reported() -> None:
+    files = {"pyproject.toml": HEAD.replace("^3.9", "3.11.4")}
+    found, messages = imported("", files)
+    assert found.requires_python == "==3.11.4"
+    assert messages == ["warning pyproject.toml:5: uv takes no Python but 3.11.4, as Poetry did"]

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_files
@@ -73,7 +72,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
         reader.read(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        reader.refuse(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
+        reader.refuse_file(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
     return reader.imported(read_file)
 
 
@@ -109,9 +108,9 @@ class _Reader:
             requires_python=self.requires_python,
         )
 
-    def refuse(self, message: str, line: int | None) -> None:
+    def refuse_file(self, message: str, line: int | None) -> None:
         origin, hint = self._origin(line or 0), f"correct it, or `--ignore {self.path}`"
-        self.outcomes.record_findings(findings.error("file-unreadable", message, origin, hint))
+        self.outcomes.refuse("file-unreadable", message, origin, hint)
 
     def _origin(self, line: int) -> Origin:
         return Origin(path=self.path, line=line + 1)
@@ -134,7 +133,7 @@ class _Reader:
                     if key.value == "name" and _NAME.fullmatch(node.value):
                         self.values["project", "name"] = TomlLine(value=node.value)
                 case name, _:
-                    self.refuse(f"`{name}` is not understood here", line)
+                    self.refuse_file(f"`{name}` is not understood here", line)
 
     def _read_item(self, key: str, item: Any, header: int) -> None:
         line, pip = item.start_mark.line, _value_of_pip(item)
@@ -149,7 +148,7 @@ class _Reader:
             for one in pip:
                 self._write(one, " ".join(one.value.split()))
         else:
-            self.refuse("this is neither a package nor `pip:`", line)
+            self.refuse_file("this is neither a package nor `pip:`", line)
 
     def _write(self, node: Any, text: str) -> None:
         """A line for pip, with the comment behind it."""
@@ -198,8 +197,7 @@ class _Reader:
             url = f"{_PYTORCH}{_pytorch_build(build)}"
             self.requirements[header] = f"--extra-index-url {url}"
             message += f", except for {url}"
-        warning = findings.warning("build-dropped", message, self._origin(line))
-        self.outcomes.record_findings(warning)
+        self.outcomes.warn("build-dropped", message, self._origin(line))
 
 
 def _value_of_pip(item: Any) -> list[Any]:

@@ -6,9 +6,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
 from uvflow.migrate.formats.markers import all_of
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.setuptools import text_of
 from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
@@ -81,8 +80,7 @@ class _Hatch(ToolTables):
         self.read_tasks(*where, "scripts", run=run)
 
     def _notice(self, where: Keys, message: str) -> None:
-        warning = findings.warning("environment-differs", message, self.file.origin(*where))
-        self.outcomes.record_findings(warning)
+        self.outcomes.warn("environment-differs", message, self.file.origin(*where))
 
     def _chain(self, name: str) -> tuple[str, ...]:
         """The environment and the templates that it inherits from, the nearest first."""
@@ -107,8 +105,7 @@ class _Hatch(ToolTables):
         """`dev` for the default environment; a declared group keeps its name."""
         if name == "default":
             return "dev"
-        data = read_if_there(MANIFEST, self.read_file) or b""
-        manifest = lenient_values(data.decode("utf-8", "replace"))
+        manifest = lenient_values(text_of(MANIFEST, self.read_file))
         taken = map(canonicalize_name, manifest.get("dependency-groups", ()))
         is_taken = canonicalize_name(name) in {*taken, "dev"}
         return f"{name}-env" if is_taken else name

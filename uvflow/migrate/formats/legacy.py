@@ -2,7 +2,6 @@
 
 import re
 
-from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
@@ -134,7 +133,7 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     if "license" in metadata:
         message = "of this, flit_core writes no `License` into a package: its classifiers say it"
         origin = tables.file.origin(*_METADATA, "license")
-        outcomes.record_findings(findings.warning("metadata-differs", message, origin))
+        outcomes.warn("metadata-differs", message, origin)
     for role in ("author", "maintainer"):
         keys = {"name": role, "email": f"{role}-email"}
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
@@ -158,14 +157,9 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
 
 def _require_flit_core(tables: ToolTables) -> None:
     """One that reads [project]; an upper bound stays."""
-    requires = tables.file.value(*_REQUIRES) or []
-    changed = [_flit_core(text) for text in requires]
-    if changed != requires:
-        tables.values[_REQUIRES] = TomlLine(value=changed)
-        tables.moved.append(_REQUIRES)
+    tables.change(_REQUIRES, [_flit_core(text) for text in tables.file.value(*_REQUIRES) or ()])
     if tables.file.value(*_BACKEND) == "flit.buildapi":
-        tables.values[_BACKEND] = TomlLine(value="flit_core.buildapi")
-        tables.moved.append(_BACKEND)
+        tables.change(_BACKEND, "flit_core.buildapi")
 
 
 def _flit_core(text: str) -> str:
@@ -189,6 +183,6 @@ def read_tox(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     for origin in [*wanted][:1]:
         message = f"tox goes on installing the `deps` of {', '.join(wanted.values())}"
         hint = "what you need without tox belongs into a group: `uv add --group NAME PACKAGE`"
-        outcomes.record_findings(findings.warning("left-to-tox", message, origin, hint))
+        outcomes.warn("left-to-tox", message, origin, hint)
     outcomes.record_bucket(Bucket.LEFT, *wanted)
     return ImportedRequirements(files=(outcomes.report(path, "tox", wanted),))

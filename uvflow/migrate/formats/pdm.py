@@ -4,9 +4,8 @@ import re
 
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables, read_requirement_text
+from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read
 from uvflow.migrate.toml_lines import TomlEntry
@@ -94,7 +93,7 @@ class _Pdm(ToolTables):
         value = str(entry.value)
         between = " @ " if "://" in value else "==" if re.match(r"\d", value) else ""
         text = f"{entry.key}{between}{'' if value == '*' else value}"
-        requirement = read_requirement_text(text, entry, self.read_file, self.outcomes)
+        requirement = self.requirement(text, entry)
         if requirement is None:
             return None
         where, source = (*_PDM, "resolution", "overrides", str(entry.key)), requirement.source or {}
@@ -114,5 +113,4 @@ class _Pdm(ToolTables):
                 f" package: `{first[0].name}` comes before the default index"
             )
             hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
-            warning = findings.warning("index-order", message, first[0].origin, hint)
-            self.outcomes.record_findings(warning)
+            self.outcomes.warn("index-order", message, first[0].origin, hint)

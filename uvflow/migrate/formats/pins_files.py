@@ -4,13 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from uvflow import findings
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
 from uvflow.migrate.ledger import LineOutcomes
@@ -19,49 +17,54 @@ from uvflow.migrate.toml_lines import TomlFile
 
 Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
 Packages = tuple[tuple[Origin, Mapping[str, Any]], ...]
+Pins = tuple[tuple[Pin, ...], tuple[Origin, ...]]  # with the lines of all packages
 
 POETRY_LOCK, PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
-_SHAPE = {"package": [{"source": dict, "files": [{"hash": str}]}], "metadata": {"files": dict}}
+_RESTORE = "restore the file, or move it away"
+_PACKAGE = {
+    "source": dict,
+    "files": [{"hash": str}],
+    "wheels": [{"hashes": dict}],
+    "sdist": {"hashes": dict},
+    "vcs": dict,
+}
+_SHAPE = {"package": [_PACKAGE], "packages": [_PACKAGE], "metadata": {"files": dict}}
+_HEADER = re.compile(r"\[\[packages?\]\]\s*")
 _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
 
 
-def poetry_packages(data: bytes, outcomes: LineOutcomes) -> Packages:
-    """The packages of a poetry.lock, of any version, each with its place.
-
-    One that is not TOML is an ERROR finding.
-    """
-    text = data.decode("utf-8", "replace")
-    try:
-        values = TomlFile.parse(POETRY_LOCK, text, _SHAPE).values
-    except UsageError as error:
-        hint = "restore the file, or move it away"
-        problem = findings.error("file-unreadable", f"{error} ({error.cause})", None, hint)
-        outcomes.record_findings(problem)
-        return ()
-    of_old = values.get("metadata", {}).get("files", {})  # up to version 1.1
-    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.rstrip() == "[[package]]")
+def _locked_packages(path: str, text: str) -> Packages:
+    """The packages of a lock file in TOML, each with its place; raises UsageError for no TOML."""
+    values = TomlFile.parse(path, text, _SHAPE).values
+    of_old = values.get("metadata", {}).get("files", {})  # up to version 1.1 of poetry.lock
+    lines = (n for n, line in enumerate(text.split("\n"), 1) if _HEADER.fullmatch(line))
+    packages = values.get("packages", values.get("package", ()))
     return tuple(
-        (
-            Origin(path=POETRY_LOCK, line=line),
-            {"files": of_old.get(package.get("name"), ()), **package},
-        )
-        for line, package in zip(lines, values.get("package", ()), strict=False)
+        (Origin(path=path, line=line), {"files": of_old.get(package.get("name"), ()), **package})
+        for line, package in zip(lines, packages, strict=False)
     )
 
 
-def poetry_pins(packages: Packages, sources: Sources, outcomes: LineOutcomes) -> tuple[Pin, ...]:
-    """The pins among `packages`; `sources` are those of pyproject.toml.
+def poetry_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
+    """The pins of a poetry.lock of any version; `sources` are those of pyproject.toml.
 
     What came from a URL or a path has no pin: its source is one.
     """
+    try:
+        packages = _locked_packages(POETRY_LOCK, data.decode("utf-8", "replace"))
+    except UsageError as error:
+        outcomes.refuse("file-unreadable", f"{error} ({error.cause})", None, _RESTORE)
+        return (), ()
     counts = Counter(_name(package) for _, package in packages)
     pins = []
     for origin, package in packages:
-        name = _name(package)
-        pin = _poetry_pin(package, origin, sources.get(name), is_split=counts[name] > 1)
-        if pin:
-            pins.append(pin)
+        name, source = _name(package), package.get("source", {})
+        kind = source.get("type")
+        if _version(package) and kind not in ("url", "file", "directory"):
+            git = _git(source, sources.get(name)) if kind == "git" else ""
+            marker = _marker(package.get("markers")) if counts[name] > 1 else ""
+            pins.append(_pin(package, origin, git, marker))
             outcomes.record_bucket(Bucket.IMPORTED, origin)
         elif name in sources:
             outcomes.record_bucket(Bucket.DEFAULT, origin)
@@ -69,7 +72,7 @@ def poetry_pins(packages: Packages, sources: Sources, outcomes: LineOutcomes) ->
             message = f"{name} came from a place that only another package names"
             hint = "add it as a requirement of its own, with its source"
             outcomes.needs_action("pin-without-index", message, origin, hint)
-    return tuple(pins)
+    return tuple(pins), tuple(origin for origin, _ in packages)
 
 
 def _name(package: Mapping[str, Any]) -> str:
@@ -77,26 +80,29 @@ def _name(package: Mapping[str, Any]) -> str:
 
 
 def _version(package: Mapping[str, Any]) -> str:
+    """A Pipfile.lock has it behind `==`."""
     try:
-        return str(Version(str(package.get("version"))))
+        return str(Version(str(package.get("version")).removeprefix("==")))
     except InvalidVersion:
         return ""
 
 
-def _poetry_pin(
-    package: Mapping[str, Any], origin: Origin, declared: Any, *, is_split: bool
-) -> Pin | None:
-    source, version = package.get("source", {}), _version(package)
-    if not version or source.get("type") in ("url", "file", "directory"):
-        return None
+def _pin(package: Mapping[str, Any], origin: Origin, git: str, marker: str = "") -> Pin:
     return Pin(
         name=_name(package),
-        version=version,
+        version=_version(package),
         origin=origin,
-        hashes=tuple(file["hash"] for file in package["files"] if "hash" in file),
-        marker=_marker(package.get("markers")) if is_split else "",
-        git=_git(source, declared) if source.get("type") == "git" else "",
+        hashes=tuple(_hashes(package)),
+        marker=marker,
+        git=git,
     )
+
+
+def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
+    yield from package.get("hashes", ())  # of Pipfile.lock
+    yield from (file["hash"] for file in package.get("files", ()) if "hash" in file)
+    for file in (*package.get("wheels", ()), package.get("sdist", {})):
+        yield from (f"{name}:{digest}" for name, digest in file.get("hashes", {}).items())
 
 
 def _marker(given: Any) -> str:
@@ -116,39 +122,22 @@ def _git(source: Mapping[str, Any], declared: Any) -> str:
     return f"{url}{'?' if query else ''}{query}#{source.get('resolved_reference')}"
 
 
-_OF_PACKAGE = {"files": [dict], "wheels": [{"hashes": dict}], "sdist": {"hashes": dict}}
-_OF_PACKAGE |= {"vcs": dict}
-_PYLOCK_SHAPE = {"package": [_OF_PACKAGE], "packages": [_OF_PACKAGE]}
-
-
 def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """The pins of a pylock.toml (PEP 751) or a pdm.lock; raises UsageError where it is not TOML."""
-    text = read_file(path).decode("utf-8", "replace")
-    values = TomlFile.parse(path, text, _PYLOCK_SHAPE).values
-    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.startswith("[[package"))
-    origins = [Origin(path=path, line=line) for line in lines]
-    packages = values.get("packages", values.get("package", ()))
+    packages = _locked_packages(path, read_file(path).decode("utf-8", "replace"))
     # pdm.lock has a package again for each set of its extras.
-    counts = Counter(name for name, _ in {(_name(p), _version(p)) for p in packages})
+    counts = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
     pins: dict[tuple[str, str, str], Pin] = {}
-    for origin, package in zip(origins, packages, strict=False):
+    for origin, package in packages:
         name, version = _name(package), _version(package)
         has_source = not version or {"path", "url", "archive", "directory"} & package.keys()
         outcomes.record_bucket(Bucket.DEFAULT if has_source else Bucket.IMPORTED, origin)
         if not has_source:
             marker = str(package.get("marker", "")) if counts[name] > 1 else ""
-            pin = Pin(name=name, version=version, origin=origin, marker=marker)
-            pin = replace(pin, hashes=tuple(_hashes(package)), git=_git_of_pylock(package))
+            pin = _pin(package, origin, _git_of_pylock(package), marker)
             pins.setdefault((name, version, marker), pin)
-    report = outcomes.report(path, path, origins)
+    report = outcomes.report(path, path, (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
-
-
-def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
-    for file in package.get("files", ()):  # of pdm.lock
-        yield str(file.get("hash"))
-    for file in (*package.get("wheels", ()), package.get("sdist", {})):
-        yield from (f"{name}:{digest}" for name, digest in file.get("hashes", {}).items())
 
 
 def _git_of_pylock(package: Mapping[str, Any]) -> str:
@@ -167,14 +156,9 @@ def _git_of_pylock(package: Mapping[str, Any]) -> str:
 _LOCKED = re.compile(r'^(?P<indent> {4}| {8})"(?P<name>[^"]+)": \{', re.MULTILINE)
 
 
-def pipenv_pins(
-    data: bytes | None, sources: Sources, outcomes: LineOutcomes
-) -> tuple[tuple[Pin, ...], tuple[Origin, ...]]:
-    """The pins of a Pipfile.lock, and the lines of its packages; of two versions the first counts.
-
-    One that is not JSON is an ERROR finding.
-    """
-    text = (data or b"{}").decode("utf-8", "replace")
+def pipenv_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
+    """The pins of a Pipfile.lock; of two versions the first counts."""
+    text = data.decode("utf-8", "replace")
     try:
         sections = json.loads(text)
         packages = [
@@ -184,12 +168,9 @@ def pipenv_pins(
             for name, package in listed.items()
         ]
     except (ValueError, TypeError, AttributeError) as error:
-        line, hint = getattr(error, "lineno", 1), "restore the file, or move it away"
-        message, origin = (
-            f"Pipenv did not write this: {error}",
-            Origin(path=PIPFILE_LOCK, line=line),
-        )
-        outcomes.record_findings(findings.error("file-unreadable", message, origin, hint))
+        origin = Origin(path=PIPFILE_LOCK, line=getattr(error, "lineno", 1))
+        message = f"Pipenv did not write this: {error}"
+        outcomes.refuse("file-unreadable", message, origin, _RESTORE)
         return (), ()
     lines, section = dict[tuple[str, str], int](), ""
     for match in _LOCKED.finditer(text):
@@ -213,11 +194,7 @@ def pipenv_pins(
 def _pipenv_pin(name: str, package: Mapping[str, Any], origin: Origin, declared: Any) -> Pin | None:
     """None for what came from a URL or a path, and where the machine that locked had no need."""
     source = {"url": package.get("git"), "resolved_reference": package.get("ref")}
-    version = str(package.get("version", "==0" if package.get("git") else ""))
-    try:
-        version = str(Version(version.removeprefix("==")))
-    except InvalidVersion:
-        return None
-    hashes, is_git = tuple(package.get("hashes", ())), "git" in package
-    git = _git(source, declared) if is_git else ""
-    return Pin(name=name, version=version, origin=origin, hashes=hashes, git=git)
+    version = package.get("version", "0" if source["url"] else None)
+    locked = {"name": name, "version": version, "hashes": package.get("hashes", ())}
+    git = _git(source, declared) if source["url"] else ""
+    return _pin(locked, origin, git) if _version(locked) else None

@@ -7,16 +7,13 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
 from uvflow.findings import Origin
-from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats import pins_files
-from uvflow.migrate.formats.poetry_requirement import DependencyReader
+from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
+from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
-from uvflow.migrate.toml_lines import TomlFile
 
 _SHAPE = {"source": [{"name": str, "url": str}], "requires": dict, "pipenv": dict, "scripts": dict}
 _MARKERS = {
@@ -24,101 +21,58 @@ _MARKERS = {
     *("platform_python_implementation", "platform_release", "platform_version"),
     *("python_version", "python_full_version", "implementation_name", "implementation_version"),
 }
-_NAMES = {"ref": "rev", "editable": "develop", "index": "source"}  # as a DependencyReader has them
+_NAMES = {"ref": "rev", "editable": "develop", "index": "source"}  # as Poetry has them
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """What the Pipfile at `path` says, and the lock file beside it."""
-    file = TomlFile.parse(path, read_file(path).decode("utf-8", "replace"), _SHAPE)
-    imported = _Reader(file=file, read_file=read_file, outcomes=outcomes).read()
-    pins, lines = pins_files.pipenv_pins(
-        read_if_there(pins_files.PIPFILE_LOCK, read_file), imported.sources, outcomes
-    )
-    reports = [outcomes.report_tables(file, "pipenv", ())]
-    reports += [outcomes.report(pins_files.PIPFILE_LOCK, "pipenv", lines)] if lines else []
-    return replace(imported, pins=pins, files=tuple(reports))
+    tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
+    tables.read()
+    imported = tables.imported(())
+    lock = read_if_there(pins_files.PIPFILE_LOCK, read_file) or b"{}"
+    pins, lines = pins_files.pipenv_pins(lock, imported.sources, outcomes)
+    reports = [outcomes.report(pins_files.PIPFILE_LOCK, "pipenv", lines)] if lines else []
+    return replace(imported, pins=pins, files=(*imported.files, *reports))
 
 
 @dataclass(kw_only=True)
-class _Reader:
-    """Reads one Pipfile; the fields with a default are as in an import."""
-
-    file: TomlFile
-    read_file: Read
-    outcomes: LineOutcomes
-    groups: dict[str, list[Requirement]] = field(default_factory=dict)
-    own_extras: dict[str, dict[str, Origin]] = field(default_factory=dict)
-    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    indexes: list[Index] = field(default_factory=list)
+class _Pipfile(DependencyTables):
     names: dict[str, str] = field(default_factory=dict)  # of sources → of indexes
-    settings: dict[str, Any] = field(default_factory=dict)
 
-    def read(self) -> ImportedRequirements:
+    def index_of(self, source: str) -> str | None:
+        return self.names.get(source)
+
+    def read(self) -> None:
         self._read_sources()
         self._read_settings()
-        reader = DependencyReader(
-            read_file=self.read_file,
-            outcomes=self.outcomes,
-            index_of=self.names.get,
-            tool="Pipenv",
-        )
+        self._read_python()
         for table, value in self.file.values.items():
             if isinstance(value, dict) and table not in _SHAPE:
-                self._read_packages(table, reader)
-        for entry in self.file.entries("scripts"):
-            hint = f"`uvflow run -- {entry.value}` does the same"
-            message = f"the script `{entry.key}` is not imported"
-            self.outcomes.needs_action("script", message, entry.origin, hint)
+                self._read_packages(table)
+        self.read_tasks("scripts")
         if read_if_there(".env", self.read_file) is not None:
             message = "Pipenv loads this file, uv does not"
             hint = "`UV_ENV_FILE=.env`, or `uv run --env-file .env`"
-            self._warn("env-file", message, Origin(path=".env", line=1), hint)
-        environ = self.outcomes.options.environ
-        credentials = git_login_variables(reader.logins, environ)
-        return ImportedRequirements(
-            dependencies=tuple(self.groups.pop("", ())),
-            groups={name: tuple(entries) for name, entries in self.groups.items()},
-            own_extras=self.own_extras,
-            tails=self.tails,
-            indexes=tuple(index.entry for index in self.indexes),
-            settings=self.settings,
-            requires_python=self._requires_python(),
-            credentials=credentials | index_credentials(self.indexes, environ),
-        )
-
-    def _warn(self, code: str, message: str, origin: Origin, hint: str | None = None) -> None:
-        self.outcomes.record_findings(findings.warning(code, message, origin, hint))
-
-    def _record(self, bucket: Bucket, *path: str | int) -> None:
-        self.outcomes.record_bucket(bucket, *self.file.units(*path))
+            self.outcomes.warn("env-file", message, Origin(path=".env", line=1), hint)
 
     def _read_sources(self) -> None:
         """The first is for whatever names none, the others for what names them."""
         searches_all = self.file.value("pipenv", "install_search_all_sources") is True
         for number, entry in enumerate(self.file.entries("source")):
             name, url = (str(entry.value.get(key, "")) for key in ("name", "url"))
-            is_default = number == 0 and is_pypi(url)
-            self._record(Bucket.DEFAULT if is_default else Bucket.SETTING, "source", number)
-            if entry.value.get("verify_ssl") is False:
-                message = f"`verify_ssl = false` of {name} was not imported"
-                hint = "if that is intended: `allow-insecure-host` in [tool.uv]"
-                origin = self.file.origin("source", number, "verify_ssl")
-                self.outcomes.needs_action("trusted-host", message, origin, hint)
-            if is_default:
-                self.names[name] = ""  # uv's own
-                continue
-            url = _VARIABLE.sub(r"${\1}", url)
-            index = named_index(name, url, entry.origin, self.outcomes, self.indexes)
-            if index:
-                is_explicit = number > 0 and not searches_all
-                index = replace(index, is_default=number == 0, is_explicit=is_explicit)
-                self.indexes.append(index)
-                self.names[name] = index.name
+            index = self.read_source(
+                {**entry.value, "url": _VARIABLE.sub(r"${\1}", url)},
+                ("source", number),
+                is_default=number == 0,
+                is_explicit=number > 0 and not searches_all,
+            )
+            if index or is_pypi(url):
+                self.names[name] = index.name if index else ""  # uv's own
         if searches_all and len(self.names) > 1:
             message = "Pipenv takes the best version of all sources, uv the first index that has it"
             hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self._warn("index-order", message, self.file.origin("source"), hint)
+            self.outcomes.warn("index-order", message, self.file.origin("source"), hint)
 
     def _read_settings(self) -> None:
         for entry in self.file.entries("pipenv"):
@@ -130,40 +84,38 @@ class _Reader:
                     message = (
                         "versions that are younger than this move, also where they were locked"
                     )
-                    self._warn("cool-down", message, entry.origin)
+                    self.outcomes.warn("cool-down", message, entry.origin)
                 case "cool-down-period", _:
                     continue  # and needs action
                 case _:  # about Pipenv itself
-                    self._record(Bucket.DEFAULT, "pipenv", str(entry.key))
+                    self.record(Bucket.DEFAULT, "pipenv", str(entry.key))
                     continue
-            self._record(Bucket.SETTING, "pipenv", str(entry.key))
+            self.record(Bucket.SETTING, "pipenv", str(entry.key))
 
-    def _requires_python(self) -> str | None:
+    def _read_python(self) -> None:
         """A major version says nothing that uv does not know; a patch release is not asked for."""
-        python = None
         for entry in self.file.entries("requires"):
             version = re.fullmatch(r"(3\.\d+)(\.\d+)?|3", str(entry.value))
             if version is None or entry.key not in ("python_version", "python_full_version"):
                 continue  # and needs action
-            python = f"=={version[1]}.*" if version[1] else python
+            self.requires_python = f"=={version[1]}.*" if version[1] else self.requires_python
             bucket = Bucket.IMPORTED if version[1] else Bucket.DEFAULT
             self.outcomes.record_bucket(bucket, entry.origin)
             if version[2]:
                 message = f"uv takes any patch release of Python {version[1]}"
                 hint = f"`uv python pin {version[0]}` for this one"
-                self._warn("python-patch", message, entry.origin, hint)
-        return python
+                self.outcomes.warn("python-patch", message, entry.origin, hint)
 
-    def _read_packages(self, table: str, reader: DependencyReader) -> None:
+    def _read_packages(self, table: str) -> None:
         """The table of a category; those of development have three names."""
         plain = canonicalize_name(table)
         group = {"packages": "", "dev-packages": "dev"}.get(plain, plain)
-        if group in self.groups:
+        if group in self.tails:
             message = f"[{table}] is in the dependency group `{group}`, with what was there"
-            self._warn("group-merged", message, self.file.origin(table))
-        entries = self.groups.setdefault(group, [])
+            self.outcomes.warn("group-merged", message, self.file.origin(table))
+        entries = list[Requirement]()
         for entry in self.file.entries(table):
-            self._record(Bucket.IMPORTED, table, str(entry.key))
+            self.record(Bucket.IMPORTED, table, str(entry.key))
             value = entry.value if isinstance(entry.value, dict) else {"version": entry.value}
             if value.get("path") == ".":  # uv installs the project itself
                 for profile in ("dev", "prod") if not group else ("dev",):
@@ -174,16 +126,19 @@ class _Reader:
                 self.outcomes.needs_action("vcs-not-supported", message, entry.origin, hint)
             elif "url" in value:
                 message, hint = "Pipenv does not know `url` either", "did you mean `file`?"
-                problem = findings.error("invalid-requirement", message, entry.origin, hint)
-                self.outcomes.record_findings(problem)
+                self.outcomes.refuse("invalid-requirement", message, entry.origin, hint)
             else:
-                found = reader.requirements(replace(entry, value=self._keys(value)))
+                found = self.dependency(replace(entry, value=self._keys(value)))
                 hashes = tuple(value.get("hashes", ()))
                 entries += (replace(requirement, hashes=hashes) for requirement in found)
-        self.tails[group] = (*self.tails.get(group, ()), *self.file.tail(table))
+        if group:
+            self.groups[group] = (*self.groups.get(group, ()), *entries)
+        else:
+            self.dependencies += tuple(entries)
+        self.add_tail(group, *self.file.tail(table))
 
     def _keys(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of an entry as a DependencyReader has them."""
+        """The keys of an entry as Poetry has them."""
         conditions = (
             f"({value[key]})" if key == "markers" else f"({key} {value[key]})"
             for key in sorted(_MARKERS & value.keys())

@@ -9,20 +9,19 @@ from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from uvflow import findings
-from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.poetry_requirement import DependencyReader
+from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.versions import read_python
-from uvflow.migrate.indexes import PYPI, Index, index_credentials, named_index
+from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     SOURCES,
     Bucket,
     ImportedRequirements,
     IncludeGroup,
+    Pin,
     Read,
     Requirement,
 )
@@ -74,15 +73,14 @@ _AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """What `[tool.poetry]` of the pyproject.toml at `path` says, and the files beside it."""
-    file = TomlFile.parse(path, read_file(path).decode("utf-8", "replace"), _SHAPE)
+    tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
+    tables.read()
+    imported = tables.imported(_POETRY)
+    pins: tuple[Pin, ...] = ()
+    reports = [*imported.files]
     lock = read_if_there(pins_files.POETRY_LOCK, read_file)
-    packages = pins_files.poetry_packages(lock or b"", outcomes)
-    reader = _Reader(file=file, read_file=read_file, outcomes=outcomes)
-    imported = reader.read()
-    pins = pins_files.poetry_pins(packages, imported.sources, outcomes)
-    reports = [outcomes.report_tables(file, "poetry", _POETRY)]
     if lock is not None:
-        lines = (origin for origin, _ in packages)
+        pins, lines = pins_files.poetry_pins(lock, imported.sources, outcomes)
         reports.append(outcomes.report(pins_files.POETRY_LOCK, "poetry", lines))
     settings = read_if_there("poetry.toml", read_file)
     if settings is not None:
@@ -93,67 +91,27 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
 
 
 @dataclass(kw_only=True)
-class _Reader:
-    """Reads one pyproject.toml; the fields with a default are as in an import."""
-
-    file: TomlFile
-    read_file: Read
-    outcomes: LineOutcomes
-    values: dict[Keys, TomlLine] = field(default_factory=dict)
-    moved: list[Keys] = field(default_factory=list)
+class _Poetry(DependencyTables):
     dynamic: list[str] = field(default_factory=list)
-    dependencies: list[Requirement] = field(default_factory=list)
-    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
-    groups: dict[str, tuple[Requirement | IncludeGroup, ...]] = field(default_factory=dict)
-    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    constraints: list[Requirement] = field(default_factory=list)
-    indexes: list[Index] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-    requires_python: str | None = None
 
-    def read(self) -> ImportedRequirements:
+    def read(self) -> None:
         self._read_sources()
-        reader = DependencyReader(
-            read_file=self.read_file,
-            outcomes=self.outcomes,
-            index_of=self._index_of,
-        )
         for entry in self.file.entries(*_POETRY):
             self._read_key(entry)
         self._read_build_system()
-        self._read_dependencies(reader)
-        self._read_groups(reader)
+        self._read_dependencies()
+        self._read_groups()
         self._write_dynamic()
-        environ = self.outcomes.options.environ
-        return ImportedRequirements(
-            dependencies=tuple(self.dependencies),
-            extras=self.extras,
-            groups=self.groups,
-            tails=self.tails,
-            constraints=tuple(self.constraints),
-            indexes=tuple(index.entry for index in self.indexes),
-            settings=self.settings,
-            values=self.values,
-            moved=tuple(self.moved),
-            requires_python=self.requires_python,
-            credentials=index_credentials(self.indexes, environ)
-            | git_login_variables(reader.logins, environ),
-        )
 
     @property
     def _project(self) -> Mapping[str, Any]:
         return self.file.value("project") or {}
 
-    def _record(self, bucket: Bucket, path: Keys) -> None:
-        self.outcomes.record_bucket(bucket, *self.file.units(*path))
-
     def _notice(self, code: str, message: str, path: Keys, hint: str | None = None) -> None:
-        found = findings.warning(code, message, self.file.origin(*path), hint)
-        self.outcomes.record_findings(found)
+        self.outcomes.warn(code, message, self.file.origin(*path), hint)
 
     def _refuse(self, code: str, message: str, path: Keys) -> None:
-        found = findings.error(code, message, self.file.origin(*path), "correct it")
-        self.outcomes.record_findings(found)
+        self.outcomes.refuse(code, message, self.file.origin(*path), "correct it")
 
     # Metadata.
 
@@ -163,14 +121,14 @@ class _Reader:
         if key in _LEFT or self._is_computed(key, value):
             self._leave(path, dynamic=None if key in _LEFT else key)
         elif key in _MOVED:
-            self._move(path, _MOVED[key])
+            self.move(path, _MOVED[key])
         elif key == "license":
-            self._move(path, ("project", key), {"text": value})
+            self.move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
             people = (self._person(person, path) for person in value)
-            self._move(path, ("project", key), [person for person in people if person])
+            self.move(path, ("project", key), [person for person in people if person])
         elif key in ("package-mode", "requires-poetry"):
-            self._record(Bucket.DEFAULT if value else Bucket.SETTING, path)
+            self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
             self.moved.append(path)
             self.settings |= {} if value else {"package": False}
         elif key in ("urls", "plugins", "scripts"):
@@ -195,13 +153,13 @@ class _Reader:
                 case "plugins", {**names}:
                     for name in map(str, names):
                         to = ("project", "entry-points", str(entry.key), name)
-                        self._move((*within, name), to)
+                        self.move((*within, name), to)
                 case "scripts", {"type": "file"}:
                     self._leave(within)
                 case "scripts", {"type": "console", "reference": str(reference)}:
-                    self._move(within, ("project", "scripts", str(entry.key)), reference)
+                    self.move(within, ("project", "scripts", str(entry.key)), reference)
                 case _, str():
-                    self._move(within, ("project", path[-1], str(entry.key)))
+                    self.move(within, ("project", path[-1], str(entry.key)))
 
     def _person(self, text: str, path: Keys) -> dict[str, str]:
         match = _AUTHOR.fullmatch(text.strip())
@@ -210,23 +168,23 @@ class _Reader:
             return {}
         return {key: value for key, value in match.groupdict().items() if value}
 
-    def _move(self, path: Keys, to: Keys, value: Any = None) -> None:
+    def move(self, path: Keys, to: Keys, value: Any = None) -> None:
         """To [project], which counts where it has the key, or leaves it to the backend."""
-        entry = self.file.entry(*path)
-        value, given = entry.value if value is None else value, self.file.value(*to)
+        given = self.file.value(*to)
         if to[1] in self._project.get("dynamic", ()):
             self._leave(path)
-            return
-        self.moved.append(path)
-        self._record(Bucket.IMPORTED if given is None else Bucket.MERGED, path)
-        if given is None:
-            self.values[to] = replace(entry.line, value=value)
-        elif given != value:
-            table = f"[{'.'.join(to[:-1])}]"
-            self._notice("metadata-differs", f"{table} has another {to[-1]}, which counts", path)
+        elif given is None:
+            super().move(path, to, value)
+        else:
+            self.moved.append(path)
+            self.record(Bucket.MERGED, *path)
+            if given != (self.file.value(*path) if value is None else value):
+                table = f"[{'.'.join(to[:-1])}]"
+                message = f"{table} has another {to[-1]}, which counts"
+                self._notice("metadata-differs", message, path)
 
     def _leave(self, path: Keys, *, dynamic: str | None = None) -> None:
-        self._record(Bucket.LEFT, path)
+        self.record(Bucket.LEFT, *path)
         if dynamic and dynamic not in self._project:
             self.dynamic.append(dynamic)
 
@@ -282,10 +240,8 @@ class _Reader:
         """poetry-core 2 takes the place of what does not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
         backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        for path, value in ((_BUILD, updated), (_BACKEND, backend)):
-            if self.file.value(*path) not in (None, value):
-                self.values[path] = TomlLine(value=value)
-                self.moved.append(path)
+        self.change(_BUILD, updated)
+        self.change(_BACKEND, backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
@@ -296,17 +252,17 @@ class _Reader:
 
     # Dependencies.
 
-    def _read_dependencies(self, reader: DependencyReader) -> None:
+    def _read_dependencies(self) -> None:
         texts = self._project.get("dependencies")
         extras = self._project.get("optional-dependencies", {}).values()
         declared = {_name_in(text) for one in (texts or (), *extras) for text in one}
-        optional: dict[str, list[Requirement]] = {}
+        optional: dict[str, tuple[Requirement, ...]] = {}
         for entry in self._entries(_DEPENDENCIES, ""):
             name = canonicalize_name(str(entry.key))
             if name == "python":
                 self._read_python(entry)
                 continue
-            requirements = reader.requirements(entry)
+            requirements = self.dependency(entry)
             alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
             is_optional = any(isinstance(a, dict) and a.get("optional") for a in alternatives)
             if texts is None and is_optional:
@@ -328,12 +284,12 @@ class _Reader:
         headers = [self.file.statement(*one) for one in tables if self.file.has_header(*one)]
         above = tuple(c for one in headers for c in (*one.above, one.comment) if c)
         for entry in self.file.entries(*table):
-            self._record(Bucket.IMPORTED, (*table, str(entry.key)))
+            self.record(Bucket.IMPORTED, *table, str(entry.key))
             is_python = entry.key == "python"
             yield entry if is_python else replace(entry, above=(*above, *entry.above))
             above = above if is_python else ()
         self.moved += [table] if self.file.value(*table) is not None else []
-        self.tails[group] = (*self.tails.get(group, ()), *above, *self.file.tail(*table))
+        self.add_tail(group, *above, *self.file.tail(*table))
 
     def _read_python(self, entry: TomlEntry) -> None:
         """Where [project] has the Pythons that are supported, only these are locked for."""
@@ -349,12 +305,16 @@ class _Reader:
         if python.dropped:
             message = f"of `{text}` this is left out: {', '.join(python.dropped)}"
             self._notice("python-union", message, (*_DEPENDENCIES, "python"))
+        if re.fullmatch(r"==\d+\.\d+\.\d+", python.specifier):
+            message = f"uv takes no Python but {text}, as Poetry did"
+            hint = "write a range into `requires-python` where another would do"
+            self._notice("python-patch", message, (*_DEPENDENCIES, "python"), hint)
         if declared is None:
             self.requires_python = python.specifier or None
         elif python.specifier and is_other:
             self.settings["environments"] = [python_marker(text)]
 
-    def _enrich(self, name: str, requirements: list[Requirement]) -> None:
+    def _enrich(self, name: str, requirements: tuple[Requirement, ...]) -> None:
         """Where a dependency of [project] comes from, and which versions of it are locked."""
         sources = []
         for requirement in requirements:
@@ -364,24 +324,25 @@ class _Reader:
                 origin = requirement.origin
                 self.outcomes.needs_action("no-equivalent", message, origin, hint)
                 continue
-            self.constraints += [requirement] if Pep508(requirement.text).specifier else []
+            self.constraints += (requirement,) if Pep508(requirement.text).specifier else ()
             marker = {"marker": requirement.marker} if requirement.marker else {}
             sources += [{**requirement.source, **marker}] if requirement.source else []
         if sources:
             line = TomlLine(value=sources if len(sources) > 1 else sources[0])
             self.values[(*SOURCES, name)] = line
 
-    def _read_extras(self, optional: Mapping[str, list[Requirement]]) -> None:
+    def _read_extras(self, optional: Mapping[str, tuple[Requirement, ...]]) -> None:
         path, known = (*_POETRY, "extras"), dict(optional)
         for requirement in self.dependencies:
-            known.setdefault(requirement.name or "", []).append(requirement)
+            name = requirement.name or ""
+            known[name] = (*known.get(name, ()), requirement)
         for extra in self.file.entries(*path):
             names = [canonicalize_name(str(name)) for name in extra.value]
             for name in (name for name in names if name not in known):
                 message = f"the extra {extra.key} names {name}, which is no dependency"
                 self._refuse("unknown-extra", message, (*path, str(extra.key)))
             self.extras[str(extra.key)] = tuple(r for name in names for r in known.get(name, ()))
-            self._record(Bucket.IMPORTED, (*path, str(extra.key)))
+            self.record(Bucket.IMPORTED, *path, str(extra.key))
         self.moved += [path] if self.extras else []
         used = {requirement.name for entries in self.extras.values() for requirement in entries}
         for requirement in (r for name in optional.keys() - used for r in optional[name]):
@@ -389,19 +350,18 @@ class _Reader:
             hint = "add it to [project.optional-dependencies] if it is needed"
             self.outcomes.needs_action("not-imported", message, requirement.origin, hint)
 
-    def _read_groups(self, reader: DependencyReader) -> None:
+    def _read_groups(self) -> None:
         optional = set()
         for entry in self.file.entries(*_POETRY, "group"):
             name, path = str(entry.key), (*_POETRY, "group", str(entry.key))
             included = self.file.entries(*path, "include-groups")
             groups = (IncludeGroup(group=str(one.value), origin=one.origin) for one in included)
-            self.groups[name] = (*groups, *self._group(reader, (*path, "dependencies"), name))
+            self.groups[name] = (*groups, *self._group((*path, "dependencies"), name))
             optional |= {name} if self.file.value(*path, "optional") else set()
             for key in ("optional", "include-groups"):
-                if self.file.value(*path, key) is not None:
-                    self.moved.append((*path, key))
-                    self._record(Bucket.IMPORTED, (*path, key))
-        old = self._group(reader, (*_POETRY, "dev-dependencies"), "dev")
+                self.record(Bucket.IMPORTED, *path, key)
+                self.moved.append((*path, key))
+        old = self._group((*_POETRY, "dev-dependencies"), "dev")
         if old:
             self.groups["dev"] = (*self.groups.get("dev", ()), *old)
         names = dict.fromkeys((*(self.file.value("dependency-groups") or ()), *self.groups))
@@ -409,8 +369,8 @@ class _Reader:
         if default != (["dev"] if "dev" in names else []):  # that is uv's own
             self.settings["default-groups"] = default
 
-    def _group(self, reader: DependencyReader, table: Keys, name: str) -> list[Requirement]:
-        return [r for entry in self._entries(table, name) for r in reader.requirements(entry)]
+    def _group(self, table: Keys, name: str) -> list[Requirement]:
+        return [r for entry in self._entries(table, name) for r in self.dependency(entry)]
 
     # Sources.
 
@@ -419,12 +379,9 @@ class _Reader:
         path, here = (*_POETRY, "source"), self.file.origin(*_POETRY)
         kinds: dict[str, list[Index]] = {"primary": [], "supplemental": [], "explicit": []}
         for number, entry in enumerate(self.file.entries(*path)):
-            self.outcomes.record_bucket(Bucket.SETTING, *self.file.units(*path, number))
-            name, url = str(entry.value.get("name", "")), str(entry.value.get("url", ""))
-            if name.lower() == "pypi":
-                name, url = "pypi", PYPI
-            known = (index for of_kind in kinds.values() for index in of_kind)
-            index = named_index(name, url, entry.origin, self.outcomes, known)
+            is_pypi = str(entry.value.get("name", "")).lower() == "pypi"
+            table = {"name": "pypi", "url": PYPI} if is_pypi else entry.value
+            index = self.read_source(table, (*path, number), is_default=False)
             if index:
                 kinds[_priority(entry.value)].append(index)
         self.moved += [path] if any(kinds.values()) else []
@@ -439,11 +396,9 @@ class _Reader:
                 " what they do not have; uv takes the first index that has the package"
             )
             hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self.outcomes.record_findings(
-                findings.warning("index-order", message, last.origin, hint)
-            )
+            self.outcomes.warn("index-order", message, last.origin, hint)
 
-    def _index_of(self, source: str) -> str | None:
+    def index_of(self, source: str) -> str | None:
         """The name of the index that a dependency is to come from; PyPI needs one for that."""
         plain = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source))
         names = {canonicalize_name(index.name): index.name for index in self.indexes}

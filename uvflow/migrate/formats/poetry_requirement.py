@@ -1,18 +1,15 @@
 """One dependency of Poetry → requirements with their markers and sources. Pure."""
 
 import posixpath
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from uvflow import findings
-from uvflow.migrate.credentials import Userinfo
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.formats.versions import read_constraint
-from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Read, Requirement
+from uvflow.migrate.model import Requirement
 from uvflow.migrate.toml_lines import TomlEntry
 
 _KNOWN = {
@@ -21,20 +18,14 @@ _KNOWN = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class DependencyReader:
-    """`index_of` gives the name that an index has for uv, None for one that is not there.
+class DependencyTables(ToolTables):
+    """Tables of dependencies by their names, as Poetry and Pipenv have them."""
 
-    Logins of git are collected in `logins`. `tool` is whose file it is.
-    """
+    def index_of(self, source: str) -> str | None:
+        """The name that an index has for uv, None for one that is not there."""
+        raise NotImplementedError
 
-    read_file: Read
-    outcomes: LineOutcomes
-    index_of: Callable[[str], str | None]
-    logins: list[tuple[str, Userinfo]] = field(default_factory=list)
-    tool: str = "Poetry"
-
-    def requirements(self, entry: TomlEntry) -> list[Requirement]:
+    def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
         """One for each alternative, the comments with the first; errors are recorded."""
         alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
         found: list[Requirement] = []
@@ -44,15 +35,11 @@ class DependencyReader:
             try:
                 requirement = self._requirement(rest, keys)
             except ValueError as error:
-                message = f"`{error}` of {entry.key} is not what {self.tool} takes"
-                self._refuse("invalid-version", message, entry)
+                message = f"`{error}` of {entry.key} is not what {self.name} takes"
+                self.outcomes.refuse("invalid-version", message, entry.origin, "correct it")
             else:
                 found += [requirement] if requirement else []
-        return found
-
-    def _refuse(self, code: str, message: str, entry: TomlEntry) -> None:
-        problem = findings.error(code, message, entry.origin, "correct it")
-        self.outcomes.record_findings(problem)
+        return tuple(found)
 
     def _requirement(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Requirement | None:
         """Raises ValueError for a version or a marker that is none."""
@@ -77,13 +64,10 @@ class DependencyReader:
             above=entry.above,
             is_editable=bool(keys.get("develop")) and "path" in keys,
         )
-        # pip's rules hold for credentials, missing paths and odd versions, too.
-        result = read_requirement(line, self.outcomes.options, self.read_file)
-        self.outcomes.record_findings(*result.findings)
-        self.logins.extend([result.git_login] if result.git_login else [])
-        if result.requirement is None or (location and "git" not in keys):
-            return result.requirement
-        return replace(result.requirement, source=self._source(entry, keys, result.requirement))
+        requirement = self.read_line(line).requirement
+        if requirement is None or (location and "git" not in keys):
+            return requirement
+        return replace(requirement, source=self._source(entry, keys, requirement))
 
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
@@ -112,7 +96,8 @@ class DependencyReader:
             return None
         name = self.index_of(str(keys["source"]))
         if name is None:
-            self._refuse("unknown-source", f"there is no source `{keys['source']}`", entry)
+            message = f"there is no source `{keys['source']}`"
+            self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
         return {"index": name}
 
 

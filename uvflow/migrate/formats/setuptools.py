@@ -42,6 +42,11 @@ def read_if_there(path: str, read_file: Read) -> bytes | None:
         return None
 
 
+def text_of(path: str, read_file: Read) -> str:
+    """The text of a file, "" where it cannot be read."""
+    return (read_if_there(path, read_file) or b"").decode("utf-8", "replace")
+
+
 def value_in(file: str, text: str, key: str) -> object:
     """What the file of a project has for `key`, which is of its metadata; None if not written."""
     if file != MANIFEST:
@@ -58,8 +63,7 @@ def value_in(file: str, text: str, key: str) -> object:
 
 def is_package(read_file: Read) -> bool:
     """Whether uv installs the project itself (uv docs, "Build systems")."""
-    data = read_if_there("pyproject.toml", read_file) or b""
-    match lenient_values(data.decode("utf-8", "replace")):
+    match lenient_values(text_of(MANIFEST, read_file)):
         case {"tool": {"uv": {"package": bool(is_package)}}}:
             return is_package
         case manifest:

@@ -12,11 +12,8 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from uvflow import findings
 from uvflow.findings import Origin
-from uvflow.migrate.credentials import Userinfo, git_login_variables
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
-from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.formats.setup_script import (
     COMPUTED,
     SETUP_CFG,
@@ -30,7 +27,8 @@ from uvflow.migrate.formats.setup_script import (
     pairs_of,
     read_options,
 )
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.setuptools import read_if_there, text_of
+from uvflow.migrate.formats.tool_tables import Collector
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine
@@ -87,34 +85,20 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
         for name, option in found.items():
             if option.value and name in options:  # as it is for setuptools
                 message = f"this `{name}` counts, and not that of {options[name].origins[0]}"
-                warning = findings.warning("metadata-differs", message, option.origins[0])
-                outcomes.record_findings(warning)
+                outcomes.warn("metadata-differs", message, option.origins[0])
             options |= {name: option} if option.value else {}
         outcomes.record_bucket(Bucket.LEFT, *lines)
         reports += [(file, sorted(lines))] if lines or file == path else []
-    imported = _Reader(options=options, read_file=read_file, outcomes=outcomes).read()
+    imported = _Metadata(options=options, read_file=read_file, outcomes=outcomes).read()
     files = tuple(outcomes.report(file, "setuptools", lines) for file, lines in reports)
     return replace(imported, files=files)
 
 
-def _text(path: str, read_file: Read) -> str:
-    return (read_if_there(path, read_file) or b"").decode("utf-8", "replace")
-
-
 @dataclass(kw_only=True)
-class _Reader:
-    """Reads `options`; the fields with a default are as in an import."""
-
+class _Metadata(Collector):
     options: Mapping[str, Option]
-    read_file: Read
-    outcomes: LineOutcomes
-    values: dict[Keys, TomlLine] = field(default_factory=dict)
     dynamic: list[str] = field(default_factory=list)
-    dependencies: list[Requirement] = field(default_factory=list)
-    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
-    requires_python: str | None = None
     left: tuple[str, ...] = ()
-    logins: list[tuple[str, Userinfo]] = field(default_factory=list)
 
     def read(self) -> ImportedRequirements:
         for keys, names in _FIELDS.items():
@@ -131,14 +115,7 @@ class _Reader:
         dynamic = [key for key in self.dynamic if key != "name"]
         if dynamic:
             self.values["project", "dynamic"] = TomlLine(value=dynamic)
-        return ImportedRequirements(
-            dependencies=tuple(self.dependencies),
-            extras=self.extras,
-            values=self.values,
-            requires_python=self.requires_python,
-            left=self.left,
-            credentials=git_login_variables(self.logins, self.outcomes.options.environ),
-        )
+        return replace(self.imported(), left=self.left)
 
     def _read_field(self, key: str, given: Mapping[str, Option]) -> None:
         """Raises ComputedError for what has to stay where it is."""
@@ -171,7 +148,7 @@ class _Reader:
                 self.left = names
                 self._refer("dependencies", option.value)
             case value:
-                script = _text(SETUP_PY, self.read_file) if value is COMPUTED else ""
+                script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
                 self.left = tuple(_REQUIREMENTS_FILE.findall(script))
                 self.dependencies += self._requirements(option, value)
 
@@ -202,9 +179,7 @@ class _Reader:
                 requirement=f"{item} ; {marker}" if marker else item,
                 comment=as_comment(f"#{comment[0]}") if comment else "",
             )
-            result = read_requirement(line, self.outcomes.options, self.read_file)
-            self.outcomes.record_findings(*result.findings)
-            self.logins += [result.git_login] if result.git_login else []
+            result = self.read_line(line)
             requirement = result.requirement
             if requirement and not result.findings and "path" not in (requirement.source or {}):
                 requirement = replace(requirement, text=line.requirement, source=None)
@@ -213,7 +188,7 @@ class _Reader:
 
     def _write_build_system(self) -> None:
         """Where none is written, pip and uv build with setuptools, and what is beside setup.py."""
-        if "build-system" in lenient_values(_text(MANIFEST, self.read_file)):
+        if "build-system" in lenient_values(text_of(MANIFEST, self.read_file)):
             return
         option, requires = self.options.get("setup_requires"), list[Text]()
         with contextlib.suppress(ComputedError):  # setuptools asks for them all the same
@@ -232,13 +207,13 @@ class _Reader:
             message = f"only a run of setup.py tells the {'name' if key == 'name' else 'metadata'}"
             hint = f"write it out, or leave {SETUP_CFG} and {SETUP_PY} out with `--ignore`"
             origin = self.options[key].origins[0]
-            self.outcomes.record_findings(findings.error("computed", message, origin, hint))
+            self.outcomes.refuse("computed", message, origin, hint)
         run = [key for key in self.dynamic if (*_DYNAMIC, key) not in self.values]
         if run:
             message = f"uv builds the project to learn what stays there: {', '.join(run)}"
             first = next(iter(self.options.values()), None)
             origin = first.origins[0] if first else Origin(path=SETUP_PY, line=1)
-            self.outcomes.record_findings(findings.warning("dynamic-metadata", message, origin))
+            self.outcomes.warn("dynamic-metadata", message, origin)
         for name in (name for name in _ACTIONS if name in self.options):
             message, origin = f"`{name}` is not imported", self.options[name].origins[0]
             self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])

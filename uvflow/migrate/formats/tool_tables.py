@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
-from uvflow import findings
-from uvflow.migrate.credentials import git_login_variables
+from uvflow.findings import Origin
+from uvflow.migrate.credentials import Userinfo, git_login_variables
 from uvflow.migrate.formats.pip.direct_reference import as_path
-from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
+from uvflow.migrate.formats.pip.requirements_txt import Line, parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
 from uvflow.migrate.ledger import LineOutcomes
@@ -19,6 +19,7 @@ from uvflow.migrate.model import (
     Bucket,
     ImportedRequirements,
     IncludeGroup,
+    LineResult,
     Read,
     Requirement,
 )
@@ -45,45 +46,67 @@ _NAME = re.compile(r"[\w.-]+")
 _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("dependency-groups",))
 
 
-def read_requirement_text(
-    text: str, entry: TomlEntry, read_file: Read, outcomes: LineOutcomes
-) -> Requirement | None:
-    """The requirement of `text` as pip takes it, also `-e PATH`; with the comments of `entry`."""
-    lines = parse_requirements(text.encode(), entry.origin.path).lines
-    if len(lines) != 1 or lines[0].problem or not lines[0].requirement:
-        message, hint = f"`{text}` is not a requirement", "correct the line"
-        problem = findings.error("invalid-requirement", message, entry.origin, hint)
-        outcomes.record_findings(problem)
-        return None
-    line = replace(lines[0], origin=entry.origin, comment=entry.comment, above=entry.above)
-    result = read_requirement(line, outcomes.options, read_file)
-    outcomes.record_findings(*result.findings)
-    outcomes.results[entry.origin] = result
-    return result.requirement
+@dataclass(kw_only=True)
+class Collector:
+    """What the files of one tool say, while they are read.
+
+    The fields with a default are as in an import; `logins` are those of git.
+    """
+
+    read_file: Read
+    outcomes: LineOutcomes
+    dependencies: tuple[Requirement, ...] = ()
+    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
+    groups: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    constraints: tuple[Requirement, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    values: dict[Keys, TomlLine] = field(default_factory=dict)
+    requires_python: str | None = None
+    indexes: list[Index] = field(default_factory=list)
+    own_extras: dict[str, dict[str, Origin]] = field(default_factory=dict)
+    logins: list[tuple[str, Userinfo]] = field(default_factory=list)
+
+    def imported(self) -> ImportedRequirements:
+        environ = self.outcomes.options.environ
+        return ImportedRequirements(
+            dependencies=self.dependencies,
+            extras=self.extras,
+            groups=self.groups,
+            tails=self.tails,
+            constraints=self.constraints,
+            settings=self.settings,
+            values=self.values,
+            requires_python=self.requires_python,
+            indexes=tuple(index.entry for index in self.indexes),
+            own_extras=self.own_extras,
+            credentials=index_credentials(self.indexes, environ)
+            | git_login_variables(self.logins, environ),
+        )
+
+    def read_line(self, line: Line) -> LineResult:
+        """As pip takes it: its rules hold for credentials, missing paths and odd versions, too."""
+        result = read_requirement(line, self.outcomes.options, self.read_file)
+        self.outcomes.record_findings(*result.findings)
+        self.logins += [result.git_login] if result.git_login else []
+        return result
+
+    def add_tail(self, group: str, *comments: str) -> None:
+        """Comment lines below what was collected of `group` so far."""
+        self.tails[group] = (*self.tails.get(group, ()), *comments)
 
 
 @dataclass(kw_only=True)
-class ToolTables:
-    """Reads the tables of the tool called `name`; what it collects is as in an import.
+class ToolTables(Collector):
+    """Reads the tables of the tool called `name`; what was in those of `moved` is elsewhere now.
 
     `root` are the spellings of the project's root in its requirements.
     """
 
     name: str
     file: TomlFile
-    read_file: Read
-    outcomes: LineOutcomes
     root: ClassVar[tuple[str, ...]] = ()
-    groups: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
-    extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
-    dependencies: tuple[Requirement, ...] = ()
-    tails: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    values: dict[Keys, TomlLine] = field(default_factory=dict)
     moved: list[Keys] = field(default_factory=list)
-    requires_python: str | None = None
-    indexes: list[Index] = field(default_factory=list)
-    index_entries: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def parse(
@@ -96,26 +119,9 @@ class ToolTables:
 
     def imported(self, *tables: Path) -> ImportedRequirements:
         """Everything that was collected; a key of `tables` that no rule was for needs action."""
-        environ = self.outcomes.options.environ
-        results = self.outcomes.results.items()
-        logins = (result.git_login for _, result in results if result.git_login)
-        own_extras = {extra: origin for origin, r in results for extra in r.own_extras}
         report = self.outcomes.report_tables(self.file, self.name.lower(), *tables)
-        return ImportedRequirements(
-            dependencies=self.dependencies,
-            extras=self.extras,
-            groups=self.groups,
-            tails=self.tails,
-            settings=self.settings,
-            values=self.values,
-            moved=tuple(self._removable()) if self.file.path == MANIFEST else (),
-            requires_python=self.requires_python,
-            indexes=tuple(self.index_entries),
-            own_extras={"dev": own_extras} if own_extras else {},
-            credentials=index_credentials(self.indexes, environ)
-            | git_login_variables(logins, environ),
-            files=(report,),
-        )
+        moved = tuple(self._removable()) if self.file.path == MANIFEST else ()
+        return replace(super().imported(), moved=moved, files=(report,))
 
     def _removable(self) -> Iterator[Keys]:
         """What moved, as far as it has lines of its own: an inline table stays or goes whole."""
@@ -149,7 +155,13 @@ class ToolTables:
         if entry.value is not None:
             self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
             self.moved.append(path)
-            self.values[to] = replace(entry.line, value=entry.value if value is None else value)
+            self.values[to] = replace(entry, value=entry.value if value is None else value)
+
+    def change(self, path: Keys, value: Any) -> None:
+        """Another value in the place of the one at `path`, if there is one."""
+        if self.file.value(*path) not in (None, value):
+            self.values[path] = TomlLine(value=value)
+            self.moved.append(path)
 
     def needs_action(self, path: Path, message: str, hint: str) -> None:
         self.outcomes.needs_action("not-imported", message, self.file.origin(*path), hint)
@@ -167,7 +179,7 @@ class ToolTables:
         above = tuple(filter(None, (*array.above, array.comment))) if array.path == path else ()
         items = tuple(replace(i, above=(*above, *i.above)) if i.key == 0 else i for i in items)
         if group is not None:
-            self.tails[group] = (*self.tails.get(group, ()), *self.file.tail(*path))
+            self.add_tail(group, *self.file.tail(*path))
         return tuple(e for e in map(self.entry, items) if e)
 
     def entry(self, item: TomlEntry) -> Entry | None:
@@ -175,7 +187,7 @@ class ToolTables:
             case str() as text:
                 for spelling in self.root:
                     text = text.replace(spelling, ".")
-                return read_requirement_text(text, item, self.read_file, self.outcomes)
+                return self.requirement(text, item)
             case {"include-group": str() as group}:
                 return IncludeGroup(
                     group=group, origin=item.origin, comment=item.comment, above=item.above
@@ -183,6 +195,19 @@ class ToolTables:
         message, hint = f"`{item.value}` is not a requirement", "see whether it is needed"
         self.outcomes.needs_action("not-imported", message, item.origin, hint)
         return None
+
+    def requirement(self, text: str, entry: TomlEntry) -> Requirement | None:
+        """That of `text`, also `-e PATH`; with the comments of `entry`."""
+        lines = parse_requirements(text.encode(), entry.origin.path).lines
+        if len(lines) != 1 or lines[0].problem or not lines[0].requirement:
+            message, hint = f"`{text}` is not a requirement", "correct the line"
+            self.outcomes.refuse("invalid-requirement", message, entry.origin, hint)
+            return None
+        line = replace(lines[0], origin=entry.origin, comment=entry.comment, above=entry.above)
+        result = self.read_line(line)
+        for extra in result.own_extras:
+            self.own_extras.setdefault("dev", {})[extra] = entry.origin
+        return result.requirement
 
     def read_own_lists(self) -> None:
         """The standard lists that name the project's root, which uv does not know by that name."""
@@ -215,30 +240,36 @@ class ToolTables:
         for number, table in enumerate(self.file.value(*path) or ()):
             self.read_source(table, (*path, number), is_default=table.get("name") == default)
 
-    def read_source(self, table: Any, where: Path, *, is_default: bool) -> None:
-        """An index, or a directory of wheels; a login that stands beside its URL goes with it."""
+    def read_source(
+        self, table: Any, where: Path, *, is_default: bool, is_explicit: bool = False
+    ) -> Index | None:
+        """An index, or a directory of wheels; a login that stands beside its URL goes with it.
+
+        None for PyPI, which uv knows, and for one that needs action.
+        """
         url, login = str(table.get("url", "")), [table.get("username"), table.get("password")]
         if any(spelling in url for spelling in self.root):
             url = as_path(url.replace(self.root[0], "."))
         elif any(login):
             userinfo = ":".join(quote(str(part), safe="${}") for part in login if part)
             url = url.replace("://", f"://{userinfo}@", 1)
-        is_known = is_default and is_pypi(url)
-        self.record(Bucket.DEFAULT if is_known else Bucket.SETTING, *where)
-        if is_known:
-            return
-        if not url:
-            self.needs_action(where, "this index has no URL", "see [[tool.uv.index]]")
-            return
-        origin, included = self.file.origin(*where), table.get("include_packages", ())
-        index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
-        if index:
-            index = replace(index, is_default=is_default, is_explicit=bool(included))
-            is_flat = table.get("type") in ("find_links", "find-links")
-            self.indexes.append(index)
-            self.index_entries.append({**index.entry, **({"format": "flat"} if is_flat else {})})
-            for name in filter(_NAME.fullmatch, included):  # the others are patterns
-                self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
         for key in (key for key in _NOT_IN_UV if table.get(key, True) is not True):
             message = f"`{key}` is not imported as it is: {_NOT_IN_UV[key]}"
             self.needs_action((*where, key), message, "see [tool.uv.sources] and [[tool.uv.index]]")
+        is_known = is_default and is_pypi(url)
+        self.record(Bucket.DEFAULT if is_known else Bucket.SETTING, *where)
+        if is_known:
+            return None
+        if not url:
+            self.needs_action(where, "this index has no URL", "see [[tool.uv.index]]")
+            return None
+        origin, included = self.file.origin(*where), table.get("include_packages", ())
+        index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
+        if index:
+            is_flat = table.get("type") in ("find_links", "find-links")
+            index = replace(index, is_default=is_default, is_flat=is_flat)
+            index = replace(index, is_explicit=is_explicit or bool(included))
+            self.indexes.append(index)
+            for name in filter(_NAME.fullmatch, included):  # the others are patterns
+                self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
+        return index
