@@ -44,10 +44,13 @@ class TomlFile:
     values: Mapping[str, Any]
 
     @classmethod
-    def parse(cls, path: str, text: str, shape: Mapping[str, Any] | None = None) -> "TomlFile":
-        """Raises UsageError where `text` is not TOML, or has not this shape (project/schema.py)."""
-        values = schema.parse(text, path)
+    def parse(
+        cls, path: str, data: bytes | str, shape: Mapping[str, Any] | None = None
+    ) -> "TomlFile":
+        """Raises UsageError where `data` is not TOML, or has not this shape (project/schema.py)."""
+        values = schema.parse(data, path)
         schema.validate(values, shape or {}, path)
+        text = data if isinstance(data, str) else data.decode()
         return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
 
     def value(self, *path: str | int) -> Any:

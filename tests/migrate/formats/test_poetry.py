@@ -666,3 +666,35 @@ def test_a_build_that_is_not_poetrys_stays(tree: Tree) -> None:
         + '\n[dependency-groups]\ntest = [\n    "six",\n]\n'
         + '\n[tool.uv]\ndefault-groups = [\n    "test",\n]\n'
     )
+
+
+@pytest.mark.parametrize("key", ["name", "version", "description", "homepage"])
+def test_a_value_of_another_type_is_an_error_with_its_key(tree: Tree, key: str) -> None:
+    with pytest.raises(UvflowError) as caught:
+        planned(tree({"pyproject.toml": f"[tool.poetry]\n{key} = 1\n"}))
+    message = f"`tool.poetry.{key}` must be a string, not 1"
+    assert (caught.value.exit_code, str(caught.value).endswith(message)) == (2, True)
+
+
+@pytest.mark.parametrize("extras", ["1", '"socks"', "[1]"])
+def test_extras_that_are_no_list_of_names_are_an_error(tree: Tree, extras: str) -> None:
+    text = f"{HEAD}{PYTHON}idna = {{ version = '*', extras = {extras} }}\n"
+    with pytest.raises(UvflowError) as caught:
+        planned(tree({"pyproject.toml": text}))
+    assert "of idna is not what Poetry takes" in str(caught.value)
+
+
+def test_a_script_with_extras_needs_action(tree: Tree) -> None:
+    script = 'x = { reference = "a:b", type = "console", extras = ["q"] }'
+    plan = planned(tree({"pyproject.toml": f"{HEAD}[tool.poetry.scripts]\n{script}\n{PYTHON}"}))
+    [message] = messages(plan)
+    assert message.startswith("action pyproject.toml:6: ")
+    assert script in plan.text
+
+
+def test_a_lock_file_that_is_no_text_is_an_error(tree: Tree) -> None:
+    root = tree({"pyproject.toml": HEAD + PYTHON})
+    (root / "poetry.lock").write_bytes(b'[[package]]\nname = "idna\xff"\nversion = "3.1"\n')
+    with pytest.raises(UvflowError) as caught:
+        planned(root)
+    assert "poetry.lock is not valid TOML" in str(caught.value)

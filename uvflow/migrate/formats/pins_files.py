@@ -34,11 +34,12 @@ _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
 
 
-def _locked_packages(path: str, text: str) -> Packages:
+def _locked_packages(path: str, data: bytes) -> Packages:
     """The packages of a lock file in TOML, each with its place; raises UsageError for no TOML."""
-    values = TomlFile.parse(path, text, _SHAPE).values
+    file = TomlFile.parse(path, data, _SHAPE)
+    values = file.values
     of_old = values.get("metadata", {}).get("files", {})  # up to version 1.1 of poetry.lock
-    lines = (n for n, line in enumerate(text.split("\n"), 1) if _HEADER.fullmatch(line))
+    lines = (n for n, line in enumerate(file.text.split("\n"), 1) if _HEADER.fullmatch(line))
     packages = values.get("packages", values.get("package", ()))
     return tuple(
         (Origin(path=path, line=line), {"files": of_old.get(package.get("name"), ()), **package})
@@ -52,7 +53,7 @@ def poetry_pins(data: bytes, sources: Sources, outcomes: LineOutcomes) -> Pins:
     What came from a URL or a path has no pin: its source is one.
     """
     try:
-        packages = _locked_packages(POETRY_LOCK, data.decode("utf-8", "replace"))
+        packages = _locked_packages(POETRY_LOCK, data)
     except UsageError as error:
         outcomes.refuse("file-unreadable", f"{error} ({error.cause})", None, _RESTORE)
         return (), ()
@@ -124,7 +125,7 @@ def _git(source: Mapping[str, Any], declared: Any) -> str:
 
 def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """The pins of a pylock.toml (PEP 751) or a pdm.lock; raises UsageError where it is not TOML."""
-    packages = _locked_packages(path, read_file(path).decode("utf-8", "replace"))
+    packages = _locked_packages(path, read_file(path))
     # pdm.lock has a package again for each set of its extras.
     counts = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
     pins: dict[tuple[str, str, str], Pin] = {}

@@ -61,6 +61,8 @@ _SHAPE = {
             "dev-dependencies": _LISTS["dependencies"],
             "group": {"*": _LISTS},
             "extras": {"*": [str]},
+            **dict.fromkeys(("name", "version", "description", "license"), str),
+            **dict.fromkeys(("homepage", "repository", "documentation"), str),
             "authors": [str],
             "maintainers": [str],
             "source": [{"name": str, "url": str}],
@@ -84,7 +86,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
         reports.append(outcomes.report(pins_files.POETRY_LOCK, "poetry", lines))
     settings = read_if_there("poetry.toml", read_file)
     if settings is not None:
-        config = TomlFile.parse("poetry.toml", settings.decode("utf-8", "replace"))
+        config = TomlFile.parse("poetry.toml", settings)
         outcomes.record_bucket(Bucket.DEFAULT, *config.units("virtualenvs", "in-project"))
         reports.append(outcomes.report_tables(config, "poetry", ()))
     return replace(imported, pins=pins, files=tuple(reports))
@@ -156,7 +158,10 @@ class _Poetry(DependencyTables):
                         self.move((*within, name), to)
                 case "scripts", {"type": "file"}:
                     self._leave(within)
-                case "scripts", {"type": "console", "reference": str(reference)}:
+                # Extras of a script, which nothing installs any more, need action by their key.
+                case "scripts", {"type": "console", "reference": str(reference), **more} if (
+                    not more
+                ):
                     self.move(within, ("project", "scripts", str(entry.key)), reference)
                 case _, str():
                     self.move(within, ("project", path[-1], str(entry.key)))

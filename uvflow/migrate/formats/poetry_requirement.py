@@ -43,7 +43,9 @@ class DependencyTables(ToolTables):
 
     def _requirement(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Requirement | None:
         """Raises ValueError for a version or a marker that is none."""
-        name, extras = str(entry.key), tuple(keys.get("extras", ()))
+        name, extras = str(entry.key), keys.get("extras", [])
+        if not (isinstance(extras, list) and all(type(extra) is str for extra in extras)):
+            raise ValueError(f"extras = {extras}")
         for key in keys.keys() - _KNOWN:
             message = f"`{key} = {keys[key]}` of {name} is not imported"
             hint = "see the settings of uv for what does the same"

@@ -113,8 +113,7 @@ class ToolTables(Collector):
         cls, name: str, path: str, read_file: Read, outcomes: LineOutcomes, shape: Mapping[str, Any]
     ) -> Self:
         """Those of the file at `path`; raises UsageError where it is not of its `shape`."""
-        text = read_file(path).decode("utf-8", "replace")
-        file = TomlFile.parse(path, text, {**_SHAPE, **shape})
+        file = TomlFile.parse(path, read_file(path), {**_SHAPE, **shape})
         return cls(name=name, file=file, read_file=read_file, outcomes=outcomes)
 
     def imported(self, *tables: Path) -> ImportedRequirements:
