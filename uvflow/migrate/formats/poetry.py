@@ -13,6 +13,7 @@ from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
@@ -21,11 +22,10 @@ from uvflow.migrate.model import (
     Bucket,
     ImportedRequirements,
     IncludeGroup,
-    Pin,
     Read,
     Requirement,
 )
-from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlFile, TomlLine
+from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlLine
 
 _POETRY: Keys = ("tool", "poetry")
 _DEPENDENCIES = (*_POETRY, "dependencies")
@@ -78,18 +78,16 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
-    pins: tuple[Pin, ...] = ()
-    reports = [*imported.files]
     lock = read_if_there(pins_files.POETRY_LOCK, read_file)
     if lock is not None:
         pins, lines = pins_files.poetry_pins(lock, imported.sources, outcomes)
-        reports.append(outcomes.report(pins_files.POETRY_LOCK, "poetry", lines))
-    settings = read_if_there("poetry.toml", read_file)
-    if settings is not None:
-        config = TomlFile.parse("poetry.toml", settings)
-        outcomes.record_bucket(Bucket.DEFAULT, *config.units("virtualenvs", "in-project"))
-        reports.append(outcomes.report_tables(config, "poetry", ()))
-    return replace(imported, pins=pins, files=tuple(reports))
+        report = outcomes.report(pins_files.POETRY_LOCK, "poetry", lines)
+        imported = replace(imported, pins=pins, files=(*imported.files, report))
+    if read_if_there("poetry.toml", read_file) is not None:
+        settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
+        settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")
+        imported = imported.with_more(settings.imported(()))
+    return imported
 
 
 @dataclass(kw_only=True)
@@ -112,9 +110,6 @@ class _Poetry(DependencyTables):
     def _notice(self, code: str, message: str, path: Keys, hint: str | None = None) -> None:
         self.outcomes.warn(code, message, self.file.origin(*path), hint)
 
-    def _refuse(self, code: str, message: str, path: Keys) -> None:
-        self.outcomes.refuse(code, message, self.file.origin(*path), "correct it")
-
     # Metadata.
 
     def _read_key(self, entry: TomlEntry) -> None:
@@ -127,7 +122,7 @@ class _Poetry(DependencyTables):
         elif key == "license":
             self.move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
-            people = (self._person(person, path) for person in value)
+            people = (self._person(person, entry) for person in value)
             self.move(path, ("project", key), [person for person in people if person])
         elif key in ("package-mode", "requires-poetry"):
             self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
@@ -166,10 +161,11 @@ class _Poetry(DependencyTables):
                 case _, str():
                     self.move(within, ("project", path[-1], str(entry.key)))
 
-    def _person(self, text: str, path: Keys) -> dict[str, str]:
+    def _person(self, text: str, entry: TomlEntry) -> dict[str, str]:
         match = _AUTHOR.fullmatch(text.strip())
         if match is None:
-            self._refuse("invalid-author", f"`{text}` is not `Name <address>`", path)
+            message = f"`{text}` is not `Name <address>`"
+            self.outcomes.refuse("invalid-author", message, entry.origin, "correct it")
             return {}
         return {key: value for key, value in match.groupdict().items() if value}
 
@@ -235,10 +231,8 @@ class _Poetry(DependencyTables):
     def _is_there(self, path: str) -> bool:
         try:
             self.read_file(path)
-        except FileNotFoundError:
-            return False
-        except OSError:  # a directory
-            return True
+        except OSError as error:  # any other is of a directory
+            return not isinstance(error, FileNotFoundError)
         return True
 
     def _update_build_system(self, requires: list[str]) -> None:
@@ -305,15 +299,15 @@ class _Poetry(DependencyTables):
             is_other = SpecifierSet(declared or "") != SpecifierSet(python.specifier)
         except ValueError:
             message = f"`{text}` is not what Poetry takes for a Python"
-            self._refuse("invalid-version", message, (*_DEPENDENCIES, "python"))
+            self.outcomes.refuse("invalid-version", message, entry.origin, "correct it")
             return
         if python.dropped:
             message = f"of `{text}` this is left out: {', '.join(python.dropped)}"
-            self._notice("python-union", message, (*_DEPENDENCIES, "python"))
+            self.outcomes.warn("python-union", message, entry.origin)
         if re.fullmatch(r"==\d+\.\d+\.\d+", python.specifier):
             message = f"uv takes no Python but {text}, as Poetry did"
             hint = "write a range into `requires-python` where another would do"
-            self._notice("python-patch", message, (*_DEPENDENCIES, "python"), hint)
+            self.outcomes.warn("python-patch", message, entry.origin, hint)
         if declared is None:
             self.requires_python = python.specifier or None
         elif python.specifier and is_other:
@@ -345,7 +339,7 @@ class _Poetry(DependencyTables):
             names = [canonicalize_name(str(name)) for name in extra.value]
             for name in (name for name in names if name not in known):
                 message = f"the extra {extra.key} names {name}, which is no dependency"
-                self._refuse("unknown-extra", message, (*path, str(extra.key)))
+                self.outcomes.refuse("unknown-extra", message, extra.origin, "correct it")
             self.extras[str(extra.key)] = tuple(r for name in names for r in known.get(name, ()))
             self.record(Bucket.IMPORTED, *path, str(extra.key))
         self.moved += [path] if self.extras else []
@@ -417,11 +411,8 @@ class _Poetry(DependencyTables):
 def _priority(source: Mapping[str, Any]) -> str:
     """`primary`, `supplemental` or `explicit`; Poetry before 1.5 had two flags."""
     kind = source.get("priority") or ("supplemental" if source.get("secondary") else "primary")
-    return {
-        "explicit": "explicit",
-        "supplemental": "supplemental",
-        "secondary": "supplemental",
-    }.get(str(kind).lower(), "primary")
+    known = {"explicit": "explicit", "supplemental": "supplemental", "secondary": "supplemental"}
+    return known.get(str(kind).lower(), "primary")
 
 
 def _name_in(text: str) -> str:
