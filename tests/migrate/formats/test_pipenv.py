@@ -338,7 +338,9 @@ def test_v16_three_names_of_the_dev_group(tree: Tree) -> None:
 
 def test_v17_variables_in_a_file(tree: Tree) -> None:
     plan = planned(tree({"Pipfile": SMALL, ".env": "TOKEN=secret\n"}))
-    assert messages(plan) == ["warning .env:1: Pipenv loads this file, uv does not"]
+    message = "Pipenv loads this file; of the dev profile it is the `env-file` now"
+    assert messages(plan) == [f"warning .env:1: {message}"]
+    assert plan.values["tool"]["uvflow"]["profiles"] == {"dev": {"env-file": ".env"}}
 
 
 def test_v18_what_pipenv_wrote_as_requirements(tree: Tree) -> None:

@@ -5,14 +5,13 @@ import re
 from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
+from uvflow.migrate.formats.tool_tables import ENV_FILE, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read
 from uvflow.migrate.toml_lines import TomlEntry
 
 _PDM = ("tool", "pdm")
 _PDM_TOML = "pdm.toml"
-_ENV_FILE = ("tool", "uvflow", "profiles", "dev", "env-file")
 _OF_BACKEND = (
     *("build", "version"),
     *("includes", "excludes", "source-includes", "package-dir", "editable-backend"),  # of old ones
@@ -66,7 +65,7 @@ class _Pdm(ToolTables):
             self.record(Bucket.LEFT, *_PDM, key)
         self.read_sources(*_PDM, "source", default="pypi")
         self._compare_order()
-        self.move((*_PDM, "scripts", "_", "env_file"), _ENV_FILE)
+        self.move((*_PDM, "scripts", "_", "env_file"), ENV_FILE)
         self.read_tasks(*_PDM, "scripts")
 
     def _read_default_groups(self) -> None:

@@ -11,9 +11,11 @@ from uvflow.findings import Origin
 from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.tool_tables import ENV_FILE
 from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
+from uvflow.migrate.toml_lines import TomlLine
 
 _SHAPE = {"source": [{"name": str, "url": str}], "requires": dict, "pipenv": dict, "scripts": dict}
 _MARKERS = {
@@ -52,8 +54,9 @@ class _Pipfile(DependencyTables):
                 self._read_packages(table)
         self.read_tasks("scripts")
         if read_if_there(".env", self.read_file) is not None:
-            message = "Pipenv loads this file, uv does not"
-            hint = "`UV_ENV_FILE=.env`, or `uv run --env-file .env`"
+            self.values[ENV_FILE] = TomlLine(value=".env")
+            message = "Pipenv loads this file; of the dev profile it is the `env-file` now"
+            hint = "plain uv does not load it: `UV_ENV_FILE=.env`"
             self.outcomes.warn("env-file", message, Origin(path=".env", line=1), hint)
 
     def _read_sources(self) -> None:

@@ -26,6 +26,8 @@ from uvflow.migrate.model import (
 from uvflow.migrate.toml_lines import Keys, Path, TomlEntry, TomlFile, TomlLine
 from uvflow.paths import MANIFEST
 
+ENV_FILE = ("tool", "uvflow", "profiles", "dev", "env-file")
+
 # What an index of uv cannot have.
 _NOT_IN_UV = {
     "exclude_packages": "no packages are excluded from an index",
