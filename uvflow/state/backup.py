@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -305,9 +306,7 @@ def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[s
         trees = tuple(tree for tree in backup.trees if tree.path not in strange)
         files = tuple(file for file in backup.files if file.path not in strange)
         replaced = [tree.path for tree in trees if tree.is_replaced]
-        _put_back(files, trees)
-        for path in builds:
-            remove(path)
+        _put_back(files, trees, builds)
         for path in replaced:
             journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
         if strange:  # only that is left, for an undo
@@ -460,15 +459,21 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _put_back(files: tuple[FileBackup, ...], trees: tuple[DirectoryBackup, ...]) -> None:
-    """Try every step even if some fail.
+def _put_back(
+    files: tuple[FileBackup, ...], trees: tuple[DirectoryBackup, ...], builds: Iterable[Path]
+) -> None:
+    """Try every step even if some fail; `builds` are removed.
 
     New files are removed first, which makes room on a full disk. Otherwise the last file comes
     first: the first one makes the project, which `recover` has to find if this is interrupted.
     """
     backwards = files[::-1]
     new_first = sorted(backwards, key=lambda before: before.data is not None)
-    steps = (*(tree.put_back for tree in trees), *(before.put_back for before in new_first))
+    steps: tuple[Callable[[], None], ...] = (
+        *(tree.put_back for tree in trees),
+        *(partial(remove, path) for path in builds),
+        *(before.put_back for before in new_first),
+    )
     failures = []
     for step in steps:
         try:
