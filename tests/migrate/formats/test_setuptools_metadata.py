@@ -420,3 +420,10 @@ def test_the_wheel_is_the_same_before_and_after(
     after = wheel_of(root)
     assert before.keys() == after.keys()
     assert after == before
+
+
+def test_a_description_in_brackets_is_no_entry_point(tree: Tree) -> None:
+    text = "[metadata]\nname = app\nversion = 1\ndescription = [demo]\n"
+    plan = planned(tree({"setup.cfg": text, "setup.py": "from setuptools import setup\nsetup()\n"}))
+    assert plan.values["project"]["description"] == "[demo]"
+    assert not [message for message in messages(plan) if "entry point" in message]

@@ -217,8 +217,9 @@ class _Metadata(Collector):
         for name in (name for name in _ACTIONS if name in self.options):
             message, origin = f"`{name}` is not imported", self.options[name].origins[0]
             self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])
-        for line in self.values.values():
-            if isinstance(line.value, str) and line.value.endswith("]"):
+        for path, line in self.values.items():
+            is_entry_point = path[1:2] in (("scripts",), ("gui-scripts",), ("entry-points",))
+            if is_entry_point and str(line.value).endswith("]"):
                 message = f"`{line.value}`: nothing installs the extras of an entry point any more"
                 origin = self.options["entry_points"].origins[0]
                 self.outcomes.needs_action("entry-point", message, origin, "require them elsewhere")
