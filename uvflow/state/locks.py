@@ -14,6 +14,7 @@ different environments of a project wait for each other there.
 """
 
 import contextlib
+import glob
 import os
 import sys
 import time
@@ -291,7 +292,24 @@ def describe_lease(lease: Path) -> str:
     record = read_holder(lease)
     if record is None or is_alive(record.pid):
         return str(record or "a command of `uvflow run`")
-    return f"a process started by `{record.command}`, which has ended; `fuser {lease}` finds it"
+    process = next((f"process {pid}" for pid in _inheritors(lease)), "a process")
+    return f"{process}, started by `{record.command}`"
+
+
+def _inheritors(lease: Path) -> Iterator[str]:
+    """The ids of the processes that hold a lease, as far as this user may see; on Linux only.
+
+    They have the open file of the process that locked it, whose id alone is in /proc/locks: so look
+    through their descriptors, see proc_pid_fdinfo(5).
+    """
+    place = os.path.realpath(lease)
+    for name in glob.iglob("/proc/[0-9]*/fd/*"):  # noqa: PTH207 (it passes over ended processes)
+        descriptor, process = Path(name), Path(name).parents[1]
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) == place:
+                information = process / "fdinfo" / descriptor.name
+                if "FLOCK" in information.read_text(encoding="utf-8"):
+                    yield process.name
 
 
 def takers(place: Path) -> set[str]:
