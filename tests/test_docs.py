@@ -575,6 +575,22 @@ def test_status_prints_what_its_schema_says(
         uvflow("sync", cwd=shop)
 
 
+def test_releases_print_what_their_schemas_say(shop: Path, uvflow: Command) -> None:
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write('[tool.uvflow.profiles.prod]\nenvironment = ".venv-prod"\nreleases = 2\n')
+    uvflow("sync", "--prod", cwd=shop)
+    change = ("uv", "pip", "install", "-q", "--python", ".venv-prod", "idna")
+    subprocess.run(change, cwd=shop, check=True)
+    uvflow("sync", "--prod", cwd=shop)
+    for name, words in (("releases", ()), ("rollback", ("--timeout", "0"))):
+        printed = json.loads(uvflow(name, *words, "--json", cwd=shop).out)
+        assert list(differences(printed, schema(name))) == []
+    receipt = json.loads((shop / ".venv-prod" / "uvflow-receipt.json").read_text())
+    assert list(differences(receipt, schema("receipt"))) == []
+    printed = json.loads(uvflow("status", "--json", cwd=shop).out)
+    assert list(differences(printed, schema("status"))) == []
+
+
 def test_verify_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     next((shop / ".venv").rglob("six/data.txt")).unlink()

@@ -85,6 +85,18 @@ def target_inside(path: Path, within: Path) -> Path:
     return target
 
 
+def link_to(target: str, path: Path) -> None:
+    """Make `path` a link to `target`, in the place of another link, by one rename.
+
+    Nothing else may be doing the same. Raises DiskError.
+    """
+    remove_unfinished(path.parent, path.name)
+    fresh = path.with_name(f".{path.name}{_UNFINISHED}{os.urandom(4).hex()}")
+    with disk_errors(path):
+        fresh.symlink_to(target)
+        fresh.replace(path)
+
+
 def claim(path: Path) -> None:
     """Create `path` as an empty file, in one step, if it does not exist.
 

@@ -1,7 +1,9 @@
-"""`uvflow sync`, `run`, `status`, `verify` and `profiles`."""
+"""`uvflow sync`, `run`, `status`, `verify`, `profiles`, `releases` and `rollback`."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -117,6 +119,60 @@ def verify_command(
         console.result(line)
     console.result(console.style(verdict(result), "red" if result.damages else "green"))
     return result.exit_code, verification_as_json(result)
+
+
+@click.command(name="releases", short_help="List the releases of a profile")
+@profile_choice
+@common
+def releases_command(console: Console, *, profile: str | None) -> Answer:
+    """List the environments that `releases` of a profile keeps, the live one marked.
+
+    When each was made, from which lockfile and git commit, and whether a command runs in it.
+    """
+    from uvflow.environment.context import SyncContext
+    from uvflow.environment.releases import find_releases
+
+    context = SyncContext.of(*project_and_profile(profile))
+    rows = [release.as_json() for release in find_releases(context)]
+    for row in rows:
+        console.result(release_line(row))
+    return 0, {**context.subject.as_json(), "releases": rows}
+
+
+def release_line(row: Mapping[str, Any]) -> str:
+    """A release in one line, from its JSON."""
+    commit = (row["git_commit"] or "")[:7]
+    facts = (
+        f"git {commit}" + ("" if row["git_is_clean"] else ", edited") if commit else "",
+        f"Python {row['python']}",
+        f"uv {row['uv']}",
+        f"{row['size'] / 1e6:.0f} MB",
+        "in use" if row["in_use"] else "",
+    )
+    mark = "*" if row["live"] else " "
+    return f"{mark} {row['name']}  {row['made']}  {', '.join(filter(None, facts))}"
+
+
+@click.command(name="rollback", short_help="Make an earlier release live again")
+@profile_choice
+@timeout_option
+@common
+@click.argument("name", required=False)
+def rollback_command(
+    console: Console, *, profile: str | None, timeout: float, name: str | None
+) -> Answer:
+    """Make the release NAME live again, or the one before the live one, once it is verified.
+
+    One rename switches, and running processes keep what they began with. The next `sync` of the
+    profile goes by the lockfile again.
+    """
+    from uvflow.environment.context import SyncContext
+    from uvflow.environment.releases import roll_back
+
+    context = SyncContext.of(*project_and_profile(profile))
+    release = roll_back(context, name, timeout=timeout, progress=console.say)
+    console.say(f"Live: {release.path.name}")
+    return 0, {**context.subject.as_json(), "release": release.as_json()}
 
 
 @click.command(name="profiles", short_help="Show the profiles and their uv commands")

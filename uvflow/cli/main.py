@@ -12,6 +12,8 @@ from uvflow.cli.cache import cache_command
 from uvflow.cli.docker import docker_command
 from uvflow.cli.environment import (
     profiles_command,
+    releases_command,
+    rollback_command,
     run_command,
     status_command,
     sync_command,
@@ -25,7 +27,10 @@ from uvflow.errors import UsageError
 
 HELP_GROUPS = {
     "Migrate": (init_command, undo_command),
-    "Environment": (sync_command, run_command, status_command, verify_command, profiles_command),
+    "Environment": (
+        *(sync_command, run_command, status_command, verify_command, profiles_command),
+        *(releases_command, rollback_command),
+    ),
     "Docker": (docker_command,),
     "Onboarding": ONBOARDING,
     "Cache": (cache_command,),

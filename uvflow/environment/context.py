@@ -68,7 +68,25 @@ class SyncContext(NamedTuple):
 
     @property
     def environment(self) -> Path:
+        """Of a profile with releases the live one, if there is any."""
+        return self.live_release or self.place
+
+    @property
+    def place(self) -> Path:
+        """Where the environment is, or the link to the live release."""
         return self.profile.environment_path(self.project.workspace, self.environ)
+
+    @property
+    def releases_directory(self) -> Path:
+        return self.place.with_name(f"{self.place.name}.releases")
+
+    @property
+    def live_release(self) -> Path | None:
+        """What the link of a profile with releases leads to, if it is one of them."""
+        if not (self.profile.releases and self.place.is_symlink()):
+            return None
+        target = self.place.parent / self.place.readlink()
+        return target if target.parent == self.releases_directory else None
 
     @property
     def last_sync(self) -> LastSync:

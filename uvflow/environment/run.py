@@ -1,5 +1,6 @@
 """`uvflow run`: a command in a synced environment that stays as it is."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,15 +46,21 @@ def prepare(
 ) -> PreparedCommand:
     """Sync the profile's environment, and take a lease on it for the command `words`.
 
+    A live release is taken as it is: a process that is started again must not switch to another.
     No uvflow process but the command's own children changes the environment before it ends, and
     the profile is not the one that a sync means from now on. Raises what `sync.sync` does, and
     UsageError where the command does not exist.
     """
-    with locked_environment(context, timeout=timeout, progress=progress) as synced:
-        command = _prepare_command(context, words, synced.repair)
+    with contextlib.ExitStack() as held:
+        repair = RepairResult()
+        if not context.live_release:  # which only `sync` and `rollback` replace
+            synced = locked_environment(context, timeout=timeout, progress=progress)
+            repair = held.enter_context(synced).repair
+        environment = context.environment
+        command = _prepare_command(context, environment, words, repair)
         lease = locks.take_lease(
             context.state,
-            context.environment,
+            environment,
             f"uvflow run {words[0]}",
             timeout=timeout,
             progress=progress,
@@ -62,14 +69,14 @@ def prepare(
 
 
 def _prepare_command(
-    context: SyncContext, words: Sequence[str], repair: RepairResult
+    context: SyncContext, environment: Path, words: Sequence[str], repair: RepairResult
 ) -> PreparedCommand:
-    environ = command_environ(str(context.environment))
+    environ = command_environ(str(environment))
     name, *arguments = command_words(tuple(words))
     program = find_program(name, environ["PATH"])
     if program is None:
         raise UsageError(
-            f"`{name}` is neither in {context.environment.name} nor on PATH",
+            f"`{name}` is neither in {environment.name} nor on PATH",
             hint="is the dependency that provides it in the lockfile, and in this profile?",
         )
     file = find_env_file(context)

@@ -77,6 +77,7 @@ class Status(NamedTuple):
 
     subject: Subject
     checks: tuple[Check, ...]
+    receipt_digest: str | None = None  # SHA-256, of the live release
     is_unasked: bool = False  # uv would have started an interpreter of the project, or has failed
 
     @property
@@ -107,8 +108,14 @@ class Status(NamedTuple):
 def status(project: Project, choice: Choice) -> Status:
     """Look at lockfile, environment, uv and variables; problems are reported, not raised."""
     look = _Look.at(SyncContext.of(project, choice))
+    receipt = None
+    if look.context.live_release:
+        from uvflow.environment.releases import receipt_digest  # few profiles have them
+
+        receipt = receipt_digest(look.context)
     return Status(
         subject=look.context.subject,
+        receipt_digest=receipt,
         is_unasked=bool(look.unasked or (look.lockfile and look.lockfile.hint == ASK)),
         checks=(
             *_lockfile_checks(look),
@@ -401,4 +408,5 @@ def status_as_json(status: Status) -> dict[str, Any]:
         **status.subject.as_json(),
         "verdict": status.verdict,
         "checks": [check._asdict() for check in status.checks],
+        "receipt_digest": status.receipt_digest,
     }

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from uvflow import fingerprint
@@ -90,10 +91,12 @@ def locked_environment(
             yield SyncResult(subject=context.subject, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
+    # Releases are not changed once they are made, so that commands may run in them meanwhile.
+    changed = context.releases_directory if context.profile.releases else environment
     mutex_of_environment = locks.mutex(
-        state, command, environment=environment, timeout=timeout, progress=progress
+        state, command, environment=changed, timeout=timeout, progress=progress
     )
-    with _one_command_waiting(context), mutex_of_environment as mutex:
+    with _one_command_waiting(context, changed), mutex_of_environment as mutex:
         if state.read(BACKUP):
             from uvflow.state import backup  # 3 ms, and hardly ever needed
 
@@ -107,26 +110,43 @@ def locked_environment(
         if context.is_current():  # another uvflow process may have done it meanwhile
             yield SyncResult(subject=context.subject, already=True)
             return
+        if context.profile.releases:
+            yield _make_release(context, find(), mutex, progress)
+            return
         result = sync_locked(context, find(), mutex, progress=progress)
         finish(context, result)
         yield result
 
 
+def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) -> SyncResult:
+    """Make and verify an environment beside the live one, and switch to it by one rename."""
+    from uvflow.environment import releases  # few profiles have them
+
+    _require_lockfile(context.project)
+    release = releases.begin_release(context, progress)
+    path = release.environment
+    result = sync_locked(release, uv, mutex, progress=progress)
+    answer = releases.live_answer(context, path)
+    finish(release, result._replace(fingerprint=fingerprint.extend(result.fingerprint, answer)))
+    releases.finish_release(context, path, uv.version, progress)
+    return result
+
+
 @contextlib.contextmanager
-def _one_command_waiting(context: SyncContext) -> Iterator[None]:
+def _one_command_waiting(context: SyncContext, environment: Path) -> Iterator[None]:
     """Refuse where a child of a command waits for ours to end, and ours would wait for that one.
 
     Raises BusyError.
     """
-    digest, held = leases.environment_digest(str(context.environment)), []
+    digest, held = leases.environment_digest(str(environment)), []
     if digest in os.environ.get(leases.LEASES, ""):
         file = str(context.state.directory / f"{digest}.waiting")
         with contextlib.suppress(OSError):  # the time-out ends it, then
             descriptor = leases.open_locked(file, leases.OPEN | os.O_CREAT, leases.EXCLUSIVE)
             held = [descriptor] if descriptor is not None else []
-            if not held and locks.is_leased(context.state, context.environment):
+            if not held and locks.is_leased(context.state, environment):
                 raise BusyError(
-                    f"another command that runs in {context.environment} waits to sync it",
+                    f"another command that runs in {environment} waits to sync it",
                     cause="it waits for this command to end, and this one would wait for it",
                     hint="sync before the commands start, or give a profile its own `environment`",
                 )
@@ -137,7 +157,10 @@ def _one_command_waiting(context: SyncContext) -> Iterator[None]:
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:
-    """Whether uv finds nothing to do, asked only where a sync is impossible or would have to wait.
+    """Whether uv finds nothing to do.
+
+    Asked only where a sync is impossible or would have to wait, or where releases would differ in
+    nothing.
 
     Raises StaleLockfileError, and DiskError where a place that something has to be done in cannot
     be written.
@@ -149,7 +172,8 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
         context.state.make()
     except DiskError as error:
         refusal = error
-    if refusal is None and not locks.is_leased(context.state, context.environment):
+    is_free = not (context.live_release or locks.is_leased(context.state, context.environment))
+    if refusal is None and is_free:
         return False
     project, uv = context.project, find()
     _require_lockfile(project)
@@ -302,6 +326,11 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
+    if context.live_release:
+        raise DamagedError(
+            f"{context.environment} is damaged, and a release is not changed",
+            hint=f"`uvflow sync --profile {context.profile.name}` makes another one",
+        )
     inputs.check_inputs(context.project)
     if context.environment.is_dir():
         require_writable(context.environment, hint=OTHER_ENVIRONMENT)

@@ -31,8 +31,10 @@ from uvflow.state.journal import COPY, RECORDS, kept_records
 # first two into every environment, `uv run --with` the third, macOS the fourth.
 BY_DESIGN = {"_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth", ".DS_Store"}
 
+RECEIPT = "uvflow-receipt.json"  # at the top of a release, see releases.py
+
 # What a virtual environment has at its top; everything else has to be in a RECORD.
-_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE}
+_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE, RECEIPT}
 _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", RECORDS}
 

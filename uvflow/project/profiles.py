@@ -1,5 +1,6 @@
 """Profiles: what `[tool.uvflow.profiles]` selects, and the uv arguments each one means. Pure."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ class Profile(NamedTuple):
 
     `groups` is None for uv's default groups; it, `extras` and `package` may be ALL. `environment`
     is relative to the workspace root, and None for uv's own choice (`.venv`, or
-    UV_PROJECT_ENVIRONMENT). `where` is the table it was read from.
+    UV_PROJECT_ENVIRONMENT). `releases` is how many of them are kept beside each other, 0 for one
+    that syncs change in place. `where` is the table it was read from.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Profile(NamedTuple):
     python: str | None = None
     package: str | None = None
     env_file: str | None = None
+    releases: int = 0
 
     def sync_arguments(self) -> tuple[str, ...]:
         """The arguments of the `uv` command that makes an environment of this profile."""
@@ -146,9 +149,22 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
             f"{place}default-profile` is `{default}`, which does not exist",
             hint=schema.suggestion(default, names, "profiles"),
         )
-    return Profiles(
-        default=default, by_name={name: _profile(name, adjusted, places) for name in names}
-    )
+    by_name = {name: _profile(name, adjusted, places) for name in names}
+    _check_releases(tuple(by_name.values()))
+    return Profiles(default=default, by_name=by_name)
+
+
+def _check_releases(profiles: tuple[Profile, ...]) -> None:
+    """Raises UsageError where releases would share their place, or change with the sources."""
+    places = [os.path.normpath(profile.environment or ".venv") for profile in profiles]
+    for profile, place in zip(profiles, places, strict=True):
+        is_alone = profile.environment is not None and places.count(place) == 1
+        if profile.releases and not (is_alone and not profile.editable):
+            raise UsageError(
+                f"{profile.where} has `releases`, which need `editable = false` and an"
+                " `environment` that no other profile has",
+                hint='`environment = ".venv-prod"`, say',
+            )
 
 
 def _profile(
@@ -183,7 +199,15 @@ _NAMES = schema.Rule(
     ),
 )
 _LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
-_PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
+_COUNT = schema.Rule(
+    wanted="a whole number, and not negative",
+    holds=lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+)
+_PROFILE = {
+    **dict.fromkeys(("extends", *_FIELDS), str),
+    **_LISTS_AND_FLAGS,
+    "releases": _COUNT,
+}
 _OWN_SHAPE = schema.OnlyKeys(
     {"default-profile": str, "profiles": {"*": schema.OnlyKeys(_PROFILE)}},
 )

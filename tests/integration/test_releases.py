@@ -1,0 +1,289 @@
+"""Releases: environments beside the live one, as installed, with real uv."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dying import count_steps, die_at
+from rig import BIN, Command, Tree
+
+from uvflow.environment import repair
+from uvflow.environment.installed import Environment
+from uvflow.environment.repair import Depth
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs links replaced by a rename")
+
+HEAD = """[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+"""
+PROFILE = """
+[tool.uvflow]
+default-profile = "prod"
+
+[tool.uvflow.profiles.prod]
+environment = ".venv-prod"
+releases = 2
+"""
+PREFIX = "import sys; print(sys.prefix)"
+
+
+def write_project(root: Path, *requirements: str) -> None:
+    manifest = f"{HEAD}dependencies = {json.dumps(requirements)}\n{PROFILE}"
+    (root / "pyproject.toml").write_text(manifest)
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+
+
+@pytest.fixture
+def shop(tree: Tree) -> Path:
+    """A locked project of six whose prod profile keeps two releases."""
+    root = tree({})
+    write_project(root, "six==1.16.0")
+    return root
+
+
+def live(root: Path) -> Path:
+    link = root / ".venv-prod"
+    assert link.is_symlink()
+    return root / link.readlink()
+
+
+def versions(environment: Path) -> set[str]:
+    infos = environment.glob("lib/*/site-packages/*.dist-info")
+    return {path.name.removesuffix(".dist-info") for path in infos}
+
+
+def names(root: Path) -> list[str]:
+    """Of the releases, by their numbers."""
+    paths = (root / ".venv-prod.releases").glob("*-*")
+    return sorted((path.name for path in paths), key=lambda name: int(name.rpartition("-")[2]))
+
+
+def test_a_sync_makes_a_release_and_a_link_to_it(shop: Path, uvflow: Command) -> None:
+    done = uvflow("sync", "--prod", cwd=shop)
+    assert (done.code, done.err.splitlines()[-1]) == (0, "Synced: prod")
+    assert versions(live(shop)) == {"six-1.16.0"}
+    assert uvflow("sync", "--prod", cwd=shop).err == "Already in sync: prod\n"
+    assert uvflow("sync", "--check", cwd=shop).code == 0
+    assert len(names(shop)) == 1
+
+
+def test_another_lockfile_makes_another_release(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
+    write_project(shop, "six==1.15.0")
+    assert uvflow("sync", "--check", cwd=shop).code == 4
+    assert uvflow("sync", cwd=shop).code == 0
+    assert versions(live(shop)) == {"six-1.15.0"}
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
+    assert [name.rpartition("-")[2] for name in names(shop)] == ["1", "2"]
+
+
+def test_a_release_that_plain_uv_has_changed_is_replaced(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    words = ("uv", "pip", "install", "-q", "--python", ".venv-prod", "six==1.15.0")
+    subprocess.run(words, cwd=shop, check=True)
+    assert "six is 1.15.0 instead of 1.16.0" in uvflow("status", cwd=shop).out
+    assert uvflow("sync", cwd=shop).code == 0
+    assert (versions(first), versions(live(shop))) == ({"six-1.15.0"}, {"six-1.16.0"})
+
+
+def test_a_new_lockfile_that_asks_for_the_same_needs_no_release(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / "pyproject.toml").write_text((shop / "pyproject.toml").read_text() + "# a note\n")
+    assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
+    assert len(names(shop)) == 1
+
+
+def test_releases_beyond_those_to_keep_go_unless_a_command_runs_in_one(
+    shop: Path, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    words: list[str | Path] = [
+        BIN / "uvflow",
+        "run",
+        "--prod",
+        "--",
+        "python",
+        "-c",
+        f"{PREFIX}; input()",
+    ]
+    with subprocess.Popen(
+        words, cwd=shop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == f"{live(shop)}\n"
+        for requirement in ("six==1.15.0", "idna", "iniconfig"):
+            write_project(shop, requirement)
+            assert uvflow("sync", "--timeout", "0", cwd=shop).code == 0
+        assert [name.rpartition("-")[2] for name in names(shop)] == ["1", "3", "4"]
+        running.communicate("\n")
+        assert running.returncode == 0
+    write_project(shop, "six==1.16.0")
+    uvflow("sync", cwd=shop)
+    assert [name.rpartition("-")[2] for name in names(shop)] == ["4", "5"]
+
+
+def test_what_a_user_has_put_into_a_release_is_not_removed(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    (first / "notes.txt").write_text("mine")
+    for requirement in ("six==1.15.0", "idna"):
+        write_project(shop, requirement)
+        done = uvflow("sync", cwd=shop)
+    assert f"{first} holds files that no installer made, such as notes.txt: it was kept" in done.err
+    assert (first / "notes.txt").read_text() == "mine"
+
+
+def test_a_rollback_makes_an_earlier_release_live(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    write_project(shop, "six==1.15.0")
+    uvflow("sync", cwd=shop)
+    second = live(shop)
+    done = uvflow("rollback", cwd=shop)
+    assert (done.code, done.err) == (0, f"Live: {first.name}\n")
+    assert live(shop) == first
+    assert uvflow("sync", "--check", cwd=shop).code == 4
+    # A service that is started again stays with what was rolled back to.
+    assert uvflow("run", "--prod", "--", "python", "-c", PREFIX, cwd=shop).out == f"{first}\n"
+    assert uvflow("rollback", second.name, cwd=shop).code == 0
+    assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
+
+
+def test_a_rollback_that_is_not_possible_changes_nothing(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    assert uvflow("rollback", cwd=shop).err == "error: there is no release before the live one\n"
+    write_project(shop, "six==1.15.0")
+    uvflow("sync", cwd=shop)
+    second = live(shop)
+    done = uvflow("rollback", "first", cwd=shop)
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: there is no release `first`")
+    next(first.glob("lib/*/site-packages/six/data.txt")).unlink()
+    done = uvflow("rollback", cwd=shop)
+    assert done.code == 5
+    assert done.err.startswith(f"error: the release {first.name} is damaged")
+    assert live(shop) == second
+
+
+def test_releases_are_listed_with_what_their_receipts_say(shop: Path, uvflow: Command) -> None:
+    git = {
+        f"GIT_{who}_{what}": "x@example.com"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=shop, check=True, env={**os.environ, **git})
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=shop, check=True, capture_output=True, text=True).stdout
+    uvflow("sync", cwd=shop)
+    write_project(shop, "six==1.15.0")
+    uvflow("sync", cwd=shop)
+    done = uvflow("releases", "--json", cwd=shop)
+    first, second = json.loads(done.out)["releases"]
+    assert (first["live"], second["live"]) == (False, True)
+    assert (first["git_commit"], first["git_is_clean"]) == (commit.strip(), True)
+    assert (second["git_commit"], second["git_is_clean"]) == (commit.strip(), False)
+    lines = uvflow("releases", cwd=shop).out.splitlines()
+    assert [line[:2] + line.split()[-1] for line in lines] == ["  MB", "* MB"]
+    receipt = json.loads((live(shop) / "uvflow-receipt.json").read_text())
+    assert [d["version"] for d in receipt["distributions"]] == ["1.15.0"]
+
+
+def test_a_live_release_is_not_repaired(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    module = next(live(shop).glob("lib/*/site-packages/six/data.txt"))
+    module.unlink()
+    done = uvflow("verify", "--repair", cwd=shop)
+    assert done.code == 5
+    assert done.err.endswith("hint: `uvflow sync --profile prod` makes another one\n")
+    assert not module.exists()
+
+
+def test_what_is_in_the_place_of_the_link_stays(shop: Path, uvflow: Command) -> None:
+    (shop / ".venv-prod").mkdir()
+    (shop / ".venv-prod" / "notes.txt").write_text("mine")
+    done = uvflow("sync", cwd=shop)
+    assert done.code == 5
+    assert done.err.startswith(f"error: {shop / '.venv-prod'} is in the place of releases")
+    assert (shop / ".venv-prod" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "releases = 2",
+        'releases = 2\nenvironment = ".venv"',
+        'releases = 2\nenvironment = ".venv-prod"\neditable = true',
+    ],
+)
+def test_a_profile_with_releases_has_its_own_place_and_no_editables(
+    tree: Tree, uvflow: Command, profile: str
+) -> None:
+    root = tree({"pyproject.toml": f"{HEAD}[tool.uvflow.profiles.prod]\n{profile}\n"})
+    done = uvflow("sync", "--prod", cwd=root)
+    assert done.code == 2
+    assert "has `releases`, which need `editable = false` and an `environment`" in done.err
+
+
+def test_a_profile_without_releases_has_none(shop: Path, uvflow: Command) -> None:
+    done = uvflow("releases", "--dev", cwd=shop)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: the profile `dev` keeps no releases\n")
+
+
+def test_two_at_once_make_one_release(shop: Path) -> None:
+    words: list[str | Path] = [BIN / "uvflow", "sync", "--prod"]
+    both = [subprocess.Popen(words, cwd=shop, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert len(names(shop)) == 1
+
+
+def test_killed_at_any_step_the_live_release_is_whole(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    """Old or new, and the next sync ends with the new one and leaves nothing half made."""
+    uvflow("sync", cwd=shop)
+    write_project(shop, "six==1.15.0")
+    state, kept = tmp_path / "uvflow-cache", tmp_path / "kept"
+    shutil.copytree(shop, kept / "shop", symlinks=True)
+    shutil.copytree(state, kept / "state", symlinks=True)
+
+    def restore() -> None:
+        for place, copy in ((shop, kept / "shop"), (state, kept / "state")):
+            shutil.rmtree(place)
+            shutil.copytree(copy, place, symlinks=True)
+
+    steps = count_steps("sync", cwd=shop)
+    assert steps > 20
+    each = 1 if os.environ.get("EVERY_STEP") else 9
+    for step in range(1, steps + 1, each):
+        restore()
+        die_at(step, "sync", cwd=shop)
+        found = versions(live(shop))
+        assert found in ({"six-1.16.0"}, {"six-1.15.0"}), step
+        assert repair.find_damage(Environment(live(shop)), Depth.HASHES) == (), step
+        done = uvflow("sync", "--timeout", "0", cwd=shop)
+        assert (done.code, versions(live(shop))) == (0, {"six-1.15.0"}), (step, done.err)
+        assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n", step
+        listed = json.loads(uvflow("releases", "--json", cwd=shop).out)["releases"]
+        assert [release["name"] for release in listed] == names(shop), step
+
+
+def test_a_second_release_shares_its_files_with_the_first(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = {path.stat().st_ino for path in live(shop).rglob("six/*")}
+    next(live(shop).glob("lib/*/site-packages/six/data.txt")).unlink()
+    assert uvflow("sync", cwd=shop).code == 0
+    (module,) = live(shop).glob("lib/*/site-packages/six/__init__.py")
+    assert module.stat().st_ino in first
