@@ -34,6 +34,12 @@ dev = [{development}]
 compile-bytecode = false
 editable = true
 
+[tool.uvflow.profiles.released]
+extends = "prod"
+editable = false
+environment = ".venv-released"
+releases = 2
+
 [tool.uvflow.profiles.compiled]
 extends = "prod"
 compile-bytecode = true
@@ -94,7 +100,7 @@ class Rig:
         return subprocess.run(
             command,
             cwd=self.project,
-            env=self._environ(mode),
+            env=self.environ(mode),
             check=False,
             capture_output=True,
             text=True,
@@ -119,7 +125,7 @@ class Rig:
         process = subprocess.Popen(
             command,
             cwd=self.project,
-            env=self._environ(mode),
+            env=self.environ(mode),
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -130,7 +136,7 @@ class Rig:
             os.killpg(process.pid, number)
         return time.perf_counter() - began if process.wait() == 0 else None
 
-    def _environ(self, mode: str) -> dict[str, str]:
+    def environ(self, mode: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("UV", "VIRTUAL_ENV"))}
         return {
             **kept,

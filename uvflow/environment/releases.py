@@ -2,8 +2,8 @@
 
 `releases = N` in a profile with the environment `.venv-prod` keeps them in `.venv-prod.releases`,
 and `.venv-prod` is a link that one rename switches. Each has a number and, once it is verified, a
-receipt: one without is what a killed sync has left. What was live once is never changed, so that
-processes keep what they began with.
+receipt. Until then, and while it is being removed, a file beside it says that it is unfinished.
+What was live once is never changed, so that processes keep what they began with.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +28,18 @@ from uvflow.environment.ownership import move_by_hand
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.environment.unowned import RECEIPT, users_files
 from uvflow.errors import DamagedError, UsageError, disk_errors
-from uvflow.files import directory_size, link_to, read_bytes, remove, write_whole
+from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
 from uvflow.state.store import Progress
 
+_UNFINISHED = ".unfinished"  # ends the name of that file
 _DIGITS = 12  # of the digest of the lockfile, in the name of a release
 _GIT_SECONDS = 10
+_RECEIPT_KEYS = {
+    *("schema_version", "name", "made", "profile", "uv", "python", "lockfile_digest"),
+    *("git_commit", "git_is_clean", "distributions"),
+}
 
 
 class Release(NamedTuple):
@@ -68,21 +73,30 @@ def find_releases(context: SyncContext) -> list[Release]:
             is_live=path == context.live_release,
             is_in_use=locks.is_leased(context.state, path),
         )
-        for path, receipt in _directories(context)
-        if receipt
+        for path in _directories(context)
+        if not _mark(path).exists() and (receipt := _read_receipt(path))
     ]
 
 
-def _directories(context: SyncContext) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every directory of a release by its number, with its receipt: empty where it has none."""
+def _directories(context: SyncContext) -> list[Path]:
+    """Those that are named as releases, by their numbers."""
     entries = directory_entries(context.releases_directory)
     paths = (Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
-    for path in sorted(filter(_number, paths), key=_number):
-        try:
-            receipt = json.loads(read_quickly(str(path / RECEIPT)) or b"{}")
-        except (ValueError, RecursionError):
-            receipt = {}
-        yield path, receipt if isinstance(receipt, dict) else {}
+    return sorted(filter(_number, paths), key=_number)
+
+
+def _read_receipt(path: Path) -> dict[str, Any]:
+    """Empty where it has none, or one that was edited."""
+    try:
+        receipt = json.loads(read_quickly(str(path / RECEIPT)) or b"")
+    except (ValueError, RecursionError):
+        return {}
+    is_ours = isinstance(receipt, dict) and receipt.keys() >= _RECEIPT_KEYS
+    return receipt if is_ours else {}
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + _UNFINISHED)
 
 
 def _number(path: Path) -> int:
@@ -92,7 +106,7 @@ def _number(path: Path) -> int:
     return int(digits) if is_release else 0
 
 
-def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
+def begin_release(context: SyncContext) -> SyncContext:
     """The context of the next release, which does not exist yet; removes what killed ones left.
 
     Raises UsageError, DamagedError and DiskError.
@@ -110,14 +124,14 @@ def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
         directory.mkdir(parents=True, exist_ok=True)
     if not (directory / ".gitignore").exists():
         write_whole(directory / ".gitignore", b"*\n")
-    number = 0
-    for path, receipt in _directories(context):
-        number = _number(path)
-        if not receipt and path != context.live_release:
-            journal.delete_entries(context.state, journal.JOURNAL, path)
-            _remove(context, path, progress)
-    name = f"{_lockfile_digest(context)[:_DIGITS]}-{number + 1}"
-    relative = os.path.relpath(directory / name, context.project.workspace)
+    for mark in directory.glob(f"*{_UNFINISHED}"):
+        unfinished = directory / mark.name.removesuffix(_UNFINISHED)
+        if _number(unfinished) and unfinished != context.live_release:
+            _remove(context, unfinished)
+    number = max(map(_number, _directories(context)), default=0) + 1
+    path = directory / f"{_lockfile_digest(context)[:_DIGITS]}-{number}"
+    claim(_mark(path))
+    relative = os.path.relpath(path, context.project.workspace)
     profile = context.profile._replace(environment=relative, releases=0)
     return context._replace(profile=profile, environ=profile.environ(context.environ))
 
@@ -160,10 +174,18 @@ def finish_release(
         ],
     }
     write_whole(release / RECEIPT, json.dumps(receipt, indent=2).encode() + b"\n")
+    with disk_errors(release):
+        _mark(release).unlink()
     link_to(_target(context, release), context.place)
     for old in find_releases(context)[: -context.profile.releases]:
-        if not (old.is_live or old.is_in_use):
-            _remove(context, old.path, progress)
+        users = next(users_files(Environment(old.path)), None)
+        if old.is_live or old.is_in_use:
+            continue
+        if users is None:
+            _remove(context, old.path)
+        else:
+            files = f"files that no installer made, such as {users}"
+            progress(f"{old.path} holds {files}: it was kept")
 
 
 def _digest(path: str) -> str:
@@ -185,22 +207,17 @@ def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
     return answers[0].out.strip(), not answers[1].out
 
 
-def _remove(context: SyncContext, path: Path, progress: Progress) -> None:
-    """Remove a release, unless a command runs in it or it holds what no installer made."""
+def _remove(context: SyncContext, path: Path) -> None:
+    """Remove a release that is too old or unfinished, unless a command runs in it."""
     held: list[int] = []
     try:
-        scripts = str(Environment(path).scripts)
-        if locks.is_leased(context.state, path):
-            return
-        if not leases.take_directory(scripts, leases.EXCLUSIVE, held):  # of a parent of ours, say
-            return
-        users = next(users_files(Environment(path)), None)
-        if users is not None:
-            progress(f"{path} holds files that no installer made, such as {users}: it was kept")
-            return
-        with disk_errors(path):
-            (path / RECEIPT).unlink(missing_ok=True)  # what a kill leaves now is no release
-            remove(path)
+        # A command of `run` that has just begun, or that has started this process, has the lease.
+        if leases.take_directory(str(Environment(path).scripts), leases.EXCLUSIVE, held):
+            claim(_mark(path))  # half of it is no release
+            with disk_errors(path):
+                remove(path)
+                _mark(path).unlink()
+            journal.delete_entries(context.state, journal.JOURNAL, path)
     finally:
         leases.close(held)
 

@@ -123,7 +123,7 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     from uvflow.environment import releases  # few profiles have them
 
     _require_lockfile(context.project)
-    release = releases.begin_release(context, progress)
+    release = releases.begin_release(context)
     path = release.environment
     result = sync_locked(release, uv, mutex, progress=progress)
     answer = releases.live_answer(context, path)
