@@ -80,6 +80,7 @@ def sealed(
         "LOCALAPPDATA": home,
         "APPDATA": home,
         "GIT_CONFIG_GLOBAL": machine / "gitconfig",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # its uv first, however pytest started
         "PYTHONDONTWRITEBYTECODE": 1,
         "UVFLOW_CACHE_DIR": tmp_path / "uvflow-cache",
         "UV_CACHE_DIR": machine / "uv-cache",
