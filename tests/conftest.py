@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from forked import ForkServer
 from rig import BIN, Command, Result, Tree
 from venvs import PROJECT, Venv
 from wheels import build_index
@@ -94,8 +95,19 @@ def sealed(
     assert list(home.iterdir()) == [], "a test wrote into the home directory"
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer | None]:
+    """None where commands are started one by one: with INSTALLED=1, as in one step of CI."""
+    if sys.platform != "linux" or os.environ.get("INSTALLED"):
+        yield None
+        return
+    server = ForkServer(BIN / "uvflow")
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def uvflow(tmp_path: Path) -> Command:
+def uvflow(tmp_path: Path, fork_server: ForkServer | None) -> Command:
     """Runs the installed `uvflow` command, by default in tmp_path."""
 
     def run(
@@ -104,10 +116,14 @@ def uvflow(tmp_path: Path) -> Command:
         environ: Mapping[str, str] | None = None,
         seconds: float = 120,
     ) -> Result:
+        variables = {**os.environ, **(environ or {})}
+        words = [str(word) for word in arguments]
+        if fork_server and fork_server.starts_alike(variables):
+            return Result(*fork_server.run(words, cwd=cwd, environ=variables, seconds=seconds))
         done = subprocess.run(
-            [BIN / "uvflow", *arguments],
+            [BIN / "uvflow", *words],
             cwd=cwd,
-            env={**os.environ, **(environ or {})},
+            env=variables,
             capture_output=True,
             check=False,
             encoding="utf-8",
