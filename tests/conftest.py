@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def compile_what_commands_import() -> None:
     """The commands under test write no byte code, and without it one takes twice its time."""
     places = (str(Path(uvflow_package.__file__).parent), sysconfig.get_path("purelib"))
-    of_no_test = r"[/\\](mypy|mypyc|pip|pygments)[/\\]"
+    of_no_test = r"[/\\](mypy|mypyc|pygments)[/\\]"
     command = (sys.executable, "-m", "compileall", "-qq", "-x", of_no_test, *places)
     subprocess.run(command, check=False)  # where nothing can be written, it is slower and no more
 
