@@ -5,6 +5,7 @@ this environment, this directory and these streams, and an exit code or a signal
 program of the process that forks as well.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -64,6 +65,7 @@ class ForkServer:
         for _, write in pipes:
             os.close(write)
         out, err, told = _read_all([read for read, _ in pipes], time.monotonic() + seconds)
+        assert told, "the process that forks has died"
         _, code = told.split()
         return int(code), _text(out), _text(err)
 
@@ -85,7 +87,8 @@ def _read_all(descriptors: Sequence[int], end: float) -> list[bytes]:
         while selector.get_map():
             ready = selector.select(max(0, end - time.monotonic()))
             if not ready:
-                os.kill(int(found[descriptors[-1]].split()[0]), signal.SIGKILL)
+                for pid in found[descriptors[-1]].split()[:1]:
+                    os.kill(int(pid), signal.SIGKILL)
                 raise TimeoutError(found)
             for key, _ in ready:
                 data = os.read(key.fd, 65536)
@@ -116,11 +119,9 @@ def _serve(requests: socket.socket, program: str) -> None:
 
 
 def _reap() -> None:
-    try:
+    with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    except ChildProcessError:
-        pass
 
 
 def _watch(request: bytes, received: Sequence[int], program: str) -> NoReturn:
@@ -157,4 +158,5 @@ def _become(request: bytes, streams: Sequence[int], program: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+    with contextlib.suppress(KeyboardInterrupt):  # which the tests report
+        _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
