@@ -5,9 +5,11 @@ The layout is the simple repository API's (PEP 503) as uv reads it from a direct
 
 import base64
 import hashlib
+import py_compile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 _MODULE = """__version__ = {version!r}
@@ -63,15 +65,28 @@ def add_wheel(
 
 
 def add_installed(index: Path, name: str) -> None:
-    """Put the distribution `name` that the tests run with into `index`, a build backend perhaps."""
+    """Put the distribution `name` that the tests run with into `index`, a build backend perhaps.
+
+    With its byte code, which uv would not make, and each step of a build would have to.
+    """
     installed = distribution(name)
-    folder = index / name
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / f"{name}-{installed.version}-py3-none-any.whl", "w") as archive:
+    wheel = index / name / f"{name}-{installed.version}-py3-none-any.whl"
+    if wheel.exists():
+        return
+    wheel.parent.mkdir(exist_ok=True)
+    byte_code = index / f"{name}.pyc"
+    with zipfile.ZipFile(wheel, "w") as archive:
         for path in installed.files or ():
-            if path.suffix != ".pyc" and ".." not in path.parts:
-                archive.write(path.locate(), path.as_posix())
-    _list(folder)
+            if path.suffix == ".pyc" or ".." in path.parts:
+                continue
+            source = path.locate()
+            archive.write(source, path.as_posix())
+            if path.suffix == ".py":
+                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH  # its times will be others
+                py_compile.compile(str(source), str(byte_code), invalidation_mode=mode)
+                archive.write(byte_code, cache_from_source(path.as_posix()))
+    byte_code.unlink(missing_ok=True)
+    _list(wheel.parent)
 
 
 def add_odd_wheel(index: Path, name: str, change: Callable[[dict[str, str]], None]) -> None:
