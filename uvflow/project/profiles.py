@@ -177,10 +177,8 @@ def _profile(
 _NOT_KEYS = {"name", "where"}
 _FIELDS = {n.replace("_", "-"): n for n in Profile._fields if n not in _NOT_KEYS}
 _NAMES = schema.Rule(
-    wanted='a list of strings or "all"',
-    holds=lambda value: (
-        value == ALL or (isinstance(value, list) and all(isinstance(name, str) for name in value))
-    ),
+    'a list of strings or "all"',
+    {"anyOf": [{"enum": [ALL]}, {"type": "array", "items": {"type": "string"}}]},
 )
 _LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
 _PROFILE = {**dict.fromkeys(("extends", *_FIELDS), str), **_LISTS_AND_FLAGS}
