@@ -36,7 +36,7 @@ REFERENCE = DOCS / "reference"
 PAGES = sorted(
     page
     for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"))
-    if "sample" not in page.relative_to(ROOT).parts
+    if "sample" not in page.relative_to(ROOT).parts and page.name != "index-page.md"
 )
 
 MANIFEST = """[project]
@@ -111,6 +111,20 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_every_link_of_the_page_for_an_index_is_absolute() -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", text_of(DOCS / "index-page.md"))
+    assert len(links) > 8
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_one_repository_is_named_everywhere() -> None:
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    home = manifest["project"]["urls"]["Repository"]
+    own = re.findall(r"https://[\w./]+/uvflow\b", "".join(map(text_of, PAGES)))
+    assert set(own) == {home}
+    assert all(url.startswith(home) for url in manifest["project"]["urls"].values())
 
 
 def test_the_index_names_every_page() -> None:

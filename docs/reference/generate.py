@@ -1,5 +1,5 @@
-"""What of docs/reference is made from the code's own declarations: cli.md, and the JSON Schemas
-of `[tool.uvflow]` and uvflow.local.toml.
+"""What is made from the code's own declarations: cli.md, and the JSON Schemas of `[tool.uvflow]`
+and uvflow.local.toml; and docs/index-page.md, which is README.md for a package index.
 
     python docs/reference/generate.py          write them
     python docs/reference/generate.py --check  fail where one is not current
@@ -11,6 +11,7 @@ are those of configuration.md.
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from uvflow.project import profiles
 from uvflow.project.schema import OnlyKeys, Rule
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 HEAD = """\
 # Command line
@@ -56,9 +58,23 @@ def made() -> dict[str, str]:
     """The text of each file, by its name."""
     return {
         "cli.md": page(),
+        "../index-page.md": index_page(),
         "uvflow.schema.json": configuration("[tool.uvflow] of pyproject.toml", "partial-uvflow"),
         "uvflow-local.schema.json": configuration("uvflow.local.toml", "uvflow-local"),
     }
+
+
+def index_page() -> str:
+    """README.md as a package index shows it: every link is absolute."""
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    home = manifest["project"]["urls"]["Repository"]
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[1] else "blob"
+        return f"{link[1]}[{link[2]}]({home}/{kind}/main/{link[3]})"
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"(!?)\[([^]]+)\]\((?!https:|#)([^)]+)\)", absolute, text)
 
 
 def page() -> str:
