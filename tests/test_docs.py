@@ -193,6 +193,7 @@ def test_the_action_has_the_inputs_that_it_reads() -> None:
     text = text_of(ROOT / "action.yml")
     read = set(re.findall(r"inputs\.(\w+)", text))
     assert yaml.safe_load(text)["inputs"].keys() == read
+    assert set(first_codes(DOCS / "how-to" / "ci.md")) == read
 
 
 def test_contributors_are_pointed_to_functions_that_exist() -> None:
