@@ -324,7 +324,7 @@ TABLES = (
     {"default-profile": "dev", "profiles": {"ci": {"extends": "prod", "groups": "all"}}},
     {"profiles": {"prod": {"groups": [], "extras": ["a"], "editable": True, "env-file": ".env"}}},
     {"docker": {"command": ["a\nb"], "port": 80, "health": False, "environment": {"A": "1"}}},
-    {"docker": {"processes": {"worker": ["w"]}, "mirrors": {"ghcr.io": "r.example:5000/x"}}},
+    {"docker": {"processes": {"worker": ["w"]}, "build-packages": ["g++", "git"]}},
     {"docker": {"platforms": ["linux/arm64"], "source": False, "app": "shop.wsgi:make()"}},
     {"setup": [{"name": "s", "sync": True}, {"name": "t", "sync": "prod"}]},
     {"setup": [{"name": "r", "run": ["make"], "inputs": ["a/**/*.sql"], "creates": ["b"]}]},

@@ -94,6 +94,23 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
                 _require(_is_line(text), _LINE, text, source, key)
 
 
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    return value if isinstance(value, list) else (value,)
+
+
+def _is_line(value: object) -> bool:
+    """Whether text is one line of what can be seen; uv shows names and values as they are."""
+    return not isinstance(value, str) or harmless(value) == value
+
+
+def _require(is_right: object, wanted: str, value: Any, source: str, key: str) -> None:
+    if not is_right:
+        place = f"{source}: `{key}`" if key else source
+        raise UsageError(f"{place} must be {wanted}, not {value!r:.99}")
+
+
 def _agrees(value: Any, keywords: Mapping[str, Any]) -> bool:
     match keywords:
         case {"anyOf": several}:
@@ -112,23 +129,6 @@ def _agrees(value: Any, keywords: Mapping[str, Any]) -> bool:
             is_line = isinstance(value, str) and value.isprintable()
             return is_line and re.fullmatch(pattern, value) is not None
     return isinstance(value, str)
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return (*value, *value.values())
-    return value if isinstance(value, list) else (value,)
-
-
-def _is_line(value: object) -> bool:
-    """Whether text is one line of what can be seen; uv shows names and values as they are."""
-    return not isinstance(value, str) or harmless(value) == value
-
-
-def _require(is_right: object, wanted: str, value: Any, source: str, key: str) -> None:
-    if not is_right:
-        place = f"{source}: `{key}`" if key else source
-        raise UsageError(f"{place} must be {wanted}, not {value!r:.99}")
 
 
 def suggestion(name: str, known: Iterable[str], what: str) -> str:
