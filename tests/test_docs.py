@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 import yaml
+from jsonschema import Draft7Validator, Draft202012Validator
 from locks import local, locked, manifest
 from rig import Command, Tree
 
@@ -35,7 +36,7 @@ REFERENCE = DOCS / "reference"
 PAGES = sorted(
     page
     for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"))
-    if "sample" not in page.relative_to(ROOT).parts
+    if "sample" not in page.relative_to(ROOT).parts and page.name != "index-page.md"
 )
 
 MANIFEST = """[project]
@@ -112,6 +113,20 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_every_link_of_the_page_for_an_index_is_absolute() -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", text_of(DOCS / "index-page.md"))
+    assert len(links) > 8
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_one_repository_is_named_everywhere() -> None:
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    home = manifest["project"]["urls"]["Repository"]
+    own = re.findall(r"https://[\w./]+/uvflow\b", "".join(map(text_of, PAGES)))
+    assert set(own) == {home}
+    assert all(url.startswith(home) for url in manifest["project"]["urls"].values())
+
+
 def test_the_index_names_every_page() -> None:
     index = DOCS / "README.md"
     links = re.findall(r"\]\(([^)#\s]+)\)", text_of(index))
@@ -167,7 +182,7 @@ def test_every_command_shown_is_one_that_there_is(page: Path) -> None:
 
 def test_the_hooks_of_pre_commit_run_commands_that_there_are_and_are_documented() -> None:
     hooks = yaml.safe_load(text_of(ROOT / ".pre-commit-hooks.yaml"))
-    documented = re.findall(r"- id: ([\w-]+)", text_of(DOCS / "how-to" / "shell-and-hooks.md"))
+    documented = re.findall(r"- id: (uvflow-[\w-]+)", text_of(DOCS / "how-to" / "pre-commit.md"))
     assert [hook["id"] for hook in hooks] == documented
     for program, *words in (hook["entry"].split() for hook in hooks):
         if program == "uvflow":
@@ -178,6 +193,7 @@ def test_the_action_has_the_inputs_that_it_reads() -> None:
     text = text_of(ROOT / "action.yml")
     read = set(re.findall(r"inputs\.(\w+)", text))
     assert yaml.safe_load(text)["inputs"].keys() == read
+    assert set(first_codes(DOCS / "how-to" / "ci.md")) == read
 
 
 def test_contributors_are_pointed_to_functions_that_exist() -> None:
@@ -187,9 +203,9 @@ def test_contributors_are_pointed_to_functions_that_exist() -> None:
         pkgutil.resolve_name(f"uvflow.{name}")
 
 
-def test_the_command_line_reference_is_current() -> None:
-    page = runpy.run_path(str(REFERENCE / "generate.py"))["page"]
-    assert text_of(REFERENCE / "cli.md") == page()
+def test_what_is_made_of_the_code_is_current() -> None:
+    made = runpy.run_path(str(REFERENCE / "generate.py"))["made"]()
+    assert {name: text_of(REFERENCE / name) for name in made} == made
 
 
 def test_the_readme_shows_the_two_commands_that_ci_runs() -> None:
@@ -296,12 +312,87 @@ def test_the_built_in_profiles_mean_the_commands_shown() -> None:
 
 @every_page
 def test_every_toml_shown_is_valid_and_holds_no_unknown_key(page: Path) -> None:
+    told = configuration_schema("uvflow")
     for block in blocks(page):
         if block.language == "toml":
             ours = tomllib.loads("\n".join(block.lines)).get("tool", {}).get("uvflow", {})
-            profiles.read(ours, named(page))
-            settings.read(ours.get("docker", {}), named(page))
-            setup.read(ours.get("setup", ()), named(page))
+            read_configuration(ours)
+            told.validate(ours)
+
+
+TABLES = (
+    {"default-profile": "dev", "profiles": {"ci": {"extends": "prod", "groups": "all"}}},
+    {"profiles": {"prod": {"groups": [], "extras": ["a"], "editable": True, "env-file": ".env"}}},
+    {"docker": {"command": ["a\nb"], "port": 80, "health": False, "environment": {"A": "1"}}},
+    {"docker": {"processes": {"worker": ["w"]}, "build-packages": ["g++", "git"]}},
+    {"docker": {"platforms": ["linux/arm64"], "source": False, "app": "shop.wsgi:make()"}},
+    {"setup": [{"name": "s", "sync": True}, {"name": "t", "sync": "prod"}]},
+    {"setup": [{"name": "r", "run": ["make"], "inputs": ["a/**/*.sql"], "creates": ["b"]}]},
+    {"setup": [{"name": "c", "copy": {"from": ".env.example", "to": ".env"}}]},
+)
+NO_TABLES: tuple[dict[str, Any], ...] = (
+    {"profile": {}},
+    {"default-profile": 1},
+    {"profiles": {"a b": {}}},
+    {"profiles": {"ci": {"groups": "test"}}},
+    {"profiles": {"ci": {"compile-bytecode": "yes"}}},
+    {"docker": {"base": "alpine"}},
+    {"docker": {"command": []}},
+    {"docker": {"command": "serve"}},
+    {"docker": {"port": 0}},
+    {"docker": {"port": True}},
+    {"docker": {"user": 2**31}},
+    {"docker": {"health": "healthz"}},
+    {"docker": {"health": True}},
+    {"docker": {"environment": {"A-B": "1"}}},
+    {"docker": {"environment": {"A": 1}}},
+    {"docker": {"mirrors": {"quay.io": "r.example"}}},
+    {"docker": {"platforms": ["windows/amd64"]}},
+    {"docker": {"build-packages": ["Git"]}},
+    {"setup": [{"sync": True}]},
+    {"setup": [{"name": "s"}]},
+    {"setup": [{"name": "s", "sync": True, "run": ["make"]}]},
+    {"setup": [{"name": "s", "sync": True, "creates": ["b"]}]},
+    {"setup": [{"name": "c", "copy": {"from": "a"}}]},
+    {"setup": [{"name": "c", "copy": {"from": "../a", "to": "b"}}]},
+    {"setup": [{"name": "r", "run": ["make"], "inputs": ["**/**/**/x"]}]},
+)
+
+
+def read_configuration(table: Mapping[str, Any]) -> None:
+    profiles.read(table, "pyproject.toml")
+    settings.read(table.get("docker", {}), "pyproject.toml")
+    setup.read(table.get("setup", ()), "pyproject.toml")
+
+
+def configuration_schema(name: str) -> Draft7Validator:
+    asked = json.loads(text_of(REFERENCE / f"{name}.schema.json"))
+    Draft7Validator.check_schema(asked)
+    return Draft7Validator(asked)
+
+
+def test_the_schema_of_the_configuration_says_what_is_valid_as_the_code_does() -> None:
+    told = configuration_schema("uvflow")
+    for table in TABLES:
+        read_configuration(table)
+        told.validate(table)
+    for table in NO_TABLES:
+        with pytest.raises(errors.UsageError):
+            read_configuration(table)
+        assert not told.is_valid(table), table
+
+
+def test_a_schema_tells_of_each_key_of_the_configuration_what_it_means() -> None:
+    for name in ("uvflow", "uvflow-local"):
+        for table in tables(configuration_schema(name).schema):
+            values = table["properties"].values()
+            assert "description" in table or all(value["description"] for value in values)
+
+
+def test_the_schema_of_a_persons_own_settings_has_the_profiles_alone() -> None:
+    told = configuration_schema("uvflow-local")
+    for table, is_own in zip(TABLES, (True, True, *[False] * 6), strict=True):
+        assert told.is_valid(table) == is_own
 
 
 def sources() -> Iterator[str]:
@@ -443,56 +534,23 @@ def test_findings_have_the_severities_that_are_documented() -> None:
 # What --json prints
 
 SCHEMAS = sorted((REFERENCE / "json").glob("*.schema.json"))
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "integer": int,
-    "boolean": bool,
-    "null": type(None),
-}
 
 
 def schema(name: str) -> Any:
     return json.loads((REFERENCE / "json" / f"{name}.schema.json").read_text(encoding="utf-8"))
 
 
-def differences(value: Any, asked: Mapping[str, Any], where: str = "$") -> Iterator[str]:
-    """Where `value` is not what a schema asks for; the few keywords that ours use."""
-    kinds = asked.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if kinds and not any(is_a(value, kind) for kind in kinds):
-        yield f"{where} is no {kinds}"
-    if "const" in asked and value != asked["const"]:
-        yield f"{where} is not {asked['const']!r}"
-    if "enum" in asked and value not in asked["enum"]:
-        yield f"{where} is none of {asked['enum']}"
-    if isinstance(value, dict):
-        yield from differences_in(value, asked, where)
-    for number, item in enumerate(value if isinstance(value, list) else ()):
-        yield from differences(item, asked.get("items", {}), f"{where}[{number}]")
-
-
-def is_a(value: Any, kind: str) -> bool:
-    if isinstance(value, bool):
-        return kind == "boolean"
-    return isinstance(value, TYPES[kind])
-
-
-def differences_in(value: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> Iterator[str]:
-    properties = asked.get("properties")
-    if properties is None:
-        return
-    if set(value) != set(properties):
-        yield f"{where} has {sorted(value)}, documented are {sorted(properties)}"
-    for key in value.keys() & properties.keys():
-        yield from differences(value[key], properties[key], f"{where}.{key}")
+def differences(value: Any, asked: Any) -> Iterator[str]:
+    """Where `value` is not what a schema asks for."""
+    for error in Draft202012Validator(asked).iter_errors(value):
+        yield f"{error.json_path}: {error.message}"
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
 def test_a_schema_requires_all_that_it_describes(path: Path) -> None:
     asked = json.loads(path.read_text(encoding="utf-8"))
     assert asked["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(asked)
     for table in tables(asked):
         assert table["required"] == list(table["properties"])
         assert table["additionalProperties"] is False
@@ -500,7 +558,7 @@ def test_a_schema_requires_all_that_it_describes(path: Path) -> None:
 
 def tables(asked: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(asked, dict):
-        if "properties" in asked:
+        if isinstance(asked.get("properties"), dict):
             yield asked
         for below in asked.values():
             yield from tables(below)
@@ -597,6 +655,35 @@ def test_verify_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None
     for options in ((), ("--repair",)):
         told = json.loads(uvflow("verify", *options, "--json", cwd=shop).out)
         assert list(differences(told, schema("verify"))) == []
+
+
+def test_run_that_starts_nothing_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    printed = json.loads(uvflow("run", "--json", "--", "nowhere", cwd=shop).out)
+    assert list(differences(printed, schema("run"))) == []
+    assert uvflow("run", "--json", "--", "python", "-c", "print(1)", cwd=shop).out == "1\n"
+
+
+def test_profiles_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:
+    printed = json.loads(uvflow("profiles", "--json", cwd=shop).out)
+    assert list(differences(printed, schema("profiles"))) == []
+
+
+def test_cache_prints_what_its_schemas_say(tree: Tree, uvflow: Command) -> None:
+    root = tree({"requirements.txt": "six\n", ".venv/pyvenv.cfg": ""})
+    uvflow("init", cwd=root)
+    for name in ("dir", "list", "prune", "clear"):
+        printed = json.loads(uvflow("cache", name, "--json", cwd=root).out)
+        assert name == "dir" or any(isinstance(value, list) and value for value in printed.values())
+        assert list(differences(printed, schema(f"cache-{name}"))) == []
+
+
+def test_every_command_has_a_schema_of_what_it_prints() -> None:
+    walk = runpy.run_path(str(REFERENCE / "generate.py"))["walk"]
+    paths = {sub.command_path for sub in walk(click.Context(command_line, info_name="uvflow"))}
+    page = REFERENCE / "json" / "README.md"
+    shown = {re.sub(r" --.*| sh$", "", code) for code in first_codes(page) if code[0] != "-"}
+    assert paths - {"uvflow cache", "uvflow hook"} == shown
+    assert {path.name for path in SCHEMAS} == set(re.findall(r"\((\S+\.json)\)", text_of(page)))
 
 
 def test_setup_prints_what_its_schema_says(shop: Path, uvflow: Command) -> None:

@@ -1,3 +1,3 @@
 """A thin workflow wrapper around uv: migrate from pip, keep environments, build images."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,20 +1,31 @@
-"""docs/reference/cli.md, made from the command line's own declarations.
+"""What is made from the code's own declarations: cli.md, and the JSON Schemas of `[tool.uvflow]`
+and uvflow.local.toml; and docs/index-page.md, which is README.md for a package index.
 
-    python docs/reference/generate.py          write it
-    python docs/reference/generate.py --check  fail where it is not current
+    python docs/reference/generate.py          write them
+    python docs/reference/generate.py --check  fail where one is not current
 
-What the declarations do not say stands on the pages beside it.
+What the declarations do not say stands on the pages beside them. The descriptions in the schemas
+are those of configuration.md.
 """
 
+import json
+import re
 import sys
-from collections.abc import Iterable, Iterator
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from uvflow.cli.main import HELP_GROUPS, uvflow
+from uvflow.docker import settings
+from uvflow.onboarding import setup
+from uvflow.project import profiles
+from uvflow.project.schema import OnlyKeys, Rule
 
-PAGE = Path(__file__).with_name("cli.md")
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 HEAD = """\
 # Command line
@@ -30,14 +41,40 @@ Results go to stdout, everything else to stderr. [Exit codes](exit-codes.md) and
 
 
 def main() -> int:
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8", newline="\n")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is not current: `python docs/reference/generate.py` writes it anew")
-    return 1
+    stale = {HERE / name: text for name, text in made().items() if is_other(HERE / name, text)}
+    for path, text in stale.items():
+        if "--check" in sys.argv[1:]:
+            print(f"{path.name} is not current: `python docs/reference/generate.py` writes it anew")
+        else:
+            path.write_text(text, encoding="utf-8", newline="\n")
+    return 1 if stale and "--check" in sys.argv[1:] else 0
+
+
+def is_other(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text(encoding="utf-8") != text
+
+
+def made() -> dict[str, str]:
+    """The text of each file, by its name."""
+    return {
+        "cli.md": page(),
+        "../index-page.md": index_page(),
+        "uvflow.schema.json": configuration("[tool.uvflow] of pyproject.toml", "partial-uvflow"),
+        "uvflow-local.schema.json": configuration("uvflow.local.toml", "uvflow-local"),
+    }
+
+
+def index_page() -> str:
+    """README.md as a package index shows it: every link is absolute."""
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    home = manifest["project"]["urls"]["Repository"]
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[1] else "blob"
+        return f"{link[1]}[{link[2]}]({home}/{kind}/main/{link[3]})"
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"(!?)\[([^]]+)\]\((?!https:|#)([^)]+)\)", absolute, text)
 
 
 def page() -> str:
@@ -137,6 +174,96 @@ def meaning(option: click.Option) -> str:
     is_told = not option.is_flag and not option.multiple and isinstance(option.default, str | int)
     default = f" Default: `{option.default}`." if is_told else ""
     return f"{option.help or ''}{times}{default}"
+
+
+def configuration(title: str, name: str) -> str:
+    """A JSON Schema as SchemaStore keeps them, of all keys or of those that are a person's own."""
+    properties = object_of(profiles._OWN_SHAPE, "Top level")["properties"]
+    tables = properties["profiles"]
+    tables["propertyNames"] = {"pattern": anchored(profiles._NAME)}
+    tables["additionalProperties"] = object_of(profiles._PROFILE, "Profiles")
+    if name.startswith("partial-"):
+        properties |= object_of({"docker": {}, "setup": [{}]}, "Top level")["properties"]
+        properties["docker"] |= object_of(settings._SHAPE, "Docker")
+        properties["setup"]["items"] = step()
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": f"https://json.schemastore.org/{name}.json",
+        "title": title,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def step() -> dict[str, Any]:
+    table = object_of(setup._SHAPE, "Setup")
+    table["properties"]["copy"]["required"] = ["from", "to"]
+    return {
+        **table,
+        "required": ["name"],
+        "oneOf": [{"required": [kind]} for kind in setup._KINDS],
+        "dependencies": {"inputs": ["run"], "creates": ["run"]},
+    }
+
+
+def object_of(shape: Mapping[str, Any], heading: str) -> dict[str, Any]:
+    """The table of a heading of configuration.md, whose keys have the shapes that are declared."""
+    told = documented(heading)
+    properties = {key: {**told[key], **schema_of(one)} for key, one in shape.items()}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def documented(heading: str) -> dict[str, dict[str, Any]]:
+    """The description and the default of each key in the first table below a heading."""
+    below = (HERE / "configuration.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")[1]
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (.+) \|$", below.split("\n## ")[0], re.MULTILINE)
+    return {
+        key: {
+            "description": re.sub(
+                r"\[([^]]+)\]\([^)]+\)", r"\1", meaning.removesuffix(", see below")
+            ),
+            **({"default": json.loads(default.strip("`"))} if default.startswith("`") else {}),
+        }
+        for key, default, meaning in rows
+    }
+
+
+TYPES = {str: "string", bool: "boolean"}
+
+
+def schema_of(shape: Any) -> dict[str, Any]:
+    """What `uvflow.project.schema` validates, in the words of JSON Schema."""
+    match shape:
+        case Rule():
+            return dict(with_anchors(shape.keywords))
+        case [each]:
+            return {"type": "array", "items": schema_of(each)}
+        case Mapping():
+            named = {key: schema_of(one) for key, one in shape.items() if key != "*"}
+            others = schema_of(shape["*"]) if "*" in shape else not isinstance(shape, OnlyKeys)
+            known = {"properties": named} if named else {}
+            return {"type": "object", **known, "additionalProperties": others}
+        case tuple():
+            return {"type": [TYPES[one] for one in shape]}
+    return {"type": TYPES[shape]}
+
+
+def with_anchors(keywords: Any) -> Any:
+    match keywords:
+        case Mapping():
+            return {
+                key: anchored(value) if key == "pattern" else with_anchors(value)
+                for key, value in keywords.items()
+            }
+        case list() | tuple():
+            return [with_anchors(one) for one in keywords]
+    return keywords
+
+
+def anchored(pattern: str) -> str:
+    return f"^(?:{pattern})$"
 
 
 if __name__ == "__main__":

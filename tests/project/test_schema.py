@@ -13,7 +13,7 @@ SHAPE = {
     "any": {"*": [(str, dict)]},
     "table": dict,
     "ours": schema.OnlyKeys(
-        {"even": schema.Rule(wanted="an even number", holds=lambda number: number % 2 == 0)}
+        {"digit": schema.Rule("a digit", {"type": "integer", "minimum": 0, "maximum": 9})}
     ),
 }
 
@@ -23,7 +23,7 @@ SHAPE = {
     [
         {},
         {"name": "x", "tags": ["a"], "any": {"x": ["a", {}]}, "table": {"x": 1}},
-        {"ours": {"even": 2}},
+        {"ours": {"digit": 2}},
         {"unknown": 1},
     ],
 )
@@ -52,8 +52,8 @@ def test_what_is_as_it_should_be_passes(value: dict[str, Any]) -> None:
             {"any": {"x": [{"y": "\u202e"}]}},
             "file: `any.x[0]` must be one line of visible characters, not '\\u202e'",
         ),
-        ({"ours": {"even": 1}}, "file: `ours.even` must be an even number, not 1"),
-        ({"ours": {"evn": 2}}, "file: unknown key `ours.evn`"),
+        ({"ours": {"digit": 10}}, "file: `ours.digit` must be a digit, not 10"),
+        ({"ours": {"digt": 2}}, "file: unknown key `ours.digt`"),
     ],
 )
 def test_what_is_not_is_named(value: dict[str, Any], message: str) -> None:

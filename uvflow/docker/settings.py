@@ -1,6 +1,5 @@
 """`[tool.uvflow.docker]`: the user's settings for the image, validated. Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -20,26 +19,15 @@ def _setting(default: Any, shape: Any) -> Any:
 
 
 def _text(pattern: str, wanted: str) -> Rule:
-    return Rule(wanted=wanted, holds=lambda value: _matches(pattern, value))
+    return Rule(wanted, {"type": "string", "pattern": pattern})
 
 
-def _texts(pattern: str, wanted: str, *, least: int = 0) -> Rule:
-    return Rule(
-        wanted=f"a list of {wanted}",
-        holds=lambda value: (
-            isinstance(value, list)
-            and len(value) >= least
-            and all(_matches(pattern, each) for each in value)
-        ),
-    )
+def _texts(each: Table, wanted: str, *, least: int = 0) -> Rule:
+    return Rule(f"a list of {wanted}", {"type": "array", "items": each, "minItems": least})
 
 
-def _number(low: int, high: int, wanted: str) -> Rule:
-    return Rule(wanted=wanted, holds=lambda value: type(value) is int and low <= value <= high)
-
-
-def _matches(pattern: str, value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+def _number(high: int, wanted: str) -> Rule:
+    return Rule(wanted, {"type": "integer", "minimum": 1, "maximum": high})
 
 
 _DEBIAN_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"  # Debian Policy, section 5.6.1
@@ -48,22 +36,21 @@ _REGISTRY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*/?"  # a host, and the p
 _MODULE_ATTRIBUTE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?"
 _VERSION = r"\d+\.\d+\.\d+"
 
+_TEXT = {"type": "string"}
+_NAME = {"type": "string", "pattern": r"[A-Za-z_][A-Za-z0-9_]*"}
 _ENVIRONMENT = Rule(
-    wanted="a table of strings",
-    holds=lambda value: (
-        isinstance(value, Mapping)
-        and all(_matches(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in value)
-        and all(isinstance(text, str) for text in value.values())
-    ),
+    "a table of strings", {"type": "object", "propertyNames": _NAME, "additionalProperties": _TEXT}
 )
 _HEALTH = Rule(
-    wanted='a path such as "/healthz", or false',
-    holds=lambda value: value is False or _matches(r"/\S*", value),
+    'a path such as "/healthz", or false',
+    {"anyOf": [{"enum": [False]}, {"type": "string", "pattern": r"/\S*"}]},
 )
 _MIRRORS = OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry")))
-_PLATFORMS = _texts("|".join(PLATFORMS), " and ".join(PLATFORMS), least=1)
-_PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
-_COMMAND = _texts(r"(?s).*", 'strings, such as ["python", "-m", "app"]', least=1)
+_PLATFORMS = _texts({"enum": PLATFORMS}, " and ".join(PLATFORMS), least=1)
+_PACKAGES = _texts({"type": "string", "pattern": _DEBIAN_PACKAGE}, "Debian packages")
+_INDEXES = _texts({"type": "string", "pattern": r"[\w.-]+"}, "names of [[tool.uv.index]]")
+_CODES = _texts({"type": "string", "pattern": "[a-z-]+"}, "codes of findings")
+_COMMAND = _texts(_TEXT, 'strings, such as ["python", "-m", "app"]', least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +65,13 @@ class Settings:
     `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
     """
 
-    base: str = _setting("slim", _text("|".join(BASES), f"one of {', '.join(BASES)}"))
+    base: str = _setting("slim", Rule(f"one of {', '.join(BASES)}", {"enum": BASES}))
     command: tuple[str, ...] | None = _setting(None, _COMMAND)
     processes: tuple[tuple[str, tuple[str, ...]], ...] = _setting((), {"*": _COMMAND})
     app: str | None = _setting(None, _text(_MODULE_ATTRIBUTE, '"module:attribute"'))
-    port: int | None = _setting(None, _number(1, 65535, "a number from 1 to 65535"))
+    port: int | None = _setting(None, _number(65535, "a number from 1 to 65535"))
     health: str | bool | None = _setting(None, _HEALTH)
-    user: int | None = _setting(None, _number(1, 2**31 - 1, "a numeric user id from 1"))
+    user: int | None = _setting(None, _number(2**31 - 1, "a numeric user id from 1"))
     uv: str | None = _setting(None, _text(_VERSION, "a version such as 0.13.9"))
     python_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
     uv_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
@@ -92,13 +79,11 @@ class Settings:
     build_packages: tuple[str, ...] | None = _setting(None, _PACKAGES)
     runtime_packages: tuple[str, ...] = _setting((), _PACKAGES)
     platforms: tuple[str, ...] = _setting(PLATFORMS, _PLATFORMS)
-    private_indexes: tuple[str, ...] = _setting(
-        (), _texts(r"[\w.-]+", "names of [[tool.uv.index]]")
-    )
+    private_indexes: tuple[str, ...] = _setting((), _INDEXES)
     source: bool | None = _setting(None, bool)
     environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
     build_environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
-    ignore: tuple[str, ...] = _setting((), _texts(r"[a-z-]+", "codes of findings"))
+    ignore: tuple[str, ...] = _setting((), _CODES)
 
 
 _FIELDS = {field.name.replace("_", "-"): field for field in fields(Settings)}

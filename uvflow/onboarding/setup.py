@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +56,8 @@ _MODEST = r"(?![./]+$)(?!(?:.*\*\*){3})(?!(?:[^/]*/){50})"
 # Not absolute, no `..` and nothing that Windows takes for either; `**` is a part of its own.
 _BELOW = _MODEST + r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!.*(?:[^/]\*\*|\*\*[^/]))[^\\:]+"
 _PATH = Rule(
-    wanted="a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most",
-    holds=lambda path: type(path) is str and path.isprintable() and re.fullmatch(_BELOW, path),
+    "a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most",
+    {"type": "string", "pattern": _BELOW},
 )
 _KINDS = {"sync": (str, bool), "copy": OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH)), "run": [str]}
 _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]})

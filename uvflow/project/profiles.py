@@ -193,15 +193,12 @@ def _profile(
 _NOT_KEYS = {"name", "where"}
 _FIELDS = {n.replace("_", "-"): n for n in Profile._fields if n not in _NOT_KEYS}
 _NAMES = schema.Rule(
-    wanted='a list of strings or "all"',
-    holds=lambda value: (
-        value == ALL or (isinstance(value, list) and all(isinstance(name, str) for name in value))
-    ),
+    'a list of strings or "all"',
+    {"anyOf": [{"enum": [ALL]}, {"type": "array", "items": {"type": "string"}}]},
 )
 _LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
 _COUNT = schema.Rule(
-    wanted="a whole number, and not negative",
-    holds=lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    "a whole number from 0 to 99", {"type": "integer", "minimum": 0, "maximum": 99}
 )
 _PROFILE = {
     **dict.fromkeys(("extends", *_FIELDS), str),

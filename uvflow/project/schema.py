@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from uvflow.console import harmless
@@ -17,10 +17,13 @@ class OnlyKeys(dict[str, Any]):
 
 
 class Rule(NamedTuple):
-    """The shape of a value for which `holds`; `wanted` says what it must be."""
+    """The shape of a value by the few `keywords` of JSON Schema below; `wanted` says it in words.
+
+    A `pattern` is that of the whole text, which is then one line of visible characters.
+    """
 
     wanted: str
-    holds: Callable[[Any], object]
+    keywords: Mapping[str, Any]
 
 
 _DEEPEST = 100  # levels of nesting; thousands exhaust Python's stack, or take tomllib seconds
@@ -67,7 +70,7 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
     """
     match shape:
         case Rule():
-            _require(shape.holds(value), shape.wanted, value, source, key)
+            _require(_agrees(value, shape.keywords), shape.wanted, value, source, key)
         case [each]:
             wanted = "a list of strings" if each is str else _NAMES[list]
             _require(isinstance(value, list), wanted, value, source, key)
@@ -106,6 +109,26 @@ def _require(is_right: object, wanted: str, value: Any, source: str, key: str) -
     if not is_right:
         place = f"{source}: `{key}`" if key else source
         raise UsageError(f"{place} must be {wanted}, not {value!r:.99}")
+
+
+def _agrees(value: Any, keywords: Mapping[str, Any]) -> bool:
+    match keywords:
+        case {"anyOf": several}:
+            return any(_agrees(value, one) for one in several)
+        case {"enum": texts}:
+            return isinstance(value, type(texts[0])) and value in texts
+        case {"type": "integer", "minimum": low, "maximum": high}:
+            return type(value) is int and low <= value <= high
+        case {"type": "array", "items": each, **rest}:
+            is_list = isinstance(value, list) and len(value) >= rest.get("minItems", 0)
+            return is_list and all(_agrees(item, each) for item in value)
+        case {"type": "object", "propertyNames": name, "additionalProperties": each}:
+            pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
+            return all(_agrees(key, name) and _agrees(item, each) for key, item in pairs)
+        case {"type": "string", "pattern": pattern}:
+            is_line = isinstance(value, str) and value.isprintable()
+            return is_line and re.fullmatch(pattern, value) is not None
+    return isinstance(value, str)
 
 
 def suggestion(name: str, known: Iterable[str], what: str) -> str:
