@@ -164,7 +164,8 @@ def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, st
     # state says so, and is current only while that is so.
     workspace = root
     while root and workspace:
-        last = _last_profile(paths.state_dir(workspace))
+        state = paths.state_dir(workspace)
+        last = fingerprint.read_encoded(state, "last-profile").decode(errors="replace")
         profile = chosen or last
         if profile:
             origin = paths.FROM_VARIABLE if chosen else paths.AS_LAST_TIME
@@ -172,13 +173,6 @@ def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, st
             yield profile, "" if flag else origin, last, workspace, name
         parent = os.path.dirname(workspace)
         workspace = parent if parent != workspace else None
-
-
-def _last_profile(state: str) -> str:
-    try:
-        return fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True).decode()
-    except (OSError, ValueError):  # not there, or the command line reports what is wrong
-        return ""
 
 
 def _run_cli(parsed: Parsed | None) -> int:

@@ -96,21 +96,17 @@ def verify_command(
     environment is intact, 4 where a local package was installed as a copy and its sources have
     changed since, or while a sync is running, and 5 where files are damaged.
     """
+    from uvflow.environment.context import SyncContext
     from uvflow.environment.repair import Depth
-    from uvflow.environment.verify import (
-        damage_lines,
-        verdict,
-        verification_as_json,
-        verify,
-        verify_and_repair,
-    )
+    from uvflow.environment.verify import damage_lines, verdict, verification_as_json, verify
 
-    project, choice = project_and_profile(profile)
-    depth = Depth.HASHES if deep else Depth.SIZES
-    if repair:
-        result = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
-    else:
-        result = verify(project, choice, depth)
+    result = verify(
+        SyncContext.of(*project_and_profile(profile)),
+        Depth.HASHES if deep else Depth.SIZES,
+        repairs=repair,
+        timeout=timeout,
+        progress=console.say,
+    )
     for path in result.repair.removed:
         console.detail(f"Removed: {path}")
     for line in damage_lines(result, verbose=console.verbose):

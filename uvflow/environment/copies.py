@@ -8,7 +8,7 @@ sources of each copy that a sync has installed. Any other copy may be of any age
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,20 +106,25 @@ def _sources(name: str, place: str) -> LocalCopy:
     is_watchable = len(files) <= fingerprint.MOST_SOURCES
     return LocalCopy(
         name=name,
-        digest=_digest(files),
+        digest=digest_of(files, _LARGE),
         answers=(question, fingerprint.sources_answer(files)) if is_watchable else (),
         changed=max(times, default=0),
     )
 
 
-def _digest(files: Sequence[tuple[bytes, bytes]]) -> str:
-    import hashlib  # 3 ms, and only needed where there are copies
+def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
+    """Changes with the paths and the contents of files.
+
+    Each has an identity, which counts instead where it cannot be read, or has more than `most`
+    bytes.
+    """
+    import hashlib  # 3 ms, and only needed where there are copies, or defects
 
     digest = hashlib.sha256()
     for path, identity in files:
         content = identity
-        with contextlib.suppress(OSError):  # it is too large, not a regular file, or not readable
-            content = fingerprint.read_file(path, _LARGE)
+        with contextlib.suppress(OSError):
+            content = fingerprint.read_file(path, most)
         for part in (path, content):
             digest.update(b"%d:%b" % (len(part), part))
     return digest.hexdigest()

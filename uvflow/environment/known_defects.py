@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.fingerprint import open_regular
+from uvflow.fingerprint import MAX_BYTES
 from uvflow.state.store import State
 
 _NAME = "known-defects.json"
@@ -48,22 +49,10 @@ def _entries(
     environment: Environment, damages: Iterable[Damage]
 ) -> Iterator[tuple[Damage, str, str]]:
     """Each with a name, and a digest of the files that it is about, its RECORD among them."""
-    import hashlib  # 3 ms, and there is hardly ever a defect
-
     records = {one.name: Path(one.record) for one in environment.distributions}
     for damage in damages:
-        digest, path = hashlib.sha256(), environment.path / damage.path
+        path = environment.path / damage.path
         files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
-        for file in filter(None, (records.get(damage.distribution), *files)):
-            digest.update(os.fsencode(file) + b"\0" + _digest(file) + b"\0")
-        yield damage, f"{environment.path} {damage}", digest.hexdigest()
-
-
-def _digest(path: Path) -> bytes:
-    import hashlib  # as above
-
-    try:
-        with os.fdopen(open_regular(str(path)), "rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return b""
+        about = filter(None, (records.get(damage.distribution), *files))
+        digest = digest_of(((os.fsencode(file), b"") for file in about), MAX_BYTES)
+        yield damage, f"{environment.path} {damage}", digest

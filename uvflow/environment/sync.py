@@ -28,7 +28,6 @@ from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.environment.unowned import BY_DESIGN
 from uvflow.errors import (
-    BusyError,
     DamagedError,
     DiskError,
     OutOfSyncError,
@@ -40,7 +39,7 @@ from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state import journal, leases, locks
+from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
 from uvflow.uv import Streamed, Uv, find
@@ -90,10 +89,9 @@ def locked_environment(
             yield SyncResult(subject=context.subject, already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
-    mutex_of_environment = locks.mutex(
+    with locks.mutex(
         state, command, environment=environment, timeout=timeout, progress=progress
-    )
-    with _one_command_waiting(context), mutex_of_environment as mutex:
+    ) as mutex:
         if state.read(BACKUP):
             from uvflow.state import backup  # 3 ms, and hardly ever needed
 
@@ -110,30 +108,6 @@ def locked_environment(
         result = sync_locked(context, find(), mutex, progress=progress)
         finish(context, result)
         yield result
-
-
-@contextlib.contextmanager
-def _one_command_waiting(context: SyncContext) -> Iterator[None]:
-    """Refuse where a child of a command waits for ours to end, and ours would wait for that one.
-
-    Raises BusyError.
-    """
-    digest, held = leases.environment_digest(str(context.environment)), []
-    if digest in os.environ.get(leases.LEASES, ""):
-        file = str(context.state.directory / f"{digest}.waiting")
-        with contextlib.suppress(OSError):  # the time-out ends it, then
-            descriptor = leases.open_locked(file, leases.OPEN | os.O_CREAT, leases.EXCLUSIVE)
-            held = [descriptor] if descriptor is not None else []
-            if not held and locks.is_leased(context.state, context.environment):
-                raise BusyError(
-                    f"another command that runs in {context.environment} waits to sync it",
-                    cause="it waits for this command to end, and this one would wait for it",
-                    hint="sync before the commands start, or give a profile its own `environment`",
-                )
-    try:
-        yield
-    finally:
-        leases.close(held)
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:

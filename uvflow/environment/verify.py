@@ -15,9 +15,8 @@ from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, su
 from uvflow.environment.sync import repair_environment
 from uvflow.environment.unowned import sort_unowned
 from uvflow.errors import DamagedError, OutOfSyncError
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
-from uvflow.state.store import Progress
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress, no_progress
 
 _SHOWN = 5  # how many files of one distribution are listed
 
@@ -45,18 +44,20 @@ class Verification(NamedTuple):
         return OutOfSyncError.exit_code if self.outdated or self.is_running else 0
 
 
-def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
-    """Check the environment's files; writes nothing."""
-    return _verification(SyncContext.of(project, choice), depth)
-
-
-def verify_and_repair(
-    project: Project, choice: Choice, depth: Depth, *, timeout: float, progress: Progress
+def verify(
+    context: SyncContext,
+    depth: Depth,
+    *,
+    repairs: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
 ) -> Verification:
-    """As `verify`, after reinstalling what is damaged; raises what `repair_environment` does."""
-    context = SyncContext.of(project, choice)
+    """Check the environment's files; writes nothing.
+
+    With `repairs` what is damaged is reinstalled first; raises what `repair_environment` does.
+    """
     verification = _verification(context, depth)
-    if not verification.damages and not verification.is_running:
+    if not repairs or not (verification.damages or verification.is_running):
         return verification
     result = repair_environment(context, depth, timeout=timeout, progress=progress)
     return _verification(context, depth)._replace(repair=result)
