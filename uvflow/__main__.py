@@ -74,7 +74,18 @@ def execute() -> int:
             return 0
     except OSError:  # a stream is closed or full, say: the command line reports it
         pass
-    return _run_cli(parsed)
+    # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
+    # of the time of a short one.
+    import gc  # the fast path does without
+
+    gc.disable()
+    if parsed:
+        from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
+
+        return run_without_click(*parsed)
+    from uvflow.cli.main import main as command_line  # as above
+
+    return command_line()
 
 
 def _open_streams() -> None:
@@ -173,21 +184,6 @@ def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, st
             yield profile, "" if flag else origin, last, workspace, name
         parent = os.path.dirname(workspace)
         workspace = parent if parent != workspace else None
-
-
-def _run_cli(parsed: Parsed | None) -> int:
-    # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
-    # of the time of a short one.
-    import gc  # the fast path does without
-
-    gc.disable()
-    if parsed:
-        from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
-
-        return run_without_click(*parsed)
-    from uvflow.cli.main import main as command_line  # as above
-
-    return command_line()
 
 
 if __name__ == "__main__":

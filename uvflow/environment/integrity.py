@@ -263,19 +263,14 @@ def read_metadata(distribution: Distribution) -> Metadata:
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
     problem = _metadata_problem(distribution, names, text)
-    unparsable = next((n for n in _JSON if n in names and not _is_object(location, n)), "")
-    if unparsable and not problem:
-        problem = DamageKind.EDITED, f"{location}{os.sep}{unparsable}", "uv cannot read it"
+    for path in () if problem else (f"{location}{os.sep}{n}" for n in _JSON if n in names):
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(json.loads(read_quickly(path) or b""), dict):
+                continue
+        problem = problem or (DamageKind.EDITED, path, "uv cannot read it")
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file"
     return Metadata(problem, first, names, unreadable)
-
-
-def _is_object(location: str, name: str) -> bool:
-    try:
-        return isinstance(json.loads(read_quickly(f"{location}{os.sep}{name}") or b""), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _metadata_problem(
@@ -369,8 +364,9 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         link = link_above(row.path)
         problem = _link_problem(link) if link else _size_problem(row)
         problem = problem or (_hash_problem(row) if by_hash else None)
-        if not problem and row.path.startswith(scripts):
-            problem = _mode_problem(row)
+        is_launcher = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
+        if not problem and is_launcher and read_launcher(row.path) is not None:
+            problem = DamageKind.EDITED, "not executable"  # others may have any mode in a wheel
         if problem:
             suspects.append((name, link or row.path, problem))
         else:
@@ -382,12 +378,6 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         if path not in intact
     )
     return tuple(dict.fromkeys(found))
-
-
-def _mode_problem(row: Row) -> _Problem | None:
-    """Other files beside the launchers may come from anywhere in a wheel, with any mode."""
-    is_broken = not os.access(row.path, os.X_OK) and read_launcher(row.path) is not None
-    return (DamageKind.EDITED, "not executable") if is_broken else None
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:

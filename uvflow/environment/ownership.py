@@ -116,11 +116,14 @@ def check_replaceable(environment: Environment, *, cause: str | None, hint: str)
     """
     foreign = foreign_entries(environment)
     if foreign:
-        names = ", ".join(foreign[:_SHOWN])
+        first = ", ".join(foreign[:_SHOWN])
         raise DamagedError(
-            f"{environment.path} holds what no installer made: {names}", cause=cause, hint=hint
+            f"{environment.path} holds what no installer made: {first}", cause=cause, hint=hint
         )
-    if not _is_virtual(environment):
+    names = {entry.name for entry in directory_entries(environment.path)}
+    traces = names & {"pyvenv.cfg", "CACHEDIR.TAG"} or environment.site_packages  # uv's first two
+    is_virtual = environment.path.is_dir() and not is_whole_python(environment)
+    if not (is_virtual and (traces or not names)):
         raise DamagedError(
             f"{environment.path} is not a virtual environment, so nothing in it was touched",
             cause=cause,
@@ -192,14 +195,6 @@ def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, st
         if entry.name.startswith(f"{real.name}.{suffix}") and not entry.is_symlink()
     ]
     return [(path, read_mark(path) or "") for path in paths if is_marked(path)]
-
-
-def _is_virtual(environment: Environment) -> bool:
-    if is_whole_python(environment) or not environment.path.is_dir():
-        return False
-    names = {entry.name for entry in directory_entries(environment.path)}
-    traces = names & {"pyvenv.cfg", "CACHEDIR.TAG"}  # uv begins with the latter
-    return bool(not names or traces or environment.site_packages)
 
 
 def _empty(environment: Environment) -> None:

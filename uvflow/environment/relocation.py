@@ -42,9 +42,11 @@ def relocation_problem(environment: Environment) -> str:
         shebang = re.match(_SHEBANG, read_launcher(script) or b"")
         if shebang and shebang[1] not in checked:
             checked.add(shebang[1])
-            directory = os.fsdecode(shebang[1])
-            if _is_foreign(Path(directory), environment):
-                return f"{environment.relative(script)} points to {directory}"
+            place = Path(os.fsdecode(shebang[1]))
+            # Of another environment, or a removed one; a system's Python may be elsewhere.
+            is_one = (place.parent / "pyvenv.cfg").exists() or not place.exists()
+            if is_one and not _is_here(place.parent, environment):
+                return f"{environment.relative(script)} points to {place}"
     return ""
 
 
@@ -54,10 +56,3 @@ def _is_here(path: Path, environment: Environment) -> bool:
         return path.samefile(environment.path)
     except (OSError, ValueError):  # ValueError: a name that this system cannot have
         return False
-
-
-def _is_foreign(scripts: Path, environment: Environment) -> bool:
-    """Whether it belongs to another environment, or a removed one; a system's Python does not."""
-    if _is_here(scripts.parent, environment):
-        return False
-    return (scripts.parent / "pyvenv.cfg").exists() or not scripts.exists()

@@ -74,8 +74,13 @@ class Past(NamedTuple):
 
     def configuration(self, environment: Environment) -> bytes | None:
         """pyvenv.cfg as the last sync left it; None where that is unknown, or uv has remade it."""
-        found = (_last_configuration(environment, each) for each in self.fingerprints.values())
-        return next(filter(None, found), None)
+        script = f"identity {environment.scripts / 'activate'}"  # made with the environment
+        _, identity = fingerprint.record([script])
+        for answers in map(fingerprint.recorded_answers, self.fingerprints.values()):
+            content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
+            if content != b"-" and identity == answers.get(os.fsencode(script)):
+                return content[1:]
+        return None
 
     @property
     def is_interrupted(self) -> bool:
@@ -87,14 +92,6 @@ class Past(NamedTuple):
         if self.last_sync is LastSync.UNFLUSHED:
             return Depth.HASHES
         return Depth.METADATA if self.last_sync is LastSync.FINISHED else Depth.SIZES
-
-
-def _last_configuration(environment: Environment, encoded: bytes) -> bytes | None:
-    answers = fingerprint.recorded_answers(encoded)
-    script = f"identity {environment.scripts / 'activate'}"  # made with the environment
-    content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
-    is_same = fingerprint.record([script])[1] == answers.get(os.fsencode(script))
-    return content[1:] if is_same and content != b"-" else None
 
 
 def find_damage(

@@ -135,7 +135,7 @@ class _Look(NamedTuple):
 
     context: SyncContext
     environment: Environment
-    uv: Uv | UvMissingError | None = None
+    uv: Uv | UvMissingError
     damages: tuple[Damage, ...] = ()
     moved: str = ""
     lockfile: LockfileCheck | None = None
@@ -151,17 +151,16 @@ class _Look(NamedTuple):
             uv = find(context.environ)
         except UvMissingError as error:
             uv = error
-        look = cls(context=context, environment=Environment(context.environment), uv=uv)
-        return look if context.is_current() else look.inspected().compared()
-
-    def inspected(self) -> "_Look":
-        context, environment = self.context, self.environment
-        check_inputs(context.project)
-        look = self._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
-        if not self.exists or look.is_running:
+        environment = Environment(context.environment)
+        look = cls(context=context, environment=environment, uv=uv)
+        if context.is_current():
             return look
-        damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
-        return look._replace(damages=damages, moved=relocation_problem(environment))
+        check_inputs(context.project)
+        look = look._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
+        if look.exists and not look.is_running:
+            damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
+            look = look._replace(damages=damages, moved=relocation_problem(environment))
+        return look.compared()
 
     def compared(self) -> "_Look":
         """With what uv finds wrong with the lockfile, and with the environment."""
@@ -337,7 +336,7 @@ def _uv_checks(look: _Look) -> Iterator[Check]:
         yield Check("uv", Level.UNUSABLE, look.lockfile.reasons[0], look.lockfile.hint)
     elif isinstance(look.uv, Uv):
         yield Check("uv", Level.OK, f"uv {look.uv.version}")
-    elif isinstance(look.uv, UvMissingError):
+    else:
         yield Check("uv", Level.UNUSABLE, look.uv.message, look.uv.hint or "")
 
 

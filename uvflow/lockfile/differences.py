@@ -101,11 +101,13 @@ def _locked_sections(metadata: Table, sourced: set[str]) -> _Sections:
         place = "extra " + name.strip("'") if of_extra else "dependencies"
         rows.setdefault(place, []).append(row)
     rows |= {f"group {name}": some for name, some in metadata.get("requires-dev", {}).items()}
-    return _sections({place: map(_as_text, some) for place, some in rows.items()}, sourced)
-
-
-def _as_text(row: Table) -> str:
-    return f"{row['name']}[{','.join(row.get('extras', ()))}]{row.get('specifier', '')}"
+    texts = {
+        place: [
+            f"{r['name']}[{','.join(r.get('extras', ()))}]{r.get('specifier', '')}" for r in some
+        ]
+        for place, some in rows.items()
+    }
+    return _sections(texts, sourced)
 
 
 def _sections(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:

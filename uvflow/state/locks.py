@@ -118,8 +118,12 @@ class Mutex:
         """Wait, holding nothing, until all are free and no command runs in `unleased`."""
 
         def blocker() -> _Blocker | None:
-            refused = (lock for lock, mode in wanted if not self._take(lock, mode))
-            found = next(map(_is_held, refused), None)
+            found = None
+            for lock, mode in wanted:
+                place, file = map(str, lock)
+                with disk_errors(file, hint=ELSEWHERE):
+                    if not found and not leases.take(place, file, mode, self._descriptors):
+                        found = _is_held(lock)
             if unleased and not found:
                 found = _lease_blocker(self._state, unleased)
             if found:
@@ -151,10 +155,6 @@ class Mutex:
                 if os.path.samestat(path.stat(), made):
                     path.rmdir()
         leases.close(self._descriptors)
-
-    def _take(self, lock: _Lock, mode: int) -> bool:
-        with disk_errors(lock.file, hint=ELSEWHERE):
-            return leases.take(str(lock.directory), str(lock.file), mode, self._descriptors)
 
     def _claim(self, directory: Path, *, make: bool) -> bool:
         made = None
