@@ -27,11 +27,11 @@ NOTHING = r"(?!)"  # matches nowhere
 
 
 class Completed(NamedTuple):
-    """The exit code and the whole output of a process."""
+    """The exit code of a process, and its output, as far as that was captured."""
 
     code: int
-    out: str
-    err: str
+    out: str = ""
+    err: str = ""
 
 
 class Running:
@@ -110,10 +110,10 @@ def stream(
     cwd: Path,
     meanwhile: Callable[[], bool] = lambda: True,
     until: str = NOTHING,
-) -> tuple[int, str]:
+) -> Completed:
     """Run a program with all its output on our stderr, unchanged except for secrets in a pipe.
 
-    Returns the exit code and the end of the output, which is empty where stderr is a terminal: the
+    Returns the end of all its output as `err`, which is empty where stderr is a terminal: the
     program itself writes to that. In a pipe, nothing is shown from the first line on that matches
     `until`. `meanwhile` is as in `wait_for`. Signals are forwarded; after one,
     InterruptedBySignalError is raised once the program has ended.
@@ -134,7 +134,7 @@ def stream(
     tail = output.end()
     if received:
         raise InterruptedBySignalError(received[0])
-    return code, tail
+    return Completed(code=code, err=tail)
 
 
 class _Output:

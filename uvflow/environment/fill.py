@@ -30,7 +30,7 @@ from uvflow.project.profiles import Profile
 from uvflow.state import journal
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress
-from uvflow.uv import Streamed, Uv
+from uvflow.uv import Uv, failure_of
 
 # A repair may reveal what the damage hid: unfinished installs, then leftovers. And where
 # reinstalling from uv's cache does not help, downloading the distribution again may.
@@ -331,14 +331,14 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
         if stale:
             raise stale
     copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
-    streamed = uv.run(
+    answer = uv.run(
         arguments, cwd=project.root, environ=environ, meanwhile=copy, until=check.REFUSAL
     )
-    if streamed.code != 0 and at_terminal:
-        streamed = _ask_again(context, uv, arguments)
-    if streamed.code == 0:
+    if answer.code != 0 and at_terminal:
+        answer = _ask_again(context, uv, arguments)
+    if answer.code == 0:
         return
-    failure, stale = streamed.failure("uv sync"), None
+    failure, stale = failure_of(answer, "uv sync"), None
     if "--locked" in arguments:
         stale = check.stale_lockfile_error(project, uv, environ, has_failed=True)
     if stale and (type(failure) is not UvFailedError or failure.hint):
@@ -347,15 +347,14 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     raise stale or failure
 
 
-def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Streamed:
+def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Completed:
     """Run uv once more to learn why it failed: what it writes to a terminal nobody else reads."""
     environ = {**context.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
     running = uv.start((*arguments, "--color=never"), cwd=context.project.root, environ=environ)
     try:
-        completed = running.wait(_ASKING_SECONDS)
+        return running.wait(_ASKING_SECONDS)
     except TimeoutError:  # a long build, which has failed before
-        return Streamed(code=1)
-    return Streamed(code=completed.code, output=completed.err)
+        return Completed(code=1)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

@@ -42,7 +42,7 @@ from uvflow.project.profiles import Choice
 from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
-from uvflow.uv import Streamed, Uv, find
+from uvflow.uv import Uv, failure_of, find
 
 # Seconds: two changes that are closer may get the same time stamp, for which Linux takes a clock of
 # at least 100 Hz, and Windows one of 64.
@@ -325,7 +325,7 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
     if answer.code != 0:
         _require_lockfile(project)
         stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
-        failure = Streamed(code=answer.code, output=answer.err).failure("uv sync --dry-run")
+        failure = failure_of(answer, "uv sync --dry-run")
         raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
     return SyncPlan(
         subject=context.subject, listing=answer.err, changes=planned_changes(answer.err)

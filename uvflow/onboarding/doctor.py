@@ -24,7 +24,7 @@ from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.uv import Streamed, find
+from uvflow.uv import failure_of, find
 
 # The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
@@ -117,7 +117,7 @@ def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
             cwd=context.project.root,
             environ={**context.environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"},
         )
-    failure = Streamed(answer.code, answer.err).failure("uv pip install")
+    failure = failure_of(answer, "uv pip install")
     if isinstance(failure, NetworkError):
         raise NetworkError("an index of uv.lock could not be reached")
     if isinstance(failure, UvFailedError) and failure.hint:  # else it is not the index that fails

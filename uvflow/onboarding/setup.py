@@ -165,7 +165,8 @@ class Setup(NamedTuple):
             digest = self._digest(step, choice)  # an edit from here on is seen next time
             # With -P, as a project may have a directory of that name.
             run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
-            code, _ = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root)
+            words = (*run, "--", *step.run)
+            code = process.stream(words, environ=os.environ, cwd=root).code
             code = 128 - code if code < 0 else code  # as shells do
             if failure := code or self._missing(step):
                 problem = f"failed with exit code {code}" if code else f"has not made {failure}"
