@@ -9,7 +9,7 @@ from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice, timeout_option
 from uvflow.cli.sync import (
     check_sync,
-    project_and_profile,
+    chosen_context,
     run_sync,
     run_words,
     show_plan,
@@ -96,12 +96,11 @@ def verify_command(
     environment is intact, 4 where a local package was installed as a copy and its sources have
     changed since, or while a sync is running, and 5 where files are damaged.
     """
-    from uvflow.environment.context import SyncContext
     from uvflow.environment.repair import Depth
     from uvflow.environment.verify import damage_lines, verdict, verification_as_json, verify
 
     result = verify(
-        SyncContext.of(*project_and_profile(profile)),
+        chosen_context(profile),
         Depth.HASHES if deep else Depth.SIZES,
         repairs=repair,
         timeout=timeout,

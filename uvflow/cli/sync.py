@@ -15,10 +15,9 @@ from uvflow.fingerprint import in_sync_message
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from uvflow.environment.context import SyncContext
     from uvflow.environment.repair import RepairResult
     from uvflow.environment.status import Check
-    from uvflow.project.manifest import Project
-    from uvflow.project.profiles import Choice
 
 _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
 
@@ -52,7 +51,7 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
     """Sync the environment with the lockfile and the profile, and report it."""
     from uvflow.environment.sync import sync
 
-    result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
+    result = sync(chosen_context(profile), timeout=timeout, progress=console.say)
     report_repair(console, result.repair)
     in_sync = in_sync_message(result.subject.profile, result.subject.chosen_by)
     console.say(in_sync if result.already else f"Synced: {result.subject}")
@@ -69,7 +68,7 @@ def show_plan(console: Console, profile: str | None) -> Answer:
     """Show what a sync would do; change nothing."""
     from uvflow.environment.sync import plan_sync
 
-    plan = plan_sync(*project_and_profile(profile))
+    plan = plan_sync(chosen_context(profile))
     console.result(plan.listing.rstrip())
     for change in plan.changes:
         console.result(change)
@@ -81,7 +80,7 @@ def check_sync(console: Console, profile: str | None) -> Answer:
     """Report in one line whether the environment is in sync; change nothing."""
     from uvflow.environment.status import status, status_as_json, verdict_line
 
-    result = status(*project_and_profile(profile))
+    result = status(chosen_context(profile))
     console.say(verdict_line(result))
     return result.exit_code, status_as_json(result)
 
@@ -90,11 +89,9 @@ def run_words(
     console: Console, profile: str | None, words: tuple[str, ...], *, timeout: float
 ) -> int:
     """Run a command in the synced environment; returns its exit code, if at all."""
-    from uvflow.environment.context import SyncContext
     from uvflow.environment.run import prepare
 
-    context = SyncContext.of(*project_and_profile(profile))
-    command = prepare(context, words, timeout=timeout, progress=console.say)
+    command = prepare(chosen_context(profile), words, timeout=timeout, progress=console.say)
     report_repair(console, command.repair)
     return command.run()
 
@@ -103,7 +100,7 @@ def show_status(console: Console, profile: str | None) -> Answer:
     """Report whether lockfile, environment and uv are as they should be, and why not."""
     from uvflow.environment.status import status, status_as_json
 
-    result = status(*project_and_profile(profile))
+    result = status(chosen_context(profile))
     console.result(console.style(result.headline, "bold"))
     show_checks(console, result.checks)
     return result.exit_code, status_as_json(result)
@@ -118,13 +115,14 @@ def show_checks(console: Console, checks: "Sequence[Check]") -> None:
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
 
 
-def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
-    """The project of the current directory, and the profile to use."""
-    from uvflow.environment.context import last_synced_profile
+def chosen_context(profile: str | None) -> "SyncContext":
+    """The project of the current directory, with the profile to use."""
+    from uvflow.environment.context import SyncContext, last_synced_profile
     from uvflow.project.manifest import Project
 
-    project = Project.find(Path.cwd())
-    return project, project.profiles.choose(profile, os.environ, last_synced_profile(project))
+    project, environ = Project.find(Path.cwd()), os.environ
+    choice = project.profiles.choose(profile, environ, last_synced_profile(project))
+    return SyncContext.of(project, choice)
 
 
 def report_repair(console: Console, repair: "RepairResult") -> None:

@@ -27,8 +27,7 @@ from uvflow.lockfile.check import (
     start_check,
 )
 from uvflow.process import Completed
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import SET_ASIDE, Choice
+from uvflow.project.profiles import SET_ASIDE
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
@@ -104,11 +103,11 @@ class Status(NamedTuple):
         return _UNASKED if is_unasked else _VERDICTS[self.verdict]
 
 
-def status(project: Project, choice: Choice) -> Status:
+def status(context: SyncContext) -> Status:
     """Look at lockfile, environment, uv and variables; problems are reported, not raised."""
-    look = _Look.at(SyncContext.of(project, choice))
+    look = _Look.at(context)
     return Status(
-        subject=look.context.subject,
+        subject=context.subject,
         is_unasked=bool(look.unasked or (look.lockfile and look.lockfile.hint == ASK)),
         checks=(
             *_lockfile_checks(look),
@@ -116,7 +115,7 @@ def status(project: Project, choice: Choice) -> Status:
             *_file_checks(look),
             *_origin_checks(look),
             *_uv_checks(look),
-            *_variable_checks(look.context, os.environ),
+            *_variable_checks(context, os.environ),
             *_journal_checks(look),
         ),
     )

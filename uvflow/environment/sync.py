@@ -38,7 +38,6 @@ from uvflow.errors import (
 from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
 from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
@@ -62,13 +61,12 @@ class SyncResult(NamedTuple):
     fingerprint: bytes = b""
 
 
-def sync(project: Project, choice: Choice, *, timeout: float, progress: Progress) -> SyncResult:
+def sync(context: SyncContext, *, timeout: float, progress: Progress) -> SyncResult:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
     UvMissingError (7), DiskError (8).
     """
-    context = SyncContext.of(project, choice)
     with locked_environment(context, timeout=timeout, progress=progress) as result:
         try:
             journal.record_profile(context.state, context.profile.name)
@@ -302,12 +300,12 @@ class SyncPlan(NamedTuple):
     changes: tuple[str, ...]
 
 
-def plan_sync(project: Project, choice: Choice) -> SyncPlan:
+def plan_sync(context: SyncContext) -> SyncPlan:
     """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
     from uvflow.environment.status import planned_changes  # not needed for a sync
     from uvflow.lockfile import check
 
-    context = SyncContext.of(project, choice)
+    project = context.project
     inputs.check_inputs(project)
     if not can_be_read_by_uv(Environment(context.environment)):
         raise DamagedError(

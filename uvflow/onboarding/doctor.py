@@ -22,8 +22,6 @@ from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
 from uvflow.uv import failure_of, find
 
 # The code of a finding → its severity, and the aspect that it is about.
@@ -43,9 +41,8 @@ _RULES = {
 }
 
 
-def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Check, ...]:
-    """Make all checks side by side; raises what SyncContext.of raises."""
-    context = SyncContext.of(project, choice)
+def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
+    """Make all checks side by side."""
     looks = {
         "PATH": _look_for_uv,
         "index": _ask_indexes,
@@ -57,7 +54,7 @@ def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Chec
         del looks["index"]
     with ThreadPoolExecutor() as pool:
         found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
-        return (*status(project, choice).checks, *itertools.chain(*found))
+        return (*status(context).checks, *itertools.chain(*found))
 
 
 def state_of(checks: Iterable[Check]) -> str:
@@ -140,7 +137,7 @@ def _keys(path: Path) -> set[str]:
 def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     """The steps but for syncs, of which status knows."""
     setup = Setup.of(context.project, os.environ)
-    others = tuple((step, choice) for step, choice in setup.steps if not step.sync)
+    others = tuple(pair for pair in setup.steps if not pair[0].sync)
     for report in setup._replace(steps=others).plan():
         if report.reason:
             yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"

@@ -19,7 +19,6 @@ from uvflow.files import read_bytes, target_inside, write_whole
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
 from uvflow.project.schema import OnlyKeys, Rule
 from uvflow.state.store import Progress, State
 
@@ -87,11 +86,11 @@ def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
 
 
 class Setup(NamedTuple):
-    """A project's steps, each with its profile: the last one that is synced before it."""
+    """A project's steps, each with its context: of the last profile that is synced before it."""
 
     project: Project
     state: State
-    steps: tuple[tuple[Step, Choice], ...]
+    steps: tuple[tuple[Step, SyncContext], ...]
 
     @classmethod
     def of(cls, project: Project, environ: Mapping[str, str]) -> "Setup":
@@ -99,7 +98,7 @@ class Setup(NamedTuple):
 
         Raises UsageError where a step is not valid.
         """
-        profiles, with_choices = project.profiles, []
+        profiles, found = project.profiles, []
         choice = profiles.choose(None, environ, last_synced_profile(project))
         steps = read(project.table("tool", "uvflow").get("setup", ()), str(project.root / MANIFEST))
         if not steps:
@@ -108,14 +107,14 @@ class Setup(NamedTuple):
         for step in steps:
             if isinstance(step.sync, str):
                 choice = profiles.choose(step.sync, environ, None)
-            with_choices.append((step, choice))
-        return cls(project, State.of(project.workspace), tuple(with_choices))
+            found.append((step, SyncContext.of(project, choice)))
+        return cls(project, State.of(project.workspace), tuple(found))
 
     def plan(self, *, force: bool = False) -> tuple[StepReport, ...]:
         """Which steps are due, and why; writes nothing and runs no code of the project."""
         reports = []
-        for step, choice in self.steps:
-            reason = self._reason(step, choice) or ("--force" if force else "")
+        for step, context in self.steps:
+            reason = self._reason(step, context) or ("--force" if force else "")
             reports.append(StepReport(step.name, "due" if reason else "done", reason))
         return tuple(reports)
 
@@ -127,44 +126,44 @@ class Setup(NamedTuple):
         for report in reports:
             if report.reason:
                 progress(str(report))
-        for number, (step, choice) in enumerate(self.steps):
+        for number, (step, context) in enumerate(self.steps):
             reason, news = reports[number].reason, ""
             if not reason and any(report.state == "ran" for report in reports):
-                reason = news = self._reason(step, choice)  # by what was done before it
+                reason = news = self._reason(step, context)  # by what was done before it
             if reason:
                 progress(f"Step {step.name}{f': {news}' if news else ''}")
-                self._do(step, choice, timeout=timeout, progress=progress)
+                self._do(step, context, timeout=timeout, progress=progress)
                 reports[number] = StepReport(step.name, "ran", reason)
         return tuple(reports)
 
-    def _reason(self, step: Step, choice: Choice) -> str:
+    def _reason(self, step: Step, context: SyncContext) -> str:
         """Why a step is due; empty where it is done."""
         if step.copy:
             return _absence(self.project.root, step.copy["to"])
         if step.sync:
-            if SyncContext.of(self.project, choice).is_current():
+            if context.is_current():
                 return ""
-            current = status(self.project, choice)
+            current = status(context)
             return verdict_line(current) if current.exit_code else ""
         command = shlex.join(step.run)
         digest = self.state.read_json(_RECORDS).get(self._key(step))
         if digest is None:
             return f"`{command}` has not been run yet"
-        if digest != self._digest(step, choice):
+        if digest != self._digest(step, context):
             return f"`{command}` was run with other inputs, or in another environment"
         missing = self._missing(step)
         return f"`{command}` is to make {missing}" if missing else ""
 
-    def _do(self, step: Step, choice: Choice, *, timeout: float, progress: Progress) -> None:
+    def _do(self, step: Step, context: SyncContext, *, timeout: float, progress: Progress) -> None:
         root = self.project.root
         if step.copy:
             _copy(root, step.copy["from"], step.copy["to"], step.name)
             return
-        sync(self.project, choice, timeout=timeout, progress=progress)
+        sync(context, timeout=timeout, progress=progress)
         if step.run:
-            digest = self._digest(step, choice)  # an edit from here on is seen next time
+            digest = self._digest(step, context)  # an edit from here on is seen next time
             # With -P, as a project may have a directory of that name.
-            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
+            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", context.profile.name)
             words = (*run, "--", *step.run)
             code = process.stream(words, environ=os.environ, cwd=root).code
             code = 128 - code if code < 0 else code  # as shells do
@@ -189,9 +188,8 @@ class Setup(NamedTuple):
                 return glob
         return ""
 
-    def _digest(self, step: Step, choice: Choice) -> str:
+    def _digest(self, step: Step, context: SyncContext) -> str:
         """Changes with the step, its inputs, the lockfile, and the birth of its environment."""
-        context = SyncContext.of(self.project, choice)
         questions = (
             f"content {self.project.lockfile}",
             f"identity {context.environment / 'pyvenv.cfg'}",
