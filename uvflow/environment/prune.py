@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uvflow.environment.installed import Environment
-from uvflow.environment.ownership import set_aside_beside
-from uvflow.environment.unowned import users_files
+from uvflow.environment.ownership import set_aside_beside, users_files
 from uvflow.errors import BusyError, DiskError, disk_errors
 from uvflow.files import directory_size, is_inside, remove_set_aside
 from uvflow.state import backup, journal, locks
