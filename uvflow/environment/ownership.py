@@ -354,8 +354,9 @@ def sort_unowned(
             left.append(path)
         elif search.is_launcher(path):
             launchers.append(path)
-        elif search.is_users(path):
-            users.append(path)
+        elif search.top_of(path) and not path.endswith(os.sep):
+            # A link in the place of a directory may be a damage.
+            users += [path] if path not in search.owned_directories else []
     removable = search.highest(left, besides=users)
     shown = [p for p in search.highest(users, besides=left) if f"{os.sep}{_CACHE}{os.sep}" not in p]
     relative = environment.relative
@@ -407,11 +408,6 @@ class _Search(NamedTuple):
         """The site-packages that `path` is in; empty where it is in none."""
         return next((top for top in self.tops if path.startswith(top) and path != top), "")
 
-    def is_users(self, path: str) -> bool:
-        """Whether it is in site-packages, and no directory; a link to one may be a damage."""
-        is_directory = path.endswith(os.sep) or path in self.owned_directories
-        return bool(self.top_of(path)) and not is_directory
-
     def is_launcher(self, path: str) -> bool:
         """Whether it is a script as installers write them, none of which is a link."""
         is_script = os.path.dirname(path) == self.scripts and not os.path.islink(path)  # noqa: PTH114, PTH120  a Path costs more than the walk
@@ -422,8 +418,13 @@ class _Search(NamedTuple):
         top, is_directory = self.top_of(path), path.endswith(os.sep)
         if is_directory and not top:
             return False
-        if path in self.kept or not self._is_new(path):
-            return path in self.kept
+        if path in self.kept:
+            return True
+        try:
+            if os.lstat(path.rstrip(os.sep)).st_ctime < self.began:
+                return False  # it was there before, not made, linked or changed since
+        except OSError:
+            return False
         if not top:
             return self.is_launcher(path)
         relative = path.removeprefix(top).rstrip(os.sep)
@@ -433,13 +434,6 @@ class _Search(NamedTuple):
         is_temporary = relative.rpartition(os.sep)[2].startswith(_TEMPORARY)
         archives = self.cached.get(name, ())
         return is_temporary or any(_is_same(f"{a}{os.sep}{relative}", path) for a in archives)
-
-    def _is_new(self, path: str) -> bool:
-        """Whether it was made, linked or changed since the interrupted sync began."""
-        try:
-            return os.lstat(path.rstrip(os.sep)).st_ctime >= self.began
-        except OSError:
-            return False
 
     def highest(self, paths: Iterable[str], *, besides: Iterable[str]) -> set[str]:
         """In the place of all that is in a directory of nothing else, that directory."""

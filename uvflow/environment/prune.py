@@ -36,16 +36,16 @@ def prune(projects: Iterable[KnownProject]) -> tuple[SetAside, ...]:
 
 
 def _prune(state: State) -> list[SetAside]:
-    found = list(_set_aside(state))
+    found, reason = list(_set_aside(state)), "an interrupted init needs it"
     if not found:
         return []  # the mutex would make it the project that was used last
     try:
         with locks.mutex(state, "uvflow cache prune", timeout=0):
-            if backup.is_unfinished(state):
-                return [_kept(path, "an interrupted init needs it") for path in found]
-            return [_removed(path, state.root) for path in _set_aside(state)]
+            if not backup.is_unfinished(state):
+                return [_removed(path, state.root) for path in _set_aside(state)]
     except BusyError:
-        return [_kept(path, "another uvflow process is using the project") for path in found]
+        reason = "another uvflow process is using the project"
+    return [SetAside(path, directory_size(path), reason) for path in found]
 
 
 def _set_aside(state: State) -> Iterator[Path]:
@@ -57,16 +57,11 @@ def _set_aside(state: State) -> Iterator[Path]:
 
 
 def _removed(path: Path, root: Path) -> SetAside:
-    users = next(users_files(Environment(path)), None)
+    size, users = directory_size(path), next(users_files(Environment(path)), None)
     if not is_inside(path, root):
-        return _kept(path, f"it is outside {root}")
+        return SetAside(path, size, f"it is outside {root}")
     if users is not None:
-        return _kept(path, f"it holds files that no installer made, such as {users}")
-    size = directory_size(path)
+        return SetAside(path, size, f"it holds files that no installer made, such as {users}")
     with disk_errors(path):
         remove_set_aside(path)
-    return SetAside(path=path, size=size)
-
-
-def _kept(path: Path, reason: str) -> SetAside:
-    return SetAside(path=path, size=directory_size(path), reason=reason)
+    return SetAside(path, size)

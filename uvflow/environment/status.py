@@ -111,8 +111,7 @@ def status(context: SyncContext) -> Status:
         checks=(
             *_lockfile_checks(look),
             *_environment_checks(look),
-            *_file_checks(look),
-            *_origin_checks(look),
+            *_disk_checks(look),
             *_uv_checks(look),
             *_variable_checks(context, os.environ),
             *_journal_checks(look),
@@ -307,7 +306,7 @@ def _another_python(look: _Look) -> str:
     return f"it has Python {version}, and uv would use another (requires-python: {required})"
 
 
-def _file_checks(look: _Look) -> Iterator[Check]:
+def _disk_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
     for damage in look.damages:
         yield Check("files", Level.DAMAGED, str(damage), look.repair_by("repairs"))
@@ -318,9 +317,6 @@ def _file_checks(look: _Look) -> Iterator[Check]:
         what = f"{count} distribution{'s' if count != 1 else ''}"
         message = f"{what}, none half installed (`uvflow verify` checks each file)"
         yield Check("files", Level.OK, message)
-
-
-def _origin_checks(look: _Look) -> Iterator[Check]:
     if look.moved:
         yield Check("origin", Level.DAMAGED, look.moved, look.repair_by("recreates"))
     elif look.exists:
