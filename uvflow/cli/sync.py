@@ -4,6 +4,7 @@ Usual command lines do without click: loading it takes a sixth of the time of a 
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,11 @@ def show_plan(console: Console, profile: str | None) -> Answer:
     """Show what a sync would do; change nothing."""
     from uvflow.environment.sync import plan_sync
 
-    plan = plan_sync(chosen_context(profile))
-    console.result(plan.listing.rstrip())
-    for change in plan.changes:
-        console.result(change)
-    console.say(f"Nothing is changed: {plan.subject}")
-    return 0, {**plan.subject.as_json(), "changes": list(plan.changes)}
+    context = chosen_context(profile)
+    listing, changes = plan_sync(context)
+    console.result(listing.rstrip(), *changes)
+    console.say(f"Nothing is changed: {context.subject}")
+    return 0, {**context.subject.as_json(), "changes": list(changes)}
 
 
 def check_sync(console: Console, profile: str | None) -> Answer:
@@ -89,11 +89,15 @@ def run_words(
     console: Console, profile: str | None, words: tuple[str, ...], *, timeout: float
 ) -> int:
     """Run a command in the synced environment; returns its exit code, if at all."""
-    from uvflow.environment.run import prepare
+    from uvflow.environment.run import run
 
-    command = prepare(chosen_context(profile), words, timeout=timeout, progress=console.say)
-    report_repair(console, command.repair)
-    return command.run()
+    return run(
+        chosen_context(profile),
+        words,
+        timeout=timeout,
+        progress=console.say,
+        report=partial(report_repair, console),
+    )
 
 
 def show_status(console: Console, profile: str | None) -> Answer:

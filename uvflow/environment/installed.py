@@ -153,14 +153,6 @@ def python_version(environment: Environment) -> str | None:
     return match[0] if match else None
 
 
-def is_created_since(environment: Environment, when: float) -> bool:
-    """Whether it was created at or after `when`, in seconds since the epoch."""
-    try:
-        return (environment.path / "pyvenv.cfg").stat().st_mtime >= when
-    except OSError:
-        return False
-
-
 def read_quickly(path: str, size: int | None = None) -> bytes | None:
     """The first `size` bytes of a file, or all of it; None where it cannot be read.
 

@@ -23,7 +23,6 @@ from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
-    is_created_since,
     relocation_problem,
 )
 from uvflow.environment.integrity import Damage, DamageKind
@@ -250,7 +249,10 @@ def clear_unusable(
     basics = map(str, integrity.missing_basics(environment))
     reasons = [*basics, *filter(None, [relocation_problem(environment)])]
     reasons += more
-    if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
+    created = -math.inf
+    with contextlib.suppress(OSError):
+        created = (path / "pyvenv.cfg").stat().st_mtime
+    if past.last_sync is LastSync.UNFLUSHED and created >= past.began:
         reasons.append("it was being created when the machine may have gone down")
     if reasons:
         progress(f"Recreating {path.name}: {summary(reasons)}")

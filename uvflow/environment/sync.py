@@ -290,16 +290,11 @@ def repair_environment(
         return result
 
 
-class SyncPlan(NamedTuple):
-    """What a sync would do: uv's own list, and a sentence for each distribution in it."""
+def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
+    """What a sync would do: uv's own list, and a sentence for each distribution in it.
 
-    subject: Subject
-    listing: str
-    changes: tuple[str, ...]
-
-
-def plan_sync(context: SyncContext) -> SyncPlan:
-    """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
+    Changes nothing. Raises what `sync` raises.
+    """
     from uvflow.environment.status import planned_changes  # not needed for a sync
     from uvflow.lockfile import check
 
@@ -323,6 +318,4 @@ def plan_sync(context: SyncContext) -> SyncPlan:
         stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
         failure = failure_of(answer, "uv sync --dry-run")
         raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
-    return SyncPlan(
-        subject=context.subject, listing=answer.err, changes=planned_changes(answer.err)
-    )
+    return answer.err, planned_changes(answer.err)

@@ -20,7 +20,7 @@ from uvflow.paths import MANIFEST
 from uvflow.project import schema
 from uvflow.project.manifest import Project
 from uvflow.project.schema import OnlyKeys, Rule
-from uvflow.state.store import Progress, State
+from uvflow.state.store import Progress
 
 _RECORDS = "setup.json"  # in the state: what each `run` step that is done depended on
 _EXAMPLE = {"from": ".env.example", "to": ".env"}
@@ -89,7 +89,6 @@ class Setup(NamedTuple):
     """A project's steps, each with its context: of the last profile that is synced before it."""
 
     project: Project
-    state: State
     steps: tuple[tuple[Step, SyncContext], ...]
 
     @classmethod
@@ -108,7 +107,7 @@ class Setup(NamedTuple):
             if isinstance(step.sync, str):
                 choice = profiles.choose(step.sync, environ, None)
             found.append((step, SyncContext.of(project, choice)))
-        return cls(project, State.of(project.workspace), tuple(found))
+        return cls(project, tuple(found))
 
     def plan(self, *, force: bool = False) -> tuple[StepReport, ...]:
         """Which steps are due, and why; writes nothing and runs no code of the project."""
@@ -146,7 +145,7 @@ class Setup(NamedTuple):
             current = status(context)
             return verdict_line(current) if current.exit_code else ""
         command = shlex.join(step.run)
-        digest = self.state.read_json(_RECORDS).get(self._key(step))
+        digest = context.state.read_json(_RECORDS).get(self._key(step))
         if digest is None:
             return f"`{command}` has not been run yet"
         if digest != self._digest(step, context):
@@ -173,8 +172,8 @@ class Setup(NamedTuple):
                 error = UvflowError(f"step {step.name} {problem}", hint=hint)
                 error.exit_code = code or error.exit_code
                 raise error
-            records = {**self.state.read_json(_RECORDS), self._key(step): digest}
-            self.state.write(_RECORDS, json.dumps(records).encode())
+            records = {**context.state.read_json(_RECORDS), self._key(step): digest}
+            context.state.write(_RECORDS, json.dumps(records).encode())
 
     def _key(self, step: Step) -> str:
         """Its key in the records; the members of a workspace have steps of their own."""
