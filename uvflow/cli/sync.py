@@ -52,12 +52,13 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
     """Sync the environment with the lockfile and the profile, and report it."""
     from uvflow.environment.sync import sync
 
-    result = sync(chosen_context(profile), timeout=timeout, progress=console.say)
+    context = chosen_context(profile)
+    result = sync(context, timeout=timeout, progress=console.say)
     report_repair(console, result.repair)
-    in_sync = in_sync_message(result.subject.profile, result.subject.chosen_by)
-    console.say(in_sync if result.already else f"Synced: {result.subject}")
+    in_sync = in_sync_message(context.profile.name, context.chosen_by)
+    console.say(in_sync if result.already else f"Synced: {context.subject}")
     return 0, {
-        **result.subject.as_json(),
+        **context.subject.as_json(),
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
         "removed": list(result.repair.removed),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
-from uvflow.environment.context import Subject, SyncContext
+from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment, relocation_problem
@@ -53,7 +53,6 @@ class SyncResult(NamedTuple):
     uv for example. `fingerprint` is empty where there was nothing to do.
     """
 
-    subject: Subject
     already: bool = False
     repair: RepairResult = RepairResult()
     fingerprint: bytes = b""
@@ -82,7 +81,7 @@ def locked_environment(
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
         if context.is_current() or _is_good_as_it_is(context):
-            yield SyncResult(subject=context.subject, already=True)
+            yield SyncResult(already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
     with locks.mutex(
@@ -99,7 +98,7 @@ def locked_environment(
                 hint="`uvflow init` again",
             )
         if context.is_current():  # another uvflow process may have done it meanwhile
-            yield SyncResult(subject=context.subject, already=True)
+            yield SyncResult(already=True)
             return
         result = sync_locked(context, find(), mutex, progress=progress)
         finish(context, result)
@@ -174,7 +173,7 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     is_watchable = before and after and sources is not None and _agrees(context, uv)
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
-    return SyncResult(subject=context.subject, repair=result, fingerprint=encoded)
+    return SyncResult(repair=result, fingerprint=encoded)
 
 
 def _require_lockfile(project: Project) -> None:
