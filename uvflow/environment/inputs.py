@@ -134,13 +134,17 @@ def _questions(context: SyncContext) -> Iterator[str]:
     project, environ = context.project, context.environ
     request = context.profile.python or environ.get("UV_PYTHON", "")
     sources = local_sources(project)
-    above = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
-    places = (project.root, *above, _configuration_directories(environ)[0])
+    inside = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
+    places = (project.root, *inside, _configuration_directories(environ)[0])
     pins = [place / name for place in places for name in _PYTHON_VERSIONS]
     pinned = (asked for path in pins for _, asked in python_requests(_text(path)))
     yield f"content {project.workspace / LOCKFILE}"
     yield f"content {project.root / OWN_SETTINGS}"
-    settings = list(_setting_files(project, environ))
+    above = (project.root, *project.root.parents)
+    settings = [directory / name for directory in above for name in (MANIFEST, "uv.toml")]
+    settings += [directory / "uv.toml" for directory in _configuration_directories(environ)]
+    if environ.get("UV_CONFIG_FILE"):
+        settings.append(project.root / environ["UV_CONFIG_FILE"])
     yield from (f"content {path}" for path in (*settings, *pins))
     for path in settings:
         yield from _find_links(path)
@@ -149,16 +153,6 @@ def _questions(context: SyncContext) -> Iterator[str]:
     yield from _workspaces(project, sources)
     for source in sources:
         yield from _source(source)
-
-
-def _setting_files(project: Project, environ: Mapping[str, str]) -> Iterator[Path]:
-    for directory in (project.root, *project.root.parents):
-        yield directory / MANIFEST
-        yield directory / "uv.toml"
-    for directory in _configuration_directories(environ):
-        yield directory / "uv.toml"
-    if environ.get("UV_CONFIG_FILE"):
-        yield project.root / environ["UV_CONFIG_FILE"]
 
 
 def _configuration_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:

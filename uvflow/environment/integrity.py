@@ -110,13 +110,19 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    found = ((one.name, _problem_of(environment, one)) for one in environment.distributions)
-    problems = [(name, *problem) for name, problem in found if problem]
-    left = (("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment))
-    unfinished = [
-        Damage(kind, environment.relative(path), name, detail)
-        for name, kind, path, detail in (*problems, *left)
-    ]
+    unfinished = []
+    for distribution in environment.distributions:
+        if not _has_record(environment, distribution):
+            continue
+        problem, first, *_ = read_metadata(distribution)
+        kind, detail = (first and _size_problem(first)) or (None, "")
+        if first and not problem and kind is DamageKind.MISSING:
+            problem = kind, first.path, detail
+        if problem:
+            kind, path, detail = problem
+            unfinished.append(Damage(kind, environment.relative(path), distribution.name, detail))
+    left = map(environment.relative, leftover_data_directories(environment))
+    unfinished += (Damage(DamageKind.UNFINISHED, path) for path in left)
     own = _script_damage(environment)
     has_links = any(entry.is_symlink() and entry.is_dir() for entry in environment.entries)
     linked = linked_packages(environment) if has_links else ()
@@ -291,19 +297,6 @@ def _metadata_problem(
     if not is_listed and ("INSTALLER" in names or not _is_without_installer(distribution, text)):
         return DamageKind.UNFINISHED, record, "does not list INSTALLER"
     return None
-
-
-def _problem_of(
-    environment: Environment, distribution: Distribution
-) -> tuple[DamageKind, str, str] | None:
-    """What is wrong, by what the metadata shows, and by the file that uv would remove first."""
-    if not _has_record(environment, distribution):
-        return None
-    found = read_metadata(distribution)
-    if found.problem or found.first is None:
-        return found.problem
-    kind, detail = _size_problem(found.first) or (None, "")
-    return (kind, found.first.path, detail) if kind is DamageKind.MISSING else None
 
 
 def _has_record(environment: Environment, distribution: Distribution) -> bool:

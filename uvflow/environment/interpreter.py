@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
@@ -88,7 +87,12 @@ def _own_code(environment: Environment, workspace: Path) -> str:
     is_elsewhere = is_elsewhere and not any(map(re.compile(_FINDS_LIBRARY).search, scripts))
     if any(may_lead_into(home, workspace) for home in homes) or (is_own and not is_elsewhere):
         return "takes its library from this project" if pythons else ""
-    for entry in itertools.chain(*map(directory_entries, _site_directories(environment))):
+    # Where an interpreter looks for `.pth` files; that of Debian does so in several places.
+    places = [str(environment.path / "Lib" / "site-packages")]
+    for library in ("lib", "lib64", "local/lib"):
+        for folder in directory_entries(environment.path / library):
+            places += (f"{folder.path}/{name}" for name in ("site-packages", "dist-packages"))
+    for entry in itertools.chain(*map(directory_entries, places)):
         is_pth = entry.name.endswith(".pth")
         is_started = is_pth or entry.name.endswith(".start")
         is_started = is_started or entry.name.partition(".")[0].lower() in _STARTED
@@ -97,14 +101,6 @@ def _own_code(environment: Environment, workspace: Path) -> str:
         if leads_in or (is_own and is_started):
             return f"would run {entry.name} of this project"
     return ""
-
-
-def _site_directories(environment: Environment) -> Iterator[str]:
-    """Where an interpreter looks for `.pth` files; that of Debian does so in several places."""
-    yield str(environment.path / "Lib" / "site-packages")
-    for library in ("lib", "lib64", "local/lib"):
-        for folder in directory_entries(environment.path / library):
-            yield from (f"{folder.path}/{name}" for name in ("site-packages", "dist-packages"))
 
 
 def is_trusted(context: SyncContext) -> bool:

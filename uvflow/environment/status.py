@@ -277,21 +277,18 @@ def planned_changes(output: str) -> tuple[str, ...]:
     for sign, name, version, source in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
         sourced |= {name} if source else set()
-    return tuple(
-        _change_sentence(name, change, _CHANGED_SOURCE if name in sourced else _REINSTALLED)
-        for name, change in changes.items()
-    )
-
-
-def _change_sentence(name: str, change: Mapping[str, str], otherwise: str) -> str:
-    if set(change) == {"+"}:
-        return f"{name} {change['+']}".strip() + " is missing"
-    if set(change) == {"-"}:
-        return f"{name} {change['-']} is not asked for"
-    installed, wanted = change.get("-", ""), change.get("+", "")
-    if wanted and installed != wanted:
-        return f"{name} is {installed} instead of {wanted}"
-    return f"{name} {otherwise}"
+    sentences = []
+    for name, change in changes.items():
+        installed, wanted = change.get("-", ""), change.get("+", "")
+        if set(change) == {"+"}:
+            sentences.append(f"{name} {wanted}".strip() + " is missing")
+        elif set(change) == {"-"}:
+            sentences.append(f"{name} {installed} is not asked for")
+        elif wanted and installed != wanted:
+            sentences.append(f"{name} is {installed} instead of {wanted}")
+        else:
+            sentences.append(f"{name} {_CHANGED_SOURCE if name in sourced else _REINSTALLED}")
+    return tuple(sentences)
 
 
 def _another_python(look: _Look) -> str:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from uvflow.errors import UvflowError
-from uvflow.lockfile.packages import LockedPackage, Lockfile, Table, read_local_part
+from uvflow.lockfile.packages import LockedPackage, Table, read_local_part
 from uvflow.project.manifest import Project, Workspace, canonical_name, project_name, table_at
 
 # What a project may declare dynamic → what messages call it.
@@ -32,7 +32,16 @@ def differences(project: Project) -> tuple[str, ...]:
         if not lockfile.requires_python:  # which uv always writes
             return ()
         workspace = Workspace.at(project.workspace)
-        changes = [*_membership(lockfile, workspace), *_groups_of_root(lockfile, workspace)]
+        root = lockfile.package_at(".")
+        locked = set(lockfile.members or ([root.name] if root else []))
+        wanted = {project_name(table) for table in workspace.members.values()}
+        changes = [_change("workspace members", name, "") for name in sorted(locked - wanted)]
+        changes += (_change("workspace members", "", name) for name in sorted(wanted - locked))
+        if "project" not in workspace.root:  # its groups, then
+            table = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
+            texts = {"dependencies": (), **_groups(workspace.root)}
+            sourced = _sourced(workspace, ".")
+            changes += _changes(_locked_sections(table, sourced), _sections(texts, sourced))
         for package in lockfile.local_packages:
             member = f"{package.name}: " if len(lockfile.local_packages) > 1 else ""
             changes += [member + change for change in _package(package, workspace)]
@@ -41,28 +50,11 @@ def differences(project: Project) -> tuple[str, ...]:
         return ()
 
 
-def _membership(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
-    root = lockfile.package_at(".")
-    locked = set(lockfile.members or ([root.name] if root else []))
-    wanted = {project_name(table) for table in workspace.members.values()}
-    yield from (_change("workspace members", name, "") for name in sorted(locked - wanted))
-    yield from (_change("workspace members", "", name) for name in sorted(wanted - locked))
-
-
 def _change(place: str, locked: str, wanted: str) -> str:
     """`locked` is empty for what was added, `wanted` for what was removed."""
     if not locked:
         return f"{place}: `{wanted}` was added"
     return f"{place}: `{locked}` " + (f"became `{wanted}`" if wanted else "was removed")
-
-
-def _groups_of_root(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
-    """Of a workspace whose root is no project."""
-    if "project" not in workspace.root:
-        locked = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
-        texts = {"dependencies": (), **_groups(workspace.root)}
-        sourced = _sourced(workspace, ".")
-        yield from _changes(_locked_sections(locked, sourced), _sections(texts, sourced))
 
 
 def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
@@ -143,19 +135,13 @@ def _changes(locked: _Sections, wanted: _Sections, unknown: Iterable[str] = ()) 
         kind, _, name = place.partition(" ")
         if kind in unknown:
             continue
-        if place in locked and place in wanted:
-            yield from _changes_at(place, locked[place], wanted[place])
-        else:
+        if not (place in locked and place in wanted):
             yield _change(kind, name if place in locked else "", name if place in wanted else "")
-
-
-def _changes_at(place: str, locked: list[Requirement], wanted: list[Requirement]) -> Iterator[str]:
-    added = [new for new in wanted if new not in locked]
-    for old in locked:
-        if old in wanted:
             continue
-        successor = next((new for new in added if new.name == old.name), None)
-        if successor:
-            added.remove(successor)
-        yield _change(place, str(old), str(successor or ""))
-    yield from (_change(place, "", str(new)) for new in added)
+        added = [new for new in wanted[place] if new not in locked[place]]
+        for old in (old for old in locked[place] if old not in wanted[place]):
+            successor = next((new for new in added if new.name == old.name), None)
+            if successor:
+                added.remove(successor)
+            yield _change(place, str(old), str(successor or ""))
+        yield from (_change(place, "", str(new)) for new in added)

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -188,21 +188,21 @@ class Setup(NamedTuple):
         return ""
 
     def _digest(self, step: Step, context: SyncContext) -> str:
-        """Changes with the step, its inputs, the lockfile, and the birth of its environment."""
-        questions = (
+        """Changes with the step, its inputs, the lockfile, and the birth of its environment.
+
+        A link among the inputs that leads out is refused.
+        """
+        root = self.project.root
+        questions = [
             f"content {self.project.lockfile}",
             f"identity {context.environment / 'pyvenv.cfg'}",
-            *(f"content {path}" for path in self._inputs(step)),
-        )
-        words = repr((step, context.profile.sync_arguments())).encode()
-        return hashlib.sha256(b"\0".join((words, *fingerprint.record([*questions])))).hexdigest()
-
-    def _inputs(self, step: Step) -> Iterator[Path]:
-        """The files that match; of a directory, all below it. A link that leads out is refused."""
-        root = self.project.root
+        ]
         for path in sorted({path for glob in step.inputs for path in root.glob(glob)}):
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
-            yield from (target_inside(file, root) for file in files if file.is_file())
+            inside = (target_inside(file, root) for file in files if file.is_file())
+            questions += (f"content {file}" for file in inside)
+        words = repr((step, context.profile.sync_arguments())).encode()
+        return hashlib.sha256(b"\0".join((words, *fingerprint.record(questions)))).hexdigest()
 
 
 def _absence(root: Path, name: str) -> str:
