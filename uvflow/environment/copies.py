@@ -65,9 +65,23 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
     for name, place in chosen.items():
         others = (other for other in places if other.startswith(place + os.sep))
         identity, _, digest = str(remembered.get(_key(context, name), "")).rpartition(" ")
-        copy = _sources(name, "\0".join((place, *others)))
-        made_from = digest if identity and identity == installed.get(name) else None
-        found.append(copy._replace(installed=installed.get(name, ""), made_from=made_from))
+        copy = LocalCopy(
+            name=name,
+            installed=installed.get(name, ""),
+            made_from=digest if identity and identity == installed.get(name) else None,
+        )
+        question = os.fsencode("\0".join((place, *others)))
+        # Without sources where one cannot be read, or there are too many.
+        with contextlib.suppress(OSError, ValueError):
+            files = fingerprint.source_files(question, most=_MOST)
+            times = (int(each.split()[2]) for _, each in files if each != b"-")
+            answers = (b"sources " + question, fingerprint.sources_answer(files))
+            copy = copy._replace(
+                digest=digest_of(files, _LARGE),
+                answers=answers if len(files) <= fingerprint.MOST_SOURCES else (),
+                changed=max(times, default=0),
+            )
+        found.append(copy)
     return tuple(found)
 
 
@@ -93,23 +107,6 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
     context.state.write(_NAME, json.dumps(remembered).encode(), durable=False)
     answers = tuple(copy.answers for copy in installed)
     return sum(answers, ()) if all(answers) else None
-
-
-def _sources(name: str, place: str) -> LocalCopy:
-    """`place` is a directory, and what it leaves out, as `fingerprint.source_files` takes it."""
-    question = os.fsencode(f"sources {place}")
-    try:
-        files = fingerprint.source_files(os.fsencode(place), most=_MOST)
-    except (OSError, ValueError):  # it cannot be read, or has too many files
-        return LocalCopy(name=name)
-    times = (int(identity.split()[2]) for _, identity in files if identity != b"-")
-    is_watchable = len(files) <= fingerprint.MOST_SOURCES
-    return LocalCopy(
-        name=name,
-        digest=digest_of(files, _LARGE),
-        answers=(question, fingerprint.sources_answer(files)) if is_watchable else (),
-        changed=max(times, default=0),
-    )
 
 
 def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:

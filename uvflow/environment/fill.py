@@ -119,7 +119,14 @@ class Filling:
             self.depth = max(self.depth, Depth.SIZES)
         self.mutex.claim(path)  # what was there may have been set aside
         if arguments:
-            broken = self._run(arguments, is_first=is_first)
+            run = _run_uv if is_first and self.exactly else _run_uv_offline_first
+            try:
+                run(self.context, self.uv, arguments)
+            except UvFailedError:
+                answer = self._capture(self.context, *arguments, "--offline", "--dry-run")
+                broken = broken_interpreter(self.environment, answer.err)
+                if broken is None:
+                    raise
         self.ended = time.monotonic()
         self.environment = Environment(path)
         # Where uv has recreated it, another process may have got in between. Some settings make uv
@@ -152,19 +159,6 @@ class Filling:
         self.defects = [*known, *filter(repair.can_be_defect, back)]
         others = (d for d in problems if d not in self.defects)
         self.damages = [d for d in others if d.distribution not in self.kept]
-
-    def _run(self, arguments: tuple[str, ...], *, is_first: bool) -> Damage | None:
-        """Run uv; returns the damage where the environment's Python does not answer it."""
-        run = _run_uv if is_first and self.exactly else _run_uv_offline_first
-        try:
-            run(self.context, self.uv, arguments)
-        except UvFailedError:
-            answer = self._capture(self.context, *arguments, "--offline", "--dry-run")
-            broken = broken_interpreter(self.environment, answer.err)
-            if broken is None:
-                raise
-            return broken
-        return None
 
     def _mend(self) -> tuple[str, ...]:
         """Remove what is damaged, once uv has fetched it, and restore what uv does not install.

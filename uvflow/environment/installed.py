@@ -40,7 +40,14 @@ class Environment:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow a linked .venv
-        self.site_packages = _site_packages(self.path)
+        if os.name == "nt":
+            libraries = [self.path / "Lib"]
+        else:  # some Linux distributions keep platlib in lib64, which mostly is a link to lib
+            folders = (f for n in ("lib", "lib64") for f in directory_entries(self.path / n))
+            libraries = sorted(map(Path, folders))
+        candidates = (library / "site-packages" for library in reversed(libraries))
+        by_real_path = {os.path.realpath(path): path for path in candidates if path.is_dir()}
+        self.site_packages = tuple(reversed(by_real_path.values()))
 
     @cached_property
     def distributions(self) -> tuple["Distribution", ...]:
@@ -69,17 +76,6 @@ class Environment:
     def relative(self, path: str | Path) -> str:
         """`path` relative to the environment where it is inside, as it is elsewhere; POSIX."""
         return str(path).removeprefix(f"{self.path}{os.sep}").replace(os.sep, "/")  # no Path: 20 µs
-
-
-def _site_packages(root: Path) -> tuple[Path, ...]:
-    if os.name == "nt":
-        libraries = [root / "Lib"]
-    else:  # some Linux distributions keep platlib in lib64, which mostly is a link to lib
-        folders = (*directory_entries(root / "lib"), *directory_entries(root / "lib64"))
-        libraries = sorted(Path(folder) for folder in folders)
-    candidates = (library / "site-packages" for library in reversed(libraries))
-    by_real_path = {os.path.realpath(path): path for path in candidates if path.is_dir()}
-    return tuple(reversed(by_real_path.values()))
 
 
 class Distribution:
