@@ -88,10 +88,7 @@ def _text(path: str | Path) -> str:
 
 
 def check_inputs(project: Project) -> None:
-    """Refuse a project where uv would wait at a file of its own, a local source or the user's.
-
-    Raises what `uv.check_readable` does.
-    """
+    """As `uv.check_readable`, for the project's own files, local sources, and the user's."""
     sources = (source.path for source in local_sources(project))
     uv.check_readable((*project.directories, *sources, *_configuration_directories(os.environ)))
 

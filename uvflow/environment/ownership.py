@@ -160,10 +160,7 @@ def restore_set_aside(environment: Path, aside: Path, progress: Progress) -> Non
 
 
 def check_replaceable(environment: Environment, *, cause: str | None, hint: str) -> None:
-    """Refuse to rename a directory that is not an environment, or in which something is not.
-
-    Raises DamagedError.
-    """
+    """Raises DamagedError for what is not an environment, or in which something is not."""
     foreign = foreign_entries(environment)
     if foreign:
         first = ", ".join(foreign[:_SHOWN])

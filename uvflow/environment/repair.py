@@ -145,10 +145,7 @@ class RepairResult(NamedTuple):
 def check_removable(
     environment: Environment, damages: Iterable[Damage], names: Collection[str]
 ) -> None:
-    """Refuse where a directory in the place of a file of `names` holds what no installer made.
-
-    Raises DamagedError.
-    """
+    """Raises DamagedError where in the place of a file of `names` is what no installer made."""
     for damage in damages:
         path = environment.path / damage.path
         if damage.kind is not DamageKind.REPLACED or damage.distribution not in names:

@@ -64,10 +64,7 @@ _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]}
 
 
 def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
-    """The steps that `[[tool.uvflow.setup]]` of the file `source` declares.
-
-    Raises UsageError for an unknown key, with the nearest one, and for a step that is none.
-    """
+    """The steps in `[[tool.uvflow.setup]]` of `source`; raises UsageError for what is none."""
     names = [table.get("name") for table in tables]
     for number, table in enumerate(tables):
         where = f"tool.uvflow.setup[{number}]"
@@ -93,10 +90,7 @@ class Setup(NamedTuple):
 
     @classmethod
     def of(cls, project: Project, environ: Mapping[str, str]) -> "Setup":
-        """The steps that the project declares, else a sync, and `.env` from `.env.example`.
-
-        Raises UsageError where a step is not valid.
-        """
+        """The steps that the project declares, else a sync, and `.env` from `.env.example`."""
         profiles, found = project.profiles, []
         choice = profiles.choose(None, environ, last_synced_profile(project))
         steps = read(project.table("tool", "uvflow").get("setup", ()), str(project.root / MANIFEST))

@@ -133,10 +133,7 @@ class Project(NamedTuple):
 
 
 def parse_manifest(path: Path) -> Table:
-    """A pyproject.toml as a table.
-
-    Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
-    """
+    """A pyproject.toml as a table; raises UsageError for what is no TOML or of a wrong type."""
     return _parsed(read_bytes(path), str(path))
 
 

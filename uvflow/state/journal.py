@@ -153,10 +153,7 @@ def _identity(environment: Path) -> bytes:
 
 
 def remove_copy(environment: Path) -> None:
-    """The environment has been verified: remove its copy of the journal, and the kept RECORD files.
-
-    Raises DiskError.
-    """
+    """Remove the copy of the journal, and the kept RECORD files, of a verified environment."""
     remove_records(environment)
     with disk_errors(environment / COPY), contextlib.suppress(NotADirectoryError):
         (environment / COPY).unlink(missing_ok=True)

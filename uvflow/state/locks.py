@@ -139,11 +139,20 @@ class Mutex:
         an empty directory. Waits for processes with another state, and until no command runs there.
         Raises BusyError, and DiskError where it cannot be created.
         """
-        lock, before = _lock_of(self._state, environment), len(self._descriptors)
+        lock, held = _lock_of(self._state, environment), self._descriptors
+        directory, before = lock.directory, len(held)
 
         def blocker() -> _Blocker | None:
-            if not self._claim(lock.directory, make=make):
+            made = None
+            with disk_errors(directory, hint=OTHER_ENVIRONMENT):
+                if make and not os.path.lexists(directory):
+                    directory.mkdir(parents=True, exist_ok=True)
+                    made = directory.stat()
+            is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
+            if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
                 return _is_held(lock)
+            if made:
+                self._made.append((directory, made))
             return _lease_blocker(self._state, environment)
 
         _wait(blocker, self._timeout, self._progress)
@@ -155,20 +164,6 @@ class Mutex:
                 if os.path.samestat(path.stat(), made):
                     path.rmdir()
         leases.close(self._descriptors)
-
-    def _claim(self, directory: Path, *, make: bool) -> bool:
-        made = None
-        with disk_errors(directory, hint=OTHER_ENVIRONMENT):
-            if make and not os.path.lexists(directory):
-                directory.mkdir(parents=True, exist_ok=True)
-                made = directory.stat()
-        held = self._descriptors
-        is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
-        if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
-            return False
-        if made:
-            self._made.append((directory, made))
-        return True
 
 
 def is_mutex_held(state: State, environment: Path) -> bool:
