@@ -1,5 +1,6 @@
 """Run uv until an environment is intact: what is damaged is fetched, removed and reinstalled."""
 
+import contextlib
 import re
 import sys
 import time
@@ -328,8 +329,11 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     answer = uv.run(
         arguments, cwd=project.root, environ=environ, meanwhile=copy, until=check.REFUSAL
     )
-    if answer.code != 0 and at_terminal:
-        answer = _ask_again(context, uv, arguments)
+    if answer.code != 0 and at_terminal:  # what uv writes to that nobody else reads
+        quick = {**environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+        again = uv.start((*arguments, "--color=never"), cwd=project.root, environ=quick)
+        with contextlib.suppress(TimeoutError):  # a long build, which has failed before
+            answer = again.wait(_ASKING_SECONDS)
     if answer.code == 0:
         return
     failure, stale = failure_of(answer, "uv sync"), None
@@ -339,16 +343,6 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
         # uv would resolve again, and did not get as far as the lockfile.
         raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
     raise stale or failure
-
-
-def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Completed:
-    """Run uv once more to learn why it failed: what it writes to a terminal nobody else reads."""
-    environ = {**context.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
-    running = uv.start((*arguments, "--color=never"), cwd=context.project.root, environ=environ)
-    try:
-        return running.wait(_ASKING_SECONDS)
-    except TimeoutError:  # a long build, which has failed before
-        return Completed(code=1)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """Remove what was set aside beside the environments of known projects (`uvflow cache prune`)."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,29 +31,27 @@ def prune(projects: Iterable[KnownProject]) -> tuple[SetAside, ...]:
 
     What lies outside the project stays as well, and what an interrupted init needs.
     """
-    states = (State(directory=p.directory, root=p.root) for p in projects if p.root)
-    return tuple(found for state in states for found in _prune(state))
+    found: list[SetAside] = []
+    for state in (State(directory=p.directory, root=p.root) for p in projects if p.root):
+        asides, reason = _set_aside(state), "an interrupted init needs it"
+        if not asides:
+            continue  # the mutex would make it the project that was used last
+        try:
+            with locks.mutex(state, "uvflow cache prune", timeout=0):
+                if not backup.is_unfinished(state):
+                    found += (_removed(path, state.root) for path in _set_aside(state))
+                    continue
+        except BusyError:
+            reason = "another uvflow process is using the project"
+        found += (SetAside(path, directory_size(path), reason) for path in asides)
+    return tuple(found)
 
 
-def _prune(state: State) -> list[SetAside]:
-    found, reason = list(_set_aside(state)), "an interrupted init needs it"
-    if not found:
-        return []  # the mutex would make it the project that was used last
-    try:
-        with locks.mutex(state, "uvflow cache prune", timeout=0):
-            if not backup.is_unfinished(state):
-                return [_removed(path, state.root) for path in _set_aside(state)]
-    except BusyError:
-        reason = "another uvflow process is using the project"
-    return [SetAside(path, directory_size(path), reason) for path in found]
-
-
-def _set_aside(state: State) -> Iterator[Path]:
+def _set_aside(state: State) -> list[Path]:
     places = journal.environments(state)
     with contextlib.suppress(DiskError):  # a damaged backup, which nothing can be put back from
         places.update(directory.path for directory in backup.directories(state))
-    asides = {path for place in places for path, _ in set_aside_beside(place)}
-    return iter(sorted(asides))
+    return sorted({path for place in places for path, _ in set_aside_beside(place)})
 
 
 def _removed(path: Path, root: Path) -> SetAside:

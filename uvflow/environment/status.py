@@ -126,7 +126,7 @@ class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `moved` is the sentence of relocation.py, `unasked` that of interpreter.py.
+    environment; `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py.
     While a sync is running, what is damaged is not known.
     """
 
@@ -256,7 +256,14 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
     if look.comparison.code == 0:
         return tuple(f"{name} {_CHANGED_SOURCE}" for name in outdated_copies(look.context))
     if "Would replace" in look.comparison.err:
-        return (_another_python(look),)
+        if integrity.needs_rebuild(look.damages):
+            return ("uv would recreate it",)
+        version = python_version(look.environment) or "a Python that does not run"
+        wanted = look.context.profile.python
+        required = look.context.project.metadata.get("requires-python")
+        other = f"the profile asks for {wanted}"
+        other = other if wanted else f"uv would use another (requires-python: {required})"
+        return (f"it has Python {version}, and {other}",)
     changes = planned_changes(look.comparison.err)
     if changes:
         return changes
@@ -289,18 +296,6 @@ def planned_changes(output: str) -> tuple[str, ...]:
         else:
             sentences.append(f"{name} {_CHANGED_SOURCE if name in sourced else _REINSTALLED}")
     return tuple(sentences)
-
-
-def _another_python(look: _Look) -> str:
-    """uv recreates an environment that has the wrong Python, or one that does not run."""
-    if integrity.needs_rebuild(look.damages):
-        return "uv would recreate it"
-    version = python_version(look.environment) or "a Python that does not run"
-    wanted = look.context.profile.python
-    if wanted:
-        return f"it has Python {version}, and the profile asks for {wanted}"
-    required = look.context.project.metadata.get("requires-python")
-    return f"it has Python {version}, and uv would use another (requires-python: {required})"
 
 
 def _disk_checks(look: _Look) -> Iterator[Check]:

@@ -103,18 +103,16 @@ def _locked_sections(metadata: Table, sourced: set[str]) -> _Sections:
 
 
 def _sections(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:
-    return {place: [_requirement(text, sourced) for text in some] for place, some in texts.items()}
-
-
-def _requirement(text: str, sourced: set[str]) -> Requirement:
-    """A requirement (PEP 508) as far as it is compared; raises ValueError."""
-    requirement = Requirement(text)
-    requirement.name = canonical_name(requirement.name)
-    requirement.extras = set(map(canonical_name, requirement.extras))
-    requirement.marker = requirement.url = None
-    if requirement.name in sourced:
-        requirement.specifier = SpecifierSet()
-    return requirement
+    """The requirements (PEP 508) as far as they are compared; raises ValueError."""
+    sections: _Sections = {place: [] for place in texts}
+    for section, requirement in ((s, Requirement(t)) for s, some in texts.items() for t in some):
+        requirement.name = canonical_name(requirement.name)
+        requirement.extras = set(map(canonical_name, requirement.extras))
+        requirement.marker = requirement.url = None
+        if requirement.name in sourced:
+            requirement.specifier = SpecifierSet()
+        sections[section].append(requirement)
+    return sections
 
 
 def _groups(manifest: Table) -> dict[str, Iterable[str]]:
