@@ -86,6 +86,7 @@ def test_an_environment_with_another_library_is_not_started(context: SyncContext
         {"pyvenv.cfg": "x\rhome = /usr/bin\nhome = /\n"},
         {"pyvenv.cfg": "home = /proc/self/cwd\n"},
         {"pyvenv.cfg": "home = bin\n"},
+        {"pyvenv.cfg": "home = /\0\n"},
     ],
     ids=str,
 )

@@ -79,11 +79,11 @@ def _own_code(environment: Environment, workspace: Path) -> str:
         return "is a file of this project"
     content = read_quickly(str(environment.path / "pyvenv.cfg"), _SMALL) or b""
     lines = content.decode(errors="surrogateescape").split("\n")
-    pairs = (line.partition("=") for line in lines)
-    homes = [Path(value.strip()) for key, _, value in pairs if key.strip().lower() == "home"]
     # All Pythons split such lines alike.
-    is_elsewhere = 0 < len(content) < _SMALL and all(map(str.isprintable, lines))
-    is_elsewhere = is_elsewhere and all(map(Path.is_absolute, homes))
+    is_plain = 0 < len(content) < _SMALL and all(map(str.isprintable, lines))
+    pairs = (line.partition("=") for line in lines if is_plain)
+    homes = [Path(value.strip()) for key, _, value in pairs if key.strip().lower() == "home"]
+    is_elsewhere = is_plain and all(map(Path.is_absolute, homes))
     is_elsewhere = is_elsewhere and not any(map(re.compile(_FINDS_LIBRARY).search, scripts))
     if any(may_lead_into(home, workspace) for home in homes) or (is_own and not is_elsewhere):
         return "takes its library from this project" if pythons else ""
