@@ -11,6 +11,7 @@ import pytest
 
 from uvflow import process, uv
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError, UvMissingError
+from uvflow.process import Completed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
 
@@ -160,7 +161,7 @@ def test_run_does_not_change_the_output_and_leaves_stdout_to_data(
 ) -> None:
     path = script(tmp_path / "a", "echo out; echo err >&2; exit 2")
     streamed = uv.Uv(path=path, version="0.13.9").run(("sync",), cwd=tmp_path)
-    assert streamed == uv.Streamed(code=2, output="out\nerr\n")
+    assert streamed == Completed(code=2, err="out\nerr\n")
     assert capfd.readouterr() == ("", "out\nerr\n")
 
 
@@ -187,7 +188,7 @@ def test_secrets_in_the_output_are_hidden_and_nothing_else_changes(
     ],
 )
 def test_a_network_failure_has_its_own_exit_code(output: str) -> None:
-    assert uv.Streamed(code=1, output=output).failure("uv sync").exit_code == 9
+    assert uv.failure_of(Completed(code=1, err=output), "uv sync").exit_code == 9
 
 
 @pytest.mark.parametrize(
@@ -199,12 +200,12 @@ def test_a_network_failure_has_its_own_exit_code(output: str) -> None:
     ],
 )
 def test_a_write_that_is_denied_inside_uv_has_the_code_of_the_disk(output: str) -> None:
-    assert uv.Streamed(code=2, output=output).failure("uv sync").exit_code == 8
+    assert uv.failure_of(Completed(code=2, err=output), "uv sync").exit_code == 8
 
 
 def test_a_network_that_is_not_permitted_is_a_network_failure() -> None:
     output = "cause: client error (Connect)\n  cause: Operation not permitted (os error 1)"
-    assert uv.Streamed(code=2, output=output).failure("uv sync").exit_code == 9
+    assert uv.failure_of(Completed(code=2, err=output), "uv sync").exit_code == 9
 
 
 @pytest.mark.parametrize(
@@ -217,12 +218,14 @@ def test_a_network_that_is_not_permitted_is_a_network_failure() -> None:
     ],
 )
 def test_a_login_that_is_missing_has_a_hint(output: str, hint: str) -> None:
-    failure = uv.Streamed(code=1, output=output).failure("uv sync")
+    failure = uv.failure_of(Completed(code=1, err=output), "uv sync")
     assert (failure.exit_code, hint in str(failure.hint)) == (1, True)
 
 
 def test_other_failures_are_uvs() -> None:
-    assert uv.Streamed(code=1, output="error: No solution found").failure("uv sync").exit_code == 1
+    assert (
+        uv.failure_of(Completed(code=1, err="error: No solution found"), "uv sync").exit_code == 1
+    )
 
 
 def test_a_process_that_outlives_uv_does_not_delay_uvflow(

@@ -9,7 +9,7 @@ import pytest
 from uvflow import uv
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind, file_damage, metadata_damage
-from uvflow.environment.unowned import sort_unowned
+from uvflow.environment.ownership import sort_unowned
 
 PROJECT = """\
 [project]

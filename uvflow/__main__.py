@@ -74,7 +74,18 @@ def execute() -> int:
             return 0
     except OSError:  # a stream is closed or full, say: the command line reports it
         pass
-    return _run_cli(parsed)
+    # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
+    # of the time of a short one.
+    import gc  # the fast path does without
+
+    gc.disable()
+    if parsed:
+        from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
+
+        return run_without_click(*parsed)
+    from uvflow.cli.main import main as command_line  # as above
+
+    return command_line()
 
 
 def _open_streams() -> None:
@@ -164,7 +175,8 @@ def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, st
     # state says so, and is current only while that is so.
     workspace = root
     while root and workspace:
-        last = _last_profile(paths.state_dir(workspace))
+        state = paths.state_dir(workspace)
+        last = fingerprint.read_encoded(state, "last-profile").decode(errors="replace")
         profile = chosen or last
         if profile:
             origin = paths.FROM_VARIABLE if chosen else paths.AS_LAST_TIME
@@ -172,28 +184,6 @@ def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, st
             yield profile, "" if flag else origin, last, workspace, name
         parent = os.path.dirname(workspace)
         workspace = parent if parent != workspace else None
-
-
-def _last_profile(state: str) -> str:
-    try:
-        return fingerprint.read_file(os.path.join(state, "last-profile"), is_own=True).decode()
-    except (OSError, ValueError):  # not there, or the command line reports what is wrong
-        return ""
-
-
-def _run_cli(parsed: Parsed | None) -> int:
-    # What a command allocates is in use until it ends; collecting garbage meanwhile takes a tenth
-    # of the time of a short one.
-    import gc  # the fast path does without
-
-    gc.disable()
-    if parsed:
-        from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
-
-        return run_without_click(*parsed)
-    from uvflow.cli.main import main as command_line  # as above
-
-    return command_line()
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ NOTHING = r"(?!)"  # matches nowhere
 
 
 class Completed(NamedTuple):
-    """The exit code and the whole output of a process."""
+    """The exit code of a process, and its output, as far as that was captured."""
 
     code: int
-    out: str
-    err: str
+    out: str = ""
+    err: str = ""
 
 
 class Running:
@@ -110,71 +110,51 @@ def stream(
     cwd: Path,
     meanwhile: Callable[[], bool] = lambda: True,
     until: str = NOTHING,
-) -> tuple[int, str]:
+) -> Completed:
     """Run a program with all its output on our stderr, unchanged except for secrets in a pipe.
 
-    Returns the exit code and the end of the output, which is empty where stderr is a terminal: the
+    Returns the end of all its output as `err`, which is empty where stderr is a terminal: the
     program itself writes to that. In a pipe, nothing is shown from the first line on that matches
     `until`. `meanwhile` is as in `wait_for`. Signals are forwarded; after one,
     InterruptedBySignalError is raised once the program has ended.
     """
-    output = _Output(until)
+    tail, reader, inlet = bytearray(), None, sys.stderr.fileno()
+    if not sys.stderr.isatty():
+        outlet, inlet = os.pipe()
+        # In a thread, because children of the program may keep the pipe open after its end.
+        reader = threading.Thread(target=_forward, args=(outlet, tail, until), daemon=True)
     with signals_collected() as received:
         child = subprocess.Popen(
             words,
             cwd=cwd,
             env=environ,
             stdin=subprocess.DEVNULL,
-            stdout=output.inlet,
+            stdout=inlet,
             stderr=subprocess.STDOUT,
             preexec_fn=_death_signal(os.getpid()),  # noqa: PLW1509  no thread is running yet
         )
-        output.start()
+        if reader:
+            reader.start()
         code = wait_for(child, received, meanwhile)
-    tail = output.end()
+    if reader:
+        os.close(inlet)
+        reader.join(_LAST_OUTPUT_SECONDS)
     if received:
         raise InterruptedBySignalError(received[0])
-    return code, tail
+    return Completed(code=code, err=tail.decode(errors="replace"))
 
 
-class _Output:
-    """Where a program writes: our stderr itself where that is a terminal, else a pipe into it.
-
-    A thread reads the pipe, because children of the program may keep it open after its end.
-    """
-
-    def __init__(self, until: str) -> None:
-        self._until = until
-        self._tail = bytearray()
-        self._reader: threading.Thread | None = None
-        self.inlet = sys.stderr.fileno()
-        if not sys.stderr.isatty():
-            outlet, self.inlet = os.pipe()
-            self._reader = threading.Thread(target=self._forward, args=(outlet,), daemon=True)
-
-    def start(self) -> None:
-        if self._reader is not None:
-            self._reader.start()
-
-    def end(self) -> str:
-        """The end of the output, once the program has ended."""
-        if self._reader is not None:
-            os.close(self.inlet)
-            self._reader.join(_LAST_OUTPUT_SECONDS)
-        return self._tail.decode(errors="replace")
-
-    def _forward(self, outlet: int) -> None:
-        """uv hides passwords itself, but not those that a build prints, nor tokens in a query."""
-        is_shown = True
-        with os.fdopen(outlet, "rb") as lines:
-            for line in lines:  # whole lines, so that no secret is split
-                text = redacted(line.decode(errors="surrogateescape"))
-                is_shown = is_shown and not re.search(self._until, text)
-                shown = text.encode(errors="surrogateescape")
-                self._tail += shown
-                del self._tail[:-_TAIL]
-                if not is_shown:
-                    continue
+def _forward(outlet: int, tail: bytearray, until: str) -> None:
+    """uv hides passwords itself, but not those that a build prints, nor tokens in a query."""
+    is_shown = True
+    with os.fdopen(outlet, "rb") as lines:
+        for line in lines:  # whole lines, so that no secret is split
+            text = redacted(line.decode(errors="surrogateescape"))
+            is_shown = is_shown and not re.search(until, text)
+            shown = text.encode(errors="surrogateescape")
+            tail += shown
+            del tail[:-_TAIL]
+            if is_shown:
                 with contextlib.suppress(OSError):  # nobody reads our stderr any more
                     os.write(sys.stderr.fileno(), shown)
 

@@ -54,32 +54,23 @@ _LOG_IN = (
 )
 
 
-class Streamed(NamedTuple):
-    """The result of a run whose output went to stderr.
-
-    `output` is the end of that; empty where stderr is a terminal, to which uv itself writes.
-    """
-
-    code: int
-    output: str = ""
-
-    def failure(self, command: str) -> UvflowError:
-        """The error to raise for it; uv's own message is on stderr already."""
-        words = " ".join(self.output.split())  # uv breaks long lines
-        message = f"`{command}` failed with exit code {self.code}; its reason is above"
-        if any(sign in words for sign in _SIGNS_OF_NO_NETWORK):
-            return NetworkError(f"`{command}` needs the network, and could not reach it")
-        if re.search(_DISK, words):
-            return DiskError(f"`{command}` could not read or write a file; its reason is above")
-        if REQUIRED in words:
-            return UvMissingError(message, hint=ANOTHER)
-        if re.search(_SELECTION, words):
-            return UsageError(message)
-        if re.search(_LOGIN, words):
-            return UvFailedError(message, hint=_LOG_IN)
-        if re.search(_LOGIN_TO_GIT, words):
-            return UvFailedError(message, hint="log in to the git server, by a key or a helper")
-        return UvFailedError(message)
+def failure_of(answer: Completed, command: str) -> UvflowError:
+    """The error to raise for the `command` of uv that failed; its own message has been shown."""
+    words = " ".join(answer.err.split())  # uv breaks long lines
+    message = f"`{command}` failed with exit code {answer.code}; its reason is above"
+    if any(sign in words for sign in _SIGNS_OF_NO_NETWORK):
+        return NetworkError(f"`{command}` needs the network, and could not reach it")
+    if re.search(_DISK, words):
+        return DiskError(f"`{command}` could not read or write a file; its reason is above")
+    if REQUIRED in words:
+        return UvMissingError(message, hint=ANOTHER)
+    if re.search(_SELECTION, words):
+        return UsageError(message)
+    if re.search(_LOGIN, words):
+        return UvFailedError(message, hint=_LOG_IN)
+    if re.search(_LOGIN_TO_GIT, words):
+        return UvFailedError(message, hint="log in to the git server, by a key or a helper")
+    return UvFailedError(message)
 
 
 class Uv(NamedTuple):
@@ -96,21 +87,20 @@ class Uv(NamedTuple):
         environ: Mapping[str, str] | None = None,
         meanwhile: Callable[[], bool] = lambda: True,
         until: str = process.NOTHING,
-    ) -> Streamed:
+    ) -> Completed:
         """Run uv with all its output on our stderr, unchanged except for secrets in a pipe.
 
         `meanwhile`, `until` and signals are as in `process.stream`. Raises what `check_readable`
         does.
         """
         check_readable((cwd, *cwd.parents), _READ_TO_RUN)
-        code, tail = process.stream(
+        return process.stream(
             (self.path, *arguments),
             environ=_uv_environ(environ),
             cwd=cwd,
             meanwhile=meanwhile,
             until=until,
         )
-        return Streamed(code=code, output=tail)
 
     def capture(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None

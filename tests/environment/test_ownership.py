@@ -19,10 +19,11 @@ from uvflow.environment.ownership import (
     check_location,
     check_not_running_from,
     check_replaceable,
+    foreign_entries,
     make_room,
     rename_obstacle,
+    users_files,
 )
-from uvflow.environment.unowned import foreign_entries, users_files
 from uvflow.errors import DamagedError, UsageError
 from uvflow.files import remove
 

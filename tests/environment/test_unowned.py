@@ -7,7 +7,7 @@ import pytest
 from venvs import EXE, SCRIPTS, SITE, WINDOWS, Venv, posix_only
 
 from uvflow.environment.installed import Environment
-from uvflow.environment.unowned import sort_unowned
+from uvflow.environment.ownership import sort_unowned
 from uvflow.state import journal
 from uvflow.state.store import State
 

@@ -17,7 +17,7 @@ from wheels import add_wheel
 
 from uvflow.environment import integrity
 from uvflow.environment.installed import Environment
-from uvflow.environment.unowned import sort_unowned
+from uvflow.environment.ownership import sort_unowned
 from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")

@@ -31,11 +31,9 @@ SYNC = (BIN / "uvflow", "sync", "--prod")
 
 
 @contextlib.contextmanager
-def waiting_sync(
-    root: Path, words: tuple[str | Path, ...] = SYNC
-) -> Iterator["subprocess.Popen[str]"]:
+def waiting_sync(root: Path) -> Iterator["subprocess.Popen[str]"]:
     """A `uvflow sync --prod`, from when it says that it waits for a command to end."""
-    with subprocess.Popen(words, cwd=root, stderr=subprocess.PIPE, text=True) as waiting:
+    with subprocess.Popen(SYNC, cwd=root, stderr=subprocess.PIPE, text=True) as waiting:
         assert waiting.stderr is not None
         assert waiting.stderr.readline().startswith("Waiting for a command to end: ")
         yield waiting
@@ -228,22 +226,6 @@ def test_a_command_waits_for_another_before_it_changes_the_environment(
     done = uvflow("run", "--dev", "--", *inner, cwd=shop)
     assert done.code == 6
     assert f"`uvflow run python` (pid {running.pid}, for " in done.err
-
-
-def test_two_commands_that_sync_do_not_wait_for_each_other(
-    shop: Path, uvflow: Command, running: "subprocess.Popen[str]"
-) -> None:
-    words = ("run", "--dev", *SYNC)
-    with waiting_sync(shop, (BIN / "uvflow", *words)) as waiting:
-        done = uvflow(*words, cwd=shop)
-        assert done.code == 6
-        assert done.err == (
-            f"error: another command that runs in {shop / '.venv'} waits to sync it\n"
-            "  cause: it waits for this command to end, and this one would wait for it\n"
-            "hint: sync before the commands start, or give a profile its own `environment`\n"
-        )
-        running.communicate("\n")
-        assert waiting.wait() == 0
 
 
 def test_a_command_may_sync_while_a_sync_waits_for_it(

@@ -905,11 +905,11 @@ def test_with_a_damaged_state_the_commands_still_work(
     drawn = {name: draw.draw(damaged(data)) for name, data in kept.items()}
     try:
         corrupt(directory, {name: data for name, data in drawn.items() if data is not None})
-        assert status(*chosen(synced)).exit_code in {0, 4}
+        assert status(SyncContext.of(*chosen(synced))).exit_code in {0, 4}
         done = uvflow("sync", "--dev", cwd=synced)
         assert (done.code, done.out) == (0, ""), done.err
         assert "Traceback" not in done.err
-        assert status(*chosen(synced)).verdict is Level.OK
+        assert status(SyncContext.of(*chosen(synced))).verdict is Level.OK
     finally:
         put_back(directory, kept)
 

@@ -11,7 +11,7 @@ from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice, timeout_option
 from uvflow.cli.sync import (
     check_sync,
-    project_and_profile,
+    chosen_context,
     run_sync,
     run_words,
     show_plan,
@@ -99,20 +99,15 @@ def verify_command(
     changed since, or while a sync is running, and 5 where files are damaged.
     """
     from uvflow.environment.repair import Depth
-    from uvflow.environment.verify import (
-        damage_lines,
-        verdict,
-        verification_as_json,
-        verify,
-        verify_and_repair,
-    )
+    from uvflow.environment.verify import damage_lines, verdict, verification_as_json, verify
 
-    project, choice = project_and_profile(profile)
-    depth = Depth.HASHES if deep else Depth.SIZES
-    if repair:
-        result = verify_and_repair(project, choice, depth, timeout=timeout, progress=console.say)
-    else:
-        result = verify(project, choice, depth)
+    result = verify(
+        chosen_context(profile),
+        Depth.HASHES if deep else Depth.SIZES,
+        repairs=repair,
+        timeout=timeout,
+        progress=console.say,
+    )
     for path in result.repair.removed:
         console.detail(f"Removed: {path}")
     for line in damage_lines(result, verbose=console.verbose):
@@ -129,10 +124,9 @@ def releases_command(console: Console, *, profile: str | None) -> Answer:
 
     When each was made, from which lockfile and git commit, and whether a command runs in it.
     """
-    from uvflow.environment.context import SyncContext
     from uvflow.environment.releases import find_releases
 
-    context = SyncContext.of(*project_and_profile(profile))
+    context = chosen_context(profile)
     rows = [release.as_json() for release in find_releases(context)]
     for row in rows:
         console.result(release_line(row))
@@ -166,10 +160,9 @@ def rollback_command(
     One rename switches, and running processes keep what they began with. The next `sync` of the
     profile goes by the lockfile again.
     """
-    from uvflow.environment.context import SyncContext
     from uvflow.environment.releases import roll_back
 
-    context = SyncContext.of(*project_and_profile(profile))
+    context = chosen_context(profile)
     release = roll_back(context, name, timeout=timeout, progress=console.say)
     console.say(f"Live: {release.path.name}")
     return 0, {**context.subject.as_json(), "release": release.as_json()}

@@ -10,7 +10,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, profile_choice, timeout_option
-from uvflow.cli.sync import project_and_profile, show_checks
+from uvflow.cli.sync import chosen_context, show_checks
 from uvflow.console import Console
 from uvflow.errors import OutOfSyncError, UsageError
 
@@ -70,13 +70,13 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
     from uvflow.environment.sync import sync
     from uvflow.onboarding.doctor import examine, findings_of, is_mended_by_sync, state_of
 
-    project, choice = project_and_profile(None)
-    checks = examine(project, choice, is_offline=offline)
+    context = chosen_context(None)
+    checks = examine(context, is_offline=offline)
     is_mended = fix and is_mended_by_sync(checks)
     if is_mended:
         console.say("Fix: uvflow sync")
-        sync(project, choice, timeout=timeout, progress=console.say)
-        checks = examine(project, choice, is_offline=offline)
+        sync(context, timeout=timeout, progress=console.say)
+        checks = examine(context, is_offline=offline)
     states = {name: state_of(group) for name, group in groupby(checks, lambda one: one.aspect)}
     console.result(f"{[*states.values()].count('passed')} of {len(states)} checks passed")
     show_checks(console, [check for check in checks if check.level != "ok"])
@@ -111,11 +111,9 @@ def activate_command(console: Console, *, shell: str, profile: str | None) -> An
 
     `eval "$(uvflow activate bash)"`, or of zsh; `uvflow activate fish | source`.
     """
-    from uvflow.environment.context import SyncContext
     from uvflow.onboarding.shell import activation_lines
 
-    context = SyncContext.of(*project_and_profile(profile))
-    return _print_script(console, activation_lines(context, shell))
+    return _print_script(console, activation_lines(chosen_context(profile), shell))
 
 
 def _print_script(console: Console, lines: Sequence[str]) -> Answer:

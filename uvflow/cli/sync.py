@@ -4,6 +4,7 @@ Usual command lines do without click: loading it takes a sixth of the time of a 
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,9 @@ from uvflow.fingerprint import in_sync_message
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from uvflow.environment.context import SyncContext
     from uvflow.environment.repair import RepairResult
     from uvflow.environment.status import Check
-    from uvflow.project.manifest import Project
-    from uvflow.project.profiles import Choice
 
 _COLOURS = {"ok": "green", "note": "cyan", "unknown": "cyan"}  # all else is red
 
@@ -52,12 +52,13 @@ def run_sync(console: Console, profile: str | None, *, timeout: float) -> Answer
     """Sync the environment with the lockfile and the profile, and report it."""
     from uvflow.environment.sync import sync
 
-    result = sync(*project_and_profile(profile), timeout=timeout, progress=console.say)
+    context = chosen_context(profile)
+    result = sync(context, timeout=timeout, progress=console.say)
     report_repair(console, result.repair)
-    in_sync = in_sync_message(result.subject.profile, result.subject.chosen_by)
-    console.say(in_sync if result.already else f"Synced: {result.subject}")
+    in_sync = in_sync_message(context.profile.name, context.chosen_by)
+    console.say(in_sync if result.already else f"Synced: {context.subject}")
     return 0, {
-        **result.subject.as_json(),
+        **context.subject.as_json(),
         "already_in_sync": result.already,
         "repaired": list(result.repair.repaired),
         "removed": list(result.repair.removed),
@@ -69,19 +70,18 @@ def show_plan(console: Console, profile: str | None) -> Answer:
     """Show what a sync would do; change nothing."""
     from uvflow.environment.sync import plan_sync
 
-    plan = plan_sync(*project_and_profile(profile))
-    console.result(plan.listing.rstrip())
-    for change in plan.changes:
-        console.result(change)
-    console.say(f"Nothing is changed: {plan.subject}")
-    return 0, {**plan.subject.as_json(), "changes": list(plan.changes)}
+    context = chosen_context(profile)
+    listing, changes = plan_sync(context)
+    console.result(listing.rstrip(), *changes)
+    console.say(f"Nothing is changed: {context.subject}")
+    return 0, {**context.subject.as_json(), "changes": list(changes)}
 
 
 def check_sync(console: Console, profile: str | None) -> Answer:
     """Report in one line whether the environment is in sync; change nothing."""
     from uvflow.environment.status import status, status_as_json, verdict_line
 
-    result = status(*project_and_profile(profile))
+    result = status(chosen_context(profile))
     console.say(verdict_line(result))
     return result.exit_code, status_as_json(result)
 
@@ -90,20 +90,22 @@ def run_words(
     console: Console, profile: str | None, words: tuple[str, ...], *, timeout: float
 ) -> int:
     """Run a command in the synced environment; returns its exit code, if at all."""
-    from uvflow.environment.context import SyncContext
-    from uvflow.environment.run import prepare
+    from uvflow.environment.run import run
 
-    context = SyncContext.of(*project_and_profile(profile))
-    command = prepare(context, words, timeout=timeout, progress=console.say)
-    report_repair(console, command.repair)
-    return command.run()
+    return run(
+        chosen_context(profile),
+        words,
+        timeout=timeout,
+        progress=console.say,
+        report=partial(report_repair, console),
+    )
 
 
 def show_status(console: Console, profile: str | None) -> Answer:
     """Report whether lockfile, environment and uv are as they should be, and why not."""
     from uvflow.environment.status import status, status_as_json
 
-    result = status(*project_and_profile(profile))
+    result = status(chosen_context(profile))
     console.result(console.style(result.headline, "bold"))
     show_checks(console, result.checks)
     return result.exit_code, status_as_json(result)
@@ -118,18 +120,19 @@ def show_checks(console: Console, checks: "Sequence[Check]") -> None:
         console.result(f"  {aspect}  {console.style(level, colour)}  {message}".rstrip())
 
 
-def project_and_profile(profile: str | None) -> "tuple[Project, Choice]":
-    """The project of the current directory, and the profile to use."""
-    from uvflow.environment.context import last_synced_profile
+def chosen_context(profile: str | None) -> "SyncContext":
+    """The project of the current directory, with the profile to use."""
+    from uvflow.environment.context import SyncContext, last_synced_profile
     from uvflow.project.manifest import Project
 
-    project = Project.find(Path.cwd())
-    return project, project.profiles.choose(profile, os.environ, last_synced_profile(project))
+    project, environ = Project.find(Path.cwd()), os.environ
+    choice = project.profiles.choose(profile, environ, last_synced_profile(project))
+    return SyncContext.of(project, choice)
 
 
 def report_repair(console: Console, repair: "RepairResult") -> None:
     """Report what a repair has removed, and known defects of wheels."""
-    from uvflow.environment.known_defects import describe_defect
+    from uvflow.environment.repair import describe_defect
 
     for path in repair.removed:
         console.detail(f"Removed: {path}")

@@ -8,7 +8,7 @@ sources of each copy that a sync has installed. Any other copy may be of any age
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,9 +65,23 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
     for name, place in chosen.items():
         others = (other for other in places if other.startswith(place + os.sep))
         identity, _, digest = str(remembered.get(_key(context, name), "")).rpartition(" ")
-        copy = _sources(name, "\0".join((place, *others)))
-        made_from = digest if identity and identity == installed.get(name) else None
-        found.append(copy._replace(installed=installed.get(name, ""), made_from=made_from))
+        copy = LocalCopy(
+            name=name,
+            installed=installed.get(name, ""),
+            made_from=digest if identity and identity == installed.get(name) else None,
+        )
+        question = os.fsencode("\0".join((place, *others)))
+        # Without sources where one cannot be read, or there are too many.
+        with contextlib.suppress(OSError, ValueError):
+            files = fingerprint.source_files(question, most=_MOST)
+            times = (int(each.split()[2]) for _, each in files if each != b"-")
+            answers = (b"sources " + question, fingerprint.sources_answer(files))
+            copy = copy._replace(
+                digest=digest_of(files, _LARGE),
+                answers=answers if len(files) <= fingerprint.MOST_SOURCES else (),
+                changed=max(times, default=0),
+            )
+        found.append(copy)
     return tuple(found)
 
 
@@ -95,31 +109,19 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
     return sum(answers, ()) if all(answers) else None
 
 
-def _sources(name: str, place: str) -> LocalCopy:
-    """`place` is a directory, and what it leaves out, as `fingerprint.source_files` takes it."""
-    question = os.fsencode(f"sources {place}")
-    try:
-        files = fingerprint.source_files(os.fsencode(place), most=_MOST)
-    except (OSError, ValueError):  # it cannot be read, or has too many files
-        return LocalCopy(name=name)
-    times = (int(identity.split()[2]) for _, identity in files if identity != b"-")
-    is_watchable = len(files) <= fingerprint.MOST_SOURCES
-    return LocalCopy(
-        name=name,
-        digest=_digest(files),
-        answers=(question, fingerprint.sources_answer(files)) if is_watchable else (),
-        changed=max(times, default=0),
-    )
+def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
+    """Changes with the paths and the contents of files.
 
-
-def _digest(files: Sequence[tuple[bytes, bytes]]) -> str:
-    import hashlib  # 3 ms, and only needed where there are copies
+    Each has an identity, which counts instead where it cannot be read, or has more than `most`
+    bytes.
+    """
+    import hashlib  # 3 ms, and only needed where there are copies, or defects
 
     digest = hashlib.sha256()
     for path, identity in files:
         content = identity
-        with contextlib.suppress(OSError):  # it is too large, not a regular file, or not readable
-            content = fingerprint.read_file(path, _LARGE)
+        with contextlib.suppress(OSError):
+            content = fingerprint.read_file(path, most)
         for part in (path, content):
             digest.update(b"%d:%b" % (len(part), part))
     return digest.hexdigest()

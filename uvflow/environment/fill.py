@@ -1,5 +1,6 @@
 """Run uv until an environment is intact: what is damaged is fetched, removed and reinstalled."""
 
+import contextlib
 import re
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
-from uvflow.environment import known_defects, repair
+from uvflow.environment import repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, read_configuration
 from uvflow.environment.integrity import (
@@ -30,7 +31,7 @@ from uvflow.project.profiles import Profile
 from uvflow.state import journal
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress
-from uvflow.uv import Streamed, Uv
+from uvflow.uv import Uv, failure_of
 
 # A repair may reveal what the damage hid: unfinished installs, then leftovers. And where
 # reinstalling from uv's cache does not help, downloading the distribution again may.
@@ -119,7 +120,14 @@ class Filling:
             self.depth = max(self.depth, Depth.SIZES)
         self.mutex.claim(path)  # what was there may have been set aside
         if arguments:
-            broken = self._run(arguments, is_first=is_first)
+            run = _run_uv if is_first and self.exactly else _run_uv_offline_first
+            try:
+                run(self.context, self.uv, arguments)
+            except UvFailedError:
+                answer = self._capture(self.context, *arguments, "--offline", "--dry-run")
+                broken = broken_interpreter(self.environment, answer.err)
+                if broken is None:
+                    raise
         self.ended = time.monotonic()
         self.environment = Environment(path)
         # Where uv has recreated it, another process may have got in between. Some settings make uv
@@ -146,25 +154,12 @@ class Filling:
         What is back after a repair comes from the wheel itself where that was downloaded again.
         """
         problems = repair.find_damage(self.environment, self.depth, self.past)
-        known = known_defects.select_known(self.context.state, self.environment, problems)
+        known = repair.select_known(self.context.state, self.environment, problems)
         self.seen = [*self.damages, *self.defects]
         back = (d for d in problems if d in self.seen and d.distribution in self.refetched)
-        self.defects = [*known, *filter(known_defects.can_be_defect, back)]
+        self.defects = [*known, *filter(repair.can_be_defect, back)]
         others = (d for d in problems if d not in self.defects)
         self.damages = [d for d in others if d.distribution not in self.kept]
-
-    def _run(self, arguments: tuple[str, ...], *, is_first: bool) -> Damage | None:
-        """Run uv; returns the damage where the environment's Python does not answer it."""
-        run = _run_uv if is_first and self.exactly else _run_uv_offline_first
-        try:
-            run(self.context, self.uv, arguments)
-        except UvFailedError:
-            answer = self._capture(self.context, *arguments, "--offline", "--dry-run")
-            broken = broken_interpreter(self.environment, answer.err)
-            if broken is None:
-                raise
-            return broken
-        return None
 
     def _mend(self) -> tuple[str, ...]:
         """Remove what is damaged, once uv has fetched it, and restore what uv does not install.
@@ -186,7 +181,7 @@ class Filling:
         names = damaged if self.exactly else damaged & selected
         self.kept += sorted(damaged - names)
         # What comes back from uv's cache is damaged there too: the same file through a link, say.
-        again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
+        again = (d for d in self.damages if d in self.seen and repair.can_be_defect(d))
         spoilt = set(damaged_distributions(again))
         repair.check_removable(environment, self.damages, names)
         self._fetch(names & selected, selected, names & selected & spoilt)
@@ -201,7 +196,7 @@ class Filling:
         """The final result; known defects are recorded."""
         state, environment = self.context.state, self.environment
         if self.defects:
-            known_defects.record_defects(state, environment, self.defects)
+            repair.record_defects(state, environment, self.defects)
         installed = {distribution.name for distribution in environment.distributions}
         gone = (path for name, path in self.taken.items() if name not in installed)
         return RepairResult(
@@ -215,7 +210,7 @@ class Filling:
         """Put back pyvenv.cfg and the scripts that activate the environment."""
         environment = self.environment
         configuration = environment.path / "pyvenv.cfg"
-        damages = [d for d in self.damages if known_defects.can_be_defect(d) and not d.distribution]
+        damages = [d for d in self.damages if repair.can_be_defect(d) and not d.distribution]
         repair.check_removable(environment, damages, {""})
         paths = dict.fromkeys(damage.path for damage in damages)
         synced = self.past.configuration(environment)
@@ -331,31 +326,23 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
         if stale:
             raise stale
     copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
-    streamed = uv.run(
+    answer = uv.run(
         arguments, cwd=project.root, environ=environ, meanwhile=copy, until=check.REFUSAL
     )
-    if streamed.code != 0 and at_terminal:
-        streamed = _ask_again(context, uv, arguments)
-    if streamed.code == 0:
+    if answer.code != 0 and at_terminal:  # what uv writes to that nobody else reads
+        quick = {**environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+        again = uv.start((*arguments, "--color=never"), cwd=project.root, environ=quick)
+        with contextlib.suppress(TimeoutError):  # a long build, which has failed before
+            answer = again.wait(_ASKING_SECONDS)
+    if answer.code == 0:
         return
-    failure, stale = streamed.failure("uv sync"), None
+    failure, stale = failure_of(answer, "uv sync"), None
     if "--locked" in arguments:
         stale = check.stale_lockfile_error(project, uv, environ, has_failed=True)
     if stale and (type(failure) is not UvFailedError or failure.hint):
         # uv would resolve again, and did not get as far as the lockfile.
         raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
     raise stale or failure
-
-
-def _ask_again(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> Streamed:
-    """Run uv once more to learn why it failed: what it writes to a terminal nobody else reads."""
-    environ = {**context.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
-    running = uv.start((*arguments, "--color=never"), cwd=context.project.root, environ=environ)
-    try:
-        completed = running.wait(_ASKING_SECONDS)
-    except TimeoutError:  # a long build, which has failed before
-        return Streamed(code=1)
-    return Streamed(code=completed.code, output=completed.err)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

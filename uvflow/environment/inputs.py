@@ -5,6 +5,7 @@ A question is a kind of answer and a path (fingerprint.py). The paths are those 
 watched cheaply and soundly, there is a reason instead of questions.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -87,10 +88,7 @@ def _text(path: str | Path) -> str:
 
 
 def check_inputs(project: Project) -> None:
-    """Refuse a project where uv would wait at a file of its own, a local source or the user's.
-
-    Raises what `uv.check_readable` does.
-    """
+    """As `uv.check_readable`, for the project's own files, local sources, and the user's."""
     sources = (source.path for source in local_sources(project))
     uv.check_readable((*project.directories, *sources, *_configuration_directories(os.environ)))
 
@@ -105,8 +103,14 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
     configuration = read_configuration(environment) or {}
     scripts = directory_entries(environment.scripts)
     own = (entry.path for entry in scripts if entry.name.startswith(("activate", "python3")))
-    metadata = map(read_metadata, environment.distributions)
-    first = (found.first.path for found in metadata if found.first)  # what uv would remove first
+    metadata = {d.location: read_metadata(d) for d in environment.distributions}
+    first = (found.first.path for found in metadata.values() if found.first)
+    # Where uv reads from which source, and with which settings, a distribution was built.
+    origins = (
+        f"{location}{os.sep}{name}"
+        for location, found in metadata.items()
+        for name in sorted(found.names & {"direct_url.json", "uv_build.json"})
+    )
     return (
         f"content {BOOT_ID}",
         f"content {environment.path / COPY}",
@@ -118,15 +122,8 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"identity {environment.scripts / 'activate'}",
         "present " + "\0".join(sorted((*own, *first))),
         *(f"distributions {directory}" for directory in environment.site_packages),
-        *(f"identity {path}" for path in _origins(environment)),
+        *(f"identity {path}" for path in origins),
     )
-
-
-def _origins(environment: Environment) -> Iterator[str]:
-    """Where uv reads from which source, and with which settings, a distribution was built."""
-    for distribution in environment.distributions:
-        names = read_metadata(distribution).names & {"direct_url.json", "uv_build.json"}
-        yield from (f"{distribution.location}{os.sep}{name}" for name in sorted(names))
 
 
 def _questions(context: SyncContext) -> Iterator[str]:
@@ -134,31 +131,25 @@ def _questions(context: SyncContext) -> Iterator[str]:
     project, environ = context.project, context.environ
     request = context.profile.python or environ.get("UV_PYTHON", "")
     sources = local_sources(project)
-    above = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
-    places = (project.root, *above, _configuration_directories(environ)[0])
+    inside = (project.workspace / p for p in project.root.relative_to(project.workspace).parents)
+    places = (project.root, *inside, _configuration_directories(environ)[0])
     pins = [place / name for place in places for name in _PYTHON_VERSIONS]
     pinned = (asked for path in pins for _, asked in python_requests(_text(path)))
     yield f"content {project.workspace / LOCKFILE}"
     yield f"content {project.root / OWN_SETTINGS}"
-    settings = list(_setting_files(project, environ))
+    above = (project.root, *project.root.parents)
+    settings = [directory / name for directory in above for name in (MANIFEST, "uv.toml")]
+    settings += [directory / "uv.toml" for directory in _configuration_directories(environ)]
+    if environ.get("UV_CONFIG_FILE"):
+        settings.append(project.root / environ["UV_CONFIG_FILE"])
     yield from (f"content {path}" for path in (*settings, *pins))
     for path in settings:
-        yield from _find_links(path, _options(path))
+        yield from _find_links(path)
     yield from _variables(project.root, environ)
     yield from _python(project.root, (request, *pinned))
     yield from _workspaces(project, sources)
     for source in sources:
         yield from _source(source)
-
-
-def _setting_files(project: Project, environ: Mapping[str, str]) -> Iterator[Path]:
-    for directory in (project.root, *project.root.parents):
-        yield directory / MANIFEST
-        yield directory / "uv.toml"
-    for directory in _configuration_directories(environ):
-        yield directory / "uv.toml"
-    if environ.get("UV_CONFIG_FILE"):
-        yield project.root / environ["UV_CONFIG_FILE"]
 
 
 def _configuration_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -172,17 +163,12 @@ def _configuration_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return (user, *(Path(directory) / "uv" for directory in shared), Path("/etc/uv"))
 
 
-def _options(path: Path) -> Table:
-    """The settings in a uv.toml or pyproject.toml; empty where uv says what is wrong with it."""
-    try:
-        table = parse_table(read_quickly(str(path)) or b"", str(path))
-        return dict(table_at(table, "tool", "uv")) if path.name == MANIFEST else table
-    except (UsageError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _find_links(path: Path, table: Table) -> Iterator[str]:
+def _find_links(path: Path) -> Iterator[str]:
     """The folders that settings name: uv reads them at every sync, and fails without them."""
+    table: Table = {}
+    with contextlib.suppress(UsageError, ValueError, TypeError, AttributeError):
+        parsed = parse_table(read_quickly(str(path)) or b"", str(path))  # uv says what is wrong
+        table = dict(table_at(parsed, "tool", "uv")) if path.name == MANIFEST else parsed
     audit = table.get("audit")
     for name, value in {**table, **(audit if isinstance(audit, dict) else {})}.items():
         if name.startswith(_EVERY_TIME) and value:
@@ -290,15 +276,10 @@ def _expanded_variables(questions: Iterable[str], environ: Mapping[str, str]) ->
         text = _text(path)
         for line in text.splitlines() if "@" in text else ():
             for name in re.findall(r"\$\{([A-Z0-9_]+)\}", line):
-                if _is_secret(name, line, environ.get(name, "")):
+                value, mark = environ.get(name, ""), "uvflowputsthishere"
+                is_hidden = mark not in redacted(line.replace(f"${{{name}}}", mark))
+                if value and (is_hidden or redacted(value) != value):  # a digest is soon guessed
                     raise UnwatchableError(f"{name} is a credential in {path}")
                 yield f"variable {name}"
                 if name == "PROJECT_ROOT" and name not in environ:
                     yield _WORKING_DIRECTORY
-
-
-def _is_secret(name: str, line: str, value: str) -> bool:
-    """Whether a variable is hidden where it stands, or by its value: a digest is soon guessed."""
-    mark = "uvflowputsthishere"
-    is_hidden = mark not in redacted(line.replace(f"${{{name}}}", mark))
-    return value != "" and (is_hidden or redacted(value) != value)

@@ -110,13 +110,19 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    found = ((one.name, _problem_of(environment, one)) for one in environment.distributions)
-    problems = [(name, *problem) for name, problem in found if problem]
-    left = (("", DamageKind.UNFINISHED, p, "") for p in leftover_data_directories(environment))
-    unfinished = [
-        Damage(kind, environment.relative(path), name, detail)
-        for name, kind, path, detail in (*problems, *left)
-    ]
+    unfinished = []
+    for distribution in environment.distributions:
+        if not _has_record(environment, distribution):
+            continue
+        problem, first, *_ = read_metadata(distribution)
+        kind, detail = (first and _size_problem(first)) or (None, "")
+        if first and not problem and kind is DamageKind.MISSING:
+            problem = kind, first.path, detail
+        if problem:
+            kind, path, detail = problem
+            unfinished.append(Damage(kind, environment.relative(path), distribution.name, detail))
+    left = map(environment.relative, leftover_data_directories(environment))
+    unfinished += (Damage(DamageKind.UNFINISHED, path) for path in left)
     own = _script_damage(environment)
     has_links = any(entry.is_symlink() and entry.is_dir() for entry in environment.entries)
     linked = linked_packages(environment) if has_links else ()
@@ -263,19 +269,14 @@ def read_metadata(distribution: Distribution) -> Metadata:
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
     problem = _metadata_problem(distribution, names, text)
-    unparsable = next((n for n in _JSON if n in names and not _is_object(location, n)), "")
-    if unparsable and not problem:
-        problem = DamageKind.EDITED, f"{location}{os.sep}{unparsable}", "uv cannot read it"
+    for path in () if problem else (f"{location}{os.sep}{n}" for n in _JSON if n in names):
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(json.loads(read_quickly(path) or b""), dict):
+                continue
+        problem = problem or (DamageKind.EDITED, path, "uv cannot read it")
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file"
     return Metadata(problem, first, names, unreadable)
-
-
-def _is_object(location: str, name: str) -> bool:
-    try:
-        return isinstance(json.loads(read_quickly(f"{location}{os.sep}{name}") or b""), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _metadata_problem(
@@ -296,19 +297,6 @@ def _metadata_problem(
     if not is_listed and ("INSTALLER" in names or not _is_without_installer(distribution, text)):
         return DamageKind.UNFINISHED, record, "does not list INSTALLER"
     return None
-
-
-def _problem_of(
-    environment: Environment, distribution: Distribution
-) -> tuple[DamageKind, str, str] | None:
-    """What is wrong, by what the metadata shows, and by the file that uv would remove first."""
-    if not _has_record(environment, distribution):
-        return None
-    found = read_metadata(distribution)
-    if found.problem or found.first is None:
-        return found.problem
-    kind, detail = _size_problem(found.first) or (None, "")
-    return (kind, found.first.path, detail) if kind is DamageKind.MISSING else None
 
 
 def _has_record(environment: Environment, distribution: Distribution) -> bool:
@@ -369,8 +357,9 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         link = link_above(row.path)
         problem = _link_problem(link) if link else _size_problem(row)
         problem = problem or (_hash_problem(row) if by_hash else None)
-        if not problem and row.path.startswith(scripts):
-            problem = _mode_problem(row)
+        is_launcher = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
+        if not problem and is_launcher and read_launcher(row.path) is not None:
+            problem = DamageKind.EDITED, "not executable"  # others may have any mode in a wheel
         if problem:
             suspects.append((name, link or row.path, problem))
         else:
@@ -382,12 +371,6 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         if path not in intact
     )
     return tuple(dict.fromkeys(found))
-
-
-def _mode_problem(row: Row) -> _Problem | None:
-    """Other files beside the launchers may come from anywhere in a wheel, with any mode."""
-    is_broken = not os.access(row.path, os.X_OK) and read_launcher(row.path) is not None
-    return (DamageKind.EDITED, "not executable") if is_broken else None
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:

@@ -1,13 +1,12 @@
 """Remove what was set aside beside the environments of known projects (`uvflow cache prune`)."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from uvflow.environment.installed import Environment
-from uvflow.environment.ownership import set_aside_beside
-from uvflow.environment.unowned import users_files
+from uvflow.environment.ownership import set_aside_beside, users_files
 from uvflow.errors import BusyError, DiskError, disk_errors
 from uvflow.files import directory_size, is_inside, remove_set_aside
 from uvflow.state import backup, journal, locks
@@ -32,42 +31,35 @@ def prune(projects: Iterable[KnownProject]) -> tuple[SetAside, ...]:
 
     What lies outside the project stays as well, and what an interrupted init needs.
     """
-    states = (State(directory=p.directory, root=p.root) for p in projects if p.root)
-    return tuple(found for state in states for found in _prune(state))
+    found: list[SetAside] = []
+    for state in (State(directory=p.directory, root=p.root) for p in projects if p.root):
+        asides, reason = _set_aside(state), "an interrupted init needs it"
+        if not asides:
+            continue  # the mutex would make it the project that was used last
+        try:
+            with locks.mutex(state, "uvflow cache prune", timeout=0):
+                if not backup.is_unfinished(state):
+                    found += (_removed(path, state.root) for path in _set_aside(state))
+                    continue
+        except BusyError:
+            reason = "another uvflow process is using the project"
+        found += (SetAside(path, directory_size(path), reason) for path in asides)
+    return tuple(found)
 
 
-def _prune(state: State) -> list[SetAside]:
-    found = list(_set_aside(state))
-    if not found:
-        return []  # the mutex would make it the project that was used last
-    try:
-        with locks.mutex(state, "uvflow cache prune", timeout=0):
-            if backup.is_unfinished(state):
-                return [_kept(path, "an interrupted init needs it") for path in found]
-            return [_removed(path, state.root) for path in _set_aside(state)]
-    except BusyError:
-        return [_kept(path, "another uvflow process is using the project") for path in found]
-
-
-def _set_aside(state: State) -> Iterator[Path]:
+def _set_aside(state: State) -> list[Path]:
     places = journal.environments(state)
     with contextlib.suppress(DiskError):  # a damaged backup, which nothing can be put back from
         places.update(directory.path for directory in backup.directories(state))
-    asides = {path for place in places for path, _ in set_aside_beside(place)}
-    return iter(sorted(asides))
+    return sorted({path for place in places for path, _ in set_aside_beside(place)})
 
 
 def _removed(path: Path, root: Path) -> SetAside:
-    users = next(users_files(Environment(path)), None)
+    size, users = directory_size(path), next(users_files(Environment(path)), None)
     if not is_inside(path, root):
-        return _kept(path, f"it is outside {root}")
+        return SetAside(path, size, f"it is outside {root}")
     if users is not None:
-        return _kept(path, f"it holds files that no installer made, such as {users}")
-    size = directory_size(path)
+        return SetAside(path, size, f"it holds files that no installer made, such as {users}")
     with disk_errors(path):
         remove_set_aside(path)
-    return SetAside(path=path, size=size)
-
-
-def _kept(path: Path, reason: str) -> SetAside:
-    return SetAside(path=path, size=directory_size(path), reason=reason)
+    return SetAside(path, size)

@@ -6,34 +6,42 @@ RECORD files (integrity.py).
 
 import contextlib
 import itertools
+import json
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from uvflow import fingerprint
-from uvflow.environment import integrity, known_defects
+from uvflow.environment import integrity
+from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
-    is_created_since,
+    relocation_problem,
 )
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.environment.ownership import make_room
-from uvflow.environment.relocation import relocation_problem
-from uvflow.environment.unowned import sort_unowned, users_files
+from uvflow.environment.ownership import make_room, sort_unowned, users_files
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
+from uvflow.fingerprint import MAX_BYTES
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # reasons in one line
+
+# Some wheels have a RECORD that lists a file they do not contain, or another size or hash: known
+# defects. What uv installs from such a wheel always looks damaged. It is recognised by this: a
+# distribution that was downloaded and reinstalled has the very same problem. The state of the file
+# and of the RECORD is remembered with it, so that any later change to either counts as damage.
+_DEFECTS = "known-defects.json"
+_OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
 
 
 class Depth(IntEnum):
@@ -74,8 +82,13 @@ class Past(NamedTuple):
 
     def configuration(self, environment: Environment) -> bytes | None:
         """pyvenv.cfg as the last sync left it; None where that is unknown, or uv has remade it."""
-        found = (_last_configuration(environment, each) for each in self.fingerprints.values())
-        return next(filter(None, found), None)
+        script = f"identity {environment.scripts / 'activate'}"  # made with the environment
+        _, identity = fingerprint.record([script])
+        for answers in map(fingerprint.recorded_answers, self.fingerprints.values()):
+            content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
+            if content != b"-" and identity == answers.get(os.fsencode(script)):
+                return content[1:]
+        return None
 
     @property
     def is_interrupted(self) -> bool:
@@ -87,14 +100,6 @@ class Past(NamedTuple):
         if self.last_sync is LastSync.UNFLUSHED:
             return Depth.HASHES
         return Depth.METADATA if self.last_sync is LastSync.FINISHED else Depth.SIZES
-
-
-def _last_configuration(environment: Environment, encoded: bytes) -> bytes | None:
-    answers = fingerprint.recorded_answers(encoded)
-    script = f"identity {environment.scripts / 'activate'}"  # made with the environment
-    content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
-    is_same = fingerprint.record([script])[1] == answers.get(os.fsencode(script))
-    return content[1:] if is_same and content != b"-" else None
 
 
 def find_damage(
@@ -110,7 +115,7 @@ def find_damage(
         return unfinished
     found = [*unfinished, *integrity.file_damage(environment, by_hash=depth is Depth.HASHES)]
     # Leftovers can only be identified where every RECORD is complete.
-    if math.isfinite(past.began) and all(map(known_defects.can_be_defect, unfinished)):
+    if math.isfinite(past.began) and all(map(can_be_defect, unfinished)):
         left, _ = sort_unowned(environment, past.began, past.cache)
         found += (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
     return tuple(dict.fromkeys(found))
@@ -140,10 +145,7 @@ class RepairResult(NamedTuple):
 def check_removable(
     environment: Environment, damages: Iterable[Damage], names: Collection[str]
 ) -> None:
-    """Refuse where a directory in the place of a file of `names` holds what no installer made.
-
-    Raises DamagedError.
-    """
+    """Raises DamagedError where in the place of a file of `names` is what no installer made."""
     for damage in damages:
         path = environment.path / damage.path
         if damage.kind is not DamageKind.REPLACED or damage.distribution not in names:
@@ -244,7 +246,10 @@ def clear_unusable(
     basics = map(str, integrity.missing_basics(environment))
     reasons = [*basics, *filter(None, [relocation_problem(environment)])]
     reasons += more
-    if past.last_sync is LastSync.UNFLUSHED and is_created_since(environment, past.began):
+    created = -math.inf
+    with contextlib.suppress(OSError):
+        created = (path / "pyvenv.cfg").stat().st_mtime
+    if past.last_sync is LastSync.UNFLUSHED and created >= past.began:
         reasons.append("it was being created when the machine may have gone down")
     if reasons:
         progress(f"Recreating {path.name}: {summary(reasons)}")
@@ -259,3 +264,40 @@ def _remove(path: Path, environment: Environment) -> None:
     # It may never have existed: a legacy .egg-info may be a file.
     with disk_errors(path), contextlib.suppress(NotADirectoryError):
         remove(path)
+
+
+def can_be_defect(damage: Damage) -> bool:
+    """Whether a wheel can cause this; an unfinished install is never due to the wheel."""
+    return damage.kind in _OF_FILES
+
+
+def describe_defect(defect: Damage) -> str:
+    return f"{defect}: the wheel itself is like this, and its RECORD is wrong"
+
+
+def select_known(
+    state: State, environment: Environment, damages: Iterable[Damage]
+) -> tuple[Damage, ...]:
+    """Those of `damages` that were recorded as defects and have not changed since."""
+    known = state.read_json(_DEFECTS)
+    found = _defect_entries(environment, damages) if known else ()
+    return tuple(damage for damage, name, digest in found if known.get(name) == digest)
+
+
+def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
+    """Remember `defects` of what is installed in `environment`. Raises DiskError."""
+    found = {name: digest for _, name, digest in _defect_entries(environment, defects)}
+    state.write(_DEFECTS, json.dumps(state.read_json(_DEFECTS) | found).encode())
+
+
+def _defect_entries(
+    environment: Environment, damages: Iterable[Damage]
+) -> Iterator[tuple[Damage, str, str]]:
+    """Each with a name, and a digest of the files that it is about, its RECORD among them."""
+    records = {one.name: Path(one.record) for one in environment.distributions}
+    for damage in damages:
+        path = environment.path / damage.path
+        files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+        about = filter(None, (records.get(damage.distribution), *files))
+        digest = digest_of(((os.fsencode(file), b"") for file in about), MAX_BYTES)
+        yield damage, f"{environment.path} {damage}", digest

@@ -2,62 +2,44 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uvflow import process, uv
 from uvflow.environment.command import command_environ, command_words, find_program
 from uvflow.environment.context import SyncContext
 from uvflow.environment.repair import RepairResult
-from uvflow.environment.sync import locked_environment
+from uvflow.environment.sync import SyncResult, locked_environment
 from uvflow.errors import UsageError
 from uvflow.files import is_inside
 from uvflow.state import locks
-from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress
 
 
-class PreparedCommand(NamedTuple):
-    """A command that is ready to run; `repair` is what was repaired in its environment."""
-
-    program: str
-    arguments: tuple[str, ...]
-    environ: Mapping[str, str]
-    repair: RepairResult
-
-    def run(self) -> int:
-        """Run the command; returns its exit code.
-
-        On POSIX it replaces this process, and this does not return.
-        """
-        words = (self.program, *self.arguments)
-        if os.name != "nt":  # Windows would return to the shell before the command ends
-            os.execve(self.program, words, self.environ)  # noqa: S606  the user's own command
-        return process.run_program(words, environ=self.environ)
-
-
-def prepare(
+def run(
     context: SyncContext,
     words: Sequence[str],
     *,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float,
     progress: Progress,
-) -> PreparedCommand:
-    """Sync the profile's environment, and take a lease on it for the command `words`.
+    report: Callable[[RepairResult], None],
+) -> int:
+    """Sync the profile's environment, and run the command `words` in it; returns its exit code.
 
-    A live release is taken as it is: a process that is started again must not switch to another.
-    No uvflow process but the command's own children changes the environment before it ends, and
-    the profile is not the one that a sync means from now on. Raises what `sync.sync` does, and
-    UsageError where the command does not exist.
+    On POSIX it replaces this process, and this does not return. No uvflow process but the command's
+    own children changes the environment before it ends, and the profile is not the one that a sync
+    means from now on. What was repaired is reported first. A live release is taken as it is: only
+    `sync` and `rollback` replace it. Raises what `sync.sync` does, and UsageError where the command
+    does not exist.
     """
-    with contextlib.ExitStack() as held:
-        repair = RepairResult()
-        if not context.live_release:  # which only `sync` and `rollback` replace
-            synced = locked_environment(context, timeout=timeout, progress=progress)
-            repair = held.enter_context(synced).repair
-        environment = context.environment
-        command = _prepare_command(context, environment, words, repair)
+    with (
+        contextlib.nullcontext(SyncResult(already=True))
+        if context.live_release
+        else locked_environment(context, timeout=timeout, progress=progress)
+    ) as synced:
+        environment = context.environment  # once: another release may become the live one
+        environ = command_environ(str(environment))
+        command = _command(context, command_words(tuple(words)), environ["PATH"])
         lease = locks.take_lease(
             context.state,
             environment,
@@ -65,28 +47,27 @@ def prepare(
             timeout=timeout,
             progress=progress,
         )
-    return command._replace(environ={**command.environ, **lease.variables})
+    report(synced.repair)
+    environ |= lease.variables
+    if os.name != "nt":  # Windows would return to the shell before the command ends
+        os.execve(command[0], command, environ)  # noqa: S606  the user's own command
+    return process.run_program(command, environ=environ)
 
 
-def _prepare_command(
-    context: SyncContext, environment: Path, words: Sequence[str], repair: RepairResult
-) -> PreparedCommand:
-    environ = command_environ(str(environment))
-    name, *arguments = command_words(tuple(words))
-    program = find_program(name, environ["PATH"])
+def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str, ...]:
+    """The words with their program as it is found, and with what reads the env-file for it."""
+    program = find_program(words[0], path)
     if program is None:
         raise UsageError(
-            f"`{name}` is neither in {environment.name} nor on PATH",
+            f"`{words[0]}` is neither in {context.environment.name} nor on PATH",
             hint="is the dependency that provides it in the lockfile, and in this profile?",
         )
     file = find_env_file(context)
-    if file:
-        # uv reads the file, so that it means what it means to `uv run`.
-        arguments = ["run", "--no-project", f"--env-file={file}", "--", program, *arguments]
-        program = uv.find().path
-    return PreparedCommand(
-        program=program, arguments=tuple(arguments), environ=environ, repair=repair
-    )
+    if file is None:
+        return (program, *words[1:])
+    # uv reads the file, so that it means what it means to `uv run`.
+    reading = ("run", "--no-project", f"--env-file={file}", "--")
+    return (uv.find().path, *reading, program, *words[1:])
 
 
 def find_env_file(context: SyncContext) -> Path | None:

@@ -11,12 +11,11 @@ from uvflow.environment import integrity
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
-from uvflow.environment.installed import Environment, python_version
+from uvflow.environment.installed import Environment, python_version, relocation_problem
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
-from uvflow.environment.relocation import relocation_problem
+from uvflow.environment.ownership import foreign_entries
 from uvflow.environment.repair import Depth, Past, find_damage
-from uvflow.environment.unowned import foreign_entries
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message
 from uvflow.lockfile.check import (
@@ -27,8 +26,7 @@ from uvflow.lockfile.check import (
     start_check,
 )
 from uvflow.process import Completed
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import SET_ASIDE, Choice
+from uvflow.project.profiles import SET_ASIDE
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv, find
 
@@ -105,25 +103,23 @@ class Status(NamedTuple):
         return _UNASKED if is_unasked else _VERDICTS[self.verdict]
 
 
-def status(project: Project, choice: Choice) -> Status:
+def status(context: SyncContext) -> Status:
     """Look at lockfile, environment, uv and variables; problems are reported, not raised."""
-    look = _Look.at(SyncContext.of(project, choice))
-    receipt = None
-    if look.context.live_release:
+    look, receipt = _Look.at(context), None
+    if context.live_release:
         from uvflow.environment.releases import receipt_digest  # few profiles have them
 
-        receipt = receipt_digest(look.context)
+        receipt = receipt_digest(context)
     return Status(
-        subject=look.context.subject,
+        subject=context.subject,
         receipt_digest=receipt,
         is_unasked=bool(look.unasked or (look.lockfile and look.lockfile.hint == ASK)),
         checks=(
             *_lockfile_checks(look),
             *_environment_checks(look),
-            *_file_checks(look),
-            *_origin_checks(look),
+            *_disk_checks(look),
             *_uv_checks(look),
-            *_variable_checks(look.context, os.environ),
+            *_variable_checks(context, os.environ),
             *_journal_checks(look),
         ),
     )
@@ -136,13 +132,13 @@ class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `moved` is the sentence of relocation.py, `unasked` that of interpreter.py.
+    environment; `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py.
     While a sync is running, what is damaged is not known.
     """
 
     context: SyncContext
     environment: Environment
-    uv: Uv | UvMissingError | None = None
+    uv: Uv | UvMissingError
     damages: tuple[Damage, ...] = ()
     moved: str = ""
     lockfile: LockfileCheck | None = None
@@ -158,17 +154,16 @@ class _Look(NamedTuple):
             uv = find(context.environ)
         except UvMissingError as error:
             uv = error
-        look = cls(context=context, environment=Environment(context.environment), uv=uv)
-        return look if context.is_current() else look.inspected().compared()
-
-    def inspected(self) -> "_Look":
-        context, environment = self.context, self.environment
-        check_inputs(context.project)
-        look = self._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
-        if not self.exists or look.is_running:
+        environment = Environment(context.environment)
+        look = cls(context=context, environment=environment, uv=uv)
+        if context.is_current():
             return look
-        damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
-        return look._replace(damages=damages, moved=relocation_problem(environment))
+        check_inputs(context.project)
+        look = look._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
+        if look.exists and not look.is_running:
+            damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
+            look = look._replace(damages=damages, moved=relocation_problem(environment))
+        return look.compared()
 
     def compared(self) -> "_Look":
         """With what uv finds wrong with the lockfile, and with the environment."""
@@ -267,7 +262,14 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
     if look.comparison.code == 0:
         return tuple(f"{name} {_CHANGED_SOURCE}" for name in outdated_copies(look.context))
     if "Would replace" in look.comparison.err:
-        return (_another_python(look),)
+        if integrity.needs_rebuild(look.damages):
+            return ("uv would recreate it",)
+        version = python_version(look.environment) or "a Python that does not run"
+        wanted = look.context.profile.python
+        required = look.context.project.metadata.get("requires-python")
+        other = f"the profile asks for {wanted}"
+        other = other if wanted else f"uv would use another (requires-python: {required})"
+        return (f"it has Python {version}, and {other}",)
     changes = planned_changes(look.comparison.err)
     if changes:
         return changes
@@ -288,36 +290,21 @@ def planned_changes(output: str) -> tuple[str, ...]:
     for sign, name, version, source in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
         sourced |= {name} if source else set()
-    return tuple(
-        _change_sentence(name, change, _CHANGED_SOURCE if name in sourced else _REINSTALLED)
-        for name, change in changes.items()
-    )
+    sentences = []
+    for name, change in changes.items():
+        installed, wanted = change.get("-", ""), change.get("+", "")
+        if set(change) == {"+"}:
+            sentences.append(f"{name} {wanted}".strip() + " is missing")
+        elif set(change) == {"-"}:
+            sentences.append(f"{name} {installed} is not asked for")
+        elif wanted and installed != wanted:
+            sentences.append(f"{name} is {installed} instead of {wanted}")
+        else:
+            sentences.append(f"{name} {_CHANGED_SOURCE if name in sourced else _REINSTALLED}")
+    return tuple(sentences)
 
 
-def _change_sentence(name: str, change: Mapping[str, str], otherwise: str) -> str:
-    if set(change) == {"+"}:
-        return f"{name} {change['+']}".strip() + " is missing"
-    if set(change) == {"-"}:
-        return f"{name} {change['-']} is not asked for"
-    installed, wanted = change.get("-", ""), change.get("+", "")
-    if wanted and installed != wanted:
-        return f"{name} is {installed} instead of {wanted}"
-    return f"{name} {otherwise}"
-
-
-def _another_python(look: _Look) -> str:
-    """uv recreates an environment that has the wrong Python, or one that does not run."""
-    if integrity.needs_rebuild(look.damages):
-        return "uv would recreate it"
-    version = python_version(look.environment) or "a Python that does not run"
-    wanted = look.context.profile.python
-    if wanted:
-        return f"it has Python {version}, and the profile asks for {wanted}"
-    required = look.context.project.metadata.get("requires-python")
-    return f"it has Python {version}, and uv would use another (requires-python: {required})"
-
-
-def _file_checks(look: _Look) -> Iterator[Check]:
+def _disk_checks(look: _Look) -> Iterator[Check]:
     """The environment against the disk, by the metadata only; `uvflow verify` checks more."""
     for damage in look.damages:
         yield Check("files", Level.DAMAGED, str(damage), look.repair_by("repairs"))
@@ -328,9 +315,6 @@ def _file_checks(look: _Look) -> Iterator[Check]:
         what = f"{count} distribution{'s' if count != 1 else ''}"
         message = f"{what}, none half installed (`uvflow verify` checks each file)"
         yield Check("files", Level.OK, message)
-
-
-def _origin_checks(look: _Look) -> Iterator[Check]:
     if look.moved:
         yield Check("origin", Level.DAMAGED, look.moved, look.repair_by("recreates"))
     elif look.exists:
@@ -344,7 +328,7 @@ def _uv_checks(look: _Look) -> Iterator[Check]:
         yield Check("uv", Level.UNUSABLE, look.lockfile.reasons[0], look.lockfile.hint)
     elif isinstance(look.uv, Uv):
         yield Check("uv", Level.OK, f"uv {look.uv.version}")
-    elif isinstance(look.uv, UvMissingError):
+    else:
         yield Check("uv", Level.UNUSABLE, look.uv.message, look.uv.hint or "")
 
 

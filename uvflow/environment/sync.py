@@ -7,15 +7,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
-from uvflow.environment.context import Subject, SyncContext
+from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
-from uvflow.environment.installed import Environment
+from uvflow.environment.installed import Environment, relocation_problem
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import (
     cache_directory,
@@ -24,12 +23,9 @@ from uvflow.environment.interpreter import (
     own_interpreter,
     remember_use,
 )
-from uvflow.environment.ownership import check_mounts, restore_set_aside
-from uvflow.environment.relocation import relocation_problem
+from uvflow.environment.ownership import BY_DESIGN, check_mounts, restore_set_aside
 from uvflow.environment.repair import Depth, Past, RepairResult
-from uvflow.environment.unowned import BY_DESIGN
 from uvflow.errors import (
-    BusyError,
     DamagedError,
     DiskError,
     OutOfSyncError,
@@ -40,11 +36,10 @@ from uvflow.errors import (
 from uvflow.files import mounts_in, require_writable
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
-from uvflow.state import journal, leases, locks
+from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
-from uvflow.uv import Streamed, Uv, find
+from uvflow.uv import Uv, failure_of, find
 
 # Seconds: two changes that are closer may get the same time stamp, for which Linux takes a clock of
 # at least 100 Hz, and Windows one of 64.
@@ -58,19 +53,17 @@ class SyncResult(NamedTuple):
     uv for example. `fingerprint` is empty where there was nothing to do.
     """
 
-    subject: Subject
     already: bool = False
     repair: RepairResult = RepairResult()
     fingerprint: bytes = b""
 
 
-def sync(project: Project, choice: Choice, *, timeout: float, progress: Progress) -> SyncResult:
+def sync(context: SyncContext, *, timeout: float, progress: Progress) -> SyncResult:
     """Make the environment what the lockfile and the profile say, and remember that it is.
 
     Raises UvFailedError (1), StaleLockfileError (3), DamagedError (5), BusyError (6),
     UvMissingError (7), DiskError (8).
     """
-    context = SyncContext.of(project, choice)
     with locked_environment(context, timeout=timeout, progress=progress) as result:
         try:
             journal.record_profile(context.state, context.profile.name)
@@ -88,15 +81,14 @@ def locked_environment(
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
         if context.is_current() or _is_good_as_it_is(context):
-            yield SyncResult(subject=context.subject, already=True)
+            yield SyncResult(already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
     # Releases are not changed once they are made, so that commands may run in them meanwhile.
     changed = context.releases_directory if context.profile.releases else environment
-    mutex_of_environment = locks.mutex(
+    with locks.mutex(
         state, command, environment=changed, timeout=timeout, progress=progress
-    )
-    with _one_command_waiting(context, changed), mutex_of_environment as mutex:
+    ) as mutex:
         if state.read(BACKUP):
             from uvflow.state import backup  # 3 ms, and hardly ever needed
 
@@ -108,7 +100,7 @@ def locked_environment(
                 hint="`uvflow init` again",
             )
         if context.is_current():  # another uvflow process may have done it meanwhile
-            yield SyncResult(subject=context.subject, already=True)
+            yield SyncResult(already=True)
             return
         if context.profile.releases:
             yield _make_release(context, find(), mutex, progress)
@@ -130,30 +122,6 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     finish(release, result._replace(fingerprint=fingerprint.extend(result.fingerprint, answer)))
     releases.finish_release(context, path, uv.version, progress)
     return result
-
-
-@contextlib.contextmanager
-def _one_command_waiting(context: SyncContext, environment: Path) -> Iterator[None]:
-    """Refuse where a child of a command waits for ours to end, and ours would wait for that one.
-
-    Raises BusyError.
-    """
-    digest, held = leases.environment_digest(str(environment)), []
-    if digest in os.environ.get(leases.LEASES, ""):
-        file = str(context.state.directory / f"{digest}.waiting")
-        with contextlib.suppress(OSError):  # the time-out ends it, then
-            descriptor = leases.open_locked(file, leases.OPEN | os.O_CREAT, leases.EXCLUSIVE)
-            held = [descriptor] if descriptor is not None else []
-            if not held and locks.is_leased(context.state, environment):
-                raise BusyError(
-                    f"another command that runs in {environment} waits to sync it",
-                    cause="it waits for this command to end, and this one would wait for it",
-                    hint="sync before the commands start, or give a profile its own `environment`",
-                )
-    try:
-        yield
-    finally:
-        leases.close(held)
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:
@@ -228,7 +196,7 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     is_watchable = before and after and sources is not None and _agrees(context, uv)
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
-    return SyncResult(subject=context.subject, repair=result, fingerprint=encoded)
+    return SyncResult(repair=result, fingerprint=encoded)
 
 
 def _require_lockfile(project: Project) -> None:
@@ -349,20 +317,15 @@ def repair_environment(
         return result
 
 
-class SyncPlan(NamedTuple):
-    """What a sync would do: uv's own list, and a sentence for each distribution in it."""
+def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
+    """What a sync would do: uv's own list, and a sentence for each distribution in it.
 
-    subject: Subject
-    listing: str
-    changes: tuple[str, ...]
-
-
-def plan_sync(project: Project, choice: Choice) -> SyncPlan:
-    """Ask uv what a sync would do; changes nothing. Raises what `sync` raises."""
+    Changes nothing. Raises what `sync` raises.
+    """
     from uvflow.environment.status import planned_changes  # not needed for a sync
     from uvflow.lockfile import check
 
-    context = SyncContext.of(project, choice)
+    project = context.project
     inputs.check_inputs(project)
     if not can_be_read_by_uv(Environment(context.environment)):
         raise DamagedError(
@@ -380,8 +343,6 @@ def plan_sync(project: Project, choice: Choice) -> SyncPlan:
     if answer.code != 0:
         _require_lockfile(project)
         stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
-        failure = Streamed(code=answer.code, output=answer.err).failure("uv sync --dry-run")
+        failure = failure_of(answer, "uv sync --dry-run")
         raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
-    return SyncPlan(
-        subject=context.subject, listing=answer.err, changes=planned_changes(answer.err)
-    )
+    return answer.err, planned_changes(answer.err)

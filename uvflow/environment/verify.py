@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from uvflow.environment import known_defects
+from uvflow.environment import repair
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
 from uvflow.environment.interpreter import cache_directory
+from uvflow.environment.ownership import sort_unowned
 from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
 from uvflow.environment.sync import repair_environment
-from uvflow.environment.unowned import sort_unowned
 from uvflow.errors import DamagedError, OutOfSyncError
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
-from uvflow.state.store import Progress
+from uvflow.state.locks import DEFAULT_TIMEOUT
+from uvflow.state.store import Progress, no_progress
 
 _SHOWN = 5  # how many files of one distribution are listed
 
@@ -45,18 +44,20 @@ class Verification(NamedTuple):
         return OutOfSyncError.exit_code if self.outdated or self.is_running else 0
 
 
-def verify(project: Project, choice: Choice, depth: Depth) -> Verification:
-    """Check the environment's files; writes nothing."""
-    return _verification(SyncContext.of(project, choice), depth)
-
-
-def verify_and_repair(
-    project: Project, choice: Choice, depth: Depth, *, timeout: float, progress: Progress
+def verify(
+    context: SyncContext,
+    depth: Depth,
+    *,
+    repairs: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress = no_progress,
 ) -> Verification:
-    """As `verify`, after reinstalling what is damaged; raises what `repair_environment` does."""
-    context = SyncContext.of(project, choice)
+    """Check the environment's files; writes nothing.
+
+    With `repairs` what is damaged is reinstalled first; raises what `repair_environment` does.
+    """
     verification = _verification(context, depth)
-    if not verification.damages and not verification.is_running:
+    if not repairs or not (verification.damages or verification.is_running):
         return verification
     result = repair_environment(context, depth, timeout=timeout, progress=progress)
     return _verification(context, depth)._replace(repair=result)
@@ -66,7 +67,7 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
     environment = Environment(context.environment)
     past = Past.of(context.state, environment, partial(cache_directory, context))
     problems = find_damage(environment, depth, past)
-    known = known_defects.select_known(context.state, environment, problems)
+    known = repair.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
     if is_sync_running(context):  # now, since one may have begun meanwhile
         return Verification(subject=context.subject, is_running=True)
@@ -90,7 +91,7 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
             yield f"  and {len(damages) - len(shown)} more (`--verbose` lists them)"
     for name in verification.outdated:
         yield f"{name}: the installed copy is older than its sources"
-    yield from map(known_defects.describe_defect, verification.known_defects)
+    yield from map(repair.describe_defect, verification.known_defects)
     if verification.unowned:
         paths = ", ".join(verification.unowned) if verbose else summary(verification.unowned)
         yield f"not from any distribution: {paths}"

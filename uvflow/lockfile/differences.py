@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from uvflow.errors import UvflowError
-from uvflow.lockfile.packages import LockedPackage, Lockfile, Table, read_local_part
+from uvflow.lockfile.packages import LockedPackage, Table, read_local_part
 from uvflow.project.manifest import Project, Workspace, canonical_name, project_name, table_at
 
 # What a project may declare dynamic → what messages call it.
@@ -32,7 +32,16 @@ def differences(project: Project) -> tuple[str, ...]:
         if not lockfile.requires_python:  # which uv always writes
             return ()
         workspace = Workspace.at(project.workspace)
-        changes = [*_membership(lockfile, workspace), *_groups_of_root(lockfile, workspace)]
+        root = lockfile.package_at(".")
+        locked = set(lockfile.members or ([root.name] if root else []))
+        wanted = {project_name(table) for table in workspace.members.values()}
+        changes = [_change("workspace members", name, "") for name in sorted(locked - wanted)]
+        changes += (_change("workspace members", "", name) for name in sorted(wanted - locked))
+        if "project" not in workspace.root:  # its groups, then
+            table = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
+            texts = {"dependencies": (), **_groups(workspace.root)}
+            sourced = _sourced(workspace, ".")
+            changes += _changes(_locked_sections(table, sourced), _sections(texts, sourced))
         for package in lockfile.local_packages:
             member = f"{package.name}: " if len(lockfile.local_packages) > 1 else ""
             changes += [member + change for change in _package(package, workspace)]
@@ -41,28 +50,11 @@ def differences(project: Project) -> tuple[str, ...]:
         return ()
 
 
-def _membership(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
-    root = lockfile.package_at(".")
-    locked = set(lockfile.members or ([root.name] if root else []))
-    wanted = {project_name(table) for table in workspace.members.values()}
-    yield from (_change("workspace members", name, "") for name in sorted(locked - wanted))
-    yield from (_change("workspace members", "", name) for name in sorted(wanted - locked))
-
-
 def _change(place: str, locked: str, wanted: str) -> str:
     """`locked` is empty for what was added, `wanted` for what was removed."""
     if not locked:
         return f"{place}: `{wanted}` was added"
     return f"{place}: `{locked}` " + (f"became `{wanted}`" if wanted else "was removed")
-
-
-def _groups_of_root(lockfile: Lockfile, workspace: Workspace) -> Iterator[str]:
-    """Of a workspace whose root is no project."""
-    if "project" not in workspace.root:
-        locked = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
-        texts = {"dependencies": (), **_groups(workspace.root)}
-        sourced = _sourced(workspace, ".")
-        yield from _changes(_locked_sections(locked, sourced), _sections(texts, sourced))
 
 
 def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
@@ -101,26 +93,26 @@ def _locked_sections(metadata: Table, sourced: set[str]) -> _Sections:
         place = "extra " + name.strip("'") if of_extra else "dependencies"
         rows.setdefault(place, []).append(row)
     rows |= {f"group {name}": some for name, some in metadata.get("requires-dev", {}).items()}
-    return _sections({place: map(_as_text, some) for place, some in rows.items()}, sourced)
-
-
-def _as_text(row: Table) -> str:
-    return f"{row['name']}[{','.join(row.get('extras', ()))}]{row.get('specifier', '')}"
+    texts = {
+        place: [
+            f"{r['name']}[{','.join(r.get('extras', ()))}]{r.get('specifier', '')}" for r in some
+        ]
+        for place, some in rows.items()
+    }
+    return _sections(texts, sourced)
 
 
 def _sections(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:
-    return {place: [_requirement(text, sourced) for text in some] for place, some in texts.items()}
-
-
-def _requirement(text: str, sourced: set[str]) -> Requirement:
-    """A requirement (PEP 508) as far as it is compared; raises ValueError."""
-    requirement = Requirement(text)
-    requirement.name = canonical_name(requirement.name)
-    requirement.extras = set(map(canonical_name, requirement.extras))
-    requirement.marker = requirement.url = None
-    if requirement.name in sourced:
-        requirement.specifier = SpecifierSet()
-    return requirement
+    """The requirements (PEP 508) as far as they are compared; raises ValueError."""
+    sections: _Sections = {place: [] for place in texts}
+    for section, requirement in ((s, Requirement(t)) for s, some in texts.items() for t in some):
+        requirement.name = canonical_name(requirement.name)
+        requirement.extras = set(map(canonical_name, requirement.extras))
+        requirement.marker = requirement.url = None
+        if requirement.name in sourced:
+            requirement.specifier = SpecifierSet()
+        sections[section].append(requirement)
+    return sections
 
 
 def _groups(manifest: Table) -> dict[str, Iterable[str]]:
@@ -141,19 +133,13 @@ def _changes(locked: _Sections, wanted: _Sections, unknown: Iterable[str] = ()) 
         kind, _, name = place.partition(" ")
         if kind in unknown:
             continue
-        if place in locked and place in wanted:
-            yield from _changes_at(place, locked[place], wanted[place])
-        else:
+        if not (place in locked and place in wanted):
             yield _change(kind, name if place in locked else "", name if place in wanted else "")
-
-
-def _changes_at(place: str, locked: list[Requirement], wanted: list[Requirement]) -> Iterator[str]:
-    added = [new for new in wanted if new not in locked]
-    for old in locked:
-        if old in wanted:
             continue
-        successor = next((new for new in added if new.name == old.name), None)
-        if successor:
-            added.remove(successor)
-        yield _change(place, str(old), str(successor or ""))
-    yield from (_change(place, "", str(new)) for new in added)
+        added = [new for new in wanted[place] if new not in locked[place]]
+        for old in (old for old in locked[place] if old not in wanted[place]):
+            successor = next((new for new in added if new.name == old.name), None)
+            if successor:
+                added.remove(successor)
+            yield _change(place, str(old), str(successor or ""))
+        yield from (_change(place, "", str(new)) for new in added)

@@ -16,7 +16,7 @@ from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
 from uvflow.state.backup import ReversibleChange
 from uvflow.state.store import Progress, no_progress
-from uvflow.uv import Streamed, Uv
+from uvflow.uv import Uv, failure_of
 
 _MOST_ROUNDS = 30  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
@@ -150,17 +150,17 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
     return first
 
 
-def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
+def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
     """The plan, for fewer Pythons if need be, with a lockfile, which is written by then.
 
     Raises UvFailedError where that does not help, or where it is not for uvflow to choose.
     """
-    plan, refusal = locking.plan, lock_fallback.reason_in(failed.output) or None
+    plan, refusal = locking.plan, lock_fallback.reason_in(failed.err) or None
     if refusal is None:  # a terminal has got it from uv itself
         refusal = locking.lock(plan.text, locking.before)
     if refusal is None:
         return plan
-    failure = failed._replace(output=failed.output or refusal).failure("uv lock")
+    failure = failure_of(failed._replace(err=failed.err or refusal), "uv lock")
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing

@@ -15,7 +15,7 @@ from uvflow.migrate import pyproject
 from uvflow.migrate.lock_fallback import reason_in
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.uv import Streamed, Uv
+from uvflow.uv import Uv, failure_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class TemporaryProject:
         environ = {**self.environ, **({} if self.may_build else {"UV_NO_BUILD": "1"})}
         completed = self.uv.capture(arguments, cwd=directory, environ=environ)
         if completed.code != 0:
-            failure = Streamed(code=completed.code, output=completed.err).failure("uv")
+            failure = failure_of(completed, "uv")
             cause = reason_in(completed.err)
             raise type(failure)(failed, cause=cause, hint=failure.hint or hint)
 

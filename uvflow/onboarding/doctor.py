@@ -22,9 +22,7 @@ from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
-from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
-from uvflow.uv import Streamed, find
+from uvflow.uv import failure_of, find
 
 # The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
@@ -43,9 +41,8 @@ _RULES = {
 }
 
 
-def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Check, ...]:
-    """Make all checks side by side; raises what SyncContext.of raises."""
-    context = SyncContext.of(project, choice)
+def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
+    """Make all checks side by side."""
     looks = {
         "PATH": _look_for_uv,
         "index": _ask_indexes,
@@ -57,7 +54,7 @@ def examine(project: Project, choice: Choice, *, is_offline: bool) -> tuple[Chec
         del looks["index"]
     with ThreadPoolExecutor() as pool:
         found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
-        return (*status(project, choice).checks, *itertools.chain(*found))
+        return (*status(context).checks, *itertools.chain(*found))
 
 
 def state_of(checks: Iterable[Check]) -> str:
@@ -117,7 +114,7 @@ def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
             cwd=context.project.root,
             environ={**context.environ, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"},
         )
-    failure = Streamed(answer.code, answer.err).failure("uv pip install")
+    failure = failure_of(answer, "uv pip install")
     if isinstance(failure, NetworkError):
         raise NetworkError("an index of uv.lock could not be reached")
     if isinstance(failure, UvFailedError) and failure.hint:  # else it is not the index that fails
@@ -140,7 +137,7 @@ def _keys(path: Path) -> set[str]:
 def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     """The steps but for syncs, of which status knows."""
     setup = Setup.of(context.project, os.environ)
-    others = tuple((step, choice) for step, choice in setup.steps if not step.sync)
+    others = tuple(pair for pair in setup.steps if not pair[0].sync)
     for report in setup._replace(steps=others).plan():
         if report.reason:
             yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"

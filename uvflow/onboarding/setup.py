@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -18,9 +18,8 @@ from uvflow.files import read_bytes, target_inside, write_whole
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 from uvflow.project.manifest import Project
-from uvflow.project.profiles import Choice
 from uvflow.project.schema import OnlyKeys, Rule
-from uvflow.state.store import Progress, State
+from uvflow.state.store import Progress
 
 _RECORDS = "setup.json"  # in the state: what each `run` step that is done depended on
 _EXAMPLE = {"from": ".env.example", "to": ".env"}
@@ -64,10 +63,7 @@ _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]}
 
 
 def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
-    """The steps that `[[tool.uvflow.setup]]` of the file `source` declares.
-
-    Raises UsageError for an unknown key, with the nearest one, and for a step that is none.
-    """
+    """The steps in `[[tool.uvflow.setup]]` of `source`; raises UsageError for what is none."""
     names = [table.get("name") for table in tables]
     for number, table in enumerate(tables):
         where = f"tool.uvflow.setup[{number}]"
@@ -86,19 +82,15 @@ def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
 
 
 class Setup(NamedTuple):
-    """A project's steps, each with its profile: the last one that is synced before it."""
+    """A project's steps, each with its context: of the last profile that is synced before it."""
 
     project: Project
-    state: State
-    steps: tuple[tuple[Step, Choice], ...]
+    steps: tuple[tuple[Step, SyncContext], ...]
 
     @classmethod
     def of(cls, project: Project, environ: Mapping[str, str]) -> "Setup":
-        """The steps that the project declares, else a sync, and `.env` from `.env.example`.
-
-        Raises UsageError where a step is not valid.
-        """
-        profiles, with_choices = project.profiles, []
+        """The steps that the project declares, else a sync, and `.env` from `.env.example`."""
+        profiles, found = project.profiles, []
         choice = profiles.choose(None, environ, last_synced_profile(project))
         steps = read(project.table("tool", "uvflow").get("setup", ()), str(project.root / MANIFEST))
         if not steps:
@@ -107,14 +99,14 @@ class Setup(NamedTuple):
         for step in steps:
             if isinstance(step.sync, str):
                 choice = profiles.choose(step.sync, environ, None)
-            with_choices.append((step, choice))
-        return cls(project, State.of(project.workspace), tuple(with_choices))
+            found.append((step, SyncContext.of(project, choice)))
+        return cls(project, tuple(found))
 
     def plan(self, *, force: bool = False) -> tuple[StepReport, ...]:
         """Which steps are due, and why; writes nothing and runs no code of the project."""
         reports = []
-        for step, choice in self.steps:
-            reason = self._reason(step, choice) or ("--force" if force else "")
+        for step, context in self.steps:
+            reason = self._reason(step, context) or ("--force" if force else "")
             reports.append(StepReport(step.name, "due" if reason else "done", reason))
         return tuple(reports)
 
@@ -126,45 +118,46 @@ class Setup(NamedTuple):
         for report in reports:
             if report.reason:
                 progress(str(report))
-        for number, (step, choice) in enumerate(self.steps):
+        for number, (step, context) in enumerate(self.steps):
             reason, news = reports[number].reason, ""
             if not reason and any(report.state == "ran" for report in reports):
-                reason = news = self._reason(step, choice)  # by what was done before it
+                reason = news = self._reason(step, context)  # by what was done before it
             if reason:
                 progress(f"Step {step.name}{f': {news}' if news else ''}")
-                self._do(step, choice, timeout=timeout, progress=progress)
+                self._do(step, context, timeout=timeout, progress=progress)
                 reports[number] = StepReport(step.name, "ran", reason)
         return tuple(reports)
 
-    def _reason(self, step: Step, choice: Choice) -> str:
+    def _reason(self, step: Step, context: SyncContext) -> str:
         """Why a step is due; empty where it is done."""
         if step.copy:
             return _absence(self.project.root, step.copy["to"])
         if step.sync:
-            if SyncContext.of(self.project, choice).is_current():
+            if context.is_current():
                 return ""
-            current = status(self.project, choice)
+            current = status(context)
             return verdict_line(current) if current.exit_code else ""
         command = shlex.join(step.run)
-        digest = self.state.read_json(_RECORDS).get(self._key(step))
+        digest = context.state.read_json(_RECORDS).get(self._key(step))
         if digest is None:
             return f"`{command}` has not been run yet"
-        if digest != self._digest(step, choice):
+        if digest != self._digest(step, context):
             return f"`{command}` was run with other inputs, or in another environment"
         missing = self._missing(step)
         return f"`{command}` is to make {missing}" if missing else ""
 
-    def _do(self, step: Step, choice: Choice, *, timeout: float, progress: Progress) -> None:
+    def _do(self, step: Step, context: SyncContext, *, timeout: float, progress: Progress) -> None:
         root = self.project.root
         if step.copy:
             _copy(root, step.copy["from"], step.copy["to"], step.name)
             return
-        sync(self.project, choice, timeout=timeout, progress=progress)
+        sync(context, timeout=timeout, progress=progress)
         if step.run:
-            digest = self._digest(step, choice)  # an edit from here on is seen next time
+            digest = self._digest(step, context)  # an edit from here on is seen next time
             # With -P, as a project may have a directory of that name.
-            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", choice.profile.name)
-            code, _ = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root)
+            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", context.profile.name)
+            words = (*run, "--", *step.run)
+            code = process.stream(words, environ=os.environ, cwd=root).code
             code = 128 - code if code < 0 else code  # as shells do
             if failure := code or self._missing(step):
                 problem = f"failed with exit code {code}" if code else f"has not made {failure}"
@@ -172,8 +165,8 @@ class Setup(NamedTuple):
                 error = UvflowError(f"step {step.name} {problem}", hint=hint)
                 error.exit_code = code or error.exit_code
                 raise error
-            records = {**self.state.read_json(_RECORDS), self._key(step): digest}
-            self.state.write(_RECORDS, json.dumps(records).encode())
+            records = {**context.state.read_json(_RECORDS), self._key(step): digest}
+            context.state.write(_RECORDS, json.dumps(records).encode())
 
     def _key(self, step: Step) -> str:
         """Its key in the records; the members of a workspace have steps of their own."""
@@ -187,23 +180,22 @@ class Setup(NamedTuple):
                 return glob
         return ""
 
-    def _digest(self, step: Step, choice: Choice) -> str:
-        """Changes with the step, its inputs, the lockfile, and the birth of its environment."""
-        context = SyncContext.of(self.project, choice)
-        questions = (
+    def _digest(self, step: Step, context: SyncContext) -> str:
+        """Changes with the step, its inputs, the lockfile, and the birth of its environment.
+
+        A link among the inputs that leads out is refused.
+        """
+        root = self.project.root
+        questions = [
             f"content {self.project.lockfile}",
             f"identity {context.environment / 'pyvenv.cfg'}",
-            *(f"content {path}" for path in self._inputs(step)),
-        )
-        words = repr((step, context.profile.sync_arguments())).encode()
-        return hashlib.sha256(b"\0".join((words, *fingerprint.record([*questions])))).hexdigest()
-
-    def _inputs(self, step: Step) -> Iterator[Path]:
-        """The files that match; of a directory, all below it. A link that leads out is refused."""
-        root = self.project.root
+        ]
         for path in sorted({path for glob in step.inputs for path in root.glob(glob)}):
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
-            yield from (target_inside(file, root) for file in files if file.is_file())
+            inside = (target_inside(file, root) for file in files if file.is_file())
+            questions += (f"content {file}" for file in inside)
+        words = repr((step, context.profile.sync_arguments())).encode()
+        return hashlib.sha256(b"\0".join((words, *fingerprint.record(questions)))).hexdigest()
 
 
 def _absence(root: Path, name: str) -> str:

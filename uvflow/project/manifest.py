@@ -133,10 +133,7 @@ class Project(NamedTuple):
 
 
 def parse_manifest(path: Path) -> Table:
-    """A pyproject.toml as a table.
-
-    Raises UsageError where it is not TOML or has values of the wrong type, DiskError unread.
-    """
+    """A pyproject.toml as a table; raises UsageError for what is no TOML or of a wrong type."""
     return _parsed(read_bytes(path), str(path))
 
 
@@ -200,7 +197,12 @@ class Workspace(NamedTuple):
     def at(cls, path: Path) -> "Workspace":
         """The workspace whose root is `path`; raises UsageError where a file is not TOML."""
         root = parse_manifest(path / MANIFEST)
-        return cls(path=path, root=root, members=dict(_members(path, root)))
+        members = {".": root} if "project" in root else {}
+        for directory in sorted(member_directories(path, root) - {path}):
+            manifest = manifest_in(directory)
+            if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
+                members[Path(os.path.relpath(directory, path)).as_posix()] = manifest
+        return cls(path=path, root=root, members=members)
 
     def manifest(self, folder: str) -> Table:
         return self.members.get(folder) or manifest_in(self.path / folder)
@@ -264,13 +266,3 @@ def project_name(manifest: Table) -> str:
 def canonical_name(name: str) -> str:
     """PEP 503; that of `packaging` takes 40 ms to import."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _members(workspace: Path, root: Table) -> Iterator[tuple[str, Table]]:
-    """The projects of a workspace (uv docs, "Using workspaces")."""
-    if "project" in root:
-        yield ".", root
-    for path in sorted(member_directories(workspace, root) - {workspace}):
-        manifest = manifest_in(path)
-        if "project" in manifest and table_at(manifest, "tool", "uv").get("managed", True):
-            yield Path(os.path.relpath(path, workspace)).as_posix(), manifest

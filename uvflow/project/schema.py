@@ -90,14 +90,9 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
             types = shape if isinstance(shape, tuple) else (shape,)
             wanted = " or ".join(_NAMES[one] for one in types)
             _require(isinstance(value, types), wanted, value, source, key)
-            for text in _parts(value):
+            parts = (*value, *value.values()) if isinstance(value, dict) else (value,)
+            for text in value if isinstance(value, list) else parts:
                 _require(_is_line(text), _LINE, text, source, key)
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return (*value, *value.values())
-    return value if isinstance(value, list) else (value,)
 
 
 def _is_line(value: object) -> bool:

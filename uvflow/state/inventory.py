@@ -71,14 +71,12 @@ def known_projects() -> tuple[KnownProject, ...]:
     require_private(projects.parent, projects)
     if not is_tagged(projects.parent):
         return ()
-    found = map(_known_project, filter(_is_own, projects.glob("*")))
+    found = []
+    for directory in projects.glob("*"):
+        is_named = _STATE_NAME.fullmatch(directory.name) and not directory.is_symlink()
+        if is_named and any(next(directory.glob(own), None) for own in _OWN_FILES):
+            found.append(_known_project(directory))
     return tuple(sorted(filter(None, found), key=lambda one: (-one.last_used, one.name)))
-
-
-def _is_own(directory: Path) -> bool:
-    """Whether uvflow has made it, which makes no links."""
-    is_named = _STATE_NAME.fullmatch(directory.name) and not directory.is_symlink()
-    return bool(is_named) and any(next(directory.glob(own), None) for own in _OWN_FILES)
 
 
 def _known_project(directory: Path) -> KnownProject | None:

@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from operator import itemgetter
 from pathlib import Path
@@ -153,10 +153,7 @@ def _identity(environment: Path) -> bytes:
 
 
 def remove_copy(environment: Path) -> None:
-    """The environment has been verified: remove its copy of the journal, and the kept RECORD files.
-
-    Raises DiskError.
-    """
+    """Remove the copy of the journal, and the kept RECORD files, of a verified environment."""
     remove_records(environment)
     with disk_errors(environment / COPY), contextlib.suppress(NotADirectoryError):
         (environment / COPY).unlink(missing_ok=True)
@@ -199,8 +196,8 @@ def last_sync(state: State, environment: Path) -> LastSync:
 def environments(state: State) -> set[Path]:
     """The environments that any profile was synced into, finished or not."""
     found = (
-        environment_of(state.read(path.name) or b"")
-        for kind, environment_of in _ENVIRONMENT_OF.items()
+        _environment_of(kind, state.read(path.name) or b"")
+        for kind in (JOURNAL, FINGERPRINT)
         for path in state.directory.glob(f"*{kind}")
     )
     return {Path(environment) for environment in found if environment}
@@ -250,20 +247,17 @@ def _outcome(journal: Path) -> LastSync:
 def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
     names = (path.name for path in state.directory.glob(f"*{kind}"))
     wanted = (None, str(environment))  # an unreadable one may be about this environment
-    return tuple(n for n in names if _ENVIRONMENT_OF[kind](state.read(n) or b"") in wanted)
+    return tuple(n for n in names if _environment_of(kind, state.read(n) or b"") in wanted)
 
 
-def _environment_of_journal(journal: bytes) -> str | None:
+def _environment_of(kind: str, entry: bytes) -> str | None:
+    """The environment that a journal or a fingerprint is about; None where it cannot be read."""
+    if kind == FINGERPRINT:
+        return fingerprint.environment_of(entry)
     try:
-        return str(json.loads(journal)["environment"])
+        return str(json.loads(entry)["environment"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-_ENVIRONMENT_OF: Mapping[str, Callable[[bytes], str | None]] = {
-    JOURNAL: _environment_of_journal,
-    FINGERPRINT: fingerprint.environment_of,
-}
 
 
 def _boot_id() -> str | None:

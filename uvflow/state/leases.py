@@ -125,20 +125,17 @@ def running_leases(state: str, environment: str | None = None) -> list[str]:
         names = sorted(name for name in os.listdir(state) if beginning in name)
     except OSError:
         return []
-    return [path for path in (os.path.join(state, name) for name in names) if _is_running(path)]
-
-
-def _is_running(lease: str) -> bool:
-    """Whether a process holds the lease; removes its file if none does."""
-    if is_locked(lease):
-        return True
-    # A process that is alive may be about to lock it; Windows lets no two in at once.
-    if sys.platform == "win32" or not is_alive(int(taker(lease))):
-        try:
-            os.unlink(lease)
-        except OSError:
-            pass
-    return False
+    running = []
+    for path in (os.path.join(state, name) for name in names):
+        if is_locked(path):
+            running.append(path)
+        # A process that is alive may be about to lock it; Windows lets no two in at once.
+        elif sys.platform == "win32" or not is_alive(int(taker(path))):
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+    return running
 
 
 def taker(lease: str) -> str:

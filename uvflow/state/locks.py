@@ -118,8 +118,12 @@ class Mutex:
         """Wait, holding nothing, until all are free and no command runs in `unleased`."""
 
         def blocker() -> _Blocker | None:
-            refused = (lock for lock, mode in wanted if not self._take(lock, mode))
-            found = next(map(_is_held, refused), None)
+            found = None
+            for lock, mode in wanted:
+                place, file = map(str, lock)
+                with disk_errors(file, hint=ELSEWHERE):
+                    if not found and not leases.take(place, file, mode, self._descriptors):
+                        found = _is_held(lock)
             if unleased and not found:
                 found = _lease_blocker(self._state, unleased)
             if found:
@@ -135,11 +139,20 @@ class Mutex:
         an empty directory. Waits for processes with another state, and until no command runs there.
         Raises BusyError, and DiskError where it cannot be created.
         """
-        lock, before = _lock_of(self._state, environment), len(self._descriptors)
+        lock, held = _lock_of(self._state, environment), self._descriptors
+        directory, before = lock.directory, len(held)
 
         def blocker() -> _Blocker | None:
-            if not self._claim(lock.directory, make=make):
+            made = None
+            with disk_errors(directory, hint=OTHER_ENVIRONMENT):
+                if make and not os.path.lexists(directory):
+                    directory.mkdir(parents=True, exist_ok=True)
+                    made = directory.stat()
+            is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
+            if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
                 return _is_held(lock)
+            if made:
+                self._made.append((directory, made))
             return _lease_blocker(self._state, environment)
 
         _wait(blocker, self._timeout, self._progress)
@@ -151,24 +164,6 @@ class Mutex:
                 if os.path.samestat(path.stat(), made):
                     path.rmdir()
         leases.close(self._descriptors)
-
-    def _take(self, lock: _Lock, mode: int) -> bool:
-        with disk_errors(lock.file, hint=ELSEWHERE):
-            return leases.take(str(lock.directory), str(lock.file), mode, self._descriptors)
-
-    def _claim(self, directory: Path, *, make: bool) -> bool:
-        made = None
-        with disk_errors(directory, hint=OTHER_ENVIRONMENT):
-            if make and not os.path.lexists(directory):
-                directory.mkdir(parents=True, exist_ok=True)
-                made = directory.stat()
-        held = self._descriptors
-        is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
-        if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
-            return False
-        if made:
-            self._made.append((directory, made))
-        return True
 
 
 def is_mutex_held(state: State, environment: Path) -> bool:
