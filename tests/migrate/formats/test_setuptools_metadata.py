@@ -1,19 +1,12 @@
 """The cases S01 to S14 of setuptools projects: whole files in, whole files out, the same wheel."""
 
-import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 from wheels import add_installed
-
-from uvflow.errors import UvflowError
-from uvflow.migrate.model import ImportOptions
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.uv import find
 
 SETUP = "from setuptools import find_packages, setup\n"
 BACKEND = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -72,23 +65,6 @@ max-line-length = 100
     "src/pk/__init__.py": '__version__ = "1.0"\n',
     "src/pk/data.txt": "data\n",
 }
-
-
-def planned(root: Path, imports: ImportOptions | None = None) -> Plan:
-    plan = make_plan(root, InitOptions(imports=imports or ImportOptions()), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
-
-
-def refusal(root: Path) -> str:
-    with pytest.raises(UvflowError) as caught:
-        make_plan(root, InitOptions(), uv=find())
-    return str(caught.value)
 
 
 def test_s01_a_static_setup_cfg(tree: Tree) -> None:
@@ -315,38 +291,22 @@ def test_another_source_of_dependencies_is_compared(tree: Tree) -> None:
     assert refusal(root) == (
         "requirements.txt:1: two sources of dependencies: setup.py and requirements.txt"
     )
-    ignored = ImportOptions(ignored=("setup.py",))
-    chosen = ImportOptions(from_files=("setup.py",))
-    assert planned(root, ignored).values["project"]["dependencies"] == ["idna"]
-    assert planned(root, chosen).values["project"]["dependencies"] == ["six"]
+    ignored = planned(root, ignored=("setup.py",))
+    chosen = planned(root, from_files=("setup.py",))
+    assert ignored.values["project"]["dependencies"] == ["idna"]
+    assert chosen.values["project"]["dependencies"] == ["six"]
 
 
-def wheel_of(root: Path) -> dict[str, list[str]]:
-    """What the wheel has that uv builds: the lines of each file, sorted, and metadata as equals.
-
-    `Dynamic` says where a value is from, and without `Requires-Python` uv needs one.
-    """
-    out = root.parent / "wheels"
-    subprocess.run([find().path, "build", "--wheel", "--quiet", f"-o{out}"], cwd=root, check=True)
-    (path,) = out.glob("*.whl")
-    with zipfile.ZipFile(path) as wheel:
-        files = {name: wheel.read(name).decode().splitlines() for name in wheel.namelist()}
-    path.unlink()
+def equal_lines(wheel: Path) -> dict[str, set[str]]:
+    """Metadata as equals: `Dynamic` says where a value is from, uv needs `Requires-Python`."""
     equal = {
         "Home-page: https://h.example": "Project-URL: Homepage, https://h.example",
         "Author-email: A B <a@b.example>": "Author-email: a@b.example",
-        "Author: A B": "",
     }
+    left_out = ("Dynamic:", "Requires-Python: >=3.1", "Author: A B")
     return {
-        name: sorted(
-            {
-                equal.get(line, line)
-                for line in lines
-                if not line.startswith(("Dynamic:", "Requires-Python: >=3.1"))
-            }
-        )
-        for name, lines in files.items()
-        if not name.endswith("/RECORD")
+        name: {equal.get(line, line) for line in lines if not line.startswith(left_out)}
+        for name, lines in lines_in(wheel).items()
     }
 
 
@@ -415,9 +375,9 @@ def test_the_wheel_is_the_same_before_and_after(
 ) -> None:
     add_installed(index, "setuptools")
     root = tree(files)
-    before = wheel_of(root)
+    before = equal_lines(wheel_by("uv", root))
     (root / "pyproject.toml").write_text(planned(root).text)
-    after = wheel_of(root)
+    after = equal_lines(wheel_by("uv", root))
     assert before.keys() == after.keys()
     assert after == before
 
