@@ -22,12 +22,12 @@ from uvflow.migrate.formats import (
     pins_files,
     pipenv,
     poetry,
-    setuptools_metadata,
+    setuptools,
 )
+from uvflow.migrate.formats.local_project import read_if_there, text_of
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.setuptools import read_if_there, text_of
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     FileReport,
@@ -129,13 +129,13 @@ _FORMATS = (
         path="setup.cfg",
         # It may hold nothing but the settings of linters, or the place of a licence.
         pattern=r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b",
-        read=setuptools_metadata.read,
+        read=setuptools.read,
     ),
     Format(
         name="setuptools",
         path="setup.py",
         pattern=r"\bsetup\s*\(",
-        read=setuptools_metadata.read,
+        read=setuptools.read,
         beside="setup.cfg",
     ),
     *(

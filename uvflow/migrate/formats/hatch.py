@@ -6,9 +6,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from uvflow.migrate.formats.local_project import text_of
 from uvflow.migrate.formats.markers import all_of
-from uvflow.migrate.formats.setuptools import text_of
-from uvflow.migrate.formats.tool_tables import ToolTables
+from uvflow.migrate.formats.tool_tables import PROFILES, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import (
@@ -37,7 +37,6 @@ _SHAPE = {
         }
     }
 }
-_PROFILES = ("tool", "uvflow", "profiles")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -146,4 +145,4 @@ class _Hatch(ToolTables):
             table = {"groups": [self._group(owner)] if owner else []}
             says |= {"environment": f".venv-{profile}"} if says else {}
         for key, value in (table | says).items() if says else ():
-            self.values[*_PROFILES, profile, key] = TomlLine(value=value)
+            self.values[*PROFILES, profile, key] = TomlLine(value=value)

@@ -3,8 +3,13 @@
 import re
 
 from uvflow.findings import Origin
-from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
+from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.tool_tables import (
+    BUILD_BACKEND,
+    BUILD_REQUIRES,
+    SOURCES_SHAPE,
+    ToolTables,
+)
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
@@ -16,8 +21,6 @@ _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
 _UV = ("tool", "uv")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
-_REQUIRES = ("build-system", "requires")
-_BACKEND = ("build-system", "build-backend")
 
 # One that may be older than 3.2, the first that reads [project].
 _FLIT_CORE = re.compile(
@@ -157,9 +160,11 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
 
 def _require_flit_core(tables: ToolTables) -> None:
     """One that reads [project]; an upper bound stays."""
-    tables.change(_REQUIRES, [_flit_core(text) for text in tables.file.value(*_REQUIRES) or ()])
-    if tables.file.value(*_BACKEND) == "flit.buildapi":
-        tables.change(_BACKEND, "flit_core.buildapi")
+    tables.change(
+        BUILD_REQUIRES, [_flit_core(text) for text in tables.file.value(*BUILD_REQUIRES) or ()]
+    )
+    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
+        tables.change(BUILD_BACKEND, "flit_core.buildapi")
 
 
 def _flit_core(text: str) -> str:

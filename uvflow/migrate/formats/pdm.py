@@ -4,7 +4,7 @@ import re
 
 from packaging.utils import canonicalize_name
 
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.tool_tables import ENV_FILE, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read

@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
 from uvflow.migrate.formats import pins_files
+from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.setuptools import read_if_there
 from uvflow.migrate.formats.tool_tables import ENV_FILE
 from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes

@@ -10,10 +10,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats import pins_files
+from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import ToolTables
+from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, ToolTables
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
@@ -29,8 +29,6 @@ from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlLine
 
 _POETRY: Keys = ("tool", "poetry")
 _DEPENDENCIES = (*_POETRY, "dependencies")
-_BUILD: Keys = ("build-system", "requires")
-_BACKEND: Keys = ("build-system", "build-backend")
 _CORE = "poetry-core>=2.0"  # the first that reads [project]
 _CORE_BACKEND = "poetry.core.masonry.api"
 _POETRY_ITSELF = re.compile(r"poetry(?:-core)?\b(?!-)(?!\s*(?:>=|==|~=|\^)\s*2)", re.IGNORECASE)
@@ -133,7 +131,7 @@ class _Poetry(DependencyTables):
 
     def _is_computed(self, key: str, value: Any) -> bool:
         """Whether poetry-core, or a plugin of it, goes on making the value of a key."""
-        backend = str(self.file.value(*_BACKEND) or _CORE_BACKEND)
+        backend = str(self.file.value(*BUILD_BACKEND) or _CORE_BACKEND)
         if key == "version":
             plugin = self.file.value("tool", "poetry-dynamic-versioning", "enable")
             return plugin is True or backend.startswith("poetry_dynamic_versioning")
@@ -205,7 +203,7 @@ class _Poetry(DependencyTables):
     # The build.
 
     def _read_build_system(self) -> None:
-        requires, backend = self.file.value(*_BUILD), str(self.file.value(*_BACKEND))
+        requires, backend = self.file.value(*BUILD_REQUIRES), str(self.file.value(*BUILD_BACKEND))
         is_other = requires is not None and not backend.startswith("poetry")
         if is_other or self.settings.get("package") is False:
             return
@@ -215,8 +213,8 @@ class _Poetry(DependencyTables):
             hint = "if it is one, say where with `packages`, and remove `package = false`"
             self._notice("no-package", message, _POETRY, hint)
         elif requires is None:
-            self.values[_BUILD] = TomlLine(value=[_CORE])
-            self.values[_BACKEND] = TomlLine(value=_CORE_BACKEND)
+            self.values[BUILD_REQUIRES] = TomlLine(value=[_CORE])
+            self.values[BUILD_BACKEND] = TomlLine(value=_CORE_BACKEND)
             message = "a [build-system] is added: Poetry installs the project without one"
             self._notice("build-system", message, _POETRY)
         elif not self._project:
@@ -238,9 +236,9 @@ class _Poetry(DependencyTables):
     def _update_build_system(self, requires: list[str]) -> None:
         """poetry-core 2 takes the place of what does not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
-        backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        self.change(_BUILD, updated)
-        self.change(_BACKEND, backend)
+        backend = str(self.file.value(*BUILD_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
+        self.change(BUILD_REQUIRES, updated)
+        self.change(BUILD_BACKEND, backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):

@@ -26,7 +26,11 @@ from uvflow.migrate.model import (
 from uvflow.migrate.toml_lines import Keys, Path, TomlEntry, TomlFile, TomlLine
 from uvflow.paths import MANIFEST
 
-ENV_FILE = ("tool", "uvflow", "profiles", "dev", "env-file")
+# Keys of pyproject.toml that several tools give a value.
+BUILD_REQUIRES: Keys = ("build-system", "requires")
+BUILD_BACKEND: Keys = ("build-system", "build-backend")
+PROFILES: Keys = ("tool", "uvflow", "profiles")
+ENV_FILE = (*PROFILES, "dev", "env-file")
 
 # What an index of uv cannot have.
 _NOT_IN_UV = {

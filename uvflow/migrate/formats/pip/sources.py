@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
+from uvflow.migrate.formats.local_project import is_installable, is_package, local_metadata
 from uvflow.migrate.formats.pip.direct_reference import (
     ARCHIVE,
     DirectReference,
@@ -22,7 +23,6 @@ from uvflow.migrate.formats.pip.direct_reference import (
     requirement_at,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
 from uvflow.migrate.model import (
     ImportOptions,
     LineResult,
