@@ -144,23 +144,13 @@ def _hull(parts: list[Clauses]) -> Clauses:
 
 
 def _between(end: Version, start: Version) -> list[str]:
-    """A gap as whole prefixes: from 1.5 to 1.7, or from 8 to 8.1.3; but not from 1.5 to 2.1."""
-    first, last = _significant(end), _significant(start)
-    if last[: len(first)] != first:
-        length = max(len(first), len(last))
-        first, last = (*first, 0, 0, 0)[:length], (*last, 0, 0, 0)[:length]
-        if first[:-1] != last[:-1]:
-            raise ValueError(f"{end}, {start}")
-        prefixes = [(*first[:-1], number) for number in range(first[-1], last[-1])]
-    else:
-        levels = range(len(first), len(last))
-        prefixes = [(*last[:level], number) for level in levels for number in range(last[level])]
+    """A gap as whole prefixes of one level: from 1.5 to 1.7, but not from 1.5 to 2.1."""
+    both = [Version(canonicalize_version(version)) for version in (end, start)]  # no zeros behind
+    length = max(len(version.release) for version in both)
+    (*head, first), (*other, last) = (
+        (*version.release, *(0,) * length)[:length] for version in both
+    )
     is_odd = end.is_prerelease or start.is_prerelease or end.epoch != start.epoch
-    if is_odd or len(prefixes) > _MOST_EXCLUDED:
+    if is_odd or head != other or last - first > _MOST_EXCLUDED:
         raise ValueError(f"{end}, {start}")
-    return [f"!={_with_release(end, prefix)}.*" for prefix in prefixes]
-
-
-def _significant(version: Version) -> tuple[int, ...]:
-    """Its numbers without zeros at the end."""
-    return Version(canonicalize_version(version)).release
+    return [f"!={_with_release(end, (*head, number))}.*" for number in range(first, last)]

@@ -46,14 +46,6 @@ _FEEDSTOCK = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-# Parts of conda; on an index they are missing, or years older.
-_OF_CONDA = frozenset(
-    (
-        *("conda", "conda-build", "conda-content-trust", "conda-libmamba-solver"),
-        *("conda-anaconda-telemetry", "conda-anaconda-tos", "anaconda-anon-usage"),
-        *("anaconda-navigator", "navigator-updater"),
-    )
-)
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
 
 
@@ -102,9 +94,7 @@ def _invalid(line: Line) -> LineResult:
     pin = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text) or re.fullmatch(
         r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text
     )
-    if re.fullmatch(r"[\w.-]+=[^=\s]+=[^=\s]+", text):
-        hint = "`conda list` wrote this; `pip list --format=freeze` writes what pip can read"
-    elif pin:
+    if pin:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
     elif text[0] in "\"'" and text[-1] == text[0]:
         hint = f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
@@ -123,8 +113,7 @@ def _read_version(line: Line) -> LineResult:
     name = canonicalize_name(parsed.name)
     oddity = _pin_oddity(name, parsed.specifier)
     if oddity:
-        what, hint = oddity
-        message = f"`{text}` {what}"
+        message, hint = f"`{text}` {oddity[0]}", oddity[1]
         return needs_action(findings.action("not-on-an-index", message, line.origin, hint))
     return LineResult(
         requirement=Requirement(
@@ -145,8 +134,6 @@ def _pin_oddity(name: str, specifier: SpecifierSet) -> tuple[str, str] | None:
     if name == "pkg-resources":
         what = "is not a package: Debian's pip lists a part of setuptools under this name"
         return what, "remove the line"
-    if name in _OF_CONDA:
-        return "is a part of conda, which uv does not install", "remove the line"
     for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
         public, _, local = version.partition("+")
         if _DISTRIBUTIONS.search(local):
