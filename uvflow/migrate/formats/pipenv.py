@@ -8,8 +8,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
-from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.pins_files import read_pipfile_lock
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.tool_tables import ENV_FILE
 from uvflow.migrate.indexes import is_pypi
@@ -32,10 +32,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(())
-    lock = read_if_there(pins_files.PIPFILE_LOCK, read_file) or b"{}"
-    pins, lines = pins_files.pipenv_pins(lock, imported.sources, outcomes)
-    reports = [outcomes.report(pins_files.PIPFILE_LOCK, "pipenv", lines)] if lines else []
-    return replace(imported, pins=pins, files=(*imported.files, *reports))
+    return imported.with_more(read_pipfile_lock(imported.sources, read_file, outcomes))
 
 
 @dataclass(kw_only=True)

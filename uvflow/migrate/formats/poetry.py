@@ -9,9 +9,9 @@ from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from uvflow.migrate.formats import pins_files
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
+from uvflow.migrate.formats.pins_files import read_poetry_lock
 from uvflow.migrate.formats.poetry_requirement import DependencyTables
 from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, ToolTables
 from uvflow.migrate.formats.versions import read_python
@@ -76,11 +76,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
-    lock = read_if_there(pins_files.POETRY_LOCK, read_file)
-    if lock is not None:
-        pins, lines = pins_files.poetry_pins(lock, imported.sources, outcomes)
-        report = outcomes.report(pins_files.POETRY_LOCK, "poetry", lines)
-        imported = replace(imported, pins=pins, files=(*imported.files, report))
+    locked = read_poetry_lock(imported.sources, read_file, outcomes)
+    imported = imported.with_more(locked)
     if read_if_there("poetry.toml", read_file) is not None:
         settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
         settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")

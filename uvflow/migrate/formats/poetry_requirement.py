@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
-from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.model import Requirement
@@ -58,15 +57,9 @@ class DependencyTables(ToolTables):
         text = f"{name}[{','.join(extras)}]" if extras else name
         location = _location(keys)
         text += f" @ {location}" if location else self._specifier(entry, keys)
-        line = Line(
-            origin=entry.origin,
-            text=text,
-            requirement=f"{text}{f' ; {marker}' if marker else ''}",
-            comment=entry.comment,
-            above=entry.above,
-            is_editable=bool(keys.get("develop")) and "path" in keys,
-        )
-        requirement = self.read_line(line).requirement
+        text += f" ; {marker}" if marker else ""
+        is_editable = bool(keys.get("develop")) and "path" in keys
+        requirement = self.requirement(text, entry, is_editable=is_editable)
         if requirement is None or (location and "git" not in keys):
             return requirement
         return replace(requirement, source=self._source(entry, keys, requirement))

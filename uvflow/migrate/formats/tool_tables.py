@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from uvflow.findings import Origin
 from uvflow.migrate.credentials import Userinfo, git_login_variables
 from uvflow.migrate.formats.pip.direct_reference import as_path
-from uvflow.migrate.formats.pip.requirements_txt import Line, parse_requirements
+from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
 from uvflow.migrate.ledger import LineOutcomes
@@ -75,26 +75,22 @@ class Collector:
 
     def imported(self) -> ImportedRequirements:
         environ = self.outcomes.options.environ
-        return ImportedRequirements(
-            dependencies=self.dependencies,
-            extras=self.extras,
-            groups=self.groups,
-            tails=self.tails,
-            constraints=self.constraints,
-            settings=self.settings,
-            values=self.values,
-            requires_python=self.requires_python,
-            indexes=tuple(index.entry for index in self.indexes),
-            own_extras=self.own_extras,
-            credentials=index_credentials(self.indexes, environ)
-            | git_login_variables(self.logins, environ),
-        )
+        names = {each.name for each in fields(ImportedRequirements)}
+        found = {name: value for name, value in vars(self).items() if name in names}
+        found["indexes"] = tuple(index.entry for index in self.indexes)
+        found["credentials"] = {
+            **index_credentials(self.indexes, environ),
+            **git_login_variables(self.logins, environ),
+        }
+        return ImportedRequirements(**found)
 
     def read_line(self, line: Line) -> LineResult:
         """As pip takes it: its rules hold for credentials, missing paths and odd versions, too."""
         result = read_requirement(line, self.outcomes.options, self.read_file)
         self.outcomes.record_findings(*result.findings)
         self.logins += [result.git_login] if result.git_login else []
+        for extra in result.own_extras:
+            self.own_extras.setdefault("dev", {})[extra] = line.origin
         return result
 
     def add_tail(self, group: str, *comments: str) -> None:
@@ -201,18 +197,20 @@ class ToolTables(Collector):
         self.outcomes.needs_action("not-imported", message, item.origin, hint)
         return None
 
-    def requirement(self, text: str, entry: TomlEntry) -> Requirement | None:
+    def requirement(
+        self, text: str, entry: TomlEntry, *, is_editable: bool = False
+    ) -> Requirement | None:
         """That of `text`, also `-e PATH`; with the comments of `entry`."""
-        lines = parse_requirements(text.encode(), entry.origin.path).lines
-        if len(lines) != 1 or lines[0].problem or not lines[0].requirement:
-            message, hint = f"`{text}` is not a requirement", "correct the line"
-            self.outcomes.refuse("invalid-requirement", message, entry.origin, hint)
-            return None
-        line = replace(lines[0], origin=entry.origin, comment=entry.comment, above=entry.above)
-        result = self.read_line(line)
-        for extra in result.own_extras:
-            self.own_extras.setdefault("dev", {})[extra] = entry.origin
-        return result.requirement
+        plain = re.sub(r"^(?:-e|--editable)[ =]\s*", "", text)
+        line = Line(
+            origin=entry.origin,
+            text=text,
+            requirement=plain,
+            is_editable=is_editable or plain != text,
+            comment=entry.comment,
+            above=entry.above,
+        )
+        return self.read_line(line).requirement
 
     def read_own_lists(self) -> None:
         """The standard lists that name the project's root, which uv does not know by that name."""

@@ -96,8 +96,8 @@ def _invalid(line: Line) -> LineResult:
     )
     if pin:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
-    elif text[0] in "\"'" and text[-1] == text[0]:
-        hint = f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
+    elif quoted := re.fullmatch(r"""(["'])(.*)\1""", text):
+        hint = f"pip does not accept quotes here: `{redacted(quoted[2])}`"
     elif variables(text):
         hint = f"write out the value of {' and '.join(variables(text))}"
     message = f"`{redacted(line.text)}` is not a requirement"
