@@ -109,60 +109,46 @@ _NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
 
 _ALIASES = {"home_page": "url", "summary": "description", "classifier": "classifiers"}
 _SECTIONS = ("options.extras_require", "options.entry_points")
-_SECTION = re.compile(r"\[([^\]]+)\]")
-_KEY = re.compile(r"([^\s#;\[][^=:]*?)\s*[=:]")
+_COMMENT = re.compile(r"^[ \t]*[#;].*", re.MULTILINE)
+_KEY = re.compile(r"\[(?P<section>[^\]]+)\]|\s*(?P<key>[^\s\[][^=:]*?)\s*[=:]")
 
 
 def _read_cfg(text: str) -> Options:
+    text = _COMMENT.sub("", text)  # an empty line: the parser forgets one with a comment
     parser = configparser.ConfigParser()
     parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
     parser.read_string(text, SETUP_CFG)
     options: dict[str, Option] = {}
-    places = cfg_lines(text)
-    for section in parser.sections():
-        if any((section, key) not in places for key in {*parser[section]} - {*parser.defaults()}):
-            raise ValueError(f"a key of [{section}] is indented")
-    for (section, key), lines in places.items():
-        first, numbers, name = min(lines), frozenset(lines), section.removeprefix("options.")
-        value: Any = _cfg_value(parser.get(section, key), lines)
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _KEY.match(line)
+        section = (match and match["section"]) or section
+        key = match and match["key"]
+        if not key or not parser.has_option(section, key):
+            continue
+        value: Any = _cfg_value(parser.get(section, key), number)
+        written = parser.get(section, key, raw=True).splitlines()
+        numbers = {number, *(n for n, text in enumerate(written, number) if text.strip())}
+        name = section.removeprefix("options.")
         known = options.get(name)
         if section in _SECTIONS:
-            value = {**(known.value if known else {}), Text(key, first): value}
+            value = {**(known.value if known else {}), Text(key, number): value}
             numbers |= known.lines if known else set()
         elif section in ("metadata", "options"):
             name = key.replace("-", "_").lower()
             name = _ALIASES.get(name, name)
         else:
             continue
-        options[name] = Option(value=value, path=SETUP_CFG, lines=numbers)
+        options[name] = Option(value=value, path=SETUP_CFG, lines=frozenset(numbers))
     return options
 
 
-def _cfg_value(value: str, lines: Mapping[int, str]) -> Any:
+def _cfg_value(value: str, line: int) -> Reference | Text:
     directive = re.match(r"(file|attr):", value)
-    if directive:
-        names = (path.strip() for path in value[directive.end() :].split(","))
-        return Reference(kind=directive[1], names=tuple(names))
-    first, last = min(lines), max(lines)
-    if "%" in "".join(lines.values()):  # it is interpolated: the lines may be others
-        return Text(value, first)
-    _, *others = (lines.get(number, "").strip() for number in range(first, last + 1))
-    return Text("\n".join((value.partition("\n")[0], *others)), first)
-
-
-def cfg_lines(text: str) -> dict[tuple[str, str], dict[int, str]]:
-    """The lines of each key, by its section and its name; blank lines and comments are in none."""
-    keys: dict[tuple[str, str], dict[int, str]] = {}
-    section, current = "", dict[int, str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        header, key = _SECTION.match(line), _KEY.match(line)
-        if header:
-            section, current = header[1], {}
-        elif key:
-            current = keys.setdefault((section, key[1]), {})
-        if not header and line.strip() and not line.lstrip().startswith(("#", ";")):
-            current[number] = line
-    return keys
+    if directive is None:
+        return Text(value, line)
+    names = (path.strip() for path in value[directive.end() :].split(","))
+    return Reference(kind=directive[1], names=tuple(names))
 
 
 # setup.py: what is a literal, or has a name that nothing changes.
@@ -176,20 +162,25 @@ class _Script:
         bound, touched = Counter[str](), set[str]()
         for node in self._nodes:
             match node:
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                case (
+                    ast.Name(id=name, ctx=ast.Store() | ast.Del())
+                    | ast.arg(arg=name)
+                    | ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                    | ast.alias(asname=str(name))
+                    | ast.alias(name=name)
+                ):
                     bound[name] += 1
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    bound[name] += 1
-                case ast.alias(name=name, asname=other):
-                    bound[other or name] += 1
                 case (
                     ast.Name(id="globals" | "locals" | "vars")
                     | ast.Call(func=ast.Name(id="exec"), args=[_])
                 ):
                     bound["*"] += 1  # it may bind any name here
-                case ast.Attribute(value=ast.Name(id=name)) | ast.Assign(value=ast.Name(id=name)):
-                    touched.add(name)
-                case ast.Subscript(value=ast.Name(id=name)):
+                case (
+                    ast.Attribute(value=ast.Name(id=name))
+                    | ast.Assign(value=ast.Name(id=name))
+                    | ast.Subscript(value=ast.Name(id=name))
+                ):
                     touched.add(name)
                 case ast.Call(args=[*arguments]):
                     touched |= {each.id for each in arguments if isinstance(each, ast.Name)}

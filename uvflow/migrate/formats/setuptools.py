@@ -6,7 +6,7 @@ wheel is the same before and after.
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,6 @@ from uvflow.migrate.formats.setup_script import (
     Option,
     Reference,
     Text,
-    cfg_lines,
     items_of,
     pairs_of,
     read_options,
@@ -68,6 +67,7 @@ _ACTIONS = {
 
 _EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+")  # setuptools takes no other in [project]
 _EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|")
+_SAYS = re.compile(r"\s*[^\s#;\[]")  # a line of setup.cfg
 _REQUIREMENTS_FILE = re.compile(r"""["']([\w./-]+\.(?:txt|in))["']""")
 
 
@@ -80,8 +80,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
         found = read_options(file, data)
         lines = {origin for option in found.values() for origin in option.origins}
         if found and file == SETUP_CFG:
-            numbers = (number for key in cfg_lines(data.decode()).values() for number in key)
-            lines |= {Origin(path=file, line=number) for number in numbers}
+            numbered = enumerate(data.decode().splitlines(), 1)  # also what other tools read
+            lines |= {Origin(path=file, line=n) for n, text in numbered if _SAYS.match(text)}
         for name, option in found.items():
             if option.value and name in options:  # as it is for setuptools
                 message = f"this `{name}` counts, and not that of {options[name].origins[0]}"
@@ -105,7 +105,7 @@ class _Metadata(Collector):
             given = {name: self.options[name] for name in names if name in self.options}
             try:
                 self._read_field(keys[0], given)
-            except ComputedError:
+            except (ComputedError, InvalidSpecifier):
                 self.dynamic += keys
             else:
                 origins = (origin for option in given.values() for origin in option.origins)
@@ -126,11 +126,18 @@ class _Metadata(Collector):
                 case "version", Reference() as reference:
                     self._refer(key, reference)
                 case "requires-python", value:
-                    self.requires_python = _specifier(value)
-                case "dependencies", _:
-                    self._read_dependencies(option)
+                    self.requires_python = str(SpecifierSet(_line(value))) and _line(value)
+                case "dependencies", Reference(kind="file") as reference:
+                    self.left = reference.names
+                    self._refer(key, reference)
+                case "dependencies", value:
+                    script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
+                    self.left = tuple(_REQUIREMENTS_FILE.findall(script))
+                    self.dependencies += self._requirements(option, value)
                 case "optional-dependencies", _:
                     self._read_extras(option)
+                case "scripts", groups:
+                    self._read_entry_points(option, pairs_of(groups))
                 case _:
                     values = {name: one.value for name, one in given.items()}
                     found = _project_values(key, values)
@@ -141,16 +148,6 @@ class _Metadata(Collector):
         names = reference.names[0] if reference.kind == "attr" else [*reference.names]
         self.values[*_DYNAMIC, key] = TomlLine(value={reference.kind: names})
         self.dynamic.append(key)
-
-    def _read_dependencies(self, option: Option) -> None:
-        match option.value:
-            case Reference(kind="file", names=names):
-                self.left = names
-                self._refer("dependencies", option.value)
-            case value:
-                script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
-                self.left = tuple(_REQUIREMENTS_FILE.findall(script))
-                self.dependencies += self._requirements(option, value)
 
     def _read_extras(self, option: Option) -> None:
         """`name`, `name:MARKER`, and `:MARKER` for dependencies."""
@@ -163,6 +160,20 @@ class _Metadata(Collector):
             extras[name] = (*extras.get(name, ()), *found)
         self.dependencies += extras.pop("")
         self.extras = extras
+
+    def _read_entry_points(self, option: Option, groups: Values) -> None:
+        found: dict[Keys, str] = {}
+        for group, entries in groups.items():
+            table = _TABLES.get(str(group), ("entry-points", str(group)))
+            for entry in items_of(entries):
+                name, _, reference = _line(entry).partition("=")
+                found["project", *table, name.strip()] = reference.strip()
+        for path, reference in found.items():
+            self.values[path] = TomlLine(value=reference)
+            if reference.endswith("]"):
+                message = f"`{reference}`: nothing installs the extras of an entry point any more"
+                hint = "require them elsewhere"
+                self.outcomes.needs_action("entry-point", message, option.origins[0], hint)
 
     def _requirements(
         self, option: Option, value: Any, marker: str = ""
@@ -217,20 +228,6 @@ class _Metadata(Collector):
         for name in (name for name in _ACTIONS if name in self.options):
             message, origin = f"`{name}` is not imported", self.options[name].origins[0]
             self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])
-        for path, line in self.values.items():
-            is_entry_point = path[1:2] in (("scripts",), ("gui-scripts",), ("entry-points",))
-            if is_entry_point and str(line.value).endswith("]"):
-                message = f"`{line.value}`: nothing installs the extras of an entry point any more"
-                origin = self.options["entry_points"].origins[0]
-                self.outcomes.needs_action("entry-point", message, origin, "require them elsewhere")
-
-
-def _specifier(value: Any) -> str:
-    try:
-        SpecifierSet(_line(value))
-    except InvalidSpecifier as error:
-        raise ComputedError from error
-    return _line(value)
 
 
 def _line(value: Any) -> str:
@@ -266,14 +263,4 @@ def _project_values(key: str, given: Values) -> dict[Keys, Any]:
             urls = pairs_of(one.get("project_urls", {}))
             urls = {**({"Homepage": one["url"]} if "url" in one else {}), **urls}
             return {(key, name): _line(url) for name, url in urls.items()}
-        case "scripts", {"entry_points": groups}:
-            return dict(_entry_points(pairs_of(groups)))
     return {}
-
-
-def _entry_points(groups: Values) -> Iterator[tuple[Keys, str]]:
-    for group, entries in groups.items():
-        for entry in items_of(entries):
-            name, _, reference = _line(entry).partition("=")
-            table = _TABLES.get(str(group), ("entry-points", str(group)))
-            yield (*table, name.strip()), reference.strip()
