@@ -28,24 +28,15 @@ _SAME = re.compile(
     re.VERBOSE,
 )
 # … or under another one.
-_ON_PYPI = {
-    "dask-core": "dask",
-    "docker-py": "docker",
-    "matplotlib-base": "matplotlib",
-    "msgpack-python": "msgpack",
-    "opencv": "opencv-python",
-    "py-opencv": "opencv-python",
-    "py-xgboost": "xgboost",
-    "pyqt": "PyQt5",
-    "pytables": "tables",
-    "python-graphviz": "graphviz",
-    "python-lmdb": "lmdb",
-    "python-xxhash": "xxhash",
-    "pytorch": "torch",
-    "redis-py": "redis",
-    "seaborn-base": "seaborn",
-    "tensorflow-base": "tensorflow",
-}
+_ON_PYPI = dict(
+    pair.split("=")
+    for pair in (
+        "dask-core=dask docker-py=docker matplotlib-base=matplotlib msgpack-python=msgpack"
+        " opencv=opencv-python py-opencv=opencv-python py-xgboost=xgboost pyqt=PyQt5"
+        " pytables=tables python-graphviz=graphviz python-lmdb=lmdb python-xxhash=xxhash"
+        " pytorch=torch redis-py=redis seaborn-base=seaborn tensorflow-base=tensorflow"
+    ).split()
+)
 # What is not Python, whatever PyPI has under the name.
 _SYSTEM = re.compile(
     r"(?:_|r-|lib|cuda|cudnn|gcc|gxx|blas|mkl).*"

@@ -19,6 +19,7 @@ from uvflow.migrate.toml_lines import Keys, TomlLine
 _RYE = ("tool", "rye")
 _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
 _UV = ("tool", "uv")
+_OF_EARLY_UV = ("dev-dependencies", "index-url", "extra-index-url")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
 
@@ -70,10 +71,9 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     if tables.file.value(*_RYE, "dev-dependencies"):
         tables.groups["dev"] = tables.entries(*_RYE, "dev-dependencies", group="dev")
     tables.read_sources(*_RYE, "sources", default="default")
-    if tables.file.value(*_RYE, "virtual"):
-        tables.settings["package"] = not tables.take(*_RYE, "virtual")
-    if tables.file.value(*_RYE, "excluded-dependencies"):
-        excluded = tables.take(*_RYE, "excluded-dependencies")
+    if tables.take(*_RYE, "virtual"):
+        tables.settings["package"] = False
+    if excluded := tables.take(*_RYE, "excluded-dependencies"):
         tables.settings["exclude-dependencies"] = excluded
     members = (*_RYE, "workspace", "members")
     if tables.file.value(*members):
@@ -81,7 +81,7 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
         message = "the members of this workspace are uv's from now on, as they are"
         hint = "look at [tool.rye] of each of them: it is not imported"
         tables.needs_action(members, message, hint)
-    for key in ("managed", "virtual", "universal", "lock-with-sources", "generate-hashes"):
+    for key in ("managed", "universal", "lock-with-sources", "generate-hashes"):
         tables.drop(*_RYE, key)
     tables.read_tasks(*_RYE, "scripts")
 
@@ -97,28 +97,17 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     return tables.imported(_RYE).with_more(import_files(locks, reader))
 
 
-def read_uv_group(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`dev-dependencies` of [tool.uv], which uv adds to the group dev."""
+def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """Keys of an early uv: what uv adds to the group dev, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    tables.groups["dev"] = tables.entries(*_UV, "dev-dependencies", group="dev")
-    return tables.imported((*_UV, "dev-dependencies"))
-
-
-def read_uv_index(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`index-url` of [tool.uv]: the index that is asked last."""
-    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    url = tables.take(*_UV, "index-url")
-    tables.read_source({"name": "default", "url": url}, (*_UV, "index-url"), is_default=True)
-    return tables.imported((*_UV, "index-url"))
-
-
-def read_uv_indexes(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`extra-index-url` of [tool.uv]: those that are asked before."""
-    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    where = (*_UV, "extra-index-url")
-    for number, url in enumerate(tables.take(*where)):
-        tables.read_source({"url": url}, (*where, number), is_default=False)
-    return tables.imported(where)
+    dev, default, others = ((*_UV, f"{key}") for key in _OF_EARLY_UV)
+    if tables.file.value(*dev) is not None:
+        tables.groups["dev"] = tables.entries(*dev, group="dev")
+    for number, url in enumerate(tables.take(*others) or ()):
+        tables.read_source({"url": url}, (*others, number), is_default=False)
+    if url := tables.take(*default):
+        tables.read_source({"name": "default", "url": url}, default, is_default=True)
+    return tables.imported(dev, default, others)
 
 
 def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:

@@ -64,7 +64,8 @@ class _Pdm(ToolTables):
         for key in _OF_BACKEND:
             self.record(Bucket.LEFT, *_PDM, key)
         self.read_sources(*_PDM, "source", default="pypi")
-        self._compare_order()
+        for index in [i for i in self.indexes if not (i.is_default or i.is_explicit)][:1]:
+            self.warn_of_order(index)
         self.move((*_PDM, "scripts", "_", "env_file"), ENV_FILE)
         self.read_tasks(*_PDM, "scripts")
 
@@ -80,10 +81,10 @@ class _Pdm(ToolTables):
         overrides = [self._override(e) for e in self.file.entries(*where, "overrides")]
         if any(overrides):
             self.settings["override-dependencies"] = [text for text in overrides if text]
-        if self.file.value(*where, "excludes"):
-            self.settings["exclude-dependencies"] = self.take(*where, "excludes")
-        if self.file.value(*where, "allow-prereleases") is not None:
-            allows = self.take(*where, "allow-prereleases")
+        if excluded := self.take(*where, "excludes"):
+            self.settings["exclude-dependencies"] = excluded
+        allows = self.take(*where, "allow-prereleases")
+        if allows is not None:
             self.settings["prerelease"] = "allow" if allows else "disallow"
         self.drop(*where, "respect-source-order")
 
@@ -103,13 +104,3 @@ class _Pdm(ToolTables):
             return None
         self.take(*where)
         return f"{requirement.text} @ {source['url']}" if source else requirement.text
-
-    def _compare_order(self) -> None:
-        first = [index for index in self.indexes if not (index.is_default or index.is_explicit)]
-        if first:
-            message = (
-                "PDM installs the best version of all indexes, uv that of the first index with the"
-                f" package: `{first[0].name}` comes before the default index"
-            )
-            hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
-            self.outcomes.warn("index-order", message, first[0].origin, hint)

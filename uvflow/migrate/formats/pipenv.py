@@ -10,8 +10,7 @@ from packaging.utils import canonicalize_name
 from uvflow.findings import Origin
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.pins_files import read_pipfile_lock
-from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.tool_tables import ENV_FILE
+from uvflow.migrate.formats.tool_tables import ENV_FILE, DependencyTables
 from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
@@ -69,10 +68,8 @@ class _Pipfile(DependencyTables):
             )
             if index or is_pypi(url):
                 self.names[name] = index.name if index else ""  # uv's own
-        if searches_all and len(self.names) > 1:
-            message = "Pipenv takes the best version of all sources, uv the first index that has it"
-            hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self.outcomes.warn("index-order", message, self.file.origin("source"), hint)
+        if searches_all and self.indexes:
+            self.warn_of_order(self.indexes[0])
 
     def _read_settings(self) -> None:
         for entry in self.file.entries("pipenv"):

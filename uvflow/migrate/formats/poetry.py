@@ -12,8 +12,12 @@ from packaging.utils import canonicalize_name
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.pins_files import read_poetry_lock
-from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, ToolTables
+from uvflow.migrate.formats.tool_tables import (
+    BUILD_BACKEND,
+    BUILD_REQUIRES,
+    DependencyTables,
+    ToolTables,
+)
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
@@ -384,13 +388,8 @@ class _Poetry(DependencyTables):
         *first, last = (*primary, *kinds["supplemental"])
         default = [] if last.name == "pypi" else [replace(last, is_default=True)]
         self.indexes = [*explicit, *first, *default]
-        if first:
-            message = (
-                "Poetry takes the best version of all primary sources, and of a supplemental one"
-                " what they do not have; uv takes the first index that has the package"
-            )
-            hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self.outcomes.warn("index-order", message, last.origin, hint)
+        for index in first[:1]:
+            self.warn_of_order(replace(index, origin=last.origin))
 
     def index_of(self, source: str) -> str | None:
         """The name of the index that a dependency is to come from; PyPI needs one for that."""

@@ -1,5 +1,6 @@
 """Tables of other tools, as in pyproject.toml: what the modules that read them share. Pure."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -8,9 +9,11 @@ from urllib.parse import quote
 
 from uvflow.findings import Origin
 from uvflow.migrate.credentials import Userinfo, git_login_variables
+from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
 from uvflow.migrate.formats.pip.direct_reference import as_path
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
@@ -49,6 +52,11 @@ SOURCES_SHAPE = [
     {"name": str, "url": str, "username": str, "password": str, "include_packages": [str]}
 ]
 _NAME = re.compile(r"[\w.-]+")
+# Keys of a dependency, as Poetry has them.
+_KEYS_OF_DEPENDENCY = {
+    *("version", "extras", "python", "platform", "markers", "optional", "source", "develop"),
+    *("git", "branch", "tag", "rev", "subdirectory", "url", "path", "file"),
+}
 _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("dependency-groups",))
 
 
@@ -145,10 +153,12 @@ class ToolTables(Collector):
         self.moved.append(path)
 
     def take(self, *path: str) -> Any:
-        """The value at `path`, which becomes something else and leaves the file."""
-        self.record(Bucket.SETTING, *path)
-        self.moved.append(path)
-        return self.file.value(*path)
+        """The value at `path`, if one is there: it becomes something else, and leaves the file."""
+        value = self.file.value(*path)
+        if value is not None:
+            self.record(Bucket.SETTING, *path)
+            self.moved.append(path)
+        return value
 
     def move(self, path: Keys, to: Keys, value: Any = None) -> None:
         """A key goes elsewhere with its comments, with another `value` if there is one."""
@@ -228,6 +238,14 @@ class ToolTables(Collector):
                     case _:
                         self.extras[key] = self.requirements(*path, key)
 
+    def warn_of_order(self, index: Index) -> None:
+        message = (
+            f"{self.name} installs the best version of all indexes, uv that of the first index"
+            f" with the package: `{index.name}` comes before the default index"
+        )
+        hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
+        self.outcomes.warn("index-order", message, index.origin, hint)
+
     def read_tasks(self, *path: str, run: str = "uvflow run --") -> None:
         """uv has no tasks: one line each, with the command that does the same."""
         for entry in self.file.entries(*path):
@@ -276,3 +294,100 @@ class ToolTables(Collector):
             for name in filter(_NAME.fullmatch, included):  # the others are patterns
                 self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
         return index
+
+
+class DependencyTables(ToolTables):
+    """Tables of dependencies by their names, as Poetry and Pipenv have them."""
+
+    def index_of(self, source: str) -> str | None:
+        """The name that an index has for uv, None for one that is not there."""
+        raise NotImplementedError
+
+    def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
+        """One for each alternative, the comments with the first; errors are recorded."""
+        alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
+        found: list[Requirement] = []
+        for one in alternatives:
+            keys = one if isinstance(one, dict) else {"version": str(one)}
+            rest = replace(entry, comment="", above=()) if found else entry
+            try:
+                requirement = self._requirement(rest, keys)
+            except ValueError as error:
+                message = f"`{error}` of {entry.key} is not what {self.name} takes"
+                self.outcomes.refuse("invalid-version", message, entry.origin, "correct it")
+            else:
+                found += [requirement] if requirement else []
+        return tuple(found)
+
+    def _requirement(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Requirement | None:
+        """Raises ValueError for a version or a marker that is none."""
+        name, extras = str(entry.key), keys.get("extras", [])
+        if not (isinstance(extras, list) and all(type(extra) is str for extra in extras)):
+            raise ValueError(f"extras = {extras}")
+        for key in keys.keys() - _KEYS_OF_DEPENDENCY:
+            message = f"`{key} = {keys[key]}` of {name} is not imported"
+            hint = "see the settings of uv for what does the same"
+            self.outcomes.needs_action("not-imported", message, entry.origin, hint)
+        marker = all_of(
+            str(keys.get("markers", "")),
+            python_marker(str(keys.get("python", "*"))),
+            platform_marker(str(keys.get("platform", "*"))),
+        )
+        text = f"{name}[{','.join(extras)}]" if extras else name
+        location = _location(keys)
+        text += f" @ {location}" if location else self._specifier(entry, keys)
+        text += f" ; {marker}" if marker else ""
+        is_editable = bool(keys.get("develop")) and "path" in keys
+        requirement = self.requirement(text, entry, is_editable=is_editable)
+        if requirement is None or (location and "git" not in keys):
+            return requirement
+        return replace(requirement, source=self._source(entry, keys, requirement))
+
+    def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
+        version = str(keys.get("version", "*"))
+        constraint = read_constraint(version)
+        if constraint.dropped:
+            message = (
+                f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
+                f" `{'`, `'.join(constraint.dropped)}` is left out"
+            )
+            hint = "write the versions that are right into pyproject.toml"
+            self.outcomes.needs_action("version-union", message, entry.origin, hint)
+        return constraint.specifier
+
+    def _source(
+        self, entry: TomlEntry, keys: Mapping[str, Any], requirement: Requirement
+    ) -> Mapping[str, Any] | None:
+        """With the kind of reference that git is given, or by index."""
+        if "git" in keys:
+            if keys.get("develop"):
+                message = f"uv has no editable git sources: {entry.key} becomes a regular one"
+                hint = "clone it, and make it a path source with `editable = true`"
+                self.outcomes.needs_action("not-editable", message, entry.origin, hint)
+            kinds = {kind: keys[kind] for kind in ("branch", "tag", "rev") if keys.get(kind)}
+            return {**(requirement.source or {}), **kinds}
+        if "source" not in keys:
+            return None
+        name = self.index_of(str(keys["source"]))
+        if name is None:
+            message = f"there is no source `{keys['source']}`"
+            self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
+        return {"index": name}
+
+
+def _location(keys: Mapping[str, Any]) -> str:
+    """What pip writes behind `@`; "" for a dependency by version."""
+    within = str(keys.get("subdirectory", ""))
+    fragment = f"#subdirectory={within}" if within else ""
+    match keys:
+        case {"git": str(url)}:
+            return f"git+{url}{fragment}"
+        case {"url": str(url)}:
+            return f"{url}{fragment}"
+        case {"path": str(path)} | {"file": str(path)}:
+            place = posixpath.normpath(posixpath.join(path, within))
+            return place if place.startswith((".", "/")) else f"./{place}"
+    for key in ("git", "url", "path", "file"):
+        if key in keys:
+            raise ValueError(f"{key} = {keys[key]}")
+    return ""
