@@ -206,7 +206,7 @@ def test_all_sources_are_searched_in_their_order(tree: Tree) -> None:
     ]
     assert messages(plan) == [
         (
-            "warning Pipfile:6: Pipenv installs the best version of all indexes, uv that of the"
+            "warning Pipfile:7: Pipenv installs the best version of all indexes, uv that of the"
             " first index with the package: `my-idx` comes before the default index"
         )
     ]

@@ -29,13 +29,15 @@ _SAME = re.compile(
 )
 # … or under another one.
 _ON_PYPI = dict(
-    pair.split("=")
-    for pair in (
-        "dask-core=dask docker-py=docker matplotlib-base=matplotlib msgpack-python=msgpack"
-        " opencv=opencv-python py-opencv=opencv-python py-xgboost=xgboost pyqt=PyQt5"
-        " pytables=tables python-graphviz=graphviz python-lmdb=lmdb python-xxhash=xxhash"
-        " pytorch=torch redis-py=redis seaborn-base=seaborn tensorflow-base=tensorflow"
-    ).split()
+    re.findall(
+        r"(\S+)=(\S+)",
+        """
+        dask-core=dask docker-py=docker matplotlib-base=matplotlib msgpack-python=msgpack
+        opencv=opencv-python py-opencv=opencv-python py-xgboost=xgboost pyqt=PyQt5 pytables=tables
+        python-graphviz=graphviz python-lmdb=lmdb python-xxhash=xxhash pytorch=torch
+        redis-py=redis seaborn-base=seaborn tensorflow-base=tensorflow
+        """,
+    )
 )
 # What is not Python, whatever PyPI has under the name.
 _SYSTEM = re.compile(

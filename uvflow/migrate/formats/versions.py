@@ -101,28 +101,28 @@ def _union(parts: list[Clauses]) -> Constraint:
     try:
         return Constraint(specifier=",".join(_hull(parts)))
     except ValueError:
-        *dropped, chosen = sorted(map(",".join, parts), key=_lowest_version)
-        return Constraint(specifier=chosen, dropped=tuple(dropped))
+        *dropped, chosen = sorted(parts, key=lambda part: min(map(_version, part)))
+        return Constraint(specifier=",".join(chosen), dropped=tuple(map(",".join, dropped)))
 
 
-def _lowest_version(text: str) -> Version:
-    return min(Version(s.version.removesuffix(".*")) for s in SpecifierSet(text))
+def _version(clause: str) -> Version:
+    return Version(Specifier(clause).version.removesuffix(".*"))
 
 
 def _range(clauses: Clauses) -> tuple[Version, Version | None]:
     """The first version, and the first one behind; ValueError for what has other ends."""
     lower, upper = _LOWEST, None
-    for specifier in map(Specifier, clauses):
-        version = Version(specifier.version.removesuffix(".*"))
-        if specifier.operator == ">=":
+    for clause in clauses:
+        version = _version(clause)
+        if clause.startswith(">="):
             lower = version
-        elif specifier.operator == "<":
+        elif clause.startswith("<") and "=" not in clause:
             upper = version
-        elif specifier.operator == "==" and specifier.version.endswith(".*"):
+        elif clause.startswith("==") and clause.endswith(".*"):
             *head, last = version.release
             lower, upper = version, _with_release(version, (*head, last + 1))
         else:
-            raise ValueError(specifier)
+            raise ValueError(clause)
     return lower, upper
 
 
