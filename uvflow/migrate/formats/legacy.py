@@ -14,7 +14,7 @@ from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
-from uvflow.migrate.toml_lines import Keys, TomlLine
+from uvflow.migrate.toml_lines import TomlLine
 
 _RYE = ("tool", "rye")
 _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -130,33 +130,25 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         keys = {"name": role, "email": f"{role}-email"}
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
-    moves: dict[Keys, Keys] = {(*_METADATA, "urls"): ("urls",), (*_FLIT, "scripts"): ("scripts",)}
-    groups = tables.file.value(*_FLIT, "entrypoints") or ()
-    moves |= {(*_FLIT, "entrypoints", group): ("entry-points", group) for group in groups}
-    for table, place in moves.items():
-        for key in tables.file.value(*table) or ():
-            tables.move((*table, key), ("project", *place, key))
+    tables.move_each((*_METADATA, "urls"), ("project", "urls"))
+    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
+    tables.move_each((*_FLIT, "entrypoints"), ("project", "entry-points"))
     tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
     for extra in metadata.get("requires-extra", ()):
         tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
     if "requires-python" in metadata:
         tables.requires_python = tables.take(*_METADATA, "requires-python")
-    _require_flit_core(tables)
+    requires = tables.file.value(*BUILD_REQUIRES) or ()
+    tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
+    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
+        tables.change(BUILD_BACKEND, "flit_core.buildapi")
     for key in ("module", "sdist", "external-data"):
         tables.record(Bucket.LEFT, *_FLIT, key)
     return tables.imported(_FLIT)
 
 
-def _require_flit_core(tables: ToolTables) -> None:
-    """One that reads [project]; an upper bound stays."""
-    tables.change(
-        BUILD_REQUIRES, [_flit_core(text) for text in tables.file.value(*BUILD_REQUIRES) or ()]
-    )
-    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
-        tables.change(BUILD_BACKEND, "flit_core.buildapi")
-
-
 def _flit_core(text: str) -> str:
+    """A requirement of one that reads [project]; an upper bound stays."""
     match = _FLIT_CORE.fullmatch(text)
     if match is None:
         return text

@@ -2,8 +2,6 @@
 
 import re
 
-from packaging.utils import canonicalize_name
-
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.tool_tables import ENV_FILE, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
@@ -49,7 +47,7 @@ class _Pdm(ToolTables):
         self.read_own_lists()
         for group in self.file.value(*_PDM, "dev-dependencies") or ():
             self.groups[group] = self.entries(*_PDM, "dev-dependencies", group, group=group)
-        self._read_default_groups()
+        self.write_default_groups()
         self._read_resolution()
         install = str(self.file.value(*_PDM, "options", "install"))
         if self.file.value(*_PDM, "distribution") is False or "--no-self" in install:
@@ -68,13 +66,6 @@ class _Pdm(ToolTables):
             self.warn_of_order(index)
         self.move((*_PDM, "scripts", "_", "env_file"), ENV_FILE)
         self.read_tasks(*_PDM, "scripts")
-
-    def _read_default_groups(self) -> None:
-        """PDM installs every one."""
-        declared = self.file.value("dependency-groups") or {}
-        names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
-        if names.keys() - {"dev"}:
-            self.settings["default-groups"] = list(names.values())
 
     def _read_resolution(self) -> None:
         where = (*_PDM, "resolution")

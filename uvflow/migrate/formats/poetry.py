@@ -48,14 +48,15 @@ _MOVED: Mapping[str, Keys] = {
     "repository": ("project", "urls", "Repository"),
     "documentation": ("project", "urls", "Documentation"),
 }
+_TABLES: Mapping[str, Keys] = {
+    "urls": ("project", "urls"),
+    "plugins": ("project", "entry-points"),
+}
 # What poetry-core goes on reading where it is.
 _LEFT = ("packages", "include", "exclude", "build")
 
 _LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
 _SHAPE = {
-    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
-    "build-system": {"requires": [str]},
-    "dependency-groups": dict,
     "tool": {
         "poetry-dynamic-versioning": dict,
         "poetry": {
@@ -127,8 +128,10 @@ class _Poetry(DependencyTables):
             self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
             self.moved.append(path)
             self.settings |= {} if value else {"package": False}
-        elif key in ("urls", "plugins", "scripts"):
-            self._read_table(path)
+        elif key in _TABLES:
+            self.move_each(path, _TABLES[key])
+        elif key == "scripts":
+            self._read_scripts(path)
 
     def _is_computed(self, key: str, value: Any) -> bool:
         """Whether poetry-core, or a plugin of it, goes on making the value of a key."""
@@ -141,24 +144,17 @@ class _Poetry(DependencyTables):
             key == "readme" or (key == "classifiers" and backend.startswith("poetry"))
         )
 
-    def _read_table(self, path: Keys) -> None:
-        """`urls`, `scripts`, and `plugins` with a table in each."""
+    def _read_scripts(self, path: Keys) -> None:
         for entry in self.file.entries(*path):
-            within = (*path, str(entry.key))
-            match path[-1], entry.value:
-                case "plugins", {**names}:
-                    for name in map(str, names):
-                        to = ("project", "entry-points", str(entry.key), name)
-                        self.move((*within, name), to)
-                case "scripts", {"type": "file"}:
+            within, to = (*path, str(entry.key)), ("project", "scripts", str(entry.key))
+            match entry.value:
+                case {"type": "file"}:
                     self._leave(within)
                 # Extras of a script, which nothing installs any more, need action by their key.
-                case "scripts", {"type": "console", "reference": str(reference), **more} if (
-                    not more
-                ):
-                    self.move(within, ("project", "scripts", str(entry.key)), reference)
-                case _, str():
-                    self.move(within, ("project", path[-1], str(entry.key)))
+                case {"type": "console", "reference": str(reference), **more} if not more:
+                    self.move(within, to, reference)
+                case str():
+                    self.move(within, to)
 
     def _person(self, text: str, entry: TomlEntry) -> dict[str, str]:
         match = _AUTHOR.fullmatch(text.strip())
@@ -362,10 +358,7 @@ class _Poetry(DependencyTables):
         old = self._group((*_POETRY, "dev-dependencies"), "dev")
         if old:
             self.groups["dev"] = (*self.groups.get("dev", ()), *old)
-        names = dict.fromkeys((*(self.file.value("dependency-groups") or ()), *self.groups))
-        default = [name for name in names if name not in optional]
-        if default != (["dev"] if "dev" in names else []):  # that is uv's own
-            self.settings["default-groups"] = default
+        self.write_default_groups(optional)
 
     def _group(self, table: Keys, name: str) -> list[Requirement]:
         return [r for entry in self._entries(table, name) for r in self.dependency(entry)]

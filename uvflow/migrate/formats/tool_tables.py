@@ -2,10 +2,12 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
+
+from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
 from uvflow.migrate.credentials import Userinfo, git_login_variables
@@ -43,7 +45,7 @@ _NOT_IN_UV = {
     "verify-ssl": "see `allow-insecure-host`",
 }
 _SHAPE = {
-    "project": {"dependencies": [str], "optional-dependencies": {"*": [str]}},
+    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
     "build-system": {"requires": [str]},
     "dependency-groups": {"*": list},
 }
@@ -168,6 +170,12 @@ class ToolTables(Collector):
             self.moved.append(path)
             self.values[to] = replace(entry, value=entry.value if value is None else value)
 
+    def move_each(self, path: Keys, to: Keys) -> None:
+        """The same for every key of a table, and of the tables in it."""
+        for key, value in (self.file.value(*path) or {}).items():
+            is_table = isinstance(value, dict)
+            (self.move_each if is_table else self.move)((*path, key), (*to, key))
+
     def change(self, path: Keys, value: Any) -> None:
         """Another value in the place of the one at `path`, if there is one."""
         if self.file.value(*path) not in (None, value):
@@ -221,6 +229,14 @@ class ToolTables(Collector):
             above=entry.above,
         )
         return self.read_line(line).requirement
+
+    def write_default_groups(self, optional: Collection[str] = ()) -> None:
+        """What the tool installs unasked; nothing where that is `dev` alone, as it is for uv."""
+        declared = self.file.value("dependency-groups") or {}
+        names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
+        default = {plain: name for plain, name in names.items() if name not in optional}
+        if default.keys() != names.keys() & {"dev"}:
+            self.settings["default-groups"] = list(default.values())
 
     def read_own_lists(self) -> None:
         """The standard lists that name the project's root, which uv does not know by that name."""
