@@ -141,8 +141,6 @@ class _Pipfile(DependencyTables):
             for key in sorted(_MARKERS & value.keys())
         )
         keys = {k: v for k, v in value.items() if k not in (*_MARKERS, "hashes")}
-        if self.names.get(str(keys.get("index"))) == "":
-            del keys["index"]
         if "://" in str(keys.get("file", "")):
             keys["url"] = keys.pop("file")
         return {_NAMES.get(k, k): v for k, v in keys.items()} | {

@@ -385,14 +385,10 @@ class _Poetry(DependencyTables):
             self.warn_of_order(replace(index, origin=last.origin))
 
     def index_of(self, source: str) -> str | None:
-        """The name of the index that a dependency is to come from; PyPI needs one for that."""
-        plain = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source))
-        names = {canonicalize_name(index.name): index.name for index in self.indexes}
-        if plain == "pypi" and plain not in names:
-            origin = self.file.origin(*_POETRY)
-            self.indexes.append(Index(url=PYPI, origin=origin, name=plain, is_explicit=True))
-            return plain
-        return names.get(plain)
+        names = {str(canonicalize_name(index.name)): index.name for index in self.indexes}
+        if not (names.get("pypi") or any(index.is_default for index in self.indexes)):
+            names["pypi"] = ""  # it is asked without being named
+        return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source)))
 
 
 def _priority(source: Mapping[str, Any]) -> str:

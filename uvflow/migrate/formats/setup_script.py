@@ -6,7 +6,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from uvflow.errors import UsageError
@@ -162,25 +162,20 @@ class _Script:
         bound, touched = Counter[str](), set[str]()
         for node in self._nodes:
             match node:
-                case (
-                    ast.Name(id=name, ctx=ast.Store() | ast.Del())
-                    | ast.arg(arg=name)
-                    | ast.FunctionDef(name=name)
-                    | ast.ClassDef(name=name)
-                    | ast.alias(asname=str(name))
-                    | ast.alias(name=name)
-                ):
+                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                     bound[name] += 1
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    bound[name] += 1
+                case ast.alias(name=name, asname=other):
+                    bound[other or name] += 1
                 case (
                     ast.Name(id="globals" | "locals" | "vars")
                     | ast.Call(func=ast.Name(id="exec"), args=[_])
                 ):
                     bound["*"] += 1  # it may bind any name here
-                case (
-                    ast.Attribute(value=ast.Name(id=name))
-                    | ast.Assign(value=ast.Name(id=name))
-                    | ast.Subscript(value=ast.Name(id=name))
-                ):
+                case ast.Attribute(value=ast.Name(id=name)) | ast.Assign(value=ast.Name(id=name)):
+                    touched.add(name)
+                case ast.Subscript(value=ast.Name(id=name)):
                     touched.add(name)
                 case ast.Call(args=[*arguments]):
                     touched |= {each.id for each in arguments if isinstance(each, ast.Name)}
@@ -199,11 +194,15 @@ class _Script:
         for call in (node for node in self._nodes if isinstance(node, ast.Call)):
             if "setup" in (getattr(call.func, "id", ""), getattr(call.func, "attr", "")):
                 for name, node in self._arguments(call.keywords):
+                    try:
+                        value = self._constant(node)
+                    except ComputedError:
+                        value = COMPUTED
                     lines = (getattr(each, "lineno", node.lineno) for each in ast.walk(node))
-                    option = Option(value=self._value(node), path=SETUP_PY, lines=frozenset(lines))
+                    option = Option(value=value, path=SETUP_PY, lines=frozenset(lines))
                     known = found.setdefault(name, option)
-                    value = option.value if option.value == known.value else COMPUTED
-                    found[name] = Option(value=value, path=SETUP_PY, lines=known.lines)
+                    if value != known.value:
+                        found[name] = replace(known, value=COMPUTED)
         return found
 
     def _arguments(self, keywords: Iterable[ast.keyword]) -> Iterator[tuple[str, ast.expr]]:
@@ -225,12 +224,6 @@ class _Script:
                     yield self._constant(key), value
             case _:
                 raise ComputedError(node.lineno)
-
-    def _value(self, node: ast.expr) -> Any:
-        try:
-            return self._constant(node)
-        except ComputedError:
-            return COMPUTED
 
     def _constant(self, node: ast.expr | None) -> Any:
         match node:

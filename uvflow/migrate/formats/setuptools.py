@@ -126,7 +126,8 @@ class _Metadata(Collector):
                 case "version", Reference() as reference:
                     self._refer(key, reference)
                 case "requires-python", value:
-                    self.requires_python = str(SpecifierSet(_line(value))) and _line(value)
+                    SpecifierSet(_line(value))  # setuptools may read more than that
+                    self.requires_python = _line(value)
                 case "dependencies", Reference(kind="file") as reference:
                     self.left = reference.names
                     self._refer(key, reference)
@@ -220,11 +221,9 @@ class _Metadata(Collector):
             origin = self.options[key].origins[0]
             self.outcomes.refuse("computed", message, origin, hint)
         run = [key for key in self.dynamic if (*_DYNAMIC, key) not in self.values]
-        if run:
+        for first in [*self.options.values()][:1] if run else ():
             message = f"uv builds the project to learn what stays there: {', '.join(run)}"
-            first = next(iter(self.options.values()), None)
-            origin = first.origins[0] if first else Origin(path=SETUP_PY, line=1)
-            self.outcomes.warn("dynamic-metadata", message, origin)
+            self.outcomes.warn("dynamic-metadata", message, first.origins[0])
         for name in (name for name in _ACTIONS if name in self.options):
             message, origin = f"`{name}` is not imported", self.options[name].origins[0]
             self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])
@@ -240,8 +239,8 @@ def _line(value: Any) -> str:
 def _project_values(key: str, given: Values) -> dict[Keys, Any]:
     """The values of `key` in [project], by their paths below it; raises ComputedError."""
     match key, given:
-        case "name" | "version" | "description", {**one}:
-            return {(key,): _line(one[key])}
+        case "name" | "version" | "description", _:
+            return {(key,): _line(given[key])}
         case "license", {"license": value}:
             return {(key,): {"text": _line(value)}}
         case "readme", {"long_description": text, **more}:
@@ -249,18 +248,17 @@ def _project_values(key: str, given: Values) -> dict[Keys, Any]:
             if not isinstance(text, Reference) or len(text.names) > 1:
                 raise ComputedError
             return {(key,): {"file": text.names[0], "content-type": kind}}
-        case "authors" | "maintainers", {**person}:
-            role = key.removesuffix("s")
-            named = {role: "name", f"{role}_email": "email"}
-            found = {named[name]: _line(value) for name, value in person.items()}
-            if not _EMAIL.fullmatch(found.get("email", "a@b.c")):
+        case "authors" | "maintainers", _:
+            words = ("email" if name.endswith("_email") else "name" for name in given)
+            person = dict(zip(words, map(_line, given.values()), strict=True))
+            if not _EMAIL.fullmatch(person.get("email", "a@b.c")):
                 raise ComputedError
-            return {(key,): [found]}
-        case "keywords" | "classifiers", {**one}:
+            return {(key,): [person]}
+        case "keywords" | "classifiers", _:
             # In setup.py a text has commas only.
-            return {(key,): [_line(item) for item in items_of(one[key], ",")]}
-        case "urls", {**one}:
-            urls = pairs_of(one.get("project_urls", {}))
-            urls = {**({"Homepage": one["url"]} if "url" in one else {}), **urls}
+            return {(key,): [_line(item) for item in items_of(given[key], ",")]}
+        case "urls", _:
+            home = {"Homepage": given["url"]} if "url" in given else {}
+            urls = home | pairs_of(given.get("project_urls", {}))
             return {(key, name): _line(url) for name, url in urls.items()}
     return {}

@@ -316,7 +316,7 @@ class DependencyTables(ToolTables):
     """Tables of dependencies by their names, as Poetry and Pipenv have them."""
 
     def index_of(self, source: str) -> str | None:
-        """The name that an index has for uv, None for one that is not there."""
+        """The name that an index has for uv, "" for uv's own, None for one that is not there."""
         raise NotImplementedError
 
     def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
@@ -388,7 +388,7 @@ class DependencyTables(ToolTables):
         if name is None:
             message = f"there is no source `{keys['source']}`"
             self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
-        return {"index": name}
+        return {"index": name} if name else None
 
 
 def _location(keys: Mapping[str, Any]) -> str:

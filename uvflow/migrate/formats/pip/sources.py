@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -38,12 +37,8 @@ _MAX_LENGTH = 5000  # characters of a requirement without its hashes
 # Where conda-build and rattler-build make packages, as `NAME_TIME/work` below a directory of many
 # names; nothing is left there once a package is made.
 _FEEDSTOCK = re.compile(
-    r"""
-      / (?:feedstock_root|build_artifacts|conda-bld|croots?) /
-    | / (?:tmp/build|ci) / .+ /work (?:/|$)
-    | / [^/]+_\d{9,} /work (?:/|$)
-    """,
-    re.IGNORECASE | re.VERBOSE,
+    r"/(?:feedstock_root|build_artifacts|conda-bld|croots?)/|/[^/]+_\d{9,}/work(?:/|$)",
+    re.IGNORECASE,
 )
 
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
@@ -110,15 +105,15 @@ def _read_version(line: Line) -> LineResult:
         parsed = Pep508(text)
     except InvalidRequirement:
         return _invalid(line)
-    name = canonicalize_name(parsed.name)
-    oddity = _pin_oddity(name, parsed.specifier)
+    oddity = _oddity(parsed)
     if oddity:
-        message, hint = f"`{text}` {oddity[0]}", oddity[1]
+        message = f"`{text}` {oddity}"
+        hint = "remove the line, or ask for a version that an index has"
         return needs_action(findings.action("not-on-an-index", message, line.origin, hint))
     return LineResult(
         requirement=Requirement(
             text=text,
-            name=name,
+            name=canonicalize_name(parsed.name),
             origin=line.origin,
             comment=line.comment,
             above=line.above,
@@ -129,22 +124,18 @@ def _read_version(line: Line) -> LineResult:
     )
 
 
-def _pin_oddity(name: str, specifier: SpecifierSet) -> tuple[str, str] | None:
-    """Why no index has `name` in the version that `specifier` pins, and what to do."""
-    if name == "pkg-resources":
-        what = "is not a package: Debian's pip lists a part of setuptools under this name"
-        return what, "remove the line"
-    for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
-        public, _, local = version.partition("+")
-        if _DISTRIBUTIONS.search(local):
-            hint = f"see whether an index has `{name}=={public}`"
-            return "is a version that only a Linux distribution has", hint
+def _oddity(pin: Pep508) -> str:
+    """Why no index has it in this version."""
+    if canonicalize_name(pin.name) == "pkg-resources":
+        return "is not a package: Debian's pip lists a part of setuptools under this name"
+    for version in (clause.version for clause in pin.specifier if clause.operator[:2] == "=="):
+        if _DISTRIBUTIONS.search(version.partition("+")[2]):
+            return "is a version that only a Linux distribution has"
         try:
             Version(version.removesuffix(".*"))
         except InvalidVersion:
-            hint = "ask for a version that an index has"
-            return "is a version that uv cannot read (PEP 440)", hint
-    return None
+            return "is a version that uv cannot read (PEP 440)"
+    return ""
 
 
 def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
