@@ -97,8 +97,8 @@ class _Hatch(ToolTables):
 
     def _owner(self, name: str) -> str | None:
         """Whose group has what the environment needs, if anything is needed."""
-        tables = {each: self.file.value(*self.envs, each) or {} for each in self._chain(name)}
-        return next((each for each, table in tables.items() if {*_LISTS} & table.keys()), None)
+        tables = {each: self.file.value(*self.envs, each) or () for each in self._chain(name)}
+        return next((each for each, keys in tables.items() if {*_LISTS} & {*keys}), None)
 
     def _group(self, name: str) -> str:
         """`dev` for the default environment; a declared group keeps its name."""
@@ -135,8 +135,7 @@ class _Hatch(ToolTables):
     def _read_profile(self, name: str) -> None:
         where, owner = (*self.envs, name), self._owner(name)
         for key in ("features", "python"):
-            if self.file.value(*where, key) is not None:
-                self.take(*where, key)
+            self.take(*where, key)
         says = {"extras": self._value(name, "features"), "python": self._value(name, "python")}
         says = {key: value for key, value in says.items() if value}
         profile, table = "dev", dict[str, Any]()

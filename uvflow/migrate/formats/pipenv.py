@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from packaging.markers import Environment
 from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
@@ -17,11 +18,7 @@ from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import TomlLine
 
 _SHAPE = {"source": [{"name": str, "url": str}], "requires": dict, "pipenv": dict, "scripts": dict}
-_MARKERS = {
-    *("markers", "os_name", "sys_platform", "platform_machine", "platform_system"),
-    *("platform_python_implementation", "platform_release", "platform_version"),
-    *("python_version", "python_full_version", "implementation_name", "implementation_version"),
-}
+_MARKERS = {"markers", *Environment.__annotations__}
 _NAMES = {"ref": "rev", "editable": "develop", "index": "source"}  # as Poetry has them
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 

@@ -249,7 +249,9 @@ class _Poetry(DependencyTables):
     def _read_dependencies(self) -> None:
         texts = self._project.get("dependencies")
         extras = self._project.get("optional-dependencies", {}).values()
-        declared = {_name_in(text) for one in (texts or (), *extras) for text in one}
+        lists = (texts or (), *extras)
+        names = (re.split(r"[^\w.-]", text)[0] for one in lists for text in one)
+        declared = set(map(canonicalize_name, names))
         optional: dict[str, tuple[Requirement, ...]] = {}
         for entry in self._entries(_DEPENDENCIES, ""):
             name = canonicalize_name(str(entry.key))
@@ -373,8 +375,10 @@ class _Poetry(DependencyTables):
             is_pypi = str(entry.value.get("name", "")).lower() == "pypi"
             table = {"name": "pypi", "url": PYPI} if is_pypi else entry.value
             index = self.read_source(table, (*path, number), is_default=False)
-            if index:
-                kinds[_priority(entry.value)].append(index)
+            if index:  # Poetry before 1.5 had two flags
+                kind = "secondary" if entry.value.get("secondary") else "primary"
+                kind = str(entry.value.get("priority") or kind).lower()
+                kinds.get(kind.replace("secondary", "supplemental"), kinds["primary"]).append(index)
         self.moved += [path] if any(kinds.values()) else []
         explicit = [replace(index, is_explicit=True) for index in kinds["explicit"]]
         primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
@@ -389,15 +393,3 @@ class _Poetry(DependencyTables):
         if not (names.get("pypi") or any(index.is_default for index in self.indexes)):
             names["pypi"] = ""  # it is asked without being named
         return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source)))
-
-
-def _priority(source: Mapping[str, Any]) -> str:
-    """`primary`, `supplemental` or `explicit`; Poetry before 1.5 had two flags."""
-    kind = source.get("priority") or ("supplemental" if source.get("secondary") else "primary")
-    known = {"explicit": "explicit", "supplemental": "supplemental", "secondary": "supplemental"}
-    return known.get(str(kind).lower(), "primary")
-
-
-def _name_in(text: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", text)
-    return canonicalize_name(match[0]) if match else ""

@@ -393,17 +393,14 @@ class DependencyTables(ToolTables):
 
 def _location(keys: Mapping[str, Any]) -> str:
     """What pip writes behind `@`; "" for a dependency by version."""
-    within = str(keys.get("subdirectory", ""))
-    fragment = f"#subdirectory={within}" if within else ""
-    match keys:
-        case {"git": str(url)}:
-            return f"git+{url}{fragment}"
-        case {"url": str(url)}:
-            return f"{url}{fragment}"
-        case {"path": str(path)} | {"file": str(path)}:
-            place = posixpath.normpath(posixpath.join(path, within))
-            return place if place.startswith((".", "/")) else f"./{place}"
-    for key in ("git", "url", "path", "file"):
-        if key in keys:
-            raise ValueError(f"{key} = {keys[key]}")
-    return ""
+    kind = next((key for key in ("git", "url", "path", "file") if key in keys), None)
+    if kind is None:
+        return ""
+    place, within = keys[kind], str(keys.get("subdirectory", ""))
+    if not isinstance(place, str):
+        raise ValueError(f"{kind} = {place}")  # noqa: TRY004  as any other value that is none
+    if kind in ("git", "url"):
+        fragment = f"#subdirectory={within}" if within else ""
+        return f"{'git+' if kind == 'git' else ''}{place}{fragment}"
+    path = posixpath.normpath(posixpath.join(place, within))
+    return path if path.startswith((".", "/")) else f"./{path}"

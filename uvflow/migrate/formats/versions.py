@@ -65,17 +65,15 @@ def _clauses(text: str) -> Clauses:
         match = _CLAUSE.match(text, at)
         if match is None:
             raise ValueError(text)
-        clauses += _as_pep440(match["operator"] or "==", match["version"])
+        operator, version = match["operator"] or "=", match["version"]
+        if operator in ("^", "~"):
+            first = Version(version)
+            clauses += [f">={first}", f"<{_bumped(first, is_caret=operator == '^')}"]
+        else:
+            plain = version if version.endswith(".*") else Version(version)
+            clauses.append(str(Specifier(f"{'==' if operator == '=' else operator}{plain}")))
         at = match.end()
     return tuple(clauses)
-
-
-def _as_pep440(operator: str, version: str) -> list[str]:
-    if operator in ("^", "~"):
-        first = Version(version)
-        return [f">={first}", f"<{_bumped(first, is_caret=operator == '^')}"]
-    plain = version if version.endswith(".*") else Version(version)
-    return [str(Specifier(f"{'==' if operator == '=' else operator}{plain}"))]
 
 
 def _bumped(version: Version, *, is_caret: bool) -> Version:

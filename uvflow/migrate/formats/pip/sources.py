@@ -196,7 +196,7 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
     version = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)[_/-]", path, re.IGNORECASE)
     marker = f" ; {reference.marker}" if reference.marker else ""
     text = f"{name}=={version[1]}{marker}" if version else f"{name}{marker}"
-    result = _read_version(replace(line, requirement=text, options=()))
+    result = _read_version(replace(line, requirement=text, effective=()))
     if result.requirement is None:
         return result
     message = f"`{name}` was built by conda; it becomes `{text}`"
