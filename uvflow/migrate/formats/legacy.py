@@ -100,7 +100,7 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
 def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """Keys of an early uv: what uv adds to the group dev, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    dev, default, others = ((*_UV, f"{key}") for key in _OF_EARLY_UV)
+    dev, default, others = ((*_UV, key) for key in _OF_EARLY_UV)
     if tables.file.value(*dev) is not None:
         tables.groups["dev"] = tables.entries(*dev, group="dev")
     for number, url in enumerate(tables.take(*others) or ()):
