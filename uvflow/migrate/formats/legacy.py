@@ -59,6 +59,7 @@ _SAME = {
     "home-page": ("urls", "Homepage"),
     "module": ("name",),
     "dist-name": ("name",),
+    "urls": ("urls",),
 }
 
 _TESTENV = re.compile(r"^\[(?P<name>testenv[^\]]*)\](?P<body>(?:\n(?!\[).*)*)", re.MULTILINE)
@@ -116,7 +117,7 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     metadata = tables.file.value(*_METADATA)
     tables.values["project", "dynamic"] = TomlLine(value=["version", "description"])
     for key, place in _SAME.items():
-        tables.move((*_METADATA, key), ("project", *place))
+        tables.move_each((*_METADATA, key), ("project", *place))
     if "dist-name" in metadata:
         tables.values[*_FLIT, "module", "name"] = TomlLine(value=metadata.get("module"))
     words = re.split(r"[,\s]+", metadata.get("keywords", ""))
@@ -130,7 +131,6 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         keys = {"name": role, "email": f"{role}-email"}
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
-    tables.move_each((*_METADATA, "urls"), ("project", "urls"))
     tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
     tables.move_each((*_FLIT, "entrypoints"), ("project", "entry-points"))
     tables.dependencies = tables.requirements(*_METADATA, "requires", group="")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
@@ -47,8 +47,6 @@ _MOVED: Mapping[str, Keys] = {
     "homepage": ("project", "urls", "Homepage"),
     "repository": ("project", "urls", "Repository"),
     "documentation": ("project", "urls", "Documentation"),
-}
-_TABLES: Mapping[str, Keys] = {
     "urls": ("project", "urls"),
     "plugins": ("project", "entry-points"),
 }
@@ -90,10 +88,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     return imported
 
 
-@dataclass(kw_only=True)
 class _Poetry(DependencyTables):
-    dynamic: list[str] = field(default_factory=list)
-
     def read(self) -> None:
         self._read_sources()
         for entry in self.file.entries(*_POETRY):
@@ -116,9 +111,9 @@ class _Poetry(DependencyTables):
         key, value = str(entry.key), entry.value
         path = (*_POETRY, key)
         if key in _LEFT or self._is_computed(key, value):
-            self._leave(path, dynamic=None if key in _LEFT else key)
+            self.record(Bucket.LEFT, *path)
         elif key in _MOVED:
-            self.move(path, _MOVED[key])
+            self.move_each(path, _MOVED[key])
         elif key == "license":
             self.move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
@@ -128,8 +123,6 @@ class _Poetry(DependencyTables):
             self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
             self.moved.append(path)
             self.settings |= {} if value else {"package": False}
-        elif key in _TABLES:
-            self.move_each(path, _TABLES[key])
         elif key == "scripts":
             self._read_scripts(path)
 
@@ -149,7 +142,7 @@ class _Poetry(DependencyTables):
             within, to = (*path, str(entry.key)), ("project", "scripts", str(entry.key))
             match entry.value:
                 case {"type": "file"}:
-                    self._leave(within)
+                    self.record(Bucket.LEFT, *within)
                 # Extras of a script, which nothing installs any more, need action by their key.
                 case {"type": "console", "reference": str(reference), **more} if not more:
                     self.move(within, to, reference)
@@ -168,7 +161,7 @@ class _Poetry(DependencyTables):
         """To [project], which counts where it has the key, or leaves it to the backend."""
         given = self.file.value(*to)
         if to[1] in self._project.get("dynamic", ()):
-            self._leave(path)
+            self.record(Bucket.LEFT, *path)
         elif given is None:
             super().move(path, to, value)
         else:
@@ -179,20 +172,16 @@ class _Poetry(DependencyTables):
                 message = f"{table} has another {to[-1]}, which counts"
                 self._notice("metadata-differs", message, path)
 
-    def _leave(self, path: Keys, *, dynamic: str | None = None) -> None:
-        self.record(Bucket.LEFT, *path)
-        if dynamic and dynamic not in self._project:
-            self.dynamic.append(dynamic)
-
     def _write_dynamic(self) -> None:
         """What the backend goes on computing, and no more what has moved."""
-        given = self._project.get("dynamic", [])
+        given, keys = self._project.get("dynamic", []), self.file.value(*_POETRY)
+        computed = (k for k in keys if self._is_computed(k, keys[k]) and k not in self._project)
         moved = {
             "dependencies": self.dependencies,
             "optional-dependencies": self.extras,
             "requires-python": self.requires_python,
         }
-        dynamic = [k for k in dict.fromkeys((*given, *self.dynamic)) if not moved.get(k)]
+        dynamic = [k for k in dict.fromkeys((*given, *computed)) if not moved.get(k)]
         if given != dynamic:
             self.moved.append(("project", "dynamic"))
             self.values |= {("project", "dynamic"): TomlLine(value=dynamic)} if dynamic else {}

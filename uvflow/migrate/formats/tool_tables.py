@@ -171,10 +171,12 @@ class ToolTables(Collector):
             self.values[to] = replace(entry, value=entry.value if value is None else value)
 
     def move_each(self, path: Keys, to: Keys) -> None:
-        """The same for every key of a table, and of the tables in it."""
-        for key, value in (self.file.value(*path) or {}).items():
-            is_table = isinstance(value, dict)
-            (self.move_each if is_table else self.move)((*path, key), (*to, key))
+        """The same for a key or for every key of a table, and of the tables in it."""
+        value = self.file.value(*path)
+        for key in value if isinstance(value, dict) else ():
+            self.move_each((*path, key), (*to, key))
+        if not isinstance(value, dict):
+            self.move(path, to)
 
     def change(self, path: Keys, value: Any) -> None:
         """Another value in the place of the one at `path`, if there is one."""
