@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from packaging.markers import Environment
@@ -31,13 +31,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     return imported.with_more(read_pipfile_lock(imported.sources, read_file, outcomes))
 
 
-@dataclass(kw_only=True)
 class _Pipfile(DependencyTables):
-    names: dict[str, str] = field(default_factory=dict)  # of sources → of indexes
-
-    def index_of(self, source: str) -> str | None:
-        return self.names.get(source)
-
     def read(self) -> None:
         self._read_sources()
         self._read_settings()
@@ -56,15 +50,15 @@ class _Pipfile(DependencyTables):
         """The first is for whatever names none, the others for what names them."""
         searches_all = self.file.value("pipenv", "install_search_all_sources") is True
         for number, entry in enumerate(self.file.entries("source")):
-            name, url = (str(entry.value.get(key, "")) for key in ("name", "url"))
+            url = _VARIABLE.sub(r"${\1}", str(entry.value.get("url", "")))
             index = self.read_source(
-                {**entry.value, "url": _VARIABLE.sub(r"${\1}", url)},
+                {**entry.value, "url": url},
                 ("source", number),
                 is_default=number == 0,
                 is_explicit=number > 0 and not searches_all,
             )
-            if index or is_pypi(url):
-                self.names[name] = index.name if index else ""  # uv's own
+            if index is None and is_pypi(url):
+                self.pypi = str(entry.value.get("name"))
         if searches_all and self.indexes:
             self.warn_of_order(self.indexes[0])
 

@@ -376,9 +376,3 @@ class _Poetry(DependencyTables):
         self.indexes = [*explicit, *first, *default]
         for index in first[:1]:
             self.warn_of_order(replace(index, origin=last.origin))
-
-    def index_of(self, source: str) -> str | None:
-        names = {str(canonicalize_name(index.name)): index.name for index in self.indexes}
-        if not (names.get("pypi") or any(index.is_default for index in self.indexes)):
-            names["pypi"] = ""  # it is asked without being named
-        return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source)))

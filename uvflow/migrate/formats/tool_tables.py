@@ -317,9 +317,14 @@ class ToolTables(Collector):
 class DependencyTables(ToolTables):
     """Tables of dependencies by their names, as Poetry and Pipenv have them."""
 
-    def index_of(self, source: str) -> str | None:
-        """The name that an index has for uv, "" for uv's own, None for one that is not there."""
-        raise NotImplementedError
+    pypi = "pypi"  # what it is called
+
+    def _index_of(self, source: str) -> str | None:
+        """The name that an index has for uv, "" for PyPI as its default, None for no index."""
+        names = {str(canonicalize_name(index.name)): index.name for index in self.indexes}
+        if not any(index.is_default for index in self.indexes):
+            names = {canonicalize_name(self.pypi): "", **names}
+        return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-")))
 
     def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
         """One for each alternative, the comments with the first; errors are recorded."""
@@ -386,7 +391,7 @@ class DependencyTables(ToolTables):
             return {**(requirement.source or {}), **kinds}
         if "source" not in keys:
             return None
-        name = self.index_of(str(keys["source"]))
+        name = self._index_of(str(keys["source"]))
         if name is None:
             message = f"there is no source `{keys['source']}`"
             self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
