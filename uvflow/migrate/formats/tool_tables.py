@@ -221,6 +221,7 @@ class ToolTables(Collector):
         self, text: str, entry: TomlEntry, *, is_editable: bool = False
     ) -> Requirement | None:
         """That of `text`, also `-e PATH`; with the comments of `entry`."""
+        text = text.strip()
         plain = re.sub(r"^(?:-e|--editable)[ =]\s*", "", text)
         line = Line(
             origin=entry.origin,
