@@ -6,7 +6,7 @@ import pytest
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import evidence, model
 from uvflow.migrate.evidence import pythons, requires_python
-from uvflow.migrate.formats.setuptools import local_metadata
+from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.model import FileReport, ImportedRequirements, InputFile, Pin, Requirement, Role
 
 

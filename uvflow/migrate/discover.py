@@ -22,12 +22,12 @@ from uvflow.migrate.formats import (
     pins_files,
     pipenv,
     poetry,
-    setuptools_metadata,
+    setuptools,
 )
+from uvflow.migrate.formats.local_project import read_if_there, text_of
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.pip.requirements_txt import parse_requirements
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.setuptools import read_if_there, text_of
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import (
     FileReport,
@@ -106,8 +106,6 @@ class Format:
         return re.search(self.pattern, text) is not None
 
 
-_UV = ("tool", "uv")
-
 # In the order in which they count, where several declare dependencies.
 _FORMATS = (
     Format(name="poetry", path=MANIFEST, keys=("tool", "poetry"), read=poetry.read),
@@ -116,9 +114,13 @@ _FORMATS = (
     Format(name="flit", path=MANIFEST, keys=("tool", "flit", "metadata"), read=legacy.read_flit),
     Format(name="hatch", path=MANIFEST, keys=("tool", "hatch"), read=hatch.read),
     Format(name="hatch", path="hatch.toml", read=hatch.read),
-    Format(name="uv", path=MANIFEST, keys=(*_UV, "dev-dependencies"), read=legacy.read_uv_group),
-    Format(name="uv", path=MANIFEST, keys=(*_UV, "extra-index-url"), read=legacy.read_uv_indexes),
-    Format(name="uv", path=MANIFEST, keys=(*_UV, "index-url"), read=legacy.read_uv_index),
+    Format(
+        name="uv",
+        path=MANIFEST,
+        keys=("tool", "uv"),
+        pattern=r"(?m)^\s*(?:dev-dependencies|extra-index-url|index-url)\s*=",  # of an early one
+        read=legacy.read_uv,
+    ),
     Format(name="tox", path="tox.ini", read=legacy.read_tox),
     Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
     Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
@@ -129,13 +131,13 @@ _FORMATS = (
         path="setup.cfg",
         # It may hold nothing but the settings of linters, or the place of a licence.
         pattern=r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b",
-        read=setuptools_metadata.read,
+        read=setuptools.read,
     ),
     Format(
         name="setuptools",
         path="setup.py",
         pattern=r"\bsetup\s*\(",
-        read=setuptools_metadata.read,
+        read=setuptools.read,
         beside="setup.cfg",
     ),
     *(

@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import Format, formats_in
-from uvflow.migrate.formats.setuptools import read_if_there, text_of, value_in
+from uvflow.migrate.formats.local_project import read_if_there, text_of, value_in
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST

@@ -9,9 +9,9 @@ from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.constraints import sort_constraints
 from uvflow.migrate.credentials import git_login_variables
+from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.setuptools import is_installable
 from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
     Index,

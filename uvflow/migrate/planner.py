@@ -21,8 +21,8 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.discover import Format
 from uvflow.migrate.fetch import fetcher
+from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
-from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, with_buckets

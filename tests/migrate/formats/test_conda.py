@@ -1,26 +1,11 @@
 """The cases C01 to C09 of conda environments: whole files in, whole files out."""
 
-from pathlib import Path
-
 import pytest
+from plans import messages, planned
 from rig import Tree
 
 from uvflow.errors import UvflowError
 from uvflow.migrate.formats.conda import _as_pep440
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.uv import find
-
-
-def planned(root: Path) -> Plan:
-    plan = make_plan(root, InitOptions(), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
 
 
 def test_c01_an_environment(tree: Tree) -> None:

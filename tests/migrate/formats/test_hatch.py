@@ -1,12 +1,7 @@
 """The cases H01 to H06 of Hatch projects: whole files in, whole files out."""
 
-from pathlib import Path
-
+from plans import messages, planned
 from rig import Tree
-
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.uv import find
 
 HEAD = """\
 [project]
@@ -16,17 +11,6 @@ requires-python = ">=3.9"
 dependencies = ["six"]
 """
 BUILD = '\n[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-
-
-def planned(root: Path) -> Plan:
-    plan = make_plan(root, InitOptions(), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
 
 
 LISTS = """

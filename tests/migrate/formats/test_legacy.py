@@ -1,18 +1,11 @@
 """Rye, flit, keys of an early uv, tox: the cases H07, H08, T04, T06 and T07."""
 
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
-
 import pytest
+from plans import lines_in, messages, planned, wheel_by
 from rig import Tree
 
 from uvflow.migrate.formats.legacy import _flit_core
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
 from uvflow.migrate.report import diff
-from uvflow.uv import find
 
 PROJECT = """\
 [project]
@@ -21,17 +14,6 @@ version = "1"
 requires-python = ">=3.9"
 dependencies = ["six"]
 """
-
-
-def planned(root: Path) -> Plan:
-    plan = make_plan(root, InitOptions(), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
 
 
 RYE = f"""\
@@ -261,18 +243,6 @@ include = ["CHANGES.md"]
 """
 
 
-def wheel_of(root: Path) -> dict[str, list[str]]:
-    """What the wheel has that flit_core builds: the lines of each file, metadata sorted."""
-    code = "from flit_core.buildapi import build_wheel; print(build_wheel('dist'))"
-    (root / "dist").mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True, text=True
-    )
-    with zipfile.ZipFile(root / "dist" / done.stdout.strip()) as wheel:
-        files = {name: wheel.read(name).decode().splitlines() for name in wheel.namelist()}
-    return {n: sorted(lines) for n, lines in files.items() if not n.endswith("RECORD")}
-
-
 def test_t06_flit(tree: Tree) -> None:
     plan = planned(tree({"pyproject.toml": FLIT}))
     assert (
@@ -370,9 +340,9 @@ EQUAL = {
 def test_t06_flit_builds_the_same_wheel(tree: Tree) -> None:
     module = '"""A module."""\n\n__version__ = "1.2"\n'
     root = tree({"pyproject.toml": FLIT, "mod.py": module, "README.md": "Read.\n"})
-    before = wheel_of(root)
+    before = lines_in(wheel_by("flit_core.buildapi", root))
     (root / "pyproject.toml").write_text(planned(root).text)
-    assert wheel_of(root) == {
+    assert lines_in(wheel_by("flit_core.buildapi", root)) == {
         name: sorted(equal for line in lines for equal in EQUAL.get(line, [line]))
         for name, lines in before.items()
     }

@@ -1,15 +1,11 @@
 """The cases D01 to D13 of PDM projects: whole files in, whole files out."""
 
-from pathlib import Path
-
 import pytest
+from plans import messages, planned
 from rig import Tree
 
 from uvflow.errors import UvflowError
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
 from uvflow.migrate.report import diff
-from uvflow.uv import find
 
 HEAD = """\
 [project]
@@ -20,17 +16,6 @@ dependencies = ["six==1.16.0", "idna>=3"]
 """
 FOO = '[project]\nname = "foo"\nversion = "1"\n'
 BUILD = '\n[build-system]\nrequires = ["pdm-backend"]\nbuild-backend = "pdm.backend"\n'
-
-
-def planned(root: Path) -> Plan:
-    plan = make_plan(root, InitOptions(), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
 
 
 def test_d01_an_application(tree: Tree) -> None:

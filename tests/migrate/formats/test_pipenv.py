@@ -6,13 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import messages, planned, refusal
 from rig import Command, Tree
-
-from uvflow.errors import UvflowError
-from uvflow.migrate.model import ImportOptions
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.uv import find
 
 PYPI = '[[source]]\nname = "pypi"\nurl = "https://pypi.org/simple"\nverify_ssl = true\n\n'
 OR = "sys_platform == 'win32' or python_version < '3.9'"
@@ -46,30 +41,12 @@ test = "pytest"
 """
 
 
-def planned(root: Path, **environ: str) -> Plan:
-    options = InitOptions(name="app", imports=ImportOptions(environ=environ))
-    plan = make_plan(root, options, uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
-
-
-def refusal(root: Path) -> str:
-    with pytest.raises(UvflowError) as caught:
-        planned(root)
-    return str(caught.value)
-
-
 def locked(**sections: dict[str, Any]) -> str:
     return json.dumps({"_meta": {"hash": {"sha256": "x"}}, **sections}, indent=4)
 
 
 def test_v01_a_whole_pipfile(tree: Tree) -> None:
-    plan = planned(tree({"Pipfile": V01}))
+    plan = planned(tree({"Pipfile": V01}), name="app")
     assert (
         plan.text
         == f"""\
@@ -207,7 +184,7 @@ def test_v09_v10_a_private_index_in_place_of_pypi(tree: Tree, variable: str) -> 
     source = f'[[source]]\nname = "acme"\nurl = "https://me:{variable}@idx.acme.example/simple"\n'
     root = tree({"Pipfile": f'{source}[packages]\nsix = "*"\n'})
     assert refusal(root) == "Pipfile:2: https://idx.acme.example/simple needs PW in the environment"
-    plan = planned(root, PW="secret")
+    plan = planned(root, environ={"PW": "secret"})
     assert plan.values["tool"]["uv"]["index"] == [
         {
             "name": "acme",
@@ -229,8 +206,8 @@ def test_all_sources_are_searched_in_their_order(tree: Tree) -> None:
     ]
     assert messages(plan) == [
         (
-            "warning Pipfile:2: Pipenv takes the best version of all sources, uv the first index"
-            " that has it"
+            "warning Pipfile:7: Pipenv installs the best version of all indexes, uv that of the"
+            " first index with the package: `my-idx` comes before the default index"
         )
     ]
 
@@ -360,8 +337,7 @@ def test_v18_what_pipenv_wrote_as_requirements(tree: Tree) -> None:
 def test_v19_a_key_that_pipenv_refuses_too(tree: Tree) -> None:
     root = tree({"Pipfile": '[packages]\nsix = "*"\nt = {url = "https://h.example/t.whl"}\n'})
     assert refusal(root) == "Pipfile:3: Pipenv does not know `url` either"
-    imports = ImportOptions(keep_going=True)
-    plan = make_plan(root, InitOptions(imports=imports), uv=find())
+    plan = planned(root, keep_going=True)
     assert messages(plan) == ["action Pipfile:3: Pipenv does not know `url` either"]
 
 

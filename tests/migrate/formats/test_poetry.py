@@ -1,21 +1,16 @@
 """The cases Q01 to Q20 of Poetry projects: whole files in, whole files out."""
 
 import re
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import lines_in, messages, planned, wheel_by
 from rig import Tree
 
 from uvflow.errors import UvflowError
 from uvflow.migrate.model import Pin
 from uvflow.migrate.pins import seed_lockfile
-from uvflow.migrate.plan import InitOptions, Plan
-from uvflow.migrate.planner import make_plan
-from uvflow.uv import find
+from uvflow.migrate.plan import Plan
 
 HEAD = """\
 [tool.poetry]
@@ -24,17 +19,6 @@ version = "1.0"
 package-mode = false
 """
 PYTHON = '[tool.poetry.dependencies]\npython = "^3.9"\n'
-
-
-def planned(root: Path) -> Plan:
-    plan = make_plan(root, InitOptions(), uv=find())
-    for file in plan.imported.files:
-        assert sum(file.buckets.values()) == file.lines
-    return plan
-
-
-def messages(plan: Plan) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in plan.imported.findings]
 
 
 def uv_settings(plan: Plan) -> dict[str, Any]:
@@ -269,23 +253,8 @@ build-backend = "poetry.core.masonry.api"
     assert messages(plan) == []
 
 
-def wheel_of(root: Path) -> dict[str, list[str]]:
-    """What the wheel has that poetry-core builds: the lines of each file, metadata sorted."""
-    code = "from poetry.core.masonry.api import build_wheel; print(build_wheel('dist'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True
-    )
-    with zipfile.ZipFile(root / "dist" / done.stdout.strip()) as wheel:
-        files = {name: wheel.read(name).decode().splitlines() for name in wheel.namelist()}
-    return {
-        name: sorted(filter(None, lines))
-        for name, lines in files.items()
-        if not name.endswith("/RECORD")
-    }
-
-
 def normal(metadata: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Without the two spellings of one fact that metadata may have (FORMATS 1.9)."""
+    """Without the two spellings of one fact that metadata may have."""
     home = {"Home-page: https://h.example": "Project-URL: Homepage, https://h.example"}
     return {
         name: sorted(home.get(line, line) for line in lines if "Author" not in line)
@@ -295,9 +264,9 @@ def normal(metadata: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def test_a_library_builds_the_same_wheel(tree: Tree) -> None:
     root = tree(LIBRARY)
-    before = wheel_of(root)
+    before = lines_in(wheel_by("poetry.core.masonry.api", root))
     (root / "pyproject.toml").write_text(planned(root).text)
-    after = wheel_of(root)
+    after = lines_in(wheel_by("poetry.core.masonry.api", root))
     assert before.keys() == after.keys()
     assert normal(after) == normal(before)
 

@@ -115,7 +115,6 @@ def test_the_keys_of_a_setup_cfg_are_arguments_with_their_lines() -> None:
         (SETUP_PY, "setup(\n", "setup.py:1 cannot be read"),
         (SETUP_PY, "\nsetup(**f())", "setup.py:2 cannot be read"),
         (SETUP_CFG, "no section\n", "setup.cfg:1 cannot be read"),
-        (SETUP_CFG, "[options]\n  packages = x\n", "setup.cfg cannot be read"),
         (SETUP_CFG, "[a]\nb = %(c)s\n[options]\nx = %(c)s\n", "setup.cfg cannot be read"),
     ],
 )

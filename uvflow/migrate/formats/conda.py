@@ -28,24 +28,17 @@ _SAME = re.compile(
     re.VERBOSE,
 )
 # … or under another one.
-_ON_PYPI = {
-    "dask-core": "dask",
-    "docker-py": "docker",
-    "matplotlib-base": "matplotlib",
-    "msgpack-python": "msgpack",
-    "opencv": "opencv-python",
-    "py-opencv": "opencv-python",
-    "py-xgboost": "xgboost",
-    "pyqt": "PyQt5",
-    "pytables": "tables",
-    "python-graphviz": "graphviz",
-    "python-lmdb": "lmdb",
-    "python-xxhash": "xxhash",
-    "pytorch": "torch",
-    "redis-py": "redis",
-    "seaborn-base": "seaborn",
-    "tensorflow-base": "tensorflow",
-}
+_ON_PYPI = dict(
+    re.findall(
+        r"(\S+)=(\S+)",
+        """
+        dask-core=dask docker-py=docker matplotlib-base=matplotlib msgpack-python=msgpack
+        opencv=opencv-python py-opencv=opencv-python py-xgboost=xgboost pyqt=PyQt5 pytables=tables
+        python-graphviz=graphviz python-lmdb=lmdb python-xxhash=xxhash pytorch=torch
+        redis-py=redis seaborn-base=seaborn tensorflow-base=tensorflow
+        """,
+    )
+)
 # What is not Python, whatever PyPI has under the name.
 _SYSTEM = re.compile(
     r"(?:_|r-|lib|cuda|cudnn|gcc|gxx|blas|mkl).*"
@@ -136,19 +129,20 @@ class _Reader:
                     self.refuse_file(f"`{name}` is not understood here", line)
 
     def _read_item(self, key: str, item: Any, header: int) -> None:
-        line, pip = item.start_mark.line, _value_of_pip(item)
-        if item.id == "scalar" and key == "dependencies":
-            self._read_spec(item, header)
-        elif item.id == "scalar":
-            self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
-            if not _CHANNELS.fullmatch(item.value):  # whose URL may have a token
-                message, hint = "uv takes nothing from this channel", "see [[tool.uv.index]]"
-                self._needs_action(message, line, hint)
-        elif pip:
-            for one in pip:
-                self._write(one, " ".join(one.value.split()))
-        else:
-            self.refuse_file("this is neither a package nor `pip:`", line)
+        line = item.start_mark.line
+        match item.id, item.value:
+            case "scalar", _ if key == "dependencies":
+                self._read_spec(item, header)
+            case "scalar", channel:
+                self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
+                if not _CHANNELS.fullmatch(channel):  # whose URL may have a token
+                    message, hint = "uv takes nothing from this channel", "see [[tool.uv.index]]"
+                    self._needs_action(message, line, hint)
+            case "mapping", [(name, lines)] if name.value == "pip" and _are_texts(lines):
+                for one in lines.value:
+                    self._write(one, " ".join(one.value.split()))
+            case _:
+                self.refuse_file("this is neither a package nor `pip:`", line)
 
     def _write(self, node: Any, text: str) -> None:
         """A line for pip, with the comment behind it."""
@@ -200,12 +194,8 @@ class _Reader:
         self.outcomes.warn("build-dropped", message, self._origin(line))
 
 
-def _value_of_pip(item: Any) -> list[Any]:
-    """The lines of `pip:`, if that is what `item` is."""
-    match item.id, item.value:
-        case "mapping", [(key, node)] if key.value == "pip" and node.id == "sequence":
-            return node.value if all(one.id == "scalar" for one in node.value) else []
-    return []
+def _are_texts(node: Any) -> bool:
+    return node.id == "sequence" and all(one.id == "scalar" for one in node.value)
 
 
 def _pytorch_build(text: str) -> str:

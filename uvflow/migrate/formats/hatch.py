@@ -6,9 +6,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from uvflow.migrate.formats.local_project import text_of
 from uvflow.migrate.formats.markers import all_of
-from uvflow.migrate.formats.setuptools import text_of
-from uvflow.migrate.formats.tool_tables import ToolTables
+from uvflow.migrate.formats.tool_tables import PROFILES, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import (
@@ -37,7 +37,6 @@ _SHAPE = {
         }
     }
 }
-_PROFILES = ("tool", "uvflow", "profiles")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -98,8 +97,8 @@ class _Hatch(ToolTables):
 
     def _owner(self, name: str) -> str | None:
         """Whose group has what the environment needs, if anything is needed."""
-        tables = {each: self.file.value(*self.envs, each) or {} for each in self._chain(name)}
-        return next((each for each, table in tables.items() if {*_LISTS} & table.keys()), None)
+        tables = {each: self.file.value(*self.envs, each) or () for each in self._chain(name)}
+        return next((each for each, keys in tables.items() if {*_LISTS} & {*keys}), None)
 
     def _group(self, name: str) -> str:
         """`dev` for the default environment; a declared group keeps its name."""
@@ -136,8 +135,7 @@ class _Hatch(ToolTables):
     def _read_profile(self, name: str) -> None:
         where, owner = (*self.envs, name), self._owner(name)
         for key in ("features", "python"):
-            if self.file.value(*where, key) is not None:
-                self.take(*where, key)
+            self.take(*where, key)
         says = {"extras": self._value(name, "features"), "python": self._value(name, "python")}
         says = {key: value for key, value in says.items() if value}
         profile, table = "dev", dict[str, Any]()
@@ -146,4 +144,4 @@ class _Hatch(ToolTables):
             table = {"groups": [self._group(owner)] if owner else []}
             says |= {"environment": f".venv-{profile}"} if says else {}
         for key, value in (table | says).items() if says else ():
-            self.values[*_PROFILES, profile, key] = TomlLine(value=value)
+            self.values[*PROFILES, profile, key] = TomlLine(value=value)

@@ -3,21 +3,25 @@
 import re
 
 from uvflow.findings import Origin
-from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
+from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.tool_tables import (
+    BUILD_BACKEND,
+    BUILD_REQUIRES,
+    SOURCES_SHAPE,
+    ToolTables,
+)
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
-from uvflow.migrate.toml_lines import Keys, TomlLine
+from uvflow.migrate.toml_lines import TomlLine
 
 _RYE = ("tool", "rye")
 _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
 _UV = ("tool", "uv")
+_OF_EARLY_UV = ("dev-dependencies", "index-url", "extra-index-url")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
-_REQUIRES = ("build-system", "requires")
-_BACKEND = ("build-system", "build-backend")
 
 # One that may be older than 3.2, the first that reads [project].
 _FLIT_CORE = re.compile(
@@ -55,6 +59,7 @@ _SAME = {
     "home-page": ("urls", "Homepage"),
     "module": ("name",),
     "dist-name": ("name",),
+    "urls": ("urls",),
 }
 
 _TESTENV = re.compile(r"^\[(?P<name>testenv[^\]]*)\](?P<body>(?:\n(?!\[).*)*)", re.MULTILINE)
@@ -67,10 +72,9 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     if tables.file.value(*_RYE, "dev-dependencies"):
         tables.groups["dev"] = tables.entries(*_RYE, "dev-dependencies", group="dev")
     tables.read_sources(*_RYE, "sources", default="default")
-    if tables.file.value(*_RYE, "virtual"):
-        tables.settings["package"] = not tables.take(*_RYE, "virtual")
-    if tables.file.value(*_RYE, "excluded-dependencies"):
-        excluded = tables.take(*_RYE, "excluded-dependencies")
+    if tables.take(*_RYE, "virtual"):
+        tables.settings["package"] = False
+    if excluded := tables.take(*_RYE, "excluded-dependencies"):
         tables.settings["exclude-dependencies"] = excluded
     members = (*_RYE, "workspace", "members")
     if tables.file.value(*members):
@@ -78,7 +82,7 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
         message = "the members of this workspace are uv's from now on, as they are"
         hint = "look at [tool.rye] of each of them: it is not imported"
         tables.needs_action(members, message, hint)
-    for key in ("managed", "virtual", "universal", "lock-with-sources", "generate-hashes"):
+    for key in ("managed", "universal", "lock-with-sources", "generate-hashes"):
         tables.drop(*_RYE, key)
     tables.read_tasks(*_RYE, "scripts")
 
@@ -94,28 +98,17 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     return tables.imported(_RYE).with_more(import_files(locks, reader))
 
 
-def read_uv_group(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`dev-dependencies` of [tool.uv], which uv adds to the group dev."""
+def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """Keys of an early uv: what uv adds to the group dev, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    tables.groups["dev"] = tables.entries(*_UV, "dev-dependencies", group="dev")
-    return tables.imported((*_UV, "dev-dependencies"))
-
-
-def read_uv_index(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`index-url` of [tool.uv]: the index that is asked last."""
-    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    url = tables.take(*_UV, "index-url")
-    tables.read_source({"name": "default", "url": url}, (*_UV, "index-url"), is_default=True)
-    return tables.imported((*_UV, "index-url"))
-
-
-def read_uv_indexes(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """`extra-index-url` of [tool.uv]: those that are asked before."""
-    tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    where = (*_UV, "extra-index-url")
-    for number, url in enumerate(tables.take(*where)):
-        tables.read_source({"url": url}, (*where, number), is_default=False)
-    return tables.imported(where)
+    dev, default, others = ((*_UV, key) for key in _OF_EARLY_UV)
+    if tables.file.value(*dev) is not None:
+        tables.groups["dev"] = tables.entries(*dev, group="dev")
+    for number, url in enumerate(tables.take(*others) or ()):
+        tables.read_source({"url": url}, (*others, number), is_default=False)
+    if url := tables.take(*default):
+        tables.read_source({"name": "default", "url": url}, default, is_default=True)
+    return tables.imported(dev, default, others)
 
 
 def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -124,7 +117,7 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     metadata = tables.file.value(*_METADATA)
     tables.values["project", "dynamic"] = TomlLine(value=["version", "description"])
     for key, place in _SAME.items():
-        tables.move((*_METADATA, key), ("project", *place))
+        tables.move_each((*_METADATA, key), ("project", *place))
     if "dist-name" in metadata:
         tables.values[*_FLIT, "module", "name"] = TomlLine(value=metadata.get("module"))
     words = re.split(r"[,\s]+", metadata.get("keywords", ""))
@@ -138,31 +131,24 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         keys = {"name": role, "email": f"{role}-email"}
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
-    moves: dict[Keys, Keys] = {(*_METADATA, "urls"): ("urls",), (*_FLIT, "scripts"): ("scripts",)}
-    groups = tables.file.value(*_FLIT, "entrypoints") or ()
-    moves |= {(*_FLIT, "entrypoints", group): ("entry-points", group) for group in groups}
-    for table, place in moves.items():
-        for key in tables.file.value(*table) or ():
-            tables.move((*table, key), ("project", *place, key))
+    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
+    tables.move_each((*_FLIT, "entrypoints"), ("project", "entry-points"))
     tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
     for extra in metadata.get("requires-extra", ()):
         tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
     if "requires-python" in metadata:
         tables.requires_python = tables.take(*_METADATA, "requires-python")
-    _require_flit_core(tables)
+    requires = tables.file.value(*BUILD_REQUIRES) or ()
+    tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
+    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
+        tables.change(BUILD_BACKEND, "flit_core.buildapi")
     for key in ("module", "sdist", "external-data"):
         tables.record(Bucket.LEFT, *_FLIT, key)
     return tables.imported(_FLIT)
 
 
-def _require_flit_core(tables: ToolTables) -> None:
-    """One that reads [project]; an upper bound stays."""
-    tables.change(_REQUIRES, [_flit_core(text) for text in tables.file.value(*_REQUIRES) or ()])
-    if tables.file.value(*_BACKEND) == "flit.buildapi":
-        tables.change(_BACKEND, "flit_core.buildapi")
-
-
 def _flit_core(text: str) -> str:
+    """A requirement of one that reads [project]; an upper bound stays."""
     match = _FLIT_CORE.fullmatch(text)
     if match is None:
         return text

@@ -2,9 +2,7 @@
 
 import re
 
-from packaging.utils import canonicalize_name
-
-from uvflow.migrate.formats.setuptools import read_if_there
+from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.tool_tables import ENV_FILE, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read
@@ -49,7 +47,7 @@ class _Pdm(ToolTables):
         self.read_own_lists()
         for group in self.file.value(*_PDM, "dev-dependencies") or ():
             self.groups[group] = self.entries(*_PDM, "dev-dependencies", group, group=group)
-        self._read_default_groups()
+        self.write_default_groups()
         self._read_resolution()
         install = str(self.file.value(*_PDM, "options", "install"))
         if self.file.value(*_PDM, "distribution") is False or "--no-self" in install:
@@ -64,26 +62,20 @@ class _Pdm(ToolTables):
         for key in _OF_BACKEND:
             self.record(Bucket.LEFT, *_PDM, key)
         self.read_sources(*_PDM, "source", default="pypi")
-        self._compare_order()
+        for index in [i for i in self.indexes if not (i.is_default or i.is_explicit)][:1]:
+            self.warn_of_order(index)
         self.move((*_PDM, "scripts", "_", "env_file"), ENV_FILE)
         self.read_tasks(*_PDM, "scripts")
-
-    def _read_default_groups(self) -> None:
-        """PDM installs every one."""
-        declared = self.file.value("dependency-groups") or {}
-        names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
-        if names.keys() - {"dev"}:
-            self.settings["default-groups"] = list(names.values())
 
     def _read_resolution(self) -> None:
         where = (*_PDM, "resolution")
         overrides = [self._override(e) for e in self.file.entries(*where, "overrides")]
         if any(overrides):
             self.settings["override-dependencies"] = [text for text in overrides if text]
-        if self.file.value(*where, "excludes"):
-            self.settings["exclude-dependencies"] = self.take(*where, "excludes")
-        if self.file.value(*where, "allow-prereleases") is not None:
-            allows = self.take(*where, "allow-prereleases")
+        if excluded := self.take(*where, "excludes"):
+            self.settings["exclude-dependencies"] = excluded
+        allows = self.take(*where, "allow-prereleases")
+        if allows is not None:
             self.settings["prerelease"] = "allow" if allows else "disallow"
         self.drop(*where, "respect-source-order")
 
@@ -103,13 +95,3 @@ class _Pdm(ToolTables):
             return None
         self.take(*where)
         return f"{requirement.text} @ {source['url']}" if source else requirement.text
-
-    def _compare_order(self) -> None:
-        first = [index for index in self.indexes if not (index.is_default or index.is_explicit)]
-        if first:
-            message = (
-                "PDM installs the best version of all indexes, uv that of the first index with the"
-                f" package: `{first[0].name}` comes before the default index"
-            )
-            hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
-            self.outcomes.warn("index-order", message, first[0].origin, hint)

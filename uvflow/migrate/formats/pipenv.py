@@ -2,27 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from packaging.markers import Environment
 from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
-from uvflow.migrate.formats import pins_files
-from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import ENV_FILE
+from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.pins_files import read_pipfile_lock
+from uvflow.migrate.formats.tool_tables import ENV_FILE, DependencyTables
 from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import TomlLine
 
 _SHAPE = {"source": [{"name": str, "url": str}], "requires": dict, "pipenv": dict, "scripts": dict}
-_MARKERS = {
-    *("markers", "os_name", "sys_platform", "platform_machine", "platform_system"),
-    *("platform_python_implementation", "platform_release", "platform_version"),
-    *("python_version", "python_full_version", "implementation_name", "implementation_version"),
-}
+_MARKERS = {"markers", *Environment.__annotations__}
 _NAMES = {"ref": "rev", "editable": "develop", "index": "source"}  # as Poetry has them
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
@@ -32,19 +28,10 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(())
-    lock = read_if_there(pins_files.PIPFILE_LOCK, read_file) or b"{}"
-    pins, lines = pins_files.pipenv_pins(lock, imported.sources, outcomes)
-    reports = [outcomes.report(pins_files.PIPFILE_LOCK, "pipenv", lines)] if lines else []
-    return replace(imported, pins=pins, files=(*imported.files, *reports))
+    return imported.with_more(read_pipfile_lock(imported.sources, read_file, outcomes))
 
 
-@dataclass(kw_only=True)
 class _Pipfile(DependencyTables):
-    names: dict[str, str] = field(default_factory=dict)  # of sources → of indexes
-
-    def index_of(self, source: str) -> str | None:
-        return self.names.get(source)
-
     def read(self) -> None:
         self._read_sources()
         self._read_settings()
@@ -63,19 +50,17 @@ class _Pipfile(DependencyTables):
         """The first is for whatever names none, the others for what names them."""
         searches_all = self.file.value("pipenv", "install_search_all_sources") is True
         for number, entry in enumerate(self.file.entries("source")):
-            name, url = (str(entry.value.get(key, "")) for key in ("name", "url"))
+            url = _VARIABLE.sub(r"${\1}", str(entry.value.get("url", "")))
             index = self.read_source(
-                {**entry.value, "url": _VARIABLE.sub(r"${\1}", url)},
+                {**entry.value, "url": url},
                 ("source", number),
                 is_default=number == 0,
                 is_explicit=number > 0 and not searches_all,
             )
-            if index or is_pypi(url):
-                self.names[name] = index.name if index else ""  # uv's own
-        if searches_all and len(self.names) > 1:
-            message = "Pipenv takes the best version of all sources, uv the first index that has it"
-            hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self.outcomes.warn("index-order", message, self.file.origin("source"), hint)
+            if index is None and is_pypi(url):
+                self.pypi = str(entry.value.get("name"))
+        if searches_all and self.indexes:
+            self.warn_of_order(self.indexes[0])
 
     def _read_settings(self) -> None:
         for entry in self.file.entries("pipenv"):
@@ -147,8 +132,6 @@ class _Pipfile(DependencyTables):
             for key in sorted(_MARKERS & value.keys())
         )
         keys = {k: v for k, v in value.items() if k not in (*_MARKERS, "hashes")}
-        if self.names.get(str(keys.get("index"))) == "":
-            del keys["index"]
         if "://" in str(keys.get("file", "")):
             keys["url"] = keys.pop("file")
         return {_NAMES.get(k, k): v for k, v in keys.items()} | {

@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from uvflow.migrate.formats import pins_files
+from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.poetry_requirement import DependencyTables
-from uvflow.migrate.formats.setuptools import read_if_there
-from uvflow.migrate.formats.tool_tables import ToolTables
+from uvflow.migrate.formats.pins_files import read_poetry_lock
+from uvflow.migrate.formats.tool_tables import (
+    BUILD_BACKEND,
+    BUILD_REQUIRES,
+    DependencyTables,
+    ToolTables,
+)
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
@@ -29,8 +33,6 @@ from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlLine
 
 _POETRY: Keys = ("tool", "poetry")
 _DEPENDENCIES = (*_POETRY, "dependencies")
-_BUILD: Keys = ("build-system", "requires")
-_BACKEND: Keys = ("build-system", "build-backend")
 _CORE = "poetry-core>=2.0"  # the first that reads [project]
 _CORE_BACKEND = "poetry.core.masonry.api"
 _POETRY_ITSELF = re.compile(r"poetry(?:-core)?\b(?!-)(?!\s*(?:>=|==|~=|\^)\s*2)", re.IGNORECASE)
@@ -45,15 +47,14 @@ _MOVED: Mapping[str, Keys] = {
     "homepage": ("project", "urls", "Homepage"),
     "repository": ("project", "urls", "Repository"),
     "documentation": ("project", "urls", "Documentation"),
+    "urls": ("project", "urls"),
+    "plugins": ("project", "entry-points"),
 }
 # What poetry-core goes on reading where it is.
 _LEFT = ("packages", "include", "exclude", "build")
 
 _LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
 _SHAPE = {
-    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
-    "build-system": {"requires": [str]},
-    "dependency-groups": dict,
     "tool": {
         "poetry-dynamic-versioning": dict,
         "poetry": {
@@ -78,11 +79,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
-    lock = read_if_there(pins_files.POETRY_LOCK, read_file)
-    if lock is not None:
-        pins, lines = pins_files.poetry_pins(lock, imported.sources, outcomes)
-        report = outcomes.report(pins_files.POETRY_LOCK, "poetry", lines)
-        imported = replace(imported, pins=pins, files=(*imported.files, report))
+    locked = read_poetry_lock(imported.sources, read_file, outcomes)
+    imported = imported.with_more(locked)
     if read_if_there("poetry.toml", read_file) is not None:
         settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
         settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")
@@ -90,10 +88,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     return imported
 
 
-@dataclass(kw_only=True)
 class _Poetry(DependencyTables):
-    dynamic: list[str] = field(default_factory=list)
-
     def read(self) -> None:
         self._read_sources()
         for entry in self.file.entries(*_POETRY):
@@ -116,9 +111,9 @@ class _Poetry(DependencyTables):
         key, value = str(entry.key), entry.value
         path = (*_POETRY, key)
         if key in _LEFT or self._is_computed(key, value):
-            self._leave(path, dynamic=None if key in _LEFT else key)
+            self.record(Bucket.LEFT, *path)
         elif key in _MOVED:
-            self.move(path, _MOVED[key])
+            self.move_each(path, _MOVED[key])
         elif key == "license":
             self.move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
@@ -128,12 +123,12 @@ class _Poetry(DependencyTables):
             self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
             self.moved.append(path)
             self.settings |= {} if value else {"package": False}
-        elif key in ("urls", "plugins", "scripts"):
-            self._read_table(path)
+        elif key == "scripts":
+            self._read_scripts(path)
 
     def _is_computed(self, key: str, value: Any) -> bool:
         """Whether poetry-core, or a plugin of it, goes on making the value of a key."""
-        backend = str(self.file.value(*_BACKEND) or _CORE_BACKEND)
+        backend = str(self.file.value(*BUILD_BACKEND) or _CORE_BACKEND)
         if key == "version":
             plugin = self.file.value("tool", "poetry-dynamic-versioning", "enable")
             return plugin is True or backend.startswith("poetry_dynamic_versioning")
@@ -142,24 +137,17 @@ class _Poetry(DependencyTables):
             key == "readme" or (key == "classifiers" and backend.startswith("poetry"))
         )
 
-    def _read_table(self, path: Keys) -> None:
-        """`urls`, `scripts`, and `plugins` with a table in each."""
+    def _read_scripts(self, path: Keys) -> None:
         for entry in self.file.entries(*path):
-            within = (*path, str(entry.key))
-            match path[-1], entry.value:
-                case "plugins", {**names}:
-                    for name in map(str, names):
-                        to = ("project", "entry-points", str(entry.key), name)
-                        self.move((*within, name), to)
-                case "scripts", {"type": "file"}:
-                    self._leave(within)
+            within, to = (*path, str(entry.key)), ("project", "scripts", str(entry.key))
+            match entry.value:
+                case {"type": "file"}:
+                    self.record(Bucket.LEFT, *within)
                 # Extras of a script, which nothing installs any more, need action by their key.
-                case "scripts", {"type": "console", "reference": str(reference), **more} if (
-                    not more
-                ):
-                    self.move(within, ("project", "scripts", str(entry.key)), reference)
-                case _, str():
-                    self.move(within, ("project", path[-1], str(entry.key)))
+                case {"type": "console", "reference": str(reference), **more} if not more:
+                    self.move(within, to, reference)
+                case str():
+                    self.move(within, to)
 
     def _person(self, text: str, entry: TomlEntry) -> dict[str, str]:
         match = _AUTHOR.fullmatch(text.strip())
@@ -173,7 +161,7 @@ class _Poetry(DependencyTables):
         """To [project], which counts where it has the key, or leaves it to the backend."""
         given = self.file.value(*to)
         if to[1] in self._project.get("dynamic", ()):
-            self._leave(path)
+            self.record(Bucket.LEFT, *path)
         elif given is None:
             super().move(path, to, value)
         else:
@@ -184,20 +172,16 @@ class _Poetry(DependencyTables):
                 message = f"{table} has another {to[-1]}, which counts"
                 self._notice("metadata-differs", message, path)
 
-    def _leave(self, path: Keys, *, dynamic: str | None = None) -> None:
-        self.record(Bucket.LEFT, *path)
-        if dynamic and dynamic not in self._project:
-            self.dynamic.append(dynamic)
-
     def _write_dynamic(self) -> None:
         """What the backend goes on computing, and no more what has moved."""
-        given = self._project.get("dynamic", [])
+        given, keys = self._project.get("dynamic", []), self.file.value(*_POETRY)
+        computed = (k for k in keys if self._is_computed(k, keys[k]) and k not in self._project)
         moved = {
             "dependencies": self.dependencies,
             "optional-dependencies": self.extras,
             "requires-python": self.requires_python,
         }
-        dynamic = [k for k in dict.fromkeys((*given, *self.dynamic)) if not moved.get(k)]
+        dynamic = [k for k in dict.fromkeys((*given, *computed)) if not moved.get(k)]
         if given != dynamic:
             self.moved.append(("project", "dynamic"))
             self.values |= {("project", "dynamic"): TomlLine(value=dynamic)} if dynamic else {}
@@ -205,7 +189,7 @@ class _Poetry(DependencyTables):
     # The build.
 
     def _read_build_system(self) -> None:
-        requires, backend = self.file.value(*_BUILD), str(self.file.value(*_BACKEND))
+        requires, backend = self.file.value(*BUILD_REQUIRES), str(self.file.value(*BUILD_BACKEND))
         is_other = requires is not None and not backend.startswith("poetry")
         if is_other or self.settings.get("package") is False:
             return
@@ -215,8 +199,8 @@ class _Poetry(DependencyTables):
             hint = "if it is one, say where with `packages`, and remove `package = false`"
             self._notice("no-package", message, _POETRY, hint)
         elif requires is None:
-            self.values[_BUILD] = TomlLine(value=[_CORE])
-            self.values[_BACKEND] = TomlLine(value=_CORE_BACKEND)
+            self.values[BUILD_REQUIRES] = TomlLine(value=[_CORE])
+            self.values[BUILD_BACKEND] = TomlLine(value=_CORE_BACKEND)
             message = "a [build-system] is added: Poetry installs the project without one"
             self._notice("build-system", message, _POETRY)
         elif not self._project:
@@ -238,9 +222,9 @@ class _Poetry(DependencyTables):
     def _update_build_system(self, requires: list[str]) -> None:
         """poetry-core 2 takes the place of what does not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
-        backend = str(self.file.value(*_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        self.change(_BUILD, updated)
-        self.change(_BACKEND, backend)
+        backend = str(self.file.value(*BUILD_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
+        self.change(BUILD_REQUIRES, updated)
+        self.change(BUILD_BACKEND, backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
@@ -254,7 +238,9 @@ class _Poetry(DependencyTables):
     def _read_dependencies(self) -> None:
         texts = self._project.get("dependencies")
         extras = self._project.get("optional-dependencies", {}).values()
-        declared = {_name_in(text) for one in (texts or (), *extras) for text in one}
+        lists = (texts or (), *extras)
+        names = (re.split(r"[^\w.-]", text)[0] for one in lists for text in one)
+        declared = set(map(canonicalize_name, names))
         optional: dict[str, tuple[Requirement, ...]] = {}
         for entry in self._entries(_DEPENDENCIES, ""):
             name = canonicalize_name(str(entry.key))
@@ -363,10 +349,7 @@ class _Poetry(DependencyTables):
         old = self._group((*_POETRY, "dev-dependencies"), "dev")
         if old:
             self.groups["dev"] = (*self.groups.get("dev", ()), *old)
-        names = dict.fromkeys((*(self.file.value("dependency-groups") or ()), *self.groups))
-        default = [name for name in names if name not in optional]
-        if default != (["dev"] if "dev" in names else []):  # that is uv's own
-            self.settings["default-groups"] = default
+        self.write_default_groups(optional)
 
     def _group(self, table: Keys, name: str) -> list[Requirement]:
         return [r for entry in self._entries(table, name) for r in self.dependency(entry)]
@@ -381,40 +364,15 @@ class _Poetry(DependencyTables):
             is_pypi = str(entry.value.get("name", "")).lower() == "pypi"
             table = {"name": "pypi", "url": PYPI} if is_pypi else entry.value
             index = self.read_source(table, (*path, number), is_default=False)
-            if index:
-                kinds[_priority(entry.value)].append(index)
+            if index:  # Poetry before 1.5 had two flags
+                kind = "secondary" if entry.value.get("secondary") else "primary"
+                kind = str(entry.value.get("priority") or kind).lower()
+                kinds.get(kind.replace("secondary", "supplemental"), kinds["primary"]).append(index)
         self.moved += [path] if any(kinds.values()) else []
         explicit = [replace(index, is_explicit=True) for index in kinds["explicit"]]
         primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
         *first, last = (*primary, *kinds["supplemental"])
         default = [] if last.name == "pypi" else [replace(last, is_default=True)]
         self.indexes = [*explicit, *first, *default]
-        if first:
-            message = (
-                "Poetry takes the best version of all primary sources, and of a supplemental one"
-                " what they do not have; uv takes the first index that has the package"
-            )
-            hint = "bind packages to their index in [tool.uv.sources] where that matters"
-            self.outcomes.warn("index-order", message, last.origin, hint)
-
-    def index_of(self, source: str) -> str | None:
-        """The name of the index that a dependency is to come from; PyPI needs one for that."""
-        plain = canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source))
-        names = {canonicalize_name(index.name): index.name for index in self.indexes}
-        if plain == "pypi" and plain not in names:
-            origin = self.file.origin(*_POETRY)
-            self.indexes.append(Index(url=PYPI, origin=origin, name=plain, is_explicit=True))
-            return plain
-        return names.get(plain)
-
-
-def _priority(source: Mapping[str, Any]) -> str:
-    """`primary`, `supplemental` or `explicit`; Poetry before 1.5 had two flags."""
-    kind = source.get("priority") or ("supplemental" if source.get("secondary") else "primary")
-    known = {"explicit": "explicit", "supplemental": "supplemental", "secondary": "supplemental"}
-    return known.get(str(kind).lower(), "primary")
-
-
-def _name_in(text: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", text)
-    return canonicalize_name(match[0]) if match else ""
+        for index in first[:1]:
+            self.warn_of_order(replace(index, origin=last.origin))

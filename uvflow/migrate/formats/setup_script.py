@@ -6,7 +6,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from uvflow.errors import UsageError
@@ -109,60 +109,46 @@ _NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
 
 _ALIASES = {"home_page": "url", "summary": "description", "classifier": "classifiers"}
 _SECTIONS = ("options.extras_require", "options.entry_points")
-_SECTION = re.compile(r"\[([^\]]+)\]")
-_KEY = re.compile(r"([^\s#;\[][^=:]*?)\s*[=:]")
+_COMMENT = re.compile(r"^[ \t]*[#;].*", re.MULTILINE)
+_KEY = re.compile(r"\[(?P<section>[^\]]+)\]|\s*(?P<key>[^\s\[][^=:]*?)\s*[=:]")
 
 
 def _read_cfg(text: str) -> Options:
+    text = _COMMENT.sub("", text)  # an empty line: the parser forgets one with a comment
     parser = configparser.ConfigParser()
     parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
     parser.read_string(text, SETUP_CFG)
     options: dict[str, Option] = {}
-    places = cfg_lines(text)
-    for section in parser.sections():
-        if any((section, key) not in places for key in {*parser[section]} - {*parser.defaults()}):
-            raise ValueError(f"a key of [{section}] is indented")
-    for (section, key), lines in places.items():
-        first, numbers, name = min(lines), frozenset(lines), section.removeprefix("options.")
-        value: Any = _cfg_value(parser.get(section, key), lines)
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _KEY.match(line)
+        section = (match and match["section"]) or section
+        key = match and match["key"]
+        if not key or not parser.has_option(section, key):
+            continue
+        value: Any = _cfg_value(parser.get(section, key), number)
+        written = parser.get(section, key, raw=True).splitlines()
+        numbers = {number, *(n for n, text in enumerate(written, number) if text.strip())}
+        name = section.removeprefix("options.")
         known = options.get(name)
         if section in _SECTIONS:
-            value = {**(known.value if known else {}), Text(key, first): value}
+            value = {**(known.value if known else {}), Text(key, number): value}
             numbers |= known.lines if known else set()
         elif section in ("metadata", "options"):
             name = key.replace("-", "_").lower()
             name = _ALIASES.get(name, name)
         else:
             continue
-        options[name] = Option(value=value, path=SETUP_CFG, lines=numbers)
+        options[name] = Option(value=value, path=SETUP_CFG, lines=frozenset(numbers))
     return options
 
 
-def _cfg_value(value: str, lines: Mapping[int, str]) -> Any:
+def _cfg_value(value: str, line: int) -> Reference | Text:
     directive = re.match(r"(file|attr):", value)
-    if directive:
-        names = (path.strip() for path in value[directive.end() :].split(","))
-        return Reference(kind=directive[1], names=tuple(names))
-    first, last = min(lines), max(lines)
-    if "%" in "".join(lines.values()):  # it is interpolated: the lines may be others
-        return Text(value, first)
-    _, *others = (lines.get(number, "").strip() for number in range(first, last + 1))
-    return Text("\n".join((value.partition("\n")[0], *others)), first)
-
-
-def cfg_lines(text: str) -> dict[tuple[str, str], dict[int, str]]:
-    """The lines of each key, by its section and its name; blank lines and comments are in none."""
-    keys: dict[tuple[str, str], dict[int, str]] = {}
-    section, current = "", dict[int, str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        header, key = _SECTION.match(line), _KEY.match(line)
-        if header:
-            section, current = header[1], {}
-        elif key:
-            current = keys.setdefault((section, key[1]), {})
-        if not header and line.strip() and not line.lstrip().startswith(("#", ";")):
-            current[number] = line
-    return keys
+    if directive is None:
+        return Text(value, line)
+    names = (path.strip() for path in value[directive.end() :].split(","))
+    return Reference(kind=directive[1], names=tuple(names))
 
 
 # setup.py: what is a literal, or has a name that nothing changes.
@@ -208,11 +194,15 @@ class _Script:
         for call in (node for node in self._nodes if isinstance(node, ast.Call)):
             if "setup" in (getattr(call.func, "id", ""), getattr(call.func, "attr", "")):
                 for name, node in self._arguments(call.keywords):
+                    try:
+                        value = self._constant(node)
+                    except ComputedError:
+                        value = COMPUTED
                     lines = (getattr(each, "lineno", node.lineno) for each in ast.walk(node))
-                    option = Option(value=self._value(node), path=SETUP_PY, lines=frozenset(lines))
+                    option = Option(value=value, path=SETUP_PY, lines=frozenset(lines))
                     known = found.setdefault(name, option)
-                    value = option.value if option.value == known.value else COMPUTED
-                    found[name] = Option(value=value, path=SETUP_PY, lines=known.lines)
+                    if value != known.value:
+                        found[name] = replace(known, value=COMPUTED)
         return found
 
     def _arguments(self, keywords: Iterable[ast.keyword]) -> Iterator[tuple[str, ast.expr]]:
@@ -234,12 +224,6 @@ class _Script:
                     yield self._constant(key), value
             case _:
                 raise ComputedError(node.lineno)
-
-    def _value(self, node: ast.expr) -> Any:
-        try:
-            return self._constant(node)
-        except ComputedError:
-            return COMPUTED
 
     def _constant(self, node: ast.expr | None) -> Any:
         match node:

@@ -1,16 +1,21 @@
 """Tables of other tools, as in pyproject.toml: what the modules that read them share. Pure."""
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 from uvflow.findings import Origin
 from uvflow.migrate.credentials import Userinfo, git_login_variables
+from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
 from uvflow.migrate.formats.pip.direct_reference import as_path
-from uvflow.migrate.formats.pip.requirements_txt import Line, parse_requirements
+from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_index
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
@@ -26,7 +31,11 @@ from uvflow.migrate.model import (
 from uvflow.migrate.toml_lines import Keys, Path, TomlEntry, TomlFile, TomlLine
 from uvflow.paths import MANIFEST
 
-ENV_FILE = ("tool", "uvflow", "profiles", "dev", "env-file")
+# Keys of pyproject.toml that several tools give a value.
+BUILD_REQUIRES: Keys = ("build-system", "requires")
+BUILD_BACKEND: Keys = ("build-system", "build-backend")
+PROFILES: Keys = ("tool", "uvflow", "profiles")
+ENV_FILE = (*PROFILES, "dev", "env-file")
 
 # What an index of uv cannot have.
 _NOT_IN_UV = {
@@ -36,7 +45,7 @@ _NOT_IN_UV = {
     "verify-ssl": "see `allow-insecure-host`",
 }
 _SHAPE = {
-    "project": {"dependencies": [str], "optional-dependencies": {"*": [str]}},
+    "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
     "build-system": {"requires": [str]},
     "dependency-groups": {"*": list},
 }
@@ -45,6 +54,11 @@ SOURCES_SHAPE = [
     {"name": str, "url": str, "username": str, "password": str, "include_packages": [str]}
 ]
 _NAME = re.compile(r"[\w.-]+")
+# Keys of a dependency, as Poetry has them.
+_KEYS_OF_DEPENDENCY = {
+    *("version", "extras", "python", "platform", "markers", "optional", "source", "develop"),
+    *("git", "branch", "tag", "rev", "subdirectory", "url", "path", "file"),
+}
 _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("dependency-groups",))
 
 
@@ -71,26 +85,22 @@ class Collector:
 
     def imported(self) -> ImportedRequirements:
         environ = self.outcomes.options.environ
-        return ImportedRequirements(
-            dependencies=self.dependencies,
-            extras=self.extras,
-            groups=self.groups,
-            tails=self.tails,
-            constraints=self.constraints,
-            settings=self.settings,
-            values=self.values,
-            requires_python=self.requires_python,
-            indexes=tuple(index.entry for index in self.indexes),
-            own_extras=self.own_extras,
-            credentials=index_credentials(self.indexes, environ)
-            | git_login_variables(self.logins, environ),
-        )
+        names = {each.name for each in fields(ImportedRequirements)}
+        found = {name: value for name, value in vars(self).items() if name in names}
+        found["indexes"] = tuple(index.entry for index in self.indexes)
+        found["credentials"] = {
+            **index_credentials(self.indexes, environ),
+            **git_login_variables(self.logins, environ),
+        }
+        return ImportedRequirements(**found)
 
     def read_line(self, line: Line) -> LineResult:
         """As pip takes it: its rules hold for credentials, missing paths and odd versions, too."""
         result = read_requirement(line, self.outcomes.options, self.read_file)
         self.outcomes.record_findings(*result.findings)
         self.logins += [result.git_login] if result.git_login else []
+        for extra in result.own_extras:
+            self.own_extras.setdefault("dev", {})[extra] = line.origin
         return result
 
     def add_tail(self, group: str, *comments: str) -> None:
@@ -145,10 +155,12 @@ class ToolTables(Collector):
         self.moved.append(path)
 
     def take(self, *path: str) -> Any:
-        """The value at `path`, which becomes something else and leaves the file."""
-        self.record(Bucket.SETTING, *path)
-        self.moved.append(path)
-        return self.file.value(*path)
+        """The value at `path`, if one is there: it becomes something else, and leaves the file."""
+        value = self.file.value(*path)
+        if value is not None:
+            self.record(Bucket.SETTING, *path)
+            self.moved.append(path)
+        return value
 
     def move(self, path: Keys, to: Keys, value: Any = None) -> None:
         """A key goes elsewhere with its comments, with another `value` if there is one."""
@@ -157,6 +169,14 @@ class ToolTables(Collector):
             self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
             self.moved.append(path)
             self.values[to] = replace(entry, value=entry.value if value is None else value)
+
+    def move_each(self, path: Keys, to: Keys) -> None:
+        """The same for a key or for every key of a table, and of the tables in it."""
+        value = self.file.value(*path)
+        for key in value if isinstance(value, dict) else ():
+            self.move_each((*path, key), (*to, key))
+        if not isinstance(value, dict):
+            self.move(path, to)
 
     def change(self, path: Keys, value: Any) -> None:
         """Another value in the place of the one at `path`, if there is one."""
@@ -197,18 +217,29 @@ class ToolTables(Collector):
         self.outcomes.needs_action("not-imported", message, item.origin, hint)
         return None
 
-    def requirement(self, text: str, entry: TomlEntry) -> Requirement | None:
+    def requirement(
+        self, text: str, entry: TomlEntry, *, is_editable: bool = False
+    ) -> Requirement | None:
         """That of `text`, also `-e PATH`; with the comments of `entry`."""
-        lines = parse_requirements(text.encode(), entry.origin.path).lines
-        if len(lines) != 1 or lines[0].problem or not lines[0].requirement:
-            message, hint = f"`{text}` is not a requirement", "correct the line"
-            self.outcomes.refuse("invalid-requirement", message, entry.origin, hint)
-            return None
-        line = replace(lines[0], origin=entry.origin, comment=entry.comment, above=entry.above)
-        result = self.read_line(line)
-        for extra in result.own_extras:
-            self.own_extras.setdefault("dev", {})[extra] = entry.origin
-        return result.requirement
+        text = text.strip()
+        plain = re.sub(r"^(?:-e|--editable)[ =]\s*", "", text)
+        line = Line(
+            origin=entry.origin,
+            text=text,
+            requirement=plain,
+            is_editable=is_editable or plain != text,
+            comment=entry.comment,
+            above=entry.above,
+        )
+        return self.read_line(line).requirement
+
+    def write_default_groups(self, optional: Collection[str] = ()) -> None:
+        """What the tool installs unasked; nothing where that is `dev` alone, as it is for uv."""
+        declared = self.file.value("dependency-groups") or {}
+        names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
+        default = {plain: name for plain, name in names.items() if name not in optional}
+        if default.keys() != names.keys() & {"dev"}:
+            self.settings["default-groups"] = list(default.values())
 
     def read_own_lists(self) -> None:
         """The standard lists that name the project's root, which uv does not know by that name."""
@@ -225,6 +256,14 @@ class ToolTables(Collector):
                         self.dependencies = self.requirements(*path, group="")
                     case _:
                         self.extras[key] = self.requirements(*path, key)
+
+    def warn_of_order(self, index: Index) -> None:
+        message = (
+            f"{self.name} installs the best version of all indexes, uv that of the first index"
+            f" with the package: `{index.name}` comes before the default index"
+        )
+        hint = "bind packages to their index in [tool.uv.sources], or see `index-strategy`"
+        self.outcomes.warn("index-order", message, index.origin, hint)
 
     def read_tasks(self, *path: str, run: str = "uvflow run --") -> None:
         """uv has no tasks: one line each, with the command that does the same."""
@@ -274,3 +313,102 @@ class ToolTables(Collector):
             for name in filter(_NAME.fullmatch, included):  # the others are patterns
                 self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
         return index
+
+
+class DependencyTables(ToolTables):
+    """Tables of dependencies by their names, as Poetry and Pipenv have them."""
+
+    pypi = "pypi"  # what it is called
+
+    def _index_of(self, source: str) -> str | None:
+        """The name that an index has for uv, "" for PyPI as its default, None for no index."""
+        names = {str(canonicalize_name(index.name)): index.name for index in self.indexes}
+        if not any(index.is_default for index in self.indexes):
+            names = {canonicalize_name(self.pypi): "", **names}
+        return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-")))
+
+    def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
+        """One for each alternative, the comments with the first; errors are recorded."""
+        alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
+        found: list[Requirement] = []
+        for one in alternatives:
+            keys = one if isinstance(one, dict) else {"version": str(one)}
+            rest = replace(entry, comment="", above=()) if found else entry
+            try:
+                requirement = self._requirement(rest, keys)
+            except ValueError as error:
+                message = f"`{error}` of {entry.key} is not what {self.name} takes"
+                self.outcomes.refuse("invalid-version", message, entry.origin, "correct it")
+            else:
+                found += [requirement] if requirement else []
+        return tuple(found)
+
+    def _requirement(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Requirement | None:
+        """Raises ValueError for a version or a marker that is none."""
+        name, extras = str(entry.key), keys.get("extras", [])
+        if not (isinstance(extras, list) and all(type(extra) is str for extra in extras)):
+            raise ValueError(f"extras = {extras}")
+        for key in keys.keys() - _KEYS_OF_DEPENDENCY:
+            message = f"`{key} = {keys[key]}` of {name} is not imported"
+            hint = "see the settings of uv for what does the same"
+            self.outcomes.needs_action("not-imported", message, entry.origin, hint)
+        marker = all_of(
+            str(keys.get("markers", "")),
+            python_marker(str(keys.get("python", "*"))),
+            platform_marker(str(keys.get("platform", "*"))),
+        )
+        text = f"{name}[{','.join(extras)}]" if extras else name
+        location = _location(keys)
+        text += f" @ {location}" if location else self._specifier(entry, keys)
+        text += f" ; {marker}" if marker else ""
+        is_editable = bool(keys.get("develop")) and "path" in keys
+        requirement = self.requirement(text, entry, is_editable=is_editable)
+        if requirement is None or (location and "git" not in keys):
+            return requirement
+        return replace(requirement, source=self._source(entry, keys, requirement))
+
+    def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
+        version = str(keys.get("version", "*"))
+        constraint = read_constraint(version)
+        if constraint.dropped:
+            message = (
+                f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
+                f" `{'`, `'.join(constraint.dropped)}` is left out"
+            )
+            hint = "write the versions that are right into pyproject.toml"
+            self.outcomes.needs_action("version-union", message, entry.origin, hint)
+        return constraint.specifier
+
+    def _source(
+        self, entry: TomlEntry, keys: Mapping[str, Any], requirement: Requirement
+    ) -> Mapping[str, Any] | None:
+        """With the kind of reference that git is given, or by index."""
+        if "git" in keys:
+            if keys.get("develop"):
+                message = f"uv has no editable git sources: {entry.key} becomes a regular one"
+                hint = "clone it, and make it a path source with `editable = true`"
+                self.outcomes.needs_action("not-editable", message, entry.origin, hint)
+            kinds = {kind: keys[kind] for kind in ("branch", "tag", "rev") if keys.get(kind)}
+            return {**(requirement.source or {}), **kinds}
+        if "source" not in keys:
+            return None
+        name = self._index_of(str(keys["source"]))
+        if name is None:
+            message = f"there is no source `{keys['source']}`"
+            self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
+        return {"index": name} if name else None
+
+
+def _location(keys: Mapping[str, Any]) -> str:
+    """What pip writes behind `@`; "" for a dependency by version."""
+    kind = next((key for key in ("git", "url", "path", "file") if key in keys), None)
+    if kind is None:
+        return ""
+    place, within = keys[kind], str(keys.get("subdirectory", ""))
+    if not isinstance(place, str):
+        raise ValueError(f"{kind} = {place}")  # noqa: TRY004  as any other value that is none
+    if kind in ("git", "url"):
+        fragment = f"#subdirectory={within}" if within else ""
+        return f"{'git+' if kind == 'git' else ''}{place}{fragment}"
+    path = posixpath.normpath(posixpath.join(place, within))
+    return path if path.startswith((".", "/")) else f"./{path}"

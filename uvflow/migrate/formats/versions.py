@@ -65,17 +65,15 @@ def _clauses(text: str) -> Clauses:
         match = _CLAUSE.match(text, at)
         if match is None:
             raise ValueError(text)
-        clauses += _as_pep440(match["operator"] or "==", match["version"])
+        operator, version = match["operator"] or "=", match["version"]
+        if operator in ("^", "~"):
+            first = Version(version)
+            clauses += [f">={first}", f"<{_bumped(first, is_caret=operator == '^')}"]
+        else:
+            plain = version if version.endswith(".*") else Version(version)
+            clauses.append(str(Specifier(f"{'==' if operator == '=' else operator}{plain}")))
         at = match.end()
     return tuple(clauses)
-
-
-def _as_pep440(operator: str, version: str) -> list[str]:
-    if operator in ("^", "~"):
-        first = Version(version)
-        return [f">={first}", f"<{_bumped(first, is_caret=operator == '^')}"]
-    plain = version if version.endswith(".*") else Version(version)
-    return [str(Specifier(f"{'==' if operator == '=' else operator}{plain}"))]
 
 
 def _bumped(version: Version, *, is_caret: bool) -> Version:
@@ -101,28 +99,28 @@ def _union(parts: list[Clauses]) -> Constraint:
     try:
         return Constraint(specifier=",".join(_hull(parts)))
     except ValueError:
-        *dropped, chosen = sorted(map(",".join, parts), key=_lowest_version)
-        return Constraint(specifier=chosen, dropped=tuple(dropped))
+        *dropped, chosen = sorted(parts, key=lambda part: min(map(_version, part)))
+        return Constraint(specifier=",".join(chosen), dropped=tuple(map(",".join, dropped)))
 
 
-def _lowest_version(text: str) -> Version:
-    return min(Version(s.version.removesuffix(".*")) for s in SpecifierSet(text))
+def _version(clause: str) -> Version:
+    return Version(Specifier(clause).version.removesuffix(".*"))
 
 
 def _range(clauses: Clauses) -> tuple[Version, Version | None]:
     """The first version, and the first one behind; ValueError for what has other ends."""
     lower, upper = _LOWEST, None
-    for specifier in map(Specifier, clauses):
-        version = Version(specifier.version.removesuffix(".*"))
-        if specifier.operator == ">=":
+    for clause in clauses:
+        version = _version(clause)
+        if clause.startswith(">="):
             lower = version
-        elif specifier.operator == "<":
+        elif clause.startswith("<") and "=" not in clause:
             upper = version
-        elif specifier.operator == "==" and specifier.version.endswith(".*"):
+        elif clause.startswith("==") and clause.endswith(".*"):
             *head, last = version.release
             lower, upper = version, _with_release(version, (*head, last + 1))
         else:
-            raise ValueError(specifier)
+            raise ValueError(clause)
     return lower, upper
 
 
@@ -144,23 +142,13 @@ def _hull(parts: list[Clauses]) -> Clauses:
 
 
 def _between(end: Version, start: Version) -> list[str]:
-    """A gap as whole prefixes: from 1.5 to 1.7, or from 8 to 8.1.3; but not from 1.5 to 2.1."""
-    first, last = _significant(end), _significant(start)
-    if last[: len(first)] != first:
-        length = max(len(first), len(last))
-        first, last = (*first, 0, 0, 0)[:length], (*last, 0, 0, 0)[:length]
-        if first[:-1] != last[:-1]:
-            raise ValueError(f"{end}, {start}")
-        prefixes = [(*first[:-1], number) for number in range(first[-1], last[-1])]
-    else:
-        levels = range(len(first), len(last))
-        prefixes = [(*last[:level], number) for level in levels for number in range(last[level])]
+    """A gap as whole prefixes of one level: from 1.5 to 1.7, but not from 1.5 to 2.1."""
+    both = [Version(canonicalize_version(version)) for version in (end, start)]  # no zeros behind
+    length = max(len(version.release) for version in both)
+    (*head, first), (*other, last) = (
+        (*version.release, *(0,) * length)[:length] for version in both
+    )
     is_odd = end.is_prerelease or start.is_prerelease or end.epoch != start.epoch
-    if is_odd or len(prefixes) > _MOST_EXCLUDED:
+    if is_odd or head != other or last - first > _MOST_EXCLUDED:
         raise ValueError(f"{end}, {start}")
-    return [f"!={_with_release(end, prefix)}.*" for prefix in prefixes]
-
-
-def _significant(version: Version) -> tuple[int, ...]:
-    """Its numbers without zeros at the end."""
-    return Version(canonicalize_version(version)).release
+    return [f"!={_with_release(end, (*head, number))}.*" for number in range(first, last)]

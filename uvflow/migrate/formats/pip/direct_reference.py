@@ -123,7 +123,7 @@ def requirement_at(
         origin=line.origin,
         comment=line.comment,
         above=line.above,
-        hashes=(*(line.values("--hash") if not line.is_editable else ()), *in_url),
+        hashes=(*line.values("--hash"), *in_url),
         source=source,
         extras=reference.extras,
         marker=reference.marker,

@@ -38,7 +38,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-_INCLUDES = ("--requirement", "--constraint")
+_ALONE = ("--editable", "--requirement", "--constraint")  # the first is all that pip reads
 _REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings")
 
 
@@ -47,9 +47,10 @@ class Line:
     """A logical line: one requirement (with options of its own), or options of the file.
 
     `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
-    the option's long name and its value, in the order they are written. `comment` is the line-end
-    comment; `above` are the comment lines since the last logical line. What may hold credentials is
-    not in `repr`, and comments have none: they go into other files.
+    the option's long name and its value, in the order they are written; those that have an effect
+    in pip where they stand are `effective`, and `overlooked` is the text of the others. `comment`
+    is the line-end comment; `above` are the comment lines since the last logical line. What may
+    hold credentials is not in `repr`, and comments have none: they go into other files.
     """
 
     origin: Origin
@@ -57,40 +58,19 @@ class Line:
     requirement: str = field(default="", repr=False)
     is_editable: bool = False
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    ignored: tuple[str, ...] = field(default=(), repr=False)
+    effective: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    overlooked: tuple[str, ...] = field(default=(), repr=False)
     comment: str = ""
     above: tuple[str, ...] = ()
     problem: Finding | None = None
 
     def values(self, option: str) -> tuple[str, ...]:
-        return tuple(value for name, value in self.options if name == option)
+        return tuple(value for name, value in self.effective if name == option)
 
     @property
     def include(self) -> tuple[str, str] | None:
-        """The include that pip follows: the first `-r` of the line, else its first `-c`."""
-        if self.requirement or not self.options:
-            return None
-        includes = (option for option in self.options if option[0] in _INCLUDES)
-        return min(includes, key=lambda option: _INCLUDES.index(option[0]), default=None)
-
-    @property
-    def effective(self) -> tuple[tuple[str, str], ...]:
-        """The options that have an effect in pip where they stand."""
-        if self.include:
-            return (self.include,)
-        if self.is_editable:
-            return (("--editable", self.requirement),)
-        is_requirement = bool(self.requirement)
-        return tuple(o for o in self.options if (o[0] in _REQUIREMENT_OPTIONS) is is_requirement)
-
-    @property
-    def overlooked(self) -> tuple[str, ...]:
-        """What has no effect in pip where it stands."""
-        if not (self.options or self.ignored):
-            return ()  # most lines; there may be many
-        unused = Counter(self.options) - Counter(self.effective)
-        unused_options = (f"{name} {value}".rstrip() for name, value in unused.elements())
-        return *unused_options, *filter(None, [" ".join(self.ignored)])
+        """The option, and the path."""
+        return next((option for option in self.effective if option[0] in _ALONE[1:]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,13 +166,20 @@ def _parse_line(text: str, origin: Origin, comment: str, above: tuple[str, ...])
         options, ignored = _parse_options(rest)
     except ValueError as error:
         return replace(line, problem=_bad_option(line, str(error)))
-    line = replace(line, options=options, ignored=ignored)
-    editable = next((value for name, value in options if name == "--editable"), None)
-    if requirement or editable is None:
-        return line
-    if not editable:
-        return replace(line, problem=_bad_option(line, "`-e` names nothing"))
-    return replace(line, requirement=editable, is_editable=True)
+    alone = [o for name in _ALONE for o in options if o[0] == name and not requirement][:1]
+    of_line = [o for o in options if (o[0] in _REQUIREMENT_OPTIONS) is bool(requirement)]
+    effective = tuple(alone or of_line)
+    unused = (Counter(options) - Counter(effective)).elements()
+    overlooked = (*(f"{name} {value}".rstrip() for name, value in unused), " ".join(ignored))
+    line = replace(
+        line, options=options, effective=effective, overlooked=tuple(filter(None, overlooked))
+    )
+    match alone:
+        case [("--editable", "")]:
+            return replace(line, problem=_bad_option(line, "`-e` names nothing"))
+        case [("--editable", location)]:
+            return replace(line, requirement=location, is_editable=True)
+    return line
 
 
 def _bad_option(line: Line, reason: str) -> Finding:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
+from uvflow.migrate.formats.local_project import is_installable, is_package, local_metadata
 from uvflow.migrate.formats.pip.direct_reference import (
     ARCHIVE,
     DirectReference,
@@ -22,7 +22,6 @@ from uvflow.migrate.formats.pip.direct_reference import (
     requirement_at,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.formats.setuptools import is_installable, is_package, local_metadata
 from uvflow.migrate.model import (
     ImportOptions,
     LineResult,
@@ -38,22 +37,10 @@ _MAX_LENGTH = 5000  # characters of a requirement without its hashes
 # Where conda-build and rattler-build make packages, as `NAME_TIME/work` below a directory of many
 # names; nothing is left there once a package is made.
 _FEEDSTOCK = re.compile(
-    r"""
-      / (?:feedstock_root|build_artifacts|conda-bld|croots?) /
-    | / (?:tmp/build|ci) / .+ /work (?:/|$)
-    | / [^/]+_\d{9,} /work (?:/|$)
-    """,
-    re.IGNORECASE | re.VERBOSE,
+    r"/(?:feedstock_root|build_artifacts|conda-bld|croots?)/|/[^/]+_\d{9,}/work(?:/|$)",
+    re.IGNORECASE,
 )
 
-# Parts of conda; on an index they are missing, or years older.
-_OF_CONDA = frozenset(
-    (
-        *("conda", "conda-build", "conda-content-trust", "conda-libmamba-solver"),
-        *("conda-anaconda-telemetry", "conda-anaconda-tos", "anaconda-anon-usage"),
-        *("anaconda-navigator", "navigator-updater"),
-    )
-)
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
 
 
@@ -102,12 +89,10 @@ def _invalid(line: Line) -> LineResult:
     pin = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text) or re.fullmatch(
         r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text
     )
-    if re.fullmatch(r"[\w.-]+=[^=\s]+=[^=\s]+", text):
-        hint = "`conda list` wrote this; `pip list --format=freeze` writes what pip can read"
-    elif pin:
+    if pin:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
-    elif text[0] in "\"'" and text[-1] == text[0]:
-        hint = f"pip does not accept quotes here: `{redacted(text[1:-1])}`"
+    elif quoted := re.fullmatch(r"""(["'])(.*)\1""", text):
+        hint = f"pip does not accept quotes here: `{redacted(quoted[2])}`"
     elif variables(text):
         hint = f"write out the value of {' and '.join(variables(text))}"
     message = f"`{redacted(line.text)}` is not a requirement"
@@ -120,16 +105,15 @@ def _read_version(line: Line) -> LineResult:
         parsed = Pep508(text)
     except InvalidRequirement:
         return _invalid(line)
-    name = canonicalize_name(parsed.name)
-    oddity = _pin_oddity(name, parsed.specifier)
+    oddity = _oddity(parsed)
     if oddity:
-        what, hint = oddity
-        message = f"`{text}` {what}"
+        message = f"`{text}` {oddity}"
+        hint = "remove the line, or ask for a version that an index has"
         return needs_action(findings.action("not-on-an-index", message, line.origin, hint))
     return LineResult(
         requirement=Requirement(
             text=text,
-            name=name,
+            name=canonicalize_name(parsed.name),
             origin=line.origin,
             comment=line.comment,
             above=line.above,
@@ -140,24 +124,18 @@ def _read_version(line: Line) -> LineResult:
     )
 
 
-def _pin_oddity(name: str, specifier: SpecifierSet) -> tuple[str, str] | None:
-    """Why no index has `name` in the version that `specifier` pins, and what to do."""
-    if name == "pkg-resources":
-        what = "is not a package: Debian's pip lists a part of setuptools under this name"
-        return what, "remove the line"
-    if name in _OF_CONDA:
-        return "is a part of conda, which uv does not install", "remove the line"
-    for version in (pin.version for pin in specifier if pin.operator in ("==", "===")):
-        public, _, local = version.partition("+")
-        if _DISTRIBUTIONS.search(local):
-            hint = f"see whether an index has `{name}=={public}`"
-            return "is a version that only a Linux distribution has", hint
+def _oddity(pin: Pep508) -> str:
+    """Why no index has it in this version."""
+    if canonicalize_name(pin.name) == "pkg-resources":
+        return "is not a package: Debian's pip lists a part of setuptools under this name"
+    for version in (clause.version for clause in pin.specifier if clause.operator[:2] == "=="):
+        if _DISTRIBUTIONS.search(version.partition("+")[2]):
+            return "is a version that only a Linux distribution has"
         try:
             Version(version.removesuffix(".*"))
         except InvalidVersion:
-            hint = "ask for a version that an index has"
-            return "is a version that uv cannot read (PEP 440)", hint
-    return None
+            return "is a version that uv cannot read (PEP 440)"
+    return ""
 
 
 def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
@@ -218,7 +196,7 @@ def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
     version = re.search(rf"/{pattern}-(\d+(?:\.\d+)+)[_/-]", path, re.IGNORECASE)
     marker = f" ; {reference.marker}" if reference.marker else ""
     text = f"{name}=={version[1]}{marker}" if version else f"{name}{marker}"
-    result = _read_version(replace(line, requirement=text, options=()))
+    result = _read_version(replace(line, requirement=text, effective=()))
     if result.requirement is None:
         return result
     message = f"`{name}` was built by conda; it becomes `{text}`"

@@ -1,0 +1,80 @@
+"""Local files, projects and archives: what is there, what can be installed, its name. Pure."""
+
+from uvflow.errors import UsageError
+from uvflow.migrate.formats.setup_script import (
+    COMPUTED,
+    SETUP_CFG,
+    SETUP_PY,
+    Reference,
+    read_options,
+)
+from uvflow.migrate.model import Read
+from uvflow.migrate.toml_text import lenient_values
+from uvflow.paths import MANIFEST
+
+
+def is_installable(path: str, read_file: Read) -> bool:
+    """Whether `path` is an archive, or a directory with something to build in it."""
+    return read_if_there(path, read_file) is not None or bool(_metadata(path, read_file))
+
+
+def local_metadata(path: str, key: str, read_file: Read) -> str | None:
+    """The name or the version of the project at `path`, where it is written and not computed."""
+    found = (value_in(file, text, key) for file, text in _metadata(path, read_file).items())
+    return next((value for value in found if isinstance(value, str) and value), None)
+
+
+_FILES = (MANIFEST, SETUP_CFG, SETUP_PY)
+
+
+def _metadata(path: str, read_file: Read) -> dict[str, str]:
+    files = {name: read_if_there(f"{path}/{name}", read_file) for name in _FILES}
+    return {
+        name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
+    }
+
+
+def read_if_there(path: str, read_file: Read) -> bytes | None:
+    """The bytes of a file, None where it cannot be read."""
+    try:
+        return read_file(path)
+    except (OSError, ValueError):  # a directory, which is not an archive; a NUL in the path
+        return None
+
+
+def text_of(path: str, read_file: Read) -> str:
+    """The text of a file, "" where it cannot be read."""
+    return (read_if_there(path, read_file) or b"").decode("utf-8", "replace")
+
+
+def value_in(file: str, text: str, key: str) -> object:
+    """What the file of a project has for `key`, which is of its metadata; None if not written."""
+    if file != MANIFEST:
+        value = _values(file, text).get(key)
+        return None if value is COMPUTED or isinstance(value, Reference) else value
+    values = lenient_values(text)
+    match values.get("project"), values.get("tool"):
+        case {**project}, _ if key in project:
+            return project[key]
+        case _, {"poetry": {**poetry}}:
+            return poetry.get(key)
+    return None
+
+
+def is_package(read_file: Read) -> bool:
+    """Whether uv installs the project itself (uv docs, "Build systems")."""
+    match lenient_values(text_of(MANIFEST, read_file)):
+        case {"tool": {"uv": {"package": bool(is_package)}}}:
+            return is_package
+        case manifest:
+            files = {} if "project" in manifest else _metadata(".", read_file)
+            is_old = any(_values(file, files[file]) for file in files if file != MANIFEST)
+            return is_old or "build-system" in manifest
+
+
+def _values(file: str, text: str) -> dict[str, object]:
+    """The arguments of `setup()`; none where the file cannot be read."""
+    try:
+        return {name: option.value for name, option in read_options(file, text.encode()).items()}
+    except UsageError:
+        return {}
