@@ -39,6 +39,7 @@ class Running:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self.when_ended: Callable[[], None] = lambda: None
 
     def wait(self, seconds: float | None = None) -> Completed:
         """Wait for its end; call this once. Raises TimeoutError after `seconds`."""
@@ -51,6 +52,7 @@ class Running:
             except BaseException:
                 process.kill()
                 raise
+        self.when_ended()
         return Completed(code=process.returncode, out=out, err=err)
 
 

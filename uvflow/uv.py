@@ -4,8 +4,11 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +25,16 @@ from uvflow.errors import (
 from uvflow.fingerprint import MAX_BYTES, uv_candidates
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed, Running
+
+
+class Display(NamedTuple):
+    """What is shown of each uv: nothing unless it fails, or its command and its seconds too."""
+
+    is_quiet: bool = False
+    report: Callable[[str], None] | None = None
+
+
+DISPLAY = ContextVar("display", default=Display())  # noqa: B039  it cannot be changed
 
 OLDEST = (0, 9)
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
@@ -94,13 +107,17 @@ class Uv(NamedTuple):
         does.
         """
         check_readable((cwd, *cwd.parents), _READ_TO_RUN)
-        return process.stream(
-            (self.path, *arguments),
+        is_quieter = DISPLAY.get().is_quiet and "--quiet" not in arguments  # twice hides errors
+        report = _reporter(arguments)
+        completed = process.stream(
+            (self.path, *arguments, *(("--quiet",) if is_quieter else ())),
             environ=_uv_environ(environ),
             cwd=cwd,
             meanwhile=meanwhile,
             until=until,
         )
+        report()
+        return completed
 
     def capture(
         self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
@@ -113,7 +130,17 @@ class Uv(NamedTuple):
     ) -> Running:
         """As `capture`, without waiting: several may run at once."""
         check_readable((cwd, *cwd.parents), _READ_TO_RUN)
-        return process.start((self.path, *arguments), cwd=cwd, environ=_uv_environ(environ))
+        running = process.start((self.path, *arguments), cwd=cwd, environ=_uv_environ(environ))
+        running.when_ended = _reporter(arguments)
+        return running
+
+
+def _reporter(arguments: Sequence[str]) -> Callable[[], None]:
+    """What reports a uv that has just been started, when it has ended."""
+    began, report = time.monotonic(), DISPLAY.get().report
+    if report is None:
+        return lambda: None
+    return lambda: report(f"{shlex.join(('uv', *arguments))} took {time.monotonic() - began:.2f} s")
 
 
 def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_UV) -> None:

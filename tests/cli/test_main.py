@@ -2,6 +2,7 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -70,7 +71,27 @@ def test_every_command_has_a_line_and_the_common_options() -> None:
         options = {option for parameter in command.params for option in parameter.opts}
         assert command.short_help, name
         if not isinstance(command, click.Group) or command.invoke_without_command:
-            assert {"--json", "--quiet", "--verbose", "--color"} <= options, name
+            common = {"--directory", "--json", "--quiet", "--verbose", "--color"}
+            assert common <= options, name
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_options_of_every_command_stand_before_or_after_it(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_before: bool
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pyproject.toml").write_text('[project]\nname = "s"\nversion = "1"\n')
+    monkeypatch.chdir(tmp_path)
+    options, command = ("--directory", "shop", "--json", "-q", "--color=always"), ("profiles",)
+    code, out, err = command_line(*((*options, *command) if is_before else (*command, *options)))
+    assert (code, err) == (0, "")
+    assert json.loads(out)["default"] == "dev"
+    assert Path.cwd() == tmp_path / "shop"
+
+
+def test_a_directory_that_is_not_there_is_2(command_line: CommandLine) -> None:
+    code, _, err = command_line("--directory", "nowhere", "status")
+    assert (code, err) == (2, "error: --directory nowhere: No such file or directory\n")
 
 
 def test_the_version(command_line: CommandLine) -> None:

@@ -91,6 +91,20 @@ def test_a_variable_of_uv_does_not_change_what_a_profile_is(shop: Path, uvflow: 
     assert installed(shop / ".venv") == {"six", "iniconfig"}
 
 
+def test_quiet_is_uv_too_unless_it_fails(shop: Path, uvflow: Command) -> None:
+    assert uvflow("sync", "-q", cwd=shop) == Result(0, "", "")
+    done = uvflow("sync", "--prod", "-q", cwd=shop, environ={"UV_PYTHON": "2.7"})
+    assert done.code == 1
+    assert done.err.startswith("error: Invalid version request: ")
+
+
+def test_verbose_shows_each_uv_and_what_it_took(shop: Path, uvflow: Command) -> None:
+    said = uvflow("sync", "-v", cwd=shop).err
+    assert re.search(r"(?m)^uv sync --locked took \d+\.\d\d s$", said)
+    said = uvflow("status", "--prod", "-v", cwd=shop).err
+    assert re.search(r"(?m)^uv sync --check .* took \d+\.\d\d s$", said)
+
+
 def test_it_works_from_a_directory_below(shop: Path, uvflow: Command) -> None:
     (shop / "src").mkdir()
     assert uvflow("sync", cwd=shop / "src").code == 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from uvflow import uv
 from uvflow.console import Console
 from uvflow.errors import DiskError, InterruptedBySignalError, UvflowError
 from uvflow.process import SignalReceivedError
@@ -23,6 +24,8 @@ def run_reported(
 
     `as_json` gives the keys that `--json` has besides `error`.
     """
+    report = console.detail if console.verbose else None
+    uv.DISPLAY.set(uv.Display(is_quiet=console.quiet, report=report))
     try:
         answer = act()
         if not isinstance(answer, tuple):

@@ -22,6 +22,7 @@ from uvflow.cli.environment import (
 from uvflow.cli.errors import as_uvflow_error, run_reported
 from uvflow.cli.migrate import init_command, undo_command
 from uvflow.cli.onboarding import ONBOARDING
+from uvflow.cli.options import options_of_all
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
 
@@ -55,7 +56,8 @@ class GroupedCommands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
-def uvflow() -> None:
+@options_of_all
+def uvflow(**_options: object) -> None:
     """A thin workflow wrapper around uv, for teams that come from pip and other tools.
 
     `uvflow init` migrates, `uvflow sync` keeps the environment, `uvflow docker` makes the image.
@@ -68,7 +70,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     # For what goes wrong before there is a command that knows its options.
     console = Console(color=wants_color("auto"), as_json="--json" in arguments)
-    command = next((word for word in arguments if not word.startswith("-")), "")
+    command = next((word for word in arguments if word in uvflow.commands), "")
 
     def act() -> int:
         try:

@@ -12,30 +12,53 @@ from uvflow.cli.errors import Answer, run_reported
 from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError
 
-
-def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
-    """The options every command has, as one Console; what it returns is reported."""
-
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-    @click.option(
+_OF_ALL = (
+    click.option(
+        "--directory", type=click.Path(), metavar="DIR", help="Run in DIR instead of here."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+    click.option(
         "-q",
         "--quiet",
         is_flag=True,
-        help="Print warnings and errors only; uv's output stays.",
-    )
-    @click.option("-v", "--verbose", is_flag=True, help="Print what is done, and why.")
-    @click.option(
+        help="Print warnings and errors only, also of uv.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Print what is done, and each uv command."),
+    click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         help="Colour the output (also: NO_COLOR, FORCE_COLOR).",
-    )
+    ),
+)
+
+
+def options_of_all(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command has, and that may stand before its name as well."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(_OF_ALL), command)
+
+
+def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
+    """The options of every command, as one Console; what it returns is reported."""
+
+    @options_of_all
     @functools.wraps(command)
-    def with_console(*, as_json: bool, quiet: bool, verbose: bool, color: Any, **rest: Any) -> None:
-        console = Console(color=wants_color(color), quiet=quiet, verbose=verbose, as_json=as_json)
-        name = click.get_current_context().command_path.removeprefix("uvflow ")
+    def with_console(
+        *, as_json: bool, quiet: bool, verbose: bool, color: Any, directory: Any, **rest: Any
+    ) -> None:
+        context = click.get_current_context()
+        before = context.find_root().params
+        console = Console(
+            color=wants_color(before["color"] if color == "auto" else color),
+            quiet=quiet or before["quiet"],
+            verbose=verbose or before["verbose"],
+            as_json=as_json or before["as_json"],
+        )
+        name = context.command_path.removeprefix("uvflow ")
 
         def act() -> Answer | int | None:
+            for place in filter(None, (before["directory"], directory)):
+                _enter(place)
             answer = command(console, **rest)
             if isinstance(answer, tuple) and os.environ.get("GITHUB_ACTIONS") == "true":
                 _annotate(console, answer[1].get("findings", ()))
@@ -46,6 +69,13 @@ def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
             raise click.exceptions.Exit(code)
 
     return with_console
+
+
+def _enter(place: str) -> None:
+    try:
+        os.chdir(place)
+    except OSError as error:
+        raise UsageError(f"--directory {place}: {error.strerror}") from error
 
 
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
