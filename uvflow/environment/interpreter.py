@@ -26,7 +26,7 @@ from uvflow.environment.installed import (
 )
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
 from uvflow.errors import DamagedError, UvflowError
-from uvflow.files import is_inside, may_lead_into
+from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter, is_certainly_asked_for
 from uvflow.uv import Uv, find
 
@@ -43,7 +43,7 @@ _FINDS_LIBRARY = r"(?i)\._pth$|^pyvenv\.cfg$"
 # that the question of uv does; the standard library need not have any of these names.
 _STARTED = {"sitecustomize", "usercustomize", "apport_python_hook", "_manylinux", "distutils"}
 
-_SMALL = 4096  # bytes of a pyvenv.cfg
+_SMALL = 4096  # bytes, of a file that says where to find modules
 
 # uv asks the interpreter again when a package is to be refreshed. No package has this name, so
 # nothing else is refreshed.
@@ -77,30 +77,58 @@ def _own_code(environment: Environment, workspace: Path) -> str:
     pythons = [path for name, path in scripts.items() if re.fullmatch(_PYTHON, name)]
     if any(may_lead_into(python, workspace) for python in pythons):
         return "is a file of this project"
-    content = read_quickly(str(environment.path / "pyvenv.cfg"), _SMALL) or b""
-    lines = content.decode(errors="surrogateescape").split("\n")
-    # All Pythons split such lines alike.
-    is_plain = 0 < len(content) < _SMALL and all(map(str.isprintable, lines))
-    pairs = (line.partition("=") for line in lines if is_plain)
+    lines = _plain_lines(str(environment.path / "pyvenv.cfg"))
+    pairs = (line.partition("=") for line in lines or ())
     homes = [Path(value.strip()) for key, _, value in pairs if key.strip().lower() == "home"]
-    is_elsewhere = is_plain and all(map(Path.is_absolute, homes))
+    is_elsewhere = lines is not None and all(map(Path.is_absolute, homes))
     is_elsewhere = is_elsewhere and not any(map(re.compile(_FINDS_LIBRARY).search, scripts))
     if any(may_lead_into(home, workspace) for home in homes) or (is_own and not is_elsewhere):
         return "takes its library from this project" if pythons else ""
-    # Where an interpreter looks for `.pth` files; that of Debian does so in several places.
-    places = [str(environment.path / "Lib" / "site-packages")]
+    folders: dict[str, str] = {}
+    for entry in itertools.chain(*map(directory_entries, _site_directories(environment))):
+        paths = _paths_in(entry.path) if entry.name.endswith(".pth") else ()
+        if is_own and (paths is None or _runs_at_start(entry.name)):
+            return f"would run {entry.name} of this project"
+        folders.update((os.path.realpath(path), entry.name) for path in paths or ())
+    for folder, name in folders.items():
+        is_watched = is_own or is_inside(Path(folder), workspace)
+        if is_watched and any(_runs_at_start(e.name) for e in directory_entries(folder)):
+            return f"would run {name} of this project"
+    return ""
+
+
+def _plain_lines(path: str) -> list[str] | None:
+    """The lines of a file that all Pythons split alike; None where it is large, or another one."""
+    content = read_quickly(path, _SMALL)
+    if content is None or len(content) == _SMALL:
+        return None
+    lines = content.decode(errors="surrogateescape").split("\n")
+    return lines if all(map(str.isprintable, lines)) else None
+
+
+def _site_directories(environment: Environment) -> Iterator[str]:
+    """Where an interpreter looks for `.pth` files; that of Debian does so in several places."""
+    yield str(environment.path / "Lib" / "site-packages")
     for library in ("lib", "lib64", "local/lib"):
         for folder in directory_entries(environment.path / library):
-            places += (f"{folder.path}/{name}" for name in ("site-packages", "dist-packages"))
-    for entry in itertools.chain(*map(directory_entries, places)):
-        is_pth = entry.name.endswith(".pth")
-        is_started = is_pth or entry.name.endswith(".start")
-        is_started = is_started or entry.name.partition(".")[0].lower() in _STARTED
-        # One outside is no file of the checkout, and may lead there: as an editable install does.
-        leads_in = is_pth and os.fsencode(workspace) in (read_quickly(entry.path) or b"")
-        if leads_in or (is_own and is_started):
-            return f"would run {entry.name} of this project"
-    return ""
+            yield from (f"{folder.path}/{name}" for name in ("site-packages", "dist-packages"))
+
+
+def _runs_at_start(name: str) -> bool:
+    return name.partition(".")[0].lower() in _STARTED or name.endswith(".start")
+
+
+def _paths_in(pth: str) -> list[str] | None:
+    """The directories that a `.pth` file names; None where Python may take it for anything else."""
+    lines = _plain_lines(pth)
+    paths = [line for line in lines or () if line]
+    is_plain = lines is not None and all(
+        path == path.strip() == os.path.abspath(path)  # noqa: PTH100  a text
+        and os.path.isdir(path)  # noqa: PTH112  as above
+        and not leads_through_proc(Path(path))
+        for path in paths
+    )
+    return paths if is_plain else None
 
 
 def is_trusted(context: SyncContext) -> bool:
