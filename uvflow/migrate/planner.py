@@ -20,7 +20,6 @@ from uvflow.files import directory_size, is_inside, read_bytes, read_regular, ta
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.discover import Format
-from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.formats.setuptools import local_metadata
 from uvflow.migrate.includes import Reader
@@ -62,7 +61,6 @@ def make_plan(
     options: InitOptions,
     *,
     uv: Uv,
-    progress: Progress = no_progress,
     announce: Progress = no_progress,
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
@@ -78,7 +76,7 @@ def make_plan(
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
         target_inside(root / name, root)
     _check_is_to_be_made(plan, options)
-    imported = _read(plan, options, progress)
+    imported = _read(plan, options)
     try:
         if imported.errors:
             raise needs_user_error(imported.errors)
@@ -138,7 +136,7 @@ def _project_above(root: Path) -> Path | None:
     return None
 
 
-def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequirements:
+def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     """Everything that the files of the root say."""
     root, given, read = plan.root, options.imports, _reader(plan.root)
     names = discover.candidate_files(root, given)
@@ -166,8 +164,7 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    fetch = fetcher(progress, os.environ)
-    reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
+    reader = Reader(read_file=read, leads_out=leads_out, options=given)
     formats = discover.formats_in(names, plan.values, given, read)
     sources = [_source(each, read_inside, given) for each in formats if each.read]
     imported = truth.settle(
