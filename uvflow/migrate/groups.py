@@ -67,7 +67,18 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
-        files=_reports(includes, outcomes),
+        files=tuple(
+            FileReport(
+                path=path,
+                format=includes.roles[path].format,
+                role=includes.roles[path].description,
+                outcomes={
+                    line.origin: outcomes.buckets.get(line.origin, Bucket.ACTION)
+                    for line in file.lines
+                },
+            )
+            for path, file in includes.files.items()
+        ),
     )
 
 
@@ -97,20 +108,6 @@ def _read_lines(
                 outcomes.record_bucket(bucket, line.origin)
             outcomes.record_findings(*result.findings)
             outcomes.results[line.origin] = result
-
-
-def _reports(includes: Includes, outcomes: LineOutcomes) -> tuple[FileReport, ...]:
-    """One report a file, with an outcome for every logical line."""
-    buckets = outcomes.buckets
-    return tuple(
-        FileReport(
-            path=path,
-            format=includes.roles[path].format,
-            role=includes.roles[path].description,
-            outcomes={line.origin: buckets.get(line.origin, Bucket.ACTION) for line in file.lines},
-        )
-        for path, file in includes.files.items()
-    )
 
 
 def _own_extras(includes: Includes, outcomes: LineOutcomes) -> dict[str, dict[str, Origin]]:

@@ -27,14 +27,10 @@ def fewer_pythons(declared: str, here: int | None) -> Iterator[tuple[str, str]]:
     `here` is a minor version, None where there is no Python; all others are specifiers.
     """
     limits = sorted(str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
-    admitted = _admitted(declared)
+    admitted = [minor for minor in _KNOWN if admits_python(declared, (3, minor))]
     for minor in dict.fromkeys((here, *admitted[:1])):
         if minor in admitted:
             yield f">=3.{minor},<3.{minor + 1}", ",".join((f">=3.{minor}", *limits))
-
-
-def _admitted(specifier: str) -> list[int]:
-    return [minor for minor in _KNOWN if admits_python(specifier, (3, minor))]
 
 
 def narrowing_finding(declared: str, pythons: str) -> Finding:

@@ -277,6 +277,12 @@ class ImportedRequirements:
         Only requirements whose name is known are in it. An entry without a group is for all of them
         (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
         """
+
+        def including_groups(name: str) -> Iterable[str]:
+            for group, entries in self.groups.items():
+                if any(isinstance(e, IncludeGroup) and e.group == name for e in entries):
+                    yield group
+
         sources: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         extras = (("", entries) for entries in self.extras.values())
         for group, entries in (("", self.dependencies), *extras, *self.groups.items()):
@@ -291,19 +297,11 @@ class ImportedRequirements:
                 plain = _unique(
                     {**entry, **({"group": including} if including else {})}
                     for group, entry in by_group
-                    for including in reachable([group], self._including)
+                    for including in reachable([group], including_groups)
                 )
             tables[name] = plain[0] if len(plain) == 1 else plain
         of_tool = {path[-1]: v.value for path, v in self.values.items() if path[:-1] == SOURCES}
         return of_tool | tables
-
-    def _including(self, name: str) -> Iterable[str]:
-        """The groups that include the one of this name."""
-        return (
-            group
-            for group, entries in self.groups.items()
-            if any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
-        )
 
 
 def source_entries(source: Any) -> list[Any]:

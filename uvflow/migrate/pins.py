@@ -126,17 +126,16 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     kept, moved = [], []
     for pin in pins:
         packages = locked.get(pin.name, ())
-        if any(_is_kept(pin, package) for package in packages):
+        if any(
+            str(package.source.get("git", "")).endswith(f"#{pin.commit}")
+            if pin.git
+            else _is_same_version(pin.version, package.version)
+            for package in packages
+        ):
             kept.append(pin)
         else:
             moved.append(Moved(pin=pin, new=tuple(package.version for package in packages)))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
-
-
-def _is_kept(pin: Pin, package: LockedPackage) -> bool:
-    if pin.git:
-        return str(package.source.get("git", "")).endswith(f"#{pin.commit}")
-    return _is_same_version(pin.version, package.version)
 
 
 def _is_same_version(pinned: str, version: str) -> bool:
