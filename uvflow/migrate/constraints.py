@@ -16,6 +16,7 @@ from uvflow.migrate.merge import (
     pinned_version,
 )
 from uvflow.migrate.model import Bucket, Pin, Requirement, Role
+from uvflow.migrate.pins import as_pin
 
 
 def sort_constraints(
@@ -87,13 +88,7 @@ class _Sorter:
     def _add_pin(self, requirement: Requirement, version: str) -> None:
         """The first pin of a name counts: the project's files are read before those of groups."""
         key = (requirement.name or "", requirement.marker)
-        pin = Pin(
-            name=key[0],
-            version=str(Version(version)),
-            origin=requirement.origin,
-            hashes=requirement.hashes,
-            marker=requirement.marker,
-        )
+        pin = replace(as_pin(requirement), version=str(Version(version)))
         known = self.pins.setdefault(key, pin)
         if known is pin:
             self.outcomes.record_bucket(Bucket.IMPORTED, requirement.origin)

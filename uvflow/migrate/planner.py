@@ -127,10 +127,6 @@ def _project_above(root: Path) -> Path | None:
     if any((path / ".git").exists() for path in below):
         return None
     match parse_manifest(above / MANIFEST):
-        case {"tool": {"uv": {"workspace": {"exclude": list(some)}}}} if root in member_directories(
-            above, {"tool": {"uv": {"workspace": {"members": some}}}}
-        ):
-            return None
         case {"project": _} | {"tool": {"poetry": _}}:
             return above
     return None
