@@ -53,7 +53,7 @@ def test_files_that_are_not_looked_for_are_named(tree: Tree, uvflow: Command) ->
     done = uvflow("init", "--dry-run", cwd=root)
     assert done.err.endswith("""
 Needs action
-  docs/requirements.in:1: not imported, nor 1 more beside it: requirements files are looked for in \
+  docs/requirements.in:1: not imported: requirements files are looked for in \
 the root and in requirements/
     hint: `--from docs/requirements.in` imports it for the project, \
 `--group docs=docs/requirements.in` for a group

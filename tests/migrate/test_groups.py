@@ -665,6 +665,6 @@ def test_nothing_raises_and_the_buckets_add_up(files: Any, **chosen: Any) -> Non
 
 def test_of_five_thousand_requirements_none_is_lost() -> None:
     lines = "\n".join(f"package-{n}=={n}.0 --hash=sha256:{n:064x}  # via x" for n in range(5000))
-    files = [InputFile(path="r.txt", format="requirements", role=Role.PROJECT)]
+    files = [InputFile(path="r.txt", role=Role.PROJECT)]
     imported = import_files(files, Reader(read_file=lambda _: lines.encode()))
     assert len(imported.dependencies) == 5000

@@ -70,7 +70,7 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         files=tuple(
             FileReport(
                 path=path,
-                format=includes.roles[path].format,
+                format="requirements",
                 role=includes.roles[path].description,
                 outcomes={
                     line.origin: outcomes.buckets.get(line.origin, Bucket.ACTION)

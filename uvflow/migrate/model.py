@@ -56,7 +56,6 @@ class InputFile:
     """
 
     path: str
-    format: str = "requirements"
     role: Role
     of: str = ""
 

@@ -423,17 +423,12 @@ def _versions(packages: Iterable[Pin]) -> str:
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
-    if plan.text != plan.before:
-        yield _change(plan, plan.root / MANIFEST)
-    if options.lock:
-        yield _change(plan, plan.root / LOCKFILE)
-    if plan.environment:
-        change = _change(plan, plan.environment)
-        if plan.tree and plan.aside:
+    paths = [plan.root / MANIFEST] if plan.text != plan.before else []
+    paths += [plan.root / LOCKFILE] if options.lock else []
+    for path in (*paths, *([plan.environment] if plan.environment else [])):
+        name = relative_name(path, plan.root)
+        change = Change(path=name, action="edit" if path.exists() else "create")
+        if path == plan.environment and plan.tree and plan.aside:
             kept_as, size = relative_name(plan.aside, plan.root), directory_size(plan.tree.path)
             change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
         yield change
-
-
-def _change(plan: Plan, path: Path) -> Change:
-    return Change(path=relative_name(path, plan.root), action="edit" if path.exists() else "create")
