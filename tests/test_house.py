@@ -66,7 +66,7 @@ PURE = {
     *(
         f"migrate.{name}"
         for name in (
-            *("constraints", "credentials", "evidence", "groups", "includes", "indexes", "ledger"),
+            *("credentials", "evidence", "groups", "includes", "indexes", "ledger"),
             *(
                 "lock_fallback",
                 "merge",

@@ -7,7 +7,6 @@ from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Origin
-from uvflow.migrate.constraints import sort_constraints
 from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -32,7 +31,7 @@ from uvflow.migrate.model import (
     Requirement,
     Role,
 )
-from uvflow.migrate.pins import missing_hashes
+from uvflow.migrate.pins import missing_hashes, sort_constraints
 from uvflow.migrate.settings import collect_settings
 
 PROJECT = ""  # the name of the project's own list, where groups have theirs
