@@ -171,14 +171,11 @@ def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
         if narrowed:
             return narrowed
     missing = () if is_behind_login else _missing_packages(locking, refusal)
-    if missing:
-        lines = ", ".join(lock_fallback.wanted_lines(missing, plan.imported))
-        cause: str | None = f"uv finds no version for {lines}"
-    else:
-        lines = ", ".join(lock_fallback.blamed_lines(refusal, plan.imported))
-        cause = f"uv's error is about {lines}" if lines else None
+    cause, lines = "uv finds no version for", lock_fallback.wanted_lines(missing, plan.imported)
+    if not missing:
+        cause, lines = "uv's error is about", lock_fallback.blamed_lines(refusal, plan.imported)
     hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
-    raise failure.with_context(cause=cause, hint=hint)
+    raise failure.with_context(cause=f"{cause} {', '.join(lines)}" if lines else None, hint=hint)
 
 
 def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:

@@ -198,6 +198,5 @@ def error_as_json(error: UvflowError) -> Mapping[str, Any]:
     read = error.read or ImportedRequirements()
     found = tuple(dict.fromkeys((*read.findings, *error.findings)))
     plan = Plan(root=Path(), before=None, text="", imported=replace(read, findings=found))
-    data = dict(result_as_json(InitResult(plan=plan)))
-    del data["error"]
-    return data
+    data = result_as_json(InitResult(plan=plan))
+    return {key: value for key, value in data.items() if key != "error"}
