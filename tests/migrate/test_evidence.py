@@ -7,7 +7,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import evidence, model
 from uvflow.migrate.evidence import pythons, requires_python
 from uvflow.migrate.formats.setuptools import local_metadata
-from uvflow.migrate.model import FileReport, ImportedRequirements, InputFile, Pin, Requirement, Role
+from uvflow.migrate.model import FileReport, ImportedRequirements, InputFile, Requirement, Role
 
 
 def found_in(files: Mapping[str, str]) -> tuple[str | None, tuple[Finding, ...]]:
@@ -275,19 +275,3 @@ def test_a_setup_script_loses_its_say(files: dict[str, str]) -> None:
 )
 def test_a_setup_script_that_has_none_is_no_obstacle(files: dict[str, str]) -> None:
     assert messages(files) == []
-
-
-def test_what_only_a_lockfile_keeps_is_told_where_none_is_made() -> None:
-    origin = Origin(path="requirements.txt", line=1)
-    imported = ImportedRequirements(
-        pins=(Pin(name="six", version="1.16.0", origin=origin),),
-        dependencies=(
-            Requirement(text="six", name="six", origin=origin, hashes=("sha256:aa", "sha256:bb")),
-        ),
-    )
-    (finding,) = evidence.lost_without_lockfile(imported)
-    assert (finding.severity, finding.code) == (Severity.ACTION, "not-locked")
-    assert finding.message == (
-        "without a lockfile nothing keeps the pinned versions or compares the hashes"
-    )
-    assert [*evidence.lost_without_lockfile(ImportedRequirements())] == []

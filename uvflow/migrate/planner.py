@@ -256,9 +256,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
         ),
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
-    lost = () if options.lock else evidence.lost_without_lockfile(imported)
     homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
-    return plan.with_findings(*edits.findings, *lost, *homeless)
+    return plan.with_findings(*edits.findings, *homeless)
 
 
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
