@@ -153,7 +153,7 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
 
 
 def _retry(locking: Locking, failed: Streamed, progress: Progress) -> Plan:
-    """The plan, for one Python if need be, with a lockfile, which is written by then.
+    """The plan, for fewer Pythons if need be, with a lockfile, which is written by then.
 
     Raises UvFailedError where that does not help, or where it is not for uvflow to choose.
     """

@@ -226,19 +226,13 @@ def _read_statements(text: str) -> Iterator[Statement]:
             name, value = _split(piece.text)
             for comments in reversed(apart):
                 piece.first, piece.above = comments.first, comments.above + piece.above
-            path = (*table, *_keys(name))
-            yield replace(piece, path=path, items=tuple(_items(value, piece, path)))
+            path, line = (*table, *_keys(name)), piece.end - value.count("\n")
+            items = pieces_of(value[1:-1], ",", line) if value.startswith("[") else ()
+            numbered = enumerate(item for item in items if item.text)
+            numbered_items = (replace(item, path=(*path, number)) for number, item in numbered)
+            yield replace(piece, path=path, items=tuple(numbered_items))
         apart = [] if piece.text else [*apart, piece]
     yield from (replace(comments, path=table, is_tail=True) for comments in apart)
-
-
-def _items(value: str, piece: Statement, path: Path) -> Iterator[Statement]:
-    """The items of the array `value`, which ends where `piece` does."""
-    if value.startswith("["):
-        line = piece.end - value.count("\n")
-        pieces = pieces_of(value[1:-1], ",", line)
-        for number, item in enumerate(one for one in pieces if one.text):
-            yield replace(item, path=(*path, number))
 
 
 def _split(text: str) -> tuple[str, str]:
