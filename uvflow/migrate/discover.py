@@ -37,6 +37,7 @@ from uvflow.migrate.model import (
     Read,
     Role,
 )
+from uvflow.migrate.toml_lines import value_at
 from uvflow.paths import MANIFEST
 
 # The folder of requirements files, where each name is that of a group, and what else it is called:
@@ -356,10 +357,7 @@ def formats_in(
         case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
             left = "setuptools"
     for each in _FORMATS:
-        table: Any = manifest
-        for key in each.keys:
-            table = table.get(key) if isinstance(table, Mapping) else None
-        is_there = table is not None if each.keys else each.path in names
+        is_there = value_at(manifest, each.keys) is not None if each.keys else each.path in names
         is_wanted = each.path in chosen and each.path not in options.ignored
         is_read = any(other.path == each.beside for other in found)
         if is_there and is_wanted and not is_read and each.name != left and each.is_in(read_file):

@@ -54,14 +54,7 @@ class TomlFile:
         return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
 
     def value(self, *path: str | int) -> Any:
-        """What stands at `path`, or None."""
-        value: Any = self.values
-        for key in path:
-            try:
-                value = value[key]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
+        return value_at(self.values, path)
 
     def entries(self, *path: str | int) -> tuple[TomlEntry, ...]:
         """The keys of the table at `path`, or the items of the array; nothing where none is."""
@@ -139,6 +132,16 @@ class TomlFile:
         own = [statement for statement in reversed(self.statements) if not statement.is_tail]
         around = {s.path[:depth]: s for s in own for depth in range(1, len(s.path))}
         return around | {one.path: one for s in own for one in (s, *s.items)}
+
+
+def value_at(values: Any, path: Path) -> Any:
+    """What stands at `path`, or None."""
+    for key in path:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
 
 
 @dataclass(kw_only=True)
