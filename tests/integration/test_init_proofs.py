@@ -294,7 +294,7 @@ def test_pins_wait_for_the_lockfile(tree: Tree, uvflow: Command) -> None:
     root = tree({"requirements.in": "six\n", "requirements.txt": "six==1.15.0\n"})
     done = uvflow("init", "--no-lock", cwd=root)
     assert done.code == 0
-    assert "without a lockfile nothing keeps the pinned versions" in done.err
+    assert "  uvflow init         makes the lockfile, with the old pins\n" in done.err
     assert "You can delete these" not in done.err
     assert uvflow("init", cwd=root).code == 0
     assert locked(root)["six"] == "1.15.0"

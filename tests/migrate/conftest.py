@@ -7,7 +7,7 @@ import pytest
 
 from uvflow.migrate.discover import input_files
 from uvflow.migrate.groups import import_files
-from uvflow.migrate.includes import Fetch, Reader
+from uvflow.migrate.includes import Reader
 from uvflow.migrate.model import ImportedRequirements, ImportOptions
 
 Assembled = Callable[..., ImportedRequirements]
@@ -29,19 +29,13 @@ def reader(files: Mapping[str, str | bytes]) -> Callable[[str], bytes]:
 def assembled() -> Assembled:
     """The import of files, found by name; keywords are the fields of Options.
 
-    Files whose names are URLs are on the web.
-
     On every import: the buckets of each file add up to its lines.
     """
 
-    def assembled(
-        files: Mapping[str, str | bytes], fetch: Fetch | None = None, **options: Any
-    ) -> ImportedRequirements:
+    def assembled(files: Mapping[str, str | bytes], **options: Any) -> ImportedRequirements:
         chosen = ImportOptions(**options)
-        read = reader(files)
-        fetch = fetch or read
         imported = import_files(
-            input_files(files, chosen), Reader(read_file=read, fetch=fetch, options=chosen)
+            input_files(files, chosen), Reader(read_file=reader(files), options=chosen)
         )
         for file in imported.files:
             assert sum(file.buckets.values()) == file.lines

@@ -27,10 +27,6 @@ from uvflow.redaction import redacted
 Assembled = Any  # see conftest
 
 
-def no_page(_url: str) -> bytes:
-    raise ConnectionError
-
-
 def texts(entries: Iterable[Requirement | IncludeGroup]) -> list[str]:
     return [e.text if isinstance(e, Requirement) else f"[{e.group}]" for e in entries]
 
@@ -144,9 +140,7 @@ def test_a_path_that_no_system_has_is_told() -> None:
             return b"-r a\0b\n-e ./a\0b\n"
         raise ValueError("embedded null byte")
 
-    imported = import_files(
-        input_files(["requirements.txt"]), Reader(read_file=read, fetch=no_page)
-    )
+    imported = import_files(input_files(["requirements.txt"]), Reader(read_file=read))
     assert messages(imported, Severity.ERROR) == [
         "requirements.txt:1: a\0b cannot be read: no file can have this name",
         (
@@ -160,7 +154,6 @@ OUTSIDE = {
     "requirements.txt": "-r ../shared/base.txt\nsix\n-c https://h.example/c.txt\n",
     "../shared/base.txt": "-r more.txt\nidna\n",
     "../shared/more.txt": "toml\n",
-    "https://h.example/c.txt": "six==1.16.0\nattrs<24\n",
 }
 
 
@@ -172,7 +165,7 @@ def test_includes_from_outside_are_named_and_not_followed(assembled: Assembled) 
     ]
     assert [error.hint for error in imported.errors] == [
         "`--allow-outside`, or copy the file into the project and include that",
-        "`--allow-outside`, or save the file in the project and include that",
+        "save the file in the project and include that",
     ]
     assert [file.path for file in imported.files] == ["requirements.txt"]
 
@@ -185,7 +178,9 @@ def test_keep_going_leaves_what_is_outside_to_the_user(assembled: Assembled) -> 
 
 
 def test_what_is_outside_is_read_where_that_is_allowed(assembled: Assembled) -> None:
-    imported = assembled(OUTSIDE, allow_outside=True)
+    files = {**OUTSIDE, "requirements.txt": "-r ../shared/base.txt\nsix\n-c ../c.txt\n"}
+    files["../c.txt"] = "six==1.16.0\nattrs<24\n"
+    imported = assembled(files, allow_outside=True)
     assert texts(imported.dependencies) == ["toml", "idna", "six"]
     assert [(pin.name, pin.version) for pin in imported.pins] == [("six", "1.16.0")]
     assert texts(imported.constraints) == ["attrs<24"]
@@ -193,34 +188,37 @@ def test_what_is_outside_is_read_where_that_is_allowed(assembled: Assembled) -> 
         ("requirements.txt", "project", 3),
         ("../shared/base.txt", "project", 2),
         ("../shared/more.txt", "project", 1),
-        ("https://h.example/c.txt", "constraints", 2),
+        ("../c.txt", "constraints", 2),
     ]
 
 
 def test_what_the_command_line_names_needs_no_leave(assembled: Assembled) -> None:
-    chosen = {"from_files": ("../shared/more.txt",), "constraints": ("https://h.example/c.txt",)}
-    imported = assembled(OUTSIDE, **chosen)
+    chosen = {"from_files": ("../shared/more.txt",), "constraints": ("../shared/base.txt",)}
+    imported = assembled({**OUTSIDE, "../shared/base.txt": "six==1.16.0\n"}, **chosen)
     assert (texts(imported.dependencies), texts(imported.constraints)) == (
         ["toml"],
-        ["six==1.16.0", "attrs<24"],
+        ["six==1.16.0"],
     )
+
+
+def test_what_the_command_line_names_is_no_url(assembled: Assembled) -> None:
+    imported = assembled({"requirements.txt": "six\n"}, constraints=("https://h.example/c.txt",))
+    assert messages(imported) == ["https://h.example/c.txt is not fetched"]
 
 
 @pytest.mark.parametrize(
     "url",
     [
         *("https://me:s3cret@h.example/a.txt", "https://h.example/a.txt?token=s3cret"),
+        *("ftp://h.example/a.txt", "http:a.txt"),
         *("https://${T}@h.example/a.txt", "https://h.example/${T}/a.txt", "https://me:p/w@h/a.txt"),
     ],
 )
-def test_a_url_with_a_secret_is_not_fetched(assembled: Assembled, url: str) -> None:
+def test_no_url_is_fetched_nor_shown_with_a_secret(assembled: Assembled, url: str) -> None:
     imported = assembled({"requirements.txt": f"-r {url}\n"}, allow_outside=True)
     [error] = imported.errors
     assert error.message == f"{redacted(url)} is not fetched"
-    assert error.hint == (
-        "only http and https URLs without secrets and variables are fetched;"
-        " save the file in the project and include that"
-    )
+    assert error.hint == "save the file in the project and include that"
     assert "s3cret" not in repr(imported)
 
 
@@ -251,58 +249,6 @@ def test_variables_in_includes_are_not_expanded(assembled: Assembled) -> None:
         (
             "requirements.txt:1: ${WHERE}/a.txt is not read: variables in it are not expanded",
             "write the path out",
-        )
-    ]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        *("-r https://evil.test/${T}", "-i https://${T}@evil.test/simple", "-f ${T}"),
-        *("x @ git+https://${T}@evil.test/r.git", "-e git+https://me:${T}@evil.test/r#egg=x"),
-    ],
-)
-def test_a_file_from_the_web_gets_no_variable(assembled: Assembled, line: str) -> None:
-    files = {
-        "requirements.txt": "-r https://h/a.txt\n",
-        "https://h/a.txt": f"six\n{line}  # ${{T}}\n",
-    }
-    imported = assembled(files, environ={"T": "s3cret"}, allow_outside=True)
-    assert messages(imported) == [
-        f"https://h/a.txt:2: `{redacted(line)}`: variables are not expanded in a file from the web"
-    ]
-    assert (imported.credentials, imported.indexes) == ({}, ())
-
-
-def test_a_file_from_the_web_names_none_of_this_machine(assembled: Assembled) -> None:
-    files = {
-        "requirements.txt": "-r https://h.example/a.txt\n",
-        "https://h.example/a.txt": "-r file:///etc/passwd\n-r C:/b.txt\n-r /c.txt\n-r ftp://h/d\n",
-        "https://h.example/c.txt": "six\n",
-        "/etc/passwd": "idna\n",
-        "C:/b.txt": "idna\n",
-    }
-    imported = assembled(files, allow_outside=True)
-    assert texts(imported.dependencies) == ["six"]
-    assert messages(imported) == [
-        "https://h.example/a.txt:1: file:///etc/passwd is not fetched",
-        "https://h.example/a.txt:2: C:/b.txt is not fetched",
-        "https://h.example/a.txt:4: ftp://h/d is not fetched",
-    ]
-
-
-def test_no_network_is_no_fault_of_the_line(assembled: Assembled) -> None:
-    def unplugged(_url: str) -> bytes:
-        raise TimeoutError("no answer within 10 seconds")
-
-    imported = assembled(OUTSIDE, unplugged, allow_outside=True, keep_going=True)
-    assert [(error.code, str(error)) for error in imported.errors] == [
-        (
-            "include-unreachable",
-            (
-                "requirements.txt:3: https://h.example/c.txt cannot be reached: no answer within 10"
-                " seconds"
-            ),
         )
     ]
 
@@ -709,9 +655,7 @@ def test_nothing_raises_and_the_buckets_add_up(files: Any, **chosen: Any) -> Non
             return contents[path]
         raise FileNotFoundError(2, "No such file or directory", path)
 
-    imported = import_files(
-        input_files(files, options), Reader(read_file=read, fetch=no_page, options=options)
-    )
+    imported = import_files(input_files(files, options), Reader(read_file=read, options=options))
     for file in imported.files:
         assert sum(file.buckets.values()) == file.lines
     needs_user = any(f.severity in (Severity.ACTION, Severity.ERROR) for f in imported.findings)
@@ -721,6 +665,6 @@ def test_nothing_raises_and_the_buckets_add_up(files: Any, **chosen: Any) -> Non
 
 def test_of_five_thousand_requirements_none_is_lost() -> None:
     lines = "\n".join(f"package-{n}=={n}.0 --hash=sha256:{n:064x}  # via x" for n in range(5000))
-    files = [InputFile(path="r.txt", format="requirements", role=Role.PROJECT)]
-    imported = import_files(files, Reader(read_file=lambda _: lines.encode(), fetch=no_page))
+    files = [InputFile(path="r.txt", role=Role.PROJECT)]
+    imported = import_files(files, Reader(read_file=lambda _: lines.encode()))
     assert len(imported.dependencies) == 5000

@@ -126,20 +126,16 @@ def test_different_markers_are_left_to_the_resolver(assembled: Assembled) -> Non
     assert assembled(files).findings == ()
 
 
-def test_sources_of_groups_that_are_kept_apart_say_their_group(assembled: Assembled) -> None:
+def test_two_sources_cannot_be_kept_apart(assembled: Assembled) -> None:
     files = {
         "requirements-a.txt": "x @ https://h.example/a/x-1.tar.gz ; os_name == 'nt'\n",
         "requirements-b.txt": "x @ https://h.example/b/x-1.tar.gz ; os_name == 'nt'\n",
-        "requirements-dev.txt": "-r requirements-a.txt\n",
     }
-    marker = "os_name == 'nt'"
-    assert assembled(files, on_conflict="declare").sources == {
-        "x": [
-            {"url": "https://h.example/a/x-1.tar.gz", "marker": marker, "group": "a"},
-            {"url": "https://h.example/a/x-1.tar.gz", "marker": marker, "group": "dev"},
-            {"url": "https://h.example/b/x-1.tar.gz", "marker": marker, "group": "b"},
-        ]
-    }
+    imported = assembled(files, on_conflict="declare")
+    assert [(severity, hint) for severity, _, hint in messages(imported)] == [
+        (Severity.ERROR, "make the two lines agree")
+    ]
+    assert imported.settings == {}
 
 
 def absent(_path: str) -> bytes:

@@ -325,7 +325,6 @@ def test_a_folder_of_a_project_is_not_made_one_without_a_word(tree: Tree, above:
         (ABOVE, ".git/HEAD"),
         (ABOVE, "setup.py"),
         (ABOVE, "pyproject.toml"),
-        (f'{ABOVE}[tool.uv.workspace]\nexclude = ["scr*"]\n', "x"),
     ],
 )
 def test_a_folder_that_is_a_project_of_its_own_becomes_one(

@@ -209,15 +209,6 @@ def test_several_errors_are_told_at_once() -> None:
     assert error.findings == PLAN.imported.findings
 
 
-def test_want_of_a_network_is_an_error_of_its_own() -> None:
-    offline = replace(PLAN.imported.findings[0], code="include-unreachable")
-    assert (
-        needs_user_error((offline, offline)).exit_code,
-        needs_user_error((offline,)).exit_code,
-    ) == (9, 9)
-    assert needs_user_error((offline, PLAN.imported.findings[1])).exit_code == 1
-
-
 def test_what_lies_outside_is_not_to_be_removed() -> None:
     outside = (replace(FILE, path="../base.txt"), replace(FILE, path="https://h.example/c.txt"))
     plan = replace(

@@ -43,11 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-going", is_flag=True, help="Skip lines that cannot be read, and say which.")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
-@click.option(
-    "--allow-outside",
-    is_flag=True,
-    help="Follow includes that lead out of the project, or to http and https URLs.",
-)
+@click.option("--allow-outside", is_flag=True, help="Follow includes that lead out of the project.")
 @click.option("--strip-credentials", is_flag=True, help="Import URLs without their passwords.")
 @click.option("--direct-only", is_flag=True, help="Skip what other requirements need anyway.")
 @click.option("--fresh", is_flag=True, help="Do not keep the versions that are installed.")

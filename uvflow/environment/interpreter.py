@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext

@@ -37,6 +37,7 @@ from uvflow.migrate.model import (
     Read,
     Role,
 )
+from uvflow.migrate.toml_lines import value_at
 from uvflow.paths import MANIFEST
 
 # The folder of requirements files, where each name is that of a group, and what else it is called:
@@ -358,10 +359,7 @@ def formats_in(
         case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
             left = "setuptools"
     for each in _FORMATS:
-        table: Any = manifest
-        for key in each.keys:
-            table = table.get(key) if isinstance(table, Mapping) else None
-        is_there = table is not None if each.keys else each.path in names
+        is_there = value_at(manifest, each.keys) is not None if each.keys else each.path in names
         is_wanted = each.path in chosen and each.path not in options.ignored
         is_read = any(other.path == each.beside for other in found)
         if is_there and is_wanted and not is_read and each.name != left and each.is_in(read_file):
@@ -374,35 +372,29 @@ def unclaimed_files(
     files: Iterable[FileReport],
     count_lines: CountLines = lambda _path: None,
 ) -> Iterator[Finding]:
-    """One finding for each folder with requirements files that are not among `files`.
+    """A finding for each requirements file that is not among `files`, nor compiled from a `.in`.
 
-    Where each file has a role of its own, for each of them. `names` are all candidate files, as
-    POSIX paths relative to the root.
+    `names` are all candidate files, as POSIX paths relative to the root.
     """
-    imported = {file.path for file in files}
-    unclaimed = [n for n in names if n not in imported and _has_requirements(n, count_lines)]
-    # What is wanted stands before what was compiled from it.
-    unclaimed.sort(key=lambda name: (_place(name), not name.endswith(".in"), name))
-    for _, (first, *others) in itertools.groupby(unclaimed, _place):
-        more = f", nor {len(others)} more beside it" if others else ""
+    others = {*names} - {file.path for file in files}
+    unclaimed = {name for name in others if _has_requirements(name, count_lines)}
+    for name in sorted(unclaimed):
+        base, suffix = posixpath.splitext(name)
+        if suffix == ".txt" and f"{base}.in" in unclaimed:
+            continue
         reason = f"requirements files are looked for in the root and in {FOLDER}/"
-        if _LOWEST.fullmatch(PurePosixPath(first).stem):
+        if _LOWEST.fullmatch(PurePosixPath(name).stem):
             reason = "it has the lowest versions, not those in use"
-        elif _has_own_role(first):
+        elif _has_own_role(name):
             reason = "its name does not say what it is for"
-        message = f"not imported{more}: {reason}"
-        origin = Origin(path=first, line=1)
-        yield findings.action("not-looked-for", message, origin, _import_hint(first))
+        origin = Origin(path=name, line=1)
+        message = f"not imported: {reason}"
+        yield findings.action("not-looked-for", message, origin, _import_hint(name))
 
 
 def _has_own_role(name: str) -> bool:
     """Whether the file is in a folder where each has a role by its name."""
     return posixpath.dirname(name).lower() in ("", FOLDER, *_FOLDERS)
-
-
-def _place(name: str) -> tuple[str, str]:
-    folder, base = posixpath.split(name)
-    return folder, posixpath.splitext(base)[0] if _has_own_role(name) else ""
 
 
 def _has_requirements(name: str, count_lines: CountLines) -> bool:

@@ -112,17 +112,6 @@ def _not_built(path: str) -> Finding:
     )
 
 
-def lost_without_lockfile(imported: ImportedRequirements) -> Iterator[Finding]:
-    """What only a lockfile can keep or verify."""
-    if imported.pins or any(requirement.hashes for requirement in imported.requirements):
-        yield findings.action(
-            "not-locked",
-            "without a lockfile nothing keeps the pinned versions or compares the hashes",
-            None,
-            "`uvflow init` again, without `--no-lock`, while the old files are there",
-        )
-
-
 def lost_comments(before: str, after: str) -> Iterator[Finding]:
     """The comments of a pyproject.toml whose lines have moved, and that are not there any more."""
     lost = [

@@ -7,7 +7,6 @@ from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Origin
-from uvflow.migrate.constraints import sort_constraints
 from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
@@ -32,7 +31,7 @@ from uvflow.migrate.model import (
     Requirement,
     Role,
 )
-from uvflow.migrate.pins import missing_hashes
+from uvflow.migrate.pins import missing_hashes, sort_constraints
 from uvflow.migrate.settings import collect_settings
 
 PROJECT = ""  # the name of the project's own list, where groups have theirs
@@ -67,7 +66,18 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
-        files=_reports(includes, outcomes),
+        files=tuple(
+            FileReport(
+                path=path,
+                format="requirements",
+                role=includes.roles[path].description,
+                outcomes={
+                    line.origin: outcomes.buckets.get(line.origin, Bucket.ACTION)
+                    for line in file.lines
+                },
+            )
+            for path, file in includes.files.items()
+        ),
     )
 
 
@@ -97,20 +107,6 @@ def _read_lines(
                 outcomes.record_bucket(bucket, line.origin)
             outcomes.record_findings(*result.findings)
             outcomes.results[line.origin] = result
-
-
-def _reports(includes: Includes, outcomes: LineOutcomes) -> tuple[FileReport, ...]:
-    """One report a file, with an outcome for every logical line."""
-    buckets = outcomes.buckets
-    return tuple(
-        FileReport(
-            path=path,
-            format=includes.roles[path].format,
-            role=includes.roles[path].description,
-            outcomes={line.origin: buckets.get(line.origin, Bucket.ACTION) for line in file.lines},
-        )
-        for path, file in includes.files.items()
-    )
 
 
 def _own_extras(includes: Includes, outcomes: LineOutcomes) -> dict[str, dict[str, Origin]]:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from urllib.parse import urljoin
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
@@ -17,21 +16,14 @@ from uvflow.migrate.formats.pip.requirements_txt import Line, RequirementsFile, 
 from uvflow.migrate.model import ImportOptions, InputFile, Read, Role, reachable
 from uvflow.redaction import redacted
 
-_WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:/")
-
-_SAVE = "save the file in the project and include that"
-_ALLOW = "`--allow-outside`, or copy the file into the project and include that"
-_PLAIN = f"only http and https URLs without secrets and variables are fetched; {_SAVE}"
-
-Fetch = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Includes:
     """The files of an import in the order they are met, and what their lines include.
 
-    Each is a path relative to the root (POSIX), an absolute one, or a URL. `given` are the files
+    Each is a path relative to the root (POSIX), or an absolute one. `given` are the files
     that were not only met. `targets` are the paths that lines include, by the origin of the line.
     """
 
@@ -132,11 +124,6 @@ def follow_includes(inputs: Iterable[InputFile], reader: "Reader") -> Includes:
 
 def included_path(target: str, within: str) -> str:
     """Where an include of `target` in the file `within` leads: as in pip, relative to that file."""
-    if is_url(within):
-        try:
-            return urljoin(within, target)
-        except ValueError:  # what is not a URL
-            return target
     if not FILE_URL.match(target) and ("://" in target or is_url(target)):
         return target
     path = as_path(target)
@@ -147,45 +134,36 @@ def included_path(target: str, within: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """`read_file` takes a path relative to the root, `fetch` a URL of the web.
+    """`read_file` takes a path relative to the root; it raises OSError.
 
-    Both raise OSError, FileNotFoundError where the file does not exist. Where `fetch` raises
-    ConnectionError or TimeoutError, the network is the reason. `leads_out` says whether a path in
-    the project leads out of it by a link.
+    `leads_out` says whether a path in the project leads out of it by a link.
     """
 
     read_file: Read
-    fetch: Fetch
     leads_out: Callable[[str], bool] = lambda _path: False
     options: ImportOptions = field(default_factory=ImportOptions)
 
     def read(self, path: str, origin: Origin | None) -> RequirementsFile | Finding:
         """The file at `path`, included at `origin` or named by the user; else an ERROR finding."""
-        is_on_the_web = "://" in path or is_url(path) or (origin and is_url(origin.path))
-        refuse = self._refusal_of_url if is_on_the_web else self._refusal_of_path
-        refusal = refuse(path, origin)
+        refusal = self._refusal(path, origin)
         if refusal:
             return refusal
         try:
-            data = self.fetch(path) if is_on_the_web else self.read_file(path)
+            file = parse_requirements(self.read_file(path), path, self.options.encoding)
+        except FileNotFoundError:
+            kind = "file" if origin is None else "included file"
+            message, hint = f"{kind} {path} not found", "create the file, or remove the line"
+            return findings.error("file-not-found", message, origin, hint)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            return _read_failure(path, origin, error)
-        file = parse_requirements(data, path, self.options.encoding)
-        if is_on_the_web:
-            file = replace(file, lines=tuple(map(_without_variables, file.lines)))
+            reason = getattr(error, "strerror", None) or "no file can have this name"
+            return findings.error("file-unreadable", f"{path} cannot be read: {reason}", origin)
         return file.problem or file
 
-    def _refusal_of_url(self, url: str, origin: Origin | None) -> Finding | None:
-        """A file must not make uvflow fetch whatever it names; one of the web names URLs only."""
-        message = f"{redacted(url)} is not fetched"
-        if not _WEB.match(url) or redacted(url) != url or variables(url):
-            return findings.error("include-url", message, origin, _PLAIN)
-        if origin and not self.options.allow_outside:
-            return findings.error("include-url", message, origin, f"`--allow-outside`, or {_SAVE}")
-        return None
-
-    def _refusal_of_path(self, path: str, origin: Origin | None) -> Finding | None:
-        """Nor make it read what is outside the project."""
+    def _refusal(self, path: str, origin: Origin | None) -> Finding | None:
+        """A file must not make uvflow read what is outside the project."""
+        if "://" in path or is_url(path):
+            message, hint = f"{redacted(path)} is not fetched", "save the file in the project"
+            return findings.error("include-url", message, origin, f"{hint} and include that")
         if variables(path):
             message = f"{path} is not read: variables in it are not expanded"
             return findings.error("include-variable", message, origin, "write the path out")
@@ -193,29 +171,6 @@ class Reader:
         if not self.options.allow_outside and (is_out or self.leads_out(path)):
             how = "is outside the project" if is_out else "leads out of the project by a link"
             message = f"{path} {how}, and is not read"
-            return findings.error("include-outside", message, origin, _ALLOW)
+            hint = "`--allow-outside`, or copy the file into the project and include that"
+            return findings.error("include-outside", message, origin, hint)
         return None
-
-
-def _without_variables(line: Line) -> Line:
-    """A server must not learn variables, nor have them sent to another one that it names."""
-    if not variables(line.text):
-        return line
-    message = f"`{redacted(line.text)}`: variables are not expanded in a file from the web"
-    problem = findings.error("variable-from-web", message, line.origin, _SAVE)
-    return Line(origin=line.origin, text=line.text, problem=problem)
-
-
-def _read_failure(path: str, origin: Origin | None, error: OSError | ValueError) -> Finding:
-    reason = getattr(error, "strerror", None) or error
-    match error:
-        case FileNotFoundError():
-            kind = "file" if origin is None else "included file"
-            message, hint = f"{kind} {path} not found", "create the file, or remove the line"
-            return findings.error("file-not-found", message, origin, hint)
-        case ConnectionError() | TimeoutError():
-            message = f"{path} cannot be reached: {reason}"
-            return findings.error("include-unreachable", message, origin, f"try again, or {_SAVE}")
-        case ValueError():
-            reason = "no file can have this name"
-    return findings.error("file-unreadable", f"{path} cannot be read: {reason}", origin)

@@ -36,6 +36,10 @@ _PYTORCH = re.compile(
     r"https?://download\.pytorch\.org/whl/(?:\w+/)*(?P<build>\w+)/?", re.IGNORECASE
 )
 _PYTORCH_BUILD = re.compile(r"\+(?P<build>cpu|cu\d+|rocm[\d.]+|xpu)$")
+_AS_PIP = (
+    "bind packages to their index in [tool.uv.sources], or do as pip does with"
+    ' `index-strategy = "unsafe-best-match"`'
+)
 _ON_PYTORCH = ("torch", "torchvision", "torchaudio")
 
 
@@ -77,7 +81,13 @@ class Index:
 
 def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Index, ...]:
     """The indexes that `lines` name. An unset variable, or one in the URL, is an ERROR finding."""
-    asked = tuple(_read_indexes(lines, outcomes))
+    options = ((line.origin, *option) for line in lines for option in line.effective)
+    read = (
+        _read_index(url, origin, outcomes, is_default=option == "--index-url")
+        for origin, option, url in options
+        if option in ("--index-url", "--extra-index-url")
+    )
+    asked = tuple(index for index in read if index)
     # pip uses the last `--index-url`; the first file decides, for it is the project's.
     defaults = [index for index in asked if index.is_default]
     of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
@@ -102,23 +112,20 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
         login = next((index for index in same if index.userinfo), same[0])
         indexes.append(replace(login, url=same[0].url, name=name, is_default=is_default))
         if not (same[0].is_default or indexes[-1].build):
-            outcomes.record_findings(_order_warning(indexes[-1].url, same[0].origin))
+            message = (
+                "pip installs the best version of all indexes, uv that of the first index with the"
+                f" package: {indexes[-1].url} comes before the default index"
+            )
+            outcomes.warn("index-order", message, same[0].origin, _AS_PIP)
         if login.userinfo:
             finding = _login_finding(indexes[-1], login.userinfo, outcomes.options.environ)
             outcomes.record_findings(finding)
     return tuple(indexes)
 
 
-def _read_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Index]:
-    for line in lines:
-        for option, value in line.effective:
-            if option in ("--index-url", "--extra-index-url"):
-                index = _read_index(value, line.origin, outcomes)
-                if index:
-                    yield replace(index, is_default=option == "--index-url")
-
-
-def _read_index(value: str, origin: Origin, outcomes: LineOutcomes) -> Index | None:
+def _read_index(
+    value: str, origin: Origin, outcomes: LineOutcomes, *, is_default: bool = False
+) -> Index | None:
     url, userinfo = split_userinfo(value)
     secret = remaining_secret(value) or ("@" in url and UNCLEAR)
     if variables(url):
@@ -129,7 +136,7 @@ def _read_index(value: str, origin: Origin, outcomes: LineOutcomes) -> Index | N
         hint = "write them as `user:password@`, percent-encoded where they have / ? # @ (RFC 3986)"
         outcomes.refuse("index-unreadable", secret, origin, hint)
     else:
-        return Index(url=url, origin=origin, userinfo=userinfo)
+        return Index(url=url, origin=origin, userinfo=userinfo, is_default=is_default)
     return None
 
 
@@ -154,18 +161,6 @@ def named_index(
         finding = _login_finding(index, index.userinfo, outcomes.options.environ)
         outcomes.record_findings(finding)
     return index
-
-
-def _order_warning(url: str, origin: Origin) -> Finding:
-    message = (
-        f"pip installs the best version of all indexes, uv that of the first index with the"
-        f" package: {url} comes before the default index"
-    )
-    hint = (
-        "bind packages to their index in [tool.uv.sources], or do as pip does with"
-        ' `index-strategy = "unsafe-best-match"`'
-    )
-    return findings.warning("index-order", message, origin, hint)
 
 
 def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str]) -> Finding:

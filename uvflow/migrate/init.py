@@ -38,12 +38,12 @@ def init(
     (2), BusyError (6), DiskError (8).
     """
     if options.dry_run:
-        plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
+        plan = planner.make_plan(root, options, uv=uv, announce=announce)
         return InitResult(plan=plan, is_dry_run=True)
     state = State.of(root)
     with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress) as mutex:
         backup.recover(state, progress)
-        plan = planner.make_plan(root, options, uv=uv, progress=progress, announce=announce)
+        plan = planner.make_plan(root, options, uv=uv, announce=announce)
         if plan.is_already_locked:
             return InitResult(plan=plan)
         try:

@@ -19,7 +19,6 @@ _ABOUT_MORE = (
     "undecodable",
     "unknown-encoding",
     "file-unreadable",
-    "include-unreachable",
     "conflict",
     "two-sources",
 )

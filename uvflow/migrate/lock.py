@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from uvflow import findings
 from uvflow.errors import NetworkError
 from uvflow.files import read_bytes
 from uvflow.findings import Severity
 from uvflow.migrate import lock_fallback, pins, pyproject
+from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements
 from uvflow.migrate.pins import Comparison
 from uvflow.migrate.plan import InitResult, Plan
@@ -34,8 +36,8 @@ def write_lockfile(
 ) -> InitResult:
     """Write uv.lock for `plan`, whose pyproject.toml is written, and compare it with the old files.
 
-    Where the old versions fit together for some Pythons only, and none are declared, pyproject.toml
-    is narrowed to these. Raises UvFailedError where uv finds no solution, ImportNeedsUserError
+    Where the old versions fit together for one Python only, and none are declared, pyproject.toml
+    is narrowed to that. Raises UvFailedError where uv finds no solution, ImportNeedsUserError
     where a hash differs.
     """
     path = plan.root / LOCKFILE
@@ -165,19 +167,15 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
     if plan.may_narrow and not is_behind_login and lock_fallback.is_about_pythons(refusal):
-        narrowed = _lock_for_fewer_pythons(locking, progress)
-        if isinstance(narrowed, Plan):
+        narrowed = _lock_for_one_python(locking, progress)
+        if narrowed:
             return narrowed
-        refusal = narrowed or refusal
     missing = () if is_behind_login else _missing_packages(locking, refusal)
-    if missing:
-        lines = ", ".join(lock_fallback.wanted_lines(missing, plan.imported))
-        cause: str | None = f"uv finds no version for {lines}"
-    else:
-        lines = ", ".join(lock_fallback.blamed_lines(refusal, plan.imported))
-        cause = f"uv's error is about {lines}" if lines else None
+    cause, lines = "uv finds no version for", lock_fallback.wanted_lines(missing, plan.imported)
+    if not missing:
+        cause, lines = "uv's error is about", lock_fallback.blamed_lines(refusal, plan.imported)
     hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
-    raise failure.with_context(cause=cause, hint=hint)
+    raise failure.with_context(cause=f"{cause} {', '.join(lines)}" if lines else None, hint=hint)
 
 
 def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:
@@ -193,26 +191,24 @@ def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:
     return locking.lock_without(refusal, lock_fallback.missing_packages, manifest)[0]
 
 
-def _lock_for_fewer_pythons(locking: Locking, progress: Progress) -> Plan | str:
-    """The plan for Pythons for which uv has locked it; else uv's first refusal, "" for none."""
-    plan, first = locking.plan, ""
-    progress("Looking for the Pythons for which these versions fit together")
+def _lock_for_one_python(locking: Locking, progress: Progress) -> Plan | None:
+    """The plan for the Python that uv chooses and no other, if uv has locked it for that."""
+    plan, minor = locking.plan, locking.python()
     declared = plan.values["project"].get("requires-python", "")
-
-    def refusal_for(pythons: str) -> str | None:
-        return locking.lock(pyproject.with_python(plan.text, pythons), locking.before)
-
-    for alone, later in lock_fallback.fewer_pythons(declared, locking.python()):
-        refusal = refusal_for(alone)
-        if refusal is None:
-            pythons, lockfile = later, locking.lockfile
-            if refusal_for(later) is not None:
-                pythons = alone
-                locking.write(pyproject.with_python(plan.text, alone), lockfile)
-            # The terminal has uv's own output already.
-            progress(f"uv's error above is settled: these versions fit for Python {pythons}")
-            narrowed = replace(plan, text=pyproject.with_python(plan.text, pythons))
-            finding = lock_fallback.narrowing_finding(declared, pythons)
-            return narrowed.with_findings(*([finding] if pythons != declared else []))
-        first = first or refusal
-    return first
+    if minor is None or not admits_python(declared, (3, minor)):
+        return None
+    pythons = f">=3.{minor},<3.{minor + 1}"
+    progress(f"Looking whether these versions fit together for Python {pythons}")
+    text = pyproject.with_python(plan.text, pythons)
+    if locking.lock(text, locking.before) is not None:
+        return None
+    # The terminal has uv's own output already.
+    progress(f"uv's error above is settled: these versions fit for Python {pythons}")
+    finding = findings.action(
+        "python-narrowed",
+        f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
+        " other Pythons",
+        None,
+        "relax the pins that conflict, then widen it in pyproject.toml",
+    )
+    return replace(plan, text=text).with_findings(finding)

@@ -1,4 +1,4 @@
-"""What to make of a `uv lock` that failed: fewer Pythons, or an explanation. Pure.
+"""An explanation of a `uv lock` that failed: the lines it is about, and what to do. Pure.
 
 pip resolves for the machine it runs on, uv for every Python that `requires-python` allows and for
 every platform (uv docs, "Universal resolution"). So versions that pip has installed may have no
@@ -6,49 +6,10 @@ solution.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from packaging.specifiers import SpecifierSet
-
-from uvflow import findings
-from uvflow.findings import Finding
-from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.uv import ERROR
-
-# Fewer Pythons: a range for which there is a solution.
-
-_KNOWN = range(6, 17)  # minor versions of Python 3
-
-
-def fewer_pythons(declared: str, here: int | None) -> Iterator[tuple[str, str]]:
-    """Of the Pythons that `declared` admits: `here` alone and with all later ones; the lowest, too.
-
-    `here` is a minor version, None where there is no Python; all others are specifiers.
-    """
-    limits = sorted(str(s) for s in SpecifierSet(declared) if not s.operator.startswith(">"))
-    admitted = _admitted(declared)
-    for minor in dict.fromkeys((here, *admitted[:1])):
-        if minor in admitted:
-            yield f">=3.{minor},<3.{minor + 1}", ",".join((f">=3.{minor}", *limits))
-
-
-def _admitted(specifier: str) -> list[int]:
-    return [minor for minor in _KNOWN if admits_python(specifier, (3, minor))]
-
-
-def narrowing_finding(declared: str, pythons: str) -> Finding:
-    """What the user has to know about a range that is narrower than `declared`."""
-    return findings.action(
-        "python-narrowed",
-        f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
-        " other Pythons",
-        None,
-        "relax the pins that conflict, then widen it in pyproject.toml",
-    )
-
-
-# An explanation: the lines that uv's refusal is about, and what to do about it.
 
 _MOST_LINES = 6  # uv's output, above, names all of them
 

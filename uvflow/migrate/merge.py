@@ -182,7 +182,7 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
                 # Within one list they were compared when that was merged.
                 is_conflict = group != other_group and cannot_both_hold(one, other)
             else:
-                # Sources hold for the whole project: uv wants markers on both, or one source.
+                # uv wants markers on both, or one source.
                 is_apart = (one.marker and other.marker) or None in (one.source, other.source)
                 is_conflict = not is_apart and one.source != other.source
             if is_conflict:
@@ -190,14 +190,18 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
-    """Groups can be kept apart, but not from the project, nor from a group they include."""
+    """Groups can be kept apart, but not from the project, nor from a group they include.
+
+    Nor two sources: these hold for the whole project.
+    """
 
     def included(group: str) -> list[str]:
         return [e.group for e in lists.get(group, ()) if isinstance(e, IncludeGroup)]
 
     first, second = conflict.groups
     is_included = second in reachable([first], included) or first in reachable([second], included)
-    return "" not in conflict.groups and not is_included
+    has_two_sources = None not in (conflict.first.source, conflict.second.source)
+    return not ("" in conflict.groups or is_included or has_two_sources)
 
 
 def _way_out(conflict: _Conflict, lists: Lists) -> str:

@@ -56,7 +56,6 @@ class InputFile:
     """
 
     path: str
-    format: str = "requirements"
     role: Role
     of: str = ""
 
@@ -272,38 +271,19 @@ class ImportedRequirements:
 
     @property
     def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
-        """`[tool.uv.sources]`: a table a name, or a list of tables with markers and groups.
+        """`[tool.uv.sources]`: a table a name, or a list of tables with markers.
 
-        Only requirements whose name is known are in it. An entry without a group is for all of them
-        (uv docs, "Multiple sources"), and one with a group not for the groups that include it.
+        Only requirements whose name is known are in it.
         """
-        sources: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        extras = (("", entries) for entries in self.extras.values())
-        for group, entries in (("", self.dependencies), *extras, *self.groups.items()):
-            for entry in entries:
-                if isinstance(entry, Requirement) and entry.source and entry.name:
-                    marker = {"marker": entry.marker} if entry.marker else {}
-                    sources.setdefault(entry.name, []).append((group, {**entry.source, **marker}))
-        tables: dict[str, dict[str, Any] | list[dict[str, Any]]] = {}
-        for name, by_group in sources.items():
-            plain = _unique(entry for _, entry in by_group)
-            if len({entry.get("marker") for entry in plain}) < len(plain):  # of groups kept apart
-                plain = _unique(
-                    {**entry, **({"group": including} if including else {})}
-                    for group, entry in by_group
-                    for including in reachable([group], self._including)
-                )
-            tables[name] = plain[0] if len(plain) == 1 else plain
+        sources: dict[str, list[dict[str, Any]]] = {}
+        for requirement in self.requirements:
+            if requirement.source and requirement.name:
+                marker = {"marker": requirement.marker} if requirement.marker else {}
+                entry, entries = {**requirement.source, **marker}, sources.get(requirement.name, [])
+                sources[requirement.name] = [*entries, *([] if entry in entries else [entry])]
+        tables = {name: each[0] if len(each) == 1 else each for name, each in sources.items()}
         of_tool = {path[-1]: v.value for path, v in self.values.items() if path[:-1] == SOURCES}
         return of_tool | tables
-
-    def _including(self, name: str) -> Iterable[str]:
-        """The groups that include the one of this name."""
-        return (
-            group
-            for group, entries in self.groups.items()
-            if any(isinstance(e, IncludeGroup) and e.group == name for e in entries)
-        )
 
 
 def source_entries(source: Any) -> list[Any]:
@@ -326,14 +306,6 @@ def reachable(
                 nodes[node] = None
                 waiting.append(node)
     return tuple(nodes)
-
-
-def _unique(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    unique: list[dict[str, Any]] = []  # tables cannot be keys of a dict
-    for entry in entries:
-        if entry not in unique:
-            unique.append(entry)
-    return unique
 
 
 @dataclass(frozen=True, kw_only=True)

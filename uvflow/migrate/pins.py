@@ -1,4 +1,4 @@
-"""Old pins and hashes: a seed lockfile from them, and how the finished one compares. Pure.
+"""Old pins and hashes: which they are, a seed lockfile of them, how a finished one compares. Pure.
 
 A uv.lock of nothing but names, versions and sources makes `uv lock` prefer those versions. That was
 seen with uv 0.9 to 0.13 but is not documented, so the result is compared each time.
@@ -7,8 +7,9 @@ seen with uv 0.9 to 0.13 but is not documented, so the result is compared each t
 import functools
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -19,12 +20,22 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
-from uvflow.migrate.merge import Entry, pinned_version
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.merge import (
+    Entry,
+    cannot_both_hold,
+    describe_conflict,
+    describe_entry,
+    merge_entries,
+    pinned_version,
+)
 from uvflow.migrate.model import (
+    Bucket,
     ImportedRequirements,
     LineResult,
     Pin,
     Requirement,
+    Role,
     reachable,
     source_entries,
 )
@@ -35,6 +46,90 @@ _MAX_FORKS = 16  # a resolution takes its time for each
 
 Graph = Mapping[str, tuple[LockedPackage, ...]]
 Text = bytes | str  # of a uv.lock
+
+
+def sort_constraints(
+    wanted: Iterable[Requirement], includes: Includes, outcomes: LineOutcomes
+) -> tuple[tuple[Pin, ...], tuple[Requirement, ...]]:
+    """The pins of a first lockfile, and the constraints that stay in pyproject.toml.
+
+    Pins come from compiled files, and from constraints for packages that are wanted; every other
+    constraint stays one. One that conflicts with a wanted requirement is an ERROR finding, as pip
+    fails with it; a compiled file may be older than its source, and then versions move.
+    """
+    by_role = defaultdict[Role, list[Requirement]](list)
+    for origin, result in outcomes.results.items():
+        if result.requirement:
+            by_role[includes.roles[origin.path].role].append(result.requirement)
+    sorter = _Sorter(outcomes=outcomes)
+    for requirement in wanted:
+        sorter.wanted.setdefault(requirement.name or "", []).append(requirement)
+    for requirement in by_role[Role.PINS]:
+        sorter.add_compiled(requirement)
+    left = [c for c in by_role[Role.CONSTRAINTS] if not sorter.settle(c)]
+    merged = merge_entries(left, outcomes)
+    outcomes.record_bucket(Bucket.SETTING, *(entry.origin for entry in merged))
+    return tuple(sorter.pins.values()), tuple(e for e in merged if isinstance(e, Requirement))
+
+
+@dataclass(kw_only=True)
+class _Sorter:
+    """`wanted` is by name, `pins` by name and marker."""
+
+    outcomes: LineOutcomes
+    wanted: dict[str, list[Requirement]] = field(default_factory=dict)
+    pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
+
+    def add_compiled(self, requirement: Requirement) -> None:
+        version = pinned_version(requirement)
+        is_by_name = requirement.source is None
+        if version and is_by_name:
+            self._add_pin(requirement, version)
+        elif any(
+            wanted.text == requirement.text if is_by_name else wanted.source == requirement.source
+            for wanted in self.wanted.get(requirement.name or "", ())
+        ):
+            self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
+        else:
+            entry = describe_entry(requirement)
+            message = f"{entry} is not a pin, and the `.in` file does not ask for it"
+            hint = "add it to the `.in` file if it is needed"
+            self.outcomes.needs_action("not-a-pin", message, requirement.origin, hint)
+
+    def settle(self, constraint: Requirement) -> bool:
+        """Whether `constraint` became a pin, or cannot be a constraint at all."""
+        if constraint.source is not None or constraint.name is None:
+            message = f"{describe_entry(constraint)}: uv does not accept constraints by URL or path"
+            hint = "make it a source of the package in [tool.uv.sources]"
+            self.outcomes.needs_action("constraint-by-url", message, constraint.origin, hint)
+            return True
+        wanted = self.wanted.get(constraint.name, [])
+        for other in wanted:
+            if constraint.marker in ("", other.marker) and cannot_both_hold(other, constraint):
+                message = f"the constraint {describe_conflict(constraint, other)}"
+                self.outcomes.record_conflict(message, constraint.origin)
+        version = pinned_version(constraint)
+        if version and wanted and not constraint.marker:
+            self._add_pin(constraint, version)
+            return True
+        return False
+
+    def _add_pin(self, requirement: Requirement, version: str) -> None:
+        """The first pin of a name counts: the project's files are read before those of groups."""
+        key = (requirement.name or "", requirement.marker)
+        pin = replace(as_pin(requirement), version=str(Version(version)))
+        known = self.pins.setdefault(key, pin)
+        if known is pin:
+            self.outcomes.record_bucket(Bucket.IMPORTED, requirement.origin)
+        elif Version(known.version) == Version(version):
+            self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
+            hashes = tuple(dict.fromkeys((*known.hashes, *requirement.hashes)))
+            self.pins[key] = replace(known, hashes=hashes)
+        else:
+            used = f"the pin {known.version} ({known.origin}), which is used"
+            message = f"{describe_entry(requirement)} conflicts with {used}"
+            hint = "the lockfile has one version for all; compile the files together next time"
+            self.outcomes.needs_action("pin-conflict", message, requirement.origin, hint)
 
 
 def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
@@ -126,17 +221,16 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     kept, moved = [], []
     for pin in pins:
         packages = locked.get(pin.name, ())
-        if any(_is_kept(pin, package) for package in packages):
+        if any(
+            str(package.source.get("git", "")).endswith(f"#{pin.commit}")
+            if pin.git
+            else _is_same_version(pin.version, package.version)
+            for package in packages
+        ):
             kept.append(pin)
         else:
             moved.append(Moved(pin=pin, new=tuple(package.version for package in packages)))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
-
-
-def _is_kept(pin: Pin, package: LockedPackage) -> bool:
-    if pin.git:
-        return str(package.source.get("git", "")).endswith(f"#{pin.commit}")
-    return _is_same_version(pin.version, package.version)
 
 
 def _is_same_version(pinned: str, version: str) -> bool:

@@ -20,7 +20,6 @@ from uvflow.files import directory_size, is_inside, read_bytes, read_regular, ta
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.discover import Format
-from uvflow.migrate.fetch import fetcher
 from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.includes import Reader
@@ -62,7 +61,6 @@ def make_plan(
     options: InitOptions,
     *,
     uv: Uv,
-    progress: Progress = no_progress,
     announce: Progress = no_progress,
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
@@ -78,7 +76,7 @@ def make_plan(
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
         target_inside(root / name, root)
     _check_is_to_be_made(plan, options)
-    imported = _read(plan, options, progress)
+    imported = _read(plan, options)
     try:
         if imported.errors:
             raise needs_user_error(imported.errors)
@@ -129,16 +127,12 @@ def _project_above(root: Path) -> Path | None:
     if any((path / ".git").exists() for path in below):
         return None
     match parse_manifest(above / MANIFEST):
-        case {"tool": {"uv": {"workspace": {"exclude": list(some)}}}} if root in member_directories(
-            above, {"tool": {"uv": {"workspace": {"members": some}}}}
-        ):
-            return None
         case {"project": _} | {"tool": {"poetry": _}}:
             return above
     return None
 
 
-def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequirements:
+def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     """Everything that the files of the root say."""
     root, given, read = plan.root, options.imports, _reader(plan.root)
     names = discover.candidate_files(root, given)
@@ -166,8 +160,7 @@ def _read(plan: Plan, options: InitOptions, progress: Progress) -> ImportedRequi
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    fetch = fetcher(progress, os.environ)
-    reader = Reader(read_file=read, fetch=fetch, leads_out=leads_out, options=given)
+    reader = Reader(read_file=read, leads_out=leads_out, options=given)
     formats = discover.formats_in(names, plan.values, given, read)
     sources = [_source(each, read_inside, given) for each in formats if each.read]
     imported = truth.settle(
@@ -263,9 +256,8 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
         ),
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
-    lost = () if options.lock else evidence.lost_without_lockfile(imported)
     homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
-    return plan.with_findings(*edits.findings, *lost, *homeless)
+    return plan.with_findings(*edits.findings, *homeless)
 
 
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
@@ -430,17 +422,12 @@ def _versions(packages: Iterable[Pin]) -> str:
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
-    if plan.text != plan.before:
-        yield _change(plan, plan.root / MANIFEST)
-    if options.lock:
-        yield _change(plan, plan.root / LOCKFILE)
-    if plan.environment:
-        change = _change(plan, plan.environment)
-        if plan.tree and plan.aside:
+    paths = [plan.root / MANIFEST] if plan.text != plan.before else []
+    paths += [plan.root / LOCKFILE] if options.lock else []
+    for path in (*paths, *([plan.environment] if plan.environment else [])):
+        name = relative_name(path, plan.root)
+        change = Change(path=name, action="edit" if path.exists() else "create")
+        if path == plan.environment and plan.tree and plan.aside:
             kept_as, size = relative_name(plan.aside, plan.root), directory_size(plan.tree.path)
             change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
         yield change
-
-
-def _change(plan: Plan, path: Path) -> Change:
-    return Change(path=relative_name(path, plan.root), action="edit" if path.exists() else "create")

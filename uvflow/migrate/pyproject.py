@@ -13,7 +13,7 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import pinned_version
 from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
-from uvflow.migrate.toml_lines import Keys, TomlLine
+from uvflow.migrate.toml_lines import Keys, TomlLine, value_at
 from uvflow.migrate.toml_text import (
     TomlEdits,
     Values,
@@ -93,7 +93,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     before = without(before, imported.moved)
     schema.validate(before, _SHAPE, "pyproject.toml")
     for path, line in imported.values.items():
-        if _at(before, path) is None:
+        if value_at(before, path) is None:
             edits.values[path] = line
         else:
             _decide_setting(before, path, line.value, edits)
@@ -112,7 +112,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
         _decide_setting(before, (*UV, "sources", name), source, edits)
     for profile, extras in imported.own_extras.items():
         _decide_extras(before, profile, extras, imported, edits)
-    existing = _at(before, (*UV, "index")) or ()
+    existing = value_at(before, (*UV, "index")) or ()
     urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
     new = [i for i in imported.indexes if str(i["url"]).rstrip("/") not in urls]
     if new:
@@ -121,11 +121,11 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
 
 
 def _decide_project(before: Values, imported: ImportedRequirements, edits: PyprojectEdits) -> None:
-    if imported.requires_python and not _at(before, ("project", "requires-python")):
+    if imported.requires_python and not value_at(before, ("project", "requires-python")):
         edits.values["project", "requires-python"] = imported.requires_python
-    if "dependencies" in (*(_at(before, ("project", "dynamic")) or ()), *imported.dynamic):
+    if "dependencies" in (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic):
         # PEP 621: they are for the build backend to say, and must not be written.
-        read = _at(before, ("tool", "setuptools", "dynamic", "dependencies"))
+        read = value_at(before, ("tool", "setuptools", "dynamic", "dependencies"))
         files = read.get("file", ()) if isinstance(read, Mapping) else ()
         files = (files,) if isinstance(files, str) else files
         edits.findings.extend(
@@ -153,7 +153,7 @@ def _decide_list(
 
     The comments of `tail`, below the last entry, come with the list, and never twice.
     """
-    existing = _at(before, path)
+    existing = value_at(before, path)
     included: set[str] = set()
     known: dict[tuple[str, str], list[str]] = {}
     for item in existing or ():
@@ -211,7 +211,7 @@ def _compare(entry: Requirement, existing: list[str], edits: PyprojectEdits) -> 
 
 
 def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdits) -> None:
-    existing = _at(before, path)
+    existing = value_at(before, path)
     if existing is None:
         edits.values[path] = value
     elif isinstance(value, (list, tuple)) and isinstance(existing, list):
@@ -238,9 +238,9 @@ def _decide_extras(
 ) -> None:
     """Let `profile` select extras of the project, as far as it has them or gets them."""
     path = ("tool", "uvflow", "profiles", profile, "extras")
-    existing = _at(before, path) or ()
-    declared = _at(before, _EXTRAS) or {}
-    dynamic = (*(_at(before, ("project", "dynamic")) or ()), *imported.dynamic)
+    existing = value_at(before, path) or ()
+    declared = value_at(before, _EXTRAS) or {}
+    dynamic = (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic)
     is_dynamic = "optional-dependencies" in dynamic
     known = {*map(canonicalize_name, (*declared, *imported.extras))}
     known |= {*(extras if is_dynamic else ())}
@@ -257,11 +257,3 @@ def _decide_extras(
             edits.findings.append(findings.warning("project-extras", message, origin))
     if wanted:
         _decide_setting(before, path, wanted, edits)
-
-
-def _at(table: Any, path: Keys) -> Any:
-    for key in path:
-        if not isinstance(table, Mapping) or key not in table:
-            return None
-        table = table[key]
-    return table

@@ -10,7 +10,7 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from uvflow.console import size_text
-from uvflow.errors import ImportNeedsUserError, NetworkError, UvflowError
+from uvflow.errors import ImportNeedsUserError, UvflowError
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
@@ -156,21 +156,16 @@ def diff(plan: Plan) -> str:
 
 
 def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
-    """All of them in one error: a user with five lines to correct wants to know them at once.
-
-    NetworkError where the network is the only reason.
-    """
-    is_offline = all(error.code == "include-unreachable" for error in errors)
-    kind = NetworkError if is_offline else ImportNeedsUserError
+    """All of them in one error: a user with five lines to correct wants to know them at once."""
     if len(errors) == 1:
-        return kind(str(errors[0]), hint=errors[0].hint, findings=errors)
+        return ImportNeedsUserError(str(errors[0]), hint=errors[0].hint, findings=errors)
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
     message = f"{len(errors)} lines cannot be imported as they are; nothing was written"
     if all(error.code == "not-looked-for" for error in errors):
         message = "no requirements file is where one is looked for; nothing was written"
     files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
     hint = files if any(e.code in ("conflict", "not-looked-for") for e in errors) else None
-    return kind(message, hint=hint, findings=tuple(in_order))
+    return ImportNeedsUserError(message, hint=hint, findings=tuple(in_order))
 
 
 def result_as_json(result: InitResult) -> Mapping[str, Any]:
@@ -203,6 +198,5 @@ def error_as_json(error: UvflowError) -> Mapping[str, Any]:
     read = error.read or ImportedRequirements()
     found = tuple(dict.fromkeys((*read.findings, *error.findings)))
     plan = Plan(root=Path(), before=None, text="", imported=replace(read, findings=found))
-    data = dict(result_as_json(InitResult(plan=plan)))
-    del data["error"]
-    return data
+    data = result_as_json(InitResult(plan=plan))
+    return {key: value for key, value in data.items() if key != "error"}

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from uvflow.findings import Origin
@@ -54,14 +54,7 @@ class TomlFile:
         return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
 
     def value(self, *path: str | int) -> Any:
-        """What stands at `path`, or None."""
-        value: Any = self.values
-        for key in path:
-            try:
-                value = value[key]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
+        return value_at(self.values, path)
 
     def entries(self, *path: str | int) -> tuple[TomlEntry, ...]:
         """The keys of the table at `path`, or the items of the array; nothing where none is."""
@@ -141,6 +134,16 @@ class TomlFile:
         return around | {one.path: one for s in own for one in (s, *s.items)}
 
 
+def value_at(values: Any, path: Path) -> Any:
+    """What stands at `path`, or None."""
+    for key in path:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
 @dataclass(kw_only=True)
 class Statement:
     """A header, a key with its value, an item of an array, or the comments at a table's end.
@@ -175,59 +178,33 @@ TOKEN = re.compile(
 )
 
 
-@dataclass(kw_only=True)
-class _Cutter:
-    """Cuts TOML at each `end` outside of brackets; `line` is where it is."""
-
-    line: int
-    end: str
-    depth: int = 0
-    pieces: list[Statement] = field(default_factory=list)
-
-    def add(self, token: str) -> None:
-        self.depth += (token in ("[", "{")) - (token in ("]", "}"))
-        is_space = token.isspace()
-        if token.startswith("#") and self.depth == 0:
-            self._add_comment(token.rstrip())
-        elif self.depth == 0 and (token == self.end or (is_space and self.end in token)):
-            self._complete(is_blank_line=token.count("\n") > 1)
-        elif not is_space:
-            self._add_text(token)
-        elif self.pieces:
-            self.pieces[-1].text += token if self.pieces[-1].text else ""
-        self.line += token.count("\n")
-
-    def _add_text(self, token: str) -> None:
-        piece = self._open_piece()
-        piece.line = piece.line if piece.text else self.line
-        piece.end = self.line + token.count("\n")
-        piece.text += token
-
-    def _add_comment(self, text: str) -> None:
-        last = self.pieces[-1] if self.pieces else None
-        if last and last.text and last.end == self.line:
-            last.comment = text
-        else:
-            piece = self._open_piece()
-            piece.above += (text,)
-            piece.end = self.line
-
-    def _open_piece(self) -> Statement:
-        if not self.pieces or self.pieces[-1].is_complete:
-            self.pieces.append(Statement(line=self.line, first=self.line))
-        return self.pieces[-1]
-
-    def _complete(self, *, is_blank_line: bool) -> None:
-        """A blank line below comments sets them apart from what follows."""
-        if self.pieces and (self.pieces[-1].text or is_blank_line):
-            self.pieces[-1].is_complete = True
-
-
 def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
-    cutter = _Cutter(line=line, end=end)
+    """`text`, which begins in `line`, cut at each `end` outside of brackets, with its comments.
+
+    A blank line below comments sets them apart from what follows.
+    """
+    pieces: list[Statement] = []
+    depth = 0
     for token in TOKEN.findall(text):
-        cutter.add(token)
-    return cutter.pieces
+        last = pieces[-1] if pieces else Statement(line=line, first=line, is_complete=True)
+        depth += (token in ("[", "{")) - (token in ("]", "}"))
+        is_comment, lines = token.startswith("#") and depth == 0, token.count("\n")
+        if depth == 0 and (token == end or (token.isspace() and end in token)):
+            last.is_complete |= bool(last.text) or lines > 1
+        elif token.isspace():
+            last.text += token if last.text else ""
+        elif is_comment and last.text and last.end == line:
+            last.comment = token.rstrip()
+        else:
+            if last.is_complete:
+                last = Statement(line=line, first=line)
+                pieces.append(last)
+            last.line = last.line if last.text else line
+            last.end = line + lines
+            last.above += (token.rstrip(),) if is_comment else ()
+            last.text += "" if is_comment else token
+        line += lines
+    return pieces
 
 
 @functools.lru_cache(maxsize=4)  # a file is read, then edited, then compared
@@ -252,19 +229,13 @@ def _read_statements(text: str) -> Iterator[Statement]:
             name, value = _split(piece.text)
             for comments in reversed(apart):
                 piece.first, piece.above = comments.first, comments.above + piece.above
-            path = (*table, *_keys(name))
-            yield replace(piece, path=path, items=tuple(_items(value, piece, path)))
+            path, line = (*table, *_keys(name)), piece.end - value.count("\n")
+            items = pieces_of(value[1:-1], ",", line) if value.startswith("[") else ()
+            numbered = enumerate(item for item in items if item.text)
+            numbered_items = (replace(item, path=(*path, number)) for number, item in numbered)
+            yield replace(piece, path=path, items=tuple(numbered_items))
         apart = [] if piece.text else [*apart, piece]
     yield from (replace(comments, path=table, is_tail=True) for comments in apart)
-
-
-def _items(value: str, piece: Statement, path: Path) -> Iterator[Statement]:
-    """The items of the array `value`, which ends where `piece` does."""
-    if value.startswith("["):
-        line = piece.end - value.count("\n")
-        pieces = pieces_of(value[1:-1], ",", line)
-        for number, item in enumerate(one for one in pieces if one.text):
-            yield replace(item, path=(*path, number))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -50,7 +50,13 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
         return text
     newline = line_end(text)
     unix = _without_lines(text.replace(newline, "\n"), edits.removed)
-    document = _document(unix if unix.endswith("\n") else f"{unix}\n")  # to append something
+    unix = unix if unix.endswith("\n") else f"{unix}\n"  # to append something
+    try:
+        document: Any = tomlkit.parse(unix)
+    except TOMLKitError as error:
+        raise _not_editable(str(error)) from error
+    if tomlkit.dumps(document) != unix:
+        raise _not_editable("a parser does not give its text back unchanged")
     # The metadata of a project stands above its lists, settings below them.
     ahead = [path for path in edits.values if path[0] == "project"]
     for path in ahead:
@@ -118,16 +124,6 @@ def _without_lines(text: str, removed: Iterable[Keys]) -> str:
 def line_end(text: str) -> str:
     """CRLF where every line of `text` ends with it; a file with both keeps both."""
     return "\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n"
-
-
-def _document(text: str) -> tomlkit.TOMLDocument:
-    try:
-        document = tomlkit.parse(text)
-    except TOMLKitError as error:
-        raise _not_editable(str(error)) from error
-    if tomlkit.dumps(document) != text:
-        raise _not_editable("a parser does not give its text back unchanged")
-    return document
 
 
 def _table(document: Any, keys: Keys) -> Any:

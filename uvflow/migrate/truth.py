@@ -131,7 +131,11 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         elif group and canonicalize_name(group) not in map(canonicalize_name, winner.groups):
             groups[group] = entries
         else:
-            found.append(_two_sources(first, counting))
+            message = f"two sources of dependencies: {counting.title} and {first.path}"
+            hint = (
+                f"`--ignore {first.path}` leaves this one out, `--from {first.path}` takes it alone"
+            )
+            found.append(findings.error("two-sources", message, first, hint))
     if not groups:  # its options were for what is not imported
         imported = replace(imported, indexes=(), settings={}, constraints=(), tails={})
     return replace(
@@ -142,9 +146,3 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         files=with_buckets(imported.files, moves),
         findings=(*imported.findings, *found),
     )
-
-
-def _two_sources(origin: Origin, counting: Source) -> Finding:
-    message = f"two sources of dependencies: {counting.title} and {origin.path}"
-    hint = f"`--ignore {origin.path}` leaves this one out, `--from {origin.path}` takes it alone"
-    return findings.error("two-sources", message, origin, hint)

@@ -195,6 +195,10 @@ class ReversibleChange:
 
     def __init__(self, state: State, backup: Backup) -> None:
         self._state = state
+        self.save(backup)
+
+    def save(self, backup: Backup) -> None:
+        self._state.write(BACKUP, _to_json(backup))
         self.backup = backup
 
     def write(self, path: Path, data: bytes | None) -> None:
@@ -230,7 +234,7 @@ class ReversibleChange:
     def set_aside_trees(self) -> None:
         """Call this right before the trees are made; without it they stay as they are."""
         trees = tuple(replace(tree, is_begun=True) for tree in self.backup.trees)
-        self._save(replace(self.backup, trees=trees))
+        self.save(replace(self.backup, trees=trees))
         for tree in trees:
             tree.set_aside()
 
@@ -241,11 +245,7 @@ class ReversibleChange:
     def _remember(self, before: FileBackup, data: bytes) -> None:
         known = replace(before, written=(*before.written, _digest(data)))
         files = (known if file is before else file for file in self.backup.files)
-        self._save(replace(self.backup, files=tuple(files)))
-
-    def _save(self, backup: Backup) -> None:
-        self._state.write(BACKUP, _to_json(backup))
-        self.backup = backup
+        self.save(replace(self.backup, files=tuple(files)))
 
 
 @contextlib.contextmanager
@@ -268,11 +268,9 @@ def restored_on_failure(
     saved = tuple(map(FileBackup.of, files))
     backup = Backup(files=saved, trees=tuple(trees), listings=listings)
     change = ReversibleChange(state, backup)
-    state.write(BACKUP, _to_json(backup))
     try:
         yield change
-        after = _after(change.backup)
-        state.write(BACKUP, _to_json(replace(change.backup, after=after)))
+        change.save(replace(change.backup, after=_after(change.backup)))
     except BaseException:
         left = _restore(state, change.backup)
         change.is_put_back = not left
@@ -286,10 +284,7 @@ def recover(state: State, progress: Progress) -> None:
     backup = _read_backup(state)
     if backup is None or backup.after is not None:
         return
-    left = _restore(state, backup)
-    if not left:
-        progress("An earlier command was interrupted; what it had changed has been put back")
-    for sentence in left:
+    for sentence in _restore(state, backup) or ["what it had changed has been put back"]:
         progress(f"An earlier command was interrupted; {sentence}")
 
 
@@ -315,12 +310,9 @@ def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[s
             state.write(BACKUP, _to_json(Backup(files=files, trees=trees, after={})))
         else:
             state.delete(BACKUP)
-    appeared = (f"{path} {_APPEARED}" for path in _appeared(backup))
-    return [*(f"{path} {_CHANGED}" for path in strange), *appeared]
-
-
-_CHANGED = "was not put back, since it changed; `uvflow undo --force` does that"
-_APPEARED = "appeared meanwhile and was not removed: it may be yours"
+    changed = "was not put back, since it changed; `uvflow undo --force` does that"
+    new = "appeared meanwhile and was not removed: it may be yours"
+    return [*(f"{path} {changed}" for path in strange), *(f"{p} {new}" for p in _appeared(backup))]
 
 
 def _strangers(state: State, backup: Backup) -> list[Path]:

@@ -89,7 +89,7 @@ class _Reader:
         def read(path: str) -> bytes:
             return data if path == self.path else read_file(path)
 
-        reader = Reader(read_file=read, fetch=read, options=self.outcomes.options)
+        reader = Reader(read_file=read, options=self.outcomes.options)
         file = InputFile(path=self.path, role=Role.PROJECT)
         imported = import_files([file], reader)
         own, *others = imported.files

@@ -94,7 +94,7 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
         for lock in _RYE_LOCKS
         if read_if_there(lock, read_file) is not None
     ]
-    reader = Reader(read_file=read_lock, fetch=read_file, options=outcomes.options)
+    reader = Reader(read_file=read_lock, options=outcomes.options)
     return tables.imported(_RYE).with_more(import_files(locks, reader))
 
 

@@ -342,7 +342,7 @@ def test_a22_two_archives_of_one_package_are_both_locked(tmp_path: Path) -> None
     )
     imported = import_files(
         input_files(["requirements.txt"]),
-        Reader(read_file=lambda path: (tmp_path / path).read_bytes(), fetch=lambda *_: b""),
+        Reader(read_file=lambda path: (tmp_path / path).read_bytes()),
     )
     assert imported.findings == ()
     assert imported.sources == {
