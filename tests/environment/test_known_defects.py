@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from uvflow.environment import repair
+from uvflow.environment import known_defects
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.state.store import State
@@ -29,14 +29,14 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 def state(tmp_path: Path, environment: Environment) -> State:
     state = State.of(tmp_path)
-    repair.record_defects(state, environment, ALL)
+    known_defects.record_defects(state, environment, ALL)
     return state
 
 
 def test_a_recorded_defect_is_known(state: State, environment: Environment) -> None:
-    assert repair.select_known(state, environment, ALL) == ALL
+    assert known_defects.select_known(state, environment, ALL) == ALL
     other = Damage(kind=DamageKind.MISSING, path=f"{SITE}/odd/data.txt", distribution="odd")
-    assert repair.select_known(state, environment, (other,)) == ()
+    assert known_defects.select_known(state, environment, (other,)) == ()
 
 
 @pytest.mark.parametrize(
@@ -53,22 +53,22 @@ def test_a_defect_is_known_until_its_file_or_the_record_changes(
     state: State, environment: Environment, changed: str, known: tuple[Damage, ...]
 ) -> None:
     (environment.path / SITE / changed).write_text("changed")
-    assert repair.select_known(state, environment, ALL) == known
+    assert known_defects.select_known(state, environment, ALL) == known
 
 
 def test_a_defect_of_another_environment_is_not_known(
     state: State, environment: Environment, tmp_path: Path
 ) -> None:
     environment.path.rename(tmp_path / ".venv-prod")
-    assert repair.select_known(state, Environment(tmp_path / ".venv-prod"), ALL) == ()
+    assert known_defects.select_known(state, Environment(tmp_path / ".venv-prod"), ALL) == ()
 
 
 def test_a_defect_recorded_again_replaces_the_former(
     state: State, environment: Environment
 ) -> None:
     (environment.path / EDITED.path).write_text("another build")
-    repair.record_defects(state, environment, (EDITED,))
-    assert repair.select_known(state, environment, ALL) == ALL
+    known_defects.record_defects(state, environment, (EDITED,))
+    assert known_defects.select_known(state, environment, ALL) == ALL
     assert len(json.loads(state.read("known-defects.json") or b"")) == len(ALL)
 
 
@@ -77,12 +77,12 @@ def test_entries_that_cannot_be_read_are_not_known(
     state: State, environment: Environment, garbage: bytes
 ) -> None:
     state.write("known-defects.json", garbage)
-    assert repair.select_known(state, environment, ALL) == ()
-    repair.record_defects(state, environment, ALL)
-    assert repair.select_known(state, environment, ALL) == ALL
+    assert known_defects.select_known(state, environment, ALL) == ()
+    known_defects.record_defects(state, environment, ALL)
+    assert known_defects.select_known(state, environment, ALL) == ALL
 
 
 @pytest.mark.parametrize("kind", DamageKind)
 def test_only_damage_to_files_can_be_a_defect(kind: DamageKind) -> None:
     of_files = {DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED}
-    assert repair.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)
+    assert known_defects.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)

@@ -1,7 +1,4 @@
-"""A virtual environment on disk: its directories, distributions and scripts, and where it was made.
-
-Reads only.
-"""
+"""A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
 import os
 import re
@@ -19,16 +16,6 @@ SCHEMES = {"purelib", "platlib", "headers", "scripts", "data"}
 
 _MOST_CONFIGURATION = 1 << 16  # bytes; uv writes about 200
 _LAUNCHER_SIZE = 4096  # bytes; uv's have about 300 and the path of the interpreter
-
-# In `activate`, as uv, venv and virtualenv write it; that of a relocatable environment has no path.
-_ACTIVATE = (
-    r"(?m)^[ \t]*(?:export[ \t]+)?VIRTUAL_ENV="
-    r"""(["']?)((?:/|[A-Za-z]:[\\/])[^"'$\n]*)\1[ \t]*$"""
-)
-
-# A launcher starts its environment's Python by an absolute path, or through /bin/sh where that path
-# is too long for a shebang.
-_SHEBANG = rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b"""
 
 
 class Environment:
@@ -165,38 +152,3 @@ def read_launcher(path: str) -> bytes | None:
     beginning = read_quickly(path, _LAUNCHER_SIZE) or b""
     is_launcher = b"sys.argv[0] = " in beginning and b"sys.exit(" in beginning
     return beginning if is_launcher and beginning.startswith(b"#!") else None
-
-
-def relocation_problem(environment: Environment) -> str:
-    """A sentence about the first script that points to another place; empty where none does.
-
-    uv does not check this, and installs into such an environment. Takes 2 ms for 60 scripts. A
-    relocatable environment has no paths in its scripts. A base Python is not checked, since its
-    scripts may be for other environments.
-    """
-    if is_whole_python(environment):
-        return ""
-    activate = read_quickly(str(environment.scripts / "activate")) or b""
-    origin = re.search(_ACTIVATE, activate.decode(errors="replace"))
-    if origin and not _is_here(Path(origin[2]), environment):
-        return f"it was created at {origin[2]}, and its scripts point there"
-    entries = directory_entries(environment.scripts)
-    checked = set()
-    for script in sorted(e.path for e in entries if e.is_file(follow_symlinks=False)):
-        shebang = re.match(_SHEBANG, read_launcher(script) or b"")
-        if shebang and shebang[1] not in checked:
-            checked.add(shebang[1])
-            place = Path(os.fsdecode(shebang[1]))
-            # Of another environment, or a removed one; a system's Python may be elsewhere.
-            is_one = (place.parent / "pyvenv.cfg").exists() or not place.exists()
-            if is_one and not _is_here(place.parent, environment):
-                return f"{environment.relative(script)} points to {place}"
-    return ""
-
-
-def _is_here(path: Path, environment: Environment) -> bool:
-    """Compares the directories, since links, mounts and letter case give one several paths."""
-    try:
-        return path.samefile(environment.path)
-    except (OSError, ValueError):  # ValueError: a name that this system cannot have
-        return False

@@ -23,8 +23,9 @@ from uvflow.environment.installed import (
     python_version,
     read_quickly,
 )
+from uvflow.environment.known_defects import select_known
 from uvflow.environment.ownership import RECEIPT, move_by_hand, users_files
-from uvflow.environment.repair import Depth, Past, find_damage, select_known, summary
+from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
 from uvflow.project.schema import suggestion

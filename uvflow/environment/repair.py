@@ -6,11 +6,10 @@ RECORD files (integrity.py).
 
 import contextlib
 import itertools
-import json
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -18,30 +17,22 @@ from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import integrity
-from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
-    relocation_problem,
 )
 from uvflow.environment.integrity import Damage, DamageKind
+from uvflow.environment.known_defects import can_be_defect
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
+from uvflow.environment.relocation import relocation_problem
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
-from uvflow.fingerprint import MAX_BYTES
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # reasons in one line
-
-# Some wheels have a RECORD that lists a file they do not contain, or another size or hash: known
-# defects. What uv installs from such a wheel always looks damaged. It is recognised by this: a
-# distribution that was downloaded and reinstalled has the very same problem. The state of the file
-# and of the RECORD is remembered with it, so that any later change to either counts as damage.
-_DEFECTS = "known-defects.json"
-_OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
 
 
 class Depth(IntEnum):
@@ -264,40 +255,3 @@ def _remove(path: Path, environment: Environment) -> None:
     # It may never have existed: a legacy .egg-info may be a file.
     with disk_errors(path), contextlib.suppress(NotADirectoryError):
         remove(path)
-
-
-def can_be_defect(damage: Damage) -> bool:
-    """Whether a wheel can cause this; an unfinished install is never due to the wheel."""
-    return damage.kind in _OF_FILES
-
-
-def describe_defect(defect: Damage) -> str:
-    return f"{defect}: the wheel itself is like this, and its RECORD is wrong"
-
-
-def select_known(
-    state: State, environment: Environment, damages: Iterable[Damage]
-) -> tuple[Damage, ...]:
-    """Those of `damages` that were recorded as defects and have not changed since."""
-    known = state.read_json(_DEFECTS)
-    found = _defect_entries(environment, damages) if known else ()
-    return tuple(damage for damage, name, digest in found if known.get(name) == digest)
-
-
-def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
-    """Remember `defects` of what is installed in `environment`. Raises DiskError."""
-    found = {name: digest for _, name, digest in _defect_entries(environment, defects)}
-    state.write(_DEFECTS, json.dumps(state.read_json(_DEFECTS) | found).encode())
-
-
-def _defect_entries(
-    environment: Environment, damages: Iterable[Damage]
-) -> Iterator[tuple[Damage, str, str]]:
-    """Each with a name, and a digest of the files that it is about, its RECORD among them."""
-    records = {one.name: Path(one.record) for one in environment.distributions}
-    for damage in damages:
-        path = environment.path / damage.path
-        files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
-        about = filter(None, (records.get(damage.distribution), *files))
-        digest = digest_of(((os.fsencode(file), b"") for file in about), MAX_BYTES)
-        yield damage, f"{environment.path} {damage}", digest

@@ -11,10 +11,11 @@ from uvflow.environment import integrity
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.inputs import check_inputs
-from uvflow.environment.installed import Environment, python_version, relocation_problem
+from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
 from uvflow.environment.ownership import foreign_entries
+from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message
@@ -132,7 +133,7 @@ class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py.
+    environment; `moved` is the sentence of relocation.py, `unasked` that of interpreter.py.
     While a sync is running, what is damaged is not known.
     """
 

@@ -14,7 +14,7 @@ from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
-from uvflow.environment.installed import Environment, relocation_problem
+from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import can_be_read_by_uv
 from uvflow.environment.interpreter import (
     cache_directory,
@@ -24,6 +24,7 @@ from uvflow.environment.interpreter import (
     remember_use,
 )
 from uvflow.environment.ownership import BY_DESIGN, check_mounts, restore_set_aside
+from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.errors import (
     DamagedError,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from uvflow.environment import repair
+from uvflow.environment import known_defects
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
@@ -67,7 +67,7 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
     environment = Environment(context.environment)
     past = Past.of(context.state, environment, partial(cache_directory, context))
     problems = find_damage(environment, depth, past)
-    known = repair.select_known(context.state, environment, problems)
+    known = known_defects.select_known(context.state, environment, problems)
     damages = tuple(problem for problem in problems if problem not in known)
     if is_sync_running(context):  # now, since one may have begun meanwhile
         return Verification(subject=context.subject, is_running=True)
@@ -91,7 +91,7 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
             yield f"  and {len(damages) - len(shown)} more (`--verbose` lists them)"
     for name in verification.outdated:
         yield f"{name}: the installed copy is older than its sources"
-    yield from map(repair.describe_defect, verification.known_defects)
+    yield from map(known_defects.describe_defect, verification.known_defects)
     if verification.unowned:
         paths = ", ".join(verification.unowned) if verbose else summary(verification.unowned)
         yield f"not from any distribution: {paths}"
