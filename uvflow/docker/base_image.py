@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from uvflow.docker.settings import DOCKER_HUB, Settings
+from uvflow.docker.settings import Settings
 from uvflow.errors import UsageError
 from uvflow.project.python import requested_minor
 
@@ -29,22 +29,13 @@ class BaseImages:
 
 
 def base_images(settings: Settings, python: str) -> BaseImages:
-    """The images for Python X.Y: those of `settings`, else from the registries or their mirrors."""
-    mirrors = dict(settings.mirrors)
+    """The images for Python X.Y, as far as `settings` name no others."""
     return BaseImages(
-        python=settings.python_image or _mirrored(f"python:{python}-slim-trixie", mirrors),
-        uv=settings.uv_image or _mirrored(f"ghcr.io/astral-sh/uv:{settings.uv}", mirrors),
-        debian=_mirrored("debian:trixie-slim", mirrors),
-        distroless=_mirrored("gcr.io/distroless/cc-debian13:nonroot", mirrors),
+        python=settings.python_image or f"python:{python}-slim-trixie",
+        uv=settings.uv_image or f"ghcr.io/astral-sh/uv:{settings.uv}",
+        debian="debian:trixie-slim",
+        distroless="gcr.io/distroless/cc-debian13:nonroot",
     )
-
-
-def _mirrored(image: str, mirrors: Mapping[str, str]) -> str:
-    """An image without a host is from Docker Hub, which has the official ones in `library`."""
-    host, slash, path = image.partition("/")
-    if not slash:
-        host, path = DOCKER_HUB, f"library/{image}"
-    return f"{mirrors[host].rstrip('/')}/{path}" if host in mirrors else image
 
 
 # The Pythons that have an official image on Debian 13, newest first.

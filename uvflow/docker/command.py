@@ -1,11 +1,10 @@
 """`uvflow docker`: from options to a plan of every file, which is printed, checked or written."""
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ class DockerOptions(ImageOptions):
     bake: bool = False
     compose: bool = False
     prints: bool = False
-    facts: bool = False
     check: bool = False
     dry_run: bool = False
     force: bool = False
@@ -58,9 +56,9 @@ class DockerResult:
 
 def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     """Do what the options ask for; raises what planning and writing raise."""
-    modes = (options.prints, options.facts, options.check, options.dry_run)
+    modes = (options.prints, options.check, options.dry_run)
     if sum(modes) > 1:
-        raise UsageError("--print, --facts, --check and --dry-run exclude each other")
+        raise UsageError("--print, --check and --dry-run exclude each other")
     uv.check_readable(project.directories)
     path = project.root / "Dockerfile"
     if options.check and path.exists() and _header_of(path) is None:
@@ -68,9 +66,6 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     plan = plan_image(project, options)
     if options.check:
         return _check_result(plan.findings, plan.generated)
-    if options.facts:
-        facts = asdict(plan.facts)
-        return DockerResult(result=_lines(json.dumps(facts, indent=2)), data={"facts": facts})
     warnings = (*plan.remarks, *map(str, plan.findings))
     if options.prints:
         text = plan.dockerfile.text

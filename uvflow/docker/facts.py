@@ -162,9 +162,7 @@ class _Reader:
             built=self.built(minor, self.production),
             local_packages=local,
             version_variables=self.workspace.version_variables(local),
-            secrets=secrets(
-                self.uv_table.get("index", ()), self.settings.private_indexes, self.lock.packages
-            ),
+            secrets=secrets(self.uv_table.get("index", ()), self.lock.packages),
             uses_ssh=_SSH in fetchers(self.everything),
             system=self.system,
             copies_source=self.copies_source,
@@ -374,22 +372,13 @@ def python_in_use(project: Project) -> str | None:
     return version[1] if fits else None
 
 
-def secrets(
-    indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[LockedPackage]
-) -> tuple[str, ...]:
+def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tuple[str, ...]:
     """The variables that hold the credentials of the indexes that `packages` are taken from.
 
-    An index asks for them where `private` names it, where it has `authenticate = "always"`, or
-    where its URL has a user (uv docs, "Authentication"). Raises UsageError for a name in `private`
-    that no index has, and for a URL with a password in it.
+    An index asks for them where it has `authenticate = "always"`, or where its URL has a user (uv
+    docs, "Authentication"); uv gives them to an index with a name, in capitals, the rest
+    underscores. Raises UsageError for a URL with a password in it.
     """
-    names = sorted(str(index.get("name")) for index in indexes)
-    for name in private:
-        if name not in names:
-            raise UsageError(
-                f"[tool.uvflow.docker] private-indexes names `{name}`, which no index is called",
-                hint=f"[[tool.uv.index]] has: {', '.join(names) or 'nothing'}",
-            )
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
     variables: list[str] = []
     for index in indexes:
@@ -400,25 +389,15 @@ def secrets(
                 hint="take it out: the build gets it as a secret",
             )
         is_asking = index.get("authenticate") == "always" or urlsplit(url).username
-        if index.get("name") in private or (is_asking and _address(url) in used):
-            variables += _credentials(index)
+        if is_asking and "name" in index and _address(url) in used:
+            name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
+            variables += (f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD")
     return tuple(dict.fromkeys(variables))
 
 
 def _address(url: str) -> str:
     """`url` without its user and without a slash at its end."""
     return re.sub(r"(?<=://)[^/@]*@", "", url).rstrip("/")
-
-
-def _credentials(index: Table) -> tuple[str, str]:
-    """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
-    if "name" not in index:
-        raise UsageError(
-            "an index that asks for credentials has no name, and so no variables to give them by",
-            hint='set `name = "…"` in its [[tool.uv.index]]',
-        )
-    name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
-    return f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD"
 
 
 def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:

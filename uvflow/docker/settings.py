@@ -11,8 +11,6 @@ from uvflow.project.schema import OnlyKeys, Rule
 
 BASES = ("slim", "managed", "distroless")
 PLATFORMS = ("linux/amd64", "linux/arm64")
-DOCKER_HUB = "docker.io"
-REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 
 
 def _setting(default: Any, shape: Any) -> Any:
@@ -44,7 +42,6 @@ def _matches(pattern: str, value: Any) -> bool:
 
 _DEBIAN_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"  # Debian Policy, section 5.6.1
 _IMAGE = r"[a-z0-9][A-Za-z0-9_./:@-]*"
-_REGISTRY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*/?"  # a host, and the path below it
 _MODULE_ATTRIBUTE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?"
 _VERSION = r"\d+\.\d+\.\d+"
 
@@ -60,7 +57,6 @@ _HEALTH = Rule(
     wanted='a path such as "/healthz", or false',
     holds=lambda value: value is False or _matches(r"/\S*", value),
 )
-_MIRRORS = OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry")))
 _PLATFORMS = _texts("|".join(PLATFORMS), " and ".join(PLATFORMS), least=1)
 _PACKAGES = _texts(_DEBIAN_PACKAGE, "Debian packages")
 _COMMAND = _texts(r"(?s).*", 'strings, such as ["python", "-m", "app"]', least=1)
@@ -73,9 +69,8 @@ class Settings:
     `command` is what the container starts, `processes` are others by name, `app` is a
     `module:attribute` for the server to load. `health` is the path of an HTTP probe, or False for
     none. `environment` is for the container, `build_environment` for the steps that run the
-    project's own code (collectstatic). `mirrors` are registries and what images are pulled from in
-    their place. `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
-    `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
+    project's own code (collectstatic). `ignore` are codes of findings that are not reported about a
+    hand-written Dockerfile.
     """
 
     base: str = _setting("slim", _text("|".join(BASES), f"one of {', '.join(BASES)}"))
@@ -88,13 +83,9 @@ class Settings:
     uv: str | None = _setting(None, _text(_VERSION, "a version such as 0.13.9"))
     python_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
     uv_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
-    mirrors: tuple[tuple[str, str], ...] = _setting((), _MIRRORS)
     build_packages: tuple[str, ...] | None = _setting(None, _PACKAGES)
     runtime_packages: tuple[str, ...] = _setting((), _PACKAGES)
     platforms: tuple[str, ...] = _setting(PLATFORMS, _PLATFORMS)
-    private_indexes: tuple[str, ...] = _setting(
-        (), _texts(r"[\w.-]+", "names of [[tool.uv.index]]")
-    )
     source: bool | None = _setting(None, bool)
     environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
     build_environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
