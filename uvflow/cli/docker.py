@@ -74,7 +74,7 @@ def build_command(console: Console, **given: Any) -> Answer:
     error before anything is built. --try starts it without network, capabilities and a file
     system to write to: what it starts must load, become healthy, and stop when told to.
     """
-    from uvflow.docker.build import BuildOptions, build_image
+    from uvflow.docker.build import build_image
     from uvflow.project.manifest import Project
 
-    return _show(console, build_image(Project.find(Path.cwd()), BuildOptions(**given)))
+    return _show(console, build_image(Project.find(Path.cwd()), **given))

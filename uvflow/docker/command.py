@@ -74,12 +74,17 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         target_inside(file.path, plan.workspace)
     if not options.dry_run:
         write_files(plan, force=options.force)
-    names = [file.path.name for file in plan.to_write]
+    facts, names = plan.facts, [file.path.name for file in plan.to_write]
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
         result=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
-        messages=(*_evidence(plan.facts), *written),
+        messages=(
+            f"Python {facts.python}: {facts.python_evidence}",
+            f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
+            f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
+            *written,
+        ),
         warnings=warnings,
         data={"files": names, "dry_run": options.dry_run},
     )
@@ -111,6 +116,10 @@ class ImageFile:
     path: Path
     text: str
     before: str | None
+
+    @classmethod
+    def at(cls, path: Path, text: str) -> "ImageFile":
+        return cls(path=path, text=text, before=text_if_there(path))
 
     @property
     def state(self) -> FileState:
@@ -177,14 +186,14 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
     # workspace (Docker docs, "Build context", "Filename and location").
     ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
-    dockerignore = _image_file(ignore, context.dockerignore(workspace, facts.mounts))
+    dockerignore = ImageFile.at(ignore, context.dockerignore(workspace, facts.mounts))
     lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
     message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
     return ImagePlan(
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
-        generated=tuple(_image_file(root / path, text) for path, text in texts),
+        generated=tuple(ImageFile.at(root / path, text) for path, text in texts),
         dockerignore=dockerignore,
         findings=(findings.error("context-not-ignored", message, origin),) if lacks else (),
         remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
@@ -230,10 +239,6 @@ def _remarks(
         yield f"uv {options.uv} builds the image, and uv {here.version} is here: {take}"
 
 
-def _image_file(path: Path, text: str) -> ImageFile:
-    return ImageFile(path=path, text=text, before=text_if_there(path))
-
-
 def _header_of(path: Path) -> Header | None:
     return header.read(text_if_there(path) or "")
 
@@ -243,17 +248,16 @@ def _check_result(
 ) -> DockerResult:
     """Of the files that are generated: a .dockerignore may be anybody's."""
     changed = [file for file in generated if file.state is not FileState.SAME]
-    edited = [file for file in changed if file.state is FileState.EDITED]
     diffs, error = [*map(difference, changed)], error_of(findings)
-    if edited:
-        error = drift_error(edited[0])
-    elif changed:
+    edited = next((file for file in changed if file.state is FileState.EDITED), None)
+    if changed:
         what = "the files of the image do not match today's facts"
-        error = DriftError(what, hint="`uvflow docker` updates them")
-    is_current = not findings and not changed
+        error = (
+            drift_error(edited) if edited else DriftError(what, hint="`uvflow docker` updates them")
+        )
     return DockerResult(
         result=(*_lines(*diffs), *finding_lines(findings)),
-        messages=("Current: the files match today's facts",) if is_current else (),
+        messages=() if findings or changed else ("Current: the files match today's facts",),
         data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
     )
@@ -278,18 +282,9 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
 
 def difference(file: ImageFile) -> str:
     """A unified diff; line ends do not count."""
-    before = (file.before or "").splitlines(keepends=True)
+    before, after = ((text or "").splitlines(keepends=True) for text in (file.before, file.text))
     name = file.path.name
-    after = file.text.splitlines(keepends=True)
     return "".join(difflib.unified_diff(before, after, f"{name} (on disk)", f"{name} (generated)"))
-
-
-def _evidence(facts: Facts) -> tuple[str, ...]:
-    return (
-        f"Python {facts.python}: {facts.python_evidence}",
-        f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
-        f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
-    )
 
 
 def write_files(plan: ImagePlan, *, force: bool) -> None:

@@ -24,11 +24,11 @@ def bake_file(facts: Facts) -> str:
             "secret": [f"id={secret},env={secret}" for secret in facts.secrets],
             "ssh": ["default"] if facts.uses_ssh else [],
         }
-    return "\n".join(f"{head} {{\n{_hcl_lines(block)}}}\n" for head, block in blocks.items())
-
-
-def _hcl_lines(block: Table) -> str:
-    return "".join(f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
+    texts = []
+    for head, block in blocks.items():
+        lines = (f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
+        texts.append(f"{head} {{\n{''.join(lines)}}}\n")
+    return "\n".join(texts)
 
 
 def _hcl(value: Any) -> str:

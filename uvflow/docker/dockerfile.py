@@ -54,38 +54,29 @@ def render_dockerfile(facts: Facts) -> str:
 
 def _base(facts: Facts) -> str:
     if facts.base == "slim":
-        below, python = facts.images.python, _compile_library(facts)
-        packages = _packages(facts.system.runtime, "Needed by packages at run time.")
+        below, needed, by = facts.images.python, facts.system.runtime, "packages"
+        # Less what no service imports. -f, since Python has just cached what compileall itself
+        # imports, to be checked by file times.
+        python = f"""\
+# The standard library's byte code: the image has none, the user cannot write it.
+RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
+      '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \\
+      /usr/local/lib/python{command(facts.python)}
+"""
     else:
-        below, python = facts.images.debian, _managed_python(facts)
         needed = ("ca-certificates", "tzdata", *facts.system.runtime)
-        packages = _packages(needed, "Needed by Python and packages at run time.")
+        below, by = facts.images.debian, "Python and packages"
+        # It keeps what compiling needs where something is compiled.
+        thin = "" if facts.system.build else managed_python.THIN
+        python = f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
+            mounts=mounts(_uv(facts), _CACHE),
+            python=command(facts.python),
+            release=command(facts.python_release),
+        )
     return f"""\
 # Python {comment(facts.python)}: {comment(facts.python_evidence)}.
 FROM {image(below)} AS base
-{packages}{python}{_surroundings(facts)}"""
-
-
-def _compile_library(facts: Facts) -> str:
-    """Less what no service imports.
-
-    -f, since Python has just cached what compileall itself imports, to be checked by file times.
-    """
-    return rf"""# The standard library's byte code: the image has none, the user cannot write it.
-RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \
-      '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \
-      /usr/local/lib/python{command(facts.python)}
-"""
-
-
-def _managed_python(facts: Facts) -> str:
-    """It keeps what compiling needs where something is compiled."""
-    thin = "" if facts.system.build else managed_python.THIN
-    return f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
-        mounts=mounts(_uv(facts), _CACHE),
-        python=command(facts.python),
-        release=command(facts.python_release),
-    )
+{_packages(needed, f"Needed by {by} at run time.")}{python}{_surroundings(facts)}"""
 
 
 def _packages(packages: tuple[str, ...], why: str) -> str:

@@ -6,7 +6,7 @@ Reads only. Nothing of the project is imported or executed.
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,6 @@ from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
 from uvflow.lockfile.selection import (
-    ExportedPackage,
     TargetPlatform,
     export_selection,
     packages_on,
@@ -119,104 +118,102 @@ def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
 
 
 class _Reader:
-    """Reads each thing once; every property is one decision.
+    """Reads each thing once.
 
     `package` is the project in the lockfile, None for a workspace's root that is not a project.
+    `names` are those of production, `built` is what any profile has to build.
     """
 
     def __init__(
         self, project: Project, settings: Settings, wanted_python: str | None, here: Uv
     ) -> None:
-        self.project, self.settings, self.here = project, settings, here
-        self.requests = [(wanted_python, "--python")] if wanted_python else []
+        self.project, self.settings = project, settings
         self.lock = read_lockfile(project.lockfile)
         self.workspace = BuildContext(root=project.workspace, lock=self.lock)
+        self.workspace.check()
         self.directory = project.root.relative_to(project.workspace).as_posix()
         self.package = self.lock.package_at(self.directory)
-        self.profiles = tuple(project.shared_profiles.by_name.values())
         self.uv_table = project.table("tool", "uv")
-        groups = project.table("dependency-groups")
-        self.default_groups = targets.default_groups(self.uv_table, groups)
-        self.dev_switch_variable = dev_switch_variable(self.profiles, self.default_groups)
-        self.is_distroless = settings.base == "distroless"
+        self.profiles = tuple(project.shared_profiles.by_name.values())
+        defaults = targets.default_groups(self.uv_table, project.table("dependency-groups"))
+        self.dev_switch_variable = dev_switch_variable(self.profiles, defaults)
+        self.exported = {p.name: export_selection(project, p, here) for p in self.profiles}
+        self.python, self.python_evidence = base_image.choose_python(
+            (
+                *([(wanted_python, "--python")] if wanted_python else ()),
+                *_declared_pythons(project),
+            ),
+            self.lock.requires_python,
+            lambda minor: len(self.built_for(minor, self.installed(minor, "prod"))),
+        )
+        self.production = self.installed(self.python, "prod")
+        self.names = frozenset(package.name for package in self.production)
+        self.everything = self.installed(self.python, *self.exported)
+        self.built = self.built_for(self.python, self.everything)
+        self.local_packages = self.workspace.local_packages(self.production)
+        self.is_installed = self.package is not None and self.package.name in self.local_packages
 
     def facts(self) -> Facts:
-        self.workspace.check()
-        self.check_uv()
-        name = self.package.name if self.package else None
-        local, minor = self.local_packages, self.python[0]
+        self.check_settings()
+        settings, name = self.settings, self.package.name if self.package else None
+        is_collected = self.names >= {"django", "whitenoise"}
+        django = self.search.django
         return Facts(
             name=canonicalize_name(self.project.name),
             directory=self.directory,
-            python=minor,
+            python=self.python,
             python_release=self.python_release,
-            python_evidence=self.python[1],
-            images=self.images,
-            base=self.settings.base,
+            python_evidence=self.python_evidence,
+            images=base_images(settings, self.python),
+            base=settings.base,
             stages_evidence=self.stages_evidence,
             dev_switch_variable=self.dev_switch_variable,
             selections=targets.selections(self.profiles, name if self.directory != "." else None),
             mounts=self.workspace.mounts,
-            no_install_option=self.workspace.no_install_option(local, name),
+            no_install_option=self.workspace.no_install_option(self.local_packages, name),
             lock_check_needs_sources=self.workspace.lock_check_needs_sources,
-            built=self.built(minor, self.production),
-            local_packages=local,
-            version_variables=self.workspace.version_variables(local),
+            built=self.built_for(self.python, self.production),
+            local_packages=self.local_packages,
+            version_variables=self.workspace.version_variables(self.local_packages),
             secrets=secrets(self.uv_table.get("index", ()), self.lock.packages),
             uses_ssh=_SSH in fetchers(self.everything),
             system=self.system,
             copies_source=self.copies_source,
-            static=self.static,
+            static=django.static(settings.build_environment) if is_collected else None,
             start=self.start,
             processes=self.search.processes(),
-            user=self.settings.user or (_NONROOT if self.is_distroless else _USER),
+            user=settings.user or (_NONROOT if settings.base == "distroless" else _USER),
             environment=self.environment,
             remarks=tuple(self.remarks()),
         )
 
-    def check_uv(self) -> None:
-        uv = self.settings.uv
+    def check_settings(self) -> None:
+        uv, base = self.settings.uv, self.settings.base
         if uv and tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
                 f"uv {uv} is too old to build the image: it does not know "
                 f"{self.dev_switch_variable}",
                 hint="name a later one with `--uv X.Y.Z`",
             )
-
-    @property
-    def images(self) -> BaseImages:
-        if self.settings.python_image and self.settings.base != "slim":
+        if self.settings.python_image and base != "slim":
             raise UsageError(
-                f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
+                f"[tool.uvflow.docker] python-image is for base slim, not {base}",
                 cause="with that base uv installs Python",
             )
-        return base_images(self.settings, self.python[0])
-
-    @cached_property
-    def python(self) -> tuple[str, str]:
-        """X.Y, and the evidence for it."""
-        return base_image.choose_python(
-            (*self.requests, *_declared_pythons(self.project)),
-            self.lock.requires_python,
-            lambda minor: len(self.built(minor, self.installed(minor, "prod"))),
-        )
 
     @property
     def python_release(self) -> str:
-        minor, wanted = self.python[0], specifier(self.lock.requires_python, "requires-python")
-        release = newest_release(wanted, minor) or minor
-        if release != minor and self.settings.base == "slim" and not self.settings.python_image:
+        wanted = specifier(self.lock.requires_python, "requires-python")
+        release = newest_release(wanted, self.python) or self.python
+        is_in_image = release == self.python or self.settings.python_image
+        if self.settings.base == "slim" and not is_in_image:
             raise UsageError(
                 f"requires-python `{wanted}` allows Python {release} at most, and the official "
-                f"image has the newest {minor}",
+                f"image has the newest {self.python}",
                 hint=f"`--base managed` installs {release}; `python-image` in [tool.uvflow.docker] "
                 "names an image that has it",
             )
         return release
-
-    @cached_property
-    def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
-        return {p.name: export_selection(self.project, p, self.here) for p in self.profiles}
 
     def installed(self, minor: str, *profiles: str) -> tuple[LockedPackage, ...]:
         """What any of `profiles` installs on any of the platforms."""
@@ -227,20 +224,7 @@ class _Reader:
     def platforms(self, minor: str) -> list[TargetPlatform]:
         return [TargetPlatform(python=minor, platform=each) for each in self.settings.platforms]
 
-    @cached_property
-    def production(self) -> tuple[LockedPackage, ...]:
-        return self.installed(self.python[0], "prod")
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Those of the distributions of production."""
-        return frozenset(package.name for package in self.production)
-
-    @cached_property
-    def everything(self) -> tuple[LockedPackage, ...]:
-        return self.installed(self.python[0], *self.exported)
-
-    def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
+    def built_for(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are compiled, or may be, on any of the platforms."""
         indexed = [p for p in packages if p.directory is None and "git" not in p.source]
         found = {p.name for t in self.platforms(minor) for p in packages_to_build(indexed, t)}
@@ -248,13 +232,9 @@ class _Reader:
         return tuple(sorted(found | {p.name for p in packages if p.directory is None} & never))
 
     @cached_property
-    def built_by_any(self) -> tuple[str, ...]:
-        return self.built(self.python[0], self.everything)
-
-    @cached_property
     def system(self) -> DebianPackages:
         return debian.debian_packages(
-            built=self.built_by_any,
+            built=self.built,
             installed=self.names,
             backends=self.workspace.build_requirements(self.local_packages),
             fetchers=fetchers(self.everything),
@@ -263,49 +243,37 @@ class _Reader:
 
     @property
     def stages_evidence(self) -> str:
-        built, tools = ", ".join(self.built_by_any), ", ".join(self.system.build)
-        if self.is_distroless:
+        built, tools = ", ".join(self.built), ", ".join(self.system.build)
+        if self.settings.base == "distroless":
             return "a distroless image has nothing that could build"
         if tools:
             return f"without a wheel: {built}" if built else f"needed to build: {tools}"
         return f"built without a compiler: {built}" if built else "every locked package has a wheel"
 
     @cached_property
-    def local_packages(self) -> tuple[str, ...]:
-        return self.workspace.local_packages(self.production)
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the project itself is a package that is installed."""
-        return self.package is not None and self.package.name in self.local_packages
-
-    @cached_property
     def search(self) -> Search:
-        directories = sorted(str(package.directory) for package in self.lock.local_packages)
+        directories = {str(p.directory): p.name for p in self.lock.local_packages}
+        packages = {
+            Path(os.path.normpath(self.project.workspace / directory)): (
+                name.replace("-", "_") if name in self.local_packages else ""
+            )
+            for directory, name in directories.items()
+        }
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             project=self.project,
             settings=self.settings,
-            sources=self.sources,
+            sources=Sources(self.project.root, packages),
             installed=self.names,
             direct=frozenset(edge["name"] for edge in edges),
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
-            members=() if self.package else tuple(directories),
+            members=() if self.package else tuple(sorted(directories)),
         )
-
-    @property
-    def sources(self) -> Sources:
-        packages = {}
-        for package in self.lock.local_packages:
-            path = os.path.normpath(self.project.workspace / str(package.directory))
-            is_installed = package.name in self.local_packages
-            packages[Path(path)] = package.name.replace("-", "_") if is_installed else ""
-        return Sources(self.project.root, packages)
 
     @cached_property
     def start(self) -> Start:
         start = self.search.start()
-        if not self.is_distroless:
+        if self.settings.base != "distroless":
             return start
         if missing := set(self.system.runtime) - _IN_DISTROLESS:
             raise UsageError(
@@ -321,7 +289,7 @@ class _Reader:
                 )
         return start
 
-    @cached_property
+    @property
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
@@ -334,11 +302,6 @@ class _Reader:
         if self.copies_source and self.start.module and self.start.base != ".":
             variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
-
-    @property
-    def static(self) -> Static | None:
-        is_collected = self.names >= {"django", "whitenoise"}
-        return self.search.django.static(self.settings.build_environment) if is_collected else None
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""

@@ -52,22 +52,22 @@ def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Select
                 cause="a stage already has that name",
                 hint="give the profile another name",
             )
-    return tuple(_selection(profile, package) for profile in (*by_name.values(), prod))
-
-
-def _selection(profile: Profile, package: str | None) -> Selection:
-    chosen = Profile(
-        name=profile.name,
-        groups=profile.groups or None,
-        extras=profile.extras,
-        package=profile.package or package,
-    )
-    return Selection(
-        name=profile.name,
-        arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
-        is_development=profile.editable,
-        all_groups=profile.groups is None,
-    )
+    found = []
+    for profile in (*by_name.values(), prod):
+        chosen = Profile(
+            name=profile.name,
+            groups=profile.groups or None,
+            extras=profile.extras,
+            package=profile.package or package,
+        )
+        selection = Selection(
+            name=profile.name,
+            arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
+            is_development=profile.editable,
+            all_groups=profile.groups is None,
+        )
+        found.append(selection)
+    return tuple(found)
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:

@@ -71,32 +71,25 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
-        unseen = [member for member in linted.context.members if not _sees(command, member)]
+        mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
+        members = (m for m in linted.context.members if not f"/{m}/".startswith(mounted))
+        unseen = [member for member in members if member not in command.state.files.values()]
         is_checked = command.starts("uv", "sync") and command.has("--locked")
         if unseen and is_checked and linted.knows_files:
             yield "members-not-seen", command.step, f"uv sync --locked fails without {unseen[0]}"
 
 
-def _sees(command: ShellCommand, path: str) -> bool:
-    """Whether `path` of the context is mounted or copied where `command` runs."""
-    mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
-    return f"/{path}/".startswith(mounted) or path in command.state.files.values()
-
-
 def _source(linted: LintedDockerfile) -> Violations:
+    sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
         inside = linted.inside(stage)
-        copy = next((i for i in inside if _copies_source(linted, i)), None)
+        named = ((i, tuple(f"{word}/" for word in i.copied)) for i in inside)
+        copies = (i for i, n in named if i.copies_context or any(f.startswith(n) for f in sources))
+        copy = next(copies, None)
         first = next((c for c in linted.commands(inside) if c.installs), None)
         if copy and first and copy in stage.instructions and copy.line < first.step.line:
             message = "the source is copied before the dependencies: every edit reinstalls them"
             yield "source-before-dependencies", copy, message
-
-
-def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
-    folders = tuple(f"{word}/" for word in step.copied)
-    sources = (file for file in linted.context.files if file.endswith(".py"))
-    return step.copies_context or any(file.startswith(folders) for file in sources)
 
 
 def _layers(linted: LintedDockerfile) -> Violations:
@@ -104,19 +97,16 @@ def _layers(linted: LintedDockerfile) -> Violations:
     for command in installs:
         is_without = command.has("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE")
         is_removed = _REMOVES_CACHE.search(command.step.text)
-        if not (is_without or is_removed or _is_cached(command)):
+        chosen = command.environ.get("UV_CACHE_DIR", "")
+        caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
+        kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
+        if not (is_without or is_removed or any(kept)):
             message = "uv's cache becomes part of the layer, and every build downloads again"
             yield "uv-cache-in-layer", command.step, message
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
     if installs and not by_uv and not any("compileall" in i.text for i in linted.everything):
         message = "nothing is compiled: every start compiles all modules it imports"
         yield "no-bytecode", installs[0].step, message
-
-
-def _is_cached(command: ShellCommand) -> bool:
-    chosen = command.environ.get("UV_CACHE_DIR", "")
-    caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
-    return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
 
 
 def _debian_packages(linted: LintedDockerfile) -> Violations:

@@ -13,7 +13,7 @@ _SECRET = re.compile(
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
     re.IGNORECASE,
 )
-_NO_SECRET = re.compile(r"(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*)", re.IGNORECASE)
+_NO_SECRET = re.compile(r"(?is)(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*|.*\$.*)")
 _SECRET_FILE = re.compile(
     r"(?:.*/)?(?:\.env(?:\.(?!example|sample|template|dist)\w+)?|\.netrc|\.pypirc|\.ssh/?|\.aws/?"
     r"|id_rsa)"
@@ -100,7 +100,11 @@ def _health(linted: LintedDockerfile) -> Violations:
 def _secrets(linted: LintedDockerfile) -> Violations:
     for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
-        names = [name for name, value in pairs if _is_secret(step.keyword, name, value)]
+        # An ARG without a value is given one by the build.
+        given = (
+            n for n, v in pairs if (v or step.keyword == "ARG") and not _NO_SECRET.fullmatch(v)
+        )
+        names = [name for name in given if _SECRET.fullmatch(name)]
         text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
@@ -109,11 +113,6 @@ def _secrets(linted: LintedDockerfile) -> Violations:
             yield "secret-in-image", step, message
         if any(map(_SECRET_FILE.fullmatch, step.copied)):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
-
-
-def _is_secret(keyword: str, name: str, value: str) -> bool:
-    is_given = "$" not in value and not _NO_SECRET.fullmatch(value) if value else keyword == "ARG"
-    return is_given and _SECRET.fullmatch(name) is not None
 
 
 def _context(linted: LintedDockerfile) -> Violations:
