@@ -198,7 +198,7 @@ def test_what_was_said_last_time_holds_until_it_is_said_otherwise(tree: Tree) ->
 
 def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
     work = plan_image(Project.load(tree(PROJECT)), DockerOptions())
-    assert work.facts.images.uv == f"ghcr.io/astral-sh/uv:{uv.find().version}"
+    assert work.facts.images["uv"] == f"ghcr.io/astral-sh/uv:{uv.find().version}"
 
 
 def test_a_uv_that_is_older_than_the_one_here_is_remarked(

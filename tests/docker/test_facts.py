@@ -17,6 +17,7 @@ from uvflow.docker.facts import (
     read_facts,
     secrets,
 )
+from uvflow.docker.targets import arguments
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.lockfile.packages import LockedPackage, parse_lockfile
 from uvflow.project.manifest import Project
@@ -41,14 +42,21 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     found = facts(tree(service()))
     assert (found.name, found.directory) == ("shop", ".")
     assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
-    assert found.images.python == "python:3.14-slim-trixie"
-    assert found.images.uv == "ghcr.io/astral-sh/uv:0.13.9"
+    assert found.images["python"] == "python:3.14-slim-trixie"
+    assert found.images["uv"] == "ghcr.io/astral-sh/uv:0.13.9"
     assert (found.has_builder, found.stages_evidence) == (False, "every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
     assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
     assert [selection.name for selection in found.selections] == ["dev", "prod"]
     assert found.remarks == ()
+
+
+@pytest.mark.parametrize(("folder", "name"), [("My Ünit__x", "my-nit-x"), ("…", "app")])
+def test_an_image_is_called_what_an_image_may_be_called(tree: Tree, folder: str, name: str) -> None:
+    text = '[tool.uv.workspace]\nmembers = []\n[tool.uvflow.docker]\ncommand = ["serve"]\n'
+    root = tree({f"{folder}/pyproject.toml": text, f"{folder}/uv.lock": locked()})
+    assert facts(root / folder).name == name
 
 
 def test_without_a_lockfile_there_are_no_facts(tree: Tree) -> None:
@@ -76,7 +84,7 @@ def test_an_exact_python_is_installed_by_uv_or_found_in_an_image(tree: Tree) -> 
     tree(
         {"pyproject.toml": exact["pyproject.toml"] + '[tool.uvflow.docker]\npython-image = "x:1"\n'}
     )
-    assert facts(root).images.python == "x:1"
+    assert facts(root).images["python"] == "x:1"
 
 
 def test_the_python_in_use_is_that_of_the_environment(tree: Tree) -> None:
@@ -173,7 +181,7 @@ def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
     )
     found = facts(tree(service(rest=rest)), base="slim")
     assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
-    assert found.images.python == "corp.test/python:3.12"
+    assert found.images["python"] == "corp.test/python:3.12"
     assert found.environment == (("A", "1"),)
 
 
@@ -261,7 +269,7 @@ def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:
     found = facts(root / "packages" / "api")
     assert (found.name, found.directory) == ("api", "packages/api")
     assert found.mounts == ("uv.lock", "pyproject.toml", "packages/api/pyproject.toml")
-    assert found.selections[-1].arguments == ("--package=api",)
+    assert arguments(found.selections[-1]) == ("--package=api",)
     assert found.python_evidence == "../../.python-version"
 
 

@@ -174,9 +174,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     text = text_if_there(root / "Dockerfile") or ""
     last = header.read(text)
     options = _complete_options(project, given, last, here)
-    facts = facts_of.read_facts(project, options, here)
-    digests = _digests(facts, text, asks=given.pin)
-    facts = replace(facts, images=facts.images.with_digests(digests))
+    facts = _with_digests(facts_of.read_facts(project, options, here), text, asks=given.pin)
     lockfile = check.start_check(project, here, os.environ)()
     is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
@@ -211,17 +209,19 @@ def _complete_options(
     return replace(options, uv=here.version)
 
 
-def _digests(facts: Facts, before: str, *, asks: bool) -> Mapping[str, str]:
+def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
     """Of the images that are used; those of `before`, a Dockerfile, stay unless this `asks`.
 
     Where it has one, an image that is new gets one as well.
     """
-    names = tuple(vars(facts.images).values())
+    names = facts.images.values()
     known = {name: digest for name, digest in _PINNED.findall(before) if name in names}
     text = dockerfile.render_dockerfile(facts) if asks or known else ""
-    used = (name for name in names if name in text and "@" not in name)
-    kept = {} if asks else known
-    return {name: kept.get(name) or find_digest(name, os.environ) for name in used}
+    images, kept = dict(facts.images), {} if asks else known
+    for use, name in facts.images.items():
+        if name in text and "@" not in name:
+            images[use] = f"{name}@{kept.get(name) or find_digest(name, os.environ)}"
+    return replace(facts, images=images)
 
 
 def _remarks(

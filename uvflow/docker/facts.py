@@ -6,22 +6,20 @@ Reads only. Nothing of the project is imported or executed.
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
-
 from uvflow.docker import base_image, debian, settings, targets
-from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
+from uvflow.docker.base_image import base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
 from uvflow.docker.start import Search, Start, Words
-from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, dev_switch_variable
+from uvflow.docker.targets import NO_DEFAULT_GROUPS, dev_switch_variable
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
@@ -33,6 +31,7 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, Table
+from uvflow.project.profiles import Profile
 from uvflow.project.python import python_requests
 from uvflow.uv import Uv
 
@@ -58,9 +57,9 @@ class ImageOptions:
 class Facts:
     """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
 
-    `directory` is where the project is. `python` is X.Y, `python_release` is X.Y.Z where
-    requires-python does not allow the newest. `dev_switch_variable` is the variable that makes uv
-    skip development dependencies. `mounts` are the files that locking is checked by,
+    `name` is the image's, `directory` is where the project is. `python` is X.Y, `python_release` is
+    X.Y.Z where requires-python does not allow the newest. `dev_switch_variable` is the variable
+    that makes uv skip development dependencies. `mounts` are the files that locking is checked by,
     `no_install_option` is the option that skips `local_packages`, those that are built and
     installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
     current. `built` are the distributions of production without a wheel. `secrets` are the
@@ -72,11 +71,11 @@ class Facts:
     python: str
     python_release: str
     python_evidence: str
-    images: BaseImages
+    images: Mapping[str, str]
     base: str
     stages_evidence: str
     dev_switch_variable: str
-    selections: tuple[Selection, ...]
+    selections: tuple[Profile, ...]
     mounts: tuple[str, ...]
     no_install_option: str
     lock_check_needs_sources: bool
@@ -156,10 +155,12 @@ class _Reader:
     def facts(self) -> Facts:
         self.check_settings()
         settings, name = self.settings, self.package.name if self.package else None
+        others = {*self.local_packages} - {name}
         is_collected = self.names >= {"django", "whitenoise"}
         django = self.search.django
         return Facts(
-            name=canonicalize_name(self.project.name),
+            # as far as an image may be called so (OCI distribution specification)
+            name=re.sub(r"[^a-z0-9]+", "-", self.project.name.lower()).strip("-") or "app",
             directory=self.directory,
             python=self.python,
             python_release=self.python_release,
@@ -170,7 +171,7 @@ class _Reader:
             dev_switch_variable=self.dev_switch_variable,
             selections=targets.selections(self.profiles, name if self.directory != "." else None),
             mounts=self.workspace.mounts,
-            no_install_option=self.workspace.no_install_option(self.local_packages, name),
+            no_install_option="--no-install-local" if others else "--no-install-project",
             lock_check_needs_sources=self.workspace.lock_check_needs_sources,
             built=self.built_for(self.python, self.production),
             local_packages=self.local_packages,
