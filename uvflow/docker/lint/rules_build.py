@@ -28,24 +28,20 @@ _NOT_EDITABLE = (
 
 
 def _uv_itself(linted: LintedDockerfile) -> Violations:
-    for step, image in _uv_images(linted):
-        tag = image["tag"] or "latest"
+    named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
+    for step in linted.everything:
+        named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
+    for at, name in named:
+        image = _UV_IMAGE.fullmatch(name or "")
+        tag = (image["tag"] or "latest") if image else ""
         if "bookworm" in tag:
-            yield "uv-bookworm-ended", step, f"{image[0]}: those on bookworm ended with uv 0.9.30"
-        elif not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
-            yield "uv-not-pinned", step, f"{image[0]} may be another uv version in every build"
+            yield "uv-bookworm-ended", at, f"{name}: those on bookworm ended with uv 0.9.30"
+        elif image and not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
+            yield "uv-not-pinned", at, f"{name} may be another uv version in every build"
     for step in linted.everything:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
         if by_script or any(_INSTALLS_UV.match(each.text) for each in linted.commands([step])):
             yield "uv-installed-unpinned", step, "this leaves whatever uv is current in the image"
-
-
-def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
-    named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
-    for step in linted.everything:
-        named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
-    matches = ((step, _UV_IMAGE.fullmatch(image or "")) for step, image in named)
-    yield from ((step, match) for step, match in matches if match)
 
 
 def _lockfile(linted: LintedDockerfile) -> Violations:

@@ -45,8 +45,12 @@ def _nothing(linted: LintedDockerfile) -> Violations:
 
 
 def _missing(linted: LintedDockerfile) -> Violations:
+    """By where Python and servers look for what they load."""
     for command in linted.started:
-        folders = _folders(linted, command)
+        moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+        option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+        named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
+        folders = [linted.end.path(folder) for folder in named if folder]
         for script in _scripts(linted, command):
             paths = (posixpath.normpath(posixpath.join(folder, script)) for folder in folders)
             if "$" not in script and not any(map(linted.may_have, paths)):
@@ -54,14 +58,6 @@ def _missing(linted: LintedDockerfile) -> Violations:
         module = _module(command)
         if module and not _is_there(linted, module, folders):
             yield "start-not-there", command.step, f"the image has no {module} in {folders[0]}"
-
-
-def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
-    """Where Python and servers look for what they load."""
-    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
-    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
-    folders = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
-    return [linted.end.path(folder) for folder in folders if folder]
 
 
 def _scripts(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
