@@ -11,7 +11,6 @@ from uvflow import uv
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import (
     Facts,
-    ImageOptions,
     fetchers,
     python_in_use,
     read_facts,
@@ -35,7 +34,7 @@ def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]
 
 
 def facts(root: Path, **options: str) -> Facts:
-    return read_facts(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}), uv.find())
+    return read_facts(Project.load(root), {"uv": "0.13.9", **options}, uv.find())
 
 
 def test_a_service_of_one_file(tree: Tree) -> None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header
 from uvflow.docker import facts as facts_of
 from uvflow.docker.engine import find_digest
-from uvflow.docker.facts import Facts, ImageOptions
+from uvflow.docker.facts import Facts
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
 from uvflow.errors import DriftError, UsageError, UvflowError
@@ -27,9 +27,12 @@ from uvflow.uv import Uv
 
 
 @dataclass(frozen=True, kw_only=True)
-class DockerOptions(ImageOptions):
+class DockerOptions:
     """The options of the command line, by their names."""
 
+    uv: str | None = None
+    python: str | None = None
+    base: str | None = None
     bake: bool = False
     compose: bool = False
     prints: bool = False
@@ -199,14 +202,13 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
 
 
 def _complete_options(
-    project: Project, given: ImageOptions, last: Header | None, here: Uv
-) -> ImageOptions:
-    before = last.options if last else ImageOptions(python=facts_of.python_in_use(project))
-    names = (each.name for each in fields(ImageOptions))
-    options = ImageOptions(**{n: getattr(given, n) or getattr(before, n) for n in names})
-    if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
-        return options
-    return replace(options, uv=here.version)
+    project: Project, given: DockerOptions, last: Header | None, here: Uv
+) -> dict[str, str]:
+    before = last.options if last else {"python": facts_of.python_in_use(project) or ""}
+    options = {name: getattr(given, name) or before.get(name, "") for name in header.OPTIONS}
+    if not {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
+        options["uv"] = options["uv"] or here.version
+    return {name: value for name, value in options.items() if value}
 
 
 def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
@@ -225,18 +227,19 @@ def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
 
 
 def _remarks(
-    options: ImageOptions, here: Uv, lockfile: LockfileCheck, *, is_first: bool
+    options: Mapping[str, str], here: Uv, lockfile: LockfileCheck, *, is_first: bool
 ) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
     if lockfile.verdict is Freshness.STALE:
         why = ", ".join(lockfile.reasons)
         yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
-    if is_first and options.python:
-        yield f"Python {options.python} is that of .venv, and stays: `--python=X.Y` names another"
-    builds, is_here = (version.split(".")[:2] for version in (options.uv or "", here.version))
-    if options.uv and [*map(int, builds)] < [*map(int, is_here)]:
+    python, builder = options.get("python"), options.get("uv")
+    if is_first and python:
+        yield f"Python {python} is that of .venv, and stays: `--python=X.Y` names another"
+    builds, is_here = (version.split(".")[:2] for version in (builder or "", here.version))
+    if builder and [*map(int, builds)] < [*map(int, is_here)]:
         take = f"`uvflow docker --uv={here.version}` takes this one"
-        yield f"uv {options.uv} builds the image, and uv {here.version} is here: {take}"
+        yield f"uv {builder} builds the image, and uv {here.version} is here: {take}"
 
 
 def _header_of(path: Path) -> Header | None:

@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,15 +42,6 @@ _SSH = "openssh-client"
 
 # The first uv that knows a dev switch variable; one before ignores it silently.
 _OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageOptions:
-    """The options of the command line; None leaves it to the settings or the facts."""
-
-    uv: str | None = None
-    python: str | None = None
-    base: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +90,22 @@ class Facts:
         return self.base == "distroless" or bool(self.system.build)
 
 
-def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
+def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> Facts:
     """The facts of `project`; the uv that is `here` selects what each profile installs.
+
+    `options` are those of the command line, without dashes.
 
     Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
     other, nothing says what is to be started, or uv refuses what a profile selects.
     """
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
-    given = {k: v for k, v in asdict(options).items() if v is not None and k != "python"}
-    checked = {key: settings.checked(key, value, f"--{key}") for key, value in given.items()}
+    checked = {k: settings.checked(k, v, f"--{k}") for k, v in options.items() if k != "python"}
     if not project.lockfile.exists():
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return _Reader(project, replace(declared, **checked), options.python, here).facts()
+    return _Reader(project, replace(declared, **checked), options.get("python"), here).facts()
 
 
 class _Reader:
