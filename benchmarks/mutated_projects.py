@@ -25,7 +25,7 @@ OUTSIDE_FILE = "outside.txt"  # beside the project
 COMMANDS: tuple[tuple[str, ...], ...] = (
     *(("status",), ("sync", "--dry-run"), ("sync", "--check"), ("sync", "--check", "--prod")),
     *(("verify",), ("verify", "--deep"), ("profiles",), ("cache", "list")),
-    *(("docker", "--print"), ("docker", "--check"), ("docker", "--facts")),
+    *(("docker", "--print"), ("docker", "--check")),
     *(("docker", "--dry-run", "--bake", "--compose"), ("init", "--dry-run", "--name=shop")),
 )
 

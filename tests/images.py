@@ -8,10 +8,9 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import Facts
 from uvflow.docker.settings import Settings
 from uvflow.docker.start import Start
-from uvflow.docker.targets import Selection
+from uvflow.project.profiles import BUILT_IN
 
-DEV = Selection(name="dev", is_development=True, all_groups=True)
-PROD = Selection(name="prod")
+DEV, PROD = BUILT_IN["dev"], BUILT_IN["prod"]
 
 _PLAIN = Facts(
     name="shop",

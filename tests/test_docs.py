@@ -294,7 +294,7 @@ def test_the_keys_of_a_profile_are_documented_with_their_defaults() -> None:
 
 def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
     documented = keys_and_defaults(CONFIGURATION, "Docker")
-    tables = dict.fromkeys(("environment", "build-environment", "mirrors", "processes"), "{}")
+    tables = dict.fromkeys(("environment", "build-environment", "processes"), "{}")
     assert documented == {**declared(settings.Settings), **tables}
 
 
@@ -733,7 +733,6 @@ def service(tree: Tree) -> Path:
         ("docker", ()),
         ("docker-check", ("--check",)),
         ("docker-print", ("--print",)),
-        ("docker-facts", ("--facts",)),
     ],
 )
 def test_docker_prints_what_its_schemas_say(

@@ -1,18 +1,10 @@
 """The engine's own command is run, with what it needs."""
 
-import io
-import json
-import os
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from locks import local, locked, manifest
+from locks import local, locked, manifest, package
 from rig import Command, Tree
-
-from uvflow.docker.build import build_reproducible
-from uvflow.errors import UsageError
 
 DOCKER = """#!/bin/sh
 case $1 in
@@ -97,11 +89,16 @@ def test_a_profile_that_is_not_declared_is_told(tree: Tree, uvflow: Command) -> 
 
 @pytest.mark.usefixtures("on_path")
 def test_a_secret_without_a_value_is_told_before_anything_is_built(
-    tree: Tree, uvflow: Command
+    tree: Tree, uvflow: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\n'
-    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\nprivate-indexes = ["corp"]\n'
-    root = tree({**PROJECT, "pyproject.toml": manifest(rest=index + settings)})
+    monkeypatch.delenv("UV_DEFAULT_INDEX")  # so that the lockfile is current
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test/simple"\n'
+    index += 'authenticate = "always"\n'
+    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\n'
+    lock = locked(
+        local("shop", needs=["a"]), package("a", source='registry = "https://corp.test/simple"')
+    )
+    root = tree({"pyproject.toml": manifest(rest=index + settings), "uv.lock": lock})
     assert uvflow("docker", cwd=root).code == 0
     said = uvflow("docker", "build", cwd=root)
     assert said.code == 2
@@ -111,84 +108,3 @@ def test_a_secret_without_a_value_is_told_before_anything_is_built(
 pytestmark = pytest.mark.skipif(
     "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
 )
-
-
-WORDS = ("--tag=shop", "--", "/project")
-
-# Writes its arguments down, and puts an archive that is made already where one is asked for.
-REWRITING_DOCKER = """#!/bin/sh
-here=$(dirname "$0")
-echo "$@" >> "$here/said"
-case "$1 $2" in
-  "buildx build")
-    for word; do case $word in --output=*) word=${word#*dest=}; to=${word%%,*};; esac; done
-    cp "$here/archive" "$to";;
-esac
-"""
-
-
-def archive(path: Path, *, mtime: int) -> None:
-    """An image of one layer with one file."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as inside:
-        entry = tarfile.TarInfo("app")
-        entry.mtime = mtime
-        inside.addfile(entry)
-    files = {
-        "layer.tar": layer.getvalue(),
-        "manifest.json": json.dumps([{"Layers": ["layer.tar"]}]).encode(),
-        "index.json": json.dumps({"manifests": [{"digest": "sha256:abc"}]}).encode(),
-    }
-    with tarfile.open(path, "w") as image:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            image.addfile(entry, io.BytesIO(content))
-
-
-@pytest.fixture
-def rewriting_docker(tmp_path: Path) -> Mapping[str, str]:
-    """Variables with a `docker` on PATH that builds an image whose files have a fixed date."""
-    (tmp_path / "docker").write_text(REWRITING_DOCKER)
-    (tmp_path / "docker").chmod(0o755)
-    archive(tmp_path / "archive", mtime=315532800)
-    return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-
-
-def test_an_image_is_exported_with_one_date_and_loaded(
-    rewriting_docker: Mapping[str, str], tmp_path: Path
-) -> None:
-    assert build_reproducible(WORDS, rewriting_docker) == (0, "sha256:abc")
-    built, loaded = (tmp_path / "said").read_text().splitlines()
-    place = loaded.removeprefix("load --input=")
-    assert built == (
-        "buildx build --provenance=false --build-arg=SOURCE_DATE_EPOCH=315532800 "
-        f"--output=type=docker,dest={place},rewrite-timestamp=true --tag=shop -- /project"
-    )
-    assert not Path(place).exists()
-
-
-def test_a_builder_that_passes_over_the_date_is_told(
-    rewriting_docker: Mapping[str, str], tmp_path: Path
-) -> None:
-    archive(tmp_path / "archive", mtime=315532801)
-    with pytest.raises(UsageError, match="the builder cannot set the timestamps of files"):
-        build_reproducible(WORDS, rewriting_docker)
-    assert "load" not in (tmp_path / "said").read_text()
-    assert build_reproducible(WORDS, {**rewriting_docker, "SOURCE_DATE_EPOCH": "1700000000"}) == (
-        0,
-        "sha256:abc",
-    )
-
-
-def test_a_date_is_a_number_of_seconds(rewriting_docker: Mapping[str, str]) -> None:
-    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH must be a number of seconds"):
-        build_reproducible(WORDS, {**rewriting_docker, "SOURCE_DATE_EPOCH": "today"})
-
-
-@pytest.mark.parametrize("option", ["--push", "--output=type=local", "-o"])
-def test_where_the_image_goes_is_not_to_be_said(
-    rewriting_docker: Mapping[str, str], option: str
-) -> None:
-    with pytest.raises(UsageError, match=f"{option} excludes --reproducible"):
-        build_reproducible((option, *WORDS), rewriting_docker)

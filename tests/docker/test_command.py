@@ -43,11 +43,6 @@ def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:
     assert (root / "Dockerfile").read_text() == said.out
 
 
-def test_facts_are_json(tree: Tree, uvflow: Command) -> None:
-    said = uvflow("docker", "--facts", cwd=tree(PROJECT))
-    assert json.loads(said.out)["start"]["command"] == ["serve"]
-
-
 def test_a_dry_run_shows_the_difference_and_writes_nothing(tree: Tree, uvflow: Command) -> None:
     root = tree(PROJECT)
     said = uvflow("docker", "--dry-run", cwd=root)
@@ -128,11 +123,11 @@ def test_a_file_of_somebody_else_needs_force(tree: Tree, uvflow: Command) -> Non
     assert uvflow("docker", "--force", cwd=root).code == 0
 
 
-@pytest.mark.parametrize("pair", [("--print", "--check"), ("--facts", "--dry-run")])
+@pytest.mark.parametrize("pair", [("--print", "--check"), ("--check", "--dry-run")])
 def test_two_ways_at_once_are_refused(tree: Tree, uvflow: Command, pair: tuple[str, str]) -> None:
     said = uvflow("docker", *pair, cwd=tree(PROJECT))
     assert said.code == 2
-    assert said.err == "error: --print, --facts, --check and --dry-run exclude each other\n"
+    assert said.err == "error: --print, --check and --dry-run exclude each other\n"
 
 
 def test_what_a_dockerignore_lets_in_is_a_warning(tree: Tree, uvflow: Command) -> None:
@@ -203,7 +198,7 @@ def test_what_was_said_last_time_holds_until_it_is_said_otherwise(tree: Tree) ->
 
 def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
     work = plan_image(Project.load(tree(PROJECT)), DockerOptions())
-    assert work.facts.images.uv == f"ghcr.io/astral-sh/uv:{uv.find().version}"
+    assert work.facts.images["uv"] == f"ghcr.io/astral-sh/uv:{uv.find().version}"
 
 
 def test_a_uv_that_is_older_than_the_one_here_is_remarked(

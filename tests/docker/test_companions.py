@@ -90,11 +90,6 @@ def test_a_member_and_its_secrets_are_named() -> None:
     )
 
 
-def test_an_image_is_called_what_an_image_may_be_called() -> None:
-    assert companions.image_name(facts(name="My Ünit__x")) == "my-nit-x"
-    assert companions.image_name(facts(name="…")) == "app"
-
-
 def test_other_processes_are_services_of_the_same_image() -> None:
     found = facts(processes=(("worker", ("celery", "worker")), ("release", ("migrate",))))
     services = yaml.safe_load(compose_file(found))["services"]

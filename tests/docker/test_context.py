@@ -182,21 +182,6 @@ def test_own_packages_are_those_that_are_installed(tree: Tree) -> None:
     assert found.local_packages(found.lock.packages) == ("shelf",)
 
 
-@pytest.mark.parametrize(
-    ("names", "option"),
-    [
-        ((), "--no-install-project"),
-        (("shop",), "--no-install-project"),
-        (("shelf", "shop"), "--no-install-workspace"),
-        (("elsewhere", "shop"), "--no-install-local"),
-    ],
-)
-def test_the_option_leaves_out_what_is_not_there_yet(
-    tree: Tree, names: tuple[str, ...], option: str
-) -> None:
-    assert workspace(tree({}), SHOP, SHELF).no_install_option(names, "shop") == option
-
-
 def test_static_dependencies_are_checked_early(tree: Tree) -> None:
     root = tree({"pyproject.toml": manifest()})
     assert not workspace(root, SHOP).lock_check_needs_sources

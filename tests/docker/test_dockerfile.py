@@ -20,7 +20,7 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import CHECK_LIBRARIES, render_dockerfile
 from uvflow.docker.instructions import json_array
 from uvflow.docker.source import Static
-from uvflow.docker.targets import Selection
+from uvflow.project.profiles import Profile
 
 PLAIN = """\
 # Python 3.13: .python-version.
@@ -95,7 +95,7 @@ def test_dev_is_on_top_of_the_environment_and_reloads() -> None:
 
 
 def test_another_profile_has_an_environment_of_its_own() -> None:
-    staging = Selection(name="staging", arguments=("--extra=metrics",))
+    staging = Profile(name="staging", groups=(), extras=("metrics",), editable=False)
     text = render_dockerfile(facts(selections=(staging, PROD)))
     assert "FROM uv AS staging-dependencies\n" in text
     assert "uv sync --locked --no-install-project --extra=metrics\n" in text
@@ -300,7 +300,7 @@ def test_the_environment_of_the_user_is_in_the_image() -> None:
 
 
 def test_a_stage_begins_after_an_empty_line() -> None:
-    staging = Selection(name="staging", arguments=("--extra=metrics",))
+    staging = Profile(name="staging", groups=(), extras=("metrics",), editable=False)
     text = render_dockerfile(facts(selections=(DEV, staging, PROD), local_packages=("shop",)))
     paragraphs = text.replace(f"{CHECK}\n", "").split("\n\n")
     assert [len(re.findall("^FROM", p, re.MULTILINE)) for p in paragraphs] == [1] * len(paragraphs)

@@ -11,12 +11,12 @@ from uvflow import uv
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.facts import (
     Facts,
-    ImageOptions,
     fetchers,
     python_in_use,
     read_facts,
     secrets,
 )
+from uvflow.docker.targets import arguments
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.lockfile.packages import LockedPackage, parse_lockfile
 from uvflow.project.manifest import Project
@@ -34,21 +34,28 @@ def service(*packages: str, rest: str = "", **changed: str) -> Mapping[str, str]
 
 
 def facts(root: Path, **options: str) -> Facts:
-    return read_facts(Project.load(root), ImageOptions(**{"uv": "0.13.9", **options}), uv.find())
+    return read_facts(Project.load(root), {"uv": "0.13.9", **options}, uv.find())
 
 
 def test_a_service_of_one_file(tree: Tree) -> None:
     found = facts(tree(service()))
     assert (found.name, found.directory) == ("shop", ".")
     assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
-    assert found.images.python == "python:3.14-slim-trixie"
-    assert found.images.uv == "ghcr.io/astral-sh/uv:0.13.9"
+    assert found.images["python"] == "python:3.14-slim-trixie"
+    assert found.images["uv"] == "ghcr.io/astral-sh/uv:0.13.9"
     assert (found.has_builder, found.stages_evidence) == (False, "every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
     assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
     assert [selection.name for selection in found.selections] == ["dev", "prod"]
     assert found.remarks == ()
+
+
+@pytest.mark.parametrize(("folder", "name"), [("My Ünit__x", "my-nit-x"), ("…", "app")])
+def test_an_image_is_called_what_an_image_may_be_called(tree: Tree, folder: str, name: str) -> None:
+    text = '[tool.uv.workspace]\nmembers = []\n[tool.uvflow.docker]\ncommand = ["serve"]\n'
+    root = tree({f"{folder}/pyproject.toml": text, f"{folder}/uv.lock": locked()})
+    assert facts(root / folder).name == name
 
 
 def test_without_a_lockfile_there_are_no_facts(tree: Tree) -> None:
@@ -76,7 +83,7 @@ def test_an_exact_python_is_installed_by_uv_or_found_in_an_image(tree: Tree) -> 
     tree(
         {"pyproject.toml": exact["pyproject.toml"] + '[tool.uvflow.docker]\npython-image = "x:1"\n'}
     )
-    assert facts(root).images.python == "x:1"
+    assert facts(root).images["python"] == "x:1"
 
 
 def test_the_python_in_use_is_that_of_the_environment(tree: Tree) -> None:
@@ -173,7 +180,7 @@ def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
     )
     found = facts(tree(service(rest=rest)), base="slim")
     assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
-    assert found.images.python == "corp.test/python:3.12"
+    assert found.images["python"] == "corp.test/python:3.12"
     assert found.environment == (("A", "1"),)
 
 
@@ -261,7 +268,7 @@ def test_a_member_is_built_from_its_workspace(tree: Tree) -> None:
     found = facts(root / "packages" / "api")
     assert (found.name, found.directory) == ("api", "packages/api")
     assert found.mounts == ("uv.lock", "pyproject.toml", "packages/api/pyproject.toml")
-    assert found.selections[-1].arguments == ("--package=api",)
+    assert arguments(found.selections[-1]) == ("--package=api",)
     assert found.python_evidence == "../../.python-version"
 
 
@@ -341,37 +348,23 @@ VARIABLES = ("UV_INDEX_MY_CORP_USERNAME", "UV_INDEX_MY_CORP_PASSWORD")
     ],
 )
 def test_an_index_that_asks_for_a_user_has_two_variables(asking: dict[str, str]) -> None:
-    assert secrets([asking], (), CORP) == VARIABLES
-
-
-def test_an_index_is_private_when_the_user_says_so() -> None:
-    assert secrets([{"name": "my-corp", "url": URL}], ("my-corp",), CORP) == VARIABLES
+    assert secrets([asking], CORP) == VARIABLES
 
 
 def test_an_open_index_needs_nothing() -> None:
-    assert secrets([{"name": "my-corp", "url": URL}], (), CORP) == ()
+    assert secrets([{"name": "my-corp", "url": URL}], CORP) == ()
 
 
 def test_an_index_that_nothing_is_taken_from_needs_nothing() -> None:
     index = {"name": "other", "url": "https://other.test", "authenticate": "always"}
-    assert secrets([index], (), CORP) == ()
-
-
-def test_a_private_index_that_is_not_there_is_told() -> None:
-    with pytest.raises(UsageError, match="names `corp`, which no index is called"):
-        secrets([{"name": "my-corp", "url": URL}], ("corp",), CORP)
+    assert secrets([index], CORP) == ()
 
 
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     index = {"name": "corp", "url": "https://me:s3cr3t@corp.test/simple"}
     with pytest.raises(UsageError, match="has a password in it") as caught:
-        secrets([index], (), CORP)
+        secrets([index], CORP)
     assert "s3cr3t" not in str(caught.value)
-
-
-def test_an_index_without_a_name_cannot_get_credentials() -> None:
-    with pytest.raises(UsageError, match="has no name"):
-        secrets([{"url": "https://me@corp.test/simple"}], (), CORP)
 
 
 def test_what_is_in_git_is_fetched_by_git() -> None:

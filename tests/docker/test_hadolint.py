@@ -11,11 +11,12 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
 from uvflow.docker.facts import Facts
 from uvflow.docker.source import Static
-from uvflow.docker.targets import Selection
+from uvflow.project.profiles import Profile
 
 pytestmark = pytest.mark.network
 
-PLAIN = facts(selections=(DEV, Selection(name="staging", arguments=("--extra=a",)), PROD))
+STAGING = Profile(name="staging", groups=(), extras=("a",), editable=False)
+PLAIN = facts(selections=(DEV, STAGING, PROD))
 TWO_STAGES = replace(
     PLAIN,
     stages_evidence="without a wheel: psycopg2",

@@ -1,9 +1,8 @@
 """The first lines say what made a file, and whether it was edited since."""
 
-from uvflow.docker.facts import ImageOptions
 from uvflow.docker.header import Header, read, with_header
 
-OPTIONS = ImageOptions(uv="0.13.9", base="slim")
+OPTIONS = {"uv": "0.13.9", "base": "slim"}
 TEXT = with_header("FROM x\n\nCMD y\n", OPTIONS, ("docker build .",))
 
 
@@ -26,13 +25,13 @@ def test_the_options_read_back() -> None:
 def test_options_of_a_later_uvflow_are_passed_over() -> None:
     found = read(TEXT.replace("--base=slim", "--shape=round"))
     assert found is not None
-    assert found.options == ImageOptions(uv="0.13.9")
+    assert found.options == {"uv": "0.13.9"}
 
 
 def test_a_header_that_was_edited_is_read_as_far_as_it_goes() -> None:
     found = read(TEXT.replace("--base=slim", "--base='slim"))
     assert found is not None
-    assert found.options == ImageOptions(uv="0.13.9", base="'slim")
+    assert found.options == {"uv": "0.13.9", "base": "'slim"}
 
 
 def test_a_file_of_somebody_else_has_no_header() -> None:

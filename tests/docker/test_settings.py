@@ -38,12 +38,10 @@ def test_an_unknown_key_is_told_with_the_nearest() -> None:
         ("health", True, 'a path such as "/healthz", or false'),
         ("user", 0, "a numeric user id from 1"),
         ("uv", "latest", "a version such as 0.13.9"),
-        ("mirrors", "corp.test", "a table"),
         ("python-image", "python; rm", "the name of an image"),
         ("build-packages", ["gcc; rm -rf /"], "a list of Debian packages"),
         ("runtime-packages", "libpq5", "a list of Debian packages"),
         ("platforms", ["windows/amd64"], "a list of linux/amd64 and linux/arm64"),
-        ("private-indexes", ["a b"], "a list of names of [[tool.uv.index]]"),
         ("source", "yes", "true or false"),
         ("environment", {"A-B": "x"}, "a table of strings"),
         ("environment", {"A": 1}, "a table of strings"),
@@ -55,10 +53,3 @@ def test_a_value_that_cannot_be_is_told(key: str, value: object, wanted: str) ->
     assert caught.value.message == (
         f"pyproject.toml: `tool.uvflow.docker.{key}` must be {wanted}, not {value!r}"
     )
-
-
-def test_mirrors_are_of_known_registries_and_names_of_registries() -> None:
-    with pytest.raises(UsageError, match=r"unknown key `tool\.uvflow\.docker\.mirrors\.quay\.io`"):
-        read({"mirrors": {"quay.io": "x"}}, "pyproject.toml")
-    with pytest.raises(UsageError, match=r"mirrors\.docker\.io` must be the name of a registry"):
-        read({"mirrors": {"docker.io": "https://x"}}, "pyproject.toml")

@@ -281,8 +281,9 @@ def test_flask_app_names_the_application(tree: Tree, value: str, name: str) -> N
 
 def test_a_server_that_cannot_call_a_factory_with_arguments_is_refused(tree: Tree) -> None:
     root = tree({".env": "FLASK_APP=\"web:create('x')\"\n"})
-    with pytest.raises(UsageError, match="waitress cannot call"):
+    with pytest.raises(UsageError, match="no server for web:create") as caught:
         start(root, "flask", "waitress")
+    assert caught.value.cause == "looked for gunicorn; a development server does not count"
 
 
 @pytest.mark.parametrize("build", [".", "{ context: . }"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from uvflow.docker.targets import Selection, default_groups, dev_switch_variable, selections
+from uvflow.docker.targets import arguments, default_groups, dev_switch_variable, selections
 from uvflow.errors import UsageError
 from uvflow.project.profiles import BUILT_IN, Profile
 
@@ -14,29 +14,25 @@ def profiles(*more: Profile) -> tuple[Profile, ...]:
 
 
 def test_prod_is_the_last_target() -> None:
-    assert selections(profiles(), None) == (
-        Selection(name="dev", is_development=True, all_groups=True),
-        Selection(name="prod"),
-    )
+    assert selections(profiles(), None) == (BUILT_IN["dev"], BUILT_IN["prod"])
+    assert [arguments(each) for each in BUILT_IN.values()] == [(), ()]
 
 
 def test_groups_and_extras_are_arguments() -> None:
     staging = Profile(name="staging", groups=("metrics",), extras=("aws",), editable=False)
-    assert selections(profiles(staging), None)[1] == Selection(
-        name="staging", arguments=("--group=metrics", "--extra=aws")
-    )
+    found = selections(profiles(staging), None)[1]
+    assert (found, arguments(found)) == (staging, ("--group=metrics", "--extra=aws"))
 
 
 def test_all_is_every_one_also_in_an_image() -> None:
     every = Profile(name="every", groups="all", extras="all", package="all")
-    arguments = ("--all-groups", "--all-extras", "--all-packages")
-    found = selections(profiles(every), "api")[1]
-    assert found.arguments == arguments
+    found = arguments(selections(profiles(every), "api")[1])
+    assert found == ("--all-groups", "--all-extras", "--all-packages")
     assert dev_switch_variable(profiles(every), DEV) == "UV_NO_DEFAULT_GROUPS"
 
 
 def test_a_member_is_named_to_uv() -> None:
-    assert selections(profiles(), "api")[-1].arguments == ("--package=api",)
+    assert arguments(selections(profiles(), "api")[-1]) == ("--package=api",)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import engine as engines
 import pytest
 from engine import Engine, free_port
+from locks import local, locked, package
 from rig import Command, Tree
 from wheels import add_wheel
 
@@ -414,15 +416,23 @@ def test_a_reproducible_image_has_one_digest_without_any_cache(
     lock(project, {})
     assert uvflow("docker", f"--base={base}", cwd=project).code == 0
     tag = f"uvflow-test-reproducible-{base}"
+    archive = project.parent / "image.tar"
+    # as in docs/how-to/docker-ci.md
+    date = {"SOURCE_DATE_EPOCH": "315532800"}
+    output = ("--provenance=false", f"--output=type=docker,dest={archive},rewrite-timestamp=true")
+    options = (f"--tag={tag}", "--", "--no-cache", "--network=host", *output)
     digests = []
     for time in (10**9, 2 * 10**9):
         for path in project.rglob("*"):
             os.utime(path, (time, time))
-        options = (f"--tag={tag}", "--", "--no-cache", "--network=host")
         with engine.building(tag):
-            said = uvflow("docker", "build", "--reproducible", *options, cwd=project, seconds=600)
-        assert said.code == 0, said.err
-        digests.append(said.out)
+            said = uvflow("docker", "build", *options, cwd=project, environ=date, seconds=600)
+            assert said.code == 0, said.err
+            engine.docker("load", f"--input={archive}")
+        with tarfile.open(archive) as image:
+            index = image.extractfile("index.json")
+            assert index
+            digests.append(json.load(index)["manifests"][0]["digest"])
     assert digests[0] == digests[1]
     assert engine.output(tag) == "hello\n"
 
@@ -485,10 +495,16 @@ def built_files(engine: Engine, image: str) -> dict[str, str]:
 def test_bake_and_compose_understand_their_files(
     tree: Tree, uvflow: Command, engine: Engine
 ) -> None:
-    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\n'
-    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\nport = 80\nprivate-indexes = ["corp"]\n'
-    project = tree({"pyproject.toml": manifest("plain", (), index + settings)})
-    lock(project, {})
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test/simple"\n'
+    index += 'authenticate = "always"\n'
+    settings = '[tool.uvflow.docker]\ncommand = ["serve"]\nport = 80\n'
+    needed = package("a", source='registry = "https://corp.test/simple"')
+    project = tree(
+        {
+            "pyproject.toml": manifest("plain", (), index + settings),
+            "uv.lock": locked(local("plain", needs=["a"]), needed),
+        }
+    )
     assert uvflow("docker", "--bake", "--compose", cwd=project).code == 0
     bake = engine.docker("buildx", "bake", "--print", f"--file={project}/docker-bake.hcl")
     target = json.loads(bake.stdout)["target"]["prod"]

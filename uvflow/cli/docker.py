@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 @click.option("--bake", is_flag=True, help="Write docker-bake.hcl as well.")
 @click.option("--compose", is_flag=True, help="Write compose.yaml as well.")
 @click.option("--print", "prints", is_flag=True, help="Print the Dockerfile, and write nothing.")
-@click.option("--facts", is_flag=True, help="Print what it depends on as JSON, and write nothing.")
 @click.option("--check", is_flag=True, help="Fail if files are not what today's facts give.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @click.option("--force", is_flag=True, help="Overwrite files that were written or edited by hand.")
@@ -65,7 +64,6 @@ def _show(console: Console, outcome: "DockerResult") -> Answer:
 )
 @profile_choice
 @click.option("-t", "--tag", metavar="NAME", help="The image's name; default: the project's.")
-@click.option("--reproducible", is_flag=True, help="Build the same image every time.")
 @click.option("--try", "tries", is_flag=True, help="Start the image, and report what holds.")
 @click.argument("more", metavar="[-- OPTIONS…]", nargs=-1, type=click.UNPROCESSED)
 @common
@@ -73,12 +71,10 @@ def build_command(console: Console, **given: Any) -> Answer:
     """Build the image with `docker build`, which gets OPTIONS and the secrets it needs.
 
     Without a flag it is the image of prod. A lockfile or a Dockerfile that is not current is an
-    error before anything is built. --reproducible gives every file the same date (or that of
-    SOURCE_DATE_EPOCH), loads the image into the engine, and prints its digest. --try starts it
-    without network, capabilities and a file system to write to: what it starts must load, become
-    healthy, and stop when told to.
+    error before anything is built. --try starts it without network, capabilities and a file
+    system to write to: what it starts must load, become healthy, and stop when told to.
     """
-    from uvflow.docker.build import BuildOptions, build_image
+    from uvflow.docker.build import build_image
     from uvflow.project.manifest import Project
 
-    return _show(console, build_image(Project.find(Path.cwd()), BuildOptions(**given)))
+    return _show(console, build_image(Project.find(Path.cwd()), **given))

@@ -4,47 +4,26 @@ All images are on Debian 13 "trixie" by name, so that a rebuild does not move to
 uv's own images on bookworm ended with uv 0.9.30.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from uvflow.docker.settings import DOCKER_HUB, Settings
+from uvflow.docker.settings import Settings
 from uvflow.errors import UsageError
 from uvflow.project.python import requested_minor
 
 
-@dataclass(frozen=True, kw_only=True)
-class BaseImages:
-    """`python` is for base slim; the other bases install Python on `debian`."""
+def base_images(settings: Settings, python: str) -> dict[str, str]:
+    """For Python X.Y, by use, as far as `settings` name no others.
 
-    python: str
-    uv: str
-    debian: str
-    distroless: str
-
-    def with_digests(self, digests: Mapping[str, str]) -> "BaseImages":
-        names = vars(self).items()
-        return BaseImages(**{k: f"{v}@{digests[v]}" if v in digests else v for k, v in names})
-
-
-def base_images(settings: Settings, python: str) -> BaseImages:
-    """The images for Python X.Y: those of `settings`, else from the registries or their mirrors."""
-    mirrors = dict(settings.mirrors)
-    return BaseImages(
-        python=settings.python_image or _mirrored(f"python:{python}-slim-trixie", mirrors),
-        uv=settings.uv_image or _mirrored(f"ghcr.io/astral-sh/uv:{settings.uv}", mirrors),
-        debian=_mirrored("debian:trixie-slim", mirrors),
-        distroless=_mirrored("gcr.io/distroless/cc-debian13:nonroot", mirrors),
-    )
-
-
-def _mirrored(image: str, mirrors: Mapping[str, str]) -> str:
-    """An image without a host is from Docker Hub, which has the official ones in `library`."""
-    host, slash, path = image.partition("/")
-    if not slash:
-        host, path = DOCKER_HUB, f"library/{image}"
-    return f"{mirrors[host].rstrip('/')}/{path}" if host in mirrors else image
+    `python` is for base slim; the other bases install Python on `debian`.
+    """
+    return {
+        "python": settings.python_image or f"python:{python}-slim-trixie",
+        "uv": settings.uv_image or f"ghcr.io/astral-sh/uv:{settings.uv}",
+        "debian": "debian:trixie-slim",
+        "distroless": "gcr.io/distroless/cc-debian13:nonroot",
+    }
 
 
 # The Pythons that have an official image on Debian 13, newest first.

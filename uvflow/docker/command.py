@@ -1,11 +1,10 @@
 """`uvflow docker`: from options to a plan of every file, which is printed, checked or written."""
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header
 from uvflow.docker import facts as facts_of
 from uvflow.docker.engine import find_digest
-from uvflow.docker.facts import Facts, ImageOptions
+from uvflow.docker.facts import Facts
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten
 from uvflow.errors import DriftError, UsageError, UvflowError
@@ -28,13 +27,15 @@ from uvflow.uv import Uv
 
 
 @dataclass(frozen=True, kw_only=True)
-class DockerOptions(ImageOptions):
+class DockerOptions:
     """The options of the command line, by their names."""
 
+    uv: str | None = None
+    python: str | None = None
+    base: str | None = None
     bake: bool = False
     compose: bool = False
     prints: bool = False
-    facts: bool = False
     check: bool = False
     dry_run: bool = False
     force: bool = False
@@ -58,9 +59,9 @@ class DockerResult:
 
 def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     """Do what the options ask for; raises what planning and writing raise."""
-    modes = (options.prints, options.facts, options.check, options.dry_run)
+    modes = (options.prints, options.check, options.dry_run)
     if sum(modes) > 1:
-        raise UsageError("--print, --facts, --check and --dry-run exclude each other")
+        raise UsageError("--print, --check and --dry-run exclude each other")
     uv.check_readable(project.directories)
     path = project.root / "Dockerfile"
     if options.check and path.exists() and _header_of(path) is None:
@@ -68,9 +69,6 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     plan = plan_image(project, options)
     if options.check:
         return _check_result(plan.findings, plan.generated)
-    if options.facts:
-        facts = asdict(plan.facts)
-        return DockerResult(result=_lines(json.dumps(facts, indent=2)), data={"facts": facts})
     warnings = (*plan.remarks, *map(str, plan.findings))
     if options.prints:
         text = plan.dockerfile.text
@@ -79,12 +77,17 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         target_inside(file.path, plan.workspace)
     if not options.dry_run:
         write_files(plan, force=options.force)
-    names = [file.path.name for file in plan.to_write]
+    facts, names = plan.facts, [file.path.name for file in plan.to_write]
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
         result=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
-        messages=(*_evidence(plan.facts), *written),
+        messages=(
+            f"Python {facts.python}: {facts.python_evidence}",
+            f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
+            f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
+            *written,
+        ),
         warnings=warnings,
         data={"files": names, "dry_run": options.dry_run},
     )
@@ -116,6 +119,10 @@ class ImageFile:
     path: Path
     text: str
     before: str | None
+
+    @classmethod
+    def at(cls, path: Path, text: str) -> "ImageFile":
+        return cls(path=path, text=text, before=text_if_there(path))
 
     @property
     def state(self) -> FileState:
@@ -170,9 +177,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     text = text_if_there(root / "Dockerfile") or ""
     last = header.read(text)
     options = _complete_options(project, given, last, here)
-    facts = facts_of.read_facts(project, options, here)
-    digests = _digests(facts, text, asks=given.pin)
-    facts = replace(facts, images=facts.images.with_digests(digests))
+    facts = _with_digests(facts_of.read_facts(project, options, here), text, asks=given.pin)
     lockfile = check.start_check(project, here, os.environ)()
     is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
@@ -182,14 +187,14 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
     # workspace (Docker docs, "Build context", "Filename and location").
     ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
-    dockerignore = _image_file(ignore, context.dockerignore(workspace, facts.mounts))
+    dockerignore = ImageFile.at(ignore, context.dockerignore(workspace, facts.mounts))
     lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
     message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
     return ImagePlan(
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
-        generated=tuple(_image_file(root / path, text) for path, text in texts),
+        generated=tuple(ImageFile.at(root / path, text) for path, text in texts),
         dockerignore=dockerignore,
         findings=(findings.error("context-not-ignored", message, origin),) if lacks else (),
         remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
@@ -197,46 +202,44 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
 
 
 def _complete_options(
-    project: Project, given: ImageOptions, last: Header | None, here: Uv
-) -> ImageOptions:
-    before = last.options if last else ImageOptions(python=facts_of.python_in_use(project))
-    names = (each.name for each in fields(ImageOptions))
-    options = ImageOptions(**{n: getattr(given, n) or getattr(before, n) for n in names})
-    if options.uv or {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
-        return options
-    return replace(options, uv=here.version)
+    project: Project, given: DockerOptions, last: Header | None, here: Uv
+) -> dict[str, str]:
+    before = last.options if last else {"python": facts_of.python_in_use(project) or ""}
+    options = {name: getattr(given, name) or before.get(name, "") for name in header.OPTIONS}
+    if not {"uv", "uv-image"} & project.table("tool", "uvflow", "docker").keys():
+        options["uv"] = options["uv"] or here.version
+    return {name: value for name, value in options.items() if value}
 
 
-def _digests(facts: Facts, before: str, *, asks: bool) -> Mapping[str, str]:
+def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
     """Of the images that are used; those of `before`, a Dockerfile, stay unless this `asks`.
 
     Where it has one, an image that is new gets one as well.
     """
-    names = tuple(vars(facts.images).values())
+    names = facts.images.values()
     known = {name: digest for name, digest in _PINNED.findall(before) if name in names}
     text = dockerfile.render_dockerfile(facts) if asks or known else ""
-    used = (name for name in names if name in text and "@" not in name)
-    kept = {} if asks else known
-    return {name: kept.get(name) or find_digest(name, os.environ) for name in used}
+    images, kept = dict(facts.images), {} if asks else known
+    for use, name in facts.images.items():
+        if name in text and "@" not in name:
+            images[use] = f"{name}@{kept.get(name) or find_digest(name, os.environ)}"
+    return replace(facts, images=images)
 
 
 def _remarks(
-    options: ImageOptions, here: Uv, lockfile: LockfileCheck, *, is_first: bool
+    options: Mapping[str, str], here: Uv, lockfile: LockfileCheck, *, is_first: bool
 ) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
     if lockfile.verdict is Freshness.STALE:
         why = ", ".join(lockfile.reasons)
         yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
-    if is_first and options.python:
-        yield f"Python {options.python} is that of .venv, and stays: `--python=X.Y` names another"
-    builds, is_here = (version.split(".")[:2] for version in (options.uv or "", here.version))
-    if options.uv and [*map(int, builds)] < [*map(int, is_here)]:
+    python, builder = options.get("python"), options.get("uv")
+    if is_first and python:
+        yield f"Python {python} is that of .venv, and stays: `--python=X.Y` names another"
+    builds, is_here = (version.split(".")[:2] for version in (builder or "", here.version))
+    if builder and [*map(int, builds)] < [*map(int, is_here)]:
         take = f"`uvflow docker --uv={here.version}` takes this one"
-        yield f"uv {options.uv} builds the image, and uv {here.version} is here: {take}"
-
-
-def _image_file(path: Path, text: str) -> ImageFile:
-    return ImageFile(path=path, text=text, before=text_if_there(path))
+        yield f"uv {builder} builds the image, and uv {here.version} is here: {take}"
 
 
 def _header_of(path: Path) -> Header | None:
@@ -248,17 +251,16 @@ def _check_result(
 ) -> DockerResult:
     """Of the files that are generated: a .dockerignore may be anybody's."""
     changed = [file for file in generated if file.state is not FileState.SAME]
-    edited = [file for file in changed if file.state is FileState.EDITED]
     diffs, error = [*map(difference, changed)], error_of(findings)
-    if edited:
-        error = drift_error(edited[0])
-    elif changed:
+    edited = next((file for file in changed if file.state is FileState.EDITED), None)
+    if changed:
         what = "the files of the image do not match today's facts"
-        error = DriftError(what, hint="`uvflow docker` updates them")
-    is_current = not findings and not changed
+        error = (
+            drift_error(edited) if edited else DriftError(what, hint="`uvflow docker` updates them")
+        )
     return DockerResult(
         result=(*_lines(*diffs), *finding_lines(findings)),
-        messages=("Current: the files match today's facts",) if is_current else (),
+        messages=() if findings or changed else ("Current: the files match today's facts",),
         data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
     )
@@ -283,18 +285,9 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
 
 def difference(file: ImageFile) -> str:
     """A unified diff; line ends do not count."""
-    before = (file.before or "").splitlines(keepends=True)
+    before, after = ((text or "").splitlines(keepends=True) for text in (file.before, file.text))
     name = file.path.name
-    after = file.text.splitlines(keepends=True)
     return "".join(difflib.unified_diff(before, after, f"{name} (on disk)", f"{name} (generated)"))
-
-
-def _evidence(facts: Facts) -> tuple[str, ...]:
-    return (
-        f"Python {facts.python}: {facts.python_evidence}",
-        f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
-        f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
-    )
 
 
 def write_files(plan: ImagePlan, *, force: bool) -> None:

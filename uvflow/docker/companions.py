@@ -2,14 +2,13 @@
 
 import json
 import posixpath
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uvflow.docker.facts import Facts
-from uvflow.docker.targets import Selection
 from uvflow.project.manifest import Table
+from uvflow.project.profiles import Profile
 
 
 def bake_file(facts: Facts) -> str:
@@ -24,11 +23,11 @@ def bake_file(facts: Facts) -> str:
             "secret": [f"id={secret},env={secret}" for secret in facts.secrets],
             "ssh": ["default"] if facts.uses_ssh else [],
         }
-    return "\n".join(f"{head} {{\n{_hcl_lines(block)}}}\n" for head, block in blocks.items())
-
-
-def _hcl_lines(block: Table) -> str:
-    return "".join(f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
+    texts = []
+    for head, block in blocks.items():
+        lines = (f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
+        texts.append(f"{head} {{\n{''.join(lines)}}}\n")
+    return "\n".join(texts)
 
 
 def _hcl(value: Any) -> str:
@@ -37,7 +36,7 @@ def _hcl(value: Any) -> str:
 
 def compose_file(facts: Facts) -> str:
     """compose.yaml without its header."""
-    name = image_name(facts)
+    name = facts.name
     services = {
         name if selection.name == "prod" else f"{name}-{selection.name}": _service(facts, selection)
         for selection in reversed(facts.selections)
@@ -60,7 +59,7 @@ _HARDENED: Table = {
 }
 
 
-def _service(facts: Facts, selection: Selection) -> Table:
+def _service(facts: Facts, selection: Profile) -> Table:
     port = facts.start.port
     context = posixpath.relpath(".", facts.directory)  # as seen from the project's directory
     build = {
@@ -76,7 +75,7 @@ def _service(facts: Facts, selection: Selection) -> Table:
         "build": build,
         "init": True,
         "ports": [f"{port}:{port}"] if port else [],
-        **({"volumes": [f"{context}:/app"]} if selection.is_development else _HARDENED),
+        **({"volumes": [f"{context}:/app"]} if selection.editable else _HARDENED),
     }
 
 
@@ -97,12 +96,12 @@ def _yaml(value: Any) -> str:
 
 def usage_lines(facts: Facts) -> tuple[str, ...]:
     """Shell commands: build, run, try, build for development, and run the other processes."""
-    name, port = image_name(facts), facts.start.port
+    name, port = facts.name, facts.start.port
     file = () if facts.directory == "." else ("--file", _dockerfile_path(facts))
     build = ("docker", "build", *file, *credential_options(facts))
     run, published = ("docker", "run", "--rm"), ("--publish", f"{port}:{port}") if port else ()
     hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", name)  # noqa: S108  inside
-    targets = (selection.name for selection in facts.selections if selection.is_development)
+    targets = (selection.name for selection in facts.selections if selection.editable)
     commands = (
         (*build, "--tag", name, "."),
         (*run, *published, *hardened),
@@ -113,15 +112,9 @@ def usage_lines(facts: Facts) -> tuple[str, ...]:
     return tuple(map(shlex.join, commands))
 
 
-def image_name(facts: Facts) -> str:
-    """The project's name as far as an image may be called so (OCI distribution specification)."""
-    return re.sub(r"[^a-z0-9]+", "-", facts.name.lower()).strip("-") or "app"
-
-
 def image_tag(facts: Facts, profile: str) -> str:
     """What the image of a profile is tagged as; that of prod has no tag but the name."""
-    name = image_name(facts)
-    return name if profile == "prod" else f"{name}:{profile}"
+    return facts.name if profile == "prod" else f"{facts.name}:{profile}"
 
 
 def credential_options(facts: Facts) -> tuple[str, ...]:

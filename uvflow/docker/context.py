@@ -74,13 +74,6 @@ class BuildContext:
         local = (package for package in packages if package.directory is not None)
         return tuple(package.name for package in local if "virtual" not in package.source)
 
-    def no_install_option(self, names: tuple[str, ...], package: str | None) -> str:
-        if set(names) <= {package}:
-            return "--no-install-project"
-        if set(names) <= set(self.lock.members):
-            return "--no-install-workspace"
-        return "--no-install-local"
-
     def build_requirements(self, names: Iterable[str]) -> tuple[str, ...]:
         """What the build backends of `names` require (PEP 518), normalised names."""
         packages = (p for name in names for p in self.lock.by_name[name] if p.directory is not None)

@@ -12,7 +12,7 @@ escapes it, or is a text of this module: a test holds that.
 
 import posixpath
 
-from uvflow.docker import managed_python
+from uvflow.docker import managed_python, targets
 from uvflow.docker.debian import LIBRARIES
 from uvflow.docker.facts import Facts
 from uvflow.docker.instructions import (
@@ -27,7 +27,7 @@ from uvflow.docker.instructions import (
     stage,
     workdir,
 )
-from uvflow.docker.targets import Selection
+from uvflow.project.profiles import Profile
 
 _CACHE = {"type": "cache", "target": "/root/.cache/uv"}
 _TEMPORARY = {"type": "tmpfs", "target": "/tmp"}  # noqa: S108  builds leave locks there
@@ -43,7 +43,7 @@ def render_dockerfile(facts: Facts) -> str:
     if facts.base == "distroless":
         stages.append(managed_python.PACKED)
     for selection in others:
-        if selection.is_development:
+        if selection.editable:
             stages.append(_development(facts, selection))
         else:
             stages += [_dependencies(facts, selection), _project(facts, selection)]
@@ -54,38 +54,29 @@ def render_dockerfile(facts: Facts) -> str:
 
 def _base(facts: Facts) -> str:
     if facts.base == "slim":
-        below, python = facts.images.python, _compile_library(facts)
-        packages = _packages(facts.system.runtime, "Needed by packages at run time.")
+        below, needed, by = facts.images["python"], facts.system.runtime, "packages"
+        # Less what no service imports. -f, since Python has just cached what compileall itself
+        # imports, to be checked by file times.
+        python = f"""\
+# The standard library's byte code: the image has none, the user cannot write it.
+RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
+      '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \\
+      /usr/local/lib/python{command(facts.python)}
+"""
     else:
-        below, python = facts.images.debian, _managed_python(facts)
         needed = ("ca-certificates", "tzdata", *facts.system.runtime)
-        packages = _packages(needed, "Needed by Python and packages at run time.")
+        below, by = facts.images["debian"], "Python and packages"
+        # It keeps what compiling needs where something is compiled.
+        thin = "" if facts.system.build else managed_python.THIN
+        python = f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
+            mounts=mounts(_uv(facts), _CACHE),
+            python=command(facts.python),
+            release=command(facts.python_release),
+        )
     return f"""\
 # Python {comment(facts.python)}: {comment(facts.python_evidence)}.
 FROM {image(below)} AS base
-{packages}{python}{_surroundings(facts)}"""
-
-
-def _compile_library(facts: Facts) -> str:
-    """Less what no service imports.
-
-    -f, since Python has just cached what compileall itself imports, to be checked by file times.
-    """
-    return rf"""# The standard library's byte code: the image has none, the user cannot write it.
-RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \
-      '/(site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \
-      /usr/local/lib/python{command(facts.python)}
-"""
-
-
-def _managed_python(facts: Facts) -> str:
-    """It keeps what compiling needs where something is compiled."""
-    thin = "" if facts.system.build else managed_python.THIN
-    return f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
-        mounts=mounts(_uv(facts), _CACHE),
-        python=command(facts.python),
-        release=command(facts.python_release),
-    )
+{_packages(needed, f"Needed by {by} at run time.")}{python}{_surroundings(facts)}"""
 
 
 def _packages(packages: tuple[str, ...], why: str) -> str:
@@ -140,11 +131,11 @@ def _tools_stage(facts: Facts) -> str:
     return "builder" if facts.has_builder else "uv"
 
 
-def _stage_of(selection: Selection, what: str) -> str:
+def _stage_of(selection: Profile, what: str) -> str:
     return stage(what if selection.name == "prod" else f"{stage(selection.name)}-{what}")
 
 
-def _dependencies(facts: Facts, selection: Selection) -> str:
+def _dependencies(facts: Facts, selection: Profile) -> str:
     return f"""# The environment without the project: changes when uv.lock does.
 FROM {_tools_stage(facts)} AS {_stage_of(selection, "dependencies")}
 # 0 includes development dependencies; `--build-arg` changes it.
@@ -152,11 +143,11 @@ ARG {assignments(_dev_switch(facts, selection))}
 {_sync_dependencies(facts, selection)}"""
 
 
-def _dev_switch(facts: Facts, selection: Selection) -> dict[str, str]:
-    return {facts.dev_switch_variable: "0" if selection.all_groups else "1"}
+def _dev_switch(facts: Facts, selection: Profile) -> dict[str, str]:
+    return {facts.dev_switch_variable: "0" if selection.groups is None else "1"}
 
 
-def _sync_dependencies(facts: Facts, selection: Selection, **environ: str) -> str:
+def _sync_dependencies(facts: Facts, selection: Profile, **environ: str) -> str:
     check = "--frozen" if facts.lock_check_needs_sources else "--locked"
     sync = _sync(facts, selection, check, facts.no_install_option, **environ)
     files = ({"type": "bind", "source": path, "target": f"/app/{path}"} for path in facts.mounts)
@@ -164,10 +155,10 @@ def _sync_dependencies(facts: Facts, selection: Selection, **environ: str) -> st
     return f"RUN {_uv_mounts(facts, *builds, *files)}{sync}\n"
 
 
-def _sync(facts: Facts, selection: Selection, *options: str, **environ: str) -> str:
+def _sync(facts: Facts, selection: Profile, *options: str, **environ: str) -> str:
     if facts.uses_ssh:
         environ["GIT_SSH_COMMAND"] = "ssh -o StrictHostKeyChecking=accept-new"
-    words = ("uv", "sync", *options, *selection.arguments)
+    words = ("uv", "sync", *options, *targets.arguments(selection))
     return command(*words, environ=environ, secrets=facts.secrets)
 
 
@@ -178,10 +169,10 @@ def _uv_mounts(facts: Facts, *more: Mount) -> str:
 
 
 def _uv(facts: Facts) -> Mount:
-    return {"type": "bind", "from": facts.images.uv, "source": "/uv", "target": "/bin/uv"}
+    return {"type": "bind", "from": facts.images["uv"], "source": "/uv", "target": "/bin/uv"}
 
 
-def _project(facts: Facts, selection: Selection) -> str:
+def _project(facts: Facts, selection: Profile) -> str:
     """What building and installing local packages adds to the environment, and only that.
 
     uv would compile all of the environment once more, which would change every one of its files.
@@ -228,7 +219,7 @@ def _workdir(facts: Facts) -> str:
     return "" if facts.directory == "." else f"WORKDIR {workdir(f'/app/{facts.directory}')}\n"
 
 
-def _development(facts: Facts, selection: Selection) -> str:
+def _development(facts: Facts, selection: Profile) -> str:
     """The sources in place, local packages editable, and what a build needs still there."""
     switch, editable = _dev_switch(facts, selection), ""
     if facts.local_packages:
@@ -270,14 +261,14 @@ if missing:
              f"{{sorted({{debian[name] for name in missing}})}}")"""
 
 
-def _image(facts: Facts, selection: Selection) -> str:
+def _image(facts: Facts, selection: Profile) -> str:
     why, dependencies = "", _stage_of(selection, "dependencies")
     below, environment = "base", f"COPY --link --from={dependencies} /venv /venv\n"
     check = f"RUN python <<'END'\n{CHECK_LIBRARIES}\nEND\n\n"
     if facts.has_builder:
         why = f", without what only a build needs ({comment(facts.stages_evidence)})"
     if facts.base == "distroless":
-        below, python = facts.images.distroless, "COPY --link --from=python /python /python\n"
+        below, python = facts.images["distroless"], "COPY --link --from=python /python /python\n"
         environment = f"{_surroundings(facts)}{python}{environment}"
         # As this user, since that of the image has no group, which engines may not find.
         user = f"USER {facts.user:d}:{facts.user:d}\n"

@@ -7,26 +7,23 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
-
 from uvflow.docker import base_image, debian, settings, targets
-from uvflow.docker.base_image import BaseImages, base_images, newest_release, specifier
+from uvflow.docker.base_image import base_images, newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
 from uvflow.docker.start import Search, Start, Words
-from uvflow.docker.targets import NO_DEFAULT_GROUPS, Selection, dev_switch_variable
+from uvflow.docker.targets import NO_DEFAULT_GROUPS, dev_switch_variable
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
 from uvflow.lockfile.selection import (
-    ExportedPackage,
     TargetPlatform,
     export_selection,
     packages_on,
@@ -34,6 +31,7 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, Table
+from uvflow.project.profiles import Profile
 from uvflow.project.python import python_requests
 from uvflow.uv import Uv
 
@@ -47,21 +45,12 @@ _OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageOptions:
-    """The options of the command line; None leaves it to the settings or the facts."""
-
-    uv: str | None = None
-    python: str | None = None
-    base: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Facts:
     """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
 
-    `directory` is where the project is. `python` is X.Y, `python_release` is X.Y.Z where
-    requires-python does not allow the newest. `dev_switch_variable` is the variable that makes uv
-    skip development dependencies. `mounts` are the files that locking is checked by,
+    `name` is the image's, `directory` is where the project is. `python` is X.Y, `python_release` is
+    X.Y.Z where requires-python does not allow the newest. `dev_switch_variable` is the variable
+    that makes uv skip development dependencies. `mounts` are the files that locking is checked by,
     `no_install_option` is the option that skips `local_packages`, those that are built and
     installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
     current. `built` are the distributions of production without a wheel. `secrets` are the
@@ -73,11 +62,11 @@ class Facts:
     python: str
     python_release: str
     python_evidence: str
-    images: BaseImages
+    images: Mapping[str, str]
     base: str
     stages_evidence: str
     dev_switch_variable: str
-    selections: tuple[Selection, ...]
+    selections: tuple[Profile, ...]
     mounts: tuple[str, ...]
     no_install_option: str
     lock_check_needs_sources: bool
@@ -101,124 +90,123 @@ class Facts:
         return self.base == "distroless" or bool(self.system.build)
 
 
-def read_facts(project: Project, options: ImageOptions, here: Uv) -> Facts:
+def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> Facts:
     """The facts of `project`; the uv that is `here` selects what each profile installs.
+
+    `options` are those of the command line, without dashes.
 
     Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
     other, nothing says what is to be started, or uv refuses what a profile selects.
     """
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
-    given = {k: v for k, v in asdict(options).items() if v is not None and k != "python"}
-    checked = {key: settings.checked(key, value, f"--{key}") for key, value in given.items()}
+    checked = {k: settings.checked(k, v, f"--{k}") for k, v in options.items() if k != "python"}
     if not project.lockfile.exists():
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return _Reader(project, replace(declared, **checked), options.python, here).facts()
+    return _Reader(project, replace(declared, **checked), options.get("python"), here).facts()
 
 
 class _Reader:
-    """Reads each thing once; every property is one decision.
+    """Reads each thing once.
 
     `package` is the project in the lockfile, None for a workspace's root that is not a project.
+    `names` are those of production, `built` is what any profile has to build.
     """
 
     def __init__(
         self, project: Project, settings: Settings, wanted_python: str | None, here: Uv
     ) -> None:
-        self.project, self.settings, self.here = project, settings, here
-        self.requests = [(wanted_python, "--python")] if wanted_python else []
+        self.project, self.settings = project, settings
         self.lock = read_lockfile(project.lockfile)
         self.workspace = BuildContext(root=project.workspace, lock=self.lock)
+        self.workspace.check()
         self.directory = project.root.relative_to(project.workspace).as_posix()
         self.package = self.lock.package_at(self.directory)
-        self.profiles = tuple(project.shared_profiles.by_name.values())
         self.uv_table = project.table("tool", "uv")
-        groups = project.table("dependency-groups")
-        self.default_groups = targets.default_groups(self.uv_table, groups)
-        self.dev_switch_variable = dev_switch_variable(self.profiles, self.default_groups)
-        self.is_distroless = settings.base == "distroless"
+        self.profiles = tuple(project.shared_profiles.by_name.values())
+        defaults = targets.default_groups(self.uv_table, project.table("dependency-groups"))
+        self.dev_switch_variable = dev_switch_variable(self.profiles, defaults)
+        self.exported = {p.name: export_selection(project, p, here) for p in self.profiles}
+        self.python, self.python_evidence = base_image.choose_python(
+            (
+                *([(wanted_python, "--python")] if wanted_python else ()),
+                *_declared_pythons(project),
+            ),
+            self.lock.requires_python,
+            lambda minor: len(self.built_for(minor, self.installed(minor, "prod"))),
+        )
+        self.production = self.installed(self.python, "prod")
+        self.names = frozenset(package.name for package in self.production)
+        self.everything = self.installed(self.python, *self.exported)
+        self.built = self.built_for(self.python, self.everything)
+        self.local_packages = self.workspace.local_packages(self.production)
+        self.is_installed = self.package is not None and self.package.name in self.local_packages
 
     def facts(self) -> Facts:
-        self.workspace.check()
-        self.check_uv()
-        name = self.package.name if self.package else None
-        local, minor = self.local_packages, self.python[0]
+        self.check_settings()
+        settings, name = self.settings, self.package.name if self.package else None
+        others = {*self.local_packages} - {name}
+        is_collected = self.names >= {"django", "whitenoise"}
+        django = self.search.django
         return Facts(
-            name=canonicalize_name(self.project.name),
+            # as far as an image may be called so (OCI distribution specification)
+            name=re.sub(r"[^a-z0-9]+", "-", self.project.name.lower()).strip("-") or "app",
             directory=self.directory,
-            python=minor,
+            python=self.python,
             python_release=self.python_release,
-            python_evidence=self.python[1],
-            images=self.images,
-            base=self.settings.base,
+            python_evidence=self.python_evidence,
+            images=base_images(settings, self.python),
+            base=settings.base,
             stages_evidence=self.stages_evidence,
             dev_switch_variable=self.dev_switch_variable,
             selections=targets.selections(self.profiles, name if self.directory != "." else None),
             mounts=self.workspace.mounts,
-            no_install_option=self.workspace.no_install_option(local, name),
+            no_install_option="--no-install-local" if others else "--no-install-project",
             lock_check_needs_sources=self.workspace.lock_check_needs_sources,
-            built=self.built(minor, self.production),
-            local_packages=local,
-            version_variables=self.workspace.version_variables(local),
-            secrets=secrets(
-                self.uv_table.get("index", ()), self.settings.private_indexes, self.lock.packages
-            ),
+            built=self.built_for(self.python, self.production),
+            local_packages=self.local_packages,
+            version_variables=self.workspace.version_variables(self.local_packages),
+            secrets=secrets(self.uv_table.get("index", ()), self.lock.packages),
             uses_ssh=_SSH in fetchers(self.everything),
             system=self.system,
             copies_source=self.copies_source,
-            static=self.static,
+            static=django.static(settings.build_environment) if is_collected else None,
             start=self.start,
             processes=self.search.processes(),
-            user=self.settings.user or (_NONROOT if self.is_distroless else _USER),
+            user=settings.user or (_NONROOT if settings.base == "distroless" else _USER),
             environment=self.environment,
             remarks=tuple(self.remarks()),
         )
 
-    def check_uv(self) -> None:
-        uv = self.settings.uv
+    def check_settings(self) -> None:
+        uv, base = self.settings.uv, self.settings.base
         if uv and tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
                 f"uv {uv} is too old to build the image: it does not know "
                 f"{self.dev_switch_variable}",
                 hint="name a later one with `--uv X.Y.Z`",
             )
-
-    @property
-    def images(self) -> BaseImages:
-        if self.settings.python_image and self.settings.base != "slim":
+        if self.settings.python_image and base != "slim":
             raise UsageError(
-                f"[tool.uvflow.docker] python-image is for base slim, not {self.settings.base}",
+                f"[tool.uvflow.docker] python-image is for base slim, not {base}",
                 cause="with that base uv installs Python",
             )
-        return base_images(self.settings, self.python[0])
-
-    @cached_property
-    def python(self) -> tuple[str, str]:
-        """X.Y, and the evidence for it."""
-        return base_image.choose_python(
-            (*self.requests, *_declared_pythons(self.project)),
-            self.lock.requires_python,
-            lambda minor: len(self.built(minor, self.installed(minor, "prod"))),
-        )
 
     @property
     def python_release(self) -> str:
-        minor, wanted = self.python[0], specifier(self.lock.requires_python, "requires-python")
-        release = newest_release(wanted, minor) or minor
-        if release != minor and self.settings.base == "slim" and not self.settings.python_image:
+        wanted = specifier(self.lock.requires_python, "requires-python")
+        release = newest_release(wanted, self.python) or self.python
+        is_in_image = release == self.python or self.settings.python_image
+        if self.settings.base == "slim" and not is_in_image:
             raise UsageError(
                 f"requires-python `{wanted}` allows Python {release} at most, and the official "
-                f"image has the newest {minor}",
+                f"image has the newest {self.python}",
                 hint=f"`--base managed` installs {release}; `python-image` in [tool.uvflow.docker] "
                 "names an image that has it",
             )
         return release
-
-    @cached_property
-    def exported(self) -> Mapping[str, tuple[ExportedPackage, ...]]:
-        return {p.name: export_selection(self.project, p, self.here) for p in self.profiles}
 
     def installed(self, minor: str, *profiles: str) -> tuple[LockedPackage, ...]:
         """What any of `profiles` installs on any of the platforms."""
@@ -229,20 +217,7 @@ class _Reader:
     def platforms(self, minor: str) -> list[TargetPlatform]:
         return [TargetPlatform(python=minor, platform=each) for each in self.settings.platforms]
 
-    @cached_property
-    def production(self) -> tuple[LockedPackage, ...]:
-        return self.installed(self.python[0], "prod")
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Those of the distributions of production."""
-        return frozenset(package.name for package in self.production)
-
-    @cached_property
-    def everything(self) -> tuple[LockedPackage, ...]:
-        return self.installed(self.python[0], *self.exported)
-
-    def built(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
+    def built_for(self, minor: str, packages: Iterable[LockedPackage]) -> tuple[str, ...]:
         """Those of `packages` that are compiled, or may be, on any of the platforms."""
         indexed = [p for p in packages if p.directory is None and "git" not in p.source]
         found = {p.name for t in self.platforms(minor) for p in packages_to_build(indexed, t)}
@@ -250,13 +225,9 @@ class _Reader:
         return tuple(sorted(found | {p.name for p in packages if p.directory is None} & never))
 
     @cached_property
-    def built_by_any(self) -> tuple[str, ...]:
-        return self.built(self.python[0], self.everything)
-
-    @cached_property
     def system(self) -> DebianPackages:
         return debian.debian_packages(
-            built=self.built_by_any,
+            built=self.built,
             installed=self.names,
             backends=self.workspace.build_requirements(self.local_packages),
             fetchers=fetchers(self.everything),
@@ -265,49 +236,37 @@ class _Reader:
 
     @property
     def stages_evidence(self) -> str:
-        built, tools = ", ".join(self.built_by_any), ", ".join(self.system.build)
-        if self.is_distroless:
+        built, tools = ", ".join(self.built), ", ".join(self.system.build)
+        if self.settings.base == "distroless":
             return "a distroless image has nothing that could build"
         if tools:
             return f"without a wheel: {built}" if built else f"needed to build: {tools}"
         return f"built without a compiler: {built}" if built else "every locked package has a wheel"
 
     @cached_property
-    def local_packages(self) -> tuple[str, ...]:
-        return self.workspace.local_packages(self.production)
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the project itself is a package that is installed."""
-        return self.package is not None and self.package.name in self.local_packages
-
-    @cached_property
     def search(self) -> Search:
-        directories = sorted(str(package.directory) for package in self.lock.local_packages)
+        directories = {str(p.directory): p.name for p in self.lock.local_packages}
+        packages = {
+            Path(os.path.normpath(self.project.workspace / directory)): (
+                name.replace("-", "_") if name in self.local_packages else ""
+            )
+            for directory, name in directories.items()
+        }
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             project=self.project,
             settings=self.settings,
-            sources=self.sources,
+            sources=Sources(self.project.root, packages),
             installed=self.names,
             direct=frozenset(edge["name"] for edge in edges),
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
-            members=() if self.package else tuple(directories),
+            members=() if self.package else tuple(sorted(directories)),
         )
-
-    @property
-    def sources(self) -> Sources:
-        packages = {}
-        for package in self.lock.local_packages:
-            path = os.path.normpath(self.project.workspace / str(package.directory))
-            is_installed = package.name in self.local_packages
-            packages[Path(path)] = package.name.replace("-", "_") if is_installed else ""
-        return Sources(self.project.root, packages)
 
     @cached_property
     def start(self) -> Start:
         start = self.search.start()
-        if not self.is_distroless:
+        if self.settings.base != "distroless":
             return start
         if missing := set(self.system.runtime) - _IN_DISTROLESS:
             raise UsageError(
@@ -323,7 +282,7 @@ class _Reader:
                 )
         return start
 
-    @cached_property
+    @property
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
@@ -336,11 +295,6 @@ class _Reader:
         if self.copies_source and self.start.module and self.start.base != ".":
             variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
-
-    @property
-    def static(self) -> Static | None:
-        is_collected = self.names >= {"django", "whitenoise"}
-        return self.search.django.static(self.settings.build_environment) if is_collected else None
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
@@ -374,22 +328,13 @@ def python_in_use(project: Project) -> str | None:
     return version[1] if fits else None
 
 
-def secrets(
-    indexes: Iterable[Table], private: tuple[str, ...], packages: Iterable[LockedPackage]
-) -> tuple[str, ...]:
+def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tuple[str, ...]:
     """The variables that hold the credentials of the indexes that `packages` are taken from.
 
-    An index asks for them where `private` names it, where it has `authenticate = "always"`, or
-    where its URL has a user (uv docs, "Authentication"). Raises UsageError for a name in `private`
-    that no index has, and for a URL with a password in it.
+    An index asks for them where it has `authenticate = "always"`, or where its URL has a user (uv
+    docs, "Authentication"); uv gives them to an index with a name, in capitals, the rest
+    underscores. Raises UsageError for a URL with a password in it.
     """
-    names = sorted(str(index.get("name")) for index in indexes)
-    for name in private:
-        if name not in names:
-            raise UsageError(
-                f"[tool.uvflow.docker] private-indexes names `{name}`, which no index is called",
-                hint=f"[[tool.uv.index]] has: {', '.join(names) or 'nothing'}",
-            )
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
     variables: list[str] = []
     for index in indexes:
@@ -400,25 +345,15 @@ def secrets(
                 hint="take it out: the build gets it as a secret",
             )
         is_asking = index.get("authenticate") == "always" or urlsplit(url).username
-        if index.get("name") in private or (is_asking and _address(url) in used):
-            variables += _credentials(index)
+        if is_asking and "name" in index and _address(url) in used:
+            name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
+            variables += (f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD")
     return tuple(dict.fromkeys(variables))
 
 
 def _address(url: str) -> str:
     """`url` without its user and without a slash at its end."""
     return re.sub(r"(?<=://)[^/@]*@", "", url).rstrip("/")
-
-
-def _credentials(index: Table) -> tuple[str, str]:
-    """uv docs, "Providing credentials directly": the name in capitals, the rest underscores."""
-    if "name" not in index:
-        raise UsageError(
-            "an index that asks for credentials has no name, and so no variables to give them by",
-            hint='set `name = "…"` in its [[tool.uv.index]]',
-        )
-    name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
-    return f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD"
 
 
 def fetchers(packages: Iterable[LockedPackage]) -> tuple[str, ...]:

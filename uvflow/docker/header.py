@@ -6,10 +6,12 @@ Its lines are comments that begin with `#`, which all generated formats have.
 import hashlib
 import re
 import shlex
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from uvflow.docker.facts import ImageOptions
 from uvflow.docker.lint.parse import split
+
+OPTIONS = ("uv", "python", "base")  # those that are kept; a later uvflow may have others
 
 _MADE_BY = re.compile(r"# Made by `(?P<command>uvflow docker[^`\n]*)`")
 _DIGEST = re.compile(r"# (?:Facts [0-9a-f]{12}, t|T)ext (?P<text>[0-9a-f]{12})\b")
@@ -19,14 +21,14 @@ _DIGEST = re.compile(r"# (?:Facts [0-9a-f]{12}, t|T)ext (?P<text>[0-9a-f]{12})\b
 class Header:
     """The options a file was made with, and whether nobody has edited it since."""
 
-    options: ImageOptions
+    options: Mapping[str, str]
     is_as_made: bool
 
 
-def with_header(body: str, options: ImageOptions, usage: tuple[str, ...]) -> str:
+def with_header(body: str, options: Mapping[str, str], usage: tuple[str, ...]) -> str:
     """`body` below its header; `usage` are commands to show in it."""
-    given = ((name, value) for name, value in asdict(options).items() if value is not None)
-    command = shlex.join(("uvflow", "docker", *(f"--{name}={value}" for name, value in given)))
+    given = (f"--{name}={value}" for name, value in options.items())
+    command = shlex.join(("uvflow", "docker", *given))
     head = [
         f"# Made by `{command}`; do not edit it:",
         "# [tool.uvflow.docker] in pyproject.toml is the place for changes.",
@@ -44,10 +46,9 @@ def read(text: str) -> Header | None:
     if made_by is None or digest is None:
         return None
     words = (word.removeprefix("--").partition("=") for word in split(made_by["command"])[2:])
-    known = {field.name for field in fields(ImageOptions)}  # without those of a later uvflow
     _, _, body = text.replace("\r\n", "\n").partition("\n\n")
     return Header(
-        options=ImageOptions(**{name: value for name, _, value in words if name in known}),
+        options={name: value for name, _, value in words if name in OPTIONS},
         is_as_made=digest["text"] == _digest(body),
     )
 

@@ -10,8 +10,6 @@ from uvflow.project.schema import OnlyKeys, Rule
 
 BASES = ("slim", "managed", "distroless")
 PLATFORMS = ("linux/amd64", "linux/arm64")
-DOCKER_HUB = "docker.io"
-REGISTRIES = (DOCKER_HUB, "ghcr.io", "gcr.io")
 
 
 def _setting(default: Any, shape: Any) -> Any:
@@ -32,7 +30,6 @@ def _number(high: int, wanted: str) -> Rule:
 
 _DEBIAN_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"  # Debian Policy, section 5.6.1
 _IMAGE = r"[a-z0-9][A-Za-z0-9_./:@-]*"
-_REGISTRY = r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)*/?"  # a host, and the path below it
 _MODULE_ATTRIBUTE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?"
 _VERSION = r"\d+\.\d+\.\d+"
 
@@ -45,10 +42,8 @@ _HEALTH = Rule(
     'a path such as "/healthz", or false',
     {"anyOf": [{"enum": [False]}, {"type": "string", "pattern": r"/\S*"}]},
 )
-_MIRRORS = OnlyKeys(dict.fromkeys(REGISTRIES, _text(_REGISTRY, "the name of a registry")))
 _PLATFORMS = _texts({"enum": PLATFORMS}, " and ".join(PLATFORMS), least=1)
 _PACKAGES = _texts({"type": "string", "pattern": _DEBIAN_PACKAGE}, "Debian packages")
-_INDEXES = _texts({"type": "string", "pattern": r"[\w.-]+"}, "names of [[tool.uv.index]]")
 _CODES = _texts({"type": "string", "pattern": "[a-z-]+"}, "codes of findings")
 _COMMAND = _texts(_TEXT, 'strings, such as ["python", "-m", "app"]', least=1)
 
@@ -60,9 +55,8 @@ class Settings:
     `command` is what the container starts, `processes` are others by name, `app` is a
     `module:attribute` for the server to load. `health` is the path of an HTTP probe, or False for
     none. `environment` is for the container, `build_environment` for the steps that run the
-    project's own code (collectstatic). `mirrors` are registries and what images are pulled from in
-    their place. `private_indexes` are names of `[[tool.uv.index]]` that ask for credentials.
-    `ignore` are codes of findings that are not reported about a hand-written Dockerfile.
+    project's own code (collectstatic). `ignore` are codes of findings that are not reported about a
+    hand-written Dockerfile.
     """
 
     base: str = _setting("slim", Rule(f"one of {', '.join(BASES)}", {"enum": BASES}))
@@ -75,11 +69,9 @@ class Settings:
     uv: str | None = _setting(None, _text(_VERSION, "a version such as 0.13.9"))
     python_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
     uv_image: str | None = _setting(None, _text(_IMAGE, "the name of an image"))
-    mirrors: tuple[tuple[str, str], ...] = _setting((), _MIRRORS)
     build_packages: tuple[str, ...] | None = _setting(None, _PACKAGES)
     runtime_packages: tuple[str, ...] = _setting((), _PACKAGES)
     platforms: tuple[str, ...] = _setting(PLATFORMS, _PLATFORMS)
-    private_indexes: tuple[str, ...] = _setting((), _INDEXES)
     source: bool | None = _setting(None, bool)
     environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)
     build_environment: tuple[tuple[str, str], ...] = _setting((), _ENVIRONMENT)

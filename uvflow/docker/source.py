@@ -41,12 +41,12 @@ class Module:
     """A source file: its path relative to the root (POSIX), and the name it is imported by.
 
     One that `is_installed` is part of a package that is installed into the environment; `base` is
-    the directory that it is imported from.
+    the directory that it is imported from. One that is not found has the path `.` and no text.
     """
 
-    path: str
+    path: str = "."
     name: str
-    text: str
+    text: str = ""
     base: str = "."
     is_installed: bool = False
 
@@ -63,6 +63,11 @@ class Module:
     @property
     def stem(self) -> str:
         return PurePosixPath(self.path).stem
+
+    @property
+    def place(self) -> str | None:
+        """Its path, unless it is installed."""
+        return None if self.is_installed else self.path
 
     @property
     def rank(self) -> int:
@@ -121,16 +126,22 @@ class Module:
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """What a server loads: `module:attribute`, which may be a factory.
-
-    `module` is None where no file is known to be that; a script has no attribute.
-    """
+    """What a server loads: `module:attribute`, which may be a factory, or a script."""
 
     name: str
     interface: str
     evidence: str
-    module: Module | None = None
+    module: Module
     is_factory: bool = False
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Its standing, and how usual it is; the likeliest has the lowest."""
+        module = self.module
+        is_first = module.is_installed or module.stem == _USUAL_NAMES[0]
+        standing = 0 if is_first else 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
+        is_usual = self.name.rpartition(":")[2] in {"app", "application", "create_app", "make_app"}
+        return standing, self.is_factory, module.rank, not is_usual
 
 
 @dataclass(frozen=True)
@@ -152,8 +163,14 @@ class Sources:
         return tuple(sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path)))
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
-        files, package = dict(self._files(base)), self.packages.get(base)
+        others, files = self.packages.keys() - {base}, {}
+        for file in (file for file in files_in(base) if file.suffix == ".py"):
+            folders = file.parts[:-1]
+            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in folders)
+            if not is_skipped and others.isdisjoint(base / each for each in file.parents):
+                files[str(file)] = source_text(base / file)
         base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
+        package = self.packages.get(base)
         for path, text in files.items():
             name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
             is_installed = bool(package) and path.startswith(("src/", f"{package}/"))
@@ -165,15 +182,6 @@ class Sources:
                     base=base_of(path),
                     is_installed=is_installed,
                 )
-
-    def _files(self, base: Path) -> Iterator[tuple[str, str]]:
-        """Path, relative to `base`, and text of each Python file."""
-        skipped = self.packages.keys() - {base}
-        for path in (path for path in files_in(base) if path.suffix == ".py"):
-            above = path.parts[:-1]
-            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in above)
-            if not is_skipped and skipped.isdisjoint(base / each for each in path.parents):
-                yield str(path), source_text(base / path)
 
     @cached_property
     def by_name(self) -> Mapping[str, Module]:
@@ -248,33 +256,27 @@ class Applications:
         return _likeliest([self.found[name] for name in self.outermost])
 
     def _read(self, module: Module, node: ast.stmt) -> None:
-        local = set[str]()
+        values = [pair for pair in _assigned(node) if isinstance(pair[1], ast.Call)]
+        made, local = [name for name, _ in values], set[str]()
         match node:
             case ast.ClassDef(name=name, bases=bases):
-                for base in bases:
-                    self._keep(module, name, base, local)
-            case ast.FunctionDef(name=name):
+                values = [(name, base) for base in bases]
+            case ast.FunctionDef(name=name, args=a):
                 inside = list(ast.walk(node))
                 values = [pair for inner in inside for pair in _assigned(inner)]
                 local |= {f"{module.name}.{variable}" for variable, _ in values}
                 values += [(name, n.value) for n in inside if isinstance(n, ast.Return) and n.value]
-                for variable, value in values:
-                    self._keep(module, variable, value, local)
-                if _needs_no_arguments(node.args):
-                    self._add(module, name, is_factory=True)
-        for name, value in _assigned(node):
-            if isinstance(value, ast.Call):
-                self._keep(module, name, value, local)
-                self._add(module, name)
+                needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
+                made = [name] if needed == 0 and all(a.kw_defaults) else []
+        for name, value in values:
+            dotted = f"{module.name}.{name}"
+            if kind := self._kind(module, value):
+                self.kinds[dotted] = kind
+                self.parts |= self.sources.references(module, value) - {dotted, *local}
+        for name in made:
+            self._add(module, name, is_factory=isinstance(node, ast.FunctionDef))
         for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
             self.parts |= self.sources.references(module, call) - local
-
-    def _keep(self, module: Module, name: str, value: ast.expr, local: set[str]) -> None:
-        """Note the kind of `name`, which may be `value`, and that this is a part of it."""
-        dotted = f"{module.name}.{name}"
-        if kind := self._kind(module, value):
-            self.kinds[dotted] = kind
-            self.parts |= self.sources.references(module, value) - {dotted, *local}
 
     def _kind(self, module: Module, node: ast.expr) -> str | None:
         """The class of the application that an expression is, or that is wrapped in it."""
@@ -288,7 +290,7 @@ class Applications:
             return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
         return None
 
-    def _add(self, module: Module, name: str, *, is_factory: bool = False) -> None:
+    def _add(self, module: Module, name: str, *, is_factory: bool) -> None:
         dotted = f"{module.name}.{name}"
         kind = self.kinds.get(dotted)
         if kind and not _NOT_SERVED & set(name.split("_")):
@@ -316,20 +318,11 @@ def _likeliest(applications: list[Application]) -> list[Application]:
 
     Of one directory the usual names come first; between directories nothing tells.
     """
-    ranks = {each: _rank(each, each.module) for each in applications if each.module}
-    best = min(ranks.values(), default=())
-    remaining = [each for each, rank in ranks.items() if rank[0] == best[0]]
-    if len({posixpath.dirname(each.module.path) for each in remaining if each.module}) == 1:
-        remaining = [each for each in remaining if ranks[each] == best]
+    best = min((each.rank for each in applications), default=())
+    remaining = [each for each in applications if each.rank[0] == best[0]]
+    if len({posixpath.dirname(each.module.path) for each in remaining}) == 1:
+        remaining = [each for each in remaining if each.rank == best]
     return sorted(remaining, key=lambda each: each.name)
-
-
-def _rank(application: Application, module: Module) -> tuple[int, ...]:
-    attribute = application.name.rpartition(":")[2]
-    is_first = module.is_installed or module.stem == _USUAL_NAMES[0]
-    standing = 0 if is_first else 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
-    is_usual = attribute in {"app", "application", "create_app", "make_app"}
-    return standing, application.is_factory, module.rank, not is_usual
 
 
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
@@ -363,11 +356,6 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
 
     bases |= {base_of(path) for path in files} - {"src", "."}
     return base_of
-
-
-def _needs_no_arguments(arguments: ast.arguments) -> bool:
-    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return positional == 0 and all(arguments.kw_defaults)
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -434,24 +422,21 @@ class _Health:
         lists = (node for node in nodes if _called(node) in {"Mount", "include"})
         nested = {node for each in lists for node in ast.walk(each) if node is not each}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            owner = module.name
+            name, owner = _called(call), module.name
             if isinstance(call.func, ast.Attribute):
                 owner = self.sources.origin(module.dotted(call.func.value))
-            if _called(call) in _INCLUDING:
-                self._include(module, call, owner)
-            is_route = _called(call) in _ROUTES and call not in nested
-            if is_route or (_called(call) in _DECORATORS and call in decorators):
+            if name in _INCLUDING:
+                strings = self.sources.by_name.keys() & _strings_in(call)
+                for child in (*self.sources.references(module, call), *strings):
+                    self.within[child] = owner, _prefix(call)
+                    if name == "register_blueprint" and _prefix(call):
+                        self.routers[child] = ""  # its own is replaced
+            if (name in _ROUTES and call not in nested) or (
+                name in _DECORATORS and call in decorators
+            ):
                 text = _text(next(iter(call.args), None)) or ""
                 if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
                     self.routes.append((route[2], f"/{route[1]}", owner))
-
-    def _include(self, module: Module, call: ast.Call, owner: str) -> None:
-        prefix = _prefix(call)
-        strings = self.sources.by_name.keys() & _strings_in(call)
-        for child in (*self.sources.references(module, call), *strings):
-            self.within[child] = owner, prefix
-            if prefix and _called(call) == "register_blueprint":
-                self.routers[child] = ""  # its own is replaced
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from uvflow.docker.lint import shell
 from uvflow.docker.settings import Settings
@@ -16,6 +15,7 @@ from uvflow.docker.source import (
     Application,
     Applications,
     Django,
+    Module,
     Sources,
     health_path,
 )
@@ -55,41 +55,25 @@ class Start:
 Candidate = Start | Application
 
 
-@dataclass(frozen=True)
-class _Server:
-    """A production server: its command before the application, and how that or a factory is named.
-
-    A server that `reloads` has an option to do that when a source file changes.
-    """
-
-    interfaces: Words
-    command: str
-    factory: str = "{name}"
-    reloads: bool = True
-
-
-# By their distributions, of each interface the preferred first. Workers of gunicorn show that they
-# live by touching a file, which a disk may delay.
+# Production servers by their distributions, of each interface the preferred first: the interfaces,
+# the command before the application, and how a factory is named. Workers of gunicorn show that
+# they live by touching a file, which a disk may delay.
 _GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
 _GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
 _HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
 _WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
-_SERVERS: Mapping[str, _Server] = {
-    "gunicorn": _Server(("wsgi",), _GUNICORN, "{name}()"),
-    "uvicorn": _Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
-    "hypercorn": _Server(("asgi",), _HYPERCORN, "{name}()"),
-    "granian": _Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}", reloads=False),
-    "waitress": _Server(("wsgi",), _WAITRESS, "--call {name}", reloads=False),
-    "daphne": _Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}"),
+_SERVERS: Mapping[str, tuple[Words, str, str]] = {
+    "gunicorn": (("wsgi",), _GUNICORN, "{name}()"),
+    "uvicorn": (("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
+    "hypercorn": (("asgi",), _HYPERCORN, "{name}()"),
+    "granian": (("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
+    "waitress": (("wsgi",), _WAITRESS, "--call {name}"),
+    "daphne": (("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
 }
-
+_RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
 
 # `waitress-serve` is none of them, nor is a program of the project.
 _END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
-
-
-def _servers_of(interface: str) -> list[str]:
-    return [name for name, server in _SERVERS.items() if interface in server.interfaces]
 
 
 # distribution → the class whose instance a server loads, and the interface
@@ -144,7 +128,7 @@ class Search:
         Raises UsageError with the lines to write where there is none, or more than one.
         """
         files = (self._procfile, self._configured, self._django, self._compose)
-        evidence = (self._command, self._app_setting, *files, self._objects, self._scripts)
+        evidence = (self._settings, *files, self._objects, self._scripts)
         candidates: Sequence[Candidate] = next(filter(None, (find() for find in evidence)), ())
         if not candidates:
             raise self._no_start_error()
@@ -156,18 +140,16 @@ class Search:
             )
         [chosen] = candidates
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
-        development, ends = start.development or start.command, self._ends_at_sigterm(start.command)
-        start = replace(start, development=development, ends_at_sigterm=ends)
+        *_, last = start.command, *(w for _, w in shell.started(start.command, lambda _: "", {}))
+        is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
         health = self.settings.health
-        if health is None:
-            return start
-        path = health if isinstance(health, str) else None
-        return replace(start, health=path, probes=path is not None)
-
-    def _ends_at_sigterm(self, command: Words) -> bool:
-        every = [command, *(words for _, words in shell.started(command, lambda _: "", {}))]
-        is_known = shell.program(every[-1]) in _END_AT_SIGTERM
-        return is_known or any("SIGTERM" in module.text for module in self.sources.modules)
+        return replace(
+            start,
+            development=start.development or start.command,
+            ends_at_sigterm=is_handled or shell.program(last) in _END_AT_SIGTERM,
+            health=start.health if health is None else str(health or "") or None,
+            probes=health is not False,
+        )
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
@@ -195,18 +177,17 @@ class Search:
     def django(self) -> Django:
         return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
-    def _command(self) -> list[Start]:
-        command, port = self.settings.command, self.settings.port
-        evidence = "[tool.uvflow.docker] command"
-        return [Start(command=command, evidence=evidence, port=port, module=".")] if command else []
-
-    def _app_setting(self) -> list[Application]:
-        if self.settings.app is None:
+    def _settings(self) -> list[Candidate]:
+        command, app, port = self.settings.command, self.settings.app, self.settings.port
+        if command:
+            evidence = "[tool.uvflow.docker] command"
+            return [Start(command=command, evidence=evidence, port=port, module=".")]
+        if app is None:
             return []
         interfaces = (*self._classes.values(), "wsgi", "asgi")
         # One that asks for asgi is not given to a server for wsgi.
         interface = next(each for each in interfaces if self._server(each) or each == "asgi")
-        return [self._named(self.settings.app, interface, "[tool.uvflow.docker] app")]
+        return [self._named(app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
         line = self._entries.get("web")
@@ -236,11 +217,12 @@ class Search:
 
     def _named(self, name: str, interface: str, evidence: str) -> Application:
         """The application of that name; with `()` at its end it is a factory."""
+        module = name.partition(":")[0]
         return Application(
             name=name.removesuffix("()"),
             interface=interface,
             evidence=evidence,
-            module=self.sources.by_name.get(name.partition(":")[0]),
+            module=self.sources.by_name.get(module) or Module(name=module),
             is_factory=name.endswith("()"),
         )
 
@@ -294,7 +276,16 @@ class Search:
         pages = self.sources.scripts_importing("streamlit") if has_pages else []
         if found or pages or "celery" not in self.installed:
             return [*found, *map(self._streamlit, pages)]
-        return [*map(self._celery, Applications(self.sources, {"Celery": ""}).likeliest())]
+        queues = Applications(self.sources, {"Celery": ""}).likeliest()
+        return [
+            Start(
+                command=("celery", f"--app={queue.name}", "worker", "--loglevel=INFO"),
+                evidence=queue.evidence,
+                module=queue.module.place,
+                base=queue.module.base,
+            )
+            for queue in queues
+        ]
 
     def _streamlit(self, page: Application) -> Start:
         port = self.settings.port or _STREAMLIT_PORT
@@ -307,10 +298,6 @@ class Search:
             health="/_stcore/health",  # Streamlit docs, "Deploy Streamlit using Docker"
             module=page.name,
         )
-
-    def _celery(self, queue: Application) -> Start:
-        words = ("celery", f"--app={queue.name}", "worker", "--loglevel=INFO")
-        return Start(command=words, evidence=queue.evidence, **_place(queue))
 
     def _scripts(self) -> list[Start]:
         """A program; what a project with a web framework installs beside its service is none."""
@@ -325,26 +312,22 @@ class Search:
 
     def _served(self, found: Application) -> Start:
         name = self._server(found.interface)
-        if name is None:
-            raise self._no_server_error(found)
-        if found.name.endswith(")") and name != "gunicorn":
-            raise UsageError(
-                f"{name} cannot call {found.name}, which {found.evidence} names",
-                hint="`uv add gunicorn`, or set `command` in [tool.uvflow.docker]",
-            )
-        server = _SERVERS[name]
+        if name is None or (found.name.endswith(")") and name != "gunicorn"):
+            raise _no_server_error(found)
+        _, command, factory = _SERVERS[name]
         port = self.settings.port or _PORT
-        line = f"{server.command} {server.factory if found.is_factory else '{name}'}"
+        line = f"{command} {factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
         others = self.web.outermost - {found.name.replace(":", ".")}
         return Start(
             command=words,
-            development=(words[0], *(("--reload",) if server.reloads else ()), *words[1:]),
+            development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=health_path(self.sources, others),
-            **_place(found),
+            module=found.module.place,
+            base=found.module.base,
         )
 
     def _of_line(self, line: str, evidence: str) -> Start:
@@ -361,16 +344,8 @@ class Search:
         )
 
     def _server(self, interface: str) -> str | None:
-        return next((name for name in _servers_of(interface) if name in self.installed), None)
-
-    def _no_server_error(self, loaded: Application) -> UsageError:
-        servers = _servers_of(loaded.interface)
-        return UsageError(
-            f"no server for {loaded.name} is among the production dependencies",
-            cause=f"looked for {', '.join(servers)}; a development server does not count",
-            hint=f"`uv add {servers[0]}`, name the extra or group that has one in "
-            "[tool.uvflow.profiles.prod], or set `command` in [tool.uvflow.docker]",
-        )
+        fitting = (name for name, (interfaces, *_) in _SERVERS.items() if interface in interfaces)
+        return next((name for name in fitting if name in self.installed), None)
 
     def _no_start_error(self) -> UsageError:
         cause = "no web application, no program in [project.scripts], no `web` in a Procfile"
@@ -399,12 +374,18 @@ def _lines(candidates: Iterable[Candidate]) -> str:
     return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
 
 
-def _place(found: Application) -> dict[str, Any]:
-    """Which file a start loads, and from where that is imported."""
-    module = found.module
-    if module is None:
-        return {"module": "."}
-    return {"module": None if module.is_installed else module.path, "base": module.base}
+def _no_server_error(loaded: Application) -> UsageError:
+    fitting = [
+        name for name, (interfaces, *_) in _SERVERS.items() if loaded.interface in interfaces
+    ]
+    # No other one calls a factory with arguments.
+    servers = ["gunicorn"] if loaded.name.endswith(")") else fitting
+    return UsageError(
+        f"no server for {loaded.name} is among the production dependencies",
+        cause=f"looked for {', '.join(servers)}; a development server does not count",
+        hint=f"`uv add {servers[0]}`, name the extra or group that has one in "
+        "[tool.uvflow.profiles.prod], or set `command` in [tool.uvflow.docker]",
+    )
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")

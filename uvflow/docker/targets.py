@@ -1,7 +1,6 @@
 """The profiles of a project as targets of its Dockerfile. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Table
@@ -14,20 +13,6 @@ OF_EACH = ("dependencies", "project")
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """A profile as a target.
-
-    `arguments` select what uv installs besides what the dev switch variable leaves. A target that
-    `is_development` works on the sources in place.
-    """
-
-    name: str
-    arguments: tuple[str, ...] = ()
-    is_development: bool = False
-    all_groups: bool = False
-
-
 def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) -> str:
     """The variable that makes uv skip what is for development; `defaults` are the default groups.
 
@@ -37,7 +22,7 @@ def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) 
     return "UV_NO_DEV" if defaults == ("dev",) and not is_asked_for else NO_DEFAULT_GROUPS
 
 
-def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Selection, ...]:
+def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Profile, ...]:
     """One for each profile, prod last; `package` is the workspace member that uv is to install.
 
     Raises UsageError for a profile with the name of a stage.
@@ -52,22 +37,15 @@ def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Select
                 cause="a stage already has that name",
                 hint="give the profile another name",
             )
-    return tuple(_selection(profile, package) for profile in (*by_name.values(), prod))
+    targets = (*by_name.values(), prod)
+    return tuple(profile._replace(package=profile.package or package) for profile in targets)
 
 
-def _selection(profile: Profile, package: str | None) -> Selection:
-    chosen = Profile(
-        name=profile.name,
-        groups=profile.groups or None,
-        extras=profile.extras,
-        package=profile.package or package,
-    )
-    return Selection(
-        name=profile.name,
-        arguments=tuple(a for a in chosen.selection() if a != "--no-default-groups"),
-        is_development=profile.editable,
-        all_groups=profile.groups is None,
-    )
+def arguments(profile: Profile) -> tuple[str, ...]:
+    """What selects for uv what it installs besides what the dev switch variable leaves."""
+    groups, extras, package = profile.groups or None, profile.extras, profile.package
+    chosen = Profile(profile.name, groups=groups, extras=extras, package=package)
+    return tuple(word for word in chosen.selection() if word != "--no-default-groups")
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:

@@ -88,9 +88,8 @@ def _settled_state(inspect: Callable[[], Completed], *, is_probed: bool) -> str:
 
 
 def _finding(code: str, fact: str, problem: str) -> Finding:
-    if problem:
-        return findings.error(code, problem, hint=_HINTS[code])
-    return findings.note(code, fact)
+    error = findings.error(code, problem, hint=_HINTS[code])
+    return error if problem else findings.note(code, fact)
 
 
 def _last_line(done: Completed) -> str:

@@ -13,7 +13,7 @@ from uvflow.docker.lint.model import LintContext, LintedDockerfile
 from uvflow.docker.targets import default_groups
 from uvflow.files import read_text, text_if_there
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.lockfile.packages import Lockfile, read_lockfile
+from uvflow.lockfile.packages import read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, group_names
@@ -104,22 +104,20 @@ def lint_context(project: Project) -> LintContext:
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
+    installed = None
+    if lockfile:  # on some platform; which Python it is for hardly matters here
+        exported = export_selection(project, project.shared_profiles["prod"], uv.find())
+        target = TargetPlatform(python="3.13", platform="linux/amd64")
+        installed = frozenset(p.name for p in packages_on(target, exported, lockfile))
     return LintContext(
         files=frozenset(map(str, context.files_in(root))),
         members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
-        installed=_installed(project, lockfile) if lockfile else None,
+        installed=installed,
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
     )
-
-
-def _installed(project: Project, lockfile: Lockfile) -> frozenset[str]:
-    """What production installs on some platform; which Python it is for hardly matters here."""
-    exported = export_selection(project, project.shared_profiles["prod"], uv.find())
-    target = TargetPlatform(python="3.13", platform="linux/amd64")
-    return frozenset(package.name for package in packages_on(target, exported, lockfile))

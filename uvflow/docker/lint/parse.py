@@ -141,18 +141,13 @@ def parse_dockerfile(text: str) -> Dockerfile:
     for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
         if value:
             defaults[name] = expanded(value, defaults)
-    stages = itertools.pairwise((*begins, len(steps)))
-    return Dockerfile(
-        before=before,
-        defaults=defaults,
-        stages=tuple(_stage(steps[n], defaults, steps[n + 1 : end]) for n, end in stages),
-    )
-
-
-def _stage(begin: Parsed, defaults: Mapping[str, str], rest: tuple[Parsed, ...]) -> Stage:
-    image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
-    name = name if as_.lower() == "as" else ""
-    return Stage(name=name, image=expanded(image, defaults), line=begin.line, instructions=rest)
+    stages = []
+    for number, end in itertools.pairwise((*begins, len(steps))):
+        begin, rest = steps[number], steps[number + 1 : end]
+        image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
+        name, image = name if as_.lower() == "as" else "", expanded(image, defaults)
+        stages.append(Stage(name=name, image=image, line=begin.line, instructions=rest))
+    return Dockerfile(before=before, defaults=defaults, stages=tuple(stages))
 
 
 def relative(path: str) -> str:
@@ -192,10 +187,15 @@ def _instructions(text: str) -> Iterator[Parsed]:
             whole[-1] = _CONTINUES.sub("", whole[-1])
             whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
         joined = " ".join(part.strip() for part in whole)
-        words = _WORD.findall(joined)
-        has_heredocs = words and words[0].upper() in _WITH_HEREDOCS
-        heredocs = map(_HEREDOC.fullmatch, words if has_heredocs else ())
-        yield _parsed(number, joined, [_heredoc_body(lines, here) for here in heredocs if here])
+        keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
+        keyword, flags = keyword.upper(), []
+        words = _WORD.findall(joined) if keyword in _WITH_HEREDOCS else ()
+        heredocs = filter(None, map(_HEREDOC.fullmatch, words))
+        while keyword != "CMD" and (match := _FLAG.match(rest)):
+            flags.append((match["name"], "".join(split(match["value"] or ""))))  # without quotes
+            rest = rest[match.end() :]
+        text = "\n".join([rest.strip(), *(_heredoc_body(lines, here) for here in heredocs)])
+        yield Parsed(keyword=keyword, line=number, text=text, flags=tuple(flags))
 
 
 def _is_passed_over(line: str) -> bool:
@@ -204,19 +204,6 @@ def _is_passed_over(line: str) -> bool:
 
 
 def _heredoc_body(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
-    body = []
-    for _, line in lines:
-        if (line.lstrip("\t") if heredoc["dash"] else line) == heredoc["end"]:
-            break
-        body.append(line)
-    return "\n".join(body)
-
-
-def _parsed(number: int, joined: str, body: list[str]) -> Parsed:
-    keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
-    flags = []
-    while keyword.upper() != "CMD" and (match := _FLAG.match(rest)):
-        flags.append((match["name"], "".join(split(match["value"] or ""))))  # without quotes
-        rest = rest[match.end() :]
-    text = "\n".join([rest.strip(), *body])
-    return Parsed(keyword=keyword.upper(), line=number, text=text, flags=tuple(flags))
+    stripped = "\t" * (heredoc["dash"] != "")
+    rest = (line for _, line in lines)
+    return "\n".join(itertools.takewhile(lambda x: x.lstrip(stripped) != heredoc["end"], rest))

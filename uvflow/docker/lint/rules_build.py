@@ -28,75 +28,58 @@ _NOT_EDITABLE = (
 
 
 def _uv_itself(linted: LintedDockerfile) -> Violations:
-    for step, image in _uv_images(linted):
-        tag = image["tag"] or "latest"
-        if "bookworm" in tag:
-            yield "uv-bookworm-ended", step, f"{image[0]}: those on bookworm ended with uv 0.9.30"
-        elif not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
-            message = f"{image[0]} is not pinned: every build may use a different uv version"
-            yield "uv-not-pinned", step, message
-    for step in linted.everything:
-        by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
-        if by_script or any(_INSTALLS_UV.match(each.text) for each in linted.commands([step])):
-            message = "this installs whatever uv version is current, and leaves it in the image"
-            yield "uv-installed-unpinned", step, message
-
-
-def _uv_images(linted: LintedDockerfile) -> Iterator[tuple[Parsed | Stage, re.Match[str]]]:
     named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
     for step in linted.everything:
         named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
-    matches = ((step, _UV_IMAGE.fullmatch(image or "")) for step, image in named)
-    yield from ((step, match) for step, match in matches if match)
+    for at, name in named:
+        image = _UV_IMAGE.fullmatch(name or "")
+        tag = (image["tag"] or "latest") if image else ""
+        if "bookworm" in tag:
+            yield "uv-bookworm-ended", at, f"{name}: those on bookworm ended with uv 0.9.30"
+        elif image and not image["digest"] and not re.match(r"\d+\.\d+\.\d+|.*\$", tag):
+            yield "uv-not-pinned", at, f"{name} may be another uv version in every build"
+    for step in linted.everything:
+        by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
+        if by_script or any(_INSTALLS_UV.match(each.text) for each in linted.commands([step])):
+            yield "uv-installed-unpinned", step, "this leaves whatever uv is current in the image"
 
 
 def _lockfile(linted: LintedDockerfile) -> Violations:
     reads = [c for c in linted.building if c.words[:2] in {("uv", "sync"), ("uv", "export")}]
     frozen = [command for command in reads if command.has("--frozen", "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
-        message = "--frozen silently builds without a new dependency if uv.lock is stale"
-        yield "sync-frozen", frozen[0].step, message
+        yield "sync-frozen", frozen[0].step, "--frozen builds from a stale uv.lock, silently"
     for command in reads:
         is_locked = command in frozen or command.has("--locked", "--check", "UV_LOCKED")
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
         if not is_locked and not is_else:
             name = " ".join(command.words[:2])
-            message = f"`{name}` resolves again in the build if uv.lock is stale or missing"
-            yield "sync-not-locked", command.step, message
+            yield "sync-not-locked", command.step, f"`{name}` resolves again if uv.lock is stale"
     for command in linted.building:
         match = _INSTALLS.match(command.text)
         if match and any(map(_PROJECT.fullmatch, command.words)):
-            message = f"`{match[0]}` resolves again in every build, and ignores uv.lock"
-            yield "lockfile-passed-over", command.step, message
+            yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
-        unseen = [member for member in linted.context.members if not _sees(command, member)]
+        mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
+        members = (m for m in linted.context.members if not f"/{m}/".startswith(mounted))
+        unseen = [member for member in members if member not in command.state.files.values()]
         is_checked = command.starts("uv", "sync") and command.has("--locked")
         if unseen and is_checked and linted.knows_files:
             yield "members-not-seen", command.step, f"uv sync --locked fails without {unseen[0]}"
 
 
-def _sees(command: ShellCommand, path: str) -> bool:
-    """Whether `path` of the context is mounted or copied where `command` runs."""
-    mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
-    return f"/{path}/".startswith(mounted) or path in command.state.files.values()
-
-
 def _source(linted: LintedDockerfile) -> Violations:
+    sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
         inside = linted.inside(stage)
-        copy = next((i for i in inside if _copies_source(linted, i)), None)
+        named = ((i, tuple(f"{word}/" for word in i.copied)) for i in inside)
+        copies = (i for i, n in named if i.copies_context or any(f.startswith(n) for f in sources))
+        copy = next(copies, None)
         first = next((c for c in linted.commands(inside) if c.installs), None)
         if copy and first and copy in stage.instructions and copy.line < first.step.line:
-            message = "the source is copied before the dependencies: every edit reinstalls them"
-            yield "source-before-dependencies", copy, message
-
-
-def _copies_source(linted: LintedDockerfile, step: Parsed) -> bool:
-    folders = tuple(f"{word}/" for word in step.copied)
-    sources = (file for file in linted.context.files if file.endswith(".py"))
-    return step.copies_context or any(file.startswith(folders) for file in sources)
+            yield "source-before-dependencies", copy, "every edit of the source installs all anew"
 
 
 def _layers(linted: LintedDockerfile) -> Violations:
@@ -104,19 +87,14 @@ def _layers(linted: LintedDockerfile) -> Violations:
     for command in installs:
         is_without = command.has("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE")
         is_removed = _REMOVES_CACHE.search(command.step.text)
-        if not (is_without or is_removed or _is_cached(command)):
-            message = "uv's cache becomes part of the layer, and every build downloads again"
-            yield "uv-cache-in-layer", command.step, message
+        chosen = command.environ.get("UV_CACHE_DIR", "")
+        caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
+        kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
+        if not (is_without or is_removed or any(kept)):
+            yield "uv-cache-in-layer", command.step, "uv's cache becomes part of the layer"
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
     if installs and not by_uv and not any("compileall" in i.text for i in linted.everything):
-        message = "nothing is compiled: every start compiles all modules it imports"
-        yield "no-bytecode", installs[0].step, message
-
-
-def _is_cached(command: ShellCommand) -> bool:
-    chosen = command.environ.get("UV_CACHE_DIR", "")
-    caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
-    return any(chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
+        yield "no-bytecode", installs[0].step, "every start compiles all modules it imports"
 
 
 def _debian_packages(linted: LintedDockerfile) -> Violations:
@@ -124,13 +102,11 @@ def _debian_packages(linted: LintedDockerfile) -> Violations:
         commands = linted.commands(stage.instructions)
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):
-                message = "apt runs again if a dependency changes, and the sync did not need it"
-                yield "apt-after-sync", command.step, message
+                yield "apt-after-sync", command.step, "apt runs again if a dependency changes"
     for command in (c for c in linted.commands(linted.image) if _ADDS.match(c.text)):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
-            message = f"{', '.join(compilers)}: only a build needs that, but the image keeps it"
-            yield "compiler-in-image", command.step, message
+            yield "compiler-in-image", command.step, f"only a build needs {', '.join(compilers)}"
         is_handled = "/var/lib/apt" in f"{command.step.flags} {command.step.text}"
         if not is_handled and not command.starts("apk"):
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
@@ -155,8 +131,7 @@ def _python(linted: LintedDockerfile) -> Violations:
         is_used_here = command.step in linted.image and linted.runs_as_root
         is_below_root = is_by_root and not is_used_here and not is_chosen
         if is_below_root and command.starts("uv", "python", "install"):
-            message = "Python is installed below /root, where no other user or stage finds it"
-            yield "python-below-root", command.step, message
+            yield "python-below-root", command.step, "no other user finds a Python below /root"
     copies = [word for i in linted.image if i.flag("from") for word in i.words[:-1]]
     brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
     for step, made, _, _ in _copied_environments(linted):
@@ -164,8 +139,7 @@ def _python(linted: LintedDockerfile) -> Violations:
         folders = (f"{folder}/",) if folder else ("/usr/local/bin/", "/root/.local/share/uv/")
         copied = any(f.startswith(f"{w.rstrip('/')}/") for w in copies for f in folders)
         if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
-            message = "the environment needs the Python of its stage, which is not in the image"
-            yield "python-not-there", step, message
+            yield "python-not-there", step, "the Python of its environment is not in the image"
             return
 
 
@@ -175,19 +149,16 @@ def _environments(linted: LintedDockerfile) -> Violations:
         if made.starts("uv", "sync"):
             last[step.line] = step, made
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
-            message = f"scripts of {source} name it in their first line: they will not start"
-            yield "environment-moved", step, message
+            yield "environment-moved", step, f"its scripts name {source}: they will not start"
         stage = linted.source(step)
         inside = linted.inside(stage) if stage and step.words[0] == made.state.workdir else ()
         if any(each.copies_context for each in inside):
-            message = "source and environment are one layer: every edit pushes all of it"
-            yield "source-with-environment", step, message
+            yield "source-with-environment", step, "every edit pushes the environment as well"
     for step, sync in last.values():
         places = tuple(f"{sync.state.path(folder)}/" for folder in linted.context.packages)
         is_there = any(file.startswith(places) for file in linted.end.files)
         if places and linted.knows_files and not is_there and not sync.has(*_NOT_EDITABLE):
-            message = f"the project is installed editable, and {places[0]} is not in the image"
-            yield "environment-without-source", step, message
+            yield "environment-without-source", step, f"the editable {places[0]} is not there"
 
 
 def _copied_environments(

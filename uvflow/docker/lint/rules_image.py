@@ -13,7 +13,7 @@ _SECRET = re.compile(
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
     re.IGNORECASE,
 )
-_NO_SECRET = re.compile(r"(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*)", re.IGNORECASE)
+_NO_SECRET = re.compile(r"(?is)(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*|.*\$.*)")
 _SECRET_FILE = re.compile(
     r"(?:.*/)?(?:\.env(?:\.(?!example|sample|template|dist)\w+)?|\.netrc|\.pypirc|\.ssh/?|\.aws/?"
     r"|id_rsa)"
@@ -52,8 +52,7 @@ def _base_images(linted: LintedDockerfile) -> Violations:
     if len(versions) > 1:
         *_, last = versions.values()
         named = " and ".join(stage.image for stage in versions.values())
-        message = f"the environment is made with one Python and run with another: {named}"
-        yield "pythons-differ", last, message
+        yield "pythons-differ", last, f"the environment is made with another Python: {named}"
 
 
 def _uv_in_image(linted: LintedDockerfile) -> Violations:
@@ -67,8 +66,7 @@ def _uv_in_image(linted: LintedDockerfile) -> Violations:
         stage = linted.stage(source)
         is_program = any(re.search(r"(?:^|/)uvx?$", word) for word in step.words[:-1])
         if "/uv:" in f"{stage.image if stage else source}:" and is_program:
-            message = "uv is copied into the image: 45 MB that nothing uses at run time"
-            yield "uv-in-image", step, message
+            yield "uv-in-image", step, "uv is copied into the image: 45 MB that no start uses"
 
 
 def _process(linted: LintedDockerfile) -> Violations:
@@ -78,8 +76,7 @@ def _process(linted: LintedDockerfile) -> Violations:
     for step in (step for step in linted.image if step.keyword == "ENV"):
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
-            message = f"PATH={path} searches the current directory for programs"
-            yield "path-empty-element", step, message
+            yield "path-empty-element", step, f"PATH={path} searches the current directory"
     is_set = any("-u" in command.words for command in linted.started)
     if linted.is_plain and not is_set and "PYTHONUNBUFFERED" not in linted.end.environ:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
@@ -93,34 +90,30 @@ def _health(linted: LintedDockerfile) -> Violations:
     lacking = {"curl"} if "alpine" in linted.base else {"curl", "wget"}
     is_small = re.search(r"slim|alpine|distroless|debian:|ubuntu:", linted.base)
     if step and program and is_small and program[1] in lacking and program[1] not in installed:
-        message = f"{program[1]} is not in the image, so the container never becomes healthy"
-        yield "health-by-curl", step, message
+        yield "health-by-curl", step, f"{program[1]} is not in the image: it never becomes healthy"
 
 
 def _secrets(linted: LintedDockerfile) -> Violations:
     for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
-        names = [name for name, value in pairs if _is_secret(step.keyword, name, value)]
+        # An ARG without a value is given one by the build.
+        given = (
+            n for n, v in pairs if (v or step.keyword == "ARG") and not _NO_SECRET.fullmatch(v)
+        )
+        names = [name for name in given if _SECRET.fullmatch(name)]
         text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
         if what := " and ".join(names) or url or login:
-            message = f"{what} is in the image's history, where everybody can read it"
-            yield "secret-in-image", step, message
+            yield "secret-in-image", step, f"{what} is in the image's history"
         if any(map(_SECRET_FILE.fullmatch, step.copied)):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
-
-
-def _is_secret(keyword: str, name: str, value: str) -> bool:
-    is_given = "$" not in value and not _NO_SECRET.fullmatch(value) if value else keyword == "ARG"
-    return is_given and _SECRET.fullmatch(name) is not None
 
 
 def _context(linted: LintedDockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
-        message = f"`COPY .` copies {', '.join(linted.context.not_ignored)} of this machine"
-        yield "context-not-ignored", whole, message
+        yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
 CHECKS = (_base_images, _uv_in_image, _process, _health, _secrets, _context)

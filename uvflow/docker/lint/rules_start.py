@@ -37,34 +37,27 @@ def _nothing(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         words, option = command.words, "".join(command.words[1:2])
         if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
-            message = f"{command.text} is an interactive interpreter, not the application"
-            yield "starts-nothing", command.step, message
+            yield "starts-nothing", command.step, f"{command.text} is no more than a prompt"
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
-            message = f"{words[0]} has no option {option}: it starts nothing"
-            yield "starts-nothing", command.step, message
+            yield "starts-nothing", command.step, f"{words[0]} has no option {option}"
         if command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 
 def _missing(linted: LintedDockerfile) -> Violations:
+    """By where Python and servers look for what they load."""
     for command in linted.started:
-        folders = _folders(linted, command)
+        moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+        option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+        named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
+        folders = [linted.end.path(folder) for folder in named if folder]
         for script in _scripts(linted, command):
             paths = (posixpath.normpath(posixpath.join(folder, script)) for folder in folders)
             if "$" not in script and not any(map(linted.may_have, paths)):
                 yield "start-not-there", command.step, f"{script} does not exist in the image"
         module = _module(command)
         if module and not _is_there(linted, module, folders):
-            message = f"{module} is not a module that the image has in {folders[0]}"
-            yield "start-not-there", command.step, message
-
-
-def _folders(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
-    """Where Python and servers look for what they load."""
-    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
-    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
-    folders = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
-    return [linted.end.path(folder) for folder in folders if folder]
+            yield "start-not-there", command.step, f"the image has no {module} in {folders[0]}"
 
 
 def _scripts(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
@@ -114,8 +107,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
         package = command.program.removesuffix("-serve")
         is_missing = there is not None and package not in there and package not in by_hand
         if command.program in _SERVERS and is_missing:
-            message = f"{package} is not among the production dependencies"
-            yield "server-not-locked", command.step, message
+            yield "server-not-locked", command.step, f"{package} is no production dependency"
     environments = {f"{sync.environment}/bin" for sync in syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
@@ -128,7 +120,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
         is_by_uv = "UV_RUN_RECURSION_DEPTH" in command.environ
         if not is_by_uv and command.words[0] in {*known, "python", "python3"}:
             place = min(environments)
-            message = f"{command.words[0]} is not found in {place}: that is not in PATH"
+            message = f"{command.words[0]} is in {place}, which is not in PATH"
             yield "start-not-on-path", command.step, message
 
 
@@ -136,11 +128,9 @@ def _uv_run(linted: LintedDockerfile) -> Violations:
     is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs)
     for command in (c for c in linted.started if c.run_syncs and _runs(c)):
         if is_prod and not linted.is_without_dev(command):
-            message = "`uv run` syncs at every start: it installs the dev group and needs a network"
-            yield "starts-through-uv", command.step, message
+            yield "starts-through-uv", command.step, "it installs the dev group at every start"
         else:
-            message = "`uv run` checks uv.lock and the environment at every start"
-            yield "uv-at-start", command.step, message
+            yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
 
 
 def _servers(linted: LintedDockerfile) -> Violations:
@@ -152,9 +142,8 @@ def _servers(linted: LintedDockerfile) -> Violations:
         is_default = _SERVERS.get(command.program) and not _is_configured(linted, command)
         is_local = command.program in {*_PORTS, "flask"} and _LOCAL.fullmatch(address or "")
         if is_default or is_local:
-            message = f"{command.program} listens on {address or '127.0.0.1'}"
-            message += ", which nobody outside the container reaches"
-            yield "listens-locally", command.step, message
+            local = address or "127.0.0.1"
+            yield "listens-locally", command.step, f"only the container itself reaches {local}"
 
 
 def _ports(linted: LintedDockerfile) -> Violations:
@@ -163,8 +152,7 @@ def _ports(linted: LintedDockerfile) -> Violations:
     texts = (expanded(step.text, linted.end.environ) for step in steps)
     named = [port for text in texts for port in re.findall(r"\d+", text)]
     if named and served and all(served) and not {*served} & {*named}:
-        message = f"EXPOSE names port {named[0]}, but port {served[0]} is served"
-        yield "ports-differ", steps[-1], message
+        yield "ports-differ", steps[-1], f"EXPOSE names {named[0]}, but {served[0]} is served"
 
 
 def _signals(linted: LintedDockerfile) -> Violations:
@@ -172,8 +160,7 @@ def _signals(linted: LintedDockerfile) -> Violations:
     is_forwarded = any(command.program in forwards for command in linted.started)
     for command in linted.started[-1:]:
         if "SHLVL" in command.environ and not is_forwarded:
-            message = f"{command.step.keyword} runs under a shell, which does not forward signals"
-            yield "shell-form", command.step, message
+            yield "shell-form", command.step, "its shell does not forward signals"
 
 
 CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
