@@ -79,6 +79,9 @@ def execute() -> int:
     import gc  # the fast path does without
 
     gc.disable()
+    # What an encoding lacks is an escape, as on stderr, and no error: a name, the … in a help.
+    if sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # no other stream
     if parsed:
         from uvflow.cli.sync import run_without_click  # slow: the fast path saves it
 

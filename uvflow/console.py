@@ -86,11 +86,25 @@ class Console:
         if not self.as_json:
             self._write(sys.stdout, *lines)
 
+    def script(self, *lines: str) -> None:
+        """What a shell is to evaluate, as it is; at a terminal it is shown as a result.
+
+        A secret or an escape in the place of a part of PATH would change PATH.
+        """
+        if self.as_json or sys.stdout.isatty():
+            self.result(*lines)
+            return
+        text = "".join(f"{line}\n" for line in lines)
+        if os.name == "nt":
+            _print(sys.stdout, text)
+        else:
+            _print(sys.stdout.buffer, os.fsencode(text))
+
     def envelope(self, command: str, exit_code: int, data: "Mapping[str, Any]") -> None:
         """The one object that `--json` prints."""
         if self.as_json:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
-            _print(sys.stdout, json.dumps(_redacted_in({**head, **data}), indent=2))
+            _print(sys.stdout, json.dumps(_redacted_in({**head, **data}), indent=2) + "\n")
 
     def problem(self, error: "UvflowError") -> None:
         """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
@@ -114,22 +128,22 @@ class Console:
             return part if self.color and re.fullmatch(_OWN_STYLE, part) else harmless(part)
 
         parts = (re.split(_OWN_STYLE, redacted(line)) for line in lines)
-        _print(stream, "\n".join("".join(map(shown, line)) for line in parts))
+        _print(stream, "\n".join("".join(map(shown, line)) for line in parts) + "\n")
 
 
-def _print(stream: "TextIO", text: str) -> None:
+def _print(stream: "Any", text: str | bytes) -> None:
     """On a closed pipe, discard this and all further output; raises DiskError for lost results.
 
     After a failure the stream is pointed at os.devnull, or Python would try again as it exits.
     """
     try:
-        stream.write(text + "\n")
+        stream.write(text)
         stream.flush()
     except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+        if stream is not sys.stderr and not isinstance(error, BrokenPipeError):
             from uvflow.errors import DiskError  # slow, and most often not needed
 
             raise DiskError("standard output cannot be written", cause=error.strerror) from error

@@ -93,6 +93,8 @@ def link_to(target: str, path: Path) -> None:
     remove_unfinished(path.parent, path.name)
     fresh = path.with_name(f".{path.name}{_UNFINISHED}{os.urandom(4).hex()}")
     with disk_errors(path):
+        if os.path.lexists(path) and not path.is_symlink():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         fresh.symlink_to(target)
         fresh.replace(path)
 

@@ -274,7 +274,7 @@ def test_an_environment_is_watched_by_what_a_sync_changes(tmp_path: Path) -> Non
         "content",
         "content",
         "is-directory",
-        "link",
+        *["link"] * len([tmp_path, *tmp_path.parents]),
         "identity",
         "identity",
         "identity",

@@ -40,12 +40,13 @@ def test_a_directory_of_its_own_can_be_the_environment(tmp_path: Path) -> None:
     location(tmp_path / "elsewhere", workspace)  # named by the user's own variable
 
 
-@pytest.mark.parametrize("name", [".", "..", "../..", "repository"])
+@pytest.mark.parametrize("name", [".", "..", "../..", "repository", ".git", ".git/hooks"])
 def test_what_holds_a_project_a_home_or_a_repository_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     workspace = tmp_path / "home" / "shop"
     (workspace / "repository" / ".git").mkdir(parents=True)
+    (workspace / ".git").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for configured in (None, name):
         with pytest.raises(UsageError, match="cannot be the environment"):

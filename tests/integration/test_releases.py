@@ -287,3 +287,93 @@ def test_a_second_release_shares_its_files_with_the_first(shop: Path, uvflow: Co
     assert uvflow("sync", cwd=shop).code == 0
     (module,) = live(shop).glob("lib/*/site-packages/six/__init__.py")
     assert module.stat().st_ino in first
+
+
+def edit_receipt(release: Path, **facts: object) -> None:
+    file = release / "uvflow-receipt.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **facts}))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"git_commit": 5},
+        {"git_commit": ["a"]},
+        {"git_is_clean": "yes"},
+        {"made": {"a": 1}},
+        {"made": float("nan")},
+        {"python": 3.13},
+        {"name": "000000000000-9"},
+        {"padding": "x" * (1 << 21)},
+    ],
+)
+def test_a_receipt_that_no_sync_has_written_is_none(
+    shop: Path, uvflow: Command, facts: dict[str, object]
+) -> None:
+    uvflow("sync", cwd=shop)
+    edit_receipt(live(shop), **facts)
+    done = uvflow("releases", cwd=shop)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    done = uvflow("rollback", live(shop).name, cwd=shop)
+    assert (done.code, done.err) == (2, f"error: there is no release `{live(shop).name}`\n")
+
+
+def test_a_rollback_replaces_no_file_of_the_users(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    link, name = shop / ".venv-prod", live(shop).name
+    link.unlink()
+    link.write_text("mine")
+    done = uvflow("rollback", name, cwd=shop)
+    assert (done.code, done.err.partition("\n")[0]) == (
+        5,
+        f"error: {link} is in the place of releases, and was not made by a sync with them",
+    )
+    assert link.read_text() == "mine"
+    link.unlink()
+    (shop / "own").mkdir()
+    link.symlink_to("own")
+    assert uvflow("rollback", name, cwd=shop).code == 5
+    assert link.readlink() == Path("own")
+
+
+def test_releases_behind_a_link_are_not_looked_at(
+    shop: Path, tmp_path_factory: pytest.TempPathFactory, uvflow: Command
+) -> None:
+    uvflow("sync", cwd=shop)
+    name, directory = live(shop).name, shop / ".venv-prod.releases"
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "releases"
+    directory.rename(elsewhere)
+    directory.symlink_to(elsewhere)
+    for words in (("sync",), ("sync", "--check"), ("run", "--", "python", "-c", "")):
+        assert uvflow(*words, cwd=shop).code == 2, words
+    (shop / ".venv-prod").unlink()
+    assert uvflow("releases", cwd=shop).out == ""
+    assert uvflow("rollback", name, cwd=shop).code == 5
+    assert uvflow("sync", cwd=shop).code == 5
+    assert not (shop / ".venv-prod").is_symlink()
+
+
+def test_a_command_is_not_run_beside_a_release_that_is_gone(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    shutil.rmtree(live(shop))  # or the link was committed, and this is a fresh clone
+    done = uvflow("run", "--", "python", "-c", PREFIX, cwd=shop)
+    assert (done.code, done.out) == (0, f"{live(shop)}\n")
+    assert versions(live(shop)) == {"six-1.16.0"}
+
+
+def test_a_release_is_not_changed_by_another_profile(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uvflow("sync", cwd=shop)
+    write_project(shop, "six==1.15.0")
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", ".venv-prod")
+    done = uvflow("sync", "--dev", cwd=shop)
+    place = shop / ".venv-prod"
+    assert (done.code, done.err.splitlines()) == (
+        5,
+        [
+            f"error: {place} is a release, and a release is not changed",
+            f"hint: remove the link {place}, or name another place",
+        ],
+    )
+    assert versions(live(shop)) == {"six-1.16.0"}

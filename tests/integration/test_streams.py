@@ -85,3 +85,13 @@ def test_help_that_is_lost_is_an_error_and_no_traceback(shop: Path, line: str) -
 def test_a_reader_that_has_enough_is_no_error(shop: Path, options: str) -> None:
     done = shell(f"{{ sleep 0.2; uvflow status {options}; }} | true", shop)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("line", ["cache list", "run --help", "status --color=always"])
+def test_what_an_encoding_lacks_is_shown_as_an_escape(shop: Path, line: str) -> None:
+    odd = shop.rename(shop.with_name("Ω"))
+    (odd / ".venv").rename(odd / ".venv-moved")
+    shell("uvflow sync", odd)
+    done = shell(f"PYTHONIOENCODING=latin-1 uvflow {line}", odd)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u2026" in done.stdout or r"\u03a9" in done.stdout or "status" in line

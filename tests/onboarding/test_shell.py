@@ -35,11 +35,11 @@ def shop(tree: Tree) -> Path:
     return root
 
 
-def bash(text: str, cwd: Path) -> str:
+def bash(text: str, cwd: Path, path: str = "") -> str:
     return subprocess.run(
         ["bash", "-eu", "-c", text],
         cwd=cwd,
-        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+        env={**os.environ, "PATH": f"{BIN}:{path or os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         check=True,
         text=True,
@@ -125,6 +125,19 @@ def test_each_shell_has_its_own_quotes(shop: Path, uvflow: Command, shell: str, 
     uvflow("sync", "--profile", "ci", cwd=shop)
     lines = uvflow("activate", shell, "--profile", "ci", cwd=shop).out.splitlines()
     assert lines[-1] == line.format(shop)
+
+
+# What nobody sees, what looks like a login, bytes that are no text, and what a shell would run.
+ODD = "/opt/a@/bin:/x/u:p@host.org/b:/nl\n:/z\u200b:/nbsp\xa0:/b\udcff: TOKEN=t:/'$(exit)`exit`'"
+
+
+def test_variables_are_set_and_put_back_to_the_letter(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--profile=ci", cwd=shop)
+    script = (
+        'before=$PATH; eval "$(uvflow activate bash --profile=ci)"; test "$PATH" ='
+        ' "$VIRTUAL_ENV/bin:$before"; deactivate; test "$PATH" = "$before"; echo same'
+    )
+    assert bash(script, cwd=shop, path=f"{os.environ['PATH']}:{ODD}") == "same\n"
 
 
 def test_an_environment_that_no_sync_has_used_is_not_activated(shop: Path, uvflow: Command) -> None:

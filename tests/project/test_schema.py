@@ -90,6 +90,17 @@ def test_what_cannot_be_parsed_is_reported(text: bytes, cause: str) -> None:
     assert (caught.value.cause or "").startswith(cause)
 
 
+@pytest.mark.parametrize("each", ["[t%d]\n", "[[t%d]]\n", "t%d.a=1\n"])
+def test_what_would_take_the_memory_of_the_machine_is_not_parsed(each: str) -> None:
+    for text in ("".join(map(each.__mod__, range(130_000))), f"a = [{'[],' * 600_000}]"):
+        with pytest.raises(UsageError) as caught:
+            schema.parse(text, "file")
+        assert (caught.value.message, caught.value.cause) == (
+            "file is too large",
+            "more than 1,000,000 values",
+        )
+
+
 def test_what_can_be_parsed_is() -> None:
     text = "a.b = [[1]]\r\ntext = '" + "www.example." * 99 + "'\n"
     assert schema.parse(text, "file") == {"a": {"b": [[1]]}, "text": "www.example." * 99}

@@ -117,7 +117,7 @@ def activate_command(console: Console, *, shell: str, profile: str | None) -> An
 
 
 def _print_script(console: Console, lines: Sequence[str]) -> Answer:
-    console.result(*lines)
+    console.script(*lines)
     return 0, {"script": "".join(f"{line}\n" for line in lines)}
 
 

@@ -116,7 +116,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
         f"content {environment.path / COPY}",
         f"content {environment.path / 'pyvenv.cfg'}",
         f"is-directory {configuration.get('home', '')}",
-        f"link {environment.path}",
+        *(f"link {path}" for path in (environment.path, *environment.path.parents)),
         f"identity {environment.python}",
         f"identity {environment.scripts / 'python3'}",
         f"identity {environment.scripts / 'activate'}",

@@ -96,9 +96,10 @@ def check_location(
 ) -> None:
     """Refuse to use a directory that cannot be an environment, before anything is done.
 
-    That is the workspace, the home directory, one with a `.git`, and every directory that contains
-    one of these. Another place outside the workspace is only used where the user's own variable
-    names it (`is_users_choice`), not because a profile does (`configured`). Raises UsageError.
+    That is the workspace, the home directory, one with a `.git`, every directory that contains one
+    of these, and the workspace's `.git` itself. Another place outside the workspace is only used
+    where the user's own variable names it (`is_users_choice`), not because a profile does
+    (`configured`). Raises UsageError.
     """
     resolved = Path(os.path.realpath(environment))
     protected = {Path(os.path.realpath(workspace)), Path(os.path.realpath(Path.home()))}
@@ -106,6 +107,8 @@ def check_location(
         reason = "it is, or contains, the project or your home directory"
     elif os.path.lexists(resolved / ".git"):
         reason = "it holds a .git directory"
+    elif is_inside(resolved, Path(os.path.realpath(workspace)) / ".git"):
+        reason = "it is, or is in, the .git directory"
     elif configured is not None and Path(configured).is_absolute():
         reason = "the `environment` of a profile is a path relative to the workspace"
     elif (configured is not None or not is_users_choice) and not is_inside(resolved, workspace):

@@ -9,6 +9,7 @@ What was live once is never changed, so that processes keep what they began with
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -35,14 +36,16 @@ from uvflow.state.store import Progress
 _UNFINISHED = ".unfinished"  # ends the name of that file
 _DIGITS = 12  # of the digest of the lockfile, in the name of a release
 _GIT_SECONDS = 10
-_RECEIPT_KEYS = {
-    *("schema_version", "name", "made", "profile", "uv", "python", "lockfile_digest"),
-    *("git_commit", "git_is_clean", "distributions"),
+_FACTS: Mapping[str, Any] = {  # of a receipt, beside its version and the distributions
+    **dict.fromkeys(("name", "made", "profile", "uv", "lockfile_digest"), str),
+    **dict.fromkeys(("python", "git_commit"), str | None),
+    "git_is_clean": bool | None,
 }
+_MOST_RECEIPT = 1 << 21  # bytes; each distribution takes about 150
 
 
 class Release(NamedTuple):
-    """A verified environment; `receipt` is what was written when it was made."""
+    """A verified environment; `receipt` is what was written when it was made, in `_FACTS`."""
 
     path: Path
     receipt: Mapping[str, Any]
@@ -50,12 +53,9 @@ class Release(NamedTuple):
     is_in_use: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Without the distributions; the size is in bytes, of files that others may share."""
-        facts = {
-            k: v for k, v in self.receipt.items() if k not in {"schema_version", "distributions"}
-        }
+        """The size is in bytes, of files that others may share."""
         size = directory_size(self.path)
-        return {**facts, "live": self.is_live, "in_use": self.is_in_use, "size": size}
+        return {**self.receipt, "live": self.is_live, "in_use": self.is_in_use, "size": size}
 
 
 def find_releases(context: SyncContext) -> list[Release]:
@@ -78,20 +78,22 @@ def find_releases(context: SyncContext) -> list[Release]:
 
 
 def _directories(context: SyncContext) -> list[Path]:
-    """Those that are named as releases, by their numbers."""
-    entries = directory_entries(context.releases_directory)
+    """Those that are named as releases, by their numbers; none where a link leads elsewhere."""
+    directory = context.releases_directory
+    entries = [] if directory.is_symlink() else directory_entries(directory)
     paths = (Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
     return sorted(filter(_number, paths), key=_number)
 
 
 def _read_receipt(path: Path) -> dict[str, Any]:
-    """Empty where it has none, or one that was edited."""
+    """Empty where it has none, or one that is not as it was written, or of another release."""
     try:
-        receipt = json.loads(read_quickly(str(path / RECEIPT)) or b"")
-    except (ValueError, RecursionError):
+        receipt = json.loads(read_quickly(str(path / RECEIPT), _MOST_RECEIPT) or b"")
+        facts = {name: receipt[name] for name in _FACTS}
+    except (ValueError, RecursionError, LookupError, TypeError):
         return {}
-    is_ours = isinstance(receipt, dict) and receipt.keys() >= _RECEIPT_KEYS
-    return receipt if is_ours else {}
+    is_ours = all(isinstance(facts[name], kind) for name, kind in _FACTS.items())
+    return facts if is_ours and facts["name"] == path.name else {}
 
 
 def _mark(path: Path) -> Path:
@@ -100,9 +102,8 @@ def _mark(path: Path) -> Path:
 
 def _number(path: Path) -> int:
     """What its name ends with; 0 where it is not the name of a release."""
-    digest, _, digits = path.name.rpartition("-")
-    is_release = len(digest) == _DIGITS and digits.isdecimal() and digits.isascii()
-    return int(digits) if is_release else 0
+    match = re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}-([0-9]{{1,9}})", path.name)
+    return int(match[1]) if match else 0
 
 
 def begin_release(context: SyncContext) -> SyncContext:
@@ -112,13 +113,8 @@ def begin_release(context: SyncContext) -> SyncContext:
     """
     if sys.platform == "win32":
         raise UsageError("releases need links that are replaced by a rename: Windows has none")
-    place, directory = context.place, context.releases_directory
-    for path, is_ours in ((place, context.live_release), (directory, not directory.is_symlink())):
-        if os.path.lexists(path) and not is_ours:
-            raise DamagedError(
-                f"{path} is in the place of releases, and was not made by a sync with them",
-                hint=f"{move_by_hand(path)}, then sync again",
-            )
+    _check_places(context)
+    directory = context.releases_directory
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
     if not (directory / ".gitignore").exists():
@@ -133,6 +129,18 @@ def begin_release(context: SyncContext) -> SyncContext:
     relative = os.path.relpath(path, context.project.workspace)
     profile = context.profile._replace(environment=relative, releases=0)
     return context._replace(profile=profile, environ=profile.environ(context.environ))
+
+
+def _check_places(context: SyncContext) -> None:
+    """Raises DamagedError where anything else is in the place of the link or of the releases."""
+    place, directory = context.place, context.releases_directory
+    is_directory = directory.is_dir() and not directory.is_symlink()
+    for path, is_ours in ((place, context.live_release), (directory, is_directory)):
+        if os.path.lexists(path) and not is_ours:
+            raise DamagedError(
+                f"{path} is in the place of releases, and was not made by a sync with them",
+                hint=f"{move_by_hand(path)}, then sync again",
+            )
 
 
 def _lockfile_digest(context: SyncContext) -> str:
@@ -193,7 +201,8 @@ def _digest(path: str) -> str:
 
 def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
     """The commit of the project, and whether its tracked files are as in that; None if unknown."""
-    words = ("git", "-c", "core.fsmonitor=false", "-C", str(context.project.root))
+    options = ("--no-optional-locks", "-c", "core.fsmonitor=false")
+    words = ("git", *options, "-C", str(context.project.root))
     try:
         answers = [
             process.start((*words, *rest), environ=os.environ).wait(_GIT_SECONDS)
@@ -235,6 +244,7 @@ def roll_back(
         timeout=timeout,
         progress=progress,
     ):
+        _check_places(context)
         release = _choose(context, find_releases(context), name)
         environment = Environment(release.path)
         found = find_damage(environment, Depth.SIZES, Past.of(context.state, environment))

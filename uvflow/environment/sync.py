@@ -23,7 +23,7 @@ from uvflow.environment.interpreter import (
     own_interpreter,
     remember_use,
 )
-from uvflow.environment.ownership import BY_DESIGN, check_mounts, restore_set_aside
+from uvflow.environment.ownership import BY_DESIGN, RECEIPT, check_mounts, restore_set_aside
 from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.errors import (
@@ -177,6 +177,7 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
 def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
     _require_lockfile(context.project)
+    _check_no_release(context)
     inputs.check_inputs(context.project)
     mutex.claim(context.environment)
     before: tuple[bytes, ...] = ()
@@ -198,6 +199,17 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
     return SyncResult(repair=result, fingerprint=encoded)
+
+
+def _check_no_release(context: SyncContext) -> None:
+    """Raises DamagedError where the environment that would be changed is one."""
+    if context.live_release or (context.environment / RECEIPT).is_file():
+        hint = f"`uvflow sync --profile {context.profile.name}` makes another one"
+        if not context.live_release:
+            hint = f"remove the link {context.place}, or name another place"
+        raise DamagedError(
+            f"{context.environment} is a release, and a release is not changed", hint=hint
+        )
 
 
 def _require_lockfile(project: Project) -> None:
@@ -295,11 +307,7 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
-    if context.live_release:
-        raise DamagedError(
-            f"{context.environment} is damaged, and a release is not changed",
-            hint=f"`uvflow sync --profile {context.profile.name}` makes another one",
-        )
+    _check_no_release(context)
     inputs.check_inputs(context.project)
     if context.environment.is_dir():
         require_writable(context.environment, hint=OTHER_ENVIRONMENT)

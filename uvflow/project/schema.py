@@ -32,12 +32,19 @@ _DEEP_KEY = (
     rf"{{{_DEEPEST}}}"
 )
 
+# About how much Python makes of a text: tomllib may take a KiB for a table, and 0.2 for a value.
+# A lockfile of 12 MiB has half of it.
+_MOST_VALUES = 1_000_000
+_TABLES = r"\n[ \t]*+(?:\[[^=\n]*|[^.=\n]*\.[^=\n]*(?==))"  # headers, dotted keys
+
 
 def parse(data: bytes | str, source: str) -> dict[str, Any]:
     """The TOML `data` of the file `source`; raises UsageError where it is not valid."""
     problem = f"more than {_DEEPEST} levels are nested"
     try:
         text = data if isinstance(data, str) else data.decode()
+        if _value_count(text) > _MOST_VALUES:
+            raise UsageError(f"{source} is too large", cause=f"more than {_MOST_VALUES:,} values")
         dotted = (line for line in text.split("\n") if line.count(".") >= _DEEPEST)
         if not any(re.search(_DEEP_KEY, line) for line in dotted):
             table = tomllib.loads(text)
@@ -51,6 +58,12 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
     except ValueError as error:  # with line and column, but for an integer of too many digits
         problem = str(error)
     raise UsageError(f"{source} is not valid TOML", cause=problem)
+
+
+def _value_count(text: str) -> int:
+    """At least how many values a text has, where a table or a part of a dotted key counts as 8."""
+    tables = sum(1 + match[0].count(".") for match in re.finditer(_TABLES, text))
+    return sum(map(text.count, "=,[{")) + 8 * tables
 
 
 def _is_deep(table: dict[str, Any]) -> bool:
