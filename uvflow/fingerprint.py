@@ -177,8 +177,12 @@ def environment_of(encoded: bytes) -> str | None:
 
 def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
     """The answers of a fingerprint by question; none where it is damaged."""
-    parts = _parts(encoded)
-    return dict(zip(parts[2::2], parts[3::2], strict=False))
+    return pairs(tuple(_parts(encoded)[2:]))
+
+
+def pairs(answers: tuple[bytes, ...]) -> dict[bytes, bytes]:
+    """The answers of `record` by question."""
+    return dict(zip(answers[::2], answers[1::2], strict=False))
 
 
 def has_env_file(encoded: bytes) -> bool:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from uvflow import process
+from uvflow import fingerprint, process
 from uvflow.errors import (
     DiskError,
     NetworkError,
@@ -37,10 +38,13 @@ class Display(NamedTuple):
 DISPLAY = ContextVar("display", default=Display())  # noqa: B039  it cannot be changed
 
 OLDEST = (0, 9)
+NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
 REQUIRED = "Required uv version `"  # what uv begins with where a project asks for another
 ANOTHER = "`uv self update`, or name another uv in UVFLOW_UV"
+_VERSION = r"\d+\.\d+\.\d+\S*"
 _PROBE_SECONDS = 20
+_SMALLEST = 1 << 23  # bytes; the shim of a version manager is smaller, and so is a script
 
 # What uv reads in a project, and above it where it looks for a configuration.
 _READ_BY_UV = (MANIFEST, LOCKFILE, "uv.toml", ".python-version", ".python-versions")
@@ -159,12 +163,14 @@ def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_
             raise kind(f"{path} cannot be read", cause=cause)
 
 
-def find(environ: Mapping[str, str] = os.environ) -> Uv:
+def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] = NONE_KNOWN) -> Uv:
     """The uv to use: UVFLOW_UV, UV (set by uv for its children), PATH, the `uv` package.
 
-    Raises UvMissingError where none runs, or where it is older than uv 0.9.
+    `known` are versions by what `identity` says, which need not be asked for again: that takes as
+    long as a sync that has nothing to do. Raises UvMissingError where none runs, or where it is
+    older than uv 0.9.
     """
-    found = next(filter(None, map(_probe, _candidates(environ))), None)
+    found = next(filter(None, (_probe(path, known) for path in _candidates(environ))), None)
     if found is None and environ.get("UVFLOW_UV"):
         raise UvMissingError(
             f"UVFLOW_UV names {environ['UVFLOW_UV']}, which does not run as uv",
@@ -194,13 +200,23 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
             yield find_uv_bin()
 
 
-def _probe(path: str) -> Uv | None:
+def identity(path: str) -> str:
+    """By which a version is remembered; empty for a shim, which may lead elsewhere by now."""
+    real = Path(os.path.realpath(path))
+    if real.stem != "uv" or not real.is_file() or real.stat().st_size < _SMALLEST:
+        return ""
+    return " ".join(map(os.fsdecode, fingerprint.record([f"identity {real}"])))
+
+
+def _probe(path: str, known: Mapping[str, str]) -> Uv | None:
     """None where `path` does not run as uv: a version manager's shim without a uv, say."""
+    if known and re.match(_VERSION, version := str(known.get(identity(path)))):
+        return Uv(path=path, version=version)
     try:
         completed = process.start((path, "--version"), environ=os.environ).wait(_PROBE_SECONDS)
     except OSError:  # it cannot be started, or takes too long
         return None
-    match = re.match(r"uv (\d+\.\d+\.\d+\S*)", completed.out)
+    match = re.match(rf"uv ({_VERSION})", completed.out)
     return Uv(path=path, version=match[1]) if match and completed.code == 0 else None
 
 

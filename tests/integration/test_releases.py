@@ -73,6 +73,18 @@ def test_a_sync_makes_a_release_and_a_link_to_it(shop: Path, uvflow: Command) ->
     assert len(names(shop)) == 1
 
 
+def test_the_releases_of_a_package_are_none_of_its_sources(shop: Path, uvflow: Command) -> None:
+    build = '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
+    with (shop / "pyproject.toml").open("a") as manifest:
+        manifest.write(build)
+    (shop / "src/shop").mkdir(parents=True)
+    (shop / "src/shop/__init__.py").write_text("")
+    subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert uvflow("status", cwd=shop).code == uvflow("verify", cwd=shop).code == 0
+    assert uvflow("sync", cwd=shop).err.startswith("Already in sync")
+
+
 def test_another_lockfile_makes_another_release(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     first = live(shop)

@@ -98,6 +98,30 @@ def test_quiet_is_uv_too_unless_it_fails(shop: Path, uvflow: Command) -> None:
     assert done.err.startswith("error: Invalid version request: ")
 
 
+def questions(said: str) -> list[str]:
+    """With which other options `uv sync --locked` was run, by the lines of `-v`."""
+    return re.findall(r"(?m)^uv sync --locked ?(.*) took ", said)
+
+
+def test_what_was_asked_before_is_not_asked_again(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    for _ in range(2):  # where the environment is, uv is asked once
+        shutil.rmtree(next(shop.glob(".venv/[Ll]ib/**/site-packages/six-1.16.0.dist-info")))
+        said = uvflow("sync", "-v", cwd=shop).err
+    assert questions(said) == [""]
+    site = next(shop.glob(".venv/[Ll]ib/**/site-packages"))
+    (site / "legacy.egg-info").mkdir()
+    assert questions(uvflow("sync", "-v", cwd=shop).err) == ["", "--check"]
+    (site / "legacy.egg-info").rmdir()
+    manifest = (shop / "pyproject.toml").read_text()
+    (shop / "pyproject.toml").write_text(manifest.replace("six==1.16.0", "six==1.17.0"))
+    uv("lock", cwd=shop)
+    assert questions(uvflow("sync", "-v", cwd=shop).err) == ["", "--check"]
+    (shop / "uv.toml").write_text("# settings, of which one may be that for another Python\n")
+    assert questions(uvflow("sync", "-v", cwd=shop).err) == ["--dry-run", "", "--check"]
+    assert uvflow("sync", "-v", cwd=shop).err == "Already in sync: dev (as last time)\n"
+
+
 def test_verbose_shows_each_uv_and_what_it_took(shop: Path, uvflow: Command) -> None:
     said = uvflow("sync", "-v", cwd=shop).err
     assert re.search(r"(?m)^uv sync --locked took \d+\.\d\d s$", said)

@@ -4,12 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import MANIFEST, Tree
+from rig import Tree
 
-from uvflow.project.manifest import Project
 from uvflow.project.python import (
     find_own_interpreter,
-    is_certainly_asked_for,
     python_requests,
     requested_minor,
 )
@@ -101,27 +99,3 @@ def test_an_interpreter_in_the_current_directory_of_a_process_may_be_the_project
 ) -> None:
     root = tree({".python-version": "/proc/self/cwd/x\n"})
     assert find_own_interpreter(root, root, {}) == Path("/proc/self/cwd/x")
-
-
-@pytest.mark.parametrize(
-    ("pin", "requires", "python", "expected"),
-    [
-        ("3.11", ">=3.9", None, True),
-        ("3.11.7", ">=3.11", None, True),
-        (None, ">=3.9", None, True),
-        ("3.12", ">=3.9", None, False),
-        ("3.1", ">=3.1", None, False),
-        (None, ">=3.12", None, False),
-        (None, ">=3.9, <3.11", None, False),
-        ("pypy@3.11", ">=3.9", None, False),
-        ("3.11", ">=3.9", "3.12", False),
-    ],
-)
-def test_a_python_is_asked_for_or_uv_has_to_say(
-    tree: Tree, pin: str | None, requires: str, python: str | None, *, expected: bool
-) -> None:
-    root = tree({"pyproject.toml": MANIFEST, "uv.lock": f'requires-python = "{requires}"\n'})
-    if pin:
-        (root / ".python-version").write_text(f"{pin}\n")
-    project = Project.find(root)
-    assert is_certainly_asked_for("3.11.7", project, {}, python) is expected

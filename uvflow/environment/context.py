@@ -1,5 +1,6 @@
 """What a command works on: a profile of a project, its environment and its state."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,9 @@ from uvflow.project.profiles import Choice, Profile
 from uvflow.state import journal, locks
 from uvflow.state.journal import LastSync
 from uvflow.state.store import State
+from uvflow.uv import Uv, find, identity
+
+_UV = "uv.json"  # in the state, the version of the uv that was last used, by its identity
 
 
 class Subject(NamedTuple):
@@ -102,6 +106,16 @@ class SyncContext(NamedTuple):
     def key(self) -> str:
         """The subject of its fingerprint."""
         return fingerprint.key(str(self.state.directory), self.fingerprint_name)
+
+    def find_uv(self) -> Uv:
+        """Raises UvMissingError."""
+        return find(self.environ, self.state.read_json(_UV))
+
+    def remember_uv(self, uv: Uv) -> None:
+        """Raises DiskError."""
+        known = {identity(uv.path): uv.version}
+        if "" not in known and known != self.state.read_json(_UV):
+            self.state.write(_UV, json.dumps(known).encode(), durable=False)
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""

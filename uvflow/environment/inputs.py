@@ -87,10 +87,46 @@ def _text(path: str | Path) -> str:
     return (read_quickly(str(path)) or b"").decode(errors="replace")
 
 
+def ask_for_same_python(answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]) -> bool:
+    """Whether all that has changed since those `known` are requirements: uv keeps the Python."""
+    for question, answer in answers.items():
+        path = os.fsdecode(question).partition(" ")[2]
+        if known.get(question) == answer or path.endswith(LOCKFILE):
+            continue
+        content = os.fsencode(f"content {path}")
+        if not path.endswith(MANIFEST) or content not in answers or content not in known:
+            return False
+        if _but_requirements(answers[content]) != _but_requirements(known[content]):
+            return False
+    return bool(answers)
+
+
+def _but_requirements(answer: bytes) -> Table:
+    table = {**parse_table(answer[1:], MANIFEST)}  # what stands before it says whether there is one
+    table.pop("dependency-groups", None)
+    names = {"dependencies", "optional-dependencies", "version"}
+    return {
+        **table,
+        "project": {k: v for k, v in table_at(table, "project").items() if k not in names},
+    }
+
+
 def check_inputs(project: Project) -> None:
     """As `uv.check_readable`, for the project's own files, local sources, and the user's."""
     sources = (source.path for source in local_sources(project))
     uv.check_readable((*project.directories, *sources, *_configuration_directories(os.environ)))
+
+
+def interpreter_inputs(environment: Environment) -> tuple[str, ...]:
+    """Which Python an environment has."""
+    configuration = read_configuration(environment) or {}
+    return (
+        f"content {environment.path / 'pyvenv.cfg'}",
+        f"is-directory {configuration.get('home', '')}",
+        *(f"link {path}" for path in (environment.path, *environment.path.parents)),
+        f"identity {environment.python}",
+        f"identity {environment.scripts / 'python3'}",
+    )
 
 
 def environment_inputs(environment: Environment) -> tuple[str, ...]:
@@ -100,7 +136,6 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
     since a sync with another state may have been killed here, and the boot id: uv flushes nothing
     to disk, so a power failure may take what a sync has written.
     """
-    configuration = read_configuration(environment) or {}
     scripts = directory_entries(environment.scripts)
     own = (entry.path for entry in scripts if entry.name.startswith(("activate", "python3")))
     metadata = {d.location: read_metadata(d) for d in environment.distributions}
@@ -114,11 +149,7 @@ def environment_inputs(environment: Environment) -> tuple[str, ...]:
     return (
         f"content {BOOT_ID}",
         f"content {environment.path / COPY}",
-        f"content {environment.path / 'pyvenv.cfg'}",
-        f"is-directory {configuration.get('home', '')}",
-        *(f"link {path}" for path in (environment.path, *environment.path.parents)),
-        f"identity {environment.python}",
-        f"identity {environment.scripts / 'python3'}",
+        *interpreter_inputs(environment),
         f"identity {environment.scripts / 'activate'}",
         "present " + "\0".join(sorted((*own, *first))),
         *(f"distributions {directory}" for directory in environment.site_packages),

@@ -28,8 +28,8 @@ from uvflow.environment.installed import (
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
 from uvflow.errors import DamagedError, UvflowError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
-from uvflow.project.python import find_own_interpreter, is_certainly_asked_for
-from uvflow.uv import Uv, find
+from uvflow.project.python import find_own_interpreter
+from uvflow.uv import Uv
 
 # The state has files with the identity of environments: of those that a sync has used, and of those
 # that uv was found to know.
@@ -142,10 +142,7 @@ def is_replaced_by_uv(context: SyncContext, uv: Uv) -> bool:
     """Whether uv would empty the environment, to make one with another Python."""
     project, environ, profile = context.project, context.environ, context.profile
     environment = Environment(context.environment)
-    version = python_version(environment)
-    if not version or is_certainly_asked_for(version, project, environ, profile.python):
-        return False
-    if not can_be_read_by_uv(environment):
+    if not python_version(environment) or not can_be_read_by_uv(environment):
         return False
     arguments = (*profile.sync_arguments(), "--dry-run")
     answer = uv.capture(arguments, cwd=project.root, environ=environ)
@@ -195,10 +192,10 @@ def broken_interpreter(environment: Environment, output: str) -> Damage | None:
 
 def cache_directory(context: SyncContext) -> Path | None:
     """That of uv; None where there is no uv, or it does not say, or would wait at a pipe."""
-    arguments, environ = ("cache", "dir"), context.environ
+    root, environ = context.project.root, context.environ
     try:
         check_inputs(context.project)
-        answer = find(environ).capture(arguments, cwd=context.project.root, environ=environ)
+        answer = context.find_uv().capture(("cache", "dir"), cwd=root, environ=environ)
     except UvflowError:
         return None
     return Path(answer.out.strip()) if answer.code == 0 else None

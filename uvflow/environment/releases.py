@@ -31,7 +31,7 @@ from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
-from uvflow.state.store import Progress
+from uvflow.state.store import CACHEDIR_SIGNATURE, Progress
 
 _UNFINISHED = ".unfinished"  # ends the name of that file
 _DIGITS = 12  # of the digest of the lockfile, in the name of a release
@@ -117,8 +117,10 @@ def begin_release(context: SyncContext) -> SyncContext:
     directory = context.releases_directory
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    if not (directory / ".gitignore").exists():
-        write_whole(directory / ".gitignore", b"*\n")
+    # Neither git nor the sources of the project have them, in whose directory they may be.
+    for name, content in ((".gitignore", b"*\n"), ("CACHEDIR.TAG", CACHEDIR_SIGNATURE)):
+        if not (directory / name).exists():
+            write_whole(directory / name, content)
     for mark in directory.glob(f"*{_UNFINISHED}"):
         unfinished = directory / mark.name.removesuffix(_UNFINISHED)
         if _number(unfinished) and unfinished != context.live_release:

@@ -21,15 +21,17 @@ from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMi
 from uvflow.fingerprint import in_sync_message
 from uvflow.lockfile.check import (
     ASK,
+    FRESH,
     Freshness,
     LockfileCheck,
     failure_reason,
+    sources_to_build,
     start_check,
 )
 from uvflow.process import Completed
 from uvflow.project.profiles import SET_ASIDE
 from uvflow.state.journal import LastSync
-from uvflow.uv import Uv, find
+from uvflow.uv import Uv
 
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
@@ -152,7 +154,7 @@ class _Look(NamedTuple):
         """Where nothing has changed since the last sync, that has inspected it."""
         uv: Uv | UvMissingError
         try:
-            uv = find(context.environ)
+            uv = context.find_uv()
         except UvMissingError as error:
             uv = error
         environment = Environment(context.environment)
@@ -173,10 +175,16 @@ class _Look(NamedTuple):
         uv = self.uv if is_asked and isinstance(self.uv, Uv) else None
         basics = missing_basics(self.environment)
         is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
-        if uv and is_answering and self.exists and context.project.lockfile.exists():
+        project, environ = context.project, context.environ
+        if uv and is_answering and self.exists and project.lockfile.exists():
+            question = (*_CHECK, *context.profile.selection())
+            if not sources_to_build(project):
+                both = (*question, "--locked", "--no-build")  # most often all is well
+                agreement = uv.capture(both, cwd=project.root, environ=environ)
+                if agreement.code == 0:
+                    return self._replace(lockfile=FRESH, comparison=agreement)
             # `--frozen`, since the other check says whether the lockfile is stale.
-            question = (*_CHECK, "--frozen", *context.profile.selection())
-            comparing = uv.start(question, cwd=context.project.root, environ=context.environ)
+            comparing = uv.start((*question, "--frozen"), cwd=project.root, environ=environ)
         checking = self._start_checking(uv, is_answering=is_answering)
         comparison = comparing.wait() if comparing else None
         broken = broken_interpreter(self.environment, comparison.err) if comparison else None

@@ -3,9 +3,10 @@
 import contextlib
 import itertools
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ from uvflow.project.manifest import Project
 from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
 from uvflow.state.store import BACKUP, OTHER_ENVIRONMENT, Progress
-from uvflow.uv import Uv, failure_of, find
+from uvflow.uv import Uv, failure_of
 
 # Seconds: two changes that are closer may get the same time stamp, for which Linux takes a clock of
 # at least 100 Hz, and Windows one of 64.
@@ -104,9 +105,9 @@ def locked_environment(
             yield SyncResult(already=True)
             return
         if context.profile.releases:
-            yield _make_release(context, find(), mutex, progress)
+            yield _make_release(context, context.find_uv(), mutex, progress)
             return
-        result = sync_locked(context, find(), mutex, progress=progress)
+        result = sync_locked(context, context.find_uv(), mutex, progress=progress)
         finish(context, result)
         yield result
 
@@ -144,7 +145,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     is_free = not (context.live_release or locks.is_leased(context.state, context.environment))
     if refusal is None and is_free:
         return False
-    project, uv = context.project, find()
+    project, uv = context.project, context.find_uv()
     _require_lockfile(project)
     inputs.check_inputs(project)
     if _would_change_nothing(context, uv):
@@ -184,21 +185,46 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     with contextlib.suppress(inputs.UnwatchableError, UvflowError):
         # An edit from here on is seen next time.
         before = _answers(inputs.sync_inputs(context, uv.path))
+    encoded = fingerprint.read_encoded(str(context.state.directory), context.fingerprint_name)
+    known = fingerprint.recorded_answers(encoded)  # of a sync after which uv had nothing to do
+    is_same = _is_in(known, before)
+    has_same_python = _is_in(known, _python_answers(context)) and inputs.ask_for_same_python(
+        fingerprint.pairs(before), known
+    )
     copies = find_copies(context)
     if mounts_in(context.environment) and not _would_change_nothing(context, uv):
         check_mounts(context.environment)
-    with _changing(context, uv, mutex, progress) as filling:
+    with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
         result = filling.complete(_arguments(context, copies))
     journal.remove_copy(context.environment)
     remember_use(context)
+    context.remember_uv(uv)
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _answers(inputs.environment_inputs(filling.environment))
-    # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again.
-    is_watchable = before and after and sources is not None and _agrees(context, uv)
+    is_same = is_same and _is_in(known, _python_answers(context))
+    is_same = is_same and _names(fingerprint.pairs(after)) == _names(known)
+    # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
+    # not where the same was asked before, with the same result.
+    is_watchable = before and after and sources is not None and (is_same or _agrees(context, uv))
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
     return SyncResult(repair=result, fingerprint=encoded)
+
+
+def _python_answers(context: SyncContext) -> tuple[bytes, ...]:
+    return _answers(inputs.interpreter_inputs(Environment(context.environment)))
+
+
+def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
+    """Whether there are answers, the same as those that are known."""
+    return bool(answers) and fingerprint.pairs(answers).items() <= known.items()
+
+
+def _names(answers: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
+    """The metadata, links and `.pth` files of an environment, whenever they were made."""
+    found = ((q, a) for q, a in answers.items() if q.startswith(b"distributions "))
+    return {question: re.findall(rb"(?m)^.+?(?= \d+ \d+)", answer) for question, answer in found}
 
 
 def _check_no_release(context: SyncContext) -> None:
@@ -230,10 +256,18 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) -> Iterator[Filling]:
+def _changing(
+    context: SyncContext,
+    uv: Uv,
+    mutex: Mutex,
+    progress: Progress,
+    *,
+    has_same_python: bool = False,
+) -> Iterator[Filling]:
     """The time in which the environment is being changed, which the journal says.
 
-    What uv must not use is removed at its beginning. If an error or a signal ends it before
+    What uv must not use is removed at its beginning: another Python than is asked for, unless it is
+    known to be the one that was asked for at the last sync. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
     environment = Environment(context.environment)
@@ -245,7 +279,8 @@ def _changing(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress) ->
     aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
-        reasons += ["another Python is asked for"] * is_replaced_by_uv(context, uv)
+        is_replaced = not has_same_python and is_replaced_by_uv(context, uv)
+        reasons += ["another Python is asked for"] * is_replaced
         aside = repair.clear_unusable(environment, progress, past, reasons)
         if past.is_interrupted or aside is not None:
             environment = Environment(context.environment)
@@ -318,7 +353,7 @@ def repair_environment(
         timeout=timeout,
         progress=progress,
     ) as mutex:
-        uv = find()
+        uv = context.find_uv()
         check_mounts(context.environment)
         with _changing(context, uv, mutex, progress) as filling:
             result = filling.complete(depth=depth)
@@ -346,7 +381,7 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
         raise OutOfSyncError(
             f"what it would do is not known: {unasked}", hint="`uvflow sync` starts it"
         )
-    uv = find()
+    uv = context.find_uv()
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
     answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
     if answer.code != 0:

@@ -58,6 +58,9 @@ class LockfileCheck(NamedTuple):
     hint: str = ""
 
 
+FRESH = LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
+
+
 def start_check(
     project: Project, uv: Uv | None, environ: Mapping[str, str], unasked: str = ""
 ) -> Callable[[], LockfileCheck]:
@@ -151,8 +154,7 @@ def _verdict(
     project: Project, uv: Uv, environ: Mapping[str, str], answer: Completed
 ) -> LockfileCheck:
     if answer.code == 0:
-        current = f"is what {MANIFEST} asks for"
-        return LockfileCheck(verdict=Freshness.FRESH, reasons=(current,))
+        return FRESH
     failure = failure_reason(answer)
     first = failure.partition(". ")[0]
     if failure.startswith(REQUIRED):

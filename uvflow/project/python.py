@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from uvflow.files import is_inside, leads_through_proc, read_regular
-from uvflow.project.manifest import Project
 
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
@@ -58,20 +57,6 @@ def _all_requests(
             requests += (request for _, request in python_requests(text))
             requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
     return list(filter(None, dict.fromkeys(requests)))
-
-
-def is_certainly_asked_for(
-    version: str, project: Project, environ: Mapping[str, str], python: str | None
-) -> bool:
-    """Whether every request, and uv.lock, admit the Python `version`; False where uv has to say."""
-    try:
-        lockfile = read_regular(project.lockfile).decode(errors="replace")
-        requests = _all_requests(project.root, project.workspace, environ, python)
-    except OSError:
-        return False
-    since = re.search(r'(?m)^requires-python = ">=(\d)\.(\d+)"$', lockfile)
-    is_admitted = since and [*map(int, since.groups())] <= [*map(int, version.split(".")[:2])]
-    return bool(is_admitted) and all(f"{version}.".startswith(f"{each}.") for each in requests)
 
 
 def requested_minor(request: str) -> str | None:

@@ -25,11 +25,14 @@ ELSEWHERE = "UVFLOW_CACHE_DIR can name another directory for what uvflow remembe
 OTHER_ENVIRONMENT = "UV_PROJECT_ENVIRONMENT can name another place for the environment"
 
 # The signature is fixed by the Cache Directory Tagging Specification (bford.info/cachedir).
-_CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
-# What uvflow remembers of your projects, one directory each; see https://bford.info/cachedir/
+CACHEDIR_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55\n"
+_CACHEDIR_TAG = (
+    CACHEDIR_SIGNATURE
+    + b"""# What uvflow remembers of your projects, one directory each; see https://bford.info/cachedir/
 # Deleting any of it loses nothing of yours: the next `uvflow sync` is a real one.
 # Only `uvflow undo` needs the backups kept here.
 """
+)
 
 
 _REMEMBERS = b"uvflow remembers"  # in the tag of every version
