@@ -132,16 +132,23 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
     tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
-    tables.move_each((*_FLIT, "entrypoints"), ("project", "entry-points"))
+    for group in tables.file.value(*_FLIT, "entrypoints") or ():
+        of_commands = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
+        place = of_commands.get(group, ("entry-points", group))
+        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
     tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
     for extra in metadata.get("requires-extra", ()):
         tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    if "dev-requires" in metadata:
+        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
     if "requires-python" in metadata:
         tables.requires_python = tables.take(*_METADATA, "requires-python")
     requires = tables.file.value(*BUILD_REQUIRES) or ()
     tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
     if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
         tables.change(BUILD_BACKEND, "flit_core.buildapi")
+    for key in (key for key in metadata if key.startswith("x-")):
+        tables.drop(*_METADATA, key)  # flit takes no such table beside [project]
     for key in ("module", "sdist", "external-data"):
         tables.record(Bucket.LEFT, *_FLIT, key)
     return tables.imported(_FLIT)

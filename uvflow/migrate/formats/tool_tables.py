@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
@@ -367,10 +367,15 @@ class DependencyTables(ToolTables):
             return requirement
         return replace(requirement, source=self._source(entry, keys, requirement))
 
+    def locked_versions(self, _name: str) -> Iterable[str]:
+        """Those of a package in the lock file beside it."""
+        return ()
+
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
         constraint = read_constraint(version)
         if constraint.dropped:
+            constraint = read_constraint(version, self.locked_versions(str(entry.key)))
             message = (
                 f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
                 f" `{'`, `'.join(constraint.dropped)}` is left out"
