@@ -225,6 +225,9 @@ def test_only_the_manifest(tree: Tree, uvflow: Command) -> None:
     root = tree(COMMON)
     assert uvflow("init", "--no-lock", cwd=root).code == 0
     assert {path.name for path in root.iterdir()} == {*COMMON, "pyproject.toml"}
+    assert uvflow("init", "--no-lock", cwd=root).code == 0  # and undo is for the first
+    assert uvflow("undo", cwd=root).code == 0
+    assert {path.name for path in root.iterdir()} == {*COMMON}
 
 
 def test_the_environment_can_wait(tree: Tree, uvflow: Command) -> None:

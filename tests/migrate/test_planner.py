@@ -530,3 +530,18 @@ def test_a_lock_file_that_cannot_be_read_is_not_passed_over(tree: Tree) -> None:
 def test_tables_on_one_line_are_not_added_to(tree: Tree) -> None:
     error = refusal(tree({"pyproject.toml": 'tool = {poetry={name="app",version="1"}}\n'}))
     assert (error.exit_code, error.cause) == (2, "`tool` is written on one line")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[tool.setuptools.dynamic]\ndependencies = { file = ["requirements.txt"] }\n',
+        '[tool.hatch.metadata.hooks.requirements_txt]\nfiles = ["requirements.txt"]\n',
+    ],
+)
+def test_what_a_build_reads_is_left_where_it_is(tree: Tree, table: str) -> None:
+    project = '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.9"\n'
+    text = f'{project}dynamic = ["dependencies"]\n{table}'
+    plan = planned(tree({"pyproject.toml": text, "requirements.txt": "six\n"}))
+    assert plan.imported.files[-1].buckets == {"left": 1}
+    assert plan.imported.findings == ()

@@ -85,7 +85,8 @@ class Format:
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
     `pattern` is what the file has then. `read` is None where that is not imported yet. One that
-    `is_aside` counts after all others. What reads the file `beside` it reads this one as well.
+    `is_aside` counts after all others. What reads the file or the format
+    `beside` it reads this one as well.
     """
 
     name: str
@@ -124,6 +125,14 @@ _FORMATS = (
     ),
     Format(name="tox", path="tox.ini", read=legacy.read_tox),
     Format(name="pdm.lock", path="pdm.lock", read=pins_files.read_pylock, is_aside=True),
+    # Beside a [project] alone; [tool.poetry] is read along with it.
+    Format(
+        name="poetry.lock",
+        path="poetry.lock",
+        read=pins_files.read_pylock,
+        beside="poetry",
+        is_aside=True,
+    ),
     Format(name="pylock", path="pylock.toml", read=pins_files.read_pylock, is_aside=True),
     Format(name="pipenv", path="Pipfile", read=pipenv.read),
     Format(name="pipenv", path="Pipfile.lock", beside="Pipfile"),
@@ -141,11 +150,18 @@ _FORMATS = (
         read=setuptools.read,
         beside="setup.cfg",
     ),
+    Format(name="pixi", path="pixi.toml", is_aside=True),
+    Format(name="pixi", path=MANIFEST, keys=("tool", "pixi"), is_aside=True),
     *(
         Format(name="conda", path=path, read=conda.read, is_aside=True)
-        for path in ("environment.yml", "environment.yaml", "conda.yml", "env.yml")
+        for path in (
+            f"{n}.{end}" for n in ("environment", "conda", "env") for end in ("yml", "yaml")
+        )
     ),
 )
+
+# What else an environment of conda's is called.
+CONDA = re.compile(r"(?:.+[-_.])?(?:conda|env|environment)(?:[-_.].+)?\.ya?ml", re.IGNORECASE)
 
 # What makes a folder a project of its own, or not a part of one.
 _MARKS_OF_PROJECTS = ("pyproject.toml", "setup.py", "pyvenv.cfg")
@@ -198,7 +214,7 @@ def input_files(
     options = options or ImportOptions()
     names = sorted(set(names))
     if options.from_files:
-        of_tools = {each.path for each in _FORMATS}
+        of_tools = {each.path for each in (*_FORMATS, *_by_name(names, options.from_files))}
         chosen = (path for path in options.from_files if path not in of_tools)
         files = {path: InputFile(path=path, role=Role.PROJECT) for path in chosen}
     else:
@@ -328,7 +344,8 @@ def _requirements_files(folder: Path) -> Iterator[Path]:
     """By their names first: there may be a million files of data."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _SUFFIX.search(entry.name) and entry.is_file():
+            is_named = _SUFFIX.search(entry.name) or CONDA.fullmatch(entry.name)
+            if is_named and entry.is_file():
                 yield folder / entry.name
 
 
@@ -343,6 +360,16 @@ def _is_foreign(folder: Path) -> bool:
     return any(os.path.exists(folder / name) for name in _MARKS_OF_PROJECTS)  # noqa: PTH110  that of pathlib raises where it may not look
 
 
+def _by_name(names: Iterable[str], chosen: Collection[str] = ()) -> Iterator[Format]:
+    """Further files whose names say their format; of conda's, only those that are `chosen`."""
+    known = {each.path for each in _FORMATS}
+    for path in sorted({*names} - known):
+        if path in chosen and path.endswith((".yml", ".yaml")):
+            yield Format(name="conda", path=path, read=conda.read, is_aside=True)
+        elif re.fullmatch(r"pylock\.[^./]+\.toml", path):
+            yield Format(name="pylock", path=path, read=pins_files.read_pylock, is_aside=True)
+
+
 def formats_in(
     names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions, read_file: Read
 ) -> list[Format]:
@@ -350,7 +377,7 @@ def formats_in(
 
     `names` are the files of the root, `manifest` the values of pyproject.toml.
     """
-    chosen = options.from_files or [each.path for each in _FORMATS]
+    chosen = options.from_files or [*names, MANIFEST]
     found: list[Format] = []
     left = ""
     match manifest:
@@ -358,10 +385,10 @@ def formats_in(
             left = "setuptools"  # it is not what builds, or takes nothing else into account
         case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
             left = "setuptools"
-    for each in _FORMATS:
+    for each in (*_FORMATS, *_by_name(names, options.from_files)):
         is_there = value_at(manifest, each.keys) is not None if each.keys else each.path in names
         is_wanted = each.path in chosen and each.path not in options.ignored
-        is_read = any(other.path == each.beside for other in found)
+        is_read = any(each.beside in (other.path, other.name) for other in found)
         if is_there and is_wanted and not is_read and each.name != left and each.is_in(read_file):
             found.append(each)
     return found

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.discover import Format, formats_in
+from uvflow.migrate.discover import CONDA, Format, formats_in
 from uvflow.migrate.formats.local_project import read_if_there, text_of, value_in
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
@@ -78,7 +79,10 @@ def obstacles(
             Origin(path="uv.toml", line=1),
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
+    yield from _same_names(imported)
     imported_files = {file.path for file in imported.files}
+    others = names - imported_files
+    yield from _environments(others, read_file, is_error=empty)
     for each in formats_in(names, manifest, ImportOptions(), read_file):
         is_read = each.read is not None and each.path in imported_files
         if not is_read or (empty and each.is_aside and not imported.errors):
@@ -89,6 +93,29 @@ def obstacles(
         for each in formats_in(names, {}, ImportOptions(), read_file):
             if each.name == "setuptools":
                 yield _not_built(each.path)
+
+
+def _same_names(imported: ImportedRequirements) -> Iterator[Finding]:
+    for kind, lists in (("groups", imported.groups), ("extras", imported.extras)):
+        spellings: dict[str, str] = {}
+        for name in lists:
+            other = spellings.setdefault(canonicalize_name(name), name)
+            origin = next((entry.origin for entry in lists[name]), None)
+            if other != name:
+                message = f"uv takes the {kind} `{other}` and `{name}` for one"
+                yield findings.error("same-name", message, origin, "rename one of them")
+
+
+def _environments(names: frozenset[str], read_file: Read, *, is_error: bool) -> Iterator[Finding]:
+    """Those of conda among `names` that no rule is for."""
+    known = {each.path for each in formats_in(names, {}, ImportOptions(), read_file)}
+    for name in sorted(names - known):
+        is_named = CONDA.fullmatch(name.rpartition("/")[2])
+        if is_named and re.search(r"(?m)^dependencies\s*:", text_of(name, read_file)):
+            message = "not imported: of conda's environments, environment.yml is looked for"
+            hint = f"`--from {name}` imports it"
+            found = findings.action("not-looked-for", message, Origin(path=name, line=1), hint)
+            yield found.as_error() if is_error else found
 
 
 def _not_imported(place: Format, *, is_error: bool) -> Finding:

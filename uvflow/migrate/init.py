@@ -44,8 +44,8 @@ def init(
     with locks.mutex(state, "uvflow init", timeout=options.timeout, progress=progress) as mutex:
         backup.recover(state, progress)
         plan = planner.make_plan(root, options, uv=uv, announce=announce)
-        if plan.is_already_locked:
-            return InitResult(plan=plan)
+        if plan.is_already_locked or not (plan.changes or plan.environment):
+            return InitResult(plan=plan)  # and `undo` goes on being for the one before
         try:
             return _carry_out(plan, uv, mutex, progress=progress, announce=announce)
         except UvflowError as error:

@@ -50,6 +50,8 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 _MARKS_OF_PROJECTS = (MANIFEST, "setup.py", "setup.cfg", "Pipfile")
 
+_KNOWS_PACKAGES_PRERELEASES = (0, 12, 1)  # the first uv
+
 _FIRST_VERSION = "0.1.0"  # as `uv init` has it
 
 # uv wants a requires-python in every lockfile, and looks at nothing else of it in a first one.
@@ -76,7 +78,7 @@ def make_plan(
     for name in (MANIFEST, LOCKFILE):  # uv would write the latter through a link
         target_inside(root / name, root)
     _check_is_to_be_made(plan, options)
-    imported = _read(plan, options)
+    imported = _for_uv(uv, _read(plan, options))
     try:
         if imported.errors:
             raise needs_user_error(imported.errors)
@@ -167,7 +169,14 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
         sources,
         groups.import_files(inputs, reader),
         plan.values.get("project", {}).get("dependencies", ()),
+        built=pyproject.read_by_build(plan.values),
     )
+    if (root / LOCKFILE).exists() and imported.pins:
+        locks = ", ".join(dict.fromkeys(pin.origin.path for pin in imported.pins))
+        message = f"uv.lock counts, and the versions of {locks} are not used"
+        hint = "move uv.lock away to take those"
+        counts = findings.warning("lock-counts", message, Origin(path=LOCKFILE, line=1), hint)
+        imported = replace(imported, pins=(), findings=(*imported.findings, counts))
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
     if not given.from_files:
@@ -182,6 +191,19 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
         requires_python=specifier,
         findings=(*imported.findings, *disagreements, *obstacles, *unclaimed),
     )
+
+
+def _for_uv(uv: Uv, imported: ImportedRequirements) -> ImportedRequirements:
+    """Without what an older uv does not know: it would do without all of [tool.uv]."""
+    key, version = "prerelease-package", tuple(map(int, re.findall(r"\d+", uv.version)[:3]))
+    if key not in imported.settings or version >= _KNOWS_PACKAGES_PRERELEASES:
+        return imported
+    settings = {name: value for name, value in imported.settings.items() if name != key}
+    value = literal(imported.settings[key])
+    message = f"uv {uv.version} has no `{key} = {value}`, so that it is not written"
+    hint = "update uv to 0.12.1 or later, and add it to [tool.uv]"
+    found = findings.action("no-equivalent", message, None, hint)
+    return replace(imported, settings=settings, findings=(*imported.findings, found))
 
 
 def _source(each: Format, read: model.Read, options: model.ImportOptions) -> truth.Source:

@@ -120,14 +120,20 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     return edits
 
 
+def read_by_build(before: Values) -> tuple[str, ...]:
+    """The requirements files that a build takes the dependencies from."""
+    read = value_at(before, ("tool", "setuptools", "dynamic", "dependencies"))
+    files = read.get("file", ()) if isinstance(read, Mapping) else ()
+    hook = value_at(before, ("tool", "hatch", "metadata", "hooks", "requirements_txt", "files"))
+    return ((files,) if isinstance(files, str) else (*files,)) + tuple(hook or ())
+
+
 def _decide_project(before: Values, imported: ImportedRequirements, edits: PyprojectEdits) -> None:
     if imported.requires_python and not value_at(before, ("project", "requires-python")):
         edits.values["project", "requires-python"] = imported.requires_python
     if "dependencies" in (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic):
         # PEP 621: they are for the build backend to say, and must not be written.
-        read = value_at(before, ("tool", "setuptools", "dynamic", "dependencies"))
-        files = read.get("file", ()) if isinstance(read, Mapping) else ()
-        files = (files,) if isinstance(files, str) else files
+        files = read_by_build(before)
         edits.findings.extend(
             findings.action(
                 "dynamic-dependencies",

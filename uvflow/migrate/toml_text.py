@@ -16,7 +16,15 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Comment, InlineTable, Integer, Table, Trivia
 
 from uvflow.errors import UsageError
-from uvflow.migrate.toml_lines import TOKEN, Keys, Statement, TomlFile, TomlLine, pieces_of
+from uvflow.migrate.toml_lines import (
+    TOKEN,
+    Keys,
+    Statement,
+    TomlFile,
+    TomlLine,
+    pieces_of,
+    value_at,
+)
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 
@@ -99,7 +107,9 @@ def _without_lines(text: str, removed: Iterable[Keys]) -> str:
         return text
     lines = text.split("\n")
     blocks: list[list[Statement]] = [[]]  # a header, and what stands below it
-    for statement in TomlFile.parse(MANIFEST, text).statements:
+    file = TomlFile.parse(MANIFEST, text)
+    left = without(file.values, gone)
+    for statement in file.statements:
         blocks += [[]] if statement.is_header else []
         blocks[-1].append(statement)
     dropped: set[int] = set()
@@ -109,7 +119,8 @@ def _without_lines(text: str, removed: Iterable[Keys]) -> str:
             is_out = any(s.path[:n] in gone for n in range(1, len(s.path) + 1))
             out += [s] if is_out else []
             stays |= not (is_out or s.is_header or s.is_tail)
-        if out and block[0].is_header and not stays:
+        is_gone = bool(out) or (bool(block) and value_at(left, block[0].path) is None)
+        if block and block[0].is_header and is_gone and not stays:
             out = block
         for s in out:
             dropped.update(range(s.first, s.end + 1))

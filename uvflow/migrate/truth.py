@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -31,16 +32,23 @@ class Source:
 
 
 def settle(
-    formats: Sequence[Source], requirements: ImportedRequirements, declared: Iterable[str] = ()
+    formats: Sequence[Source],
+    requirements: ImportedRequirements,
+    declared: Iterable[str] = (),
+    built: Iterable[str] = (),
 ) -> ImportedRequirements:
     """What `formats` and `requirements` files add to [project], whose dependencies are `declared`.
+
+    A build goes on reading the files in `built`.
 
     The first with dependencies counts: [project] with the tables of other tools in pyproject.toml,
     then the files of `formats` in their order, then the requirements files, then what is aside.
     What comes after it has to be an export of its lock file, or the pins of its dependencies, or
     else is an ERROR finding: two lists added up are a third one that nobody has tested.
     """
-    requirements = _without_left(requirements, {p for s in formats for p in s.imported.left})
+    requirements = _without_left(
+        requirements, {*built, *(p for s in formats for p in s.imported.left)}
+    )
     # A lock file, or settings alone, are beside whatever counts.
     tables = [s for s in formats if s.path == MANIFEST or not s.imported.requirements]
     others = [source for source in formats if source not in tables]
@@ -101,6 +109,15 @@ def _without_left(
     )
 
 
+def _meaning(entry: Entry) -> object:
+    """What two lines have in common that ask for the same in other words."""
+    if not isinstance(entry, Requirement) or entry.name is None:
+        return entry
+    parsed = Pep508(entry.text)
+    marker = str(parsed.marker or "")
+    return entry.name, sorted(parsed.extras), parsed.specifier, marker, parsed.url, entry.source
+
+
 def _compared(source: Source, counting: Source) -> ImportedRequirements:
     """What `source` adds to the one that is `counting`: old pins, further groups, or an ERROR."""
     imported, winner = source.imported, counting.imported
@@ -110,9 +127,12 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
     pins: list[Pin] = []
     groups: dict[str, tuple[Entry, ...]] = {}
     found: list[Finding] = []
+    same = {str(canonicalize_name(group)): entries for group, entries in winner.groups.items()}
+    same[""] = winner.dependencies
     for group, entries in {"": imported.dependencies, **imported.groups}.items():
         if not entries:
             continue
+        there = [_meaning(entry) for entry in same.get(canonicalize_name(group), ())]
         own = [as_pin(e) for e in entries if isinstance(e, Requirement) and e.source is None]
         are_pins = len(own) == len(entries) and all(pin.version for pin in own)
         is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
@@ -120,7 +140,11 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         is_compiled = are_pins and not (group or known or counting.declared)
         covers = is_compiled and wanted <= {pin.name for pin in own}
         first = entries[0].origin
-        if is_export:
+        if all(_meaning(entry) in there for entry in entries):
+            moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
+            message = f"{counting.title} has the same"
+            found.append(findings.warning("same-elsewhere", message, first))
+        elif is_export:
             moves |= dict.fromkeys((pin.origin for pin in own), Bucket.MERGED)
             message = f"this is an export of the lock file of {counting.title}"
             found.append(findings.warning("export", message, first))

@@ -156,7 +156,7 @@ _VERSION = 3  # of the format; no other one is read
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
 # the temporary file of a uv that was killed while it wrote the lockfile.
-_LEFTOVERS = ("*.egg-info", "build", ".tmp??????")
+_LEFTOVERS = ("*.egg-info", "build", ".pdm-build", ".tmp??????")
 _EGG_INFO = {
     *("PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "not-zip-safe"),
     *("requires.txt", "top_level.txt", "zip-safe"),
@@ -499,6 +499,9 @@ def _is_build(path: Path) -> bool:
         files = [found for found in path.rglob("*") if found.is_symlink() or not found.is_dir()]
         if path.name.endswith(".egg-info"):
             return {file.relative_to(path).as_posix() for file in files} <= _EGG_INFO
+        if path.name == ".pdm-build":
+            parts = {file.relative_to(path).parts[0] for file in files}
+            return all(re.fullmatch(r"\.gitignore|.+\.(dist-info|pth)", part) for part in parts)
         is_usual = all(name.startswith(_IN_BUILD) for name in _names(path))
         return path.name == "build" and is_usual and all(_is_copy(file, path) for file in files)
     except OSError:

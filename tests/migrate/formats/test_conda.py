@@ -125,15 +125,17 @@ variables:
   A: b
 """
     plan = planned(tree({"environment.yml": text}))
-    assert plan.values["project"]["dependencies"] == ["numpy==1.26", "scipy==1.11"]
+    assert plan.values["project"]["dependencies"] == [
+        "numpy>=1.24,<=1.26,!=1.25.*",
+        "scipy==1.11",
+        "six>=1.2",
+    ]
     assert "hunter2" not in plan.text
     assert messages(plan)[2:] == [
         "action environment.yml:2: uv takes nothing from this channel",
-        "action environment.yml:4: of `numpy=1.24|1.26` this is left out: ==1.24.*",
         "warning environment.yml:5: the build py311_0 of scipy is left out",
         "action environment.yml:6: it is not known whether PyPI's `mystery-pkg` is the same",
         "action environment.yml:7: it is not known whether PyPI's `toml` is the same",
-        "action environment.yml:8: `six[version='>=1.2']` is not a package with its versions",
         "action environment.yml:11: conda sets these variables, and uv sets none",
     ]
 
@@ -188,3 +190,34 @@ def test_c09_beside_requirements_it_stays_for_conda(tree: Tree, package: str, me
     assert plan.values["project"]["dependencies"] == ["numpy==1.26", "six"]
     assert [finding[: len(message)] for finding in messages(plan)] == [message]
     assert plan.imported.files[-1].buckets == {"left": 4}
+
+
+def test_a_package_in_brackets(tree: Tree) -> None:
+    text = (
+        "dependencies:\n  - six[version='>=1.15,<2',channel=conda-forge]\n  - idna[version=3.7]\n"
+    )
+    plan = planned(tree({"environment.yml": text}))
+    assert plan.values["project"]["dependencies"] == ["six>=1.15,<2", "idna==3.7"]
+
+
+def test_c08_several_packages_on_a_line_are_refused(tree: Tree) -> None:
+    with pytest.raises(UvflowError, match="`idna` is on the line of another package"):
+        planned(tree({"environment.yml": "dependencies: [python=3.11, six, idna]\n"}))
+
+
+@pytest.mark.parametrize("name", ["environment-dev.yml", "my_env.yaml", "envs/environment.yml"])
+def test_an_environment_of_another_name_is_no_empty_project(tree: Tree, name: str) -> None:
+    root = tree({name: "dependencies:\n  - six\n"})
+    with pytest.raises(UvflowError) as raised:
+        planned(root)
+    assert f"`--from {name}` imports it" in f"{raised.value} {raised.value.hint}"
+    plan = planned(root, from_files=(name,))
+    assert plan.values["project"]["dependencies"] == ["six"]
+    assert messages(planned(tree({"requirements.txt": "idna\n"}))) == [
+        f"action {name}:1: not imported: of conda's environments, environment.yml is looked for"
+    ]
+
+
+def test_a_patch_release_of_python_is_not_asked_for(tree: Tree) -> None:
+    plan = planned(tree({"environment.yml": "dependencies:\n  - python=3.11.4\n  - six\n"}))
+    assert plan.values["project"]["requires-python"] == "==3.11.*"

@@ -346,3 +346,13 @@ def test_t06_flit_builds_the_same_wheel(tree: Tree) -> None:
         name: sorted(equal for line in lines for equal in EQUAL.get(line, [line]))
         for name, lines in before.items()
     }
+
+
+def test_flit_has_an_extra_and_scripts_of_other_names(tree: Tree) -> None:
+    text = FLIT.replace("[tool.flit.scripts]", "[tool.flit.entrypoints.console_scripts]")
+    text = text.replace('license = "MIT"', 'dev-requires = ["toml"]\nx-own = "y"')
+    plan = planned(tree({"pyproject.toml": text}))
+    assert plan.values["project"]["scripts"] == {"cli": "mod:main"}
+    assert plan.values["project"]["optional-dependencies"]["dev"] == ["toml"]
+    assert "metadata" not in plan.values["tool"]["flit"]
+    assert messages(plan) == []

@@ -7,7 +7,7 @@ PYTHONS = """\
 ~3.9 || ^3.11   → python_version == '3.9' or (python_version >= '3.11' and python_version < '4.0')
 >3.9            → python_full_version > '3.9.0'
 ^3.9.1          → python_full_version >= '3.9.1' and python_full_version < '4.0.0'
-!=3.10.*        → python_full_version != '3.10.*'
+!=3.10.*        → python_version < '3.10' or python_version >= '3.11'
 !=3.10          → python_full_version != '3.10.0'
 3.10            → python_version == '3.10'
 3.10.2          → python_full_version == '3.10.2'

@@ -356,15 +356,34 @@ dev-dependencies = {{ Dev = ["iniconfig", "toml"] }}
     assert plan.values["tool"] == {"uv": {"package": False}}
 
 
-def test_d13_indexes_of_pdm_toml_need_action(tree: Tree) -> None:
-    settings = (
-        '[pypi]\nurl = "https://u:hunter2@mirror.example/simple"\n[python]\nuse_venv = true\n'
-    )
-    text = f"{HEAD}\n[tool.pdm]\ndistribution = false\n"
+def test_d13_indexes_of_pdm_toml_complete_those_of_the_project(tree: Tree) -> None:
+    settings = """\
+[pypi]
+url = "https://u:hunter2@mirror.example/simple"
+[pypi.priv]
+url = "https://priv.example/simple"
+username = "me"
+password = "hunter2"
+[pypi.extra]
+url = "https://other.example/simple"
+[python]
+use_venv = true
+"""
+    source = '[[tool.pdm.source]]\nname = "extra"\nurl = "https://extra.example/simple"\n'
+    text = f"{HEAD}\n[tool.pdm]\ndistribution = false\n{source}"
     plan = planned(tree({"pyproject.toml": text, "pdm.toml": settings}))
-    assert messages(plan) == [
-        "action pdm.toml:2: `pypi.url` is not imported: uv has no such setting"
+    assert [(i["name"], i["url"], "default" in i) for i in plan.values["tool"]["uv"]["index"]] == [
+        ("extra", "https://extra.example/simple", False),
+        ("pypi", "https://mirror.example/simple", True),
+        ("priv", "https://priv.example/simple", False),
     ]
+    assert "hunter2" not in plan.text + str(messages(plan))
+    assert plan.imported.files[1].buckets == {
+        "merged": 1,
+        "already_default": 1,
+        "settings": 2,
+        "needs_action": 2,
+    }
 
 
 def test_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:

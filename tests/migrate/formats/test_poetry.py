@@ -302,8 +302,14 @@ def test_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
     text = LIBRARY["pyproject.toml"].replace("poetry-core>=1.0.0", "poetry-core>=1.0.0,<2")
     plan = planned(tree({**LIBRARY, "pyproject.toml": text}))
     assert plan.values["build-system"]["requires"] == ["poetry-core>=2.0"]
+    assert plan.values["tool"]["poetry"]["include"] == [
+        {"path": "CHANGES.md", "format": ["sdist", "wheel"]}
+    ]
     assert messages(plan) == [
-        "action pyproject.toml:10: poetry-core 2 takes CHANGES.md into the sdist only"
+        (
+            "warning pyproject.toml:10: CHANGES.md: of 2, poetry-core takes it into wheels where"
+            " `format` says so"
+        )
     ]
 
 
@@ -498,7 +504,7 @@ def test_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
             "action pyproject.toml:7: `tool.poetry.requires-plugins.export` is not imported:"
             " uv has no such setting"
         ),
-        "action poetry.toml:1: `virtualenvs.create` is not imported: uv has no such setting",
+        "action poetry.toml:1: Poetry made no environment, and uv makes one in .venv",
     ]
 
 
@@ -667,3 +673,122 @@ def test_a_lock_file_that_is_no_text_is_an_error(tree: Tree) -> None:
     with pytest.raises(UvflowError) as caught:
         planned(root)
     assert "poetry.lock is not valid TOML" in str(caught.value)
+
+
+def test_q09_extras_that_exclude_each_other(tree: Tree) -> None:
+    text = """\
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = []
+[project.optional-dependencies]
+cpu = ["six==1.16.0"]
+cuda = ["six==1.15.0"]
+[tool.poetry]
+package-mode = false
+[tool.poetry.dependencies]
+six = [
+    {markers = "extra == 'cpu' and extra != 'cuda'", source = "a"},
+    {markers = "extra == 'cuda' and extra != 'cpu'", source = "b"},
+]
+[[tool.poetry.source]]
+name = "a"
+url = "https://a.example/simple"
+priority = "explicit"
+[[tool.poetry.source]]
+name = "b"
+url = "https://b.example/simple"
+priority = "explicit"
+"""
+    plan = planned(tree({"pyproject.toml": text}))
+    assert uv_settings(plan)["conflicts"] == [[{"extra": "cpu"}, {"extra": "cuda"}]]
+    assert uv_settings(plan)["sources"] == {
+        "six": [{"index": "a", "extra": "cpu"}, {"index": "b", "extra": "cuda"}]
+    }
+    assert messages(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "written", "message"),
+    [
+        ("", ["setuptools<78"], "hold for the build of every package now: setuptools<78"),
+        ('idna = {setuptools = ">=78"}', None, "and do not agree: setuptools"),
+    ],
+)
+def test_q10_build_constraints(
+    tree: Tree, more: str, written: list[str] | None, message: str
+) -> None:
+    constraints = f'[tool.poetry.build-constraints]\nsix = {{setuptools = "<78"}}\n{more}\n'
+    plan = planned(tree({"pyproject.toml": HEAD + PYTHON + constraints}))
+    assert uv_settings(plan).get("build-constraint-dependencies") == written
+    assert [message in text for text in messages(plan)] == [True]
+
+
+def test_p31_of_a_union_the_part_that_is_locked_is_kept(tree: Tree) -> None:
+    text = f'{HEAD}{PYTHON}packaging = "<20 || >=21.3"\n'
+    lock = '[[package]]\nname = "packaging"\nversion = "19.2"\n'
+    plan = planned(tree({"pyproject.toml": text, "poetry.lock": lock}))
+    assert plan.values["project"]["dependencies"] == ["packaging<20"]
+
+
+def test_p38_prereleases_of_single_packages(tree: Tree) -> None:
+    given = "six = {version = '^1', allow-prereleases = true}\n"
+    given += "attrs = {version = '*', allow-prereleases = false}\n"
+    plan = planned(tree({"pyproject.toml": HEAD + PYTHON + given}))
+    assert uv_settings(plan)["prerelease-package"] == {"six": "allow", "attrs": "disallow"}
+    assert messages(plan) == []
+
+
+def test_q18_what_a_lock_file_does_not_have_is_named(tree: Tree) -> None:
+    text, lock = (
+        f'{HEAD}{PYTHON}six = "*"\nidna = "*"\n',
+        '[[package]]\nname = "six"\nversion = "1"\n',
+    )
+    plan = planned(tree({"pyproject.toml": text, "poetry.lock": lock}))
+    assert messages(plan) == [
+        "warning poetry.lock:1: this was made before what it does not have: idna"
+    ]
+    assert [pin.name for pin in plan.imported.pins] == ["six"]
+
+
+def test_q19_what_poetry_toml_says_of_building(tree: Tree) -> None:
+    settings = '[installer]\nno-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3\n'
+    plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": settings}))
+    assert uv_settings(plan) == {"package": False, "no-binary-package": ["six"], "no-build": True}
+    assert messages(plan) == []
+
+
+def test_x05_a_uv_lock_counts_before_other_lock_files(tree: Tree) -> None:
+    text, lock = f'{HEAD}{PYTHON}six = "*"\n', '[[package]]\nname = "six"\nversion = "1"\n'
+    plan = planned(tree({"pyproject.toml": text, "poetry.lock": lock, "uv.lock": "version = 1\n"}))
+    assert plan.imported.pins == ()
+    assert messages(plan) == [
+        "warning uv.lock:1: uv.lock counts, and the versions of poetry.lock are not used"
+    ]
+
+
+def test_x12_two_groups_that_are_one_for_uv_are_refused(tree: Tree) -> None:
+    groups = "".join(f"[tool.poetry.group.{n}.dependencies]\nsix = '*'\n" for n in ("a_b", "A-B"))
+    with pytest.raises(UvflowError, match="the groups `a_b` and `A-B` for one"):
+        planned(tree({"pyproject.toml": HEAD + PYTHON + groups}))
+
+
+def test_an_empty_table_of_poetry_goes_with_the_last_of_it(tree: Tree) -> None:
+    project = '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = []\n'
+    group = '[tool.poetry]\n\n[tool.poetry.group.dev.dependencies]\nidna = "^3"\n'
+    plan = planned(tree({"pyproject.toml": project + group, "a.py": ""}))
+    assert "poetry" not in plan.values.get("tool", {})
+    assert plan.values["dependency-groups"] == {"dev": ["idna>=3,<4"]}
+
+
+def test_a_lock_file_beside_a_project_alone_has_its_pins(tree: Tree) -> None:
+    project = (
+        '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["six"]\n'
+    )
+    files = {"poetry.lock": '[[package]]\nname = "six"\nversion = "1.15.0"\n'}
+    plan = planned(tree({**files, "pyproject.toml": project}))
+    assert [(pin.name, pin.version) for pin in plan.imported.pins] == [("six", "1.15.0")]
+    (plan.root / "pyproject.toml").unlink()
+    with pytest.raises(UvflowError, match="not imported"):
+        planned(plan.root)

@@ -387,3 +387,31 @@ def test_a_description_in_brackets_is_no_entry_point(tree: Tree) -> None:
     plan = planned(tree({"setup.cfg": text, "setup.py": "from setuptools import setup\nsetup()\n"}))
     assert plan.values["project"]["description"] == "[demo]"
     assert not [message for message in messages(plan) if "entry point" in message]
+
+
+def test_entry_points_as_the_text_of_an_ini_file_stay(tree: Tree) -> None:
+    text = """\
+from setuptools import setup
+setup(name="a", version="1", entry_points='''
+    [console_scripts]
+    cli = a:main
+''')
+"""
+    project = planned(tree({"setup.py": text})).values["project"]
+    assert project["dynamic"] == ["scripts", "gui-scripts", "entry-points"]
+    assert project.keys().isdisjoint(project["dynamic"])
+
+
+def test_what_the_tests_need_is_named_with_the_command(tree: Tree) -> None:
+    text = 'from setuptools import setup\nsetup(name="a", version="1", tests_require=["six>=1"])\n'
+    finding = planned(tree({"setup.py": text})).imported.findings[-1]
+    assert finding.hint == '`uv add --group test "six>=1"`'
+
+
+def test_a_requirements_file_that_says_the_same_is_merged(tree: Tree) -> None:
+    text = (
+        'from setuptools import setup\nsetup(name="a", version="1", install_requires=["six>=1"])\n'
+    )
+    plan = planned(tree({"setup.py": text, "requirements.txt": "six >= 1\n"}))
+    assert plan.values["project"]["dependencies"] == ["six>=1"]
+    assert messages(plan) == ["warning requirements.txt:1: setup.py has the same"]

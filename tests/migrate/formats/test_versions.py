@@ -47,6 +47,9 @@ UNIONS = """\
 <2 || >=3             → !=2.*
 <2 || >=3,<4          → <4,!=2.*
 1.2.* || ~1.3.1       → >=1.2,<1.4.0,!=1.3.0.*
+23.0 || 23.2          → >=23.0,<=23.2,!=23.1.*
+1.25.* || 1.26        → >=1.25,<=1.26
+^1 || 1.5             → >=1,<2
 """
 
 
@@ -71,13 +74,19 @@ def test_a_union_is_its_hull_less_the_gaps(line: str) -> None:
         ("^1 || ^2.0.21", ">=2.0.21,<3.0.0", ">=1,<2"),
         ("^7.4.7 || ^8.1.3", ">=8.1.3,<9.0.0", ">=7.4.7,<8.0.0"),
         ("^1 || ^30", ">=30,<31", ">=1,<2"),
-        ("1.2.3 || 1.2.5", "==1.2.5", "==1.2.3"),
+        ("1.2 || >=1.4,<2", ">=1.4,<2", "==1.2"),
+        ("1 || 2", "==2", "==1"),
     ],
 )
 def test_of_a_union_that_pep_440_cannot_say_the_highest_part_is_taken(
     text: str, chosen: str, dropped: str
 ) -> None:
     assert read_constraint(text) == Constraint(specifier=chosen, dropped=(dropped,))
+
+
+def test_of_such_a_union_the_part_with_the_locked_version_is_taken() -> None:
+    constraint = Constraint(specifier="<20", dropped=(">=21.3",))
+    assert read_constraint("<20 || >=21.3", ["19.2"]) == constraint
 
 
 @pytest.mark.parametrize("text", ["", "===1.2", "1.2.x", "1.x.y", "^1.x", ">=1.x", "1.2 ||", "a"])

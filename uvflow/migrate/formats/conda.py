@@ -49,6 +49,9 @@ _CHANNELS = re.compile("anaconda|bioconda|conda-forge|defaults|main|nodefaults|n
 
 _SPEC = re.compile(r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<rest>.*)")
 _WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
+_BRACKETS = re.compile(
+    r"""(?P<key>\w+)\s*=\s*(?P<quote>['"]?)(?P<value>[^'"\]]*?)(?P=quote)\s*(?:,|\])"""
+)
 _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")
 _CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
 _PYTORCH = "https://download.pytorch.org/whl/"
@@ -148,12 +151,19 @@ class _Reader:
         """A line for pip, with the comment behind it."""
         behind = "".join(self.lines[node.end_mark.line :][:1])[node.end_mark.column :].strip()
         comment = f"  {behind}" if behind.startswith("#") else ""
+        if node.start_mark.line in self.requirements:  # each line has one outcome
+            message = f"`{node.value}` is on the line of another package"
+            self.refuse_file(message, node.start_mark.line)
         self.requirements[node.start_mark.line] = f"{text}{comment}"
 
     def _read_spec(self, node: Any, header: int) -> None:
         spec, line = _SPEC.fullmatch(node.value.strip()), node.start_mark.line
         name, rest = (spec["name"].lower(), spec["rest"]) if spec else ("", node.value)
-        channel = (spec and spec["channel"]) or "defaults"
+        keys = {one["key"]: one["value"] for one in _BRACKETS.finditer(rest)}
+        rest = (
+            rest if "[" not in rest else "=".join(filter(None, map(keys.get, ("version", "build"))))
+        )
+        channel = (spec and spec["channel"]) or keys.get("channel", "defaults")
         build = _WITH_BUILD.fullmatch(rest)
         try:
             exact = f"=={build['version'].lstrip('= ')}" if build else rest
@@ -164,7 +174,7 @@ class _Reader:
             return
         text = f"{_ON_PYPI.get(name, name)}{constraint.specifier}"
         if name == "python":
-            minor = re.sub(r"^==(\d+\.\d+)\.\d+$", r"==\1.*", constraint.specifier)
+            minor = re.sub(r"^==(\d+\.\d+)\.\d+(\.\*)?$", r"==\1.*", constraint.specifier)
             self.requires_python = minor or None  # an export has a patch, which nobody asked for
             self.outcomes.record_bucket(Bucket.IMPORTED, self._origin(line))
         elif name in ("pytorch-cuda", "cpuonly"):

@@ -1,6 +1,8 @@
 """Rye, flit's own tables, keys of an early uv, and tox: what precedes or stands beside uv. Pure."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from uvflow.findings import Origin
 from uvflow.migrate.formats.local_project import read_if_there
@@ -62,6 +64,7 @@ _SAME = {
     "urls": ("urls",),
 }
 
+_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 _TESTENV = re.compile(r"^\[(?P<name>testenv[^\]]*)\](?P<body>(?:\n(?!\[).*)*)", re.MULTILINE)
 _DEPS = re.compile(r"^deps\s*=(?P<lines>.*(?:\n[ \t].*)*)", re.MULTILINE)
 
@@ -132,19 +135,29 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
     tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
-    tables.move_each((*_FLIT, "entrypoints"), ("project", "entry-points"))
-    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
-    for extra in metadata.get("requires-extra", ()):
-        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    for group in tables.file.value(*_FLIT, "entrypoints") or ():
+        place = _TABLES.get(group, ("entry-points", group))
+        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
+    _read_flit_lists(tables, metadata)
     if "requires-python" in metadata:
         tables.requires_python = tables.take(*_METADATA, "requires-python")
     requires = tables.file.value(*BUILD_REQUIRES) or ()
     tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
     if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
         tables.change(BUILD_BACKEND, "flit_core.buildapi")
+    for key in (key for key in metadata if key.startswith("x-")):
+        tables.drop(*_METADATA, key)  # flit takes no such table beside [project]
     for key in ("module", "sdist", "external-data"):
         tables.record(Bucket.LEFT, *_FLIT, key)
     return tables.imported(_FLIT)
+
+
+def _read_flit_lists(tables: ToolTables, metadata: Mapping[str, Any]) -> None:
+    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
+    for extra in metadata.get("requires-extra", ()):
+        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    if "dev-requires" in metadata:  # the extra dev, as flit has it
+        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
 
 
 def _flit_core(text: str) -> str:

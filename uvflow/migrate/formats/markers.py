@@ -53,6 +53,9 @@ def _of_clause(clause: str) -> str:
         return f"python_version {one.operator} '{one.version}'"
     if one.operator == "==" and numbers == _ALL and one.version.endswith(".*"):
         return f"python_version == '{one.version.removesuffix('.*')}'"
+    if one.operator == "!=" and numbers == _ALL and one.version.endswith(".*"):
+        major, minor, _ = one.version.split(".")
+        return f"python_version < '{major}.{minor}' or python_version >= '{major}.{int(minor) + 1}'"
     is_minor = numbers < _ALL and not one.version.endswith("*")
     return f"python_full_version {one.operator} '{one.version}{'.0' if is_minor else ''}'"
 

@@ -34,9 +34,26 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     imported = tables.imported(_PDM)
     if read_if_there(_PDM_TOML, read_file) is None:
         return imported
-    own = ToolTables.parse("PDM", _PDM_TOML, read_file, outcomes, {})
-    for key in own.file.values.keys() - {"pypi"}:  # its indexes need action
+    own = ToolTables.parse("PDM", _PDM_TOML, read_file, outcomes, {"pypi": dict})
+    for key in own.file.values.keys() - {"pypi"}:
         own.drop(key)
+    own.indexes = list(tables.indexes)  # where both have one of a name, that of pyproject.toml
+    names = {index.name for index in own.indexes}
+    pypi = own.file.value("pypi") or {}
+    given = {name: value for name, value in pypi.items() if isinstance(value, dict)}
+    default = {key: pypi[key] for key in ("url", "username", "password") if key in pypi}
+    for name, table in {"": default, **given}.items():
+        where = ("pypi", name or "url")
+        if (name or "pypi") in names or (not name and any(i.is_default for i in own.indexes)):
+            own.record(Bucket.MERGED, *where)
+        elif "url" in table:
+            named = {"name": name or "pypi", **table}
+            own.read_source(named, where, is_default=not name)
+            for key in () if name else ("username", "password"):
+                own.record(Bucket.SETTING, "pypi", key)
+        else:
+            own.drop(*where)  # about how PDM asks
+    own.indexes = own.indexes[len(tables.indexes) :]
     return imported.with_more(own.imported(()))
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -15,9 +15,9 @@ from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Read
 from uvflow.migrate.toml_lines import TomlFile
+from uvflow.migrate.toml_text import lenient_values
 
 Package = Mapping[str, Any]
-Sources = Mapping[str, Any]  # of [tool.uv.sources], by normalised name
 
 _POETRY_LOCK, _PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
 _RESTORE = "restore the file, or move it away"
@@ -35,15 +35,24 @@ _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: 
 
 
 def read_poetry_lock(
-    sources: Sources, read_file: Read, outcomes: LineOutcomes
+    declared: ImportedRequirements, read_file: Read, outcomes: LineOutcomes
 ) -> ImportedRequirements:
-    """The pins of a poetry.lock of any version, if there is one beside the `sources`.
+    """The pins of a poetry.lock of any version, if there is one beside what is `declared`.
 
     What came from a URL or a path has no pin: its source is one.
     """
     if read_if_there(_POETRY_LOCK, read_file) is None:
         return ImportedRequirements()
-    return _read_lock(_POETRY_LOCK, "poetry", read_file, outcomes, sources)
+    return _read_lock(_POETRY_LOCK, "poetry", read_file, outcomes, declared)
+
+
+def locked_versions(name: str, read_file: Read) -> list[str]:
+    """Those that a poetry.lock has of a package, if it can be read."""
+    values = lenient_values(
+        (read_if_there(_POETRY_LOCK, read_file) or b"").decode("utf-8", "replace")
+    )
+    packages = (p for p in values.get("package", ()) if isinstance(p, dict))
+    return [_version(p) for p in packages if _name(p) == canonicalize_name(name) and _version(p)]
 
 
 def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -52,8 +61,13 @@ def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedR
 
 
 def _read_lock(
-    path: str, tool: str, read_file: Read, outcomes: LineOutcomes, sources: Sources | None
+    path: str,
+    tool: str,
+    read_file: Read,
+    outcomes: LineOutcomes,
+    declared: ImportedRequirements | None,
 ) -> ImportedRequirements:
+    sources = declared.sources if declared else None
     packages = tuple(_locked_packages(path, read_file(path), outcomes))
     counts = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
     pins: dict[Any, Pin] = {}  # pdm.lock has a package again for each set of its extras
@@ -73,8 +87,24 @@ def _read_lock(
             message = f"{name} came from a place that only another package names"
             hint = "add it as a requirement of its own, with its source"
             outcomes.needs_action("pin-without-index", message, origin, hint)
+    _warn_of_age(path, declared, {_name(package) for _, package in packages}, outcomes)
     report = outcomes.report(path, tool, (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
+
+
+def _warn_of_age(
+    path: str,
+    declared: ImportedRequirements | None,
+    locked: Collection[str],
+    outcomes: LineOutcomes,
+) -> None:
+    """What a lock file does not have was added after it was made."""
+    names = dict.fromkeys(r.name for r in declared.requirements if r.name) if declared else ()
+    missing = [name for name in names if name not in locked]
+    if locked and missing:
+        message = f"this was made before what it does not have: {', '.join(missing)}"
+        hint = "uv chooses the versions of these, and the others keep theirs"
+        outcomes.warn("lock-older", message, Origin(path=path, line=1), hint)
 
 
 def _locked_packages(
@@ -153,9 +183,10 @@ def _git(commit: Mapping[str, Any], declared: Any) -> str:
 
 
 def read_pipfile_lock(
-    sources: Sources, read_file: Read, outcomes: LineOutcomes
+    declared: ImportedRequirements, read_file: Read, outcomes: LineOutcomes
 ) -> ImportedRequirements:
     """The pins of a Pipfile.lock, if there is one; of two versions the first counts."""
+    sources = declared.sources
     text = (read_if_there(_PIPFILE_LOCK, read_file) or b"{}").decode("utf-8", "replace")
     try:
         packages = [
@@ -169,6 +200,7 @@ def read_pipfile_lock(
         message = f"Pipenv did not write this: {error}"
         outcomes.refuse("file-unreadable", message, origin, _RESTORE)
         return ImportedRequirements()
+    _warn_of_age(_PIPFILE_LOCK, declared, {canonicalize_name(n) for n, _ in packages}, outcomes)
     pins: dict[str, Pin] = {}
     origins, at = [], 0
     for written, package in packages:

@@ -28,7 +28,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(())
-    return imported.with_more(read_pipfile_lock(imported.sources, read_file, outcomes))
+    return imported.with_more(read_pipfile_lock(imported, read_file, outcomes))
 
 
 class _Pipfile(DependencyTables):

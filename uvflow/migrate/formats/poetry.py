@@ -1,7 +1,7 @@
 """Poetry: `[tool.poetry]` of pyproject.toml, with poetry.lock and poetry.toml beside it. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.pins_files import read_poetry_lock
+from uvflow.migrate.formats.pins_files import locked_versions, read_poetry_lock
 from uvflow.migrate.formats.tool_tables import (
     BUILD_BACKEND,
     BUILD_REQUIRES,
@@ -71,6 +71,7 @@ _SHAPE = {
     },
 }
 
+_EXCLUSIVE = re.compile(r"extra == '(?P<extra>[^']+)' and extra != '([^']+)'")
 _AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
 
 
@@ -79,11 +80,25 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
-    locked = read_poetry_lock(imported.sources, read_file, outcomes)
+    locked = read_poetry_lock(imported, read_file, outcomes)
     imported = imported.with_more(locked)
     if read_if_there("poetry.toml", read_file) is not None:
         settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
         settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")
+        for entry in settings.file.entries("installer"):
+            name = {"no-binary": "no-binary", "only-binary": "no-build"}.get(str(entry.key))
+            value = entry.value.split(",") if isinstance(entry.value, str) else entry.value
+            packages = [text.strip() for text in value] if isinstance(value, list) else []
+            if name is None or not packages:
+                settings.record(Bucket.DEFAULT, "installer", str(entry.key))  # how Poetry installs
+                continue
+            settings.record(Bucket.SETTING, "installer", str(entry.key))
+            is_all = packages == [":all:"]
+            settings.settings |= {name: True} if is_all else {f"{name}-package": packages}
+        if settings.file.value("virtualenvs", "create") is False:
+            message = "Poetry made no environment, and uv makes one in .venv"
+            hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
+            settings.needs_action(("virtualenvs", "create"), message, hint)
         imported = imported.with_more(settings.imported(()))
     return imported
 
@@ -96,6 +111,7 @@ class _Poetry(DependencyTables):
         self._read_build_system()
         self._read_dependencies()
         self._read_groups()
+        self._read_build_constraints()
         self._write_dynamic()
 
     @property
@@ -228,10 +244,12 @@ class _Poetry(DependencyTables):
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
-            message = f"poetry-core 2 takes {', '.join(plain)} into the sdist only"
-            hint = f'`{{ path = "{plain[0]}", format = ["sdist", "wheel"] }}` for the wheel as well'
-            origin = self.file.origin(*path)
-            self.outcomes.needs_action("include-format", message, origin, hint)
+            both = ({"path": path, "format": ["sdist", "wheel"]} for path in plain)
+            self.change(path, [*both, *(i for i in self.file.value(*path) if i not in plain)])
+            message = (
+                f"{', '.join(plain)}: of 2, poetry-core takes it into wheels where `format` says so"
+            )
+            self._notice("include-format", message, path)
 
     # Dependencies.
 
@@ -262,6 +280,9 @@ class _Poetry(DependencyTables):
                 self.outcomes.needs_action("not-in-project", message, entry.origin, hint)
         if texts is None:  # else Poetry does not look at them either
             self._read_extras(optional)
+
+    def locked_versions(self, name: str) -> Iterable[str]:
+        return locked_versions(name, self.read_file)
 
     def _entries(self, table: Keys, group: str) -> Iterator[TomlEntry]:
         """The dependencies of a table that moves; its comments come with the first and the last."""
@@ -303,6 +324,13 @@ class _Poetry(DependencyTables):
         """Where a dependency of [project] comes from, and which versions of it are locked."""
         sources = []
         for requirement in requirements:
+            match = _EXCLUSIVE.fullmatch(requirement.marker.replace('"', "'"))
+            if match and requirement.source:
+                sources.append({**requirement.source, "extra": match["extra"]})
+                pair = [{"extra": extra} for extra in sorted(match.groups())]
+                known = self.settings.setdefault("conflicts", [])
+                known += [] if pair in known else [pair]
+                continue
             if "extra" in requirement.marker:
                 message = f"the source of {name} for an extra is not imported"
                 hint = "see `extra` and `conflicts` in uv's documentation of sources"
@@ -353,6 +381,24 @@ class _Poetry(DependencyTables):
 
     def _group(self, table: Keys, name: str) -> list[Requirement]:
         return [r for entry in self._entries(table, name) for r in self.dependency(entry)]
+
+    def _read_build_constraints(self) -> None:
+        """Those of each package, which hold for every build now, if they agree."""
+        path, found = (*_POETRY, "build-constraints"), dict[str, set[str]]()
+        for package in self.file.entries(*path):
+            for entry in self.file.entries(*path, str(package.key)):
+                for one in self.dependency(entry):
+                    found.setdefault(one.name or "", set()).add(one.text)
+        texts = [text for same in found.values() for text in same]
+        if texts and len(texts) == len(found):
+            self.settings["build-constraint-dependencies"] = self.take(*path) and texts
+            message = f"these hold for the build of every package now: {', '.join(texts)}"
+            self.needs_action(path, message, "see whether they may")
+        elif texts:
+            message = f"for uv they hold for every build, and do not agree: {', '.join(texts)}"
+            hint = "choose some for `build-constraint-dependencies` of [tool.uv]"
+            self.needs_action(path, message, hint)
+            self.record(Bucket.ACTION, *path)
 
     # Sources.
 

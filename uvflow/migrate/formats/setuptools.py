@@ -138,6 +138,8 @@ class _Metadata(Collector):
                 case "optional-dependencies", _:
                     self._read_extras(option)
                 case "scripts", groups:
+                    if isinstance(groups, Text):  # of an INI file: beside [project], setuptools
+                        raise ComputedError  # takes that only where it is dynamic
                     self._read_entry_points(option, pairs_of(groups))
                 case _:
                     values = {name: one.value for name, one in given.items()}
@@ -225,8 +227,13 @@ class _Metadata(Collector):
             message = f"uv builds the project to learn what stays there: {', '.join(run)}"
             self.outcomes.warn("dynamic-metadata", message, first.origins[0])
         for name in (name for name in _ACTIONS if name in self.options):
-            message, origin = f"`{name}` is not imported", self.options[name].origins[0]
-            self.outcomes.needs_action("not-imported", message, origin, _ACTIONS[name])
+            option, texts = self.options[name], list[Text]()
+            message, origin = f"`{name}` is not imported", option.origins[0]
+            with contextlib.suppress(ComputedError):
+                texts = items_of(option.value, ";") if name == "tests_require" else []
+            named = " ".join(f'"{text}"' for text in texts)
+            hint = f"`uv add --group test {redacted(named)}`" if named else _ACTIONS[name]
+            self.outcomes.needs_action("not-imported", message, origin, hint)
 
 
 def _line(value: Any) -> str:

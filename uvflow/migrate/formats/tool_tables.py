@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
@@ -57,7 +57,7 @@ _NAME = re.compile(r"[\w.-]+")
 # Keys of a dependency, as Poetry has them.
 _KEYS_OF_DEPENDENCY = {
     *("version", "extras", "python", "platform", "markers", "optional", "source", "develop"),
-    *("git", "branch", "tag", "rev", "subdirectory", "url", "path", "file"),
+    *("git", "branch", "tag", "rev", "subdirectory", "url", "path", "file", "allow-prereleases"),
 }
 _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("dependency-groups",))
 
@@ -269,6 +269,10 @@ class ToolTables(Collector):
         """uv has no tasks: one line each, with the command that does the same."""
         for entry in self.file.entries(*path):
             command = entry.value.get("cmd") if isinstance(entry.value, dict) else entry.value
+            if isinstance(command, str):  # Hatch has `{args:DEFAULT}`
+                command = re.sub(
+                    r"\s*\{args(?::([^}]*))?\}", lambda m: f" {m[1] or ''}", command
+                ).strip()
             hint = f"`{run} {command}`" if isinstance(command, str) else "write a script"
             message = f"uv has no tasks, and `{entry.key}` is one of {self.name}"
             self.needs_action((*path, entry.key), message, hint)
@@ -352,6 +356,9 @@ class DependencyTables(ToolTables):
             message = f"`{key} = {keys[key]}` of {name} is not imported"
             hint = "see the settings of uv for what does the same"
             self.outcomes.needs_action("not-imported", message, entry.origin, hint)
+        if isinstance(allows := keys.get("allow-prereleases"), bool):
+            of_packages = self.settings.setdefault("prerelease-package", {})
+            of_packages[name] = "allow" if allows else "disallow"
         marker = all_of(
             str(keys.get("markers", "")),
             python_marker(str(keys.get("python", "*"))),
@@ -367,10 +374,16 @@ class DependencyTables(ToolTables):
             return requirement
         return replace(requirement, source=self._source(entry, keys, requirement))
 
+    def locked_versions(self, name: str) -> Iterable[str]:
+        """Those of the package in a lock file beside it, which only Poetry has unions for."""
+        del name
+        return ()
+
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
         constraint = read_constraint(version)
         if constraint.dropped:
+            constraint = read_constraint(version, self.locked_versions(str(entry.key)))
             message = (
                 f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
                 f" `{'`, `'.join(constraint.dropped)}` is left out"

@@ -11,6 +11,7 @@ from packaging.version import Version
 Clauses = tuple[str, ...]  # of PEP 440, all of which hold
 
 _CLAUSE = re.compile(r"(?P<operator>\^|~=?|[=!<>]=|[=<>])?\s*v?(?P<version>\d[^\s,]*)[\s,]*")
+_EXACT = re.compile(r"==[\d.]+")
 _MOST_EXCLUDED = 20  # versions between the parts of a union
 _LOWEST = Version("0.dev0")
 
@@ -26,12 +27,13 @@ class Constraint:
     dropped: tuple[str, ...] = ()
 
 
-def read_constraint(text: str) -> Constraint:
-    """A constraint such as `^1.2, !=1.3`; of a union that PEP 440 cannot say, the highest part.
+def read_constraint(text: str, locked: Iterable[str] = ()) -> Constraint:
+    """A constraint such as `^1.2, !=1.3`; of a union that PEP 440 cannot say, one part.
 
-    Raises ValueError for what Poetry refuses as well.
+    That is the one with a `locked` version, or else the highest. Raises ValueError for what Poetry
+    refuses as well.
     """
-    return _union([_clauses(part) for part in _parts(text)])
+    return _union([_clauses(part) for part in _parts(text)], locked)
 
 
 def read_python(text: str) -> Constraint:
@@ -93,13 +95,17 @@ def _with_release(version: Version, numbers: Iterable[int]) -> Version:
     return Version(f"{epoch}{'.'.join(map(str, numbers))}")
 
 
-def _union(parts: list[Clauses]) -> Constraint:
+def _union(parts: list[Clauses], locked: Iterable[str] = ()) -> Constraint:
     if len(parts) == 1 or () in parts:
         return Constraint(specifier=",".join(() if () in parts else parts[0]))
     try:
         return Constraint(specifier=",".join(_hull(parts)))
     except ValueError:
-        *dropped, chosen = sorted(parts, key=lambda part: min(map(_version, part)))
+        parts = sorted(parts, key=lambda part: min(map(_version, part)))
+        texts = [*locked]
+        fitting = (p for p in parts if any(SpecifierSet(",".join(p)).filter(texts, True)))
+        chosen = next(fitting, parts[-1])
+        dropped = (part for part in parts if part is not chosen)
         return Constraint(specifier=",".join(chosen), dropped=tuple(map(",".join, dropped)))
 
 
@@ -127,9 +133,16 @@ def _range(clauses: Clauses) -> tuple[Version, Version | None]:
 def _hull(parts: list[Clauses]) -> Clauses:
     """All from the first part to the last, less what is between them.
 
-    Raises ValueError where PEP 440 cannot say that.
+    An exact version may be the last, or all of them are. Raises ValueError where PEP 440 cannot
+    say that.
     """
-    (first, end), *others = sorted(map(_range, parts), key=lambda versions: versions[0])
+    parts = sorted(dict.fromkeys(parts), key=lambda part: min(map(_version, part)))
+    numbers = {part[0].count(".") if _EXACT.fullmatch(",".join(part)) else -1 for part in parts}
+    if len(numbers) == 1 and min(numbers) > 0:
+        parts = [*((f"{clause}.*",) for (clause,) in parts[:-1]), parts[-1]]
+    last = _version(parts[-1][0]) if _EXACT.fullmatch(",".join(parts[-1])) else None
+    ranges = [*map(_range, parts[:-1] if last else parts), *([(last, last)] if last else [])]
+    (first, end), *others = sorted(ranges, key=lambda versions: versions[0])
     excluded: list[str] = []
     for start, further in others:
         if end is None:
@@ -138,7 +151,8 @@ def _hull(parts: list[Clauses]) -> Clauses:
             excluded += _between(end, start)
         end = max(end, further) if further else None
     lower = (f">={first}",) if first != _LOWEST else ()
-    return (*lower, *((f"<{end}",) if end else ()), *excluded)
+    upper = f"<{'=' if end == last else ''}{end}"
+    return (*lower, *((upper,) if end else ()), *excluded)
 
 
 def _between(end: Version, start: Version) -> list[str]:
