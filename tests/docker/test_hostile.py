@@ -42,7 +42,9 @@ PROJECT = st.fixed_dictionaries(
         "name": NAMES.filter(lambda name: name.lower() != "shelf"),
         "command": st.lists(st.text(ANY) | st.text(ODD), min_size=1, max_size=5),
         "environment": st.dictionaries(VARIABLES, st.text(LINE) | st.text(ODD), max_size=3),
-        "health": st.from_regex(r"/[^\s\x00-\x1f\x7f-\x9f]{0,12}", fullmatch=True),
+        "health": st.from_regex(r"/[^\s\x00-\x1f\x7f-\x9f]{0,12}", fullmatch=True).filter(
+            str.isprintable
+        ),
         "directory": DIRECTORIES,
     }
 )

@@ -4,12 +4,13 @@ Reads only.
 """
 
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
-from uvflow.docker.lint.model import LintContext, LintedDockerfile
+from uvflow.docker.lint.model import LintContext, LintedDockerfile, Violations
 from uvflow.docker.targets import default_groups
 from uvflow.files import read_text, text_if_there
 from uvflow.findings import Finding, Origin, Severity
@@ -62,7 +63,8 @@ _RULES = {
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
 }
-CHECKS = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
+Check = Callable[[LintedDockerfile], Violations]
+CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
@@ -75,10 +77,26 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
     linted = LintedDockerfile(**vars(dockerfile), context=lint_context(project))
+    return _findings(linted, CHECKS, project, path, text.splitlines())
+
+
+def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
+    """What the rules say about the server in a generated Dockerfile: a user may have named it."""
+    context = LintContext(files=frozenset(p.name for p in project.root.iterdir()))
+    linted = LintedDockerfile(**vars(parse.parse_dockerfile(text)), context=context)
+    return _findings(linted, (rules_start.check_servers,), project, path, text.splitlines())
+
+
+def _findings(
+    linted: LintedDockerfile,
+    checks: Iterable[Check],
+    project: Project,
+    path: Path,
+    lines: list[str],
+) -> tuple[Finding, ...]:
     table = project.table("tool", "uvflow", "docker")
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
-    lines = text.splitlines()
-    found = {(at.line, code, text) for check in CHECKS for code, at, text in check(linted)}
+    found = {(at.line, code, text) for check in checks for code, at, text in check(linted)}
     return tuple(
         Finding(_RULES[code][0], code, message, Origin(path=path.name, line=line), _RULES[code][1])
         for line, code, message in sorted(found)

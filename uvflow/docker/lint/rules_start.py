@@ -133,7 +133,7 @@ def _uv_run(linted: LintedDockerfile) -> Violations:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
 
 
-def _servers(linted: LintedDockerfile) -> Violations:
+def check_servers(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
         if develops & {*command.words[1:]} and "celery" not in command.words:
@@ -163,7 +163,7 @@ def _signals(linted: LintedDockerfile) -> Violations:
             yield "shell-form", command.step, "its shell does not forward signals"
 
 
-CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
+CHECKS = (_nothing, _missing, _programs, _uv_run, check_servers, _ports, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:
@@ -174,7 +174,8 @@ def _runs(command: ShellCommand) -> bool:
 
 def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
     """Whether a server has an address, or may have one from where this does not look."""
-    by_variable = (n for n in command.environ if n.startswith((command.program.upper(), "PORT")))
+    own = (command.program.upper(), *(["PORT"] if command.program == "gunicorn" else []))
+    by_variable = (name for name in command.environ if name.startswith(own))
     is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
     by_file = any(f.endswith(f"{command.program}.conf.py") for f in linted.context.files)
     return command.has(*_SERVERS[command.program]) or is_open or by_file or any(by_variable)
