@@ -3,6 +3,7 @@
 Reads only.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,6 +30,7 @@ _RULES = {
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
     "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
+    "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
@@ -49,12 +51,14 @@ _RULES = {
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
+    "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
+    "sync-too-early": (Severity.ERROR, "mount pyproject.toml and uv.lock, or copy them before"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
@@ -138,4 +142,5 @@ def lint_context(project: Project) -> LintContext:
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
+        is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
