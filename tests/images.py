@@ -33,6 +33,7 @@ _PLAIN = Facts(
     uses_ssh=False,
     system=DebianPackages(),
     copies_source=True,
+    labels=(("org.opencontainers.image.title", "shop"),),
     static=None,
     start=Start(
         command=("uvicorn", "main:app"),

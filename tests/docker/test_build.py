@@ -43,6 +43,7 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
         "--target=dev",
         "--tag=mine",
         f"--file={root}/Dockerfile",
+        "--label=org.opencontainers.image.version=1.0",
         "--pull",
         "--",
         str(root),

@@ -59,6 +59,7 @@ FROM dependencies AS prod
 {check}
 # The source, a layer of its own: an edit changes only this one.
 COPY --link . /app
+LABEL org.opencontainers.image.title=shop
 # The user owns no file and has no home directory, which some servers write to.
 ENV HOME=/tmp
 USER 10001:10001
@@ -121,7 +122,10 @@ def test_a_package_is_built_apart_and_its_files_alone_are_added() -> None:
         " && find /venv -cnewer /before -not -type d -exec cp --parents --preserve=mode,links \\\n"
         "      --target-directory=/project '{}' +"
     )
-    assert stage(text, "prod").startswith("COPY --link --from=project /project/ /\nENV HOME=/tmp\n")
+    assert stage(text, "prod").startswith(
+        "COPY --link --from=project /project/ /\n"
+        "LABEL org.opencontainers.image.title=shop\nENV HOME=/tmp\n"
+    )
 
 
 def test_what_is_built_leaves_its_tools_in_the_builder() -> None:

@@ -37,6 +37,16 @@ def facts(root: Path, **options: str) -> Facts:
     return read_facts(Project.load(root), {"uv": "0.13.9", **options}, uv.find())
 
 
+def test_labels_are_what_the_metadata_tells(tree: Tree) -> None:
+    urls = (
+        '[project.urls]\n"Source-Code" = "https://host.example/shop"\nDocs = "https://x.example"\n'
+    )
+    assert facts(tree(service(rest=urls))).labels == (
+        ("org.opencontainers.image.title", "shop"),
+        ("org.opencontainers.image.source", "https://host.example/shop"),
+    )
+
+
 def test_a_service_of_one_file(tree: Tree) -> None:
     found = facts(tree(service()))
     assert (found.name, found.directory) == ("shop", ".")

@@ -100,7 +100,7 @@ def assert_said(found: ImagePlan, meant: dict[str, Any], *, is_member: bool) -> 
     prod = parse_dockerfile(found.dockerfile.text).stages[-1]
     keywords = [step.keyword for step in prod.instructions]
     inside = ["WORKDIR"] if is_member else []
-    how = ["ENV", "USER", "STOPSIGNAL", "EXPOSE", "HEALTHCHECK", "CMD"]
+    how = ["LABEL", "ENV", "USER", "STOPSIGNAL", "EXPOSE", "HEALTHCHECK", "CMD"]
     assert keywords == ["RUN", "COPY", *inside, *how]
     assert prod.instructions[-1].exec_form == tuple(meant["command"])
     assert repr(meant["health"]) in json.loads(prod.instructions[-2].text.removeprefix("CMD "))[3]

@@ -138,7 +138,8 @@ APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 def found(root: Path) -> str | None:
     """The one application; several, with a comma between."""
-    applications = Applications(Sources(root), {"FastAPI": "asgi"}).likeliest()
+    classes = {"FastAPI": "asgi", "Dash.server": "wsgi"}
+    applications = Applications(Sources(root), classes).likeliest()
     return ", ".join(map(named, applications)) or None
 
 
@@ -246,13 +247,28 @@ def test_a_name_in_a_string_or_comment_is_no_application(tree: Tree) -> None:
     ],
 )
 def test_a_health_route_is_found_by_its_name(tree: Tree, text: str, path: str | None) -> None:
-    assert health_path(Sources(tree({"main.py": text}))) == path
+    assert health_path(Sources(tree({"main.py": text})), {"main", "main.app"}) == path
 
 
 def test_a_script_is_found_by_what_it_imports(tree: Tree) -> None:
     root = tree({"helpers.py": "x = 'streamlit'\n", "page.py": "import streamlit as st\n"})
     [script] = Sources(root).scripts_importing("streamlit")
     assert script.name == "page.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"Home.py": "", "pages/a.py": "", "views/b.py": ""}, ["Home.py"]),
+        ({"home.py": "st.Page('views/a.py')", "views/a.py": ""}, ["home.py"]),
+        ({"home.py": "", "views/a.py": ""}, ["home.py", "views/a.py"]),
+    ],
+)
+def test_the_pages_of_a_script_are_none_themselves(
+    tree: Tree, files: dict[str, str], names: list[str]
+) -> None:
+    root = tree({path: f"import streamlit as st\n{text}\n" for path, text in files.items()})
+    assert [script.name for script in Sources(root).scripts_importing("streamlit")] == names
 
 
 MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
@@ -273,6 +289,18 @@ MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
         ({"main.py": MADE.format("api") + "app = socketio.ASGIApp(x, api)\n"}, "main:app"),
         ({"main.py": MADE.format("api") + "app = TimingMiddleware(api)\n"}, "main:app"),
         ({"main.py": MADE.format("app") + "app = CORSMiddleware(app)\n"}, "main:app"),
+        ({"main.py": MADE.format("x") + "app = SecurityHeaders(x)\n"}, "main:app"),
+        ({"main.py": MADE.format("x") + "db = Database(x)\n"}, "main:x"),
+        ({"main.py": MADE.format("x") + "app = make_celery(x)\n"}, "main:x"),
+        (
+            {"main.py": f"{APP}app = gradio.mount_gradio_app(app, demo, path='/ui')\n"},
+            "main:app",
+        ),
+        ({"main.py": "import web\napplication = web.app\n", "web.py": APP}, "main:application"),
+        ({"main.py": "app = Dash('x')\nserver = app.server\n"}, "main:server"),
+        ({"main.py": "app = Dash('x')\n"}, None),
+        ({"main.py": "server = FastAPI()\napp = Dash(server=server)\n"}, "main:server"),
+        ({"tools/x.py": APP, "notebooks/x.py": APP, "debug_server.py": APP}, None),
         ({"main.py": MADE.format("x") + "y = Starlette(routes=[Mount('/', app=x)])\n"}, None),
         (
             {
@@ -360,14 +388,14 @@ ROUTER = (
         ({"main.py": APP + ROUTER.format("")}, None),
         (
             {
-                "main.py": "bp = Blueprint('a', __name__, url_prefix='/a')\n"
+                "main.py": "app = Flask('x')\nbp = Blueprint('a', __name__, url_prefix='/a')\n"
                 "@bp.route('/health')\ndef h(): ...\napp.register_blueprint(bp)\n"
             },
             "/a/health",
         ),
         (
             {
-                "main.py": "bp = Blueprint('a', __name__, url_prefix='/a')\n"
+                "main.py": "app = Flask('x')\nbp = Blueprint('a', __name__, url_prefix='/a')\n"
                 "@bp.route('/health')\ndef h(): ...\napp.register_blueprint(bp, url_prefix='/b')\n"
             },
             "/b/health",
@@ -379,6 +407,17 @@ ROUTER = (
             },
             "/api/health/",
         ),
+        (
+            {
+                "site/urls.py": "from .api import api\nurlpatterns = [path('api/', api.urls)]\n",
+                "site/api.py": "api = NinjaAPI()\nops = Router()\napi.add_router('/ops/', ops)\n"
+                "@ops.get('/health')\ndef h(request): ...\n",
+            },
+            "/api/ops/health",
+        ),
+        ({"main.py": "@get('/health')\ndef h(): ...\napi = Router('/x', [h])\n"}, None),
+        ({"main.py": "class C:\n    path = '/x'\n    @get('/health')\n    def h(s): ...\n"}, None),
+        ({"main.py": f"{APP}ns = Namespace()\n@ns.route('/health')\nclass H: ...\n"}, None),
         ({"main.py": "routes = [Mount('/x', routes=[Route('/health', h)])]\n"}, None),
         ({"main.py": f"{APP}import requests\nrequests.get('/health')\n"}, None),
         (
@@ -391,5 +430,6 @@ def test_a_health_route_is_asked_where_it_is_served(
     tree: Tree, files: dict[str, str], path: str | None
 ) -> None:
     sources = Sources(tree(files))
-    others = Applications(sources, {"FastAPI": "asgi"}).outermost - {"main.app"}
-    assert health_path(sources, others) == path
+    web = Applications(sources, {"FastAPI": "asgi", "Flask": "wsgi"})
+    owners = {*sources.by_name, *web.kinds} - (web.outermost - {"main.app"})
+    assert health_path(sources, owners) == path

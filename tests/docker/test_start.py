@@ -313,6 +313,36 @@ def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str)
     assert start(root, "fastapi", "uvicorn").command[-1] == "main:app"
 
 
+@pytest.mark.parametrize(
+    ("command", "more", "port"),
+    [
+        ("python bot.py", "", None),
+        ("celery -A shop worker", "", None),
+        ("python server.py", "    ports: ['80:5000/tcp']\n", 5000),
+        ("python server.py", "    ports: [{target: 5000}]\n", 5000),
+        ("python server.py", "    expose: [5000]\n", 5000),
+        ("uvicorn main:app --port 9000", "    ports: ['80:5000']\n", 9000),
+        ("uvicorn main:app", "", 8000),
+    ],
+)
+def test_the_port_of_a_command_is_one_that_the_compose_file_has(
+    tree: Tree, command: str, more: str, port: int | None
+) -> None:
+    root = tree({**FASTAPI, "compose.yaml": COMPOSE.format(".", command) + more})
+    assert start(root, "fastapi", "uvicorn").port == port
+
+
+def test_the_configuration_of_gunicorn_names_the_application(tree: Tree) -> None:
+    files = {"gunicorn.conf.py": 'wsgi_app = "admin:site"\n', **FLASK}
+    assert start(tree(files), "flask", "gunicorn").command[-1] == "admin:site"
+
+
+def test_a_procfile_without_web_is_listed(tree: Tree) -> None:
+    with pytest.raises(UsageError) as caught:
+        start(tree({"Procfile": "worker: python bot.py\n"}))
+    assert caught.value.hint == 'write in [tool.uvflow.docker]: `command = ["python", "bot.py"]`'
+
+
 def test_two_candidates_are_listed_with_the_lines_to_write(tree: Tree) -> None:
     page = {"pages.py": "import streamlit\n"}
     with pytest.raises(UsageError) as caught:
@@ -337,6 +367,15 @@ def test_a_script_beside_a_web_framework_is_no_service(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree({}), "fastapi", "uvicorn", scripts={"seed": "shop:seed"})
     assert caught.value.hint == 'write in [tool.uvflow.docker]: `command = ["seed"]`'
+
+
+def test_a_script_beside_a_server_of_aiohttp_is_no_service(tree: Tree) -> None:
+    scripts = {"seed": "shop:seed"}
+    assert start(tree({}), "aiohttp", scripts=scripts).command == ("seed",)
+    with pytest.raises(UsageError, match="found nothing"):
+        start(tree({"web.py": "app = web.Application()\n"}), "aiohttp", scripts=scripts)
+    with pytest.raises(UsageError, match="found nothing"):
+        start(tree({}), "sanic", scripts=scripts)
 
 
 def test_two_django_projects_are_a_question(tree: Tree) -> None:

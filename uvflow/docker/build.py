@@ -36,10 +36,12 @@ def build_image(
         raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
     check_engine(os.environ)
     image = tag or companions.image_tag(plan.facts, target.name)
+    version = project.table("project").get("version")
+    labels = [f"--label=org.opencontainers.image.version={version}"] if version else []
     words = (
         *companions.credential_options(plan.facts),
         *(f"--target={target.name}", f"--tag={image}", f"--file={plan.dockerfile.path}"),
-        *(*more, "--", str(project.workspace)),
+        *(*labels, *more, "--", str(project.workspace)),
     )
     # Docker falls back to the classic builder where BuildKit is missing, unless this is set.
     environ = {**os.environ, "DOCKER_BUILDKIT": "1"}

@@ -15,7 +15,7 @@ from uvflow.docker import facts as facts_of
 from uvflow.docker.engine import find_digest
 from uvflow.docker.facts import Facts
 from uvflow.docker.header import Header
-from uvflow.docker.lint.check import check_handwritten
+from uvflow.docker.lint.check import check_handwritten, check_start
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin, Severity
@@ -85,6 +85,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         messages=(
             f"Python {facts.python}: {facts.python_evidence}",
             f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
+            *([_TCP.format(facts.start.port)] if facts.start.is_probed_by_tcp else []),
             f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
             *written,
         ),
@@ -136,7 +137,7 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """Every file of an image; `findings` are about the .dockerignore."""
+    """Every file of an image; `findings` are about the .dockerignore, and what is started."""
 
     workspace: Path
     facts: Facts
@@ -157,6 +158,7 @@ class ImagePlan:
         return (*(f for f in self.generated if f.state is not FileState.SAME), *ignore)
 
 
+_TCP = "Probes port {}: no path of a health check is known, `health` in [tool.uvflow.docker] is one"
 _PINNED = re.compile(r"([a-z0-9][\w./:-]*)@(sha256:[0-9a-f]{64})\b")
 
 # The files besides the Dockerfile, by the option that asks for each.
@@ -190,13 +192,17 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     dockerignore = ImageFile.at(ignore, context.dockerignore(workspace, facts.mounts))
     lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
     message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
+    generated = tuple(ImageFile.at(root / path, text) for path, text in texts)
     return ImagePlan(
         workspace=workspace,
         facts=facts,
         lockfile=lockfile,
-        generated=tuple(ImageFile.at(root / path, text) for path, text in texts),
+        generated=generated,
         dockerignore=dockerignore,
-        findings=(findings.error("context-not-ignored", message, origin),) if lacks else (),
+        findings=(
+            *((findings.error("context-not-ignored", message, origin),) if lacks else ()),
+            *check_start(project, generated[0].path, generated[0].text),
+        ),
         remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
     )
 

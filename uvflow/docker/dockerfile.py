@@ -280,6 +280,7 @@ def _image(facts: Facts, selection: Profile) -> str:
 FROM {image(below)} AS {stage(selection.name)}
 {environment}# Fails where a library that packages need is not in the image.
 {check}{project if facts.local_packages else ""}{_copied_files(facts)}\
+LABEL {assignments(dict(facts.labels))}
 {_start(facts, facts.start.command)}"""
 
 

@@ -77,6 +77,7 @@ class Facts:
     uses_ssh: bool
     system: DebianPackages
     copies_source: bool
+    labels: tuple[tuple[str, str], ...]
     static: Static | None
     start: Start
     processes: tuple[tuple[str, Words], ...]
@@ -172,6 +173,7 @@ class _Reader:
             uses_ssh=_SSH in fetchers(self.everything),
             system=self.system,
             copies_source=self.copies_source,
+            labels=tuple(labels(self.project.name, self.project.table("project"))),
             static=django.static(settings.build_environment) if is_collected else None,
             start=self.start,
             processes=self.search.processes(),
@@ -326,6 +328,23 @@ def python_in_use(project: Project) -> str | None:
         return None
     fits = newest_release(specifier(wanted, "requires-python"), version[1])
     return version[1] if fits else None
+
+
+# The labels of the well-known URLs (Python Packaging User Guide) that lead to the sources.
+_SOURCE = {"github", "repository", "source", "sourcecode"}
+
+
+def labels(name: str, metadata: Table) -> Iterator[tuple[str, str]]:
+    """Those of OCI ("Annotations" of the image specification) that metadata tells for long.
+
+    The version is for a build: a release is no reason to make the Dockerfile anew.
+    """
+    urls = dict(metadata.get("urls", {})).items()
+    sources = (url for label, url in urls if re.sub(r"[\W_]", "", label).lower() in _SOURCE)
+    values = {"title": name, "source": next(sources, None)}
+    for key, value in values.items():
+        if isinstance(value, str) and value.isprintable():
+            yield f"org.opencontainers.image.{key}", value
 
 
 def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tuple[str, ...]:

@@ -34,12 +34,12 @@ def stage(name: str) -> str:
 
 
 def assignments(values: Mapping[str, str]) -> str:
-    """`NAME=value` for ENV and ARG, quoted where a Dockerfile would expand or split it."""
+    """`NAME=value` for ENV, ARG and LABEL, quoted where a Dockerfile would expand or split it."""
     return " \\\n    ".join(_assignment(*pair) for pair in values.items())
 
 
 def _assignment(name: str, value: str) -> str:
-    _matching(r"[A-Za-z_][A-Za-z0-9_]*", name, "variable")
+    _matching(r"[A-Za-z_][A-Za-z0-9_.]*", name, "variable")
     if re.fullmatch(r"[A-Za-z0-9_./:,@%+=-]*", value):
         return f"{name}={value}"
     escaped = re.sub(r'([\\"$])', r"\\\1", _one_line_or_error(value, f"the value of {name}"))

@@ -22,12 +22,13 @@ _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 # A word in the name of a directory, a file or a function with nothing that is served.
 _NOT_SERVED = {
-    "conftest", "demo", "devtools", "example", "fake", "mock", "playground", "sandbox", "scratch",
-    "stub", "test", "tests",
+    "conftest", "debug", "demo", "devtools", "example", "fake", "mock", "playground", "sandbox",
+    "scratch", "stub", "test", "tests",
 }  # fmt: skip
 _SKIPPED_DIRECTORIES = _NOT_SERVED | {
-    "__pycache__", "alembic", "benchmarks", "build", "dist", "doc", "docs", "examples", "fixtures",
-    "migrations", "mocks", "node_modules", "samples", "scripts", "site-packages", "venv",
+    "__pycache__", "alembic", "benchmarks", "build", "dist", "doc", "docs", "examples",
+    "experiments", "fixtures", "migrations", "mocks", "node_modules", "notebooks", "samples",
+    "scripts", "site-packages", "tools", "venv",
 }  # fmt: skip
 
 # The usual names of modules with an application, the likeliest first.
@@ -139,8 +140,10 @@ class Application:
         """Its standing, and how usual it is; the likeliest has the lowest."""
         module = self.module
         is_first = module.is_installed or module.stem == _USUAL_NAMES[0]
-        standing = 0 if is_first else 1 if "." in module.name or module.stem in _USUAL_NAMES else 2
-        is_usual = self.name.rpartition(":")[2] in {"app", "application", "create_app", "make_app"}
+        # a script is of no package; below the root it is rather a page of another one
+        is_usual_place = "." in module.name or module.stem in _USUAL_NAMES or not self.interface
+        standing = 0 if is_first else 1 if is_usual_place else 2
+        is_usual = self.name.rpartition(":")[2] in _APPLICATIONS
         return standing, self.is_factory, module.rank, not is_usual
 
 
@@ -202,27 +205,39 @@ class Sources:
         found, waiting = set(), [node]  # no recursion: sums of many parts are nested as deep
         while waiting:
             if dotted := module.dotted(each := waiting.pop()):
-                found.add(self.origin(dotted.removesuffix(".wsgi_app")))
+                found.add(self.origin(re.sub(r"\.(urls|wsgi_app)$", "", dotted)))
             else:
                 waiting += ast.iter_child_nodes(each)
         return found
 
     def scripts_importing(self, package: str) -> list[Application]:
-        """The likeliest of the files that import `package`, and that no other one imports."""
+        """The likeliest of the files that import `package`, and that no other one has.
+
+        Another one has what it imports, what it names (`st.Page("views/a.py")`), and the files in
+        `pages` beside it; one with pages is likelier than one without.
+        """
         imported = {name for module in self.modules for name in module.imports.values()}
         imported |= {_parent(name, 1) for name in imported}
-        scripts = []
+        scripts, named, beside_pages = [], set[str](), set[str]()
         for m in self.modules:
-            is_page = m.name in imported or PurePosixPath(m.path).parent.name == "pages"
-            tops = {name.split(".")[0] for name in m.imports.values()}
-            if package in tops and m.is_served and not is_page:
+            if package not in {name.split(".")[0] for name in m.imports.values()}:
+                continue
+            folder = posixpath.dirname(m.path)
+            named |= {posixpath.join(folder, text) for text in _strings_in(m.tree)}
+            if posixpath.basename(folder) == "pages":
+                beside_pages.add(posixpath.dirname(folder))
+            elif m.is_served and m.name not in imported:
                 evidence = f"{m.path} imports {package}"
                 scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
-        return _likeliest(scripts)
+        scripts = [each for each in scripts if each.name not in named]
+        first = [each for each in scripts if posixpath.dirname(each.name) in beside_pages]
+        return _likeliest(first or scripts)
 
 
 class Applications:
     """What `sources` make of `classes` (name → interface): `found`, by dotted names.
+
+    `Dash.server` is that attribute of an instance, which is not served itself.
 
     Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
     these, each with the class that it comes to; `parts` are what another one mounts, wraps or is
@@ -232,7 +247,7 @@ class Applications:
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
         self.sources, self.interfaces = sources, {**classes, **_CONVERTERS}
         self.found: dict[str, Application] = {}
-        self.kinds = {name: name for name in classes}
+        self.kinds = {name.partition(".")[0]: name.partition(".")[0] for name in classes}
         self.parts: set[str] = set()
         size = 0
         while size < (size := len(self.kinds)):  # one may stand before what it is made of
@@ -256,7 +271,7 @@ class Applications:
         return _likeliest([self.found[name] for name in self.outermost])
 
     def _read(self, module: Module, node: ast.stmt) -> None:
-        values = [pair for pair in _assigned(node) if isinstance(pair[1], ast.Call)]
+        values = [pair for pair in _assigned(node) if isinstance(pair[1], ast.Call | ast.Attribute)]
         made, local = [name for name, _ in values], set[str]()
         match node:
             case ast.ClassDef(name=name, bases=bases):
@@ -270,22 +285,32 @@ class Applications:
                 made = [name] if needed == 0 and all(a.kw_defaults) else []
         for name, value in values:
             dotted = f"{module.name}.{name}"
-            if kind := self._kind(module, value):
+            if kind := self._kind(module, value, is_wrapper=name in _APPLICATIONS):
                 self.kinds[dotted] = kind
-                self.parts |= self.sources.references(module, value) - {dotted, *local}
+                if kind in self.interfaces:
+                    self.parts |= self.sources.references(module, value) - {dotted, *local}
         for name in made:
             self._add(module, name, is_factory=isinstance(node, ast.FunctionDef))
+        own = {*local, *(f"{module.name}.{name}" for name in made)}  # `app = mount(app, …)`
         for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
-            self.parts |= self.sources.references(module, call) - local
+            self.parts |= self.sources.references(module, call) - own
 
-    def _kind(self, module: Module, node: ast.expr) -> str | None:
-        """The class of the application that an expression is, or that is wrapped in it."""
+    def _kind(self, module: Module, node: ast.expr, *, is_wrapper: bool) -> str | None:
+        """The class of the application that an expression is, or that is wrapped in it.
+
+        Other calls that are given one are extensions, unless an `is_wrapper`.
+        """
+        if isinstance(node, ast.Attribute):
+            owner = self.kinds.get(self.sources.origin(module.dotted(node.value)))
+            if f"{owner}.{node.attr}" in self.interfaces:
+                return f"{owner}.{node.attr}"
         made_by = node.func if isinstance(node, ast.Call) else node
         dotted = self.sources.origin(module.dotted(made_by))
         last = dotted.rpartition(".")[2]
         if known := self.kinds.get(dotted) or self.kinds.get(last):
             return known
-        if last in _WRAPPERS or last.endswith("Middleware"):
+        is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
+        if is_wrapper or last in _WRAPPERS or last.endswith("Middleware"):
             wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
             return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
         return None
@@ -293,17 +318,18 @@ class Applications:
     def _add(self, module: Module, name: str, *, is_factory: bool) -> None:
         dotted = f"{module.name}.{name}"
         kind = self.kinds.get(dotted)
-        if kind and not _NOT_SERVED & set(name.split("_")):
+        if kind in self.interfaces and not _NOT_SERVED & set(name.split("_")):
             self.found[dotted] = Application(
                 name=f"{module.name}:{name}",
                 interface=self.interfaces[kind],
-                evidence=f"{module.path} has {kind}()",
+                evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
                 module=module,
                 is_factory=is_factory,
             )
 
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
+_APPLICATIONS = {"app", "application", "create_app", "make_app"}
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
@@ -377,22 +403,25 @@ _DECORATORS = {"api_route", "get", "route"}
 _ROUTES = {
     "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path", "re_path", "url",
 }  # fmt: skip
-_INCLUDING = {"Mount", "include_router", "mount", "path", "re_path", "register_blueprint", "url"}
-_ROUTERS = {"APIRouter", "Blueprint", "Router"}
+_INCLUDING = {
+    "Mount", "add_router", "include_router", "mount", "path", "re_path", "register_blueprint",
+    "url",
+}  # fmt: skip
+_ROUTER = re.compile(r"\w*(?:Router|Blueprint)|NinjaAPI")
 _MENTIONS = re.compile(
     rf"[\"'/^](?:{'|'.join(_HEALTH_NAMES)})\b"
-    r"|\b(?:include|include_router|[Mm]ount|register_blueprint|\w*Router|Blueprint)\("
+    rf"|\.urls\b|\b(?:add_router|include|include_router|[Mm]ount|register_blueprint|{_ROUTER.pattern})\("
 )
 
 
-def health_path(sources: Sources, others: Collection[str] = ()) -> str | None:
+def health_path(sources: Sources, owners: Collection[str]) -> str | None:
     """The path of a route that is named as a health check, such as `/healthz`.
 
-    It is none of the applications that are `others`, by their dotted names.
+    It belongs to one of `owners`, by their dotted names: applications, and modules with a list.
     """
     found = _Health(sources)
     served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
-    paths = {name: path for name, path, owner in served if path and owner not in others}
+    paths = {name: path for name, path, owner in served if path and owner in owners}
     return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
 
 
@@ -416,13 +445,14 @@ class _Health:
     def _read(self, module: Module) -> None:
         nodes = list(ast.walk(module.tree))
         for variable, value in (pair for node in nodes for pair in _assigned(node)):
-            if isinstance(value, ast.Call) and _called(value) in _ROUTERS:
+            if isinstance(value, ast.Call) and _ROUTER.fullmatch(_called(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
         decorators = {each for node in nodes for each in getattr(node, "decorator_list", ())}
         lists = (node for node in nodes if _called(node) in {"Mount", "include"})
         nested = {node for each in lists for node in ast.walk(each) if node is not each}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            name, owner = _called(call), module.name
+            # A function that is decorated is given to something else.
+            name, owner = _called(call), "" if call in decorators else module.name
             if isinstance(call.func, ast.Attribute):
                 owner = self.sources.origin(module.dotted(call.func.value))
             if name in _INCLUDING:
@@ -454,7 +484,7 @@ class _Health:
 def _prefix(call: ast.Call) -> str | None:
     """What a call puts before the paths of what it includes; None where that is computed."""
     values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
-    if not values and _called(call) in {"Mount", "mount", "path", "re_path", "url"}:
+    if not values and _called(call) in {"Mount", "add_router", "mount", "path", "re_path", "url"}:
         values = call.args[:1]
     return _text(values[0]) if values else ""
 

@@ -4,9 +4,10 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from uvflow.docker.lint import shell
 from uvflow.docker.settings import Settings
@@ -51,6 +52,10 @@ class Start:
     is_program: bool = False
     ends_at_sigterm: bool = True
 
+    @property
+    def is_probed_by_tcp(self) -> bool:
+        return self.probes and self.port is not None and self.health is None
+
 
 Candidate = Start | Application
 
@@ -81,18 +86,24 @@ _FRAMEWORKS = {
     "fastapi": ("FastAPI", "asgi"),
     "litestar": ("Litestar", "asgi"),
     "quart": ("Quart", "asgi"),
+    "dash": ("Dash.server", "wsgi"),
     "starlette": ("Starlette", "asgi"),
     "flask": ("Flask", "wsgi"),
     "bottle": ("Bottle", "wsgi"),
     "python-socketio": ("ASGIApp", "asgi"),
 }
-_WEB = {*_FRAMEWORKS, "django", "streamlit"}
+# Those with a service of their own as well, which is not looked for.
+_WEB = {
+    *_FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
+    "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
+}  # fmt: skip
 
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
 _APP_VARIABLE = re.compile(
     rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
 )
+_WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 # What runs a command in an environment that the image does not need, with its options.
@@ -197,6 +208,9 @@ class Search:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
         if isinstance(entrypoint, str) and ":" in entrypoint:
             return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
+        named = _WSGI_APP.search(self._file("gunicorn.conf.py"))
+        if named and "gunicorn" in self.installed:
+            return [self._named(named[1], "wsgi", "wsgi_app in gunicorn.conf.py")]
         for name in (".env", ".flaskenv"):
             if match := _APP_VARIABLE.search(self._file(name)):
                 variable, value = match.groups()
@@ -266,7 +280,20 @@ class Search:
         moves = {"entrypoint", "working_dir"} & service.keys()
         if not line or moves or line.startswith("/") or _DEVELOPMENT.search(line):
             return []
-        return [self._of_line(line.replace("$$", "$"), "`command` of the compose file")]
+        start = self._of_line(line.replace("$$", "$"), "`command` of the compose file")
+        return [self._published(start, service)]
+
+    def _published(self, start: Start, service: Mapping[str, Any]) -> Start:
+        """On the port of the container that the service publishes, if any: a worker has none."""
+        listed = [*(service.get("ports") or ()), *(service.get("expose") or ())]
+        texts = (str(p.get("target")) if isinstance(p, Mapping) else str(p) for p in listed)
+        ports = [int(match[0]) for text in texts if (match := re.search(r"\d+(?=(/tcp)?$)", text))]
+        is_named = self.settings.port or _NAMED_PORT.search(shlex.join(start.command))
+        if is_named or shell.program(start.command) in _SERVERS:
+            return start
+        if not ports:
+            return replace(start, port=None, health=None, environment=())
+        return replace(start, port=ports[0], environment=(("PORT", str(ports[0])),))
 
     def _objects(self) -> Sequence[Candidate]:
         """What the sources make: web applications and Streamlit pages, else a queue."""
@@ -301,10 +328,16 @@ class Search:
 
     def _scripts(self) -> list[Start]:
         """A program; what a project with a web framework installs beside its service is none."""
-        if _WEB & self.direct:
+        if self._is_web:
             return []
         named = [name for name in self.scripts if name == self.project.name]
         return [self._script(name) for name in named or self.scripts]
+
+    @property
+    def _is_web(self) -> bool:
+        """aiohttp and tornado are clients as well."""
+        texts = (module.text for module in self.sources.modules)
+        return bool(_WEB & self.direct) or any("web.Application(" in text for text in texts)
 
     def _script(self, name: str) -> Start:
         where = f"`{name}` of [project.scripts]"
@@ -325,7 +358,7 @@ class Search:
             development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
-            health=health_path(self.sources, others),
+            health=self._health(others),
             module=found.module.place,
             base=found.module.base,
         )
@@ -338,10 +371,16 @@ class Search:
             command=_words(line, evidence),
             evidence=evidence,
             port=port,
-            health=health_path(self.sources),
+            health=self._health(),
             module=".",
             environment=(("PORT", str(port)),),
         )
+
+    def _health(self, others: Collection[str] = ()) -> str | None:
+        """Of the URLs of Django, or of an application that is none of `others`."""
+        urls = self.django.text("ROOT_URLCONF") if "django" in self.installed else None
+        lists = [urls] if urls else [module.name for module in self.sources.modules]
+        return health_path(self.sources, {*lists, *self.web.kinds} - {*others})
 
     def _server(self, interface: str) -> str | None:
         fitting = (name for name, (interfaces, *_) in _SERVERS.items() if interface in interfaces)
@@ -356,6 +395,9 @@ class Search:
         if self.members:
             cause = "this is the root of a workspace, not a project"
             hint = f"run `uvflow docker` in {' or '.join(self.members)}"
+        elif others := self.processes():
+            cause = "the Procfile has no `web`"
+            hint = _lines(Start(command=words, evidence=name) for name, words in others)
         elif self.scripts:
             cause = (
                 "what a project with a web framework has in [project.scripts] is not its service"

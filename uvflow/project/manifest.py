@@ -25,6 +25,7 @@ _SHAPE = {
         "optional-dependencies": {"*": [str]},
         "dynamic": [str],
         "scripts": {"*": str},
+        "urls": {"*": str},
     },
     "dependency-groups": {"*": [(str, dict)]},
     "build-system": {"requires": [str]},

@@ -325,3 +325,16 @@ def test_a_python_of_uv_that_is_copied() -> None:
     text = text.replace("ENV PATH", "COPY . .\nENV PATH")
     copied = text.replace("COPY . .", "COPY . .\nCOPY --from=build /root/.local /root/.local")
     assert (found(text), found(copied)) == ([("python-not-there", 12)], [])
+
+
+def test_a_sync_before_its_manifest() -> None:
+    early = f"{GOOD.partition('RUN')[0]}RUN uv sync --locked --no-cache\nFROM build\nCOPY . .\n"
+    assert ("sync-too-early", 4) in found(early)
+    assert "sync-too-early" not in dict(found(early.replace("RUN", "COPY . .\nRUN")))
+    assert "sync-too-early" not in dict(found(early.replace("RUN", "RUN git clone x .\nRUN")))
+
+
+@pytest.mark.parametrize("command", ["chown -R 10001 /app", "chmod --recursive -R a+rX .venv"])
+def test_an_environment_in_two_layers(command: str) -> None:
+    assert changed("COPY . .\n", f"COPY . .\nRUN {command}\n") == [("environment-copied-again", 11)]
+    assert changed("COPY . .\n", "COPY . .\nRUN chown -R 10001 /app/data\n") == []

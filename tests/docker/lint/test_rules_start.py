@@ -248,3 +248,41 @@ def test_a_file_may_be_in_another_build_context() -> None:
     text = GOOD.replace("COPY . .", "COPY backend/src ./").replace("main:app", "other:app")
     assert found(text) == [("copy-missing", 10)]
     assert found(text.replace("backend/src", "shop")) == [("start-not-there", 13)]
+
+
+def test_a_script_that_nobody_may_execute() -> None:
+    texts = {"entry.sh": "#!/bin/sh\nexec main.py\n"}
+    context = replace(
+        CONTEXT,
+        files=CONTEXT.files | texts.keys(),
+        text=reading(texts),
+        is_executable=lambda _: False,
+    )
+    start = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+    by_path, by_shell = 'CMD ["./entry.sh"]', 'CMD ["sh", "entry.sh"]'
+    assert "start-not-executable" in dict(changed(start, by_path, context))
+    assert "start-not-executable" not in dict(
+        changed(start, by_path, replace(context, is_executable=lambda _: True))
+    )
+    assert "start-not-executable" not in dict(
+        changed(start, f"RUN chmod +x entry.sh\n{by_path}", context)
+    )
+    assert "start-not-executable" not in dict(changed(start, by_shell, context))
+
+
+def test_a_program_that_is_no_dependency() -> None:
+    start = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+    words = 'CMD ["poetry", "run", "uvicorn", "--host=0.0.0.0", "main:app"]'
+    assert changed(start, words) == [("server-not-locked", 13)]
+
+
+def test_an_environment_that_was_moved_is_on_path() -> None:
+    text = """FROM python:3.13-slim-trixie AS build
+WORKDIR /build
+RUN uv sync --locked
+FROM python:3.13-slim-trixie
+COPY --from=build /build/.venv /app/.venv
+ENV PATH="/app/.venv/bin:$PATH"
+CMD ["uvicorn", "--host=0.0.0.0", "main:app"]
+"""
+    assert "start-not-on-path" not in dict(found(text))

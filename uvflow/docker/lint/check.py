@@ -3,13 +3,15 @@
 Reads only.
 """
 
+import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
-from uvflow.docker.lint.model import LintContext, LintedDockerfile
+from uvflow.docker.lint.model import LintContext, LintedDockerfile, Violations
 from uvflow.docker.targets import default_groups
 from uvflow.files import read_text, text_if_there
 from uvflow.findings import Finding, Origin, Severity
@@ -28,6 +30,7 @@ _RULES = {
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
     "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
+    "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
@@ -48,12 +51,14 @@ _RULES = {
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
+    "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
+    "sync-too-early": (Severity.ERROR, "mount pyproject.toml and uv.lock, or copy them before"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
@@ -62,7 +67,8 @@ _RULES = {
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
 }
-CHECKS = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
+Check = Callable[[LintedDockerfile], Violations]
+CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
@@ -75,10 +81,26 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
     linted = LintedDockerfile(**vars(dockerfile), context=lint_context(project))
+    return _findings(linted, CHECKS, project, path, text.splitlines())
+
+
+def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
+    """What the rules say about the server in a generated Dockerfile: a user may have named it."""
+    context = LintContext(files=frozenset(p.name for p in project.root.iterdir()))
+    linted = LintedDockerfile(**vars(parse.parse_dockerfile(text)), context=context)
+    return _findings(linted, (rules_start.check_servers,), project, path, text.splitlines())
+
+
+def _findings(
+    linted: LintedDockerfile,
+    checks: Iterable[Check],
+    project: Project,
+    path: Path,
+    lines: list[str],
+) -> tuple[Finding, ...]:
     table = project.table("tool", "uvflow", "docker")
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
-    lines = text.splitlines()
-    found = {(at.line, code, text) for check in CHECKS for code, at, text in check(linted)}
+    found = {(at.line, code, text) for check in checks for code, at, text in check(linted)}
     return tuple(
         Finding(_RULES[code][0], code, message, Origin(path=path.name, line=line), _RULES[code][1])
         for line, code, message in sorted(found)
@@ -120,4 +142,5 @@ def lint_context(project: Project) -> LintContext:
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
+        is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )

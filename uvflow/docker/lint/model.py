@@ -34,7 +34,8 @@ class LintContext:
     directories of those that are installed editable, `not_ignored` the patterns that the
     .dockerignore lacks, `installed` what production installs and `locked` all that uv.lock has
     (None: unknown), `scripts` the names of the project's own, `has_dev` whether uv installs a group
-    unless it is kept from it. `text` reads a file, `is_ignored` asks the .dockerignore of a path.
+    unless it is kept from it. `text` reads a file, `is_ignored` asks the .dockerignore of a path,
+    `is_executable` its mode.
     """
 
     files: frozenset[str] = frozenset()
@@ -47,6 +48,7 @@ class LintContext:
     has_dev: bool = True
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
+    is_executable: Callable[[str], bool] = field(default=lambda _: True, compare=False)
 
     def has(self, path: str) -> bool:
         """Whether the build context has that file or directory, or is it (``)."""
@@ -282,11 +284,15 @@ class LintedDockerfile(Dockerfile):
             for environ, words in itertools.islice(every, _MOST_COMMANDS)
         )
 
-    def _script(self, program: str) -> str:
+    def origin(self, program: str) -> str | None:
+        """The file of the build context that a program is, by its path or by PATH."""
         path = self.end.environ.get("PATH", "").split(":")
         places = [*path, "/usr/local/bin", "/usr/bin", "/bin"] if "/" not in program else [""]
         paths = (self.end.path(posixpath.join(place, program)) for place in places)
-        origin = next((self.end.files[p] for p in paths if p in self.end.files), None)
+        return next((self.end.files[p] for p in paths if p in self.end.files), None)
+
+    def _script(self, program: str) -> str:
+        origin = self.origin(program)
         text = self.context.text(origin) if origin else ""
         return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
 

@@ -62,6 +62,11 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
+        seen = (*command.step.bound, *command.state.files.values())
+        is_somewhere = any(path == "" or path.endswith("pyproject.toml") for path in seen)
+        # that a path which no instruction names may be there says that any may
+        if is_sync and not is_somewhere and not linted.may_have("/-/pyproject.toml"):
+            yield "sync-too-early", command.step, "there is no pyproject.toml yet: the build fails"
         mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
         members = (m for m in linted.context.members if not f"/{m}/".startswith(mounted))
         unseen = [member for member in members if member not in command.state.files.values()]
@@ -95,6 +100,21 @@ def _layers(linted: LintedDockerfile) -> Violations:
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
     if installs and not by_uv and not any("compileall" in i.text for i in linted.everything):
         yield "no-bytecode", installs[0].step, "every start compiles all modules it imports"
+
+
+def _modes(linted: LintedDockerfile) -> Violations:
+    """A layer keeps a whole file whose owner or mode is changed."""
+    made = [(c.step.line, c.environment) for c in linted.syncs if c.step in linted.image]
+    made += [(step.line, target) for step, _, _, target in _copied_environments(linted)]
+    for command in linted.commands(linted.image):
+        if command.program in {"chgrp", "chmod", "chown"} and re.search(r" -\w*R", command.text):
+            places = tuple(command.state.path(w).rstrip("/") for w in command.words[2:])
+            for line, environment in made:
+                if line < command.step.line and f"{environment}/".startswith(
+                    tuple(f"{place}/" for place in places)
+                ):
+                    message = f"`{command.program} -R` puts {environment} into the image twice"
+                    yield "environment-copied-again", command.step, message
 
 
 def _debian_packages(linted: LintedDockerfile) -> Violations:
@@ -176,6 +196,6 @@ def _copied_environments(
 
 
 CHECKS = (
-    *(_uv_itself, _lockfile, _source, _layers, _debian_packages, _python, _environments),
+    *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages, _python, _environments),
     _build_context,
 )

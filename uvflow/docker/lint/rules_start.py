@@ -18,6 +18,7 @@ _SERVERS = {
     "uvicorn": ("--host", "--uds", "--fd"),
     "waitress-serve": (),
 }
+_RUNNERS = {"hatch", "pdm", "pipenv", "poetry"}
 _PORTS = {**dict.fromkeys((*_SERVERS, "fastapi"), "8000"), "waitress-serve": "8080"}
 _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
@@ -106,15 +107,21 @@ def _programs(linted: LintedDockerfile) -> Violations:
     for command in linted.started if linted.is_plain else ():
         package = command.program.removesuffix("-serve")
         is_missing = there is not None and package not in there and package not in by_hand
-        if command.program in _SERVERS and is_missing:
+        if command.program in {*_SERVERS, *_RUNNERS} and is_missing:
             yield "server-not-locked", command.step, f"{package} is not a production dependency"
     environments = {f"{sync.environment}/bin" for sync in syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
+    targets = (linted.states[i.line].path(i.words[-1]) for i in linted.image if i.is_copy)
+    copied = {f"{target}/bin" for target in targets}
     others = [*linted.building, *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
     known = {*_SERVERS, *linted.context.scripts, *(linted.context.installed or ())}
-    if path & {*environments, ".venv/bin"} or chosen or not (environments and linted.is_plain):
+    if (
+        path & {*environments, *copied, ".venv/bin"}
+        or chosen
+        or not (environments and linted.is_plain)
+    ):
         return
     for command in linted.started:
         is_by_uv = "UV_RUN_RECURSION_DEPTH" in command.environ
@@ -122,6 +129,14 @@ def _programs(linted: LintedDockerfile) -> Violations:
             place = min(environments)
             message = f"{command.words[0]} is in {place}, which is not in PATH"
             yield "start-not-on-path", command.step, message
+
+
+def _modes(linted: LintedDockerfile) -> Violations:
+    is_set = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
+    for command in linted.started if not is_set else ():
+        origin = linted.origin(command.words[0])
+        if origin and not linted.context.is_executable(origin):
+            yield "start-not-executable", command.step, f"{origin} is not executable"
 
 
 def _uv_run(linted: LintedDockerfile) -> Violations:
@@ -133,7 +148,7 @@ def _uv_run(linted: LintedDockerfile) -> Violations:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
 
 
-def _servers(linted: LintedDockerfile) -> Violations:
+def check_servers(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
         if develops & {*command.words[1:]} and "celery" not in command.words:
@@ -163,7 +178,7 @@ def _signals(linted: LintedDockerfile) -> Violations:
             yield "shell-form", command.step, "its shell does not forward signals"
 
 
-CHECKS = (_nothing, _missing, _programs, _uv_run, _servers, _ports, _signals)
+CHECKS = (_nothing, _missing, _programs, _modes, _uv_run, check_servers, _ports, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:
@@ -174,7 +189,8 @@ def _runs(command: ShellCommand) -> bool:
 
 def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
     """Whether a server has an address, or may have one from where this does not look."""
-    by_variable = (n for n in command.environ if n.startswith((command.program.upper(), "PORT")))
+    own = (command.program.upper(), *(["PORT"] if command.program == "gunicorn" else []))
+    by_variable = (name for name in command.environ if name.startswith(own))
     is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
     by_file = any(f.endswith(f"{command.program}.conf.py") for f in linted.context.files)
     return command.has(*_SERVERS[command.program]) or is_open or by_file or any(by_variable)
