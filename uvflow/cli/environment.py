@@ -65,6 +65,10 @@ def run_command(
     itself. Which profile is meant without a flag stays as it is. The exit code is the command's
     own.
     """
+    if words[0].startswith("-") and words[0] != "-m":
+        context = click.get_current_context()
+        options = [option for parameter in context.command.params for option in parameter.opts]
+        raise click.NoSuchOption(words[0], possibilities=options, ctx=context)
     return run_words(console, profile, words, timeout=timeout)
 
 

@@ -88,7 +88,7 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
 
 
 @click.command(name="completion", short_help="Print what makes a shell complete uvflow's words")
-@click.argument("shell", type=_SHELL)
+@click.argument("shell", metavar="SHELL", type=_SHELL)
 @common
 def completion_command(console: Console, *, shell: str) -> Answer:
     """Print what makes SHELL complete the commands and options of uvflow.
@@ -103,7 +103,7 @@ def completion_command(console: Console, *, shell: str) -> Answer:
 
 
 @click.command(name="activate", short_help="Print what activates an environment in a shell")
-@click.argument("shell", type=_SHELL)
+@click.argument("shell", metavar="SHELL", type=_SHELL)
 @profile_choice
 @common
 def activate_command(console: Console, *, shell: str, profile: str | None) -> Answer:
