@@ -49,7 +49,7 @@ _SMALLEST = 1 << 23  # bytes; the shim of a version manager is smaller, and so i
 # What uv reads in a project, and above it where it looks for a configuration.
 _READ_BY_UV = (MANIFEST, LOCKFILE, "uv.toml", ".python-version", ".python-versions")
 _READ_TO_RUN = (*_READ_BY_UV, ".venv/pyvenv.cfg")  # a sync first sets aside one that is not a file
-_SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
+SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
     *("operation timed out", "etwork timeout"),
     *("Could not resolve host", "Failed to connect to ", "ssh: connect to host "),  # of git
@@ -75,7 +75,7 @@ def failure_of(answer: Completed, command: str) -> UvflowError:
     """The error to raise for the `command` of uv that failed; its own message has been shown."""
     words = " ".join(answer.err.split())  # uv breaks long lines
     message = f"`{command}` failed with exit code {answer.code}; its reason is above"
-    if any(sign in words for sign in _SIGNS_OF_NO_NETWORK):
+    if any(sign in words for sign in SIGNS_OF_NO_NETWORK):
         return NetworkError(f"`{command}` needs the network, and could not reach it")
     if re.search(_DISK, words):
         return DiskError(f"`{command}` could not read or write a file; its reason is above")

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from locks import local, locked, manifest
 from rig import Command, Tree
+
+from uvflow.cli.options import busy
+from uvflow.console import Console
 
 
 def annotations(root: Path, uvflow: Command, *words: str, workspace: Path) -> list[str]:
@@ -34,3 +38,22 @@ def test_a_finding_without_a_line_is_shown_as_well(tree: Tree, uvflow: Command) 
     assert annotations(root, uvflow, "doctor", "--offline", workspace=root) == [
         "::error title=environment-not-synced::there is no .venv"
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "is_quiet", "shown"),
+    [(True, False, "Checking…\r\x1b[K"), (True, True, ""), (False, False, "")],
+)
+def test_long_work_shows_a_line_at_a_terminal_until_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_terminal: bool,
+    is_quiet: bool,
+    shown: str,
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with pytest.raises(ZeroDivisionError), busy(Console(quiet=is_quiet), "Checking"):
+        raise ZeroDivisionError
+    assert capsys.readouterr().err == shown

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -131,6 +132,19 @@ def test_a_missing_command_is_2(shop: Path, uvflow: Command) -> None:
     done = uvflow("run", "no-such-command", cwd=shop)
     assert done.code == 2
     assert "error: `no-such-command` is neither in .venv nor on PATH\n" in done.err
+    assert "hint: `uv add NAME` adds the package that provides it; " in done.err
+
+
+def test_a_misspelled_command_is_told_the_nearest_program(shop: Path, uvflow: Command) -> None:
+    done = uvflow("run", "pyhton", cwd=shop)
+    assert (done.code, done.err.splitlines()[-1]) == (2, "hint: did you mean `python`?")
+
+
+@pytest.mark.parametrize("words", [("-m",), ("--", "-m"), ("--dev", "-m")])
+def test_a_module_is_run_by_python(shop: Path, uvflow: Command, words: tuple[str, ...]) -> None:
+    done = uvflow("run", *words, "platform", cwd=shop)
+    assert done.code == 0
+    assert done.out.startswith(platform.system())
 
 
 def test_a_sync_that_would_change_the_environment_waits(

@@ -36,15 +36,15 @@ def findings(uvflow: Command, root: Path, environ: Mapping[str, str] | None = No
 
 
 def test_where_all_is_well_it_says_how_much_it_has_checked(shop: Path, uvflow: Command) -> None:
-    assert uvflow("doctor", cwd=shop) == Result(0, "10 of 10 checks passed\n", "")
-    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "9 of 9 checks passed\n", "")
+    assert uvflow("doctor", cwd=shop) == Result(0, "12 of 12 checks passed\n", "")
+    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "11 of 11 checks passed\n", "")
 
 
 def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -> None:
     (shop / ".env").write_text("A=2\n")
     assert uvflow("doctor", cwd=shop) == Result(
         1,
-        "9 of 10 checks passed\n"
+        "11 of 12 checks passed\n"
         "  .env  out of sync  B is in .env.example only\n"
         "                     hint: set it in .env\n",
         "",
@@ -128,6 +128,62 @@ def test_a_lockfile_that_cannot_be_read(shop: Path, uvflow: Command) -> None:
     assert {code for code, _, _ in findings(uvflow, shop)} >= {"lockfile-not-current"}
 
 
+def test_a_lockfile_of_a_newer_uv_is_one_finding(shop: Path, uvflow: Command) -> None:
+    lockfile = shop / "uv.lock"
+    lockfile.write_text(lockfile.read_text().replace("version = 1\n", "version = 99\n", 1))
+    ((code, _, hint),) = findings(uvflow, shop)
+    assert (code, hint) == (
+        "lockfile-not-current",
+        "`uv self update`, or name another uv in UVFLOW_UV",
+    )
+
+
+def test_a_python_that_is_not_there(shop: Path, uvflow: Command) -> None:
+    ((code, message, hint),) = findings(uvflow, shop, {"UV_PYTHON": "3.99"})
+    assert (code, hint) == ("lockfile-not-current", "`uv python install`")
+    assert "No interpreter found for Python 3.99" in message
+
+
+def test_a_variable_that_makes_uv_fail(shop: Path, uvflow: Command) -> None:
+    ((code, message, _),) = findings(uvflow, shop, {"UV_INDEX_STRATEGY": "best"})
+    assert (code, message) == (
+        "lockfile-not-current",
+        "uv cannot tell: invalid value 'best' for '--index-strategy <INDEX_STRATEGY>'",
+    )
+
+
+@posix_only
+def test_a_state_that_others_can_write_to(shop: Path, uvflow: Command, tmp_path: Path) -> None:
+    state = tmp_path / "exposed"
+    state.mkdir()
+    state.chmod(0o777)
+    done = uvflow("doctor", cwd=shop, environ={"UVFLOW_CACHE_DIR": str(state)})
+    assert done.code == 8
+    assert f"hint: `chmod go-w {state}` if only you have written there" in done.err
+
+
+@posix_only
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_of_uv_that_cannot_be_written(shop: Path, uvflow: Command, tmp_path: Path) -> None:
+    cache = tmp_path / "read-only"
+    cache.mkdir(mode=0o500)
+    found = findings(uvflow, shop, {"UV_CACHE_DIR": str(cache)})
+    assert ("directory-not-writable", f"{cache} cannot be written") in [one[:2] for one in found]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another file system")  # noqa: S108
+def test_a_cache_on_another_file_system_is_a_note(shop: Path, uvflow: Command) -> None:
+    cache = f"/dev/shm/{shop.parent.name}-is-not-there"  # noqa: S108
+    assert findings(uvflow, shop, {"UV_CACHE_DIR": cache}) == [
+        (
+            "cache-not-linked",
+            f"uv copies instead of linking: its cache {cache} is on another file system",
+            "let UV_CACHE_DIR name a directory on the same one",
+        )
+    ]
+    shutil.rmtree(cache, ignore_errors=True)
+
+
 def test_an_index_that_asks_for_a_login(shop: Path, uvflow: Command) -> None:
     """A server that refuses everybody, in a thread."""
     with serving(401) as url:
@@ -160,7 +216,8 @@ def test_an_index_that_cannot_be_reached_is_excused(shop: Path, uvflow: Command)
     index = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple"}
     uvflow("sync", cwd=shop, environ={**index, "UV_OFFLINE": "1"})
     done = uvflow("doctor", cwd=shop, environ=index)
-    assert done.out.endswith("  index     unknown  an index of uv.lock could not be reached\n")
+    assert "  unknown  an index of uv.lock could not be reached: " in done.out
+    assert "http://127.0.0.1:9/simple/six/" in done.out
 
 
 def test_a_step_of_setup_that_is_due(shop: Path, uvflow: Command) -> None:
@@ -194,7 +251,7 @@ def test_fix_syncs_where_that_mends_something(shop: Path, uvflow: Command) -> No
     assert "Fix" not in uvflow("doctor", "--fix", cwd=shop).err
     next(shop.rglob("six-*.dist-info/RECORD")).unlink()
     done = uvflow("doctor", "--fix", cwd=shop)
-    assert (done.code, done.out) == (0, "10 of 10 checks passed\n")
+    assert (done.code, done.out) == (0, "12 of 12 checks passed\n")
     assert done.err.startswith("Fix: uvflow sync\n")
 
 

@@ -1,5 +1,6 @@
 """`uvflow sync`, `run`, `status`, `verify`, `profiles`, `releases` and `rollback`."""
 
+import contextlib
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from uvflow.cli.errors import Answer
-from uvflow.cli.options import common, profile_choice, timeout_option
+from uvflow.cli.options import busy, common, profile_choice, timeout_option
 from uvflow.cli.sync import (
     check_sync,
     chosen_context,
@@ -65,6 +66,10 @@ def run_command(
     itself. Which profile is meant without a flag stays as it is. The exit code is the command's
     own.
     """
+    if words[0].startswith("-") and words[0] != "-m":
+        context = click.get_current_context()
+        options = [option for parameter in context.command.params for option in parameter.opts]
+        raise click.NoSuchOption(words[0], possibilities=options, ctx=context)
     return run_words(console, profile, words, timeout=timeout)
 
 
@@ -101,13 +106,15 @@ def verify_command(
     from uvflow.environment.repair import Depth
     from uvflow.environment.verify import damage_lines, verdict, verification_as_json, verify
 
-    result = verify(
-        chosen_context(profile),
-        Depth.HASHES if deep else Depth.SIZES,
-        repairs=repair,
-        timeout=timeout,
-        progress=console.say,
-    )
+    waiting = "Comparing every file by its hash" if deep else "Checking every file"
+    with contextlib.nullcontext() if repair else busy(console, waiting):  # that has uv's progress
+        result = verify(
+            chosen_context(profile),
+            Depth.HASHES if deep else Depth.SIZES,
+            repairs=repair,
+            timeout=timeout,
+            progress=console.say,
+        )
     for path in result.repair.removed:
         console.detail(f"Removed: {path}")
     for line in damage_lines(result, verbose=console.verbose):

@@ -21,6 +21,7 @@ from uvflow.cli.environment import (
 )
 from uvflow.cli.errors import as_uvflow_error, run_reported
 from uvflow.cli.migrate import init_command, undo_command
+from uvflow.cli.mistakes import explain
 from uvflow.cli.onboarding import ONBOARDING
 from uvflow.cli.options import options_of_all
 from uvflow.console import Console, wants_color
@@ -82,10 +83,7 @@ def main() -> int:
             click.echo(error.format_message())
             return 0
         except click.ClickException as error:
-            context = error.ctx if isinstance(error, click.UsageError) else None
-            hint = "`uvflow --help` lists the commands"
-            if context is not None and context.parent is not None:
-                hint = f"`{context.command_path} --help` lists the options"
-            raise UsageError(error.format_message(), hint=hint) from error
+            message, hint = explain(error, arguments)
+            raise UsageError(message, hint=hint) from error
 
     return run_reported(console, command, act)

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from uvflow.cli.errors import Answer
-from uvflow.cli.options import common, profile_choice, timeout_option
+from uvflow.cli.options import busy, common, profile_choice, timeout_option
 from uvflow.cli.sync import chosen_context, show_checks
 from uvflow.console import Console
 from uvflow.errors import OutOfSyncError, UsageError
@@ -71,7 +71,8 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
     from uvflow.onboarding.doctor import examine, findings_of, is_mended_by_sync, state_of
 
     context = chosen_context(None)
-    checks = examine(context, is_offline=offline)
+    with busy(console, "Checking the machine and the project"):
+        checks = examine(context, is_offline=offline)
     is_mended = fix and is_mended_by_sync(checks)
     if is_mended:
         console.say("Fix: uvflow sync")
@@ -88,7 +89,7 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
 
 
 @click.command(name="completion", short_help="Print what makes a shell complete uvflow's words")
-@click.argument("shell", type=_SHELL)
+@click.argument("shell", metavar="SHELL", type=_SHELL)
 @common
 def completion_command(console: Console, *, shell: str) -> Answer:
     """Print what makes SHELL complete the commands and options of uvflow.
@@ -103,7 +104,7 @@ def completion_command(console: Console, *, shell: str) -> Answer:
 
 
 @click.command(name="activate", short_help="Print what activates an environment in a shell")
-@click.argument("shell", type=_SHELL)
+@click.argument("shell", metavar="SHELL", type=_SHELL)
 @profile_choice
 @common
 def activate_command(console: Console, *, shell: str, profile: str | None) -> Answer:

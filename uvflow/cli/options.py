@@ -1,9 +1,11 @@
 """The options that commands share."""
 
+import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -76,6 +78,21 @@ def _enter(place: str) -> None:
         os.chdir(place)
     except OSError as error:
         raise UsageError(f"--directory {place}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def busy(console: Console, text: str) -> Iterator[None]:
+    """Shows `text` at a terminal until the work is done; nothing in a pipe."""
+    is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet
+    if is_shown:
+        sys.stderr.write(f"{text}…")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if is_shown:
+            sys.stderr.write("\r\x1b[K")  # to the start of the line, and erase it
+            sys.stderr.flush()
 
 
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:

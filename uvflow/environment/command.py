@@ -16,9 +16,9 @@ def command_environ(environment: str) -> dict[str, str]:
 
 
 def command_words(words: tuple[str, ...]) -> tuple[str, ...]:
-    """With `python` before a script, as `uv run` does."""
+    """With `python` before a script and before `-m MODULE`, as `uv run` does."""
     is_script = words[0].endswith(".py") and os.path.isfile(words[0])
-    return ("python", *words) if is_script else words
+    return ("python", *words) if is_script or words[0] == "-m" else words
 
 
 def find_program(name: str, path: str) -> str | None:

@@ -167,11 +167,11 @@ def _missing_python(environment: Environment) -> Iterator[Damage]:
         yield Damage(kind=DamageKind.NO_CONFIGURATION, path="pyvenv.cfg")
     else:
         home = configuration.get("home", "")
-        if not home or not Path(home).is_dir():
+        if not home or not os.path.isdir(home):  # noqa: PTH112  a Path fails where it is another user's
             yield Damage(kind=DamageKind.NO_INTERPRETER, path="pyvenv.cfg", detail=f"home = {home}")
     python = environment.python
     path = environment.relative(python)
-    if not python.is_file():
+    if not os.path.isfile(python):  # noqa: PTH113  as above
         yield Damage(kind=DamageKind.NO_INTERPRETER, path=path)
     elif not os.access(python, os.X_OK):
         yield Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail="it cannot be run")

@@ -273,7 +273,8 @@ def _choose(context: SyncContext, releases: list[Release], name: str | None) -> 
     live = context.live_release
     earlier = [r for r in releases if not (live and _number(r.path) >= _number(live))]
     if not earlier:
-        raise UsageError("there is no release before the live one")
+        hint = "`uvflow releases` lists them; `uvflow sync` makes one from the lockfile"
+        raise UsageError("there is no release before the live one", hint=hint)
     return earlier[-1]
 
 

@@ -62,7 +62,9 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
     if program is None:
         raise UsageError(
             f"`{words[0]}` is neither in {context.environment.name} nor on PATH",
-            hint="is the dependency that provides it in the lockfile, and in this profile?",
+            hint=_nearest_program(words[0], path)
+            or "`uv add NAME` adds the package that provides it; `--dev` or `--profile NAME` "
+            "chooses another profile",
         )
     file = find_env_file(context)
     if file is None:
@@ -70,6 +72,16 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
     # uv reads the file, so that it means what it means to `uv run`.
     reading = ("run", "--no-project", f"--env-file={file}", "--")
     return (uv.find().path, *reading, program, *words[1:])
+
+
+def _nearest_program(name: str, path: str) -> str:
+    """A hint; programs of the environment only, which is first on `path`."""
+    import difflib  # 1 ms, and needed for a mistake only
+
+    directory = Path(path.partition(os.pathsep)[0])
+    programs = {entry.stem if os.name == "nt" else entry.name for entry in directory.glob("*")}
+    close = difflib.get_close_matches(name, programs, n=1)
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def find_env_file(context: SyncContext) -> Path | None:

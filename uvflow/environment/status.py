@@ -274,17 +274,20 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
         if integrity.needs_rebuild(look.damages):
             return ("uv would recreate it",)
         version = python_version(look.environment) or "a Python that does not run"
-        wanted = look.context.profile.python
         required = look.context.project.metadata.get("requires-python")
-        other = f"the profile asks for {wanted}"
-        other = other if wanted else f"uv would use another (requires-python: {required})"
+        other = f"uv would use another (requires-python: {required})"
+        if wanted := look.context.profile.python:
+            other = f"the profile asks for {wanted}"
+        elif wanted := look.context.environ.get("UV_PYTHON"):
+            other = f"UV_PYTHON is {wanted}"
         return (f"it has Python {version}, and {other}",)
     changes = planned_changes(look.comparison.err)
     if changes:
         return changes
     # uv could not compare; where that is due to the lockfile, the lockfile check has the reason.
     reason = failure_reason(look.comparison)
-    is_reported = any(reason in other for other in look.lockfile.reasons) or "`--frozen`" in reason
+    first = reason.partition(". ")[0]
+    is_reported = any(first in other for other in look.lockfile.reasons) or "`--frozen`" in reason
     return None if is_reported else (reason,)
 
 

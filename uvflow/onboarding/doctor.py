@@ -3,9 +3,11 @@
 What `uvflow status` checks, and more. Starts no code of the project.
 """
 
+import contextlib
 import itertools
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,17 +17,21 @@ from pathlib import Path
 
 from uvflow.docker.command import DockerOptions, run_docker
 from uvflow.environment.context import SyncContext
+from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.status import Check, Level, status
-from uvflow.errors import NetworkError, UvFailedError, UvflowError, UvMissingError
+from uvflow.errors import NetworkError, UsageError, UvFailedError, UvflowError, UvMissingError
 from uvflow.files import read_text, target_inside
 from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
+from uvflow.lockfile.check import ASK, failure_reason
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
-from uvflow.uv import failure_of, find
+from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
 
 # The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
+    "cache-not-linked": (Severity.NOTE, "links"),
+    "directory-not-writable": (Severity.ERROR, "directories"),
     "dockerfile-not-current": (Severity.ERROR, "Dockerfile"),
     "env-file-incomplete": (Severity.WARNING, ".env"),
     "environment-from-elsewhere": (Severity.ERROR, "origin"),
@@ -48,13 +54,28 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
         "index": _ask_indexes,
         ".env": _compare_env_files,
         "setup": _look_at_steps,
+        "directories": _look_at_directories,
+        "links": _look_at_links,
         "Dockerfile": _look_at_dockerfile,
     }
+    with contextlib.suppress(UvMissingError):
+        find(context.environ)  # before there are threads: for uv's package it reads sysconfig
     if is_offline or os.environ.get("UV_OFFLINE"):
         del looks["index"]
     with ThreadPoolExecutor() as pool:
         found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
-        return (*status(context).checks, *itertools.chain(*found))
+        known = status(context).checks
+        # What uv fails over is a fault, unless it may be the damage, which a sync repairs.
+        if not any(check.level is Level.DAMAGED for check in known):
+            known = tuple(map(_as_failure, known))
+        return (*known, *itertools.chain(*found))
+
+
+def _as_failure(check: Check) -> Check:
+    if check.hint != ASK or any(sign in check.message for sign in SIGNS_OF_NO_NETWORK):
+        return check
+    is_python = "No interpreter found" in check.message
+    return check._replace(level=Level.UNUSABLE, hint="`uv python install`" if is_python else ASK)
 
 
 def state_of(checks: Iterable[Check]) -> str:
@@ -87,7 +108,7 @@ def _checks(context: SyncContext, aspect: str, look: _Look) -> tuple[Check, ...]
     except (NetworkError, UvMissingError) as error:
         found = ((Level.UNKNOWN, error.message, ""),)
     except (UvflowError, OSError) as error:
-        found = ((Level.UNUSABLE, str(error), ""),)
+        found = ((Level.UNUSABLE, str(error), getattr(error, "hint", "") or ""),)
     return tuple(Check(aspect, *each) for each in found or ((Level.OK, "", ""),))
 
 
@@ -103,7 +124,11 @@ def _look_for_uv(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
 def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     """Asks each index that uv.lock names for one package."""
     lockfile = context.project.lockfile
-    packages = read_lockfile(lockfile).packages if lockfile.exists() else ()
+    try:
+        packages = read_lockfile(lockfile).packages if lockfile.exists() else ()
+    except UsageError:
+        yield Level.UNKNOWN, "uv.lock, which names them, cannot be read", ""
+        return
     names = {p.source["registry"]: p.name for p in packages if "registry" in p.source}
     # By uvflow's own Python: `[tool.uv.pip]` may name one of the project, which would be started.
     words = ("pip", "install", "--dry-run", "--no-deps", "--no-build", f"--python={sys.executable}")
@@ -116,7 +141,8 @@ def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
         )
     failure = failure_of(answer, "uv pip install")
     if isinstance(failure, NetworkError):
-        raise NetworkError("an index of uv.lock could not be reached")
+        reason = failure_reason(answer)
+        raise NetworkError(f"an index of uv.lock could not be reached: {reason}")
     if isinstance(failure, UvFailedError) and failure.hint:  # else it is not the index that fails
         yield Level.UNUSABLE, "an index of uv.lock does not accept the login", failure.hint
 
@@ -141,6 +167,30 @@ def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     for report in setup._replace(steps=others).plan():
         if report.reason:
             yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"
+
+
+def _look_at_directories(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    """Those that a sync writes to, or makes."""
+    cache = cache_directory(context)
+    places = (context.project.workspace, context.environment, context.state.directory)
+    for place in dict.fromkeys(map(_existing, (*places, *filter(None, (cache,))))):
+        if not os.access(place, os.W_OK):
+            hint = f'`sudo chown -R "$(id -u)" {shlex.quote(str(place))}`, if it is yours'
+            yield Level.UNUSABLE, f"{place} cannot be written", hint
+
+
+def _look_at_links(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    """Whether uv can link from its cache."""
+    cache = cache_directory(context)
+    both = filter(None, (context.environment, cache))
+    if len({_existing(place).stat().st_dev for place in both}) > 1:
+        hint = "let UV_CACHE_DIR name a directory on the same one"
+        message = f"uv copies instead of linking: its cache {cache} is on another file system"
+        yield Level.NOTE, message, hint
+
+
+def _existing(place: Path) -> Path:
+    return place if place.exists() else _existing(place.parent)
 
 
 def _look_at_dockerfile(context: SyncContext) -> Iterator[tuple[Level, str, str]]:

@@ -105,18 +105,22 @@ class Profiles:
         if flag is not None:
             return Choice(profile=self[flag])
         if environ.get("UVFLOW_PROFILE"):
-            return Choice(profile=self[environ["UVFLOW_PROFILE"]], chosen_by=FROM_VARIABLE)
+            profile = self._find(environ["UVFLOW_PROFILE"], f" ({FROM_VARIABLE})")
+            return Choice(profile=profile, chosen_by=FROM_VARIABLE)
         if last is not None and last in self.by_name:
             return Choice(profile=self.by_name[last], chosen_by=AS_LAST_TIME)
         chosen_by = "by default" if self.default == "dev" else "default-profile"
         return Choice(profile=self[self.default], chosen_by=chosen_by)
 
     def __getitem__(self, name: str) -> Profile:
+        return self._find(name)
+
+    def _find(self, name: str, origin: str = "") -> Profile:
         """Raises UsageError with the nearest profile, or with all of them."""
         if name in self.by_name:
             return self.by_name[name]
         raise UsageError(
-            f"there is no profile `{name}`",
+            f"there is no profile `{name}`{origin}",
             hint=schema.suggestion(name, self.by_name, "profiles"),
         )
 

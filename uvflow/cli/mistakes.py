@@ -1,0 +1,72 @@
+"""What to type instead of a command or an option that uvflow does not have."""
+
+import shlex
+from collections.abc import Sequence
+
+import click
+
+_COMMANDS_OF_UV = (
+    *("add", "audit", "auth", "build", "export", "format", "lock", "pip", "publish"),
+    *("python", "remove", "tool", "tree", "venv"),
+)
+_ALIASES = {
+    "check": "`uvflow status`, or `uvflow doctor` for the machine as well",
+    "env": '`eval "$(uvflow activate bash)"` activates the environment',
+    "exec": "`uvflow run` runs a command in the environment",
+    "fix": "`uvflow doctor --fix`",
+    "help": "`uvflow --help`, and `uvflow COMMAND --help`",
+    "install": "`uvflow sync` installs what is locked; `uv add NAME` adds a dependency",
+    "migrate": "`uvflow init`",
+    "repair": "`uvflow verify --repair`",
+    "self": "`uv tool upgrade uvflow`, or as it was installed",
+    "shell": '`eval "$(uvflow activate bash)"` activates the environment',
+    "uninstall": "`uv remove NAME` removes a dependency",
+    "update": "`uv lock --upgrade`, then `uvflow sync`",
+    "upgrade": "`uv lock --upgrade`, then `uvflow sync`",
+    "version": "`uvflow --version`",
+}
+_SELECTION = "`[tool.uvflow.profiles]` selects groups and extras; see `uvflow profiles`"
+_LOCKED = "a sync is always `--locked`; `uv lock` updates the lockfile"
+_REPAIR = "`uvflow verify --repair` reinstalls damaged files, `uvflow doctor --fix` syncs"
+_SELECTING = ("--all-extras", "--all-groups", "--extra", "--group", "--no-dev", "--only-group")
+_OPTIONS = {
+    **dict.fromkeys(_SELECTING, _SELECTION),
+    **dict.fromkeys(("--frozen", "--locked", "--upgrade"), _LOCKED),
+    **dict.fromkeys(("--fix", "--repair"), _REPAIR),
+    "--offline": "`UV_OFFLINE=1` in front keeps uv off the network",
+    **dict.fromkeys(("--no-sync", "--with"), "a command of uv has that: `uv run --help`"),
+    "-m": "`uvflow run -m MODULE`",
+}
+
+
+def explain(error: click.ClickException, words: Sequence[str]) -> tuple[str, str]:
+    """The message and the hint for a mistake in the command line `words`."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command if context else None
+    path = context.command_path if context else "uvflow"
+    is_group = command is None or isinstance(command, click.Group)
+    hint = f"`{path} --help` lists the {'commands' if is_group else 'options'}"
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchCommand) and path == "uvflow":
+        instead = _instead(error.command_name, words)
+        if not instead and not error.possibilities:
+            typed = shlex.join(words[words.index(error.command_name) :])
+            hint = f"`uvflow run {typed}` runs a program of the environment; {hint}"
+    elif isinstance(error, click.NoSuchOption):
+        instead = _OPTIONS.get(error.option_name, "")
+    else:
+        instead = ""
+        if command and "extra argument" in message and "profile" in map(_name, command.params):
+            hint = f"`--profile NAME` chooses a profile; {hint}"
+    # Where something else was meant, what is nearest by its letters is not.
+    return (error.message, instead) if instead else (message, hint)
+
+
+def _instead(name: str, words: Sequence[str]) -> str:
+    if name in _COMMANDS_OF_UV:
+        return f"that is a command of uv: `uv {shlex.join(words[words.index(name) :])}`"
+    return _ALIASES.get(name, "")
+
+
+def _name(parameter: click.Parameter) -> str:
+    return parameter.name or ""
