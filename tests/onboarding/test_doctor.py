@@ -275,3 +275,9 @@ def test_no_code_of_the_project_is_started(shop: Path, uvflow: Command) -> None:
         file.write(f'[tool.uv.pip]\npython = "{fake}"\n')
     uvflow("doctor", cwd=shop)
     assert not (shop / "started").exists()
+
+
+def test_an_endless_file_of_variables_is_not_read(tree: Tree, uvflow: Command) -> None:
+    root = tree({"pyproject.toml": MANIFEST, ".env.example": "A=\n" * 400_000, ".env": "B=\n"})
+    done = uvflow("doctor", "--offline", cwd=root)
+    assert "More than 1,048,576 bytes" in done.out

@@ -20,7 +20,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.status import Check, Level, status
 from uvflow.errors import NetworkError, UsageError, UvFailedError, UvflowError, UvMissingError
-from uvflow.files import read_text, target_inside
+from uvflow.files import read_regular, target_inside
 from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.check import ASK, failure_reason
@@ -45,6 +45,8 @@ _RULES = {
     "uv-unusable": (Severity.ERROR, "uv"),
     "variable-without-effect": (Severity.NOTE, "variables"),
 }
+
+_MOST_VARIABLES = 1 << 20  # bytes of a file of variables
 
 
 def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
@@ -156,8 +158,9 @@ def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]
 
 
 def _keys(path: Path) -> set[str]:
+    text = read_regular(path, _MOST_VARIABLES).decode(errors="replace")
     # Blanks, not `\s`: from each of many empty lines that would look through all after it.
-    return set(re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", read_text(path)))
+    return set(re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", text))
 
 
 def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
