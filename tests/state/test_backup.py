@@ -95,6 +95,7 @@ def test_leftovers_of_uv_and_builds_in_the_sources_are_removed(state: State, roo
         backup.restored_on_failure(state, files=(), built=(root,)),
     ):
         (root / "app.egg-info").mkdir()
+        (root / ".pdm-build" / "app.dist-info").mkdir(parents=True)
         (root / ".tmpF3LEHu").touch()
         (root / "notes.txt").touch()
         raise ValueError
@@ -105,6 +106,7 @@ def test_leftovers_of_uv_and_builds_in_the_sources_are_removed(state: State, roo
     ("name", "content"),
     [
         *(("build/mine", b"data"), ("build/lib/app.py", b"other"), ("app.egg-info/notes", b"")),
+        (".pdm-build/notes", b"mine"),
         *((".tmpF3LEHu", b"mine"), ("build/lib/app.py/x", b"")),
     ],
 )

@@ -87,6 +87,21 @@ def pairs_of(value: Any) -> dict[str, Any]:
     return value
 
 
+def groups_of(value: Any) -> Mapping[str, Any]:
+    """Those of entry points, which setup.py may have as the text of an INI file."""
+    if not isinstance(value, Text):
+        return pairs_of(value)
+    groups: dict[str, list[Text]] = {}
+    for item in items_of(value):
+        if header := re.fullmatch(r"\[\s*(.+?)\s*\]", item):
+            groups[header[1]] = []
+        elif not groups:
+            raise ComputedError
+        else:
+            groups[[*groups][-1]].append(item)
+    return groups
+
+
 def read_options(path: str, data: bytes) -> Options:
     """Those of a setup.cfg or a setup.py; raises UsageError where it cannot be read."""
     try:

@@ -23,6 +23,7 @@ from uvflow.migrate.formats.setup_script import (
     Option,
     Reference,
     Text,
+    groups_of,
     items_of,
     pairs_of,
     read_options,
@@ -138,9 +139,7 @@ class _Metadata(Collector):
                 case "optional-dependencies", _:
                     self._read_extras(option)
                 case "scripts", groups:
-                    if isinstance(groups, Text):  # of an INI file: beside [project], setuptools
-                        raise ComputedError  # takes that only where it is dynamic
-                    self._read_entry_points(option, pairs_of(groups))
+                    self._read_entry_points(option, groups_of(groups))
                 case _:
                     values = {name: one.value for name, one in given.items()}
                     found = _project_values(key, values)
@@ -171,6 +170,10 @@ class _Metadata(Collector):
             for entry in items_of(entries):
                 name, _, reference = _line(entry).partition("=")
                 found["project", *table, name.strip()] = reference.strip()
+        if isinstance(option.value, Text):  # setuptools fails at it where [project] has no table
+            tables = {path[1] for path in found}
+            empty = {"scripts", "gui-scripts", "entry-points"} - tables
+            self.values |= {("project", key): TomlLine(value={}) for key in sorted(empty)}
         for path, reference in found.items():
             self.values[path] = TomlLine(value=reference)
             if reference.endswith("]"):
