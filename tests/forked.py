@@ -152,6 +152,8 @@ def _become(request: bytes, streams: Sequence[int], program: str) -> NoReturn:
         from uvflow.__main__ import main  # noqa: PLC0415  as the installed script does
 
         main()  # does not return
+    except SystemExit as end:  # of the shell's completion
+        os._exit(int(end.code or 0))
     finally:  # a bug, which Python shows before it leaves
         sys.excepthook(*sys.exc_info())
         os._exit(1)

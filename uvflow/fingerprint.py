@@ -153,7 +153,7 @@ def read_encoded(state: str, name: str) -> bytes:
     """The fingerprint `name` in a state directory; empty where it cannot be read."""
     try:
         return read_file(os.path.join(state, name), is_own=True)
-    except (OSError, ValueError):  # a name of a profile that is no file name
+    except (OSError, ValueError):  # the name of a profile that cannot be a file name
         return b""
 
 

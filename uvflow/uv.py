@@ -44,7 +44,7 @@ _PROBE_SECONDS = 20
 
 # What uv reads in a project, and above it where it looks for a configuration.
 _READ_BY_UV = (MANIFEST, LOCKFILE, "uv.toml", ".python-version", ".python-versions")
-_READ_TO_RUN = (*_READ_BY_UV, ".venv/pyvenv.cfg")  # a sync first sets aside one that is no file
+_READ_TO_RUN = (*_READ_BY_UV, ".venv/pyvenv.cfg")  # a sync first sets aside one that is not a file
 _SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
     *("client error (Connect)", "etwork was disabled", "etwork connectivity is"),
     *("operation timed out", "etwork timeout"),

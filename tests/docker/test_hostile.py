@@ -42,9 +42,7 @@ PROJECT = st.fixed_dictionaries(
         "name": NAMES.filter(lambda name: name.lower() != "shelf"),
         "command": st.lists(st.text(ANY) | st.text(ODD), min_size=1, max_size=5),
         "environment": st.dictionaries(VARIABLES, st.text(LINE) | st.text(ODD), max_size=3),
-        "health": st.from_regex(r"/[^\s\x00-\x1f\x7f-\x9f]{0,12}", fullmatch=True).filter(
-            str.isprintable
-        ),
+        "health": st.text(SEEN | ODD, max_size=12).map(lambda text: "/" + re.sub(r"\s", "", text)),
         "directory": DIRECTORIES,
     }
 )

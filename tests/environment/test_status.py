@@ -78,6 +78,7 @@ def test_json_has_every_reason() -> None:
         "environment": str(Path("/shop/.venv")),
         "verdict": "ok",
         "checks": [{"aspect": "a0", "level": "ok", "message": "m0", "hint": ""}],
+        "receipt_digest": None,
     }
 
 

@@ -427,6 +427,7 @@ def test_json_is_the_verdict_with_its_reasons(synced: Path, uvflow: Command) -> 
         "chosen_by": "as last time",
         "environment": str(synced / ".venv"),
         "verdict": "damaged",
+        "receipt_digest": None,
     }
     assert [(reason["aspect"], reason["level"]) for reason in reasons] == [
         ("lockfile", "ok"),

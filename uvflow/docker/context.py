@@ -182,7 +182,7 @@ def files_in(root: Path) -> Iterator[PurePosixPath]:
 
 
 def source_text(path: Path) -> str:
-    """Empty where it cannot be read, is no text, or is long enough to be generated."""
+    """Empty where it cannot be read, is not text, or is long enough to be generated."""
     try:
         return read_regular(path, _LONGEST_SOURCE).decode()
     except (OSError, UnicodeDecodeError):

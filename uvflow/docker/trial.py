@@ -94,5 +94,5 @@ def _finding(code: str, fact: str, problem: str) -> Finding:
 
 def _last_line(done: Completed) -> str:
     lines = [line.strip() for line in f"{done.out}\n{done.err}".splitlines()]
-    said = [line for line in lines if line and "docker run --help" not in line]
-    return said[-1] if said else "it printed nothing"
+    printed = [line for line in lines if line and "docker run --help" not in line]
+    return printed[-1] if printed else "it printed nothing"

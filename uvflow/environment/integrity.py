@@ -257,7 +257,7 @@ class Metadata(NamedTuple):
     problem: tuple[DamageKind, str, str] | None = None
     first: Row | None = None
     names: frozenset[str] = frozenset()
-    unreadable: str = ""  # what is no file: a named pipe, say, at which uv would wait
+    unreadable: str = ""  # what is not a file: a named pipe, say, at which uv would wait
 
 
 @functools.cache  # of a distribution as an Environment has found it
@@ -374,7 +374,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
-    """What gives the place on the way to a file that is no directory; empty where there is none.
+    """What gives the place on the way to a file that is not a directory; empty where there is none.
 
     uv would write through a link, and fail at anything else.
     """

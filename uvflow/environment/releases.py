@@ -212,7 +212,7 @@ def _remove(context: SyncContext, path: Path) -> None:
     try:
         # A command of `run` that has just begun, or that has started this process, has the lease.
         if leases.take_directory(str(Environment(path).scripts), leases.EXCLUSIVE, held):
-            claim(_mark(path))  # half of it is no release
+            claim(_mark(path))  # half of one is not a release
             with disk_errors(path):
                 remove(path)
                 _mark(path).unlink()

@@ -162,7 +162,7 @@ def workspace_of(root: Path) -> Path:
             is_member = root in {directory, *member_directories(directory, manifest)}
             return directory if is_member else root
         if directory != root and (directory / MANIFEST).is_file():
-            return root  # uv looks no further than this project, which is no workspace
+            return root  # uv looks no further than this project, which is not a workspace
     return root
 
 

@@ -454,7 +454,7 @@ def test_a_password_of_a_source_is_in_no_file(tree: Tree) -> None:
     ("old", "new", "message"),
     [
         ('["A B <a@b.c>"]', '["just <weird"]', "`just <weird` is not `Name <address>`"),
-        ('x = ["idna"]', 'x = ["nope"]', "the extra x names nope, which is no dependency"),
+        ('x = ["idna"]', 'x = ["nope"]', "the extra x names nope, which is not a dependency"),
     ],
 )
 def test_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -> None:

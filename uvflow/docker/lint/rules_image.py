@@ -19,7 +19,7 @@ _SECRET_FILE = re.compile(
     r"|id_rsa)"
 )
 
-# A login of HTTP as a header or an option: a variable in its place is no secret.
+# A login of HTTP as a header or an option: a variable in its place is not a secret.
 _LOGIN = re.compile(
     r"""
     \b (?: authorization | (?:private|job|deploy|x-[\w-]{0,20})-token | x-[\w-]{0,20}key )

@@ -38,7 +38,7 @@ def _nothing(linted: LintedDockerfile) -> Violations:
     for command in linted.started:
         words, option = command.words, "".join(command.words[1:2])
         if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
-            yield "starts-nothing", command.step, f"{command.text} is no more than a prompt"
+            yield "starts-nothing", command.step, f"{command.text} is only a prompt"
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
             yield "starts-nothing", command.step, f"{words[0]} has no option {option}"
         if command.starts("uv", "run") and not _runs(command):
@@ -108,7 +108,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
         package = command.program.removesuffix("-serve")
         is_missing = there is not None and package not in there and package not in by_hand
         if command.program in {*_SERVERS, *_RUNNERS} and is_missing:
-            yield "server-not-locked", command.step, f"{package} is no production dependency"
+            yield "server-not-locked", command.step, f"{package} is not a production dependency"
     environments = {f"{sync.environment}/bin" for sync in syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}

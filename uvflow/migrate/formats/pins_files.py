@@ -128,7 +128,7 @@ def _marker(given: Any) -> str:
 
 
 def _commit(package: Package) -> Mapping[str, Any]:
-    """Where a package is from, in the words of poetry.lock; without a `url` it is no commit."""
+    """Where a package is from, in the words of poetry.lock; without a `url` it is not a commit."""
     source, vcs = package.get("source", {}), package.get("vcs", {})
     if source:
         return source if source.get("type") == "git" else {}

@@ -324,7 +324,7 @@ class _Poetry(DependencyTables):
         for extra in self.file.entries(*path):
             names = [canonicalize_name(str(name)) for name in extra.value]
             for name in (name for name in names if name not in known):
-                message = f"the extra {extra.key} names {name}, which is no dependency"
+                message = f"the extra {extra.key} names {name}, which is not a dependency"
                 self.outcomes.refuse("unknown-extra", message, extra.origin, "correct it")
             self.extras[str(extra.key)] = tuple(r for name in names for r in known.get(name, ()))
             self.record(Bucket.IMPORTED, *path, str(extra.key))
