@@ -306,12 +306,12 @@ def test_an_environment_of_another_python_is_4(synced: Path, uvflow: Command) ->
     configuration = synced / ".venv/pyvenv.cfg"
     version = re.sub(r"(?m)^version_info = .*$", "version_info = 3.9.1", configuration.read_text())
     configuration.write_text(version)
+    found = "  environment  out of sync  it has Python 3.9.1, and "
     done = uvflow("status", cwd=synced)
     assert done.code == 4
-    assert lines(done.out)[2] == (
-        "  environment  out of sync  it has Python 3.9.1, and uv would use another "
-        "(requires-python: >=3.11)"
-    )
+    assert lines(done.out)[2] == f"{found}UV_PYTHON is {sys.executable}"
+    done = uvflow("status", cwd=synced, environ={"UV_PYTHON": ""})
+    assert lines(done.out)[2] == f"{found}uv would use another (requires-python: >=3.11)"
 
 
 def test_a_uv_that_the_project_does_not_want_is_7(synced: Path, uvflow: Command) -> None:
