@@ -4,7 +4,7 @@
 
 Kills: from a live release with the old lockfile, a sync of the new one is killed at a random
 instant. The link has to lead to a verified environment, old or new; the next sync has to make the
-new one live, and to leave nothing half made.
+new one live, and every other directory is a release, or marked as unfinished.
 
 Switches: syncs of two lockfiles and rollbacks alternate, while a service answers a request every
 10 ms, for each of which it imports a module of its environment, and commands are started under
@@ -124,7 +124,9 @@ def killed(rig: Rig, kills: int, seed: int) -> Iterator[str]:
             yield f"killed after {instant:.3f} s, then: {done.stderr}"
         listed = json.loads(uvflow(rig, "releases", "--profile", "released", "--json").stdout)
         names = {release["name"] for release in listed["releases"]}
-        if left := {path.name for path in live(rig).parent.iterdir()} - names - {".gitignore"}:
+        kept = {path.name for path in live(rig).parent.glob("*-*")}
+        unmarked = {name for name in kept if f"{name}.unfinished" not in kept and "." not in name}
+        if left := unmarked - names:
             yield f"killed after {instant:.3f} s: {left} is left"
     print(f"{landed} kills")
 
@@ -175,7 +177,8 @@ def switched(rig: Rig, switches: int) -> Iterator[str]:
             thread.start()
         longest = 0.0
         for number in range(switches):
-            rig.use_lock("new" if number % 4 else "old")
+            is_new = any(name.endswith("-2.0.dist-info") for name in versions(live(rig)))
+            rig.use_lock("old" if is_new else "new")  # so that there is something to sync
             began = time.perf_counter()
             done = uvflow(rig, "rollback", "--profile", "released") if number % 2 else sync(rig)
             if number % 2:
