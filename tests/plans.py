@@ -16,14 +16,17 @@ from uvflow.migrate.planner import make_plan
 from uvflow.uv import find
 
 
-def planned(root: Path, **options: Any) -> Plan:
+def planned(root: Path, *, uv_version: str = "", **options: Any) -> Plan:
     """What `init` would do below `root`, with `options` of InitOptions or ImportOptions.
 
-    On every plan: the buckets of each file add up to its lines.
+    With `uv_version` uv counts for that one. On every plan: the buckets of each file add up to its
+    lines.
     """
+    uv = find()
+    uv = uv._replace(version=uv_version or uv.version)
     names = {option.name for option in fields(ImportOptions)} & options.keys()
     imports = ImportOptions(**{name: options.pop(name) for name in names})
-    plan = make_plan(root, InitOptions(imports=imports, **options), uv=find())
+    plan = make_plan(root, InitOptions(imports=imports, **options), uv=uv)
     for file in plan.imported.files:
         assert sum(file.buckets.values()) == file.lines
     return plan

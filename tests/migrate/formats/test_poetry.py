@@ -735,9 +735,14 @@ def test_p31_of_a_union_the_part_that_is_locked_is_kept(tree: Tree) -> None:
 def test_p38_prereleases_of_single_packages(tree: Tree) -> None:
     given = "six = {version = '^1', allow-prereleases = true}\n"
     given += "attrs = {version = '*', allow-prereleases = false}\n"
-    plan = planned(tree({"pyproject.toml": HEAD + PYTHON + given}))
+    root = tree({"pyproject.toml": HEAD + PYTHON + given})
+    plan = planned(root, uv_version="0.12.1")
     assert uv_settings(plan)["prerelease-package"] == {"six": "allow", "attrs": "disallow"}
     assert messages(plan) == []
+    plan = planned(root, uv_version="0.12.0")
+    assert "prerelease-package" not in uv_settings(plan)
+    (message,) = messages(plan)
+    assert "uv 0.12.0 has no `prerelease-package = " in message
 
 
 def test_q18_what_a_lock_file_does_not_have_is_named(tree: Tree) -> None:
