@@ -96,6 +96,11 @@ class Uv(NamedTuple):
     path: str
     version: str
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The three numbers that its version begins with."""
+        return tuple(map(int, re.findall(r"\d+", self.version)[:3]))
+
     def run(
         self,
         arguments: Sequence[str],
@@ -179,7 +184,7 @@ def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] = NON
     if found is None:
         hint = "`pip install uv`, or set UVFLOW_UV to its path"
         raise UvMissingError("uv was not found", hint=hint)
-    if tuple(map(int, found.version.split(".")[:2])) < OLDEST:
+    if found.release < OLDEST:
         raise UvMissingError(
             f"uv {found.version} is too old: uvflow needs uv {OLDEST[0]}.{OLDEST[1]} or later",
             cause=f"found at {found.path}",

@@ -195,8 +195,8 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
 
 def _for_uv(uv: Uv, imported: ImportedRequirements) -> ImportedRequirements:
     """Without what an older uv does not know: it would do without all of [tool.uv]."""
-    key, version = "prerelease-package", tuple(map(int, re.findall(r"\d+", uv.version)[:3]))
-    if key not in imported.settings or version >= _KNOWS_PACKAGES_PRERELEASES:
+    key = "prerelease-package"
+    if key not in imported.settings or uv.release >= _KNOWS_PACKAGES_PRERELEASES:
         return imported
     settings = {name: value for name, value in imported.settings.items() if name != key}
     value = literal(imported.settings[key])
