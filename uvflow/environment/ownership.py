@@ -229,12 +229,18 @@ def discard_set_aside(environment: Path, progress: Progress) -> None:
     for path, mark in set_aside_beside(environment, _REBUILD):
         if "kept" in mark.splitlines():
             continue
-        users = next(users_files(Environment(path)), None)
-        if users is None:
+        reason = reason_to_keep(path)
+        if not reason:
             remove_set_aside(path)
         else:
-            progress(f"{path} holds files that no installer made, such as {users}: it was kept")
+            progress(f"{path} {reason}: it was kept")
             write_whole(path / SET_ASIDE, os.fsencode(f"{mark}kept\n"))
+
+
+def reason_to_keep(path: Path) -> str:
+    """Why a whole environment is not removed; empty where installers made all of it."""
+    users = next(users_files(Environment(path)), None)
+    return "" if users is None else f"holds files that no installer made, such as {users}"
 
 
 def set_aside_beside(environment: Path, suffix: str = "") -> list[tuple[Path, str]]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from uvflow.environment.installed import Environment
-from uvflow.environment.ownership import set_aside_beside, users_files
+from uvflow.environment.ownership import reason_to_keep, set_aside_beside
 from uvflow.errors import BusyError, DiskError, disk_errors
 from uvflow.files import directory_size, is_inside, remove_set_aside
 from uvflow.state import backup, journal, locks
@@ -55,11 +54,11 @@ def _set_aside(state: State) -> list[Path]:
 
 
 def _removed(path: Path, root: Path) -> SetAside:
-    size, users = directory_size(path), next(users_files(Environment(path)), None)
+    size, reason = directory_size(path), reason_to_keep(path)
     if not is_inside(path, root):
         return SetAside(path, size, f"it is outside {root}")
-    if users is not None:
-        return SetAside(path, size, f"it holds files that no installer made, such as {users}")
+    if reason:
+        return SetAside(path, size, f"it {reason}")
     with disk_errors(path):
         remove_set_aside(path)
     return SetAside(path, size)

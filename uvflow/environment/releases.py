@@ -25,7 +25,7 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.known_defects import select_known
-from uvflow.environment.ownership import RECEIPT, move_by_hand, users_files
+from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
@@ -187,14 +187,12 @@ def finish_release(
         _mark(release).unlink()
     link_to(_target(context, release), context.place)
     for old in find_releases(context)[: -context.profile.releases]:
-        users = next(users_files(Environment(old.path)), None)
         if old.is_live or old.is_in_use:
             continue
-        if users is None:
-            _remove(context, old.path)
+        if reason := reason_to_keep(old.path):
+            progress(f"{old.path} {reason}: it was kept")
         else:
-            files = f"files that no installer made, such as {users}"
-            progress(f"{old.path} holds {files}: it was kept")
+            _remove(context, old.path)
 
 
 def _digest(path: str) -> str:
