@@ -184,6 +184,7 @@ def test_members_that_come_and_go_are_watched(tree: Tree) -> None:
     questions = inputs_of(root)
     assert f"directories {root / 'libs'}" in questions
     assert f"content {root / 'libs' / 'one' / 'pyproject.toml'}" in questions
+    assert f"content {root / 'libs' / 'pyproject.toml'}" in questions  # it may become the nearest
     assert f"content {root / 'app' / 'pyproject.toml'}" in questions
     assert f"is-directory {root / 'app'}" in questions
 

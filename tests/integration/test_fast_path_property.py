@@ -187,6 +187,15 @@ def git(*commands: str) -> Step:
     return step
 
 
+def replace_by_link(name: str) -> Step:
+    def step(root: Path) -> None:
+        if (root / name).exists():
+            (root / name).rename(root.parent / "elsewhere")
+            (root / name).symlink_to(root.parent / "elsewhere")
+
+    return step
+
+
 def by_hand(*arguments: str) -> Step:
     def step(root: Path) -> None:
         environ = {k: v for k, v in os.environ.items() if k != "UV_PYTHON"}
@@ -204,6 +213,14 @@ def remove_from_environment(pattern: str) -> Step:
     return step
 
 
+def write_in_environment(name: str, text: str) -> Step:
+    def step(root: Path) -> None:
+        for place in root.glob(".venv/[Ll]ib/*/site-packages"):
+            write(name, text)(place)
+
+    return step
+
+
 def uvflow(*arguments: str, place: str = ".") -> Step:
     def step(root: Path) -> None:
         command = [str(BIN / "uvflow"), *arguments]
@@ -212,6 +229,44 @@ def uvflow(*arguments: str, place: str = ".") -> Step:
 
     return step
 
+
+# Of uv, with values that change something, that change nothing, and that it refuses.
+VARIABLES = {
+    "UV_PROJECT_ENVIRONMENT": "elsewhere",
+    "UV_PROJECT": "members/api",
+    "UV_WORKING_DIR": "members",
+    "UV_PYTHON": "3.99",
+    "UV_PYTHON_PREFERENCE": "only-managed",
+    "UV_MANAGED_PYTHON": "1",
+    "UV_CONFIG_FILE": "pyproject.toml",
+    "UV_NO_CONFIG": "1",
+    "UV_INDEX": "file:///nowhere",
+    "UV_DEFAULT_INDEX": "file:///nowhere",
+    "UV_INDEX_STRATEGY": "unsafe-best-match",
+    "UV_PRERELEASE": "allow",
+    "UV_EXCLUDE_NEWER": "2020-01-01",
+    "UV_FROZEN": "1",
+    "UV_NO_SOURCES": "1",
+    "UV_NO_BUILD": "1",
+    "UV_NO_BINARY": "1",
+    "UV_NO_EDITABLE": "1",
+    "UV_NO_GROUP": "dev",
+    "UV_NO_DEFAULT_GROUPS": "1",
+    "UV_COMPILE_BYTECODE": "1",
+    "UV_LINK_MODE": "none-such",
+    "UV_CACHE_DIR": "cache",
+    "UV_NO_CACHE": "1",
+    "UV_OFFLINE": "1",
+    "UV_PREVIEW": "1",
+    "UV_TORCH_BACKEND": "cpu",
+    "UV_CONSTRAINT": "constraints.txt",
+    "UV_ENV_FILE": ".env",
+    "UV_REQUIRED_VERSION": ">=99",
+    "UV_HTTP_TIMEOUT": "soon",
+    "HOME": "{above}/home",
+    "XDG_CONFIG_DIRS": "{above}/config",
+    "PROJECT_ROOT": "elsewhere",
+}
 
 STEPS: dict[str, Step] = {
     **{f"{n}: {o} → {w}": edit(n, o, w) for n, edits in EDITS.items() for o, w in edits},
@@ -246,6 +301,7 @@ STEPS: dict[str, Step] = {
     "UV_NO_DEV": set_variable("UV_NO_DEV", "1"),
     "UV_FIND_LINKS": set_variable("UV_FIND_LINKS", "links"),
     "XDG_CONFIG_HOME": set_variable("XDG_CONFIG_HOME", "{above}/config"),
+    **{f"{name} = {value}": set_variable(name, value) for name, value in VARIABLES.items()},
     "another uv": take_another_uv,
     "git switch": git("add -A", "commit -qm x", "switch -q other"),
     "git switch back": git("add -A", "commit -qm x", "switch -q main"),
@@ -265,6 +321,25 @@ STEPS: dict[str, Step] = {
     "no six": remove_from_environment("six*"),
     "no metadata": remove_from_environment("six*.dist-info/METADATA"),
     "no environment": remove(".venv"),
+    "the environment elsewhere": replace_by_link(".venv"),
+    "a .pth": write_in_environment("more.pth", "/elsewhere\n"),
+    "a module": write_in_environment("more.py", ""),
+    "a distribution by hand": write_in_environment(
+        "more-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: more\nVersion: 1\n"
+    ),
+    "another record": write_in_environment("six-1.16.0.dist-info/RECORD", "six.py,,\n"),
+    "an edited module": write_in_environment("six/__init__.py", "x = 2\n"),
+    "a member by a link": replace_by_link("members/api"),
+    "copied by a link": replace_by_link("copied"),
+    "lib by a link": replace_by_link("../other/lib"),
+    "no member": remove("members/api"),
+    "no lib": remove("../other/lib"),
+    "no copied": remove("copied"),
+    "uv.toml of a member": write("members/api/uv.toml", "reinstall = true\n"),
+    ".python-version of a member": write("members/api/.python-version", "3.99\n"),
+    ".python-versions": write(".python-versions", "3.99\n"),
+    "settings of one's own": write("uvflow.local.toml", 'default-profile = "prod"\n'),
+    "a file beside": write("README.md", "shop\n"),
     "no configuration": remove(".venv/pyvenv.cfg"),
     "no interpreter": remove(".venv/bin/python"),
     "byte code": write(".venv/__pycache__/x.pyc", ""),
@@ -284,6 +359,10 @@ START = (
     git("commit -qam y", "switch -q main"),
     uvflow("sync", "--dev"),
 )
+
+
+EACH = list(itertools.product(STEPS, ("dev", "prod"), (".", "members/api")))
+SOME = EACH if os.environ.get("EVERY_STEP") else EACH[::79]
 
 
 def uv_agrees(place: Path, profile: str) -> bool:
@@ -314,25 +393,46 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return above / "projects" / "shop"
 
 
+def begin(shop: Path) -> None:
+    shutil.rmtree(shop.parent, ignore_errors=True)
+    for step in START:
+        step(shop)
+
+
+def check_in(place: Path, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    """In the project and in a member: whenever the fast path says "in sync", it is."""
+    for member, profile in itertools.product((".", "members/api"), ("dev", "prod")):
+        if (place / member).exists():
+            monkeypatch.chdir(place / member)
+            message = already_in_sync(("sync", f"--{profile}"))
+            where = f"after {after}, in {member}: {message}"
+            assert message is None or uv_agrees(place / member, profile), where
+            assert message is None or copies_are_as_their_sources(place), where
+    monkeypatch.chdir(place.parents[1])
+
+
+@pytest.mark.parametrize(("change", "profile", "place"), SOME)
+def test_uv_agrees_after_each_change(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, change: str, profile: str, place: str
+) -> None:
+    """Some of them in the default run; with EVERY_STEP=1 all of them, in ten minutes."""
+    with mock.patch.dict(os.environ):
+        begin(shop)
+        uvflow("sync", f"--{profile}", place=place)(shop)
+        STEPS[change](shop)
+        check_in(shop, monkeypatch, change)
+
+
 @settings(max_examples=int(os.environ.get("FAST_PATH_EXAMPLES", "8")))
 @given(steps=st.lists(st.sampled_from(list(STEPS)) | st.sampled_from(REPAIRS), max_size=4))
 def test_uv_agrees_with_the_fast_path(
     shop: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str]
 ) -> None:
-    shutil.rmtree(shop.parent, ignore_errors=True)
     with mock.patch.dict(os.environ):
-        for step in START:
-            step(shop)
+        begin(shop)
         monkeypatch.chdir(shop)
         assert already_in_sync(("sync",)) == "Already in sync: dev (as last time)"
-        for name in ("start", *steps):
-            if name != "start":
-                STEPS[name](shop)
-            for place, profile in itertools.product((".", "members/api"), ("dev", "prod")):
-                if (shop / place).exists():
-                    monkeypatch.chdir(shop / place)
-                    message = already_in_sync(("sync", f"--{profile}"))
-                    where = f"after {name}, in {place}: {message}"
-                    assert message is None or uv_agrees(shop / place, profile), where
-                    assert message is None or copies_are_as_their_sources(shop), where
-            monkeypatch.chdir(shop.parents[1])
+        check_in(shop, monkeypatch, "start")
+        for name in steps:
+            STEPS[name](shop)
+            check_in(shop, monkeypatch, name)

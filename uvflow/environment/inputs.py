@@ -254,7 +254,8 @@ def _workspaces(project: Project, sources: Iterable[LocalSource]) -> Iterator[st
     members = member_directories(project.workspace, manifest_in(project.workspace))
     places = {Path(os.path.normpath(source.path)) for source in sources if source.kind != "path"}
     elsewhere = places - members - {project.workspace}
-    yield from (f"content {p / MANIFEST}" for place in elsewhere for p in place.parents)
+    above = {parent for place in (*elsewhere, *members) for parent in place.parents}
+    yield from (f"content {parent / MANIFEST}" for parent in sorted(above))
     for workspace in {workspace_of(place) for place in elsewhere} - {project.workspace}:
         yield from _members(workspace)
 
