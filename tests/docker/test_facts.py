@@ -363,6 +363,7 @@ def test_an_index_that_asks_for_a_user_has_two_variables(asking: dict[str, str])
 
 def test_an_open_index_needs_nothing() -> None:
     assert secrets([{"name": "my-corp", "url": URL}], CORP) == ()
+    assert secrets([{"name": "odd", "url": "https://[a]/simple"}], CORP) == ()  # no host
 
 
 def test_an_index_that_nothing_is_taken_from_needs_nothing() -> None:

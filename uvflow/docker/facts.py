@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from uvflow.docker import base_image, debian, settings, targets
 from uvflow.docker.base_image import base_images, newest_release, specifier
@@ -358,12 +357,13 @@ def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tupl
     variables: list[str] = []
     for index in indexes:
         url = str(index.get("url", ""))
-        if urlsplit(url).password:
+        login = re.match(r"[^/]*//(?P<user>[^/:@]*)(?P<password>:[^/]+)?@", url)
+        if login and login["password"]:
             raise UsageError(
                 f"the URL of the index `{index.get('name')}` has a password in it",
                 hint="take it out: the build gets it as a secret",
             )
-        is_asking = index.get("authenticate") == "always" or urlsplit(url).username
+        is_asking = index.get("authenticate") == "always" or (login and login["user"])
         if is_asking and "name" in index and _address(url) in used:
             name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
             variables += (f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD")
