@@ -159,6 +159,8 @@ def test_a_name_with_a_version_is_no_place(text: str) -> None:
         ("""-e "./libs/foo[x] ; os_name == 'nt'" """, "./libs/foo", "", ("x",), "os_name == 'nt'"),
         ("-e foo", "foo", "", (), ""),
         ("six-1.0.tar.gz", "six-1.0.tar.gz", "", (), ""),
+        ("h/s-1-py3-none-any.whl", "h/s-1-py3-none-any.whl", "s", (), ""),
+        ("h/\u00e9-1-py3-none-any.whl", "h/\u00e9-1-py3-none-any.whl", "", (), ""),  # no name
     ],
 )
 def test_a_place_has_what_stands_around_it(

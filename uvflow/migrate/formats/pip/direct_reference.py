@@ -90,7 +90,8 @@ def _wheel_name(location: str) -> str:
     """What a wheel's file name says (binary distribution format); nothing for anything else."""
     try:
         file = re.split(r"[/\\]", unquote(location.partition("?")[0]))[-1]
-        return str(parse_wheel_filename(file)[0])
+        name = str(parse_wheel_filename(file)[0])  # which takes more than ASCII
+        return name if name.isascii() else ""
     except InvalidWheelFilename:
         return ""
 
