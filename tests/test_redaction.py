@@ -167,10 +167,16 @@ lines = st.builds(
             "https\uff1a//me\uff1aA\uff20h/,https://h/?token=A,https://me:A A@h/",
             "https://****@h/,https://h/?token=****",
         ),
+        (
+            '"https://h:1/?token=A",-ihttps://me:A A@h/',
+            '"https://h:1/?token=****",-ihttps://****@h/',
+        ),
+        ("https://h:1/,-fssh://me:A A@h/", "https://h:1/,-fssh://****@h/"),
     ],
 )
 def test_a_path_that_was_a_url_and_wide_forms_beside_others(text: str, shown: str) -> None:
     assert redacted(text) == shown
+    assert redacted(shown) == shown
 
 
 @settings(max_examples=LINES)

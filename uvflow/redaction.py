@@ -25,8 +25,9 @@ _SCHEME = r"(?i)[a-z][a-z0-9+.-]{0,30}\Z"
 _NAMED = r"(?i)(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z"
 _WITHOUT_SLASH = r"(?i)(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@"
 
-# A URL ends with the line at the latest, or where the next one begins.
-_END = r"(?i)[\r\n]|(?:\b(?:git|hg|svn|bzr)\+)?\b(?:https?|ssh|ftp|file):/"
+# A URL ends with the line at the latest, or where the next one begins, also right behind an option
+# as in `-ihttps://`.
+_END = r"(?i)[\r\n]|(?:\b|(?<=-[a-z]))(?:(?:git|hg|svn|bzr)\+)?(?:https?|ssh|ftp|file):/"
 
 # URLs of version control systems, which may end with `@revision` (pip docs, "VCS Support").
 _VCS = r"(?i)(?:git|hg|svn|bzr)\+"
