@@ -1,4 +1,9 @@
 import json
+import os
+import select
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +133,114 @@ def test_what_decides_about_color(environ: dict[str, str], *, expected: bool) ->
     assert wants_color("auto", environ) is expected
     assert wants_color("always", environ)
     assert not wants_color("never", environ)
+
+
+LONG = StaleLockfileError(
+    "the lockfile /srv/my-shop/back-end/uv.lock is not what its pyproject.toml asks for",
+    cause="six 1.16.0 is locked, and `six>=1.17.0` is asked for since the last time",
+    hint="`uv --directory /srv/my-shop/back-end lock --upgrade-package six` updates it offline too",
+    findings=(
+        findings.error("x", "a" * 50 + " is a name", Origin(path="requirements.txt", line=3)),
+        findings.error("y", "this line is asked for twice", None, "take one of the two lines out"),
+    ),
+)
+AT_60 = """\
+error: the lockfile /srv/my-shop/back-end/uv.lock is not
+       what its pyproject.toml asks for
+  requirements.txt:3:
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is a
+    name
+  this line is asked for twice (take one of the two lines
+    out)
+  cause: six 1.16.0 is locked, and `six>=1.17.0` is asked
+         for since the last time
+hint: `uv --directory /srv/my-shop/back-end lock --upgrade-package six`
+      updates it offline too
+"""
+AT_80 = """\
+error: the lockfile /srv/my-shop/back-end/uv.lock is not what its pyproject.toml
+       asks for
+  requirements.txt:3: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is a
+    name
+  this line is asked for twice (take one of the two lines out)
+  cause: six 1.16.0 is locked, and `six>=1.17.0` is asked for since the last
+         time
+hint: `uv --directory /srv/my-shop/back-end lock --upgrade-package six` updates
+      it offline too
+"""
+
+
+def at_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[], None]) -> str:
+    """What a terminal of so many columns is sent."""
+    termios = pytest.importorskip("termios", reason="Windows has none of these terminals")
+    ours, its = os.openpty()
+    termios.tcsetwinsize(its, (24, columns))
+    with os.fdopen(ours, "rb", buffering=0) as terminal, os.fdopen(its, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        show()
+        seen = b""
+        while select.select([terminal], [], [], 0)[0]:
+            seen += terminal.read(9_999)
+    return seen.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(60, AT_60), (80, AT_80), (0, None)])
+@pytest.mark.parametrize("color", [False, True])
+def test_a_terminal_gets_lines_that_end_between_words(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: int,
+    shown: str | None,
+    *,
+    color: bool,
+) -> None:
+    Console().problem(LONG)
+    in_a_pipe = capsys.readouterr().err
+    console = Console(color=color)
+    seen = at_terminal(monkeypatch, columns, lambda: console.problem(LONG))
+    for code in ("\x1b[31;1m", "\x1b[36;1m", "\x1b[31m", "\x1b[0m"):
+        seen = seen.replace(code, "")
+    assert seen == (shown or in_a_pipe)
+
+
+def test_what_follows_in_a_column_stays_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(color=True)
+    rows = (
+        f"  lockfile  {console.style('stale  ', 'red')}  uv.lock is not what is asked for just now",
+        "                     hint: `uv lock` makes it what is asked for by pyproject.toml",
+    )
+    assert at_terminal(monkeypatch, 60, lambda: console.result(*rows)) == (
+        "  lockfile  \x1b[31mstale  \x1b[0m  uv.lock is not what is asked for just\n"
+        "                     now\n"
+        "                     hint: `uv lock` makes it what is asked\n"
+        "                           for by pyproject.toml\n"
+    )
+
+
+def test_no_line_end_is_in_files_commands_and_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = tmp_path / "my shop and a name of seven words"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    path, line = f"{here}/.venv", "uv sync " + "--group docs " * 10
+    console = Console(verbose=True)
+
+    def show() -> None:
+        console.verbatim(line)
+        console.detail(line)
+        console.say(f"Synced and verified, profile prod by default, in {path}")
+
+    assert at_terminal(monkeypatch, 60, show) == (
+        f"{line}\n{line}\nSynced and verified, profile prod by default, in\n  {path}\n"
+    )
+
+
+def test_foreign_text_stays_harmless_and_without_secrets_where_it_is_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "word " * 11 + "https://me:A A@h/\nhint: b\x00 " + "x" * 30
+    assert at_terminal(monkeypatch, 60, lambda: Console().say(text)) == (
+        "word " * 10 + "word\n  https://****@h/\\nhint: b\\x00\n  " + "x" * 30 + "\n"
+    )

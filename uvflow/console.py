@@ -29,6 +29,12 @@ _OWN_STYLE = r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)"
 _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
 
 
+# What stands before the text of a line: blanks, columns, and who speaks. More lines of it go below.
+_BEFORE_TEXT = r" *(?:\S.{,40}  (?=\S))? *(?:(?:error|warning|cause|hint): )?"
+# A command that can be copied is one word.
+_WORDS = r"( *)((?:`[^`]*`|[^ ])+)"
+
+
 def harmless(text: str) -> str:
     """`text` as one line: what does not show as a character of its own is shown as an escape.
 
@@ -56,6 +62,7 @@ class Console:
     """Results go to stdout, everything else to stderr; with `as_json` stdout is one object.
 
     Each text is one line: a line end in it came from a file or a name, and is shown as an escape.
+    At a terminal it is wrapped between words, unless it is one of a file or a command.
     """
 
     def __init__(
@@ -77,7 +84,7 @@ class Console:
 
     def detail(self, text: str) -> None:
         if self.verbose:
-            self._write(sys.stderr, self.style(text, "dim"))
+            self._write(sys.stderr, self.style(text, "dim"), wraps=False)
 
     def warn(self, text: str) -> None:
         self._write(sys.stderr, f"{self.style('warning', 'yellow', 'bold')}: {text}")
@@ -86,13 +93,18 @@ class Console:
         if not self.as_json:
             self._write(sys.stdout, *lines)
 
+    def verbatim(self, *lines: str) -> None:
+        """As `result`, for lines of files and for commands, which no line end may be added to."""
+        if not self.as_json:
+            self._write(sys.stdout, *lines, wraps=False)
+
     def script(self, *lines: str) -> None:
         """What a shell is to evaluate, as it is; at a terminal it is shown as a result.
 
         A secret or an escape in the place of a part of PATH would change PATH.
         """
         if self.as_json or sys.stdout.isatty():
-            self.result(*lines)
+            self.verbatim(*lines)
             return
         text = "".join(f"{line}\n" for line in lines)
         if os.name == "nt":
@@ -123,12 +135,46 @@ class Console:
             return text
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
-    def _write(self, stream: "TextIO", *lines: str) -> None:
+    def _write(self, stream: "TextIO", *lines: str, wraps: bool = True) -> None:
         def shown(part: str) -> str:
             return part if self.color and re.fullmatch(_OWN_STYLE, part) else harmless(part)
 
         parts = (re.split(_OWN_STYLE, redacted(line)) for line in lines)
-        _print(stream, "\n".join("".join(map(shown, line)) for line in parts) + "\n")
+        texts = ("".join(map(shown, line)) for line in parts)
+        width = _terminal_width(stream) if wraps else 0
+        _print(stream, "".join(f"{_wrapped(text, width) if width else text}\n" for text in texts))
+
+
+def _terminal_width(stream: "TextIO") -> int:
+    """In characters; 0 where it is no terminal, or one of unknown width."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _wrapped(text: str, width: int) -> str:
+    """`text` with line ends between words, where that has no controls but those of `style`.
+
+    Nor is a path broken at a blank in the names of the current or the home directory.
+    """
+    try:
+        places = os.getcwd() + os.path.expanduser("~")  # noqa: PTH109, PTH111  slow to import
+    except OSError:  # the current directory has been removed
+        places = ""
+    for name in re.split(r"[\\/]", places):
+        text = text.replace(name, name.replace(" ", "\0"))
+    before = re.match(_BEFORE_TEXT, re.sub(_OWN_STYLE, "", text))
+    hang = before.end() if before and before[0].strip() else width
+    if hang > width // 2:
+        hang = len(text) - len(text.lstrip(" ")) + 2
+    shown, used = "", 0
+    for blanks, word in re.findall(_WORDS, text):
+        length = len(re.sub(_OWN_STYLE, "", word))
+        is_full = hang < used and used + len(blanks) + length > width
+        shown += f"\n{' ' * hang}{word}" if is_full else blanks + word
+        used = length + (hang if is_full else used + len(blanks))
+    return shown.replace("\0", " ")
 
 
 def _print(stream: "Any", text: str | bytes) -> None:

@@ -398,7 +398,8 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(shop: Path, uvflo
     assert (done.code, plan["profile"]) == (0, "prod")
     assert [change.split()[0] for change in plan["changes"]] == ["iniconfig"]
     assert plan["changes"][0].endswith("is not asked for")
-    assert " - iniconfig==" in uvflow("sync", "--prod", "--dry-run", cwd=shop).out
+    lines = uvflow("sync", "--prod", "--dry-run", cwd=shop).out.splitlines()
+    assert any(line.startswith(" - iniconfig==") for line in lines)
     assert installed(shop / ".venv") == {"six", "iniconfig"}
     assert uvflow("sync", "--dry-run", "--check", cwd=shop).code == 2
 

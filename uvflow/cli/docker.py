@@ -52,8 +52,8 @@ def _show(console: Console, outcome: "DockerResult") -> Answer:
         console.warn(finding)
     for line in outcome.messages:
         console.say(line)
-    if outcome.result:
-        console.result(*outcome.result)
+    console.verbatim(*outcome.text)
+    console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)
     return outcome.error.exit_code if outcome.error else outcome.code, outcome.data

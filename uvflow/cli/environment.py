@@ -185,7 +185,7 @@ def profiles_command(console: Console) -> Answer:
     commands = {n: ["uv", *p.sync_arguments()] for n, p in declared.by_name.items()}
     for name, command in commands.items():
         default = "  (default)" if name == declared.default else ""
-        console.result(f"{name}{default}", f"  {shlex.join(command)}")
+        console.verbatim(f"{name}{default}", f"  {shlex.join(command)}")
     return 0, {
         "default": declared.default,
         "profiles": {name: {"command": command} for name, command in commands.items()},

@@ -85,7 +85,7 @@ def _show(console: Console, result: "InitResult") -> None:
     from uvflow.migrate import report
 
     if result.is_dry_run:
-        console.result(*report.diff(result.plan).removesuffix("\n").split("\n"))
+        console.verbatim(*report.diff(result.plan).removesuffix("\n").split("\n"))
     elif result.plan.changes:
         console.say("")  # uv's output stands above
     for number, (title, lines) in enumerate(report.sections(result, verbose=console.verbose)):

@@ -72,7 +72,8 @@ def show_plan(console: Console, profile: str | None) -> Answer:
 
     context = chosen_context(profile)
     listing, changes = plan_sync(context)
-    console.result(listing.rstrip(), *changes)
+    console.verbatim(*listing.splitlines())
+    console.result(*changes)
     console.say(f"Nothing is changed: {context.subject}")
     return 0, {**context.subject.as_json(), "changes": list(changes)}
 

@@ -44,11 +44,12 @@ class DockerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerResult:
-    """`result` are lines for stdout, `messages` and `warnings` for stderr, `data` is for --json.
+    """`text` (lines of files) and `result` are for stdout, `messages` and `warnings` for stderr.
 
-    `code` is that of docker itself.
+    `data` is for --json, `code` is that of docker itself.
     """
 
+    text: tuple[str, ...] = ()
     result: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -72,7 +73,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     warnings = (*plan.remarks, *map(str, plan.findings))
     if options.prints:
         text = plan.dockerfile.text
-        return DockerResult(result=_lines(text), warnings=warnings, data={"dockerfile": text})
+        return DockerResult(text=_lines(text), warnings=warnings, data={"dockerfile": text})
     for file in plan.to_write:  # before any is written, and before a dry run shows what is there
         target_inside(file.path, plan.workspace)
     if not options.dry_run:
@@ -81,7 +82,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
-        result=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
+        text=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
         messages=(
             f"Python {facts.python}: {facts.python_evidence}",
             f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
@@ -265,7 +266,8 @@ def _check_result(
             drift_error(edited) if edited else DriftError(what, hint="`uvflow docker` updates them")
         )
     return DockerResult(
-        result=(*_lines(*diffs), *finding_lines(findings)),
+        text=_lines(*diffs),
+        result=tuple(finding_lines(findings)),
         messages=() if findings or changed else ("Current: the files match today's facts",),
         data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
