@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from locks import local, locked, manifest
 from rig import MANIFEST, Command, Result, Tree
+from wheels import build_wheel
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and modes of POSIX")
 
@@ -136,6 +137,20 @@ def test_a_lockfile_of_a_newer_uv_is_one_finding(shop: Path, uvflow: Command) ->
         "lockfile-not-current",
         "`uv self update`, or name another uv in UVFLOW_UV",
     )
+
+
+def test_a_lockfile_with_no_wheel_for_this_machine(shop: Path, uvflow: Command) -> None:
+    (shop / "wheels").mkdir()
+    wheel = build_wheel(shop / "wheels", "moon", "1.0")
+    wheel.rename(wheel.with_name("moon-1.0-py3-none-win_arm64.whl"))
+    edited = MANIFEST.replace('"six==1.16.0"', '"six==1.16.0", "moon"')
+    (shop / "pyproject.toml").write_text(edited + '\n[tool.uv]\nfind-links = ["wheels"]\n')
+    subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
+    ((code, message, hint),) = findings(uvflow, shop)
+    assert code == "environment-not-synced"
+    assert "doesn't have a source distribution or wheel for the current platform" in message
+    assert "`moon` (v1.0) only has wheels" in hint
+    assert uvflow("doctor", "--fix", cwd=shop).err == ""
 
 
 def test_a_python_that_is_not_there(shop: Path, uvflow: Command) -> None:

@@ -36,6 +36,8 @@ from uvflow.uv import Uv
 _ONLY_UV_KNOWS = "cannot be checked without uv"
 _CHANGED_SOURCE = "has changed at its source since it was installed"
 _REINSTALLED = "is to be installed again"  # as a wheel for another platform
+# What uv says of a lockfile with nothing for this platform or Python; its hint names the ways out.
+_NO_WHEEL = r"can't be installed because it doesn't have .*(?:\n+hint: (?P<hint>.+))?"
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
 
@@ -258,6 +260,8 @@ def _environment_checks(look: _Look) -> Iterator[Check]:
         profile = look.context.profile.name
         sentence = f"{look.name} has what uv.lock and the profile {profile} ask for"
         level, hint, deviations = Level.OK, "", (sentence,)
+    elif look.comparison and (found := re.search(_NO_WHEEL, look.comparison.err)):
+        hint = found["hint"] or "take another version of it, or another Python"
     for message in deviations:
         yield Check("environment", level, message, hint)
 

@@ -28,22 +28,22 @@ from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
 from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
 
-# The code of a finding → its severity, and the aspect that it is about.
+# An aspect → the severity and the code of its findings.
 _RULES = {
-    "cache-not-linked": (Severity.NOTE, "links"),
-    "directory-not-writable": (Severity.ERROR, "directories"),
-    "dockerfile-not-current": (Severity.ERROR, "Dockerfile"),
-    "env-file-incomplete": (Severity.WARNING, ".env"),
-    "environment-from-elsewhere": (Severity.ERROR, "origin"),
-    "environment-not-synced": (Severity.ERROR, "environment"),
-    "files-damaged": (Severity.ERROR, "files"),
-    "index-unusable": (Severity.ERROR, "index"),
-    "lockfile-not-current": (Severity.ERROR, "lockfile"),
-    "setup-not-done": (Severity.WARNING, "setup"),
-    "sync-unfinished": (Severity.ERROR, "sync"),
-    "uv-does-not-run": (Severity.WARNING, "PATH"),
-    "uv-unusable": (Severity.ERROR, "uv"),
-    "variable-without-effect": (Severity.NOTE, "variables"),
+    "uv": (Severity.ERROR, "uv-unusable"),
+    "lockfile": (Severity.ERROR, "lockfile-not-current"),
+    "environment": (Severity.ERROR, "environment-not-synced"),
+    "files": (Severity.ERROR, "files-damaged"),
+    "origin": (Severity.ERROR, "environment-from-elsewhere"),
+    "variables": (Severity.NOTE, "variable-without-effect"),
+    "sync": (Severity.ERROR, "sync-unfinished"),
+    "PATH": (Severity.WARNING, "uv-does-not-run"),
+    "index": (Severity.ERROR, "index-unusable"),
+    ".env": (Severity.WARNING, "env-file-incomplete"),
+    "setup": (Severity.WARNING, "setup-not-done"),
+    "directories": (Severity.ERROR, "directory-not-writable"),
+    "links": (Severity.NOTE, "cache-not-linked"),
+    "Dockerfile": (Severity.ERROR, "dockerfile-not-current"),
 }
 
 _MOST_VARIABLES = 1 << 20  # bytes of a file of variables
@@ -51,20 +51,21 @@ _MOST_VARIABLES = 1 << 20  # bytes of a file of variables
 
 def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
     """Make all checks side by side."""
-    looks = {
-        "PATH": _look_for_uv,
-        "index": _ask_indexes,
-        ".env": _compare_env_files,
-        "setup": _look_at_steps,
-        "directories": _look_at_directories,
-        "links": _look_at_links,
-        "Dockerfile": _look_at_dockerfile,
-    }
     with contextlib.suppress(UvMissingError):
         find(context.environ)  # before there are threads: for uv's package it reads sysconfig
-    if is_offline or os.environ.get("UV_OFFLINE"):
-        del looks["index"]
     with ThreadPoolExecutor() as pool:
+        cache = pool.submit(cache_directory, context).result
+        looks: dict[str, _Look] = {
+            "PATH": _look_for_uv,
+            "index": _ask_indexes,
+            ".env": _compare_env_files,
+            "setup": _look_at_steps,
+            "directories": lambda context: _look_at_directories(context, cache()),
+            "links": lambda context: _look_at_links(context, cache()),
+            "Dockerfile": _look_at_dockerfile,
+        }
+        if is_offline or os.environ.get("UV_OFFLINE"):
+            del looks["index"]
         found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
         known = status(context).checks
         # What uv fails over is a fault, unless it may be the damage, which a sync repairs.
@@ -88,17 +89,16 @@ def state_of(checks: Iterable[Check]) -> str:
 
 def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
     """What has to be done about something, or known."""
-    rules = {aspect: (severity, code) for code, (severity, aspect) in _RULES.items()}
     for check in checks:
         if check.level not in {Level.OK, Level.UNKNOWN}:
-            yield Finding(*rules[check.aspect], check.message, hint=check.hint or None)
+            yield Finding(*_RULES[check.aspect], check.message, hint=check.hint or None)
 
 
 def is_mended_by_sync(checks: Iterable[Check]) -> bool:
     """Whether a sync would mend something, and nothing is in its way."""
-    failed = {check.aspect for check in checks if state_of([check]) == "failed"}
-    is_mended = bool(failed & {"environment", "files", "origin", "sync"})
-    return is_mended and not failed & {"lockfile", "uv"}
+    failed = [check for check in checks if state_of([check]) == "failed"]
+    is_mended = any(check.hint.startswith("`uvflow sync") for check in failed)
+    return is_mended and not {"lockfile", "uv"} & {check.aspect for check in failed}
 
 
 _Look = Callable[[SyncContext], Iterator[tuple[Level, str, str]]]
@@ -172,9 +172,10 @@ def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
             yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"
 
 
-def _look_at_directories(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+def _look_at_directories(
+    context: SyncContext, cache: Path | None
+) -> Iterator[tuple[Level, str, str]]:
     """Those that a sync writes to, or makes."""
-    cache = cache_directory(context)
     places = (context.project.workspace, context.environment, context.state.directory)
     for place in dict.fromkeys(map(_existing, (*places, *filter(None, (cache,))))):
         if not os.access(place, os.W_OK):
@@ -182,9 +183,8 @@ def _look_at_directories(context: SyncContext) -> Iterator[tuple[Level, str, str
             yield Level.UNUSABLE, f"{place} cannot be written", hint
 
 
-def _look_at_links(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+def _look_at_links(context: SyncContext, cache: Path | None) -> Iterator[tuple[Level, str, str]]:
     """Whether uv can link from its cache."""
-    cache = cache_directory(context)
     both = filter(None, (context.environment, cache))
     if len({_existing(place).stat().st_dev for place in both}) > 1:
         hint = "let UV_CACHE_DIR name a directory on the same one"
