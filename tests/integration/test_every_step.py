@@ -26,6 +26,18 @@ PIP_PROJECT = {
 }
 
 
+STEPS = """
+[[tool.uvflow.setup]]
+name = "settings"
+copy = { from = "settings.example", to = "settings" }
+
+[[tool.uvflow.setup]]
+name = "database"
+run = ["python", "-c", "open('database', 'w').write('made')"]
+creates = ["database"]
+"""
+
+
 def sample(steps: int, *, each: int = 8) -> Iterator[int]:
     """Some of the steps in the default run; with EVERY_STEP=1, as in CI, all of them."""
     return iter(range(1, steps + 1, 1 if os.environ.get("EVERY_STEP") else each))
@@ -105,6 +117,27 @@ def test_undo_is_done_completely_or_not_at_all(
         undo = uvflow("undo", cwd=root)
         assert contents(root) == old, (step, sync.err, undo.err)
         assert "Traceback" not in sync.err + undo.err
+
+
+def test_setup_goes_on_at_the_step_in_which_it_was_killed(
+    tree: Tree, uvflow: Command, tmp_path: Path
+) -> None:
+    files = {"pyproject.toml": MANIFEST + STEPS, "settings.example": "DEBUG=1\n"}
+    root, state = tree(files), tmp_path / "uvflow-cache"
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    uvflow("sync", "--dev", cwd=root)  # the kills of a sync have a test of their own
+    restore = keep(root, state)
+    steps = count_steps("setup", cwd=root)
+    new = contents(root)
+    assert {"settings", "database"} < new.keys()
+    assert steps > 10
+    for step in sample(steps):
+        restore()
+        die_at(step, "setup", cwd=root)
+        done = uvflow("setup", "--timeout", "0", cwd=root)
+        assert done.code == 0, (step, done.err)
+        assert contents(root).keys() == new.keys(), (step, done.err)
+        assert uvflow("setup", "--check", cwd=root).code == 0, step
 
 
 def keep(*places: Path) -> Callable[[], None]:

@@ -14,11 +14,12 @@ from uvflow.environment.context import SyncContext, last_synced_profile
 from uvflow.environment.status import status, verdict_line
 from uvflow.environment.sync import sync
 from uvflow.errors import UsageError, UvflowError
-from uvflow.files import read_bytes, target_inside, write_whole
+from uvflow.files import read_bytes, remove_unfinished, target_inside, write_whole
 from uvflow.paths import MANIFEST
 from uvflow.project import schema
 from uvflow.project.manifest import Project
 from uvflow.project.schema import OnlyKeys, Rule
+from uvflow.state.locks import mutex
 from uvflow.state.store import Progress
 
 _RECORDS = "setup.json"  # in the state: what each `run` step that is done depended on
@@ -149,7 +150,8 @@ class Setup(NamedTuple):
     def _do(self, step: Step, context: SyncContext, *, timeout: float, progress: Progress) -> None:
         root = self.project.root
         if step.copy:
-            _copy(root, step.copy["from"], step.copy["to"], step.name)
+            with mutex(context.state, "uvflow setup", timeout=timeout, progress=progress):
+                _copy(root, step.copy["from"], step.copy["to"], step.name)
             return
         sync(context, timeout=timeout, progress=progress)
         if step.run:
@@ -212,7 +214,9 @@ def _copy(root: Path, source: str, target: str, step: str) -> None:
     problem = _absence(root, source) or _absence(root, str(PurePosixPath(target).parent))
     if problem or os.path.lexists(root / target):
         raise UsageError(f"step {step}: {problem or _absence(root, target)}")
-    write_whole(root / target, read_bytes(target_inside(root / source, root)), within=root)
+    data, place = read_bytes(target_inside(root / source, root)), target_inside(root / target, root)
+    remove_unfinished(place.parent, place.name)  # of a setup that was killed
+    write_whole(place, data)
 
 
 def bootstrap_script(kind: str) -> str:
