@@ -88,7 +88,7 @@ IMPURE = {"subprocess", "shutil", "tempfile", "socket", "urllib.request", "uvflo
 
 FAST_PATH = {"uvflow", "uvflow.__main__", "uvflow.paths", "uvflow.fingerprint"}
 PATH_OF_RUN = {
-    *("errno", "fcntl", "uvflow.cli", "uvflow.cli.run", "uvflow.environment"),
+    *("fcntl", "uvflow.cli", "uvflow.cli.run", "uvflow.environment"),
     *("uvflow.environment.command", "uvflow.state", "uvflow.state.leases"),
 }
 

@@ -18,8 +18,8 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems d
 
 HOLD = """
 import sys
-from uvflow.state.leases import EXCLUSIVE, lock_directory
-lock_directory(sys.argv[1], EXCLUSIVE)
+from uvflow.state.leases import EXCLUSIVE, take_directory
+take_directory(sys.argv[1], EXCLUSIVE, [])
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -45,11 +45,9 @@ def test_one_process_holds_it_exclusively_or_several_share_it(
 
 
 def hold(directory: Path, mode: int, held: ExitStack) -> bool:
-    descriptor = leases.lock_directory(directory, mode)
-    if descriptor is None:
-        return False
-    held.callback(os.close, descriptor)
-    return True
+    descriptors: list[int] = []
+    held.callback(leases.close, descriptors)
+    return leases.take_directory(str(directory), mode, descriptors)
 
 
 def test_locking_changes_nothing_on_disk(tmp_path: Path) -> None:
@@ -67,8 +65,9 @@ def test_locking_changes_nothing_on_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gone", "file"])
 def test_only_a_directory_can_be_locked(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=name):
-        leases.lock_directory(tmp_path / name, EXCLUSIVE)
+    held: list[int] = []
+    assert leases.take_directory(str(tmp_path / name), EXCLUSIVE, held)  # nobody has it locked
+    assert held == []
     assert not is_locked(tmp_path / name)
 
 

@@ -4,7 +4,6 @@ Part of the short path of `uvflow run`, so it imports what bare Python has loade
 Windows. What waits is in locks.py, which also says how the locks work together.
 """
 
-import errno
 import os
 import sys
 import time
@@ -12,11 +11,12 @@ import time
 from uvflow.paths import digest
 
 if sys.platform == "win32":
-    EXCLUSIVE, SHARED, OPEN = 0, 1, os.O_RDWR
+    EXCLUSIVE, SHARED, OPEN, DIRECTORY = 0, 1, os.O_RDWR, os.O_RDONLY  # which opens none there
 else:
     import fcntl
 
     EXCLUSIVE, SHARED, OPEN = fcntl.LOCK_EX, fcntl.LOCK_SH, os.O_RDWR | os.O_NOFOLLOW
+    DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 MUTEX = "lock"  # ends the name of a file that a mutex locks; never removed
 HOLDER = "holder"  # ends that of a file that says who holds a mutex, or held it last
@@ -75,22 +75,15 @@ def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
         return False
     if mode == SHARED and not os.access(os.path.dirname(file), os.W_OK):
         return True
-    descriptor = open_locked(file, OPEN | os.O_CREAT, mode)
-    if descriptor is None:
-        return False
-    held.append(descriptor)
-    return True
+    return _hold(file, OPEN | os.O_CREAT, mode, held)
 
 
 def take_directory(directory: str, mode: int, held: list[int]) -> bool:
     """As `take`, without a file: where the directory cannot be locked, nothing is added."""
     try:
-        descriptor = lock_directory(directory, mode)
+        return _hold(directory, DIRECTORY, mode, held)
     except OSError:  # it cannot be locked, or does not exist
         return True
-    if descriptor is not None:
-        held.append(descriptor)
-    return descriptor is not None
 
 
 def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
@@ -156,42 +149,18 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def lock_directory(directory: str | os.PathLike[str], mode: int) -> int | None:
-    """A descriptor that holds the lock until it is closed; None where another process has it.
-
-    `mode` is EXCLUSIVE or SHARED. Raises OSError where the directory does not exist or cannot be
-    locked.
-    """
-    if sys.platform != "win32":
-        descriptor = open_locked(directory, os.O_RDONLY | os.O_DIRECTORY, mode)
-        if descriptor is None or is_at(directory, descriptor):
-            return descriptor
-        os.close(descriptor)
-        return None
-    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(directory))
-
-
-def is_at(directory: str | os.PathLike[str], descriptor: int) -> bool:
-    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(directory))
-    except OSError:
-        return False
-
-
 def is_locked(path: str | os.PathLike[str], mode: int = EXCLUSIVE) -> bool:
     """Whether a process holds a lock that excludes `mode` on a directory or a file.
 
     Writes nothing and raises nothing.
     """
+    held: list[int] = []
     try:
-        is_directory = os.path.isdir(path)
-        descriptor = lock_directory(path, mode) if is_directory else open_locked(path, OPEN, mode)
+        return not _hold(path, DIRECTORY if os.path.isdir(path) else OPEN, mode, held)
     except OSError:  # it does not exist, or cannot be locked, or not by who may only read it
         return False
-    if descriptor is not None:
-        os.close(descriptor)
-    return descriptor is None
+    finally:
+        close(held)
 
 
 def close(descriptors: list[int]) -> None:
@@ -200,17 +169,27 @@ def close(descriptors: list[int]) -> None:
         os.close(descriptors.pop())
 
 
-def open_locked(path: str | os.PathLike[str], flags: int, mode: int) -> int | None:
-    """None where another process holds the lock; raises OSError."""
-    descriptor = os.open(path, flags, 0o600)
+def _hold(path: str | os.PathLike[str], flags: int, mode: int, held: list[int]) -> bool:
+    """Lock what is at `path`, and add it to `held`; False where another process has it locked.
+
+    Raises OSError where that does not exist, or cannot be locked.
+    """
+    descriptors = [os.open(path, flags, 0o600)]
     try:
-        if lock(descriptor, mode):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        is_held = lock(descriptors[0], mode) and is_at(path, descriptors[0])
+        if is_held:
+            held.append(descriptors.pop())
+        return is_held
+    finally:
+        close(descriptors)
+
+
+def is_at(path: str | os.PathLike[str], descriptor: int) -> bool:
+    """Whether `descriptor` is of what is there now: a directory may have been replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
 
 
 def lock(descriptor: int, mode: int) -> bool:
