@@ -56,7 +56,6 @@ GUARDED = {
     "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.run", "cli.sync"},
     "subprocess": {"process"},
     "filelock": {"state.leases"},
-    "platformdirs": {"state.store"},
     "tomlkit": {"migrate.toml_text"},
 }
 

@@ -33,11 +33,10 @@ def test_an_error_is_text_and_an_exit_code(
 
 def test_an_error_is_an_object_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     act = Mock(side_effect=UsageError("wrong", hint="right"))
-    run_reported(Console(as_json=True), "init", act, lambda error: {"is": error.message})
+    run_reported(Console(as_json=True), "sync", act)
     assert json.loads(capsys.readouterr().out) == {
         "schema_version": 2,
-        "command": "init",
+        "command": "sync",
         "exit_code": 2,
-        "is": "wrong",
         "error": {"message": "wrong", "cause": None, "hint": "right"},
     }

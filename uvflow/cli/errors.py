@@ -14,16 +14,8 @@ from uvflow.process import SignalReceivedError
 Answer = tuple[int, Mapping[str, Any]]  # the exit code, and what `--json` has
 
 
-def run_reported(
-    console: Console,
-    command: str,
-    act: Callable[[], Answer | int | None],
-    as_json: Callable[[UvflowError], Mapping[str, Any]] = lambda _error: {},
-) -> int:
-    """Run a command, report its answer or the error that it raises, and return the exit code.
-
-    `as_json` gives the keys that `--json` has besides `error`.
-    """
+def run_reported(console: Console, command: str, act: Callable[[], Answer | int | None]) -> int:
+    """Run a command, report its answer or the error that it raises, and return the exit code."""
     report = console.detail if console.verbose else None
     uv.DISPLAY.set(uv.Display(is_quiet=console.quiet, report=report))
     try:
@@ -37,8 +29,13 @@ def run_reported(
             console.say("")  # the terminal has shown ^C on this line
         error = as_uvflow_error(raised)
         console.problem(error)
+        data: Mapping[str, Any] = {}
+        if command == "init":
+            from uvflow.migrate.report import error_as_json  # slow, and of that command alone
+
+            data = error_as_json(error)
         described = {"message": error.message, "cause": error.cause, "hint": error.hint}
-        console.envelope(command, error.exit_code, {**as_json(error), "error": described})
+        console.envelope(command, error.exit_code, {**data, "error": described})
         return error.exit_code
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import Answer, run_reported
+from uvflow.cli.errors import Answer
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @timeout_option
 @common
-def init_command(console: Console, *, path: Path, **given: Any) -> int:
+def init_command(console: Console, *, path: Path, **given: Any) -> Answer:
     """Make PATH (default: here) a locked uv project of what is there.
 
     Requirements files become dependencies and dependency groups, their pins a lockfile; so do the
@@ -66,19 +66,16 @@ def init_command(console: Console, *, path: Path, **given: Any) -> int:
     from uvflow.migrate.plan import init_options
     from uvflow.uv import find
 
-    def act() -> Answer:
-        root = Path(os.path.realpath(path))
-        result = init(
-            root,
-            init_options(root, given),
-            uv=find(),
-            progress=console.say,
-            announce=console.warn,  # also with --quiet
-        )
-        _show(console, result)
-        return 0, report.result_as_json(result)
-
-    return run_reported(console, "init", act, report.error_as_json)
+    root = Path(os.path.realpath(path))
+    result = init(
+        root,
+        init_options(root, given),
+        uv=find(),
+        progress=console.say,
+        announce=console.warn,  # also with --quiet
+    )
+    _show(console, result)
+    return 0, report.result_as_json(result)
 
 
 def _show(console: Console, result: "InitResult") -> None:

@@ -45,28 +45,19 @@ def explain(error: click.ClickException, words: Sequence[str]) -> tuple[str, str
     command = context.command if context else None
     path = context.command_path if context else "uvflow"
     is_group = command is None or isinstance(command, click.Group)
-    hint = f"`{path} --help` lists the {'commands' if is_group else 'options'}"
+    instead, hint = "", f"`{path} --help` lists the {'commands' if is_group else 'options'}"
     message = " ".join(error.format_message().split())
     if isinstance(error, click.NoSuchCommand) and path == "uvflow":
-        instead = _instead(error.command_name, words)
-        if not instead and not error.possibilities:
-            typed = shlex.join(words[words.index(error.command_name) :])
+        name = error.command_name
+        typed = shlex.join(words[words.index(name) :])
+        instead = _ALIASES.get(name, "")
+        if name in _COMMANDS_OF_UV:
+            instead = f"that is a command of uv: `uv {typed}`"
+        elif not error.possibilities:
             hint = f"`uvflow run {typed}` runs a program of the environment; {hint}"
     elif isinstance(error, click.NoSuchOption):
         instead = _OPTIONS.get(error.option_name, "")
-    else:
-        instead = ""
-        if command and "extra argument" in message and "profile" in map(_name, command.params):
-            hint = f"`--profile NAME` chooses a profile; {hint}"
+    elif "extra argument" in message and context and "profile" in context.params:
+        hint = f"`--profile NAME` chooses a profile; {hint}"
     # Where something else was meant, what is nearest by its letters is not.
     return (error.message, instead) if instead else (message, hint)
-
-
-def _instead(name: str, words: Sequence[str]) -> str:
-    if name in _COMMANDS_OF_UV:
-        return f"that is a command of uv: `uv {shlex.join(words[words.index(name) :])}`"
-    return _ALIASES.get(name, "")
-
-
-def _name(parameter: click.Parameter) -> str:
-    return parameter.name or ""

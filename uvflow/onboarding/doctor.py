@@ -28,22 +28,22 @@ from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
 from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
 
-# An aspect → the severity and the code of its findings.
+# The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
-    "uv": (Severity.ERROR, "uv-unusable"),
-    "lockfile": (Severity.ERROR, "lockfile-not-current"),
-    "environment": (Severity.ERROR, "environment-not-synced"),
-    "files": (Severity.ERROR, "files-damaged"),
-    "origin": (Severity.ERROR, "environment-from-elsewhere"),
-    "variables": (Severity.NOTE, "variable-without-effect"),
-    "sync": (Severity.ERROR, "sync-unfinished"),
-    "PATH": (Severity.WARNING, "uv-does-not-run"),
-    "index": (Severity.ERROR, "index-unusable"),
-    ".env": (Severity.WARNING, "env-file-incomplete"),
-    "setup": (Severity.WARNING, "setup-not-done"),
-    "directories": (Severity.ERROR, "directory-not-writable"),
-    "links": (Severity.NOTE, "cache-not-linked"),
-    "Dockerfile": (Severity.ERROR, "dockerfile-not-current"),
+    "cache-not-linked": (Severity.NOTE, "links"),
+    "directory-not-writable": (Severity.ERROR, "directories"),
+    "dockerfile-not-current": (Severity.ERROR, "Dockerfile"),
+    "env-file-incomplete": (Severity.WARNING, ".env"),
+    "environment-from-elsewhere": (Severity.ERROR, "origin"),
+    "environment-not-synced": (Severity.ERROR, "environment"),
+    "files-damaged": (Severity.ERROR, "files"),
+    "index-unusable": (Severity.ERROR, "index"),
+    "lockfile-not-current": (Severity.ERROR, "lockfile"),
+    "setup-not-done": (Severity.WARNING, "setup"),
+    "sync-unfinished": (Severity.ERROR, "sync"),
+    "uv-does-not-run": (Severity.WARNING, "PATH"),
+    "uv-unusable": (Severity.ERROR, "uv"),
+    "variable-without-effect": (Severity.NOTE, "variables"),
 }
 
 _MOST_VARIABLES = 1 << 20  # bytes of a file of variables
@@ -89,9 +89,10 @@ def state_of(checks: Iterable[Check]) -> str:
 
 def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
     """What has to be done about something, or known."""
+    rules = {aspect: (severity, code) for code, (severity, aspect) in _RULES.items()}
     for check in checks:
         if check.level not in {Level.OK, Level.UNKNOWN}:
-            yield Finding(*_RULES[check.aspect], check.message, hint=check.hint or None)
+            yield Finding(*rules[check.aspect], check.message, hint=check.hint or None)
 
 
 def is_mended_by_sync(checks: Iterable[Check]) -> bool:
