@@ -444,7 +444,7 @@ VERSION_2 = b'{"version": 2, "files": [], "trees": [], "listings": {}, "after": 
         *(lambda _: b"", lambda _: b"[]", lambda _: b"[" * 100_000, lambda _: VERSION_2),
         *(lambda sound: sound[:-1], lambda sound: sound.replace(b"edited", b"victim")),
         *(lambda sound: sound.replace(b'"mode": ', b'"mode": 1'), lambda sound: sound + b"\xff"),
-        lambda sound: sound.replace(b'"version": 3', b'"version": 4'),
+        lambda sound: sound.replace(b'"version": 4', b'"version": 5'),
     ],
 )
 def test_a_damaged_backup_is_reported_and_nothing_is_done(

@@ -6,14 +6,14 @@ import os
 import re
 import stat
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, disk_errors
+from uvflow.errors import DiskError, UsageError, UvflowError, disk_errors
 from uvflow.files import (
     free_name,
     keep_owner,
@@ -48,7 +48,7 @@ class FileBackup:
     modified: int = 0  # in nanoseconds
     user: int = 0
     group: int = 0
-    written: tuple[str, ...] = ()
+    written: Sequence[str] = ()
 
     @classmethod
     def of(cls, path: Path) -> "FileBackup":
@@ -152,7 +152,7 @@ class DirectoryBackup:
         remove(self.scrap)
 
 
-_VERSION = 3  # of the format; no other one is read
+_VERSION = 4  # of the format; no other one is read
 
 # What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
 # the temporary file of a uv that was killed while it wrote the lockfile.
@@ -181,8 +181,14 @@ class Backup:
 
     files: tuple[FileBackup, ...] = ()
     trees: tuple[DirectoryBackup, ...] = ()
-    listings: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+    listings: Sequence[tuple[Path, Sequence[str]]] = ()
     after: Mapping[str, str | None] | None = None
+
+    def part(self, paths: Iterable[Path], *, is_in: bool) -> "Backup":
+        """What is about `paths`, or about all others."""
+        files = (file for file in self.files if (file.path in paths) == is_in)
+        trees = (tree for tree in self.trees if (tree.path in paths) == is_in)
+        return replace(self, files=tuple(files), trees=tuple(trees))
 
 
 class ReversibleChange:
@@ -217,19 +223,16 @@ class ReversibleChange:
 
     @contextlib.contextmanager
     def uv_at_work(self, path: Path) -> Iterator[None]:
-        """While uv may make `path`: that is known also where a signal ends it. Raises DiskError."""
-        file = self._file(path)
-        is_own = file.now in {None, *file.written}
+        """What uv makes of a file of the backup is of the change, also where a signal ends it.
+
+        Raises DiskError.
+        """
+        is_known = self._file(path).is_known
         try:
             yield
-        except (KeyboardInterrupt, InterruptedBySignalError):
-            if is_own and os.path.lexists(path):
-                self.adopt(path)
-            raise
-
-    def adopt(self, path: Path) -> None:
-        """Call this right after uv has written a file of the backup. Raises DiskError."""
-        self._remember(self._file(path), read_bytes(path))
+        finally:
+            if is_known and os.path.lexists(path):
+                self._remember(self._file(path), read_bytes(path))
 
     def set_aside_trees(self) -> None:
         """Call this right before the trees are made; without it they stay as they are."""
@@ -264,7 +267,7 @@ def restored_on_failure(
     `recover` can put things back after a kill. What somebody else has changed meanwhile stays, and
     `progress` gets it. Raises DiskError naming what could not be put back.
     """
-    listings = {directory: _names(directory) for directory in built}
+    listings = tuple((directory, sorted(_names(directory))) for directory in built)
     saved = tuple(map(FileBackup.of, files))
     backup = Backup(files=saved, trees=tuple(trees), listings=listings)
     change = ReversibleChange(state, backup)
@@ -294,20 +297,17 @@ def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[s
         strange = [] if is_forced else _strangers(state, backup)
         builds = [path for path in _appeared(backup) if _is_removable(path, backup.after)]
         if backup.after is not None:  # unfinished again, so that `recover` ends it after a kill
-            known = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
-            scraps = tuple(replace(t, scrap=free_name(t.path, _SCRAP)) for t in backup.trees)
-            backup = replace(backup, files=known, trees=scraps, after=None)
+            files = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
+            trees = tuple(replace(t, scrap=free_name(t.path, _SCRAP)) for t in backup.trees)
+            backup = replace(backup, files=files, trees=trees, after=None)
             state.write(BACKUP, _to_json(backup))
-        trees = tuple(tree for tree in backup.trees if tree.path not in strange)
-        files = tuple(file for file in backup.files if file.path not in strange)
-        replaced = [tree.path for tree in trees if tree.is_replaced]
-        _put_back(files, trees, builds)
+        known, left = (backup.part(strange, is_in=is_in) for is_in in (False, True))
+        replaced = [tree.path for tree in known.trees if tree.is_replaced]
+        _put_back(known, builds)
         for path in replaced:
             journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
         if strange:  # only that is left, for an undo
-            trees = tuple(tree for tree in backup.trees if tree.path in strange)
-            files = tuple(file for file in backup.files if file.path in strange)
-            state.write(BACKUP, _to_json(Backup(files=files, trees=trees, after={})))
+            state.write(BACKUP, _to_json(replace(left, listings=(), after={})))
         else:
             state.delete(BACKUP)
     changed = "was not put back, since it changed; `uvflow undo --force` does that"
@@ -451,18 +451,16 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _put_back(
-    files: tuple[FileBackup, ...], trees: tuple[DirectoryBackup, ...], builds: Iterable[Path]
-) -> None:
+def _put_back(backup: Backup, builds: Iterable[Path]) -> None:
     """Try every step even if some fail; `builds` are removed.
 
     New files are removed first, which makes room on a full disk. Otherwise the last file comes
     first: the first one makes the project, which `recover` has to find if this is interrupted.
     """
-    backwards = files[::-1]
+    backwards = backup.files[::-1]
     new_first = sorted(backwards, key=lambda before: before.data is not None)
     steps: tuple[Callable[[], None], ...] = (
-        *(tree.put_back for tree in trees),
+        *(tree.put_back for tree in backup.trees),
         *(partial(remove, path) for path in builds),
         *(before.put_back for before in new_first),
     )
@@ -482,7 +480,7 @@ def _put_back(
 
 def _appeared(backup: Backup) -> list[Path]:
     """What a build may have left, and was not there before."""
-    new = ((d, name) for d, names in backup.listings.items() for name in _names(d) - names)
+    new = ((d, name) for d, names in backup.listings for name in _names(d).difference(names))
     return sorted(d / name for d, name in new if any(fnmatch(name, one) for one in _LEFTOVERS))
 
 
@@ -519,21 +517,31 @@ def _is_copy(file: Path, build: Path) -> bool:
     )
 
 
-def _names(directory: Path) -> frozenset[str]:
-    return (
-        frozenset(path.name for path in directory.iterdir()) if directory.is_dir() else frozenset()
-    )
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.glob("*")}
+
+
+_CONTENT = b'"content": '
 
 
 def _to_json(backup: Backup) -> bytes:
-    def encoded(value: Any) -> str:
-        is_data = isinstance(value, bytes)
-        return b2a_base64(value, newline=False).decode() if is_data else str(value)
+    def encoded(value: Path | bytes) -> dict[str, str]:
+        if isinstance(value, Path):
+            return {"path": str(value)}
+        return {"base64": b2a_base64(value, newline=False).decode()}
 
-    listings = {str(path): sorted(names) for path, names in backup.listings.items()}
-    content = json.dumps({**asdict(backup), "listings": listings}, default=encoded)
-    head = f'"version": {_VERSION}, "digest": "{_digest(content.encode())}"'
-    return f'{{{head}, "content": {content}}}'.encode()
+    content = json.dumps(asdict(backup), default=encoded).encode()
+    head = f'{{"version": {_VERSION}, "digest": "{_digest(content)}", '
+    return b"".join((head.encode(), _CONTENT, content, b"}"))
+
+
+def _decoded(found: dict[str, Any]) -> Any:
+    match [*found.items()]:
+        case [("path", path)]:
+            return Path(path)
+        case [("base64", data)]:
+            return a2b_base64(data)
+    return found
 
 
 def _read_backup(state: State) -> Backup | None:
@@ -541,35 +549,16 @@ def _read_backup(state: State) -> Backup | None:
     found = state.read(BACKUP)
     if found is None:
         return None
+    content = found.partition(_CONTENT)[2][:-1]
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        data = json.loads(found)
-        digest = _digest(json.dumps(data["content"]).encode())
-        if (data["version"], data["digest"]) == (_VERSION, digest):
-            return _from_json(data["content"])
+        data = json.loads(found, object_hook=_decoded)
+        if (data["version"], data["digest"]) == (_VERSION, _digest(content)):
+            saved = data["content"]
+            files = tuple(FileBackup(**file) for file in saved["files"])
+            trees = tuple(DirectoryBackup(**tree) for tree in saved["trees"])
+            return Backup(**{**saved, "files": files, "trees": trees})
     raise DiskError(
         f"nothing can be put back from {state.directory / BACKUP}",
         cause="it is damaged, or was made by another version of uvflow, which can still use it",
         hint=f"`uvflow cache clear {state.root}` forgets it",
     )
-
-
-def _from_json(content: Any) -> Backup:
-    files = (
-        FileBackup(
-            **saved
-            | {
-                "path": Path(saved["path"]),
-                "data": None if saved["data"] is None else a2b_base64(saved["data"]),
-                "written": tuple(saved["written"]),
-            }
-        )
-        for saved in content["files"]
-    )
-    trees = (
-        DirectoryBackup(
-            **saved | {n: Path(saved[n]) for n in ("path", "aside", "scrap") if saved[n]}
-        )
-        for saved in content["trees"]
-    )
-    listings = {Path(path): frozenset(names) for path, names in content["listings"].items()}
-    return Backup(files=tuple(files), trees=tuple(trees), listings=listings, after=content["after"])
