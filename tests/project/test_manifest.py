@@ -250,7 +250,7 @@ def test_a_profile_that_selects_what_is_not_there_has_its_place_and_the_nearest_
     root = tree({"pyproject.toml": SELECTION + selection, "lib/pyproject.toml": LIB})
     project = Project.load(root)
     with pytest.raises(UsageError) as raised:
-        project.check_selection(project.profiles["ci"])
+        project.check_selection(project.profiles.by_name["ci"])
     place = f"{root / 'pyproject.toml'}: `tool.uvflow.profiles.ci`"
     assert str(raised.value) == f"{place}: {problem}, which does not exist"
     assert raised.value.hint == hint
@@ -268,13 +268,13 @@ def test_a_profile_that_selects_what_is_not_there_has_its_place_and_the_nearest_
 def test_a_profile_may_select_what_uv_finds(tree: Tree, selection: str) -> None:
     root = tree({"pyproject.toml": SELECTION + selection, "lib/pyproject.toml": LIB})
     project = Project.load(root)
-    project.check_selection(project.profiles["ci"])
+    project.check_selection(project.profiles.by_name["ci"])
 
 
 def test_a_member_without_a_name_is_for_uv_to_refuse(tree: Tree) -> None:
     selection = SELECTION + 'package = "lib"'
     project = Project.load(tree({"pyproject.toml": selection, "lib/pyproject.toml": "[project]\n"}))
-    project.check_selection(project.profiles["ci"])
+    project.check_selection(project.profiles.by_name["ci"])
 
 
 def test_a_persons_own_profiles_are_not_shared(tree: Tree) -> None:

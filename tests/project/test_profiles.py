@@ -24,7 +24,7 @@ def test_dev_and_prod_exist_without_being_written() -> None:
 
 
 def test_the_built_in_profiles_mean_the_documented_commands() -> None:
-    dev, prod = read({})["dev"], read({})["prod"]
+    dev, prod = read({}).by_name["dev"], read({}).by_name["prod"]
     assert " ".join(dev.sync_arguments()) == "sync --locked"
     assert " ".join(prod.sync_arguments()) == (
         "sync --locked --no-default-groups --no-editable --compile-bytecode"
@@ -32,7 +32,7 @@ def test_the_built_in_profiles_mean_the_documented_commands() -> None:
 
 
 def test_all_selects_every_group_extra_and_member() -> None:
-    profile = declared(groups="all", extras="all", package="all")["ci"]
+    profile = declared(groups="all", extras="all", package="all").by_name["ci"]
     assert profile.selection() == ("--all-groups", "--all-extras", "--all-packages")
 
 
@@ -46,7 +46,7 @@ def test_every_key_reaches_uv() -> None:
         package="api",
         environment=".venv-ci",
         env_file=".env",
-    )["ci"]
+    ).by_name["ci"]
     assert profile.sync_arguments() == (
         "sync",
         "--locked",
@@ -64,7 +64,7 @@ def test_every_key_reaches_uv() -> None:
 
 
 def test_writing_a_built_in_profile_adjusts_it() -> None:
-    prod = read({"profiles": {"prod": {"extras": ["postgres"]}}})["prod"]
+    prod = read({"profiles": {"prod": {"extras": ["postgres"]}}}).by_name["prod"]
     assert prod == Profile(
         name="prod",
         where=prod.where,
@@ -77,13 +77,13 @@ def test_writing_a_built_in_profile_adjusts_it() -> None:
 
 def test_a_profile_extends_another_one_as_that_is_written() -> None:
     found = read({"profiles": {"prod": {"extras": ["a"]}, "ci": {"extends": "prod", "groups": []}}})
-    assert found["ci"].extras == ("a",)
-    assert found["ci"].name == "ci"
-    assert not found["ci"].editable
+    assert found.by_name["ci"].extras == ("a",)
+    assert found.by_name["ci"].name == "ci"
+    assert not found.by_name["ci"].editable
 
 
 def test_a_value_is_never_read_as_an_option_of_uv() -> None:
-    assert declared(extras=["--index=evil"])["ci"].selection() == ("--extra=--index=evil",)
+    assert declared(extras=["--index=evil"]).by_name["ci"].selection() == ("--extra=--index=evil",)
 
 
 def test_variables_that_would_change_the_selection_are_set_aside() -> None:
@@ -212,8 +212,8 @@ def test_a_persons_own_settings_add_profiles_and_adjust_them() -> None:
     own = {"default-profile": "me", "profiles": {"me": {"extends": "ci"}, "ci": {"extras": []}}}
     found = profiles.read(shared, "pyproject.toml", own, "uvflow.local.toml")
     assert found.default == "me"
-    assert found["me"]._replace(where="") == Profile(name="me", groups=("test",))
-    assert found["ci"].where == "uvflow.local.toml: `profiles.ci`"
+    assert found.by_name["me"]._replace(where="") == Profile(name="me", groups=("test",))
+    assert found.by_name["ci"].where == "uvflow.local.toml: `profiles.ci`"
 
 
 @pytest.mark.parametrize(

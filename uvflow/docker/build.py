@@ -21,7 +21,7 @@ def build_image(
     match the facts; UsageError for an unknown profile, a secret without a value, or no docker.
     """
     uv.check_readable(project.directories)
-    target = project.shared_profiles[profile or "prod"]
+    target = project.shared_profiles.find(profile or "prod")
     plan = command.plan_image(project, DockerOptions())
     if plan.lockfile.verdict is Freshness.STALE:  # the build would fail as well, minutes later
         raise StaleLockfileError(

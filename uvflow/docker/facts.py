@@ -309,7 +309,7 @@ class _Reader:
 
 def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:
     """What files of the project ask for, each with its place, the first to be followed first."""
-    if of_profile := project.shared_profiles["prod"].python:
+    if of_profile := project.shared_profiles.by_name["prod"].python:
         yield of_profile, "python of [tool.uvflow.profiles.prod]"
     path = ".python-version"
     above = Path(os.path.relpath(project.workspace, project.root), path).as_posix()

@@ -359,7 +359,7 @@ def _check_name(name: str, plan: Plan) -> None:
 def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     """`plan` with the profile to sync, its environment, and every path that changes."""
     settings = plan.values.get("tool", {}).get("uvflow", {})
-    profile = profiles.read(settings, str(plan.root / MANIFEST))["dev"]
+    profile = profiles.read(settings, str(plan.root / MANIFEST)).by_name["dev"]
     # What other files suggest, and a bare version, set no limit to what is supported.
     declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
     is_limited = options.python and not options.python[0].isdigit()

@@ -93,29 +93,25 @@ BUILT_IN = {
 }
 
 
-class Profiles:
+class Profiles(NamedTuple):
     """The profiles of a project, dev and prod first."""
 
-    def __init__(self, default: str, by_name: Mapping[str, Profile]) -> None:
-        self.default = default
-        self.by_name = by_name
+    default: str
+    by_name: Mapping[str, Profile]
 
     def choose(self, flag: str | None, environ: Mapping[str, str], last: str | None) -> "Choice":
         """The profile to use: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
         if flag is not None:
-            return Choice(profile=self[flag])
+            return Choice(profile=self.find(flag))
         if environ.get("UVFLOW_PROFILE"):
-            profile = self._find(environ["UVFLOW_PROFILE"], f" ({FROM_VARIABLE})")
+            profile = self.find(environ["UVFLOW_PROFILE"], f" ({FROM_VARIABLE})")
             return Choice(profile=profile, chosen_by=FROM_VARIABLE)
         if last is not None and last in self.by_name:
             return Choice(profile=self.by_name[last], chosen_by=AS_LAST_TIME)
         chosen_by = "by default" if self.default == "dev" else "default-profile"
-        return Choice(profile=self[self.default], chosen_by=chosen_by)
+        return Choice(profile=self.by_name[self.default], chosen_by=chosen_by)
 
-    def __getitem__(self, name: str) -> Profile:
-        return self._find(name)
-
-    def _find(self, name: str, origin: str = "") -> Profile:
+    def find(self, name: str, origin: str = "") -> Profile:
         """Raises UsageError with the nearest profile, or with all of them."""
         if name in self.by_name:
             return self.by_name[name]
@@ -146,7 +142,7 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
     places = dict.fromkeys(names, f"{source}: `tool.uvflow.")
     places |= dict.fromkeys(own_tables, f"{own_source}: `")
     adjusted = {n: {**tables.get(n, {}), **own_tables.get(n, {})} for n in (*tables, *own_tables)}
-    default = own.get("default-profile", settings.get("default-profile", "dev"))
+    default = {"default-profile": "dev", **settings, **own}["default-profile"]
     if default not in names:
         place = f"{own_source}: `" if "default-profile" in own else f"{source}: `tool.uvflow."
         raise UsageError(

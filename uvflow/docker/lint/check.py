@@ -128,7 +128,7 @@ def lint_context(project: Project) -> LintContext:
     groups = {*group_names(project.manifest)}
     installed = None
     if lockfile:  # on some platform; which Python it is for hardly matters here
-        exported = export_selection(project, project.shared_profiles["prod"], uv.find())
+        exported = export_selection(project, project.shared_profiles.by_name["prod"], uv.find())
         target = TargetPlatform(python="3.13", platform="linux/amd64")
         installed = frozenset(p.name for p in packages_on(target, exported, lockfile))
     return LintContext(
