@@ -139,7 +139,7 @@ class Setup(NamedTuple):
             current = status(context)
             return verdict_line(current) if current.exit_code else ""
         command = shlex.join(step.run)
-        digest = context.state.read_json(_RECORDS).get(self._key(step))
+        digest = context.state.read_json(_RECORDS).get(f"{self.project.root}: {step.name}")
         if digest is None:
             return f"`{command}` has not been run yet"
         if digest != self._digest(step, context):
@@ -167,12 +167,9 @@ class Setup(NamedTuple):
                 error = UvflowError(f"step {step.name} {problem}", hint=hint)
                 error.exit_code = code or error.exit_code
                 raise error
-            records = {**context.state.read_json(_RECORDS), self._key(step): digest}
+            key = f"{root}: {step.name}"  # the members of a workspace have steps of their own
+            records = {**context.state.read_json(_RECORDS), key: digest}
             context.state.write(_RECORDS, json.dumps(records).encode())
-
-    def _key(self, step: Step) -> str:
-        """Its key in the records; the members of a workspace have steps of their own."""
-        return f"{self.project.root}: {step.name}"
 
     def _missing(self, step: Step) -> str:
         """The first of `creates` that nothing matches. A link that leads out is refused."""

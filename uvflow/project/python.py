@@ -30,22 +30,6 @@ def find_own_interpreter(
     Looks at the request of a profile, UV_PYTHON and .python-version. uv is started in `root`, and
     resolves relative paths against that.
     """
-    try:
-        requests = _all_requests(root, workspace, environ, python)
-    except OSError as error:  # nobody needs that many requests
-        return Path(error.filename or root)
-    for request in requests:
-        path = root / request
-        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
-        if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
-            return path
-    return None
-
-
-def _all_requests(
-    root: Path, workspace: Path, environ: Mapping[str, str], python: str | None
-) -> list[str]:
-    """Raises OSError for a file that cannot be read, such as one without an end."""
     requests = [python, environ.get("UV_PYTHON")]
     above = (workspace / path for path in root.relative_to(workspace).parents)
     for directory in () if requests[1] else (root, *above):
@@ -54,9 +38,16 @@ def _all_requests(
                 text = os.fsdecode(read_regular(directory / name, _MOST))
             except (FileNotFoundError, NotADirectoryError):
                 continue
+            except OSError:  # it has no end, say: nobody needs that many requests
+                return directory / name
             requests += (request for _, request in python_requests(text))
             requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
-    return list(filter(None, dict.fromkeys(requests)))
+    for request in filter(None, dict.fromkeys(requests)):
+        path = root / request
+        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
+        if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
+            return path
+    return None
 
 
 def requested_minor(request: str) -> str | None:

@@ -88,13 +88,13 @@ def _known_project(directory: Path) -> KnownProject | None:
                 stats.append(path.lstat())
     if not stats:
         return None
-    records = filter(None, map(read_holder, directory.glob(f"*{HOLDER}")))
-    roots: list[Path] = []
-    with contextlib.suppress(ValueError):  # a damaged one may name no path
-        roots += (Path(one.root) for one in records if state_name(one.root) == directory.name)
+    root = None
+    for record in filter(None, map(read_holder, directory.glob(f"*{HOLDER}"))):
+        with contextlib.suppress(ValueError):  # a damaged one may name no path
+            root = Path(record.root) if state_name(record.root) == directory.name else root
     return KnownProject(
         directory=directory,
-        root=next(iter(roots), None),
+        root=root,
         size=sum(status.st_size for status in stats),
         last_used=max(status.st_mtime for status in stats),
     )

@@ -118,14 +118,13 @@ class Mutex:
         """Wait, holding nothing, until all are free and no command runs in `unleased`."""
 
         def blocker() -> _Blocker | None:
-            found = None
             for lock, mode in wanted:
                 place, file = map(str, lock)
                 with disk_errors(file, hint=ELSEWHERE):
-                    if not found and not leases.take(place, file, mode, self._descriptors):
-                        found = _is_held(lock)
-            if unleased and not found:
-                found = _lease_blocker(self._state, unleased)
+                    if not leases.take(place, file, mode, self._descriptors):
+                        self.close()
+                        return _is_held(lock)
+            found = _lease_blocker(self._state, unleased) if unleased else None
             if found:
                 self.close()
             return found
