@@ -253,9 +253,11 @@ def test_a_profile_with_releases_has_its_own_place_and_no_editables(
 
 
 def test_a_profile_without_releases_has_none(shop: Path, uvflow: Command) -> None:
-    done = uvflow("releases", "--dev", cwd=shop)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: the profile `dev` keeps no releases\n")
+    uvflow("sync", "--dev", cwd=shop)
+    for command in ("releases", "rollback"):
+        done = uvflow(command, "--dev", cwd=shop)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("error: the profile `dev` keeps no releases\n")
 
 
 def test_two_at_once_make_one_release(shop: Path) -> None:

@@ -244,8 +244,9 @@ def roll_back(
         timeout=timeout,
         progress=progress,
     ):
+        releases = find_releases(context)  # first, for a profile that keeps none
         _check_places(context)
-        release = _choose(context, find_releases(context), name)
+        release = _choose(context, releases, name)
         environment = Environment(release.path)
         found = find_damage(environment, Depth.SIZES, Past.of(context.state, environment))
         known = select_known(context.state, environment, found)
