@@ -154,14 +154,15 @@ class DirectoryBackup:
 
 _VERSION = 4  # of the format; no other one is read
 
-# What build backends leave in a source tree when uv asks them for metadata (setuptools does), and
-# the temporary file of a uv that was killed while it wrote the lockfile.
-_LEFTOVERS = ("*.egg-info", "build", ".pdm-build", ".tmp??????")
-_EGG_INFO = {
-    *("PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "not-zip-safe"),
-    *("requires.txt", "top_level.txt", "zip-safe"),
+# What build backends leave in a source tree when uv asks them for metadata (setuptools does), with
+# the files in it; and the temporary file of a uv that was killed while it wrote the lockfile.
+_LEFTOVERS = {
+    "*.egg-info": r"PKG-INFO|(SOURCES|dependency_links|entry_points|requires|top_level)\.txt"
+    r"|(not-)?zip-safe",
+    ".pdm-build": r"\.gitignore|[^/]+\.(dist-info|pth)(/.+)?",
+    "build": r"(lib|bdist\.|temp\.|__editable__).*",
+    ".tmp??????": r"",
 }
-_IN_BUILD = ("lib", "bdist.", "temp.", "__editable__")
 
 # What uv makes at the top of an environment, and every file in one with nothing installed.
 _OF_AN_ENVIRONMENT = r"bin|[Ll]ib|lib64|[Ii]nclude|Scripts|share|etc|man|\.uvflow-.*"
@@ -491,17 +492,13 @@ def _is_removable(path: Path, after: Mapping[str, str | None] | None) -> bool:
 
 def _is_build(path: Path) -> bool:
     """Whether nothing is lost with it: a lockfile of uv, metadata, or copies of what is beside."""
+    usual = next(usual for name, usual in _LEFTOVERS.items() if fnmatch(path.name, name))
     try:
-        if path.is_file() and path.name.startswith(".tmp"):
-            return read_regular(path)[:10] in {b"", b"version = "}
+        if path.is_file():
+            return not usual and read_regular(path)[:10] in {b"", b"version = "}
         files = [found for found in path.rglob("*") if found.is_symlink() or not found.is_dir()]
-        if path.name.endswith(".egg-info"):
-            return {file.relative_to(path).as_posix() for file in files} <= _EGG_INFO
-        if path.name == ".pdm-build":
-            parts = {file.relative_to(path).parts[0] for file in files}
-            return all(re.fullmatch(r"\.gitignore|.+\.(dist-info|pth)", part) for part in parts)
-        is_usual = all(name.startswith(_IN_BUILD) for name in _names(path))
-        return path.name == "build" and is_usual and all(_is_copy(file, path) for file in files)
+        is_usual = all(re.fullmatch(usual, f.relative_to(path).as_posix()) for f in files)
+        return is_usual and (path.name != "build" or all(_is_copy(f, path) for f in files))
     except OSError:
         return False
 
