@@ -17,6 +17,12 @@ OF_A_PROJECT = '[project]\nname = "shop"\nversion = "1"\n'
         ("upgrade", "`uv lock --upgrade`, then `uvflow sync`"),
         ("shell", '`eval "$(uvflow activate bash)"` activates the environment'),
         ("version", "`uvflow --version`"),
+        ("freeze", "`uv pip freeze`"),
+        ("clean", "`uvflow cache prune`, and `uv cache prune` for downloads"),
+        (
+            "--prod sync",
+            "options of a command follow its name; `uvflow --help` lists the commands",
+        ),
         ("-m pytest", "`uvflow run -m MODULE`"),
         ("sycn", "`uvflow --help` lists the commands"),
         ("hook instal", "`uvflow hook --help` lists the commands"),

@@ -10,7 +10,9 @@ _COMMANDS_OF_UV = (
     *("python", "remove", "tool", "tree", "venv"),
 )
 _ALIASES = {
+    **{name: f"`uv pip {name}`" for name in ("freeze", "list", "show")},
     "check": "`uvflow status`, or `uvflow doctor` for the machine as well",
+    "clean": "`uvflow cache prune`, and `uv cache prune` for downloads",
     "env": '`eval "$(uvflow activate bash)"` activates the environment',
     "exec": "`uvflow run` runs a command in the environment",
     "fix": "`uvflow doctor --fix`",
@@ -57,6 +59,8 @@ def explain(error: click.ClickException, words: Sequence[str]) -> tuple[str, str
             hint = f"`uvflow run {typed}` runs a program of the environment; {hint}"
     elif isinstance(error, click.NoSuchOption):
         instead = _OPTIONS.get(error.option_name, "")
+        if path == "uvflow":
+            hint = f"options of a command follow its name; {hint}"
     elif "extra argument" in message and context and "profile" in context.params:
         hint = f"`--profile NAME` chooses a profile; {hint}"
     # Where something else was meant, what is nearest by its letters is not.
