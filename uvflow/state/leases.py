@@ -176,7 +176,9 @@ def _hold(path: str | os.PathLike[str], flags: int, mode: int, held: list[int]) 
     """
     descriptors = [os.open(path, flags, 0o600)]
     try:
-        is_held = lock(descriptors[0], mode) and is_at(path, descriptors[0])
+        is_held = lock(descriptors[0], mode)
+        # A directory may have been replaced meanwhile; a file that is gone was a lease, now void.
+        is_held = is_held and (flags != DIRECTORY or is_at(path, descriptors[0]))
         if is_held:
             held.append(descriptors.pop())
         return is_held
@@ -185,7 +187,7 @@ def _hold(path: str | os.PathLike[str], flags: int, mode: int, held: list[int]) 
 
 
 def is_at(path: str | os.PathLike[str], descriptor: int) -> bool:
-    """Whether `descriptor` is of what is there now: a directory may have been replaced."""
+    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
