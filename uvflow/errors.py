@@ -113,10 +113,6 @@ class InterruptedBySignalError(UvflowError):
         self.exit_code = 128 + signal_number  # the shells' convention
 
 
-def unreadable(path: str, error: OSError) -> DiskError:
-    return DiskError(f"{path} cannot be read", cause=error.strerror or str(error))
-
-
 @contextlib.contextmanager
 def disk_errors(
     path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvflow import findings
-from uvflow.errors import unreadable
+from uvflow.errors import DiskError
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.formats import (
     conda,
@@ -323,7 +323,8 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
         paths.update(path for parent in parents for path in _requirements_files(parent))
         below = [path for parent in parents for path in _folders(parent) if not _is_foreign(path)]
     except OSError as error:
-        raise unreadable(str(error.filename or root), error) from error
+        problem = f"{error.filename or root} cannot be read"
+        raise DiskError(problem, cause=error.strerror) from error
     chosen = (*options.from_files, *(path for _, path in options.groups))
     beside = (root / posixpath.dirname(path) for path in chosen if not is_outside(path))
     for other in (*below, *beside):
