@@ -309,7 +309,7 @@ def test_a_sync_that_waits_keeps_nobody_from_another_environment(
 @pytest.mark.parametrize(
     "words",
     [
-        ("sh", "-c", "env | grep -v -e UVFLOW_LEASES -e ^_= | sort; pwd; echo $0"),
+        ("sh", "-c", "env | grep -Ev '^(UVFLOW_LEASES|_|COLUMNS|LINES)=' | sort; pwd; echo $0"),
         ("python", "-c", SHOW),
         ("python", "-c", "raise SystemExit(3)"),
         ("manage.py", "check"),
