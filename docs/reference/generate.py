@@ -34,10 +34,10 @@ Made by `docs/reference/generate.py` from what the commands declare; not to be e
 """
 
 AFTERWORD = """\
-Results go to stdout, everything else to stderr. Both are wrapped between words where they are a terminal,
-and have a line for each message, result or cause where they are not. [Exit codes](exit-codes.md) and
-[environment variables](environment-variables.md) have pages of their own; the objects that
-`--json` prints are described [beside this page](json/README.md).
+Results go to stdout, everything else to stderr. Where one is a terminal its lines are wrapped
+between words; where it is not, each message, result or cause is one line.
+[Exit codes](exit-codes.md) and [environment variables](environment-variables.md) have pages of
+their own; the objects that `--json` prints are described [beside this page](json/README.md).
 """
 
 
