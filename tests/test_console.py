@@ -148,10 +148,10 @@ AT_60 = """\
 error: the lockfile /srv/my-shop/back-end/uv.lock is not
        what its pyproject.toml asks for
   requirements.txt:3:
-    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is a
-    name
+      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is
+      a name
   this line is asked for twice (take one of the two lines
-    out)
+      out)
   cause: six 1.16.0 is locked, and `six>=1.17.0` is asked
          for since the last time
 hint: `uv --directory /srv/my-shop/back-end lock --upgrade-package six`
@@ -161,7 +161,7 @@ AT_80 = """\
 error: the lockfile /srv/my-shop/back-end/uv.lock is not what its pyproject.toml
        asks for
   requirements.txt:3: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is a
-    name
+      name
   this line is asked for twice (take one of the two lines out)
   cause: six 1.16.0 is locked, and `six>=1.17.0` is asked for since the last
          time
@@ -233,7 +233,7 @@ def test_no_line_end_is_in_files_commands_and_paths(
         console.say(f"Synced and verified, profile prod by default, in {path}")
 
     assert at_terminal(monkeypatch, 60, show) == (
-        f"{line}\n{line}\nSynced and verified, profile prod by default, in\n  {path}\n"
+        f"{line}\n{line}\nSynced and verified, profile prod by default, in\n    {path}\n"
     )
 
 
@@ -242,5 +242,5 @@ def test_foreign_text_stays_harmless_and_without_secrets_where_it_is_wrapped(
 ) -> None:
     text = "word " * 11 + "https://me:A A@h/\nhint: b\x00 " + "x" * 30
     assert at_terminal(monkeypatch, 60, lambda: Console().say(text)) == (
-        "word " * 10 + "word\n  https://****@h/\\nhint: b\\x00\n  " + "x" * 30 + "\n"
+        "word " * 10 + "word\n    https://****@h/\\nhint: b\\x00\n    " + "x" * 30 + "\n"
     )

@@ -167,7 +167,7 @@ def _wrapped(text: str, width: int) -> str:
     before = re.match(_BEFORE_TEXT, re.sub(_OWN_STYLE, "", text))
     hang = before.end() if before and before[0].strip() else width
     if hang > width // 2:
-        hang = len(text) - len(text.lstrip(" ")) + 2
+        hang = len(text) - len(text.lstrip(" ")) + 4  # deeper than a hint below
     shown, used = "", 0
     for blanks, word in re.findall(_WORDS, text):
         length = len(re.sub(_OWN_STYLE, "", word))
