@@ -56,6 +56,7 @@ GUARDED = {
     "click": {m for m in MODULES if m.startswith("cli.")} - {"cli.errors", "cli.run", "cli.sync"},
     "subprocess": {"process"},
     "filelock": {"state.leases"},
+    "platformdirs": {"state.store"},
     "tomlkit": {"migrate.toml_text"},
 }
 

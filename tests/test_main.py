@@ -12,7 +12,7 @@ from rig import Tree
 from uvflow.__main__ import COMMANDS, OPTIONS, parse_command_line
 from uvflow.cli import main
 
-MODULES = ("json", "click", "tomllib", "filelock", "tomlkit", "packaging")
+MODULES = ("json", "click", "tomllib", "platformdirs", "filelock", "tomlkit", "packaging")
 
 
 @pytest.mark.parametrize("command", ["sync", "status", "--help", "init --dry-run", "docker"])

@@ -409,10 +409,14 @@ def test_what_is_written_while_init_runs_stays(tree: Tree, tmp_path: Path, needs
         path.write_text(edited := path.read_text() + "# mine\n")
         (root / "build").mkdir()
         (root / "build" / "mine").touch()
+        lockfile = root / "uv.lock"
+        lockfile.write_text(locked := 'version = 1\nrequires-python = ">=3.11"\n# mine\n')
         (root / "go").touch()
         _, err = process.communicate(timeout=60)
     assert path.read_text() == edited
     if process.returncode:
+        assert lockfile.read_text() == locked
+        assert f"{lockfile} was not put back, since it changed" in err
         assert (root / "build" / "mine").exists()
         assert f"{path} was not put back, since it changed" in err
         assert f"{root / 'build'} appeared meanwhile and was not removed" in err

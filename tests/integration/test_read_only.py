@@ -8,8 +8,7 @@ import pytest
 from mounts import mounting, read_only
 from rig import MANIFEST, Command, Tree
 
-from uvflow.paths import cache_dir
-from uvflow.state.store import State
+from uvflow.state.store import State, cache_root
 
 pytestmark = mounting
 
@@ -32,7 +31,7 @@ def test_a_state_that_cannot_be_written_is_no_obstacle(
     shop: Path, uvflow: Command, command: str
 ) -> None:
     uvflow("sync", cwd=shop)
-    done = read_only(Path(cache_dir()), f"uvflow {command}", cwd=shop)
+    done = read_only(cache_root(), f"uvflow {command}", cwd=shop)
     assert (done.returncode, done.stderr) == (0, COMMANDS[command])
 
 
@@ -42,11 +41,11 @@ def test_an_environment_that_uv_made_is_in_sync_everywhere(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: str
 ) -> None:
     subprocess.run(["uv", "sync", "-q", "--locked"], cwd=shop, check=True)
-    Path(cache_dir()).mkdir()
+    cache_root().mkdir()
     if place == "file":  # nor can the state be created
         (tmp_path / "file").touch()
         monkeypatch.setenv("UVFLOW_CACHE_DIR", str(tmp_path / "file" / "state"))
-    directory = shop if place == "project" else Path(cache_dir()) if place == "state" else tmp_path
+    directory = shop if place == "project" else cache_root() if place == "state" else tmp_path
     done = read_only(directory, f"uvflow {command}", cwd=shop)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr in ("", "Already in sync: dev\n")
@@ -59,7 +58,7 @@ def test_another_profile_in_sync_is_not_remembered_where_nothing_can_be(
     (shop / "pyproject.toml").write_text(MANIFEST + profile)
     for flag in ("--prod", "--dev"):
         uvflow("sync", flag, cwd=shop)
-    done = read_only(Path(cache_dir()), "uvflow sync --prod", cwd=shop)
+    done = read_only(cache_root(), "uvflow sync --prod", cwd=shop)
     assert (done.returncode, done.stderr) == (0, "Already in sync: prod\n")
 
 
@@ -68,7 +67,7 @@ def test_a_sync_that_has_work_to_do_names_the_state_and_the_way_out(
 ) -> None:
     uvflow("sync", cwd=shop)
     shutil.rmtree(shop / ".venv")
-    done = read_only(Path(cache_dir()), "uvflow sync", cwd=shop)
+    done = read_only(cache_root(), "uvflow sync", cwd=shop)
     assert done.returncode == 8
     assert done.stderr == (
         f"error: {State.of(shop).directory} cannot be written\n"
@@ -114,5 +113,5 @@ def test_an_environment_that_cannot_be_created_is_named(shop: Path) -> None:
 def test_a_stale_lockfile_is_3_where_nothing_can_be_written(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     (shop / "pyproject.toml").write_text(MANIFEST.replace("six==1.16.0", "six==1.17.0"))
-    for directory in (shop, Path(cache_dir())):
+    for directory in (shop, cache_root()):
         assert read_only(directory, "uvflow sync", cwd=shop).returncode == 3

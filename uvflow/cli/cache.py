@@ -10,7 +10,6 @@ from uvflow.cli.errors import Answer
 from uvflow.cli.options import common
 from uvflow.console import Console, size_text
 from uvflow.errors import BusyError
-from uvflow.paths import cache_dir
 
 if TYPE_CHECKING:
     from uvflow.state.inventory import KnownProject
@@ -29,8 +28,10 @@ def cache_command() -> None:
 @common
 def directory(console: Console) -> Answer:
     """Print the directory in which uvflow keeps what it remembers (also: UVFLOW_CACHE_DIR)."""
-    console.result(cache_dir())
-    return 0, {"directory": cache_dir()}
+    from uvflow.state.store import cache_root
+
+    console.result(str(cache_root()))
+    return 0, {"directory": str(cache_root())}
 
 
 @cache_command.command(name="list", short_help="List the projects that are remembered")

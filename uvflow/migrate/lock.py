@@ -47,7 +47,9 @@ def write_lockfile(
     locking = Locking(plan=plan, uv=uv, environ=environ, files=files, before=before)
     with files.uv_at_work(path):
         first = uv.run(("lock",), cwd=plan.root, environ=environ)
-    if first.code != 0:
+    if first.code == 0:
+        files.adopt(path)
+    else:
         plan = _retry(locking, first, progress)
     compared = pins.compare_pins(plan.imported.pins, locking.lockfile)
     if any(moved.new for moved in compared.moved):
@@ -89,7 +91,10 @@ class Locking:
         self.write(manifest, lockfile)
         with self.files.uv_at_work(self.plan.root / LOCKFILE):
             completed = self._ask("lock")
-        return lock_fallback.reason_in(completed.err) if completed.code != 0 else None
+        if completed.code != 0:
+            return lock_fallback.reason_in(completed.err)
+        self.files.adopt(self.plan.root / LOCKFILE)
+        return None
 
     def lock_without(
         self, refusal: str | None, blamed: Callable[[str], Iterable[str]], manifest: Without

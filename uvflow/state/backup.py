@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvflow.errors import DiskError, UsageError, UvflowError, disk_errors
+from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, disk_errors
 from uvflow.files import (
     free_name,
     keep_owner,
@@ -224,16 +224,18 @@ class ReversibleChange:
 
     @contextlib.contextmanager
     def uv_at_work(self, path: Path) -> Iterator[None]:
-        """What uv makes of a file of the backup is of the change, also where a signal ends it.
-
-        Raises DiskError.
-        """
+        """While uv may make `path`: that is known also where a signal ends it. Raises DiskError."""
         is_known = self._file(path).is_known
         try:
             yield
-        finally:
+        except (KeyboardInterrupt, InterruptedBySignalError):
             if is_known and os.path.lexists(path):
-                self._remember(self._file(path), read_bytes(path))
+                self.adopt(path)
+            raise
+
+    def adopt(self, path: Path) -> None:
+        """Call this right after uv has written a file of the backup. Raises DiskError."""
+        self._remember(self._file(path), read_bytes(path))
 
     def set_aside_trees(self) -> None:
         """Call this right before the trees are made; without it they stay as they are."""

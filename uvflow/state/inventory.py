@@ -11,12 +11,12 @@ from typing import Any
 from uvflow.console import size_text
 from uvflow.errors import BusyError, UsageError, disk_errors
 from uvflow.files import remove
-from uvflow.paths import cache_dir, state_name
+from uvflow.paths import state_name
 from uvflow.state import backup, leases, locks
 from uvflow.state.journal import FINGERPRINT, JOURNAL
 from uvflow.state.leases import HOLDER, MUTEX
 from uvflow.state.locks import read_holder
-from uvflow.state.store import BACKUP, ELSEWHERE, State, is_tagged, require_private
+from uvflow.state.store import BACKUP, ELSEWHERE, State, cache_root, is_tagged, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
 
@@ -67,7 +67,7 @@ def known_projects() -> tuple[KnownProject, ...]:
 
     Only a directory that uvflow has tagged has any, and only what has a file of uvflow is one.
     """
-    projects = Path(cache_dir()) / "projects"
+    projects = cache_root() / "projects"
     require_private(projects.parent, projects)
     if not is_tagged(projects.parent):
         return ()

@@ -42,6 +42,15 @@ def no_progress(_text: str) -> None:
     """A no-op progress callback."""
 
 
+def cache_root() -> Path:
+    """UVFLOW_CACHE_DIR, or the user's cache directory; on Linux the one of the fast path."""
+    if os.environ.get("UVFLOW_CACHE_DIR") or sys.platform == "linux":
+        return Path(paths.cache_dir())
+    import platformdirs  # 20 ms, and only needed on Windows and macOS
+
+    return platformdirs.user_cache_path("uvflow")
+
+
 class State(NamedTuple):
     """The directory of what is remembered of the project at `root`.
 
