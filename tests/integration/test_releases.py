@@ -395,3 +395,18 @@ def test_a_release_is_not_changed_by_another_profile(
         ],
     )
     assert versions(live(shop)) == {"six-1.16.0"}
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_command_is_not_run_in_a_release_that_cannot_be_used(
+    shop: Path, uvflow: Command, *, is_moved: bool
+) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop).name
+    if is_moved:
+        shop = shop.rename(shop.with_name("moved"))
+    else:  # else a Python on PATH would run it
+        (live(shop) / "bin" / "python").unlink()
+    done = uvflow("run", "--", "python", "-c", PREFIX, cwd=shop)
+    assert (done.code, done.out) == (0, f"{live(shop)}\n"), done.err
+    assert live(shop).name != first

@@ -234,9 +234,7 @@ def clear_unusable(
     path = environment.path
     if not path.exists() or (path.is_dir() and not directory_entries(path)):
         return None  # uv fills an empty directory
-    basics = map(str, integrity.missing_basics(environment))
-    reasons = [*basics, *filter(None, [relocation_problem(environment)])]
-    reasons += more
+    reasons = [*reasons_to_recreate(environment), *more]
     created = -math.inf
     with contextlib.suppress(OSError):
         created = (path / "pyvenv.cfg").stat().st_mtime
@@ -246,6 +244,12 @@ def clear_unusable(
         progress(f"Recreating {path.name}: {summary(reasons)}")
         return make_room(environment, reasons)
     return None
+
+
+def reasons_to_recreate(environment: Environment) -> list[str]:
+    """What it lacks that uv does not put back, and that it was created elsewhere."""
+    basics = map(str, integrity.missing_basics(environment))
+    return [*basics, *filter(None, [relocation_problem(environment)])]
 
 
 def _remove(path: Path, environment: Environment) -> None:

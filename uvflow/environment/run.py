@@ -8,8 +8,9 @@ from pathlib import Path
 from uvflow import process, uv
 from uvflow.environment.command import command_environ, command_words, find_program
 from uvflow.environment.context import SyncContext
+from uvflow.environment.installed import Environment
 from uvflow.environment.ownership import RECEIPT
-from uvflow.environment.repair import RepairResult
+from uvflow.environment.repair import RepairResult, reasons_to_recreate
 from uvflow.environment.sync import SyncResult, locked_environment
 from uvflow.errors import UsageError
 from uvflow.files import is_inside
@@ -29,14 +30,14 @@ def run(
 
     On POSIX it replaces this process, and this does not return. No uvflow process but the command's
     own children changes the environment before it ends, and the profile is not the one that a sync
-    means from now on. What was repaired is reported first. A live release that is there is taken as
-    it is: only `sync` and `rollback` replace it. Raises what `sync.sync` does, and UsageError where
-    the command does not exist.
+    means from now on. What was repaired is reported first. A live release that can be used is
+    taken as it is: only `sync` and `rollback` replace it. Raises what `sync.sync` does, and
+    UsageError where the command does not exist.
     """
     live = context.live_release
     with (
         contextlib.nullcontext(SyncResult(already=True))
-        if live and (live / RECEIPT).is_file()
+        if live and (live / RECEIPT).is_file() and not reasons_to_recreate(Environment(live))
         else locked_environment(context, timeout=timeout, progress=progress)
     ) as synced:
         environment = context.environment  # once: another release may become the live one
