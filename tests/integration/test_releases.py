@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from dying import count_steps, die_at
+from mounts import mounted, mounting
 from rig import BIN, Command, Tree
 
 from uvflow.environment import repair
@@ -397,6 +398,44 @@ def test_a_release_is_not_changed_by_another_profile(
     assert versions(live(shop)) == {"six-1.16.0"}
 
 
+def test_a_failed_sync_leaves_no_release(shop: Path, uvflow: Command, tmp_path: Path) -> None:
+    """It would keep a full disk full."""
+    uvflow("sync", cwd=shop)
+    write_project(shop, "six==1.15.0")
+    before, first = live(shop), names(shop)
+    program = tmp_path / "uv"
+    program.write_text(f'#!/bin/sh\n"{BIN}/uv" "$@"; [ "$1" != sync ]\n')  # when all is installed
+    program.chmod(0o755)
+    done = uvflow("sync", cwd=shop, environ={"UVFLOW_UV": str(program)})
+    assert (done.code, live(shop), names(shop)) == (1, before, first), done.err
+    assert not list(before.parent.glob("*.unfinished"))
+
+
+@mounting
+def test_what_cannot_be_removed_is_told_and_stops_no_release(shop: Path, uvflow: Command) -> None:
+    """Byte code of another user, for example."""
+    uvflow("sync", cwd=shop)
+    oldest = live(shop)
+    for version in ("1.15.0", "1.17.0", "1.16.0"):
+        write_project(shop, f"six=={version}")
+        words = f"mount -t tmpfs t '{oldest}/lib'; exec uvflow sync"
+        done = mounted(words, shop)
+        assert (done.returncode, versions(live(shop))) == (0, {f"six-{version}"}), done.stderr
+    assert f"{oldest} cannot be removed: Something is mounted here\n" in done.stderr
+    assert (oldest.parent / f"{oldest.name}.unfinished").exists()
+
+
+def test_a_release_that_was_made_elsewhere_is_not_made_live(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    write_project(shop, "six==1.15.0")
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    moved = shop.rename(shop.with_name("moved"))
+    done = uvflow("rollback", cwd=moved)
+    assert (done.code, live(moved).name) == (5, first.name)
+    assert f"cause: it was created at {first.parent / names(moved)[0]}, and its" in done.err
+
+
 @pytest.mark.parametrize("is_moved", [True, False])
 def test_a_command_is_not_run_in_a_release_that_cannot_be_used(
     shop: Path, uvflow: Command, *, is_moved: bool
@@ -410,3 +449,20 @@ def test_a_command_is_not_run_in_a_release_that_cannot_be_used(
     done = uvflow("run", "--", "python", "-c", PREFIX, cwd=shop)
     assert (done.code, done.out) == (0, f"{live(shop)}\n"), done.err
     assert live(shop).name != first
+
+
+def test_a_release_is_not_made_where_a_link_leads_already(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    dangling = live(shop)
+    shutil.rmtree(dangling.parent)
+    assert uvflow("sync", cwd=shop).code == 0
+    assert live(shop) not in (dangling, shop)
+
+
+def test_a_profile_without_releases_is_not_rolled_back(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", "--dev", cwd=shop)
+    done = uvflow("rollback", "--dev", cwd=shop)
+    assert (done.code, done.err.partition("\n")[0]) == (
+        2,
+        "error: the profile `dev` keeps no releases",
+    )

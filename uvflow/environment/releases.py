@@ -26,8 +26,9 @@ from uvflow.environment.installed import (
 )
 from uvflow.environment.known_defects import select_known
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
+from uvflow.environment.relocation import origin_problem
 from uvflow.environment.repair import Depth, Past, find_damage, summary
-from uvflow.errors import DamagedError, UsageError, disk_errors
+from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
@@ -60,11 +61,7 @@ class Release(NamedTuple):
 
 def find_releases(context: SyncContext) -> list[Release]:
     """The releases of the profile, the oldest first; raises UsageError where it keeps none."""
-    if not context.profile.releases:
-        raise UsageError(
-            f"the profile `{context.profile.name}` keeps no releases",
-            hint="`releases = 3` in its table, with an `environment` of its own, keeps three",
-        )
+    _require_releases(context)
     return [
         Release(
             path=path,
@@ -75,6 +72,14 @@ def find_releases(context: SyncContext) -> list[Release]:
         for path in _directories(context)
         if not _mark(path).exists() and (receipt := _read_receipt(path))
     ]
+
+
+def _require_releases(context: SyncContext) -> None:
+    if not context.profile.releases:
+        raise UsageError(
+            f"the profile `{context.profile.name}` keeps no releases",
+            hint="`releases = 3` in its table, with an `environment` of its own, keeps three",
+        )
 
 
 def _directories(context: SyncContext) -> list[Path]:
@@ -106,7 +111,7 @@ def _number(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def begin_release(context: SyncContext) -> SyncContext:
+def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
     """The context of the next release, which does not exist yet; removes what killed ones left.
 
     Raises UsageError, DamagedError and DiskError.
@@ -123,9 +128,11 @@ def begin_release(context: SyncContext) -> SyncContext:
             write_whole(directory / name, content)
     for mark in directory.glob(f"*{_UNFINISHED}"):
         unfinished = directory / mark.name.removesuffix(_UNFINISHED)
-        if _number(unfinished) and unfinished != context.live_release:
-            _remove(context, unfinished)
-    number = max(map(_number, _directories(context)), default=0) + 1
+        if _number(unfinished):
+            remove_release(context, unfinished, progress)
+    # Not what a link names that is dangling: that would be live before it is made.
+    named = filter(None, [*_directories(context), context.live_release])
+    number = max(map(_number, named), default=0) + 1
     path = directory / f"{_lockfile_digest(context)[:_DIGITS]}-{number}"
     claim(_mark(path))
     relative = os.path.relpath(path, context.project.workspace)
@@ -192,7 +199,7 @@ def finish_release(
         if reason := reason_to_keep(old.path):
             progress(f"{old.path} {reason}: it was kept")
         else:
-            _remove(context, old.path)
+            remove_release(context, old.path, progress)
 
 
 def _digest(path: str) -> str:
@@ -215,17 +222,23 @@ def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
     return answers[0].out.strip(), not answers[1].out
 
 
-def _remove(context: SyncContext, path: Path) -> None:
-    """Remove a release that is too old or unfinished, unless a command runs in it."""
+def remove_release(context: SyncContext, path: Path, progress: Progress) -> None:
+    """Remove one that is too old or unfinished, unless it is live or a command runs in it.
+
+    What cannot be removed is named: another user's byte code must not stop the next release.
+    """
     held: list[int] = []
     try:
         # A command of `run` that has just begun, or that has started this process, has the lease.
-        if leases.take_directory(str(Environment(path).scripts), leases.EXCLUSIVE, held):
+        is_free = leases.take_directory(str(Environment(path).scripts), leases.EXCLUSIVE, held)
+        if is_free and path != context.live_release:
             claim(_mark(path))  # half of one is not a release
-            with disk_errors(path):
+            with disk_errors(path, "cannot be removed"):
                 remove(path)
                 _mark(path).unlink()
             journal.delete_entries(context.state, journal.JOURNAL, path)
+    except DiskError as error:
+        progress(f"{error}: {error.cause}")
     finally:
         leases.close(held)
 
@@ -237,6 +250,7 @@ def roll_back(
 
     Raises UsageError, DamagedError, BusyError and DiskError.
     """
+    _require_releases(context)
     with locks.mutex(
         context.state,
         "uvflow rollback",
@@ -250,11 +264,13 @@ def roll_back(
         environment = Environment(release.path)
         found = find_damage(environment, Depth.SIZES, Past.of(context.state, environment))
         known = select_known(context.state, environment, found)
-        damages = [damage for damage in found if damage not in known]
-        if damages:
+        problems = [str(damage) for damage in found if damage not in known]
+        # A script that starts the Python of the link starts this one's once it is live.
+        problems += filter(None, [origin_problem(environment)])
+        if problems:
             raise DamagedError(
                 f"the release {release.path.name} is damaged, so the live one stays",
-                cause=summary(damages),
+                cause=summary(problems),
                 hint="`uvflow releases` lists the others",
             )
         link_to(_target(context, release.path), context.place)

@@ -32,10 +32,8 @@ def relocation_problem(environment: Environment) -> str:
     """
     if is_whole_python(environment):
         return ""
-    activate = read_quickly(str(environment.scripts / "activate")) or b""
-    origin = re.search(_ACTIVATE, activate.decode(errors="replace"))
-    if origin and not _is_here(Path(origin[2]), environment):
-        return f"it was created at {origin[2]}, and its scripts point there"
+    if problem := origin_problem(environment):
+        return problem
     entries = directory_entries(environment.scripts)
     checked = set()
     for script in sorted(e.path for e in entries if e.is_file(follow_symlinks=False)):
@@ -47,6 +45,15 @@ def relocation_problem(environment: Environment) -> str:
             is_one = (place.parent / "pyvenv.cfg").exists() or not place.exists()
             if is_one and not _is_here(place.parent, environment):
                 return f"{environment.relative(script)} points to {place}"
+    return ""
+
+
+def origin_problem(environment: Environment) -> str:
+    """A sentence where the environment itself was created at another place; empty else."""
+    activate = read_quickly(str(environment.scripts / "activate")) or b""
+    origin = re.search(_ACTIVATE, activate.decode(errors="replace"))
+    if origin and not _is_here(Path(origin[2]), environment):
+        return f"it was created at {origin[2]}, and its scripts point there"
     return ""
 
 

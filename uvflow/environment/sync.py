@@ -117,12 +117,16 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     from uvflow.environment import releases  # few profiles have them
 
     _require_lockfile(context.project)
-    release = releases.begin_release(context)
+    release = releases.begin_release(context, progress)
     path = release.environment
-    result = sync_locked(release, uv, mutex, progress=progress)
-    answer = releases.live_answer(context, path)
-    finish(release, result._replace(fingerprint=fingerprint.extend(result.fingerprint, answer)))
-    releases.finish_release(context, path, uv.version, progress)
+    try:
+        result = sync_locked(release, uv, mutex, progress=progress)
+        answer = releases.live_answer(context, path)
+        finish(release, result._replace(fingerprint=fingerprint.extend(result.fingerprint, answer)))
+        releases.finish_release(context, path, uv.version, progress)
+    except BaseException:
+        releases.remove_release(context, path, progress)  # it may have filled the disk
+        raise
     return result
 
 
