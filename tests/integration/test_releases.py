@@ -219,12 +219,18 @@ def test_releases_are_listed_with_what_their_receipts_say(shop: Path, uvflow: Co
 
 def test_a_live_release_is_not_repaired(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
-    module = next(live(shop).glob("lib/*/site-packages/six/data.txt"))
+    damaged = live(shop)
+    module = next(damaged.glob("lib/*/site-packages/six/data.txt"))
+    content = module.read_bytes()
     module.unlink()
-    done = uvflow("verify", "--repair", cwd=shop)
+    module.write_bytes(content[::-1])
+    done = uvflow("verify", "--deep", "--repair", cwd=shop)
     assert done.code == 5
     assert done.err.endswith("hint: `uvflow sync --profile prod` makes another one\n")
-    assert not module.exists()
+    assert module.read_bytes() != content
+    assert uvflow("sync", cwd=shop).code == 0
+    assert live(shop) != damaged
+    assert uvflow("verify", "--deep", cwd=shop).code == 0
 
 
 def test_what_is_in_the_place_of_the_link_stays(shop: Path, uvflow: Command) -> None:
@@ -302,8 +308,10 @@ def test_killed_at_any_step_the_live_release_is_whole(
 def test_a_second_release_shares_its_files_with_the_first(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     first = {path.stat().st_ino for path in live(shop).rglob("six/*")}
-    next(live(shop).glob("lib/*/site-packages/six/data.txt")).unlink()
+    next(live(shop).glob("lib/*/site-packages/*.dist-info/RECORD")).unlink()
+    before = live(shop)
     assert uvflow("sync", cwd=shop).code == 0
+    assert live(shop) != before
     (module,) = live(shop).glob("lib/*/site-packages/six/__init__.py")
     assert module.stat().st_ino in first
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from uvflow import fingerprint
-from uvflow.environment import inputs, integrity, repair
+from uvflow.environment import inputs, integrity, known_defects, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
@@ -170,7 +170,11 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
         return False
     if not all(copy.is_current for copy in find_copies(context) if copy.installed):
         return False
-    return _agrees(context, uv) and not repair.find_damage(environment, past.depth, past)
+    if not _agrees(context, uv):
+        return False
+    depth = Depth.HASHES if context.live_release else past.depth  # nothing repairs a release
+    found = repair.find_damage(environment, depth, past)
+    return set(found) <= {*known_defects.select_known(context.state, environment, found)}
 
 
 def _agrees(context: SyncContext, uv: Uv) -> bool:
@@ -346,6 +350,8 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
+    if context.live_release:  # so that the next sync looks at it, and makes another one
+        journal.delete_entries(context.state, journal.FINGERPRINT, context.environment)
     _check_no_release(context)
     inputs.check_inputs(context.project)
     if context.environment.is_dir():
