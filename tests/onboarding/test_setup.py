@@ -218,6 +218,17 @@ def test_nothing_is_read_through_a_link_that_leads_out(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_a_directory_that_a_link_leads_out_to_is_not_walked(
+    shop: Path, uvflow: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (shop / "migrations").symlink_to(tmp_path / "outside")
+    failed = uvflow("setup", cwd=shop)
+    assert failed.code == 8
+    assert f"error: {shop / 'migrations'} leads out of {shop}" in failed.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
 def test_what_lies_outside_by_a_link_was_not_made(
     shop: Path, uvflow: Command, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """`uvflow setup`: the steps after which a fresh clone is ready, each left out where it is done."""
 
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -189,7 +190,11 @@ class Setup(NamedTuple):
             f"content {self.project.lockfile}",
             f"identity {context.environment / 'pyvenv.cfg'}",
         ]
-        for path in sorted({path for glob in step.inputs for path in root.glob(glob)}):
+        found = set()
+        for path in itertools.chain(*map(root.glob, step.inputs)):
+            target_inside(path, root)  # at once: what is outside is not walked
+            found.add(path)
+        for path in sorted(found):
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
             inside = (target_inside(file, root) for file in files if file.is_file())
             questions += (f"content {file}" for file in inside)
