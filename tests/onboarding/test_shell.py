@@ -127,6 +127,14 @@ def test_each_shell_has_its_own_quotes(shop: Path, uvflow: Command, shell: str, 
     assert lines[-1] == line.format(shop)
 
 
+def test_uv_finds_an_env_file_whose_path_has_blanks(shop: Path, uvflow: Command) -> None:
+    root = shop.rename(shop.with_name("it's a\\shop"))
+    (root / "it's.env").write_text("KEY=found\n")
+    uvflow("sync", "--profile", "ci", cwd=root)
+    program = """uv run --no-sync python -c 'import os; print(os.environ["KEY"])'"""
+    assert bash(f'eval "$(uvflow activate bash --profile ci)"; {program}', root) == "found\n"
+
+
 # What nobody sees, what looks like a login, bytes that are no text, and what a shell would run.
 ODD = "/opt/a@/bin:/x/u:p@host.org/b:/nl\n:/z\u200b:/nbsp\xa0:/b\udcff: TOKEN=t:/'$(exit)`exit`'"
 

@@ -64,8 +64,9 @@ def _variables(context: SyncContext) -> dict[str, str]:
         wanted["UV_NO_DEFAULT_GROUPS"] = "1"
     if profile.environment:
         wanted |= dict.fromkeys(("UV_PROJECT_ENVIRONMENT", ACTIVATED), profile.environment)
-    env_file = find_env_file(context)
-    return {**wanted, "UV_ENV_FILE": str(env_file)} if env_file else wanted
+    if env_file := find_env_file(context):  # uv takes a blank for the end of a name
+        wanted["UV_ENV_FILE"] = re.sub(r"([\\\s])", r"\\\1", str(env_file))
+    return wanted
 
 
 _CHECK = """due=$(uvflow sync --check 2>&1) || printf 'uvflow: %s\\n' "$due" >&2"""
