@@ -390,6 +390,26 @@ def test_a_sync_without_options_says_what_one_with_options_says(
     assert plain.code == 3
 
 
+def test_a_dry_run_builds_nothing(tree: Tree, uvflow: Command) -> None:
+    backend = "def get_requires_for_build_editable(*_):\n    open('built', 'w').close()\n"
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    root = tree(
+        {
+            "pyproject.toml": MANIFEST.replace("[dep", system + "[dep"),
+            "backend.py": f"{backend}    return []\n",
+        }
+    )
+    subprocess.run(["uv", "lock", "-q"], cwd=root, check=True)
+    manifest = (root / "pyproject.toml").read_text()
+    changed = manifest.replace("six==1.16.0", "six==1.15.0")
+    dynamic = changed.replace('version = "0.1.0"', 'dynamic = ["version"]')
+    for text in (changed, dynamic):
+        (root / "pyproject.toml").write_text(text)
+        done = uvflow("sync", "--dry-run", cwd=root)
+        assert done.code == 3, done.err
+    assert not (root / "built").exists()
+
+
 def test_a_dry_run_lists_what_would_change_and_changes_nothing(shop: Path, uvflow: Command) -> None:
     assert uvflow("sync", cwd=shop).code == 0
     (shop / "pyproject.toml").write_text(MANIFEST)

@@ -391,12 +391,16 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
         raise OutOfSyncError(
             f"what it would do is not known: {unasked}", hint="`uvflow sync` starts it"
         )
+    _require_lockfile(project)
     uv = context.find_uv()
+    # To compare the lockfile as well, uv may build what has dynamic metadata, and run its code.
+    found = check.start_check(project, uv, context.environ)()
+    if found.verdict in {check.Freshness.STALE, check.Freshness.NO_UV}:
+        raise check.stale_error(found)
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
-    answer = uv.capture(arguments, cwd=project.root, environ=context.environ)
+    words = tuple("--frozen" if word == "--locked" else word for word in arguments)
+    answer = uv.capture(words, cwd=project.root, environ=context.environ)
     if answer.code != 0:
-        _require_lockfile(project)
-        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
         failure = failure_of(answer, "uv sync --dry-run")
-        raise stale or failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
+        raise failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
     return answer.err, planned_changes(answer.err)

@@ -102,7 +102,11 @@ def stale_lockfile_error(
         return None
     if not (is_refused or has_failed or _differences(project)):
         return None
-    check = _verdict(project, uv, environ, answer)
+    return stale_error(_verdict(project, uv, environ, answer))
+
+
+def stale_error(check: LockfileCheck) -> StaleLockfileError:
+    """What a sync says of a lockfile that it cannot use."""
     is_readable = check.hint not in {_RESTORE, ANOTHER}
     problem = f"is not what {MANIFEST} asks for" if is_readable else "cannot be used"
     return StaleLockfileError(
