@@ -329,6 +329,23 @@ def test_uv_does_not_run_before_a_broken_environment_is_emptied(
     assert_intact(shop, *DEV)
 
 
+def test_a_python_of_the_project_is_not_started_for_a_repair(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
+    inside(shop, "six/data.txt").unlink()
+    python = shop / ".venv" / "bin" / "python"
+    started = f'#!/bin/sh\ntouch {shop}/started\nexec {python.resolve()} "$@"\n'
+    python.unlink()
+    python.write_text(started)
+    python.chmod(0o755)
+    done = uvflow("verify", "--repair", cwd=shop)
+    assert done.code == 5
+    assert done.err == (
+        f"error: {shop / '.venv'} is not repaired: the interpreter .venv/bin/python is a file of"
+        " this project and was not started\nhint: `uvflow sync` starts it\n"
+    )
+    assert not (shop / "started").exists()
+
+
 def lose_power(root: Path) -> None:
     """The state says that a sync was running when the machine was last booted."""
     state = State.of(root)

@@ -51,14 +51,17 @@ _SMALL = 4096  # bytes, of a file that says where to find modules
 _REFRESH_INTERPRETER = ("--refresh-package", "uvflow-looks-again")
 
 
-def own_interpreter(context: SyncContext) -> str:
-    """Why uv is not to be asked, as a sentence; empty where it may start the interpreter."""
+def own_interpreter(context: SyncContext, *, is_made_anew: bool = False) -> str:
+    """Why uv is not to be asked, as a sentence; empty where it may start the interpreter.
+
+    That of an environment that is made anew is not started.
+    """
     project, environment = context.project, Environment(context.environment)
     python = find_own_interpreter(
         project.root, project.workspace, context.environ, context.profile.python
     )
     why = "is a file of this project"
-    if python is None and not _is_recorded(context, _USED):
+    if python is None and not (is_made_anew or _is_recorded(context, _USED)):
         python = environment.python
         why = _own_code(environment, project.workspace)
     if python is None or not why:
@@ -144,7 +147,8 @@ def is_replaced_by_uv(context: SyncContext, uv: Uv) -> bool:
     environment = Environment(context.environment)
     if not python_version(environment) or not can_be_read_by_uv(environment):
         return False
-    arguments = (*profile.sync_arguments(), "--dry-run")
+    # Not `--locked`: to compare the lockfile uv may build what has dynamic metadata.
+    arguments = ("sync", "--frozen", *profile.selection(), "--dry-run")
     answer = uv.capture(arguments, cwd=project.root, environ=environ)
     return "Would replace project environment" in answer.err
 

@@ -16,7 +16,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import can_be_read_by_uv
+from uvflow.environment.integrity import DamageKind, can_be_read_by_uv
 from uvflow.environment.interpreter import (
     cache_directory,
     is_replaced_by_uv,
@@ -354,6 +354,12 @@ def repair_environment(
         journal.delete_entries(context.state, journal.FINGERPRINT, context.environment)
     _check_no_release(context)
     inputs.check_inputs(context.project)
+    basics = integrity.missing_basics(Environment(context.environment))
+    is_made_anew = any(damage.kind is DamageKind.NO_CONFIGURATION for damage in basics)
+    if unasked := own_interpreter(context, is_made_anew=is_made_anew):
+        raise DamagedError(
+            f"{context.environment} is not repaired: {unasked}", hint="`uvflow sync` starts it"
+        )
     if context.environment.is_dir():
         require_writable(context.environment, hint=OTHER_ENVIRONMENT)
     with locks.mutex(
