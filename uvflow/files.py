@@ -32,15 +32,16 @@ def read_regular(path: Path, most: int = MAX_BYTES) -> bytes:
     return read_file(str(path), most)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int = MAX_BYTES) -> str:
     """As `read_regular`, for UTF-8: other bytes are replaced, and line ends become newlines."""
-    return read_regular(path).decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = read_regular(path, most).decode(errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def text_if_there(path: Path) -> str | None:
+def text_if_there(path: Path, most: int = MAX_BYTES) -> str | None:
     """As `read_text`, but None where there is no `path`; raises DiskError for an unreadable one."""
     with disk_errors(path, "cannot be read"), contextlib.suppress(FileNotFoundError):
-        return read_text(path)
+        return read_text(path, most)
     return None
 
 

@@ -950,3 +950,18 @@ def test_any_home_will_do(shop: Path, home: str | None) -> None:
             [BIN / "uvflow", *arguments], cwd=shop, env=environ, capture_output=True, check=False
         )
         assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("name", ["uv_cache.json", "direct_url.json"])
+def test_a_huge_file_of_the_metadata_is_damage_at_which_uv_is_not_asked(
+    synced: Path, uvflow: Command, name: str
+) -> None:
+    file = next(synced.glob(".venv/lib/*/site-packages/six-*.dist-info")) / name
+    file.unlink(missing_ok=True)
+    file.write_text('"' + "a" * (2 << 20))
+    done = uvflow("status", cwd=synced)
+    assert done.code == 5
+    assert f"{name} (not a regular file, or a large one)" in done.out
+    assert len(done.out) < 5000
+    assert uvflow("sync", "--dry-run", cwd=synced).code == 5
+    assert uvflow("sync", cwd=synced).code == 0

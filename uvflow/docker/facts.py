@@ -31,7 +31,7 @@ from uvflow.lockfile.selection import (
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, Table
 from uvflow.project.profiles import Profile
-from uvflow.project.python import python_requests
+from uvflow.project.python import MOST_REQUESTS, python_requests
 from uvflow.uv import Uv
 
 _USER = 10001
@@ -314,7 +314,7 @@ def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:
     path = ".python-version"
     above = Path(os.path.relpath(project.workspace, project.root), path).as_posix()
     for place in dict.fromkeys((path, above)):
-        text = text_if_there(project.root / place) or ""
+        text = text_if_there(project.root / place, MOST_REQUESTS) or ""
         yield from ((request, place) for _, request in python_requests(text))
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uvflow import fingerprint
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, read_quickly
+from uvflow.environment.integrity import MOST_JSON
 from uvflow.lockfile.packages import local_sources
 
 _NAME = "copies.json"
@@ -130,7 +131,7 @@ def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
 def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
     """The distributions that were made of a directory (PEP 610), with their identities."""
     for distribution in Environment(environment).distributions:
-        origin = read_quickly(f"{distribution.location}{os.sep}direct_url.json") or b""
+        origin = read_quickly(f"{distribution.location}{os.sep}direct_url.json", MOST_JSON) or b""
         with contextlib.suppress(ValueError, RecursionError):
             match json.loads(origin):
                 case {"dir_info": dict(info)} if not info.get("editable"):

@@ -48,6 +48,7 @@ _UVS_CACHE = r"[/\\]archive-v\d+[/\\]"
 
 # What uv reads in the metadata of a distribution, and fails at.
 _JSON = ("direct_url.json", "uv_build.json", "uv_cache.json")
+MOST_JSON = 1 << 20  # bytes of one, of which uv shows all where it cannot parse it
 
 # Of a RECORD: three times what the largest distributions have.
 _MOST_RECORD, _MOST_ROWS = 12 << 20, 100_000
@@ -257,7 +258,7 @@ class Metadata(NamedTuple):
     problem: tuple[DamageKind, str, str] | None = None
     first: Row | None = None
     names: frozenset[str] = frozenset()
-    unreadable: str = ""  # what is not a file: a named pipe, say, at which uv would wait
+    unreadable: str = ""  # what uv must not read: a named pipe, say, at which it would wait
 
 
 @functools.cache  # of a distribution as an Environment has found it
@@ -267,7 +268,7 @@ def read_metadata(distribution: Distribution) -> Metadata:
     names = frozenset(entry.name for entry in entries)
     text = read_record(distribution.record)
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
-    unreadable = next((e.path for e in entries if not (e.is_file() or e.is_dir())), "")
+    unreadable = next((e.path for e in entries if not _is_readable(e)), "")
     problem = _metadata_problem(distribution, names, text)
     for path in () if problem else (f"{location}{os.sep}{n}" for n in _JSON if n in names):
         with contextlib.suppress(ValueError, RecursionError):
@@ -275,8 +276,14 @@ def read_metadata(distribution: Distribution) -> Metadata:
                 continue
         problem = problem or (DamageKind.EDITED, path, "uv cannot read it")
     if unreadable:
-        problem = DamageKind.MISSING, unreadable, "not a regular file"
+        problem = DamageKind.MISSING, unreadable, "not a regular file, or a large one"
     return Metadata(problem, first, names, unreadable)
+
+
+def _is_readable(entry: os.DirEntry[str]) -> bool:
+    if entry.name in _JSON:
+        return entry.is_file() and entry.stat().st_size <= MOST_JSON
+    return entry.is_file() or entry.is_dir()
 
 
 def _metadata_problem(

@@ -10,8 +10,7 @@ from uvflow.files import is_inside, leads_through_proc, read_regular
 # uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
 
-
-_MOST = 1 << 14  # bytes of a file of requests
+MOST_REQUESTS = 1 << 14  # bytes of a file of them
 
 
 def python_requests(text: str) -> Iterator[tuple[int, str]]:
@@ -35,7 +34,7 @@ def find_own_interpreter(
     for directory in () if requests[1] else (root, *above):
         for name in (".python-version", ".python-versions"):
             try:
-                text = os.fsdecode(read_regular(directory / name, _MOST))
+                text = os.fsdecode(read_regular(directory / name, MOST_REQUESTS))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError:  # it has no end, say: nobody needs that many requests

@@ -10,6 +10,7 @@ from uvflow.docker import command
 from uvflow.docker.command import DockerOptions, DockerResult, run_docker
 from uvflow.docker.lint.check import check_handwritten, lint_context
 from uvflow.docker.lint.model import LintContext
+from uvflow.errors import DiskError
 from uvflow.project.manifest import Project
 
 PROJECT = {
@@ -179,3 +180,9 @@ def test_whether_there_is_a_development_group(tree: Tree, rest: str, *, has_dev:
 def test_scripts_of_the_context_are_read(tree: Tree) -> None:
     context = lint_context(Project.load(tree({**PROJECT, "run.sh": "#!/bin/sh\n"})))
     assert (context.text("run.sh"), context.text("absent")) == ("#!/bin/sh\n", "")
+
+
+def test_a_huge_dockerfile_is_not_read(made: Path) -> None:
+    (made / "Dockerfile").write_text("FROM python\n" + "RUN a\n" * 100_000)
+    with pytest.raises(DiskError, match="cannot be read"):
+        check_handwritten(Project.find(made), made / "Dockerfile")

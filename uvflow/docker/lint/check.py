@@ -13,7 +13,7 @@ from uvflow.docker import context, settings
 from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import LintContext, LintedDockerfile, Violations
 from uvflow.docker.targets import default_groups
-from uvflow.files import read_text, text_if_there
+from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
@@ -70,12 +70,14 @@ _RULES = {
 Check = Callable[[LintedDockerfile], Violations]
 CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
+_MOST = 1 << 18  # bytes of a Dockerfile; a second or so
+
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
-    text = read_text(path)
+    text = text_if_there(path, _MOST) or ""
     dockerfile = parse.parse_dockerfile(text)
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
