@@ -92,7 +92,8 @@ def test_what_cannot_be_parsed_is_reported(text: bytes, cause: str) -> None:
 
 @pytest.mark.parametrize("each", ["[t%d]\n", "[[t%d]]\n", "t%d.a=1\n"])
 def test_what_would_take_the_memory_of_the_machine_is_not_parsed(each: str) -> None:
-    for text in ("".join(map(each.__mod__, range(130_000))), f"a = [{'[],' * 600_000}]"):
+    tables = "".join(map(each.__mod__, range(130_000)))
+    for text in (tables, f"a = [{'[],' * 600_000}]", "#\n" * 1_000_001):
         with pytest.raises(UsageError) as caught:
             schema.parse(text, "file")
         assert (caught.value.message, caught.value.cause) == (

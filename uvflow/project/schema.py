@@ -61,9 +61,9 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
 
 
 def _value_count(text: str) -> int:
-    """At least how many values a text has, where a table or a part of a dotted key counts as 8."""
+    """How many values or lines a text has; a table or a part of a dotted key counts as 8."""
     tables = sum(1 + match[0].count(".") for match in re.finditer(_TABLES, text))
-    return sum(map(text.count, "=,[{")) + 8 * tables
+    return max(text.count("\n"), sum(map(text.count, "=,[{")) + 8 * tables)
 
 
 def _is_deep(table: dict[str, Any]) -> bool:

@@ -153,6 +153,7 @@ variables:
             "environment.yml:2: this is neither a package nor `pip:`",
         ),
         ("dependencies: [\n", "environment.yml:2: this is not YAML: expected the node content"),
+        ("a: [a]\n" * 100_000, "environment.yml is too large"),
         ("platforms: [linux]\n", "environment.yml:1: `platforms` is not understood here"),
         ("name: x\n", "environment.yml:1: the conda dependencies in this file are not imported"),
         ("- numpy\n", "environment.yml:1: the conda dependencies in this file are not imported"),

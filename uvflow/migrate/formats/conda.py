@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from uvflow.errors import UsageError
 from uvflow.findings import Origin
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_files
@@ -55,6 +56,7 @@ _BRACKETS = re.compile(
 _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")
 _CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
 _PYTORCH = "https://download.pytorch.org/whl/"
+_MOST = 1 << 17  # characters of a file; an export of 500 packages has a quarter of it
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -63,6 +65,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     import yaml  # 15 ms, for a project with an environment.yml only
 
     text = read_file(path).decode("utf-8", "replace")
+    if len(text) > _MOST:
+        raise UsageError(f"{path} is too large", cause=f"more than {_MOST:,} characters")
     reader = _Reader(path=path, lines=text.splitlines(), outcomes=outcomes)
     try:
         reader.read(yaml.compose(text, Loader=yaml.SafeLoader))
