@@ -11,7 +11,7 @@ from rig import Tree
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
 from uvflow.docker.start import Search, Start
-from uvflow.errors import UsageError
+from uvflow.errors import DiskError, UsageError
 from uvflow.project.manifest import Project, parse_manifest
 
 FASTAPI = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
@@ -203,6 +203,11 @@ def test_a_line_of_a_procfile_keeps_its_words(
 def test_the_port_that_a_line_names_is_the_port(tree: Tree) -> None:
     for line in ("serve --port 5000", "serve -p 5000", "gunicorn -b 0.0.0.0:5000 a:b"):
         assert start(tree({"Procfile": f"web: {line}\n"})).port == 5000
+
+
+def test_a_huge_procfile_is_not_read(tree: Tree) -> None:
+    with pytest.raises(DiskError, match="Procfile cannot be read"):
+        start(tree({"Procfile": "web: python x\n" * 10_000}))
 
 
 def test_the_other_processes_are_kept(tree: Tree) -> None:

@@ -104,6 +104,7 @@ _APP_VARIABLE = re.compile(
     rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
 )
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
+_MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 # What runs a command in an environment that the image does not need, with its options.
@@ -173,7 +174,7 @@ class Search:
 
     def _file(self, name: str) -> str:
         path = self.project.root / name
-        return "" if path.is_dir() else text_if_there(path) or ""
+        return "" if path.is_dir() else text_if_there(path, _MOST) or ""
 
     @cached_property
     def web(self) -> Applications:
