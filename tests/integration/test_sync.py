@@ -99,8 +99,8 @@ def test_quiet_is_uv_too_unless_it_fails(shop: Path, uvflow: Command) -> None:
 
 
 def questions(said: str) -> list[str]:
-    """With which other options `uv sync --locked` was run, by the lines of `-v`."""
-    return re.findall(r"(?m)^uv sync --locked ?(.*) took ", said)
+    """With which other options `uv sync` was run, by the lines of `-v`."""
+    return re.findall(r"(?m)^uv sync --(?:locked|frozen) ?(.*) took ", said)
 
 
 def test_what_was_asked_before_is_not_asked_again(shop: Path, uvflow: Command) -> None:
