@@ -3,7 +3,6 @@ import pytest
 from uvflow.migrate.credentials import (
     UNCLEAR,
     Userinfo,
-    git_login_variables,
     remaining_secret,
     split_userinfo,
     variables,
@@ -64,21 +63,6 @@ def test_other_urls_have_none(url: str) -> None:
 )
 def test_what_no_split_can_take_out_is_told(url: str, secret: str) -> None:
     assert remaining_secret(url) == secret
-
-
-def test_git_logs_in_by_headers_that_only_the_environment_has() -> None:
-    logins = [
-        ("https://h/a.git", Userinfo(username="me", password="p%40${P}")),
-        ("https://h/b.git", Userinfo(username="token", password="")),
-    ]
-    assert git_login_variables(logins, {"P": "w", "GIT_CONFIG_COUNT": "1"}) == {
-        "GIT_CONFIG_KEY_1": "http.https://h/a.git.extraHeader",
-        "GIT_CONFIG_VALUE_1": "Authorization: Basic bWU6cEB3",
-        "GIT_CONFIG_KEY_2": "http.https://h/b.git.extraHeader",
-        "GIT_CONFIG_VALUE_2": "Authorization: Basic dG9rZW46",
-        "GIT_CONFIG_COUNT": "3",
-    }
-    assert git_login_variables([], {}) == {}
 
 
 def test_variables_are_those_that_pip_expands() -> None:

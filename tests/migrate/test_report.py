@@ -152,33 +152,6 @@ def test_a_file_that_has_done_its_duty_can_go() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "left_out"),
-    [
-        ("[dependency-groups]\ndev = []\ndocs = []\n", "docs, lint"),
-        ('[dependency-groups]\ndev = [{include-group = "docs"}]\ndocs = []\n', "lint"),
-        ('[tool.uv]\ndefault-groups = ["lint"]\n', "dev, docs"),
-        ('[dependency-groups]\nDEV = [{include-group = "Docs"}]\nDOCS = []\n', "lint"),
-        ("[dependency-groups]\ndev = []\n[tool.uv]\ndefault-groups = []\n", "dev, docs, lint"),
-    ],
-)
-def test_groups_that_dev_leaves_out_are_told(text: str, left_out: str) -> None:
-    groups: dict[str, tuple[()]] = {"dev": (), "docs": (), "lint": ()}
-    done = InitResult(plan=replace(PLAN, text=text, imported=ImportedRequirements(groups=groups)))
-    assert dict(sections(done))["Next"][-1] == (
-        f"  Not in the dev profile: {left_out}"
-        " (`uv sync --group NAME`, or `default-groups` in [tool.uv])"
-    )
-
-
-def test_all_groups_leave_nothing_out() -> None:
-    text = '[dependency-groups]\ndocs = []\n[tool.uv]\ndefault-groups = "all"\n'
-    done = InitResult(
-        plan=replace(PLAN, text=text, imported=ImportedRequirements(groups={"docs": ()}))
-    )
-    assert "Not in" not in "".join(dict(sections(done))["Next"])
-
-
 def test_an_empty_file_is_told() -> None:
     empty = ImportedRequirements(files=(replace(FILE, outcomes={}),))
     assert dict(sections(InitResult(plan=replace(PLAN, imported=empty))))["Read"] == (

@@ -1,8 +1,7 @@
 """Credentials in URLs: how they are taken out, and how a run gets them."""
 
-import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -91,22 +90,3 @@ def remaining_secret(url: str) -> str:
 def variables(text: str) -> tuple[str, ...]:
     """The names of the environment variables that pip would expand in `text`."""
     return tuple(dict.fromkeys(_VARIABLE.findall(text)))
-
-
-def git_login_variables(
-    logins: Iterable[tuple[str, Userinfo]], environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Variables by which git logs in to the URLs of `logins`, on top of those in `environ`.
-
-    A header for each URL (RFC 7617) reaches git only by the environment: neither an argument nor a
-    file has the password (git-config, `http.extraHeader` and GIT_CONFIG_COUNT).
-    """
-    count = environ.get("GIT_CONFIG_COUNT", "")
-    first = int(count) if count.isdecimal() else 0
-    values = {}
-    for number, (url, userinfo) in enumerate(dict(logins).items(), first):
-        values[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
-        login = base64.b64encode(":".join(userinfo.login(environ)).encode()).decode()
-        values[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: Basic {login}"
-        values["GIT_CONFIG_COUNT"] = str(number + 1)
-    return values

@@ -7,7 +7,6 @@ from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Origin
-from uvflow.migrate.credentials import git_login_variables
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -42,7 +41,7 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
 
     What stops the import is an ERROR finding; every logical line is in one bucket of its file.
     """
-    outcomes, environ = LineOutcomes(options=reader.options), reader.options.environ
+    outcomes = LineOutcomes(options=reader.options)
     includes = follow_includes(inputs, reader)
     outcomes.record_findings(*includes.findings, *includes.cycles())
     indexes = collect_indexes(includes.lines(), outcomes)
@@ -51,11 +50,10 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     )
     _read_lines(includes, indexes, reader.read_file, outcomes)
     outcomes.record_findings(*missing_hashes(includes, outcomes.results))
-    logins = (result.git_login for result in outcomes.results.values() if result.git_login)
     imported = ImportedRequirements(
         indexes=tuple(index.entry for index in indexes),
         settings=settings,
-        credentials=index_credentials(indexes, environ) | git_login_variables(logins, environ),
+        credentials=index_credentials(indexes, reader.options.environ),
         own_extras=_own_extras(includes, outcomes),
     )
     imported = _with_lists(imported, includes, outcomes)

@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 from packaging.utils import canonicalize_name
 
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.migrate.credentials import Userinfo
 from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
@@ -312,14 +311,12 @@ def reachable(
 class LineResult:
     """What a line with a requirement adds; `requirement` is None where that is nothing.
 
-    `own_extras` are those of the project itself, as in `-e .[test]`. `git_login` is a URL, and what
-    was taken out of it.
+    `own_extras` are those of the project itself, as in `-e .[test]`.
     """
 
     requirement: Requirement | None = None
     own_extras: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    git_login: tuple[str, Userinfo] | None = None
 
 
 def needs_action(finding: Finding, requirement: Requirement | None = None) -> LineResult:

@@ -7,13 +7,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import NormalizedName, canonicalize_name
-
 from uvflow.console import size_text
 from uvflow.errors import ImportNeedsUserError, UvflowError
 from uvflow.findings import Finding, Severity
 from uvflow.migrate.formats.pip.direct_reference import is_outside
-from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements, reachable
+from uvflow.migrate.model import Bucket, FileReport, ImportedRequirements
 from uvflow.migrate.plan import InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 
@@ -112,8 +110,6 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
         ("uvflow docker", "writes a Dockerfile"),
         ("uvflow undo", f"puts {back} back"),
     )
-    groups = ", ".join(_groups_outside_dev(result.plan))
-    how = "`uv sync --group NAME`, or `default-groups` in [tool.uv]"
     # uvflow deletes nothing; what has lines that need action, or stay there, is still needed.
     ours = [f for f in result.plan.imported.files if not is_outside(f.path) and f.path != MANIFEST]
     needed = {Bucket.ACTION, Bucket.LEFT}
@@ -122,26 +118,8 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     files = ", ".join(f.path for f in unneeded if is_locked)
     return (
         *_columns(steps),
-        *((f"  Not in the dev profile: {groups} ({how})",) if groups else ()),
         *((f"  You can delete these once everything works: {files}",) if files else ()),
     )
-
-
-def _groups_outside_dev(plan: Plan) -> list[str]:
-    """What was one `pip install -r` of a file is a choice now, and dev is not all of them."""
-    declared = plan.values.get("dependency-groups", {})
-    groups = {canonicalize_name(name): entries for name, entries in declared.items()}
-    selected: Iterable[str] | None = plan.profile.groups
-    if selected is None:  # those of uv; "all" is every one (uv docs, "Default groups")
-        defaults = plan.values.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
-        selected = defaults if isinstance(defaults, list) else groups
-
-    def included(group: NormalizedName) -> list[NormalizedName]:
-        includes = (e.get("include-group") for e in groups.get(group, ()) if isinstance(e, dict))
-        return [canonicalize_name(str(name)) for name in includes]
-
-    within = reachable(map(canonicalize_name, selected), included)
-    return [name for name in plan.imported.groups if name not in within]
 
 
 def diff(plan: Plan) -> str:

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
-from uvflow.migrate.credentials import Userinfo, git_login_variables
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
 from uvflow.migrate.formats.pip.direct_reference import as_path
 from uvflow.migrate.formats.pip.requirements_txt import Line
@@ -66,7 +65,7 @@ _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("d
 class Collector:
     """What the files of one tool say, while they are read.
 
-    The fields with a default are as in an import; `logins` are those of git.
+    The fields with a default are as in an import.
     """
 
     read_file: Read
@@ -81,24 +80,18 @@ class Collector:
     requires_python: str | None = None
     indexes: list[Index] = field(default_factory=list)
     own_extras: dict[str, dict[str, Origin]] = field(default_factory=dict)
-    logins: list[tuple[str, Userinfo]] = field(default_factory=list)
 
     def imported(self) -> ImportedRequirements:
-        environ = self.outcomes.options.environ
         names = {each.name for each in fields(ImportedRequirements)}
         found = {name: value for name, value in vars(self).items() if name in names}
         found["indexes"] = tuple(index.entry for index in self.indexes)
-        found["credentials"] = {
-            **index_credentials(self.indexes, environ),
-            **git_login_variables(self.logins, environ),
-        }
+        found["credentials"] = index_credentials(self.indexes, self.outcomes.options.environ)
         return ImportedRequirements(**found)
 
     def read_line(self, line: Line) -> LineResult:
         """As pip takes it: its rules hold for credentials, missing paths and odd versions, too."""
         result = read_requirement(line, self.outcomes.options, self.read_file)
         self.outcomes.record_findings(*result.findings)
-        self.logins += [result.git_login] if result.git_login else []
         for extra in result.own_extras:
             self.own_extras.setdefault("dev", {})[extra] = line.origin
         return result

@@ -14,7 +14,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from uvflow import findings
 from uvflow.migrate.credentials import Userinfo, split_userinfo, variables
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.model import ImportOptions, LineResult, Requirement, needs_action
+from uvflow.migrate.model import LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
 FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
@@ -132,8 +132,8 @@ def requirement_at(
     return requirement.with_name(name) if name else requirement
 
 
-def read_git_reference(reference: DirectReference, options: ImportOptions) -> LineResult:
-    """The result of a line that names a git repository; `${VAR}` is looked up in `options`."""
+def read_git_reference(reference: DirectReference) -> LineResult:
+    """The result of a line that names a git repository."""
     line, origin = reference.line, reference.line.origin
     url, revision, userinfo = _split_git_url(reference.location)
     if not url.startswith(_GIT_SCHEMES):
@@ -146,17 +146,15 @@ def read_git_reference(reference: DirectReference, options: ImportOptions) -> Li
     source = {key: value for key, value in source.items() if value}
     text = f"git+{url}{revision and f'@{revision}'}"
     text += subdirectory and f"#subdirectory={subdirectory}"
-    requirement, found, login = requirement_at(reference, text, reference.name, source), [], None
+    requirement, found = requirement_at(reference, text, reference.name, source), []
     if userinfo:
-        if userinfo.is_at_hand(options.environ) and not url.lower().startswith("ssh:"):
-            login = (url, userinfo)
-        message = userinfo.removal_notice(url, origin.path, is_at_hand=login is not None)
+        message = userinfo.removal_notice(url, origin.path, is_at_hand=False)
         hint = "give them to git: `git config credential.helper`, or `gh auth setup-git`"
         found.append(findings.action("git-credentials", message, origin, hint))
     if line.is_editable:
         message = "uv has no editable git sources: it becomes a regular one"
         found.append(findings.note("not-editable", message, origin))
-    return LineResult(requirement=requirement, findings=tuple(found), git_login=login)
+    return LineResult(requirement=requirement, findings=tuple(found))
 
 
 def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:

@@ -75,7 +75,7 @@ def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> Lin
         case "http:" | "https:" | "ftp:":
             return _read_url(reference, options)
         case "git+" | "git:":
-            return read_git_reference(reference, options)
+            return read_git_reference(reference)
         case other:
             message = f"`{redacted(line.text)}`: uv does not install from {other[:-1]}"
             hint = "publish the package to an index, or move it to git"
