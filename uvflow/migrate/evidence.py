@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.discover import CONDA, Format, formats_in
+from uvflow.migrate.discover import Format, formats_in
 from uvflow.migrate.formats.local_project import read_if_there, text_of, value_in
 from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
 from uvflow.migrate.toml_lines import TomlFile
@@ -81,10 +81,8 @@ def obstacles(
         )
     yield from _same_names(imported)
     imported_files = {file.path for file in imported.files}
-    others = names - imported_files
-    yield from _environments(others, read_file, is_error=empty)
     for each in formats_in(names, manifest, ImportOptions(), read_file):
-        is_read = each.read is not None and each.path in imported_files
+        is_read = each.path in imported_files and (each.reader or each.path != MANIFEST)
         if not is_read or (empty and each.is_aside and not imported.errors):
             # An empty project would count as in sync; and a build reads nothing else from now on.
             is_built = each.name == "setuptools" and "build-system" in manifest
@@ -106,24 +104,14 @@ def _same_names(imported: ImportedRequirements) -> Iterator[Finding]:
                 yield findings.error("same-name", message, origin, "rename one of them")
 
 
-def _environments(names: frozenset[str], read_file: Read, *, is_error: bool) -> Iterator[Finding]:
-    """Those of conda among `names` that no rule is for."""
-    known = {each.path for each in formats_in(names, {}, ImportOptions(), read_file)}
-    for name in sorted(names - known):
-        is_named = CONDA.fullmatch(name.rpartition("/")[2])
-        if is_named and re.search(r"(?m)^dependencies\s*:", text_of(name, read_file)):
-            message = "not imported: of conda's environments, environment.yml is looked for"
-            hint = f"`--from {name}` imports it"
-            found = findings.action("not-looked-for", message, Origin(path=name, line=1), hint)
-            yield found.as_error() if is_error else found
-
-
 def _not_imported(place: Format, *, is_error: bool) -> Finding:
     finding = findings.action(
         "not-imported",
         f"the {place.name} dependencies in this file are not imported",
         Origin(path=place.path, line=1),
-        "list its packages in a requirements.in first, or add them with `uv add`",
+        f"`--from {place.path}` imports it"
+        if place.name == "conda"
+        else "list its packages in a requirements.in first, or add them with `uv add`",
     )
     return finding.as_error() if is_error else finding
 

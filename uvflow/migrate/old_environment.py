@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Parsed
 from packaging.utils import canonicalize_name
@@ -49,6 +48,8 @@ def read_installed(environment: Path, root: Path) -> Packages:
 
 
 def _read(distribution: Distribution, root: Path) -> InstalledPackage:
+    from packaging.metadata import parse_email  # 20 ms, where there is an environment only
+
     path = distribution.path
     if path.is_dir():  # or a legacy .egg-info or .egg-link, which may be a file
         path /= "METADATA" if path.suffix == ".dist-info" else "PKG-INFO"

@@ -164,7 +164,7 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
         inputs = evidence.with_compiled(inputs, read)
     reader = Reader(read_file=read, leads_out=leads_out, options=given)
     formats = discover.formats_in(names, plan.values, given, read)
-    sources = [_source(each, read_inside, given) for each in formats if each.read]
+    sources = [_source(each, read_inside, given) for each in formats if each.reader]
     imported = truth.settle(
         sources,
         groups.import_files(inputs, reader),
@@ -211,7 +211,7 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
     outcomes = LineOutcomes(options=options)
     imported = ImportedRequirements()
     try:
-        imported = each.read(each.path, read, outcomes) if each.read else imported
+        imported = each.read(read, outcomes)
     except UsageError as error:
         if each.path == MANIFEST:
             raise

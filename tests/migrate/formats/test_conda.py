@@ -215,7 +215,7 @@ def test_an_environment_of_another_name_is_no_empty_project(tree: Tree, name: st
     plan = planned(root, from_files=(name,))
     assert plan.values["project"]["dependencies"] == ["six"]
     assert messages(planned(tree({"requirements.txt": "idna\n"}))) == [
-        f"action {name}:1: not imported: of conda's environments, environment.yml is looked for"
+        f"action {name}:1: the conda dependencies in this file are not imported"
     ]
 
 
