@@ -46,8 +46,7 @@ _SUFFIX = re.compile(r"\.(?:txt|in)$", re.IGNORECASE)
 _CONSTRAINTS = re.compile(r"constraints?.*|.+[-_.]constraints?", re.IGNORECASE)
 _LOWEST = re.compile(r"(?:lower|lowest|min|minimum|oldest)[-_.]constraints?", re.IGNORECASE)
 _GROUP = re.compile(
-    r"requirements?[-_.](?P<after>.+)|(?P<before>.+)[-_.]requirements?|requirements?",
-    re.IGNORECASE,
+    r"requirements?[-_.](?P<after>.+)|(?P<before>.+)[-_.]requirements?|requirements?", re.IGNORECASE
 )
 _CONSTRAINTS_FILE = re.compile(r"constraints?\.(?:txt|in)$", re.IGNORECASE)
 _PROSE = re.compile(r"readme|licen[cs]e|changelog", re.IGNORECASE)  # in FOLDER, but no group
@@ -133,9 +132,7 @@ _FORMATS = (
         pattern=r"(?m)^\[options\]|^\[metadata\][^\[]*^[ \t]*name\b",
     ),
     Format(
-        *("setuptools", "setup.py", "setuptools.read"),
-        pattern=r"\bsetup\s*\(",
-        beside="setup.cfg",
+        *("setuptools", "setup.py", "setuptools.read"), pattern=r"\bsetup\s*\(", beside="setup.cfg"
     ),
     Format("pixi", "pixi.toml", is_aside=True),
     Format("pixi", MANIFEST, keys=("tool", "pixi"), is_aside=True),
@@ -384,9 +381,7 @@ def formats_in(
 
 
 def unclaimed_files(
-    names: Iterable[str],
-    files: Iterable[FileReport],
-    count_lines: CountLines = lambda _path: None,
+    names: Iterable[str], files: Iterable[FileReport], count_lines: CountLines = lambda _path: None
 ) -> Iterator[Finding]:
     """A finding for each requirements file that is not among `files`, nor compiled from a `.in`.
 

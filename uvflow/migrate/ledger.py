@@ -15,13 +15,7 @@ _PRECEDENCE = (
 )
 
 # `--keep-going` skips a line; these are about more: a whole file, or two lines.
-_ABOUT_MORE = (
-    "undecodable",
-    "unknown-encoding",
-    "file-unreadable",
-    "conflict",
-    "two-sources",
-)
+_ABOUT_MORE = ("undecodable", "unknown-encoding", "file-unreadable", "conflict", "two-sources")
 
 _MAX_LENGTH = 1000  # characters of a message
 

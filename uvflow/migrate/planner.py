@@ -33,12 +33,7 @@ from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles
-from uvflow.project.manifest import (
-    Project,
-    member_directories,
-    parse_manifest,
-    workspace_of,
-)
+from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
 from uvflow.project.python import find_own_interpreter
 from uvflow.state.backup import DirectoryBackup
@@ -59,11 +54,7 @@ _ANY_PYTHON = ">=3.8"
 
 
 def make_plan(
-    root: Path,
-    options: InitOptions,
-    *,
-    uv: Uv,
-    announce: Progress = no_progress,
+    root: Path, options: InitOptions, *, uv: Uv, announce: Progress = no_progress
 ) -> Plan:
     """What `init` would do. Writes nothing below `root`; raises what `init` raises."""
     if not root.is_dir():

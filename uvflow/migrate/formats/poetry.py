@@ -68,7 +68,7 @@ _SHAPE = {
             "maintainers": [str],
             "source": [{"name": str, "url": str}],
         },
-    },
+    }
 }
 
 _EXCLUSIVE = re.compile(r"extra == '(?P<extra>[^']+)' and extra != '([^']+)'")

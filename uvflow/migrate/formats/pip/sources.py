@@ -22,13 +22,7 @@ from uvflow.migrate.formats.pip.direct_reference import (
     requirement_at,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.model import (
-    ImportOptions,
-    LineResult,
-    Read,
-    Requirement,
-    needs_action,
-)
+from uvflow.migrate.model import ImportOptions, LineResult, Read, Requirement, needs_action
 from uvflow.redaction import redacted
 
 _MAX_BRACKETS = 50  # in a marker, which has a handful
