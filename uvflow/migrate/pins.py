@@ -284,10 +284,10 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
 def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:
     """By name and version, which is empty for any: several lines may give hashes of one package."""
     by_key: dict[tuple[str, str], Pin] = {}
-    for pin in (*imported.pins, *map(as_pin, (*imported.requirements, *imported.constraints))):
-        if pin.hashes:
-            known = by_key.setdefault((pin.name, pin.version), pin)
-            by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
+    wanted = (*imported.requirements, *imported.constraints)
+    for pin in (*(p for p in imported.pins if p.hashes), *(as_pin(r) for r in wanted if r.hashes)):
+        known = by_key.setdefault((pin.name, pin.version), pin)
+        by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
     return by_key.values()
 
 

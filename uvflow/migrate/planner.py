@@ -406,9 +406,12 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     path = plan.profile.environment_path(plan.root, os.environ)
     if plan.environment is None and not is_inside(path, plan.root):
         return plan  # it is not even to be changed
+    packages = read_installed(path, plan.root)
+    if not packages:
+        return plan
     own = (plan.values["project"].get("name"), local_metadata(".", "name", _reader(plan.root)))
     old = OldEnvironment(
-        installed=read_installed(path, plan.root),
+        installed=packages,
         values=plan.values,
         pins=plan.imported.pins,
         own=tuple(filter(None, own)),

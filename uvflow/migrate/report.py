@@ -1,6 +1,5 @@
 """What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -124,6 +123,8 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
 
 def diff(plan: Plan) -> str:
     """What becomes of pyproject.toml, as a unified diff; empty where nothing does."""
+    import difflib  # 2 ms, where the diff is shown only
+
     old = (plan.before or "").splitlines(keepends=True)
     new = plan.text.splitlines(keepends=True)
     before = "/dev/null" if plan.before is None else MANIFEST

@@ -1,13 +1,6 @@
 """Local files, projects and archives: what is there, what can be installed, its name. Pure."""
 
 from uvflow.errors import UsageError
-from uvflow.migrate.formats.setup_script import (
-    COMPUTED,
-    SETUP_CFG,
-    SETUP_PY,
-    Reference,
-    read_options,
-)
 from uvflow.migrate.model import Read
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST
@@ -24,7 +17,7 @@ def local_metadata(path: str, key: str, read_file: Read) -> str | None:
     return next((value for value in found if isinstance(value, str) and value), None)
 
 
-_FILES = (MANIFEST, SETUP_CFG, SETUP_PY)
+_FILES = (MANIFEST, "setup.cfg", "setup.py")
 
 
 def _metadata(path: str, read_file: Read) -> dict[str, str]:
@@ -50,8 +43,7 @@ def text_of(path: str, read_file: Read) -> str:
 def value_in(file: str, text: str, key: str) -> object:
     """What the file of a project has for `key`, which is of its metadata; None if not written."""
     if file != MANIFEST:
-        value = _values(file, text).get(key)
-        return None if value is COMPUTED or isinstance(value, Reference) else value
+        return _values(file, text).get(key)
     values = lenient_values(text)
     match values.get("project"), values.get("tool"):
         case {**project}, _ if key in project:
@@ -73,8 +65,14 @@ def is_package(read_file: Read) -> bool:
 
 
 def _values(file: str, text: str) -> dict[str, object]:
-    """The arguments of `setup()`; none where the file cannot be read."""
+    """The arguments of `setup()`, None for one that is elsewhere; none in an unreadable file."""
+    # 6 ms, for the parsers of two formats that a project may not have.
+    from uvflow.migrate.formats.setup_script import COMPUTED, Reference, read_options
+
     try:
-        return {name: option.value for name, option in read_options(file, text.encode()).items()}
+        options = read_options(file, text.encode())
     except UsageError:
         return {}
+    found = {name: option.value for name, option in options.items()}
+    elsewhere = {n for n, v in found.items() if v is COMPUTED or isinstance(v, Reference)}
+    return found | dict.fromkeys(elsewhere)
