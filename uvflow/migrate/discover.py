@@ -8,9 +8,8 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow import findings
 from uvflow.errors import DiskError
@@ -69,8 +68,7 @@ _READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
 CountLines = Callable[[str], int | None]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
     `pattern` is what the file has then. `reader` is the function of formats/ that reads it, as
@@ -266,7 +264,7 @@ def _is_folder(folder: str, names: Collection[str]) -> bool:
 def _in_folder(path: str) -> InputFile:
     """What the file at `path` would be in the folder of requirements files."""
     file = input_file(f"{FOLDER}/{posixpath.basename(path)}")
-    return replace(file, path=path) if file else InputFile(path=path, role=Role.PROJECT)
+    return file._replace(path=path) if file else InputFile(path=path, role=Role.PROJECT)
 
 
 def _group_name(text: str) -> str:
@@ -286,7 +284,7 @@ def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iter
         source, compiled = f"{base}.in", f"{base}.txt"
         is_compiled = suffix != ".in" and source in files and source in names
         if is_compiled and file.role is not Role.CONSTRAINTS:
-            yield replace(file, role=Role.PINS, of=source)
+            yield file._replace(role=Role.PINS, of=source)
         else:
             yield file
         if suffix == ".in" and compiled in names and compiled not in files:

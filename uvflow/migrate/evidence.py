@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -40,7 +39,7 @@ _OUR_DOCKERFILE = "# Made by `uvflow docker"
 def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFile, ...]:
     """`inputs`, with those compiled from pyproject.toml as its pins."""
     return tuple(
-        replace(file, role=Role.PINS, of=MANIFEST)
+        file._replace(role=Role.PINS, of=MANIFEST)
         if file.role in (Role.PROJECT, Role.GROUP)
         and _COMPILED.search((read_if_there(file.path, read_file) or b"")[:_HEAD])
         else file
@@ -138,8 +137,7 @@ def lost_comments(before: str, after: str) -> Iterator[Finding]:
         yield findings.warning("comments-left-out", message, Origin(path=MANIFEST, line=1), hint)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Python:
+class Python(NamedTuple):
     """A `requires-python` that one place in a file suggests, as a specifier (PEP 440).
 
     `version` is the one Python that is used there; None where a range is declared.

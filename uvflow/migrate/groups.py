@@ -97,9 +97,9 @@ def _read_lines(
         elif line.requirement:
             result = read_requirement(line, outcomes.options, read_file)
             if result.requirement and role is Role.PINS:  # what is noticed is so in the `.in` file
-                result = replace(result, findings=())
+                result = result._replace(findings=())
             elif result.requirement and role not in unlisted:
-                result = replace(result, requirement=with_index(result.requirement, indexes))
+                result = result._replace(requirement=with_index(result.requirement, indexes))
             elif not result.requirement:  # the project itself, unless there is a finding
                 bucket = Bucket.SETTING if result.own_extras else Bucket.DEFAULT
                 outcomes.record_bucket(bucket, line.origin)

@@ -5,7 +5,7 @@ import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from uvflow import findings
@@ -48,7 +48,7 @@ class Includes:
                     elif role is Role.GROUP and (known is None or known.role is Role.CONSTRAINTS):
                         roles[path] = InputFile(path=path, role=Role.INCLUDED)
                     else:
-                        roles.setdefault(path, replace(start, path=path))
+                        roles.setdefault(path, start._replace(path=path))
         return roles | {
             path: InputFile(path=path, role=Role.CONSTRAINTS)
             for path in self.files

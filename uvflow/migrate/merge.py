@@ -4,8 +4,8 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement as Pep508
 from packaging.specifiers import Specifier, SpecifierSet
@@ -124,8 +124,7 @@ def describe_conflict(entry: Entry, other: Entry) -> str:
     return f"{describe_entry(entry)} conflicts with {describe_entry(other)} ({other.origin})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Conflict:
+class _Conflict(NamedTuple):
     """Two requirements of one name, with the groups they are in; "" is the project."""
 
     first: Requirement

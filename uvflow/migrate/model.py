@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from packaging.utils import canonicalize_name
 
@@ -47,8 +47,7 @@ class Role(StrEnum):
     INCLUDED = "included"
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A file of the project that an import reads.
 
     `of` is the group's name for a GROUP, and the path of the `.in` file for PINS.
@@ -307,8 +306,7 @@ def reachable(
     return tuple(nodes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LineResult:
+class LineResult(NamedTuple):
     """What a line with a requirement adds; `requirement` is None where that is nothing.
 
     `own_extras` are those of the project itself, as in `-e .[test]`.

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -188,8 +189,7 @@ def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
     return {" and ".join(f"({m})" for m in markers): frozenset(markers) for markers in combined}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""
 
     pin: Pin
@@ -207,8 +207,7 @@ class Moved:
         return Finding(severity, "pin-moved", message, self.pin.origin, hint)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The old pins, by whether the finished lockfile has them."""
 
     kept: tuple[Pin, ...] = ()

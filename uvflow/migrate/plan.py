@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.findings import Finding, Severity
@@ -75,8 +75,7 @@ def relative_name(path: Path, root: Path) -> str:
     return plain.relative_to(root).as_posix() if plain.is_relative_to(root) else str(plain)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """A path relative to the root (POSIX), or absolute outside it, and what happens to it.
 
     What is replaced is an environment; `kept_as` is where the old one is then, and `kept_size` how
@@ -143,8 +142,7 @@ class Plan:
         return replace(self, imported=imported)
 
 
-@dataclass(frozen=True, kw_only=True)
-class InitResult:
+class InitResult(NamedTuple):
     """A plan that was carried out, and what the finished lockfile made of old pins and hashes.
 
     `hashes` are those packages whose hashes were verified. After a dry run, or where there was
@@ -153,5 +151,5 @@ class InitResult:
 
     plan: Plan
     is_dry_run: bool = False
-    pins: Comparison = field(default_factory=Comparison)
+    pins: Comparison = Comparison()
     hashes: int = 0

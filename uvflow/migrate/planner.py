@@ -445,5 +445,5 @@ def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
         change = Change(path=name, action="edit" if path.exists() else "create")
         if path == plan.environment and plan.tree and plan.aside:
             kept_as, size = relative_name(plan.aside, plan.root), directory_size(plan.tree.path)
-            change = replace(change, action="replace", kept_as=kept_as, kept_size=size)
+            change = change._replace(action="replace", kept_as=kept_as, kept_size=size)
         yield change

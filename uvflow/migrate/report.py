@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
         ],
         "findings": [finding.as_json() for finding in result.plan.imported.findings],
         "already_a_project": result.plan.is_already_locked,
-        "changes": list(map(asdict, result.plan.changes)),
+        "changes": [change._asdict() for change in result.plan.changes],
         "diff": diff(result.plan),
         "pins": {"kept": len(pins.kept), "moved": moved},
         "hashes": {"expected": result.hashes, "verified": result.hashes},

@@ -6,8 +6,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
@@ -38,16 +37,14 @@ class Text(str):
         return new
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(NamedTuple):
     """What is read elsewhere: `file:` or `attr:` in setup.cfg, `open("…").read()` in setup.py."""
 
     kind: str
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """An argument of `setup()`, or the key or the section of setup.cfg that stands for it.
 
     `value` is Text, a list or a dict of it, another literal, a Reference, or COMPUTED.
@@ -217,7 +214,7 @@ class _Script:
                     option = Option(value=value, path=SETUP_PY, lines=frozenset(lines))
                     known = found.setdefault(name, option)
                     if value != known.value:
-                        found[name] = replace(known, value=COMPUTED)
+                        found[name] = known._replace(value=COMPUTED)
         return found
 
     def _arguments(self, keywords: Iterable[ast.keyword]) -> Iterator[tuple[str, ast.expr]]:

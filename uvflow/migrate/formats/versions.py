@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_version
@@ -16,8 +16,7 @@ _MOST_EXCLUDED = 20  # versions between the parts of a union
 _LOWEST = Version("0.dev0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Constraint:
+class Constraint(NamedTuple):
     """The PEP 440 specifier of a constraint, "" for any version.
 
     `dropped` are the parts of a union that it does not admit.
@@ -43,7 +42,7 @@ def read_python(text: str) -> Constraint:
     new = [part for part in parts if part not in old]
     constraint = _union(new or parts)
     dropped = map(",".join, old if new else ())
-    return replace(constraint, dropped=(*constraint.dropped, *dropped))
+    return constraint._replace(dropped=(*constraint.dropped, *dropped))
 
 
 def python_parts(text: str) -> list[Clauses]:

@@ -12,7 +12,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
@@ -73,8 +73,7 @@ class Line:
         return next((option for option in self.effective if option[0] in _ALONE[1:]), None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequirementsFile:
+class RequirementsFile(NamedTuple):
     """Its logical lines, the comments after the last one, or the problem for which it is unread."""
 
     lines: tuple[Line, ...] = ()
