@@ -153,7 +153,7 @@ def test_a_file_that_has_done_its_duty_can_go() -> None:
 
 
 def test_an_empty_file_is_told() -> None:
-    empty = ImportedRequirements(files=(replace(FILE, outcomes={}),))
+    empty = ImportedRequirements(files=(FILE._replace(outcomes={}),))
     assert dict(sections(InitResult(plan=replace(PLAN, imported=empty))))["Read"] == (
         "  requirements.txt  project  empty",
     )
@@ -183,7 +183,7 @@ def test_several_errors_are_told_at_once() -> None:
 
 
 def test_what_lies_outside_is_not_to_be_removed() -> None:
-    outside = (replace(FILE, path="../base.txt"), replace(FILE, path="https://h.example/c.txt"))
+    outside = (FILE._replace(path="../base.txt"), FILE._replace(path="https://h.example/c.txt"))
     plan = replace(
         PLAN, imported=ImportedRequirements(files=(FILE, *outside)), environment=Path(".venv")
     )
@@ -203,8 +203,8 @@ def test_a_project_that_is_locked_already_has_one_line() -> None:
     )
 
 
-JSON_FILE = replace(
-    FILE, outcomes={ORIGIN: Bucket.IMPORTED, replace(ORIGIN, line=4): Bucket.SETTING}
+JSON_FILE = FILE._replace(
+    outcomes={ORIGIN: Bucket.IMPORTED, replace(ORIGIN, line=4): Bucket.SETTING}
 )
 WARNING = Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN)
 ERROR = Finding(severity=Severity.ERROR, code="e", message="an error", hint="do it")

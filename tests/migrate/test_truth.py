@@ -131,7 +131,7 @@ def test_a_lock_file_is_the_one_of_whatever_counts() -> None:
     ],
 )
 def test_what_is_aside_is_left_where_it_is(texts: list[str], message: str) -> None:
-    aside = replace(source("env.yml", *texts), is_aside=True)
+    aside = source("env.yml", *texts)._replace(is_aside=True)
     imported = settle([aside], source("requirements.txt", "six==1.16").imported)
     assert [requirement.text for requirement in imported.dependencies] == ["six==1.16"]
     assert messages(imported) == [message]
@@ -142,21 +142,21 @@ def test_what_is_aside_is_left_where_it_is(texts: list[str], message: str) -> No
 
 
 def test_what_is_aside_is_compared_with_the_project() -> None:
-    aside = replace(source("env.yml", "six", "idna"), is_aside=True)
+    aside = source("env.yml", "six", "idna")._replace(is_aside=True)
     imported = settle([aside], source("requirements.txt").imported, ["Six>=1", "idna[x]"])
     title = "[project] of pyproject.toml"
     assert messages(imported) == [f"warning env.yml:1: all that is on PyPI of this is in {title}"]
 
 
 def test_what_is_aside_counts_where_nothing_else_does() -> None:
-    aside = replace(source("env.yml", "six"), is_aside=True)
+    aside = source("env.yml", "six")._replace(is_aside=True)
     imported = settle([aside], source("requirements.txt").imported)
     assert [requirement.text for requirement in imported.dependencies] == ["six"]
 
 
 def test_what_a_build_reads_is_left_to_it() -> None:
     script = source("setup.py")
-    script = replace(script, imported=replace(script.imported, left=("requirements.txt",)))
+    script = script._replace(imported=replace(script.imported, left=("requirements.txt",)))
     requirements = source("requirements.txt", "six", dev="toml").imported
     imported = settle([script], requirements)
     assert [entry.text for entry in imported.requirements] == ["toml"]

@@ -103,7 +103,7 @@ class Format(NamedTuple):
         return imported
 
 
-_PYLOCK = "pins_files.read_pylock"
+_PYLOCK = "pins_files.read_lock"
 
 # In the order in which they count, where several declare dependencies.
 _FORMATS = (

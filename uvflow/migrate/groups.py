@@ -197,7 +197,7 @@ class _ListCollector:
             if set(self.starts[self.group]).isdisjoint(included):
                 entry = IncludeGroup(group=target.of, origin=line.origin, comment=line.comment)
         if entry:
-            self.entries.append(replace(entry, above=tuple(self.comments)))
+            self.entries.append(entry._replace(above=tuple(self.comments)))
             self.comments.clear()
             return
         if not target and self.outcomes.buckets.get(line.origin) is Bucket.ACTION:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
@@ -132,8 +133,7 @@ def included_path(target: str, within: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(within), path))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
+class Reader(NamedTuple):
     """`read_file` takes a path relative to the root; it raises OSError.
 
     `leads_out` says whether a path in the project leads out of it by a link.
@@ -141,7 +141,7 @@ class Reader:
 
     read_file: Read
     leads_out: Callable[[str], bool] = lambda _path: False
-    options: ImportOptions = field(default_factory=ImportOptions)
+    options: ImportOptions = ImportOptions()
 
     def read(self, path: str, origin: Origin | None) -> RequirementsFile | Finding:
         """The file at `path`, included at `origin` or named by the user; else an ERROR finding."""

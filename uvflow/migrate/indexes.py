@@ -8,8 +8,7 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
@@ -43,8 +42,7 @@ _AS_PIP = (
 _ON_PYTORCH = ("torch", "torchvision", "torchaudio")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Index:
+class Index(NamedTuple):
     """An index that pip was given, its credentials apart from its URL."""
 
     url: str
@@ -52,7 +50,7 @@ class Index:
     is_default: bool = False
     is_explicit: bool = False
     is_flat: bool = False
-    userinfo: Userinfo | None = field(default=None, repr=False)
+    userinfo: Userinfo | None = None
     name: str = ""
 
     @property
@@ -110,7 +108,7 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
         name = _index_name(same[0], [index.name for index in indexes])
         is_default = any(index.is_default for index in same) and not is_pypi_wanted
         login = next((index for index in same if index.userinfo), same[0])
-        indexes.append(replace(login, url=same[0].url, name=name, is_default=is_default))
+        indexes.append(login._replace(url=same[0].url, name=name, is_default=is_default))
         if not (same[0].is_default or indexes[-1].build):
             message = (
                 "pip installs the best version of all indexes, uv that of the first index with the"
@@ -152,7 +150,7 @@ def named_index(
         return None
     # uv takes ASCII letters, digits, `-`, `_` and `.`.
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
-    index = replace(index, name=plain or _index_name(index, {other.name for other in known}))
+    index = index._replace(name=plain or _index_name(index, {other.name for other in known}))
     if any(other.name == index.name and other.key != index.key for other in known):
         message = f"two indexes would be called `{index.name}`"
         hint = "give one of them another name"
@@ -213,7 +211,7 @@ def with_index(requirement: Requirement, indexes: Iterable[Index]) -> Requiremen
     if build is None and requirement.name not in _ON_PYTORCH:
         return requirement
     fitting = [index for index in pytorch if build and index.build == build["build"]]
-    return replace(requirement, source={"index": (*fitting, *pytorch)[0].name})
+    return requirement._replace(source={"index": (*fitting, *pytorch)[0].name})
 
 
 def unused_indexes(

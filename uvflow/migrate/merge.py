@@ -4,7 +4,6 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement as Pep508
@@ -56,13 +55,12 @@ def _absorb(entry: Entry, redundant: Entry, outcomes: LineOutcomes) -> Entry:
     outcomes.record_bucket(Bucket.MERGED, redundant.origin)
     is_second = entry.comment and redundant.comment not in ("", entry.comment)
     moved = (redundant.comment,) if is_second else ()
-    entry = replace(
-        entry,
+    entry = entry._replace(
         comment=entry.comment or redundant.comment,
         above=(*entry.above, *redundant.above, *moved),
     )
     if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
-        return replace(entry, hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
+        return entry._replace(hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
     return entry
 
 

@@ -78,8 +78,7 @@ class Bucket(StrEnum):
     ACTION = "needs_action"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Requirement:
+class Requirement(NamedTuple):
     """One requirement as its author wrote it.
 
     `text` is PEP 508 without comment, hashes and URL: what goes into the list. `name` is normalised
@@ -104,11 +103,10 @@ class Requirement:
         """This requirement, once `name` has been learned from a build or from metadata."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         marker = f" ; {self.marker}" if self.marker else ""
-        return replace(self, name=canonicalize_name(name), text=f"{name}{extras}{marker}")
+        return self._replace(name=canonicalize_name(name), text=f"{name}{extras}{marker}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class IncludeGroup:
+class IncludeGroup(NamedTuple):
     """`{include-group = "…"}` (PEP 735); `comment` and `above` as with a requirement."""
 
     group: str
@@ -143,14 +141,13 @@ class Pin:
         return Requirement(text=text, name=self.name, origin=self.origin)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileReport:
+class FileReport(NamedTuple):
     """What became of each logical line of one file."""
 
     path: str
     format: str
     role: str
-    outcomes: Mapping[Origin, Bucket] = field(default_factory=dict, repr=False)
+    outcomes: Mapping[Origin, Bucket] = {}
 
     @property
     def lines(self) -> int:
@@ -172,8 +169,8 @@ def with_buckets(
         return bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
 
     return tuple(
-        replace(
-            file, outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
+        file._replace(
+            outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
         )
         for file in files
     )

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
@@ -16,8 +17,7 @@ from uvflow.migrate.pins import as_pin
 from uvflow.paths import MANIFEST
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """What one place declares; `title` is what a user calls it.
 
     One that `is_aside` counts only where there is no other. `declared` are the dependencies in
@@ -28,7 +28,7 @@ class Source:
     path: str
     is_aside: bool = False
     declared: tuple[str, ...] = ()
-    imported: ImportedRequirements = field(default_factory=ImportedRequirements)
+    imported: ImportedRequirements = ImportedRequirements()
 
 
 def settle(
@@ -91,7 +91,7 @@ def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
         message = f"all that is on PyPI of this is in {counting.title}"
         found = findings.warning("left-aside", message, origin)
     files = (
-        replace(file, outcomes=dict.fromkeys(file.outcomes, Bucket.LEFT))
+        file._replace(outcomes=dict.fromkeys(file.outcomes, Bucket.LEFT))
         for file in source.imported.files
     )
     return ImportedRequirements(files=tuple(files), findings=(*source.imported.errors, found))

@@ -103,7 +103,7 @@ class _Reader:
         buckets = {**own.outcomes, **self.outcomes.buckets}
         return replace(
             imported,
-            files=(replace(own, format="conda", outcomes=buckets), *others),
+            files=(own._replace(format="conda", outcomes=buckets), *others),
             values=self.values,
             requires_python=self.requires_python,
         )

@@ -1,7 +1,6 @@
 """Hatch: the environments of `[tool.hatch]` in pyproject.toml, or of hatch.toml. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -121,7 +120,7 @@ class _Hatch(ToolTables):
             for requirement in self.requirements(*listed):
                 marker = all_of(requirement.marker, f"sys_platform == '{system}'")
                 text = f"{requirement.text.partition(';')[0].strip()} ; {marker}"
-                yield replace(requirement, text=text, marker=marker)
+                yield requirement._replace(text=text, marker=marker)
         if owner and self._value(template, "extra-dependencies") and {*_LISTS[:2]} & table.keys():
             message = f"{name} does not inherit its requirements from {template} as a whole"
             self.needs_action(where, message, f"compare the group {self._group(name)} with it")

@@ -19,7 +19,8 @@ from uvflow.migrate.toml_text import lenient_values
 
 Package = Mapping[str, Any]
 
-_POETRY_LOCK, _PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
+POETRY_LOCK, PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
+_TOOLS = {POETRY_LOCK: "poetry", PIPFILE_LOCK: "pipenv"}
 _RESTORE = "restore the file, or move it away"
 _PACKAGE = {
     "source": dict,
@@ -34,41 +35,23 @@ _EXTRA = r"extra == (?:\"[^\"]*\"|'[^']*')"
 _EXTRAS = re.compile(rf"(?: and )?(?:\({_EXTRA}(?: or {_EXTRA})+\)|{_EXTRA})(?: and )?")
 
 
-def read_poetry_lock(
-    declared: ImportedRequirements, read_file: Read, outcomes: LineOutcomes
-) -> ImportedRequirements:
-    """The pins of a poetry.lock of any version, if there is one beside what is `declared`.
-
-    What came from a URL or a path has no pin: its source is one.
-    """
-    if read_if_there(_POETRY_LOCK, read_file) is None:
-        return ImportedRequirements()
-    return _read_lock(_POETRY_LOCK, "poetry", read_file, outcomes, declared)
-
-
-def locked_versions(name: str, read_file: Read) -> list[str]:
-    """Those that a poetry.lock has of a package, if it can be read."""
-    values = lenient_values(
-        (read_if_there(_POETRY_LOCK, read_file) or b"").decode("utf-8", "replace")
-    )
-    packages = (p for p in values.get("package", ()) if isinstance(p, dict))
-    return [_version(p) for p in packages if _name(p) == canonicalize_name(name) and _version(p)]
-
-
-def read_pylock(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """The pins of a pylock.toml (PEP 751) or a pdm.lock."""
-    return _read_lock(path, path, read_file, outcomes, None)
-
-
-def _read_lock(
+def read_lock(
     path: str,
-    tool: str,
     read_file: Read,
     outcomes: LineOutcomes,
-    declared: ImportedRequirements | None,
+    declared: ImportedRequirements | None = None,
 ) -> ImportedRequirements:
+    """The pins of the lock file at `path`, if there is one: a pylock.toml (PEP 751), for example.
+
+    What came from a URL or a path has no pin: its source is one. References of git are as they are
+    `declared`.
+    """
+    data = read_if_there(path, read_file)
+    if data is None:
+        return ImportedRequirements()
     sources = declared.sources if declared else None
-    packages = tuple(_locked_packages(path, read_file(path), outcomes))
+    read_packages = _pipfile_packages if path == PIPFILE_LOCK else _locked_packages
+    packages = tuple(read_packages(path, data, outcomes))
     counts = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
     pins: dict[Any, Pin] = {}  # pdm.lock has a package again for each set of its extras
     for origin, package in packages:
@@ -81,15 +64,24 @@ def _read_lock(
             git = _git(_commit(package), (sources or {}).get(name))
             pins.setdefault((name, version, marker), _pin(package, origin, git, marker))
             outcomes.record_bucket(Bucket.IMPORTED, origin)
-        elif sources is None or name in sources:
+        elif path != POETRY_LOCK or sources is None or name in sources:
             outcomes.record_bucket(Bucket.DEFAULT, origin)
         else:
             message = f"{name} came from a place that only another package names"
             hint = "add it as a requirement of its own, with its source"
             outcomes.needs_action("pin-without-index", message, origin, hint)
     _warn_of_age(path, declared, {_name(package) for _, package in packages}, outcomes)
-    report = outcomes.report(path, tool, (origin for origin, _ in packages))
+    report = outcomes.report(path, _TOOLS.get(path, path), (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
+
+
+def locked_versions(name: str, read_file: Read) -> list[str]:
+    """Those that a poetry.lock has of a package, if it can be read."""
+    values = lenient_values(
+        (read_if_there(POETRY_LOCK, read_file) or b"").decode("utf-8", "replace")
+    )
+    packages = (p for p in values.get("package", ()) if isinstance(p, dict))
+    return [_version(p) for p in packages if _name(p) == canonicalize_name(name) and _version(p)]
 
 
 def _warn_of_age(
@@ -124,6 +116,40 @@ def _locked_packages(
             Origin(path=path, line=line),
             {"files": of_old.get(package.get("name"), ()), **package},
         )
+
+
+def _pipfile_packages(
+    path: str, data: bytes, outcomes: LineOutcomes
+) -> Iterator[tuple[Origin, Package]]:
+    """Those of a Pipfile.lock in the words of the others, without its markers, which are wrong."""
+    text, at = data.decode("utf-8", "replace"), 0
+    try:
+        packages = [
+            (name, dict(package))
+            for section, listed in json.loads(text).items()
+            if section != "_meta"
+            for name, package in listed.items()
+        ]
+    except (ValueError, TypeError, AttributeError) as error:
+        origin = Origin(path=path, line=getattr(error, "lineno", 1))
+        message = f"Pipenv did not write this: {error}"
+        outcomes.refuse("file-unreadable", message, origin, _RESTORE)
+        return
+    versions: dict[str, tuple[str, Origin]] = {}
+    for name, package in packages:
+        at = max(at, text.find(f'"{name}": {{', at))
+        origin = Origin(path=path, line=text.count("\n", 0, at) + 1)
+        # Without a version it is from a URL or a path, or the machine that locked had no need.
+        locked = {"name": name, "version": "0" if "git" in package else None, **package}
+        version = _version(locked)
+        known, where = (
+            versions.setdefault(_name(locked), (version, origin)) if version else ("", origin)
+        )
+        if version != known:
+            message = f"{_name(locked)} is {known} in {where}, which counts"
+            outcomes.needs_action("pin-conflict", message, origin, "lock both as one version")
+            locked["version"] = None
+        yield origin, {**locked, "markers": "", "ref": None, "revision": package.get("ref")}
 
 
 def _name(package: Package) -> str:
@@ -180,44 +206,3 @@ def _git(commit: Mapping[str, Any], declared: Any) -> str:
     query = "&".join(f"{kind}={known[kind]}" for kind in kinds if known.get(kind))
     url = known.get("git", commit["url"])
     return f"{url}{'?' if query else ''}{query}#{commit.get('resolved_reference')}"
-
-
-def read_pipfile_lock(
-    declared: ImportedRequirements, read_file: Read, outcomes: LineOutcomes
-) -> ImportedRequirements:
-    """The pins of a Pipfile.lock, if there is one; of two versions the first counts."""
-    sources = declared.sources
-    text = (read_if_there(_PIPFILE_LOCK, read_file) or b"{}").decode("utf-8", "replace")
-    try:
-        packages = [
-            (name, dict(package))
-            for section, listed in json.loads(text).items()
-            if section != "_meta"
-            for name, package in listed.items()
-        ]
-    except (ValueError, TypeError, AttributeError) as error:
-        origin = Origin(path=_PIPFILE_LOCK, line=getattr(error, "lineno", 1))
-        message = f"Pipenv did not write this: {error}"
-        outcomes.refuse("file-unreadable", message, origin, _RESTORE)
-        return ImportedRequirements()
-    _warn_of_age(_PIPFILE_LOCK, declared, {canonicalize_name(n) for n, _ in packages}, outcomes)
-    pins: dict[str, Pin] = {}
-    origins, at = [], 0
-    for written, package in packages:
-        at = max(at, text.find(f'"{written}": {{', at))
-        origin = Origin(path=_PIPFILE_LOCK, line=text.count("\n", 0, at) + 1)
-        origins.append(origin)
-        name = canonicalize_name(written)
-        # Without a version it is from a URL or a path, or the machine that locked had no need.
-        commit = {"url": package.get("git"), "resolved_reference": package.get("ref")}
-        locked = {"name": name, "version": "0" if commit["url"] else None, **package}
-        is_pin = bool(_version(locked))
-        if is_pin:
-            pin = _pin(locked, origin, _git(commit, sources.get(name)))
-            known = pins.setdefault(name, pin)
-            if pin.version != known.version:
-                message = f"{name} is {known.version} in {known.origin}, which counts"
-                outcomes.needs_action("pin-conflict", message, origin, "lock both as one version")
-        outcomes.record_bucket(Bucket.IMPORTED if is_pin else Bucket.DEFAULT, origin)
-    reports = (outcomes.report(_PIPFILE_LOCK, "pipenv", origins),) if origins else ()
-    return ImportedRequirements(pins=tuple(pins.values()), files=reports)

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
 from uvflow.migrate.formats.local_project import read_if_there
-from uvflow.migrate.formats.pins_files import read_pipfile_lock
+from uvflow.migrate.formats.pins_files import PIPFILE_LOCK, read_lock
 from uvflow.migrate.formats.tool_tables import ENV_FILE, DependencyTables
 from uvflow.migrate.indexes import is_pypi
 from uvflow.migrate.ledger import LineOutcomes
@@ -28,7 +28,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(())
-    return imported.with_more(read_pipfile_lock(imported, read_file, outcomes))
+    return imported.with_more(read_lock(PIPFILE_LOCK, read_file, outcomes, imported))
 
 
 class _Pipfile(DependencyTables):
@@ -118,7 +118,7 @@ class _Pipfile(DependencyTables):
             else:
                 found = self.dependency(replace(entry, value=self._keys(value)))
                 hashes = tuple(value.get("hashes", ()))
-                entries += (replace(requirement, hashes=hashes) for requirement in found)
+                entries += (requirement._replace(hashes=hashes) for requirement in found)
         if group:
             self.groups[group] = (*self.groups.get(group, ()), *entries)
         else:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.pins_files import locked_versions, read_poetry_lock
+from uvflow.migrate.formats.pins_files import POETRY_LOCK, locked_versions, read_lock
 from uvflow.migrate.formats.tool_tables import (
     BUILD_BACKEND,
     BUILD_REQUIRES,
@@ -80,8 +80,7 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
-    locked = read_poetry_lock(imported, read_file, outcomes)
-    imported = imported.with_more(locked)
+    imported = imported.with_more(read_lock(POETRY_LOCK, read_file, outcomes, imported))
     if read_if_there("poetry.toml", read_file) is not None:
         settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
         settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")
@@ -415,10 +414,10 @@ class _Poetry(DependencyTables):
                 kind = str(entry.value.get("priority") or kind).lower()
                 kinds.get(kind.replace("secondary", "supplemental"), kinds["primary"]).append(index)
         self.moved += [path] if any(kinds.values()) else []
-        explicit = [replace(index, is_explicit=True) for index in kinds["explicit"]]
+        explicit = [index._replace(is_explicit=True) for index in kinds["explicit"]]
         primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
         *first, last = (*primary, *kinds["supplemental"])
-        default = [] if last.name == "pypi" else [replace(last, is_default=True)]
+        default = [] if last.name == "pypi" else [last._replace(is_default=True)]
         self.indexes = [*explicit, *first, *default]
         for index in first[:1]:
-            self.warn_of_order(replace(index, origin=last.origin))
+            self.warn_of_order(index._replace(origin=last.origin))

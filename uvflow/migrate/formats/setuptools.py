@@ -199,7 +199,7 @@ class _Metadata(Collector):
             result = self.read_line(line)
             requirement = result.requirement
             if requirement and not result.findings and "path" not in (requirement.source or {}):
-                requirement = replace(requirement, text=line.requirement, source=None)
+                requirement = requirement._replace(text=line.requirement, source=None)
             found += [requirement] if requirement else []
         return tuple(found)
 

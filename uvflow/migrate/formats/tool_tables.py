@@ -304,8 +304,8 @@ class ToolTables(Collector):
         index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
         if index:
             is_flat = table.get("type") in ("find_links", "find-links")
-            index = replace(index, is_default=is_default, is_flat=is_flat)
-            index = replace(index, is_explicit=is_explicit or bool(included))
+            index = index._replace(is_default=is_default, is_flat=is_flat)
+            index = index._replace(is_explicit=is_explicit or bool(included))
             self.indexes.append(index)
             for name in filter(_NAME.fullmatch, included):  # the others are patterns
                 self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
@@ -365,7 +365,7 @@ class DependencyTables(ToolTables):
         requirement = self.requirement(text, entry, is_editable=is_editable)
         if requirement is None or (location and "git" not in keys):
             return requirement
-        return replace(requirement, source=self._source(entry, keys, requirement))
+        return requirement._replace(source=self._source(entry, keys, requirement))
 
     def locked_versions(self, name: str) -> Iterable[str]:
         """Those of the package in a lock file beside it, which only Poetry has unions for."""
