@@ -85,11 +85,6 @@ class TomlFile:
             path = path[:-1]
         return self._places.get(path, Statement(line=1, first=1))
 
-    def has_header(self, *path: str | int) -> bool:
-        """Whether the table at `path` has one of its own."""
-        statement = self.statement(*path)
-        return statement.is_header and statement.path == path
-
     @property
     def comments(self) -> tuple[str, ...]:
         """All of them, but for those within the lines of a value."""

@@ -100,10 +100,9 @@ class _Pipfile(DependencyTables):
         group = {"packages": "", "dev-packages": "dev"}.get(plain, plain)
         if group in self.tails:
             message = f"[{table}] is in the dependency group `{group}`, with what was there"
-            self.outcomes.warn("group-merged", message, self.file.origin(table))
+            self.warn("group-merged", message, (table,))
         entries = list[Requirement]()
-        for entry in self.file.entries(table):
-            self.record(Bucket.IMPORTED, table, str(entry.key))
+        for entry in self.items(table, group=group):
             value = entry.value if isinstance(entry.value, dict) else {"version": entry.value}
             if value.get("path") == ".":  # uv installs the project itself
                 for profile in ("dev", "prod") if not group else ("dev",):
@@ -123,7 +122,6 @@ class _Pipfile(DependencyTables):
             self.groups[group] = (*self.groups.get(group, ()), *entries)
         else:
             self.dependencies += tuple(entries)
-        self.add_tail(group, *self.file.tail(table))
 
     def _keys(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The keys of an entry as Poetry has them."""

@@ -1,8 +1,7 @@
 """Poetry: `[tool.poetry]` of pyproject.toml, with poetry.lock and poetry.toml beside it. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
@@ -117,9 +116,6 @@ class _Poetry(DependencyTables):
     def _project(self) -> Mapping[str, Any]:
         return self.file.value("project") or {}
 
-    def _notice(self, code: str, message: str, path: Keys, hint: str | None = None) -> None:
-        self.outcomes.warn(code, message, self.file.origin(*path), hint)
-
     # Metadata.
 
     def _read_key(self, entry: TomlEntry) -> None:
@@ -185,7 +181,7 @@ class _Poetry(DependencyTables):
             if given != (self.file.value(*path) if value is None else value):
                 table = f"[{'.'.join(to[:-1])}]"
                 message = f"{table} has another {to[-1]}, which counts"
-                self._notice("metadata-differs", message, path)
+                self.warn("metadata-differs", message, path)
 
     def _write_dynamic(self) -> None:
         """What the backend goes on computing, and no more what has moved."""
@@ -212,12 +208,12 @@ class _Poetry(DependencyTables):
             self.settings["package"] = False
             message = "no package is found to build, so uv does not install the project itself"
             hint = "if it is one, say where with `packages`, and remove `package = false`"
-            self._notice("no-package", message, _POETRY, hint)
+            self.warn("no-package", message, _POETRY, hint)
         elif requires is None:
             self.values[BUILD_REQUIRES] = TomlLine(value=[_CORE])
             self.values[BUILD_BACKEND] = TomlLine(value=_CORE_BACKEND)
             message = "a [build-system] is added: Poetry installs the project without one"
-            self._notice("build-system", message, _POETRY)
+            self.warn("build-system", message, _POETRY)
         elif not self._project:
             self._update_build_system(requires)
 
@@ -248,7 +244,7 @@ class _Poetry(DependencyTables):
             message = (
                 f"{', '.join(plain)}: of 2, poetry-core takes it into wheels where `format` says so"
             )
-            self._notice("include-format", message, path)
+            self.warn("include-format", message, path)
 
     # Dependencies.
 
@@ -259,7 +255,7 @@ class _Poetry(DependencyTables):
         names = (re.split(r"[^\w.-]", text)[0] for one in lists for text in one)
         declared = set(map(canonicalize_name, names))
         optional: dict[str, tuple[Requirement, ...]] = {}
-        for entry in self._entries(_DEPENDENCIES, ""):
+        for entry in self.items(*_DEPENDENCIES, group=""):
             name = canonicalize_name(str(entry.key))
             if name == "python":
                 self._read_python(entry)
@@ -282,19 +278,6 @@ class _Poetry(DependencyTables):
 
     def locked_versions(self, name: str) -> Iterable[str]:
         return locked_versions(name, self.read_file)
-
-    def _entries(self, table: Keys, group: str) -> Iterator[TomlEntry]:
-        """The dependencies of a table that moves; its comments come with the first and the last."""
-        tables = (table[:-1], table) if "group" in table else (table,)
-        headers = [self.file.statement(*one) for one in tables if self.file.has_header(*one)]
-        above = tuple(c for one in headers for c in (*one.above, one.comment) if c)
-        for entry in self.file.entries(*table):
-            self.record(Bucket.IMPORTED, *table, str(entry.key))
-            is_python = entry.key == "python"
-            yield entry if is_python else replace(entry, above=(*above, *entry.above))
-            above = above if is_python else ()
-        self.moved += [table] if self.file.value(*table) is not None else []
-        self.add_tail(group, *above, *self.file.tail(*table))
 
     def _read_python(self, entry: TomlEntry) -> None:
         """Where [project] has the Pythons that are supported, only these are locked for."""
@@ -379,7 +362,7 @@ class _Poetry(DependencyTables):
         self.write_default_groups(optional)
 
     def _group(self, table: Keys, name: str) -> list[Requirement]:
-        return [r for entry in self._entries(table, name) for r in self.dependency(entry)]
+        return [r for entry in self.items(*table, group=name) for r in self.dependency(entry)]
 
     def _read_build_constraints(self) -> None:
         """Those of each package, which hold for every build now, if they agree."""

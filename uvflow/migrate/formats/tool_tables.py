@@ -177,6 +177,9 @@ class ToolTables(Collector):
             self.values[path] = TomlLine(value=value)
             self.moved.append(path)
 
+    def warn(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
+        self.outcomes.warn(code, message, self.file.origin(*path), hint)
+
     def needs_action(self, path: Path, message: str, hint: str) -> None:
         self.outcomes.needs_action("not-imported", message, self.file.origin(*path), hint)
 
@@ -187,14 +190,23 @@ class ToolTables(Collector):
 
     def entries(self, *path: str, group: str | None = None) -> tuple[Entry, ...]:
         """The array at `path` with its comments; those at its end go below the list of `group`."""
+        return tuple(e for e in map(self.entry, self.items(*path, group=group)) if e)
+
+    def items(self, *path: str, group: str | None = None) -> Iterator[TomlEntry]:
+        """What is in the array or the table at `path`, which moves, with the comments around it.
+
+        The first one gets those of the header, but for the Python of Poetry, which is no item.
+        """
         self.record(Bucket.IMPORTED, *path)
-        self.moved.append(path)
-        array, items = self.file.statement(*path), self.file.entries(*path)
-        above = tuple(filter(None, (*array.above, array.comment))) if array.path == path else ()
-        items = tuple(replace(i, above=(*above, *i.above)) if i.key == 0 else i for i in items)
+        self.moved += [path] if self.file.value(*path) is not None else []
+        places = (path[:-1], path) if "group" in path else (path,)  # of Poetry: it has two headers
+        heads = [head for place in places if (head := self.file.statement(*place)).path == place]
+        above = tuple(text for head in heads for text in (*head.above, head.comment) if text)
+        for entry in self.file.entries(*path):
+            yield entry if entry.key == "python" else replace(entry, above=(*above, *entry.above))
+            above = above if entry.key == "python" else ()
         if group is not None:
-            self.add_tail(group, *self.file.tail(*path))
-        return tuple(e for e in map(self.entry, items) if e)
+            self.add_tail(group, *above, *self.file.tail(*path))
 
     def entry(self, item: TomlEntry) -> Entry | None:
         match item.value:
