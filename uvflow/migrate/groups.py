@@ -22,7 +22,6 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
     Bucket,
-    FileReport,
     ImportedRequirements,
     IncludeGroup,
     InputFile,
@@ -59,22 +58,15 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     imported = _with_lists(imported, includes, outcomes)
     pins, constraints = sort_constraints(imported.requirements, includes, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
+    lines = {path: [line.origin for line in file.lines] for path, file in includes.files.items()}
     return replace(
         imported,
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
         files=tuple(
-            FileReport(
-                path=path,
-                format="requirements",
-                role=includes.roles[path].description,
-                outcomes={
-                    line.origin: outcomes.buckets.get(line.origin, Bucket.ACTION)
-                    for line in file.lines
-                },
-            )
-            for path, file in includes.files.items()
+            outcomes.report(path, "requirements", origins, includes.roles[path].description)
+            for path, origins in lines.items()
         ),
     )
 

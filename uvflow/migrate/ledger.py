@@ -73,10 +73,12 @@ class LineOutcomes:
         """Each once, in the order in which they were recorded."""
         return tuple(dict.fromkeys(self._findings))
 
-    def report(self, path: str, format_name: str, lines: Iterable[Origin]) -> FileReport:
-        """One of the file of another tool at `path`, with an outcome for each of its `lines`."""
+    def report(
+        self, path: str, format_name: str, lines: Iterable[Origin], role: str = Role.PROJECT
+    ) -> FileReport:
+        """One of the file at `path`, with an outcome for each of its `lines`."""
         outcomes = {line: self.buckets.get(line, Bucket.ACTION) for line in lines}
-        return FileReport(path=path, format=format_name, role=Role.PROJECT, outcomes=outcomes)
+        return FileReport(path=path, format=format_name, role=role, outcomes=outcomes)
 
     def report_tables(self, file: TomlFile, format_name: str, *tables: Path) -> FileReport:
         """The same of `tables` of a TOML file; a key that no rule was for needs action."""

@@ -20,9 +20,9 @@ from uvflow.migrate.toml_text import (
     apply_edits,
     line_end,
     literal,
-    parse_toml,
     without,
 )
+from uvflow.paths import MANIFEST
 from uvflow.project import schema
 from uvflow.project.profiles import ALL
 
@@ -59,7 +59,7 @@ def edit(text: str, imported: ImportedRequirements) -> str:
     the text is returned unchanged. Every requirement has to have its name. Raises UsageError where
     `text` is not TOML, or is written in a way that cannot be edited faithfully.
     """
-    return apply_edits(text, decide(parse_toml(text), imported))
+    return apply_edits(text, decide(schema.parse(text, MANIFEST), imported))
 
 
 def with_project(text: str, base: str = "[project]\n") -> str:
@@ -91,7 +91,7 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
     """
     edits = PyprojectEdits(removed=[p for p in imported.moved if p not in imported.values])
     before = without(before, imported.moved)
-    schema.validate(before, _SHAPE, "pyproject.toml")
+    schema.validate(before, _SHAPE, MANIFEST)
     for path, line in imported.values.items():
         if value_at(before, path) is None:
             edits.values[path] = line

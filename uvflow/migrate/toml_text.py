@@ -53,7 +53,7 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
-    before = without(parse_toml(text), edits.removed)
+    before = without(schema.parse(text, MANIFEST), edits.removed)
     if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text
     newline = line_end(text)
@@ -216,7 +216,7 @@ def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(new)
     for path, tables in edits.tables.items():
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(map(dict, tables))
-    if _as_json(parse_toml(text)) != _as_json(after):
+    if _as_json(schema.parse(text, MANIFEST)) != _as_json(after):
         raise _not_editable("the edited file would not mean what was intended")
     return text
 
@@ -230,11 +230,6 @@ def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
 def _as_json(values: Values) -> str:
     """With tuples as lists, and dates as text."""
     return json.dumps(values, sort_keys=True, default=repr)
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """The values of a pyproject.toml; raises UsageError where it is not TOML."""
-    return schema.parse(text, MANIFEST)
 
 
 def lenient_values(text: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Several sources of dependencies: which one counts, and whether the others agree. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -46,8 +46,12 @@ def settle(
     What comes after it has to be an export of its lock file, or the pins of its dependencies, or
     else is an ERROR finding: two lists added up are a third one that nobody has tested.
     """
-    requirements = _without_left(
-        requirements, {*built, *(p for s in formats for p in s.imported.left)}
+    left = {*built, *(path for source in formats for path in source.imported.left)}
+    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
+    requirements = replace(
+        requirements,
+        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
+        files=with_buckets(requirements.files, moves),
     )
     # A lock file, or settings alone, are beside whatever counts.
     tables = [s for s in formats if s.path == MANIFEST or not s.imported.requirements]
@@ -95,18 +99,6 @@ def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
         for file in source.imported.files
     )
     return ImportedRequirements(files=tuple(files), findings=(*source.imported.errors, found))
-
-
-def _without_left(
-    requirements: ImportedRequirements, left: Collection[str]
-) -> ImportedRequirements:
-    """`requirements` without the dependencies of files that a build goes on reading."""
-    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
-    return replace(
-        requirements,
-        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
-        files=with_buckets(requirements.files, moves),
-    )
 
 
 def _meaning(entry: Entry) -> object:

@@ -96,10 +96,6 @@ class Collector:
             self.own_extras.setdefault("dev", {})[extra] = line.origin
         return result
 
-    def add_tail(self, group: str, *comments: str) -> None:
-        """Comment lines below what was collected of `group` so far."""
-        self.tails[group] = (*self.tails.get(group, ()), *comments)
-
 
 @dataclass(kw_only=True)
 class ToolTables(Collector):
@@ -206,7 +202,7 @@ class ToolTables(Collector):
             yield entry if entry.key == "python" else replace(entry, above=(*above, *entry.above))
             above = above if entry.key == "python" else ()
         if group is not None:
-            self.add_tail(group, *above, *self.file.tail(*path))
+            self.tails[group] = (*self.tails.get(group, ()), *above, *self.file.tail(*path))
 
     def entry(self, item: TomlEntry) -> Entry | None:
         match item.value:
