@@ -8,7 +8,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, python_version
-from uvflow.environment.sync import SyncResult, finish, sync_locked
+from uvflow.environment.sync import finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UsageError, UvFailedError, UvflowError
 from uvflow.files import claim, is_inside, read_bytes
 from uvflow.migrate import planner
@@ -62,6 +62,7 @@ def _carry_out(
     state = State.of(plan.root)
     changed = {change.path for change in plan.changes}
     result, manifest, unchanged = InitResult(plan=plan), plan.root / MANIFEST, "everything"
+    way_out = None
     files = backup.restored_on_failure(
         state,
         files=(manifest, plan.root / LOCKFILE),
@@ -91,11 +92,13 @@ def _carry_out(
             context = context._replace(environ={**environ, **_python_of_old(result.plan)})
             if not Path(uv.path).exists():
                 uv = find()  # it was in the environment that was set aside
-            synced = _sync(context, result.plan, uv, mutex, progress=progress)
+            fresh = "; `--fresh` does without the versions that are installed"
+            way_out = f"`--no-sync` skips the environment{fresh if result.plan.installed else ''}"
+            synced = sync_locked(context, uv, mutex, progress=progress)
     except (UvFailedError, NetworkError) as error:
         as_before = f"{unchanged} is as it was before" if change.is_put_back else ""
-        cause = "; ".join(filter(None, (error.cause, as_before)))
-        raise error.with_context(cause=cause or None, hint=error.hint) from error
+        cause = "; ".join(filter(None, (None if way_out else error.cause, as_before)))
+        raise error.with_context(cause=cause or None, hint=way_out or error.hint) from error
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
         journal.record_profile(state, context.profile.name)
@@ -118,15 +121,3 @@ def _python_of_old(plan: Plan) -> dict[str, str]:
         if version in SpecifierSet(plan.values["project"].get("requires-python", "")):
             return {"UV_PYTHON": os.path.realpath(python)}
     return {}
-
-
-def _sync(
-    context: SyncContext, plan: Plan, uv: Uv, mutex: Mutex, *, progress: Progress
-) -> SyncResult:
-    try:
-        return sync_locked(context, uv, mutex, progress=progress)
-    except (UvFailedError, NetworkError) as error:
-        hint = "`--no-sync` skips the environment"
-        if plan.installed:
-            hint += "; `--fresh` does without the versions that are installed"
-        raise error.with_context(cause=None, hint=hint) from error
