@@ -140,6 +140,12 @@ Home = "https://h"
     )
 
 
+def test_an_edit_can_be_made_twice() -> None:
+    path = ("project", "dependencies")
+    edits = TomlEdits(values={path: TomlLine(value=[])}, arrays={path: [SIX]})
+    assert apply_edits("", edits) == apply_edits("", edits)
+
+
 def test_what_is_within_a_line_cannot_be_removed() -> None:
     with pytest.raises(UsageError, match="cannot be edited"):
         apply_edits("[tool]\nx = { a = 1, b = 2 }\n", TomlEdits(removed=[("tool", "x", "a")]))

@@ -72,16 +72,18 @@ def collect_settings(
 
 
 def _refuse(option: str, value: str, line: Line, outcomes: LineOutcomes) -> None:
-    code, message = "no-equivalent", f"uv has no equivalent of `{option}`"  # a value may be secret
-    hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
     if option == "--trusted-host":
-        code, host = "trusted-host", value.rpartition("@")[2]
+        host = value.rpartition("@")[2]
         message = (
             f"`--trusted-host {host}` was not imported: in uv it would disable TLS"
             " verification for that host everywhere"
         )
         hint = f'if that is intended: `allow-insecure-host = ["{host}"]` in [tool.uv]'
-    outcomes.needs_action(code, message, line.origin, hint)
+        outcomes.needs_action("trusted-host", message, line.origin, hint)
+    else:
+        message = f"uv has no equivalent of `{option}`"  # its value may be a secret
+        hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
+        outcomes.needs_action("no-equivalent", message, line.origin, hint)
 
 
 def _add_find_links(

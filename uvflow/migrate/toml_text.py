@@ -210,7 +210,7 @@ def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
     after = copy.deepcopy(dict(before))
     for path, value in edits.values.items():
         plain = value.value if isinstance(value, TomlLine) else value
-        _plain(after, path[:-1])[path[-1]] = plain
+        _plain(after, path[:-1])[path[-1]] = copy.copy(plain)
     for path, lines in edits.arrays.items():
         new = (line.value for line in lines if line.value is not None)
         _plain(after, path[:-1]).setdefault(path[-1], []).extend(new)
