@@ -88,6 +88,9 @@ class Change(NamedTuple):
     kept_size: int | None = None
 
 
+_parse = functools.lru_cache(maxsize=2)(tomllib.loads)  # many plans have one text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that will be done.
@@ -113,10 +116,10 @@ class Plan:
     may_narrow: bool = False
     is_already_locked: bool = False  # a project with its lockfile: nothing to do
 
-    @functools.cached_property
+    @property
     def values(self) -> Mapping[str, Any]:
         """`text`, parsed."""
-        return tomllib.loads(self.text)
+        return _parse(self.text)
 
     @property
     def aside(self) -> Path | None:

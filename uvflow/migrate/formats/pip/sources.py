@@ -49,7 +49,7 @@ def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> Lin
     if re.search(r"\d{640}", text) or text.count("(") > _MAX_BRACKETS or len(text) > _MAX_LENGTH:
         return _invalid(line)
     marker = text.partition(";")[2]
-    if redacted(marker) != marker:
+    if marker and redacted(marker) != marker:
         message = "the marker contains credentials, and would be written into pyproject.toml"
         hint = "remove them, or skip the line with `--keep-going`"
         return needs_action(findings.error("url-credentials", message, line.origin, hint))
