@@ -210,13 +210,15 @@ def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
     after = copy.deepcopy(dict(before))
     for path, value in edits.values.items():
         plain = value.value if isinstance(value, TomlLine) else value
-        _plain(after, path[:-1])[path[-1]] = copy.copy(plain)
-    for path, lines in edits.arrays.items():
-        new = (line.value for line in lines if line.value is not None)
-        _plain(after, path[:-1]).setdefault(path[-1], []).extend(new)
-    for path, tables in edits.tables.items():
-        _plain(after, path[:-1]).setdefault(path[-1], []).extend(map(dict, tables))
-    if _as_json(schema.parse(text, MANIFEST)) != _as_json(after):
+        _plain(after, path[:-1])[path[-1]] = plain
+    lists = {p: [e.value for e in edits.arrays[p] if e.value is not None] for p in edits.arrays}
+    for path, new in (lists | edits.tables).items():
+        table = _plain(after, path[:-1])
+        table[path[-1]] = [*table.get(path[-1], ()), *new]  # a list of the edits stays
+    both = (schema.parse(text, MANIFEST), after)
+    # With tuples as lists, and dates as text.
+    written, meant = (json.dumps(values, sort_keys=True, default=repr) for values in both)
+    if written != meant:
         raise _not_editable("the edited file would not mean what was intended")
     return text
 
@@ -225,11 +227,6 @@ def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
     for key in path:
         table = table.setdefault(key, {})
     return table
-
-
-def _as_json(values: Values) -> str:
-    """With tuples as lists, and dates as text."""
-    return json.dumps(values, sort_keys=True, default=repr)
 
 
 def lenient_values(text: str) -> dict[str, Any]:
