@@ -132,13 +132,11 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         is_compiled = are_pins and not (group or known or counting.declared)
         covers = is_compiled and wanted <= {pin.name for pin in own}
         first = entries[0].origin
-        if all(_meaning(entry) in there for entry in entries):
+        is_same = all(_meaning(entry) in there for entry in entries)
+        if is_same or is_export:
             moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
-            message = f"{counting.title} has the same"
-            found.append(findings.warning("same-elsewhere", message, first))
-        elif is_export:
-            moves |= dict.fromkeys((pin.origin for pin in own), Bucket.MERGED)
             message = f"this is an export of the lock file of {counting.title}"
+            message = f"{counting.title} has the same" if is_same else message
             found.append(findings.warning("export", message, first))
         elif covers:
             pins += own
