@@ -1,5 +1,6 @@
 """The values of an import: requirements, groups, pins, and the outcome of each line. Pure."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -13,6 +14,7 @@ from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
 SOURCES: Keys = ("tool", "uv", "sources")
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PEP 508, "Names"
 OnConflict = Literal["fail", "prefer-base", "declare"]
 
 

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,7 +23,7 @@ from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, with_buckets
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Pin, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
 from uvflow.migrate.report import needs_user_error
@@ -39,9 +38,6 @@ from uvflow.project.python import find_own_interpreter
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv, check_readable
-
-# What uv accepts as a project's name (packaging specifications, "Names and normalization").
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 _MARKS_OF_PROJECTS = (MANIFEST, "setup.py", "setup.cfg", "Pipfile")
 
@@ -280,7 +276,7 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
     name = options.name or metadata.get("name") or local_metadata(".", "name", read) or ""
     if not name:
         folder = plan.root.name
-        name = folder if _NAME.fullmatch(folder) else discover.plain_name(folder)
+        name = folder if NAME.fullmatch(folder) else discover.plain_name(folder)
         message = f"the project is called `{name}`, since `{folder}` cannot be its name"
         renamed = findings.warning("renamed", message, None, "choose another with `--name`")
         plan = plan.with_findings(*([renamed] if name != folder else []))
@@ -332,7 +328,7 @@ def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
 
 
 def _check_name(name: str, plan: Plan) -> None:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"`{name or plan.root.name}` cannot be the name of a project",
             cause="a name is made of ASCII letters, digits, `-`, `_` and `.`",

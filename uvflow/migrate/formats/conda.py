@@ -10,7 +10,7 @@ from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, InputFile, Read, Role
 from uvflow.migrate.toml_lines import Keys, TomlLine
 
 # Packages of conda that are the same project on PyPI, under the same name …
@@ -57,7 +57,6 @@ _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all
 _CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
 _PYTORCH = "https://download.pytorch.org/whl/"
 _MOST = 1 << 17  # characters of a file; an export of 500 packages has a quarter of it
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -130,7 +129,7 @@ class _Reader:
                     self._needs_action(message, line, "see `env-file` in [tool.uvflow.profiles]")
                 case "name" | "prefix", "scalar":
                     self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
-                    if key.value == "name" and _NAME.fullmatch(node.value):
+                    if key.value == "name" and NAME.fullmatch(node.value):
                         self.values["project", "name"] = TomlLine(value=node.value)
                 case name, _:
                     self.refuse_file(f"`{name}` is not understood here", line)

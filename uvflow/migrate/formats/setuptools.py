@@ -30,7 +30,7 @@ from uvflow.migrate.formats.setup_script import (
 )
 from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, Collector
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Bucket, ImportedRequirements, Read, Requirement
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST
@@ -67,7 +67,6 @@ _ACTIONS = {
 }
 
 _EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+")  # setuptools takes no other in [project]
-_EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|")
 _SAYS = re.compile(r"\s*[^\s#;\[]")  # a line of setup.cfg
 _REQUIREMENTS_FILE = re.compile(r"""["']([\w./-]+\.(?:txt|in))["']""")
 
@@ -157,7 +156,7 @@ class _Metadata(Collector):
         for key, value in pairs_of(option.value).items():
             name, _, marker = (part.strip() for part in key.partition(":"))
             found = self._requirements(option, value, marker)
-            if not _EXTRA.fullmatch(name) or (not name and "dependencies" in self.dynamic):
+            if not (NAME.fullmatch(name) if name else "dependencies" not in self.dynamic):
                 raise ComputedError
             extras[name] = (*extras.get(name, ()), *found)
         self.dependencies += extras.pop("")

@@ -188,8 +188,9 @@ def test_a24_local_projects(line: str, text: str, source: dict[str, Any]) -> Non
     assert (found.name, found.text, found.source) == ("foo-lib", text, source)
 
 
-def test_a24_a_project_that_only_a_build_names_has_no_name_yet() -> None:
-    found = requirement("-e ./libs/foo[x]", {"libs/foo/setup.py": "setup(name=NAME)"})
+@pytest.mark.parametrize("name", ["NAME", "'ba??rar'"])
+def test_a24_a_project_that_only_a_build_names_has_no_name_yet(name: str) -> None:
+    found = requirement("-e ./libs/foo[x]", {"libs/foo/setup.py": f"setup(name={name})"})
     assert (found.name, found.text) == (None, "./libs/foo")
     assert found.with_name("Foo").text == "Foo[x]"
 

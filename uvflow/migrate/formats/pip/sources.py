@@ -22,7 +22,7 @@ from uvflow.migrate.formats.pip.direct_reference import (
     requirement_at,
 )
 from uvflow.migrate.formats.pip.requirements_txt import Line
-from uvflow.migrate.model import ImportOptions, LineResult, Read, Requirement, needs_action
+from uvflow.migrate.model import NAME, ImportOptions, LineResult, Read, Requirement, needs_action
 from uvflow.redaction import redacted
 
 _MAX_BRACKETS = 50  # in a marker, which has a handful
@@ -162,6 +162,7 @@ def _read_local(reference: DirectReference, read_file: Read) -> LineResult:
     if not is_installable(path, read_file):
         return _missing(reference, path)
     name = reference.name or local_metadata(path, "name", read_file) or ""
+    name = name if NAME.fullmatch(name) else ""  # nor will a build give it another
     source = {"path": path, **({"editable": True} if reference.line.is_editable else {})}
     text = path if is_outside(path) else f"./{path}"
     requirement = requirement_at(reference, text, name, source)
