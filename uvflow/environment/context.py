@@ -117,10 +117,13 @@ class SyncContext(NamedTuple):
         if "" not in known and known != self.state.read_json(_UV):
             self.state.write(_UV, json.dumps(known).encode(), durable=False)
 
+    def read_fingerprint(self) -> bytes:
+        """Empty where there is none."""
+        return fingerprint.read_encoded(str(self.state.directory), self.fingerprint_name)
+
     def is_current(self) -> bool:
         """Whether nothing has changed since the last sync."""
-        encoded = fingerprint.read_encoded(str(self.state.directory), self.fingerprint_name)
-        return fingerprint.is_current(encoded, self.key)
+        return fingerprint.is_current(self.read_fingerprint(), self.key)
 
 
 def is_sync_running(context: SyncContext) -> bool:

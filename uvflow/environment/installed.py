@@ -1,5 +1,6 @@
 """A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
+import contextlib
 import os
 import re
 from functools import cached_property
@@ -84,6 +85,16 @@ class Distribution:
     @property
     def record(self) -> str:
         return f"{self.location}{os.sep}RECORD"
+
+    @cached_property
+    def identity(self) -> tuple[int, ...]:
+        """Which files these are, by the directory and by RECORD, which an installer writes last."""
+        found: list[int] = []
+        for path in (self.location, self.record):
+            with contextlib.suppress(OSError):
+                status = os.stat(path)  # noqa: PTH116  a Path costs more than the stat
+                found += (status.st_ino, status.st_size, status.st_mtime_ns)
+        return tuple(found)
 
 
 def leftover_data_directories(environment: Environment) -> tuple[str, ...]:

@@ -234,11 +234,11 @@ def configuration_damage(environment: Environment, synced: bytes | None) -> Iter
 def _duplicates(environment: Environment) -> Iterator[Damage]:
     by_name = defaultdict(list)
     for distribution in environment.distributions:
-        by_name[distribution.name].append(distribution.path)
+        by_name[distribution.name].append(distribution)
     for name, (first, *others) in by_name.items():
         if others:
-            detail = f"also {', '.join(path.name for path in others)}"
-            yield Damage(DamageKind.DUPLICATE, environment.relative(first), name, detail)
+            detail = f"also {', '.join(other.directory for other in others)}"
+            yield Damage(DamageKind.DUPLICATE, environment.relative(first.location), name, detail)
 
 
 class Row(NamedTuple):
@@ -252,18 +252,24 @@ class Row(NamedTuple):
 class Metadata(NamedTuple):
     """What the metadata of a distribution shows by itself.
 
-    `first` is the row of RECORD whose file uv would remove first.
+    `record` is the text of RECORD, empty where that cannot be read, `first` the row whose file uv
+    would remove first.
     """
 
     problem: tuple[DamageKind, str, str] | None = None
     first: Row | None = None
     names: frozenset[str] = frozenset()
     unreadable: str = ""  # what uv must not read: a named pipe, say, at which it would wait
+    record: str = ""
 
 
-@functools.cache  # of a distribution as an Environment has found it
 def read_metadata(distribution: Distribution) -> Metadata:
-    location = distribution.location
+    return _read_metadata(distribution.location, distribution.identity)
+
+
+@functools.cache  # by the identity: uv may have changed some distributions meanwhile
+def _read_metadata(location: str, _identity: tuple[int, ...]) -> Metadata:
+    distribution = Distribution(location)
     entries = directory_entries(location)
     names = frozenset(entry.name for entry in entries)
     text = read_record(distribution.record)
@@ -277,7 +283,7 @@ def read_metadata(distribution: Distribution) -> Metadata:
         problem = problem or (DamageKind.EDITED, path, "uv cannot read it")
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file, or a large one"
-    return Metadata(problem, first, names, unreadable)
+    return Metadata(problem, first, names, unreadable, text or "")
 
 
 def _is_readable(entry: os.DirEntry[str]) -> bool:
@@ -325,7 +331,8 @@ def _is_without_installer(distribution: Distribution, text: str) -> bool:
     every file has to be present.
     """
     names = [name for name, _, _ in _fields(text)]
-    return names == sorted(names) and not any(map(_size_problem, recorded_rows(distribution)))
+    listed = rows(distribution.site_packages, text)
+    return names == sorted(names) and not any(map(_size_problem, listed))
 
 
 def linked_packages(environment: Environment) -> Iterator[Damage]:
@@ -334,12 +341,17 @@ def linked_packages(environment: Environment) -> Iterator[Damage]:
     Also those of byte code, which no RECORD lists.
     """
     link_above = _link_finder(environment)
+
+    @functools.cache  # distributions share `bin`
+    def links_to(base: str, folder: str) -> set[str]:
+        names = (f"{folder}/-", f"{folder}/__pycache__/-")
+        return {link_above(_absolute(base, name)) for name in names} - {""}
+
     for distribution in environment.distributions:
-        text, base = read_record(distribution.record) or "", distribution.site_packages
+        base = distribution.site_packages
+        text = read_metadata(distribution).record
         folders = {name.rpartition("/")[0] or "." for name, _, _ in _fields(text)}
-        names = (f"{folder}/{name}" for folder in folders for name in ("-", "__pycache__/-"))
-        links = {link_above(_absolute(base, name)) for name in names}
-        for link in sorted(links - {""}):
+        for link in sorted(set().union(*(links_to(base, folder) for folder in folders))):
             kind, detail = _link_problem(link)
             yield Damage(kind, environment.relative(link), distribution.name, detail)
 
@@ -464,7 +476,7 @@ def read_record(path: str) -> str | None:
 
 def recorded_rows(distribution: Distribution) -> Iterator[Row]:
     """The rows of its RECORD; none where that cannot be read."""
-    return rows(distribution.site_packages, read_record(distribution.record) or "")
+    return rows(distribution.site_packages, read_metadata(distribution).record)
 
 
 def rows(site_packages: str, text: str) -> Iterator[Row]:

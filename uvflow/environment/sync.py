@@ -82,7 +82,8 @@ def locked_environment(
     """An environment in sync that no other uvflow process changes until the end of the `with`."""
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
-        if context.is_current() or _is_good_as_it_is(context):
+        known = context.read_fingerprint()
+        if fingerprint.is_current(known, context.key) or _is_good_as_it_is(context):
             yield SyncResult(already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
@@ -101,7 +102,8 @@ def locked_environment(
                 " project without it",
                 hint="`uvflow init` again",
             )
-        if context.is_current():  # another uvflow process may have done it meanwhile
+        # Another uvflow process may have done it meanwhile.
+        if context.read_fingerprint() != known and context.is_current():
             yield SyncResult(already=True)
             return
         if context.profile.releases:
@@ -193,8 +195,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     with contextlib.suppress(inputs.UnwatchableError, UvflowError):
         # An edit from here on is seen next time.
         before = _answers(inputs.sync_inputs(context, uv.path))
-    encoded = fingerprint.read_encoded(str(context.state.directory), context.fingerprint_name)
-    known = fingerprint.recorded_answers(encoded)  # of a sync after which uv had nothing to do
+    # Of a sync after which uv had nothing to do.
+    known = fingerprint.recorded_answers(context.read_fingerprint())
     is_same = _is_in(known, before)
     has_same_python = _is_in(known, _python_answers(context)) and inputs.ask_for_same_python(
         fingerprint.pairs(before), known

@@ -157,10 +157,13 @@ def read_local_part(path: Path) -> Lockfile:
 
     A version of the format that `read_lockfile` refuses is read as far as it is like this one.
     """
-    text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
-    head, *packages = text.split(_PACKAGE)
+    head, *packages = _read(path).split(_PACKAGE)
     local = (package for package in packages if re.search(_HAS_PATH, package))
     return _parsed(_PACKAGE.join((head, *local)), str(path))
+
+
+def _read(path: Path) -> str:
+    return read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
 
 
 @lru_cache(maxsize=4)  # one command reads it in several places
@@ -191,7 +194,11 @@ def local_sources(project: Project) -> tuple[LocalSource, ...]:
     None where uv.lock cannot be read: uv says what is wrong with it.
     """
     try:
-        lockfile = read_local_part(project.lockfile)
+        text = f"\n{_read(project.lockfile)}"
+        found = ((match.start(), match.end()) for match in re.finditer(_HAS_PATH, text))
+        # Without what they depend on, which may be hundreds of lines.
+        heads = (text[text.rfind(_PACKAGE, 0, start) : end] for start, end in found)
+        lockfile = _parsed("\n".join(heads), str(project.lockfile))
     except UvflowError:
         return ()
     return tuple(
