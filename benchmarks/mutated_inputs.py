@@ -102,19 +102,19 @@ def _memory() -> str | None:
 def _standing_in() -> Iterator[tuple[list[Plan], StandIn]]:
     """The stand-in takes uv's place; what is given has the plans that were made."""
     plans: list[Plan] = []
-    start, plan = uvflow.process.start, uvflow.migrate.planner.make_plan
+    capture, plan = uvflow.process.capture, uvflow.migrate.planner.make_plan
     uv = StandIn(BASE)
 
     def remembering(*arguments: Any, **keywords: Any) -> Plan:
         plans.append(plan(*arguments, **keywords))
         return plans[-1]
 
-    uvflow.process.start = uv  # type: ignore[assignment]  # what it gives can only be waited for
+    uvflow.process.capture = uv
     uvflow.migrate.planner.make_plan = remembering
     try:
         yield plans, uv
     finally:
-        uvflow.process.start, uvflow.migrate.planner.make_plan = start, plan
+        uvflow.process.capture, uvflow.migrate.planner.make_plan = capture, plan
 
 
 # An input, and what is wrong with what becomes of it.

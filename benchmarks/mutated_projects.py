@@ -197,16 +197,6 @@ _OF_TEXTS: tuple[Callable[[random.Random, str], str], ...] = (
 # uv, as far as the commands see it.
 
 
-class Answer:
-    """What uv says: `wait` is that of process.Running."""
-
-    def __init__(self, completed: Completed) -> None:
-        self._completed = completed
-
-    def wait(self, _seconds: float | None = None) -> Completed:
-        return self._completed
-
-
 _ANSWERS = (
     Completed(code=0, out="", err=""),
     Completed(code=1, out="", err="Would install 1 package\n + six==1.17.0\n - six==1.16.0\n"),
@@ -223,27 +213,32 @@ _EXPORTS = (
 
 
 class StandIn:
-    """Takes the place of `process.start`: reads what uv would read, and answers by lot."""
+    """Takes the place of `process.capture`: reads what uv would read, and answers by lot."""
 
     def __init__(self, manifest: str) -> None:
         self.draw = random.Random(0)
         self._manifest = manifest
 
     def __call__(
-        self, words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None = None
-    ) -> Answer:
-        del environ
+        self,
+        words: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        cwd: Path | None = None,
+        seconds: float | None = None,
+    ) -> Completed:
+        del environ, seconds
         if words[1] == "--version":
-            return Answer(Completed(code=0, out="uv 0.13.9\n", err=""))
+            return Completed(code=0, out="uv 0.13.9\n", err="")
         _read_as_uv(words[1], cwd or Path.cwd())
         if words[1] == "init":
             target = Path(words[-1])
             target.mkdir(exist_ok=True)
             (target / "pyproject.toml").write_text(self._manifest)
-            return Answer(Completed(code=0, out="", err=""))
+            return Completed(code=0, out="", err="")
         if words[1] in {"export", "lock", "sync"}:
-            return Answer(self.draw.choice(_EXPORTS if words[1] == "export" else _ANSWERS))
-        return Answer(Completed(code=2, out="", err="nobody knows"))
+            return self.draw.choice(_EXPORTS if words[1] == "export" else _ANSWERS)
+        return Completed(code=2, out="", err="nobody knows")
 
 
 def _read_as_uv(command: str, root: Path) -> None:

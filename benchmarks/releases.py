@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.kills_world import DEVELOPMENT, PACKAGES, Rig
 from uvflow.environment.installed import Environment
-from uvflow.environment.repair import Depth, find_damage
+from uvflow.environment.repair import Depth, Past, find_damage
 
 MODULES = [f"{'a' if n % 3 else 'z'}_pkg{n:02}" for n in range(PACKAGES) if n not in DEVELOPMENT]
 SHARED = range(50, 100)  # the modules of a package that are in both of its versions
@@ -117,7 +117,8 @@ def killed(rig: Rig, kills: int, seed: int) -> Iterator[str]:
         environment = live(rig)
         if versions(environment) not in whole.values():
             yield f"killed after {instant:.3f} s: {environment.name} is neither old nor new"
-        if damages := find_damage(Environment(environment), Depth.HASHES):
+        damages, _ = find_damage(Environment(environment), Depth.HASHES, Past())
+        if damages:
             yield f"killed after {instant:.3f} s: {environment.name}: {damages[0]}"
         done = sync(rig)
         if done.returncode or versions(live(rig)) != whole["new"]:

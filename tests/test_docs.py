@@ -25,8 +25,8 @@ from uvflow import errors
 from uvflow.cli.main import uvflow as command_line
 from uvflow.docker import settings
 from uvflow.environment.integrity import DamageKind
-from uvflow.environment.status import Level
 from uvflow.findings import Severity
+from uvflow.lockfile.check import Level
 from uvflow.onboarding import setup
 from uvflow.project import profiles
 

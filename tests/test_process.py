@@ -80,5 +80,5 @@ def test_a_signal_while_a_program_is_started_ends_the_program(
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(process.SignalReceivedError):
-        process.start(("sleep", "60"), environ=os.environ)
+        process.capture(("sleep", "60"), environ=os.environ)
     assert started[0].returncode == -signal.SIGKILL

@@ -148,14 +148,6 @@ def test_capture_returns_both_streams(tmp_path: Path) -> None:
     assert completed == process.Completed(code=3, out="out lock\n", err="err\n")
 
 
-def test_several_uvs_run_at_once(tmp_path: Path) -> None:
-    path = script(tmp_path / "a", "touch $1; until [ -e $2 ]; do sleep 0.01; done; echo $1")
-    binary = uv.Uv(path=path, version="0.13.9")
-    first = binary.start(("one", "two"), cwd=tmp_path)
-    second = binary.start(("two", "one"), cwd=tmp_path)
-    assert (first.wait().out, second.wait().out) == ("one\n", "two\n")
-
-
 def test_run_does_not_change_the_output_and_leaves_stdout_to_data(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,30 +34,14 @@ class Completed(NamedTuple):
     err: str = ""
 
 
-class Running:
-    """A process whose output is being captured."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.when_ended: Callable[[], None] = lambda: None
-
-    def wait(self, seconds: float | None = None) -> Completed:
-        """Wait for its end; call this once. Raises TimeoutError after `seconds`."""
-        with self._process as process:
-            try:
-                out, err = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                raise TimeoutError from error
-            except BaseException:
-                process.kill()
-                raise
-        self.when_ended()
-        return Completed(code=process.returncode, out=out, err=err)
-
-
-def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None = None) -> Running:
-    """Start a program, its output captured, without waiting: several may run at once."""
+def capture(
+    words: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    seconds: float | None = None,
+) -> Completed:
+    """Run a program and return its output; raises TimeoutError after `seconds`."""
     with signals_collected() as received:  # one that is raised in here would leave the program
         child = subprocess.Popen(
             words,
@@ -69,11 +53,19 @@ def start(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path | None 
             encoding="utf-8",
             errors="replace",
         )
-    if received:
-        with child:
+    with child:
+        if received:
             child.kill()
-        raise SignalReceivedError(received[0])
-    return Running(child)
+            raise SignalReceivedError(received[0])
+        try:
+            out, err = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise TimeoutError from error
+        except BaseException:
+            child.kill()
+            raise
+    return Completed(code=child.returncode, out=out, err=err)
 
 
 def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:

@@ -25,7 +25,7 @@ from uvflow.errors import (
 )
 from uvflow.fingerprint import MAX_BYTES, uv_candidates
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.process import Completed, Running
+from uvflow.process import Completed
 
 
 class Display(NamedTuple):
@@ -129,19 +129,21 @@ class Uv(NamedTuple):
         return completed
 
     def capture(
-        self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Completed:
-        """Run uv and return its output."""
-        return self.start(arguments, cwd=cwd, environ=environ).wait()
-
-    def start(
-        self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
-    ) -> Running:
-        """As `capture`, without waiting: several may run at once."""
+        """Run uv and return its output; raises TimeoutError after `seconds`."""
         check_readable((cwd, *cwd.parents), _READ_TO_RUN)
-        running = process.start((self.path, *arguments), cwd=cwd, environ=_uv_environ(environ))
-        running.when_ended = _reporter(arguments)
-        return running
+        report = _reporter(arguments)
+        completed = process.capture(
+            (self.path, *arguments), environ=_uv_environ(environ), cwd=cwd, seconds=seconds
+        )
+        report()
+        return completed
 
 
 def _reporter(arguments: Sequence[str]) -> Callable[[], None]:
@@ -218,7 +220,7 @@ def _probe(path: str, known: Mapping[str, str]) -> Uv | None:
     if known and re.match(_VERSION, version := str(known.get(identity(path)))):
         return Uv(path=path, version=version)
     try:
-        completed = process.start((path, "--version"), environ=os.environ).wait(_PROBE_SECONDS)
+        completed = process.capture((path, "--version"), environ=os.environ, seconds=_PROBE_SECONDS)
     except OSError:  # it cannot be started, or takes too long
         return None
     match = re.match(rf"uv ({_VERSION})", completed.out)

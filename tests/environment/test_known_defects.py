@@ -1,5 +1,7 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,14 +35,18 @@ def state(tmp_path: Path, environment: Environment) -> State:
     return state
 
 
+def known(state: State) -> Mapping[str, Any]:
+    return state.read_json(known_defects.DEFECTS)
+
+
 def test_a_recorded_defect_is_known(state: State, environment: Environment) -> None:
-    assert known_defects.select_known(state, environment, ALL) == ALL
+    assert known_defects.select_known(known(state), environment, ALL) == ALL
     other = Damage(kind=DamageKind.MISSING, path=f"{SITE}/odd/data.txt", distribution="odd")
-    assert known_defects.select_known(state, environment, (other,)) == ()
+    assert known_defects.select_known(known(state), environment, (other,)) == ()
 
 
 @pytest.mark.parametrize(
-    ("changed", "known"),
+    ("changed", "left"),
     [
         ("odd/data.txt", (GONE, STRAY)),
         ("odd/gone.txt", (EDITED, STRAY)),
@@ -50,17 +56,17 @@ def test_a_recorded_defect_is_known(state: State, environment: Environment) -> N
     ],
 )
 def test_a_defect_is_known_until_its_file_or_the_record_changes(
-    state: State, environment: Environment, changed: str, known: tuple[Damage, ...]
+    state: State, environment: Environment, changed: str, left: tuple[Damage, ...]
 ) -> None:
     (environment.path / SITE / changed).write_text("changed")
-    assert known_defects.select_known(state, environment, ALL) == known
+    assert known_defects.select_known(known(state), environment, ALL) == left
 
 
 def test_a_defect_of_another_environment_is_not_known(
     state: State, environment: Environment, tmp_path: Path
 ) -> None:
     environment.path.rename(tmp_path / ".venv-prod")
-    assert known_defects.select_known(state, Environment(tmp_path / ".venv-prod"), ALL) == ()
+    assert known_defects.select_known(known(state), Environment(tmp_path / ".venv-prod"), ALL) == ()
 
 
 def test_a_defect_recorded_again_replaces_the_former(
@@ -68,7 +74,7 @@ def test_a_defect_recorded_again_replaces_the_former(
 ) -> None:
     (environment.path / EDITED.path).write_text("another build")
     known_defects.record_defects(state, environment, (EDITED,))
-    assert known_defects.select_known(state, environment, ALL) == ALL
+    assert known_defects.select_known(known(state), environment, ALL) == ALL
     assert len(json.loads(state.read("known-defects.json") or b"")) == len(ALL)
 
 
@@ -77,9 +83,9 @@ def test_entries_that_cannot_be_read_are_not_known(
     state: State, environment: Environment, garbage: bytes
 ) -> None:
     state.write("known-defects.json", garbage)
-    assert known_defects.select_known(state, environment, ALL) == ()
+    assert known_defects.select_known(known(state), environment, ALL) == ()
     known_defects.record_defects(state, environment, ALL)
-    assert known_defects.select_known(state, environment, ALL) == ALL
+    assert known_defects.select_known(known(state), environment, ALL) == ALL
 
 
 @pytest.mark.parametrize("kind", DamageKind)

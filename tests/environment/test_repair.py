@@ -64,7 +64,7 @@ def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
 def removed(venv: Venv, *names: str, past: Past | None = None) -> list[str]:
     """What is damaged is removed, and the distributions `names` with it."""
     environment = Environment(venv.path)
-    damages = find_damage(environment, Depth.SIZES, past or Past())
+    damages, _ = find_damage(environment, Depth.SIZES, past or Past())
     check_removable(environment, damages, names)
     return remove_damaged(environment, damages, names)
 

@@ -5,13 +5,13 @@ import pytest
 from uvflow.environment.context import Subject
 from uvflow.environment.status import (
     Check,
-    Level,
     Status,
     format_rows,
     planned_changes,
     status_as_json,
     verdict_line,
 )
+from uvflow.lockfile.check import Level
 
 DEV = Subject("dev", "", Path("/shop/.venv"))
 

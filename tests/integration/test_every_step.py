@@ -13,7 +13,7 @@ from rig import MANIFEST, Command, Tree
 
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
-from uvflow.environment.repair import Depth
+from uvflow.environment.repair import Depth, Past
 from uvflow.files import SET_ASIDE
 from uvflow.project.profiles import BUILT_IN
 
@@ -58,7 +58,7 @@ def test_sync_repairs_after_every_step(
         die_at(step, "sync", f"--{then}", cwd=root)
         done = uvflow("sync", f"--{then}", "--timeout", "0", cwd=root)
         assert done.code == 0, (step, done.err)
-        assert repair.find_damage(Environment(root / ".venv"), Depth.HASHES) == (), step
+        assert repair.find_damage(Environment(root / ".venv"), Depth.HASHES, Past())[0] == (), step
         assert list(root.rglob("*.uvflow-*")) == [], step
         check = ["uv", *BUILT_IN[then].sync_arguments(), "--check"]
         assert subprocess.run(check, cwd=root, check=False).returncode == 0, step

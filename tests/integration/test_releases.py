@@ -14,7 +14,7 @@ from rig import BIN, Command, Tree
 
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
-from uvflow.environment.repair import Depth
+from uvflow.environment.repair import Depth, Past
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs links replaced by a rename")
 
@@ -297,7 +297,7 @@ def test_killed_at_any_step_the_live_release_is_whole(
         die_at(step, "sync", cwd=shop)
         found = versions(live(shop))
         assert found in ({"six-1.16.0"}, {"six-1.15.0"}), step
-        assert repair.find_damage(Environment(live(shop)), Depth.HASHES) == (), step
+        assert repair.find_damage(Environment(live(shop)), Depth.HASHES, Past())[0] == (), step
         done = uvflow("sync", "--timeout", "0", cwd=shop)
         assert (done.code, versions(live(shop))) == (0, {"six-1.15.0"}), (step, done.err)
         assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n", step

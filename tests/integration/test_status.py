@@ -18,7 +18,8 @@ from rig import BIN, Command, Tree, already_in_sync
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext, last_synced_profile
 from uvflow.environment.installed import Environment
-from uvflow.environment.status import Level, status
+from uvflow.environment.status import status
+from uvflow.lockfile.check import Level
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import locks

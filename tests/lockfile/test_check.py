@@ -11,11 +11,11 @@ from rig import Tree
 
 from uvflow import uv
 from uvflow.lockfile.check import (
-    Freshness,
+    Level,
     LockfileCheck,
+    check_lockfile,
     failure_reason,
     stale_lockfile_error,
-    start_check,
 )
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.process import Completed
@@ -40,7 +40,7 @@ def shop(tree: Tree, locked: Path, tmp_path: Path) -> Path:
 
 
 def judge(root: Path, uv: Uv | None, environ: Mapping[str, str] = os.environ) -> LockfileCheck:
-    return start_check(Project.load(root), uv, environ)()
+    return check_lockfile(Project.load(root), uv, environ)
 
 
 @pytest.mark.parametrize("what", [*EDITS, *SPELLINGS])
@@ -49,11 +49,11 @@ def test_uv_decides_and_reading_explains(shop: Path, what: str) -> None:
     edit(shop, file, old, new)
     judgement = judge(shop, uv.find())
     if what in EDITS:
-        assert judgement.verdict is Freshness.STALE
+        assert judgement.verdict is Level.STALE
         reasons = tuple(text.replace("{root}", shop.as_posix()) for text in expected)
         assert judgement.reasons == reasons
     else:
-        assert judgement.verdict is Freshness.FRESH
+        assert judgement.verdict is Level.OK
 
 
 @pytest.mark.parametrize("what", SETTINGS)
@@ -61,23 +61,23 @@ def test_uv_says_which_setting_has_changed(shop: Path, what: str) -> None:
     file, old, new, expected = SETTINGS[what]
     edit(shop, file, old, new)
     judgement = judge(shop, uv.find())
-    assert judgement.verdict is Freshness.STALE
+    assert judgement.verdict is Level.STALE
     assert judgement.reasons[0].startswith(expected)
     assert "{" not in judgement.reasons[0]
 
 
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
     judgement = judge(shop, None)
-    assert judgement.verdict is Freshness.UNKNOWN
+    assert judgement.verdict is Level.UNKNOWN
     assert judgement.reasons == ("no difference was found by reading; uv was not asked",)
     edit(shop, *EDITS["a pin"][:3])
-    assert judge(shop, None).verdict is Freshness.STALE
+    assert judge(shop, None).verdict is Level.STALE
 
 
 def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
     edit(shop, "lib/pyproject.toml", 'version = "2.0"', 'dynamic = ["version"]')
     judgement = judge(shop, uv.find())
-    assert judgement.verdict is Freshness.UNKNOWN
+    assert judgement.verdict is Level.UNKNOWN
     assert judgement.reasons == (
         "no difference was found by reading; only building `lib` would tell for sure",
     )
@@ -86,7 +86,7 @@ def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
 def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
     edit(shop, "pyproject.toml", '"Toml"', '"nowhere"')
     judgement = judge(shop, uv.find())
-    assert judgement.verdict is Freshness.STALE
+    assert judgement.verdict is Level.STALE
     assert judgement.reasons == (
         "shop: dependencies: `toml` was removed",
         "shop: dependencies: `nowhere` was added",
@@ -96,7 +96,7 @@ def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
 def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
     environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
     judgement = judge(shop, uv.find(), environ)
-    assert judgement.verdict is Freshness.UNKNOWN
+    assert judgement.verdict is Level.UNKNOWN
     assert re.match(r"uv cannot tell: .*no-python", judgement.reasons[0])
     assert judgement.hint == "`uv lock --check` says more"
 
@@ -105,7 +105,7 @@ def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
 def test_a_lockfile_that_uv_cannot_read_is_not_for_uv_to_update(shop: Path, text: str) -> None:
     (shop / "uv.lock").write_text(text)
     judgement = judge(shop, uv.find())
-    assert judgement.verdict is Freshness.STALE
+    assert judgement.verdict is Level.STALE
     assert judgement.reasons[0].startswith("Failed to parse `uv.lock`")
     assert judgement.hint == ("put uv.lock back from version control, or remove it and `uv lock`")
     assert subprocess.run(["uv", "lock", "-q"], cwd=shop, check=False).returncode != 0
@@ -117,7 +117,7 @@ def test_an_index_that_is_gone_is_named(shop: Path, index: Path, tmp_path: Path)
     shutil.copytree(index, tmp_path / "other")
     environ = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "other").as_uri()}
     judgement = judge(shop, uv.find(), environ)
-    assert judgement.verdict is Freshness.STALE
+    assert judgement.verdict is Level.STALE
     [reason] = judgement.reasons
     assert reason.startswith("UV_DEFAULT_INDEX is set; uv found missing local index: `attrs`")
     assert f"from `{place}`" in reason

@@ -7,7 +7,7 @@ from uvflow.docker import command, companions, trial
 from uvflow.docker.command import DockerOptions, DockerResult, FileState
 from uvflow.docker.engine import check_engine
 from uvflow.errors import StaleLockfileError, UsageError
-from uvflow.lockfile.check import Freshness
+from uvflow.lockfile.check import Level
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 
@@ -23,7 +23,7 @@ def build_image(
     uv.check_readable(project.directories)
     target = project.shared_profiles.find(profile or "prod")
     plan = command.plan_image(project, DockerOptions())
-    if plan.lockfile.verdict is Freshness.STALE:  # the build would fail as well, minutes later
+    if plan.lockfile.verdict is Level.STALE:  # the build would fail as well, minutes later
         raise StaleLockfileError(
             f"{LOCKFILE} is not what {MANIFEST} asks for",
             cause=", ".join(plan.lockfile.reasons),

@@ -20,7 +20,7 @@ from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile import check
-from uvflow.lockfile.check import Freshness, LockfileCheck
+from uvflow.lockfile.check import Level, LockfileCheck
 from uvflow.paths import LOCKFILE
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
@@ -181,7 +181,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     last = header.read(text)
     options = _complete_options(project, given, last, here)
     facts = _with_digests(facts_of.read_facts(project, options, here), text, asks=given.pin)
-    lockfile = check.start_check(project, here, os.environ)()
+    lockfile = check.check_lockfile(project, here, os.environ)
     is_first = last is None and not given.python
     usage = companions.usage_lines(facts)
     wanted = [n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)]
@@ -237,7 +237,7 @@ def _remarks(
     options: Mapping[str, str], here: Uv, lockfile: LockfileCheck, *, is_first: bool
 ) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
-    if lockfile.verdict is Freshness.STALE:
+    if lockfile.verdict is Level.STALE:
         why = ", ".join(lockfile.reasons)
         yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
     python, builder = options.get("python"), options.get("uv")

@@ -21,7 +21,7 @@ def check_engine(environ: Mapping[str, str]) -> None:
 
 
 def ask_docker(environ: Mapping[str, str], *words: str) -> Completed:
-    return process.start(("docker", *words), environ=environ).wait()
+    return process.capture(("docker", *words), environ=environ)
 
 
 def find_digest(image: str, environ: Mapping[str, str]) -> str:

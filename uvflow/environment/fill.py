@@ -153,12 +153,11 @@ class Filling:
 
         What is back after a repair comes from the wheel itself where that was downloaded again.
         """
-        problems = repair.find_damage(self.environment, self.depth, self.past)
-        known = known_defects.select_known(self.context.state, self.environment, problems)
+        damages, known = repair.find_damage(self.environment, self.depth, self.past)
         self.seen = [*self.damages, *self.defects]
-        back = (d for d in problems if d in self.seen and d.distribution in self.refetched)
+        back = (d for d in damages if d in self.seen and d.distribution in self.refetched)
         self.defects = [*known, *filter(known_defects.can_be_defect, back)]
-        others = (d for d in problems if d not in self.defects)
+        others = (d for d in damages if d not in self.defects)
         self.damages = [d for d in others if d.distribution not in self.kept]
 
     def _mend(self) -> tuple[str, ...]:
@@ -331,9 +330,9 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     )
     if answer.code != 0 and at_terminal:  # what uv writes to that nobody else reads
         quick = {**environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
-        again = uv.start((*arguments, "--color=never"), cwd=project.root, environ=quick)
+        plain = (*arguments, "--color=never")
         with contextlib.suppress(TimeoutError):  # a long build, which has failed before
-            answer = again.wait(_ASKING_SECONDS)
+            answer = uv.capture(plain, cwd=project.root, environ=quick, seconds=_ASKING_SECONDS)
     if answer.code == 0:
         return
     failure, stale = failure_of(answer, "uv sync"), None

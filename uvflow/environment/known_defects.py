@@ -8,8 +8,9 @@ any later change to either counts as damage.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import Environment
@@ -17,7 +18,7 @@ from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.fingerprint import MAX_BYTES
 from uvflow.state.store import State
 
-_DEFECTS = "known-defects.json"
+DEFECTS = "known-defects.json"
 _OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
 
 
@@ -31,10 +32,9 @@ def describe_defect(defect: Damage) -> str:
 
 
 def select_known(
-    state: State, environment: Environment, damages: Iterable[Damage]
+    known: Mapping[str, Any], environment: Environment, damages: Iterable[Damage]
 ) -> tuple[Damage, ...]:
-    """Those of `damages` that were recorded as defects and have not changed since."""
-    known = state.read_json(_DEFECTS)
+    """Those of `damages` that `known` has as the file DEFECTS does, and have not changed since."""
     found = _defect_entries(environment, damages) if known else ()
     return tuple(damage for damage, name, digest in found if known.get(name) == digest)
 
@@ -42,7 +42,7 @@ def select_known(
 def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
     """Remember `defects` of what is installed in `environment`. Raises DiskError."""
     found = {name: digest for _, name, digest in _defect_entries(environment, defects)}
-    state.write(_DEFECTS, json.dumps(state.read_json(_DEFECTS) | found).encode())
+    state.write(DEFECTS, json.dumps(state.read_json(DEFECTS) | found).encode())
 
 
 def _defect_entries(

@@ -24,7 +24,6 @@ from uvflow.environment.installed import (
     python_version,
     read_quickly,
 )
-from uvflow.environment.known_defects import select_known
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.relocation import origin_problem
 from uvflow.environment.repair import Depth, Past, find_damage, summary
@@ -212,7 +211,7 @@ def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
     words = ("git", *options, "-C", str(context.project.root))
     try:
         answers = [
-            process.start((*words, *rest), environ=os.environ).wait(_GIT_SECONDS)
+            process.capture((*words, *rest), environ=os.environ, seconds=_GIT_SECONDS)
             for rest in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
         ]
     except OSError:  # there is no git, or it takes too long
@@ -262,11 +261,10 @@ def roll_back(
         _check_places(context)
         release = _choose(context, releases, name)
         environment = Environment(release.path)
-        found = find_damage(environment, Depth.SIZES, Past.of(context.state, environment))
-        known = select_known(context.state, environment, found)
-        problems = [str(damage) for damage in found if damage not in known]
+        past = Past.of(context, environment)
+        damages, _ = find_damage(environment, Depth.SIZES, past)
         # A script that starts the Python of the link starts this one's once it is live.
-        problems += filter(None, [origin_problem(environment)])
+        problems = [*map(str, damages), *filter(None, [origin_problem(environment)])]
         if problems:
             raise DamagedError(
                 f"the release {release.path.name} is damaged, so the live one stays",

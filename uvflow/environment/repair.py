@@ -9,28 +9,29 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import integrity
+from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
 )
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.environment.known_defects import can_be_defect
+from uvflow.environment.known_defects import DEFECTS, can_be_defect, select_known
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
 from uvflow.environment.relocation import relocation_problem
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
-from uvflow.state.store import Progress, State
+from uvflow.state.store import Progress
 
 _SHOWN = 3  # reasons in one line
 
@@ -47,28 +48,26 @@ class Past(NamedTuple):
     """What is known of an environment from before.
 
     `began` is when the first sync that was interrupted did, in seconds since the epoch, infinity
-    without one; `cache` is then that of uv, where that is known.
+    without one; `cache` is then that of uv, where that is known. `defects` are those of wheels.
     """
 
     last_sync: LastSync = LastSync.FINISHED
     began: float = math.inf
     cache: Path | None = None
     fingerprints: Mapping[str, bytes] = MappingProxyType({})
+    defects: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
-    def of(
-        cls,
-        state: State,
-        environment: Environment,
-        find_cache: Callable[[], Path | None] = lambda: None,
-    ) -> "Past":
+    def of(cls, context: SyncContext, environment: Environment) -> "Past":
         """Read this before a sync is marked as running, which drops the fingerprints."""
+        state = context.state
         began = journal.first_started(state, environment.path)
         return cls(
             last_sync=journal.last_sync(state, environment.path),
             began=began,
-            cache=find_cache() if math.isfinite(began) else None,
+            cache=context.uv_cache() if math.isfinite(began) else None,
             fingerprints=journal.fingerprints(state, environment.path),
+            defects=state.read_json(DEFECTS),
         )
 
     def configuration(self, environment: Environment) -> bytes | None:
@@ -94,10 +93,15 @@ class Past(NamedTuple):
 
 
 def find_damage(
-    environment: Environment, depth: Depth, past: Past | None = None
-) -> tuple[Damage, ...]:
-    """What is wrong with an environment; a repair may reveal more."""
-    past = past or Past()
+    environment: Environment, depth: Depth, past: Past
+) -> tuple[tuple[Damage, ...], tuple[Damage, ...]]:
+    """What is damaged, and the known defects of wheels; a repair may reveal more."""
+    problems = _find_problems(environment, depth, past)
+    defects = select_known(past.defects, environment, problems)
+    return tuple(problem for problem in problems if problem not in defects), defects
+
+
+def _find_problems(environment: Environment, depth: Depth, past: Past) -> tuple[Damage, ...]:
     unfinished = integrity.metadata_damage(environment)
     if not integrity.needs_rebuild(unfinished):
         edited = integrity.configuration_damage(environment, past.configuration(environment))

@@ -3,8 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from uvflow.environment import integrity
@@ -22,11 +21,11 @@ from uvflow.fingerprint import in_sync_message
 from uvflow.lockfile.check import (
     ASK,
     FRESH,
-    Freshness,
+    Level,
     LockfileCheck,
+    check_lockfile,
     failure_reason,
     sources_to_build,
-    start_check,
 )
 from uvflow.process import Completed
 from uvflow.project.profiles import SET_ASIDE
@@ -40,18 +39,6 @@ _REINSTALLED = "is to be installed again"  # as a wheel for another platform
 _NO_WHEEL = r"can't be installed because it doesn't have .*(?:\n+hint: (?P<hint>.+))?"
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
-
-
-class Level(StrEnum):
-    """How good something is, better ones first; users see the values."""
-
-    OK = "ok"
-    NOTE = "note"
-    UNKNOWN = "unknown"
-    OUT_OF_SYNC = "out of sync"
-    STALE = "stale"
-    UNUSABLE = "unusable"
-    DAMAGED = "damaged"
 
 
 # The verdict in words, and its exit code.
@@ -166,41 +153,35 @@ class _Look(NamedTuple):
         check_inputs(context.project)
         look = look._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
         if look.exists and not look.is_running:
-            damages = find_damage(environment, Depth.METADATA, Past.of(context.state, environment))
+            past = Past.of(context, environment)
+            damages, _ = find_damage(environment, Depth.METADATA, past)
             look = look._replace(damages=damages, moved=relocation_problem(environment))
         return look.compared()
 
     def compared(self) -> "_Look":
         """With what uv finds wrong with the lockfile, and with the environment."""
-        context, damages, comparing = self.context, self.damages, None
+        context, damages, comparison = self.context, self.damages, None
+        project, environ = context.project, context.environ
         is_asked = not self.unasked and integrity.can_be_read_by_uv(self.environment)
         uv = self.uv if is_asked and isinstance(self.uv, Uv) else None
         basics = missing_basics(self.environment)
         is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
-        project, environ = context.project, context.environ
         if uv and is_answering and self.exists and project.lockfile.exists():
             question = (*_CHECK, *context.profile.selection())
             if not sources_to_build(project):
                 both = (*question, "--locked", "--no-build")  # most often all is well
-                agreement = uv.capture(both, cwd=project.root, environ=environ)
-                if agreement.code == 0:
-                    return self._replace(lockfile=FRESH, comparison=agreement)
+                comparison = uv.capture(both, cwd=project.root, environ=environ)
+                if comparison.code == 0:
+                    return self._replace(lockfile=FRESH, comparison=comparison)
             # `--frozen`, since the other check says whether the lockfile is stale.
-            comparing = uv.start((*question, "--frozen"), cwd=project.root, environ=environ)
-        checking = self._start_checking(uv, is_answering=is_answering)
-        comparison = comparing.wait() if comparing else None
-        broken = broken_interpreter(self.environment, comparison.err) if comparison else None
-        if broken:
-            damages, comparison = (broken, *damages), None
-            checking = self._start_checking(uv, is_answering=False)
-        return self._replace(damages=damages, lockfile=checking(), comparison=comparison)
-
-    def _start_checking(self, uv: Uv | None, *, is_answering: bool) -> Callable[[], LockfileCheck]:
-        """uv asks the environment's Python; where that does not answer, it has to take another."""
-        environ = dict(self.context.environ)
-        if not is_answering:
-            environ[_LOCATION] = str(self.environment.path / "none")
-        return start_check(self.context.project, uv, environ, self.unasked)
+            comparison = uv.capture((*question, "--frozen"), cwd=project.root, environ=environ)
+            broken = broken_interpreter(self.environment, comparison.err)
+            if broken:
+                damages, comparison, is_answering = (broken, *damages), None, False
+        if not is_answering:  # uv asks the environment's Python, and has to take another
+            environ = {**environ, _LOCATION: str(self.environment.path / "none")}
+        lockfile = check_lockfile(project, uv, environ, self.unasked)
+        return self._replace(damages=damages, lockfile=lockfile, comparison=comparison)
 
     @property
     def exists(self) -> bool:
@@ -215,7 +196,7 @@ class _Look(NamedTuple):
 
     @property
     def is_stale(self) -> bool:
-        return self.lockfile is not None and self.lockfile.verdict is Freshness.STALE
+        return self.lockfile is not None and self.lockfile.verdict is Level.STALE
 
     @property
     def sync(self) -> str:
@@ -236,10 +217,10 @@ class _Look(NamedTuple):
 def _lockfile_checks(look: _Look) -> Iterator[Check]:
     if look.lockfile is None:
         yield Check("lockfile", Level.OK, "is as it was at the last sync")
-    elif look.lockfile.verdict is Freshness.NO_UV:
+    elif look.lockfile.verdict is Level.UNUSABLE:
         yield Check("lockfile", Level.UNKNOWN, _ONLY_UV_KNOWS)
     else:
-        level, hint = Level(look.lockfile.verdict), look.lockfile.hint
+        level, hint = look.lockfile.verdict, look.lockfile.hint
         for reason in look.lockfile.reasons:
             yield Check("lockfile", level, reason, hint)
 
@@ -270,7 +251,7 @@ def _deviations(look: _Look) -> tuple[str, ...] | None:
     """Sentences about what uv would change; None where that is unknown."""
     if look.lockfile is None:
         return ()
-    if look.comparison is None or look.lockfile.verdict is Freshness.NO_UV:
+    if look.comparison is None or look.lockfile.verdict is Level.UNUSABLE:
         return None
     if look.comparison.code == 0:
         return tuple(f"{name} {_CHANGED_SOURCE}" for name in outdated_copies(look.context))
@@ -340,7 +321,7 @@ def _disk_checks(look: _Look) -> Iterator[Check]:
 
 
 def _uv_checks(look: _Look) -> Iterator[Check]:
-    if look.lockfile is not None and look.lockfile.verdict is Freshness.NO_UV:
+    if look.lockfile is not None and look.lockfile.verdict is Level.UNUSABLE:
         yield Check("uv", Level.UNUSABLE, look.lockfile.reasons[0], look.lockfile.hint)
     elif isinstance(look.uv, Uv):
         yield Check("uv", Level.OK, f"uv {look.uv.version}")

@@ -7,18 +7,16 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from uvflow import fingerprint
-from uvflow.environment import inputs, integrity, known_defects, repair
+from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import DamageKind, can_be_read_by_uv
 from uvflow.environment.interpreter import (
-    cache_directory,
     is_replaced_by_uv,
     is_trusted,
     own_interpreter,
@@ -166,7 +164,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
 
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment)
+    past = Past.of(context, environment)
     is_suspect = past.is_interrupted or relocation_problem(environment)
     if is_suspect or not can_be_read_by_uv(environment):
         return False
@@ -175,8 +173,7 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     if not _agrees(context, uv):
         return False
     depth = Depth.HASHES if context.live_release else past.depth  # nothing repairs a release
-    found = repair.find_damage(environment, depth, past)
-    return set(found) <= {*known_defects.select_known(context.state, environment, found)}
+    return not repair.find_damage(environment, depth, past)[0]
 
 
 def _agrees(context: SyncContext, uv: Uv) -> bool:
@@ -281,7 +278,7 @@ def _changing(
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment, partial(cache_directory, context))
+    past = Past.of(context, environment)
     before, was_empty = environment, _is_empty(environment)
     records = (distribution.record for distribution in environment.distributions)
     journal.mark_running(context.state, context.profile.name, context.environment, records)

@@ -2,15 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
-from uvflow.environment import known_defects
 from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
-from uvflow.environment.interpreter import cache_directory
+from uvflow.environment.known_defects import describe_defect
 from uvflow.environment.ownership import sort_unowned
 from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
 from uvflow.environment.sync import repair_environment
@@ -65,17 +63,15 @@ def verify(
 
 def _verification(context: SyncContext, depth: Depth) -> Verification:
     environment = Environment(context.environment)
-    past = Past.of(context.state, environment, partial(cache_directory, context))
-    problems = find_damage(environment, depth, past)
-    known = known_defects.select_known(context.state, environment, problems)
-    damages = tuple(problem for problem in problems if problem not in known)
+    past = Past.of(context, environment)
+    damages, defects = find_damage(environment, depth, past)
     if is_sync_running(context):  # now, since one may have begun meanwhile
         return Verification(subject=context.subject, is_running=True)
     return Verification(
         subject=context.subject,
         damages=damages,
         outdated=outdated_copies(context),
-        known_defects=known,
+        known_defects=defects,
         unowned=tuple(sort_unowned(environment, past.began, past.cache)[1]),
     )
 
@@ -91,7 +87,7 @@ def damage_lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
             yield f"  and {len(damages) - len(shown)} more (`--verbose` lists them)"
     for name in verification.outdated:
         yield f"{name}: the installed copy is older than its sources"
-    yield from map(known_defects.describe_defect, verification.known_defects)
+    yield from map(describe_defect, verification.known_defects)
     if verification.unowned:
         paths = ", ".join(verification.unowned) if verbose else summary(verification.unowned)
         yield f"not from any distribution: {paths}"

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -41,49 +41,52 @@ _LOCK_VARIABLES = (
 _REASONS = 3  # how many one line has room for
 
 
-class Freshness(StrEnum):
-    """The values are what `uvflow status` prints."""
+class Level(StrEnum):
+    """How good something is, better ones first; users see the values."""
 
-    FRESH = "ok"
-    UNKNOWN = "unknown"  # only a build would tell, and none was run, or uv fails
+    OK = "ok"
+    NOTE = "note"
+    UNKNOWN = "unknown"  # of a lockfile: only a build would tell, and none was run, or uv fails
+    OUT_OF_SYNC = "out of sync"
     STALE = "stale"  # or not usable as it is
-    NO_UV = "unusable"  # the project asks for another version of uv
+    UNUSABLE = "unusable"  # uv, or this version of it
+    DAMAGED = "damaged"
 
 
 class LockfileCheck(NamedTuple):
     """A verdict on a lockfile; `reasons` are sentences, at least one."""
 
-    verdict: Freshness
+    verdict: Level
     reasons: tuple[str, ...]
     hint: str = ""
 
 
-FRESH = LockfileCheck(verdict=Freshness.FRESH, reasons=(f"is what {MANIFEST} asks for",))
+FRESH = LockfileCheck(verdict=Level.OK, reasons=(f"is what {MANIFEST} asks for",))
 
 
-def start_check(
+def check_lockfile(
     project: Project, uv: Uv | None, environ: Mapping[str, str], unasked: str = ""
-) -> Callable[[], LockfileCheck]:
+) -> LockfileCheck:
     """Ask uv, offline, without writing and without running code of the project.
 
-    Returns a function that waits for the answer. Where uv would have to build a source to know, or
-    none is given (for the reason `unasked`), only what can be read is compared.
+    Where uv would have to build a source to know, or none is given (for the reason `unasked`), only
+    what can be read is compared.
     """
     if not project.lockfile.exists():
-        return lambda: missing_lockfile(project)
+        return missing_lockfile(project)
     if uv is None:
-        return lambda: _read(project, unasked or "uv was not asked")
+        return _read(project, unasked or "uv was not asked")
     builds = sources_to_build(project)
     if builds:
         unbuilt = f"only building {builds} would tell for sure"
-        return lambda: _read(project, unbuilt, "`uv lock --check` builds and tells")
-    question = uv.start(_CHECK, cwd=project.root, environ=environ)
-    return lambda: _verdict(project, uv, environ, question.wait())
+        return _read(project, unbuilt, "`uv lock --check` builds and tells")
+    answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
+    return _verdict(project, uv, environ, answer)
 
 
 def missing_lockfile(project: Project) -> LockfileCheck:
     return LockfileCheck(
-        verdict=Freshness.STALE,
+        verdict=Level.STALE,
         reasons=(f"there is no {project.lockfile.name} in {project.workspace}",),
         hint="`uv lock` makes one; `uvflow init` first where there are requirements files",
     )
@@ -131,12 +134,12 @@ def _read(project: Project, unasked: str, hint: str = "") -> LockfileCheck:
     try:
         packages.read_lockfile(project.lockfile)
     except UsageError as error:
-        return LockfileCheck(verdict=Freshness.STALE, reasons=(str(error),), hint=_RESTORE)
+        return LockfileCheck(verdict=Level.STALE, reasons=(str(error),), hint=_RESTORE)
     reasons = _differences(project)
     if reasons:
-        return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=UPDATE)
+        return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=UPDATE)
     reason = f"no difference was found by reading; {unasked}"
-    return LockfileCheck(verdict=Freshness.UNKNOWN, reasons=(reason,), hint=hint)
+    return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=hint)
 
 
 def _differences(project: Project) -> tuple[str, ...]:
@@ -162,7 +165,7 @@ def _verdict(
     failure = failure_reason(answer)
     first = failure.partition(". ")[0]
     if failure.startswith(REQUIRED):
-        return LockfileCheck(verdict=Freshness.NO_UV, reasons=(first,), hint=ANOTHER)
+        return LockfileCheck(verdict=Level.UNUSABLE, reasons=(first,), hint=ANOTHER)
     reasons, hint = _differences(project), UPDATE
     why = re.search(_WHY, answer.err)  # uv would resolve again, by its debug messages
     if why and not reasons:
@@ -182,8 +185,8 @@ def _verdict(
         reasons = (f"nothing differs that reading shows; {written}",)
     else:
         reason = f"uv cannot tell: {failure}"
-        return LockfileCheck(verdict=Freshness.UNKNOWN, reasons=(reason,), hint=ASK)
-    return LockfileCheck(verdict=Freshness.STALE, reasons=reasons, hint=hint)
+        return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=ASK)
+    return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=hint)
 
 
 def _variables_to_blame(

@@ -17,13 +17,12 @@ from pathlib import Path
 
 from uvflow.docker.command import DockerOptions, run_docker
 from uvflow.environment.context import SyncContext
-from uvflow.environment.interpreter import cache_directory
-from uvflow.environment.status import Check, Level, status
+from uvflow.environment.status import Check, status
 from uvflow.errors import NetworkError, UsageError, UvFailedError, UvflowError, UvMissingError
 from uvflow.files import read_regular, target_inside
 from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
-from uvflow.lockfile.check import ASK, failure_reason
+from uvflow.lockfile.check import ASK, Level, failure_reason
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
 from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
@@ -54,7 +53,7 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
     with contextlib.suppress(UvMissingError):
         find(context.environ)  # before there are threads: for uv's package it reads sysconfig
     with ThreadPoolExecutor() as pool:
-        cache = pool.submit(cache_directory, context).result
+        cache = pool.submit(context.uv_cache).result
         looks: dict[str, _Look] = {
             "PATH": _look_for_uv,
             "index": _ask_indexes,

@@ -80,7 +80,7 @@ def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
     """
     git = find_program("git", os.environ.get("PATH", os.defpath))
     question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
-    answer = git and process.start((git, *question), environ=os.environ, cwd=project.root).wait()
+    answer = git and process.capture((git, *question), environ=os.environ, cwd=project.root)
     # A name with a line end, or that is not text, would lead the hook into another directory.
     places = answer and re.fullmatch(r"(.+)\n(.+)\n([^\n\ufffd]*)\n", answer.out)
     if not places:
