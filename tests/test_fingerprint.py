@@ -12,11 +12,20 @@ SUBJECT = fingerprint.key("/cache/projects/shop-0123", "dev.fingerprint")
 
 
 def is_current(encoded: bytes) -> bool:
+    fingerprint.STALE.clear()  # a process asks but once
     return fingerprint.is_current(encoded, SUBJECT)
 
 
 def fingerprint_of(*questions: str) -> bytes:
     return fingerprint.encode(SUBJECT, "/env", fingerprint.record(list(questions)))
+
+
+def test_what_was_found_stale_stays_so(tmp_path: Path) -> None:
+    encoded = fingerprint_of(f"content {tmp_path / 'a'}")
+    (tmp_path / "a").touch()
+    assert not is_current(encoded)
+    (tmp_path / "a").unlink()
+    assert not fingerprint.is_current(encoded, SUBJECT)
 
 
 def test_it_is_current_while_nothing_changes(tmp_path: Path) -> None:

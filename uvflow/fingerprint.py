@@ -50,6 +50,8 @@ _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"no
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
 _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
 
+STALE: "set[bytes]" = set()  # fingerprints that this process has found not to be current
+
 MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
 OTHERS_WRITE = "others may write to it"
@@ -161,13 +163,16 @@ def read_encoded(state: str, name: str) -> bytes:
 def is_current(encoded: bytes, subject: str) -> bool:
     """Whether `encoded` is of `subject` and no answer has changed; False where it is damaged."""
     recorded_subject, _environment, *answers = _parts(encoded) or [b"", b""]
-    if not answers or recorded_subject != os.fsencode(subject):
+    if encoded in STALE or not answers or recorded_subject != os.fsencode(subject):
         return False
     try:
         pairs = zip(answers[::2], answers[1::2], strict=True)
-        return all(_answer(question) == answer for question, answer in pairs)
+        if all(_answer(question) == answer for question, answer in pairs):
+            return True
     except (ValueError, KeyError, OSError):
-        return False
+        pass
+    STALE.add(encoded)
+    return False
 
 
 def environment_of(encoded: bytes) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from uvflow.environment import known_defects
+from uvflow.environment import repair
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.state.store import State
@@ -31,18 +31,18 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.fixture
 def state(tmp_path: Path, environment: Environment) -> State:
     state = State.of(tmp_path)
-    known_defects.record_defects(state, environment, ALL)
+    repair.record_defects(state, environment, ALL)
     return state
 
 
 def known(state: State) -> Mapping[str, Any]:
-    return state.read_json(known_defects.DEFECTS)
+    return state.read_json("known-defects.json")
 
 
 def test_a_recorded_defect_is_known(state: State, environment: Environment) -> None:
-    assert known_defects.select_known(known(state), environment, ALL) == ALL
+    assert repair.select_known(known(state), environment, ALL) == ALL
     other = Damage(kind=DamageKind.MISSING, path=f"{SITE}/odd/data.txt", distribution="odd")
-    assert known_defects.select_known(known(state), environment, (other,)) == ()
+    assert repair.select_known(known(state), environment, (other,)) == ()
 
 
 @pytest.mark.parametrize(
@@ -59,22 +59,22 @@ def test_a_defect_is_known_until_its_file_or_the_record_changes(
     state: State, environment: Environment, changed: str, left: tuple[Damage, ...]
 ) -> None:
     (environment.path / SITE / changed).write_text("changed")
-    assert known_defects.select_known(known(state), environment, ALL) == left
+    assert repair.select_known(known(state), environment, ALL) == left
 
 
 def test_a_defect_of_another_environment_is_not_known(
     state: State, environment: Environment, tmp_path: Path
 ) -> None:
     environment.path.rename(tmp_path / ".venv-prod")
-    assert known_defects.select_known(known(state), Environment(tmp_path / ".venv-prod"), ALL) == ()
+    assert repair.select_known(known(state), Environment(tmp_path / ".venv-prod"), ALL) == ()
 
 
 def test_a_defect_recorded_again_replaces_the_former(
     state: State, environment: Environment
 ) -> None:
     (environment.path / EDITED.path).write_text("another build")
-    known_defects.record_defects(state, environment, (EDITED,))
-    assert known_defects.select_known(known(state), environment, ALL) == ALL
+    repair.record_defects(state, environment, (EDITED,))
+    assert repair.select_known(known(state), environment, ALL) == ALL
     assert len(json.loads(state.read("known-defects.json") or b"")) == len(ALL)
 
 
@@ -83,12 +83,12 @@ def test_entries_that_cannot_be_read_are_not_known(
     state: State, environment: Environment, garbage: bytes
 ) -> None:
     state.write("known-defects.json", garbage)
-    assert known_defects.select_known(known(state), environment, ALL) == ()
-    known_defects.record_defects(state, environment, ALL)
-    assert known_defects.select_known(known(state), environment, ALL) == ALL
+    assert repair.select_known(known(state), environment, ALL) == ()
+    repair.record_defects(state, environment, ALL)
+    assert repair.select_known(known(state), environment, ALL) == ALL
 
 
 @pytest.mark.parametrize("kind", DamageKind)
 def test_only_damage_to_files_can_be_a_defect(kind: DamageKind) -> None:
     of_files = {DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED}
-    assert known_defects.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)
+    assert repair.can_be_defect(Damage(kind=kind, path="x")) == (kind in of_files)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from uvflow.environment.installed import Environment
-from uvflow.environment.relocation import relocation_problem
+from uvflow.environment.integrity import relocation_problem
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="launchers are programs on Windows")
 

@@ -133,7 +133,7 @@ def chosen_context(profile: str | None) -> "SyncContext":
 
 def report_repair(console: Console, repair: "RepairResult") -> None:
     """Report what a repair has removed, and known defects of wheels."""
-    from uvflow.environment.known_defects import describe_defect
+    from uvflow.environment.repair import describe_defect
 
     for path in repair.removed:
         console.detail(f"Removed: {path}")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from uvflow import fingerprint, paths
 from uvflow.environment.ownership import check_location
-from uvflow.errors import UvflowError
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice, Profile
 from uvflow.state import journal, locks
@@ -111,16 +110,6 @@ class SyncContext(NamedTuple):
     def find_uv(self) -> Uv:
         """Raises UvMissingError."""
         return find(self.environ, self.state.read_json(_UV))
-
-    def uv_cache(self) -> Path | None:
-        """The cache directory of uv; None where there is no uv, or it does not say."""
-        try:
-            answer = self.find_uv().capture(
-                ("cache", "dir"), cwd=self.project.root, environ=self.environ
-            )
-        except UvflowError:
-            return None
-        return Path(answer.out.strip()) if answer.code == 0 else None
 
     def remember_uv(self, uv: Uv) -> None:
         """Raises DiskError."""

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
-from uvflow.environment import known_defects, repair
+from uvflow.environment import repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, read_configuration
 from uvflow.environment.integrity import (
@@ -156,7 +156,7 @@ class Filling:
         damages, known = repair.find_damage(self.environment, self.depth, self.past)
         self.seen = [*self.damages, *self.defects]
         back = (d for d in damages if d in self.seen and d.distribution in self.refetched)
-        self.defects = [*known, *filter(known_defects.can_be_defect, back)]
+        self.defects = [*known, *filter(repair.can_be_defect, back)]
         others = (d for d in damages if d not in self.defects)
         self.damages = [d for d in others if d.distribution not in self.kept]
 
@@ -180,7 +180,7 @@ class Filling:
         names = damaged if self.exactly else damaged & selected
         self.kept += sorted(damaged - names)
         # What comes back from uv's cache is damaged there too: the same file through a link, say.
-        again = (d for d in self.damages if d in self.seen and known_defects.can_be_defect(d))
+        again = (d for d in self.damages if d in self.seen and repair.can_be_defect(d))
         spoilt = set(damaged_distributions(again))
         repair.check_removable(environment, self.damages, names)
         self._fetch(names & selected, selected, names & selected & spoilt)
@@ -195,7 +195,7 @@ class Filling:
         """The final result; known defects are recorded."""
         state, environment = self.context.state, self.environment
         if self.defects:
-            known_defects.record_defects(state, environment, self.defects)
+            repair.record_defects(state, environment, self.defects)
         installed = {distribution.name for distribution in environment.distributions}
         gone = (path for name, path in self.taken.items() if name not in installed)
         return RepairResult(
@@ -209,7 +209,7 @@ class Filling:
         """Put back pyvenv.cfg and the scripts that activate the environment."""
         environment = self.environment
         configuration = environment.path / "pyvenv.cfg"
-        damages = [d for d in self.damages if known_defects.can_be_defect(d) and not d.distribution]
+        damages = [d for d in self.damages if repair.can_be_defect(d) and not d.distribution]
         repair.check_removable(environment, damages, {""})
         paths = dict.fromkeys(damage.path for damage in damages)
         synced = self.past.configuration(environment)

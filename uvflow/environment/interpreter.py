@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from uvflow.environment.context import SyncContext
+from uvflow.environment.inputs import check_inputs
 from uvflow.environment.installed import (
     Environment,
     directory_entries,
@@ -25,7 +26,7 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
-from uvflow.errors import DamagedError
+from uvflow.errors import DamagedError, UvflowError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter
 from uvflow.uv import Uv
@@ -191,6 +192,17 @@ def broken_interpreter(environment: Environment, output: str) -> Damage | None:
         return None
     path = environment.relative(environment.python)
     return Damage(kind=DamageKind.BROKEN_INTERPRETER, path=path, detail="it does not answer")
+
+
+def cache_directory(context: SyncContext) -> Path | None:
+    """That of uv; None where there is no uv, or it does not say, or would wait at a pipe."""
+    root, environ = context.project.root, context.environ
+    try:
+        check_inputs(context.project)
+        answer = context.find_uv().capture(("cache", "dir"), cwd=root, environ=environ)
+    except UvflowError:
+        return None
+    return Path(answer.out.strip()) if answer.code == 0 else None
 
 
 def _identity(environment: Path) -> list[int]:

@@ -25,7 +25,7 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
-from uvflow.environment.relocation import origin_problem
+from uvflow.environment.integrity import origin_problem
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole

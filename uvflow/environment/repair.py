@@ -2,14 +2,21 @@
 
 `environment.sync` runs uv between the rounds; nothing here calls uv. What is damaged is read from
 RECORD files (integrity.py).
+
+Known defects of wheels look like damage, because the RECORD of the wheel itself is wrong.
+It lists a file that the wheel does not contain, or another size or hash, so that what uv installs
+always looks damaged. It is recognised by this: a distribution that was downloaded and reinstalled
+has the very same problem. The state of the file and of the RECORD is remembered with it, so that
+any later change to either counts as damage.
 """
 
 import contextlib
 import itertools
+import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -18,22 +25,25 @@ from typing import Any, NamedTuple
 from uvflow import fingerprint
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
+from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
 )
 from uvflow.environment.integrity import Damage, DamageKind
-from uvflow.environment.known_defects import DEFECTS, can_be_defect, select_known
+from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
-from uvflow.environment.relocation import relocation_problem
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
+from uvflow.fingerprint import MAX_BYTES
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
-from uvflow.state.store import Progress
+from uvflow.state.store import Progress, State
 
 _SHOWN = 3  # reasons in one line
+_DEFECTS = "known-defects.json"
+_OF_FILES = (DamageKind.MISSING, DamageKind.TRUNCATED, DamageKind.EDITED, DamageKind.REPLACED)
 
 
 class Depth(IntEnum):
@@ -65,9 +75,9 @@ class Past(NamedTuple):
         return cls(
             last_sync=journal.last_sync(state, environment.path),
             began=began,
-            cache=context.uv_cache() if math.isfinite(began) else None,
+            cache=cache_directory(context) if math.isfinite(began) else None,
             fingerprints=journal.fingerprints(state, environment.path),
-            defects=state.read_json(DEFECTS),
+            defects=state.read_json(_DEFECTS),
         )
 
     def configuration(self, environment: Environment) -> bytes | None:
@@ -114,6 +124,42 @@ def _find_problems(environment: Environment, depth: Depth, past: Past) -> tuple[
         left, _ = sort_unowned(environment, past.began, past.cache)
         found += (Damage(kind=DamageKind.LEFTOVER, path=path) for path in left)
     return tuple(dict.fromkeys(found))
+
+
+def can_be_defect(damage: Damage) -> bool:
+    """Whether a wheel can cause this; an unfinished install is never due to the wheel."""
+    return damage.kind in _OF_FILES
+
+
+def describe_defect(defect: Damage) -> str:
+    return f"{defect}: the wheel itself is like this, and its RECORD is wrong"
+
+
+def select_known(
+    known: Mapping[str, Any], environment: Environment, damages: Iterable[Damage]
+) -> tuple[Damage, ...]:
+    """Those of `damages` that `known` has as the file _DEFECTS does, and have not changed since."""
+    found = _defect_entries(environment, damages) if known else ()
+    return tuple(damage for damage, name, digest in found if known.get(name) == digest)
+
+
+def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
+    """Remember `defects` of what is installed in `environment`. Raises DiskError."""
+    found = {name: digest for _, name, digest in _defect_entries(environment, defects)}
+    state.write(_DEFECTS, json.dumps(state.read_json(_DEFECTS) | found).encode())
+
+
+def _defect_entries(
+    environment: Environment, damages: Iterable[Damage]
+) -> Iterator[tuple[Damage, str, str]]:
+    """Each with a name, and a digest of the files that it is about, its RECORD among them."""
+    records = {one.name: Path(one.record) for one in environment.distributions}
+    for damage in damages:
+        path = environment.path / damage.path
+        files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+        about = filter(None, (records.get(damage.distribution), *files))
+        digest = digest_of(((os.fsencode(file), b"") for file in about), MAX_BYTES)
+        yield damage, f"{environment.path} {damage}", digest
 
 
 def summary(reasons: Iterable[object]) -> str:
@@ -253,7 +299,7 @@ def clear_unusable(
 def reasons_to_recreate(environment: Environment) -> list[str]:
     """What it lacks that uv does not put back, and that it was created elsewhere."""
     basics = map(str, integrity.missing_basics(environment))
-    return [*basics, *filter(None, [relocation_problem(environment)])]
+    return [*basics, *filter(None, [integrity.relocation_problem(environment)])]
 
 
 def _remove(path: Path, environment: Environment) -> None:

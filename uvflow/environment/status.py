@@ -14,7 +14,6 @@ from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.integrity import Damage, DamageKind, missing_basics
 from uvflow.environment.interpreter import broken_interpreter, own_interpreter
 from uvflow.environment.ownership import foreign_entries
-from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, find_damage
 from uvflow.errors import DamagedError, OutOfSyncError, StaleLockfileError, UvMissingError
 from uvflow.fingerprint import in_sync_message
@@ -124,7 +123,7 @@ class _Look(NamedTuple):
     """Everything that was inspected.
 
     `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `moved` is the sentence of relocation.py, `unasked` that of interpreter.py.
+    environment; `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py.
     While a sync is running, what is damaged is not known.
     """
 
@@ -155,7 +154,7 @@ class _Look(NamedTuple):
         if look.exists and not look.is_running:
             past = Past.of(context, environment)
             damages, _ = find_damage(environment, Depth.METADATA, past)
-            look = look._replace(damages=damages, moved=relocation_problem(environment))
+            look = look._replace(damages=damages, moved=integrity.relocation_problem(environment))
         return look.compared()
 
     def compared(self) -> "_Look":

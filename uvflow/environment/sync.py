@@ -23,7 +23,6 @@ from uvflow.environment.interpreter import (
     remember_use,
 )
 from uvflow.environment.ownership import BY_DESIGN, RECEIPT, check_mounts, restore_set_aside
-from uvflow.environment.relocation import relocation_problem
 from uvflow.environment.repair import Depth, Past, RepairResult
 from uvflow.errors import (
     DamagedError,
@@ -80,8 +79,7 @@ def locked_environment(
     """An environment in sync that no other uvflow process changes until the end of the `with`."""
     state, environment = context.state, context.environment
     with locks.shared_mutex(state, environment, timeout=timeout, progress=progress):
-        known = context.read_fingerprint()
-        if fingerprint.is_current(known, context.key) or _is_good_as_it_is(context):
+        if context.is_current() or _is_good_as_it_is(context):
             yield SyncResult(already=True)
             return
     command = f"uvflow sync --profile {context.profile.name}"
@@ -100,8 +98,7 @@ def locked_environment(
                 " project without it",
                 hint="`uvflow init` again",
             )
-        # Another uvflow process may have done it meanwhile.
-        if context.read_fingerprint() != known and context.is_current():
+        if context.is_current():  # another uvflow process may have done it meanwhile
             yield SyncResult(already=True)
             return
         if context.profile.releases:
@@ -165,7 +162,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
 def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
     environment = Environment(context.environment)
     past = Past.of(context, environment)
-    is_suspect = past.is_interrupted or relocation_problem(environment)
+    is_suspect = past.is_interrupted or integrity.relocation_problem(environment)
     if is_suspect or not can_be_read_by_uv(environment):
         return False
     if not all(copy.is_current for copy in find_copies(context) if copy.installed):

@@ -8,9 +8,15 @@ from uvflow.environment.context import Subject, SyncContext, is_sync_running
 from uvflow.environment.copies import outdated_copies
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage
-from uvflow.environment.known_defects import describe_defect
 from uvflow.environment.ownership import sort_unowned
-from uvflow.environment.repair import Depth, Past, RepairResult, find_damage, summary
+from uvflow.environment.repair import (
+    Depth,
+    Past,
+    RepairResult,
+    describe_defect,
+    find_damage,
+    summary,
+)
 from uvflow.environment.sync import repair_environment
 from uvflow.errors import DamagedError, OutOfSyncError
 from uvflow.state.locks import DEFAULT_TIMEOUT

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from uvflow.docker.command import DockerOptions, run_docker
 from uvflow.environment.context import SyncContext
+from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.status import Check, status
 from uvflow.errors import NetworkError, UsageError, UvFailedError, UvflowError, UvMissingError
 from uvflow.files import read_regular, target_inside
@@ -53,7 +54,7 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
     with contextlib.suppress(UvMissingError):
         find(context.environ)  # before there are threads: for uv's package it reads sysconfig
     with ThreadPoolExecutor() as pool:
-        cache = pool.submit(context.uv_cache).result
+        cache = pool.submit(cache_directory, context).result
         looks: dict[str, _Look] = {
             "PATH": _look_for_uv,
             "index": _ask_indexes,
