@@ -146,12 +146,6 @@ def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     return _HEAD + _checksum(_unanswered(parts)) + b"\n" + body
 
 
-def extend(encoded: bytes, answer: tuple[bytes, bytes]) -> bytes:
-    """A fingerprint with one question and its answer more."""
-    subject, environment, *answers = _parts(encoded)
-    return encode(os.fsdecode(subject), os.fsdecode(environment), (*answers, *answer))
-
-
 def read_encoded(state: str, name: str) -> bytes:
     """The fingerprint `name` in a state directory; empty where it cannot be read."""
     try:

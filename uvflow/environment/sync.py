@@ -49,12 +49,12 @@ class SyncResult(NamedTuple):
     """What a sync did.
 
     `already` when there was nothing to do. `repair` is what was damaged before, by an interrupted
-    uv for example. `fingerprint` is empty where there was nothing to do.
+    uv for example. `answers` are what the fingerprint depends on.
     """
 
     already: bool = False
     repair: RepairResult = RepairResult()
-    fingerprint: bytes = b""
+    answers: tuple[bytes, ...] = ()
 
 
 def sync(context: SyncContext, *, timeout: float, progress: Progress) -> SyncResult:
@@ -118,8 +118,7 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     path = release.environment
     try:
         result = sync_locked(release, uv, mutex, progress=progress)
-        answer = releases.live_answer(context, path)
-        finish(release, result._replace(fingerprint=fingerprint.extend(result.fingerprint, answer)))
+        finish(release, result, *releases.live_answer(context, path))
         releases.finish_release(context, path, uv.version, progress)
     except BaseException:
         releases.remove_release(context, path, progress)  # it may have filled the disk
@@ -212,8 +211,7 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     # not where the same was asked before, with the same result.
     is_watchable = before and after and sources is not None and (is_same or _agrees(context, uv))
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
-    encoded = fingerprint.encode(context.key, str(context.environment), (*answers, *after))
-    return SyncResult(repair=result, fingerprint=encoded)
+    return SyncResult(repair=result, answers=(*answers, *after))
 
 
 def _python_answers(context: SyncContext) -> tuple[bytes, ...]:
@@ -332,10 +330,11 @@ def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
         return ()
 
 
-def finish(context: SyncContext, result: SyncResult) -> None:
-    """The last step: remember the fingerprint, and drop the journal."""
-    fingerprints = {context.fingerprint_name: result.fingerprint}
-    journal.end_sync(context.state, context.environment, fingerprints)
+def finish(context: SyncContext, result: SyncResult, *more: bytes) -> None:
+    """The last step: remember the fingerprint, of `more` answers too, and drop the journal."""
+    answers, environment = (*result.answers, *more), context.environment
+    encoded = fingerprint.encode(context.key, str(environment), answers)
+    journal.end_sync(context.state, environment, {context.fingerprint_name: encoded})
 
 
 def repair_environment(
