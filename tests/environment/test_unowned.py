@@ -95,7 +95,8 @@ def left(venv: Venv, began: float = math.inf, cache: Path | None = None) -> list
 
 
 def keep_records(venv: Venv, tmp_path: Path) -> None:
-    records = [one.record for one in Environment(venv.path).distributions]
+    distributions = Environment(venv.path).distributions
+    records = {one.location: Path(one.record).read_text() for one in distributions}
     journal.mark_running(State.of(tmp_path), "dev", venv.path, records)
 
 

@@ -235,17 +235,20 @@ def record_of(venv: Path, name: str, text: str = "a.py,,\n") -> Path:
     return path
 
 
+def texts(*records: Path) -> dict[str, str]:
+    return {str(record.parent): record.read_text() for record in records}
+
+
 def kept(venv: Path) -> dict[str, str]:
-    found = dict(journal.kept_records(venv))
-    assert set(found.values()) <= {venv / "lib" / "site-packages"}
-    return {path.name: path.read_text() for path in found}
+    found = journal.kept_records(venv)
+    return {str(Path(place).relative_to("lib/site-packages")): found[place] for place in found}
 
 
 def test_records_are_kept_as_they_were_until_the_environment_is_verified(
     state: State, venv: Path
 ) -> None:
     record = record_of(venv, "six-1.0")
-    journal.mark_running(state, "dev", venv, [str(record)])
+    journal.mark_running(state, "dev", venv, texts(record))
     record.unlink()
     assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
     journal.remove_copy(venv)
@@ -254,41 +257,24 @@ def test_records_are_kept_as_they_were_until_the_environment_is_verified(
 
 def test_a_second_interruption_does_not_lose_what_the_first_knew(state: State, venv: Path) -> None:
     first = record_of(venv, "six-1.0")
-    journal.mark_running(state, "dev", venv, [str(first)])
+    journal.mark_running(state, "dev", venv, texts(first))
     first.unlink()
     second = record_of(venv, "idna-1.0")
-    journal.mark_running(state, "dev", venv, [str(second)])
+    journal.mark_running(state, "dev", venv, texts(second))
     assert set(kept(venv)) == {"six-1.0.dist-info", "idna-1.0.dist-info"}
     journal.end_sync(state, venv, {})
-    journal.mark_running(state, "dev", venv, [str(second)])
+    journal.mark_running(state, "dev", venv, texts(second))
     assert set(kept(venv)) == {"idna-1.0.dist-info"}
 
 
-def test_records_are_copied_where_they_cannot_be_linked(
-    state: State, venv: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_arguments: object, **_options: object) -> None:
-        raise PermissionError
-
-    record = record_of(venv, "six-1.0")
-    monkeypatch.setattr(os, "link", refuse)
-    journal.mark_running(state, "dev", venv, [str(record)])
-    assert kept(venv) == {"six-1.0.dist-info": "a.py,,\n"}
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
-@pytest.mark.parametrize("name", [journal.RECORDS, f"{journal.RECORDS}/lib"])
-def test_nothing_is_kept_through_a_link(
-    state: State, venv: Path, tmp_path: Path, name: str
-) -> None:
+def test_nothing_is_kept_through_a_link(state: State, venv: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir()
-    journal.mark_running(state, "dev", venv)
-    journal.remove_records(venv)
-    (venv / name).parent.mkdir(exist_ok=True)
-    (venv / name).symlink_to(outside)
-    journal.mark_running(state, "dev", venv, [str(record_of(venv, "six-1.0"))])
-    assert list(outside.iterdir()) == []
+    outside.write_text("mine")
+    (venv / journal.RECORDS).symlink_to(outside)
+    assert kept(venv) == {}
+    journal.mark_running(state, "dev", venv, texts(record_of(venv, "six-1.0")))
+    assert (kept(venv), outside.read_text()) == ({"six-1.0.dist-info": "a.py,,\n"}, "mine")
 
 
 def test_a_sync_that_changed_nothing_leaves_what_was_known(state: State, venv: Path) -> None:

@@ -225,7 +225,7 @@ class Filling:
     def _elsewhere(self) -> tuple[SyncContext, tuple[str, ...]]:
         """A context with an environment that does not exist, and the arguments to fill it."""
         environment = self.environment
-        place = environment.path / journal.RECORDS / journal.FETCHED
+        place = environment.path / journal.FETCHED
         profile = self.context.profile
         profile = profile._replace(environment=None, compile_bytecode=False, python=None)
         environ = {**self.context.environ, "UV_PROJECT_ENVIRONMENT": str(place)}

@@ -28,7 +28,7 @@ from uvflow.environment.installed import (
     directory_entries,
     is_whole_python,
 )
-from uvflow.environment.integrity import is_written_by_installer, owned_files, read_record, rows
+from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata, rows
 from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import (
     SET_ASIDE,
@@ -44,7 +44,7 @@ from uvflow.files import (
     set_aside,
     write_whole,
 )
-from uvflow.state.journal import COPY, RECORDS, kept_records
+from uvflow.state.journal import COPY, FETCHED, RECORDS, kept_records
 from uvflow.state.store import Progress
 
 _VARIABLE = "UV_PROJECT_ENVIRONMENT"
@@ -59,11 +59,12 @@ BY_DESIGN = {"_virtualenv.py", "_virtualenv.pth", "_uv_ephemeral_overlay.pth", "
 RECEIPT = "uvflow-receipt.json"  # at the top of a release, see releases.py
 
 # What a virtual environment has at its top; everything else has to be in a RECORD.
-_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, SET_ASIDE, RECEIPT}
+_TOP_FILES = {".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg", COPY, RECORDS}
+_TOP_FILES |= {SET_ASIDE, RECEIPT}
 _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
-_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", RECORDS}
+_TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", FETCHED}
 
-_UNFINISHED = (f".{COPY}", f".{SET_ASIDE}")  # what a killed write of one leaves
+_UNFINISHED = (f".{COPY}", f".{RECORDS}", f".{SET_ASIDE}")  # what a killed write of one leaves
 
 # Where the venv of older Debians has the wheels of pip and setuptools.
 _WHEELS_OF_VENV = ("share", "python-wheels")
@@ -305,7 +306,7 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
             *inner,
         ):
             return _is_usual_package(top, *inner)
-    return parts[0] == RECORDS
+    return parts[0] == FETCHED
 
 
 def _is_usual_package(top: str, *inner: str) -> bool:
@@ -352,7 +353,7 @@ def sort_unowned(
     writes none (conda, egg-info), and in a base Python, which contains more than was installed.
     """
     installed = environment.distributions
-    if is_whole_python(environment) or not all(read_record(d.record) for d in installed):
+    if is_whole_python(environment) or not all(read_metadata(d).record for d in installed):
         return [], []
     owned = owned_files(environment)
     search = _Search.of(environment, owned, began, cache)
@@ -392,8 +393,8 @@ class _Search(NamedTuple):
     ) -> "_Search":
         kept = {
             row.path
-            for record, site_packages in kept_records(environment.path)
-            for row in rows(str(site_packages), read_record(str(record)) or "")
+            for place, text in kept_records(environment.path).items()
+            for row in rows(str((environment.path / place).parent), text)
         }
         tops = tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages)
         installed = {distribution.directory for distribution in environment.distributions}

@@ -15,7 +15,7 @@ from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import DamageKind, can_be_read_by_uv
+from uvflow.environment.integrity import DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
     is_replaced_by_uv,
     is_trusted,
@@ -275,7 +275,7 @@ def _changing(
     environment = Environment(context.environment)
     past = Past.of(context, environment)
     before, was_empty = environment, _is_empty(environment)
-    records = (distribution.record for distribution in environment.distributions)
+    records = {d.location: read_metadata(d).record for d in environment.distributions}
     journal.mark_running(context.state, context.profile.name, context.environment, records)
     began = journal.first_started(context.state, context.environment)  # by the clock of the files
     aside = filling = None

@@ -10,24 +10,24 @@ another user or another project, or in the next container.
 """
 
 import contextlib
-import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
-from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 
 from uvflow import fingerprint
 from uvflow.errors import DiskError, disk_errors
-from uvflow.files import is_inside, read_regular, remove, remove_unfinished, write_whole
+from uvflow.files import read_regular, remove, remove_unfinished, write_whole
+from uvflow.fingerprint import read_file
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
 COPY = ".uvflow-journal"  # in the environment
 RECORDS = ".uvflow-records"  # in the environment, the RECORD files as they were before uv ran
-FETCHED = "fetched"  # in that, an environment for what uv fetches before it is removed here
+FETCHED = ".uvflow-fetched"  # beside that, an environment for what uv fetches before it is removed
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux
 _LAST_PROFILE = "last-profile"
 _MADE = "made"  # in the state, which environment uv has made last
@@ -48,13 +48,16 @@ def fingerprints(state: State, environment: Path) -> Mapping[str, bytes]:
 
 
 def mark_running(
-    state: State, profile: str, environment: Path, records: Iterable[str] = ()
+    state: State,
+    profile: str,
+    environment: Path,
+    records: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Mark a sync as running, and drop every fingerprint of the environment.
 
-    `records` are the RECORD files in it, which are kept as they are now. An earlier journal is kept
-    as well: a second interruption must not hide that files may never have reached the disk, nor
-    when the first was.
+    `records` are the texts of the RECORD files in it by their directories, which are kept. So are
+    an earlier journal and what that kept: a second interruption must not hide that files may never
+    have reached the disk, nor when the first was.
     """
     delete_entries(state, FINGERPRINT, environment)
     last = last_sync(state, environment)
@@ -66,56 +69,22 @@ def mark_running(
         return
     if not _outcome(environment / COPY):
         _write_copy(environment / COPY, data)
-    if last < LastSync.INTERRUPTED:
-        remove_records(environment)
-    _keep_records(environment, records)
+    known = kept_records(environment) if last >= LastSync.INTERRUPTED else {}
+    top = f"{environment}{os.sep}"
+    found = {place.removeprefix(top): text for place, text in records.items() if text}
+    parts = (f"{place}\0{text}" for place, text in {**found, **known}.items())
+    kept = "\0".join(parts).encode(errors="surrogateescape")
+    _write_copy(environment / RECORDS, kept, flush=False)
 
 
-def _keep_records(environment: Path, records: Iterable[str]) -> None:
-    """Keep each RECORD as `RECORDS/<site-packages>/<name of its directory>`; 0.04 ms each.
-
-    uv does not write to the file that is linked: it removes that, or it is a damaged one.
-    """
-    kept, top = environment / RECORDS, str(environment)
-    if kept.is_symlink():
-        kept.unlink()
-    paths = (record.rsplit(os.sep, 2) for record in records)  # a Path costs as much as a link
-    for directory, group in itertools.groupby(paths, key=itemgetter(0)):
-        place = os.path.normpath(f"{kept}{os.sep}{os.path.relpath(directory, top)}")
-        if not is_inside(Path(place), kept):
-            continue
-        with contextlib.suppress(OSError):  # then uv cannot write there either
-            os.makedirs(place, mode=0o700, exist_ok=True)  # noqa: PTH103  a text
-            for _, name, record in group:
-                _link(f"{directory}{os.sep}{name}{os.sep}{record}", f"{place}{os.sep}{name}")
-
-
-def _link(path: str, target: str) -> None:
+def kept_records(environment: Path) -> dict[str, str]:
+    """The texts of the RECORD files that were kept, by the paths of their directories in it."""
     try:
-        os.link(path, target, follow_symlinks=False)
-    except (FileExistsError, FileNotFoundError):
-        return  # it is kept already, or an interrupted uv has left none
-    except OSError:  # no links there, or not to files of others
-        with contextlib.suppress(OSError):
-            import shutil  # slow, and rarely needed
-
-            shutil.copyfile(path, target)
-
-
-def kept_records(environment: Path) -> Iterator[tuple[Path, Path]]:
-    """The RECORD files that were kept, each with the directory that its rows are relative to."""
-    kept = environment / RECORDS
-    for folder, folders, names in os.walk(kept):
-        if FETCHED in folders and Path(folder) == kept:
-            folders.remove(FETCHED)
-        base = environment / Path(folder).relative_to(kept)
-        yield from ((Path(folder, name), base) for name in names)
-
-
-def remove_records(environment: Path) -> None:
-    """Raises DiskError."""
-    with disk_errors(environment / RECORDS):
-        remove(environment / RECORDS)
+        kept = read_file(str(environment / RECORDS), is_own=True)
+    except OSError:
+        return {}
+    parts = kept.decode(errors="surrogateescape").split("\0")
+    return dict(zip(parts[::2], parts[1::2], strict=False))
 
 
 def copy_into(state: State, profile: str, environment: Path) -> bool:
@@ -153,11 +122,11 @@ def _identity(environment: Path) -> bytes:
 
 
 def remove_copy(environment: Path) -> None:
-    """Remove the copy of the journal, and the kept RECORD files, of a verified environment."""
-    remove_records(environment)
-    with disk_errors(environment / COPY), contextlib.suppress(NotADirectoryError):
-        (environment / COPY).unlink(missing_ok=True)
-    remove_unfinished(environment, COPY)
+    """Remove the copy of the journal, and what was kept beside it, of a verified environment."""
+    for name in (RECORDS, FETCHED, COPY):
+        with disk_errors(environment / name):
+            remove(environment / name)
+        remove_unfinished(environment, name)
 
 
 def end_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes]) -> None:
