@@ -41,6 +41,11 @@ OLDEST = (0, 9)
 NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
 REQUIRED = "Required uv version `"  # what uv begins with where a project asks for another
+# What uv writes where it refuses the lockfile itself.
+REFUSAL = (
+    rf"(?i:the lockfile) at .*{re.escape(LOCKFILE)}.* (?:needs to be updated|uses an unsupported)"
+    rf"|Failed to parse .*{re.escape(LOCKFILE)}"
+)
 ANOTHER = "`uv self update`, or name another uv in UVFLOW_UV"
 _VERSION = r"\d+\.\d+\.\d+\S*"
 _PROBE_SECONDS = 20

@@ -23,15 +23,16 @@ from uvflow.environment.integrity import (
 from uvflow.environment.interpreter import broken_interpreter, ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside, make_room
 from uvflow.environment.repair import Depth, Past, RepairResult
-from uvflow.errors import DamagedError, UvFailedError, disk_errors
+from uvflow.errors import DamagedError, StaleLockfileError, UvFailedError, disk_errors
 from uvflow.files import remove, write_whole
+from uvflow.paths import MANIFEST
 from uvflow.process import Completed
-from uvflow.project.manifest import canonical_name
+from uvflow.project.manifest import Project, canonical_name
 from uvflow.project.profiles import Profile
 from uvflow.state import journal
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress
-from uvflow.uv import Uv, failure_of
+from uvflow.uv import REFUSAL, Uv, failure_of
 
 # A repair may reveal what the damage hid: unfinished installs, then leftovers. And where
 # reinstalling from uv's cache does not help, downloading the distribution again may.
@@ -314,20 +315,16 @@ def _clear(path: Path) -> None:
 
 def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     """Raises what `uv sync` failed with, the same at a terminal and in a pipe."""
-    from uvflow.lockfile import check  # slow, and only needed to refuse
-
     ensure_uv_targets_environment(context, uv)
     project, environ = context.project, context.environ
-    at_terminal = sys.stderr.isatty()
+    is_locked, at_terminal = "--locked" in arguments, sys.stderr.isatty()
     # A refusal that uv writes to a terminal cannot be replaced by ours, which has the reason.
-    if "--locked" in arguments and (at_terminal or check.is_edited(project)):
-        stale = check.stale_lockfile_error(project, uv, environ, has_failed=False)
+    if is_locked and (at_terminal or _is_edited(project)):
+        stale = stale_lockfile_error(context, uv, has_failed=False)
         if stale:
             raise stale
     copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
-    answer = uv.run(
-        arguments, cwd=project.root, environ=environ, meanwhile=copy, until=check.REFUSAL
-    )
+    answer = uv.run(arguments, cwd=project.root, environ=environ, meanwhile=copy, until=REFUSAL)
     if answer.code != 0 and at_terminal:  # what uv writes to that nobody else reads
         quick = {**environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5"}
         plain = (*arguments, "--color=never")
@@ -335,13 +332,31 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
             answer = uv.capture(plain, cwd=project.root, environ=quick, seconds=_ASKING_SECONDS)
     if answer.code == 0:
         return
-    failure, stale = failure_of(answer, "uv sync"), None
-    if "--locked" in arguments:
-        stale = check.stale_lockfile_error(project, uv, environ, has_failed=True)
+    failure = failure_of(answer, "uv sync")
+    stale = stale_lockfile_error(context, uv) if is_locked else None
     if stale and (type(failure) is not UvFailedError or failure.hint):
         # uv would resolve again, and did not get as far as the lockfile.
         raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
     raise stale or failure
+
+
+def _is_edited(project: Project) -> bool:
+    """Whether pyproject.toml is newer than the lockfile."""
+    try:
+        locked = project.lockfile.stat().st_mtime_ns
+        return (project.root / MANIFEST).stat().st_mtime_ns > locked
+    except OSError:
+        return False
+
+
+def stale_lockfile_error(
+    context: SyncContext, uv: Uv, *, has_failed: bool = True
+) -> StaleLockfileError | None:
+    """As that of check.py, for the project of a sync."""
+    from uvflow.lockfile import check  # 1 ms, and only needed to refuse
+
+    project, environ = context.project, context.environ
+    return check.stale_lockfile_error(project, uv, environ, has_failed=has_failed)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.fill import Filling
+from uvflow.environment.fill import Filling, stale_lockfile_error
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
@@ -151,10 +151,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     if _would_change_nothing(context, uv):
         return True
     if refusal:
-        from uvflow.lockfile import check  # as below
-
-        stale = check.stale_lockfile_error(project, uv, context.environ, has_failed=True)
-        raise stale or refusal
+        raise stale_lockfile_error(context, uv) or refusal
     return False
 
 
@@ -395,8 +392,8 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     _require_lockfile(project)
     uv = context.find_uv()
     # To compare the lockfile as well, uv may build what has dynamic metadata, and run its code.
-    found = check.start_check(project, uv, context.environ)()
-    if found.verdict in {check.Freshness.STALE, check.Freshness.NO_UV}:
+    found = check.check_lockfile(project, uv, context.environ)
+    if found.verdict in {check.Level.STALE, check.Level.UNUSABLE}:
         raise check.stale_error(found)
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
     words = tuple("--frozen" if word == "--locked" else word for word in arguments)

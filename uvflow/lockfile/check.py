@@ -12,18 +12,13 @@ from uvflow.lockfile import packages
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
 from uvflow.project.manifest import Project, Workspace
-from uvflow.uv import ANOTHER, ERROR, REQUIRED, Uv
+from uvflow.uv import ANOTHER, ERROR, REFUSAL, REQUIRED, Uv
 
 # Run no code of the project; say why uv would resolve again.
 _READ_ONLY = ("--offline", "--no-build", "--no-python-downloads", "--verbose")
 _CHECK = ("lock", "--check", *_READ_ONLY, "--color=never")
 
 _WHY = r"(?:Resolving despite|Ignoring) existing lockfile due to (.+)"
-# What uv writes where it refuses the lockfile itself.
-REFUSAL = (
-    rf"(?i:the lockfile) at .*{re.escape(LOCKFILE)}.* (?:needs to be updated|uses an unsupported)"
-    rf"|Failed to parse .*{re.escape(LOCKFILE)}"
-)
 _NO_INDEX = "missing (?:local|remote) index: "
 
 UPDATE = "`uv lock` updates the lockfile"
@@ -146,15 +141,6 @@ def _differences(project: Project) -> tuple[str, ...]:
     from uvflow.lockfile.differences import differences  # 25 ms, for a stale lockfile only
 
     return differences(project)
-
-
-def is_edited(project: Project) -> bool:
-    """Whether pyproject.toml is newer than the lockfile."""
-    try:
-        locked = project.lockfile.stat().st_mtime_ns
-        return (project.root / MANIFEST).stat().st_mtime_ns > locked
-    except OSError:
-        return False
 
 
 def _verdict(
