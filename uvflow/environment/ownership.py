@@ -17,9 +17,8 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from uvflow.environment.installed import (
     BYTE_CODE,
@@ -356,7 +355,7 @@ def sort_unowned(
     if is_whole_python(environment) or not all(read_metadata(d).record for d in installed):
         return [], []
     owned = owned_files(environment)
-    search = _Search.of(environment, owned, began, cache)
+    search = _Search(environment, owned, began, cache)
     left, users, launchers = [], [], []
     for path in _unowned_paths(environment, owned):
         if search.is_left(path):
@@ -372,7 +371,7 @@ def sort_unowned(
     return sorted(map(relative, removable)), sorted(map(relative, (*shown, *launchers)))
 
 
-class _Search(NamedTuple):
+class _Search:
     """`kept` are paths that had an owner before the sync; those of directories end with `/`.
 
     So do `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the
@@ -380,38 +379,26 @@ class _Search(NamedTuple):
     (old uv).
     """
 
-    owned_directories: set[str]
-    kept: set[str]
-    tops: tuple[str, ...]
-    scripts: str
-    began: float
-    cached: Mapping[str, list[str]]
-
-    @classmethod
-    def of(
-        cls, environment: Environment, owned: set[str], began: float, cache: Path | None
-    ) -> "_Search":
+    def __init__(
+        self, environment: Environment, owned: set[str], began: float, cache: Path | None
+    ) -> None:
         kept = {
             row.path
             for place, text in kept_records(environment.path).items()
             for row in rows(str((environment.path / place).parent), text)
         }
-        tops = tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages)
+        self.kept = kept.union(f"{directory}{os.sep}" for directory in _directories_of(kept))
+        self.tops = tuple(f"{os.path.normcase(top)}{os.sep}" for top in environment.site_packages)
+        self.owned_directories = _directories_of((*owned, *self.tops))
+        self.scripts = os.path.normcase(environment.scripts)
+        self.began = began
+        self.cached = defaultdict[str, list[str]](list)
         installed = {distribution.directory for distribution in environment.distributions}
-        cached = defaultdict(list)
         for folder in cache.glob("archive-v*") if cache else ():
             for archive in directory_entries(folder):
                 names = {entry.name for entry in directory_entries(archive.path)}
                 for name in names if names.isdisjoint(installed) else ():
-                    cached[name].append(archive.path)
-        return cls(
-            owned_directories=_directories_of((*owned, *tops)),
-            kept=kept.union(f"{directory}{os.sep}" for directory in _directories_of(kept)),
-            tops=tops,
-            scripts=os.path.normcase(environment.scripts),
-            began=began,
-            cached=cached,
-        )
+                    self.cached[name].append(archive.path)
 
     def top_of(self, path: str) -> str:
         """The site-packages that `path` is in; empty where it is in none."""
