@@ -96,7 +96,7 @@ class Status(NamedTuple):
 
 def status(context: SyncContext) -> Status:
     """Look at lockfile, environment, uv and variables; problems are reported, not raised."""
-    look, receipt = _Look.at(context), None
+    look, receipt = _Look(context), None
     if context.live_release:
         from uvflow.environment.releases import receipt_digest  # few profiles have them
 
@@ -119,68 +119,63 @@ def status(context: SyncContext) -> Status:
 _CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=never")
 
 
-class _Look(NamedTuple):
-    """Everything that was inspected.
+class _Look:
+    """Everything that is inspected: nothing but uv where nothing has changed since the last sync.
 
-    `lockfile` is None where a fingerprint is enough, `comparison` where uv did not compare the
-    environment; `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py.
-    While a sync is running, what is damaged is not known.
+    `lockfile` is None where that is so, `comparison` where uv did not compare the environment;
+    `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py. While a sync
+    is running, what is damaged is not known.
     """
 
-    context: SyncContext
-    environment: Environment
-    uv: Uv | UvMissingError
-    damages: tuple[Damage, ...] = ()
-    moved: str = ""
-    lockfile: LockfileCheck | None = None
-    comparison: Completed | None = None
-    unasked: str = ""
-    is_running: bool = False
-
-    @classmethod
-    def at(cls, context: SyncContext) -> "_Look":
-        """Where nothing has changed since the last sync, that has inspected it."""
-        uv: Uv | UvMissingError
+    def __init__(self, context: SyncContext) -> None:
+        self.context = context
+        self.environment = Environment(context.environment)
+        self.damages: tuple[Damage, ...] = ()
+        self.moved = self.unasked = ""
+        self.lockfile: LockfileCheck | None = None
+        self.comparison: Completed | None = None
+        self.is_running = False
+        self.uv: Uv | UvMissingError
         try:
-            uv = context.find_uv()
+            self.uv = context.find_uv()
         except UvMissingError as error:
-            uv = error
-        environment = Environment(context.environment)
-        look = cls(context=context, environment=environment, uv=uv)
-        if context.is_current():
-            return look
-        check_inputs(context.project)
-        look = look._replace(unasked=own_interpreter(context), is_running=is_sync_running(context))
-        if look.exists and not look.is_running:
-            past = Past.of(context, environment)
-            damages, _ = find_damage(environment, Depth.METADATA, past)
-            look = look._replace(damages=damages, moved=integrity.relocation_problem(environment))
-        return look.compared()
+            self.uv = error
+        if not context.is_current():
+            self._inspect()
 
-    def compared(self) -> "_Look":
-        """With what uv finds wrong with the lockfile, and with the environment."""
-        context, damages, comparison = self.context, self.damages, None
-        project, environ = context.project, context.environ
-        is_asked = not self.unasked and integrity.can_be_read_by_uv(self.environment)
-        uv = self.uv if is_asked and isinstance(self.uv, Uv) else None
+    def _inspect(self) -> None:
+        context, environment = self.context, self.environment
+        check_inputs(context.project)
+        self.unasked = own_interpreter(context)
+        self.is_running = is_sync_running(context)
+        if self.exists and not self.is_running:
+            past = Past.of(context, environment)
+            self.damages, _ = find_damage(environment, Depth.METADATA, past)
+            self.moved = integrity.relocation_problem(environment)
+        is_asked = not self.unasked and integrity.can_be_read_by_uv(environment)
+        self._compare(self.uv if is_asked and isinstance(self.uv, Uv) else None)
+
+    def _compare(self, uv: Uv | None) -> None:
+        """Ask uv what is wrong with the lockfile, and with the environment."""
+        project, environ = self.context.project, self.context.environ
         basics = missing_basics(self.environment)
         is_answering = all(d.kind is not DamageKind.BROKEN_INTERPRETER for d in basics)
         if uv and is_answering and self.exists and project.lockfile.exists():
-            question = (*_CHECK, *context.profile.selection())
+            question = (*_CHECK, *self.context.profile.selection())
             if not sources_to_build(project):
                 both = (*question, "--locked", "--no-build")  # most often all is well
-                comparison = uv.capture(both, cwd=project.root, environ=environ)
-                if comparison.code == 0:
-                    return self._replace(lockfile=FRESH, comparison=comparison)
+                self.comparison = uv.capture(both, cwd=project.root, environ=environ)
+                if self.comparison.code == 0:
+                    self.lockfile = FRESH
+                    return
             # `--frozen`, since the other check says whether the lockfile is stale.
-            comparison = uv.capture((*question, "--frozen"), cwd=project.root, environ=environ)
-            broken = broken_interpreter(self.environment, comparison.err)
-            if broken:
-                damages, comparison, is_answering = (broken, *damages), None, False
+            answer = uv.capture((*question, "--frozen"), cwd=project.root, environ=environ)
+            broken = broken_interpreter(self.environment, answer.err)
+            self.comparison, is_answering = (None, False) if broken else (answer, True)
+            self.damages = (broken, *self.damages) if broken else self.damages
         if not is_answering:  # uv asks the environment's Python, and has to take another
             environ = {**environ, _LOCATION: str(self.environment.path / "none")}
-        lockfile = check_lockfile(project, uv, environ, self.unasked)
-        return self._replace(damages=damages, lockfile=lockfile, comparison=comparison)
+        self.lockfile = check_lockfile(project, uv, environ, self.unasked)
 
     @property
     def exists(self) -> bool:

@@ -187,8 +187,9 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
         before = _answers(inputs.sync_inputs(context, uv.path))
     # Of a sync after which uv had nothing to do.
     known = fingerprint.recorded_answers(context.read_fingerprint())
-    is_same = _is_in(known, before)
-    has_same_python = _is_in(known, _python_answers(context)) and inputs.ask_for_same_python(
+    python = _answers(inputs.interpreter_inputs(Environment(context.environment)))
+    is_same = _is_in(known, before) and _is_in(known, python)
+    has_same_python = _is_in(known, python) and inputs.ask_for_same_python(
         fingerprint.pairs(before), known
     )
     copies = find_copies(context)
@@ -202,17 +203,13 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _answers(inputs.environment_inputs(filling.environment))
-    is_same = is_same and _is_in(known, _python_answers(context))
-    is_same = is_same and _names(fingerprint.pairs(after)) == _names(known)
+    found = fingerprint.pairs(after)
+    is_same = is_same and _is_in(found, python) and _names(found) == _names(known)
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
     is_watchable = before and after and sources is not None and (is_same or _agrees(context, uv))
     answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
     return SyncResult(repair=result, answers=(*answers, *after))
-
-
-def _python_answers(context: SyncContext) -> tuple[bytes, ...]:
-    return _answers(inputs.interpreter_inputs(Environment(context.environment)))
 
 
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
