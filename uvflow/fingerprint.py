@@ -79,10 +79,10 @@ def read_beginning(path: str | bytes, most: int, *, is_own: bool = False) -> byt
     """What a regular file begins with, up to `most` bytes; raises OSError."""
     descriptor = open_regular(path, is_own=is_own)
     try:
-        size = os.fstat(descriptor).st_size  # in /proc every file has 0
-        data = os.read(descriptor, min(size + 1, most))
-        is_more = len(data) != size or not size
-        while is_more and (more := os.read(descriptor, min(size or 4096, most - len(data)))):
+        size = os.fstat(descriptor).st_size
+        chunk = size or 4096  # in /proc every file has 0
+        data = os.read(descriptor, min(chunk + 1, most))
+        while len(data) != size and (more := os.read(descriptor, min(chunk, most - len(data)))):
             data += more
         return data
     finally:
