@@ -21,7 +21,6 @@ from types import MappingProxyType
 from uvflow import fingerprint
 from uvflow.errors import DiskError, disk_errors
 from uvflow.files import read_regular, remove, remove_unfinished, write_whole
-from uvflow.fingerprint import read_file
 from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
@@ -79,8 +78,9 @@ def mark_running(
 
 def kept_records(environment: Path) -> dict[str, str]:
     """The texts of the RECORD files that were kept, by the paths of their directories in it."""
+    path = environment / RECORDS
     try:
-        kept = read_file(str(environment / RECORDS), is_own=True)
+        kept = b"" if path.is_symlink() else read_regular(path)
     except OSError:
         return {}
     parts = kept.decode(errors="surrogateescape").split("\0")
