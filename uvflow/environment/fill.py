@@ -320,7 +320,7 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     is_locked, at_terminal = "--locked" in arguments, sys.stderr.isatty()
     # A refusal that uv writes to a terminal cannot be replaced by ours, which has the reason.
     if is_locked and (at_terminal or _is_edited(project)):
-        stale = stale_lockfile_error(context, uv, has_failed=False)
+        stale = lockfile_refusal(context, uv, has_failed=False)
         if stale:
             raise stale
     copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
@@ -333,7 +333,7 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     if answer.code == 0:
         return
     failure = failure_of(answer, "uv sync")
-    stale = stale_lockfile_error(context, uv) if is_locked else None
+    stale = lockfile_refusal(context, uv) if is_locked else None
     if stale and (type(failure) is not UvFailedError or failure.hint):
         # uv would resolve again, and did not get as far as the lockfile.
         raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
@@ -349,10 +349,10 @@ def _is_edited(project: Project) -> bool:
         return False
 
 
-def stale_lockfile_error(
+def lockfile_refusal(
     context: SyncContext, uv: Uv, *, has_failed: bool = True
 ) -> StaleLockfileError | None:
-    """As that of check.py, for the project of a sync."""
+    """The error where it is the lockfile that makes uv refuse to sync, or would (see check.py)."""
     from uvflow.lockfile import check  # 1 ms, and only needed to refuse
 
     project, environ = context.project, context.environ

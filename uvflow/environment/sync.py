@@ -13,7 +13,7 @@ from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.fill import Filling, stale_lockfile_error
+from uvflow.environment.fill import Filling, lockfile_refusal
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
@@ -151,7 +151,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     if _would_change_nothing(context, uv):
         return True
     if refusal:
-        raise stale_lockfile_error(context, uv) or refusal
+        raise lockfile_refusal(context, uv) or refusal
     return False
 
 
