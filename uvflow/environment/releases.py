@@ -24,8 +24,8 @@ from uvflow.environment.installed import (
     python_version,
     read_quickly,
 )
-from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.integrity import origin_problem
+from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
 from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
