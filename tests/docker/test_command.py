@@ -364,6 +364,8 @@ def test_the_python_in_use_is_kept_in_the_first_dockerfile(tree: Tree, uvflow: C
     files = {name: text for name, text in PROJECT.items() if name != ".python-version"}
     root = tree({**files, ".venv/pyvenv.cfg": "version_info = 3.12.4\n"})
     said = uvflow("docker", cwd=root)
-    assert "warning: Python 3.12 is that of .venv, and stays: " in said.err
+    assert "Python 3.12: that of .venv, and stays: `--python=X.Y` names another\n" in said.err
     (root / ".venv" / "pyvenv.cfg").unlink()
+    again = uvflow("docker", cwd=root)
+    assert "Python 3.12: --python in the first line of the Dockerfile\n" in again.err
     assert uvflow("docker", "--check", cwd=root).code == 0

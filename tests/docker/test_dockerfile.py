@@ -181,6 +181,18 @@ def test_a_distroless_image_is_copied_together() -> None:
     assert "COPY --link --from=python /python /python\n" in stage(text, "prod")
 
 
+def test_below_distroless_apt_is_asked_only_where_debian_runs_something() -> None:
+    static = Static(directory="static", environment=())
+    text = render_dockerfile(facts(base="distroless", selections=(DEV, PROD), static=static))
+    asking = [part for part in text.split("\nFROM ") if "apt-get" in part]
+    assert [part.split("\n")[0] for part in asking] == [
+        "dependencies AS static",
+        "dependencies AS dev",
+    ]
+    built = facts(base="distroless", system=DebianPackages(build=("gcc",)))
+    assert "ca-certificates gcc tzdata" in stage(render_dockerfile(built), "builder")
+
+
 def test_the_library_is_packed_for_distroless_alone() -> None:
     assert "FROM base AS python\nRUN python <<'END'\n" in render_dockerfile(
         facts(base="distroless")

@@ -148,16 +148,17 @@ def test_one_script_is_what_is_started(tree: Tree) -> None:
     )
 
 
-def test_of_several_scripts_the_one_named_as_the_project(tree: Tree) -> None:
-    assert start(tree({}), scripts={"sell": "a:b", "shop": "a:c"}).command == ("shop",)
-
-
-def test_several_scripts_of_other_names_are_a_question(tree: Tree) -> None:
+def test_several_scripts_are_a_question_also_where_one_is_named_as_the_project(tree: Tree) -> None:
     with pytest.raises(UsageError) as caught:
-        start(tree({}), scripts={"sell": "a:b", "buy": "a:c"})
+        start(tree({}), scripts={"shop": "a:b", "shop-server": "a:c"})
     assert caught.value.hint == (
-        'write in [tool.uvflow.docker]: `command = ["sell"]` or `command = ["buy"]`'
+        'write in [tool.uvflow.docker]: `command = ["shop"]` or `command = ["shop-server"]`'
     )
+
+
+def test_two_names_of_one_program_are_no_question(tree: Tree) -> None:
+    scripts = {"shop": "a:b", "shop-cli": "a:b"}
+    assert start(tree({}), scripts=scripts).command == ("shop",)
 
 
 def test_a_procfile_comes_before_what_the_sources_make(tree: Tree) -> None:

@@ -84,7 +84,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     return DockerResult(
         text=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
         messages=(
-            f"Python {facts.python}: {facts.python_evidence}",
+            f"Python {facts.python}: {plan.python_origin}",
             f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
             *([_TCP.format(facts.start.port)] if facts.start.is_probed_by_tcp else []),
             f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
@@ -138,10 +138,14 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """Every file of an image; `findings` are about the .dockerignore, and what is started."""
+    """Every file of an image; `findings` are about the .dockerignore, and what is started.
+
+    `python_origin` is where the Python comes from; in the files that is their first line.
+    """
 
     workspace: Path
     facts: Facts
+    python_origin: str
     lockfile: LockfileCheck
     generated: tuple[ImageFile, ...]
     dockerignore: ImageFile
@@ -182,7 +186,10 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     options = _complete_options(project, given, last, here)
     facts = _with_digests(facts_of.read_facts(project, options, here), text, asks=given.pin)
     lockfile = check.check_lockfile(project, here, os.environ)
-    is_first = last is None and not given.python
+    python_origin = facts.python_evidence
+    if "python" in options and not given.python:
+        in_use = "that of .venv, and stays: `--python=X.Y` names another"
+        python_origin = "--python in the first line of the Dockerfile" if last else in_use
     usage = companions.usage_lines(facts)
     wanted = [n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)]
     bodies = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
@@ -197,6 +204,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     return ImagePlan(
         workspace=workspace,
         facts=facts,
+        python_origin=python_origin,
         lockfile=lockfile,
         generated=generated,
         dockerignore=dockerignore,
@@ -204,7 +212,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
             *((findings.error("context-not-ignored", message, origin),) if lacks else ()),
             *check_start(project, generated[0].path, generated[0].text),
         ),
-        remarks=(*facts.remarks, *_remarks(options, here, lockfile, is_first=is_first)),
+        remarks=(*facts.remarks, *_remarks(options, here, lockfile)),
     )
 
 
@@ -233,16 +241,12 @@ def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
     return replace(facts, images=images)
 
 
-def _remarks(
-    options: Mapping[str, str], here: Uv, lockfile: LockfileCheck, *, is_first: bool
-) -> Iterator[str]:
+def _remarks(options: Mapping[str, str], here: Uv, lockfile: LockfileCheck) -> Iterator[str]:
     """An older uv may not understand a lockfile that the uv here writes."""
     if lockfile.verdict is Level.STALE:
         why = ", ".join(lockfile.reasons)
         yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
-    python, builder = options.get("python"), options.get("uv")
-    if is_first and python:
-        yield f"Python {python} is that of .venv, and stays: `--python=X.Y` names another"
+    builder = options.get("uv")
     builds, is_here = (version.split(".")[:2] for version in (builder or "", here.version))
     if builder and [*map(int, builds)] < [*map(int, is_here)]:
         take = f"`uvflow docker --uv={here.version}` takes this one"

@@ -54,7 +54,7 @@ def render_dockerfile(facts: Facts) -> str:
 
 def _base(facts: Facts) -> str:
     if facts.base == "slim":
-        below, needed, by = facts.images["python"], facts.system.runtime, "packages"
+        below = facts.images["python"]
         # Less what no service imports. -f, since Python has just cached what compileall itself
         # imports, to be checked by file times.
         python = f"""\
@@ -64,8 +64,7 @@ RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
       /usr/local/lib/python{command(facts.python)}
 """
     else:
-        needed = ("ca-certificates", "tzdata", *facts.system.runtime)
-        below, by = facts.images["debian"], "Python and packages"
+        below = facts.images["debian"]
         # It keeps what compiling needs where something is compiled.
         thin = "" if facts.system.build else managed_python.THIN
         python = f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
@@ -76,7 +75,19 @@ RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
     return f"""\
 # Python {comment(facts.python)}: {comment(facts.python_evidence)}.
 FROM {image(below)} AS base
-{_packages(needed, f"Needed by {by} at run time.")}{python}{_surroundings(facts)}"""
+{_run_time_packages(facts, "slim", "managed")}{python}{_surroundings(facts)}"""
+
+
+def _run_time_packages(facts: Facts, *bases: str) -> str:
+    """For these bases only: below `distroless` apt takes longer than all of uv's steps."""
+    if facts.base not in bases:
+        return ""
+    return _packages((*_of_python(facts), *facts.system.runtime), "Needed at run time.")
+
+
+def _of_python(facts: Facts) -> tuple[str, ...]:
+    """What Debian has of what Python itself asks for; Python's own images have it."""
+    return () if facts.base == "slim" else ("ca-certificates", "tzdata")
 
 
 def _packages(packages: tuple[str, ...], why: str) -> str:
@@ -110,9 +121,11 @@ def _tools(facts: Facts) -> str:
         python["UV_PYTHON_PREFERENCE"] = "only-managed"
     compiling = {"UV_COMPILE_BYTECODE": "1", "PYC_INVALIDATION_MODE": "UNCHECKED_HASH"}
     settings = {"UV_PROJECT_ENVIRONMENT": "/venv", **python, "UV_LINK_MODE": "copy", **compiling}
-    packages = _packages(facts.system.build, "Needed only by a build.")
-    strip = versions = ""
+    packages = strip = versions = ""
     if facts.system.build:
+        needed = _of_python(facts) if facts.base == "distroless" else ()
+        build = sorted((*needed, *facts.system.build))
+        packages = _packages(tuple(build), "Needed only by a build.")
         strip = """# Strip symbols: they name the build directory, which is another in each build.
 ARG LDFLAGS=-s
 """
@@ -209,7 +222,7 @@ def _static(facts: Facts) -> str:
     made = command("mkdir", "-p", facts.static.directory)  # where there is no file to collect
     return rf"""# Static files, collected by the project itself.
 FROM {"project" if facts.local_packages else "dependencies"} AS static
-COPY --link . /app
+{_run_time_packages(facts, "distroless")}COPY --link . /app
 {_workdir(facts)}RUN {command(*collect, environ=dict(facts.static.environment))} \
  && {made}
 """
@@ -229,7 +242,7 @@ RUN {_uv_mounts(facts, _TEMPORARY)}{_sync(facts, selection, "--locked", **switch
 """
     return f"""# The profile {stage(selection.name)}, on the sources in place.
 FROM dependencies AS {stage(selection.name)}
-{_sync_dependencies(facts, selection, **switch)}COPY --link . /app
+{_run_time_packages(facts, "distroless")}{_sync_dependencies(facts, selection, **switch)}COPY --link . /app
 {editable}{_workdir(facts)}{_start(facts, facts.start.development)}"""
 
 

@@ -47,8 +47,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 library = Path(sysconfig.get_path("stdlib"))
 packed = next(path for path in sys.path if path.endswith(".zip"))
-deflated = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 9}
-with zipfile.ZipFile(packed, "w", **deflated, strict_timestamps=False) as archive:
+with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
     for source in sorted(library.rglob("*.py")):
         for path, suffix in (source, ".py"), (Path(cache_from_source(source)), ".pyc"):
             os.utime(path, (0, 0))

@@ -331,8 +331,9 @@ class Search:
         """A program; what a project with a web framework installs beside its service is none."""
         if self._is_web:
             return []
-        named = [name for name in self.scripts if name == self.project.name]
-        return [self._script(name) for name in named or self.scripts]
+        pairs = [*self.scripts.items()][::-1]
+        programs = {str(target): name for name, target in pairs}  # the first of two names for one
+        return [self._script(name) for name in sorted(programs.values())]
 
     @property
     def _is_web(self) -> bool:
