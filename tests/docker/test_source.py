@@ -272,6 +272,12 @@ def test_the_pages_of_a_script_are_none_themselves(
 
 
 MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
+SERVER = {
+    "web.py": "class Server:\n    def __init__(self):\n        self.app = FastAPI()\n"
+    "    def wire(self):\n        return self\n"
+    "    def build(self, x):\n        return self.app\n"
+    "class Own(Server): ...\n"
+}
 
 
 @pytest.mark.parametrize(
@@ -297,6 +303,13 @@ MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
             "main:app",
         ),
         ({"main.py": "import web\napplication = web.app\n", "web.py": APP}, "main:application"),
+        ({**SERVER, "main.py": "from web import Server\napp = Server().app\n"}, "main:app"),
+        ({**SERVER, "main.py": "import web\napp = web.Server().wire().build(1)\n"}, "main:app"),
+        ({**SERVER, "main.py": "from web import Own\ns = Own()\napp = s.app\n"}, "main:app"),
+        ({**SERVER, "main.py": "from web import Server\napp = Server()['web']\n"}, None),
+        ({**SERVER, "main.py": "from web import Server\napp = Server().get('x')\n"}, "main:app"),
+        ({**SERVER, "main.py": "from web import Server\ndb = Server().database\n"}, None),
+        ({"main.py": f"{APP}x = app{'.x' * 2000}\n"}, "main:app"),
         ({"main.py": "app = Dash('x')\nserver = app.server\n"}, "main:server"),
         ({"main.py": "app = Dash('x')\n"}, None),
         ({"main.py": "server = FastAPI()\napp = Dash(server=server)\n"}, "main:server"),

@@ -240,9 +240,10 @@ def _development(facts: Facts, selection: Profile) -> str:
 RUN {_uv_mounts(facts, _TEMPORARY)}{_sync(facts, selection, "--locked", **switch)} \
  && {_REMOVE_TIMES}
 """
+    packages = _run_time_packages(facts, "distroless")
     return f"""# The profile {stage(selection.name)}, on the sources in place.
 FROM dependencies AS {stage(selection.name)}
-{_run_time_packages(facts, "distroless")}{_sync_dependencies(facts, selection, **switch)}COPY --link . /app
+{packages}{_sync_dependencies(facts, selection, **switch)}COPY --link . /app
 {editable}{_workdir(facts)}{_start(facts, facts.start.development)}"""
 
 

@@ -234,14 +234,18 @@ class Sources:
         return _likeliest(first or scripts)
 
 
+_DEPTH = 9  # of `Factory().debug(False).build().app`
+
+
 class Applications:
     """What `sources` make of `classes` (name → interface): `found`, by dotted names.
 
     `Dash.server` is that attribute of an instance, which is not served itself.
 
     Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
-    these, each with the class that it comes to; `parts` are what another one mounts, wraps or is
-    made by.
+    these, each with the class that it comes to; so it has what a class of the project returns from
+    a method or keeps in an attribute, and of all that as `CLASS.*`. `parts` are what another one
+    mounts, wraps or is made by.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -271,40 +275,47 @@ class Applications:
         return _likeliest([self.found[name] for name in self.outermost])
 
     def _read(self, module: Module, node: ast.stmt) -> None:
-        values = [pair for pair in _assigned(node) if isinstance(pair[1], ast.Call | ast.Attribute)]
-        made, local = [name for name, _ in values], set[str]()
+        values, made = [*_values(node)], list[str]()
+        own = {f"{module.name}.{name}" for name, _ in values}  # `app = mount(app, …)`
         match node:
-            case ast.ClassDef(name=name, bases=bases):
-                values = [(name, base) for base in bases]
+            case ast.ClassDef(name=name):
+                self.kinds[f"{module.name}.self"] = f"{module.name}.{name}"
             case ast.FunctionDef(name=name, args=a):
-                inside = list(ast.walk(node))
-                values = [pair for inner in inside for pair in _assigned(inner)]
-                local |= {f"{module.name}.{variable}" for variable, _ in values}
-                values += [(name, n.value) for n in inside if isinstance(n, ast.Return) and n.value]
                 needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
                 made = [name] if needed == 0 and all(a.kw_defaults) else []
+            case _:
+                made = [n for n, value in values if isinstance(value, ast.Call | ast.Attribute)]
+                values = [pair for pair in values if pair[0] in made]
         for name, value in values:
             dotted = f"{module.name}.{name}"
             if kind := self._kind(module, value, is_wrapper=name in _APPLICATIONS):
                 self.kinds[dotted] = kind
                 if kind in self.interfaces:
-                    self.parts |= self.sources.references(module, value) - {dotted, *local}
+                    self.parts |= self.sources.references(module, value) - own
+                    if isinstance(node, ast.ClassDef) and name != node.name:
+                        of_class = f"{module.name}.{node.name}"
+                        self.kinds.setdefault(of_class, of_class)
+                        self.kinds.setdefault(f"{of_class}.*", kind)
         for name in made:
             self._add(module, name, is_factory=isinstance(node, ast.FunctionDef))
-        own = {*local, *(f"{module.name}.{name}" for name in made)}  # `app = mount(app, …)`
         for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
             self.parts |= self.sources.references(module, call) - own
 
-    def _kind(self, module: Module, node: ast.expr, *, is_wrapper: bool) -> str | None:
+    def _kind(
+        self, module: Module, node: ast.expr, *, is_wrapper: bool = False, depth: int = _DEPTH
+    ) -> str | None:
         """The class of the application that an expression is, or that is wrapped in it.
 
         Other calls that are given one are extensions, unless an `is_wrapper`.
         """
-        if isinstance(node, ast.Attribute):
-            owner = self.kinds.get(self.sources.origin(module.dotted(node.value)))
-            if f"{owner}.{node.attr}" in self.interfaces:
-                return f"{owner}.{node.attr}"
         made_by = node.func if isinstance(node, ast.Call) else node
+        if isinstance(made_by, ast.Attribute) and depth:
+            owner = self._kind(module, made_by.value, depth=depth - 1)
+            member = f"{owner}.{made_by.attr}"
+            if member in self.interfaces:
+                return member
+            if found := self.kinds.get(member) or (is_wrapper and self.kinds.get(f"{owner}.*")):
+                return found
         dotted = self.sources.origin(module.dotted(made_by))
         last = dotted.rpartition(".")[2]
         if known := self.kinds.get(dotted) or self.kinds.get(last):
@@ -391,6 +402,25 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             yield name, value
+
+
+def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:
+    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`."""
+    match node:
+        case ast.ClassDef(name=name, bases=bases, body=body):
+            yield from ((name, base) for base in bases)
+            yield from (pair for inner in body for pair in _values(inner, f"{name}."))
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            for inner in ast.walk(node):
+                match inner:
+                    case ast.Return(value=ast.expr() as value):
+                        yield f"{of_class}{name}", value
+                    case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)]):
+                        yield f"{of_class}{attr}", inner.value
+                    case _:
+                        yield from _assigned(inner)
+        case _:
+            yield from ((f"{of_class}{name}", value) for name, value in _assigned(node))
 
 
 # The usual names, the one that asks least of the service first.
