@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from uvflow.docker.lint.check import CHECKS
-from uvflow.docker.lint.model import LintContext, LintedDockerfile
-from uvflow.docker.lint.parse import parse_dockerfile
+from uvflow.docker.lint.model import Dockerfile, LintContext, parse_dockerfile
 
 NOTHING = LintContext()
 CONTEXT = LintContext(
@@ -34,8 +33,8 @@ def reading(texts: dict[str, str]) -> Callable[[str], str]:
     return lambda path: texts.get(path, "")
 
 
-def linted(text: str, context: LintContext = NOTHING) -> LintedDockerfile:
-    return LintedDockerfile(**vars(parse_dockerfile(text)), context=context)
+def linted(text: str, context: LintContext = NOTHING) -> Dockerfile:
+    return parse_dockerfile(text, context)
 
 
 def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:

@@ -20,7 +20,7 @@ from locks import local, locked, manifest
 from uvflow.console import harmless
 from uvflow.docker.command import DockerOptions, ImagePlan, plan_image
 from uvflow.docker.instructions import can_be_mounted
-from uvflow.docker.lint.parse import parse_dockerfile
+from uvflow.docker.lint.model import parse_dockerfile
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
 

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from uvflow.docker.lint.parse import split
+from uvflow.docker.lint.model import split
 
 OPTIONS = ("uv", "python", "base")  # those that are kept; a later uvflow may have others
 

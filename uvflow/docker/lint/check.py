@@ -10,8 +10,8 @@ from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context, settings
-from uvflow.docker.lint import parse, rules_build, rules_image, rules_start
-from uvflow.docker.lint.model import LintContext, LintedDockerfile, Violations
+from uvflow.docker.lint import rules_build, rules_image, rules_start
+from uvflow.docker.lint.model import Dockerfile, LintContext, Violations, parse_dockerfile
 from uvflow.docker.targets import default_groups
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
@@ -67,7 +67,7 @@ _RULES = {
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
 }
-Check = Callable[[LintedDockerfile], Violations]
+Check = Callable[[Dockerfile], Violations]
 CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 _MOST = 1 << 18  # bytes of a Dockerfile; a second or so
@@ -78,23 +78,27 @@ _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
     text = text_if_there(path, _MOST) or ""
-    dockerfile = parse.parse_dockerfile(text)
+    dockerfile = parse_dockerfile(text, lint_context(project))
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
-    linted = LintedDockerfile(**vars(dockerfile), context=lint_context(project))
-    return _findings(linted, CHECKS, project, path, text.splitlines())
+    return _findings(dockerfile, CHECKS, project, path, text.splitlines())
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """What the rules say about the server in a generated Dockerfile: a user may have named it."""
     context = LintContext(files=frozenset(p.name for p in project.root.iterdir()))
-    linted = LintedDockerfile(**vars(parse.parse_dockerfile(text)), context=context)
-    return _findings(linted, (rules_start.check_servers,), project, path, text.splitlines())
+    return _findings(
+        parse_dockerfile(text, context),
+        (rules_start.check_servers,),
+        project,
+        path,
+        text.splitlines(),
+    )
 
 
 def _findings(
-    linted: LintedDockerfile,
+    linted: Dockerfile,
     checks: Iterable[Check],
     project: Project,
     path: Path,

@@ -6,8 +6,14 @@ import re
 from collections.abc import Iterator
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
-from uvflow.docker.lint.parse import Parsed, Stage, relative
+from uvflow.docker.lint.model import (
+    Dockerfile,
+    Parsed,
+    ShellCommand,
+    Stage,
+    Violations,
+    relative,
+)
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
@@ -27,7 +33,7 @@ _NOT_EDITABLE = (
 )
 
 
-def _uv_itself(linted: LintedDockerfile) -> Violations:
+def _uv_itself(linted: Dockerfile) -> Violations:
     named: list[tuple[Parsed | Stage, str | None]] = [(s, s.image) for s in linted.stages]
     for step in linted.everything:
         named += [(step, step.flag("from")), *((step, m.get("from")) for m in step.mounts)]
@@ -44,7 +50,7 @@ def _uv_itself(linted: LintedDockerfile) -> Violations:
             yield "uv-installed-unpinned", step, "this leaves whatever uv is current in the image"
 
 
-def _lockfile(linted: LintedDockerfile) -> Violations:
+def _lockfile(linted: Dockerfile) -> Violations:
     reads = [c for c in linted.building if c.words[:2] in {("uv", "sync"), ("uv", "export")}]
     frozen = [command for command in reads if command.has("--frozen", "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
@@ -75,7 +81,7 @@ def _lockfile(linted: LintedDockerfile) -> Violations:
             yield "members-not-seen", command.step, f"uv sync --locked fails without {unseen[0]}"
 
 
-def _source(linted: LintedDockerfile) -> Violations:
+def _source(linted: Dockerfile) -> Violations:
     sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
         inside = linted.inside(stage)
@@ -87,7 +93,7 @@ def _source(linted: LintedDockerfile) -> Violations:
             yield "source-before-dependencies", copy, "every edit of the source installs all anew"
 
 
-def _layers(linted: LintedDockerfile) -> Violations:
+def _layers(linted: Dockerfile) -> Violations:
     installs = [command for command in linted.building if command.installs]
     for command in installs:
         is_without = command.has("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE")
@@ -102,7 +108,7 @@ def _layers(linted: LintedDockerfile) -> Violations:
         yield "no-bytecode", installs[0].step, "every start compiles all modules it imports"
 
 
-def _modes(linted: LintedDockerfile) -> Violations:
+def _modes(linted: Dockerfile) -> Violations:
     """A layer keeps a whole file whose owner or mode is changed."""
     made = [(c.step.line, c.environment) for c in linted.syncs if c.step in linted.image]
     made += [(step.line, target) for step, _, _, target in _copied_environments(linted)]
@@ -117,7 +123,7 @@ def _modes(linted: LintedDockerfile) -> Violations:
                     yield "environment-copied-again", command.step, message
 
 
-def _debian_packages(linted: LintedDockerfile) -> Violations:
+def _debian_packages(linted: Dockerfile) -> Violations:
     for stage in linted.stages:
         commands = linted.commands(stage.instructions)
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
@@ -132,7 +138,7 @@ def _debian_packages(linted: LintedDockerfile) -> Violations:
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
-def _build_context(linted: LintedDockerfile) -> Violations:
+def _build_context(linted: Dockerfile) -> Violations:
     has, fails = linted.context.has, ": the build fails with `failed to compute cache key`"
     every = linted.everything
     named = [("mount-missing", step, path, fails) for step in every for path in step.bound]
@@ -144,7 +150,7 @@ def _build_context(linted: LintedDockerfile) -> Violations:
         yield code, step, f"{path} is not in the build context{rest}"
 
 
-def _python(linted: LintedDockerfile) -> Violations:
+def _python(linted: Dockerfile) -> Violations:
     for command in linted.building:
         is_chosen = command.has("--install-dir", "-i") or "UV_PYTHON_INSTALL_DIR" in command.environ
         is_by_root = command.state.user in {"", "root", "0"}
@@ -163,7 +169,7 @@ def _python(linted: LintedDockerfile) -> Violations:
             return
 
 
-def _environments(linted: LintedDockerfile) -> Violations:
+def _environments(linted: Dockerfile) -> Violations:
     last = {}  # sync of a stage: it decides
     for step, made, source, target in _copied_environments(linted):
         if made.starts("uv", "sync"):
@@ -182,7 +188,7 @@ def _environments(linted: LintedDockerfile) -> Violations:
 
 
 def _copied_environments(
-    linted: LintedDockerfile,
+    linted: Dockerfile,
 ) -> Iterator[tuple[Parsed, ShellCommand, str, str]]:
     """The step that copies an environment into the image, what made it, the path before, after."""
     for step in linted.image:

@@ -2,7 +2,7 @@
 
 import re
 
-from uvflow.docker.lint.model import LintedDockerfile, Violations
+from uvflow.docker.lint.model import Dockerfile, Violations
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
@@ -34,7 +34,7 @@ _VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
 _VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
 
 
-def _base_images(linted: LintedDockerfile) -> Violations:
+def _base_images(linted: Dockerfile) -> Violations:
     versions = {}
     for stage in linted.stages:
         image = stage.image
@@ -55,7 +55,7 @@ def _base_images(linted: LintedDockerfile) -> Violations:
         yield "pythons-differ", last, f"the environment is made with another Python: {named}"
 
 
-def _uv_in_image(linted: LintedDockerfile) -> Violations:
+def _uv_in_image(linted: Dockerfile) -> Violations:
     if any(command.program in {"uv", "uvx"} for command in linted.started):
         return
     base = linted.lineage(linted.final)[0]
@@ -69,7 +69,7 @@ def _uv_in_image(linted: LintedDockerfile) -> Violations:
             yield "uv-in-image", step, "uv is copied into the image: 45 MB that no start uses"
 
 
-def _process(linted: LintedDockerfile) -> Violations:
+def _process(linted: Dockerfile) -> Violations:
     """Its user and variables; the PATH of the base image is not known."""
     if linted.runs_as_root:
         yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
@@ -82,7 +82,7 @@ def _process(linted: LintedDockerfile) -> Violations:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 
-def _health(linted: LintedDockerfile) -> Violations:
+def _health(linted: Dockerfile) -> Violations:
     step = linted.last("HEALTHCHECK")
     program = re.search(r"^CMD\W+(?:sh\W+-c\W+)?(curl|wget)\b", step.text) if step else None
     installed = " ".join(command.text for command in linted.commands(linted.image))
@@ -93,7 +93,7 @@ def _health(linted: LintedDockerfile) -> Violations:
         yield "health-by-curl", step, f"{program[1]} is not in the image: it never becomes healthy"
 
 
-def _secrets(linted: LintedDockerfile) -> Violations:
+def _secrets(linted: Dockerfile) -> Violations:
     for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
@@ -110,7 +110,7 @@ def _secrets(linted: LintedDockerfile) -> Violations:
             yield "env-file-in-image", step, "a file of secrets is in a layer"
 
 
-def _context(linted: LintedDockerfile) -> Violations:
+def _context(linted: Dockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"

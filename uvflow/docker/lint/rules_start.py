@@ -6,8 +6,7 @@ import re
 import sys
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import LintedDockerfile, ShellCommand, Violations
-from uvflow.docker.lint.parse import expanded
+from uvflow.docker.lint.model import Dockerfile, ShellCommand, Violations, expanded
 
 # server → the options for its address, without which only the container itself reaches it
 _SERVERS = {
@@ -29,7 +28,7 @@ _MODULE = re.compile(
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
-def _nothing(linted: LintedDockerfile) -> Violations:
+def _nothing(linted: Dockerfile) -> Violations:
     files = (f for f in linted.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f))
     composed = "\n".join(map(linted.context.text, files))
     by_compose = re.search(r"^ +(command|entrypoint):", composed, re.MULTILINE)
@@ -45,7 +44,7 @@ def _nothing(linted: LintedDockerfile) -> Violations:
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 
-def _missing(linted: LintedDockerfile) -> Violations:
+def _missing(linted: Dockerfile) -> Violations:
     """By where Python and servers look for what they load."""
     for command in linted.started:
         moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
@@ -61,7 +60,7 @@ def _missing(linted: LintedDockerfile) -> Violations:
             yield "start-not-there", command.step, f"the image has no {module} in {folders[0]}"
 
 
-def _scripts(linted: LintedDockerfile, command: ShellCommand) -> list[str]:
+def _scripts(linted: Dockerfile, command: ShellCommand) -> list[str]:
     program, *words = command.words
     is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
     by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
@@ -84,7 +83,7 @@ def _module(command: ShellCommand) -> str | None:
     return None
 
 
-def _is_there(linted: LintedDockerfile, module: str, folders: list[str]) -> bool:
+def _is_there(linted: Dockerfile, module: str, folders: list[str]) -> bool:
     """Whether the module may be found: in the image, or installed."""
     known = linted.context.locked or linted.context.installed or ()
     foreign = {name.replace("-", "_") for name in known} | sys.stdlib_module_names
@@ -99,7 +98,7 @@ def _is_there(linted: LintedDockerfile, module: str, folders: list[str]) -> bool
     )
 
 
-def _programs(linted: LintedDockerfile) -> Violations:
+def _programs(linted: Dockerfile) -> Violations:
     syncs = linted.syncs
     is_prod = all(linted.is_without_dev(s) and not s.has(*_SELECTS) for s in syncs)
     there = linted.context.installed if is_prod else linted.context.locked
@@ -131,7 +130,7 @@ def _programs(linted: LintedDockerfile) -> Violations:
             yield "start-not-on-path", command.step, message
 
 
-def _modes(linted: LintedDockerfile) -> Violations:
+def _modes(linted: Dockerfile) -> Violations:
     is_set = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
     for command in linted.started if not is_set else ():
         origin = linted.origin(command.words[0])
@@ -139,7 +138,7 @@ def _modes(linted: LintedDockerfile) -> Violations:
             yield "start-not-executable", command.step, f"{origin} is not executable"
 
 
-def _uv_run(linted: LintedDockerfile) -> Violations:
+def _uv_run(linted: Dockerfile) -> Violations:
     is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs)
     for command in (c for c in linted.started if c.run_syncs and _runs(c)):
         if is_prod and not linted.is_without_dev(command):
@@ -148,7 +147,7 @@ def _uv_run(linted: LintedDockerfile) -> Violations:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
 
 
-def check_servers(linted: LintedDockerfile) -> Violations:
+def check_servers(linted: Dockerfile) -> Violations:
     for command in linted.started:
         develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
         if develops & {*command.words[1:]} and "celery" not in command.words:
@@ -161,7 +160,7 @@ def check_servers(linted: LintedDockerfile) -> Violations:
             yield "listens-locally", command.step, f"only the container itself reaches {local}"
 
 
-def _ports(linted: LintedDockerfile) -> Violations:
+def _ports(linted: Dockerfile) -> Violations:
     served = [_port(linted, command) for command in linted.started if command.program in _PORTS]
     steps = [step for step in linted.image if step.keyword == "EXPOSE"]
     texts = (expanded(step.text, linted.end.environ) for step in steps)
@@ -170,7 +169,7 @@ def _ports(linted: LintedDockerfile) -> Violations:
         yield "ports-differ", steps[-1], f"EXPOSE names {named[0]}, but {served[0]} is served"
 
 
-def _signals(linted: LintedDockerfile) -> Violations:
+def _signals(linted: Dockerfile) -> Violations:
     forwards = {"dumb-init", "exec", "supervisord", "trap"}
     is_forwarded = any(command.program in forwards for command in linted.started)
     for command in linted.started[-1:]:
@@ -187,7 +186,7 @@ def _runs(command: ShellCommand) -> bool:
     return command.has("-m", "--module") or re.match(r"[^\W\d]|[./$]", inner) is not None
 
 
-def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
+def _is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
     """Whether a server has an address, or may have one from where this does not look."""
     own = (command.program.upper(), *(["PORT"] if command.program == "gunicorn" else []))
     by_variable = (name for name in command.environ if name.startswith(own))
@@ -196,7 +195,7 @@ def _is_configured(linted: LintedDockerfile, command: ShellCommand) -> bool:
     return command.has(*_SERVERS[command.program]) or is_open or by_file or any(by_variable)
 
 
-def _port(linted: LintedDockerfile, command: ShellCommand) -> str:
+def _port(linted: Dockerfile, command: ShellCommand) -> str:
     """The port that a server listens on, empty where that is not known."""
     value = command.option("--port", "--bind", "-b", "-p", "--listen", "--server.port")
     is_open = command.program in _SERVERS and _is_configured(linted, command)
