@@ -1,10 +1,21 @@
-"""The engine's own command is run, with what it needs."""
+"""The engine's own command is run, with what it needs, and what was built is tried."""
 
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from images import facts
 from locks import local, locked, manifest, package
 from rig import Command, Tree
+
+from uvflow.docker.build import try_image
+
+pytestmark = pytest.mark.skipif(
+    "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
+)
 
 DOCKER = """#!/bin/sh
 case $1 in
@@ -29,7 +40,6 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.skipif("sys.platform == 'win32'", reason="the docker of this test is a shell script")
 def test_docker_is_asked_and_its_exit_code_is_ours(
     tree: Tree, uvflow: Command, on_path: Path
 ) -> None:
@@ -109,3 +119,114 @@ def test_a_secret_without_a_value_is_told_before_anything_is_built(
 pytestmark = pytest.mark.skipif(
     "sys.platform == 'win32'", reason="the docker of these tests is a shell script"
 )
+
+
+# Answers with variables, and writes down what it was asked, with a name for the random one.
+ANSWERING = """#!/bin/sh
+echo "$@" | sed 's/uvflow-try-[0-9a-f]*/NAME/' >> "$(dirname "$0")/asked"
+case "$*" in
+  *--entrypoint*) [ -z "$LOADS" ] || { echo Traceback >&2; echo "$LOADS" >&2; exit 1; };;
+  *--detach*) [ -z "$STARTS" ] || { echo "$STARTS" >&2; exit 125; };;
+  *State.ExitCode*) echo "${CODE:-0}";;
+  inspect*) echo "${STATE:-running healthy}";;
+  logs*) echo "${LOG:-no such table}" >&2;;
+esac
+"""
+START = facts().start
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Callable[..., Mapping[str, str]]:
+    """Variables with a `docker` on PATH that answers with these."""
+
+    def write(**answers: str) -> Mapping[str, str]:
+        (tmp_path / "docker").write_text(ANSWERING)
+        (tmp_path / "docker").chmod(0o755)
+        return {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", **answers}
+
+    return write
+
+
+Docker = Callable[..., Mapping[str, str]]
+HARDENED = "--pull=never --network=none --read-only --tmpfs=/tmp --cap-drop=ALL"
+
+
+def test_a_service_that_loads_answers_and_stops(docker: Docker, tmp_path: Path) -> None:
+    found = list(try_image("shop", START, "/x/.env", docker()))
+    assert [(each.severity.value, each.code, each.message) for each in found] == [
+        ("note", "image-loads", "main:app can be loaded"),
+        ("note", "image-runs", "it is running healthy"),
+        ("note", "image-stops", "it stops when told to"),
+    ]
+    load, run, *_, stop, _, remove = (tmp_path / "asked").read_text().splitlines()
+    given = f"{HARDENED} --env-file=/x/.env shop"
+    assert load.startswith(f"run --rm --entrypoint=python {given} -c import sys, ")
+    assert run == (f"run --detach --name=NAME --health-interval=1s --health-retries=60 {given}")
+    assert (stop, remove) == ("stop -t 2 NAME", "rm --force NAME")
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "message"),
+    [
+        ({"LOADS": "No module named 'x'"}, "image-loads", "main:app cannot be loaded: No module"),
+        ({"STATE": "exited"}, "image-runs", "it is exited: no such table"),
+        ({"STATE": "running unhealthy"}, "image-runs", "it is running unhealthy: no such table"),
+        ({"STARTS": "no such image", "STATE": " "}, "image-runs", "it is not started: no such im"),
+        ({"CODE": "137"}, "image-stops", "it does not stop within 2 seconds, and is killed"),
+    ],
+)
+def test_the_first_that_does_not_hold_is_an_error(
+    docker: Docker, tmp_path: Path, answers: dict[str, str], code: str, message: str
+) -> None:
+    *notes, error = try_image("shop", START, "", docker(**answers))
+    assert {note.severity for note in notes} <= {"note"}
+    assert (error.severity, error.code) == ("error", code)
+    assert error.message.startswith(message)
+    assert error.hint
+    started = "--detach" in (tmp_path / "asked").read_text()
+    assert started == (code != "image-loads")
+    assert ("rm --force NAME" in (tmp_path / "asked").read_text()) == started
+
+
+def test_a_program_is_loaded_and_not_run(docker: Docker, tmp_path: Path) -> None:
+    program = replace(START, command=("shop",), port=None, is_program=True)
+    [note] = try_image("shop", program, "", docker())
+    assert note.message == "shop can be loaded"
+    assert "--detach" not in (tmp_path / "asked").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("gunicorn -c python:shop.conf shop.web:make(1)", ["shop.web:make"]),
+        ("gunicorn --chdir=src shop:app", []),
+        ("celery --app=shop.tasks:queue worker", []),
+    ],
+)
+def test_what_is_imported_from_elsewhere_is_only_run(
+    docker: Docker, command: str, loaded: list[str]
+) -> None:
+    start = replace(START, command=tuple(command.split()))
+    messages = [each.message for each in try_image("shop", start, "", docker())]
+    assert messages[:-2] == [f"{name} can be loaded" for name in loaded]
+
+
+def test_build_tries_with_the_variables_of_the_profile(
+    tree: Tree, uvflow: Command, docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = (
+        '[tool.uvflow.docker]\ncommand = ["serve"]\n[tool.uvflow.profiles.prod]\nenv-file = "e"\n'
+    )
+    root = tree({"pyproject.toml": manifest(rest=rest), "uv.lock": locked(local("shop"))})
+    monkeypatch.setenv("PATH", docker()["PATH"])
+    monkeypatch.setenv("STATE", "exited")
+    assert uvflow("docker", cwd=root).code == 0
+    said = uvflow("docker", "build", "--try", cwd=root)
+    assert said.code == 1
+    assert said.out.startswith("error[image-runs] it is exited: no such table\n  start without ")
+    assert said.err == (
+        "error: the check found errors\nhint: each finding says what to write instead\n"
+    )
+    assert f" --env-file={root}/e shop\n" in (tmp_path / "asked").read_text()
+    shown = json.loads(uvflow("docker", "build", "--try", "--json", cwd=root).out)
+    assert [finding["code"] for finding in shown["findings"]] == ["image-runs"]

@@ -1,14 +1,25 @@
-"""`uvflow docker build`: check what the build needs, then run docker's own build command."""
+"""`uvflow docker build`: check what the build needs, run docker's own build command, try the image.
+
+A trial has no network, no capabilities and a read-only file system, so that it reaches nothing.
+"""
 
 import os
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
-from uvflow import process, uv
-from uvflow.docker import command, companions, trial
+from uvflow import findings, process, uv
+from uvflow.docker import command, companions
 from uvflow.docker.command import DockerOptions, DockerResult, FileState
-from uvflow.docker.engine import check_engine
+from uvflow.docker.engine import ask_docker, check_engine
+from uvflow.docker.start import Start
 from uvflow.errors import StaleLockfileError, UsageError
+from uvflow.findings import Finding
 from uvflow.lockfile.check import Level
 from uvflow.paths import LOCKFILE, MANIFEST
+from uvflow.process import Completed
 from uvflow.project.manifest import Project
 
 
@@ -48,10 +59,93 @@ def build_image(
     code = process.run_program(("docker", "build", *words), environ=environ)
     file = str(project.root / target.env_file) if target.env_file else ""
     is_tried = tries and code == 0
-    found = [*trial.try_image(image, plan.facts.start, file, environ)] if is_tried else []
+    found = [*try_image(image, plan.facts.start, file, environ)] if is_tried else []
     return DockerResult(
         result=tuple(command.finding_lines(found)),
         data={"profile": target.name, "findings": [f.as_json() for f in found]},
         error=command.error_of(found),
         code=code,
     )
+
+
+Docker = Callable[..., Completed]
+
+_HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+# `module:attribute`, and options that say it is imported from elsewhere
+_OBJECT = re.compile(r"(?<!\S)(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")
+_MOVES = re.compile(r"(?<!\S)(?:cd\s|--(?:app-dir|chdir|pythonpath)\b)")
+_LOAD = (
+    "import sys, importlib.metadata as m, pkgutil; name = sys.argv[1]; "
+    "[s.load() for s in m.entry_points(group='console_scripts', name=name)] or "
+    "pkgutil.resolve_name(name)"
+)
+_STATE = "--format={{.State.Status}}{{if .State.Health}} {{.State.Health.Status}}{{end}}"
+_HEALTH = ("--health-interval=1s", "--health-retries=60")
+_LONGEST_START, _LEAST_RUN, _LONGEST_STOP = 60, 3, 2  # seconds
+
+_VARIABLES = "the variables it needs are those of the profile's `env-file`"
+_HINTS = {
+    "image-loads": f"import what is there, without a network; {_VARIABLES}",
+    "image-runs": f"start without a network, and write to /tmp alone; {_VARIABLES}",
+    "image-stops": "end at the signal that `docker stop` sends: SIGTERM, or the image's STOPSIGNAL",
+}
+
+
+def try_image(
+    image: str, start: Start, env_file: str, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    """A note for each thing that holds, an error for one that does not and ends the trial.
+
+    `start` is what the image starts; `env_file` is a path, or empty.
+    """
+    docker: Docker = partial(ask_docker, environ)
+    given = (*_HARDENED, *((f"--env-file={env_file}",) if env_file else ()), image)
+    words = " ".join(start.command)
+    names = [] if _MOVES.search(words) else _OBJECT.findall(words)[:1]
+    for name in [start.command[0]] if start.is_program else names:
+        load = docker("run", "--rm", "--entrypoint=python", *given, "-c", _LOAD, name)
+        problem = f"{name} cannot be loaded: {_last_line(load)}"
+        yield _finding("image-loads", f"{name} can be loaded", problem if load.code else "")
+        if load.code:
+            return
+    if not start.is_program:  # a program takes arguments, and ends by itself
+        yield from _try_service(docker, *given, is_probed=bool(start.port and start.probes))
+
+
+def _try_service(docker: Docker, *given: str, is_probed: bool) -> Iterator[Finding]:
+    container = f"uvflow-try-{uuid.uuid4().hex}"
+    try:
+        health = _HEALTH if is_probed else ()
+        began = docker("run", "--detach", f"--name={container}", *health, *given)
+        state = _settled_state(partial(docker, "inspect", _STATE, container), is_probed=is_probed)
+        last = _last_line(began if began.code else docker("logs", "--tail=20", container))
+        is_well = state in {"running", "running healthy"}
+        problem = f"it is {state or 'not started'}: {last}"
+        yield _finding("image-runs", f"it is {state}", "" if is_well else problem)
+        if is_well:
+            docker("stop", "-t", str(_LONGEST_STOP), container)
+            code = docker("inspect", "--format={{.State.ExitCode}}", container).out.strip()
+            late = f"it does not stop within {_LONGEST_STOP} seconds, and is killed"
+            yield _finding("image-stops", "it stops when told to", late if code == "137" else "")
+    finally:
+        docker("rm", "--force", container)
+
+
+def _settled_state(inspect: Callable[[], Completed], *, is_probed: bool) -> str:
+    """The state once it is `healthy`, or has been `running` for long enough."""
+    waiting = "running starting" if is_probed else "running"
+    end = time.monotonic() + (_LONGEST_START if is_probed else _LEAST_RUN)
+    while (state := inspect().out.strip()) == waiting and time.monotonic() < end:
+        time.sleep(0.2)
+    return state
+
+
+def _finding(code: str, fact: str, problem: str) -> Finding:
+    error = findings.error(code, problem, hint=_HINTS[code])
+    return error if problem else findings.note(code, fact)
+
+
+def _last_line(done: Completed) -> str:
+    lines = [line.strip() for line in f"{done.out}\n{done.err}".splitlines()]
+    printed = [line for line in lines if line and "docker run --help" not in line]
+    return printed[-1] if printed else "it printed nothing"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,10 @@ class ImageFile:
 
     path: Path
     text: str
-    before: str | None
 
-    @classmethod
-    def at(cls, path: Path, text: str) -> "ImageFile":
-        return cls(path=path, text=text, before=text_if_there(path))
+    @cached_property
+    def before(self) -> str | None:
+        return text_if_there(self.path)
 
     @property
     def state(self) -> FileState:
@@ -197,10 +197,10 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
     # workspace (Docker docs, "Build context", "Filename and location").
     ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
-    dockerignore = ImageFile.at(ignore, context.dockerignore(workspace, facts.mounts))
+    dockerignore = ImageFile(path=ignore, text=context.dockerignore(workspace, facts.mounts))
     lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
     message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
-    generated = tuple(ImageFile.at(root / path, text) for path, text in texts)
+    generated = tuple(ImageFile(path=root / path, text=text) for path, text in texts)
     return ImagePlan(
         workspace=workspace,
         facts=facts,

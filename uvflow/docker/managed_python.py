@@ -36,7 +36,7 @@ END
 
 # As in the embeddable Python of Windows ("Using Python on Windows", "The embeddable package").
 # Python finds its library by `os.py` and `lib-dynload`, even an empty one (CPython's getpath.py).
-# `strict_timestamps=False` writes a time of 0 as 1980, the earliest that a zip file can hold.
+# A ZipInfo has the date 1980; setting the files' own times would copy each into the layer first.
 PACKED = """\
 # The standard library in one zip file, where Python looks for it first: sources and
 # byte code at a third of their size. Files that Python finds its library by stay.
@@ -47,11 +47,11 @@ from importlib.util import cache_from_source
 from pathlib import Path
 library = Path(sysconfig.get_path("stdlib"))
 packed = next(path for path in sys.path if path.endswith(".zip"))
-with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+with zipfile.ZipFile(packed, "w") as archive:
     for source in sorted(library.rglob("*.py")):
         for path, suffix in (source, ".py"), (Path(cache_from_source(source)), ".pyc"):
-            os.utime(path, (0, 0))
-            archive.write(path, source.relative_to(library).with_suffix(suffix))
+            entry = zipfile.ZipInfo(str(source.relative_to(library).with_suffix(suffix)))
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
             if source.name != "os.py":
                 path.unlink()
 for directory, _, _ in os.walk(library, topdown=False):
