@@ -7,20 +7,31 @@ from uvflow.docker.base_image import base_images, choose_python, newest_release
 from uvflow.docker.settings import Settings
 from uvflow.errors import UsageError
 
+UV = {"uv": "ghcr.io/astral-sh/uv:0.13.9"}
 
-def test_every_image_is_on_one_debian() -> None:
-    assert base_images(Settings(uv="0.13.9"), "3.13") == {
-        "python": "python:3.13-slim-trixie",
-        "uv": "ghcr.io/astral-sh/uv:0.13.9",
-        "debian": "debian:trixie-slim",
-        "distroless": "gcr.io/distroless/cc-debian13:nonroot",
-    }
+
+@pytest.mark.parametrize(
+    ("base", "images"),
+    [
+        ("slim", {**UV, "base": "python:3.13-slim-trixie"}),
+        ("managed", {**UV, "base": "debian:trixie-slim"}),
+        (
+            "distroless",
+            {
+                **UV,
+                "base": "debian:trixie-slim",
+                "distroless": "gcr.io/distroless/cc-debian13:nonroot",
+            },
+        ),
+    ],
+)
+def test_every_image_is_on_one_debian(base: str, images: dict[str, str]) -> None:
+    assert base_images(Settings(uv="0.13.9", base=base), "3.13") == images
 
 
 def test_an_image_that_is_named_is_taken_as_it_is() -> None:
     said = Settings(python_image="ours:3", uv_image="our/uv:1")
-    assert base_images(said, "3.13")["python"] == "ours:3"
-    assert base_images(said, "3.13")["uv"] == "our/uv:1"
+    assert base_images(said, "3.13") == {"base": "ours:3", "uv": "our/uv:1"}
 
 
 NOTHING = ()

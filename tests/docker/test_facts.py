@@ -9,17 +9,21 @@ from rig import Tree
 
 from uvflow import uv
 from uvflow.docker.debian import DebianPackages
+from uvflow.docker.dockerfile import arguments, render_dockerfile
 from uvflow.docker.facts import (
     Facts,
+    default_groups,
+    dev_switch_variable,
     fetchers,
     python_in_use,
     read_facts,
     secrets,
+    selections,
 )
-from uvflow.docker.targets import arguments
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.lockfile.packages import LockedPackage, parse_lockfile
 from uvflow.project.manifest import Project
+from uvflow.project.profiles import BUILT_IN, Profile
 
 MAIN = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
 WEB = (package("fastapi"), package("uvicorn"))
@@ -51,14 +55,14 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     found = facts(tree(service()))
     assert (found.name, found.directory) == ("shop", ".")
     assert (found.python, found.python_evidence) == ("3.14", "requires-python `>=3.11`")
-    assert found.images["python"] == "python:3.14-slim-trixie"
+    assert found.images["base"] == "python:3.14-slim-trixie"
     assert found.images["uv"] == "ghcr.io/astral-sh/uv:0.13.9"
     assert (found.has_builder, found.stages_evidence) == (False, "every locked package has a wheel")
     assert found.mounts == ("uv.lock", "pyproject.toml")
     assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
     assert [selection.name for selection in found.selections] == ["dev", "prod"]
-    assert found.remarks == ()
+    assert [*found.remarks()] == []
 
 
 @pytest.mark.parametrize(("folder", "name"), [("My Ünit__x", "my-nit-x"), ("…", "app")])
@@ -93,7 +97,7 @@ def test_an_exact_python_is_installed_by_uv_or_found_in_an_image(tree: Tree) -> 
     tree(
         {"pyproject.toml": exact["pyproject.toml"] + '[tool.uvflow.docker]\npython-image = "x:1"\n'}
     )
-    assert facts(root).images["python"] == "x:1"
+    assert facts(root).images["base"] == "x:1"
 
 
 def test_the_python_in_use_is_that_of_the_environment(tree: Tree) -> None:
@@ -190,7 +194,7 @@ def test_settings_are_facts_and_options_come_first(tree: Tree) -> None:
     )
     found = facts(tree(service(rest=rest)), base="slim")
     assert (found.base, found.user, found.start.port) == ("slim", 1000, 9000)
-    assert found.images["python"] == "corp.test/python:3.12"
+    assert found.images["base"] == "corp.test/python:3.12"
     assert found.environment == (("A", "1"),)
 
 
@@ -223,7 +227,7 @@ def test_a_distroless_image_is_nobodys_shell(tree: Tree) -> None:
 
 def test_a_distroless_image_has_no_debian_packages(tree: Tree) -> None:
     with pytest.raises(UsageError, match="a distroless image cannot have libpq5"):
-        facts(tree(service(package("psycopg2", wheels=()))), base="distroless")
+        _ = facts(tree(service(package("psycopg2", wheels=()))), base="distroless").start
 
 
 def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
@@ -233,7 +237,7 @@ def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
         "Procfile": "web: serve $PORT\n",
     }
     with pytest.raises(UsageError, match="needs a shell, and a distroless image has none"):
-        facts(tree(files), base="distroless")
+        _ = facts(tree(files), base="distroless").start
 
 
 def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
@@ -241,7 +245,7 @@ def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
     found = facts(tree(service(from_git)))
     assert found.system.build == ("git",)
     assert (found.has_builder, found.stages_evidence) == (True, "needed to build: git")
-    assert found.remarks == ("built from git, without a compiler unless you name one: tool",)
+    assert [*found.remarks()] == ["built from git, without a compiler unless you name one: tool"]
 
 
 def test_profiles_are_targets(tree: Tree) -> None:
@@ -326,16 +330,16 @@ def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
 
 
 def test_an_edit_that_is_no_fact_changes_nothing(tree: Tree) -> None:
-    before = facts(tree(service()))
+    before = render_dockerfile(facts(tree(service())))
     after = facts(tree({"main.py": MAIN["main.py"] + "\nx = 1\n", "other.py": "y = 2\n"}))
-    assert before == after
+    assert render_dockerfile(after) == before
 
 
 def test_facts_are_the_same_on_every_machine(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = facts(tree(service()))
+    before = render_dockerfile(facts(tree(service())))
     monkeypatch.setenv("UV_NO_DEV", "1")
     monkeypatch.chdir("/")
-    assert facts(tree({})) == before
+    assert render_dockerfile(facts(tree({}))) == before
 
 
 URL = "https://corp.test/simple"
@@ -395,3 +399,60 @@ def test_imports_from_below_the_project_are_on_the_path(tree: Tree) -> None:
     found = facts(tree({**files, **below, "backend/app/db.py": "x = 1\n"}))
     assert found.start.command[-1] == "app.main:app"
     assert found.environment == (("PYTHONPATH", "/app/backend"),)
+
+
+DEV = ("dev",)
+
+
+def profiles(*more: Profile) -> tuple[Profile, ...]:
+    return (*BUILT_IN.values(), *more)
+
+
+def test_prod_is_the_last_target() -> None:
+    assert selections(profiles(), None) == (BUILT_IN["dev"], BUILT_IN["prod"])
+    assert [arguments(each) for each in BUILT_IN.values()] == [(), ()]
+
+
+def test_groups_and_extras_are_arguments() -> None:
+    staging = Profile(name="staging", groups=("metrics",), extras=("aws",), editable=False)
+    found = selections(profiles(staging), None)[1]
+    assert (found, arguments(found)) == (staging, ("--group=metrics", "--extra=aws"))
+
+
+def test_all_is_every_one_also_in_an_image() -> None:
+    every = Profile(name="every", groups="all", extras="all", package="all")
+    found = arguments(selections(profiles(every), "api")[1])
+    assert found == ("--all-groups", "--all-extras", "--all-packages")
+    assert dev_switch_variable(profiles(every), DEV) == "UV_NO_DEFAULT_GROUPS"
+
+
+def test_a_member_is_named_to_uv() -> None:
+    assert arguments(selections(profiles(), "api")[-1]) == ("--package=api",)
+
+
+@pytest.mark.parametrize(
+    "name", ["base", "builder", "uv", "python", "static", "project", "ci-project"]
+)
+def test_a_profile_named_as_a_stage_is_refused(name: str) -> None:
+    others = (Profile(name="ci", editable=False), Profile(name=name))
+    with pytest.raises(UsageError, match=f"the profile `{name}` cannot be a target"):
+        selections(profiles(*others), None)
+
+
+def test_a_profile_without_stages_of_its_own_takes_no_names() -> None:
+    others = (Profile(name="ci"), Profile(name="ci-project"))
+    found = selections(profiles(*others), None)
+    assert {"ci", "ci-project"} <= {selection.name for selection in found}
+
+
+def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:
+    assert dev_switch_variable(profiles(), DEV) == "UV_NO_DEV"
+    assert dev_switch_variable(profiles(), ("dev", "lint")) == "UV_NO_DEFAULT_GROUPS"
+    asks = Profile(name="ci", groups=("dev",))
+    assert dev_switch_variable(profiles(asks), DEV) == "UV_NO_DEFAULT_GROUPS"
+
+
+def test_default_groups_are_uvs() -> None:
+    assert default_groups({}, ["dev", "docs"]) == ("dev",)
+    assert default_groups({"default-groups": ["docs"]}, ["dev", "docs"]) == ("docs",)
+    assert default_groups({"default-groups": "all"}, ["dev", "docs"]) == ("dev", "docs")

@@ -14,16 +14,13 @@ from uvflow.project.python import requested_minor
 
 
 def base_images(settings: Settings, python: str) -> dict[str, str]:
-    """For Python X.Y, by use, as far as `settings` name no others.
-
-    `python` is for base slim; the other bases install Python on `debian`.
-    """
-    return {
-        "python": settings.python_image or f"python:{python}-slim-trixie",
-        "uv": settings.uv_image or f"ghcr.io/astral-sh/uv:{settings.uv}",
-        "debian": "debian:trixie-slim",
-        "distroless": "gcr.io/distroless/cc-debian13:nonroot",
-    }
+    """By use, those that a Dockerfile with Python X.Y names; `settings` may name others."""
+    images = {"uv": settings.uv_image or f"ghcr.io/astral-sh/uv:{settings.uv}"}
+    if settings.base == "slim":
+        return {**images, "base": settings.python_image or f"python:{python}-slim-trixie"}
+    if settings.base == "distroless":
+        images["distroless"] = "gcr.io/distroless/cc-debian13:nonroot"
+    return {**images, "base": "debian:trixie-slim"}  # on which uv installs Python
 
 
 # The Pythons that have an official image on Debian 13, newest first.

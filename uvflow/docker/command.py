@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -184,7 +184,8 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
     text = text_if_there(root / "Dockerfile") or ""
     last = header.read(text)
     options = _complete_options(project, given, last, here)
-    facts = _with_digests(facts_of.read_facts(project, options, here), text, asks=given.pin)
+    facts = facts_of.read_facts(project, options, here)
+    facts.images = _with_digests(facts.images, text, asks=given.pin)
     lockfile = check.check_lockfile(project, here, os.environ)
     python_origin = facts.python_evidence
     if "python" in options and not given.python:
@@ -212,7 +213,7 @@ def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
             *((findings.error("context-not-ignored", message, origin),) if lacks else ()),
             *check_start(project, generated[0].path, generated[0].text),
         ),
-        remarks=(*facts.remarks, *_remarks(options, here, lockfile)),
+        remarks=(*facts.remarks(), *_remarks(options, here, lockfile)),
     )
 
 
@@ -226,19 +227,17 @@ def _complete_options(
     return {name: value for name, value in options.items() if value}
 
 
-def _with_digests(facts: Facts, before: str, *, asks: bool) -> Facts:
-    """Of the images that are used; those of `before`, a Dockerfile, stay unless this `asks`.
+def _with_digests(images: Mapping[str, str], before: str, *, asks: bool) -> dict[str, str]:
+    """Those of `before`, a Dockerfile, stay unless this `asks`.
 
     Where it has one, an image that is new gets one as well.
     """
-    names = facts.images.values()
-    known = {name: digest for name, digest in _PINNED.findall(before) if name in names}
-    text = dockerfile.render_dockerfile(facts) if asks or known else ""
-    images, kept = dict(facts.images), {} if asks else known
-    for use, name in facts.images.items():
-        if name in text and "@" not in name:
-            images[use] = f"{name}@{kept.get(name) or find_digest(name, os.environ)}"
-    return replace(facts, images=images)
+    known = dict(pair for pair in _PINNED.findall(before) if pair[0] in images.values())
+    kept, pinned = {} if asks else known, dict(images)
+    for use, name in images.items() if asks or known else ():
+        if "@" not in name:
+            pinned[use] = f"{name}@{kept.get(name) or find_digest(name, os.environ)}"
+    return pinned
 
 
 def _remarks(options: Mapping[str, str], here: Uv, lockfile: LockfileCheck) -> Iterator[str]:

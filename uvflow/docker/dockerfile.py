@@ -12,7 +12,7 @@ escapes it, or is a text of this module: a test holds that.
 
 import posixpath
 
-from uvflow.docker import managed_python, targets
+from uvflow.docker import managed_python
 from uvflow.docker.debian import LIBRARIES
 from uvflow.docker.facts import Facts
 from uvflow.docker.instructions import (
@@ -54,7 +54,6 @@ def render_dockerfile(facts: Facts) -> str:
 
 def _base(facts: Facts) -> str:
     if facts.base == "slim":
-        below = facts.images["python"]
         # Less what no service imports. -f, since Python has just cached what compileall itself
         # imports, to be checked by file times.
         python = f"""\
@@ -64,7 +63,6 @@ RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
       /usr/local/lib/python{command(facts.python)}
 """
     else:
-        below = facts.images["debian"]
         # It keeps what compiling needs where something is compiled.
         thin = "" if facts.system.build else managed_python.THIN
         python = f"{managed_python.INSTALL}{thin}{managed_python.COMPILE}".format(
@@ -74,7 +72,7 @@ RUN python -m compileall -qf --invalidation-mode unchecked-hash -x \\
         )
     return f"""\
 # Python {comment(facts.python)}: {comment(facts.python_evidence)}.
-FROM {image(below)} AS base
+FROM {image(facts.images["base"])} AS base
 {_run_time_packages(facts, "slim", "managed")}{python}{_surroundings(facts)}"""
 
 
@@ -171,8 +169,15 @@ def _sync_dependencies(facts: Facts, selection: Profile, **environ: str) -> str:
 def _sync(facts: Facts, selection: Profile, *options: str, **environ: str) -> str:
     if facts.uses_ssh:
         environ["GIT_SSH_COMMAND"] = "ssh -o StrictHostKeyChecking=accept-new"
-    words = ("uv", "sync", *options, *targets.arguments(selection))
+    words = ("uv", "sync", *options, *arguments(selection))
     return command(*words, environ=environ, secrets=facts.secrets)
+
+
+def arguments(profile: Profile) -> tuple[str, ...]:
+    """What selects for uv what it installs besides what the dev switch variable leaves."""
+    groups, extras, package = profile.groups or None, profile.extras, profile.package
+    chosen = Profile(profile.name, groups=groups, extras=extras, package=package)
+    return tuple(word for word in chosen.selection() if word != "--no-default-groups")
 
 
 def _uv_mounts(facts: Facts, *more: Mount) -> str:

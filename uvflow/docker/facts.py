@@ -7,18 +7,17 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from uvflow.docker import base_image, debian, settings, targets
-from uvflow.docker.base_image import base_images, newest_release, specifier
+from uvflow.docker import base_image, debian, settings
+from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources, Static
 from uvflow.docker.start import Search, Start, Words
-from uvflow.docker.targets import NO_DEFAULT_GROUPS, dev_switch_variable
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
@@ -30,7 +29,7 @@ from uvflow.lockfile.selection import (
 )
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, Table
-from uvflow.project.profiles import Profile
+from uvflow.project.profiles import ALL, Profile
 from uvflow.project.python import MOST_REQUESTS, python_requests
 from uvflow.uv import Uv
 
@@ -39,58 +38,17 @@ _NONROOT = 65532  # distroless images' own `nonroot`
 _IN_DISTROLESS = {"libgomp1"}  # of its image `cc`, besides libgcc and libstdc++
 _SSH = "openssh-client"
 
+NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
+
+# The stages of a Dockerfile that are not targets, and those of each profile besides its target.
+STAGES = ("base", "builder", "uv", "python", "static")
+OF_EACH = ("dependencies", "project")
+
 # The first uv that knows a dev switch variable; one before ignores it silently.
 _OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
-
-    `name` is the image's, `directory` is where the project is. `python` is X.Y, `python_release` is
-    X.Y.Z where requires-python does not allow the newest. `dev_switch_variable` is the variable
-    that makes uv skip development dependencies. `mounts` are the files that locking is checked by,
-    `no_install_option` is the option that skips `local_packages`, those that are built and
-    installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
-    current. `built` are the distributions of production without a wheel. `secrets` are the
-    variables of credentials.
-    """
-
-    name: str
-    directory: str
-    python: str
-    python_release: str
-    python_evidence: str
-    images: Mapping[str, str]
-    base: str
-    stages_evidence: str
-    dev_switch_variable: str
-    selections: tuple[Profile, ...]
-    mounts: tuple[str, ...]
-    no_install_option: str
-    lock_check_needs_sources: bool
-    built: tuple[str, ...]
-    local_packages: tuple[str, ...]
-    version_variables: tuple[str, ...]
-    secrets: tuple[str, ...]
-    uses_ssh: bool
-    system: DebianPackages
-    copies_source: bool
-    labels: tuple[tuple[str, str], ...]
-    static: Static | None
-    start: Start
-    processes: tuple[tuple[str, Words], ...]
-    user: int
-    environment: tuple[tuple[str, str], ...]
-    remarks: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def has_builder(self) -> bool:
-        """Whether a stage of its own builds the environment."""
-        return self.base == "distroless" or bool(self.system.build)
-
-
-def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> Facts:
+def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> "Facts":
     """The facts of `project`; the uv that is `here` selects what each profile installs.
 
     `options` are those of the command line, without dashes.
@@ -105,30 +63,40 @@ def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> Facts:
         raise StaleLockfileError(
             f"no {project.lockfile.name} in {project.workspace}", hint="`uv lock` makes one"
         )
-    return _Reader(project, replace(declared, **checked), options.get("python"), here).facts()
+    return Facts(project, replace(declared, **checked), options.get("python"), here)
 
 
-class _Reader:
-    """Reads each thing once.
+class Facts:
+    """Everything a Dockerfile depends on; paths are relative to the build context, POSIX.
 
-    `package` is the project in the lockfile, None for a workspace's root that is not a project.
-    `names` are those of production, `built` is what any profile has to build.
+    `directory` is where the project is, `package` is the project in the lockfile, None for a
+    workspace's root that is not one. `python` is X.Y, `python_release` is X.Y.Z where
+    requires-python does not allow the newest. `dev_switch_variable` is the variable that makes uv
+    skip development dependencies. `mounts` are the files that locking is checked by,
+    `no_install_option` is the option that skips `local_packages`, those that are built and
+    installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
+    current. `names` are the distributions of production, `built` those of any profile that have no
+    wheel. `secrets` are the variables of credentials.
     """
 
     def __init__(
         self, project: Project, settings: Settings, wanted_python: str | None, here: Uv
     ) -> None:
-        self.project, self.settings = project, settings
+        self.project, self.settings, self.base = project, settings, settings.base
         self.lock = read_lockfile(project.lockfile)
-        self.workspace = BuildContext(root=project.workspace, lock=self.lock)
-        self.workspace.check()
-        self.directory = project.root.relative_to(project.workspace).as_posix()
+        workspace = self.workspace = BuildContext(root=project.workspace, lock=self.lock)
+        workspace.check()
+        self.directory = Path(os.path.relpath(project.root, project.workspace)).as_posix()
         self.package = self.lock.package_at(self.directory)
+        name = self.package.name if self.package else None
+        # as far as an image may be called so (OCI distribution specification)
+        self.name = re.sub(r"[^a-z0-9]+", "-", project.name.lower()).strip("-") or "app"
         self.uv_table = project.table("tool", "uv")
-        self.profiles = tuple(project.shared_profiles.by_name.values())
-        defaults = targets.default_groups(self.uv_table, project.table("dependency-groups"))
-        self.dev_switch_variable = dev_switch_variable(self.profiles, defaults)
-        self.exported = {p.name: export_selection(project, p, here) for p in self.profiles}
+        profiles = tuple(project.shared_profiles.by_name.values())
+        self.selections = selections(profiles, name if self.directory != "." else None)
+        defaults = default_groups(self.uv_table, project.table("dependency-groups"))
+        self.dev_switch_variable = dev_switch_variable(profiles, defaults)
+        self.exported = {p.name: export_selection(project, p, here) for p in profiles}
         self.python, self.python_evidence = base_image.choose_python(
             (
                 *([(wanted_python, "--python")] if wanted_python else ()),
@@ -137,52 +105,29 @@ class _Reader:
             self.lock.requires_python,
             lambda minor: len(self.built_for(minor, self.installed(minor, "prod"))),
         )
-        self.production = self.installed(self.python, "prod")
-        self.names = frozenset(package.name for package in self.production)
+        self.requires_python = specifier(self.lock.requires_python, "requires-python")
+        self.python_release = newest_release(self.requires_python, self.python) or self.python
+        self.images = base_image.base_images(settings, self.python)
+        production = self.installed(self.python, "prod")
+        self.names = frozenset(package.name for package in production)
         self.everything = self.installed(self.python, *self.exported)
         self.built = self.built_for(self.python, self.everything)
-        self.local_packages = self.workspace.local_packages(self.production)
-        self.is_installed = self.package is not None and self.package.name in self.local_packages
-
-    def facts(self) -> Facts:
-        self.check_settings()
-        settings, name = self.settings, self.package.name if self.package else None
+        self.local_packages = workspace.local_packages(production)
+        self.is_installed = name in self.local_packages
+        self.version_variables = workspace.version_variables(self.local_packages)
+        self.mounts = workspace.mounts
+        self.lock_check_needs_sources = workspace.lock_check_needs_sources
         others = {*self.local_packages} - {name}
-        is_collected = self.names >= {"django", "whitenoise"}
-        django = self.search.django
-        return Facts(
-            # as far as an image may be called so (OCI distribution specification)
-            name=re.sub(r"[^a-z0-9]+", "-", self.project.name.lower()).strip("-") or "app",
-            directory=self.directory,
-            python=self.python,
-            python_release=self.python_release,
-            python_evidence=self.python_evidence,
-            images=base_images(settings, self.python),
-            base=settings.base,
-            stages_evidence=self.stages_evidence,
-            dev_switch_variable=self.dev_switch_variable,
-            selections=targets.selections(self.profiles, name if self.directory != "." else None),
-            mounts=self.workspace.mounts,
-            no_install_option="--no-install-local" if others else "--no-install-project",
-            lock_check_needs_sources=self.workspace.lock_check_needs_sources,
-            built=self.built_for(self.python, self.production),
-            local_packages=self.local_packages,
-            version_variables=self.workspace.version_variables(self.local_packages),
-            secrets=secrets(self.uv_table.get("index", ()), self.lock.packages),
-            uses_ssh=_SSH in fetchers(self.everything),
-            system=self.system,
-            copies_source=self.copies_source,
-            labels=tuple(labels(self.project.name, self.project.table("project"))),
-            static=django.static(settings.build_environment) if is_collected else None,
-            start=self.start,
-            processes=self.search.processes(),
-            user=settings.user or (_NONROOT if settings.base == "distroless" else _USER),
-            environment=self.environment,
-            remarks=tuple(self.remarks()),
-        )
+        self.no_install_option = "--no-install-local" if others else "--no-install-project"
+        self.secrets = secrets(self.uv_table.get("index", ()), self.lock.packages)
+        self.fetchers = fetchers(self.everything)
+        self.uses_ssh = _SSH in self.fetchers
+        self.labels = tuple(labels(project.name, project.table("project")))
+        self.user = settings.user or (_NONROOT if settings.base == "distroless" else _USER)
+        self._check()
 
-    def check_settings(self) -> None:
-        uv, base = self.settings.uv, self.settings.base
+    def _check(self) -> None:
+        uv, base = self.settings.uv, self.base
         if uv and tuple(map(int, uv.split("."))) < _OLDEST_UV[self.dev_switch_variable]:
             raise UsageError(
                 f"uv {uv} is too old to build the image: it does not know "
@@ -195,19 +140,14 @@ class _Reader:
                 cause="with that base uv installs Python",
             )
 
-    @property
-    def python_release(self) -> str:
-        wanted = specifier(self.lock.requires_python, "requires-python")
-        release = newest_release(wanted, self.python) or self.python
-        is_in_image = release == self.python or self.settings.python_image
-        if self.settings.base == "slim" and not is_in_image:
+        release = self.python_release
+        if base == "slim" and release != self.python and not self.settings.python_image:
             raise UsageError(
-                f"requires-python `{wanted}` allows Python {release} at most, and the official "
-                f"image has the newest {self.python}",
+                f"requires-python `{self.requires_python}` allows Python {release} at most, and "
+                f"the official image has the newest {self.python}",
                 hint=f"`--base managed` installs {release}; `python-image` in [tool.uvflow.docker] "
                 "names an image that has it",
             )
-        return release
 
     def installed(self, minor: str, *profiles: str) -> tuple[LockedPackage, ...]:
         """What any of `profiles` installs on any of the platforms."""
@@ -231,14 +171,19 @@ class _Reader:
             built=self.built,
             installed=self.names,
             backends=self.workspace.build_requirements(self.local_packages),
-            fetchers=fetchers(self.everything),
+            fetchers=self.fetchers,
             settings=self.settings,
         )
 
-    @property
+    @cached_property
+    def has_builder(self) -> bool:
+        """Whether a stage of its own builds the environment."""
+        return self.base == "distroless" or bool(self.system.build)
+
+    @cached_property
     def stages_evidence(self) -> str:
         built, tools = ", ".join(self.built), ", ".join(self.system.build)
-        if self.settings.base == "distroless":
+        if self.base == "distroless":
             return "a distroless image has nothing that could build"
         if tools:
             return f"without a wheel: {built}" if built else f"needed to build: {tools}"
@@ -267,14 +212,14 @@ class _Reader:
     @cached_property
     def start(self) -> Start:
         start = self.search.start()
-        if self.settings.base != "distroless":
+        if self.base != "distroless":
             return start
         if missing := set(self.system.runtime) - _IN_DISTROLESS:
             raise UsageError(
                 f"a distroless image cannot have {', '.join(sorted(missing))}",
                 hint="`--base slim` can",
             )
-        commands = {start.evidence: start.command, **dict(self.search.processes())}
+        commands = {start.evidence: start.command, **dict(self.processes)}
         for where, (program, *_) in commands.items():
             if program in {"sh", "env"}:
                 raise UsageError(
@@ -283,13 +228,23 @@ class _Reader:
                 )
         return start
 
-    @property
+    @cached_property
+    def processes(self) -> tuple[tuple[str, Words], ...]:
+        return self.search.processes()
+
+    @cached_property
+    def static(self) -> Static | None:
+        is_collected = self.names >= {"django", "whitenoise"}
+        environment = self.settings.build_environment
+        return self.search.django.static(environment) if is_collected else None
+
+    @cached_property
     def copies_source(self) -> bool:
         if self.settings.source is not None:
             return self.settings.source
         return self.start.module is not None or not self.is_installed
 
-    @property
+    @cached_property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
@@ -299,12 +254,46 @@ class _Reader:
 
     def remarks(self) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
-        for name in self.workspace.version_variables(self.local_packages):
+        for name in self.version_variables:
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if "django" in self.names:
             yield from self.search.django.remarks()
         if without := sorted(p.name for p in self.everything if "git" in p.source):
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
+
+
+def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
+    """What `uv sync` installs without an option (uv docs, "Default groups")."""
+    names = uv_table.get("default-groups", ["dev"])
+    return tuple(groups) if names == "all" else tuple(names)
+
+
+def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) -> str:
+    """The variable that makes uv skip what is for development; `defaults` are the default groups.
+
+    UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
+    """
+    is_asked_for = any(p.groups == ALL or "dev" in (p.groups or ()) for p in profiles)
+    return "UV_NO_DEV" if defaults == ("dev",) and not is_asked_for else NO_DEFAULT_GROUPS
+
+
+def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Profile, ...]:
+    """One for each profile, prod last; `package` is the workspace member that uv is to install.
+
+    Raises UsageError for a profile with the name of a stage.
+    """
+    by_name = {profile.name: profile for profile in profiles}
+    prod = by_name.pop("prod")
+    own_stages = {f"{p.name}-{s}" for p in by_name.values() if not p.editable for s in OF_EACH}
+    for name in by_name:
+        if name in {*STAGES, *OF_EACH, *own_stages}:
+            raise UsageError(
+                f"the profile `{name}` cannot be a target of the Dockerfile",
+                cause="a stage already has that name",
+                hint="give the profile another name",
+            )
+    targets = (*by_name.values(), prod)
+    return tuple(profile._replace(package=profile.package or package) for profile in targets)
 
 
 def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:

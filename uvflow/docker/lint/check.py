@@ -10,9 +10,9 @@ from pathlib import Path
 
 from uvflow import findings, uv
 from uvflow.docker import context, settings
+from uvflow.docker.facts import default_groups
 from uvflow.docker.lint import rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import Dockerfile, LintContext, Violations, parse_dockerfile
-from uvflow.docker.targets import default_groups
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
