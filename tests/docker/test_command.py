@@ -10,7 +10,7 @@ from locks import local, locked, manifest
 from rig import Command, Tree
 
 from uvflow import uv
-from uvflow.docker.command import DockerOptions, FileState, ImagePlan, plan_image, write_files
+from uvflow.docker.command import DockerOptions, FileState, ImagePlan, write_files
 from uvflow.errors import DriftError, UsageError
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
@@ -157,7 +157,7 @@ def test_without_a_lockfile_it_is_exit_code_3(tree: Tree, uvflow: Command) -> No
 
 def planned(root: Path, *more: str, **options: str) -> ImagePlan:
     given: dict[str, Any] = {"uv": "0.13.9", **dict.fromkeys(more, True), **options}
-    return plan_image(Project.load(root), DockerOptions(**given))
+    return ImagePlan(Project.load(root), DockerOptions(**given))
 
 
 def states(work: ImagePlan) -> dict[str, FileState]:
@@ -201,14 +201,14 @@ def test_other_facts_make_it_anew(made: Path) -> None:
 def test_what_was_said_last_time_holds_until_it_is_said_otherwise(tree: Tree) -> None:
     root = tree(PROJECT)
     write_files(planned(root, base="managed"), force=False)
-    again = plan_image(Project.load(root), DockerOptions())
+    again = ImagePlan(Project.load(root), DockerOptions())
     assert again.dockerfile.text.startswith("# Made by `uvflow docker --uv=0.13.9 --base=managed`")
     assert states(again)["Dockerfile"] is FileState.SAME
     assert planned(root, base="slim").facts.base == "slim"
 
 
 def test_the_uv_of_this_machine_is_named_the_first_time(tree: Tree) -> None:
-    work = plan_image(Project.load(tree(PROJECT)), DockerOptions())
+    work = ImagePlan(Project.load(tree(PROJECT)), DockerOptions())
     assert work.facts.images["uv"] == f"ghcr.io/astral-sh/uv:{uv.find().version}"
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from locks import local, locked, manifest
 
 from uvflow.console import harmless
-from uvflow.docker.command import DockerOptions, ImagePlan, plan_image
+from uvflow.docker.command import DockerOptions, ImagePlan
 from uvflow.docker.instructions import can_be_mounted
 from uvflow.docker.lint.model import parse_dockerfile
 from uvflow.errors import UsageError
@@ -80,7 +80,7 @@ def planned(root: Path, meant: dict[str, Any], *, is_member: bool) -> ImagePlan:
     )
     write(root / "uv.lock", locked(*packages))
     write(root / ".python-version", "3.13\n")
-    return plan_image(Project.load(root / own), DockerOptions(uv="0.13.9", bake=True, compose=True))
+    return ImagePlan(Project.load(root / own), DockerOptions(uv="0.13.9", bake=True, compose=True))
 
 
 def write(path: Path, text: str) -> None:

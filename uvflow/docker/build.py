@@ -12,7 +12,7 @@ from functools import partial
 
 from uvflow import findings, process, uv
 from uvflow.docker import command, companions
-from uvflow.docker.command import DockerOptions, DockerResult, FileState
+from uvflow.docker.command import DockerOptions, DockerResult, FileState, ImagePlan
 from uvflow.docker.engine import ask_docker, check_engine
 from uvflow.docker.start import Start
 from uvflow.errors import StaleLockfileError, UsageError
@@ -33,7 +33,7 @@ def build_image(
     """
     uv.check_readable(project.directories)
     target = project.shared_profiles.find(profile or "prod")
-    plan = command.plan_image(project, DockerOptions())
+    plan = ImagePlan(project, DockerOptions())
     if plan.lockfile.verdict is Level.STALE:  # the build would fail as well, minutes later
         raise StaleLockfileError(
             f"{LOCKFILE} is not what {MANIFEST} asks for",

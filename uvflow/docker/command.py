@@ -68,7 +68,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     path = project.root / "Dockerfile"
     if options.check and path.exists() and _header_of(path) is None:
         return _check_result(check_handwritten(project, path))
-    plan = plan_image(project, options)
+    plan = ImagePlan(project, options)
     if options.check:
         return _check_result(plan.findings, plan.generated)
     warnings = (*plan.remarks, *map(str, plan.findings))
@@ -136,33 +136,6 @@ class ImageFile:
         return FileState.CHANGED if made.is_as_made else FileState.EDITED
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImagePlan:
-    """Every file of an image; `findings` are about the .dockerignore, and what is started.
-
-    `python_origin` is where the Python comes from; in the files that is their first line.
-    """
-
-    workspace: Path
-    facts: Facts
-    python_origin: str
-    lockfile: LockfileCheck
-    generated: tuple[ImageFile, ...]
-    dockerignore: ImageFile
-    findings: tuple[Finding, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def dockerfile(self) -> ImageFile:
-        return self.generated[0]
-
-    @property
-    def to_write(self) -> tuple[ImageFile, ...]:
-        """A .dockerignore that exists is the user's."""
-        ignore = (self.dockerignore,) if self.dockerignore.before is None else ()
-        return (*(f for f in self.generated if f.state is not FileState.SAME), *ignore)
-
-
 _TCP = "Probes port {}: no path of a health check is known, `health` in [tool.uvflow.docker] is one"
 _PINNED = re.compile(r"([a-z0-9][\w./:-]*)@(sha256:[0-9a-f]{64})\b")
 
@@ -173,48 +146,51 @@ MORE: Mapping[str, tuple[str, Callable[[Facts], str]]] = {
 }
 
 
-def plan_image(project: Project, given: DockerOptions) -> ImagePlan:
-    """What `uvflow docker` does with these options.
+class ImagePlan:
+    """Every file of an image; `findings` are about the .dockerignore, and what is started.
 
-    What `given` leaves open is taken from the header of the Dockerfile, and a file of MORE that
+    What the options leave open is taken from the header of the Dockerfile, and a file of MORE that
     uvflow wrote once is kept current. Raises what reading the facts raises.
     """
-    here = uv.find()
-    root, workspace = project.root, project.workspace
-    text = text_if_there(root / "Dockerfile") or ""
-    last = header.read(text)
-    options = _complete_options(project, given, last, here)
-    facts = facts_of.read_facts(project, options, here)
-    facts.images = _with_digests(facts.images, text, asks=given.pin)
-    lockfile = check.check_lockfile(project, here, os.environ)
-    python_origin = facts.python_evidence
-    if "python" in options and not given.python:
-        in_use = "that of .venv, and stays: `--python=X.Y` names another"
-        python_origin = "--python in the first line of the Dockerfile" if last else in_use
-    usage = companions.usage_lines(facts)
-    wanted = [n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)]
-    bodies = [("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted)]
-    texts = ((p, header.with_header(body(facts), options, usage)) for p, body in bodies)
-    # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
-    # workspace (Docker docs, "Build context", "Filename and location").
-    ignore = root / (".dockerignore" if root == workspace else "Dockerfile.dockerignore")
-    dockerignore = ImageFile(path=ignore, text=context.dockerignore(workspace, facts.mounts))
-    lacks = context.missing_patterns(dockerignore.before or dockerignore.text, workspace)
-    message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=ignore.name, line=1)
-    generated = tuple(ImageFile(path=root / path, text=text) for path, text in texts)
-    return ImagePlan(
-        workspace=workspace,
-        facts=facts,
-        python_origin=python_origin,
-        lockfile=lockfile,
-        generated=generated,
-        dockerignore=dockerignore,
-        findings=(
+
+    def __init__(self, project: Project, given: DockerOptions) -> None:
+        here, root, self.workspace = uv.find(), project.root, project.workspace
+        text = text_if_there(root / "Dockerfile") or ""
+        last = header.read(text)
+        options = _complete_options(project, given, last, here)
+        facts = self.facts = facts_of.read_facts(project, options, here)
+        facts.images = _with_digests(facts.images, text, asks=given.pin)
+        self.lockfile = check.check_lockfile(project, here, os.environ)
+        self.python_origin = facts.python_evidence
+        if "python" in options and not given.python:
+            in_use = "that of .venv, and stays: `--python=X.Y` names another"
+            self.python_origin = "--python in the first line of the Dockerfile" if last else in_use
+        self.remarks = (*facts.remarks(), *_remarks(options, here, self.lockfile))
+        usage = companions.usage_lines(facts)
+        wanted = (
+            n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)
+        )
+        bodies = (("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted))
+        texts = ((p, header.with_header(body(facts), options, usage)) for p, body in bodies)
+        self.generated = tuple(ImageFile(path=root / path, text=text) for path, text in texts)
+        self.dockerfile = self.generated[0]
+        # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
+        # workspace (Docker docs, "Build context", "Filename and location").
+        name = ".dockerignore" if root == self.workspace else "Dockerfile.dockerignore"
+        text = context.dockerignore(self.workspace, facts.mounts)
+        self.dockerignore = ImageFile(path=root / name, text=text)
+        lacks = context.missing_patterns(self.dockerignore.before or text, self.workspace)
+        message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=name, line=1)
+        self.findings = (
             *((findings.error("context-not-ignored", message, origin),) if lacks else ()),
-            *check_start(project, generated[0].path, generated[0].text),
-        ),
-        remarks=(*facts.remarks(), *_remarks(options, here, lockfile)),
-    )
+            *check_start(project, self.dockerfile.path, self.dockerfile.text),
+        )
+
+    @property
+    def to_write(self) -> tuple[ImageFile, ...]:
+        """A .dockerignore that exists is the user's."""
+        ignore = (self.dockerignore,) if self.dockerignore.before is None else ()
+        return (*(f for f in self.generated if f.state is not FileState.SAME), *ignore)
 
 
 def _complete_options(

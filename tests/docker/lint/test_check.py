@@ -28,7 +28,7 @@ def verdict(root: Path) -> DockerResult:
 def made(tree: Tree) -> Path:
     root = tree(PROJECT)
     command.write_files(
-        command.plan_image(Project.load(root), command.DockerOptions(uv="0.13.9")), force=False
+        command.ImagePlan(Project.load(root), command.DockerOptions(uv="0.13.9")), force=False
     )
     return root
 
