@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from uvflow.docker.lint.check import CHECKS
-from uvflow.docker.lint.model import Dockerfile, LintContext, parse_dockerfile
+from uvflow.docker.lint.model import Dockerfile, LintContext
 
 NOTHING = LintContext()
 CONTEXT = LintContext(
@@ -34,7 +34,7 @@ def reading(texts: dict[str, str]) -> Callable[[str], str]:
 
 
 def linted(text: str, context: LintContext = NOTHING) -> Dockerfile:
-    return parse_dockerfile(text, context)
+    return Dockerfile(text, context)
 
 
 def found(text: str, context: LintContext = CONTEXT) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import readback
 import tomlkit
+from dockerfiles import linted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from locks import local, locked, manifest
@@ -20,7 +21,6 @@ from locks import local, locked, manifest
 from uvflow.console import harmless
 from uvflow.docker.command import DockerOptions, ImagePlan
 from uvflow.docker.instructions import can_be_mounted
-from uvflow.docker.lint.model import parse_dockerfile
 from uvflow.errors import UsageError
 from uvflow.project.manifest import Project
 
@@ -97,7 +97,7 @@ def can_be_said(directory: str) -> bool:
 
 
 def assert_said(found: ImagePlan, meant: dict[str, Any], *, is_member: bool) -> None:
-    prod = parse_dockerfile(found.dockerfile.text).stages[-1]
+    prod = linted(found.dockerfile.text).stages[-1]
     keywords = [step.keyword for step in prod.instructions]
     inside = ["WORKDIR"] if is_member else []
     how = ["LABEL", "ENV", "USER", "STOPSIGNAL", "EXPOSE", "HEALTHCHECK", "CMD"]

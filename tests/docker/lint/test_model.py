@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from dockerfiles import linted, reading
 
-from uvflow.docker.lint.model import LintContext, Parsed, expanded, parse_dockerfile
+from uvflow.docker.lint.model import LintContext, Parsed, expanded
 
 
 def test_an_instruction_begins_where_it_is_written_and_goes_on() -> None:
     text = "FROM a\n\nRUN one \\\n  # a comment inside\n\n  two\nUSER x\n"
-    [stage] = parse_dockerfile(text).stages
+    [stage] = linted(text).stages
     assert stage.instructions == (
         Parsed(keyword="RUN", line=3, text="one two"),
         Parsed(keyword="USER", line=7, text="x"),
@@ -19,7 +19,7 @@ def test_an_instruction_begins_where_it_is_written_and_goes_on() -> None:
 
 def test_flags_and_mounts_are_taken_apart() -> None:
     line = "RUN --mount=type=cache,target=/c --mount=from=x,source=/uv,target=/bin/uv uv sync\n"
-    [run] = parse_dockerfile(f"FROM a\n{line}").stages[0].instructions
+    [run] = linted(f"FROM a\n{line}").stages[0].instructions
     assert run.text == "uv sync"
     assert run.mounts == (
         {"type": "cache", "target": "/c"},
@@ -29,14 +29,14 @@ def test_flags_and_mounts_are_taken_apart() -> None:
 
 def test_a_heredoc_is_part_of_its_instruction() -> None:
     text = "FROM a\nRUN <<-'EOF'\n\tone\n\tEOF\nUSER x\n"
-    run, user = parse_dockerfile(text).stages[0].instructions
+    run, user = linted(text).stages[0].instructions
     assert run.text == "<<-'EOF'\n\tone"
     assert user.line == 5
 
 
 def test_several_heredocs_are_read_one_after_the_other() -> None:
     text = 'FROM a\nRUN cat <<A 3<<"B" > /x\n1\nA\n2\nB\nUSER x\n'
-    run, user = parse_dockerfile(text).stages[0].instructions
+    run, user = linted(text).stages[0].instructions
     assert run.text == 'cat <<A 3<<"B" > /x\n1\n2'
     assert user.line == 7
 
@@ -51,58 +51,51 @@ def test_several_heredocs_are_read_one_after_the_other() -> None:
     ],
 )
 def test_what_is_no_word_of_its_own_begins_no_heredoc(line: str) -> None:
-    keywords = [
-        step.keyword
-        for step in parse_dockerfile(f"FROM a\n{line}\nUSER x\n").stages[0].instructions
-    ]
+    keywords = [step.keyword for step in linted(f"FROM a\n{line}\nUSER x\n").stages[0].instructions]
     assert keywords == [line.partition(" ")[0], "USER"]
 
 
 def test_a_keyword_ends_with_any_blank() -> None:
-    [run] = parse_dockerfile("FROM a\nRUN\tone  two \n").stages[0].instructions
+    [run] = linted("FROM a\nRUN\tone  two \n").stages[0].instructions
     assert (run.keyword, run.text) == ("RUN", "one  two")
 
 
 def test_a_quote_that_is_not_closed_is_read_as_it_stands() -> None:
-    [run] = parse_dockerfile("FROM a\nRUN --mount=type='bind x\n").stages[0].instructions
+    [run] = linted("FROM a\nRUN --mount=type='bind x\n").stages[0].instructions
     assert run.flags == (("mount", "type='bind"),)
 
 
 def test_stages_have_names_and_images_with_arguments_filled_in() -> None:
-    read = parse_dockerfile("ARG V=3.12\nFROM python:${V}-slim AS One\nFROM one\nFROM 0\n")
+    read = linted("ARG V=3.12\nFROM python:${V}-slim AS One\nFROM one\nFROM 0\n")
     assert [stage.image for stage in read.stages] == ["python:3.12-slim", "one", "0"]
-    assert [stage.name for stage in read.lineage(read.stages[1])] == ["One", ""]
-    assert read.lineage(read.stages[2])[0].name == "One"
+    assert [stage.name for stage in read.stages[1].lineage] == ["One", ""]
+    assert read.stages[2].lineage[0].name == "One"
 
 
 def test_a_stage_named_as_its_image_is_not_built_on_itself() -> None:
-    read = parse_dockerfile("FROM python AS python\nUSER x\n")
-    assert len(read.lineage(read.stages[0])) == 1
+    read = linted("FROM python AS python\nUSER x\n")
+    assert len(read.stages[0].lineage) == 1
 
 
 def test_both_forms_of_a_command_have_words() -> None:
-    cmd, health = (
-        parse_dockerfile('FROM a\nCMD ["a b", "c"]\nENTRYPOINT a \'b c\'\n').stages[0].instructions
-    )
+    cmd, health = linted('FROM a\nCMD ["a b", "c"]\nENTRYPOINT a \'b c\'\n').stages[0].instructions
     assert (cmd.exec_form, cmd.words) == (("a b", "c"), ("a b", "c"))
     assert (health.exec_form, health.words) == (None, ("a", "b c"))
 
 
 def test_assignments_of_both_kinds() -> None:
-    new, old, arg = (
-        parse_dockerfile('FROM a\nENV A="1 2" B=3\nENV C 4 5\nARG D\n').stages[0].instructions
-    )
+    new, old, arg = linted('FROM a\nENV A="1 2" B=3\nENV C 4 5\nARG D\n').stages[0].instructions
     assert new.assignments == (("A", "1 2"), ("B", "3"))
     assert old.assignments == (("C", "4 5"),)
     assert arg.assignments == (("D", ""),)
 
 
 def test_windows_line_ends_are_line_ends() -> None:
-    assert parse_dockerfile("FROM a\r\nRUN b \\\r\n c\r\n").stages[0].instructions[0].text == "b c"
+    assert linted("FROM a\r\nRUN b \\\r\n c\r\n").stages[0].instructions[0].text == "b c"
 
 
 def test_an_array_too_deep_to_be_read_is_a_command_of_a_shell() -> None:
-    (stage,) = parse_dockerfile(f"FROM a\nCMD {'[' * 5000}\n").stages
+    (stage,) = linted(f"FROM a\nCMD {'[' * 5000}\n").stages
     assert stage.instructions[-1].exec_form is None
 
 
@@ -118,13 +111,13 @@ def test_variables_are_filled_in_as_far_as_they_are_known(text: str, value: str)
 
 
 def test_an_argument_may_have_another_one_in_it() -> None:
-    read = parse_dockerfile("ARG V=3.12\nARG B=python:${V}-slim\nFROM $B\nFROM ${C}\n")
+    read = linted("ARG V=3.12\nARG B=python:${V}-slim\nFROM $B\nFROM ${C}\n")
     assert [stage.image for stage in read.stages] == ["python:3.12-slim", "${C}"]
 
 
 def test_fields_of_mounts_have_one_name() -> None:
     line = "RUN --mount=type=bind,src=a,dst=b --mount=type=cache,destination=c x\n"
-    [run] = parse_dockerfile(f"FROM a\n{line}").stages[0].instructions
+    [run] = linted(f"FROM a\n{line}").stages[0].instructions
     assert run.mounts == (
         {"type": "bind", "source": "a", "target": "b"},
         {"type": "cache", "target": "c"},
@@ -132,7 +125,7 @@ def test_fields_of_mounts_have_one_name() -> None:
 
 
 def test_an_empty_array_has_no_words() -> None:
-    [entry] = parse_dockerfile("FROM a\nENTRYPOINT []\n").stages[0].instructions
+    [entry] = linted("FROM a\nENTRYPOINT []\n").stages[0].instructions
     assert entry.words == ()
 
 

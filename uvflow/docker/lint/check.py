@@ -12,7 +12,7 @@ from uvflow import findings, uv
 from uvflow.docker import context, settings
 from uvflow.docker.facts import default_groups
 from uvflow.docker.lint import rules_build, rules_image, rules_start
-from uvflow.docker.lint.model import Dockerfile, LintContext, Violations, parse_dockerfile
+from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
@@ -78,7 +78,7 @@ _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
     text = text_if_there(path, _MOST) or ""
-    dockerfile = parse_dockerfile(text, lint_context(project))
+    dockerfile = Dockerfile(text, lint_context(project))
     if not dockerfile.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
@@ -89,7 +89,7 @@ def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """What the rules say about the server in a generated Dockerfile: a user may have named it."""
     context = LintContext(files=frozenset(p.name for p in project.root.iterdir()))
     return _findings(
-        parse_dockerfile(text, context),
+        Dockerfile(text, context),
         (rules_start.check_servers,),
         project,
         path,

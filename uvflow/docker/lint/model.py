@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cached_property
 
 from uvflow.docker.lint import shell
 
@@ -40,8 +39,25 @@ _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzi
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepState:
+    """What an instruction meets.
+
+    `files` are those from the build context: the path in the image → in the context.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    user: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, text: str) -> str:
+        """Absolute, as the image has it."""
+        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """One instruction: its keyword in capitals, and its first line, from 1.
+    """One instruction: its keyword in capitals, its first line, from 1, and what it meets.
 
     `text` is what follows the keyword and its flags, with lines joined by a space, and the text of
     heredocs.
@@ -51,6 +67,7 @@ class Parsed:
     line: int
     text: str
     flags: tuple[tuple[str, str], ...] = ()
+    state: StepState = field(default_factory=StepState, compare=False)
 
     def flag(self, name: str) -> str | None:
         return dict(self.flags).get(name)
@@ -112,13 +129,25 @@ class Parsed:
 class Stage:
     """A FROM and what follows it; `image` has the defaults of earlier ARGs filled in.
 
-    A variable without one stays as it is written.
+    A variable without one stays as it is written. `below` is the stage that it is built on, `end`
+    is what it leaves.
     """
 
     name: str
     image: str
     line: int
     instructions: tuple[Parsed, ...]
+    below: "Stage | None" = field(default=None, compare=False)
+    end: StepState = field(default_factory=StepState, compare=False)
+
+    @property
+    def lineage(self) -> tuple["Stage", ...]:
+        """The stages that it is built on, the earliest first, and itself."""
+        return (*(self.below.lineage if self.below else ()), self)
+
+    @property
+    def inside(self) -> tuple[Parsed, ...]:
+        return tuple(step for stage in self.lineage for step in stage.instructions)
 
 
 Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
@@ -152,23 +181,6 @@ class LintContext:
         """Whether the build context has that file or directory, or is it (``)."""
         inside = (f for f in self.files if f == path or f.startswith(f"{path}/"))
         return path == "" or any(not self.is_ignored(file) for file in inside)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepState:
-    """What an instruction meets.
-
-    `files` are those from the build context: the path in the image → in the context.
-    """
-
-    environ: Mapping[str, str] = field(default_factory=dict)
-    workdir: str = "/"
-    user: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def path(self, text: str) -> str:
-        """Absolute, as the image has it."""
-        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,80 +238,66 @@ class ShellCommand:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
 class Dockerfile:
-    """The instructions before the first FROM, their ARGs, the stages, and the project.
+    """The instructions before the first FROM, their ARGs, the stages, the project, and the image.
 
-    What is said about an image needs one stage at least.
+    That is made by `final`: the last stage, or the last that is not for development. It is built on
+    `base`, directly or not; it `is_plain` where nothing comes from an unknown image. `image` is
+    every instruction for it, `end` what it is. Its environment may come from `environment_stages`:
+    its own, and those it copies from; `building` are all their commands. It `knows_files` where the
+    build context is the project's directory, and the base has nothing of it. `started` is what the
+    container starts, wrappers and what they start, and what entry scripts run.
     """
 
-    before: tuple[Parsed, ...]
-    defaults: Mapping[str, str]
-    stages: tuple[Stage, ...]
-    context: LintContext
-
-    def stage(self, name: str) -> Stage | None:
-        """By its name, ignoring case, or by its number."""
-        by_number = {str(number): stage for number, stage in enumerate(self.stages)}
-        by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
-        return by_name.get(name.lower()) or by_number.get(name)
-
-    def source(self, step: Parsed) -> Stage | None:
-        return self.stage(step.flag("from") or "") if step.is_copy else None
-
-    def lineage(self, stage: Stage) -> tuple[Stage, ...]:
-        """The stages that `stage` is built on, the earliest first, and itself."""
-        below = self.stage(stage.image)
-        earlier = below is not None and self.stages.index(below) < self.stages.index(stage)
-        return (*(self.lineage(below) if below and earlier else ()), stage)
-
-    def inside(self, stage: Stage) -> tuple[Parsed, ...]:
-        return tuple(i for step in self.lineage(stage) for i in step.instructions)
-
-    @cached_property
-    def final(self) -> Stage:
-        """The last stage; the last but those for development, where there are others."""
+    def __init__(self, text: str, context: LintContext) -> None:
+        self.context = context
+        steps = tuple(_instructions(text.replace("\r\n", "\n")))
+        begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
+        self.before = steps[: begins[0] if begins else None]
+        self.defaults: dict[str, str] = {}
+        assigned = (pair for i in self.before if i.keyword == "ARG" for pair in i.assignments)
+        for name, value in assigned:
+            if value:
+                self.defaults[name] = expanded(value, self.defaults)
+        self.stages: list[Stage] = []
+        for number, end in itertools.pairwise((*begins, len(steps))):
+            self.stages.append(self._stage(steps[number], steps[number + 1 : end]))
+        self.everything = tuple(step for stage in self.stages for step in stage.instructions)
+        if not self.stages:
+            return
         named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
-        return (named or self.stages)[-1]
-
-    @cached_property
-    def image(self) -> tuple[Parsed, ...]:
-        return self.inside(self.final)
-
-    @cached_property
-    def base(self) -> str:
-        """The image that the last one is built on, directly or not."""
-        return self.lineage(self.final)[0].image
-
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether what this file says is all there is: nothing comes from an unknown image."""
-        return _PLAIN.fullmatch(self.base) is not None
-
-    @cached_property
-    def everything(self) -> tuple[Parsed, ...]:
-        return tuple(step for stage in self.stages for step in stage.instructions)
-
-    @cached_property
-    def environment_stages(self) -> tuple[Stage, ...]:
-        """The stages the image's environment may come from: its own, and those it copies from."""
+        self.final = (named or self.stages)[-1]
+        self.image = self.final.inside
+        self.base = self.final.lineage[0].image
+        self.is_plain = _PLAIN.fullmatch(self.base) is not None
         sources = (*filter(None, map(self.source, self.image)), self.final)
-        return tuple(dict.fromkeys(each for stage in sources for each in self.lineage(stage)))
+        lineages = (each for stage in sources for each in stage.lineage)
+        self.environment_stages = tuple(dict.fromkeys(lineages))
+        kept = {n for i in self.image if i.keyword == "ENV" for n, _ in i.assignments}
+        environ = {n: value for n, value in self.final.end.environ.items() if n in kept}
+        self.end = replace(self.final.end, environ=environ)
+        copied = (source for step in self.everything for source in step.copied)
+        self.knows_files = self.is_plain and all(map(context.has, copied))
+        inside = (step for stage in self.environment_stages for step in stage.instructions)
+        self.building = tuple(self.commands(inside))
+        self.syncs = [command for command in self.building if command.starts("uv", "sync")]
+        self.started = self._started()
 
-    @cached_property
-    def states(self) -> Mapping[int, StepState]:
-        """By the line of an instruction what it meets, by that of a FROM what the stage leaves."""
-        states: dict[int, StepState] = {}
-        for stage in self.stages:
-            below = self.lineage(stage)[-2:-1]
-            state = states[below[0].line] if below else StepState()
-            for step in stage.instructions:
-                states[step.line] = state
-                state = self._after(step, state, states)
-            states[stage.line] = state
-        return states
+    def _stage(self, begin: Parsed, rest: Iterable[Parsed]) -> Stage:
+        """The next one, `begin` and what follows it."""
+        image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
+        name, image = name if as_.lower() == "as" else "", expanded(image, self.defaults)
+        below, inside = self.stage(image), list[Parsed]()
+        state = below.end if below else StepState()
+        for step in rest:
+            inside.append(replace(step, state=state))
+            state = self._after(inside[-1])
+        steps, line = tuple(inside), begin.line
+        return Stage(name=name, image=image, line=line, instructions=steps, below=below, end=state)
 
-    def _after(self, step: Parsed, state: StepState, states: Mapping[int, StepState]) -> StepState:
+    def _after(self, step: Parsed) -> StepState:
+        """What `step` leaves, in the stage behind these."""
+        state = step.state
         match step.keyword:
             case "ENV" | "ARG":
                 known = self.defaults if step.keyword == "ARG" else {}
@@ -316,23 +314,38 @@ class Dockerfile:
                 there = {path: path for path in self.context.files}
                 if step.flag("from"):
                     source = self.source(step)
-                    files = states[source.line].files if source and source.line in states else {}
-                    there = {path.lstrip("/"): origin for path, origin in files.items()}
+                    files = source.end.files.items() if source else ()
+                    there = {path.lstrip("/"): origin for path, origin in files}
                 return replace(state, files={**state.files, **_copied(step, there, state)})
         return state
 
-    @cached_property
-    def end(self) -> StepState:
-        """What the image is; variables of ARG are not in it."""
-        state = self.states[self.final.line]
-        names = {n for i in self.image if i.keyword == "ENV" for n, _ in i.assignments}
-        return replace(state, environ={n: v for n, v in state.environ.items() if n in names})
+    def stage(self, name: str) -> Stage | None:
+        """By its name, ignoring case, or by its number."""
+        by_number = {str(number): stage for number, stage in enumerate(self.stages)}
+        by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
+        return by_name.get(name.lower()) or by_number.get(name)
 
-    @cached_property
-    def knows_files(self) -> bool:
-        """Whether the build context is the project's directory, and the base has nothing of it."""
-        sources = (source for step in self.everything for source in step.copied)
-        return self.is_plain and all(map(self.context.has, sources))
+    def source(self, step: Parsed) -> Stage | None:
+        return self.stage(step.flag("from") or "") if step.is_copy else None
+
+    def _started(self) -> tuple[ShellCommand, ...]:
+        entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
+        if entry and entry.exec_form is None:
+            cmd = None  # it is not given to a shell
+        forms = [form for form in (entry, cmd) if form]
+        words = [
+            expanded(word, self.end.environ)
+            for form in forms  # the shell form is run by a shell
+            for word in (("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form)
+        ]
+        every = shell.started(tuple(words), self._script, self.end.environ)
+        return tuple(
+            ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
+            for environ, words in itertools.islice(every, _MOST_COMMANDS)
+        )
+
+    def last(self, keyword: str) -> Parsed | None:
+        return next((i for i in reversed(self.image) if i.keyword == keyword), None)
 
     def may_have(self, path: str) -> bool:
         """Whether the image may have that file: a COPY from the context says for certain."""
@@ -353,22 +366,10 @@ class Dockerfile:
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
         for step in (i for i in instructions if i.keyword == "RUN"):
-            state = self.states[step.line]
             lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
             for given, words in map(shell.without_assignments, lists):
-                environ = {**state.environ, **given}
-                yield ShellCommand(step=step, state=state, environ=environ, words=words)
-
-    @cached_property
-    def building(self) -> tuple[ShellCommand, ...]:
-        """Every command of the stages whose environment may get into the image."""
-        return tuple(
-            self.commands(i for each in self.environment_stages for i in each.instructions)
-        )
-
-    @cached_property
-    def syncs(self) -> tuple[ShellCommand, ...]:
-        return tuple(command for command in self.building if command.starts("uv", "sync"))
+                environ = {**step.state.environ, **given}
+                yield ShellCommand(step=step, state=step.state, environ=environ, words=words)
 
     def is_without_dev(self, command: ShellCommand) -> bool:
         # in the text: a command that is substituted may choose
@@ -377,34 +378,13 @@ class Dockerfile:
         variables = ("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
         return in_text or command.has(*options, *variables) or not self.context.has_dev
 
-    @cached_property
+    @property
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
         is_root = self.is_plain and "nonroot" not in self.base
         programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
         return (self.end.user or "root" * is_root) in {"root", "0"} and not drops
-
-    def last(self, keyword: str) -> Parsed | None:
-        return next((i for i in reversed(self.image) if i.keyword == keyword), None)
-
-    @cached_property
-    def started(self) -> tuple[ShellCommand, ...]:
-        """What the container starts: wrappers and what they start, and what entry scripts run."""
-        entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
-        if entry and entry.exec_form is None:
-            cmd = None  # it is not given to a shell
-        forms = [form for form in (entry, cmd) if form]
-        words = [
-            expanded(word, self.end.environ)
-            for form in forms  # the shell form is run by a shell
-            for word in (("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form)
-        ]
-        every = shell.started(tuple(words), self._script, self.end.environ)
-        return tuple(
-            ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
-            for environ, words in itertools.islice(every, _MOST_COMMANDS)
-        )
 
     def origin(self, program: str) -> str | None:
         """The file of the build context that a program is, by its path or by PATH."""
@@ -436,25 +416,6 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
                 name = "/".join(rest) or (parts[-1] if is_directory else "")
                 copied[posixpath.normpath(posixpath.join(place, name))] = origin
     return copied
-
-
-def parse_dockerfile(text: str, context: LintContext | None = None) -> Dockerfile:
-    steps = tuple(_instructions(text.replace("\r\n", "\n")))
-    begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
-    before = steps[: begins[0] if begins else None]
-    defaults: dict[str, str] = {}
-    for name, value in (pair for i in before if i.keyword == "ARG" for pair in i.assignments):
-        if value:
-            defaults[name] = expanded(value, defaults)
-    stages = []
-    for number, end in itertools.pairwise((*begins, len(steps))):
-        begin, rest = steps[number], steps[number + 1 : end]
-        image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
-        name, image = name if as_.lower() == "as" else "", expanded(image, defaults)
-        stages.append(Stage(name=name, image=image, line=begin.line, instructions=rest))
-    return Dockerfile(
-        before=before, defaults=defaults, stages=tuple(stages), context=context or LintContext()
-    )
 
 
 def relative(path: str) -> str:

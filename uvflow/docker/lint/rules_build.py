@@ -84,7 +84,7 @@ def _lockfile(linted: Dockerfile) -> Violations:
 def _source(linted: Dockerfile) -> Violations:
     sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
-        inside = linted.inside(stage)
+        inside = stage.inside
         named = ((i, tuple(f"{word}/" for word in i.copied)) for i in inside)
         copies = (i for i, n in named if i.copies_context or any(f.startswith(n) for f in sources))
         copy = next(copies, None)
@@ -177,7 +177,7 @@ def _environments(linted: Dockerfile) -> Violations:
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             yield "environment-moved", step, f"its scripts name {source}: they will not start"
         stage = linted.source(step)
-        inside = linted.inside(stage) if stage and step.words[0] == made.state.workdir else ()
+        inside = stage.inside if stage and step.words[0] == made.state.workdir else ()
         if any(each.copies_context for each in inside):
             yield "source-with-environment", step, "every edit pushes the environment as well"
     for step, sync in last.values():
@@ -193,11 +193,11 @@ def _copied_environments(
     """The step that copies an environment into the image, what made it, the path before, after."""
     for step in linted.image:
         stage = linted.source(step)
-        for command in linted.commands(linted.inside(stage)) if stage else ():
+        for command in linted.commands(stage.inside) if stage else ():
             environment = command.environment
             for copied in (f"/{relative(word)}" for word in step.words[:-1]):
                 if environment and f"{environment}/".startswith(f"{copied}/"):
-                    target = linted.states[step.line].path(step.words[-1])
+                    target = step.state.path(step.words[-1])
                     yield step, command, environment, target + environment[len(copied) :]
 
 

@@ -58,7 +58,7 @@ def _base_images(linted: Dockerfile) -> Violations:
 def _uv_in_image(linted: Dockerfile) -> Violations:
     if any(command.program in {"uv", "uvx"} for command in linted.started):
         return
-    base = linted.lineage(linted.final)[0]
+    base = linted.final.lineage[0]
     if "/uv:" in f"{base.image}:":
         yield "uv-in-image", base, "the image is based on uv's: 45 MB that nothing uses at run time"
     for step in linted.image:

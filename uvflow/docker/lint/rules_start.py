@@ -111,7 +111,7 @@ def _programs(linted: Dockerfile) -> Violations:
     environments = {f"{sync.environment}/bin" for sync in syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
-    targets = (linted.states[i.line].path(i.words[-1]) for i in linted.image if i.is_copy)
+    targets = (i.state.path(i.words[-1]) for i in linted.image if i.is_copy)
     copied = {f"{target}/bin" for target in targets}
     others = [*linted.building, *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
