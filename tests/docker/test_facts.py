@@ -62,7 +62,7 @@ def test_a_service_of_one_file(tree: Tree) -> None:
     assert (found.local_packages, found.copies_source, found.user) == ((), True, 10001)
     assert found.start.command[-1] == "main:app"
     assert [selection.name for selection in found.selections] == ["dev", "prod"]
-    assert [*found.remarks()] == []
+    assert found.remarks == ()
 
 
 @pytest.mark.parametrize(("folder", "name"), [("My Ünit__x", "my-nit-x"), ("…", "app")])
@@ -227,7 +227,7 @@ def test_a_distroless_image_is_nobodys_shell(tree: Tree) -> None:
 
 def test_a_distroless_image_has_no_debian_packages(tree: Tree) -> None:
     with pytest.raises(UsageError, match="a distroless image cannot have libpq5"):
-        _ = facts(tree(service(package("psycopg2", wheels=()))), base="distroless").start
+        facts(tree(service(package("psycopg2", wheels=()))), base="distroless")
 
 
 def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
@@ -237,7 +237,7 @@ def test_a_distroless_image_runs_no_shell_line(tree: Tree) -> None:
         "Procfile": "web: serve $PORT\n",
     }
     with pytest.raises(UsageError, match="needs a shell, and a distroless image has none"):
-        _ = facts(tree(files), base="distroless").start
+        facts(tree(files), base="distroless")
 
 
 def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
@@ -245,7 +245,7 @@ def test_what_is_in_git_needs_git_and_is_remarked(tree: Tree) -> None:
     found = facts(tree(service(from_git)))
     assert found.system.build == ("git",)
     assert (found.has_builder, found.stages_evidence) == (True, "needed to build: git")
-    assert [*found.remarks()] == ["built from git, without a compiler unless you name one: tool"]
+    assert found.remarks == ("built from git, without a compiler unless you name one: tool",)
 
 
 def test_profiles_are_targets(tree: Tree) -> None:

@@ -165,7 +165,7 @@ class ImagePlan:
         if "python" in options and not given.python:
             in_use = "that of .venv, and stays: `--python=X.Y` names another"
             self.python_origin = "--python in the first line of the Dockerfile" if last else in_use
-        self.remarks = (*facts.remarks(), *_remarks(options, here, self.lockfile))
+        self.remarks = (*facts.remarks, *_remarks(options, here, self.lockfile))
         usage = companions.usage_lines(facts)
         wanted = (
             n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)

@@ -14,10 +14,9 @@ from pathlib import Path
 from uvflow.docker import base_image, debian, settings
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.context import BuildContext
-from uvflow.docker.debian import DebianPackages
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Sources, Static
-from uvflow.docker.start import Search, Start, Words
+from uvflow.docker.source import Sources
+from uvflow.docker.start import Search, Start
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
 from uvflow.lockfile.packages import LockedPackage, read_lockfile
@@ -84,7 +83,7 @@ class Facts:
     ) -> None:
         self.project, self.settings, self.base = project, settings, settings.base
         self.lock = read_lockfile(project.lockfile)
-        workspace = self.workspace = BuildContext(root=project.workspace, lock=self.lock)
+        workspace = BuildContext(root=project.workspace, lock=self.lock)
         workspace.check()
         self.directory = Path(os.path.relpath(project.root, project.workspace)).as_posix()
         self.package = self.lock.package_at(self.directory)
@@ -120,11 +119,26 @@ class Facts:
         others = {*self.local_packages} - {name}
         self.no_install_option = "--no-install-local" if others else "--no-install-project"
         self.secrets = secrets(self.uv_table.get("index", ()), self.lock.packages)
-        self.fetchers = fetchers(self.everything)
-        self.uses_ssh = _SSH in self.fetchers
+        fetching = fetchers(self.everything)
+        self.uses_ssh = _SSH in fetching
+        self.system = debian.debian_packages(
+            built=self.built,
+            installed=self.names,
+            backends=workspace.build_requirements(self.local_packages),
+            fetchers=fetching,
+            settings=settings,
+        )
         self.labels = tuple(labels(project.name, project.table("project")))
         self.user = settings.user or (_NONROOT if settings.base == "distroless" else _USER)
         self._check()
+        search = self._search()
+        self.processes = search.processes()
+        self.start = self._startable(search.start())
+        is_collected = self.names >= {"django", "whitenoise"}
+        self.static = search.django.static(settings.build_environment) if is_collected else None
+        self.remarks = tuple(self._remarks(search))
+        is_needed = self.start.module is not None or not self.is_installed
+        self.copies_source = is_needed if settings.source is None else settings.source
 
     def _check(self) -> None:
         uv, base = self.settings.uv, self.base
@@ -166,16 +180,6 @@ class Facts:
         return tuple(sorted(found | {p.name for p in packages if p.directory is None} & never))
 
     @cached_property
-    def system(self) -> DebianPackages:
-        return debian.debian_packages(
-            built=self.built,
-            installed=self.names,
-            backends=self.workspace.build_requirements(self.local_packages),
-            fetchers=self.fetchers,
-            settings=self.settings,
-        )
-
-    @cached_property
     def has_builder(self) -> bool:
         """Whether a stage of its own builds the environment."""
         return self.base == "distroless" or bool(self.system.build)
@@ -189,8 +193,7 @@ class Facts:
             return f"without a wheel: {built}" if built else f"needed to build: {tools}"
         return f"built without a compiler: {built}" if built else "every locked package has a wheel"
 
-    @cached_property
-    def search(self) -> Search:
+    def _search(self) -> Search:
         directories = {str(p.directory): p.name for p in self.lock.local_packages}
         packages = {
             Path(os.path.normpath(self.project.workspace / directory)): (
@@ -209,9 +212,8 @@ class Facts:
             members=() if self.package else tuple(sorted(directories)),
         )
 
-    @cached_property
-    def start(self) -> Start:
-        start = self.search.start()
+    def _startable(self, start: Start) -> Start:
+        """Raises UsageError where the base image lacks what it needs."""
         if self.base != "distroless":
             return start
         if missing := set(self.system.runtime) - _IN_DISTROLESS:
@@ -229,22 +231,6 @@ class Facts:
         return start
 
     @cached_property
-    def processes(self) -> tuple[tuple[str, Words], ...]:
-        return self.search.processes()
-
-    @cached_property
-    def static(self) -> Static | None:
-        is_collected = self.names >= {"django", "whitenoise"}
-        environment = self.settings.build_environment
-        return self.search.django.static(environment) if is_collected else None
-
-    @cached_property
-    def copies_source(self) -> bool:
-        if self.settings.source is not None:
-            return self.settings.source
-        return self.start.module is not None or not self.is_installed
-
-    @cached_property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
@@ -252,12 +238,12 @@ class Facts:
             variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
 
-    def remarks(self) -> Iterator[str]:
+    def _remarks(self, search: Search) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
         for name in self.version_variables:
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
         if "django" in self.names:
-            yield from self.search.django.remarks()
+            yield from search.django.remarks()
         if without := sorted(p.name for p in self.everything if "git" in p.source):
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
 

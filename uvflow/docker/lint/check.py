@@ -77,32 +77,21 @@ _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """What the rules say about the hand-written Dockerfile at `path`, by line."""
-    text = text_if_there(path, _MOST) or ""
-    dockerfile = Dockerfile(text, lint_context(project))
-    if not dockerfile.stages:
+    linted = Dockerfile(text_if_there(path, _MOST) or "", lint_context(project))
+    if not linted.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
-    return _findings(dockerfile, CHECKS, project, path, text.splitlines())
+    return _findings(linted, CHECKS, project, path)
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """What the rules say about the server in a generated Dockerfile: a user may have named it."""
-    context = LintContext(files=frozenset(p.name for p in project.root.iterdir()))
-    return _findings(
-        Dockerfile(text, context),
-        (rules_start.check_servers,),
-        project,
-        path,
-        text.splitlines(),
-    )
+    linted = Dockerfile(text, LintContext(files=frozenset(p.name for p in project.root.iterdir())))
+    return _findings(linted, (rules_start.check_servers,), project, path)
 
 
 def _findings(
-    linted: Dockerfile,
-    checks: Iterable[Check],
-    project: Project,
-    path: Path,
-    lines: list[str],
+    linted: Dockerfile, checks: Iterable[Check], project: Project, path: Path
 ) -> tuple[Finding, ...]:
     table = project.table("tool", "uvflow", "docker")
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
@@ -110,7 +99,7 @@ def _findings(
     return tuple(
         Finding(_RULES[code][0], code, message, Origin(path=path.name, line=line), _RULES[code][1])
         for line, code, message in sorted(found)
-        if code not in {*ignored, *_ignored(lines[: line - 1])}
+        if code not in {*ignored, *_ignored(linted.lines[: line - 1])}
     )
 
 

@@ -250,7 +250,7 @@ class Dockerfile:
     """
 
     def __init__(self, text: str, context: LintContext) -> None:
-        self.context = context
+        self.context, self.lines = context, text.splitlines()
         steps = tuple(_instructions(text.replace("\r\n", "\n")))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
