@@ -1,7 +1,6 @@
 """The start command is found by evidence, in an order, or asked for."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,11 @@ def start(
 
 
 def search(
-    root: Path, *installed: str, scripts: Mapping[str, str] | None = None, **said: Any
+    root: Path,
+    *installed: str,
+    scripts: Mapping[str, str] | None = None,
+    members: tuple[str, ...] = (),
+    **said: Any,
 ) -> Search:
     path = root / "pyproject.toml"
     manifest = {"project": {"name": "shop"}, **(parse_manifest(path) if path.exists() else {})}
@@ -42,6 +45,7 @@ def search(
         installed=frozenset(installed),
         direct=frozenset(installed),
         scripts=scripts or {},
+        members=members,
     )
 
 
@@ -232,7 +236,7 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
 
 
 def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
-    root = replace(search(tree({})), members=("backend", "worker"))
+    root = search(tree({}), members=("backend", "worker"))
     with pytest.raises(UsageError) as caught:
         root.start()
     assert caught.value.hint == "run `uvflow docker` in backend or worker"

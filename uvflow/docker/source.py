@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -147,23 +147,20 @@ class Application:
         return standing, self.is_factory, module.rank, not is_usual
 
 
-@dataclass(frozen=True)
 class Sources:
     """The Python files an image may run: those of `root`, and those of local packages.
 
     `packages` are the directories of local packages, each with its import name; where that is
-    empty, it is not installed, and not searched.
+    empty, it is not installed, and not searched. `modules` has the likeliest to hold an application
+    first: near the root, then by usual names.
     """
 
-    root: Path
-    packages: Mapping[Path, str] = field(default_factory=dict)
-
-    @cached_property
-    def modules(self) -> tuple[Module, ...]:
-        """The likeliest to hold an application first: near the root, then by usual names."""
-        bases = dict.fromkeys((self.root, *filter(self.packages.get, self.packages)))
+    def __init__(self, root: Path, packages: Mapping[Path, str] | None = None) -> None:
+        self.root, self.packages = root, packages or {}
+        bases = dict.fromkeys((root, *filter(self.packages.get, self.packages)))
         found = (module for base in bases for module in self._modules_below(base))
-        return tuple(sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path)))
+        self.modules = sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path))
+        self.by_name = {module.name: module for module in self.modules[::-1]}
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
         others, files = self.packages.keys() - {base}, {}
@@ -185,11 +182,6 @@ class Sources:
                     base=base_of(path),
                     is_installed=is_installed,
                 )
-
-    @cached_property
-    def by_name(self) -> Mapping[str, Module]:
-        """The modules by the names that they are imported as."""
-        return {module.name: module for module in self.modules[::-1]}
 
     def origin(self, dotted: str) -> str:
         """Where an object is made that modules import from each other."""
@@ -544,29 +536,24 @@ class Static:
     environment: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
 class Django:
-    """What the settings module of a Django project contains; `named` is one that is named."""
+    """What the settings module of a Django project contains; `named` is one that is named.
 
-    sources: Sources
-    named: str | None = None
+    The settings are those that are served: manage.py may name others.
+    """
+
+    def __init__(self, sources: Sources, named: str | None = None) -> None:
+        self.sources, self.named = sources, named
+        found = ((m, _NAMED_SETTINGS.search(m.text)) for m in sources.modules[::-1])
+        # `manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names
+        self._naming = {module.stem: (module, match[1]) for module, match in found if match}
+        served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
+        self.settings_module = named or next((naming[1] for naming in served if naming), None)
 
     def served(self, interface: str) -> list[Module]:
         """Every wsgi.py, or every asgi.py."""
         named = (module for module in self.sources.modules if module.stem == interface)
         return [module for module in named if "application" in module.text]
-
-    @cached_property
-    def _naming(self) -> Mapping[str, tuple[Module, str]]:
-        """`manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names."""
-        named = ((m, _NAMED_SETTINGS.search(m.text)) for m in self.sources.modules[::-1])
-        return {module.stem: (module, match[1]) for module, match in named if match}
-
-    @cached_property
-    def settings_module(self) -> str | None:
-        """The settings that are served: manage.py may name others."""
-        served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
-        return self.named or next((naming[1] for naming in served if naming), None)
 
     def value(self, name: str) -> ast.expr | None:
         """What the settings assign to `name`, themselves or through a `from … import *`."""

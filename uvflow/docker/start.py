@@ -5,8 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 from uvflow.docker.lint import shell
@@ -117,22 +116,29 @@ _NAMED_PORT = re.compile(r"(?:--port|-p|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(\
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Search:
     """Where a start command is looked for.
 
     `installed` are the normalised names of the production closure, `direct` those that the project
     itself depends on; `scripts` is `[project.scripts]` where that is installed; `members` are the
-    directories of a workspace whose root is not a project.
+    directories of a workspace whose root is not a project. `web` is what the sources make of the
+    web frameworks that are installed.
     """
 
     project: Project
     settings: Settings
     sources: Sources
     installed: frozenset[str]
-    direct: frozenset[str] = frozenset()
-    scripts: Mapping[str, str] = field(default_factory=dict)
+    direct: frozenset[str]
+    scripts: Mapping[str, str]
     members: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.entries = dict(_PROCESS.findall(self._file("Procfile")))
+        self.classes = dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
+        self.web = Applications(self.sources, self.classes)
+        self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def start(self) -> Start:
         """The start command, by the first evidence that there is.
@@ -165,29 +171,12 @@ class Search:
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
-        others = ((name, line) for name, line in self._entries.items() if name != "web")
+        others = ((name, line) for name, line in self.entries.items() if name != "web")
         return self.settings.processes or tuple((name, _words(line, name)) for name, line in others)
-
-    @property
-    def _entries(self) -> dict[str, str]:
-        return dict(_PROCESS.findall(self._file("Procfile")))
 
     def _file(self, name: str) -> str:
         path = self.project.root / name
         return "" if path.is_dir() else text_if_there(path, _MOST) or ""
-
-    @cached_property
-    def web(self) -> Applications:
-        """What the sources make of the web frameworks that are installed."""
-        return Applications(self.sources, self._classes)
-
-    @property
-    def _classes(self) -> dict[str, str]:
-        return dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
-
-    @cached_property
-    def django(self) -> Django:
-        return Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def _settings(self) -> list[Candidate]:
         command, app, port = self.settings.command, self.settings.app, self.settings.port
@@ -196,13 +185,13 @@ class Search:
             return [Start(command=command, evidence=evidence, port=port, module=".")]
         if app is None:
             return []
-        interfaces = (*self._classes.values(), "wsgi", "asgi")
+        interfaces = (*self.classes.values(), "wsgi", "asgi")
         # One that asks for asgi is not given to a server for wsgi.
         interface = next(each for each in interfaces if self._server(each) or each == "asgi")
         return [self._named(app, interface, "[tool.uvflow.docker] app")]
 
     def _procfile(self) -> list[Start]:
-        line = self._entries.get("web")
+        line = self.entries.get("web")
         return [self._of_line(line, "`web` of the Procfile")] if line else []
 
     def _configured(self) -> list[Application]:
