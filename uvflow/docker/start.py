@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -147,7 +147,8 @@ class Search:
         """
         files = (self._procfile, self._configured, self._django, self._compose)
         evidence = (self._settings, *files, self._objects, self._scripts)
-        candidates: Sequence[Candidate] = next(filter(None, (find() for find in evidence)), ())
+        found = (tuple[Candidate, ...](find()) for find in evidence)
+        candidates = next(filter(None, found), ())
         if not candidates:
             raise self._no_start_error()
         if len(candidates) > 1:
@@ -178,34 +179,32 @@ class Search:
         path = self.project.root / name
         return "" if path.is_dir() else text_if_there(path, _MOST) or ""
 
-    def _settings(self) -> list[Candidate]:
-        command, app, port = self.settings.command, self.settings.app, self.settings.port
+    def _settings(self) -> Iterator[Candidate]:
+        command, app = self.settings.command, self.settings.app
         if command:
             evidence = "[tool.uvflow.docker] command"
-            return [Start(command=command, evidence=evidence, port=port, module=".")]
-        if app is None:
-            return []
-        interfaces = (*self.classes.values(), "wsgi", "asgi")
-        # One that asks for asgi is not given to a server for wsgi.
-        interface = next(each for each in interfaces if self._server(each) or each == "asgi")
-        return [self._named(app, interface, "[tool.uvflow.docker] app")]
+            yield Start(command=command, evidence=evidence, port=self.settings.port, module=".")
+        elif app:
+            interfaces = (*self.classes.values(), "wsgi", "asgi")
+            # One that asks for asgi is not given to a server for wsgi.
+            interface = next(each for each in interfaces if self._server(each) or each == "asgi")
+            yield self._named(app, interface, "[tool.uvflow.docker] app")
 
-    def _procfile(self) -> list[Start]:
-        line = self.entries.get("web")
-        return [self._of_line(line, "`web` of the Procfile")] if line else []
+    def _procfile(self) -> Iterator[Start]:
+        if line := self.entries.get("web"):
+            yield self._of_line(line, "`web` of the Procfile")
 
-    def _configured(self) -> list[Application]:
+    def _configured(self) -> Iterator[Application]:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
-        if isinstance(entrypoint, str) and ":" in entrypoint:
-            return [self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")]
         named = _WSGI_APP.search(self._file("gunicorn.conf.py"))
-        if named and "gunicorn" in self.installed:
-            return [self._named(named[1], "wsgi", "wsgi_app in gunicorn.conf.py")]
-        for name in (".env", ".flaskenv"):
-            if match := _APP_VARIABLE.search(self._file(name)):
-                variable, value = match.groups()
-                return self._of_variable(value, _APP_VARIABLES[variable], f"{variable} in {name}")
-        return []
+        texts = ((name, _APP_VARIABLE.search(self._file(name))) for name in (".env", ".flaskenv"))
+        name, said = next((pair for pair in texts if pair[1]), ("", None))
+        if isinstance(entrypoint, str) and ":" in entrypoint:
+            yield self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")
+        elif named and "gunicorn" in self.installed:
+            yield self._named(named[1], "wsgi", "wsgi_app in gunicorn.conf.py")
+        elif said:
+            yield from self._of_variable(said[2], _APP_VARIABLES[said[1]], f"{said[1]} in {name}")
 
     def _of_variable(self, value: str, interface: str, evidence: str) -> list[Application]:
         """A module or a file, and which object there, by default the application."""
@@ -230,31 +229,32 @@ class Search:
             is_factory=name.endswith("()"),
         )
 
-    def _django(self) -> list[Application]:
+    def _django(self) -> Iterator[Application]:
         """By the settings, or the wsgi.py and asgi.py that `startproject` makes."""
-        if "django" not in self.installed:
-            return []
-        django, found = self.django, []
+        django, found = self.django, list[list[Application]]()
         made = {interface: django.served(interface) for interface in ("wsgi", "asgi")}
         if django.named or max(map(len, made.values())) <= 1:
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
                 if dotted := django.text(key):
-                    module, _, attribute = dotted.rpartition(".")
-                    evidence = f"{key} of {django.settings_module}"
-                    found.append([self._named(f"{module}:{attribute}", interface, evidence)])
+                    name, evidence = (
+                        ":".join(dotted.rsplit(".", 1)),
+                        f"{key} of {django.settings_module}",
+                    )
+                    found.append([self._named(name, interface, evidence)])
         for interface, modules in made.items():
-            if modules:
-                named = ((f"{m.name}:application", m.path) for m in modules)
-                found.append([self._named(name, interface, path) for name, path in named])
-        served = (each for each in found if self._server(each[0].interface))
-        return next(served, found[0] if found else [])
+            named = ((f"{m.name}:application", m.path) for m in modules)
+            found.append([self._named(name, interface, path) for name, path in named])
+        if "django" in self.installed:
+            found = [each for each in found if each]
+            served = (each for each in found if self._server(each[0].interface))
+            yield from next(served, found[0] if found else [])
 
-    def _compose(self) -> list[Start]:
+    def _compose(self) -> Iterator[Start]:
         """The `command` of the one service that is built here, unless that is for development."""
         text = next(filter(None, map(self._file, _COMPOSE)), "")
         if not text:
-            return []
+            return
         import yaml  # 15 ms, for a project with a compose file only
 
         try:
@@ -266,12 +266,11 @@ class Search:
             command = service.get("command") or ""
             line = command if isinstance(command, str) else shlex.join(map(str, command))
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-            return []  # no such service
+            return  # no such service
         moves = {"entrypoint", "working_dir"} & service.keys()
-        if not line or moves or line.startswith("/") or _DEVELOPMENT.search(line):
-            return []
-        start = self._of_line(line.replace("$$", "$"), "`command` of the compose file")
-        return [self._published(start, service)]
+        if line and not (moves or line.startswith("/") or _DEVELOPMENT.search(line)):
+            start = self._of_line(line.replace("$$", "$"), "`command` of the compose file")
+            yield self._published(start, service)
 
     def _published(self, start: Start, service: Mapping[str, Any]) -> Start:
         """On the port of the container that the service publishes, if any: a worker has none."""
@@ -285,24 +284,20 @@ class Search:
             return replace(start, port=None, health=None, environment=())
         return replace(start, port=ports[0], environment=(("PORT", str(ports[0])),))
 
-    def _objects(self) -> Sequence[Candidate]:
+    def _objects(self) -> Iterator[Candidate]:
         """What the sources make: web applications and Streamlit pages, else a queue."""
         found = self.web.likeliest()
-        found = [each for each in found if self._server(each.interface)] or found
-        has_pages = "streamlit" in self.installed
-        pages = self.sources.scripts_importing("streamlit") if has_pages else []
-        if found or pages or "celery" not in self.installed:
-            return [*found, *map(self._streamlit, pages)]
-        queues = Applications(self.sources, {"Celery": ""}).likeliest()
-        return [
-            Start(
-                command=("celery", f"--app={queue.name}", "worker", "--loglevel=INFO"),
-                evidence=queue.evidence,
-                module=queue.module.place,
-                base=queue.module.base,
-            )
-            for queue in queues
-        ]
+        yield from [each for each in found if self._server(each.interface)] or found
+        pages = self.sources.scripts_importing("streamlit") if "streamlit" in self.installed else []
+        yield from map(self._streamlit, pages)
+        if not (found or pages) and "celery" in self.installed:
+            for queue in Applications(self.sources, {"Celery": ""}).likeliest():
+                yield Start(
+                    command=("celery", f"--app={queue.name}", "worker", "--loglevel=INFO"),
+                    evidence=queue.evidence,
+                    module=queue.module.place,
+                    base=queue.module.base,
+                )
 
     def _streamlit(self, page: Application) -> Start:
         port = self.settings.port or _STREAMLIT_PORT
@@ -316,19 +311,13 @@ class Search:
             module=page.name,
         )
 
-    def _scripts(self) -> list[Start]:
+    def _scripts(self) -> Iterator[Start]:
         """A program; what a project with a web framework installs beside its service is none."""
-        if self._is_web:
-            return []
-        pairs = [*self.scripts.items()][::-1]
-        programs = {str(target): name for name, target in pairs}  # the first of two names for one
-        return [self._script(name) for name in sorted(programs.values())]
-
-    @property
-    def _is_web(self) -> bool:
-        """aiohttp and tornado are clients as well."""
-        texts = (module.text for module in self.sources.modules)
-        return bool(_WEB & self.direct) or any("web.Application(" in text for text in texts)
+        programs = {str(target): name for name, target in [*self.scripts.items()][::-1]}
+        # aiohttp and tornado are clients as well
+        is_web = any("web.Application(" in module.text for module in self.sources.modules)
+        if not (is_web or _WEB & self.direct):
+            yield from map(self._script, sorted(programs.values()))
 
     def _script(self, name: str) -> Start:
         where = f"`{name}` of [project.scripts]"
