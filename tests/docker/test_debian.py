@@ -25,6 +25,11 @@ def test_wheels_need_nothing() -> None:
     assert need(installed=["django", "psycopg2-binary"]) == DebianPackages()
 
 
+def test_pythons_own_images_have_what_it_asks_of_debian() -> None:
+    found = need(settings=Settings(base="managed"))
+    assert found == DebianPackages(runtime=("ca-certificates", "tzdata"))
+
+
 def test_psycopg2_is_compiled_against_libpq_and_runs_with_it() -> None:
     assert need(built=["psycopg2"], installed=["psycopg2"]) == DebianPackages(
         build=("g++", "libpq-dev", "make"), runtime=("libpq5",)

@@ -182,15 +182,16 @@ def test_a_distroless_image_is_copied_together() -> None:
 
 
 def test_below_distroless_apt_is_asked_only_where_debian_runs_something() -> None:
-    static = Static(directory="static", environment=())
-    text = render_dockerfile(facts(base="distroless", selections=(DEV, PROD), static=static))
+    needed = DebianPackages(runtime=("ca-certificates", "tzdata"))
+    changes = {"static": Static(directory="static", environment=()), "system": needed}
+    text = render_dockerfile(facts(base="distroless", selections=(DEV, PROD), **changes))
     asking = [part for part in text.split("\nFROM ") if "apt-get" in part]
     assert [part.split("\n")[0] for part in asking] == [
         "dependencies AS static",
         "dependencies AS dev",
     ]
-    built = facts(base="distroless", system=DebianPackages(build=("gcc",)))
-    assert "ca-certificates gcc tzdata" in stage(render_dockerfile(built), "builder")
+    built = facts(base="distroless", system=replace(needed, build=("gcc",)))
+    assert "ca-certificates tzdata gcc" in stage(render_dockerfile(built), "builder")
 
 
 def test_the_library_is_packed_for_distroless_alone() -> None:

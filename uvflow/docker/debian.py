@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from uvflow.docker.settings import Settings
 
+_OF_PYTHON = {"ca-certificates", "tzdata"}
 _COMPILER = {"g++", "make"}  # build-essential takes half as long again to install
 
 
@@ -116,7 +117,8 @@ def debian_packages(
     built, installed, backends = set(built), set(installed), _BACKENDS.keys() & set(backends)
     tools = {*fetchers, *(_COMPILER if built - _PURE or backends else ())}
     tools |= {package for name in backends for package in _BACKENDS[name]}
-    runtime = set(settings.runtime_packages)
+    # What Python itself asks for; its own images have it.
+    runtime = {*settings.runtime_packages, *(_OF_PYTHON if settings.base != "slim" else ())}
     for name in built & _BUILT.keys():
         headers, libraries = _BUILT[name]
         tools |= set(headers)

@@ -78,14 +78,7 @@ FROM {image(facts.images["base"])} AS base
 
 def _run_time_packages(facts: Facts, *bases: str) -> str:
     """For these bases only: below `distroless` apt takes longer than all of uv's steps."""
-    if facts.base not in bases:
-        return ""
-    return _packages((*_of_python(facts), *facts.system.runtime), "Needed at run time.")
-
-
-def _of_python(facts: Facts) -> tuple[str, ...]:
-    """What Debian has of what Python itself asks for; Python's own images have it."""
-    return () if facts.base == "slim" else ("ca-certificates", "tzdata")
+    return _packages(facts.system.runtime if facts.base in bases else (), "Needed at run time.")
 
 
 def _packages(packages: tuple[str, ...], why: str) -> str:
@@ -121,9 +114,8 @@ def _tools(facts: Facts) -> str:
     settings = {"UV_PROJECT_ENVIRONMENT": "/venv", **python, "UV_LINK_MODE": "copy", **compiling}
     packages = strip = versions = ""
     if facts.system.build:
-        needed = _of_python(facts) if facts.base == "distroless" else ()
-        build = sorted((*needed, *facts.system.build))
-        packages = _packages(tuple(build), "Needed only by a build.")
+        runtime = facts.system.runtime if facts.base == "distroless" else ()
+        packages = _packages((*runtime, *facts.system.build), "Needed only by a build.")
         strip = """# Strip symbols: they name the build directory, which is another in each build.
 ARG LDFLAGS=-s
 """

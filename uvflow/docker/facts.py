@@ -34,7 +34,7 @@ from uvflow.uv import Uv
 
 _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
-_IN_DISTROLESS = {"libgomp1"}  # of its image `cc`, besides libgcc and libstdc++
+_IN_DISTROLESS = {"ca-certificates", "libgomp1", "tzdata"}  # its image `cc`
 _SSH = "openssh-client"
 
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"

@@ -313,7 +313,7 @@ class Search:
 
     def _scripts(self) -> Iterator[Start]:
         """A program; what a project with a web framework installs beside its service is none."""
-        programs = {str(target): name for name, target in [*self.scripts.items()][::-1]}
+        programs = {str(target): name for name, target in [*self.scripts.items()][::-1]}  # one each
         # aiohttp and tornado are clients as well
         is_web = any("web.Application(" in module.text for module in self.sources.modules)
         if not (is_web or _WEB & self.direct):
