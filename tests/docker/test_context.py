@@ -213,7 +213,7 @@ def test_a_manifest_that_no_mount_can_name_is_checked_late(tree: Tree) -> None:
 @pytest.mark.parametrize("source", ['editable = "../lib"', 'directory = "/srv/lib"'])
 def test_what_lies_outside_of_the_context_is_refused(tree: Tree, source: str) -> None:
     with pytest.raises(UsageError, match="is outside of"):
-        workspace(tree({}), local("lib", source=source)).check()
+        workspace(tree({}), local("lib", source=source))
 
 
 def test_a_version_from_git_is_asked_for_in_another_way(tree: Tree) -> None:

@@ -8,7 +8,6 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -30,31 +29,29 @@ _FROM_GIT = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class BuildContext:
-    """The directory of uv.lock, which is the build context, and the local packages in it."""
+    """The directory of uv.lock, which is the build context, and the local packages in it.
 
-    root: Path
-    lock: Lockfile
+    `mounts` are what `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first.
+    Raises UsageError where something local is outside of the build context.
+    """
 
-    def check(self) -> None:
-        """Raises UsageError where something local is outside of the build context."""
-        directories = (str(package.directory) for package in self.lock.local_packages)
-        for path in (*directories, *self._local_archives):
+    def __init__(self, root: Path, lock: Lockfile) -> None:
+        self.root, self.lock = root, lock
+        # local wheels and sdists, and directories that are indexes
+        sources = (package.source for package in lock.packages)
+        paths = (source.get("path") or source.get("registry", "://") for source in sources)
+        archives = sorted(path for path in paths if "://" not in path)
+        for path in (*(str(package.directory) for package in lock.local_packages), *archives):
             if Path(path).is_absolute() or path.split("/")[0] == "..":
                 raise UsageError(
-                    f"{path} is outside of {self.root}, the build context",
+                    f"{path} is outside of {root}, the build context",
                     cause=f"it is a source in {LOCKFILE}",
                     hint="move it into the build context, or publish it to an index",
                 )
-
-    @property
-    def mounts(self) -> tuple[str, ...]:
-        """What `uv sync --locked` reads, as far as BuildKit can mount it, the lockfile first."""
-        manifests = map(_manifest_of, self.lock.local_packages)
-        paths = (MANIFEST, "uv.toml", *sorted(manifests), *sorted(self._local_archives))
-        existing = [path for path in dict.fromkeys(paths) if (self.root / path).exists()]
-        return (LOCKFILE, *filter(can_be_mounted, existing))
+        files = (MANIFEST, "uv.toml", *sorted(map(_manifest_of, lock.local_packages)), *archives)
+        existing = [path for path in dict.fromkeys(files) if (root / path).exists()]
+        self.mounts = (LOCKFILE, *filter(can_be_mounted, existing))
 
     @property
     def lock_check_needs_sources(self) -> bool:
@@ -86,13 +83,6 @@ class BuildContext:
         """The variables that give a version in place of git's history."""
         required = _FROM_GIT.keys() & self.build_requirements(names)
         return tuple(sorted({_FROM_GIT[name] for name in required}))
-
-    @property
-    def _local_archives(self) -> list[str]:
-        """Local wheels and sdists, and directories that are indexes."""
-        sources = (package.source for package in self.lock.packages)
-        paths = (source.get("path") or source.get("registry", "://") for source in sources)
-        return [path for path in paths if "://" not in path]
 
     def _manifest(self, package: LockedPackage) -> Table:
         path = self.root / _manifest_of(package)

@@ -83,8 +83,7 @@ class Facts:
     ) -> None:
         self.project, self.settings, self.base = project, settings, settings.base
         self.lock = read_lockfile(project.lockfile)
-        workspace = BuildContext(root=project.workspace, lock=self.lock)
-        workspace.check()
+        workspace = BuildContext(project.workspace, self.lock)
         self.directory = Path(os.path.relpath(project.root, project.workspace)).as_posix()
         self.package = self.lock.package_at(self.directory)
         name = self.package.name if self.package else None

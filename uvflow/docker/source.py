@@ -237,7 +237,7 @@ class Applications:
     Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
     these, each with the class that it comes to; so it has what a class of the project returns from
     a method or keeps in an attribute, and of all that as `CLASS.*`. `parts` are what another one
-    mounts, wraps or is made by.
+    mounts, wraps or is made by; `outermost` are the others that were found.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -255,10 +255,7 @@ class Applications:
                     if _RUNNING.isdisjoint(map(_called, values)):
                         for node in module.statements:
                             self._read(module, node)
-
-    @property
-    def outermost(self) -> set[str]:
-        return self.found.keys() - self.parts
+        self.outermost = self.found.keys() - self.parts
 
     def likeliest(self, within: Module | None = None) -> list[Application]:
         """Those that are outermost, or all that are `within`, as far as nothing stands out."""
@@ -289,7 +286,15 @@ class Applications:
                         self.kinds.setdefault(of_class, of_class)
                         self.kinds.setdefault(f"{of_class}.*", kind)
         for name in made:
-            self._add(module, name, is_factory=isinstance(node, ast.FunctionDef))
+            kind = self.kinds.get(f"{module.name}.{name}")
+            if kind in self.interfaces and not _NOT_SERVED & set(name.split("_")):
+                self.found[f"{module.name}.{name}"] = Application(
+                    name=f"{module.name}:{name}",
+                    interface=self.interfaces[kind],
+                    evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
+                    module=module,
+                    is_factory=isinstance(node, ast.FunctionDef),
+                )
         for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
             self.parts |= self.sources.references(module, call) - own
 
@@ -317,18 +322,6 @@ class Applications:
             wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
             return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
         return None
-
-    def _add(self, module: Module, name: str, *, is_factory: bool) -> None:
-        dotted = f"{module.name}.{name}"
-        kind = self.kinds.get(dotted)
-        if kind in self.interfaces and not _NOT_SERVED & set(name.split("_")):
-            self.found[dotted] = Application(
-                name=f"{module.name}:{name}",
-                interface=self.interfaces[kind],
-                evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
-                module=module,
-                is_factory=is_factory,
-            )
 
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
