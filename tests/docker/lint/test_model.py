@@ -241,3 +241,8 @@ def test_scripts_that_start_each_other_have_an_end() -> None:
     }
     image = linted(text, replace(TREE, text=reading(calls)))
     assert len(image.started) == 300
+
+
+def test_a_long_chain_of_stages_is_followed() -> None:
+    text = "FROM a AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(1200))
+    assert linted(text).base == "a"

@@ -143,7 +143,10 @@ class Stage:
     @property
     def lineage(self) -> tuple["Stage", ...]:
         """The stages that it is built on, the earliest first, and itself."""
-        return (*(self.below.lineage if self.below else ()), self)
+        found = [self]
+        while below := found[0].below:  # no recursion: a file may have thousands
+            found.insert(0, below)
+        return tuple(found)
 
     @property
     def inside(self) -> tuple[Parsed, ...]:
