@@ -38,7 +38,7 @@ _PLAIN = {
         development=("uvicorn", "--reload", "main:app"),
         evidence="main.py has FastAPI(); uvicorn is a dependency",
         port=8000,
-        module="main.py",
+        loads_source=True,
     ),
     "processes": (),
     "user": 10001,

@@ -69,7 +69,7 @@ def test_django_is_served_by_gunicorn_with_the_application_of_its_settings(tree:
         ),
         evidence="WSGI_APPLICATION of site.settings; gunicorn is a dependency",
         port=8000,
-        module="site/wsgi.py",
+        loads_source=True,
     )
 
 

@@ -136,7 +136,7 @@ class Facts:
         is_collected = self.names >= {"django", "whitenoise"}
         self.static = search.django.static(settings.build_environment) if is_collected else None
         self.remarks = tuple(self._remarks(search))
-        is_needed = self.start.module is not None or not self.is_installed
+        is_needed = self.start.loads_source or not self.is_installed
         self.copies_source = is_needed if settings.source is None else settings.source
 
     def _check(self) -> None:
@@ -233,7 +233,7 @@ class Facts:
     def environment(self) -> tuple[tuple[str, str], ...]:
         """The container's variables besides those of every image."""
         variables = dict(self.start.environment)
-        if self.copies_source and self.start.module and self.start.base != ".":
+        if self.copies_source and self.start.loads_source and self.start.base != ".":
             variables["PYTHONPATH"] = posixpath.normpath(f"/app/{self.directory}/{self.start.base}")
         return tuple(sorted({**variables, **dict(self.settings.environment)}.items()))
 

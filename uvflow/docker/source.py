@@ -66,11 +66,6 @@ class Module:
         return PurePosixPath(self.path).stem
 
     @property
-    def place(self) -> str | None:
-        """Its path, unless it is installed."""
-        return None if self.is_installed else self.path
-
-    @property
     def rank(self) -> int:
         """Its place among the usual names."""
         return (*_USUAL_NAMES, self.stem).index(self.stem)

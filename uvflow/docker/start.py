@@ -34,9 +34,9 @@ class Start:
     """A start command in the exec form, and `development`: the same, reloading where it can.
 
     `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
-    `module` is the path of the source file that it loads (`.` where that is not known), None where
-    it loads what is installed; `base` is the directory that it is imported from. What `is_program`
-    takes the arguments of `docker run`. As process 1, Python does not end at SIGTERM by itself.
+    `loads_source` says that it may load what is not installed, from the directory `base`. What
+    `is_program` takes the arguments of `docker run`. As process 1, Python does not end at SIGTERM
+    by itself.
     """
 
     command: Words
@@ -45,7 +45,7 @@ class Start:
     port: int | None = None
     health: str | None = None
     probes: bool = True
-    module: str | None = None
+    loads_source: bool = False
     base: str = "."
     environment: tuple[tuple[str, str], ...] = ()
     is_program: bool = False
@@ -183,7 +183,9 @@ class Search:
         command, app = self.settings.command, self.settings.app
         if command:
             evidence = "[tool.uvflow.docker] command"
-            yield Start(command=command, evidence=evidence, port=self.settings.port, module=".")
+            yield Start(
+                command=command, evidence=evidence, port=self.settings.port, loads_source=True
+            )
         elif app:
             interfaces = (*self.classes.values(), "wsgi", "asgi")
             # One that asks for asgi is not given to a server for wsgi.
@@ -295,7 +297,7 @@ class Search:
                 yield Start(
                     command=("celery", f"--app={queue.name}", "worker", "--loglevel=INFO"),
                     evidence=queue.evidence,
-                    module=queue.module.place,
+                    loads_source=not queue.module.is_installed,
                     base=queue.module.base,
                 )
 
@@ -308,7 +310,7 @@ class Search:
             evidence=page.evidence,
             port=port,
             health="/_stcore/health",  # Streamlit docs, "Deploy Streamlit using Docker"
-            module=page.name,
+            loads_source=True,
         )
 
     def _scripts(self) -> Iterator[Start]:
@@ -339,7 +341,7 @@ class Search:
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=self._health(others),
-            module=found.module.place,
+            loads_source=not found.module.is_installed,
             base=found.module.base,
         )
 
@@ -352,7 +354,7 @@ class Search:
             evidence=evidence,
             port=port,
             health=self._health(),
-            module=".",
+            loads_source=True,
             environment=(("PORT", str(port)),),
         )
 
