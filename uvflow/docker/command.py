@@ -79,15 +79,16 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         target_inside(file.path, plan.workspace)
     if not options.dry_run:
         write_files(plan, force=options.force)
-    facts, names = plan.facts, [file.path.name for file in plan.to_write]
+    facts, start, names = plan.facts, plan.facts.start, [file.path.name for file in plan.to_write]
+    by_tcp = [_TCP.format(start.port)] if start.port and start.probes and not start.health else []
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
         text=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
         messages=(
             f"Python {facts.python}: {plan.python_origin}",
-            f"Starts {' '.join(facts.start.command)}: {facts.start.evidence}",
-            *([_TCP.format(facts.start.port)] if facts.start.is_probed_by_tcp else []),
+            f"Starts {' '.join(start.command)}: {start.evidence}",
+            *by_tcp,
             f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
             *written,
         ),

@@ -51,10 +51,6 @@ class Start:
     is_program: bool = False
     ends_at_sigterm: bool = True
 
-    @property
-    def is_probed_by_tcp(self) -> bool:
-        return self.probes and self.port is not None and self.health is None
-
 
 Candidate = Start | Application
 
