@@ -306,7 +306,15 @@ SERVER = {
         ({**SERVER, "main.py": "from web import Server\napp = Server().app\n"}, "main:app"),
         ({**SERVER, "main.py": "import web\napp = web.Server().wire().build(1)\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Own\ns = Own()\napp = s.app\n"}, "main:app"),
-        ({**SERVER, "main.py": "from web import Server\napp = Server()['web']\n"}, None),
+        ({**SERVER, "main.py": "from web import Server\napp = Server()['web']\n"}, "main:app"),
+        ({**SERVER, "main.py": "from web import Server\nx = Server()['web']\n"}, None),
+        (
+            {
+                "main.py": "class Server:\n    def __init__(self):\n        self.apps = {}\n"
+                "        self.apps['web'] = FastAPI()\napp = Server().apps['web']\n",
+            },
+            "main:app",
+        ),
         ({**SERVER, "main.py": "from web import Server\napp = Server().get('x')\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Server\ndb = Server().database\n"}, None),
         ({"main.py": f"{APP}x = app{'.x' * 2000}\n"}, "main:app"),

@@ -221,6 +221,7 @@ class Sources:
         return _likeliest(first or scripts)
 
 
+_MADE = ast.Call | ast.Attribute | ast.Subscript
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
 
@@ -230,9 +231,9 @@ class Applications:
     `Dash.server` is that attribute of an instance, which is not served itself.
 
     Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
-    these, each with the class that it comes to; so it has what a class of the project returns from
-    a method or keeps in an attribute, and of all that as `CLASS.*`. `parts` are what another one
-    mounts, wraps or is made by; `outermost` are the others that were found.
+    these, each with the class that it comes to; also what a class of the project returns from a
+    method or keeps in an attribute, and any that it makes as `CLASS.*`. `parts` are what another
+    one mounts, wraps or is made by; `outermost` are the others that were found.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -268,7 +269,7 @@ class Applications:
                 needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
                 made = [name] if needed == 0 and all(a.kw_defaults) else []
             case _:
-                made = [n for n, value in values if isinstance(value, ast.Call | ast.Attribute)]
+                made = [name for name, value in values if isinstance(value, _MADE)]
                 values = [pair for pair in values if pair[0] in made]
         for name, value in values:
             dotted = f"{module.name}.{name}"
@@ -279,7 +280,6 @@ class Applications:
                     if isinstance(node, ast.ClassDef) and name != node.name:
                         of_class = f"{module.name}.{node.name}"
                         self.kinds.setdefault(of_class, of_class)
-                        self.kinds.setdefault(f"{of_class}.*", kind)
         for name in made:
             kind = self.kinds.get(f"{module.name}.{name}")
             if kind in self.interfaces and not _NOT_SERVED & set(name.split("_")):
@@ -301,6 +301,9 @@ class Applications:
         Other calls that are given one are extensions, unless an `is_wrapper`.
         """
         made_by = node.func if isinstance(node, ast.Call) else node
+        if isinstance(made_by, ast.Subscript) and is_wrapper and depth:
+            owner = self._kind(module, made_by.value, is_wrapper=True, depth=depth - 1)
+            return owner if owner in self.interfaces else self.kinds.get(f"{owner}.*")
         if isinstance(made_by, ast.Attribute) and depth:
             owner = self._kind(module, made_by.value, depth=depth - 1)
             member = f"{owner}.{made_by.attr}"
@@ -385,11 +388,16 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:
-    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`."""
+    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`.
+
+    `CLASS.*` is whatever is called in a class.
+    """
     match node:
         case ast.ClassDef(name=name, bases=bases, body=body):
             yield from ((name, base) for base in bases)
             yield from (pair for inner in body for pair in _values(inner, f"{name}."))
+            calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
+            yield from ((f"{name}.*", call) for call in calls)
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             for inner in ast.walk(node):
                 match inner:
