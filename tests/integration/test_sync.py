@@ -66,8 +66,7 @@ def test_a_profile_stays_until_another_is_chosen(shop: Path, uvflow: Command) ->
     assert uvflow("sync", cwd=shop).err.endswith("Synced: dev (by default)\n")
     uvflow("sync", "--prod", cwd=shop)
     assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
-    (shop / ".venv" / "pyvenv.cfg").touch()
-    (shop / "pyproject.toml").write_text(MANIFEST + "\n")
+    shutil.rmtree(next(shop.glob(".venv/[Ll]ib/**/site-packages/six-1.16.0.dist-info")))
     assert uvflow("sync", cwd=shop).err.endswith("Synced: prod (as last time)\n")
     assert installed(shop / ".venv") == {"six"}
 
@@ -118,8 +117,18 @@ def test_what_was_asked_before_is_not_asked_again(shop: Path, uvflow: Command) -
     uv("lock", cwd=shop)
     assert questions(uvflow("sync", "-v", cwd=shop).err) == ["", "--check"]
     (shop / "uv.toml").write_text("# settings, of which one may be that for another Python\n")
+    shutil.rmtree(next(shop.glob(".venv/[Ll]ib/**/site-packages/six-1.17.0.dist-info")))
     assert questions(uvflow("sync", "-v", cwd=shop).err) == ["--dry-run", "", "--check"]
     assert uvflow("sync", "-v", cwd=shop).err == "Already in sync: dev (as last time)\n"
+
+
+def test_what_changes_nothing_for_uv_is_no_reason_to_sync(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / "pyproject.toml").write_text(f"{MANIFEST}# a comment\n")
+    done = uvflow("sync", "-v", cwd=shop)
+    assert questions(done.err) == ["--check"]
+    assert done.err.endswith("Already in sync: dev (as last time)\n")
+    assert questions(uvflow("sync", "-v", cwd=shop).err) == []
 
 
 def test_verbose_shows_each_uv_and_what_it_took(shop: Path, uvflow: Command) -> None:

@@ -193,6 +193,14 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
         fingerprint.pairs(before), known
     )
     copies = find_copies(context)
+    there = _answers(inputs.environment_inputs(Environment(context.environment)))
+    lockfile = os.fsencode(f"content {context.project.lockfile}")
+    is_locked_same = before and fingerprint.pairs(before)[lockfile] == known.get(lockfile)
+    # What has changed is a comment, a setting or a variable, say.
+    if is_locked_same and _is_in(known, there) and _would_change_nothing(context, uv):
+        sources = remember_copies(context, copies)
+        if sources is not None:
+            return SyncResult(already=True, answers=(*before, *sources, *there))
     if mounts_in(context.environment) and not _would_change_nothing(context, uv):
         check_mounts(context.environment)
     with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
