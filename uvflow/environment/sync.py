@@ -197,11 +197,11 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     lockfile = os.fsencode(f"content {context.project.lockfile}")
     is_locked_same = before and fingerprint.pairs(before)[lockfile] == known.get(lockfile)
     # What has changed is a comment, a setting or a variable, say.
-    if is_locked_same and _is_in(known, there) and _would_change_nothing(context, uv):
-        sources = remember_copies(context, copies)
-        if sources is not None:
-            return SyncResult(already=True, answers=(*before, *sources, *there))
-    if mounts_in(context.environment) and not _would_change_nothing(context, uv):
+    is_likely_same = is_locked_same and _is_in(known, there)
+    if is_likely_same or mounts_in(context.environment):
+        if _would_change_nothing(context, uv):
+            answers = _watched(before, remember_copies(context, copies), there)
+            return SyncResult(already=True, answers=answers)
         check_mounts(context.environment)
     with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
         result = filling.complete(_arguments(context, copies))
@@ -215,9 +215,17 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     is_same = is_same and _is_in(found, python) and _names(found) == _names(known)
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
-    is_watchable = before and after and sources is not None and (is_same or _agrees(context, uv))
-    answers = (*before, *(sources or ())) if is_watchable else fingerprint.NEVER_CURRENT
-    return SyncResult(repair=result, answers=(*answers, *after))
+    if before and not (is_same or _agrees(context, uv)):
+        before = ()
+    return SyncResult(repair=result, answers=_watched(before, sources, after))
+
+
+def _watched(
+    before: tuple[bytes, ...], sources: tuple[bytes, ...] | None, after: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """All that a fingerprint depends on, which is never current where a part cannot be watched."""
+    is_watchable = before and after and sources is not None
+    return (*(before if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *after)
 
 
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
