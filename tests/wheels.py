@@ -5,7 +5,9 @@ The layout is the simple repository API's (PEP 503) as uv reads it from a direct
 
 import base64
 import hashlib
+import io
 import py_compile
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distribution
@@ -62,6 +64,18 @@ def add_wheel(
     wheel = build_wheel(folder, name, version, requires, more=more)
     _list(folder)
     return wheel
+
+
+def add_sdist(index: Path, name: str, version: str, files: Mapping[str, str]) -> None:
+    """Put an sdist with these `files` (path → text) into `index`."""
+    folder = index / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(f"{name}-{version}/{path}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    _list(folder)
 
 
 def add_installed(index: Path, name: str) -> None:
@@ -147,7 +161,7 @@ def _write(wheel: Path, contents: Mapping[str, str]) -> None:
 def _list(folder: Path) -> None:
     links = (
         f'<a href="{path.name}#sha256={_sha256(path)}">{path.name}</a><br>'
-        for path in sorted(folder.glob("*.whl"))
+        for path in sorted((*folder.glob("*.whl"), *folder.glob("*.tar.gz")))
     )
     (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "".join(links))
 

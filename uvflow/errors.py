@@ -48,6 +48,8 @@ class UvflowError(Exception):
 class UvFailedError(UvflowError):
     """uv failed: a resolution or a build did not succeed, and uv's reason is on stderr."""
 
+    output = ""  # of uv, the end of it, as far as that is known; it has been shown
+
 
 class ImportNeedsUserError(UvflowError):
     """Files of other tools cannot be imported without a decision of the user."""

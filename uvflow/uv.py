@@ -92,7 +92,9 @@ def failure_of(answer: Completed, command: str) -> UvflowError:
         return UvFailedError(message, hint=_LOG_IN)
     if re.search(_LOGIN_TO_GIT, words):
         return UvFailedError(message, hint="log in to the git server, by a key or a helper")
-    return UvFailedError(message)
+    failure = UvFailedError(message)
+    failure.output = answer.err
+    return failure
 
 
 class Uv(NamedTuple):

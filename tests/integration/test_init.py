@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from builds import PKG_RESOURCES, add_old_sdist, add_setuptools
 from rig import BIN, Command, Tree
 from venvs import replace
 from wheels import add_installed
@@ -134,6 +136,33 @@ def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> 
     done = uvflow("init", cwd=root)
     assert (done.code, done.err) == (0, "project is already a locked uv project; nothing to do\n")
     assert everything(root) == before
+
+
+def test_an_old_sdist_that_only_a_sync_builds_gets_an_older_setuptools(
+    tree: Tree, uvflow: Command, tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(index, tmp_path / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", copy.as_uri())
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    add_setuptools(copy)
+    add_old_sdist(copy, "old", PKG_RESOURCES, is_static=True)
+    manifest = BARE.replace("[]", '["old"]')
+    root = tree({"pyproject.toml": manifest})
+    done = uvflow("init", cwd=root)
+    assert done.code == 0, done.err
+    assert (root / "pyproject.toml").read_text() == (
+        f'{manifest}\n[tool.uv]\nbuild-constraint-dependencies = [\n    "setuptools<82",\n]\n'
+    )
+    assert "old-1.0" in installed(root / ".venv")
+    assert uv("sync", "--locked", "--check", cwd=root).returncode == 0
+    assert (
+        "  pyproject.toml  edited\n  uv.lock         created\n  .venv           created\n"
+        "\nNoticed\n"
+        "  every build gets setuptools<82 from now on: old does not build with a later one\n"
+    ) in done.err
+    assert uvflow("undo", cwd=root).code == 0
+    assert everything(root).keys() == {"pyproject.toml"}
+    assert (root / "pyproject.toml").read_text() == manifest
 
 
 def test_an_empty_directory_becomes_a_project(tree: Tree, uvflow: Command) -> None:

@@ -1,6 +1,7 @@
 import http.server
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import PKG_RESOURCES, USE_2TO3, add_old_sdist, add_setuptools
 from rig import Tree, changing
 from wheels import add_wheel
 
@@ -17,6 +19,7 @@ from uvflow.findings import Origin, Severity
 from uvflow.migrate.lock import write_lockfile
 from uvflow.migrate.lock_fallback import (
     blamed_lines,
+    build_constraint,
     failure_hint,
     is_about_pythons,
     missing_packages,
@@ -120,6 +123,66 @@ def test_versions_that_fit_together_for_one_python_are_locked_for_that(tree: Tre
         " other Pythons"
     )
     assert find().capture(("lock", "--check"), cwd=root).code == 0
+
+
+@pytest.fixture
+def old_index(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index with several versions of a build backend."""
+    copy = shutil.copytree(index, tmp_path / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", copy.as_uri())
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))  # builds with another setuptools
+    add_setuptools(copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("setup_py", "constraints"),
+    [
+        (PKG_RESOURCES, ["setuptools<82"]),
+        (USE_2TO3, ["setuptools<58"]),
+        (PKG_RESOURCES + USE_2TO3, ["setuptools<82", "setuptools<58"]),
+    ],
+)
+def test_an_old_sdist_is_built_with_an_older_setuptools(
+    tree: Tree, old_index: Path, setup_py: str, constraints: list[str]
+) -> None:
+    add_old_sdist(old_index, "old", setup_py)
+    root = tree({})
+    done = locked(root, "six", "old", may_narrow=True)
+    assert done.plan.values["tool"] == {"uv": {"build-constraint-dependencies": constraints}}
+    assert (root / "pyproject.toml").read_text() == done.plan.text
+    assert [(f.severity, f.code, f.message) for f in done.plan.imported.findings] == [
+        (
+            Severity.WARNING,
+            "build-constrained",
+            f"every build gets {constraint} from now on: old does not build with a later one",
+        )
+        for constraint in constraints
+    ]
+    assert find().capture(("lock", "--check"), cwd=root).code == 0
+
+
+def test_a_constraint_that_does_not_help_is_not_kept(tree: Tree, old_index: Path) -> None:
+    add_old_sdist(old_index, "old", f"{PKG_RESOURCES}import gone\n")
+    root = tree({})
+    with pytest.raises(UvFailedError) as caught:
+        locked(root, "old", may_narrow=True)
+    assert caught.value.cause == "uv's error is about `old` (requirements.txt:1)"
+    assert "tool" not in (root / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("output", "constraint"),
+    [
+        ("error in anyjson setup command: use_2to3 is invalid.", "setuptools<58"),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "setuptools<82"),
+        ("AttributeError: 'build_ext' object has no attribute 'cython_sources'", "cython<3"),
+        ("AttributeError: cython_sources", "cython<3"),
+        ("ModuleNotFoundError: No module named 'numpy'", None),
+    ],
+)
+def test_signs_of_an_old_sdist(output: str, constraint: str | None) -> None:
+    assert build_constraint(output) == constraint
 
 
 def test_versions_that_conflict_on_another_platform_are_for_the_user_to_settle(tree: Tree) -> None:

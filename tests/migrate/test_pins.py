@@ -1,3 +1,4 @@
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_a21_the_hash_of_a_url_is_compared(assembled: Assembled) -> None:
     _, found = check_hashes(imported(assembled, text), LOCKFILE)
     assert messages(found) == [
         (Severity.ERROR, "requirements.txt:1: no wheel or sdist of idna has the expected hash")
+    ]
+
+
+def test_an_index_without_hashes_is_told(assembled: Assembled) -> None:
+    old = imported(assembled, "six==1.16.0 --hash=sha256:aa\nidna==3.7 --hash=sha256:cc\n")
+    compared, found = check_hashes(old, re.sub(r', hash = ".*?"', "", LOCKFILE))
+    assert compared == 0
+    assert messages(found) == [
+        (
+            Severity.WARNING,
+            "requirements.txt:1: the index gives no hash to compare of six 1.16.0, idna 3.7",
+        )
     ]
 
 

@@ -8,16 +8,17 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from uvflow.environment.context import SyncContext
 from uvflow.environment.installed import Environment, python_version
-from uvflow.environment.sync import finish, sync_locked
+from uvflow.environment.sync import SyncResult, finish, sync_locked
 from uvflow.errors import DiskError, NetworkError, UsageError, UvFailedError, UvflowError
 from uvflow.files import claim, is_inside, read_bytes
 from uvflow.migrate import planner
-from uvflow.migrate.lock import write_lockfile
+from uvflow.migrate.lock import with_build_constraint, write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
 from uvflow.state import backup, journal, locks
+from uvflow.state.backup import ReversibleChange
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv, find
@@ -88,13 +89,13 @@ def _carry_out(
                 unchanged = f"everything but {plan.environment}"
             else:
                 change.set_aside_trees()
-            context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
-            context = context._replace(environ={**environ, **_python_of_old(result.plan)})
             if not Path(uv.path).exists():
                 uv = find()  # it was in the environment that was set aside
             fresh = "; `--fresh` does without the versions that are installed"
             way_out = f"`--no-sync` skips the environment{fresh if result.plan.installed else ''}"
-            synced = sync_locked(context, uv, mutex, progress=progress)
+            result, context, synced = _sync(
+                result, plan, uv, mutex, change=change, progress=progress
+            )
     except (UvFailedError, NetworkError) as error:
         as_before = f"{unchanged} is as it was before" if change.is_put_back else ""
         cause = "; ".join(filter(None, (None if way_out else error.cause, as_before)))
@@ -103,6 +104,33 @@ def _carry_out(
         finish(context, synced)
         journal.record_profile(state, context.profile.name)
     return result
+
+
+def _sync(  # noqa: PLR0913  one caller
+    result: InitResult,
+    plan: Plan,
+    uv: Uv,
+    mutex: Mutex,
+    *,
+    change: ReversibleChange,
+    progress: Progress,
+) -> tuple[InitResult, SyncContext, SyncResult]:
+    """Sync what was locked for `plan`; where an old sdist does not build, both once more.
+
+    Many a lock does not build: an index has the metadata of a wheel for another Python.
+    """
+    environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
+    context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
+    context = context._replace(environ={**environ, **_python_of_old(result.plan)})
+    try:
+        return result, context, sync_locked(context, uv, mutex, progress=progress)
+    except UvFailedError as error:
+        older = with_build_constraint(plan, error.output, progress)
+        if older is None:
+            raise
+    change.write(plan.root / MANIFEST, older.text.encode())
+    result = write_lockfile(older, uv=uv, environ=environ, files=change, progress=progress)
+    return _sync(result, older, uv, mutex, change=change, progress=progress)
 
 
 def _python_of_old(plan: Plan) -> dict[str, str]:

@@ -12,7 +12,7 @@ from uvflow.migrate import lock_fallback, pins, pyproject
 from uvflow.migrate.evidence import admits_python
 from uvflow.migrate.model import ImportedRequirements
 from uvflow.migrate.pins import Comparison
-from uvflow.migrate.plan import InitResult, Plan
+from uvflow.migrate.plan import Change, InitResult, Plan
 from uvflow.migrate.report import needs_user_error
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import Completed
@@ -166,6 +166,9 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
+    older = None if is_behind_login else _lock_with_older_builds(locking, refusal, progress)
+    if older:
+        return older
     if plan.may_narrow and not is_behind_login and lock_fallback.is_about_pythons(refusal):
         narrowed = _lock_for_one_python(locking, progress)
         if narrowed:
@@ -176,6 +179,39 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         cause, lines = "uv's error is about", lock_fallback.blamed_lines(refusal, plan.imported)
     hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
     raise failure.with_context(cause=f"{cause} {', '.join(lines)}" if lines else None, hint=hint)
+
+
+def _lock_with_older_builds(locking: Locking, refusal: str, progress: Progress) -> Plan | None:
+    """The plan with build constraints that settle `refusal`, if uv has locked it with them."""
+    plan = locking.plan
+    while older := with_build_constraint(plan, refusal, progress):
+        plan = older
+        refusal = locking.lock(plan.text, locking.before) or ""
+        if not refusal:
+            progress("uv's error above is settled by that")  # the terminal has it already
+            return plan
+    return None
+
+
+def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan | None:
+    """`plan` with one more, if an old sdist that uv could not build may need it; `output` is uv's.
+
+    None where no constraint is known to help, or where pyproject.toml has that.
+    """
+    constraint = lock_fallback.build_constraint(output)
+    settings = {"build-constraint-dependencies": [constraint]} if constraint else {}
+    text = pyproject.edit(plan.text, ImportedRequirements(settings=settings))
+    if text == plan.text:
+        return None
+    name = lock_fallback.unbuilt_package(output)
+    progress(f"Looking whether {name} builds with {constraint}")
+    message = f"every build gets {constraint} from now on: {name} does not build with a later one"
+    hint = "ask for a version that has a wheel, then remove it from build-constraint-dependencies"
+    plan = plan.with_findings(findings.warning("build-constrained", message, None, hint))
+    changes = plan.changes
+    if all(change.path != MANIFEST for change in changes):
+        changes = (Change(path=MANIFEST, action="edit"), *changes)
+    return replace(plan, text=text, changes=changes)
 
 
 def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:

@@ -77,6 +77,29 @@ def missing_packages(refusal: str) -> list[str]:
     return [match["exact"] or match["unknown"] or match["range"]] if match else []
 
 
+# What an old sdist prints that does not build → what it still builds with.
+_BUILDS_WITH = {
+    r"error in .+ setup command: use_2to3 is invalid": "setuptools<58",
+    r"No module named 'pkg_resources'": "setuptools<82",
+    r"AttributeError: .*\bcython_sources\b": "cython<3",
+}
+
+
+def build_constraint(output: str) -> str | None:
+    """The one that may help the sdist that did not build, by uv's `output`; None where unknown."""
+    signs = (c for pattern, c in _BUILDS_WITH.items() if re.search(pattern, output))
+    return next(signs, None)
+
+
+_UNBUILT = r"Failed to build `(?P<name>[\w.-]+)"
+
+
+def unbuilt_package(output: str) -> str:
+    """The package that uv failed to build; "a package" where its name is not in `output`."""
+    match = re.search(_UNBUILT, output)
+    return match["name"] if match else "a package"
+
+
 # What uv 0.9 to 0.13 prints → what to type next. The first match counts.
 _HINTS = {
     r"no version of [\w.-]+(?:\[.*?\])?==\S+\+(?P<build>cpu|cu\d+|rocm\S+)": (
@@ -105,7 +128,7 @@ _HINTS = {
         "narrow `requires-python`: uv resolves for every Python that it allows"
     ),
     _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
-    r"Failed to build `(?P<name>[\w.-]+)==": (
+    rf"{_UNBUILT}==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
     ),
 }

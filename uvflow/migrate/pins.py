@@ -257,18 +257,26 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
     """For how many packages the hashes of the old files were compared with those of a uv.lock.
 
     A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
-    without a given hash are a WARNING: a release has got new ones, and uv may install one of them.
-    Hashes of other algorithms and packages locked in another version are skipped. Raises UsageError
-    for what is not a lockfile.
+    without a given hash are a WARNING: a release has got new ones, and uv may install one of them;
+    another one is about indexes that have none. Hashes of other algorithms and packages locked in
+    another version are skipped. Raises UsageError for what is not a lockfile.
     """
     locked = parse_lockfile(lockfile).by_name
     compared = 0
     found: list[Finding] = []
+    unhashed: dict[str, Origin] = {}
     for old in _old_hashes(imported):
-        hashes = _comparable_hashes(old, locked.get(old.name, ()))
+        packages = [
+            package
+            for package in locked.get(old.name, ())
+            if not old.version or _is_same_version(old.version, package.version)
+        ]
+        hashes = _comparable_hashes(old, packages)
         new = len(hashes.difference(old.hashes))
         compared += bool(hashes)
         name = f"{old.name} {old.version}".rstrip()
+        if any("registry" in package.source and not package.hashes for package in packages):
+            unhashed[name] = old.origin
         if new and new == len(hashes):
             message = f"no wheel or sdist of {name} has the expected hash"
             hint = "check whether the index still serves the same files"
@@ -277,6 +285,10 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
             message = f"{new} of {len(hashes)} files of {name} have no hash here"
             hint = "files were added to the release since, or not all hashes were recorded"
             found.append(findings.warning("hash-new-archives", message, old.origin, hint))
+    for origin in [*unhashed.values()][:1]:
+        message = f"the index gives no hash to compare of {', '.join(unhashed)}"
+        hint = "uv.lock has none either, and uv takes whatever file the index serves"
+        found.append(findings.warning("hash-not-given", message, origin, hint))
     return compared, tuple(found)
 
 
@@ -295,7 +307,6 @@ def _comparable_hashes(old: Pin, packages: Iterable[LockedPackage]) -> set[str]:
     return {
         text
         for package in packages
-        if not old.version or _is_same_version(old.version, package.version)
         for text in package.hashes
         if text.partition(":")[0] in algorithms
     }
