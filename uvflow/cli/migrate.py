@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "groups",
     multiple=True,
     metavar="NAME=FILE",
-    help="Import FILE as a dependency group.",
+    help="Import FILE, or tox.ini:ENV, as a dependency group.",
 )
 @click.option(
     "--constraint", "constraints", multiple=True, metavar="FILE", help="Import FILE as constraints."

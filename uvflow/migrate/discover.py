@@ -117,7 +117,7 @@ _FORMATS = (
         *("uv", MANIFEST, "legacy.read_uv", ("tool", "uv")),
         pattern=r"(?m)^\s*(?:dev-dependencies|extra-index-url|index-url)\s*=",  # of an early one
     ),
-    Format("tox", "tox.ini", "legacy.read_tox"),
+    Format("tox", "tox.ini", "tox.read"),
     Format("pdm.lock", "pdm.lock", _PYLOCK, is_aside=True),
     # Beside a [project] alone; [tool.poetry] is read along with it.
     Format("poetry.lock", "poetry.lock", _PYLOCK, beside="poetry", is_aside=True),

@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Origin
+from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -65,7 +66,12 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         constraints=constraints,
         findings=outcomes.findings,
         files=tuple(
-            outcomes.report(path, "requirements", origins, includes.roles[path].description)
+            outcomes.report(
+                path,
+                "requirements" if tox.file_of(path) == path else "tox",
+                origins,
+                includes.roles[path].description,
+            )
             for path, origins in lines.items()
         ),
     )

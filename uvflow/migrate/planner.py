@@ -19,6 +19,7 @@ from uvflow.files import directory_size, is_inside, read_bytes, read_regular, ta
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.discover import Format
+from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.includes import Reader
@@ -123,13 +124,14 @@ def _project_above(root: Path) -> Path | None:
 
 def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     """Everything that the files of the root say."""
-    root, given, read = plan.root, options.imports, _reader(plan.root)
+    root, given = plan.root, options.imports
+    read = tox.with_environments(_reader(root))
     names = discover.candidate_files(root, given)
 
     def leads_out(path: str) -> bool:
         # By a link: one that is outside by its name was named by the user, or is refused for that.
         with contextlib.suppress(ValueError):  # a NUL in the path
-            return not is_outside(path) and not is_inside(root / path, root)
+            return not (is_outside(path) or is_inside(root / tox.file_of(path), root))
         return False
 
     @functools.cache

@@ -112,8 +112,9 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
     # uvflow deletes nothing; what has lines that need action, or stay there, is still needed.
     ours = [f for f in result.plan.imported.files if not is_outside(f.path) and f.path != MANIFEST]
     needed = {Bucket.ACTION, Bucket.LEFT}
-    # A build reads all of setup.py, also where a line of it was imported.
-    unneeded = [f for f in ours if f.format != "setuptools" and not needed & f.buckets.keys()]
+    # A build reads all of setup.py, also where a line of it was imported, and tox all of tox.ini.
+    ours = [file for file in ours if file.format not in ("setuptools", "tox")]
+    unneeded = [file for file in ours if not needed & file.buckets.keys()]
     files = ", ".join(f.path for f in unneeded if is_locked)
     return (
         *_columns(steps),

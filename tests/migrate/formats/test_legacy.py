@@ -1,4 +1,4 @@
-"""Rye, flit, keys of an early uv, tox: the cases H07, H08, T04, T06 and T07."""
+"""Rye, flit, keys of an early uv: the cases H07, H08, T06 and T07."""
 
 import pytest
 from plans import lines_in, messages, planned, wheel_by
@@ -174,33 +174,6 @@ default = true
 """
     )
     assert messages(plan) == []
-
-
-TOX = """\
-[tox]
-envlist = py
-
-[testenv]
-deps = pytest
-  -r dev.txt
-commands = pytest
-
-[testenv:docs]
-deps =
-    sphinx
-"""
-
-
-def test_t04_tox_keeps_its_environments(tree: Tree) -> None:
-    plan = planned(tree({"pyproject.toml": PROJECT, "tox.ini": TOX}))
-    assert plan.text == PROJECT
-    assert messages(plan) == [
-        (
-            "warning tox.ini:5: tox goes on installing the `deps` of testenv (pytest, -r dev.txt),"
-            " testenv:docs (sphinx)"
-        )
-    ]
-    assert plan.imported.files[0].buckets == {"left": 2}
 
 
 FLIT = """\

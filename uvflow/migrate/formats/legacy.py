@@ -1,10 +1,9 @@
-"""Rye, flit's own tables, keys of an early uv, and tox: what precedes or stands beside uv. Pure."""
+"""Rye, flit's own tables, and keys of an early uv: what precedes uv. Pure."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from uvflow.findings import Origin
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.tool_tables import (
     BUILD_BACKEND,
@@ -65,8 +64,6 @@ _SAME = {
 }
 
 _TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
-_TESTENV = re.compile(r"^\[(?P<name>testenv[^\]]*)\](?P<body>(?:\n(?!\[).*)*)", re.MULTILINE)
-_DEPS = re.compile(r"^deps\s*=(?P<lines>.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
 def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -167,21 +164,3 @@ def _flit_core(text: str) -> str:
         return text
     upper = [clause for clause in match["bounds"].split(",") if re.match(r"\s*<=?\s*[4-9]", clause)]
     return ",".join(("flit_core>=3.2", *map(str.strip, upper)))
-
-
-def read_tox(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """A finding about the `deps` of a tox.ini: tox goes on making its own environments."""
-    text = read_file(path).decode("utf-8", "replace")
-    wanted: dict[Origin, str] = {}
-    for section in _TESTENV.finditer(text):
-        deps = _DEPS.search(section["body"])
-        if deps:
-            line = 1 + text.count("\n", 0, section.start("body") + deps.start())
-            words = ", ".join(filter(None, map(str.strip, deps["lines"].splitlines())))
-            wanted[Origin(path=path, line=line)] = f"{section['name']} ({words})"
-    for origin in [*wanted][:1]:
-        message = f"tox goes on installing the `deps` of {', '.join(wanted.values())}"
-        hint = "what you need without tox belongs into a group: `uv add --group NAME PACKAGE`"
-        outcomes.warn("left-to-tox", message, origin, hint)
-    outcomes.record_bucket(Bucket.LEFT, *wanted)
-    return ImportedRequirements(files=(outcomes.report(path, "tox", wanted),))

@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
+from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable, is_package, local_metadata
 from uvflow.migrate.formats.pip.direct_reference import (
     ARCHIVE,
@@ -90,6 +91,10 @@ def _invalid(line: Line) -> LineResult:
     elif variables(text):
         hint = f"write out the value of {' and '.join(variables(text))}"
     message = f"`{redacted(line.text)}` is not a requirement"
+    if tox.file_of(line.origin.path) != line.origin.path:
+        message = f"`{redacted(line.text)}`: only tox knows what this is"
+        hint = "add what it stands for to the group"
+        return needs_action(findings.action("no-equivalent", message, line.origin, hint))
     return needs_action(findings.error("invalid-requirement", message, line.origin, redacted(hint)))
 
 
