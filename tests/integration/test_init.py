@@ -141,7 +141,8 @@ def test_the_second_time_there_is_nothing_to_do(tree: Tree, uvflow: Command) -> 
 def test_an_old_sdist_that_only_a_sync_builds_gets_an_older_setuptools(
     tree: Tree, uvflow: Command, tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = shutil.copytree(index, tmp_path / "index")
+    real = shutil.ignore_patterns("setuptools")  # of another test
+    copy = shutil.copytree(index, tmp_path / "index", ignore=real)
     monkeypatch.setenv("UV_DEFAULT_INDEX", copy.as_uri())
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     add_setuptools(copy)

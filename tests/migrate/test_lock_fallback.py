@@ -128,7 +128,8 @@ def test_versions_that_fit_together_for_one_python_are_locked_for_that(tree: Tre
 @pytest.fixture
 def old_index(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with several versions of a build backend."""
-    copy = shutil.copytree(index, tmp_path / "index")
+    real = shutil.ignore_patterns("setuptools")  # of another test
+    copy = shutil.copytree(index, tmp_path / "index", ignore=real)
     monkeypatch.setenv("UV_DEFAULT_INDEX", copy.as_uri())
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))  # builds with another setuptools
     add_setuptools(copy)
@@ -171,10 +172,20 @@ def test_a_constraint_that_does_not_help_is_not_kept(tree: Tree, old_index: Path
     assert "tool" not in (root / "pyproject.toml").read_text()
 
 
+def test_what_is_missing_beside_an_old_sdist_is_named(tree: Tree, old_index: Path) -> None:
+    add_old_sdist(old_index, "old", PKG_RESOURCES)
+    add_old_sdist(old_index, "older", USE_2TO3)
+    said: list[str] = []
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "old", "older", "six==99", may_narrow=True, progress=said.append)
+    assert caught.value.cause == "uv finds no version for `six==99` (requirements.txt:3)"
+
+
 @pytest.mark.parametrize(
     ("output", "constraint"),
     [
         ("error in anyjson setup command: use_2to3 is invalid.", "setuptools<58"),
+        ("error in setup command: use_2to3 is invalid.", "setuptools<58"),  # one without a name
         ("ModuleNotFoundError: No module named 'pkg_resources'", "setuptools<82"),
         ("AttributeError: 'build_ext' object has no attribute 'cython_sources'", "cython<3"),
         ("AttributeError: cython_sources", "cython<3"),

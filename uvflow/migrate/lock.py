@@ -166,9 +166,15 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
     if isinstance(failure, NetworkError):
         raise failure.with_context(cause=None, hint=_WITHOUT_LOCK)
     is_behind_login = failure.hint is not None  # and not missing
-    older = None if is_behind_login else _lock_with_older_builds(locking, refusal, progress)
+    older = None if is_behind_login else with_build_constraint(plan, refusal, progress)
     if older:
-        return older
+        again = locking.lock(older.text, locking.before)
+        if again is None:
+            progress("uv's error above is settled by that")  # the terminal has it already
+            return older
+        for line in again.splitlines():
+            progress(line)
+        return _retry(replace(locking, plan=older), failed._replace(err=again), progress)
     if plan.may_narrow and not is_behind_login and lock_fallback.is_about_pythons(refusal):
         narrowed = _lock_for_one_python(locking, progress)
         if narrowed:
@@ -179,18 +185,6 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         cause, lines = "uv's error is about", lock_fallback.blamed_lines(refusal, plan.imported)
     hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
     raise failure.with_context(cause=f"{cause} {', '.join(lines)}" if lines else None, hint=hint)
-
-
-def _lock_with_older_builds(locking: Locking, refusal: str, progress: Progress) -> Plan | None:
-    """The plan with build constraints that settle `refusal`, if uv has locked it with them."""
-    plan = locking.plan
-    while older := with_build_constraint(plan, refusal, progress):
-        plan = older
-        refusal = locking.lock(plan.text, locking.before) or ""
-        if not refusal:
-            progress("uv's error above is settled by that")  # the terminal has it already
-            return plan
-    return None
 
 
 def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan | None:

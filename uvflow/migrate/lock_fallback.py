@@ -79,7 +79,7 @@ def missing_packages(refusal: str) -> list[str]:
 
 # What an old sdist prints that does not build → what it still builds with.
 _BUILDS_WITH = {
-    r"error in .+ setup command: use_2to3 is invalid": "setuptools<58",
+    r"\bsetup command: use_2to3 is invalid": "setuptools<58",
     r"No module named 'pkg_resources'": "setuptools<82",
     r"AttributeError: .*\bcython_sources\b": "cython<3",
 }

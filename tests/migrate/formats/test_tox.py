@@ -11,13 +11,9 @@ from uvflow.errors import ImportNeedsUserError
 from uvflow.migrate.plan import InitResult
 from uvflow.migrate.report import sections
 
-PROJECT = """\
-[project]
-name = "app"
-version = "1"
-requires-python = ">=3.9"
-dependencies = ["six"]
-"""
+PROJECT = (
+    '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["six"]\n'
+)
 
 TOX = """\
 [tox]
@@ -90,7 +86,7 @@ def test_t05_a_factor_of_a_python_becomes_a_marker(tree: Tree) -> None:
             "pytest",
             "coverage",
             # what a factor is for
-            "toml ; (python_version == '3.9' or python_version == '3.10')", # until 3.11
+            "toml ; python_version == '3.9' or python_version == '3.10'", # until 3.11
             "idna ; (sys_platform == 'linux') and (python_version == '3.10')",
             "requests",
         ]

@@ -23,7 +23,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     imported = {file.removeprefix(f"{path}:") for _, file in outcomes.options.groups}
     wanted: dict[Origin, str] = {}
     for name, values in _sections(read_file(path)).items():
-        if name.startswith("testenv") and "deps" in values and imported.isdisjoint(_names(name)):
+        is_imported = not imported.isdisjoint(_expanded(name.removeprefix("testenv:")))
+        if name.startswith("testenv") and "deps" in values and not is_imported:
             words = ", ".join(line for _, line in values["deps"] if line)
             wanted[Origin(path=path, line=values["deps"][0][0])] = f"{name} ({words})"
     for origin in [*wanted][:1]:
@@ -68,12 +69,6 @@ def _sections(data: bytes) -> _Sections:
     return sections
 
 
-def _names(section: str) -> Iterator[str]:
-    """Of the environments that it is about."""
-    _, _, names = section.partition("testenv:")
-    return _expanded(names)
-
-
 def _expanded(text: str) -> Iterator[str]:
     """`py{310,311}-a, b` as the names that it stands for."""
     for name in re.findall(r"(?:\{[^}]*\}|[^\s,{}])+", text):
@@ -84,7 +79,8 @@ def _expanded(text: str) -> Iterator[str]:
 
 def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
     """What it installs, for pip, by the number of the line; raises OSError for one unknown."""
-    own = [values for section, values in sections.items() if name in _names(section)]
+    headers = ((header.partition("testenv:")[2], header) for header in sections)
+    own = [sections[header] for names, header in headers if name in _expanded(names)]
     tox = sections.get("tox", {})
     listed = ",".join(line for key in ("env_list", "envlist") for _, line in tox.get(key, ()))
     if not (own or name in _expanded(listed) or _UNASKED.fullmatch(name)):
@@ -110,13 +106,14 @@ def _for_pip(line: str, factors: list[str]) -> str:
         return line
     found = (_marker(each.split("-"), factors) for each in _expanded(condition["factors"]))
     markers = [marker for marker in found if marker is not None]
-    needs, semicolon, marker = condition["needs"].partition(";")
+    needs, _, own = condition["needs"].partition(";")
     if not markers or "" in markers:
         return condition["needs"] if markers else ""
     if needs.startswith("-"):
         return line  # pip has no markers for files, and takes it for no requirement
-    own = f"({marker.strip()}) and " if semicolon else ""
-    return f"{needs} ; {own}({' or '.join(markers)}){condition['comment'] or ''}"
+    marker = " or ".join(markers)
+    marker = f"({own.strip()}) and ({marker})" if own else marker
+    return f"{needs} ; {marker}{condition['comment'] or ''}"
 
 
 def _marker(wanted: list[str], factors: list[str]) -> str | None:
