@@ -1,5 +1,6 @@
 """tox: the cases T04 and T05."""
 
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -149,6 +150,23 @@ def test_t05_a_tox_ini_that_leads_out_of_the_project_is_not_read(
         "tox.ini leads out of the project by a link, and is not read",
         "tox.ini:docs leads out of the project by a link, and is not read",
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[testenv:{'{a,b}' * 100}]",
+        f"[testenv:{'{' * 100_000}]",
+        f"a{' ' * 100_000}b",
+        f"  py311: a{' ' * 100_000}b",
+        f"  {'{a,b}' * 100}: idna",
+    ],
+)
+def test_an_odd_tox_ini_takes_no_time(tree: Tree, line: str) -> None:
+    tox = f"[testenv:it]\ndeps =\n  idna\n{line}\ndeps = six\n"
+    began = time.perf_counter()
+    group_of(tree, tox, "it")
+    assert time.perf_counter() - began < 2
 
 
 def test_nobody_is_told_to_delete_a_tox_ini(tree: Tree) -> None:

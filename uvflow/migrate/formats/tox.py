@@ -13,9 +13,11 @@ _Sections = Mapping[str, Mapping[str, list[tuple[int, str]]]]
 
 _ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.ini):(?P<name>[^/]+)")
 _REFERENCE = re.compile(r"\{\[([^\]]+)\](\w+)\}")
-_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<needs>\S.*?)(?P<comment>\s+#.*)?")
+_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<needs>\S.*?)(?P<comment>\s#.*)?")
 _PYTHON = re.compile(r"py(\d)\.?(\d+)")
 _UNASKED = re.compile(r"py(?:thon)?\d*(?:\.\d+)?")  # environments that nobody has to list
+
+_MOST = 200  # names that a pattern stands for
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -23,8 +25,9 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     imported = {file.removeprefix(f"{path}:") for _, file in outcomes.options.groups}
     wanted: dict[Origin, str] = {}
     for name, values in _sections(read_file(path)).items():
-        is_imported = not imported.isdisjoint(_expanded(name.removeprefix("testenv:")))
-        if name.startswith("testenv") and "deps" in values and not is_imported:
+        if not name.startswith("testenv") or "deps" not in values:
+            continue
+        if imported.isdisjoint(_expanded(name.removeprefix("testenv:"))):
             words = ", ".join(line for _, line in values["deps"] if line)
             wanted[Origin(path=path, line=values["deps"][0][0])] = f"{name} ({words})"
     for origin in [*wanted][:1]:
@@ -61,8 +64,8 @@ def _sections(data: bytes) -> _Sections:
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
         if header := re.match(r"\[([^\]]+)\]", line):
             values, lines = sections.setdefault(header[1], {}), []
-        elif first := re.match(r"([^\s#;=:][^=:]*?)\s*[=:](.*)", line):
-            lines = values.setdefault(first[1], [])
+        elif first := re.match(r"([^\s#;=:][^=:]*)[=:](.*)", line):
+            lines = values.setdefault(first[1].strip(), [])
             lines.append((number, first[2].strip()))
         elif line[:1].isspace():  # the line before goes on; a comment does not end it
             lines.append((number, line.strip()))
@@ -71,10 +74,10 @@ def _sections(data: bytes) -> _Sections:
 
 def _expanded(text: str) -> Iterator[str]:
     """`py{310,311}-a, b` as the names that it stands for."""
-    for name in re.findall(r"(?:\{[^}]*\}|[^\s,{}])+", text):
-        parts = enumerate(re.split(r"\{([^}]*)\}", name))
+    for name in re.findall(r"(?:\{[^{}]*\}|[^\s,{}])+", text):
+        parts = enumerate(re.split(r"\{([^{}]*)\}", name))
         choices = (re.split(r"\s*,\s*", part) if at % 2 else [part] for at, part in parts)
-        yield from map("".join, itertools.product(*choices))
+        yield from map("".join, itertools.islice(itertools.product(*choices), _MOST))
 
 
 def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
@@ -106,13 +109,13 @@ def _for_pip(line: str, factors: list[str]) -> str:
         return line
     found = (_marker(each.split("-"), factors) for each in _expanded(condition["factors"]))
     markers = [marker for marker in found if marker is not None]
-    needs, _, own = condition["needs"].partition(";")
+    needs, _, own = map(str.strip, condition["needs"].partition(";"))
     if not markers or "" in markers:
         return condition["needs"] if markers else ""
     if needs.startswith("-"):
         return line  # pip has no markers for files, and takes it for no requirement
     marker = " or ".join(markers)
-    marker = f"({own.strip()}) and ({marker})" if own else marker
+    marker = f"({own}) and ({marker})" if own else marker
     return f"{needs} ; {marker}{condition['comment'] or ''}"
 
 
