@@ -33,7 +33,7 @@ deps = pytest
   py39, py{310}-django4: toml  # until 3.11
   py310: idna; sys_platform == 'linux'
   !py39-django5: certifi
-  django{4,5}: requests
+  django{4,5}: requests  # by both
   lint: ruff
 commands = pytest
 
@@ -89,7 +89,7 @@ def test_t05_a_factor_of_a_python_becomes_a_marker(tree: Tree) -> None:
             # what a factor is for
             "toml ; python_version == '3.9' or python_version == '3.10'", # until 3.11
             "idna ; (sys_platform == 'linux') and (python_version == '3.10')",
-            "requests",
+            "requests", # by both
         ]
         """)
 

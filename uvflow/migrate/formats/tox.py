@@ -110,13 +110,14 @@ def _for_pip(line: str, factors: list[str]) -> str:
     found = (_marker(each.split("-"), factors) for each in _expanded(condition["factors"]))
     markers = [marker for marker in found if marker is not None]
     needs, _, own = map(str.strip, condition["needs"].partition(";"))
+    comment = condition["comment"] or ""
     if not markers or "" in markers:
-        return condition["needs"] if markers else ""
+        return f"{condition['needs']}{comment}" if markers else ""
     if needs.startswith("-"):
         return line  # pip has no markers for files, and takes it for no requirement
     marker = " or ".join(markers)
     marker = f"({own}) and ({marker})" if own else marker
-    return f"{needs} ; {marker}{condition['comment'] or ''}"
+    return f"{needs} ; {marker}{comment}"
 
 
 def _marker(wanted: list[str], factors: list[str]) -> str | None:
