@@ -55,6 +55,7 @@ def bash(text: str, cwd: Path, path: str = "") -> str:
         ("uvflow set", "plain,setup\n"),
         ("uvflow sync --pro", "plain,--prod\nplain,--profile\n"),
         ("uvflow activate p", "plain,powershell\n"),
+        ("uvflow run --profile p", "plain,prod\n"),
     ],
 )
 def test_commands_and_options_are_completed(

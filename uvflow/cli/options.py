@@ -6,13 +6,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from uvflow.cli.errors import Answer, run_reported
 from uvflow.console import Console, wants_color
-from uvflow.errors import UsageError
+from uvflow.errors import UsageError, UvflowError
 
 _OF_ALL = (
     click.option(
@@ -95,12 +96,27 @@ def busy(console: Console, text: str) -> Iterator[None]:
             sys.stderr.flush()
 
 
+def _complete_profile(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from uvflow.project.manifest import Project  # to load, only for a completion
+
+    place = context.params.get("directory") or context.find_root().params.get("directory") or ""
+    with contextlib.suppress(UvflowError):
+        names = Project.find(Path.cwd() / place).profiles.by_name
+        return [name for name in names if name.startswith(begun)]
+    return []
+
+
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
     """`--dev`, `--prod` and `--profile NAME`, as one argument `profile`."""
 
     @click.option("--dev", is_flag=True, help="The dev profile: with development dependencies.")
     @click.option("--prod", is_flag=True, help="The prod profile: only what production needs.")
-    @click.option("--profile", metavar="NAME", help="A profile of [tool.uvflow.profiles].")
+    @click.option(
+        "--profile",
+        metavar="NAME",
+        help="A profile of [tool.uvflow.profiles].",
+        shell_complete=_complete_profile,
+    )
     @functools.wraps(command)
     def with_profile(*args: Any, dev: bool, prod: bool, profile: str | None, **rest: Any) -> None:
         chosen = [n for n, on in (("dev", dev), ("prod", prod), (profile, profile)) if on]
