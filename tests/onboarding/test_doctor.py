@@ -17,6 +17,8 @@ from locks import local, locked, manifest
 from rig import MANIFEST, Command, Result, Tree
 from wheels import build_wheel
 
+from uvflow.docker.header import with_header
+
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and modes of POSIX")
 
 
@@ -37,15 +39,15 @@ def findings(uvflow: Command, root: Path, environ: Mapping[str, str] | None = No
 
 
 def test_where_all_is_well_it_says_how_much_it_has_checked(shop: Path, uvflow: Command) -> None:
-    assert uvflow("doctor", cwd=shop) == Result(0, "12 of 12 checks passed\n", "")
-    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "11 of 11 checks passed\n", "")
+    assert uvflow("doctor", cwd=shop) == Result(0, "13 of 13 checks passed\n", "")
+    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "12 of 12 checks passed\n", "")
 
 
 def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -> None:
     (shop / ".env").write_text("A=2\n")
     assert uvflow("doctor", cwd=shop) == Result(
         1,
-        "11 of 12 checks passed\n"
+        "12 of 13 checks passed\n"
         "  .env  out of sync  B is in .env.example only\n"
         "                     hint: set it in .env\n",
         "",
@@ -254,6 +256,18 @@ def test_a_dockerfile_that_has_drifted(tree: Tree, uvflow: Command) -> None:
     )
 
 
+def test_an_image_with_another_python_than_the_environment(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    options = {"python": "3.9"}
+    (shop / "Dockerfile").write_text(with_header("FROM scratch\n", options, ()))
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert findings(uvflow, shop)[-1] == (
+        "image-python-differs",
+        f"the image has Python 3.9, and .venv {here}",
+        f"`uvflow docker --python={here}`",
+    )
+
+
 def test_a_fault_of_the_configuration_is_2(shop: Path, uvflow: Command) -> None:
     with (shop / "pyproject.toml").open("a") as file:
         file.write('[tool.uvflow]\ndefault-profle = "dev"\n')
@@ -266,7 +280,7 @@ def test_fix_syncs_where_that_mends_something(shop: Path, uvflow: Command) -> No
     assert "Fix" not in uvflow("doctor", "--fix", cwd=shop).err
     next(shop.rglob("six-*.dist-info/RECORD")).unlink()
     done = uvflow("doctor", "--fix", cwd=shop)
-    assert (done.code, done.out) == (0, "12 of 12 checks passed\n")
+    assert (done.code, done.out) == (0, "13 of 13 checks passed\n")
     assert done.err.startswith("Fix: uvflow sync\n")
 
 

@@ -15,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from uvflow.docker import header
 from uvflow.docker.command import DockerOptions, run_docker
 from uvflow.environment.context import SyncContext
+from uvflow.environment.installed import Environment, python_version
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.status import Check, status
 from uvflow.errors import NetworkError, UsageError, UvFailedError, UvflowError, UvMissingError
-from uvflow.files import read_regular, target_inside
+from uvflow.files import read_regular, target_inside, text_if_there
 from uvflow.findings import Finding, Severity
 from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.check import ASK, Level, failure_reason
@@ -37,6 +39,7 @@ _RULES = {
     "environment-from-elsewhere": (Severity.ERROR, "origin"),
     "environment-not-synced": (Severity.ERROR, "environment"),
     "files-damaged": (Severity.ERROR, "files"),
+    "image-python-differs": (Severity.NOTE, "image"),
     "index-unusable": (Severity.ERROR, "index"),
     "lockfile-not-current": (Severity.ERROR, "lockfile"),
     "setup-not-done": (Severity.WARNING, "setup"),
@@ -63,6 +66,7 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
             "directories": lambda context: _look_at_directories(context, cache()),
             "links": lambda context: _look_at_links(context, cache()),
             "Dockerfile": _look_at_dockerfile,
+            "image": _compare_pythons,
         }
         if is_offline or os.environ.get("UV_OFFLINE"):
             del looks["index"]
@@ -202,3 +206,17 @@ def _look_at_dockerfile(context: SyncContext) -> Iterator[tuple[Level, str, str]
         error = run_docker(context.project, DockerOptions(check=True)).error
         if error:
             yield Level.STALE, error.message, "`uvflow docker --check` says more"
+
+
+def _compare_pythons(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    """That of a generated Dockerfile with that of the environment."""
+    made = header.read(text_if_there(context.project.root / "Dockerfile") or "")
+    wanted = made.options.get("python") if made else None
+    used = python_version(Environment(context.environment))
+    if wanted and used and not used.startswith(f"{wanted}."):
+        minor = ".".join(used.split(".")[:2])
+        yield (
+            Level.NOTE,
+            f"the image has Python {wanted}, and {context.environment.name} {minor}",
+            f"`uvflow docker --python={minor}`",
+        )
