@@ -119,6 +119,15 @@ DRIFT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "status",
         "idna: edited: SITE/idna-3.10.dist-info/uv_cache.json (uv cannot read it)",
     ),
+    "an origin that is none of its own": (
+        lambda root: (
+            inside(root, "idna-*/RECORD")
+            .with_name("direct_url.json")
+            .write_text('{"url": "file:///elsewhere", "dir_info": {"editable": true}}')
+        ),
+        "status",
+        "idna: edited: SITE/idna-3.10.dist-info/direct_url.json (RECORD does not list it)",
+    ),
     "an empty RECORD": (
         lambda root: inside(root, "idna-*/RECORD").write_text(""),
         "status",

@@ -328,11 +328,15 @@ def _read_metadata(location: str, _identity: tuple[int, ...]) -> Metadata:
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not _is_readable(e)), "")
     problem = _metadata_problem(distribution, names, text)
-    for path in () if problem else (f"{location}{os.sep}{n}" for n in _JSON if n in names):
+    for name in () if problem else (n for n in _JSON if n in names):
+        path, detail = f"{location}{os.sep}{name}", "uv cannot read it"
         with contextlib.suppress(ValueError, RecursionError):
             if isinstance(json.loads(read_quickly(path) or b""), dict):
-                continue
-        problem = problem or (DamageKind.EDITED, path, "uv cannot read it")
+                # uv would follow it, and not remove it: it installs such a one again and again.
+                detail = "RECORD does not list it"
+                if not text or f"\n{distribution.directory}/{name}," in f"\n{text}":
+                    continue
+        problem = problem or (DamageKind.EDITED, path, detail)
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file, or a large one"
     return Metadata(problem, first, names, unreadable, text or "")

@@ -212,7 +212,8 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
     after = _answers(inputs.environment_inputs(filling.environment))
     found = fingerprint.pairs(after)
-    is_same = is_same and _is_in(found, python) and _names(found) == _names(known)
+    is_same = is_same and _is_in(found, python) and found.keys() <= known.keys()
+    is_same = is_same and _names(found) == _names(known)
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
     if before and not (is_same or _agrees(context, uv)):
