@@ -410,6 +410,19 @@ def test_metadata_that_would_stop_uv_is_repaired_first(
     assert_intact(shop, *DEV)
 
 
+def test_what_uv_refuses_to_install_from_its_cache_is_fetched_again(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(shop.parent / "uv-cache"))
+    monkeypatch.setenv("UV_LINK_MODE", "hardlink")
+    uvflow("sync", cwd=shop)
+    inside(shop, "six-*/METADATA").write_text("")  # in the cache as well
+    done = uvflow("verify", "--repair", cwd=shop)
+    assert (done.code, done.out) == (0, "Repaired: dev (as last time); six\n"), done.err
+    assert "Fetching again, past uv's cache: six\n" in done.err
+    assert_intact(shop, *DEV)
+
+
 def test_only_the_damaged_scripts_of_an_environment_are_written(
     shop: Path, uvflow: Command, tmp_path: Path
 ) -> None:

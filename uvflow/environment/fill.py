@@ -249,16 +249,23 @@ class Filling:
         leaves all as it was. Raises UvFailedError or NetworkError.
         """
         elsewhere, arguments = self._elsewhere
-        fresh = ("--no-cache", "--link-mode=copy")
-        for wanted, options in ((names - refetched, ()), (refetched, fresh)):
-            if wanted:
-                words = (*arguments, *options, *_leave_out(selected - wanted), "--quiet")
-                _clear(elsewhere.environment)
-                _run_uv_offline_first(elsewhere, self.uv, words)
-        _clear(elsewhere.environment)
+
+        def fetch(wanted: AbstractSet[str], *options: str) -> None:
+            words = (*arguments, *options, *_leave_out(selected - wanted), "--quiet")
+            _clear(elsewhere.environment)
+            _run_uv_offline_first(elsewhere, self.uv, words)
+
+        if cached := names - refetched:
+            try:
+                fetch(cached)
+            except UvFailedError:  # the cache may have the same damage, and uv refuses it
+                self.progress(f"Fetching again, past uv's cache: {', '.join(sorted(cached))}")
+                refetched |= cached
         if refetched:
+            fetch(refetched, "--no-cache", "--link-mode=copy")
             self._require("cache", "clean", *sorted(refetched))
             self.refetched |= refetched
+        _clear(elsewhere.environment)
 
     def _restore_scripts(self, paths: Iterable[str]) -> None:
         """Put back the scripts that activate the environment, as uv writes them into another one.
