@@ -332,6 +332,14 @@ def test_uv_does_not_run_before_a_broken_environment_is_emptied(
     assert_intact(shop, *DEV)
 
 
+def test_no_other_python_is_asked_for_where_there_is_none(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / ".venv" / "bin" / "python").unlink()
+    done = uvflow("sync", cwd=shop)
+    assert done.err.startswith("Recreating .venv: missing interpreter: bin/python\n")
+    assert_intact(shop, *DEV)
+
+
 def test_a_python_of_the_project_is_not_started_for_a_repair(shop: Path, uvflow: Command) -> None:
     subprocess.run(["uv", "sync", "-q"], cwd=shop, check=True)
     inside(shop, "six/data.txt").unlink()

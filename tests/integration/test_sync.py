@@ -433,6 +433,16 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(shop: Path, uvflo
     assert uvflow("sync", "--dry-run", "--check", cwd=shop).code == 2
 
 
+def test_a_dry_run_names_what_a_sync_repairs(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    record = next((shop / ".venv").glob("[Ll]ib/**/six-*/RECORD"))
+    record.unlink()
+    plan = json.loads(uvflow("sync", "--dry-run", "--json", cwd=shop).out)
+    directory = record.parent.relative_to(shop / ".venv").as_posix()
+    assert plan["changes"] == [f"six: unfinished install: {directory} (no RECORD)"]
+    assert not record.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 def test_a_shim_of_uv_is_asked_for_its_version_each_time(
     shop: Path, uvflow: Command, tmp_path: Path

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
-from uvflow.environment.context import SyncContext
+from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling, lockfile_refusal
 from uvflow.environment.installed import Environment
@@ -384,7 +384,7 @@ def repair_environment(
 
 
 def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
-    """What a sync would do: uv's own list, and a sentence for each distribution in it.
+    """What a sync would do: uv's own list, and sentences about what is damaged or changes.
 
     Changes nothing. Raises what `sync` raises.
     """
@@ -393,7 +393,8 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
 
     project = context.project
     inputs.check_inputs(project)
-    if not can_be_read_by_uv(Environment(context.environment)):
+    environment = Environment(context.environment)
+    if not can_be_read_by_uv(environment):
         raise DamagedError(
             f"uv cannot read {context.environment}: a file of its metadata is not a regular file",
             hint="`uvflow status` names it, and `uvflow sync` repairs it",
@@ -415,4 +416,13 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     if answer.code != 0:
         failure = failure_of(answer, "uv sync --dry-run")
         raise failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
-    return answer.err, planned_changes(answer.err)
+    return answer.err, (*_planned_repair(context, environment), *planned_changes(answer.err))
+
+
+def _planned_repair(context: SyncContext, environment: Environment) -> Iterator[str]:
+    """Sentences about what a sync repairs, of which uv knows nothing."""
+    if environment.path.is_dir() and not is_sync_running(context):
+        past = Past.of(context, environment)
+        damages, _ = repair.find_damage(environment, past.depth, past)
+        yield from map(str, damages)
+        yield from filter(None, [integrity.relocation_problem(environment)])
