@@ -60,6 +60,11 @@ def make_file(path: Path) -> None:
     path.write_text("")
 
 
+def link_to_itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
 def make_pipe(root: Path) -> None:
     data = inside(root, "idna/data.txt")
     data.unlink()
@@ -201,6 +206,11 @@ if os.name != "nt":
             lambda root: make_directory(root / ".venv/bin/activate"),
             "status",
             "replaced: bin/activate (a directory)",
+        ),
+        "a link to itself for activate": (
+            lambda root: link_to_itself(root / ".venv/bin/activate"),
+            "status",
+            "missing: bin/activate (Too many levels of symbolic links)",
         ),
         "a missing python3": (
             lambda root: (root / ".venv/bin/python3").unlink(),

@@ -83,7 +83,10 @@ class Past(NamedTuple):
     def configuration(self, environment: Environment) -> bytes | None:
         """pyvenv.cfg as the last sync left it; None where that is unknown, or uv has remade it."""
         script = f"identity {environment.scripts / 'activate'}"  # made with the environment
-        _, identity = fingerprint.record([script])
+        try:
+            _, identity = fingerprint.record([script])
+        except OSError:  # a link to itself
+            return None
         for answers in map(fingerprint.recorded_answers, self.fingerprints.values()):
             content = answers.get(os.fsencode(f"content {environment.path / 'pyvenv.cfg'}"), b"-")
             if content != b"-" and identity == answers.get(os.fsencode(script)):
