@@ -62,11 +62,13 @@ def test_a_defect_is_known_until_its_file_or_the_record_changes(
     assert repair.select_known(known(state), environment, ALL) == left
 
 
-def test_a_defect_of_another_environment_is_not_known(
+def test_a_defect_is_known_in_every_environment_with_scripts_of_its_own(
     state: State, environment: Environment, tmp_path: Path
 ) -> None:
-    environment.path.rename(tmp_path / ".venv-prod")
-    assert repair.select_known(known(state), Environment(tmp_path / ".venv-prod"), ALL) == ()
+    prod = Environment(environment.path.rename(tmp_path / ".venv-prod"))
+    with (prod.path / SITE / "odd-1.0.dist-info/RECORD").open("a") as record:
+        record.write("\n../../../bin/odd,sha256=x,1\n")
+    assert repair.select_known(known(state), prod, ALL) == ALL
 
 
 def test_a_defect_recorded_again_replaces_the_former(

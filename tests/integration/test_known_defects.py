@@ -136,6 +136,29 @@ def test_verify_recognises_a_known_defect_after_trying_to_repair_it(
     assert (verified.code, verified.out) == (0, f"{warning}Intact: dev (as last time)\n")
 
 
+RELEASES = """
+[tool.uvflow.profiles.prod]
+environment = ".venv-prod"
+releases = 2
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links replaced by a rename")
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_release_with_a_known_defect_is_intact_and_can_be_live_again(
+    shop: Path, uvflow: Command, wrong: str
+) -> None:
+    (shop / "pyproject.toml").write_text(MANIFEST + RELEASES)
+    synced(shop, uvflow, WRONG[wrong][0])
+    assert "RECORD is wrong\n" in uvflow("sync", "--prod", cwd=shop).err
+    (shop / "pyproject.toml").write_text(MANIFEST.replace('"odd"', '"odd", "idna"') + RELEASES)
+    subprocess.run(["uv", "lock", "-q"], cwd=shop, check=True)
+    done = uvflow("sync", "--prod", cwd=shop)
+    assert (done.code, "Repairing" in done.err) == (0, False), done.err  # it is known by now
+    assert uvflow("verify", "--prod", "--deep", cwd=shop).code == 0
+    assert uvflow("rollback", "--prod", cwd=shop).code == 0
+
+
 # uv before 0.12 lists what the wheel's RECORD lists, missing files too, but not all that exist.
 AS_OLD_UV = """#!/bin/sh
 {uv} "$@" || exit

@@ -25,18 +25,17 @@ from typing import Any, NamedTuple
 from uvflow import fingerprint
 from uvflow.environment import integrity
 from uvflow.environment.context import SyncContext
-from uvflow.environment.copies import digest_of
 from uvflow.environment.installed import (
     BYTE_CODE,
     Environment,
     directory_entries,
+    read_quickly,
 )
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
-from uvflow.fingerprint import MAX_BYTES
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.state.store import Progress, State
@@ -147,7 +146,7 @@ def select_known(
 
 
 def record_defects(state: State, environment: Environment, defects: Iterable[Damage]) -> None:
-    """Remember `defects` of what is installed in `environment`. Raises DiskError."""
+    """Remember `defects` of what is installed in `environment`, for all. Raises DiskError."""
     found = {name: digest for _, name, digest in _defect_entries(environment, defects)}
     state.write(_DEFECTS, json.dumps(state.read_json(_DEFECTS) | found).encode())
 
@@ -155,14 +154,21 @@ def record_defects(state: State, environment: Environment, defects: Iterable[Dam
 def _defect_entries(
     environment: Environment, damages: Iterable[Damage]
 ) -> Iterator[tuple[Damage, str, str]]:
-    """Each with a name, and a digest of the files that it is about, its RECORD among them."""
-    records = {one.name: Path(one.record) for one in environment.distributions}
+    """Each with a name, and a digest of the files that it is about and of RECORD.
+
+    They are the same in every environment: without the rows of scripts, which name their Python.
+    """
+    import hashlib  # 3 ms, and only needed where there are defects
+
+    records = {one.name: one.record for one in environment.distributions}
     for damage in damages:
         path = environment.path / damage.path
         files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
-        about = filter(None, (records.get(damage.distribution), *files))
-        digest = digest_of(((os.fsencode(file), b"") for file in about), MAX_BYTES)
-        yield damage, f"{environment.path} {damage}", digest
+        record = integrity.read_record(records.get(damage.distribution, "")) or ""
+        parts = [row.encode() for row in record.splitlines() if not row.startswith("..")]
+        for file in files:
+            parts += [os.fsencode(environment.relative(file)), read_quickly(str(file)) or b""]
+        yield damage, str(damage), hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def summary(reasons: Iterable[object]) -> str:

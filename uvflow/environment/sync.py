@@ -117,7 +117,8 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     release = releases.begin_release(context, progress)
     path = release.environment
     try:
-        result = sync_locked(release, uv, mutex, progress=progress)
+        # All of it: nothing repairs a release, and no rollback switches to a damaged one.
+        result = sync_locked(release, uv, mutex, depth=Depth.HASHES, progress=progress)
         finish(release, result, *releases.live_answer(context, path))
         releases.finish_release(context, path, uv.version, progress)
     except BaseException:
@@ -175,7 +176,14 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
 
-def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress) -> SyncResult:
+def sync_locked(
+    context: SyncContext,
+    uv: Uv,
+    mutex: Mutex,
+    *,
+    depth: Depth = Depth.METADATA,
+    progress: Progress,
+) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
     _require_lockfile(context.project)
     _check_no_release(context)
@@ -204,7 +212,7 @@ def sync_locked(context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progres
             return SyncResult(already=True, answers=answers)
         check_mounts(context.environment)
     with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
-        result = filling.complete(_arguments(context, copies))
+        result = filling.complete(_arguments(context, copies), depth=depth)
     journal.remove_copy(context.environment)
     remember_use(context)
     context.remember_uv(uv)
