@@ -131,6 +131,26 @@ def test_what_changes_nothing_for_uv_is_no_reason_to_sync(shop: Path, uvflow: Co
     assert questions(uvflow("sync", "-v", cwd=shop).err) == []
 
 
+COMPILING = "\n[tool.uvflow.profiles.dev]\ncompile-bytecode = true\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "environ"),
+    [
+        (COMPILING, {}),
+        ("\n[tool.uv]\ncompile-bytecode = true\n", {}),
+        ("", {"UV_COMPILE_BYTECODE": "1"}),
+    ],
+)
+def test_byte_code_is_compiled_where_nothing_else_is_due(
+    shop: Path, uvflow: Command, more: str, environ: dict[str, str]
+) -> None:
+    uvflow("sync", cwd=shop)
+    (shop / "pyproject.toml").write_text(MANIFEST + more)
+    assert uvflow("sync", cwd=shop, environ=environ).code == 0
+    assert list(shop.glob(".venv/[Ll]ib/**/six/__pycache__/*.pyc"))
+
+
 def test_verbose_shows_each_uv_and_what_it_took(shop: Path, uvflow: Command) -> None:
     said = uvflow("sync", "-v", cwd=shop).err
     assert re.search(r"(?m)^uv sync --locked took \d+\.\d\d s$", said)

@@ -202,9 +202,7 @@ def sync_locked(
     )
     copies = find_copies(context)
     there = _answers(inputs.environment_inputs(Environment(context.environment)))
-    lockfile = os.fsencode(f"content {context.project.lockfile}")
-    is_locked_same = before and fingerprint.pairs(before)[lockfile] == known.get(lockfile)
-    # What has changed is a comment, a setting or a variable, say.
+    is_locked_same = before and _may_change_nothing(context, fingerprint.pairs(before), known)
     is_likely_same = is_locked_same and _is_in(known, there)
     if is_likely_same or mounts_in(context.environment):
         if _would_change_nothing(context, uv):
@@ -235,6 +233,19 @@ def _watched(
     """All that a fingerprint depends on, which is never current where a part cannot be watched."""
     is_watchable = before and after and sources is not None
     return (*(before if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *after)
+
+
+def _may_change_nothing(
+    context: SyncContext, answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]
+) -> bool:
+    """Whether what has changed may be a comment, a setting or a variable, say.
+
+    Not where it may be that byte code is compiled: of that, uv's `--check` knows nothing.
+    """
+    lockfile = os.fsencode(f"content {context.project.lockfile}")
+    changed = dict(answers.items() - known.items())
+    compiles = any(re.search(rb"(?i)compile[-_]bytecode", text) for text in changed.values())
+    return not (lockfile in changed or compiles or context.profile.compile_bytecode)
 
 
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
