@@ -78,7 +78,10 @@ def test_results_that_are_lost_are_an_error(shop: Path, options: str) -> None:
 def test_help_that_is_lost_is_an_error_and_no_traceback(shop: Path, line: str) -> None:
     done = shell(f"{line} >/dev/full", shop)
     assert done.returncode == 8
-    assert done.stderr == "error: a file or the output\n  cause: No space left on device\n"
+    assert (
+        done.stderr
+        == "error: the current directory, a file or the output\n  cause: No space left on device\n"
+    )
 
 
 @pytest.mark.parametrize("options", ["", "--json"])

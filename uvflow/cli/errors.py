@@ -45,7 +45,7 @@ def as_uvflow_error(error: BaseException | None) -> UvflowError:
         case UvflowError():
             return error
         case OSError():
-            name = error.filename or "a file or the output"
+            name = error.filename or "the current directory, a file or the output"
             name = os.fsdecode(name) if isinstance(name, bytes) else str(name)
             return DiskError(name, cause=error.strerror)
         case SignalReceivedError():

@@ -25,12 +25,7 @@ from uvflow.environment.installed import (
     python_version,
     read_quickly,
 )
-from uvflow.environment.integrity import (
-    Damage,
-    DamageKind,
-    can_be_read_by_uv,
-    missing_basics,
-)
+from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv
 from uvflow.errors import DamagedError, UvflowError
 from uvflow.files import is_inside, leads_through_proc, may_lead_into
 from uvflow.project.python import find_own_interpreter
@@ -150,8 +145,7 @@ def is_replaced_by_uv(context: SyncContext, uv: Uv) -> bool:
     """Whether uv would empty the environment, to make one with another Python."""
     project, environ, profile = context.project, context.environ, context.profile
     environment = Environment(context.environment)
-    is_virtual = python_version(environment) and not missing_basics(environment)
-    if not is_virtual or not can_be_read_by_uv(environment):
+    if not python_version(environment) or not can_be_read_by_uv(environment):
         return False
     # Not `--locked`: to compare the lockfile uv may build what has dynamic metadata.
     arguments = ("sync", "--frozen", *profile.selection(), "--dry-run")

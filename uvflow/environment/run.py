@@ -62,7 +62,7 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
     program = find_program(words[0], path)
     if program is None:
         raise UsageError(
-            f"`{words[0]}` is neither in {context.environment.name} nor on PATH",
+            f"`{words[0]}` is neither in {context.place.name} nor on PATH",
             hint=_nearest_program(words[0], path)
             or "`uv add NAME` adds the package that provides it; `--dev` or `--profile NAME` "
             "chooses another profile",

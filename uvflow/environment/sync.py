@@ -15,7 +15,7 @@ from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
 from uvflow.environment.fill import Filling, lockfile_refusal
 from uvflow.environment.installed import Environment
-from uvflow.environment.integrity import DamageKind, can_be_read_by_uv, read_metadata
+from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
     is_replaced_by_uv,
     is_trusted,
@@ -311,7 +311,8 @@ def _changing(
     aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
-        is_replaced = not has_same_python and is_replaced_by_uv(context, uv)
+        is_usable = not integrity.missing_basics(environment)
+        is_replaced = is_usable and not has_same_python and is_replaced_by_uv(context, uv)
         reasons += ["another Python is asked for"] * is_replaced
         aside = repair.clear_unusable(environment, progress, past, reasons)
         if past.is_interrupted or aside is not None:
@@ -435,13 +436,9 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     if answer.code != 0:
         failure = failure_of(answer, "uv sync --dry-run")
         raise failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
-    return answer.err, (*_planned_repair(context, environment), *planned_changes(answer.err))
-
-
-def _planned_repair(context: SyncContext, environment: Environment) -> Iterator[str]:
-    """Sentences about what a sync repairs, of which uv knows nothing."""
+    damages: tuple[Damage, ...] = ()  # of which uv knows nothing
     if environment.path.is_dir() and not is_sync_running(context):
         past = Past.of(context, environment)
         damages, _ = repair.find_damage(environment, past.depth, past)
-        yield from map(str, damages)
-        yield from filter(None, [integrity.relocation_problem(environment)])
+    moved = filter(None, [integrity.relocation_problem(environment)])
+    return answer.err, (*map(str, damages), *moved, *planned_changes(answer.err))
