@@ -418,6 +418,24 @@ def test_metadata_that_would_stop_uv_is_repaired_first(
     assert_intact(shop, *DEV)
 
 
+@pytest.mark.parametrize("left", ["a directory", "a link"])
+def test_what_a_kill_left_of_a_fetch_is_in_the_way_of_no_repair(
+    shop: Path, uvflow: Command, tmp_path: Path, left: str
+) -> None:
+    uvflow("sync", cwd=shop)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/CACHEDIR.TAG").touch()
+    fetched = shop / ".venv/.uvflow-fetched"
+    if left == "a link":
+        fetched.symlink_to(tmp_path / "mine")
+    else:
+        shutil.copytree(tmp_path / "mine", fetched)
+    inside(shop, "six/data.txt").unlink()
+    assert uvflow("verify", "--repair", cwd=shop).code == 0
+    assert_intact(shop, *DEV)
+    assert (tmp_path / "mine/CACHEDIR.TAG").exists()
+
+
 def test_what_uv_refuses_to_install_from_its_cache_is_fetched_again(
     shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

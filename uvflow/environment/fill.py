@@ -236,6 +236,7 @@ class Filling:
     def _selected(self) -> frozenset[str] | None:
         """The distributions that uv would install; None where it refuses to."""
         elsewhere, arguments = self._elsewhere
+        _clear(elsewhere.environment)  # uv refuses what a kill has left half made
         answer = self._capture(elsewhere, *arguments, "--dry-run", "--offline", "--color=never")
         names = map(canonical_name, re.findall(_PLANNED, answer.err))
         return frozenset(names) if answer.code == 0 else None

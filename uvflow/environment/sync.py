@@ -177,12 +177,7 @@ def _agrees(context: SyncContext, uv: Uv) -> bool:
 
 
 def sync_locked(
-    context: SyncContext,
-    uv: Uv,
-    mutex: Mutex,
-    *,
-    depth: Depth = Depth.METADATA,
-    progress: Progress,
+    context: SyncContext, uv: Uv, mutex: Mutex, *, progress: Progress, depth: Depth = Depth.METADATA
 ) -> SyncResult:
     """Sync and verify, while holding the mutex; until `finish`, the next sync is a real one."""
     _require_lockfile(context.project)
