@@ -94,6 +94,12 @@ def test_windows_line_ends_are_line_ends() -> None:
     assert linted("FROM a\r\nRUN b \\\r\n c\r\n").stages[0].instructions[0].text == "b c"
 
 
+def test_a_directive_lets_a_backtick_continue_a_line() -> None:
+    text = "# syntax=x\n# escape=`\nFROM a\nRUN b \\\nUSER `\n c\n"
+    texts = [step.text for step in linted(text).stages[0].instructions]
+    assert texts == ["b \\", "c"]
+
+
 def test_an_array_too_deep_to_be_read_is_a_command_of_a_shell() -> None:
     (stage,) = linted(f"FROM a\nCMD {'[' * 5000}\n").stages
     assert stage.instructions[-1].exec_form is None

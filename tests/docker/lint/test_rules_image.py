@@ -49,6 +49,7 @@ def test_a_path_that_searches_the_current_directory(path: str) -> None:
 def test_a_probe_by_a_program_that_is_not_there() -> None:
     line = "HEALTHCHECK CMD curl -f http://localhost/ || exit 1"
     assert added(line) == [("health-by-curl", 3)]
+    assert added(line.lower()) == [("health-by-curl", 3)]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,18 @@ def test_a_script_that_is_nowhere() -> None:
     assert changed(CMD, 'RUN make begin.sh\nCMD ["./begin.sh"]') == []
 
 
+def test_what_an_image_that_is_built_on_this_one_adds_is_not_known() -> None:
+    assert changed("COPY . .", "ONBUILD COPY . .") == []
+
+
+def test_distroless_python_starts_what_it_is_given() -> None:
+    text = "FROM gcr.io/distroless/python3-debian13:nonroot\nCOPY main.py /\nCMD {}\n"
+    context = replace(CONTEXT, is_executable=lambda _: False)
+    assert found(text.format('["main.py"]'), context) == [("output-buffered", 1)]
+    codes = [code for code, _ in found(text.format('["app.py"]'), context)]
+    assert codes == ["output-buffered", "start-not-there"]
+
+
 def starts(words: str, **more: object) -> list[str]:
     """The codes about GOOD when it starts `words`, in the shell form."""
     context = replace(CONTEXT, **more)  # type: ignore[arg-type]  # fields by name

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 
 from uvflow.docker.lint import shell
 
-_CONTINUES = re.compile(r"\\[ \t]*$")  # the escape directive of Windows' images is not read
+# A directive, before anything else, by which a backtick continues a line.
+_ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
 # A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
@@ -272,7 +273,8 @@ class Dockerfile:
         self.final = (named or self.stages)[-1]
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
-        self.is_plain = _PLAIN.fullmatch(self.base) is not None
+        # Where there is an ONBUILD, the image that is built on this one has more.
+        self.is_plain = _PLAIN.fullmatch(self.base) is not None and not self.last("ONBUILD")
         sources = (*filter(None, map(self.source, self.image)), self.final)
         lineages = (each for stage in sources for each in stage.lineage)
         self.environment_stages = tuple(dict.fromkeys(lineages))
@@ -336,7 +338,9 @@ class Dockerfile:
         if entry and entry.exec_form is None:
             cmd = None  # it is not given to a shell
         forms = [form for form in (entry, cmd) if form]
-        words = [
+        # The only image of those known to be plain with an entry point of its own.
+        by_base = ["python3"] if "distroless/python" in self.base and forms == [cmd] else []
+        words = by_base + [
             expanded(word, self.end.environ)
             for form in forms  # the shell form is run by a shell
             for word in (("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form)
@@ -450,12 +454,13 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
 
 def _instructions(text: str) -> Iterator[Parsed]:
     lines = iter(enumerate(text.split("\n"), 1))
+    continues = re.compile(r"`[ \t]*$" if _ESCAPE.match(text) else r"\\[ \t]*$")
     for number, line in lines:
         if _is_passed_over(line):
             continue
         whole = [line]
-        while _CONTINUES.search(whole[-1]):
-            whole[-1] = _CONTINUES.sub("", whole[-1])
+        while continues.search(whole[-1]):
+            whole[-1] = continues.sub("", whole[-1])
             whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
         joined = " ".join(part.strip() for part in whole)
         keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]

@@ -84,7 +84,7 @@ def _process(linted: Dockerfile) -> Violations:
 
 def _health(linted: Dockerfile) -> Violations:
     step = linted.last("HEALTHCHECK")
-    program = re.search(r"^CMD\W+(?:sh\W+-c\W+)?(curl|wget)\b", step.text) if step else None
+    program = re.search(r"^(?i:CMD)\W+(?:sh\W+-c\W+)?(curl|wget)\b", step.text) if step else None
     installed = " ".join(command.text for command in linted.commands(linted.image))
     # The larger images of Python have both, Alpine has a wget.
     lacking = {"curl"} if "alpine" in linted.base else {"curl", "wget"}
