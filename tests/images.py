@@ -29,6 +29,7 @@ _PLAIN = {
     "version_variables": (),
     "secrets": (),
     "uses_ssh": False,
+    "reads_certificates": False,
     "system": DebianPackages(),
     "copies_source": True,
     "labels": (("org.opencontainers.image.title", "shop"),),

@@ -192,6 +192,8 @@ def test_below_distroless_apt_is_asked_only_where_debian_runs_something() -> Non
     ]
     built = facts(base="distroless", system=replace(needed, build=("gcc",)))
     assert "ca-certificates tzdata gcc" in stage(render_dockerfile(built), "builder")
+    secured = facts(base="distroless", system=needed, reads_certificates=True)
+    assert "ca-certificates tzdata" in stage(render_dockerfile(secured), "builder")
 
 
 def test_the_library_is_packed_for_distroless_alone() -> None:

@@ -382,6 +382,12 @@ def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["system-certs", "native-tls"])
+def test_uv_may_need_the_certificates_of_the_system(tree: Tree, key: str) -> None:
+    assert facts(tree(service(rest=f"[tool.uv]\n{key} = true\n"))).reads_certificates
+    assert not facts(tree(service(rest=f"[tool.uv]\n{key} = false\n"))).reads_certificates
+
+
 def test_what_is_in_git_is_fetched_by_git() -> None:
     assert fetchers(packages('registry = "x"')) == ()
     assert fetchers(packages('git = "https://git.test/a"')) == ("git",)

@@ -113,9 +113,10 @@ def _tools(facts: Facts) -> str:
     compiling = {"UV_COMPILE_BYTECODE": "1", "PYC_INVALIDATION_MODE": "UNCHECKED_HASH"}
     settings = {"UV_PROJECT_ENVIRONMENT": "/venv", **python, "UV_LINK_MODE": "copy", **compiling}
     packages = strip = versions = ""
-    if facts.system.build:
-        runtime = facts.system.runtime if facts.base == "distroless" else ()
+    runtime = facts.system.runtime if facts.base == "distroless" else ()
+    if facts.system.build or facts.reads_certificates:
         packages = _packages((*runtime, *facts.system.build), "Needed only by a build.")
+    if facts.system.build:
         strip = """# Strip symbols: they name the build directory, which is another in each build.
 ARG LDFLAGS=-s
 """

@@ -120,6 +120,8 @@ class Facts:
         self.secrets = secrets(self.uv_table.get("index", ()), self.lock.packages)
         fetching = fetchers(self.everything)
         self.uses_ssh = _SSH in fetching
+        # By its present name, and by the one before.
+        self.reads_certificates = any(map(self.uv_table.get, ("system-certs", "native-tls")))
         self.system = debian.debian_packages(
             built=self.built,
             installed=self.names,
