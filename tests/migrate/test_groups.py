@@ -303,6 +303,13 @@ def test_a07_includes_between_groups_stay_includes(assembled: Assembled) -> None
     assert counted(imported)["requirements/dev.txt"] == {"imported": 2, "already_default": 1}
 
 
+def test_the_group_of_production_is_part_of_the_profile_prod(assembled: Assembled) -> None:
+    prod = ("tool", "uvflow", "profiles", "prod", "groups")
+    files = {"requirements/base.txt": "six\n", "requirements/prod.txt": "-r base.txt\nidna\n"}
+    assert {path: line.value for path, line in assembled(files).values.items()} == {prod: ["prod"]}
+    assert assembled({"requirements.txt": "six\n", "requirements-dev.txt": "idna\n"}).values == {}
+
+
 def test_a08_group_files_are_found_by_name_and_merged(assembled: Assembled) -> None:
     imported = assembled(
         {

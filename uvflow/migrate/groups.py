@@ -32,6 +32,7 @@ from uvflow.migrate.model import (
 )
 from uvflow.migrate.pins import missing_hashes, sort_constraints
 from uvflow.migrate.settings import collect_settings
+from uvflow.migrate.toml_lines import TomlLine
 
 PROJECT = ""  # the name of the project's own list, where groups have theirs
 
@@ -130,8 +131,12 @@ def _with_lists(
     }
     lists = {group: collector.collect() for group, collector in collectors.items()}
     resolved, settings = resolve_conflicts(lists, outcomes)
+    # What is meant for production by its file's name gets there by `uvflow sync --prod`.
+    profile = ("tool", "uvflow", "profiles", "prod", "groups")
+    production = [group for group in lists if group in {"prod", "production"}]
     return replace(
         imported,
+        values={profile: TomlLine(value=production)} if production else {},
         dependencies=tuple(e for e in resolved[PROJECT] if isinstance(e, Requirement)),
         groups={name: entries for name, entries in resolved.items() if name != PROJECT},
         settings={**imported.settings, **settings},
