@@ -211,6 +211,12 @@ def test_a_source_is_an_index() -> None:
     assert findings == ["error pyproject.toml:6: there is no source `b`"]
 
 
+def test_a_source_that_is_refused_is_no_second_error() -> None:
+    source = '[[tool.poetry.source]]\nname = "A"\nurl = "https://${HOST}/simple"\n'
+    _, [finding] = imported(f'six = {{version = "*", source = "A"}}\n{source}')
+    assert "uv does not expand variables" in finding
+
+
 def test_one_patch_release_of_python_is_kept_and_reported() -> None:
     files = {"pyproject.toml": HEAD.replace("^3.9", "3.11.4")}
     found, messages = imported("", files)

@@ -79,6 +79,7 @@ class Collector:
     values: dict[Keys, TomlLine] = field(default_factory=dict)
     requires_python: str | None = None
     indexes: list[Index] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # names of indexes with an error of their own
     own_extras: dict[str, dict[str, Origin]] = field(default_factory=dict)
 
     def imported(self) -> ImportedRequirements:
@@ -310,7 +311,9 @@ class ToolTables(Collector):
             return None
         origin, included = self.file.origin(*where), table.get("include_packages", ())
         index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
-        if index:
+        if index is None:
+            self.refused.append(str(table.get("name", "")))
+        else:
             is_flat = table.get("type") in ("find_links", "find-links")
             index = index._replace(is_default=is_default, is_flat=is_flat)
             index = index._replace(is_explicit=is_explicit or bool(included))
@@ -407,7 +410,7 @@ class DependencyTables(ToolTables):
         if "source" not in keys:
             return None
         name = self._index_of(str(keys["source"]))
-        if name is None:
+        if name is None and keys["source"] not in self.refused:
             message = f"there is no source `{keys['source']}`"
             self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
         return {"index": name} if name else None
