@@ -353,11 +353,12 @@ def test_a_pipe_is_not_waited_for(
     assert f"error: {root / name} cannot be read\n" in done.err
 
 
-def test_a_stale_lockfile_is_a_warning_at_generation(tree: Tree, uvflow: Command) -> None:
+def test_a_stale_lockfile_is_a_warning(tree: Tree, uvflow: Command) -> None:
     root = tree({**PROJECT, "pyproject.toml": PROJECT["pyproject.toml"].replace("1.0", "2.0")})
-    said = uvflow("docker", cwd=root)
-    assert said.code == 0
-    assert "warning: uv.lock is stale, and the build will fail: " in said.err
+    for options in ((), ("--check",)):
+        said = uvflow("docker", *options, cwd=root)
+        assert said.code == 0
+        assert "warning: uv.lock is stale, and the build will fail: " in said.err
 
 
 def test_the_python_in_use_is_kept_in_the_first_dockerfile(tree: Tree, uvflow: Command) -> None:

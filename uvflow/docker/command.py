@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         return _check_result(check_handwritten(project, path))
     plan = ImagePlan(project, options)
     if options.check:
-        return _check_result(plan.findings, plan.generated)
+        return replace(_check_result(plan.findings, plan.generated), warnings=plan.remarks)
     warnings = (*plan.remarks, *map(str, plan.findings))
     if options.prints:
         text = plan.dockerfile.text
