@@ -235,6 +235,13 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
     )
 
 
+@pytest.mark.parametrize("line", ["apps = {1: FastAPI()}", "def make(x):\n    return FastAPI()"])
+def test_an_application_that_no_server_could_load_is_named(tree: Tree, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        start(tree({"main.py": f"from fastapi import FastAPI\n{line}\n"}), "fastapi", "uvicorn")
+    assert caught.value.cause == "main.py has FastAPI(), but under no name that a server could load"
+
+
 def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
     root = search(tree({}), members=("backend", "worker"))
     with pytest.raises(UsageError) as caught:
