@@ -181,6 +181,11 @@ def test_a_factory_that_needs_arguments_is_none(tree: Tree) -> None:
     assert found(tree({"main.py": "def create_app(name):\n    return FastAPI()\n"})) is None
 
 
+def test_what_has_to_be_awaited_is_no_factory_and_has_no_names(tree: Tree) -> None:
+    text = "async def main():\n    app = FastAPI()\n    return app\n"
+    assert found(tree({"main.py": text})) is None
+
+
 def test_an_application_that_a_factory_made_is_one(tree: Tree) -> None:
     text = "def create(x):\n    return FastAPI(title=x)\n\napp = create('y')\n"
     assert found(tree({"main.py": text})) == "main:app"

@@ -236,10 +236,10 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("line", ["apps = {1: FastAPI()}", "def make(x):\n    return FastAPI()"])
-def test_an_application_that_no_server_could_load_is_named(tree: Tree, line: str) -> None:
+def test_an_application_without_a_name_is_a_cause(tree: Tree, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         start(tree({"main.py": f"from fastapi import FastAPI\n{line}\n"}), "fastapi", "uvicorn")
-    assert caught.value.cause == "main.py has FastAPI(), but under no name that a server could load"
+    assert caught.value.cause == "main.py has FastAPI(), but no name for it can be read there"
 
 
 def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:

@@ -265,9 +265,11 @@ class Applications:
         match node:
             case ast.ClassDef(name=name):
                 self.kinds[f"{module.name}.self"] = f"{module.name}.{name}"
-            case ast.FunctionDef(name=name, args=a):
+            case ast.FunctionDef(name=name, args=a) | ast.AsyncFunctionDef(name=name, args=a):
                 needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
-                made = [name] if needed == 0 and all(a.kw_defaults) else []
+                is_called = needed == 0 and all(a.kw_defaults)
+                # No server awaits what makes its application.
+                made = [name] if is_called and isinstance(node, ast.FunctionDef) else []
             case _:
                 made = [name for name, value in values if isinstance(value, _MADE)]
                 values = [pair for pair in values if pair[0] in made]

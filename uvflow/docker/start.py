@@ -381,15 +381,15 @@ class Search:
                 "what a project with a web framework has in [project.scripts] is not its service"
             )
             hint = _lines(map(self._script, self.scripts))
-        elif made := [*self._made()]:
-            cause = f"{', '.join(made)}, but under no name that a server could load"
+        elif made := self._made():
+            cause = f"{', '.join(made)}, but no name for it can be read there"
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
-    def _made(self) -> Iterator[str]:
+    def _made(self) -> list[str]:
         """Where a web application is made, whatever becomes of it."""
-        for module in (each for each in self.sources.modules if each.is_served):
-            names = (name.partition(".")[0] for name in self.classes)
-            yield from (f"{module.path} has {name}()" for name in names if f"{name}(" in module.text)
+        calls = [f"{name.partition('.')[0]}()" for name in self.classes]
+        served = (module for module in self.sources.modules if module.is_served)
+        return [f"{m.path} has {c}" for m in served for c in calls if c[:-1] in m.text]
 
 
 def _lines(candidates: Iterable[Candidate]) -> str:
