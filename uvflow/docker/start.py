@@ -235,11 +235,8 @@ class Search:
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
                 if dotted := django.text(key):
-                    name, evidence = (
-                        ":".join(dotted.rsplit(".", 1)),
-                        f"{key} of {django.settings_module}",
-                    )
-                    found.append([self._named(name, interface, evidence)])
+                    name, where = ":".join(dotted.rsplit(".", 1)), django.settings_module
+                    found.append([self._named(name, interface, f"{key} of {where}")])
         for interface, modules in made.items():
             named = ((f"{m.name}:application", m.path) for m in modules)
             found.append([self._named(name, interface, path) for name, path in named])
@@ -256,9 +253,8 @@ class Search:
         import yaml  # 15 ms, for a project with a compose file only
 
         try:
-            every = [
-                (each.get("build"), each) for each in yaml.safe_load(text)["services"].values()
-            ]
+            services = yaml.safe_load(text)["services"].values()
+            every = [(each.get("build"), each) for each in services]
             places = ((at["context"] if isinstance(at, dict) else at, each) for at, each in every)
             [service] = [each for at, each in places if at in {".", "./"}]
             command = service.get("command") or ""
@@ -365,6 +361,9 @@ class Search:
         return next((name for name in fitting if name in self.installed), None)
 
     def _no_start_error(self) -> UsageError:
+        modules = [module for module in self.sources.modules if module.is_served]
+        calls = [f"{name.partition('.')[0]}()" for name in self.classes]
+        made = [f"{m.path} has {call}" for m in modules for call in calls if call[:-1] in m.text]
         cause = "no web application, no program in [project.scripts], no `web` in a Procfile"
         hint = (
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
@@ -381,15 +380,9 @@ class Search:
                 "what a project with a web framework has in [project.scripts] is not its service"
             )
             hint = _lines(map(self._script, self.scripts))
-        elif made := self._made():
+        elif made:
             cause = f"{', '.join(made)}, but no name for it can be read there"
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
-
-    def _made(self) -> list[str]:
-        """Where a web application is made, whatever becomes of it."""
-        calls = [f"{name.partition('.')[0]}()" for name in self.classes]
-        served = (module for module in self.sources.modules if module.is_served)
-        return [f"{m.path} has {c}" for m in served for c in calls if c[:-1] in m.text]
 
 
 def _lines(candidates: Iterable[Candidate]) -> str:
