@@ -9,7 +9,6 @@ from venvs import INFO, PROJECT, SITE, Venv, damage, posix_only, replace, symlin
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import (
     DamageKind,
-    damaged_distributions,
     metadata_damage,
 )
 from uvflow.environment.repair import (
@@ -28,7 +27,7 @@ def test_uv_reinstalls_distributions_without_metadata(venv: Venv) -> None:
     undamaged = ["certifi-2025.1.31.dist-info", "idna-3.10.dist-info"]
     shutil.rmtree(venv.at / "six")
     (venv.at / "requests-2.32.3.dist-info" / "METADATA").unlink()
-    remove_metadata(Environment(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment(venv.path), {d.distribution for d in venv.damages()})
     assert sorted(path.name for path in venv.at.glob("*.dist-info")) == undamaged
     venv.sync("--locked")
     assert venv.damages() == ()
@@ -48,7 +47,7 @@ def test_uv_overwrites_the_files_of_a_distribution_without_metadata(
 
 def test_the_metadata_of_both_versions_is_removed(venv: Venv) -> None:
     shutil.copytree(venv.at / "six-1.17.0.dist-info", venv.at / "six-1.16.0.dist-info")
-    remove_metadata(Environment(venv.path), damaged_distributions(venv.damages()))
+    remove_metadata(Environment(venv.path), {d.distribution for d in venv.damages()})
     assert list(venv.at.glob("six-*")) == []
 
 
@@ -57,7 +56,7 @@ def test_a_legacy_metadata_file_is_removed(venv: Venv) -> None:
     first = f"{SITE}/six-1.16.0.egg-info"
     duplicates = venv.damages()
     assert duplicates == (damage(DamageKind.DUPLICATE, first, detail="also six-1.17.0.dist-info"),)
-    remove_metadata(Environment(venv.path), damaged_distributions(duplicates))
+    remove_metadata(Environment(venv.path), {d.distribution for d in duplicates})
     assert list(venv.at.glob("six-*")) == []
 
 

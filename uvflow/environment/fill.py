@@ -15,7 +15,6 @@ from uvflow.environment.installed import Environment, read_configuration
 from uvflow.environment.integrity import (
     Damage,
     DamageKind,
-    damaged_distributions,
     linked_packages,
     missing_basics,
     needs_rebuild,
@@ -174,7 +173,7 @@ class Filling:
             self.aside = self.aside or aside
             return self.arguments
         self._restore_own_files()
-        damaged = set(damaged_distributions(self.damages))
+        damaged = {damage.distribution for damage in self.damages} - {""}
         selected = self._selected() if damaged else frozenset()
         if selected is None:
             return self.arguments  # with which uv says why it refuses
@@ -182,7 +181,7 @@ class Filling:
         self.kept += sorted(damaged - names)
         # What comes back from uv's cache is damaged there too: the same file through a link, say.
         again = (d for d in self.damages if d in self.seen and repair.can_be_defect(d))
-        spoilt = set(damaged_distributions(again))
+        spoilt = {damage.distribution for damage in again}
         repair.check_removable(environment, self.damages, names)
         self._fetch(names & selected, selected, names & selected & spoilt)
         installed = {d.name: environment.relative(d.path) for d in environment.distributions}

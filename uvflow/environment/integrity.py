@@ -578,11 +578,6 @@ def is_written_by_installer(script: str) -> bool:
     return Path(script).name.startswith(".tmp") or read_launcher(script) is not None
 
 
-def damaged_distributions(damages: Iterable[Damage]) -> tuple[str, ...]:
-    """The distributions whose metadata to remove, so that the next `uv sync` reinstalls them."""
-    return tuple(sorted({d.distribution for d in damages if d.distribution}))
-
-
 def can_be_read_by_uv(environment: Environment) -> bool:
     """Whether every file of the metadata is one, and no named pipe at which uv would wait."""
     configuration = environment.path / "pyvenv.cfg"
