@@ -76,11 +76,14 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
 
 
 def _nearest_program(name: str, path: str) -> str:
-    """A hint; programs of the environment only, which is first on `path`."""
+    """A hint: a program of the environment, which is first on `path`, or a script."""
     import difflib  # 1 ms, and needed for a mistake only
 
-    directory = Path(path.partition(os.pathsep)[0])
-    programs = {entry.stem if os.name == "nt" else entry.name for entry in directory.glob("*")}
+    if name.endswith(".py"):
+        programs = {entry.as_posix() for entry in Path(name).parent.glob("*.py")}
+    else:
+        directory = Path(path.partition(os.pathsep)[0])
+        programs = {entry.stem if os.name == "nt" else entry.name for entry in directory.glob("*")}
     close = difflib.get_close_matches(name, programs, n=1)
     return f"did you mean `{close[0]}`?" if close else ""
 
