@@ -376,9 +376,7 @@ class Search:
             cause = "the Procfile has no `web`"
             hint = _lines(Start(command=words, evidence=name) for name, words in others)
         elif self.scripts:
-            cause = (
-                "what a project with a web framework has in [project.scripts] is not its service"
-            )
+            cause = "the programs of a project with a web framework are not its service"
             hint = _lines(map(self._script, self.scripts))
         elif made:
             cause = f"{', '.join(made)}, but no name for it can be read there"

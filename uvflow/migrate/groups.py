@@ -11,6 +11,7 @@ from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
+from uvflow.migrate.formats.tool_tables import PROFILES
 from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
     Index,
@@ -132,11 +133,10 @@ def _with_lists(
     lists = {group: collector.collect() for group, collector in collectors.items()}
     resolved, settings = resolve_conflicts(lists, outcomes)
     # What is meant for production by its file's name gets there by `uvflow sync --prod`.
-    profile = ("tool", "uvflow", "profiles", "prod", "groups")
-    production = [group for group in lists if group in {"prod", "production"}]
+    production = TomlLine(value=[group for group in lists if group in {"prod", "production"}])
     return replace(
         imported,
-        values={profile: TomlLine(value=production)} if production else {},
+        values={(*PROFILES, "prod", "groups"): production} if production.value else {},
         dependencies=tuple(e for e in resolved[PROJECT] if isinstance(e, Requirement)),
         groups={name: entries for name, entries in resolved.items() if name != PROJECT},
         settings={**imported.settings, **settings},
