@@ -302,6 +302,13 @@ def test_a_build_context_that_is_the_directory_above() -> None:
     assert changed("source=uv.lock", "source=shop/poetry.lock", context) == [("mount-missing", 4)]
 
 
+def test_a_copy_from_a_stage_of_another_spelling() -> None:
+    text = 'FROM scratch AS builder\nFROM scratch\nCOPY --from={} /a /a\nCMD ["/a"]\n'
+    assert ("copy-missing", 3) in found(text.format("biulder"))
+    for name in ("Builder", "0", "build-tools", "registry.test/builder:1"):
+        assert ("copy-missing", 3) not in found(text.format(name))
+
+
 @pytest.mark.parametrize("line", ["COPY setup.cfg ./", "ADD shop main.py data/ /app/"])
 def test_a_copy_of_what_is_not_there(line: str) -> None:
     assert ("copy-missing", 3) in added(line)

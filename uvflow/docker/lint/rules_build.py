@@ -1,5 +1,6 @@
 """What goes wrong in a hand-written Dockerfile when the environment is built. Pure."""
 
+import difflib
 import itertools
 import posixpath
 import re
@@ -138,6 +139,15 @@ def _debian_packages(linted: Dockerfile) -> Violations:
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
+def _stages(linted: Dockerfile) -> Violations:
+    """A name that is like that of no stage may be an image."""
+    names = [stage.name for stage in linted.stages if stage.name]
+    for step in (step for step in linted.image if step.is_copy and not linted.source(step)):
+        name = step.flag("from") or ""
+        for meant in difflib.get_close_matches(name, names, n=1, cutoff=0.85):
+            yield "copy-missing", step, f"there is no stage {name}, but {meant}"
+
+
 def _build_context(linted: Dockerfile) -> Violations:
     has, fails = linted.context.has, ": the build fails with `failed to compute cache key`"
     every = linted.everything
@@ -203,5 +213,5 @@ def _copied_environments(
 
 CHECKS = (
     *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages, _python, _environments),
-    _build_context,
+    *(_stages, _build_context),
 )
