@@ -40,9 +40,10 @@ def test_a_probe_without_a_path_and_a_server_that_nobody_reaches_are_told(
     root = tree({**PROJECT, "pyproject.toml": manifest(), "Procfile": "web: uvicorn main:app\n"})
     said = uvflow("docker", cwd=root)
     assert "\nProbes port 8000: no path of a health check is known, " in said.err
-    assert ": only the container itself reaches 127.0.0.1\n" in said.err
+    hint = "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"
+    assert f": only the container itself reaches 127.0.0.1: {hint}\n" in said.err
     root.joinpath("Procfile").write_text("web: flask run --host=0.0.0.0\n")
-    assert ": this starts a development server\n" in uvflow("docker", cwd=root).err
+    assert ": this starts a development server: gunicorn " in uvflow("docker", cwd=root).err
 
 
 def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:

@@ -71,7 +71,7 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     plan = ImagePlan(project, options)
     if options.check:
         return replace(_check_result(plan.findings, plan.generated), warnings=plan.remarks)
-    warnings = (*plan.remarks, *map(str, plan.findings))
+    warnings = (*plan.remarks, *(f"{f}: {f.hint}" if f.hint else str(f) for f in plan.findings))
     if options.prints:
         text = plan.dockerfile.text
         return DockerResult(text=_lines(text), warnings=warnings, data={"dockerfile": text})
