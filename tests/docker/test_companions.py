@@ -60,10 +60,17 @@ def test_the_whole_compose_file() -> None:
         "    init: true\n"
         '    ports: ["8000:8000"]\n'
         '    volumes: [".:/app"]\n'
+        "    develop:\n"
+        '      watch: [{"action": "rebuild", "path": "uv.lock"}]\n'
         "secrets:\n"
         "  TOKEN:\n"
         '    environment: "TOKEN"\n'
     )
+
+
+def test_a_service_gets_the_variables_of_its_profile() -> None:
+    text = compose_file(facts(selections=(PROD._replace(env_file="a$.env"),)))
+    assert '    env_file: [{"path": "a$$.env", "required": false}]\n' in text
 
 
 def test_a_member_is_built_from_the_workspace() -> None:

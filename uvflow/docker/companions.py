@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uvflow.docker.facts import Facts
+from uvflow.paths import LOCKFILE
 from uvflow.project.manifest import Table
 from uvflow.project.profiles import Profile
 
@@ -69,13 +70,18 @@ def _service(facts: Facts, selection: Profile) -> Table:
         "secrets": facts.secrets,
         "ssh": ["default"] if facts.uses_ssh else [],
     }
+    # For `docker compose watch`; the sources need no copy, since they are the project's own.
+    rebuild = {"action": "rebuild", "path": posixpath.normpath(posixpath.join(context, LOCKFILE))}
+    live = {"volumes": [f"{context}:/app"], "develop": {"watch": [rebuild]}}
+    variables = [{"path": selection.env_file, "required": False}] if selection.env_file else []
     return {
         "profiles": [] if selection.name == "prod" else [selection.name],
         "image": image_tag(facts, selection.name),
         "build": build,
         "init": True,
+        "env_file": variables,
         "ports": [f"{port}:{port}"] if port else [],
-        **({"volumes": [f"{context}:/app"]} if selection.editable else _HARDENED),
+        **(live if selection.editable else _HARDENED),
     }
 
 
