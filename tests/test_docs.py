@@ -300,8 +300,8 @@ def test_the_keys_for_docker_are_documented_with_their_defaults() -> None:
 
 def test_the_keys_of_a_step_are_documented_with_their_defaults() -> None:
     documented = keys_and_defaults(CONFIGURATION, "Setup")
-    steps = declared(setup.Step, but={"name", "sync"})
-    assert documented == {**steps, "name": "required", "sync": "unset"}
+    steps = declared(setup.Step, but={"name", "python", "sync"})
+    assert documented == {**steps, "name": "required", "python": "unset", "sync": "unset"}
 
 
 def test_the_built_in_profiles_mean_the_commands_shown() -> None:

@@ -36,7 +36,8 @@ FILES = {
     "settings.example": "DEBUG=1\n",
     "make.py": "import six; print('made'); open('db.sqlite3', 'a').write('1')\n",
 }
-ONE_KIND = "`tool.uvflow.setup[0]` must have one of `sync`, `run`, and `copy` with `from` and `to`"
+STEP = "`tool.uvflow.setup[0]`"
+ONE_KIND = f"{STEP} must have one of `python`, `sync`, `run`, and `copy` with `from` and `to`"
 NO_PATH = (
     "must be a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most, not"
 )
@@ -55,6 +56,21 @@ def due(done: Result) -> list[str]:
     """The names of the steps that were announced as due."""
     lines = [line for line in done.err.splitlines() if line.startswith("due ")]
     return [line.split()[1].rstrip(":") for line in lines]
+
+
+def test_a_python_is_installed_where_there_is_none(
+    tree: Tree, uvflow: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "pythons"))
+    step = '\n[[tool.uvflow.setup]]\nname = "old"\npython = "{}"\n'
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    root = tree({"pyproject.toml": MANIFEST + step.format(here)})
+    assert uvflow("setup", "--check", cwd=root) == Result(0, "done  old\n", "")
+    (root / "pyproject.toml").write_text(MANIFEST + step.format("3.0"))
+    assert uvflow("setup", "--check", cwd=root).out == "due   old: there is no Python 3.0\n"
+    done = uvflow("setup", cwd=root)
+    assert done.code == 1
+    assert "`uv python install` failed" in done.err
 
 
 def test_the_steps_are_announced_done_in_order_and_left_out_then(

@@ -28,12 +28,13 @@ _EXAMPLE = {"from": ".env.example", "to": ".env"}
 
 
 class Step(NamedTuple):
-    """One of `sync`, `copy` and `run` is set; `inputs` and `creates` are globs.
+    """One of `python`, `sync`, `copy` and `run` is set; `inputs` and `creates` are globs.
 
-    `sync` is a profile, or True for the one that `uvflow sync` means.
+    `python` is a version, `sync` a profile, or True for the one that `uvflow sync` means.
     """
 
     name: str
+    python: str = ""
     sync: str | bool = False
     copy: Mapping[str, str] | None = None
     run: Sequence[str] = ()
@@ -60,7 +61,9 @@ _PATH = Rule(
     "a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most",
     {"type": "string", "pattern": _BELOW},
 )
-_KINDS = {"sync": (str, bool), "copy": OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH)), "run": [str]}
+_VERSION = Rule("a version such as `3.12`", {"type": "string", "pattern": r"\d+\.\d+(\.\d+)?"})
+_COPY = OnlyKeys(dict.fromkeys(_EXAMPLE, _PATH))
+_KINDS = {"python": _VERSION, "sync": (str, bool), "copy": _COPY, "run": [str]}
 _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]})
 
 
@@ -75,7 +78,7 @@ def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
         if not names[number] or names.count(names[number]) > 1:
             problem = "must have a `name` of its own"
         elif len(kinds) != 1 or table.get("copy", _EXAMPLE).keys() != _EXAMPLE.keys():
-            problem = "must have one of `sync`, `run`, and `copy` with `from` and `to`"
+            problem = "must have one of `python`, `sync`, `run`, and `copy` with `from` and `to`"
         elif kinds != ["run"] and {"inputs", "creates"} & table.keys():
             problem = "can have `inputs` and `creates` only with `run`"
         if problem:
@@ -134,6 +137,12 @@ class Setup(NamedTuple):
         """Why a step is due; empty where it is done."""
         if step.copy:
             return _absence(self.project.root, step.copy["to"])
+        if step.python:
+            words = ("python", "find", "--system", "--no-project", "--no-python-downloads")
+            found = context.find_uv().capture(
+                (*words, step.python), cwd=self.project.root, environ=context.environ
+            )
+            return f"there is no Python {step.python}" if found.code else ""
         if step.sync:
             if context.is_current():
                 return ""
@@ -153,6 +162,13 @@ class Setup(NamedTuple):
         if step.copy:
             with mutex(context.state, "uvflow setup", timeout=timeout, progress=progress):
                 _copy(root, step.copy["from"], step.copy["to"], step.name)
+            return
+        if step.python:
+            answer = context.find_uv().run(
+                ("python", "install", step.python), cwd=root, environ=context.environ
+            )
+            if answer.code:
+                raise uv.failure_of(answer, "uv python install")
             return
         sync(context, timeout=timeout, progress=progress)
         if step.run:
