@@ -18,6 +18,7 @@ from rig import MANIFEST, Command, Result, Tree
 from wheels import build_wheel
 
 from uvflow.docker.header import with_header
+from uvflow.uv import find
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and modes of POSIX")
 
@@ -39,15 +40,15 @@ def findings(uvflow: Command, root: Path, environ: Mapping[str, str] | None = No
 
 
 def test_where_all_is_well_it_says_how_much_it_has_checked(shop: Path, uvflow: Command) -> None:
-    assert uvflow("doctor", cwd=shop) == Result(0, "13 of 13 checks passed\n", "")
-    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "12 of 12 checks passed\n", "")
+    assert uvflow("doctor", cwd=shop) == Result(0, "14 of 14 checks passed\n", "")
+    assert uvflow("doctor", "--offline", cwd=shop) == Result(0, "13 of 13 checks passed\n", "")
 
 
 def test_details_are_shown_where_there_is_trouble(shop: Path, uvflow: Command) -> None:
     (shop / ".env").write_text("A=2\n")
     assert uvflow("doctor", cwd=shop) == Result(
         1,
-        "12 of 13 checks passed\n"
+        "13 of 14 checks passed\n"
         "  .env  out of sync  B is in .env.example only\n"
         "                     hint: set it in .env\n",
         "",
@@ -268,6 +269,17 @@ def test_an_image_with_another_python_than_the_environment(shop: Path, uvflow: C
     )
 
 
+def test_hooks_without_a_uvflow_on_path(shop: Path, uvflow: Command) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=shop, check=True)
+    uvflow("sync", cwd=shop)
+    assert uvflow("hook", "install", cwd=shop).code == 0
+    path = os.environ["PATH"].split(os.pathsep)
+    without = os.pathsep.join(place for place in path if not (Path(place) / "uvflow").exists())
+    done = uvflow("doctor", cwd=shop, environ={"PATH": without, "UVFLOW_UV": find().path})
+    assert "post-checkout of git and its like do nothing: uvflow is not on PATH" in done.out
+    assert "hooks" not in uvflow("doctor", cwd=shop).out
+
+
 def test_a_fault_of_the_configuration_is_2(shop: Path, uvflow: Command) -> None:
     with (shop / "pyproject.toml").open("a") as file:
         file.write('[tool.uvflow]\ndefault-profle = "dev"\n')
@@ -280,7 +292,7 @@ def test_fix_syncs_where_that_mends_something(shop: Path, uvflow: Command) -> No
     assert "Fix" not in uvflow("doctor", "--fix", cwd=shop).err
     next(shop.rglob("six-*.dist-info/RECORD")).unlink()
     done = uvflow("doctor", "--fix", cwd=shop)
-    assert (done.code, done.out) == (0, "13 of 13 checks passed\n")
+    assert (done.code, done.out) == (0, "14 of 14 checks passed\n")
     assert done.err.startswith("Fix: uvflow sync\n")
 
 

@@ -28,6 +28,7 @@ from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.check import ASK, Level, failure_reason
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
+from uvflow.onboarding.shell import idle_hooks
 from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
 
 # The code of a finding → its severity, and the aspect that it is about.
@@ -39,6 +40,7 @@ _RULES = {
     "environment-from-elsewhere": (Severity.ERROR, "origin"),
     "environment-not-synced": (Severity.ERROR, "environment"),
     "files-damaged": (Severity.ERROR, "files"),
+    "hook-without-effect": (Severity.WARNING, "hooks"),
     "image-python-differs": (Severity.NOTE, "image"),
     "index-unusable": (Severity.ERROR, "index"),
     "lockfile-not-current": (Severity.ERROR, "lockfile"),
@@ -67,6 +69,7 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
             "links": lambda context: _look_at_links(context, cache()),
             "Dockerfile": _look_at_dockerfile,
             "image": _compare_pythons,
+            "hooks": _look_at_hooks,
         }
         if is_offline or os.environ.get("UV_OFFLINE"):
             del looks["index"]
@@ -220,3 +223,9 @@ def _compare_pythons(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
             f"the image has Python {wanted}, and {context.environment.name} {minor}",
             f"`uvflow docker --python={minor}`",
         )
+
+
+def _look_at_hooks(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+    for file in idle_hooks(context.project)[:1]:
+        reason = f"{file.name} of git and its like do nothing: uvflow is not on PATH"
+        yield Level.UNUSABLE, reason, "`uv tool install uvflow`"

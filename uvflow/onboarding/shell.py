@@ -1,5 +1,6 @@
 """What a shell evaluates for an activated environment, and hooks that watch a git checkout."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from uvflow.environment.command import command_environ, find_program
 from uvflow.environment.context import SyncContext
 from uvflow.environment.interpreter import is_trusted
 from uvflow.environment.run import find_env_file
-from uvflow.errors import OutOfSyncError, UsageError
+from uvflow.errors import OutOfSyncError, UsageError, UvflowError
 from uvflow.files import is_inside, target_inside, text_if_there, write_whole
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import ACTIVATED, ALL
@@ -69,6 +70,9 @@ def _variables(context: SyncContext) -> dict[str, str]:
     return wanted
 
 
+_HOOKS = ("post-checkout", "post-merge", "post-rewrite")
+_SIGNATURE = "# Made by `uvflow hook install`"
+_MOST_HOOK = 1 << 16  # bytes
 _CHECK = """due=$(uvflow sync --check 2>&1) || printf 'uvflow: %s\\n' "$due" >&2"""
 
 
@@ -78,22 +82,13 @@ def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
     Raises UsageError, with nothing written, where a hook is not as uvflow makes it for this
     project, or outside of the repository, where it may be that of all.
     """
-    git = find_program("git", os.environ.get("PATH", os.defpath))
-    question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
-    answer = git and process.capture((git, *question), environ=os.environ, cwd=project.root)
-    # A name with a line end, or that is not text, would lead the hook into another directory.
-    places = answer and re.fullmatch(r"(.+)\n(.+)\n([^\n\ufffd]*)\n", answer.out)
-    if not places:
-        hint = "that needs git, a repository, and directories with plain text as their names"
-        raise UsageError(f"git names no place for hooks of {project.root}", hint=hint)
-    common, hooks, folder = places.groups()
+    common, directory, folder = _hooks_of(project)
     place = shlex.quote(f"./{folder}")
     hook = Path(__file__).with_name("hook.sh").read_text(encoding="ascii")
     commands = ("uvflow sync", _CHECK) if syncs else (_CHECK, "uvflow sync")
     text, other = (hook.replace("@command@", c).replace("@folder@", place) for c in commands)
-    directory = project.root / hooks
-    files = tuple(directory / f"post-{event}" for event in ("checkout", "merge", "rewrite"))
-    is_shared = not is_inside(directory, project.root / common)
+    files = tuple(directory / name for name in _HOOKS)
+    is_shared = not is_inside(directory, common)
     for file in files:
         if is_shared or text_if_there(target_inside(file, directory)) not in {None, text, other}:
             reason = "may be that of other repositories" if is_shared else "is not uvflow's alone"
@@ -103,3 +98,28 @@ def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
     for file in files:
         write_whole(file, text.encode(), mode=0o755)
     return files
+
+
+def idle_hooks(project: Project) -> tuple[Path, ...]:
+    """The hooks of uvflow that do nothing, since it is not on PATH."""
+    if find_program("uvflow", os.environ.get("PATH", os.defpath)):
+        return ()
+    with contextlib.suppress(UvflowError):
+        _, directory, _ = _hooks_of(project)
+        texts = {directory / name: text_if_there(directory / name, _MOST_HOOK) for name in _HOOKS}
+        return tuple(file for file, text in texts.items() if _SIGNATURE in (text or ""))
+    return ()
+
+
+def _hooks_of(project: Project) -> tuple[Path, Path, str]:
+    """The repository, the directory of its hooks, and where the project is in it (`a/b/`)."""
+    git = find_program("git", os.environ.get("PATH", os.defpath))
+    question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
+    answer = git and process.capture((git, *question), environ=os.environ, cwd=project.root)
+    # A name with a line end, or that is not text, would lead the hook into another directory.
+    places = answer and re.fullmatch(r"(.+)\n(.+)\n([^\n\ufffd]*)\n", answer.out)
+    if not places:
+        hint = "that needs git, a repository, and directories with plain text as their names"
+        raise UsageError(f"git names no place for hooks of {project.root}", hint=hint)
+    common, hooks, folder = places.groups()
+    return project.root / common, project.root / hooks, folder
