@@ -683,8 +683,13 @@ def test_repair_makes_it_intact(synced: Path, uvflow: Command, what: str) -> Non
     environment = Environment(synced / ".venv")
     before = {d.name for d in environment.distributions}
     done = uvflow("verify", "--deep", "--repair", cwd=synced)
+    if done.code == 5 and what in {"system packages", "another home", "another program"}:
+        # Another environment than was synced, and an import in it: of uv before 0.13 (security.md).
+        assert "would run _virtualenv.pth of this project and was not started" in done.err
+        done = uvflow("sync", cwd=synced)
+    else:
+        assert lines(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
     assert done.code == 0, done.err
-    assert lines(done.out)[-1].startswith(("Repaired: dev", "Intact: dev"))
     environment = Environment(synced / ".venv")
     assert integrity.metadata_damage(environment) == ()
     assert integrity.file_damage(environment, by_hash=True) == ()
