@@ -257,9 +257,8 @@ def roll_back(
         timeout=timeout,
         progress=progress,
     ):
-        releases = find_releases(context)  # first, for a profile that keeps none
         _check_places(context)
-        release = _choose(context, releases, name)
+        release = _choose(context, find_releases(context), name)
         environment = Environment(release.path)
         past = Past.of(context, environment)
         damages, _ = find_damage(environment, Depth.SIZES, past)
