@@ -190,16 +190,18 @@ def sync_locked(
         before = _answers(inputs.sync_inputs(context, uv.path))
     # Of a sync after which uv had nothing to do.
     known = fingerprint.recorded_answers(context.read_fingerprint())
-    python = _answers(inputs.interpreter_inputs(Environment(context.environment)))
+    environment = Environment(context.environment)
+    python = _answers(inputs.interpreter_inputs(environment))
     is_same = _is_in(known, before) and _is_in(known, python)
     has_same_python = _is_in(known, python) and inputs.ask_for_same_python(
         fingerprint.pairs(before), known
     )
     copies = find_copies(context)
-    there = _answers(inputs.environment_inputs(Environment(context.environment)))
-    is_locked_same = before and _may_change_nothing(context, fingerprint.pairs(before), known)
-    is_likely_same = is_locked_same and _is_in(known, there)
-    if is_likely_same or mounts_in(context.environment):
+    is_mounted = bool(mounts_in(context.environment))
+    may_be_same = before and _may_change_nothing(context, fingerprint.pairs(before), known)
+    # Every distribution is looked at, so not where the sync is a real one in any case.
+    there = _answers(inputs.environment_inputs(environment)) if may_be_same or is_mounted else ()
+    if is_mounted or _is_in(known, there):
         if _would_change_nothing(context, uv):
             answers = _watched(before, remember_copies(context, copies), there)
             return SyncResult(already=True, answers=answers)
