@@ -1,7 +1,8 @@
-"""The cases that imports are compared in: what is there, and what has to come of it.
+"""The cases of requirements files: what there is, and what has to come of it.
 
 Requirements are written as PEP 508 has them. What a case wants is what the files mean to pip; where
-pip would refuse them, or where taking them over would do harm, it asks for a refusal.
+pip would refuse them, or where taking them over would do harm, it asks for a refusal. The cases of
+other formats are in import_project_cases.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,15 +13,16 @@ from typing import Any
 from benchmarks.import_world import SDIST_ONLY, SECRET, USER, World, package
 
 KEPT, SAID, LOST, REFUSED, BROKE = "kept", "said", "lost", "refused", "broke"
+REQUIREMENTS = "requirements files"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """A setting that a case wants, and every place where a tool may have put it.
 
-    A place is a path of keys below `[tool]` and the value there, which is looked for in every table
-    of a list; or else `written` is somewhere among the values. `named` is the word that a tool has
-    to use that leaves it out.
+    A place is a path of keys of pyproject.toml and the value there, which is looked for in every
+    table of a list, and in a list itself; or else `written` is somewhere among the values. `named`
+    is the word that a tool has to use that leaves it out.
     """
 
     what: str
@@ -34,16 +36,25 @@ class Wants:
     """What has to be in pyproject.toml and uv.lock.
 
     `groups` tells what somebody has who asks for the project and that group, but for the project's
-    own. `sources` is name → source as the judge writes it, `indexes` URL → "default" or "extra".
-    `locked` is name → version. `unbounded` forbids a lower bound where none was written; else
-    one that a tool adds is let pass. `told` are words to be said, or to be among the values.
+    own; `extras` are the optional dependencies, `default_groups` those that an installation has
+    without being asked. `python` is requires-python, `metadata` what else stands in `[project]`.
+    `sources` is name → source as the judge writes it, `indexes` URL → "default", "extra" or
+    "explicit", `indexed` name → the URL of the one index it comes from. `locked` is name →
+    version, or several with a blank between them. `unbounded` forbids a lower bound where none was
+    written; else one that a tool adds is let pass. `told` are words to be said, or to be among the
+    values.
     """
 
     project: tuple[str, ...] = ()
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_groups: tuple[str, ...] | None = None
+    python: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     indexes: Mapping[str, str] = field(default_factory=dict)
+    indexed: Mapping[str, str] = field(default_factory=dict)
     find_links: tuple[str, ...] = ()
     settings: tuple[Setting, ...] = ()
     locked: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +69,9 @@ class Case:
     """`asks` is the best verdict there is: kept, said or refused.
 
     How the files are laid out is for tools that have to be told: `project` and `groups` are what
-    is wanted, `included` what these include, `compiled` the pins or constraints of a file.
+    is wanted, `included` what these include, `compiled` the pins or constraints of a file. A case
+    of another format than requirements files has its `format`, and `main_file` is the file that
+    tells of the project. Of a package (`is_package`) the wheel is compared, before and after.
     """
 
     id: str
@@ -70,6 +83,9 @@ class Case:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     included: tuple[str, ...] = ()
     compiled: Mapping[str, str] = field(default_factory=dict)
+    format: str = REQUIREMENTS
+    main_file: str = ""
+    is_package: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,8 +98,8 @@ NOT_COMPARED = {
 }
 
 
-def cases(world: World) -> tuple[Case, ...]:
-    """Every case, in the order of their numbers."""
+def requirements_cases(world: World) -> tuple[Case, ...]:
+    """Every case of requirements files, in the order of their numbers."""
     parts = (
         _lines(),
         _includes(),
@@ -540,13 +556,17 @@ def _paths() -> Iterator[Case]:
         files={"requirements.txt": "-e ./libs/foo[x]\nsix==1.16.0\n", **libraries},
         wants=Wants(project=("foo[x]", "six==1.16.0"), sources={"foo": foo}),
     )
-    extras = Setting(what="the extras of -e .[test]", named="extras", written="shop[test]")
-    for line, settings, asks in (("-e .", (), KEPT), ("-e .[test]", (extras,), SAID)):
+    extras = Setting(
+        what="the extras of -e .[test]",
+        named="extras",
+        written="shop[test]",
+        places=((("tool", "uvflow", "profiles", "dev", "extras"), "test"),),
+    )
+    for line, settings in (("-e .", ()), ("-e .[test]", (extras,))):
         yield Case(
             id="A24",
             about=f"`{line}` in a setuptools project",
             files={"requirements.txt": f"{line}\nsix==1.16.0\n", "pyproject.toml": _SETUPTOOLS},
-            asks=asks,
             wants=Wants(project=("six==1.16.0", "idna==3.7"), settings=settings),
         )
     yield Case(
@@ -567,18 +587,23 @@ def _options(world: World) -> Iterator[Case]:
     alone = Setting(
         what="--no-index",
         named="no-index",
-        places=((("uv", "no-index"), True), (("pdm", "source", "name"), "pypi")),
+        places=(
+            (("tool", "uv", "no-index"), True),
+            (("tool", "pdm", "source", "name"), "pypi"),
+        ),
     )
     allowed = Setting(
         what="--pre",
         named="--pre",
         places=(
-            (("uv", "prerelease"), "allow"),
-            (("pdm", "resolution", "allow-prereleases"), True),
+            (("tool", "uv", "prerelease"), "allow"),
+            (("tool", "pdm", "resolution", "allow-prereleases"), True),
         ),
     )
     unverified = Setting(
-        what="--trusted-host", named="trusted", places=((("pdm", "source", "verify_ssl"), False),)
+        what="--trusted-host",
+        named="trusted",
+        places=((("tool", "pdm", "source", "verify_ssl"), False),),
     )
     for about, lines, wants, files in (
         ("--find-links", "--find-links ./wheels", Wants(find_links=("wheels",)), wheels),
@@ -618,7 +643,10 @@ def _options(world: World) -> Iterator[Case]:
         kept = Setting(
             what=option,
             named=option,
-            places=((("uv", key), setting), (("pdm", "resolution", option.strip("-")), value)),
+            places=(
+                (("tool", "uv", key), setting),
+                (("tool", "pdm", "resolution", option.strip("-")), value),
+            ),
         )
         yield Case(
             id="A25",

@@ -3,7 +3,6 @@
 Reads what uv and PDM write, each in its own tables, and knows nothing of how it came there.
 """
 
-import itertools
 import posixpath
 import re
 import tomllib
@@ -13,38 +12,40 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.markers import Marker, default_environment
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from benchmarks.import_cases import BROKE, KEPT, LOST, REFUSED, SAID, Case, Wants
+from benchmarks.import_cases import (
+    BROKE,
+    KEPT,
+    LOST,
+    REFUSED,
+    REQUIREMENTS,
+    SAID,
+    Case,
+    Wants,
+)
+from benchmarks.import_wheels import MACHINES, Wheel, differences
 
 Tree = Mapping[str, bytes]  # path relative to the project's directory → what is in it
 
-# A marker is what it says on these: a tool may write it in words of its own.
-_MACHINES = tuple(
-    {
-        **{name: str(value) for name, value in default_environment().items()},
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "sys_platform": platform,
-        "platform_system": system,
-        "os_name": "nt" if platform == "win32" else "posix",
-        "extra": "",
-    }
-    for python, (platform, system) in itertools.product(
-        ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"),
-        (("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows")),
-    )
-)
+# The tables of `[tool]` that an import reads, and may take away.
+_OLD_TOOLS = ("poetry", "pdm", "hatch", "rye", "flit")
+
+_CRASH = re.compile(r"^Traceback \(most recent|panicked at", re.MULTILINE)
+# How PDM ends what it shows of another program's traceback: that of setup.py, for example.
+_HANDLED = re.compile(r"^\[\w+\]: ", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What a tool did to a project: `before` and `after` its last command, and all it said.
 
-    `inputs` are the files of the case, `elsewhere` what it wrote outside the project.
+    `inputs` are the files of the case, `elsewhere` what it wrote outside the project. `wheels` are
+    those of a package before and after; in the place of one that cannot be built is the reason.
     """
 
     code: int
@@ -53,6 +54,7 @@ class Run:
     before: Tree
     after: Tree
     elsewhere: Tree
+    wheels: tuple[Wheel | str, Wheel | str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def judged(case: Case, run: Run, secret: str) -> Judgement:
 
 
 def _verdict(case: Case, run: Run) -> tuple[str, tuple[str, ...]]:
-    if re.search(r"^Traceback \(most recent|panicked at", run.said, re.MULTILINE):
+    if _CRASH.search(run.said) and not _HANDLED.search(run.said):
         return BROKE, ("a traceback",)
     if run.code != 0:
         changed = tuple(f"! {path} changed" for path in _changed(run))
@@ -125,10 +127,14 @@ def _missing(case: Case, run: Run) -> Iterator[Missing]:
     except (KeyError, tomllib.TOMLDecodeError) as error:
         yield Missing(what=f"pyproject.toml cannot be read: {error}", named="cannot be read")
         return
-    yield from _missing_requirements(case.wants, found)
+    if not case.is_package:  # of a package, the wheel has them
+        yield from _missing_requirements(case.wants, found)
+    yield from _missing_groups(case.wants, found)
+    yield from _missing_metadata(case.wants, found)
     yield from _missing_settings(case.wants, found)
     yield from _missing_versions(case.wants, found)
-    yield from _changed_tables(run)
+    yield from _changed_tables(case, run)
+    yield from _changed_wheel(run)
     for text in found.unreadable:
         yield Missing(what=f"`{text}` is no requirement (PEP 508)", named=text)
     for comment in case.wants.comments:
@@ -142,48 +148,104 @@ def _missing(case: Case, run: Run) -> Iterator[Missing]:
 def _missing_requirements(wants: Wants, found: "Found") -> Iterator[Missing]:
     project = _wanted(wants.project, wants)
     yield from _compared("project", project, found.project, wants, found)
-    for name, texts in wants.groups.items():
-        have = {**found.project, **found.groups.get(name, {})}
-        wanted = {**{k: v for k, v in project.items() if k in have}, **_wanted(texts, wants)}
-        yield from _compared(f"group {name}", wanted, have, wants, found)
+    for name, texts in wants.extras.items():
+        have = found.extras.get(name, {})
+        yield from _compared(f"extra {name}", _wanted(texts, wants), have, wants, found)
     for key, versions in _wanted(wants.constraints, wants).items():
         if found.constraints.get(key) != versions:
             yield Missing(what=f"constraint {_shown(key, versions)}", named=key.name)
 
 
+def _missing_groups(wants: Wants, found: "Found") -> Iterator[Missing]:
+    project = _wanted(wants.project, wants)
+    for name, texts in wants.groups.items():
+        have = {**found.project, **found.groups.get(name, {})}
+        wanted = {**{k: v for k, v in project.items() if k in have}, **_wanted(texts, wants)}
+        yield from _compared(f"group {name}", wanted, have, wants, found)
+    if wants.default_groups is not None:
+        for name in sorted(found.default_groups ^ set(wants.default_groups)):
+            is_default = "" if name in found.default_groups else "not "
+            what = f"group {name} is {is_default}installed by default"
+            yield Missing(what=what, named=name)
+
+
+def _missing_metadata(wants: Wants, found: "Found") -> Iterator[Missing]:
+    for key, value in wants.metadata.items():
+        if found.metadata.get(key) != value:
+            yield Missing(what=f"{key} is {found.metadata.get(key, 'gone')!r}", named=key)
+    have = SpecifierSet(found.metadata.get("requires-python", ""))
+    if wants.python and not _admit_the_same(SpecifierSet(wants.python), have):
+        yield Missing(
+            what=f"requires-python is `{have}`, not `{wants.python}`", named="requires-python"
+        )
+
+
 def _missing_settings(wants: Wants, found: "Found") -> Iterator[Missing]:
     for url, kind in wants.indexes.items():
-        if found.indexes.get(url) != kind:
-            yield Missing(what=f"index {url} ({kind})", named=urlsplit(url).netloc)
+        # An explicit index that is wanted for all packages is found by the versions that it lacks.
+        enough = ("extra", "explicit") if kind == "extra" else (kind,)
+        if found.indexes.get(url) not in enough:
+            is_kind = found.indexes.get(url, "gone")
+            what = f"index {url} ({kind}) is {is_kind}"
+            yield Missing(what=what, named=urlsplit(url).netloc)
+    for name, url in wants.indexed.items():
+        if found.indexed.get(name) != url:
+            yield Missing(what=f"{name} comes from {url} alone", named=name)
     for path in wants.find_links:
         if path not in found.find_links:
             yield Missing(what=f"--find-links {path}", named="find-links")
     for setting in wants.settings:
-        is_set = any(value in _values(found.tool, *keys) for keys, value in setting.places)
+        is_set = any(value in _values(found.manifest, *keys) for keys, value in setting.places)
         is_written = setting.written and setting.written in found.values
         if not (is_set or is_written):
             yield Missing(what=setting.what, named=setting.named)
 
 
 def _missing_versions(wants: Wants, found: "Found") -> Iterator[Missing]:
-    for name, version in wants.locked.items():
+    for name, versions in wants.locked.items():
         have = found.locked.get(name, set())
-        if have != {version}:
+        if have != set(versions.split()):
             instead = ", ".join(sorted(have)) or "nothing"
-            yield Missing(what=f"{name} {version} is locked as {instead}", named=name)
+            yield Missing(what=f"{name} {versions} is locked as {instead}", named=name)
     for digest in wants.hashes:
         if digest not in found.text:
             yield Missing(what=f"hash {digest[:8]}…", named=digest)
 
 
-def _changed_tables(run: Run) -> Iterator[Missing]:
-    """What was in the user's own pyproject.toml has to be there still, but for its lists."""
+def _changed_tables(case: Case, run: Run) -> Iterator[Missing]:
+    """What was in the user's own pyproject.toml has to be there still, but for what was imported.
+
+    Lists of dependencies may grow. Of a package the wheel tells what its build backend makes.
+    """
     before = tomllib.loads(run.inputs.get("pyproject.toml", b"").decode())
     after = tomllib.loads(run.after["pyproject.toml"].decode())
+    imported = {"dependencies", "dynamic", *_OLD_TOOLS}
     for table in before:
+        if table == "build-system" and case.format != REQUIREMENTS:
+            continue
         for key, value in before[table].items():
-            if key != "dependencies" and after.get(table, {}).get(key) != value:
+            have = after.get(table, {}).get(key)
+            has_grown = table == "dependency-groups" and _is_within(value, have)
+            if key not in imported and have != value and not has_grown:
                 yield Missing(what=f"[{table}] {key} of pyproject.toml", named=key)
+
+
+def _is_within(value: Any, have: Any) -> bool:
+    return isinstance(have, list) and all(entry in have for entry in value)
+
+
+def _changed_wheel(run: Run) -> Iterator[Missing]:
+    if run.wheels is None:
+        return
+    before, after = run.wheels
+    if isinstance(before, str):
+        raise TypeError(f"the case's own wheel cannot be built: {before}")
+    if isinstance(after, str):
+        reason = after.splitlines()[-1]
+        yield Missing(what=f"no wheel can be built: {reason}", named="cannot be built")
+        return
+    for what, named in differences(before, after):
+        yield Missing(what=f"wheel: {what}", named=named)
 
 
 # Requirements
@@ -237,7 +299,29 @@ def _agree(wanted: Versions, have: Versions, wants: Wants) -> bool:
     is_bound = [s.operator for s in have.specifier] == [">="]
     if not wanted.specifier and is_bound and not wants.unbounded:
         return True
-    return wanted.specifier == have.specifier
+    return _admit_the_same(wanted.specifier, have.specifier)
+
+
+def _admit_the_same(wanted: SpecifierSet, have: SpecifierSet) -> bool:
+    """Whether both admit the same releases at, before and after each bound; not pre-releases."""
+    if wanted == have:
+        return True
+    bounds = {Version(s.version.removesuffix(".*")).release for s in (*wanted, *have)}
+    near = {near for release in bounds for near in _near(release)}
+    versions = [".".join(map(str, release)) for release in near]
+    return all(wanted.contains(version) == have.contains(version) for version in versions)
+
+
+def _near(release: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The releases around one: of each of its components one less and one more, and a patch."""
+    padded = (*release, 0, 0)[: max(3, len(release))]
+    for place, number in enumerate(padded):
+        for other in {max(number - 1, 0), number, number + 1}:
+            changed = (*padded[:place], other)
+            yield changed
+            yield (*changed, *padded[place + 1 :])
+            yield (*changed, 99)
+    yield (*padded, 1)
 
 
 def _shown(key: Key, versions: Versions) -> str:
@@ -278,7 +362,7 @@ def _merged(pairs: Iterable[tuple[Requirement, str]]) -> Requirements:
 
 
 def _signature(marker: Marker | None) -> tuple[bool, ...]:
-    return tuple(marker is None or marker.evaluate(machine) for machine in _MACHINES)
+    return tuple(marker is None or marker.evaluate(machine) for machine in MACHINES)
 
 
 # What tools write
@@ -286,15 +370,23 @@ def _signature(marker: Marker | None) -> tuple[bool, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What an import left. `indexes` are URLs without userinfo → "default" or "extra"."""
+    """What an import left.
+
+    `indexes` are URLs without userinfo → "default", "extra" or "explicit", `indexed` name → the
+    URL of the one index that is asked for it.
+    """
 
     name: str
     project: Requirements
+    extras: Mapping[str, Requirements]
     groups: Mapping[str, Requirements]
+    default_groups: frozenset[str]
+    metadata: Mapping[str, Any]
     constraints: Requirements
     indexes: Mapping[str, str]
+    indexed: Mapping[str, str]
     find_links: frozenset[str]
-    tool: Mapping[str, Any]
+    manifest: Mapping[str, Any]
     locked: Mapping[str, set[str]]
     unreadable: tuple[str, ...]  # what stands in a list of requirements, and is none
     text: str
@@ -315,11 +407,18 @@ class Found:
         return cls(
             name=canonicalize_name(project.get("name", "")),
             project=_merged(_pairs(project.get("dependencies", ()), sources)),
+            extras={
+                canonicalize_name(name): _merged(_pairs(texts, sources))
+                for name, texts in project.get("optional-dependencies", {}).items()
+            },
+            default_groups=frozenset(_default_groups(manifest)),
+            metadata=project,
             groups={name: _merged(pairs) for name, pairs in _groups(manifest, sources)},
             constraints=_merged(_pairs(_at(tool, "uv", "constraint-dependencies") or (), {})),
             indexes=dict(_indexes(tool)),
+            indexed=dict(_indexed(tool)),
             find_links=frozenset(_find_links(tool)),
-            tool=tool,
+            manifest=manifest,
             locked=locked,
             unreadable=tuple(t for texts in lists for t in texts if _is_unreadable(t)),
             values=repr(manifest),
@@ -339,9 +438,9 @@ def _read(text: str) -> Requirement | None:
 
 
 def _values(table: Any, *keys: str) -> list[Any]:
-    """What is at the end of `keys`, in every table of a list."""
+    """What is at the end of `keys`, in every table of a list; of a list there, each entry too."""
     if not keys:
-        return [table]
+        return [table, *table] if isinstance(table, list) else [table]
     tables = table if isinstance(table, list) else [table]
     inside = (t[keys[0]] for t in tables if isinstance(t, Mapping) and keys[0] in t)
     return [value for below in inside for value in _values(below, *keys[1:])]
@@ -429,6 +528,17 @@ def _groups(manifest: Mapping[str, Any], sources: Sources) -> Iterator[tuple[str
         yield name, [*pairs, *(_of_pdm(text) for text in own.get(name, ()))]
 
 
+def _default_groups(manifest: Mapping[str, Any]) -> Iterable[str]:
+    """What an installation has that nobody asks for: all groups with PDM, `dev` with uv."""
+    groups = {canonicalize_name(name) for name in manifest.get("dependency-groups", {})}
+    groups |= {canonicalize_name(n) for n in _at(manifest, "tool", "pdm", "dev-dependencies") or ()}
+    chosen = _at(manifest, "tool", "uv", "default-groups")
+    is_of_pdm = "pdm" in manifest.get("tool", {}) and "uv" not in manifest["tool"]
+    if chosen == "all" or is_of_pdm:
+        return groups
+    return groups & set(map(canonicalize_name, ["dev"] if chosen is None else chosen))
+
+
 def _closure(name: str, groups: Mapping[str, Any]) -> Iterator[str]:
     waiting, seen = [name], set[str]()
     while waiting:
@@ -449,12 +559,27 @@ def _of_pdm(text: str) -> tuple[Requirement, str]:
 
 def _indexes(tool: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in _at(tool, "uv", "index") or ():
-        kind = "default" if entry.get("default") else "extra"
-        yield _without_userinfo(entry["url"]).rstrip("/"), kind
+        explicit = "explicit" if entry.get("explicit") else "extra"
+        yield _plain(entry["url"]), "default" if entry.get("default") else explicit
     for entry in _at(tool, "pdm", "source") or ():
         if entry.get("type") != "find_links":
-            kind = "default" if entry.get("name") == "pypi" else "extra"
-            yield _without_userinfo(entry["url"]).rstrip("/"), kind
+            explicit = "explicit" if entry.get("include_packages") else "extra"
+            yield _plain(entry["url"]), "default" if entry.get("name") == "pypi" else explicit
+
+
+def _indexed(tool: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    urls = {entry.get("name"): _plain(entry["url"]) for entry in _at(tool, "uv", "index") or ()}
+    for name, given in (_at(tool, "uv", "sources") or {}).items():
+        for entry in given if isinstance(given, list) else [given]:
+            if "index" in entry:
+                yield canonicalize_name(name), urls.get(entry["index"], "")
+    for entry in _at(tool, "pdm", "source") or ():
+        for name in entry.get("include_packages", ()):
+            yield canonicalize_name(name), _plain(entry["url"])
+
+
+def _plain(url: str) -> str:
+    return _without_userinfo(url).rstrip("/")
 
 
 def _find_links(tool: Mapping[str, Any]) -> Iterator[str]:

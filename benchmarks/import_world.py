@@ -17,7 +17,12 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from wheels import add_wheel, build_index, build_wheel  # the tests' own index builder
+from wheels import (
+    add_installed,
+    add_wheel,
+    build_index,
+    build_wheel,
+)  # the tests' own index builder
 
 USER, SECRET = "user", "s3cret-word"
 SDIST_ONLY = "fromsource"  # the one package that the index has no wheel of
@@ -48,6 +53,10 @@ class World:
         """The digest of the one file of the server whose name begins with `file`."""
         found = min((self.place / "www").rglob(f"{file}*"))
         return hashlib.sha256(found.read_bytes()).hexdigest()
+
+    def first_commit(self, repository: str) -> str:
+        """The id of the oldest commit of a repository."""
+        return _git(self, self.place / "repositories" / repository, "rev-list", "HEAD").split()[-1]
 
     def environ(self, uv: Path) -> dict[str, str]:
         """This machine's environment without its settings, and without a network beyond itself."""
@@ -124,6 +133,9 @@ def _fill_server(www: Path) -> None:
     for name, versions in _ADDED.items():
         for version, requires in versions.items():
             add_wheel(index, name, version, requires)
+    for backend in ("flit_core", "poetry_core", "setuptools"):
+        add_installed(index, backend)  # where a tool asks a build backend about a project
+        (index / backend).rename(index / backend.replace("_", "-"))
     (index / SDIST_ONLY).mkdir()
     sdist = build_sdist(index / SDIST_ONLY, SDIST_ONLY, "1.0")
     page = f'<!DOCTYPE html><html><body><a href="{sdist.name}">{sdist.name}</a></body></html>'
@@ -166,17 +178,21 @@ def _configure(made: World) -> None:
 
 
 def _make_repositories(made: World) -> None:
-    """One with a tag, one with a branch and a package below it, one behind the password."""
+    """With a tag; with a branch and a package below it; with a moved branch; with a password."""
     www = made.place / "www"
     _repository(made, www / "tagged.git", {"pyproject.toml": package("tagged")}, "v0.3.0")
     below = {"sub/pyproject.toml": package("below", extra="x")}
     _repository(made, www / "mono.git", below, "stable")
+    moved = {"pyproject.toml": package("moved")}
+    _repository(made, www / "moved.git", moved, "stable", commits=2)
     hidden = {"pyproject.toml": package("hidden")}
     _repository(made, www / "private" / "hidden.git", hidden, "v1.0")
 
 
-def _repository(made: World, served: Path, files: Mapping[str, str], reference: str) -> None:
-    """A repository with one commit; `reference` is a tag where it begins with a `v`."""
+def _repository(
+    made: World, served: Path, files: Mapping[str, str], reference: str, *, commits: int = 1
+) -> None:
+    """A repository; `reference` is a tag where it begins with a `v`, and at the last commit."""
     root = made.place / "repositories" / served.stem
     for file, text in files.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -184,10 +200,18 @@ def _repository(made: World, served: Path, files: Mapping[str, str], reference: 
     for words in (
         ("init", "-q", "-b", "main"),
         ("add", "-A"),
-        ("commit", "-q", "-m", served.stem),
+        *(("commit", "-q", "--allow-empty", "-m", f"{n}") for n in range(commits)),
         ("tag" if reference.startswith("v") else "branch", reference),
         ("clone", "-q", "--bare", str(root), str(served)),
         ("--git-dir", str(served), "update-server-info"),  # what a server without git serves
     ):
-        environ = made.environ(Path(sys.executable))
-        subprocess.run(["git", *words], cwd=root, env=environ, check=True, capture_output=True)
+        _git(made, root, *words)
+
+
+def _git(made: World, root: Path, *words: str) -> str:
+    environ = made.environ(Path(sys.executable))
+    command = ("git", *words)
+    done = subprocess.run(
+        command, cwd=root, env=environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout

@@ -1,9 +1,10 @@
-"""What becomes of requirements files: uvflow beside `uv add -r`, migrate-to-uv and `pdm import`.
+"""What becomes of old projects: uvflow beside `uv add -r`, migrate-to-uv and `pdm import`.
 
     uv run benchmarks/imports.py [--case A01]... [--json FILE]
 
 Each tool comes into an environment of its own, with one uv for all. Each case is written anew for
-each tool, which is used as its own documentation has it; then one judge reads what is there:
+each tool that says it reads the format (elsewhere a dash is shown), and the tool is used as its own
+documentation has it; then one judge reads what is there, and what a package is built to:
 
     kept     everything that the case wants is there
     said     something is left out or changed, and the tool's output names it
@@ -26,18 +27,32 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.import_cases import BROKE, KEPT, LOST, NOT_COMPARED, REFUSED, SAID, Case, cases
-from benchmarks.import_judge import Judgement, Run, judged, tree_of
+from benchmarks.import_cases import (
+    BROKE,
+    KEPT,
+    LOST,
+    NOT_COMPARED,
+    REFUSED,
+    REQUIREMENTS,
+    SAID,
+    Case,
+    requirements_cases,
+)
+from benchmarks.import_judge import Judgement, Run, Tree, judged, tree_of
+from benchmarks.import_project_cases import FLIT, FORMATS, PIPENV, POETRY, SETUPTOOLS, project_cases
+from benchmarks.import_wheels import BACKENDS, built
 from benchmarks.import_world import SECRET, World, world
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
 IGNORED = (".venv", ".pdm-python")  # what is of one machine alone
 PATIENCE = 60  # seconds for one command
+NOT_READ = "—"  # a tool that does not say that it reads the format
 NAMED = '[project]\nname = "shop"\nversion = "0.1.0"\n'
 
 Command = tuple[str, ...]
@@ -45,14 +60,16 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """`package` is what is installed, `commands` how its documentation imports a project.
+    """`packages` are what is installed, `commands` how its documentation imports a project.
 
-    `prepared` makes the pyproject.toml that a tool expects to be there, where there is none.
+    `formats` are those that its documentation names. `prepared` makes the pyproject.toml that a
+    tool expects to be there, where there is none.
     """
 
     name: str
-    package: str
+    packages: tuple[str, ...]
     commands: Callable[[Case], tuple[Command, ...]]
+    formats: tuple[str, ...]
     prepared: Callable[[Path], Command | None] = lambda _root: None
 
 
@@ -79,6 +96,8 @@ def _bare(root: Path) -> Command | None:
 
 def _with_migrate_to_uv(case: Case) -> tuple[Command, ...]:
     """Its documentation: files with names of their own, and included ones, are named to it."""
+    if case.format != REQUIREMENTS:
+        return (("migrate-to-uv",),)
     development = [file for files in case.groups.values() for file in files]
     usual = ("requirements.txt", "requirements-dev.txt", "requirements.in", "requirements-dev.in")
     listed = [("--requirements-file", file) for file in (*case.project, *case.included)]
@@ -99,6 +118,8 @@ def _name(root: Path) -> Command | None:
 
 
 def _with_pdm(case: Case) -> tuple[Command, ...]:
+    if case.format != REQUIREMENTS:
+        return (("pdm", "import", case.main_file),)
     how = ("pdm", "import", "-f", "requirements")
     groups = [(("-d", "-G", n), file) for n, files in case.groups.items() for file in files]
     listed = [*(((), file) for file in case.project), *groups]
@@ -106,16 +127,27 @@ def _with_pdm(case: Case) -> tuple[Command, ...]:
 
 
 TOOLS = (
-    Tool(name="uvflow", package=str(ROOT), commands=_with_uvflow),
-    Tool(name="uv add", package="uv", commands=_with_uv, prepared=_bare),
+    Tool(name="uvflow", packages=(str(ROOT),), commands=_with_uvflow, formats=FORMATS),
+    Tool(
+        name="uv add",
+        packages=("uv",),
+        commands=_with_uv,
+        formats=(REQUIREMENTS,),
+        prepared=_bare,
+    ),
     Tool(
         name="migrate-to-uv",
-        package="migrate-to-uv",
+        packages=("migrate-to-uv",),
         commands=_with_migrate_to_uv,
+        formats=(REQUIREMENTS, POETRY, PIPENV),
         prepared=_name,
     ),
-    # With the versions of its dependencies that it was released with.
-    Tool(name="pdm import", package="pdm[locked]", commands=_with_pdm),
+    Tool(
+        name="pdm import",
+        packages=("pdm", "hishel<2"),  # PDM 2.29 crashes with the next major version of it
+        commands=_with_pdm,
+        formats=(REQUIREMENTS, POETRY, PIPENV, SETUPTOOLS, FLIT),
+    ),
 )
 
 
@@ -134,9 +166,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="imports-") as directory:
         place = Path(directory).resolve()
         tools = tuple(_installed(place / "tools"))
+        builder = _python_with(BACKENDS, place / "tools" / "backends")
         with world(place) as around:
-            chosen = _chosen(cases(around), options.case or ())
-            table = dict(_table(tools, chosen, around, with_reasons=bool(options.case)))
+            every = (*requirements_cases(around), *project_cases(around))
+            chosen = _chosen(every, options.case or ())
+            runs = Runs(tools=tools, builder=builder, around=around)
+            table = dict(_table(runs, chosen, with_reasons=bool(options.case)))
     _totals(tools, chosen, table)
     if options.json:
         told = _as_json(tools, chosen, table)
@@ -171,7 +206,7 @@ def _installed(place: Path) -> Iterator[Installed]:
         command = scripts / tool.name.split()[0]
         for step in (
             (uv, "venv", "-q", "--python", sys.executable, str(home)),
-            (uv, "pip", "install", "-q", "--python", str(home), tool.package),
+            (uv, "pip", "install", "-q", "--python", str(home), *tool.packages),
             (str(command), "--version"),
         ):
             done = subprocess.run(step, capture_output=True, text=True, check=False)
@@ -185,35 +220,69 @@ def _installed(place: Path) -> Iterator[Installed]:
     print()
 
 
+def _python_with(packages: Sequence[str], home: Path) -> Path:
+    """The Python of a new environment that has these packages."""
+    uv = shutil.which("uv") or "uv"
+    python = home / SCRIPTS / "python"
+    subprocess.run((uv, "venv", "-q", "--python", sys.executable, str(home)), check=True)
+    install = (uv, "pip", "install", "-q", "--python", str(python), *packages)
+    subprocess.run(install, check=True)
+    return python
+
+
 # Runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What all runs have: the tools, where they run, and the Python that builds packages."""
+
+    tools: Sequence[Installed]
+    builder: Path
+    around: World
+
 
 Table = Mapping[tuple[int, str], Judgement]  # a case's number and a tool's name → the judgement
 
 
 def _table(
-    tools: Sequence[Installed], chosen: Sequence[Case], around: World, *, with_reasons: bool
+    runs: Runs, chosen: Sequence[Case], *, with_reasons: bool
 ) -> Iterator[tuple[tuple[int, str], Judgement]]:
     """Every judgement of the table, the rows printed as they come."""
-    print(_row("", "", [t.tool.name for t in tools]))
-    uv = _uv(tools)
+    around = runs.around
+    print(_row("", "", [t.tool.name for t in runs.tools]))
+    environ = around.environ(_uv(runs.tools))
     for number, case in enumerate(chosen):
         row = {}
-        for one in tools:
+        for one in runs.tools:
+            if case.format not in one.tool.formats:
+                continue
             place = around.place / "runs" / f"{number}-{one.tool.name.replace(' ', '-')}"
-            environ = {**around.environ(uv), "UVFLOW_CACHE_DIR": str(place / "state")}
-            run = _tried(one, case, place, {**environ, **case.environ})
+            own = {**environ, "UVFLOW_CACHE_DIR": str(place / "state"), **case.environ}
+            run = _tried(one, case, place, own)
+            if case.is_package and run.code == 0:
+                before, after = (
+                    built(tree, runs.builder, environ) for tree in (run.inputs, run.after)
+                )
+                run = replace(run, wheels=(before, after))
             row[one.tool.name] = _neutral(judged(case, run, SECRET), around)
             if with_reasons:
                 print(textwrap.indent(run.said, f"{one.tool.name:14}| "))
-        print(_row(case.id, case.about, [_cell(case, j) for j in row.values()]), flush=True)
+                print(textwrap.indent(_written(run.after), f"{one.tool.name:14}> "))
+        cells = [_cell(case, row.get(t.tool.name)) for t in runs.tools]
+        print(_row(case.id, case.about, cells), flush=True)
         for name, judgement in row.items() if with_reasons else ():
             print("".join(f"       {name}: {reason}\n" for reason in judgement.why), end="")
         yield from (((number, name), judgement) for name, judgement in row.items())
 
 
+def _written(after: Tree) -> str:
+    return after.get("pyproject.toml", b"").decode(errors="replace")
+
+
 def _uv(tools: Sequence[Installed]) -> Path:
     """The uv for all: the one that was installed, or else this machine's."""
-    installed = (t.scripts / "uv" for t in tools if t.tool.package == "uv")
+    installed = (t.scripts / "uv" for t in tools if t.tool.packages == ("uv",))
     return next(installed, Path(shutil.which("uv") or "uv"))
 
 
@@ -285,7 +354,9 @@ def _row(case: str, about: str, cells: Sequence[str]) -> str:
     return f"{case:4} {about:42} {' '.join(f'{cell:13}' for cell in cells)}".rstrip()
 
 
-def _cell(case: Case, judgement: Judgement) -> str:
+def _cell(case: Case, judgement: Judgement | None) -> str:
+    if judgement is None:
+        return NOT_READ
     best = "*" if _is_best(case, judgement) else ""
     deleted, secret = "-" if judgement.deleted else "", "!" if judgement.secret else ""
     return f"{judgement.verdict}{best}{deleted}{secret}"
@@ -316,6 +387,19 @@ def _totals(
         ("! wrote a secret", Counter(n for (_, n), j in table.items() if j.secret)),
     ):
         print(_row("", title, [str(count[name]) for name in names]))
+    print("\n" + _row("", "* of each format", names))
+    for form in FORMATS:
+        numbers = [i for i, case in enumerate(chosen) if case.format == form]
+        cells = []
+        for one in tools:
+            is_best = [
+                _is_best(chosen[i], table[i, one.tool.name])
+                for i in numbers
+                if (i, one.tool.name) in table
+            ]
+            cells.append(str(sum(is_best)) if is_best else NOT_READ)
+        if numbers:
+            print(_row("", f"{form}: {len(numbers)}", cells))
     print("\nNot compared:")
     for what, why in NOT_COMPARED.items():
         print(f"  {what}: {why}")
@@ -327,13 +411,17 @@ def _as_json(
     table: Table,
 ) -> dict[str, object]:
     return {
+        "measured": datetime.now(UTC).date().isoformat(),
         "versions": {t.tool.name: t.version for t in tools},
         "cases": [
             {
                 "id": case.id,
                 "about": case.about,
+                "format": case.format,
                 "asks": case.asks,
-                "verdicts": {t.tool.name: asdict(table[i, t.tool.name]) for t in tools},
+                "verdicts": {
+                    name: asdict(judgement) for (n, name), judgement in table.items() if n == i
+                },
             }
             for i, case in enumerate(chosen)
         ],
