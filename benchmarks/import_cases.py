@@ -95,6 +95,9 @@ NOT_COMPARED = {
     "A09 -i with PyPI's own index": "would need the public index",
     "A23 git@host:org/repo.git": "would need an SSH server",
     "A25 a PyTorch wheel index": "would need that index",
+    "Q07 a supplemental source, a Pipfile that names PyPI": "would need the public index",
+    "V08 cool-down-period": "would need an index with dates",
+    "Q20, V18 and other cases of two sources": "the other tools are told which file to read",
 }
 
 

@@ -116,7 +116,7 @@ def _changed(run: Run) -> list[str]:
 
 def _reason(said: str) -> str:
     """The first line that is about an error."""
-    lines = said.strip().splitlines() or ["nothing was said"]
+    lines = [line.strip() for line in said.strip().splitlines()] or ["nothing was said"]
     return next((line for line in lines if "error" in line.lower()), lines[-1])
 
 
@@ -241,8 +241,7 @@ def _changed_wheel(run: Run) -> Iterator[Missing]:
     if isinstance(before, str):
         raise TypeError(f"the case's own wheel cannot be built: {before}")
     if isinstance(after, str):
-        reason = after.splitlines()[-1]
-        yield Missing(what=f"no wheel can be built: {reason}", named="cannot be built")
+        yield Missing(what=f"no wheel can be built: {_reason(after)}", named="cannot be built")
         return
     for what, named in differences(before, after):
         yield Missing(what=f"wheel: {what}", named=named)

@@ -258,6 +258,22 @@ def _poetry_projects() -> Iterator[Case]:
         },
         wants=Wants(python=">=3.9,<4.0"),
     )
+    yield Case(
+        id="Q03",
+        about="a command among the plugins",
+        format=POETRY,
+        main_file="pyproject.toml",
+        is_package=True,
+        files={
+            "pyproject.toml": f"{_APP}\n".replace("package-mode = false\n", "")
+            + '[tool.poetry.dependencies]\npython = "^3.9"\n\n'
+            '[tool.poetry.plugins.console_scripts]\nshop = "shop:main"\n\n'
+            '[build-system]\nrequires = ["poetry-core"]\n'
+            'build-backend = "poetry.core.masonry.api"\n',
+            "shop/__init__.py": _MODULE,
+        },
+        wants=Wants(python=">=3.9,<4.0"),
+    )
 
 
 _LIBRARY = """\
@@ -631,6 +647,16 @@ def _setup_files() -> Iterator[Case]:
             '        ":sys_platform==\'win32\'": ["attrs"],\n    },\n)\n'
         },
         Wants(python=">=3.9"),
+    )
+    yield _of_setuptools(
+        "S02",
+        "setup.py that requires no Python",
+        {
+            "setup.py": "from setuptools import setup\n\n"
+            'setup(name="shop", version="1.2", packages=["shop"], install_requires=["six"])\n'
+        },
+        Wants(),
+        asks=SAID,  # uv needs a lower bound to lock
     )
     pins = {"certifi": "2024.2.2", "idna": "2.10", "requests": "2.28.0"}
     yield _of_setuptools(

@@ -121,7 +121,7 @@ def metadata_facts(text: str) -> Iterator[tuple[str, str]]:
             yield f"{key} {headers[key].partition(';')[0]}", key.lower()
     yield f"readme {_words(headers.get_payload())}", "readme"
     yield f"licence {headers['License-Expression'] or headers['License']}", "license"
-    yield f"Requires-Python {_specifiers(headers['Requires-Python'] or '')}", "python"
+    yield f"Requires-Python {_specifiers(headers['Requires-Python'] or '')}", "requires-python"
     words = ", ".join(sorted(re.split(r"[,\s]+", headers["Keywords"] or "")))
     yield f"keywords {words}", "keywords"
     for value in headers.get_all("Classifier", ()):
@@ -169,19 +169,29 @@ def _requirements(headers: Message) -> Iterator[tuple[str, str]]:
     for requirement in map(Requirement, headers.get_all("Requires-Dist", ())):
         name = canonicalize_name(requirement.name)
         asked = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-        where = ", ".join(_machines(requirement, extras))
-        yield f"{name}{asked}{_specifiers(str(requirement.specifier))} on {where}", name
+        for where in _machines(requirement, extras):
+            yield f"{name}{asked}{_specifiers(str(requirement.specifier))}{where}", name
 
 
 def _machines(requirement: Requirement, extras: Iterable[str]) -> Iterator[str]:
-    """In which extra, and on which machines if not on all, a requirement applies."""
+    """On which machines a requirement applies, and in which extra on others; all: no words."""
+    always = _applies(requirement, "")
+    if always:
+        yield _shown(always)
+    for extra in extras:
+        found = _applies(requirement, extra)
+        if found != always:
+            yield f"{_shown(found)} in extra {extra}"
+
+
+def _applies(requirement: Requirement, extra: str) -> list[str]:
     marker = requirement.marker
-    for extra in ("", *extras):
-        found = [
-            f"{machine['python_version']} {machine['sys_platform']}"
-            for machine in MACHINES
-            if marker is None or marker.evaluate({**machine, "extra": extra})
-        ]
-        if found:
-            on = "all" if len(found) == len(MACHINES) else " ".join(found)
-            yield f"{extra}: {on}" if extra else on
+    return [
+        f"{machine['python_version']} {machine['sys_platform']}"
+        for machine in MACHINES
+        if marker is None or marker.evaluate({**machine, "extra": extra})
+    ]
+
+
+def _shown(machines: list[str]) -> str:
+    return "" if len(machines) == len(MACHINES) else f" on {', '.join(machines)}"

@@ -389,20 +389,23 @@ def _totals(
         print(_row("", title, [str(count[name]) for name in names]))
     print("\n" + _row("", "* of each format", names))
     for form in FORMATS:
-        numbers = [i for i, case in enumerate(chosen) if case.format == form]
-        cells = []
-        for one in tools:
-            is_best = [
-                _is_best(chosen[i], table[i, one.tool.name])
-                for i in numbers
-                if (i, one.tool.name) in table
-            ]
-            cells.append(str(sum(is_best)) if is_best else NOT_READ)
-        if numbers:
-            print(_row("", f"{form}: {len(numbers)}", cells))
+        number = sum(case.format == form for case in chosen)
+        best = _best_of(form, chosen, table)
+        if number:
+            print(_row("", f"{form}: {number}", [str(best.get(n, NOT_READ)) for n in names]))
     print("\nNot compared:")
     for what, why in NOT_COMPARED.items():
         print(f"  {what}: {why}")
+
+
+def _best_of(form: str, chosen: Sequence[Case], table: Table) -> dict[str, int]:
+    """How often each tool that reads a format has done the best there is."""
+    counts: dict[str, int] = {}
+    for (number, name), judgement in table.items():
+        case = chosen[number]
+        if case.format == form:
+            counts[name] = counts.get(name, 0) + _is_best(case, judgement)
+    return counts
 
 
 def _as_json(
