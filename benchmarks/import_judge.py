@@ -36,6 +36,7 @@ Tree = Mapping[str, bytes]  # path relative to the project's directory → what 
 _OLD_TOOLS = ("poetry", "pdm", "hatch", "rye", "flit")
 
 _CRASH = re.compile(r"^Traceback \(most recent|panicked at", re.MULTILINE)
+_EXCEPTION = re.compile(r"[\w.]*Error: ")
 # How PDM ends what it shows of another program's traceback: that of setup.py, for example.
 _HANDLED = re.compile(r"^\[\w+\]: ", re.MULTILINE)
 
@@ -241,7 +242,9 @@ def _changed_wheel(run: Run) -> Iterator[Missing]:
     if isinstance(before, str):
         raise TypeError(f"the case's own wheel cannot be built: {before}")
     if isinstance(after, str):
-        yield Missing(what=f"no wheel can be built: {_reason(after)}", named="cannot be built")
+        lines = after.splitlines()
+        reason = next((line for line in lines if _EXCEPTION.match(line)), lines[-1])
+        yield Missing(what=f"no wheel can be built: {reason.strip()}", named="cannot be built")
         return
     for what, named in differences(before, after):
         yield Missing(what=f"wheel: {what}", named=named)

@@ -209,7 +209,9 @@ def _repository(
 
 
 def _git(made: World, root: Path, *words: str) -> str:
-    environ = made.environ(Path(sys.executable))
+    then = "2026-01-01T00:00:00Z"  # so that commits have the same ids in each run
+    dates = {"GIT_AUTHOR_DATE": then, "GIT_COMMITTER_DATE": then}
+    environ = {**made.environ(Path(sys.executable)), **dates}
     command = ("git", *words)
     done = subprocess.run(
         command, cwd=root, env=environ, check=True, capture_output=True, text=True

@@ -235,6 +235,7 @@ def _has_verdict(verdict: str) -> IsCounted:
 
 
 COUNTED: dict[str, IsCounted] = {
+    "cases whose format it reads": lambda _case, _judgement: True,
     **{verdict: _has_verdict(verdict) for verdict in ("kept", "said", "lost", "refused", "broke")},
     "deleted input files": lambda _case, judgement: bool(judgement["deleted"]),
     "wrote a secret into a file": lambda _case, judgement: bool(judgement["secret"]),
