@@ -69,9 +69,8 @@ class Case:
     """`asks` is the best verdict there is: kept, said or refused.
 
     How the files are laid out is for tools that have to be told: `project` and `groups` are what
-    is wanted, `included` what these include, `compiled` the pins or constraints of a file. A case
-    of another format than requirements files has its `format`, and `main_file` is the file that
-    tells of the project. Of a package (`is_package`) the wheel is compared, before and after.
+    is wanted, `included` what these include, `compiled` the pins or constraints of a file. Of a
+    package (`is_package`) the wheel is compared, before and after.
     """
 
     id: str
@@ -84,7 +83,6 @@ class Case:
     included: tuple[str, ...] = ()
     compiled: Mapping[str, str] = field(default_factory=dict)
     format: str = REQUIREMENTS
-    main_file: str = ""
     is_package: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
 

@@ -61,12 +61,7 @@ def _of_poetry(
     """An application with these `[tool.poetry.dependencies]`, and the `rest` of pyproject.toml."""
     manifest = f'{_APP}\n[tool.poetry.dependencies]\npython = "^3.9"\n{dependencies}\n{rest}'
     case = Case(
-        id=number,
-        about=about,
-        format=POETRY,
-        main_file="pyproject.toml",
-        files={"pyproject.toml": manifest},
-        wants=wants,
+        id=number, about=about, format=POETRY, files={"pyproject.toml": manifest}, wants=wants
     )
     return _with(case, **more)
 
@@ -247,7 +242,6 @@ def _poetry_projects() -> Iterator[Case]:
         id="Q03",
         about="a library: the same wheel",
         format=POETRY,
-        main_file="pyproject.toml",
         is_package=True,
         files={
             "pyproject.toml": _LIBRARY,
@@ -262,7 +256,6 @@ def _poetry_projects() -> Iterator[Case]:
         id="Q03",
         about="a command among the plugins",
         format=POETRY,
-        main_file="pyproject.toml",
         is_package=True,
         files={
             "pyproject.toml": f"{_APP}\n".replace("package-mode = false\n", "")
@@ -335,7 +328,6 @@ def _poetry_indexes(world: World) -> Iterator[Case]:
         id="Q06",
         about="[project], with a source beside it",
         format=POETRY,
-        main_file="pyproject.toml",
         files={
             "pyproject.toml": '[project]\nname = "shop"\nversion = "1.2"\n'
             'requires-python = ">=3.9,<4"\ndependencies = ["six>=1.10", "idna>=2"]\n\n'
@@ -434,14 +426,7 @@ def _locked_by_poetry(name: str, version: str, digest: str, marker: str = "") ->
 
 
 def _of_pipenv(number: str, about: str, pipfile: str, wants: Wants, **more: Any) -> Case:
-    case = Case(
-        id=number,
-        about=about,
-        format=PIPENV,
-        main_file="Pipfile",
-        files={"Pipfile": pipfile},
-        wants=wants,
-    )
+    case = Case(id=number, about=about, format=PIPENV, files={"Pipfile": pipfile}, wants=wants)
     return _with(case, **more)
 
 
@@ -573,7 +558,6 @@ def _of_setuptools(
         id=number,
         about=about,
         format=SETUPTOOLS,
-        main_file="setup.py",
         is_package=True,
         files={"shop/__init__.py": _MODULE, **files},
         wants=wants,
@@ -724,7 +708,6 @@ def _flit() -> Iterator[Case]:
         id="T06",
         about="[tool.flit.metadata]: the same wheel",
         format=FLIT,
-        main_file="pyproject.toml",
         is_package=True,
         files={
             "pyproject.toml": '[tool.flit.metadata]\nmodule = "shop"\nauthor = "Ann B"\n'

@@ -43,7 +43,7 @@ from benchmarks.import_cases import (
     Case,
     requirements_cases,
 )
-from benchmarks.import_judge import Judgement, Run, Tree, judged, tree_of
+from benchmarks.import_judge import Judgement, Run, judged, tree_of
 from benchmarks.import_project_cases import FLIT, FORMATS, PIPENV, POETRY, SETUPTOOLS, project_cases
 from benchmarks.import_wheels import BACKENDS, built
 from benchmarks.import_world import SECRET, World, world
@@ -117,9 +117,17 @@ def _name(root: Path) -> Command | None:
     return None
 
 
+_READ_BY_PDM = {
+    POETRY: "pyproject.toml",
+    PIPENV: "Pipfile",
+    SETUPTOOLS: "setup.py",
+    FLIT: "pyproject.toml",
+}
+
+
 def _with_pdm(case: Case) -> tuple[Command, ...]:
     if case.format != REQUIREMENTS:
-        return (("pdm", "import", case.main_file),)
+        return (("pdm", "import", _READ_BY_PDM[case.format]),)
     how = ("pdm", "import", "-f", "requirements")
     groups = [(("-d", "-G", n), file) for n, files in case.groups.items() for file in files]
     listed = [*(((), file) for file in case.project), *groups]
@@ -146,7 +154,7 @@ TOOLS = (
         name="pdm import",
         packages=("pdm", "hishel<2"),  # PDM 2.29 crashes with the next major version of it
         commands=_with_pdm,
-        formats=(REQUIREMENTS, POETRY, PIPENV, SETUPTOOLS, FLIT),
+        formats=(REQUIREMENTS, *_READ_BY_PDM),
     ),
 )
 
@@ -249,26 +257,18 @@ def _table(
     runs: Runs, chosen: Sequence[Case], *, with_reasons: bool
 ) -> Iterator[tuple[tuple[int, str], Judgement]]:
     """Every judgement of the table, the rows printed as they come."""
-    around = runs.around
     print(_row("", "", [t.tool.name for t in runs.tools]))
-    environ = around.environ(_uv(runs.tools))
     for number, case in enumerate(chosen):
         row = {}
         for one in runs.tools:
             if case.format not in one.tool.formats:
                 continue
-            place = around.place / "runs" / f"{number}-{one.tool.name.replace(' ', '-')}"
-            own = {**environ, "UVFLOW_CACHE_DIR": str(place / "state"), **case.environ}
-            run = _tried(one, case, place, own)
-            if case.is_package and run.code == 0:
-                before, after = (
-                    built(tree, runs.builder, environ) for tree in (run.inputs, run.after)
-                )
-                run = replace(run, wheels=(before, after))
-            row[one.tool.name] = _neutral(judged(case, run, SECRET), around)
+            run = _run_of(runs, one, case, number)
+            row[one.tool.name] = _neutral(judged(case, run, SECRET), runs.around)
             if with_reasons:
+                written = run.after.get("pyproject.toml", b"").decode(errors="replace")
                 print(textwrap.indent(run.said, f"{one.tool.name:14}| "))
-                print(textwrap.indent(_written(run.after), f"{one.tool.name:14}> "))
+                print(textwrap.indent(written, f"{one.tool.name:14}> "))
         cells = [_cell(case, row.get(t.tool.name)) for t in runs.tools]
         print(_row(case.id, case.about, cells), flush=True)
         for name, judgement in row.items() if with_reasons else ():
@@ -276,8 +276,16 @@ def _table(
         yield from (((number, name), judgement) for name, judgement in row.items())
 
 
-def _written(after: Tree) -> str:
-    return after.get("pyproject.toml", b"").decode(errors="replace")
+def _run_of(runs: Runs, one: Installed, case: Case, number: int) -> Run:
+    """What a tool does to a case; of a package that it imports, the wheels too."""
+    place = runs.around.place / "runs" / f"{number}-{one.tool.name.replace(' ', '-')}"
+    environ = runs.around.environ(_uv(runs.tools))
+    own = {**environ, "UVFLOW_CACHE_DIR": str(place / "state"), **case.environ}
+    run = _tried(one, case, place, own)
+    if not case.is_package or run.code != 0:
+        return run
+    before, after = (built(tree, runs.builder, environ) for tree in (run.inputs, run.after))
+    return replace(run, wheels=(before, after))
 
 
 def _uv(tools: Sequence[Installed]) -> Path:
@@ -388,22 +396,23 @@ def _totals(
     ):
         print(_row("", title, [str(count[name]) for name in names]))
     print("\n" + _row("", "* of each format", names))
-    for form in FORMATS:
-        number = sum(case.format == form for case in chosen)
-        best = _best_of(form, chosen, table)
+    for file_format in FORMATS:
+        number = sum(case.format == file_format for case in chosen)
+        best = _best_of(file_format, chosen, table)
         if number:
-            print(_row("", f"{form}: {number}", [str(best.get(n, NOT_READ)) for n in names]))
+            cells = [str(best.get(name, NOT_READ)) for name in names]
+            print(_row("", f"{file_format}: {number}", cells))
     print("\nNot compared:")
     for what, why in NOT_COMPARED.items():
         print(f"  {what}: {why}")
 
 
-def _best_of(form: str, chosen: Sequence[Case], table: Table) -> dict[str, int]:
+def _best_of(file_format: str, chosen: Sequence[Case], table: Table) -> dict[str, int]:
     """How often each tool that reads a format has done the best there is."""
     counts: dict[str, int] = {}
     for (number, name), judgement in table.items():
         case = chosen[number]
-        if case.format == form:
+        if case.format == file_format:
             counts[name] = counts.get(name, 0) + _is_best(case, judgement)
     return counts
 
