@@ -23,8 +23,8 @@ FILE = FileReport(
     format="requirements",
     role="project",
     outcomes={
-        **{replace(ORIGIN, line=line): Bucket.IMPORTED for line in (1, 2, 3)},
-        replace(ORIGIN, line=4): Bucket.SETTING,
+        **{ORIGIN._replace(line=line): Bucket.IMPORTED for line in (1, 2, 3)},
+        ORIGIN._replace(line=4): Bucket.SETTING,
     },
 )
 PLAN = Plan(
@@ -47,8 +47,8 @@ PLAN = Plan(
     ),
 )
 PIN = Pin(name="six", version="1.15.0", origin=ORIGIN)
-KEPT = replace(PIN, name="idna", origin=replace(ORIGIN, line=1))
-GONE = replace(PIN, name="toml", origin=replace(ORIGIN, line=2))
+KEPT = replace(PIN, name="idna", origin=ORIGIN._replace(line=1))
+GONE = replace(PIN, name="toml", origin=ORIGIN._replace(line=2))
 MOVED = (Moved(pin=PIN, new=("1.16.0",)), Moved(pin=GONE, new=()))
 DONE = InitResult(
     plan=PLAN.with_findings(*(moved.finding for moved in MOVED)),
@@ -204,7 +204,7 @@ def test_a_project_that_is_locked_already_has_one_line() -> None:
 
 
 JSON_FILE = FILE._replace(
-    outcomes={ORIGIN: Bucket.IMPORTED, replace(ORIGIN, line=4): Bucket.SETTING}
+    outcomes={ORIGIN: Bucket.IMPORTED, ORIGIN._replace(line=4): Bucket.SETTING}
 )
 WARNING = Finding(severity=Severity.WARNING, code="w", message="a warning", origin=ORIGIN)
 ERROR = Finding(severity=Severity.ERROR, code="e", message="an error", hint="do it")
