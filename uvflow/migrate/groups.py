@@ -11,7 +11,6 @@ from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.tool_tables import PROFILES
 from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
     Index,
@@ -23,6 +22,7 @@ from uvflow.migrate.indexes import (
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
+    PROFILES,
     Bucket,
     ImportedRequirements,
     IncludeGroup,

@@ -14,6 +14,7 @@ from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
 SOURCES: Keys = ("tool", "uv", "sources")
+PROFILES: Keys = ("tool", "uvflow", "profiles")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PEP 508, "Names"
 OnConflict = Literal["fail", "prefer-base", "declare"]
 
