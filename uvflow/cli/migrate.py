@@ -74,15 +74,16 @@ def init_command(console: Console, *, path: Path, **given: Any) -> Answer:
         progress=console.say,
         announce=console.warn,  # also with --quiet
     )
-    _show(console, result)
-    return 0, report.result_as_json(result)
+    data = report.result_as_json(result)
+    _show(console, result, data["diff"])
+    return 0, data
 
 
-def _show(console: Console, result: "InitResult") -> None:
+def _show(console: Console, result: "InitResult", diff: str) -> None:
     from uvflow.migrate import report
 
     if result.is_dry_run:
-        console.verbatim(*report.diff(result.plan).removesuffix("\n").split("\n"))
+        console.verbatim(*diff.removesuffix("\n").split("\n"))
     elif result.plan.changes:
         console.say("")  # uv's output stands above
     for number, (title, lines) in enumerate(report.sections(result, verbose=console.verbose)):

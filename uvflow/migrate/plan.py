@@ -1,8 +1,6 @@
 """What `uvflow init` will do and what it did, as values, and the options it was given. Pure."""
 
-import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from uvflow.migrate.model import (
     with_buckets,
 )
 from uvflow.migrate.pins import Comparison
+from uvflow.migrate.toml_text import parsed
 from uvflow.project.profiles import Profile
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.locks import DEFAULT_TIMEOUT
@@ -88,9 +87,6 @@ class Change(NamedTuple):
     kept_size: int | None = None
 
 
-_parse = functools.lru_cache(maxsize=2)(tomllib.loads)  # many plans have one text
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that will be done.
@@ -119,7 +115,7 @@ class Plan:
     @property
     def values(self) -> Mapping[str, Any]:
         """`text`, parsed."""
-        return _parse(self.text)
+        return parsed(self.text)
 
     @property
     def aside(self) -> Path | None:

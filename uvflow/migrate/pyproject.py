@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import pinned_version
-from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
+from uvflow.migrate.model import PROFILES, ImportedRequirements, IncludeGroup, Pin, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine, value_at
 from uvflow.migrate.toml_text import (
     TomlEdits,
@@ -20,6 +20,7 @@ from uvflow.migrate.toml_text import (
     apply_edits,
     line_end,
     literal,
+    parsed,
     without,
 )
 from uvflow.paths import MANIFEST
@@ -59,7 +60,7 @@ def edit(text: str, imported: ImportedRequirements) -> str:
     the text is returned unchanged. Every requirement has to have its name. Raises UsageError where
     `text` is not TOML, or is written in a way that cannot be edited faithfully.
     """
-    return apply_edits(text, decide(schema.parse(text, MANIFEST), imported))
+    return apply_edits(text, decide(parsed(text), imported))
 
 
 def with_project(text: str, base: str = "[project]\n") -> str:
@@ -243,7 +244,7 @@ def _decide_extras(
     edits: PyprojectEdits,
 ) -> None:
     """Let `profile` select extras of the project, as far as it has them or gets them."""
-    path = ("tool", "uvflow", "profiles", profile, "extras")
+    path = (*PROFILES, profile, "extras")
     existing = value_at(before, path) or ()
     declared = value_at(before, _EXTRAS) or {}
     dynamic = (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic)

@@ -17,7 +17,7 @@ from uvflow.paths import LOCKFILE, MANIFEST
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
 
 # As indexes of Rye and PDM have one; URLs are redacted wherever they are shown.
-_PASSWORD = re.compile(r"""(\bpassword\s*=\s*)(?:"[^"]*"|'[^']*')""")
+_PASSWORD = re.compile(r"""(\bpassword[ \t]*=[ \t]*)(?:"[^"\n]*"|'[^'\n]*')""")
 
 _DONE = {"create": "created", "edit": "edited", "replace": "replaced"}
 _WOULD = {action: f"would be {done}" for action, done in _DONE.items()}
@@ -130,9 +130,9 @@ def diff(plan: Plan) -> str:
     new = plan.text.splitlines(keepends=True)
     before = "/dev/null" if plan.before is None else MANIFEST
     lines = difflib.unified_diff(old, new, before, MANIFEST)
-    lines = (_PASSWORD.sub(r"\1****", line) for line in lines)
     unended = "\n\\ No newline at end of file\n"  # as diff and patch have it
-    return "".join(line if line.endswith("\n") else line + unended for line in lines)
+    text = "".join(line if line.endswith("\n") else line + unended for line in lines)
+    return _PASSWORD.sub(r"\1****", text)
 
 
 def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:

@@ -4,6 +4,7 @@ The text of an author stays byte for byte; the only importer of tomlkit.
 """
 
 import copy
+import functools
 import itertools
 import json
 import re
@@ -45,6 +46,12 @@ class TomlEdits:
     tables: dict[Keys, list[Values]] = field(default_factory=dict)
 
 
+@functools.lru_cache(maxsize=2)  # a long file takes a while, and is verified before it is used
+def parsed(text: str) -> Values:
+    """The values of the pyproject.toml `text`; raises UsageError where it is not TOML."""
+    return schema.parse(text, MANIFEST)
+
+
 _NEW = "\0"  # above new tables, before there is a blank line; no TOML has it
 
 
@@ -53,7 +60,7 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
-    before = without(schema.parse(text, MANIFEST), edits.removed)
+    before = without(parsed(text), edits.removed)
     if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text
     newline = line_end(text)
@@ -215,7 +222,7 @@ def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
     for path, new in (lists | edits.tables).items():
         table = _plain(after, path[:-1])
         table[path[-1]] = [*table.get(path[-1], ()), *new]  # a list of the edits stays
-    both = (schema.parse(text, MANIFEST), after)
+    both = (parsed(text), after)
     # With tuples as lists, and dates as text.
     written, meant = (json.dumps(values, sort_keys=True, default=repr) for values in both)
     if written != meant:
