@@ -260,9 +260,8 @@ def test_json_has_the_findings_and_what_became_of_pins_and_hashes() -> None:
 
 
 def test_an_error_shows_what_had_been_read() -> None:
-    error = UvFailedError("uv lock failed")
-    error.read = IMPORTED
-    assert error_as_json(error) == {
+    assert error_as_json(UvFailedError("uv lock failed"), IMPORTED) == {
+        "error": None,
         "already_a_project": False,
         "files": [FILE_AS_JSON],
         "findings": [WARNING_AS_JSON],
@@ -276,11 +275,11 @@ def test_an_error_shows_what_had_been_read() -> None:
 @pytest.mark.parametrize("known", [(WARNING,), (WARNING, ERROR)])
 def test_the_reasons_of_an_error_come_on_top_and_once(known: tuple[Finding, ...]) -> None:
     error = needs_user_error((ERROR,)).with_context(cause="so", hint="do it")
-    error.read = replace(IMPORTED, findings=known)
-    assert error_as_json(error)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
+    read = replace(IMPORTED, findings=known)
+    assert error_as_json(error, read)["findings"] == [WARNING_AS_JSON, ERROR_AS_JSON]
 
 
 def test_an_error_before_anything_was_read_has_the_same_keys() -> None:
     nothing = error_as_json(UsageError("not a directory"))
-    assert {*nothing, "error"} == result_as_json(DONE).keys()
+    assert nothing.keys() == result_as_json(DONE).keys()
     assert (nothing["files"], nothing["findings"]) == ([], [])

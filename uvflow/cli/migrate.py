@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import Answer
+from uvflow.cli.errors import Answer, as_uvflow_error
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
+from uvflow.errors import UvflowError
 
 if TYPE_CHECKING:
     from uvflow.migrate.plan import InitResult
@@ -67,13 +68,18 @@ def init_command(console: Console, *, path: Path, **given: Any) -> Answer:
     from uvflow.uv import find
 
     root = Path(os.path.realpath(path))
-    result = init(
-        root,
-        init_options(root, given),
-        uv=find(),
-        progress=console.say,
-        announce=console.warn,  # also with --quiet
-    )
+    try:
+        result = init(
+            root,
+            init_options(root, given),
+            uv=find(),
+            progress=console.say,
+            announce=console.warn,  # also with --quiet
+        )
+    except (UvflowError, OSError, KeyboardInterrupt) as raised:
+        error = as_uvflow_error(raised)
+        error.data = error.data or report.error_as_json(error)
+        raise error from raised
     data = report.result_as_json(result)
     _show(console, result, data["diff"])
     return 0, data

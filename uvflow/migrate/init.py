@@ -14,6 +14,7 @@ from uvflow.files import claim, is_inside, read_bytes
 from uvflow.migrate import planner
 from uvflow.migrate.lock import with_build_constraint, write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
+from uvflow.migrate.report import error_as_json
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -50,7 +51,7 @@ def init(
         try:
             return _carry_out(plan, uv, mutex, progress=progress, announce=announce)
         except UvflowError as error:
-            error.read = plan.imported
+            error.data = error_as_json(error, plan.imported)
             raise
 
 

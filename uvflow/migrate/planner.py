@@ -27,7 +27,7 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Pin, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
-from uvflow.migrate.report import needs_user_error
+from uvflow.migrate.report import error_as_json, needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
@@ -76,7 +76,7 @@ def make_plan(
         if warnings and options.imports.strict:
             raise needs_user_error(tuple(warning.as_error() for warning in warnings))
     except UvflowError as error:
-        error.read = imported
+        error.data = error_as_json(error, imported)
         raise
     return plan
 

@@ -173,10 +173,11 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
     }
 
 
-def error_as_json(error: UvflowError) -> Mapping[str, Any]:
-    """The same keys, besides `error`: what had been read, and that nothing was changed."""
-    read = error.read or ImportedRequirements()
+def error_as_json(
+    error: UvflowError, read: ImportedRequirements | None = None
+) -> Mapping[str, Any]:
+    """The same keys for an error: what was `read` before it, and that nothing was changed."""
+    read = read or ImportedRequirements()
     found = tuple(dict.fromkeys((*read.findings, *error.findings)))
     plan = Plan(root=Path(), before=None, text="", imported=replace(read, findings=found))
-    data = result_as_json(InitResult(plan=plan))
-    return {key: value for key, value in data.items() if key != "error"}
+    return result_as_json(InitResult(plan=plan))
