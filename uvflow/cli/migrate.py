@@ -93,9 +93,12 @@ def _show(console: Console, result: "InitResult", diff: str) -> None:
     elif result.plan.changes:
         console.say("")  # uv's output stands above
     for number, (title, lines) in enumerate(report.sections(result, verbose=console.verbose)):
-        console.say(*([""] if number else []), console.style(title, "bold"), *lines)
-    for finding in report.urgent_findings(result) if console.quiet else ():
-        console.warn(str(finding))
+        if number:
+            console.say("")
+        console.say(console.style(title, "bold"), *lines)
+    if console.quiet:
+        for finding in report.urgent_findings(result):
+            console.warn(str(finding))
 
 
 @click.command(name="undo", short_help="Put back what the last init changed")

@@ -1,4 +1,4 @@
-"""The outcome of an import: the bucket of every logical line, and all findings. Pure."""
+"""The outcome of an import: a bucket for each logical line, and the findings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,8 +10,12 @@ from uvflow.migrate.toml_lines import Path, TomlFile
 
 # Of several buckets recorded for one line, the first of these counts.
 _PRECEDENCE = (
-    *(Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING),
-    *(Bucket.MERGED, Bucket.DEFAULT, Bucket.LEFT),
+    Bucket.ACTION,
+    Bucket.IMPORTED,
+    Bucket.SETTING,
+    Bucket.MERGED,
+    Bucket.DEFAULT,
+    Bucket.LEFT,
 )
 
 # `--keep-going` skips a line; these are about more: a whole file, or two lines.
@@ -22,9 +26,9 @@ _MAX_LENGTH = 1000  # characters of a message
 
 @dataclass(kw_only=True)
 class LineOutcomes:
-    """Collects while an import is put together; nothing in it is ever removed.
+    """Collects buckets and findings while an import is put together; nothing is ever removed.
 
-    `results` are of every line with a requirement, whichever list it is for.
+    `results` has every line with a requirement, whichever list it is for.
     """
 
     options: ImportOptions
