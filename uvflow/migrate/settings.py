@@ -1,5 +1,6 @@
 """Options of requirements files → settings of `[tool.uv]`."""
 
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterable
@@ -23,10 +24,8 @@ _INSTEAD = {
 }
 
 # Options that other modules read.
-_NOT_SETTINGS = (
-    *("--hash", "--editable", "--requirement", "--constraint"),
-    *("--index-url", "--extra-index-url"),
-)
+_INDEXES = ("--index-url", "--extra-index-url")
+_NOT_SETTINGS = ("--hash", "--editable", "--requirement", "--constraint", *_INDEXES)
 
 _FLAGS: dict[str, dict[str, Any]] = {
     "--no-index": {"no-index": True},
@@ -40,7 +39,7 @@ _ALL, _NONE = ":all:", ":none:"  # instead of names
 def collect_settings(
     lines: Iterable[Line], outcomes: LineOutcomes, exists: Callable[[str], bool]
 ) -> dict[str, Any]:
-    """The settings that `lines` ask for; `exists` tells whether there is something at a path.
+    """The settings of `[tool.uv]` that `lines` ask for; `exists` is whether a path exists.
 
     Index options and includes are read by other modules.
     """
@@ -52,7 +51,9 @@ def collect_settings(
             message = f"pip ignores `{redacted(overlooked)}` here"
             hint = "remove it, or put it on a line of its own"
             outcomes.needs_action("overlooked", message, line.origin, hint)
-        for option, value in (each for each in line.effective if each[0] not in _NOT_SETTINGS):
+        for option, value in line.effective:
+            if option in _NOT_SETTINGS:
+                continue
             if (option, value) in seen:
                 outcomes.record_bucket(Bucket.MERGED, line.origin)
                 continue
@@ -66,7 +67,7 @@ def collect_settings(
                 formats.append((line, _FORMATS[option], value))
             else:
                 _refuse(option, value, line, outcomes)
-            if not line.requirement:  # beside one it concerns nothing else
+            if not line.requirement:  # the options of a requirement concern nothing else
                 seen.add((option, value))
     return settings | _format_settings(formats, outcomes)
 
@@ -111,7 +112,10 @@ def _add_find_links(
 def _format_settings(
     formats: Iterable[tuple[Line, str, str]], outcomes: LineOutcomes
 ) -> dict[str, Any]:
-    """In pip a line may be an exception to another one, or revoke it; uv has none of that."""
+    """The settings of `--no-binary` and `--only-binary`.
+
+    In pip such a line may be an exception to another one, or revoke it; uv has nothing like it.
+    """
     listed: dict[str, list[str]] = {}
     for line, setting, value in formats:
         for word in filter(None, value.split(",")):
@@ -121,8 +125,9 @@ def _format_settings(
                 outcomes.needs_action("overlooked", message, line.origin, "correct or remove it")
             elif name not in listed.setdefault(setting, []):
                 listed[setting].append(name)
-    words = [word for of_one in listed.values() for word in of_one]
-    if _NONE in words or len({*words}) < len(words) or (_ALL in words and len(listed) > 1):
+    words = [*itertools.chain.from_iterable(listed.values())]
+    are_in_both = len({*words}) < len(words)
+    if _NONE in words or are_in_both or (_ALL in words and len(listed) > 1):
         for line, _, _ in formats:
             message = f"`{redacted(line.text)}`: in uv no line is an exception to another"
             hint = "write what counts into [tool.uv]: see `no-binary` and `no-build` there"
