@@ -391,10 +391,6 @@ def test_a_name_is_not_the_reason() -> None:
         ),
         ("resolved to Python 3.11.7, which is", "choose a Python that fits"),
         ("No interpreter found for Python >=3.14", "choose a Python that fits"),
-        (
-            "No solution found. hint: Consider limiting your project's supported Python versions",
-            "narrow `requires-python`",
-        ),
         ("No solution found when resolving", "remove the version from one of these lines"),
         ("error: Failed to build `x==1.0`", "ask for a version of x that has a wheel"),
         ("something else", ""),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
@@ -70,6 +71,7 @@ def obstacles(
     names = frozenset(names)
     if "uv.toml" in names:
         yield from _ignored_settings(imported)
+    yield from _same_names(imported)
     without_dependencies = is_empty(imported, manifest)
     imported_files = {file.path for file in imported.files}
     for each in formats_in(names, manifest, ImportOptions(), read_file):
@@ -96,6 +98,17 @@ def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
             Origin(path="uv.toml", line=1),
             "move the settings of uv.toml into [tool.uv] of pyproject.toml",
         )
+
+
+def _same_names(imported: ImportedRequirements) -> Iterator[Finding]:
+    for kind, lists in (("groups", imported.groups), ("extras", imported.extras)):
+        spellings: dict[str, str] = {}
+        for name, entries in lists.items():
+            other = spellings.setdefault(canonicalize_name(name), name)
+            if other != name:
+                message = f"uv takes the {kind} `{other}` and `{name}` for one"
+                origin = entries[0].origin if entries else None
+                yield findings.error("same-name", message, origin, "rename one of them")
 
 
 def _not_imported(place: Format, *, is_error: bool) -> Finding:

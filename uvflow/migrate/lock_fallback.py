@@ -126,10 +126,7 @@ _HINTS = {
         "uv resolves for every platform: give these lines a marker, or write `environments` into"
         " [tool.uv] after `uvflow init --no-lock`"
     ),
-    r"Consider limiting your project's supported Python versions": (
-        "narrow `requires-python`: uv resolves for every Python that it allows"
-    ),
-    _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
+    _NO_SOLUTION: "remove the version from one of these lines, and uv finds one that fits",
     rf"{_UNBUILT}==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
     ),

@@ -446,11 +446,7 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     if not installed:
         return plan
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
-    plan = replace(plan, imported=imported, installed=installed)
-    message = f"versions that are installed in {where} are kept where possible: "
-    message += _versions(installed)
-    note = findings.note("installed-versions", message, None, "`--fresh` does without")
-    return plan.with_findings(note)
+    return replace(plan, imported=imported, installed=installed)
 
 
 def _versions(packages: Iterable[Pin]) -> str:
