@@ -66,16 +66,15 @@ class Index(NamedTuple):
     @property
     def entry(self) -> dict[str, Any]:
         """The entry of `[[tool.uv.index]]`."""
-        entry: dict[str, Any] = {"name": self.name, "url": self.url}
-        if self.is_default and not self.build:
-            entry["default"] = True
-        if self.is_explicit or self.build:
-            entry["explicit"] = True
-        if self.userinfo:
-            entry["authenticate"] = "always"
-        if self.is_flat:
-            entry["format"] = "flat"
-        return entry
+        values = {
+            "name": self.name,
+            "url": self.url,
+            "default": self.is_default and not self.build,
+            "explicit": self.is_explicit or bool(self.build),
+            "authenticate": "always" if self.userinfo else None,
+            "format": "flat" if self.is_flat else None,
+        }
+        return {key: value for key, value in values.items() if value}
 
 
 def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Index, ...]:

@@ -159,8 +159,7 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         narrowed = _lock_for_one_python(locking, progress)
         if narrowed:
             return narrowed
-    missing = None if is_behind_login else lock_fallback.missing_package(refusal)
-    cause = lock_fallback.failure_cause(refusal, missing, plan.imported)
+    cause = lock_fallback.failure_cause(refusal, plan.imported)
     hint = failure.hint or lock_fallback.failure_hint(refusal) or _WITHOUT_LOCK
     raise failure.with_context(cause=cause, hint=hint)
 

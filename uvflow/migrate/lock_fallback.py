@@ -18,19 +18,13 @@ def reason_in(output: str) -> str:
     return re.split(ERROR, output, maxsplit=1)[-1].strip()
 
 
-def failure_cause(refusal: str, missing: str | None, imported: ImportedRequirements) -> str | None:
-    """A sentence with the lines that `refusal`, uv's error, is about; None where it names none.
-
-    `missing` is a package that no index has as it is required.
-    """
+def failure_cause(refusal: str, imported: ImportedRequirements) -> str | None:
+    """A sentence with the lines that `refusal`, uv's error, is about; None where it names none."""
     named = [
         f"`{requirement.text}` ({requirement.origin})"
         for requirement in (*imported.requirements, *imported.constraints)
-        if requirement.name == missing
-        or (not missing and requirement.name and is_named(requirement.name, refusal))
+        if requirement.name and is_named(requirement.name, refusal)
     ]
-    if missing:  # which another package may require, and no line
-        return f"uv finds no version for {', '.join(named) or missing}"
     more = len(named) - _MOST_LINES
     if more > 0:
         named[_MOST_LINES:] = [f"{more} more"]
@@ -54,27 +48,6 @@ def is_about_pythons(refusal: str) -> bool:
     """
     # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
     return _NO_SOLUTION in refusal and re.search(r"\b(?:Python\b|python_)", refusal) is not None
-
-
-# An exact version, a name or a range that no index has: no other version of anything else helps.
-_MISSING = re.compile(
-    r"""
-      \bno\ versions?\ of\ (?P<exact>[\w.-]+)(?:\[[^]]*\])?(?:\{[^}]*\})?==
-    | (?P<unknown>[\w.-]+)\ was\ not\ found\ in\ (?:the\ package\ registry|the\ provided)
-    | Because\ only\ (?:the\ following\ versions\ of\ )?(?P<range>[\w.-]+)(?:(?!And\ because).)*?
-      available(?:(?!And\ because).)*?\ on\ (?P=range)\b(?:(?!And\ because).)*?
-      (?:unsatisfiable|cannot\ be\ used)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def missing_package(refusal: str) -> str | None:
-    """The package that uv found nowhere, or not as it is required."""
-    match = _MISSING.search(refusal)
-    if match is None:
-        return None
-    return match["exact"] or match["unknown"] or match["range"]
 
 
 # What an old sdist prints that does not build → a constraint with which it builds.

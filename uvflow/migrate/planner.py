@@ -25,7 +25,7 @@ from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Pin, with_buckets
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
 from uvflow.migrate.report import error_as_json, needs_user_error
@@ -186,10 +186,7 @@ class _ProjectFiles(NamedTuple):
             raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
 
     def leads_out(self, path: str) -> bool:
-        """Whether `path` leads out of the project by a link.
-
-        One that is outside by its name was named by the user, or is refused for that.
-        """
+        """Whether `path` leads out by a link; one that is outside by its name is another matter."""
         with contextlib.suppress(ValueError):  # a NUL in the path
             return not (is_outside(path) or is_inside(self.root / tox.file_of(path), self.root))
         return False
@@ -438,7 +435,8 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     where = relative_name(path, plan.root)
     undeclared = old.undeclared_packages()
     if undeclared:
-        message = f"packages in {where} that no file declares are not kept: {_versions(undeclared)}"
+        versions = ", ".join(f"{package.name} {package.version}".rstrip() for package in undeclared)
+        message = f"packages in {where} that no file declares are not kept: {versions}"
         hint = f"`uv add {' '.join(p.name for p in undeclared)}`, or those that are needed"
         plan = plan.with_findings(findings.warning("undeclared-packages", message, None, hint))
     is_locked = (plan.root / LOCKFILE).exists()
@@ -447,10 +445,6 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
         return plan
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
     return replace(plan, imported=imported, installed=installed)
-
-
-def _versions(packages: Iterable[Pin]) -> str:
-    return ", ".join(f"{package.name} {package.version}".rstrip() for package in packages)
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:

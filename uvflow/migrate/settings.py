@@ -14,15 +14,6 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket
 from uvflow.redaction import redacted
 
-# Options of pip that uv does not have, with what to do instead; all others can go.
-_INSTEAD = {
-    "--all-releases": "request the pre-release explicitly, as in `name>=2.0b1`",
-    "--config-settings": "see `config-settings-package` in uv's settings reference",
-    "--global-option": "see `config-settings-package` in uv's settings reference",
-    "--only-final": "see `prerelease` in uv's settings reference",
-    "--prefer-binary": "see `no-build-package` in uv's settings reference",
-}
-
 # Options that other modules read.
 _INDEXES = ("--index-url", "--extra-index-url")
 _NOT_SETTINGS = ("--hash", "--editable", "--requirement", "--constraint", *_INDEXES)
@@ -83,7 +74,7 @@ def _refuse(option: str, value: str, line: Line, outcomes: LineOutcomes) -> None
         outcomes.needs_action("trusted-host", message, line.origin, hint)
     else:
         message = f"uv has no equivalent of `{option}`"  # its value may be a secret
-        hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
+        hint = "see uv's settings reference for one that comes near, or remove it"
         outcomes.needs_action("no-equivalent", message, line.origin, hint)
 
 
