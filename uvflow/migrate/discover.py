@@ -398,9 +398,7 @@ def unclaimed_files(
         if suffix == ".txt" and f"{base}.in" in unclaimed:
             continue
         reason = f"requirements files are looked for in the root and in {FOLDER}/"
-        if _LOWEST.fullmatch(PurePosixPath(name).stem):
-            reason = "it has the lowest versions, not those in use"
-        elif _has_own_role(name):
+        if _has_own_role(name):
             reason = "its name does not say what it is for"
         origin = Origin(path=name, line=1)
         message = f"not imported: {reason}"

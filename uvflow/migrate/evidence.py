@@ -141,14 +141,11 @@ def lost_comments(before: str, after: str) -> Iterator[Finding]:
 
 
 class Python(NamedTuple):
-    """A `requires-python` that a place in a file suggests, as a specifier (PEP 440).
-
-    `version` is the Python in use there; None where a range is declared.
-    """
+    """A `requires-python` that a place in a file suggests, as a specifier (PEP 440)."""
 
     specifier: str
     origin: Origin
-    version: tuple[int, int] | None = None  # major and minor
+    version: tuple[int, int] | None = None  # in use there; None where a range is declared
 
     def __str__(self) -> str:
         return "{}.{}".format(*self.version) if self.version else self.specifier

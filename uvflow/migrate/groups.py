@@ -183,7 +183,7 @@ class _ListCollector:
         return merged
 
     def _enter(self, path: str) -> bool:
-        """Read the file at `path` next, unless that has been done."""
+        """Whether the file at `path` is read next: each is read once."""
         if path in self._entered:
             return False
         self._entered.add(path)

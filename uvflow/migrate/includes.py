@@ -61,11 +61,7 @@ class Includes:
         return self.roles.get(self._target(line, option))
 
     def _target(self, line: Line, option: str = "--requirement") -> str:
-        """The path of that file, or "".
-
-        Instead of a compiled file, which has pins, `-r` includes its source, which has what is
-        wanted.
-        """
+        """The path of that file, or ""; of a compiled file, which has pins, that of its source."""
         if not line.include or line.include[0] != option:
             return ""
         target = self.targets[line.origin]

@@ -24,6 +24,8 @@ from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv, find
 
+_WAY_OUT = "`--no-sync` skips the environment, `--fresh` the versions that were in the old one"
+
 
 def init(
     root: Path,
@@ -88,7 +90,7 @@ def _carry_out(
             is_changed = is_locked and plan.in_place
             unchanged = f"everything but {plan.environment}" if is_changed else "everything"
             causes.append(f"{unchanged} is as it was before")
-        hint = _way_out(plan) if is_locked else error.hint
+        hint = _WAY_OUT if is_locked else error.hint
         raise error.with_context(cause="; ".join(causes) or None, hint=hint) from error
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
@@ -97,7 +99,6 @@ def _carry_out(
 
 
 def _write_files(plan: Plan, uv: Uv, change: ReversibleChange, progress: Progress) -> InitResult:
-    """Write pyproject.toml and uv.lock, as far as they change."""
     manifest = plan.root / MANIFEST
     paths = {each.path for each in plan.changes}
     if plan.before is None:
@@ -115,12 +116,6 @@ def _environ(plan: Plan) -> dict[str, str]:
     return {**plan.profile.environ(os.environ), **plan.imported.credentials}
 
 
-def _way_out(plan: Plan) -> str:
-    without = "`--no-sync` skips the environment"
-    fresh = "`--fresh` does without the versions that are installed"
-    return f"{without}; {fresh}" if plan.installed else without
-
-
 def _sync(  # noqa: PLR0913  one caller
     result: InitResult,
     plan: Plan,
@@ -130,15 +125,13 @@ def _sync(  # noqa: PLR0913  one caller
     change: ReversibleChange,
     progress: Progress,
 ) -> tuple[InitResult, SyncContext, SyncResult]:
-    """Sync what was locked for `plan`; lock and sync again where an old sdist does not build.
-
-    To lock, uv may need no build: an index may have the metadata of a wheel for another Python.
-    """
+    """Sync what was locked for `plan`; lock and sync again where an old sdist does not build."""
     context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
     context = context._replace(environ={**_environ(plan), **_python_of_old(result.plan)})
     try:
         return result, context, sync_locked(context, uv, mutex, progress=progress)
     except UvFailedError as error:
+        # The lock may have needed no build, but the metadata of a wheel for another Python.
         older = with_build_constraint(plan, error.output, progress)
         if older is None:
             raise
@@ -148,10 +141,7 @@ def _sync(  # noqa: PLR0913  one caller
 
 
 def _python_of_old(plan: Plan) -> dict[str, str]:
-    """The Python of the environment that was set aside, unless another is chosen or required.
-
-    uv would choose it, too, if the environment were still there; the old versions may need it.
-    """
+    """UV_PYTHON for the Python of the environment before, unless another is chosen or required."""
     is_chosen = plan.profile.python or os.environ.get("UV_PYTHON")
     if plan.aside is None or is_chosen or (plan.root / ".python-version").exists():
         return {}

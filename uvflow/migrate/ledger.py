@@ -26,13 +26,10 @@ _MAX_LENGTH = 1000  # characters of a message
 
 @dataclass(kw_only=True)
 class LineOutcomes:
-    """Collects buckets and findings while an import is put together; nothing is ever removed.
-
-    `results` has every line with a requirement, whichever list it is for.
-    """
+    """Collects buckets and findings while an import is put together; nothing is ever removed."""
 
     options: ImportOptions
-    results: dict[Origin, LineResult] = field(default_factory=dict)
+    results: dict[Origin, LineResult] = field(default_factory=dict)  # of lines with a requirement
     buckets: dict[Origin, Bucket] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)
 

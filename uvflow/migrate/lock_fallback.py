@@ -42,10 +42,7 @@ _NO_SOLUTION = "No solution found"
 
 
 def is_about_pythons(refusal: str) -> bool:
-    """Whether uv found no solution for some Pythons, so that fewer of them may help.
-
-    A build or a download that fails does so for every Python.
-    """
+    """Whether uv found no solution for some Pythons, so that fewer of them may help."""
     # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
     return _NO_SOLUTION in refusal and re.search(r"\b(?:Python\b|python_)", refusal) is not None
 

@@ -196,18 +196,13 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
-    """Whether uv can keep both groups apart.
-
-    Neither the project nor a group that the other includes can be, and sources hold for all.
-    """
 
     def included(group: str) -> list[str]:
         return [e.group for e in lists.get(group, ()) if isinstance(e, IncludeGroup)]
 
     first, second = conflict.groups
-    if "" in conflict.groups:
-        return False
-    if conflict.first.source is not None and conflict.second.source is not None:
+    has_sources = conflict.first.source is not None and conflict.second.source is not None
+    if "" in conflict.groups or has_sources:  # sources hold for the whole project
         return False
     return second not in reachable([first], included) and first not in reachable([second], included)
 

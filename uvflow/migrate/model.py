@@ -68,16 +68,13 @@ class InputFile(NamedTuple):
 
 
 class Bucket(StrEnum):
-    """The outcome of a logical line; every line has exactly one.
-
-    LEFT is what the build backend or another tool goes on reading where it is.
-    """
+    """The outcome of a logical line; every line has exactly one."""
 
     IMPORTED = "imported"
     MERGED = "merged"
     SETTING = "settings"
     DEFAULT = "already_default"
-    LEFT = "left"
+    LEFT = "left"  # a build backend or another tool goes on reading it where it is
     ACTION = "needs_action"
 
 
@@ -266,10 +263,7 @@ class ImportedRequirements:
 
     @property
     def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
-        """`[tool.uv.sources]`: a table a name, or a list of tables with markers.
-
-        Only requirements whose name is known are in it.
-        """
+        """`[tool.uv.sources]`: by known name a table, or a list of tables with markers."""
         sources: dict[str, list[dict[str, Any]]] = {}
         for requirement in self.requirements:
             if requirement.source and requirement.name:

@@ -39,10 +39,7 @@ Packages = Mapping[str, InstalledPackage]
 
 
 def read_installed(environment: Path, root: Path) -> Packages:
-    """What is installed in `environment`, by normalised name; empty where there is nothing.
-
-    Origins are relative to `root`.
-    """
+    """What is installed in `environment`, by normalised name; origins are relative to `root`."""
     found = (_read(d, root) for d in Environment(environment).distributions)
     return {package.name: package for package in found}
 
@@ -108,7 +105,6 @@ class OldEnvironment:
 
     @functools.cached_property
     def _wanted(self) -> list[Parsed]:
-        """The requirements of the project, of its extras and of its groups."""
         project = table_at(self.values, "project")
         lists = (
             project.get("dependencies", ()),

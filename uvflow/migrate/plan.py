@@ -76,16 +76,12 @@ def relative_name(path: Path, root: Path) -> str:
 
 
 class Change(NamedTuple):
-    """A path relative to the root (POSIX), or absolute outside it, and what happens to it.
-
-    What is replaced is an environment; `kept_as` is where the old one is then, and `kept_size` how
-    large that is, in bytes.
-    """
+    """A path relative to the root (POSIX), or absolute outside it, and what happens to it."""
 
     path: str
-    action: Literal["create", "edit", "replace"]
-    kept_as: str | None = None
-    kept_size: int | None = None
+    action: Literal["create", "edit", "replace"]  # the last is of an environment
+    kept_as: str | None = None  # where the old one is kept
+    kept_size: int | None = None  # in bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +139,9 @@ class Plan:
 
 
 class InitResult(NamedTuple):
-    """A plan that was carried out, and what the finished lockfile made of old pins and hashes.
-
-    `hashes` are those packages whose hashes were verified. After a dry run, or where there was
-    nothing to do, a plan only.
-    """
+    """A plan that was carried out, with what the finished lockfile has of old pins and hashes."""
 
     plan: Plan
     is_dry_run: bool = False
     pins: Comparison = Comparison()
-    hashes: int = 0
+    hashes: int = 0  # the number of packages whose hashes were verified

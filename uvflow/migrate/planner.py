@@ -124,7 +124,6 @@ def _project_above(root: Path) -> Path | None:
 
 
 def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
-    """What the files of the root declare."""
     given = options.imports
     files = _ProjectFiles(plan.root, given)
     read = tox.with_environments(files.read)
@@ -321,13 +320,10 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
 
 
 def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
-    """`plan` with an empty [project], and the values for it that another tool's file has.
-
-    uv says which Python, where no file does.
-    """
+    """`plan` with an empty [project], and the values for it that another tool's file has."""
     imported, dynamic = plan.imported, plan.imported.metadata.get("dynamic", ())
     python = imported.requires_python
-    if python is None and "requires-python" not in dynamic:
+    if python is None and "requires-python" not in dynamic:  # then uv chooses it
         base = tomllib.loads(project.initial_pyproject(name, None))
         python = base["project"].get("requires-python")
     own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}

@@ -97,7 +97,6 @@ def _columns(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _finding_lines(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
-    """A line for each finding of `severities`, and its hint on a line below."""
     lines: list[str] = []
     for finding in findings:
         if finding.severity in severities:

@@ -103,10 +103,6 @@ def _add_find_links(
 def _format_settings(
     formats: Iterable[tuple[Line, str, str]], outcomes: LineOutcomes
 ) -> dict[str, Any]:
-    """The settings of `--no-binary` and `--only-binary`.
-
-    In pip such a line may be an exception to another one, or revoke it; uv has nothing like it.
-    """
     listed: dict[str, list[str]] = {}
     for line, setting, value in formats:
         for word in filter(None, value.split(",")):
@@ -117,6 +113,7 @@ def _format_settings(
             elif name not in listed.setdefault(setting, []):
                 listed[setting].append(name)
     words = [*itertools.chain.from_iterable(listed.values())]
+    # In pip such a line may be an exception to another one, or revoke it; in uv it cannot.
     are_in_both = len({*words}) < len(words)
     if _NONE in words or are_in_both or (_ALL in words and len(listed) > 1):
         for line, _, _ in formats:

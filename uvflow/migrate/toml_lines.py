@@ -143,14 +143,11 @@ def value_at(values: Any, path: Path) -> Any:
 
 @dataclass(kw_only=True)
 class Statement:
-    """A header, a key with its value, an item of an array, or the comments at a table's end.
-
-    `first` is the line where its comments begin, `end` its last line.
-    """
+    """A header, a key with its value, an item of an array, or the comments at a table's end."""
 
     line: int
-    first: int
-    end: int = 0
+    first: int  # line, where its comments begin
+    end: int = 0  # its last line
     text: str = ""
     comment: str = ""
     above: tuple[str, ...] = ()

@@ -148,15 +148,12 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
     )
 
 
-def _exact_pins(entries: Iterable[Entry]) -> list[Pin]:
+def _exact_pins(entries: Sequence[Entry]) -> list[Pin]:
     """`entries` as pins; empty where one of them is anything else."""
-    pins = []
-    for entry in entries:
-        pin = as_pin(entry) if isinstance(entry, Requirement) and entry.source is None else None
-        if pin is None or not pin.version:
-            return []
-        pins.append(pin)
-    return pins
+    named = [e for e in entries if isinstance(e, Requirement) and e.source is None]
+    pins = [as_pin(entry) for entry in named]
+    is_exact = len(pins) == len(entries) and all(pin.version for pin in pins)
+    return pins if is_exact else []
 
 
 def _is_export(pins: list[Pin], counting: Source) -> bool:
