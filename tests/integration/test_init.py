@@ -602,10 +602,6 @@ def test_installed_versions_are_kept(tree: Tree, uvflow: Command) -> None:
     versions = ("requests-2.28.0", "idna-3.7", "certifi-2020.1.1", "six-1.17.0")
     done = uvflow("init", "-v", cwd=root)
     assert "  uv.lock         created, pins kept 3/3, 3 of them as installed\n" in done.err
-    assert (
-        "  versions that are installed in .venv are kept where possible: certifi 2020.1.1,"
-        " idna 3.7, requests 2.28.0\n    hint: `--fresh` does without\n" in done.err
-    )
     assert installed(root / ".venv") == {*versions}
     assert '"requests",\n    "six>=1.16",' in (root / "pyproject.toml").read_text()
     assert uvflow("undo", cwd=root).code == 0

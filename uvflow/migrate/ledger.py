@@ -9,14 +9,7 @@ from uvflow.migrate.model import Bucket, FileReport, ImportOptions, LineResult, 
 from uvflow.migrate.toml_lines import Path, TomlFile
 
 # Of several buckets recorded for one line, the first of these counts.
-_PRECEDENCE = (
-    Bucket.ACTION,
-    Bucket.IMPORTED,
-    Bucket.SETTING,
-    Bucket.MERGED,
-    Bucket.DEFAULT,
-    Bucket.LEFT,
-)
+_PRECEDENCE = (Bucket.ACTION, *Bucket)
 
 # `--keep-going` skips a line; these are about more: a whole file, or two lines.
 _ABOUT_MORE = ("undecodable", "unknown-encoding", "file-unreadable", "conflict", "two-sources")

@@ -71,8 +71,8 @@ class Bucket(StrEnum):
     """The outcome of a logical line; every line has exactly one."""
 
     IMPORTED = "imported"
-    MERGED = "merged"
     SETTING = "settings"
+    MERGED = "merged"
     DEFAULT = "already_default"
     LEFT = "left"  # a build backend or another tool goes on reading it where it is
     ACTION = "needs_action"

@@ -230,7 +230,7 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
     except UsageError as error:
         if each.path == MANIFEST:
             raise
-        message = ": ".join(filter(None, (str(error), error.cause)))
+        message = f"{error}: {error.cause}" if error.cause else str(error)
         outcomes.refuse("file-unreadable", message, None, error.hint)
         imported = replace(imported, files=(outcomes.report(each.path, each.name, ()),))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
@@ -271,12 +271,11 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, plan.text))
     edits = pyproject.decide(plan.values, imported)
+    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
     imported = replace(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
-        files=with_buckets(
-            imported.files, {requirement.origin: Bucket.MERGED for requirement in edits.existing}
-        ),
+        files=with_buckets(imported.files, moves),
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
     homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
@@ -302,21 +301,17 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         return replace(plan, text=pyproject.with_project(plan.text, base))
     if given is None:
         return _with_metadata(plan, name, project)
-    # Tools that read single keys of it get along without.
+    # Tools such as linters read single keys of the file, and need neither name nor version.
     values = {"name": name, "version": local_metadata(".", "version", read) or _FIRST_VERSION}
     dynamic = (*given.get("dynamic", ()), *metadata.get("dynamic", ()))
     missing = values.keys() - {*given, *metadata, *dynamic}
     edits = TomlEdits(values={("project", key): values[key] for key in sorted(missing)})
-    completed = (
-        findings.warning(
-            "project-completed",
-            f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added",
-            Origin(path=MANIFEST, line=1),
-            f"write the {key} that is right",
-        )
-        for (_, key), value in edits.values.items()
-    )
-    return replace(plan, text=apply_edits(plan.text, edits)).with_findings(*completed)
+    for (_, key), value in edits.values.items():
+        message = f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added"
+        hint = f"write the {key} that is right"
+        found = findings.warning("project-completed", message, Origin(path=MANIFEST, line=1), hint)
+        plan = plan.with_findings(found)
+    return replace(plan, text=apply_edits(plan.text, edits))
 
 
 def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:

@@ -23,8 +23,8 @@ _DONE = {"create": "created", "edit": "edited", "replace": "replaced"}
 _WOULD = {action: f"would be {done}" for action, done in _DONE.items()}
 _BUCKETS = {
     Bucket.IMPORTED: "imported",
-    Bucket.MERGED: "merged",
     Bucket.SETTING: "became settings",
+    Bucket.MERGED: "merged",
     Bucket.DEFAULT: "already the default",
     Bucket.LEFT: "left where they are",
     Bucket.ACTION: "need action",

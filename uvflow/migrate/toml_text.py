@@ -180,9 +180,8 @@ def _as_written(text: str, comment: str = "") -> Integer:
 
 
 def _append_tables(document: Any, path: Keys, tables: Iterable[Values]) -> None:
-    """Append to an array of tables, or to an array of inline tables where that is its form."""
     parent, key = _table(document, path[:-1]), path[-1]
-    if isinstance(parent.get(key), Array):
+    if isinstance(parent.get(key), Array):  # of inline tables
         _extend(document, path, [TomlLine(value=values) for values in tables])
         return
     for values in tables:
