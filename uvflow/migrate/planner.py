@@ -413,10 +413,8 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     packages = read_installed(path, plan.root)
     if not packages:
         return plan
-    names = (
-        plan.values["project"].get("name"),
-        local_metadata(".", "name", _ProjectFiles(plan.root).read),
-    )
+    read = _ProjectFiles(plan.root).read
+    names = (plan.values["project"].get("name"), local_metadata(".", "name", read))
     old = OldEnvironment(
         installed=packages,
         values=plan.values,

@@ -104,17 +104,9 @@ def _invalid(line: Line) -> LineResult:
 
 def _read_version(line: Line) -> LineResult:
     text = " ".join(line.requirement.split())
-    requirement = Requirement(
-        text=text,
-        name=None,
-        origin=line.origin,
-        comment=line.comment,
-        above=line.above,
-        hashes=line.values("--hash"),
-    )
     pin = _PIN.fullmatch(text)
     if pin and canonicalize_name(pin["name"]) != _PKG_RESOURCES:
-        return LineResult(requirement=requirement._replace(name=canonicalize_name(pin["name"])))
+        return _from_an_index(line, text, pin["name"])
     try:
         parsed = Pep508(text)
     except InvalidRequirement:
@@ -124,13 +116,24 @@ def _read_version(line: Line) -> LineResult:
         message = f"`{text}` {oddity}"
         hint = "remove the line, or ask for a version that an index has"
         return needs_action(findings.action("not-on-an-index", message, line.origin, hint))
-    return LineResult(
-        requirement=requirement._replace(
-            name=canonicalize_name(parsed.name),
-            extras=tuple(sorted(parsed.extras)),
-            marker=str(parsed.marker or ""),
-        )
+    extras = tuple(sorted(parsed.extras))
+    return _from_an_index(line, text, parsed.name, extras, str(parsed.marker or ""))
+
+
+def _from_an_index(
+    line: Line, text: str, name: str, extras: tuple[str, ...] = (), marker: str = ""
+) -> LineResult:
+    requirement = Requirement(
+        text=text,
+        name=canonicalize_name(name),
+        origin=line.origin,
+        comment=line.comment,
+        above=line.above,
+        hashes=line.values("--hash"),
+        extras=extras,
+        marker=marker,
     )
+    return LineResult(requirement=requirement)
 
 
 def _oddity(pin: Pep508) -> str:
