@@ -122,13 +122,10 @@ def _not_imported(place: Format, *, is_error: bool) -> Finding:
 
 def _not_built(path: str) -> Finding:
     """setuptools ignores the metadata of a setup script where there is a [project]."""
-    return findings.action(
-        "not-built",
-        "a build takes version, scripts, extras and dependencies from [project], and uv does not"
-        " install the project itself",
-        Origin(path=path, line=1),
-        "move them into [project] of pyproject.toml, and add a [build-system]",
-    )
+    message = "a build takes version, scripts, extras and dependencies from [project], and uv does"
+    message += " not install the project itself"
+    hint = "move them into [project] of pyproject.toml, and add a [build-system]"
+    return findings.action("not-built", message, Origin(path=path, line=1), hint)
 
 
 def lost_comments(before: str, after: str) -> Iterator[Finding]:

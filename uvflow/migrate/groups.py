@@ -135,10 +135,12 @@ def _with_lists(
     lists = {group: collector.collect() for group, collector in collectors.items()}
     resolved, settings = resolve_conflicts(lists, outcomes)
     # `uvflow sync --prod` selects no default groups: a file for production is selected by name.
-    production = TomlLine(value=[group for group in lists if group in {"prod", "production"}])
+    production = [group for group in lists if group in {"prod", "production"}]
+    path = (*PROFILES, "prod", "groups")
+    values = {path: TomlLine(value=production)} if production else {}
     return replace(
         imported,
-        values={(*PROFILES, "prod", "groups"): production} if production.value else {},
+        values=values,
         dependencies=tuple(e for e in resolved[PROJECT] if isinstance(e, Requirement)),
         groups={name: entries for name, entries in resolved.items() if name != PROJECT},
         settings={**imported.settings, **settings},

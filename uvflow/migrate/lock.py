@@ -97,7 +97,10 @@ class Locking:
     def python(self) -> int | None:
         """The minor version of the Python 3 that uv chooses for the project."""
         wanted = self.environ.get("UV_PYTHON")  # which `uv python find` ignores
-        found = self._ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+        arguments = ["python", "find", "--show-version"]
+        if wanted:
+            arguments += ["--", wanted]
+        found = self._ask(*arguments)
         match = re.match(r"3\.(\d+)", found.out)
         return int(match[1]) if match and found.code == 0 else None
 
@@ -170,7 +173,9 @@ def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan |
     None where no constraint is known to help, or where pyproject.toml has it already.
     """
     constraint = lock_fallback.build_constraint(output)
-    settings = {"build-constraint-dependencies": [constraint]} if constraint else {}
+    if constraint is None:
+        return None
+    settings = {"build-constraint-dependencies": [constraint]}
     text = pyproject.edit(plan.text, ImportedRequirements(settings=settings))
     if text == plan.text:
         return None
@@ -198,11 +203,8 @@ def _lock_for_one_python(locking: Locking, progress: Progress) -> Plan | None:
         return None
     # The terminal has uv's own output already.
     progress(f"uv's error above is settled: these versions fit for Python {pythons}")
-    finding = findings.action(
-        "python-narrowed",
-        f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
-        " other Pythons",
-        None,
-        "relax the pins that conflict, then widen it in pyproject.toml",
-    )
+    message = f"requires-python is {pythons}, and not {declared}: the requested versions conflict"
+    message += " on other Pythons"
+    hint = "relax the pins that conflict, then widen it in pyproject.toml"
+    finding = findings.action("python-narrowed", message, None, hint)
     return replace(plan, text=text).with_findings(finding)

@@ -395,14 +395,11 @@ def _with_environment(plan: Plan) -> Plan:
     if not obstacle:
         ownership.check_not_running_from(path)
         return plan
-    in_place = findings.warning(
-        "environment-not-kept",
-        f"{path} is changed in place, since {obstacle}: neither `uvflow undo` nor a failure brings"
-        " back what is in it now",
-        None,
-        "`--no-sync` leaves it as it is",
-    )
-    return replace(plan, in_place=True).with_findings(in_place)
+    message = f"{path} is changed in place, since {obstacle}: neither `uvflow undo` nor a failure"
+    message += " brings back what is in it now"
+    hint = "`--no-sync` leaves it as it is"
+    found = findings.warning("environment-not-kept", message, None, hint)
+    return replace(plan, in_place=True).with_findings(found)
 
 
 def _with_installed(plan: Plan, options: InitOptions) -> Plan:

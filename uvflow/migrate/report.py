@@ -120,8 +120,9 @@ def _next_steps(result: InitResult) -> tuple[str, ...]:
         steps.insert(0, ("uvflow init", "makes the lockfile, with the old pins"))
         return _columns(steps)
     files = ", ".join(f.path for f in result.plan.imported.files if _is_replaced(f))
-    deletable = (f"  You can delete these once everything works: {files}",) if files else ()
-    return (*_columns(steps), *deletable)
+    if not files:
+        return _columns(steps)
+    return (*_columns(steps), f"  You can delete these once everything works: {files}")
 
 
 def _is_replaced(file: FileReport) -> bool:
