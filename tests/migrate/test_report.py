@@ -171,6 +171,12 @@ def test_a_diff_says_where_a_newline_is_missing() -> None:
     )
 
 
+def test_a_diff_hides_passwords_and_nothing_of_another_line() -> None:
+    text = "password = 'secret'\n# password = \"\nname = \"app\"\n"
+    lines = diff(replace(PLAN, text=text)).splitlines()
+    assert lines[3:] == ["+password = ****", '+# password = "', '+name = "app"']
+
+
 def test_one_error_is_told_as_itself() -> None:
     error = needs_user_error(PLAN.imported.findings[-1:])
     assert (error.message, error.hint) == ("requirements.txt:3: an action", "do it")
