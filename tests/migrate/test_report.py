@@ -172,7 +172,7 @@ def test_a_diff_says_where_a_newline_is_missing() -> None:
 
 
 def test_a_diff_hides_passwords_and_nothing_of_another_line() -> None:
-    text = "password = 'secret'\n# password = \"\nname = \"app\"\n"
+    text = 'password = \'secret\'\n# password = "\nname = "app"\n'
     lines = diff(replace(PLAN, text=text)).splitlines()
     assert lines[3:] == ["+password = ****", '+# password = "', '+name = "app"']
 
