@@ -62,21 +62,17 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     imported = _with_lists(imported, includes, outcomes)
     pins, constraints = sort_constraints(imported.requirements, includes, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
-    lines = {path: [line.origin for line in file.lines] for path, file in includes.files.items()}
+    files = []
+    for path, file in includes.files.items():
+        format_name = "requirements" if tox.file_of(path) == path else "tox"
+        origins = [line.origin for line in file.lines]
+        files.append(outcomes.report(path, format_name, origins, includes.roles[path].description))
     return replace(
         imported,
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
-        files=tuple(
-            outcomes.report(
-                path,
-                "requirements" if tox.file_of(path) == path else "tox",
-                origins,
-                includes.roles[path].description,
-            )
-            for path, origins in lines.items()
-        ),
+        files=tuple(files),
     )
 
 

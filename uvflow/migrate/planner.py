@@ -259,7 +259,7 @@ def _python(
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
-    """`plan` with the new pyproject.toml; uv is asked for names and for its first version."""
+    """`plan` with the new pyproject.toml; uv finds names that are missing, and writes a base."""
     environ = {**BUILT_IN["dev"].environ(os.environ), **plan.imported.credentials}
     own = find_own_interpreter(plan.root, plan.root, environ) if options.dry_run else None
     project = TemporaryProject(
@@ -372,7 +372,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
 
 
 def _with_environment(plan: Plan) -> Plan:
-    """`plan` with the environment to make, and what becomes of the one that is there.
+    """`plan` with the environment to make, and what happens to the one before.
 
     Raises UsageError or DamagedError where it is not uvflow's to change.
     """

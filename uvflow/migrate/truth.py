@@ -1,7 +1,7 @@
 """Several sources of dependencies: which one counts, and whether the others agree."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -46,12 +46,7 @@ def settle(
     are read by a build, and stay.
     """
     left = {*built, *(path for source in formats for path in source.imported.left)}
-    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
-    requirements = replace(
-        requirements,
-        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
-        files=with_buckets(requirements.files, moves),
-    )
+    requirements = _without_left(requirements, left)
     # A lock file, or settings alone, are beside whatever counts.
     tables = [s for s in formats if s.path == MANIFEST or not s.imported.requirements]
     others = [source for source in formats if source not in tables]
@@ -64,12 +59,7 @@ def settle(
     title = f"[project] of {MANIFEST}"
     if not declared:
         title = next((table.title for table in tables if table.imported.dependencies), title)
-    counting = Source(
-        title=title,
-        path=MANIFEST,
-        imported=together,
-        declared=tuple(declared),
-    )
+    counting = Source(title=title, path=MANIFEST, imported=together, declared=tuple(declared))
     first = next((file.path for file in requirements.files), "")
     others.append(Source(title=first, path=first, imported=requirements))
     for source in sorted(others, key=lambda source: source.is_aside):
@@ -80,6 +70,16 @@ def settle(
         else:
             together = together.with_more(_compared(source, counting))
     return together
+
+
+def _without_left(requirements: ImportedRequirements, left: Container[str]) -> ImportedRequirements:
+    """`requirements` without those of the files `left`, which a build goes on reading."""
+    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
+    return replace(
+        requirements,
+        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
+        files=with_buckets(requirements.files, moves),
+    )
 
 
 def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
