@@ -136,11 +136,13 @@ class Console:
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
     def _write(self, stream: "TextIO", *lines: str, wraps: bool = True) -> None:
-        def shown(part: str) -> str:
-            return part if self.color and re.fullmatch(_OWN_STYLE, part) else harmless(part)
+        def shown(line: str) -> str:
+            if not self.color:
+                return harmless(line)
+            parts = re.split(_OWN_STYLE, line)
+            return "".join(p if re.fullmatch(_OWN_STYLE, p) else harmless(p) for p in parts)
 
-        parts = (re.split(_OWN_STYLE, redacted(line)) for line in lines)
-        texts = ("".join(map(shown, line)) for line in parts)
+        texts = (shown(redacted(line)) for line in lines)
         width = _terminal_width(stream) if wraps else 0
         _print(stream, "".join(f"{_wrapped(text, width) if width else text}\n" for text in texts))
 

@@ -5,7 +5,7 @@ The exit codes are part of the command line's contract; docs/reference lists the
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from uvflow.redaction import redacted
@@ -19,12 +19,10 @@ class UvflowError(Exception):
 
     `cause` and `hint` are sentences of their own, without a full stop; both may be missing. None
     of the three holds a secret, whoever shows them. `findings` are the reasons, where these are
-    lines of files; several are shown below the message. `read` is what a command had read when it
-    failed, for its report.
+    lines of files; several are shown below the message. `data` are further keys for `--json`.
     """
 
     exit_code: int = 1
-    read: Any = None  # of a package's own type: this module stands below all of them
 
     def __init__(
         self,
@@ -38,6 +36,7 @@ class UvflowError(Exception):
         self.cause = cause and redacted(cause)
         self.hint = hint and redacted(hint)
         self.findings = findings
+        self.data: Mapping[str, Any] = {}
         super().__init__(self.message)
 
     def with_context(self, *, cause: str | None, hint: str | None) -> Self:

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Severity(StrEnum):
@@ -15,8 +15,7 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Origin:
+class Origin(NamedTuple):
     """A place in a file: its path relative to the project root (POSIX), and a line from 1."""
 
     path: str

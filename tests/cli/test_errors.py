@@ -31,6 +31,19 @@ def test_an_error_is_text_and_an_exit_code(
     assert capsys.readouterr() == ("", text)
 
 
+def test_an_error_brings_further_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    error = UsageError("wrong")
+    error.data = {"error": None, "files": []}
+    run_reported(Console(as_json=True), "init", Mock(side_effect=error))
+    assert json.loads(capsys.readouterr().out) == {
+        "schema_version": 2,
+        "command": "init",
+        "exit_code": 2,
+        "error": {"message": "wrong", "cause": None, "hint": None},
+        "files": [],
+    }
+
+
 def test_an_error_is_an_object_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     act = Mock(side_effect=UsageError("wrong", hint="right"))
     run_reported(Console(as_json=True), "sync", act)

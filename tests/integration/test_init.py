@@ -407,7 +407,7 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
     assert done.code == 1
     assert done.err.endswith(
         "error: `uv lock` failed with exit code 1; its reason is above\n"
-        "  cause: uv finds no version for `nowhere-to-be-found` (requirements.txt:2); everything is"
+        "  cause: uv's error is about `nowhere-to-be-found` (requirements.txt:2); everything is"
         " as it was before\n"
         "hint: remove nowhere-to-be-found from the file, or name the index to use\n"
     )
@@ -602,10 +602,6 @@ def test_installed_versions_are_kept(tree: Tree, uvflow: Command) -> None:
     versions = ("requests-2.28.0", "idna-3.7", "certifi-2020.1.1", "six-1.17.0")
     done = uvflow("init", "-v", cwd=root)
     assert "  uv.lock         created, pins kept 3/3, 3 of them as installed\n" in done.err
-    assert (
-        "  versions that are installed in .venv are kept where possible: certifi 2020.1.1,"
-        " idna 3.7, requests 2.28.0\n    hint: `--fresh` does without\n" in done.err
-    )
     assert installed(root / ".venv") == {*versions}
     assert '"requests",\n    "six>=1.16",' in (root / "pyproject.toml").read_text()
     assert uvflow("undo", cwd=root).code == 0

@@ -333,7 +333,7 @@ def test_what_an_include_or_an_option_took_in_is_not_named() -> None:
 def test_the_lowest_versions_are_not_those_in_force(path: str) -> None:
     assert unclaimed(path) == [
         (
-            f"{path}:1: not imported: it has the lowest versions, not those in use;"
+            f"{path}:1: not imported: its name does not say what it is for;"
             f" import it with `uvflow init --constraint {path}`"
         )
     ]

@@ -98,22 +98,22 @@ def test_a25_an_option_that_is_said_twice_is_merged(assembled: Assembled) -> Non
         (
             "--prefer-binary",
             "uv has no equivalent of `--prefer-binary`",
-            "see `no-build-package` in uv's settings reference",
+            "see uv's settings reference for one that comes near, or remove it",
         ),
         (
             "six --config-settings=--build-option=x",
             "uv has no equivalent of `--config-settings`",
-            "see `config-settings-package` in uv's settings reference",
+            "see uv's settings reference for one that comes near, or remove it",
         ),
         (
             "six --global-option=x",
             "uv has no equivalent of `--global-option`",
-            "see `config-settings-package` in uv's settings reference",
+            "see uv's settings reference for one that comes near, or remove it",
         ),
         (
             "--use-feature=fast-deps",
             "uv has no equivalent of `--use-feature`",
-            "remove it: it concerns pip alone",
+            "see uv's settings reference for one that comes near, or remove it",
         ),
         (
             "six --pre",

@@ -10,10 +10,11 @@ from uvflow.state.store import State
 
 
 def change(root: Path) -> None:
-    """What an init does: edits one file, creates another, leaves one out, makes an environment."""
+    """What an init does: edits a file, creates one, leaves two as they are, a new .venv."""
     root.joinpath("edited").write_bytes(b"old")
+    root.joinpath("unchanged").write_bytes(b"old")
     state = State.of(root)
-    files = (root / "edited", root / "created", root / "never there")
+    files = tuple(root / name for name in ("edited", "unchanged", "created", "never there"))
     trees = (DirectoryBackup.of(root / ".venv"),)
     with (
         locks.mutex(state, "a test"),

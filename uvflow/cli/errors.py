@@ -25,17 +25,12 @@ def run_reported(console: Console, command: str, act: Callable[[], Answer | int 
         console.envelope(command, *answer)
         return answer[0]
     except (UvflowError, OSError, KeyboardInterrupt) as raised:
-        if isinstance(raised, KeyboardInterrupt) and sys.stderr.isatty():
-            console.say("")  # the terminal has shown ^C on this line
         error = as_uvflow_error(raised)
+        if isinstance(error, InterruptedBySignalError) and sys.stderr.isatty():
+            console.say("")  # the terminal has shown ^C on this line
         console.problem(error)
-        data: Mapping[str, Any] = {}
-        if command == "init":
-            from uvflow.migrate.report import error_as_json  # slow, and of that command alone
-
-            data = error_as_json(error)
         described = {"message": error.message, "cause": error.cause, "hint": error.hint}
-        console.envelope(command, error.exit_code, {**data, "error": described})
+        console.envelope(command, error.exit_code, {**error.data, "error": described})
         return error.exit_code
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvflow.cli.errors import Answer
+from uvflow.cli.errors import Answer, as_uvflow_error
 from uvflow.cli.options import common, timeout_option
 from uvflow.console import Console
+from uvflow.errors import UvflowError
 
 if TYPE_CHECKING:
     from uvflow.migrate.plan import InitResult
@@ -67,28 +68,37 @@ def init_command(console: Console, *, path: Path, **given: Any) -> Answer:
     from uvflow.uv import find
 
     root = Path(os.path.realpath(path))
-    result = init(
-        root,
-        init_options(root, given),
-        uv=find(),
-        progress=console.say,
-        announce=console.warn,  # also with --quiet
-    )
-    _show(console, result)
-    return 0, report.result_as_json(result)
+    try:
+        result = init(
+            root,
+            init_options(root, given),
+            uv=find(),
+            progress=console.say,
+            announce=console.warn,  # also with --quiet
+        )
+    except (UvflowError, OSError, KeyboardInterrupt) as raised:
+        error = as_uvflow_error(raised)
+        error.data = error.data or report.error_as_json(error)
+        raise error from raised
+    data = report.result_as_json(result)
+    _show(console, result, data["diff"])
+    return 0, data
 
 
-def _show(console: Console, result: "InitResult") -> None:
+def _show(console: Console, result: "InitResult", diff: str) -> None:
     from uvflow.migrate import report
 
     if result.is_dry_run:
-        console.verbatim(*report.diff(result.plan).removesuffix("\n").split("\n"))
+        console.verbatim(*diff.removesuffix("\n").split("\n"))
     elif result.plan.changes:
         console.say("")  # uv's output stands above
     for number, (title, lines) in enumerate(report.sections(result, verbose=console.verbose)):
-        console.say(*([""] if number else []), console.style(title, "bold"), *lines)
-    for finding in report.urgent_findings(result) if console.quiet else ():
-        console.warn(str(finding))
+        if number:
+            console.say("")
+        console.say(console.style(title, "bold"), *lines)
+    if console.quiet:
+        for finding in report.urgent_findings(result):
+            console.warn(str(finding))
 
 
 @click.command(name="undo", short_help="Put back what the last init changed")

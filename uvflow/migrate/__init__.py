@@ -1,1 +1,1 @@
-"""`uvflow init` and `undo`: files are read by format, merged, planned, written, locked, proven."""
+"""`uvflow init` and `uvflow undo`: import a project of another tool, and take that back."""

@@ -1,4 +1,4 @@
-"""Credentials in URLs: how they are taken out, and how a run gets them."""
+"""Credentials in URLs: removed from what is written, and given to uv for one run."""
 
 import re
 from collections.abc import Mapping
@@ -39,11 +39,11 @@ class Userinfo:
         return variables(f"{self.username}:{self.password}")
 
     def is_at_hand(self, environ: Mapping[str, str]) -> bool:
-        """Whether `environ` has all the variables it needs."""
+        """Whether `environ` has all the variables in it."""
         return all(map(environ.get, self.variables))
 
     def login(self, environ: Mapping[str, str]) -> tuple[str, str]:
-        """The user name and the password themselves, with the variables of `environ`."""
+        """The user name and the password, decoded, with the variables of `environ` expanded."""
         username, password = (
             # As in pip, one that is empty or unset stays.
             unquote(_VARIABLE.sub(lambda match: environ.get(match[1]) or match[0], part))
@@ -52,7 +52,7 @@ class Userinfo:
         return username, password
 
     def removal_notice(self, url: str, path: str, *, is_at_hand: bool) -> str:
-        """A sentence: they were taken out of `url`, but the file at `path` may still have them."""
+        """A sentence: they were removed from `url`, but the file at `path` may still have them."""
         use = ", but uv has them for this run" if is_at_hand else ""
         keeper = "the backup for `uvflow undo`" if path == MANIFEST else path
         rest = "" if self.variables else f"; {keeper} still contains them"
@@ -69,7 +69,7 @@ def split_userinfo(url: str) -> tuple[str, Userinfo | None]:
 
 
 def remaining_secret(url: str) -> str:
-    """What is secret, or may be, in `url` beside its userinfo, as a sentence; or nothing."""
+    """A sentence about what else than the userinfo of `url` is, or may be, secret; or ""."""
     bare, userinfo = split_userinfo(url)
     has_password = userinfo is not None and userinfo.password
     if _NO_PORT.match(bare) or (has_password and "@" in bare and not _REVISION.match(bare)):

@@ -1,4 +1,4 @@
-"""Which files an import reads, and what each is to the project; which ones no rule covers."""
+"""The files that an import reads and their roles, and those for which there is no rule."""
 
 import contextlib
 import importlib
@@ -31,8 +31,8 @@ from uvflow.migrate.model import (
 from uvflow.migrate.toml_lines import value_at
 from uvflow.paths import MANIFEST
 
-# The folder of requirements files, where each name is that of a group, and what else it is called:
-# there, in a single folder within it, and in the root, the plain names have a clear role.
+# The folder of requirements files, where each file is named after its group, and other names of it.
+# There, in a single folder within it, and in the root, plain names such as `dev.txt` have a role.
 FOLDER = "requirements"
 _FOLDERS = ("requirement", "reqs", "req", "deps", "dependencies")
 _PLAIN = re.compile(
@@ -41,7 +41,7 @@ _PLAIN = re.compile(
 
 _SUFFIX = re.compile(r"\.(?:txt|in)$", re.IGNORECASE)
 
-# What a requirements file is called, once its suffix is gone: the group's name is the match.
+# Names of requirements files without the suffix: the group's name is the match.
 _CONSTRAINTS = re.compile(r"constraints?.*|.+[-_.]constraints?", re.IGNORECASE)
 _LOWEST = re.compile(r"(?:lower|lowest|min|minimum|oldest)[-_.]constraints?", re.IGNORECASE)
 _GROUP = re.compile(
@@ -63,7 +63,7 @@ _IN_PLACE_OF_PROJECT = (
     *("lock", "locked", "freeze", "frozen"),
 )
 
-_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS)
+_READING_ORDER = (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS)
 
 CountLines = Callable[[str], int | None]
 
@@ -71,9 +71,9 @@ CountLines = Callable[[str], int | None]
 class Format(NamedTuple):
     """A place where another tool declares a project: a file, or the table `keys` of pyproject.toml.
 
-    `pattern` is what the file has then. `reader` is the function of formats/ that reads it, as
-    MODULE.NAME, empty where that is not imported yet. One that `is_aside` counts after all others.
-    What reads the file or the format `beside` it reads this one as well.
+    A file counts only if it matches `pattern`. `reader` is the function of formats/ that reads it,
+    as MODULE.NAME, "" for a format that is not supported. One that `is_aside` counts after all
+    others. The reader of the path or the format `beside` reads this one as well.
     """
 
     name: str
@@ -86,16 +86,16 @@ class Format(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a user calls the place."""
+        """The place in a message: `[tool.pdm] of pyproject.toml`, or the path."""
         return f"[{'.'.join(self.keys)}] of {self.path}" if self.keys else self.path
 
     def is_in(self, read_file: Read) -> bool:
-        """Whether the file, which is there, is about a project."""
+        """Whether the file, which exists, declares a project."""
         text = text_of(self.path, read_file) if self.pattern else ""
         return re.search(self.pattern, text) is not None
 
     def read(self, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-        """What it says; `read_file` reads further files of the root."""
+        """Import it; `read_file` reads files of the root."""
         # Most projects have none of them, and all together take 30 ms to import.
         module, _, name = self.reader.partition(".")
         reader = getattr(importlib.import_module(f"{formats.__name__}.{module}"), name)
@@ -105,7 +105,7 @@ class Format(NamedTuple):
 
 _PYLOCK = "pins_files.read_lock"
 
-# In the order in which they count, where several declare dependencies.
+# The first that declares dependencies counts.
 _FORMATS = (
     Format("poetry", MANIFEST, "poetry.read", keys=("tool", "poetry")),
     Format("pdm", MANIFEST, "pdm.read", keys=("tool", "pdm")),
@@ -144,21 +144,21 @@ _FORMATS = (
 # What else an environment of conda's is called.
 _CONDA = re.compile(r"(?:.+[-_.])?(?:conda|env|environment)(?:[-_.].+)?\.ya?ml", re.IGNORECASE)
 
-# What makes a folder a project of its own, or not a part of one.
+# Files of a folder that is a project of its own, or an environment.
 _MARKS_OF_PROJECTS = ("pyproject.toml", "setup.py", "pyvenv.cfg")
 _NOT_ENTERED = (".git", "node_modules")
 _MOST_FOLDERS = 1_000  # in one folder
 
 _MOST_INSPECTED = 64 * 1024  # bytes of a file whose name does not say what it is
 
-# What distinguishes a requirement from a line of a list of words.
+# A requirement has this, a line of a list of words does not.
 _NO_WORD = re.compile(r"[=<>~!]=|[<>@;\[]|://|^\.")
 
 
 def requirement_lines(path: str, read_file: Read) -> int | None:
-    """How many lines of the file at `path` can only be meant for pip; None where more cannot be.
+    """The number of lines at `path` that only pip can read; None where pip cannot read more lines.
 
-    Only the head of a long file is looked at. A list of words reads as one of names: it has none.
+    Of a long file only the head counts. A list of words, which could be names, has 0.
     """
     data = read_if_there(path, read_file) or b""
     if len(data) > _MOST_INSPECTED:
@@ -189,7 +189,7 @@ def input_files(
     """The input files among `names` (POSIX paths relative to the root), project files first.
 
     `count_lines` is `requirement_lines` of one of them. `from_files` of `options` replaces what is
-    discovered by name; its `groups` and `constraints` come on top, and decide for the files they
+    discovered by name; its `groups` and `constraints` are added, and decide for the files they
     name.
     """
     options = options or ImportOptions()
@@ -199,28 +199,30 @@ def input_files(
         chosen = (path for path in options.from_files if path not in of_tools)
         files = {path: InputFile(path=path, role=Role.PROJECT) for path in chosen}
     else:
-        files = {file.path: file for file in map(input_file, names) if file}
-        files |= {file.path: file for file in _plain_files(names, count_lines)}
-        if all(file.role is not Role.PROJECT for file in files.values()):
-            files |= {
-                path: InputFile(path=path, role=Role.PROJECT)
-                for path, file in files.items()
-                if file.role is Role.GROUP and file.of in _IN_PLACE_OF_PROJECT
-            }
+        files = _discovered_files(names, count_lines)
     for name, path in options.groups:
         files[path] = InputFile(path=path, role=Role.GROUP, of=_group_name(name))
     for path in options.constraints:
         files[path] = InputFile(path=path, role=Role.CONSTRAINTS)
-    found = sorted(_with_compiled(files, names), key=lambda file: _READING_ORDER.index(file.role))
-    places = {file.path: place for place, file in enumerate(found)}
+    found = list(_with_compiled(files, names))
+    sources = [file for role in _READING_ORDER for file in found if file.role is role]
     # Compiled files come last, in the order of their sources.
-    return tuple(
-        sorted(found, key=lambda f: places.get(f.of, len(places)) if f.role is Role.PINS else -1)
-    )
+    pins = [f for source in sources for f in found if (f.role, f.of) == (Role.PINS, source.path)]
+    return (*sources, *pins)
+
+
+def _discovered_files(names: list[str], count_lines: CountLines) -> dict[str, InputFile]:
+    files = {file.path: file for file in map(input_file, names) if file}
+    files |= {file.path: file for file in _plain_files(names, count_lines)}
+    if all(file.role is not Role.PROJECT for file in files.values()):
+        for path, file in files.items():
+            if file.role is Role.GROUP and file.of in _IN_PLACE_OF_PROJECT:
+                files[path] = InputFile(path=path, role=Role.PROJECT)
+    return files
 
 
 def input_file(name: str) -> InputFile | None:
-    """What the file at `name` is to the project, or None for a file that is not looked for."""
+    """The role of the file `name` by that name; None where it has none."""
     path = PurePosixPath(name)
     folder = str(path.parent)
     if folder not in (".", FOLDER) or not _SUFFIX.search(path.name):
@@ -232,14 +234,15 @@ def input_file(name: str) -> InputFile | None:
     match = _GROUP.fullmatch(path.stem)
     if match is None and (folder == "." or _PROSE.fullmatch(path.stem)):
         return None
-    text = path.stem if match is None else match["after"] or match["before"] or ""
-    group = _group_name(text)
-    group = _MEANINGS.get(group, group)
+    text = path.stem
+    if match:
+        text = match["after"] or match["before"] or ""
+    group = _MEANINGS.get(_group_name(text), _group_name(text))
     return InputFile(path=name, role=Role.GROUP if group else Role.PROJECT, of=group)
 
 
 def _plain_files(names: Collection[str], count_lines: CountLines) -> Iterator[InputFile]:
-    """Those in the root, if it is sure what they are, and in a folder, if there is one only."""
+    """Files such as `dev.txt`: in the root where their content is clear, and in a single folder."""
     counts = {n: count_lines(n) for n in names if "/" not in n and _PLAIN.fullmatch(n)}
     plain = [name for name, count in counts.items() if count is not None]
     if len(plain) > 1 or any(counts.values()):
@@ -251,18 +254,19 @@ def _plain_files(names: Collection[str], count_lines: CountLines) -> Iterator[In
         if is_clear and _is_folder(folder, names) and count_lines(name) is not None:
             folders.setdefault(folder, []).append(name)
     if len(folders) == 1:
-        yield from map(_in_folder, *folders.values())
+        (in_folder,) = folders.values()
+        yield from map(_in_folder, in_folder)
 
 
 def _is_folder(folder: str, names: Collection[str]) -> bool:
-    """Whether it is one of requirements files; those in FOLDER are, if they are all it has."""
+    """Whether `folder` is for requirements files; one in FOLDER is, if that has no other files."""
     parent, base = posixpath.split(folder)
     is_within = parent == FOLDER and all(posixpath.dirname(name) != FOLDER for name in names)
     return is_within or (not parent and base.lower() in _FOLDERS)
 
 
 def _in_folder(path: str) -> InputFile:
-    """What the file at `path` would be in the folder of requirements files."""
+    """The role that the file at `path` would have in the folder of requirements files."""
     file = input_file(f"{FOLDER}/{posixpath.basename(path)}")
     return file._replace(path=path) if file else InputFile(path=path, role=Role.PROJECT)
 
@@ -278,7 +282,7 @@ def plain_name(text: str) -> str:
 
 
 def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iterator[InputFile]:
-    """`files`; a `.txt` beside its `.in`, chosen or not, was compiled from it and has the pins."""
+    """`files`, with the role PINS for a `.txt` beside its `.in`: it was compiled from that."""
     for path, file in files.items():
         base, suffix = posixpath.splitext(path)
         source, compiled = f"{base}.in", f"{base}.txt"
@@ -292,10 +296,9 @@ def _with_compiled(files: Mapping[str, InputFile], names: Iterable[str]) -> Iter
 
 
 def candidate_files(root: Path, options: ImportOptions) -> list[str]:
-    """Files relative to `root` (POSIX); of folders below it, only what may be requirements files.
+    """The files in `root`, and what may be requirements files in two levels of folders below it.
 
-    Those are two levels of folders, and what lies beside the files that `options` choose. Raises
-    DiskError.
+    Also beside the files that `options` choose. Relative to `root` (POSIX). Raises DiskError.
     """
     folder = root / FOLDER
     parents = (root, folder) if folder.is_dir() else (root,)
@@ -311,8 +314,10 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
     for other in (*below, *beside):
         with contextlib.suppress(OSError):  # a database's data directory is unreadable, for example
             paths.update(_requirements_files(other))
+    if len(below) > _MOST_FOLDERS:
+        below = []
     linked = folder.resolve()  # whose files have their names from FOLDER
-    for outer in below if len(below) <= _MOST_FOLDERS else ():
+    for outer in below:
         with contextlib.suppress(OSError):
             for inner in itertools.islice(_folders(outer), _MOST_FOLDERS):
                 found = [path for path in _requirements_files(inner) if input_file(path.name)]
@@ -323,9 +328,8 @@ def candidate_files(root: Path, options: ImportOptions) -> list[str]:
 
 
 def _requirements_files(folder: Path) -> Iterator[Path]:
-    """By their names first: there may be a million files of data."""
     with os.scandir(folder) as entries:
-        for entry in entries:
+        for entry in entries:  # by name first: there may be a million files of data
             is_named = _SUFFIX.search(entry.name) or _CONDA.fullmatch(entry.name)
             if is_named and entry.is_file():
                 yield folder / entry.name
@@ -343,7 +347,7 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _by_name(names: Iterable[str], chosen: Collection[str] = ()) -> Iterator[Format]:
-    """Further files whose names say their format; of conda's, only those `chosen` are read."""
+    """Further formats by a file's name; an environment of conda is read only where `chosen`."""
     known = {each.path for each in _FORMATS}
     for path in sorted({*names} - known):
         if path in chosen and path.endswith((".yml", ".yaml")):
@@ -357,7 +361,7 @@ def _by_name(names: Iterable[str], chosen: Collection[str] = ()) -> Iterator[For
 def formats_in(
     names: Iterable[str], manifest: Mapping[str, Any], options: ImportOptions, read_file: Read
 ) -> list[Format]:
-    """Where a project is declared in another tool's format, in the order in which these count.
+    """The formats of other tools that declare the project, in the order in which they count.
 
     `names` are the files of the root, `manifest` the values of pyproject.toml.
     """
@@ -366,14 +370,16 @@ def formats_in(
     left = ""
     match manifest:
         case {"project": _} | {"tool": {"poetry": _}}:
-            left = "setuptools"  # it is not what builds, or takes nothing else into account
+            left = "setuptools"  # it is not the build backend, or reads nothing else
         case {"build-system": {"build-backend": str(name)}} if not name.startswith("setuptools"):
             left = "setuptools"
     for each in (*_FORMATS, *_by_name(names, options.from_files)):
-        is_there = value_at(manifest, each.keys) is not None if each.keys else each.path in names
-        is_wanted = each.path in chosen and each.path not in options.ignored
+        exists = each.path in names
+        if each.keys:
+            exists = value_at(manifest, each.keys) is not None
+        is_chosen = each.path in chosen and each.path not in options.ignored
         is_read = any(each.beside in (other.path, other.name) for other in found)
-        if is_there and is_wanted and not is_read and each.name != left and each.is_in(read_file):
+        if exists and is_chosen and not is_read and each.name != left and each.is_in(read_file):
             found.append(each)
     return found
 
@@ -392,9 +398,7 @@ def unclaimed_files(
         if suffix == ".txt" and f"{base}.in" in unclaimed:
             continue
         reason = f"requirements files are looked for in the root and in {FOLDER}/"
-        if _LOWEST.fullmatch(PurePosixPath(name).stem):
-            reason = "it has the lowest versions, not those in use"
-        elif _has_own_role(name):
+        if _has_own_role(name):
             reason = "its name does not say what it is for"
         origin = Origin(path=name, line=1)
         message = f"not imported: {reason}"
@@ -402,12 +406,12 @@ def unclaimed_files(
 
 
 def _has_own_role(name: str) -> bool:
-    """Whether the file is in a folder where each has a role by its name."""
+    """Whether the file is in a folder where files have roles by their names."""
     return posixpath.dirname(name).lower() in ("", FOLDER, *_FOLDERS)
 
 
 def _has_requirements(name: str, count_lines: CountLines) -> bool:
-    """By its name, or, in the root and in folders of requirements files, by its content."""
+    """By the name; in the root and in folders of requirements files also by the content."""
     folder, base = posixpath.split(name)
     stem, suffix = posixpath.splitext(base)
     if not _SUFFIX.fullmatch(suffix):

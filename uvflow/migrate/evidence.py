@@ -1,4 +1,4 @@
-"""The evidence of other files: the project's name, its Python, obstacles to an import. Pure."""
+"""The evidence of other files: which Python is in use, and what an import does not cover."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,17 +38,18 @@ _OUR_DOCKERFILE = "# Made by `uvflow docker"
 
 def with_compiled(inputs: Iterable[InputFile], read_file: Read) -> tuple[InputFile, ...]:
     """`inputs`, with those compiled from pyproject.toml as its pins."""
-    return tuple(
-        file._replace(role=Role.PINS, of=MANIFEST)
-        if file.role in (Role.PROJECT, Role.GROUP)
-        and _COMPILED.search((read_if_there(file.path, read_file) or b"")[:_HEAD])
-        else file
-        for file in inputs
-    )
+
+    def is_compiled(file: InputFile) -> bool:
+        if file.role not in (Role.PROJECT, Role.GROUP):
+            return False
+        head = (read_if_there(file.path, read_file) or b"")[:_HEAD]
+        return _COMPILED.search(head) is not None
+
+    return tuple(f._replace(role=Role.PINS, of=MANIFEST) if is_compiled(f) else f for f in inputs)
 
 
 def is_empty(imported: ImportedRequirements, manifest: Mapping[str, Any]) -> bool:
-    """Whether neither `imported` nor the values of pyproject.toml say what is needed."""
+    """Whether neither `imported` nor the values of pyproject.toml declare dependencies."""
     project = manifest.get("project", {})
     return not (
         imported.requirements
@@ -63,74 +64,73 @@ def obstacles(
     imported: ImportedRequirements,
     manifest: Mapping[str, Any],
 ) -> Iterator[Finding]:
-    """What is in the way of `imported`, or is not imported along with it.
+    """What prevents the import, or is not part of it.
 
     `names` are the files of the root, `manifest` the values of its pyproject.toml.
     """
-    names, empty = frozenset(names), is_empty(imported, manifest)
-    # Beside a uv.toml uv ignores most of [tool.uv]: it would use another index, for example.
-    settings = [key for key in imported.settings if key not in _READ_BESIDE_UV_TOML]
-    ignored = [*(["index"] if imported.indexes else []), *settings]
-    for key in ignored if "uv.toml" in names else ():
-        yield findings.error(
-            "uv-toml",
-            f"because of this file, uv would ignore `{key}` in [tool.uv] of pyproject.toml",
-            Origin(path="uv.toml", line=1),
-            "move the settings of uv.toml into [tool.uv] of pyproject.toml",
-        )
+    names = frozenset(names)
+    if "uv.toml" in names:
+        yield from _ignored_settings(imported)
     yield from _same_names(imported)
+    without_dependencies = is_empty(imported, manifest)
     imported_files = {file.path for file in imported.files}
     for each in formats_in(names, manifest, ImportOptions(), read_file):
         is_read = each.path in imported_files and (each.reader or each.path != MANIFEST)
-        if not is_read or (empty and each.is_aside and not imported.errors):
+        if not is_read or (without_dependencies and each.is_aside and not imported.errors):
             # An empty project would count as in sync; and a build reads nothing else from now on.
             is_built = each.name == "setuptools" and "build-system" in manifest
-            yield _not_imported(each, is_error=empty or is_built)
+            yield _not_imported(each, is_error=without_dependencies or is_built)
     if "project" in manifest and "build-system" not in manifest:
         for each in formats_in(names, {}, ImportOptions(), read_file):
             if each.name == "setuptools":
                 yield _not_built(each.path)
 
 
+def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
+    """Beside a uv.toml uv ignores most of [tool.uv]: it would use another index, for example."""
+    settings = [key for key in imported.settings if key not in _READ_BESIDE_UV_TOML]
+    if imported.indexes:
+        settings.insert(0, "index")
+    for key in settings:
+        yield findings.error(
+            "uv-toml",
+            f"because of this file, uv would ignore `{key}` in [tool.uv] of pyproject.toml",
+            Origin(path="uv.toml", line=1),
+            "move the settings of uv.toml into [tool.uv] of pyproject.toml",
+        )
+
+
 def _same_names(imported: ImportedRequirements) -> Iterator[Finding]:
     for kind, lists in (("groups", imported.groups), ("extras", imported.extras)):
         spellings: dict[str, str] = {}
-        for name in lists:
+        for name, entries in lists.items():
             other = spellings.setdefault(canonicalize_name(name), name)
-            origin = next((entry.origin for entry in lists[name]), None)
             if other != name:
                 message = f"uv takes the {kind} `{other}` and `{name}` for one"
+                origin = entries[0].origin if entries else None
                 yield findings.error("same-name", message, origin, "rename one of them")
 
 
 def _not_imported(place: Format, *, is_error: bool) -> Finding:
-    finding = findings.action(
-        "not-imported",
-        f"the {place.name} dependencies in this file are not imported",
-        Origin(path=place.path, line=1),
-        f"`--from {place.path}` imports it"
-        if place.name == "conda"
-        else "list its packages in a requirements.in first, or add them with `uv add`",
-    )
+    message = f"the {place.name} dependencies in this file are not imported"
+    hint = "list its packages in a requirements.in first, or add them with `uv add`"
+    if place.name == "conda":
+        hint = f"`--from {place.path}` imports it"
+    finding = findings.action("not-imported", message, Origin(path=place.path, line=1), hint)
     return finding.as_error() if is_error else finding
 
 
 def _not_built(path: str) -> Finding:
     """setuptools ignores the metadata of a setup script where there is a [project]."""
-    return findings.action(
-        "not-built",
-        "a build takes version, scripts, extras and dependencies from [project], and uv does not"
-        " install the project itself",
-        Origin(path=path, line=1),
-        "move them into [project] of pyproject.toml, and add a [build-system]",
-    )
+    message = "a build takes version, scripts, extras and dependencies from [project], and uv does"
+    message += " not install the project itself"
+    hint = "move them into [project] of pyproject.toml, and add a [build-system]"
+    return findings.action("not-built", message, Origin(path=path, line=1), hint)
 
 
 def lost_comments(before: str, after: str) -> Iterator[Finding]:
-    """The comments of a pyproject.toml whose lines have moved, and that are not there any more."""
-    lost = [
-        comment for comment in TomlFile.parse(MANIFEST, before).comments if comment not in after
-    ]
+    """A warning with the comments of the pyproject.toml `before` that are not in `after`."""
+    lost = [text for text in TomlFile.parse(MANIFEST, before).comments if text not in after]
     if lost:
         message = f"comments without a place in the new pyproject.toml: {', '.join(lost)}"
         hint = "write those that still count into it"
@@ -138,29 +138,26 @@ def lost_comments(before: str, after: str) -> Iterator[Finding]:
 
 
 class Python(NamedTuple):
-    """A `requires-python` that one place in a file suggests, as a specifier (PEP 440).
-
-    `version` is the one Python that is used there; None where a range is declared.
-    """
+    """A `requires-python` that a place in a file suggests, as a specifier (PEP 440)."""
 
     specifier: str
     origin: Origin
-    version: tuple[int, int] | None = None  # major and minor
+    version: tuple[int, int] | None = None  # in use there; None where a range is declared
 
     def __str__(self) -> str:
         return "{}.{}".format(*self.version) if self.version else self.specifier
 
     def fits(self, chosen: "Python") -> bool:
-        """Whether both can hold: a Python that is used has to be in a range that is declared."""
+        """Whether both can hold: a version in use has to be in a declared range."""
         if self.version is None or chosen.version is not None:
             return self.specifier == chosen.specifier
         return admits_python(chosen.specifier, self.version)
 
 
 def requires_python(pythons: Iterable[Python]) -> tuple[str | None, tuple[Finding, ...]]:
-    """The one that is declared, or else the oldest that is in use; what does not fit needs action.
+    """The range that is declared, or else the oldest version in use; None without evidence.
 
-    None without evidence.
+    A finding for each that does not fit it.
     """
     in_order = sorted(pythons, key=lambda python: (python.version or (0, 0), python.origin))
     if not in_order:
@@ -187,10 +184,10 @@ def admits_python(specifier: str, version: tuple[int, int]) -> bool:
 def pythons(
     names: Iterable[str], read_file: Read, requirements: Iterable[str] = ()
 ) -> Iterator[Python]:
-    """What the files among `names` (POSIX paths relative to the root) say of Pythons.
+    """The Pythons that the files `names` (POSIX paths relative to the root) suggest.
 
-    `requirements` are the imported files: the head of a compiled one names a Python. A file of
-    which `read_file` raises OSError says nothing.
+    `requirements` are the imported files: the head of a compiled one names a Python. A file for
+    which `read_file` raises OSError is skipped.
     """
     for name in sorted(names):
         if name in ("setup.cfg", "setup.py"):

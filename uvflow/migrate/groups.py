@@ -1,5 +1,6 @@
-"""Many files into the project's dependencies and its dependency groups (PEP 735). Pure."""
+"""Requirements files → the project's dependencies and its dependency groups (PEP 735)."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,6 @@ from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable
 from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
 from uvflow.migrate.formats.pip.sources import read_requirement
-from uvflow.migrate.formats.tool_tables import PROFILES
 from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
     Index,
@@ -23,6 +23,7 @@ from uvflow.migrate.indexes import (
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries, resolve_conflicts
 from uvflow.migrate.model import (
+    PROFILES,
     Bucket,
     ImportedRequirements,
     IncludeGroup,
@@ -39,7 +40,7 @@ PROJECT = ""  # the name of the project's own list, where groups have theirs
 
 
 def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequirements:
-    """Everything that `inputs`, and the files they include, ask for.
+    """The requirements and settings of `inputs`, and of the files they include.
 
     What stops the import is an ERROR finding; every logical line is in one bucket of its file.
     """
@@ -61,28 +62,24 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
     imported = _with_lists(imported, includes, outcomes)
     pins, constraints = sort_constraints(imported.requirements, includes, outcomes)
     outcomes.record_findings(*unused_indexes(indexes, imported.requirements))
-    lines = {path: [line.origin for line in file.lines] for path, file in includes.files.items()}
+    files = []
+    for path, file in includes.files.items():
+        format_name = "requirements" if tox.file_of(path) == path else "tox"
+        origins = [line.origin for line in file.lines]
+        files.append(outcomes.report(path, format_name, origins, includes.roles[path].description))
     return replace(
         imported,
         pins=pins,
         constraints=constraints,
         findings=outcomes.findings,
-        files=tuple(
-            outcomes.report(
-                path,
-                "requirements" if tox.file_of(path) == path else "tox",
-                origins,
-                includes.roles[path].description,
-            )
-            for path, origins in lines.items()
-        ),
+        files=tuple(files),
     )
 
 
 def _read_lines(
     includes: Includes, indexes: tuple[Index, ...], read_file: Read, outcomes: LineOutcomes
 ) -> None:
-    """Record all results, and includes that no list is made of: of constraints, and in pins."""
+    """Record the result of each requirement, and the includes that are no part of a list."""
     unlisted = (Role.CONSTRAINTS, Role.PINS)
     for line in includes.lines():
         role = includes.roles[line.origin.path].role
@@ -96,32 +93,33 @@ def _read_lines(
             outcomes.record_findings(line.problem)
         elif line.requirement:
             result = read_requirement(line, outcomes.options, read_file)
-            if result.requirement and role is Role.PINS:  # what is noticed is so in the `.in` file
-                result = result._replace(findings=())
-            elif result.requirement and role not in unlisted:
-                result = result._replace(requirement=with_index(result.requirement, indexes))
-            elif not result.requirement:  # the project itself, unless there is a finding
+            requirement = result.requirement
+            if requirement is None:  # the project itself, unless there is a finding
                 bucket = Bucket.SETTING if result.own_extras else Bucket.DEFAULT
                 outcomes.record_bucket(bucket, line.origin)
+            elif role is Role.PINS:  # the `.in` file has the same findings
+                result = result._replace(findings=())
+            elif role not in unlisted:
+                result = result._replace(requirement=with_index(requirement, indexes))
             outcomes.record_findings(*result.findings)
             outcomes.results[line.origin] = result
 
 
 def _own_extras(includes: Includes, outcomes: LineOutcomes) -> dict[str, dict[str, Origin]]:
-    """What is installed everywhere is so in production; what a group has is for development."""
+    """The extras of the project itself, by profile; those that a group asks for are in dev only."""
     extras: dict[str, dict[str, Origin]] = {}
     for origin, result in outcomes.results.items():
-        is_everywhere = includes.roles[origin.path].role is Role.PROJECT
-        for profile in ("dev", "prod") if is_everywhere else ("dev",):
-            for extra in result.own_extras:
-                extras.setdefault(profile, {}).setdefault(canonicalize_name(extra), origin)
+        is_of_project = includes.roles[origin.path].role is Role.PROJECT
+        profiles = ("dev", "prod") if is_of_project else ("dev",)
+        for profile, extra in itertools.product(profiles, result.own_extras):
+            extras.setdefault(profile, {}).setdefault(canonicalize_name(extra), origin)
     return extras
 
 
 def _with_lists(
     imported: ImportedRequirements, includes: Includes, outcomes: LineOutcomes
 ) -> ImportedRequirements:
-    """`imported` with the project's list and those of its groups, in the order of their files."""
+    """`imported` with the requirements of the project and of its groups, in the files' order."""
     starts: dict[str, list[str]] = {PROJECT: []}
     for file in includes.roles.values():
         if file.role in (Role.PROJECT, Role.GROUP):
@@ -132,11 +130,13 @@ def _with_lists(
     }
     lists = {group: collector.collect() for group, collector in collectors.items()}
     resolved, settings = resolve_conflicts(lists, outcomes)
-    # What is meant for production by its file's name gets there by `uvflow sync --prod`.
-    production = TomlLine(value=[group for group in lists if group in {"prod", "production"}])
+    # `uvflow sync --prod` selects no default groups: a file for production is selected by name.
+    production = [group for group in lists if group in {"prod", "production"}]
+    path = (*PROFILES, "prod", "groups")
+    values = {path: TomlLine(value=production)} if production else {}
     return replace(
         imported,
-        values={(*PROFILES, "prod", "groups"): production} if production.value else {},
+        values=values,
         dependencies=tuple(e for e in resolved[PROJECT] if isinstance(e, Requirement)),
         groups={name: entries for name, entries in resolved.items() if name != PROJECT},
         settings={**imported.settings, **settings},
@@ -146,7 +146,7 @@ def _with_lists(
 
 @dataclass(kw_only=True)
 class _ListCollector:
-    """Collects one list along the includes of its files, each file once.
+    """Collects the entries of one list from its files and their includes, each file once.
 
     `starts` are the files of each list. `comments` are those since the last entry: they belong to
     the next one, or to the list's end.
@@ -171,16 +171,17 @@ class _ListCollector:
                     self._add_line(step)
                 else:
                     self.comments += step
-        for path in paths[1:] if self.group != PROJECT else ():
-            message = f"group {self.group} combines this file and {paths[0]}"
-            note = findings.note("group-merged", message, Origin(path=path, line=1))
-            self.outcomes.record_findings(note)
+        if self.group != PROJECT:
+            for path in paths[1:]:
+                message = f"group {self.group} combines this file and {paths[0]}"
+                note = findings.note("group-merged", message, Origin(path=path, line=1))
+                self.outcomes.record_findings(note)
         merged = merge_entries(self.entries, self.outcomes)
         self.outcomes.record_bucket(Bucket.IMPORTED, *(entry.origin for entry in merged))
         return merged
 
     def _enter(self, path: str) -> bool:
-        """Read the file at `path` next, unless that has been done."""
+        """Whether the file at `path` is read next: each is read once."""
         if path in self._entered:
             return False
         self._entered.add(path)
@@ -205,7 +206,8 @@ class _ListCollector:
             return
         if not target and self.outcomes.buckets.get(line.origin) is Bucket.ACTION:
             self.comments.append(as_comment(f"# {line.text}"))  # it stays for the user to see
-        self.comments += [line.comment] if line.comment else []
+        if line.comment:
+            self.comments.append(line.comment)
         if target and target.role is Role.PROJECT and self.group != PROJECT:
             self.outcomes.record_bucket(Bucket.DEFAULT, line.origin)  # it is installed as well
         elif target:

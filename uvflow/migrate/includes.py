@@ -1,4 +1,4 @@
-"""Requirements files and what they include: each is read once, and cycles are found. Pure."""
+"""Requirements files and what they include: each is read once, and cycles are found."""
 
 import functools
 import itertools
@@ -22,10 +22,10 @@ _DRIVE = re.compile(r"[A-Za-z]:/")
 
 @dataclass(frozen=True, kw_only=True)
 class Includes:
-    """The files of an import in the order they are met, and what their lines include.
+    """The files of an import in the order in which they are read, and what their lines include.
 
-    Each is a path relative to the root (POSIX), or an absolute one. `given` are the files
-    that were not only met. `targets` are the paths that lines include, by the origin of the line.
+    Paths are relative to the root (POSIX), or absolute. `given` are the input files; the others
+    are only included. `targets` are the paths that lines include, by the origin of the line.
     """
 
     files: Mapping[str, RequirementsFile]
@@ -38,7 +38,7 @@ class Includes:
 
     @functools.cached_property
     def roles(self) -> Mapping[str, InputFile]:
-        """What each file is: as given, but what a project file includes is the project's, too."""
+        """The role of each file; what a project file includes is the project's as well."""
         roles = {path: file for path, file in self.given.items() if path in self.files}
         for role in (Role.PROJECT, Role.GROUP, Role.CONSTRAINTS, Role.PINS):
             for start in [file for file in roles.values() if file.role is role]:
@@ -57,25 +57,22 @@ class Includes:
         }
 
     def included_file(self, line: Line, option: str = "--requirement") -> InputFile | None:
-        """The file that `line` names with `option`, if that could be read."""
+        """The file that `line` includes with `option`, if it could be read."""
         return self.roles.get(self._target(line, option))
 
     def _target(self, line: Line, option: str = "--requirement") -> str:
-        """The path of it, or nothing.
-
-        Instead of a compiled file, which has pins, `-r` includes its source, which has what is
-        wanted.
-        """
+        """The path of that file, or ""; of a compiled file, which has pins, that of its source."""
         if not line.include or line.include[0] != option:
             return ""
         target = self.targets[line.origin]
         given = self.given.get(target)
-        is_compiled = given and given.role is Role.PINS and given.of in self.files
-        return given.of if given and is_compiled and option == "--requirement" else target
+        if option == "--requirement" and given and given.role is Role.PINS:
+            return given.of if given.of in self.files else target
+        return target
 
     @functools.cached_property
     def _graph(self) -> Mapping[str, Mapping[str, Origin]]:
-        """What each file includes, with the first line that does."""
+        """The files that each file includes, with the first line that includes them."""
         graph: dict[str, dict[str, Origin]] = {path: {} for path in self.files}
         for line in self.lines():
             target = self._target(line)
@@ -134,9 +131,10 @@ def included_path(target: str, within: str) -> str:
 
 
 class Reader(NamedTuple):
-    """`read_file` takes a path relative to the root; it raises OSError.
+    """Reads requirements files of the project; others are refused.
 
-    `leads_out` says whether a path in the project leads out of it by a link.
+    `read_file` takes a path relative to the root, and raises OSError. `leads_out` is whether a
+    path in the project leads out of it by a link.
     """
 
     read_file: Read
@@ -160,7 +158,7 @@ class Reader(NamedTuple):
         return file.problem or file
 
     def _refusal(self, path: str, origin: Origin | None) -> Finding | None:
-        """A file must not make uvflow read what is outside the project."""
+        """Why the file is not read: what is outside the project is left to the user."""
         if "://" in path or is_url(path):
             message, hint = f"{redacted(path)} is not fetched", "save the file in the project"
             return findings.error("include-url", message, origin, f"{hint} and include that")

@@ -4,10 +4,9 @@ uv never expands `${VAR}` in an index URL. Credentials reach it by UV_INDEX_<NAM
 _PASSWORD, the name upper-cased with `_` for `.` and `-` (uv docs, "Indexes", "Authentication").
 """
 
-import itertools
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from uvflow import findings
@@ -43,7 +42,7 @@ _ON_PYTORCH = ("torch", "torchvision", "torchaudio")
 
 
 class Index(NamedTuple):
-    """An index that pip was given, its credentials apart from its URL."""
+    """An index of pip or another tool, its credentials apart from its URL."""
 
     url: str
     origin: Origin
@@ -55,7 +54,7 @@ class Index(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What two spellings of one URL share."""
+        """The URL, compared without a slash at its end."""
         return self.url.rstrip("/")
 
     @property
@@ -67,37 +66,32 @@ class Index(NamedTuple):
     @property
     def entry(self) -> dict[str, Any]:
         """The entry of `[[tool.uv.index]]`."""
-        return {
+        values = {
             "name": self.name,
             "url": self.url,
-            **({"default": True} if self.is_default and not self.build else {}),
-            **({"explicit": True} if self.build or self.is_explicit else {}),
-            **({"authenticate": "always"} if self.userinfo else {}),
-            **({"format": "flat"} if self.is_flat else {}),
+            "default": self.is_default and not self.build,
+            "explicit": self.is_explicit or bool(self.build),
+            "authenticate": "always" if self.userinfo else None,
+            "format": "flat" if self.is_flat else None,
         }
+        return {key: value for key, value in values.items() if value}
 
 
 def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Index, ...]:
     """The indexes that `lines` name. An unset variable, or one in the URL, is an ERROR finding."""
-    options = ((line.origin, *option) for line in lines for option in line.effective)
-    read = (
-        _read_index(url, origin, outcomes, is_default=option == "--index-url")
-        for origin, option, url in options
-        if option in ("--index-url", "--extra-index-url")
-    )
-    asked = tuple(index for index in read if index)
-    # pip uses the last `--index-url`; the first file decides, for it is the project's.
-    defaults = [index for index in asked if index.is_default]
-    of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
+    found = list(_requested_indexes(lines, outcomes))
     # Where PyPI is wanted as well it stays uv's default: uv asks its default index last.
-    is_pypi_wanted = any(_PYPI.fullmatch(i.url) and not i.is_default for i in asked)
+    is_pypi_wanted = any(is_pypi(index.url) and not index.is_default for index in found)
+    # pip uses the last `--index-url`; the first file decides, for it is the project's.
+    defaults = [index for index in found if index.is_default]
+    of_first_file = [i.key for i in defaults if i.origin.path == defaults[0].origin.path]
     by_key: dict[str, list[Index]] = {}
-    for index in asked:
+    for index in found:
         if index.is_default and index.key != of_first_file[-1]:
             message = f"{index.url} ignored: another `--index-url` is the default index"
             hint = "remove one of them, or make one an `--extra-index-url`"
             outcomes.needs_action("index-overruled", message, index.origin, hint)
-        elif _PYPI.fullmatch(index.url):
+        elif is_pypi(index.url):
             outcomes.record_bucket(Bucket.DEFAULT, index.origin)
         else:
             by_key.setdefault(index.key, []).append(index)
@@ -119,6 +113,16 @@ def collect_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> tuple[Inde
             finding = _login_finding(indexes[-1], login.userinfo, outcomes.options.environ)
             outcomes.record_findings(finding)
     return tuple(indexes)
+
+
+def _requested_indexes(lines: Iterable[Line], outcomes: LineOutcomes) -> Iterator[Index]:
+    for line in lines:
+        for option, url in line.effective:
+            if option in ("--index-url", "--extra-index-url"):
+                is_default = option == "--index-url"
+                index = _read_index(url, line.origin, outcomes, is_default=is_default)
+                if index:
+                    yield index
 
 
 def _read_index(
@@ -143,7 +147,7 @@ def named_index(
 ) -> Index | None:
     """The index that another tool calls `name`, under a name that uv takes.
 
-    What is wrong with it, or with a second one of that name among the `known`, is an ERROR finding.
+    An index that uv cannot use, or whose name another of the `known` has, is an ERROR finding.
     """
     index = _read_index(url, origin, outcomes)
     if index is None:
@@ -173,22 +177,26 @@ def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str])
 
 
 def is_pypi(url: str) -> bool:
-    """Whether `url` is PyPI's own index, in one of the ways it has been written over the years."""
+    """Whether `url` is PyPI's own index, in any of its spellings."""
     return _PYPI.fullmatch(url) is not None
 
 
-def _index_name(index: Index, known: Iterable[str]) -> str:
-    """A name for uv out of the host: `idx.acme.example` → `idx-acme-example`."""
+def _index_name(index: Index, known: Collection[str]) -> str:
+    """A name that uv takes, made of the host: `idx.acme.example` → `idx-acme-example`."""
     host = _HOST.match(index.url)
-    place = host["host"] if host else posixpath.basename(index.key)
-    name = f"pytorch-{index.build}" if index.build else place
-    name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
-    candidates = itertools.chain((name,), (f"{name}-{n}" for n in itertools.count(2)))
-    return next(candidate for candidate in candidates if candidate not in known)
+    text = host["host"] if host else posixpath.basename(index.key)
+    if index.build:
+        text = f"pytorch-{index.build}"
+    base = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "local"
+    name, number = base, 1
+    while name in known:
+        number += 1
+        name = f"{base}-{number}"
+    return name
 
 
 def index_credentials(indexes: Iterable[Index], environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables by which uv gets the credentials that were taken out of the URLs."""
+    """The environment variables that give uv the credentials removed from the URLs."""
     values: dict[str, str] = {}
     for index in indexes:
         if index.userinfo and index.userinfo.is_at_hand(environ):
@@ -203,7 +211,7 @@ def _login_variables(index: Index, username: str, password: str) -> dict[str, st
 
 
 def with_index(requirement: Requirement, indexes: Iterable[Index]) -> Requirement:
-    """`requirement` with its source, if it is one that a PyTorch wheel index exists for."""
+    """`requirement` with a PyTorch wheel index as its source, if it is one of PyTorch's."""
     pytorch = [index for index in indexes if index.build]
     if not pytorch or requirement.source is not None or requirement.name is None:
         return requirement
@@ -217,7 +225,7 @@ def with_index(requirement: Requirement, indexes: Iterable[Index]) -> Requiremen
 def unused_indexes(
     indexes: Iterable[Index], requirements: Iterable[Requirement]
 ) -> Iterator[Finding]:
-    """The PyTorch wheel indexes that no requirement is bound to: uv sees only direct names."""
+    """A finding for each PyTorch wheel index that no requirement has as its source."""
     used = {(requirement.source or {}).get("index") for requirement in requirements}
     for index in indexes:
         if index.build and index.name not in used:

@@ -14,6 +14,7 @@ from uvflow.files import claim, is_inside, read_bytes
 from uvflow.migrate import planner
 from uvflow.migrate.lock import with_build_constraint, write_lockfile
 from uvflow.migrate.plan import InitOptions, InitResult, Plan
+from uvflow.migrate.report import error_as_json
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
@@ -22,6 +23,8 @@ from uvflow.state.backup import ReversibleChange
 from uvflow.state.locks import Mutex
 from uvflow.state.store import Progress, State, no_progress
 from uvflow.uv import Uv, find
+
+_WAY_OUT = "`--no-sync` skips the environment, `--fresh` the versions that were in the old one"
 
 
 def init(
@@ -50,7 +53,7 @@ def init(
         try:
             return _carry_out(plan, uv, mutex, progress=progress, announce=announce)
         except UvflowError as error:
-            error.read = plan.imported
+            error.data = error_as_json(error, plan.imported)
             raise
 
 
@@ -59,51 +62,58 @@ def _carry_out(
 ) -> InitResult:
     if plan.environment:  # a command that runs in it must not lose its packages
         mutex.claim(plan.environment, make=False)
-    environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
     state = State.of(plan.root)
-    changed = {change.path for change in plan.changes}
-    result, manifest, unchanged = InitResult(plan=plan), plan.root / MANIFEST, "everything"
-    way_out = None
     files = backup.restored_on_failure(
         state,
-        files=(manifest, plan.root / LOCKFILE),
+        files=(plan.root / MANIFEST, plan.root / LOCKFILE),
         trees=(plan.tree,) if plan.tree else (),
         built=plan.source_directories,
         progress=announce,
     )
+    is_locked = False
     try:
         with files as change:
-            if plan.before is None:
-                claim(manifest)  # from here on there is a project to recover
-            if read_bytes(manifest) != (plan.before or "").encode():
-                raise UsageError(f"{manifest} was changed while `uvflow init` was at work")
-            if MANIFEST in changed:
-                change.write(manifest, plan.text.encode())
-            if LOCKFILE in changed:
-                result = write_lockfile(
-                    plan, uv=uv, environ=environ, files=change, progress=progress
-                )
+            result = _write_files(plan, uv, change, progress)
+            is_locked = True
             if not plan.environment:
                 return result
-            if plan.in_place:
-                unchanged = f"everything but {plan.environment}"
-            else:
+            if not plan.in_place:
                 change.set_aside_trees()
             if not Path(uv.path).exists():
                 uv = find()  # it was in the environment that was set aside
-            fresh = "; `--fresh` does without the versions that are installed"
-            way_out = f"`--no-sync` skips the environment{fresh if result.plan.installed else ''}"
             result, context, synced = _sync(
                 result, plan, uv, mutex, change=change, progress=progress
             )
     except (UvFailedError, NetworkError) as error:
-        as_before = f"{unchanged} is as it was before" if change.is_put_back else ""
-        cause = "; ".join(filter(None, (None if way_out else error.cause, as_before)))
-        raise error.with_context(cause=cause or None, hint=way_out or error.hint) from error
+        causes = [error.cause] if error.cause and not is_locked else []
+        if change.is_put_back:
+            is_changed = is_locked and plan.in_place
+            unchanged = f"everything but {plan.environment}" if is_changed else "everything"
+            causes.append(f"{unchanged} is as it was before")
+        hint = _WAY_OUT if is_locked else error.hint
+        raise error.with_context(cause="; ".join(causes) or None, hint=hint) from error
     with contextlib.suppress(DiskError):  # then the next sync is a real one
         finish(context, synced)
         journal.record_profile(state, context.profile.name)
     return result
+
+
+def _write_files(plan: Plan, uv: Uv, change: ReversibleChange, progress: Progress) -> InitResult:
+    manifest = plan.root / MANIFEST
+    paths = {each.path for each in plan.changes}
+    if plan.before is None:
+        claim(manifest)  # from here on there is a project to recover
+    if read_bytes(manifest) != (plan.before or "").encode():
+        raise UsageError(f"{manifest} was changed while `uvflow init` was at work")
+    if MANIFEST in paths:
+        change.write(manifest, plan.text.encode())
+    if LOCKFILE in paths:
+        return write_lockfile(plan, uv=uv, environ=_environ(plan), files=change, progress=progress)
+    return InitResult(plan=plan)
+
+
+def _environ(plan: Plan) -> dict[str, str]:
+    return {**plan.profile.environ(os.environ), **plan.imported.credentials}
 
 
 def _sync(  # noqa: PLR0913  one caller
@@ -115,29 +125,23 @@ def _sync(  # noqa: PLR0913  one caller
     change: ReversibleChange,
     progress: Progress,
 ) -> tuple[InitResult, SyncContext, SyncResult]:
-    """Sync what was locked for `plan`; where an old sdist does not build, both once more.
-
-    Many a lock does not build: an index has the metadata of a wheel for another Python.
-    """
-    environ = {**plan.profile.environ(os.environ), **plan.imported.credentials}
+    """Sync what was locked for `plan`; lock and sync again where an old sdist does not build."""
     context = SyncContext.of(Project.load(plan.root), Choice(profile=plan.profile))
-    context = context._replace(environ={**environ, **_python_of_old(result.plan)})
+    context = context._replace(environ={**_environ(plan), **_python_of_old(result.plan)})
     try:
         return result, context, sync_locked(context, uv, mutex, progress=progress)
     except UvFailedError as error:
+        # The lock may have needed no build, but the metadata of a wheel for another Python.
         older = with_build_constraint(plan, error.output, progress)
         if older is None:
             raise
     change.write(plan.root / MANIFEST, older.text.encode())
-    result = write_lockfile(older, uv=uv, environ=environ, files=change, progress=progress)
+    result = write_lockfile(older, uv=uv, environ=_environ(older), files=change, progress=progress)
     return _sync(result, older, uv, mutex, change=change, progress=progress)
 
 
 def _python_of_old(plan: Plan) -> dict[str, str]:
-    """The Python of the environment that was set aside, unless another is chosen or required.
-
-    uv would keep it as well if the environment were still there; versions may be for that one.
-    """
+    """UV_PYTHON for the Python of the environment before, unless another is chosen or required."""
     is_chosen = plan.profile.python or os.environ.get("UV_PYTHON")
     if plan.aside is None or is_chosen or (plan.root / ".python-version").exists():
         return {}

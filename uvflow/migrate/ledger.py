@@ -1,4 +1,4 @@
-"""The outcome of an import: the bucket of every logical line, and all findings. Pure."""
+"""The outcome of an import: a bucket for each logical line, and the findings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,7 @@ from uvflow.migrate.model import Bucket, FileReport, ImportOptions, LineResult, 
 from uvflow.migrate.toml_lines import Path, TomlFile
 
 # Of several buckets recorded for one line, the first of these counts.
-_PRECEDENCE = (
-    *(Bucket.ACTION, Bucket.IMPORTED, Bucket.SETTING),
-    *(Bucket.MERGED, Bucket.DEFAULT, Bucket.LEFT),
-)
+_PRECEDENCE = (Bucket.ACTION, *Bucket)
 
 # `--keep-going` skips a line; these are about more: a whole file, or two lines.
 _ABOUT_MORE = ("undecodable", "unknown-encoding", "file-unreadable", "conflict", "two-sources")
@@ -22,13 +19,10 @@ _MAX_LENGTH = 1000  # characters of a message
 
 @dataclass(kw_only=True)
 class LineOutcomes:
-    """Collects while an import is put together; nothing in it is ever removed.
-
-    `results` are of every line with a requirement, whichever list it is for.
-    """
+    """Collects buckets and findings while an import is put together; nothing is ever removed."""
 
     options: ImportOptions
-    results: dict[Origin, LineResult] = field(default_factory=dict)
+    results: dict[Origin, LineResult] = field(default_factory=dict)  # of lines with a requirement
     buckets: dict[Origin, Bucket] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)
 

@@ -1,7 +1,7 @@
-"""The first lockfile of an import: old versions kept where that is possible, and verified."""
+"""The first lockfile of an import: old versions are kept where possible, and compared."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from uvflow import findings
@@ -20,10 +20,8 @@ from uvflow.state.backup import ReversibleChange
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv, failure_of
 
-_MOST_ROUNDS = 30  # times that uv names one more package
+_MOST_ROUNDS = 30  # times that uv names one more pin that cannot be kept
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
-
-Without = Callable[[Collection[str]], str]
 
 
 def write_lockfile(
@@ -36,9 +34,9 @@ def write_lockfile(
 ) -> InitResult:
     """Write uv.lock for `plan`, whose pyproject.toml is written, and compare it with the old files.
 
-    Where the old versions fit together for one Python only, and none are declared, pyproject.toml
-    is narrowed to that. Raises UvFailedError where uv finds no solution, ImportNeedsUserError
-    where a hash differs.
+    Where the old versions fit together for one Python only, and no file declares which are
+    supported, pyproject.toml is narrowed to that one. Raises UvFailedError where uv finds no
+    solution, ImportNeedsUserError where a hash differs.
     """
     path = plan.root / LOCKFILE
     if plan.seed:
@@ -65,10 +63,10 @@ def write_lockfile(
 
 @dataclass(frozen=True, kw_only=True)
 class Locking:
-    """Locks `plan` again and again, in place: sources may be relative to the project.
+    """Attempts to lock `plan`, in its own directory: sources may be relative to the project.
 
-    `before` is the uv.lock to begin with, whose versions uv prefers: the old pins, or an older
-    lockfile; empty for none.
+    `before` is the uv.lock that each attempt starts with, whose versions uv prefers: the old pins,
+    or an older lockfile; empty for none.
     """
 
     plan: Plan
@@ -87,7 +85,7 @@ class Locking:
         self.files.write(self.plan.root / LOCKFILE, lockfile or None)
 
     def lock(self, manifest: str, lockfile: bytes) -> str | None:
-        """Why uv does not lock these files, once they are in place; None where it has."""
+        """Put these files in place and lock; returns uv's error, None where it has locked."""
         self.write(manifest, lockfile)
         with self.files.uv_at_work(self.plan.root / LOCKFILE):
             completed = self._ask("lock")
@@ -96,27 +94,13 @@ class Locking:
         self.files.adopt(self.plan.root / LOCKFILE)
         return None
 
-    def lock_without(
-        self, refusal: str | None, blamed: Callable[[str], Iterable[str]], manifest: Without
-    ) -> tuple[tuple[str, ...], str | None]:
-        """Lock again without each package that is `blamed` in `refusal`, and then in the next one.
-
-        `manifest` is pyproject.toml without some names. All names are returned, and the last
-        refusal.
-        """
-        names: tuple[str, ...] = ()
-        while refusal is not None and len(names) < _MOST_ROUNDS:
-            another = next((name for name in blamed(refusal) if name not in names), None)
-            if another is None:
-                break
-            names = (*names, another)
-            refusal = self.lock(manifest(names), self.before)
-        return names, refusal
-
     def python(self) -> int | None:
         """The minor version of the Python 3 that uv chooses for the project."""
         wanted = self.environ.get("UV_PYTHON")  # which `uv python find` ignores
-        found = self._ask("python", "find", "--show-version", *(("--", wanted) if wanted else ()))
+        arguments = ["python", "find", "--show-version"]
+        if wanted:
+            arguments += ["--", wanted]
+        found = self._ask(*arguments)
         match = re.match(r"3\.(\d+)", found.out)
         return int(match[1]) if match and found.code == 0 else None
 
@@ -125,25 +109,24 @@ class Locking:
 
 
 def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparison:
-    """The comparison after pins that moved were constraints for a while, if more are kept by that.
+    """Lock with the pins as constraints, and then without; the better of both comparisons.
 
     uv only prefers what a first lockfile has: it moves a pin where the newest version of a package
-    without one needs that, though an older version would fit. A pin that is impossible is dropped,
-    as uv names it, for the sake of the others.
+    without one needs that, though an older version would fit. A pin that uv names as impossible is
+    left out, for the sake of the others.
     """
     locking = replace(locking, before=locking.lockfile)
     demanded = [moved.pin for moved in first.moved if moved.new]
-
-    def blamed(refusal: str) -> Iterable[str]:
-        return (pin.name for pin in demanded if lock_fallback.is_named(pin.name, refusal))
-
-    def manifest(impossible: Collection[str]) -> str:
-        wanted = (*first.kept, *(pin for pin in demanded if pin.name not in impossible))
-        constraints = tuple(pin.requirement for pin in wanted)
-        return pyproject.edit(plan.text, ImportedRequirements(constraints=constraints))
-
-    refusal = locking.lock(manifest(()), locking.before)
-    _, refusal = locking.lock_without(refusal, blamed, manifest)
+    for _ in range(_MOST_ROUNDS):
+        constraints = tuple(pin.requirement for pin in (*first.kept, *demanded))
+        imported = ImportedRequirements(constraints=constraints)
+        refusal = locking.lock(pyproject.edit(plan.text, imported), locking.before)
+        if refusal is None:
+            break
+        blamed = [pin.name for pin in demanded if lock_fallback.is_named(pin.name, refusal)]
+        if not blamed:
+            break
+        demanded = [pin for pin in demanded if pin.name != blamed[0]]
     if refusal is None and locking.lock(plan.text, locking.lockfile) is None:
         second = pins.compare_pins(plan.imported.pins, locking.lockfile)
         if len(second.kept) > len(first.kept):
@@ -153,9 +136,9 @@ def _keep_more_pins(locking: Locking, plan: Plan, first: Comparison) -> Comparis
 
 
 def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
-    """The plan, for fewer Pythons if need be, with a lockfile, which is written by then.
+    """Lock again with what may help; returns the plan whose lockfile is written.
 
-    Raises UvFailedError where that does not help, or where it is not for uvflow to choose.
+    Raises UvFailedError where nothing helps, or where it is not for uvflow to choose.
     """
     plan, refusal = locking.plan, lock_fallback.reason_in(failed.err) or None
     if refusal is None:  # a terminal has got it from uv itself
@@ -179,21 +162,20 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         narrowed = _lock_for_one_python(locking, progress)
         if narrowed:
             return narrowed
-    missing = () if is_behind_login else _missing_packages(locking, refusal)
-    cause, lines = "uv finds no version for", lock_fallback.wanted_lines(missing, plan.imported)
-    if not missing:
-        cause, lines = "uv's error is about", lock_fallback.blamed_lines(refusal, plan.imported)
-    hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
-    raise failure.with_context(cause=f"{cause} {', '.join(lines)}" if lines else None, hint=hint)
+    cause = lock_fallback.failure_cause(refusal, plan.imported)
+    hint = failure.hint or lock_fallback.failure_hint(refusal) or _WITHOUT_LOCK
+    raise failure.with_context(cause=cause, hint=hint)
 
 
 def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan | None:
-    """`plan` with one more, if an old sdist that uv could not build may need it; `output` is uv's.
+    """`plan` with a build constraint for the old sdist that failed to build, by uv's `output`.
 
-    None where no constraint is known to help, or where pyproject.toml has that.
+    None where no constraint is known to help, or where pyproject.toml has it already.
     """
     constraint = lock_fallback.build_constraint(output)
-    settings = {"build-constraint-dependencies": [constraint]} if constraint else {}
+    if constraint is None:
+        return None
+    settings = {"build-constraint-dependencies": [constraint]}
     text = pyproject.edit(plan.text, ImportedRequirements(settings=settings))
     if text == plan.text:
         return None
@@ -208,21 +190,8 @@ def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan |
     return replace(plan, text=text, changes=changes)
 
 
-def _missing_packages(locking: Locking, refusal: str) -> tuple[str, ...]:
-    """The packages that no index has as they are required.
-
-    uv stops at the first; so each is taken out, by an override that holds nowhere, for the next.
-    """
-
-    def manifest(missing: Collection[str]) -> str:
-        settings = {"override-dependencies": [f"{n} ; python_version < '0'" for n in missing]}
-        return pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
-
-    return locking.lock_without(refusal, lock_fallback.missing_packages, manifest)[0]
-
-
 def _lock_for_one_python(locking: Locking, progress: Progress) -> Plan | None:
-    """The plan for the Python that uv chooses and no other, if uv has locked it for that."""
+    """The plan for no other Python than the one that uv chooses; None if that does not lock."""
     plan, minor = locking.plan, locking.python()
     declared = plan.values["project"].get("requires-python", "")
     if minor is None or not admits_python(declared, (3, minor)):
@@ -234,11 +203,8 @@ def _lock_for_one_python(locking: Locking, progress: Progress) -> Plan | None:
         return None
     # The terminal has uv's own output already.
     progress(f"uv's error above is settled: these versions fit for Python {pythons}")
-    finding = findings.action(
-        "python-narrowed",
-        f"requires-python is {pythons}, and not {declared}: the requested versions conflict on"
-        " other Pythons",
-        None,
-        "relax the pins that conflict, then widen it in pyproject.toml",
-    )
+    message = f"requires-python is {pythons}, and not {declared}: the requested versions conflict"
+    message += " on other Pythons"
+    hint = "relax the pins that conflict, then widen it in pyproject.toml"
+    finding = findings.action("python-narrowed", message, None, hint)
     return replace(plan, text=text).with_findings(finding)

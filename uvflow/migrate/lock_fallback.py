@@ -1,4 +1,4 @@
-"""An explanation of a `uv lock` that failed: the lines it is about, and what to do. Pure.
+"""An explanation of a `uv lock` that failed: the lines it is about, and what to do.
 
 pip resolves for the machine it runs on, uv for every Python that `requires-python` allows and for
 every platform (uv docs, "Universal resolution"). So versions that pip has installed may have no
@@ -6,40 +6,33 @@ solution.
 """
 
 import re
-from collections.abc import Collection
 
-from uvflow.migrate.model import ImportedRequirements, Requirement
+from uvflow.migrate.model import ImportedRequirements
 from uvflow.uv import ERROR
 
 _MOST_LINES = 6  # uv's output, above, names all of them
 
 
 def reason_in(output: str) -> str:
-    """uv's error: above it are progress and hints that quote unrelated names."""
+    """uv's error without the output above it, which may mention unrelated names."""
     return re.split(ERROR, output, maxsplit=1)[-1].strip()
 
 
-def blamed_lines(refusal: str, imported: ImportedRequirements) -> tuple[str, ...]:
-    """`` `idna==3.7` (requirements.txt:2) `` for every requirement that `refusal` mentions."""
-    names = {r.name for r in _requirements(imported) if r.name and is_named(r.name, refusal)}
-    blamed = wanted_lines(names, imported)
-    more = len(blamed) - _MOST_LINES
-    return (*blamed[:_MOST_LINES], *([f"{more} more"] if more > 0 else []))
-
-
-def wanted_lines(names: Collection[str], imported: ImportedRequirements) -> tuple[str, ...]:
-    """Every requirement of one of `names`, as in `blamed_lines`; what others need has its name."""
-    wanted = [r for r in _requirements(imported) if r.name in names]
-    others = [name for name in names if all(r.name != name for r in wanted)]
-    return (*(f"`{r.text}` ({r.origin})" for r in wanted), *others)
-
-
-def _requirements(imported: ImportedRequirements) -> tuple[Requirement, ...]:
-    return (*imported.requirements, *imported.constraints)
+def failure_cause(refusal: str, imported: ImportedRequirements) -> str | None:
+    """A sentence with the lines that `refusal`, uv's error, is about; None where it names none."""
+    named = [
+        f"`{requirement.text}` ({requirement.origin})"
+        for requirement in (*imported.requirements, *imported.constraints)
+        if requirement.name and is_named(requirement.name, refusal)
+    ]
+    more = len(named) - _MOST_LINES
+    if more > 0:
+        named[_MOST_LINES:] = [f"{more} more"]
+    return f"uv's error is about {', '.join(named)}" if named else None
 
 
 def is_named(name: str, refusal: str) -> bool:
-    """Whether uv gives the package `name` as a reason."""
+    """Whether uv's error `refusal` mentions the package `name`."""
     # uv writes `name==1.0`, `name[extra]>=2`, `name{marker}==1.0`, or the name in backquotes.
     after = r"(?:\[|\{|[<>=!~]=|[<>]|`|\s+depends|,)"
     return re.search(rf"(?<![\w./:-]){re.escape(name)}{after}", refusal) is not None
@@ -49,35 +42,12 @@ _NO_SOLUTION = "No solution found"
 
 
 def is_about_pythons(refusal: str) -> bool:
-    """Whether uv found no solution for some Pythons, so that fewer of them may help.
-
-    And not that something cannot be built or fetched, which is so for every Python.
-    """
+    """Whether uv found no solution for some Pythons, so that fewer of them may help."""
     # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
     return _NO_SOLUTION in refusal and re.search(r"\b(?:Python\b|python_)", refusal) is not None
 
 
-# An exact version that nobody has, a name, or a range with nothing in it: of all that, whoever
-# requires it is the only reason, and no other version of anything else would help.
-_MISSING = re.compile(
-    r"""
-      \bno\ versions?\ of\ (?P<exact>[\w.-]+)(?:\[[^]]*\])?(?:\{[^}]*\})?==
-    | (?P<unknown>[\w.-]+)\ was\ not\ found\ in\ (?:the\ package\ registry|the\ provided)
-    | Because\ only\ (?:the\ following\ versions\ of\ )?(?P<range>[\w.-]+)(?:(?!And\ because).)*?
-      available(?:(?!And\ because).)*?\ on\ (?P=range)\b(?:(?!And\ because).)*?
-      (?:unsatisfiable|cannot\ be\ used)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def missing_packages(refusal: str) -> list[str]:
-    """The package that uv found nowhere, or not as it is required, and stopped at; or none."""
-    match = _MISSING.search(refusal)
-    return [match["exact"] or match["unknown"] or match["range"]] if match else []
-
-
-# What an old sdist prints that does not build → what it still builds with.
+# What an old sdist prints that does not build → a constraint with which it builds.
 _BUILDS_WITH = {
     r"\bsetup command: use_2to3 is invalid": "setuptools<58",
     r"No module named 'pkg_resources'": "setuptools<82",
@@ -87,8 +57,10 @@ _BUILDS_WITH = {
 
 def build_constraint(output: str) -> str | None:
     """The one that may help the sdist that did not build, by uv's `output`; None where unknown."""
-    signs = (c for pattern, c in _BUILDS_WITH.items() if re.search(pattern, output))
-    return next(signs, None)
+    for pattern, constraint in _BUILDS_WITH.items():
+        if re.search(pattern, output):
+            return constraint
+    return None
 
 
 _UNBUILT = r"Failed to build `(?P<name>[\w.-]+)"
@@ -124,23 +96,17 @@ _HINTS = {
         "uv resolves for every platform: give these lines a marker, or write `environments` into"
         " [tool.uv] after `uvflow init --no-lock`"
     ),
-    r"Consider limiting your project's supported Python versions": (
-        "narrow `requires-python`: uv resolves for every Python that it allows"
-    ),
-    _NO_SOLUTION: ("remove the version from one of these lines, and uv finds one that fits"),
+    _NO_SOLUTION: "remove the version from one of these lines, and uv finds one that fits",
     rf"{_UNBUILT}==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
     ),
 }
 
 
-def failure_hint(refusal: str, missing: Collection[str] = ()) -> str | None:
-    """What to do about uv's `refusal`, and about all packages that are `missing`, where known."""
+def failure_hint(refusal: str) -> str | None:
+    """What to do about uv's error `refusal`, where that is known."""
     for pattern, text in _HINTS.items():
         match = re.search(pattern, refusal)
         if match:
-            values = match.groupdict()
-            if len(missing) > 1:
-                values["name"] = "each of them"
-            return text.format(**values)
+            return text.format(**match.groupdict())
     return None

@@ -1,4 +1,4 @@
-"""Requirements of one name: duplicates become one, and conflicts are found. Pure."""
+"""Requirements of one name: duplicates become one, and conflicts are found."""
 
 import functools
 import itertools
@@ -35,16 +35,18 @@ def merge_entries(entries: Iterable[Entry], outcomes: LineOutcomes) -> tuple[Ent
 
 
 def _add(kept: dict[int, Entry], place: int, entry: Entry, outcomes: LineOutcomes) -> None:
-    implying = next((p for p, e in kept.items() if _implies(e, entry)), None)
-    if implying is not None:
-        kept[implying] = _absorb(kept[implying], entry, outcomes)
-        return
-    for implied in [p for p, e in kept.items() if _implies(entry, e)]:
-        entry = _absorb(entry, kept.pop(implied), outcomes)
-        place = min(place, implied)
-    other = next((e for e in kept.values() if cannot_both_hold(e, entry)), None)
-    if other:
-        outcomes.record_conflict(describe_conflict(entry, other), entry.origin)
+    """Add `entry` to those of its name and marker that are `kept`, by their places."""
+    for known_place, known in kept.items():
+        if _implies(known, entry):
+            kept[known_place] = _absorb(known, entry, outcomes)
+            return
+    for known_place, known in [*kept.items()]:
+        if _implies(entry, known):
+            entry = _absorb(entry, kept.pop(known_place), outcomes)
+            place = min(place, known_place)
+    conflicting = [known for known in kept.values() if cannot_both_hold(known, entry)]
+    if conflicting:
+        outcomes.record_conflict(describe_conflict(entry, conflicting[0]), entry.origin)
     kept[place] = entry
 
 
@@ -53,12 +55,10 @@ def _absorb(entry: Entry, redundant: Entry, outcomes: LineOutcomes) -> Entry:
     message = f"{describe_entry(redundant)} is covered by {describe_entry(entry)} ({entry.origin})"
     outcomes.record_findings(findings.note("merged", message, redundant.origin))
     outcomes.record_bucket(Bucket.MERGED, redundant.origin)
-    is_second = entry.comment and redundant.comment not in ("", entry.comment)
-    moved = (redundant.comment,) if is_second else ()
-    entry = entry._replace(
-        comment=entry.comment or redundant.comment,
-        above=(*entry.above, *redundant.above, *moved),
-    )
+    above = (*entry.above, *redundant.above)
+    if entry.comment and redundant.comment not in ("", entry.comment):
+        above = (*above, redundant.comment)
+    entry = entry._replace(comment=entry.comment or redundant.comment, above=above)
     if isinstance(entry, Requirement) and isinstance(redundant, Requirement):
         return entry._replace(hashes=tuple(dict.fromkeys((*entry.hashes, *redundant.hashes))))
     return entry
@@ -67,7 +67,7 @@ def _absorb(entry: Entry, redundant: Entry, outcomes: LineOutcomes) -> Entry:
 def _implies(entry: Entry, other: Entry) -> bool:
     """Whether `other` adds nothing to `entry`."""
     if isinstance(entry, IncludeGroup) or isinstance(other, IncludeGroup):
-        return entry.__class__ is other.__class__
+        return isinstance(entry, IncludeGroup) and isinstance(other, IncludeGroup)
     if other.source not in (None, entry.source) or not {*other.extras} <= {*entry.extras}:
         return False
     if entry.name is None or other.name is None:
@@ -78,7 +78,7 @@ def _implies(entry: Entry, other: Entry) -> bool:
 
 
 def cannot_both_hold(entry: Entry, other: Entry) -> bool:
-    """Of two entries of one name: two sources, or a pin that the other excludes.
+    """Whether two entries of one name have different sources, or a pin that the other excludes.
 
     Ranges are left to the resolver, which knows the versions that exist.
     """
@@ -108,14 +108,15 @@ def is_exact(clause: Specifier) -> bool:
 
 
 def _pin_is_in(pinned: SpecifierSet, others: SpecifierSet) -> bool | None:
-    """Whether the exact pin of one side is in the other, None without a pin."""
-    versions = (clause.version for clause in pinned if is_exact(clause))
-    version = next(versions, None)
-    return None if version is None else others.contains(version, prereleases=True)
+    """Whether the exact pin in `pinned` is one of `others`; None without an exact pin."""
+    for clause in pinned:
+        if is_exact(clause):
+            return others.contains(clause.version, prereleases=True)
+    return None
 
 
 def describe_entry(entry: Entry) -> str:
-    return f"`{entry.text if isinstance(entry, Requirement) else f'-r {entry.group}'}`"
+    return f"`-r {entry.group}`" if isinstance(entry, IncludeGroup) else f"`{entry.text}`"
 
 
 def describe_conflict(entry: Entry, other: Entry) -> str:
@@ -131,38 +132,45 @@ class _Conflict(NamedTuple):
 
     @property
     def has_base(self) -> bool:
-        """Whether it is between the project and one of its groups; the project comes first."""
-        return self.groups[0] == "" != self.groups[1]
+        """Whether it is between the project, which comes first, and one of its groups."""
+        return self.groups[0] == "" and self.groups[1] != ""
 
 
 def resolve_conflicts(lists: Lists, outcomes: LineOutcomes) -> tuple[Lists, dict[str, Any]]:
-    """The lists as far as they fit together, and settings that declare the rest of the conflicts.
+    """The lists without the lines that conflicts drop, and the settings that declare the others.
 
-    Lists have the project's name "" or a group's. uv resolves the project and all its groups as
-    one, unless groups are declared as conflicting (uv docs, "Conflicting dependencies"). No group
-    can be kept apart from the project: there `declare` uses the project's line, as `prefer-base`
-    does.
+    A list is the project's, "", or that of the group of its name. uv resolves the project and all
+    its groups as one, unless groups are declared as conflicting (uv docs, "Conflicting
+    dependencies"). No group can be kept apart from the project: there `declare` uses the project's
+    line, as `prefer-base` does.
     """
     on_conflict = outcomes.options.on_conflict
     conflicts = tuple(_conflicts(lists))
     dropped = {c.second.origin for c in conflicts if on_conflict != "fail" and c.has_base}
-    declared: dict[tuple[str, str], None] = {}
-    for c in conflicts:
-        message, origin = describe_conflict(c.second, c.first), c.second.origin
-        is_open = dropped.isdisjoint((c.first.origin, origin))
-        if c.has_base and on_conflict != "fail":
+    declared: list[tuple[str, str]] = []
+    for conflict in conflicts:
+        origin = conflict.second.origin
+        message = describe_conflict(conflict.second, conflict.first)
+        if conflict.has_base and on_conflict != "fail":
             message += ": the project's line is used"
             outcomes.record_findings(findings.action("conflict", message, origin))
-        elif is_open and on_conflict == "declare" and _is_declarable(c, lists):
-            declared[c.groups] = None
-            message += f": groups {' and '.join(c.groups)} cannot be synced together"
+        elif origin in dropped or conflict.first.origin in dropped:
+            continue
+        elif on_conflict == "declare" and _is_declarable(conflict, lists):
+            declared.append(conflict.groups)
+            message += f": groups {' and '.join(conflict.groups)} cannot be synced together"
             outcomes.record_findings(findings.warning("conflict", message, origin))
-        elif is_open:
-            outcomes.record_conflict(message, origin, _way_out(c, lists))
-    return (
-        {n: tuple(e for e in lists[n] if not n or e.origin not in dropped) for n in lists},
-        {"conflicts": [[{"group": g} for g in pair] for pair in declared]} if declared else {},
-    )
+        else:
+            outcomes.record_conflict(message, origin, _way_out(conflict, lists))
+    settings: dict[str, Any] = {}
+    if declared:
+        pairs = dict.fromkeys(declared)
+        settings["conflicts"] = [[{"group": group} for group in pair] for pair in pairs]
+    left = {
+        name: tuple(e for e in entries if name == "" or e.origin not in dropped)
+        for name, entries in lists.items()
+    }
+    return left, settings
 
 
 def _conflicts(lists: Lists) -> Iterator[_Conflict]:
@@ -179,26 +187,24 @@ def _conflicts(lists: Lists) -> Iterator[_Conflict]:
                 # Within one list they were compared when that was merged.
                 is_conflict = group != other_group and cannot_both_hold(one, other)
             else:
-                # uv wants markers on both, or one source.
-                is_apart = (one.marker and other.marker) or None in (one.source, other.source)
-                is_conflict = not is_apart and one.source != other.source
+                # Two sources of one package need a marker each (uv docs, "Multiple sources").
+                have_markers = one.marker and other.marker
+                have_sources = one.source is not None and other.source is not None
+                is_conflict = have_sources and not have_markers and one.source != other.source
             if is_conflict:
                 yield _Conflict(first=one, second=other, groups=(group, other_group))
 
 
 def _is_declarable(conflict: _Conflict, lists: Lists) -> bool:
-    """Groups can be kept apart, but not from the project, nor from a group they include.
-
-    Nor two sources: these hold for the whole project.
-    """
 
     def included(group: str) -> list[str]:
         return [e.group for e in lists.get(group, ()) if isinstance(e, IncludeGroup)]
 
     first, second = conflict.groups
-    is_included = second in reachable([first], included) or first in reachable([second], included)
-    has_two_sources = None not in (conflict.first.source, conflict.second.source)
-    return not ("" in conflict.groups or is_included or has_two_sources)
+    has_sources = conflict.first.source is not None and conflict.second.source is not None
+    if "" in conflict.groups or has_sources:  # sources hold for the whole project
+        return False
+    return second not in reachable([first], included) and first not in reachable([second], included)
 
 
 def _way_out(conflict: _Conflict, lists: Lists) -> str:

@@ -14,6 +14,7 @@ from uvflow.migrate.toml_lines import Keys, TomlLine
 
 Read = Callable[[str], bytes]
 SOURCES: Keys = ("tool", "uv", "sources")
+PROFILES: Keys = ("tool", "uvflow", "profiles")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PEP 508, "Names"
 OnConflict = Literal["fail", "prefer-base", "declare"]
 
@@ -67,16 +68,13 @@ class InputFile(NamedTuple):
 
 
 class Bucket(StrEnum):
-    """The outcome of a logical line; every line has exactly one.
-
-    LEFT is what the build backend or another tool goes on reading where it is.
-    """
+    """The outcome of a logical line; every line has exactly one."""
 
     IMPORTED = "imported"
-    MERGED = "merged"
     SETTING = "settings"
+    MERGED = "merged"
     DEFAULT = "already_default"
-    LEFT = "left"
+    LEFT = "left"  # a build backend or another tool goes on reading it where it is
     ACTION = "needs_action"
 
 
@@ -165,17 +163,15 @@ class FileReport(NamedTuple):
 def with_buckets(
     files: Iterable[FileReport], moves: Mapping[Origin, Bucket]
 ) -> tuple[FileReport, ...]:
-    """`files` with their lines in the buckets of `moves`, but for those that need action."""
+    """`files` with their lines in the buckets of `moves`; a line that needs action stays there."""
 
-    def moved(origin: Origin, bucket: Bucket) -> Bucket:
-        return bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
+    def outcomes(file: FileReport) -> dict[Origin, Bucket]:
+        return {
+            origin: bucket if bucket is Bucket.ACTION else moves.get(origin, bucket)
+            for origin, bucket in file.outcomes.items()
+        }
 
-    return tuple(
-        file._replace(
-            outcomes={line: moved(line, bucket) for line, bucket in file.outcomes.items()}
-        )
-        for file in files
-    )
+    return tuple(file._replace(outcomes=outcomes(file)) for file in files)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +184,12 @@ class ImportedRequirements:
     is the project's own list. `own_extras` are extras of the project itself, by the profile that
     has to select them, each with the first line that asks for it.
 
-    What another tool's project says besides: `extras` are `[project.optional-dependencies]`;
-    `values` are any others of pyproject.toml by their paths, such as `("project", "name")`,
-    `("build-system", "requires")` or `("tool", "uvflow", "profiles", "docs", "groups")`, with the
-    comments that travel along. Where the file has a value already, that stays, unless its path is
-    one of `moved`. These are the keys and tables of pyproject.toml whose content is somewhere else
-    now, so that they leave it. `left` are requirements files that a build goes on reading: nothing
-    of them becomes a dependency of the project.
+    From projects of other tools: `extras` are `[project.optional-dependencies]`; `values` are
+    further values of pyproject.toml with their comments, by paths such as `("project", "name")` or
+    `("build-system", "requires")`. A value that the file already has stays, unless its path is one
+    of `moved`: the keys and tables that leave the file, since their content is elsewhere now.
+    `left` are requirements files that a build goes on reading, so that nothing of them becomes a
+    dependency of the project.
     """
 
     dependencies: tuple[Requirement, ...] = ()
@@ -227,22 +222,22 @@ class ImportedRequirements:
 
     @property
     def dynamic(self) -> tuple[str, ...]:
-        """The keys of `[project]` that a build tells."""
+        """The keys of `[project]` that the build backend computes (PEP 621)."""
         return tuple(self.metadata.get("dynamic", ()))
 
     def with_more(self, other: "ImportedRequirements") -> "ImportedRequirements":
-        """This import and another one; of settings and values that both have, ours stay."""
+        """This import and `other`; of settings and values that both have, those of this one."""
         together: dict[str, Any] = {}
         for each in fields(self):
             ours, theirs = getattr(self, each.name), getattr(other, each.name)
             if isinstance(ours, tuple):
                 together[each.name] = (*ours, *theirs)
+            elif each.name in ("groups", "extras", "tails"):
+                names = dict.fromkeys((*ours, *theirs))
+                lists = {name: (*ours.get(name, ()), *theirs.get(name, ())) for name in names}
+                together[each.name] = lists
             elif isinstance(ours, Mapping):
                 together[each.name] = {**theirs, **ours}
-        for name in ("groups", "extras", "tails"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            names = dict.fromkeys((*ours, *theirs))
-            together[name] = {key: (*ours.get(key, ()), *theirs.get(key, ())) for key in names}
         together["requires_python"] = self.requires_python or other.requires_python
         return replace(self, **together)
 
@@ -250,16 +245,16 @@ class ImportedRequirements:
         self, change: Callable[[Requirement], Requirement | None]
     ) -> "ImportedRequirements":
         """This import with every requirement of the project and its groups changed, or dropped."""
-        groups = {
-            group: (change(e) if isinstance(e, Requirement) else e for e in entries)
-            for group, entries in self.groups.items()
-        }
-        extras = {extra: map(change, entries) for extra, entries in self.extras.items()}
+
+        def changed(entries: Iterable[Any]) -> tuple[Any, ...]:
+            new = (change(e) if isinstance(e, Requirement) else e for e in entries)
+            return tuple(entry for entry in new if entry)
+
         return replace(
             self,
-            dependencies=tuple(r for r in map(change, self.dependencies) if r),
-            extras={extra: tuple(r for r in entries if r) for extra, entries in extras.items()},
-            groups={group: tuple(e for e in entries if e) for group, entries in groups.items()},
+            dependencies=changed(self.dependencies),
+            extras={extra: changed(entries) for extra, entries in self.extras.items()},
+            groups={group: changed(entries) for group, entries in self.groups.items()},
         )
 
     @property
@@ -268,16 +263,16 @@ class ImportedRequirements:
 
     @property
     def sources(self) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
-        """`[tool.uv.sources]`: a table a name, or a list of tables with markers.
-
-        Only requirements whose name is known are in it.
-        """
+        """`[tool.uv.sources]`: by known name a table, or a list of tables with markers."""
         sources: dict[str, list[dict[str, Any]]] = {}
         for requirement in self.requirements:
             if requirement.source and requirement.name:
-                marker = {"marker": requirement.marker} if requirement.marker else {}
-                entry, entries = {**requirement.source, **marker}, sources.get(requirement.name, [])
-                sources[requirement.name] = [*entries, *([] if entry in entries else [entry])]
+                entry = dict(requirement.source)
+                if requirement.marker:
+                    entry["marker"] = requirement.marker
+                entries = sources.setdefault(requirement.name, [])
+                if entry not in entries:
+                    entries.append(entry)
         tables = {name: each[0] if len(each) == 1 else each for name, each in sources.items()}
         of_tool = {path[-1]: v.value for path, v in self.values.items() if path[:-1] == SOURCES}
         return of_tool | tables
@@ -306,9 +301,9 @@ def reachable(
 
 
 class LineResult(NamedTuple):
-    """What a line with a requirement adds; `requirement` is None where that is nothing.
+    """What a line with a requirement adds; `requirement` is None where it adds none.
 
-    `own_extras` are those of the project itself, as in `-e .[test]`.
+    `own_extras` are extras of the project itself, as in `-e .[test]`.
     """
 
     requirement: Requirement | None = None
@@ -317,5 +312,5 @@ class LineResult(NamedTuple):
 
 
 def needs_action(finding: Finding, requirement: Requirement | None = None) -> LineResult:
-    """A line that the user has to settle; without a requirement nothing of it is imported."""
+    """The result of a line that the user has to settle; only a `requirement` is imported."""
     return LineResult(requirement=requirement, findings=(finding,))

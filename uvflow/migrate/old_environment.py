@@ -1,4 +1,4 @@
-"""The environment that was there before an import: what nobody declares, and versions to keep.
+"""The environment before an import: packages that nobody declares, and versions to keep.
 
 Its metadata is read ("Core metadata specifications", packaging.python.org); nothing of it is run.
 """
@@ -24,7 +24,7 @@ from uvflow.migrate.pins import nodes
 from uvflow.migrate.plan import relative_name
 from uvflow.project.manifest import Table, table_at
 
-# What is in an environment to install the rest with; uv needs none of it.
+# Packages that install others; uv needs none of them.
 _INSTALLERS = {"pip", "setuptools", "wheel", "uv", "pkg-resources"}
 
 
@@ -39,10 +39,7 @@ Packages = Mapping[str, InstalledPackage]
 
 
 def read_installed(environment: Path, root: Path) -> Packages:
-    """What is installed in `environment`, by normalised name; empty where there is nothing.
-
-    Origins are relative to `root`.
-    """
+    """What is installed in `environment`, by normalised name; origins are relative to `root`."""
     found = (_read(d, root) for d in Environment(environment).distributions)
     return {package.name: package for package in found}
 
@@ -67,7 +64,7 @@ def _read(distribution: Distribution, root: Path) -> InstalledPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class OldEnvironment:
-    """What is `installed`, and what is asked for by `values` (of pyproject.toml) and by `pins`.
+    """What is `installed`, beside the `values` of pyproject.toml and `pins` that declare packages.
 
     `own` are names of the project itself.
     """
@@ -78,14 +75,14 @@ class OldEnvironment:
     own: tuple[str, ...] = ()
 
     def undeclared_packages(self) -> tuple[InstalledPackage, ...]:
-        """What is not asked for, nor brought along by anything that is."""
+        """What is not declared, nor required by anything that is."""
         known = {*self._declared, *_INSTALLERS, *map(canonicalize_name, self.own)}
         return tuple(self.installed[name] for name in sorted(self.installed.keys() - known))
 
     def versions_to_keep(self) -> tuple[InstalledPackage, ...]:
-        """The versions of what is declared without a pin, and of what that brings along, as pins.
+        """The versions of what is declared without a pin, and of what that requires, as pins.
 
-        Only where they are allowed, and only of what an index has.
+        Only where the project allows them, and only of packages from an index.
         """
         uv = table_at(self.values, "tool", "uv")
         texts = (*uv.get("constraint-dependencies", ()), *uv.get("override-dependencies", ()))
@@ -108,7 +105,6 @@ class OldEnvironment:
 
     @functools.cached_property
     def _wanted(self) -> list[Parsed]:
-        """The requirements of the project, of its extras and of its groups."""
         project = table_at(self.values, "project")
         lists = (
             project.get("dependencies", ()),
@@ -120,14 +116,17 @@ class OldEnvironment:
 
     @functools.cached_property
     def _declared(self) -> set[str]:
-        """The names of what is declared, and of everything that it brings along."""
+        """The names of what is declared, and of everything that it requires."""
 
         def needs(node: Node) -> Iterator[Node]:
-            """Whatever a marker says about Pythons and platforms: that it is there is enough."""
+            """Without a look at markers for Pythons and platforms: it is installed after all."""
             name, extra = node
-            for requirement in self.installed[name].needs if name in self.installed else ():
+            if name not in self.installed:
+                return
+            for requirement in self.installed[name].needs:
                 marker = str(requirement.marker or "")
-                if f'extra == "{extra}"' in marker if extra else "extra" not in marker:
+                is_of_node = f'extra == "{extra}"' in marker if extra else "extra" not in marker
+                if is_of_node:
                     yield from nodes(requirement.name, requirement.extras)
 
         is_dynamic = "dependencies" in table_at(self.values, "project").get("dynamic", ())
@@ -142,12 +141,12 @@ class OldEnvironment:
 def _parsed(texts: Iterable[object]) -> Iterator[Parsed]:
     for text in texts:
         with contextlib.suppress(InvalidRequirement):
-            if isinstance(text, str):  # and not an include of a group
+            if isinstance(text, str):  # an include of a group is a table
                 yield Parsed(text)
 
 
 def _admitted(package: InstalledPackage, requirements: Iterable[Parsed]) -> list[bool]:
-    """Whether each of those that have its name admits its version."""
+    """For each of `requirements` of the package, whether it admits the version."""
     specifiers = (r.specifier for r in requirements if canonicalize_name(r.name) == package.name)
     try:
         version = Version(package.version)

@@ -1,4 +1,4 @@
-"""Old pins and hashes: which they are, a seed lockfile of them, how a finished one compares. Pure.
+"""Old pins and hashes: a seed lockfile of them, and how a finished lockfile compares.
 
 A uv.lock of nothing but names, versions and sources makes `uv lock` prefer those versions. That was
 seen with uv 0.9 to 0.13 but is not documented, so the result is compared each time.
@@ -10,14 +10,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from uvflow import findings
-from uvflow.findings import Finding, Origin, Severity
+from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
 from uvflow.migrate.indexes import PYPI
@@ -75,7 +75,7 @@ def sort_constraints(
 
 @dataclass(kw_only=True)
 class _Sorter:
-    """`wanted` is by name, `pins` by name and marker."""
+    """Decides which requirements become pins; `wanted` is by name, `pins` by name and marker."""
 
     outcomes: LineOutcomes
     wanted: dict[str, list[Requirement]] = field(default_factory=dict)
@@ -83,13 +83,14 @@ class _Sorter:
 
     def add_compiled(self, requirement: Requirement) -> None:
         version = pinned_version(requirement)
-        is_by_name = requirement.source is None
-        if version and is_by_name:
+        wanted = self.wanted.get(requirement.name or "", [])
+        if requirement.source is None:
+            is_wanted = any(other.text == requirement.text for other in wanted)
+        else:
+            is_wanted = any(other.source == requirement.source for other in wanted)
+        if version and requirement.source is None:
             self._add_pin(requirement, version)
-        elif any(
-            wanted.text == requirement.text if is_by_name else wanted.source == requirement.source
-            for wanted in self.wanted.get(requirement.name or "", ())
-        ):
+        elif is_wanted:
             self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
         else:
             entry = describe_entry(requirement)
@@ -142,33 +143,36 @@ def seed_lockfile(imported: ImportedRequirements, requires_python: str) -> str:
     if not pins:
         return ""
     forks = _forks(pins)
-    lines = ["version = 1", f"requires-python = {literal(requires_python)}"]
-    lines += [f"resolution-markers = {literal([*forks])}"] if forks else []
+    tables = [{"version": 1, "requires-python": requires_python, "resolution-markers": [*forks]}]
     sources = imported.sources
     for pin in pins:
         # uv compares the registry only where a package is bound to an index by its name.
         bound = {entry.get("index") for entry in source_entries(sources.get(pin.name, {}))}
         urls = (str(index["url"]) for index in imported.indexes if index.get("name") in bound)
-        within = [fork for fork, markers in forks.items() if pin.marker in markers]
-        lines += [
-            "",
-            "[[package]]",
-            f"name = {literal(pin.name)}",
-            f"version = {literal(pin.version)}",
-            f"source = {literal({'git': pin.git} if pin.git else {'registry': next(urls, PYPI)})}",
-            *([f"resolution-markers = {literal(within)}"] if within else []),
-        ]
-    return "\n".join((*lines, ""))
+        tables.append(
+            {
+                "name": pin.name,
+                "version": pin.version,
+                "source": {"git": pin.git} if pin.git else {"registry": next(urls, PYPI)},
+                "resolution-markers": [fork for fork in forks if pin.marker in forks[fork]],
+            }
+        )
+    texts = (
+        "".join(f"{key} = {literal(value)}\n" for key, value in table.items() if value)
+        for table in tables
+    )
+    return "\n[[package]]\n".join(texts)
 
 
 def _merged(pins: Iterable[Pin]) -> Iterable[Pin]:
-    """One pin a version: uv refuses a lockfile that has a package twice."""
+    """One pin for each version: uv refuses a lockfile that has a package twice."""
     merged: dict[tuple[str, Version], Pin] = {}
     for pin in pins:
         known = merged.setdefault((pin.name, Version(pin.version)), pin)
         if pin.marker != known.marker:
-            either = f"({known.marker}) or ({pin.marker})" if known.marker and pin.marker else ""
-            merged[pin.name, Version(pin.version)] = replace(known, marker=either)
+            either = f"({known.marker}) or ({pin.marker})"
+            marker = either if known.marker and pin.marker else ""
+            merged[pin.name, Version(pin.version)] = replace(known, marker=marker)
     return merged.values()
 
 
@@ -185,12 +189,15 @@ def _forks(pins: Iterable[Pin]) -> dict[str, frozenset[str]]:
             splits[tuple(pin.marker for pin in same)] = None
     if not splits or math.prod(map(len, splits)) > _MAX_FORKS:
         return {}
-    combined = map(dict.fromkeys, itertools.product(*splits))
-    return {" and ".join(f"({m})" for m in markers): frozenset(markers) for markers in combined}
+    forks: dict[str, frozenset[str]] = {}
+    for combination in itertools.product(*splits):
+        markers = dict.fromkeys(combination)  # each once
+        forks[" and ".join(f"({marker})" for marker in markers)] = frozenset(markers)
+    return forks
 
 
 class Moved(NamedTuple):
-    """A pin that was not kept; `new` are the versions in its place, none where nobody needs it."""
+    """A pin that was not kept; `new` are the locked versions, none where nothing requires it."""
 
     pin: Pin
     new: tuple[str, ...]
@@ -199,12 +206,12 @@ class Moved(NamedTuple):
     def finding(self) -> Finding:
         old = f"{self.pin.name} {self.pin.commit[:8] or self.pin.version}"
         if self.new:
-            message, severity = f"{old} became {', '.join(self.new)}", Severity.ACTION
+            message = f"{old} became {', '.join(self.new)}"
             hint = "check that this version works; uv could not lock the old one"
-        else:
-            message, severity = f"{old} is not locked: nothing requires it", Severity.WARNING
-            hint = f"if it is needed, `uv add {self.pin.name}=={self.pin.version}`"
-        return Finding(severity, "pin-moved", message, self.pin.origin, hint)
+            return findings.action("pin-moved", message, self.pin.origin, hint)
+        message = f"{old} is not locked: nothing requires it"
+        hint = f"if it is needed, `uv add {self.pin.name}=={self.pin.version}`"
+        return findings.warning("pin-moved", message, self.pin.origin, hint)
 
 
 class Comparison(NamedTuple):
@@ -220,16 +227,17 @@ def compare_pins(pins: Iterable[Pin], lockfile: Text) -> Comparison:
     kept, moved = [], []
     for pin in pins:
         packages = locked.get(pin.name, ())
-        if any(
-            str(package.source.get("git", "")).endswith(f"#{pin.commit}")
-            if pin.git
-            else _is_same_version(pin.version, package.version)
-            for package in packages
-        ):
+        if any(_has_pin(package, pin) for package in packages):
             kept.append(pin)
         else:
             moved.append(Moved(pin=pin, new=tuple(package.version for package in packages)))
     return Comparison(kept=tuple(kept), moved=tuple(moved))
+
+
+def _has_pin(package: LockedPackage, pin: Pin) -> bool:
+    if pin.git:
+        return str(package.source.get("git", "")).endswith(f"#{pin.commit}")
+    return _is_same_version(pin.version, package.version)
 
 
 def _is_same_version(pinned: str, version: str) -> bool:
@@ -238,28 +246,27 @@ def _is_same_version(pinned: str, version: str) -> bool:
 
 
 def missing_hashes(includes: Includes, results: Mapping[Origin, LineResult]) -> Iterator[Finding]:
-    """An ERROR for each requirement without a hash that pip reads along with `--require-hashes`."""
-    for demand in [line for line in includes.lines() if line.values("--require-hashes")]:
-        paths = includes.with_included(demand.origin.path)
-        for line in (line for path in paths for line in includes.files[path].lines):
-            requirement = results[line.origin].requirement if line.origin in results else None
-            if requirement and not requirement.hashes:
-                yield findings.error(
-                    "hash-missing",
-                    f"`{redacted(line.requirement)}` has no hash, and {demand.origin} requires one",
-                    line.origin,
-                    "add its hash, or take `--require-hashes` out:"
-                    " uv.lock has a hash for everything",
-                )
+    """An ERROR for each requirement without a hash in a file with `--require-hashes`."""
+    hint = "add its hash, or take `--require-hashes` out: uv.lock has a hash for everything"
+    for option in includes.lines():
+        if not option.values("--require-hashes"):
+            continue
+        paths = includes.with_included(option.origin.path)
+        for line in itertools.chain.from_iterable(includes.files[path].lines for path in paths):
+            result = results.get(line.origin, LineResult())
+            if result.requirement and not result.requirement.hashes:
+                text = redacted(line.requirement)
+                message = f"`{text}` has no hash, and {option.origin} requires one"
+                yield findings.error("hash-missing", message, line.origin, hint)
 
 
 def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, tuple[Finding, ...]]:
-    """For how many packages the hashes of the old files were compared with those of a uv.lock.
+    """Compare the hashes of the old files with a uv.lock; the number of packages compared.
 
-    A package without a wheel or sdist of a given hash is an ERROR, as pip would refuse it. Files
-    without a given hash are a WARNING: a release has got new ones, and uv may install one of them;
-    another one is about indexes that have none. Hashes of other algorithms and packages locked in
-    another version are skipped. Raises UsageError for what is not a lockfile.
+    A package without any of its hashes is an ERROR, as pip would refuse it. A package with files
+    that have none of them is a WARNING: uv may install one of these; so is an index that gives no
+    hashes. Hashes of other algorithms and packages locked in another version are skipped. Raises
+    UsageError for what is not a lockfile.
     """
     locked = parse_lockfile(lockfile).by_name
     compared = 0
@@ -273,7 +280,8 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
         ]
         hashes = _comparable_hashes(old, packages)
         new = len(hashes.difference(old.hashes))
-        compared += bool(hashes)
+        if hashes:
+            compared += 1
         name = f"{old.name} {old.version}".rstrip()
         if any("registry" in package.source and not package.hashes for package in packages):
             unhashed[name] = old.origin
@@ -285,35 +293,33 @@ def check_hashes(imported: ImportedRequirements, lockfile: Text) -> tuple[int, t
             message = f"{new} of {len(hashes)} files of {name} have no hash here"
             hint = "files were added to the release since, or not all hashes were recorded"
             found.append(findings.warning("hash-new-archives", message, old.origin, hint))
-    for origin in [*unhashed.values()][:1]:
+    if unhashed:
         message = f"the index gives no hash to compare of {', '.join(unhashed)}"
         hint = "uv.lock has none either, and uv takes whatever file the index serves"
+        origin = next(iter(unhashed.values()))
         found.append(findings.warning("hash-not-given", message, origin, hint))
     return compared, tuple(found)
 
 
 def _old_hashes(imported: ImportedRequirements) -> Iterable[Pin]:
-    """By name and version, which is empty for any: several lines may give hashes of one package."""
+    """The hashes of each package, of which several lines may have some; version "" for any."""
     by_key: dict[tuple[str, str], Pin] = {}
-    wanted = (*imported.requirements, *imported.constraints)
-    for pin in (*(p for p in imported.pins if p.hashes), *(as_pin(r) for r in wanted if r.hashes)):
+    required = (*imported.requirements, *imported.constraints)
+    pins = [pin for pin in imported.pins if pin.hashes]
+    pins += [as_pin(requirement) for requirement in required if requirement.hashes]
+    for pin in pins:
         known = by_key.setdefault((pin.name, pin.version), pin)
         by_key[pin.name, pin.version] = replace(known, hashes=(*known.hashes, *pin.hashes))
     return by_key.values()
 
 
 def _comparable_hashes(old: Pin, packages: Iterable[LockedPackage]) -> set[str]:
-    algorithms = {text.partition(":")[0] for text in old.hashes}
-    return {
-        text
-        for package in packages
-        for text in package.hashes
-        if text.partition(":")[0] in algorithms
-    }
+    algorithms = tuple(f"{text.partition(':')[0]}:" for text in old.hashes)
+    return {h for package in packages for h in package.hashes if h.startswith(algorithms)}
 
 
 def as_pin(requirement: Requirement) -> Pin:
-    """Its exact version, which is "" where it has none."""
+    """The exact version of `requirement` as a pin; its version is "" where it has none."""
     return Pin(
         name=requirement.name or "",
         version=pinned_version(requirement) or "",
@@ -331,18 +337,16 @@ def direct_only(imported: ImportedRequirements, lockfile: Text) -> ImportedRequi
     what is not a lockfile.
     """
     graph = parse_lockfile(lockfile).by_name
-    lists = {"": imported.dependencies, **imported.groups}
-    transitive = {n: _transitive(e, imported.dependencies, graph) for n, e in lists.items()}
-    pins = (as_pin(pin) for found in transitive.values() for pin in reversed(found.values()))
-    return replace(
-        imported,
-        dependencies=tuple(e for e in imported.dependencies if _place(e) not in transitive[""]),
-        groups={
-            name: tuple(entry for entry in entries if _place(entry) not in transitive[name])
-            for name, entries in imported.groups.items()
-        },
-        pins=(*imported.pins, *pins),
-    )
+    pins = list(imported.pins)
+
+    def direct(entries: Iterable[Entry]) -> tuple[Any, ...]:
+        transitive = _transitive(entries, imported.dependencies, graph)
+        pins.extend(as_pin(pin) for pin in reversed(transitive.values()))
+        return tuple(entry for entry in entries if _place(entry) not in transitive)
+
+    dependencies = direct(imported.dependencies)
+    groups = {name: direct(entries) for name, entries in imported.groups.items()}
+    return replace(imported, dependencies=dependencies, groups=groups, pins=tuple(pins))
 
 
 def _transitive(
@@ -371,10 +375,10 @@ def _transitive(
 
 
 def _place(entry: Entry) -> tuple[Origin, str]:
-    """Several requirements of a list may be on one line."""
+    """A key of an entry: several requirements of a list may be on one line."""
     return entry.origin, entry.text if isinstance(entry, Requirement) else entry.group
 
 
 def nodes(name: str | None, extras: Iterable[str]) -> set[Node]:
-    """What a requirement of `name` with `extras` asks for."""
+    """The package `name` and each of its `extras`, as nodes of a dependency graph."""
     return {(canonicalize_name(name or ""), canonicalize_name(e)) for e in ("", *extras)}

@@ -1,8 +1,6 @@
-"""What `uvflow init` will do and what it did, as values, and the options it was given. Pure."""
+"""The options, the plan and the result of `uvflow init`, as values."""
 
-import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from uvflow.migrate.model import (
     with_buckets,
 )
 from uvflow.migrate.pins import Comparison
+from uvflow.migrate.toml_text import parsed
 from uvflow.project.profiles import Profile
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.locks import DEFAULT_TIMEOUT
@@ -48,19 +47,20 @@ def init_options(root: Path, given: Mapping[str, Any]) -> InitOptions:
     Files are named there relative to the current directory. Raises UsageError.
     """
     given = dict(given)
-    known = [option.name for option in fields(ImportOptions) if option.name in given]
-    imports = {name: given.pop(name) for name in known}
-    groups = [text.partition("=")[::2] for text in imports["groups"]]
-    for text, (name, path) in zip(imports["groups"], groups, strict=True):
+    for name in ("from_files", "ignored", "constraints"):
+        given[name] = tuple(_relative_to(root, path) for path in given[name])
+    groups = []
+    for text in given["groups"]:
+        name, _, path = text.partition("=")
         if not (name and path):
             raise UsageError(f"`--group {text}` is not NAME=FILE")
-    imports |= {
-        key: tuple(_relative_to(root, path) for path in imports[key])
-        for key in ("from_files", "ignored", "constraints")
-    }
-    imports["groups"] = tuple((name, _relative_to(root, path)) for name, path in groups)
-    given |= {name: not given.pop(f"no_{name}") for name in ("lock", "sync", "build")}
-    return InitOptions(imports=ImportOptions(environ=os.environ, **imports), **given)
+        groups.append((name, _relative_to(root, path)))
+    given["groups"] = tuple(groups)
+    for name in ("lock", "sync", "build"):
+        given[name] = not given.pop(f"no_{name}")
+    known = [option.name for option in fields(ImportOptions) if option.name in given]
+    imports = ImportOptions(environ=os.environ, **{name: given.pop(name) for name in known})
+    return InitOptions(imports=imports, **given)
 
 
 def _relative_to(root: Path, path: str) -> str:
@@ -76,30 +76,23 @@ def relative_name(path: Path, root: Path) -> str:
 
 
 class Change(NamedTuple):
-    """A path relative to the root (POSIX), or absolute outside it, and what happens to it.
-
-    What is replaced is an environment; `kept_as` is where the old one is then, and `kept_size` how
-    large that is, in bytes.
-    """
+    """A path relative to the root (POSIX), or absolute outside it, and what happens to it."""
 
     path: str
-    action: Literal["create", "edit", "replace"]
-    kept_as: str | None = None
-    kept_size: int | None = None
-
-
-_parse = functools.lru_cache(maxsize=2)(tomllib.loads)  # many plans have one text
+    action: Literal["create", "edit", "replace"]  # the last is of an environment
+    kept_as: str | None = None  # where the old one is kept
+    kept_size: int | None = None  # in bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that will be done.
 
-    `before` is the text of pyproject.toml, None where there is none, and `text` what it becomes.
-    `seed` is a first uv.lock made of the old pins, empty for none. `profile` is what gets synced.
-    `may_narrow`: it is not declared which Pythons the project supports. `installed` are the pins
-    that no file has, but the environment that is there. `tree` is that environment, which is
-    changed `in_place` where it cannot be set aside.
+    `before` is the text of pyproject.toml, None where it does not exist, and `text` what it
+    becomes. `seed` is a first uv.lock made of the old pins, empty for none. `profile` is synced to
+    `environment`; `tree` is the environment before, which is changed `in_place` where it cannot be
+    set aside. `installed` are the pins that come from it and from no file. `may_narrow` where no
+    file declares which Pythons the project supports.
     """
 
     root: Path
@@ -118,12 +111,12 @@ class Plan:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """`text`, parsed."""
-        return _parse(self.text)
+        """The values of `text`."""
+        return parsed(self.text)
 
     @property
     def aside(self) -> Path | None:
-        """Where the environment is that was there, once the new one is being made."""
+        """Where the environment before is, once the new one is being made."""
         return self.tree.aside if self.tree and not self.in_place else None
 
     @property
@@ -135,7 +128,7 @@ class Plan:
         return (*roots, *(root / "src" for root in roots))
 
     def with_findings(self, *findings: Finding) -> "Plan":
-        """Lines that need action by one of `findings` are counted as such."""
+        """This plan with `findings` as well; a line of one that needs action is counted as such."""
         acted = [f.origin for f in findings if f.origin and f.severity is Severity.ACTION]
         imported = replace(
             self.imported,
@@ -146,13 +139,9 @@ class Plan:
 
 
 class InitResult(NamedTuple):
-    """A plan that was carried out, and what the finished lockfile made of old pins and hashes.
-
-    `hashes` are those packages whose hashes were verified. After a dry run, or where there was
-    nothing to do, a plan only.
-    """
+    """A plan that was carried out, with what the finished lockfile has of old pins and hashes."""
 
     plan: Plan
     is_dry_run: bool = False
     pins: Comparison = Comparison()
-    hashes: int = 0
+    hashes: int = 0  # the number of packages whose hashes were verified

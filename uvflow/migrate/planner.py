@@ -1,4 +1,4 @@
-"""What `uvflow init` would do: everything is read and decided, and nothing is changed."""
+"""The plan of `uvflow init`: all files are read, everything is decided, nothing is changed."""
 
 import contextlib
 import functools
@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -24,10 +25,10 @@ from uvflow.migrate.formats.local_project import local_metadata
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Pin, with_buckets
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, with_buckets
 from uvflow.migrate.old_environment import OldEnvironment, read_installed
 from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
-from uvflow.migrate.report import needs_user_error
+from uvflow.migrate.report import error_as_json, needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
@@ -42,7 +43,7 @@ from uvflow.uv import Uv, check_readable
 
 _MARKS_OF_PROJECTS = (MANIFEST, "setup.py", "setup.cfg", "Pipfile")
 
-_KNOWS_PACKAGES_PRERELEASES = (0, 12, 1)  # the first uv
+_KNOWS_PACKAGES_PRERELEASES = (0, 12, 1)  # the first uv with `prerelease-package`
 
 _FIRST_VERSION = "0.1.0"  # as `uv init` has it
 
@@ -76,7 +77,7 @@ def make_plan(
         if warnings and options.imports.strict:
             raise needs_user_error(tuple(warning.as_error() for warning in warnings))
     except UvflowError as error:
-        error.read = imported
+        error.data = error_as_json(error, imported)
         raise
     return plan
 
@@ -123,49 +124,23 @@ def _project_above(root: Path) -> Path | None:
 
 
 def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
-    """Everything that the files of the root say."""
-    root, given = plan.root, options.imports
-    read = tox.with_environments(_reader(root))
-    names = discover.candidate_files(root, given)
-
-    def leads_out(path: str) -> bool:
-        # By a link: one that is outside by its name was named by the user, or is refused for that.
-        with contextlib.suppress(ValueError):  # a NUL in the path
-            return not (is_outside(path) or is_inside(root / tox.file_of(path), root))
-        return False
-
-    @functools.cache
-    def count_lines(path: str) -> int | None:
-        # What leads out is not read, but refused where it is to be imported.
-        return 1 if leads_out(path) else discover.requirement_lines(path, read)
-
-    def read_inside(path: str) -> bytes:
-        if path in given.ignored:
-            raise FileNotFoundError(path)
-        # The files beside one, that is; what a path dependency names is read as pip does.
-        if "/" not in path and leads_out(path) and not given.allow_outside:
-            message = f"{path} leads out of the project by a link, and is not read"
-            raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
-        return _read_in_root(root, path)
-
+    given = options.imports
+    files = _ProjectFiles(plan.root, given)
+    read = tox.with_environments(files.read)
+    names = discover.candidate_files(plan.root, given)
+    count_lines = functools.cache(files.requirement_lines)
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    reader = Reader(read_file=read, leads_out=leads_out, options=given)
     formats = discover.formats_in(names, plan.values, given, read)
-    sources = [_source(each, read_inside, given) for each in formats if each.reader]
     imported = truth.settle(
-        sources,
-        groups.import_files(inputs, reader),
+        [_source(each, files.read_inside, given) for each in formats if each.reader],
+        groups.import_files(inputs, Reader(read, files.leads_out, given)),
         plan.values.get("project", {}).get("dependencies", ()),
         built=pyproject.read_by_build(plan.values),
     )
-    if (root / LOCKFILE).exists() and imported.pins:
-        locks = ", ".join(dict.fromkeys(pin.origin.path for pin in imported.pins))
-        message = f"uv.lock counts, and the versions of {locks} are not used"
-        hint = "move uv.lock away to take those"
-        counts = findings.warning("lock-counts", message, Origin(path=LOCKFILE, line=1), hint)
-        imported = replace(imported, pins=(), findings=(*imported.findings, counts))
+    if (plan.root / LOCKFILE).exists():
+        imported = _without_pins(imported)
     specifier, disagreements = _python(plan, options, names, imported)
     unclaimed: Iterable[Finding] = ()
     if not given.from_files:
@@ -182,8 +157,59 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     )
 
 
+class _ProjectFiles(NamedTuple):
+    """The files of a project, by their paths relative to `root` (POSIX)."""
+
+    root: Path
+    options: model.ImportOptions = model.ImportOptions()
+
+    def read(self, path: str) -> bytes:
+        """Raises OSError."""
+        return read_regular(self.root / path)
+
+    def read_inside(self, path: str) -> bytes:
+        """As `read`, for a file of a format; raises UsageError for what may not be skipped."""
+        if path in self.options.ignored:
+            raise FileNotFoundError(path)
+        is_of_root = "/" not in path  # others are of path dependencies, read as pip does
+        if is_of_root and self.leads_out(path) and not self.options.allow_outside:
+            message = f"{path} leads out of the project by a link, and is not read"
+            raise UsageError(message, hint="`--allow-outside`, or copy the file into the project")
+        try:
+            return self.read(path)
+        except OSError as error:  # a pipe in the place of a lock file, for example
+            file = self.root / path
+            if not is_of_root or file.is_dir() or not os.path.lexists(file):
+                raise
+            hint = f"restore it, or leave it out with `--ignore {path}`"
+            raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
+
+    def leads_out(self, path: str) -> bool:
+        """Whether `path` leads out by a link; one that is outside by its name is another matter."""
+        with contextlib.suppress(ValueError):  # a NUL in the path
+            return not (is_outside(path) or is_inside(self.root / tox.file_of(path), self.root))
+        return False
+
+    def requirement_lines(self, path: str) -> int | None:
+        """As `discover.requirement_lines`; 1 for what leads out, which an import refuses."""
+        if self.leads_out(path):
+            return 1
+        return discover.requirement_lines(path, tox.with_environments(self.read))
+
+
+def _without_pins(imported: ImportedRequirements) -> ImportedRequirements:
+    """Old pins give way to the uv.lock of the project."""
+    if not imported.pins:
+        return imported
+    locks = ", ".join(dict.fromkeys(pin.origin.path for pin in imported.pins))
+    message = f"uv.lock counts, and the versions of {locks} are not used"
+    hint = "move uv.lock away to take those"
+    found = findings.warning("lock-counts", message, Origin(path=LOCKFILE, line=1), hint)
+    return replace(imported, pins=(), findings=(*imported.findings, found))
+
+
 def _for_uv(uv: Uv, imported: ImportedRequirements) -> ImportedRequirements:
-    """Without what an older uv does not know: it would do without all of [tool.uv]."""
+    """`imported` without the setting for which an older uv would ignore all of [tool.uv]."""
     key = "prerelease-package"
     if key not in imported.settings or uv.release >= _KNOWS_PACKAGES_PRERELEASES:
         return imported
@@ -196,7 +222,7 @@ def _for_uv(uv: Uv, imported: ImportedRequirements) -> ImportedRequirements:
 
 
 def _source(each: Format, read: model.Read, options: model.ImportOptions) -> truth.Source:
-    """What the project of another tool says; a file that is not in its format is an ERROR."""
+    """The import of another tool's file; one that is not in its format is an ERROR finding."""
     outcomes = LineOutcomes(options=options)
     imported = ImportedRequirements()
     try:
@@ -204,41 +230,27 @@ def _source(each: Format, read: model.Read, options: model.ImportOptions) -> tru
     except UsageError as error:
         if each.path == MANIFEST:
             raise
-        message = ": ".join(filter(None, (str(error), error.cause)))
+        message = f"{error}: {error.cause}" if error.cause else str(error)
         outcomes.refuse("file-unreadable", message, None, error.hint)
         imported = replace(imported, files=(outcomes.report(each.path, each.name, ()),))
     imported = replace(imported, findings=(*imported.findings, *outcomes.findings))
     return truth.Source(title=each.title, path=each.path, is_aside=each.is_aside, imported=imported)
 
 
-def _read_in_root(root: Path, path: str) -> bytes:
-    """As the one of `_reader`; raises UsageError for a pipe in the place of a lock file, say."""
-    try:
-        return read_regular(root / path)
-    except OSError as error:
-        if "/" in path or (root / path).is_dir() or not os.path.lexists(root / path):
-            raise
-        hint = f"restore it, or leave it out with `--ignore {path}`"
-        raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
-
-
-def _reader(root: Path) -> model.Read:
-    return lambda path: read_regular(root / path)
-
-
 def _python(
     plan: Plan, options: InitOptions, names: Iterable[str], imported: ImportedRequirements
 ) -> tuple[str | None, tuple[Finding, ...]]:
-    """The requires-python to write: what is asked for, or else what other files suggest.
+    """The requires-python to write: that of the options, or else the one that files suggest.
 
     A bare version stands for itself and all later ones, as it does for `uv init`.
     """
     if options.python:
-        return f"{'>=' if options.python[0].isdigit() else ''}{options.python}", ()
+        is_version = options.python[0].isdigit()
+        return f">={options.python}" if is_version else options.python, ()
     if "requires-python" in (*plan.values.get("project", ()), *imported.dynamic):
         return None, ()
     files = [file.path for file in imported.files if not is_outside(file.path)]
-    pythons = [*evidence.pythons(names, _reader(plan.root), files)]
+    pythons = [*evidence.pythons(names, _ProjectFiles(plan.root).read, files)]
     if imported.requires_python:
         origin = Origin(path=files[0], line=1)
         declared = evidence.Python(specifier=imported.requires_python, origin=origin)
@@ -247,7 +259,7 @@ def _python(
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
-    """`plan` with the new pyproject.toml; uv is asked for names and for the first version of it."""
+    """`plan` with the new pyproject.toml; uv finds names that are missing, and writes a base."""
     environ = {**BUILT_IN["dev"].environ(os.environ), **plan.imported.credentials}
     own = find_own_interpreter(plan.root, plan.root, environ) if options.dry_run else None
     project = TemporaryProject(
@@ -259,12 +271,11 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
     if options.direct_only:
         imported = pins.direct_only(imported, project.lockfile(imported, plan.text))
     edits = pyproject.decide(plan.values, imported)
+    moves = {requirement.origin: Bucket.MERGED for requirement in edits.existing}
     imported = replace(
         imported,
         pins=tuple(dict.fromkeys((*imported.pins, *edits.pins))),
-        files=with_buckets(
-            imported.files, {requirement.origin: Bucket.MERGED for requirement in edits.existing}
-        ),
+        files=with_buckets(imported.files, moves),
     )
     plan = replace(plan, text=apply_edits(plan.text, edits), imported=imported)
     homeless = evidence.lost_comments(plan.before or "", plan.text) if imported.moved else ()
@@ -273,7 +284,7 @@ def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress)
 
 def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -> Plan:
     """`plan` with a [project] that has what uv needs: a name and a version."""
-    given, read = plan.values.get("project"), _reader(plan.root)
+    given, read = plan.values.get("project"), _ProjectFiles(plan.root).read
     metadata = plan.imported.metadata
     name = options.name or metadata.get("name") or local_metadata(".", "name", read) or ""
     if not name:
@@ -281,7 +292,8 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         name = folder if NAME.fullmatch(folder) else discover.plain_name(folder)
         message = f"the project is called `{name}`, since `{folder}` cannot be its name"
         renamed = findings.warning("renamed", message, None, "choose another with `--name`")
-        plan = plan.with_findings(*([renamed] if name != folder else []))
+        if name != folder:
+            plan = plan.with_findings(renamed)
     if given is None or "name" not in given:
         _check_name(name, plan)
     if given is None and not metadata:
@@ -289,31 +301,24 @@ def _with_project(plan: Plan, options: InitOptions, project: TemporaryProject) -
         return replace(plan, text=pyproject.with_project(plan.text, base))
     if given is None:
         return _with_metadata(plan, name, project)
-    # Tools that read single keys of it get along without.
+    # Tools such as linters read single keys of the file, and need neither name nor version.
     values = {"name": name, "version": local_metadata(".", "version", read) or _FIRST_VERSION}
     dynamic = (*given.get("dynamic", ()), *metadata.get("dynamic", ()))
     missing = values.keys() - {*given, *metadata, *dynamic}
     edits = TomlEdits(values={("project", key): values[key] for key in sorted(missing)})
-    completed = (
-        findings.warning(
-            "project-completed",
-            f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added",
-            Origin(path=MANIFEST, line=1),
-            f"write the {key} that is right",
-        )
-        for (_, key), value in edits.values.items()
-    )
-    return replace(plan, text=apply_edits(plan.text, edits)).with_findings(*completed)
+    for (_, key), value in edits.values.items():
+        message = f"[project] has no {key}, which uv needs: `{key} = {literal(value)}` is added"
+        hint = f"write the {key} that is right"
+        found = findings.warning("project-completed", message, Origin(path=MANIFEST, line=1), hint)
+        plan = plan.with_findings(found)
+    return replace(plan, text=apply_edits(plan.text, edits))
 
 
 def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
-    """`plan` with an empty [project], and the values for it that another tool's file has.
-
-    uv says which Python, where no file does.
-    """
+    """`plan` with an empty [project], and the values for it that another tool's file has."""
     imported, dynamic = plan.imported, plan.imported.metadata.get("dynamic", ())
     python = imported.requires_python
-    if python is None and "requires-python" not in dynamic:
+    if python is None and "requires-python" not in dynamic:  # then uv chooses it
         base = tomllib.loads(project.initial_pyproject(name, None))
         python = base["project"].get("requires-python")
     own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}
@@ -367,7 +372,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
 
 
 def _with_environment(plan: Plan) -> Plan:
-    """`plan` with the environment to make, and what becomes of the one that is there.
+    """`plan` with the environment to make, and what happens to the one before.
 
     Raises UsageError or DamagedError where it is not uvflow's to change.
     """
@@ -381,7 +386,8 @@ def _with_environment(plan: Plan) -> Plan:
     plan = replace(plan, environment=path, tree=DirectoryBackup.of(path))
     if not os.path.lexists(path):
         return plan
-    environment, obstacle = Environment(path), "it is a whole Python"
+    environment = Environment(path)
+    obstacle: str | None = "it is a whole Python"
     if not is_whole_python(environment):
         hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
         ownership.check_replaceable(environment, cause=None, hint=hint)
@@ -389,14 +395,11 @@ def _with_environment(plan: Plan) -> Plan:
     if not obstacle:
         ownership.check_not_running_from(path)
         return plan
-    in_place = findings.warning(
-        "environment-not-kept",
-        f"{path} is changed in place, since {obstacle}: neither `uvflow undo` nor a failure brings"
-        " back what is in it now",
-        None,
-        "`--no-sync` leaves it as it is",
-    )
-    return replace(plan, in_place=True).with_findings(in_place)
+    message = f"{path} is changed in place, since {obstacle}: neither `uvflow undo` nor a failure"
+    message += " brings back what is in it now"
+    hint = "`--no-sync` leaves it as it is"
+    found = findings.warning("environment-not-kept", message, None, hint)
+    return replace(plan, in_place=True).with_findings(found)
 
 
 def _with_installed(plan: Plan, options: InitOptions) -> Plan:
@@ -407,16 +410,19 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     packages = read_installed(path, plan.root)
     if not packages:
         return plan
-    own = (plan.values["project"].get("name"), local_metadata(".", "name", _reader(plan.root)))
+    read = _ProjectFiles(plan.root).read
+    names = (plan.values["project"].get("name"), local_metadata(".", "name", read))
     old = OldEnvironment(
         installed=packages,
         values=plan.values,
         pins=plan.imported.pins,
-        own=tuple(filter(None, own)),
+        own=tuple(name for name in names if name),
     )
-    where, undeclared = relative_name(path, plan.root), old.undeclared_packages()
+    where = relative_name(path, plan.root)
+    undeclared = old.undeclared_packages()
     if undeclared:
-        message = f"packages in {where} that no file declares are not kept: {_versions(undeclared)}"
+        versions = ", ".join(f"{package.name} {package.version}".rstrip() for package in undeclared)
+        message = f"packages in {where} that no file declares are not kept: {versions}"
         hint = f"`uv add {' '.join(p.name for p in undeclared)}`, or those that are needed"
         plan = plan.with_findings(findings.warning("undeclared-packages", message, None, hint))
     is_locked = (plan.root / LOCKFILE).exists()
@@ -424,21 +430,18 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     if not installed:
         return plan
     imported = replace(plan.imported, pins=(*plan.imported.pins, *installed))
-    plan = replace(plan, imported=imported, installed=installed)
-    message = f"versions that are installed in {where} are kept where possible: "
-    message += _versions(installed)
-    note = findings.note("installed-versions", message, None, "`--fresh` does without")
-    return plan.with_findings(note)
-
-
-def _versions(packages: Iterable[Pin]) -> str:
-    return ", ".join(f"{package.name} {package.version}".rstrip() for package in packages)
+    return replace(plan, imported=imported, installed=installed)
 
 
 def _changes(plan: Plan, options: InitOptions) -> Iterator[Change]:
-    paths = [plan.root / MANIFEST] if plan.text != plan.before else []
-    paths += [plan.root / LOCKFILE] if options.lock else []
-    for path in (*paths, *([plan.environment] if plan.environment else [])):
+    paths = []
+    if plan.text != plan.before:
+        paths.append(plan.root / MANIFEST)
+    if options.lock:
+        paths.append(plan.root / LOCKFILE)
+    if plan.environment:
+        paths.append(plan.environment)
+    for path in paths:
         name = relative_name(path, plan.root)
         change = Change(path=name, action="edit" if path.exists() else "create")
         if path == plan.environment and plan.tree and plan.aside:

@@ -1,4 +1,4 @@
-"""What an import adds to pyproject.toml: nothing twice, and what its author wrote stays. Pure."""
+"""What an import adds to pyproject.toml: nothing twice, and what its author wrote stays."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.merge import pinned_version
-from uvflow.migrate.model import ImportedRequirements, IncludeGroup, Pin, Requirement
+from uvflow.migrate.model import PROFILES, ImportedRequirements, IncludeGroup, Pin, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine, value_at
 from uvflow.migrate.toml_text import (
     TomlEdits,
@@ -20,6 +20,7 @@ from uvflow.migrate.toml_text import (
     apply_edits,
     line_end,
     literal,
+    parsed,
     without,
 )
 from uvflow.paths import MANIFEST
@@ -31,7 +32,7 @@ _DEPENDENCIES: Keys = ("project", "dependencies")
 _EXTRAS: Keys = ("project", "optional-dependencies")
 _GROUPS = "dependency-groups"
 
-# Of what is edited.
+# The tables and lists that are edited (project/schema.py).
 _SHAPE = {
     "project": {"dependencies": list, "optional-dependencies": {"*": list}},
     _GROUPS: {"*": list},
@@ -41,10 +42,10 @@ _SHAPE = {
 
 @dataclass(frozen=True, kw_only=True)
 class PyprojectEdits(TomlEdits):
-    """What is to be added, and what is not.
+    """The edits of an import, and what it does not write.
 
-    `existing` are requirements that the file had already. `pins` are exact versions that stay out
-    of it, since the file already says which versions it accepts: they belong in the lockfile.
+    `existing` are requirements that the file has already. `pins` are exact versions of packages for
+    which the file has a range: they belong in the lockfile.
     """
 
     existing: list[Requirement] = field(default_factory=list)
@@ -53,13 +54,13 @@ class PyprojectEdits(TomlEdits):
 
 
 def edit(text: str, imported: ImportedRequirements) -> str:
-    """`text` with everything that `imported` asks for and that is not in it yet.
+    """`text` with everything of `imported` that is not in it yet.
 
     The order, comments, indentation and line ends of what it has survive; where nothing is missing,
     the text is returned unchanged. Every requirement has to have its name. Raises UsageError where
     `text` is not TOML, or is written in a way that cannot be edited faithfully.
     """
-    return apply_edits(text, decide(schema.parse(text, MANIFEST), imported))
+    return apply_edits(text, decide(parsed(text), imported))
 
 
 def with_project(text: str, base: str = "[project]\n") -> str:
@@ -84,12 +85,13 @@ def with_python(text: str, requires_python: str) -> str:
 
 
 def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
-    """What `imported` asks for beyond what a pyproject.toml that is parsed as `before` has.
+    """The edits for everything of `imported` that a pyproject.toml with the values `before` lacks.
 
     Every requirement has to have its name. Raises UsageError where a value that is to be edited has
     another type.
     """
-    edits = PyprojectEdits(removed=[p for p in imported.moved if p not in imported.values])
+    removed = [path for path in imported.moved if path not in imported.values]
+    edits = PyprojectEdits(removed=removed)
     before = without(before, imported.moved)
     schema.validate(before, _SHAPE, MANIFEST)
     for path, line in imported.values.items():
@@ -124,26 +126,24 @@ def read_by_build(before: Values) -> tuple[str, ...]:
     """The requirements files that a build takes the dependencies from."""
     read = value_at(before, ("tool", "setuptools", "dynamic", "dependencies"))
     files = read.get("file", ()) if isinstance(read, Mapping) else ()
+    if isinstance(files, str):
+        files = (files,)
     hook = value_at(before, ("tool", "hatch", "metadata", "hooks", "requirements_txt", "files"))
-    return ((files,) if isinstance(files, str) else (*files,)) + tuple(hook or ())
+    return (*files, *(hook or ()))
 
 
 def _decide_project(before: Values, imported: ImportedRequirements, edits: PyprojectEdits) -> None:
     if imported.requires_python and not value_at(before, ("project", "requires-python")):
         edits.values["project", "requires-python"] = imported.requires_python
     if "dependencies" in (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic):
-        # PEP 621: they are for the build backend to say, and must not be written.
+        # PEP 621: the build backend computes them, and they must not be written.
         files = read_by_build(before)
-        edits.findings.extend(
-            findings.action(
-                "dynamic-dependencies",
-                f"`{requirement.text}` was not written: the dependencies are dynamic",
-                requirement.origin,
-                'remove "dependencies" from `dynamic` in [project], or add it where they are read',
-            )
-            for requirement in imported.dependencies
-            if requirement.origin.path not in files
-        )
+        hint = 'remove "dependencies" from `dynamic` in [project], or add it where they are read'
+        for requirement in imported.dependencies:
+            if requirement.origin.path not in files:
+                message = f"`{requirement.text}` was not written: the dependencies are dynamic"
+                found = findings.action("dynamic-dependencies", message, requirement.origin, hint)
+                edits.findings.append(found)
         return
     _decide_list(before, _DEPENDENCIES, imported.dependencies, edits, imported.tails.get("", ()))
 
@@ -155,9 +155,9 @@ def _decide_list(
     edits: PyprojectEdits,
     tail: tuple[str, ...] = (),
 ) -> None:
-    """Add what is missing; an entry that differs in wording only stays as it is.
+    """Add the entries that are missing; one that differs in wording only stays as it is.
 
-    The comments of `tail`, below the last entry, come with the list, and never twice.
+    `tail` are comments below the last entry, which are not added twice.
     """
     existing = value_at(before, path)
     included: set[str] = set()
@@ -175,7 +175,7 @@ def _decide_list(
             is_missing = canonicalize_name(entry.group) not in included
         else:
             value = entry.text
-            same = known.get(_name_and_marker(value)) if known else None  # parsing takes its time
+            same = known.get(_name_and_marker(value)) if known else None  # parsing takes time
             is_missing = same is None
             if same:
                 _compare(entry, same, edits)
@@ -183,13 +183,13 @@ def _decide_list(
             lines.append(TomlLine(value=value, comment=entry.comment, above=entry.above))
     if tail and (lines or not existing):
         lines.append(TomlLine(above=tail))
-    is_named = path[0] == _GROUPS or path[:-1] == _EXTRAS  # one that is empty is there, too
+    is_named = path[0] == _GROUPS or path[:-1] == _EXTRAS  # an empty one can be selected, too
     if lines or (existing is None and is_named):
         edits.arrays[path] = lines
 
 
 def _name_and_marker(text: str) -> tuple[str, str]:
-    """Two requirements that share both are about the same thing."""
+    """What two requirements of the same package for the same machines share."""
     try:
         parsed = Parsed(text)
     except InvalidRequirement:
@@ -206,14 +206,9 @@ def _compare(entry: Requirement, existing: list[str], edits: PyprojectEdits) -> 
         name, _ = _name_and_marker(entry.text)
         edits.pins.append(Pin(name=name, version=version, origin=entry.origin))
         return
-    edits.findings.append(
-        findings.action(
-            "already-there",
-            f"pyproject.toml says `{existing[0]}`; `{entry.text}` was not written",
-            entry.origin,
-            "write the one that counts into pyproject.toml",
-        )
-    )
+    message = f"pyproject.toml says `{existing[0]}`; `{entry.text}` was not written"
+    hint = "write the one that counts into pyproject.toml"
+    edits.findings.append(findings.action("already-there", message, entry.origin, hint))
 
 
 def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdits) -> None:
@@ -225,14 +220,9 @@ def _decide_setting(before: Values, path: Keys, value: Any, edits: PyprojectEdit
         if missing:
             edits.arrays[path] = missing
     elif existing != value:
-        edits.findings.append(
-            findings.action(
-                "setting-differs",
-                f"pyproject.toml has a different `{'.'.join(path)}`, which stays",
-                None,
-                f"the files ask for `{literal(value)}`",
-            )
-        )
+        message = f"pyproject.toml has a different `{'.'.join(path)}`, which stays"
+        hint = f"the files ask for `{literal(value)}`"
+        edits.findings.append(findings.action("setting-differs", message, None, hint))
 
 
 def _decide_extras(
@@ -242,22 +232,20 @@ def _decide_extras(
     imported: ImportedRequirements,
     edits: PyprojectEdits,
 ) -> None:
-    """Let `profile` select extras of the project, as far as it has them or gets them."""
-    path = ("tool", "uvflow", "profiles", profile, "extras")
+    """Let `profile` select `extras` of the project, each with the line that asks for it."""
+    path = (*PROFILES, profile, "extras")
     existing = value_at(before, path) or ()
-    declared = value_at(before, _EXTRAS) or {}
     dynamic = (*(value_at(before, ("project", "dynamic")) or ()), *imported.dynamic)
-    is_dynamic = "optional-dependencies" in dynamic
-    known = {*map(canonicalize_name, (*declared, *imported.extras))}
-    known |= {*(extras if is_dynamic else ())}
-    selected = extras if existing == ALL else {*map(canonicalize_name, existing)}
+    declared = (*(value_at(before, _EXTRAS) or ()), *imported.extras)
+    known = {canonicalize_name(extra) for extra in declared}
+    selected = {canonicalize_name(extra) for extra in existing}
     table, wanted = f"[tool.uvflow.profiles.{profile}]", []
     for extra, origin in extras.items():
-        if extra not in known:
+        if extra not in known and "optional-dependencies" not in dynamic:
             message = f"the project has no extra `{extra}`, so {table} does not select it"
             hint = "declare it in [project.optional-dependencies], then select it there"
             edits.findings.append(findings.action("project-extras", message, origin, hint))
-        elif extra not in selected:
+        elif existing != ALL and extra not in selected:
             wanted.append(extra)
             message = f"{table} selects the project's extra `{extra}`, so that a sync installs it"
             edits.findings.append(findings.warning("project-extras", message, origin))

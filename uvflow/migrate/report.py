@@ -1,4 +1,4 @@
-"""What `uvflow init` shows of a plan, a result or an error: text in sections, and JSON. Pure."""
+"""What `uvflow init` shows of a plan, a result or an error, as text and as JSON."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,15 +16,15 @@ from uvflow.paths import LOCKFILE, MANIFEST
 
 Section = tuple[str, tuple[str, ...]]  # a title and its lines
 
-# As indexes of Rye and PDM have one; URLs are redacted wherever they are shown.
-_PASSWORD = re.compile(r"""(\bpassword\s*=\s*)(?:"[^"]*"|'[^']*')""")
+# A key of the indexes of Rye and PDM. URLs are redacted wherever text is shown.
+_PASSWORD = re.compile(r"""(\bpassword[ \t]*=[ \t]*)(?:"[^"\n]*"|'[^'\n]*')""")
 
 _DONE = {"create": "created", "edit": "edited", "replace": "replaced"}
 _WOULD = {action: f"would be {done}" for action, done in _DONE.items()}
 _BUCKETS = {
     Bucket.IMPORTED: "imported",
-    Bucket.MERGED: "merged",
     Bucket.SETTING: "became settings",
+    Bucket.MERGED: "merged",
     Bucket.DEFAULT: "already the default",
     Bucket.LEFT: "left where they are",
     Bucket.ACTION: "need action",
@@ -37,7 +37,7 @@ _ONE_IN = _BUCKETS | {
 
 
 def sections(result: InitResult, *, verbose: bool = False) -> tuple[Section, ...]:
-    """What went where, what was noticed, what needs action, and what comes next."""
+    """The files read and written, the findings, and what to do next."""
     if result.plan.is_already_locked:
         title = f"{result.plan.root.name} is already a locked uv project; nothing to do"
         return ((title, ()),)
@@ -60,25 +60,32 @@ def urgent_findings(result: InitResult) -> tuple[Finding, ...]:
 
 
 def _line_counts(file: FileReport) -> str:
-    counts = (
-        f"{n} {(_ONE_IN if n == 1 else _BUCKETS)[bucket]}" for bucket, n in file.buckets.items()
-    )
-    lines = f"{file.lines} line{'' if file.lines == 1 else 's'}"
-    return f"{lines}: {', '.join(counts)}" if file.lines else "empty"
+    if not file.lines:
+        return "empty"
+    lines = "1 line" if file.lines == 1 else f"{file.lines} lines"
+    counts = [
+        f"1 {_ONE_IN[bucket]}" if count == 1 else f"{count} {_BUCKETS[bucket]}"
+        for bucket, count in file.buckets.items()
+    ]
+    return f"{lines}: {', '.join(counts)}"
 
 
 def _changes(result: InitResult) -> Iterator[tuple[str, str]]:
     kept, hashes = len(result.pins.kept), result.hashes
     pins = kept + len(result.pins.moved)
     installed = len({*result.plan.installed} & {*result.pins.kept})
+    verbs = _WOULD if result.is_dry_run else _DONE
     for change in result.plan.changes:
-        words = [(_WOULD if result.is_dry_run else _DONE)[change.action]]
-        if change.path == LOCKFILE:
-            words += [f"pins kept {kept}/{pins}"] if pins else []
-            words += [f"{installed} of them as installed"] if installed else []
-            words += [f"hashes verified {hashes}/{hashes}"] if hashes else []
+        words = [verbs[change.action]]
+        if change.path == LOCKFILE and pins:
+            words.append(f"pins kept {kept}/{pins}")
+        if change.path == LOCKFILE and installed:
+            words.append(f"{installed} of them as installed")
+        if change.path == LOCKFILE and hashes:
+            words.append(f"hashes verified {hashes}/{hashes}")
         if change.kept_as is not None:
-            words += [f"the old one kept as {change.kept_as} ({size_text(change.kept_size or 0)})"]
+            size = size_text(change.kept_size or 0)
+            words.append(f"the old one kept as {change.kept_as} ({size})")
         yield change.path, ", ".join(words)
 
 
@@ -90,61 +97,66 @@ def _columns(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _finding_lines(findings: Iterable[Finding], *severities: Severity) -> tuple[str, ...]:
-    """A line for each finding of `severities`, and its fix on a line below it."""
-    return tuple(
-        line
-        for finding in findings
-        if finding.severity in severities
-        for line in (f"  {finding}", *((f"    hint: {finding.hint}",) if finding.hint else ()))
-    )
+    lines: list[str] = []
+    for finding in findings:
+        if finding.severity in severities:
+            lines.append(f"  {finding}")
+            if finding.hint:
+                lines.append(f"    hint: {finding.hint}")
+    return tuple(lines)
 
 
 def _next_steps(result: InitResult) -> tuple[str, ...]:
     is_locked = LOCKFILE in {change.path for change in result.plan.changes}
     back = "everything but the environment" if result.plan.in_place else "everything"
-    steps = (
-        *(() if is_locked else (("uvflow init", "makes the lockfile, with the old pins"),)),
-        *(() if result.plan.environment else (("uvflow sync", "makes the environment"),)),
+    steps = [
         ("uvflow sync --prod", "makes the environment for production"),
         ("uvflow docker", "writes a Dockerfile"),
         ("uvflow undo", f"puts {back} back"),
-    )
-    # uvflow deletes nothing; what has lines that need action, or stay there, is still needed.
-    ours = [f for f in result.plan.imported.files if not is_outside(f.path) and f.path != MANIFEST]
-    needed = {Bucket.ACTION, Bucket.LEFT}
+    ]
+    if not result.plan.environment:
+        steps.insert(0, ("uvflow sync", "makes the environment"))
+    if not is_locked:
+        steps.insert(0, ("uvflow init", "makes the lockfile, with the old pins"))
+        return _columns(steps)
+    files = ", ".join(f.path for f in result.plan.imported.files if _is_replaced(f))
+    if not files:
+        return _columns(steps)
+    return (*_columns(steps), f"  You can delete these once everything works: {files}")
+
+
+def _is_replaced(file: FileReport) -> bool:
+    """Whether the new files have everything that `file` had; uvflow itself deletes nothing."""
     # A build reads all of setup.py, also where a line of it was imported, and tox all of tox.ini.
-    ours = [file for file in ours if file.format not in ("setuptools", "tox")]
-    unneeded = [file for file in ours if not needed & file.buckets.keys()]
-    files = ", ".join(f.path for f in unneeded if is_locked)
-    return (
-        *_columns(steps),
-        *((f"  You can delete these once everything works: {files}",) if files else ()),
-    )
+    if file.format in ("setuptools", "tox") or file.path == MANIFEST or is_outside(file.path):
+        return False
+    return file.buckets.keys().isdisjoint((Bucket.ACTION, Bucket.LEFT))
 
 
 def diff(plan: Plan) -> str:
-    """What becomes of pyproject.toml, as a unified diff; empty where nothing does."""
+    """The change of pyproject.toml as a unified diff, "" for none; passwords are hidden."""
     import difflib  # 2 ms, where the diff is shown only
 
     old = (plan.before or "").splitlines(keepends=True)
     new = plan.text.splitlines(keepends=True)
     before = "/dev/null" if plan.before is None else MANIFEST
     lines = difflib.unified_diff(old, new, before, MANIFEST)
-    lines = (_PASSWORD.sub(r"\1****", line) for line in lines)
     unended = "\n\\ No newline at end of file\n"  # as diff and patch have it
-    return "".join(line if line.endswith("\n") else line + unended for line in lines)
+    text = "".join(line if line.endswith("\n") else line + unended for line in lines)
+    return _PASSWORD.sub(r"\1****", text)
 
 
 def needs_user_error(errors: tuple[Finding, ...]) -> UvflowError:
-    """All of them in one error: a user with five lines to correct wants to know them at once."""
+    """One error of all `errors`: a user wants to know every line to correct at once."""
     if len(errors) == 1:
         return ImportNeedsUserError(str(errors[0]), hint=errors[0].hint, findings=errors)
     in_order = sorted(errors, key=lambda error: (error.origin is not None, error.origin))
     message = f"{len(errors)} lines cannot be imported as they are; nothing was written"
     if all(error.code == "not-looked-for" for error in errors):
         message = "no requirements file is where one is looked for; nothing was written"
-    files = "`--from FILE` and `--group NAME=FILE` choose the files that count"
-    hint = files if any(e.code in ("conflict", "not-looked-for") for e in errors) else None
+    hint = None
+    if any(error.code in ("conflict", "not-looked-for") for error in errors):
+        hint = "`--from FILE` and `--group NAME=FILE` choose the files that count"
     return ImportNeedsUserError(message, hint=hint, findings=tuple(in_order))
 
 
@@ -173,10 +185,11 @@ def result_as_json(result: InitResult) -> Mapping[str, Any]:
     }
 
 
-def error_as_json(error: UvflowError) -> Mapping[str, Any]:
-    """The same keys, besides `error`: what had been read, and that nothing was changed."""
-    read = error.read or ImportedRequirements()
+def error_as_json(
+    error: UvflowError, read: ImportedRequirements | None = None
+) -> Mapping[str, Any]:
+    """The same keys for an error: what was `read` before it, and that nothing was changed."""
+    read = read or ImportedRequirements()
     found = tuple(dict.fromkeys((*read.findings, *error.findings)))
     plan = Plan(root=Path(), before=None, text="", imported=replace(read, findings=found))
-    data = result_as_json(InitResult(plan=plan))
-    return {key: value for key, value in data.items() if key != "error"}
+    return result_as_json(InitResult(plan=plan))

@@ -1,5 +1,6 @@
 """Options of requirements files → settings of `[tool.uv]`."""
 
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterable
@@ -13,20 +14,9 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket
 from uvflow.redaction import redacted
 
-# Options of pip that uv does not have, with what to do instead; all others can go.
-_INSTEAD = {
-    "--all-releases": "request the pre-release explicitly, as in `name>=2.0b1`",
-    "--config-settings": "see `config-settings-package` in uv's settings reference",
-    "--global-option": "see `config-settings-package` in uv's settings reference",
-    "--only-final": "see `prerelease` in uv's settings reference",
-    "--prefer-binary": "see `no-build-package` in uv's settings reference",
-}
-
 # Options that other modules read.
-_NOT_SETTINGS = (
-    *("--hash", "--editable", "--requirement", "--constraint"),
-    *("--index-url", "--extra-index-url"),
-)
+_INDEXES = ("--index-url", "--extra-index-url")
+_NOT_SETTINGS = ("--hash", "--editable", "--requirement", "--constraint", *_INDEXES)
 
 _FLAGS: dict[str, dict[str, Any]] = {
     "--no-index": {"no-index": True},
@@ -40,7 +30,7 @@ _ALL, _NONE = ":all:", ":none:"  # instead of names
 def collect_settings(
     lines: Iterable[Line], outcomes: LineOutcomes, exists: Callable[[str], bool]
 ) -> dict[str, Any]:
-    """The settings that `lines` ask for; `exists` tells whether there is something at a path.
+    """The settings of `[tool.uv]` that `lines` ask for; `exists` is whether a path exists.
 
     Index options and includes are read by other modules.
     """
@@ -52,7 +42,9 @@ def collect_settings(
             message = f"pip ignores `{redacted(overlooked)}` here"
             hint = "remove it, or put it on a line of its own"
             outcomes.needs_action("overlooked", message, line.origin, hint)
-        for option, value in (each for each in line.effective if each[0] not in _NOT_SETTINGS):
+        for option, value in line.effective:
+            if option in _NOT_SETTINGS:
+                continue
             if (option, value) in seen:
                 outcomes.record_bucket(Bucket.MERGED, line.origin)
                 continue
@@ -66,7 +58,7 @@ def collect_settings(
                 formats.append((line, _FORMATS[option], value))
             else:
                 _refuse(option, value, line, outcomes)
-            if not line.requirement:  # beside one it concerns nothing else
+            if not line.requirement:  # the options of a requirement concern nothing else
                 seen.add((option, value))
     return settings | _format_settings(formats, outcomes)
 
@@ -82,7 +74,7 @@ def _refuse(option: str, value: str, line: Line, outcomes: LineOutcomes) -> None
         outcomes.needs_action("trusted-host", message, line.origin, hint)
     else:
         message = f"uv has no equivalent of `{option}`"  # its value may be a secret
-        hint = _INSTEAD.get(option, "remove it: it concerns pip alone")
+        hint = "see uv's settings reference for one that comes near, or remove it"
         outcomes.needs_action("no-equivalent", message, line.origin, hint)
 
 
@@ -111,7 +103,6 @@ def _add_find_links(
 def _format_settings(
     formats: Iterable[tuple[Line, str, str]], outcomes: LineOutcomes
 ) -> dict[str, Any]:
-    """In pip a line may be an exception to another one, or revoke it; uv has none of that."""
     listed: dict[str, list[str]] = {}
     for line, setting, value in formats:
         for word in filter(None, value.split(",")):
@@ -121,8 +112,10 @@ def _format_settings(
                 outcomes.needs_action("overlooked", message, line.origin, "correct or remove it")
             elif name not in listed.setdefault(setting, []):
                 listed[setting].append(name)
-    words = [word for of_one in listed.values() for word in of_one]
-    if _NONE in words or len({*words}) < len(words) or (_ALL in words and len(listed) > 1):
+    words = [*itertools.chain.from_iterable(listed.values())]
+    # In pip such a line may be an exception to another one, or revoke it; in uv it cannot.
+    are_in_both = len({*words}) < len(words)
+    if _NONE in words or are_in_both or (_ALL in words and len(listed) > 1):
         for line, _, _ in formats:
             message = f"`{redacted(line.text)}`: in uv no line is an exception to another"
             hint = "write what counts into [tool.uv]: see `no-binary` and `no-build` there"

@@ -1,4 +1,4 @@
-"""What uv is asked in a temporary project, so that nothing happens in the user's tree."""
+"""Questions to uv that need a project: a temporary one, so that the user's tree stays as it is."""
 
 import contextlib
 import shutil
@@ -22,7 +22,7 @@ from uvflow.uv import Uv, failure_of
 class TemporaryProject:
     """Asks `uv` on behalf of the directory `root`, with the variables `environ`.
 
-    Raises ImportNeedsUserError instead where that would start `own_interpreter`, of the project.
+    Raises ImportNeedsUserError instead where uv would start `own_interpreter`, a file of `root`.
     """
 
     uv: Uv
@@ -38,12 +38,11 @@ class TemporaryProject:
         """
         with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
             project = Path(directory, "project")
-            arguments = (
-                *("init", "--bare", "--no-workspace", "--no-pin-python", "--vcs=none"),
-                *(f"--name={name}", *((f"--python={python}",) if python else ())),
-                *("--no-python-downloads", str(project)),
-            )
-            self._ask(arguments, self.root, "`uv init` failed")
+            arguments = ["init", "--bare", "--no-workspace", "--no-pin-python", "--vcs=none"]
+            arguments += ["--no-python-downloads", f"--name={name}"]
+            if python:
+                arguments.append(f"--python={python}")
+            self._ask((*arguments, str(project)), self.root, "`uv init` failed")
             return (project / MANIFEST).read_text(encoding="utf-8")
 
     def with_names(
@@ -51,36 +50,36 @@ class TemporaryProject:
     ) -> ImportedRequirements:
         """`imported` with a name for every requirement; uv may download and build to learn it.
 
-        A build is announced. Raises UvFailedError or NetworkError where there is no answer, with
-        the line that has no name.
+        A build is announced. Raises UvFailedError or NetworkError where uv cannot find a name, with
+        the line.
         """
-        names: dict[str, str] = {}
         # The same indexes: a build needs its own requirements from somewhere.
-        indexes = ImportedRequirements(indexes=imported.indexes)
+        manifest = pyproject.edit(_EMPTY_PROJECT, ImportedRequirements(indexes=imported.indexes))
+        names: dict[str, str] = {}
         for requirement in imported.requirements:
-            if requirement.name is not None or requirement.text in names:
-                continue
-            if self.may_build:
-                announce(
-                    f"uv may build {requirement.text} to learn its name ({requirement.origin}),"
-                    " which runs its code; `--no-build` refuses that"
-                )
-            with _project(pyproject.edit(_EMPTY_PROJECT, indexes)) as directory:
-                argument = _requirement_argument(requirement, self.root, directory)
-                failed = f"{requirement.origin}: uv cannot find the name of `{requirement.text}`"
-                hint = f"write its name in front: `NAME @ {requirement.text}`"
-                add = ("add", "--frozen", "--no-workspace", argument)
-                self._ask(add, directory, failed, hint)
-                text = (directory / MANIFEST).read_text(encoding="utf-8")
-            added = tomllib.loads(text)["project"]["dependencies"][0]
-            names[requirement.text] = Parsed(added).name
+            if requirement.name is None and requirement.text not in names:
+                if self.may_build:
+                    announce(
+                        f"uv may build {requirement.text} to learn its name ({requirement.origin}),"
+                        " which runs its code; `--no-build` refuses that"
+                    )
+                names[requirement.text] = self._name(requirement, manifest)
         return imported.with_each(lambda r: r.with_name(names[r.text]) if r.name is None else r)
 
-    def lockfile(self, imported: ImportedRequirements, base: str) -> str:
-        """The text of a uv.lock of `imported`, without what comes from a path.
+    def _name(self, requirement: Requirement, manifest: str) -> str:
+        with _project(manifest) as directory:
+            argument = _requirement_argument(requirement, self.root, directory)
+            failed = f"{requirement.origin}: uv cannot find the name of `{requirement.text}`"
+            hint = f"write its name in front: `NAME @ {requirement.text}`"
+            self._ask(("add", "--frozen", "--no-workspace", argument), directory, failed, hint)
+            values = tomllib.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        return Parsed(values["project"]["dependencies"][0]).name
 
-        What that needs stays unknown, so that it counts as wanted on its own. Raises UvFailedError
-        where `imported` has no solution.
+    def lockfile(self, imported: ImportedRequirements, base: str) -> str:
+        """The text of a uv.lock of `imported`, without requirements by path.
+
+        So what these need is not in it, and counts as wanted on its own. Raises UvFailedError where
+        `imported` has no solution.
         """
         locked = replace(
             imported.with_each(lambda r: None if "path" in (r.source or {}) else r),
@@ -99,7 +98,9 @@ class TemporaryProject:
                 " started, so uv was not asked",
                 hint="`uvflow init` without `--dry-run` starts it",
             )
-        environ = {**self.environ, **({} if self.may_build else {"UV_NO_BUILD": "1"})}
+        environ = dict(self.environ)
+        if not self.may_build:
+            environ["UV_NO_BUILD"] = "1"
         completed = self.uv.capture(arguments, cwd=directory, environ=environ)
         if completed.code != 0:
             failure = failure_of(completed, "uv")
@@ -119,7 +120,7 @@ def _project(manifest: str) -> Iterator[Path]:
 
 
 def _requirement_argument(requirement: Requirement, root: Path, directory: Path) -> str:
-    """Where uv looks; a source directory is copied, since a build leaves files in it."""
+    """What `uv add` gets; a source directory is copied, since a build leaves files in it."""
     source = requirement.source or {}
     if "path" not in source:
         return requirement.text

@@ -1,10 +1,10 @@
-"""A TOML file with the line and the comments of each key. Pure."""
+"""A TOML file with the line and the comments of each key."""
 
 import functools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]  # the same, with places in arrays
 class TomlLine:
     """A line of an array or a table: its value, the comment after it, the comment lines above it.
 
-    Without a value it is only the comment lines, below the last one.
+    Without a value it is comment lines below the last value.
     """
 
     value: Any = None
@@ -29,7 +29,7 @@ class TomlLine:
 
 @dataclass(frozen=True, kw_only=True)
 class TomlEntry(TomlLine):
-    """A key of a table, or an item of an array, and where it stands; an item has its number."""
+    """A key of a table, or the number of an item of an array, with its place."""
 
     key: str | int
     origin: Origin
@@ -57,14 +57,16 @@ class TomlFile:
         return value_at(self.values, path)
 
     def entries(self, *path: str | int) -> tuple[TomlEntry, ...]:
-        """The keys of the table at `path`, or the items of the array; nothing where none is."""
-        value = self.value(*path)
-        keys: Iterable[str | int] = value if isinstance(value, dict) else ()
-        keys = range(len(value)) if isinstance(value, list) else keys
-        return tuple(self.entry(*path, key) for key in keys)
+        """The keys of the table at `path`, or the items of the array; empty for anything else."""
+        match self.value(*path):
+            case dict(table):
+                return tuple(self.entry(*path, key) for key in table)
+            case list(array):
+                return tuple(self.entry(*path, number) for number in range(len(array)))
+        return ()
 
     def entry(self, *path: str | int) -> TomlEntry:
-        """The one at `path`, with its comments."""
+        """The key or item at `path`, with its comments."""
         statement = self.statement(*path)
         return TomlEntry(
             key=path[-1],
@@ -75,19 +77,19 @@ class TomlFile:
         )
 
     def origin(self, *path: str | int) -> Origin:
-        """Where what is at `path` begins: its first unit, if it has any."""
+        """The place of the first unit at `path`, or of its statement."""
         here = Origin(path=self.path, line=self.statement(*path).line)
         return next(iter(self.units(*path)), here)
 
     def statement(self, *path: str | int) -> "Statement":
-        """The header or the key that `path` begins with, or is in."""
+        """The header or the key at `path`, or the nearest one around it."""
         while path and path not in self._places:
             path = path[:-1]
         return self._places.get(path, Statement(line=1, first=1))
 
     @property
     def comments(self) -> tuple[str, ...]:
-        """All of them, but for those within the lines of a value."""
+        """All comments except those within the lines of a value."""
         own = (one for statement in self.statements for one in (statement, *statement.items))
         return tuple(text for one in own for text in (*one.above, one.comment) if text)
 
@@ -100,20 +102,20 @@ class TomlFile:
         return tuple(line for lines in tails for line in lines)
 
     def units(self, *path: str | int) -> dict[Origin, Path]:
-        """The lines below `path` that say something, each a key, or an item on a line of its own.
+        """The logical lines at `path`: each is a key, or an item on a line of its own.
 
-        A line has the first key of those that share it.
+        Of several keys on one line it is the first.
         """
         units: dict[Origin, Path] = {}
+        statements = [s for s in self.statements if s.path[: len(path)] == path]
         around = self.statement(*path)
-        is_line = bool(around.path) and not around.is_header
-        is_within = is_line and path[: len(around.path)] == around.path
-        for statement in (around,) if is_within else self.statements:
-            is_other = not is_within and statement.path[: len(path)] != path
-            if is_other or statement.is_header or statement.is_tail:
+        if around.path and not around.is_header and path[: len(around.path)] == around.path:
+            statements = [around]  # the key that `path` is, or is in
+        for statement in statements:
+            if statement.is_header or statement.is_tail:
                 continue
-            lines = {item.line for item in statement.items}
-            for one in statement.items if len(lines) > 1 else (statement,):
+            has_lines = len({item.line for item in statement.items}) > 1
+            for one in statement.items if has_lines else (statement,):
                 units.setdefault(Origin(path=self.path, line=one.line), one.path)
         return units
 
@@ -123,14 +125,14 @@ class TomlFile:
 
     @functools.cached_property
     def _places(self) -> Mapping[Path, "Statement"]:
-        """A table without a header, or behind a dotted key, is where its first key is."""
+        """The statements by path; a table without a header has the one of its first key."""
         own = [statement for statement in reversed(self.statements) if not statement.is_tail]
         around = {s.path[:depth]: s for s in own for depth in range(1, len(s.path))}
         return around | {one.path: one for s in own for one in (s, *s.items)}
 
 
 def value_at(values: Any, path: Path) -> Any:
-    """What stands at `path`, or None."""
+    """The value at `path`, or None."""
     for key in path:
         try:
             values = values[key]
@@ -141,14 +143,11 @@ def value_at(values: Any, path: Path) -> Any:
 
 @dataclass(kw_only=True)
 class Statement:
-    """A header, a key with its value, an item of an array, or the comments at a table's end.
-
-    `first` is the line where its comments begin, and `end` its last one.
-    """
+    """A header, a key with its value, an item of an array, or the comments at a table's end."""
 
     line: int
-    first: int
-    end: int = 0
+    first: int  # line, where its comments begin
+    end: int = 0  # its last line
     text: str = ""
     comment: str = ""
     above: tuple[str, ...] = ()
@@ -173,31 +172,41 @@ TOKEN = re.compile(
 )
 
 
-def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
-    """`text`, which begins in `line`, cut at each `end` outside of brackets, with its comments.
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 
-    A blank line below comments sets them apart from what follows.
+
+def pieces_of(text: str, end: str, line: int = 1) -> list[Statement]:
+    """Cut `text`, which begins in `line`, at each `end` outside of brackets.
+
+    The comments belong to the piece they stand above or behind; a blank line below comments sets
+    them apart from what follows.
     """
     pieces: list[Statement] = []
     depth = 0
     for token in TOKEN.findall(text):
         last = pieces[-1] if pieces else Statement(line=line, first=line, is_complete=True)
-        depth += (token in ("[", "{")) - (token in ("]", "}"))
-        is_comment, lines = token.startswith("#") and depth == 0, token.count("\n")
+        depth += _DEEPER.get(token, 0)
+        lines = token.count("\n")
+        is_comment = depth == 0 and token.startswith("#")
         if depth == 0 and (token == end or (token.isspace() and end in token)):
-            last.is_complete |= bool(last.text) or lines > 1
+            if last.text or lines > 1:
+                last.is_complete = True
         elif token.isspace():
-            last.text += token if last.text else ""
+            if last.text:
+                last.text += token
         elif is_comment and last.text and last.end == line:
             last.comment = token.rstrip()
         else:
             if last.is_complete:
                 last = Statement(line=line, first=line)
                 pieces.append(last)
-            last.line = last.line if last.text else line
+            if not last.text:
+                last.line = line
             last.end = line + lines
-            last.above += (token.rstrip(),) if is_comment else ()
-            last.text += "" if is_comment else token
+            if is_comment:
+                last.above += (token.rstrip(),)
+            else:
+                last.text += token
         line += lines
     return pieces
 

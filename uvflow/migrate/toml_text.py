@@ -1,13 +1,14 @@
-"""TOML with its comments and lines: what is added is in the style of what is there. Pure.
+"""Edits of a TOML file that keep its text byte for byte, and are in its style.
 
-The text of an author stays byte for byte; the only importer of tomlkit.
+The only importer of tomlkit.
 """
 
 import copy
+import functools
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,10 +34,10 @@ Values = Mapping[str, Any]  # a parsed table
 
 @dataclass(frozen=True, kw_only=True)
 class TomlEdits:
-    """What is to be added to a file: lines of arrays, values, tables; and what is `removed`.
+    """What to add to a file: lines of arrays, values, tables; and what to remove before.
 
-    `tables` are appended to the array of tables at their path. A value may be a TomlLine. What is
-    removed goes first, with its comments, and so does a table that has nothing left.
+    `tables` are appended to the array of tables at their path. A value may be a TomlLine. The paths
+    in `removed` go with their comments, and so does a table that has nothing left.
     """
 
     removed: list[Keys] = field(default_factory=list)
@@ -45,20 +46,27 @@ class TomlEdits:
     tables: dict[Keys, list[Values]] = field(default_factory=dict)
 
 
-_NEW = "\0"  # above new tables, before there is a blank line; no TOML has it
+@functools.lru_cache(maxsize=2)  # a long file takes a while, and is verified before it is used
+def parsed(text: str) -> Values:
+    """The values of the pyproject.toml `text`; raises UsageError where it is not TOML."""
+    return schema.parse(text, MANIFEST)
+
+
+_NEW = "\0"  # marks new tables, which get a blank line above; no TOML has this character
 
 
 def apply_edits(text: str, edits: TomlEdits) -> str:
-    """`text` with `edits`, verified to mean what it meant and these; unchanged without any.
+    """`text` with `edits`, verified by its values; unchanged without any.
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
-    before = without(schema.parse(text, MANIFEST), edits.removed)
+    before = without(parsed(text), edits.removed)
     if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text
     newline = line_end(text)
     unix = _without_lines(text.replace(newline, "\n"), edits.removed)
-    unix = unix if unix.endswith("\n") else f"{unix}\n"  # to append something
+    if not unix.endswith("\n"):  # to append something
+        unix += "\n"
     try:
         document: Any = tomlkit.parse(unix)
     except TOMLKitError as error:
@@ -82,52 +90,48 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
     return _verified_edit(new.replace("\n", newline), before, edits)
 
 
-def without(values: Values, removed: Iterable[Keys]) -> dict[str, Any]:
-    """`values` without what is at the paths `removed`, and without the tables this empties."""
-
-    def remaining(table: Values, path: Keys) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        for key, value in table.items():
-            if (*path, key) in gone:
-                continue
-            is_around = any(keys[: len(path) + 1] == (*path, key) for keys in gone)
-            new = remaining(value, (*path, key)) if is_around else value
-            if new or new == value:
-                kept[key] = new
-        return kept
-
-    gone = {*removed}
-    return remaining(values, ())
+def without(values: Values, removed: Collection[Keys]) -> dict[str, Any]:
+    """`values` without the paths `removed`, and without the tables that have nothing left."""
+    left = dict(values)
+    for key in values:
+        below = [path[1:] for path in removed if path[:1] == (key,)]
+        if () in below:
+            del left[key]
+        elif below:
+            left[key] = without(values[key], below)
+            if values[key] and not left[key]:
+                del left[key]
+    return left
 
 
-def _without_lines(text: str, removed: Iterable[Keys]) -> str:
-    """The same of the text: whole lines, and the blank ones above a header that goes."""
-    gone = {*removed}
-    if not gone:
+def _without_lines(text: str, removed: Collection[Keys]) -> str:
+    """`text` without the lines of the paths `removed`, and the blank ones above their headers."""
+    if not removed:
         return text
-    lines = text.split("\n")
-    blocks: list[list[Statement]] = [[]]  # a header, and what stands below it
+
+    def is_gone(statement: Statement) -> bool:
+        return any(statement.path[: len(path)] == path for path in removed)
+
     file = TomlFile.parse(MANIFEST, text)
-    left = without(file.values, gone)
+    left = without(file.values, removed)
+    tables: list[list[Statement]] = [[]]  # each a header, and what stands below it
     for statement in file.statements:
-        blocks += [[]] if statement.is_header else []
-        blocks[-1].append(statement)
-    dropped: set[int] = set()
-    for block in blocks:
-        out, stays = [], False
-        for s in block:
-            is_out = any(s.path[:n] in gone for n in range(1, len(s.path) + 1))
-            out += [s] if is_out else []
-            stays |= not (is_out or s.is_header or s.is_tail)
-        is_gone = bool(out) or (bool(block) and value_at(left, block[0].path) is None)
-        if block and block[0].is_header and is_gone and not stays:
-            out = block
-        for s in out:
-            dropped.update(range(s.first, s.end + 1))
-            blank = s.first - 1
-            while s.is_header and blank and not lines[blank - 1].strip():
-                dropped.add(blank)
-                blank -= 1
+        if statement.is_header:
+            tables.append([])
+        tables[-1].append(statement)
+    lines = text.split("\n")
+    dropped: set[int] = set()  # their numbers
+    for table in tables:
+        gone = [s for s in table if is_gone(s)]
+        is_empty = all(is_gone(s) or s.is_header or s.is_tail for s in table)
+        header = table[0] if table and table[0].is_header else None
+        if header and is_empty and (gone or value_at(left, header.path) is None):
+            gone = table
+        for statement in gone:
+            first = statement.first
+            while statement.is_header and first > 1 and not lines[first - 2].strip():
+                first -= 1
+            dropped.update(range(first, statement.end + 1))
     kept = (line for number, line in enumerate(lines, 1) if number not in dropped)
     return "\n".join(kept).lstrip("\n")
 
@@ -143,7 +147,8 @@ def _table(document: Any, keys: Keys) -> Any:
         if isinstance(table, InlineTable):
             raise _not_editable(f"`{'.'.join(keys[: depth - 1])}` is written on one line")
         if key not in table:
-            table[key] = tomlkit.table(is_super_table=True if keys[:depth] == ("tool",) else None)
+            is_super_table = True if keys[:depth] == ("tool",) else None  # it has no header then
+            table[key] = tomlkit.table(is_super_table=is_super_table)
             table[key].trivia.indent = _NEW
         elif isinstance(table[key], Table) and table[key].is_super_table():
             table[key].trivia.indent = _NEW  # it gets a header of its own with its first value
@@ -152,12 +157,12 @@ def _table(document: Any, keys: Keys) -> Any:
 
 
 def _set_value(document: Any, path: Keys, given: Any) -> None:
-    """A list gets one entry per line."""
     line = given if isinstance(given, TomlLine) else TomlLine(value=given)
-    table, value = _table(document, path[:-1]), line.value
-    is_list = isinstance(value, (list, tuple))
-    entries = [TomlLine(value=item) for item in value] if is_list else []
-    text = extend_array("[]", entries) if is_list else literal(value)
+    table = _table(document, path[:-1])
+    if isinstance(line.value, (list, tuple)):
+        text = extend_array("[]", [TomlLine(value=item) for item in line.value])
+    else:
+        text = literal(line.value)
     for comment in line.above:
         table.add(Comment(Trivia(comment=_comment(comment))))
     table[path[-1]] = _as_written(text, _comment(line.comment))
@@ -175,9 +180,8 @@ def _as_written(text: str, comment: str = "") -> Integer:
 
 
 def _append_tables(document: Any, path: Keys, tables: Iterable[Values]) -> None:
-    """In whichever of TOML's two forms the array has."""
     parent, key = _table(document, path[:-1]), path[-1]
-    if isinstance(parent.get(key), Array):
+    if isinstance(parent.get(key), Array):  # of inline tables
         _extend(document, path, [TomlLine(value=values) for values in tables])
         return
     for values in tables:
@@ -206,27 +210,29 @@ def _space_tables(text: str) -> str:
 
 
 def _verified_edit(text: str, before: Values, edits: TomlEdits) -> str:
-    """`text`, if it means what the old one did, with the edits; raises UsageError otherwise."""
+    """`text`, if its values are those of `before` and the edits; raises UsageError otherwise."""
     after = copy.deepcopy(dict(before))
+
+    def parent(path: Keys) -> dict[str, Any]:
+        table = after
+        for key in path[:-1]:
+            table = table.setdefault(key, {})
+        return table
+
     for path, value in edits.values.items():
-        plain = value.value if isinstance(value, TomlLine) else value
-        _plain(after, path[:-1])[path[-1]] = plain
-    lists = {p: [e.value for e in edits.arrays[p] if e.value is not None] for p in edits.arrays}
-    for path, new in (lists | edits.tables).items():
-        table = _plain(after, path[:-1])
-        table[path[-1]] = [*table.get(path[-1], ()), *new]  # a list of the edits stays
-    both = (schema.parse(text, MANIFEST), after)
-    # With tuples as lists, and dates as text.
-    written, meant = (json.dumps(values, sort_keys=True, default=repr) for values in both)
-    if written != meant:
+        parent(path)[path[-1]] = value.value if isinstance(value, TomlLine) else value
+    lists: dict[Keys, list[Any]] = dict(edits.tables)
+    for path, lines in edits.arrays.items():
+        lists[path] = [line.value for line in lines if line.value is not None]
+    for path, new in lists.items():
+        parent(path)[path[-1]] = [*parent(path).get(path[-1], ()), *new]
+    if _comparable(parsed(text)) != _comparable(after):
         raise _not_editable("the edited file would not mean what was intended")
     return text
 
 
-def _plain(table: dict[str, Any], path: Keys) -> dict[str, Any]:
-    for key in path:
-        table = table.setdefault(key, {})
-    return table
+def _comparable(values: Values) -> str:
+    return json.dumps(values, sort_keys=True, default=repr)  # tuples as lists, dates as text
 
 
 def lenient_values(text: str) -> dict[str, Any]:
@@ -250,7 +256,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def extend_array(array: str, lines: Iterable[TomlLine]) -> str:
-    """The text of an array with one more line for each of `lines`."""
+    """The text of `array` with one more line for each of `lines`."""
     indent, closing, head = _split(array)
     added: list[str] = []
     for line in lines:
@@ -270,11 +276,11 @@ def _split(array: str) -> tuple[str, str, str]:
         return "    ", "", "[" + "".join(f"\n    {entry}," for entry in entries)
     first = re.search(r"\n([ \t]*)[^\s#]", inside) or re.search(r"\n([ \t]*)#", inside)
     closing = re.search(r"\n([ \t]*)\Z", inside)
-    end, has_comma = 0, True  # of the last value, which comments may follow
+    end, comma = 0, ""  # of the last value, which comments may follow
     for match in TOKEN.finditer(inside):
         if not match[0].isspace() and not match[0].startswith("#"):
-            end, has_comma = match.end(), match[0] == ","
-    head = f"[{inside[:end]}{'' if has_comma else ','}{inside[end:]}".rstrip()
+            end, comma = match.end(), "" if match[0] == "," else ","
+    head = f"[{inside[:end]}{comma}{inside[end:]}".rstrip()
     return first[1] if first else "    ", closing[1] if closing else "", head
 
 

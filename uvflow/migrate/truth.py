@@ -1,7 +1,7 @@
-"""Several sources of dependencies: which one counts, and whether the others agree. Pure."""
+"""Several sources of dependencies: which one counts, and whether the others agree."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from uvflow.paths import MANIFEST
 
 
 class Source(NamedTuple):
-    """What one place declares; `title` is what a user calls it.
+    """What one place declares; `title` is its name in messages.
 
     One that `is_aside` counts only where there is no other. `declared` are the dependencies in
     [project], where they stay.
@@ -37,22 +37,16 @@ def settle(
     declared: Iterable[str] = (),
     built: Iterable[str] = (),
 ) -> ImportedRequirements:
-    """What `formats` and `requirements` files add to [project], whose dependencies are `declared`.
-
-    A build goes on reading the files in `built`.
+    """The import of `formats` and of `requirements` files for a [project] with `declared`.
 
     The first with dependencies counts: [project] with the tables of other tools in pyproject.toml,
     then the files of `formats` in their order, then the requirements files, then what is aside.
-    What comes after it has to be an export of its lock file, or the pins of its dependencies, or
-    else is an ERROR finding: two lists added up are a third one that nobody has tested.
+    Another one has to be an export of its lock file, or the pins of its dependencies, or is an
+    ERROR finding: two lists added up are a third one that nobody has tested. The files in `built`
+    are read by a build, and stay.
     """
     left = {*built, *(path for source in formats for path in source.imported.left)}
-    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
-    requirements = replace(
-        requirements,
-        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
-        files=with_buckets(requirements.files, moves),
-    )
+    requirements = _without_left(requirements, left)
     # A lock file, or settings alone, are beside whatever counts.
     tables = [s for s in formats if s.path == MANIFEST or not s.imported.requirements]
     others = [source for source in formats if source not in tables]
@@ -62,13 +56,10 @@ def settle(
     if not (others or together.requirements or together.pins):
         # The entries of requirements files are compared one by one when they are written.
         return together.with_more(requirements)
-    titles = [] if declared else [table.title for table in tables if table.imported.dependencies]
-    counting = Source(
-        title=(*titles, f"[project] of {MANIFEST}")[0],
-        path=MANIFEST,
-        imported=together,
-        declared=tuple(declared),
-    )
+    title = f"[project] of {MANIFEST}"
+    if not declared:
+        title = next((table.title for table in tables if table.imported.dependencies), title)
+    counting = Source(title=title, path=MANIFEST, imported=together, declared=tuple(declared))
     first = next((file.path for file in requirements.files), "")
     others.append(Source(title=first, path=first, imported=requirements))
     for source in sorted(others, key=lambda source: source.is_aside):
@@ -81,8 +72,18 @@ def settle(
     return together
 
 
+def _without_left(requirements: ImportedRequirements, left: Container[str]) -> ImportedRequirements:
+    """`requirements` without those of the files `left`, which a build goes on reading."""
+    moves = {r.origin: Bucket.LEFT for r in requirements.dependencies if r.origin.path in left}
+    return replace(
+        requirements,
+        dependencies=tuple(r for r in requirements.dependencies if r.origin not in moves),
+        files=with_buckets(requirements.files, moves),
+    )
+
+
 def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
-    """An environment that another tool goes on making; a finding says what only that one has."""
+    """An environment that another tool goes on making, with a finding of what only it has."""
     known = {requirement.name for requirement in counting.imported.requirements}
     known |= {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in counting.declared}
     missing = [r.text for r in source.imported.dependencies if r.name not in known]
@@ -101,48 +102,33 @@ def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
     return ImportedRequirements(files=tuple(files), findings=(*source.imported.errors, found))
 
 
-def _meaning(entry: Entry) -> object:
-    """What two lines have in common that ask for the same in other words."""
-    if not isinstance(entry, Requirement) or entry.name is None:
-        return entry
-    parsed = Pep508(entry.text)
-    marker = str(parsed.marker or "")
-    return entry.name, sorted(parsed.extras), parsed.specifier, marker, parsed.url, entry.source
-
-
 def _compared(source: Source, counting: Source) -> ImportedRequirements:
     """What `source` adds to the one that is `counting`: old pins, further groups, or an ERROR."""
-    imported, winner = source.imported, counting.imported
-    known = {(pin.name, Version(pin.version)) for pin in winner.pins}
-    wanted = {requirement.name for requirement in winner.dependencies}
+    imported = source.imported
+    counting_lists = {"": counting.imported.dependencies, **counting.imported.groups}
+    known = {str(canonicalize_name(group)): each for group, each in counting_lists.items()}
     moves: dict[Origin, Bucket] = {}
     pins: list[Pin] = []
     groups: dict[str, tuple[Entry, ...]] = {}
     found: list[Finding] = []
-    same = {str(canonicalize_name(group)): entries for group, entries in winner.groups.items()}
-    same[""] = winner.dependencies
     for group, entries in {"": imported.dependencies, **imported.groups}.items():
         if not entries:
             continue
-        there = [_meaning(entry) for entry in same.get(canonicalize_name(group), ())]
-        own = [as_pin(e) for e in entries if isinstance(e, Requirement) and e.source is None]
-        are_pins = len(own) == len(entries) and all(pin.version for pin in own)
-        is_export = are_pins and all((pin.name, Version(pin.version)) in known for pin in own)
-        # Where a lock file has the versions, more of them are not what it says.
-        is_compiled = are_pins and not (group or known or counting.declared)
-        covers = is_compiled and wanted <= {pin.name for pin in own}
         first = entries[0].origin
-        is_same = all(_meaning(entry) in there for entry in entries)
-        if is_same or is_export:
+        own = _exact_pins(entries)
+        meanings = [_meaning(entry) for entry in known.get(canonicalize_name(group), ())]
+        if all(_meaning(entry) in meanings for entry in entries):
+            moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
+            found.append(findings.warning("export", f"{counting.title} has the same", first))
+        elif _is_export(own, counting):
             moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
             message = f"this is an export of the lock file of {counting.title}"
-            message = f"{counting.title} has the same" if is_same else message
             found.append(findings.warning("export", message, first))
-        elif covers:
+        elif not group and _is_compiled(own, counting):
             pins += own
             message = f"its versions are kept; {counting.title} says what is needed"
             found.append(findings.warning("pins-only", message, first))
-        elif group and canonicalize_name(group) not in map(canonicalize_name, winner.groups):
+        elif group and canonicalize_name(group) not in known:
             groups[group] = entries
         else:
             message = f"two sources of dependencies: {counting.title} and {first.path}"
@@ -160,3 +146,33 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
         files=with_buckets(imported.files, moves),
         findings=(*imported.findings, *found),
     )
+
+
+def _exact_pins(entries: Sequence[Entry]) -> list[Pin]:
+    """`entries` as pins; empty where one of them is anything else."""
+    named = [e for e in entries if isinstance(e, Requirement) and e.source is None]
+    pins = [as_pin(entry) for entry in named]
+    is_exact = len(pins) == len(entries) and all(pin.version for pin in pins)
+    return pins if is_exact else []
+
+
+def _is_export(pins: list[Pin], counting: Source) -> bool:
+    """Whether the lock file of `counting` has all `pins`."""
+    locked = {(pin.name, Version(pin.version)) for pin in counting.imported.pins}
+    return bool(pins) and all((pin.name, Version(pin.version)) in locked for pin in pins)
+
+
+def _is_compiled(pins: list[Pin], counting: Source) -> bool:
+    """Whether `pins` have a version for all that `counting` requires, which has no lock file."""
+    required = {requirement.name for requirement in counting.imported.dependencies}
+    is_alone = not (counting.imported.pins or counting.declared)
+    return bool(pins) and is_alone and required <= {pin.name for pin in pins}
+
+
+def _meaning(entry: Entry) -> object:
+    """A value that is equal for two entries that require the same in other words."""
+    if not isinstance(entry, Requirement) or entry.name is None:
+        return entry
+    parsed = Pep508(entry.text)
+    marker = str(parsed.marker or "")
+    return entry.name, sorted(parsed.extras), parsed.specifier, marker, parsed.url, entry.source

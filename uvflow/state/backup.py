@@ -75,10 +75,14 @@ class FileBackup:
             return ""
 
     @property
+    def before(self) -> str | None:
+        """The digest of what was there; None for nothing."""
+        return None if self.data is None else _digest(self.data)
+
+    @property
     def is_known(self) -> bool:
         """Whether what is there was there before the change, or is of the change, to the byte."""
-        before = None if self.data is None else _digest(self.data)
-        return self.now in {None, before, *self.written}
+        return self.now in {None, self.before, *self.written}
 
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again."""
@@ -402,7 +406,8 @@ def restore_last(
             + "".join(f", but {path.name} is kept as {path.name}.{_AFTER}" for path in edited),
         )
     lost = [t.path for t in backup.trees if t.is_lost and backup.after is not None]
-    paths = [*(f.path for f in backup.files), *(t.path for t in backup.trees if t.path not in lost)]
+    changed = [file.path for file in backup.files if file.now != file.before]
+    paths = [*changed, *(t.path for t in backup.trees if t.path not in lost)]
     existing = [path for path in paths if os.path.lexists(path) and path not in edited]
     kept = [free_name(path, _AFTER) for path in edited]
     with signals_ignored():

@@ -7,10 +7,17 @@ from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.local_project import text_of
 from uvflow.migrate.formats.markers import all_of
-from uvflow.migrate.formats.tool_tables import PROFILES, ToolTables
+from uvflow.migrate.formats.tool_tables import ToolTables
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
-from uvflow.migrate.model import Bucket, ImportedRequirements, IncludeGroup, Read, reachable
+from uvflow.migrate.model import (
+    PROFILES,
+    Bucket,
+    ImportedRequirements,
+    IncludeGroup,
+    Read,
+    reachable,
+)
 from uvflow.migrate.toml_lines import Keys, TomlLine
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST

@@ -19,6 +19,7 @@ from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_inde
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import (
+    PROFILES,
     SOURCES,
     Bucket,
     ImportedRequirements,
@@ -33,7 +34,6 @@ from uvflow.paths import MANIFEST
 # Keys of pyproject.toml that several tools give a value.
 BUILD_REQUIRES: Keys = ("build-system", "requires")
 BUILD_BACKEND: Keys = ("build-system", "build-backend")
-PROFILES: Keys = ("tool", "uvflow", "profiles")
 ENV_FILE = (*PROFILES, "dev", "env-file")
 
 # What an index of uv cannot have.

@@ -364,3 +364,14 @@ def test_what_pip_lists_has_a_hint() -> None:
     (finding,) = reading("numpy   1.26.4").findings
     assert finding.code == "invalid-requirement"
     assert finding.hint == "did you mean `numpy==1.26.4`?"
+
+
+def test_an_exact_pin_is_read_as_any_requirement_by_name() -> None:
+    read = requirement("Zope.Interface==5.4  # why")
+    assert (read.text, read.name, read.comment) == (
+        "Zope.Interface==5.4",
+        "zope-interface",
+        "# why",
+    )
+    assert read._replace(text="") == requirement("Zope.Interface>=5.4  # why")._replace(text="")
+    assert reading("pkg_resources==0.0.0").requirement is None

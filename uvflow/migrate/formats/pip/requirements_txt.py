@@ -70,7 +70,10 @@ class Line:
     @property
     def include(self) -> tuple[str, str] | None:
         """The option, and the path."""
-        return next((option for option in self.effective if option[0] in _ALONE[1:]), None)
+        for option in self.effective:
+            if option[0] in _ALONE[1:]:
+                return option
+        return None
 
 
 class RequirementsFile(NamedTuple):
