@@ -407,7 +407,7 @@ def test_a_resolution_that_fails_leaves_no_trace(tree: Tree, uvflow: Command) ->
     assert done.code == 1
     assert done.err.endswith(
         "error: `uv lock` failed with exit code 1; its reason is above\n"
-        "  cause: uv's error is about `nowhere-to-be-found` (requirements.txt:2); everything is"
+        "  cause: uv finds no version for `nowhere-to-be-found` (requirements.txt:2); everything is"
         " as it was before\n"
         "hint: remove nowhere-to-be-found from the file, or name the index to use\n"
     )

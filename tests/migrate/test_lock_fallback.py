@@ -22,6 +22,7 @@ from uvflow.migrate.lock_fallback import (
     failure_cause,
     failure_hint,
     is_about_pythons,
+    missing_package,
     reason_in,
 )
 from uvflow.migrate.model import ImportedRequirements, Requirement
@@ -177,7 +178,7 @@ def test_what_is_missing_beside_an_old_sdist_is_named(tree: Tree, old_index: Pat
     said: list[str] = []
     with pytest.raises(UvFailedError) as caught:
         locked(tree({}), "old", "older", "six==99", may_narrow=True, progress=said.append)
-    assert caught.value.cause == "uv's error is about `six==99` (requirements.txt:3)"
+    assert caught.value.cause == "uv finds no version for `six==99` (requirements.txt:3)"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_what_only_a_later_index_has_is_for_the_user_to_allow(tree: Tree, index:
     root = tree({})
     with pytest.raises(UvFailedError) as caught:
         locked(root, "six==1.16.0", may_narrow=True, indexes=indexes)
-    assert caught.value.cause == "uv's error is about `six==1.16.0` (requirements.txt:1)"
+    assert caught.value.cause == "uv finds no version for `six==1.16.0` (requirements.txt:1)"
     assert caught.value.hint == (
         "`uvflow init --no-lock`, then name the index of six in [tool.uv.sources], or write"
         ' `index-strategy = "unsafe-best-match"` into [tool.uv], as pip does; then `uvflow init`'
@@ -236,16 +237,29 @@ def test_no_solution_is_told_with_the_line_and_what_to_do(tree: Tree, may_narrow
     with pytest.raises(UvFailedError) as caught:
         locked(tree({}), "six", "gone", may_narrow=may_narrow)
     assert caught.value.message == "`uv lock` failed with exit code 1; its reason is above"
-    assert caught.value.cause == ("uv's error is about `gone` (requirements.txt:2)")
+    assert caught.value.cause == ("uv finds no version for `gone` (requirements.txt:2)")
     assert caught.value.hint == "remove gone from the file, or name the index to use"
+
+
+def test_everything_that_is_missing_is_named_at_once(tree: Tree) -> None:
+    with pytest.raises(UvFailedError) as caught:
+        locked(tree({}), "six==9", "idna", "toml>9", "gone", "attrs==8", may_narrow=True)
+    assert caught.value.cause == (
+        "uv finds no version for `six==9` (requirements.txt:1), `toml>9` (requirements.txt:3),"
+        " `gone` (requirements.txt:4), `attrs==8` (requirements.txt:5)"
+    )
+    assert caught.value.hint == (
+        "ask for a version of each of them that an index has, or name the index to use"
+    )
 
 
 def test_what_another_package_needs_and_nobody_has_is_named(tree: Tree) -> None:
     other = add_wheel(tree({}) / "other", "tool", "1.0", ("gone==1.0",)).parent.parent
     indexes = ({"name": "other", "url": other.as_uri()},)
     with pytest.raises(UvFailedError) as caught:
-        locked(tree({}), "tool", may_narrow=True, indexes=indexes)
-    assert caught.value.cause == "uv's error is about `tool` (requirements.txt:1)"
+        locked(tree({}), "tool", "six==9", may_narrow=True, indexes=indexes)
+    assert (caught.value.cause or "").startswith("uv finds no version for `six==9` (")
+    assert (caught.value.cause or "").endswith(", gone")
 
 
 @pytest.mark.parametrize("needs", [("six", "gone"), ("six==1.16.0", "tool"), ("six==9", "tool")])
@@ -306,16 +320,56 @@ OF_OLD_UV = SAID.replace("error: ", "  × ").replace("  cause: ", "  ╰─▶ "
 @pytest.mark.parametrize("output", [SAID, OF_OLD_UV])
 def test_the_lines_that_uv_speaks_of_are_named(output: str) -> None:
     required = requirements("six==1.0", "Idna==2.0", "toml==1.0", "x>1", "split")
-    assert failure_cause(reason_in(output), required) == (
+    assert failure_cause(reason_in(output), [], required) == (
         "uv's error is about `Idna==2.0` (requirements.txt:2), `toml==1.0` (requirements.txt:3)"
     )
 
 
 def test_of_many_lines_six_are_named() -> None:
     names = [f"p{number}==1" for number in range(9)]
-    cause = failure_cause(f"error: {' and '.join(names)}", requirements(*names)) or ""
+    cause = failure_cause(f"error: {' and '.join(names)}", [], requirements(*names)) or ""
     assert cause.count("`p") == 6
     assert cause.endswith("`p5==1` (requirements.txt:6), 3 more")
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"),
+    [
+        ("Because there is no version of six==99 and your project depends on six==99", "six"),
+        ("Because there is no version of six[x]{os_name == 'nt'}==9 and tool", "six"),
+        ("Because there are no versions of tool and your project depends on tool", ""),
+        ("Because there are no versions of tool>1 and tool==1 depends on six<1, we can", ""),
+        ("Because gone was not found in the package registry and your", "gone"),
+        ("Because gone was not found in the provided package locations and", "gone"),
+        (
+            (
+                "Because only idna<=3.10 is available and your project depends on idna>4,"
+                " we can conclude that your project's requirements are unsatisfiable."
+            ),
+            "idna",
+        ),
+        (
+            (
+                "Because only the following versions of idna are available:\n    idna<=3.6\n"
+                "    idna>3.7\nand your project depends on idna>3.6,<3.7, we can conclude that your"
+                " project's requirements are unsatisfiable."
+            ),
+            "idna",
+        ),
+        (
+            (
+                "Because your project depends on six>1.16 and only the following versions of six"
+                " are available:\n six<=1.16\n six>=1.17\nwe can conclude that your project depends"
+                " on six>=1.17.\nAnd because app:dev depends on six<1.17, we can conclude your"
+                " project's requirements are unsatisfiable."
+            ),
+            "",
+        ),
+        ("Because tool==1.0 depends on six<1.16 and your project depends on six==1.16.0", ""),
+    ],
+)
+def test_a_package_is_missing_where_nobody_has_what_is_required(output: str, missing: str) -> None:
+    assert missing_package(output) == (missing or None)
 
 
 @pytest.mark.parametrize(
@@ -350,11 +404,15 @@ def test_a_name_is_not_the_reason() -> None:
         ),
         ("resolved to Python 3.11.7, which is", "choose a Python that fits"),
         ("No interpreter found for Python >=3.14", "choose a Python that fits"),
+        (
+            "No solution found. hint: Consider limiting your project's supported Python versions",
+            "narrow `requires-python`",
+        ),
         ("No solution found when resolving", "remove the version from one of these lines"),
         ("error: Failed to build `x==1.0`", "ask for a version of x that has a wheel"),
         ("something else", ""),
     ],
 )
 def test_what_uv_says_has_a_hint(output: str, expected: str) -> None:
-    assert (failure_hint(output) or "").startswith(expected)
-    assert (failure_hint(output) is None) is (not expected)
+    assert (failure_hint(output, []) or "").startswith(expected)
+    assert (failure_hint(output, []) is None) is (not expected)

@@ -20,7 +20,7 @@ from uvflow.state.backup import ReversibleChange
 from uvflow.state.store import Progress, no_progress
 from uvflow.uv import Uv, failure_of
 
-_MOST_ROUNDS = 30  # times that uv names one more pin that cannot be kept
+_MOST_ROUNDS = 30  # times that uv names one more package
 _WITHOUT_LOCK = "`--no-lock` writes pyproject.toml only, to try it with uv"
 
 
@@ -162,8 +162,9 @@ def _retry(locking: Locking, failed: Completed, progress: Progress) -> Plan:
         narrowed = _lock_for_one_python(locking, progress)
         if narrowed:
             return narrowed
-    cause = lock_fallback.failure_cause(refusal, plan.imported)
-    hint = failure.hint or lock_fallback.failure_hint(refusal) or _WITHOUT_LOCK
+    missing = [] if is_behind_login else _missing_packages(locking, refusal)
+    cause = lock_fallback.failure_cause(refusal, missing, plan.imported)
+    hint = failure.hint or lock_fallback.failure_hint(refusal, missing) or _WITHOUT_LOCK
     raise failure.with_context(cause=cause, hint=hint)
 
 
@@ -188,6 +189,24 @@ def with_build_constraint(plan: Plan, output: str, progress: Progress) -> Plan |
     if all(change.path != MANIFEST for change in changes):
         changes = (Change(path=MANIFEST, action="edit"), *changes)
     return replace(plan, text=text, changes=changes)
+
+
+def _missing_packages(locking: Locking, refusal: str) -> list[str]:
+    """The packages that no index has as they are required.
+
+    uv stops at the first: each is taken out, by an override that never applies, for the next.
+    """
+    missing: list[str] = []
+    following: str | None = refusal
+    while following is not None and len(missing) < _MOST_ROUNDS:
+        name = lock_fallback.missing_package(following)
+        if name is None or name in missing:
+            break
+        missing.append(name)
+        settings = {"override-dependencies": [f"{one} ; python_version < '0'" for one in missing]}
+        manifest = pyproject.edit(locking.plan.text, ImportedRequirements(settings=settings))
+        following = locking.lock(manifest, locking.before)
+    return missing
 
 
 def _lock_for_one_python(locking: Locking, progress: Progress) -> Plan | None:

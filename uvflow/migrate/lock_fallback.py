@@ -6,8 +6,9 @@ solution.
 """
 
 import re
+from collections.abc import Collection
 
-from uvflow.migrate.model import ImportedRequirements
+from uvflow.migrate.model import ImportedRequirements, Requirement
 from uvflow.uv import ERROR
 
 _MOST_LINES = 6  # uv's output, above, names all of them
@@ -18,17 +19,29 @@ def reason_in(output: str) -> str:
     return re.split(ERROR, output, maxsplit=1)[-1].strip()
 
 
-def failure_cause(refusal: str, imported: ImportedRequirements) -> str | None:
-    """A sentence with the lines that `refusal`, uv's error, is about; None where it names none."""
-    named = [
-        f"`{requirement.text}` ({requirement.origin})"
-        for requirement in (*imported.requirements, *imported.constraints)
-        if requirement.name and is_named(requirement.name, refusal)
-    ]
+def failure_cause(
+    refusal: str, missing: Collection[str], imported: ImportedRequirements
+) -> str | None:
+    """The lines that require `missing` packages, else those that `refusal`, uv's error, is about.
+
+    A sentence such as "uv finds no version for `six==9` (requirements.txt:1)"; None where uv's
+    error mentions no line.
+    """
+    requirements = (*imported.requirements, *imported.constraints)
+    if missing:
+        required = {requirement.name for requirement in requirements}
+        others = [name for name in missing if name not in required]  # another package needs them
+        lines = [_with_origin(one) for one in requirements if one.name in missing]
+        return f"uv finds no version for {', '.join([*lines, *others])}"
+    named = [_with_origin(one) for one in requirements if one.name and is_named(one.name, refusal)]
     more = len(named) - _MOST_LINES
     if more > 0:
         named[_MOST_LINES:] = [f"{more} more"]
     return f"uv's error is about {', '.join(named)}" if named else None
+
+
+def _with_origin(requirement: Requirement) -> str:
+    return f"`{requirement.text}` ({requirement.origin})"
 
 
 def is_named(name: str, refusal: str) -> bool:
@@ -45,6 +58,26 @@ def is_about_pythons(refusal: str) -> bool:
     """Whether uv found no solution for some Pythons, so that fewer of them may help."""
     # `split (markers: python_full_version >= '3.12')`, `does not satisfy Python>=3.10`.
     return _NO_SOLUTION in refusal and re.search(r"\b(?:Python\b|python_)", refusal) is not None
+
+
+# An exact version that no index has, an unknown name, or a range that holds no version: whatever
+# requires one of these is the only reason, and no other version of anything else would help.
+_MISSING = re.compile(
+    r"""
+      \bno\ versions?\ of\ (?P<exact>[\w.-]+)(?:\[[^]]*\])?(?:\{[^}]*\})?==
+    | (?P<unknown>[\w.-]+)\ was\ not\ found\ in\ (?:the\ package\ registry|the\ provided)
+    | Because\ only\ (?:the\ following\ versions\ of\ )?(?P<range>[\w.-]+)(?:(?!And\ because).)*?
+      available(?:(?!And\ because).)*?\ on\ (?P=range)\b(?:(?!And\ because).)*?
+      (?:unsatisfiable|cannot\ be\ used)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def missing_package(refusal: str) -> str | None:
+    """The package that no index has, or not as it is required, by uv's error; None for others."""
+    match = _MISSING.search(refusal)
+    return match["exact"] or match["unknown"] or match["range"] if match else None
 
 
 # What an old sdist prints that does not build → a constraint with which it builds.
@@ -96,6 +129,9 @@ _HINTS = {
         "uv resolves for every platform: give these lines a marker, or write `environments` into"
         " [tool.uv] after `uvflow init --no-lock`"
     ),
+    r"Consider limiting your project's supported Python versions": (
+        "narrow `requires-python`: uv resolves for every Python that it allows"
+    ),
     _NO_SOLUTION: "remove the version from one of these lines, and uv finds one that fits",
     rf"{_UNBUILT}==": (
         "ask for a version of {name} that has a wheel, or try another Python with `--python`"
@@ -103,10 +139,13 @@ _HINTS = {
 }
 
 
-def failure_hint(refusal: str) -> str | None:
-    """What to do about uv's error `refusal`, where that is known."""
+def failure_hint(refusal: str, missing: Collection[str]) -> str | None:
+    """What to do about uv's error `refusal`, and about `missing` packages, where that is known."""
     for pattern, text in _HINTS.items():
         match = re.search(pattern, refusal)
         if match:
-            return text.format(**match.groupdict())
+            values = match.groupdict()
+            if len(missing) > 1:
+                values["name"] = "each of them"
+            return text.format(**values)
     return None
