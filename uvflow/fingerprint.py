@@ -50,7 +50,9 @@ _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"no
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
 _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
 
-STALE: "set[bytes]" = set()  # fingerprints that this process has found not to be current
+# The fingerprints that this process has found not to be current, each with the first question to
+# which the answer is another one.
+CHANGED: "dict[bytes, bytes]" = {}
 
 MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
@@ -157,16 +159,20 @@ def read_encoded(state: str, name: str) -> bytes:
 def is_current(encoded: bytes, subject: str) -> bool:
     """Whether `encoded` is of `subject` and no answer has changed; False where it is damaged."""
     recorded_subject, _environment, *answers = _parts(encoded) or [b"", b""]
-    if encoded in STALE or not answers or recorded_subject != os.fsencode(subject):
+    if encoded in CHANGED or not answers or recorded_subject != os.fsencode(subject):
         return False
+    for question, answer in zip(answers[::2], answers[1::2], strict=True):
+        if not _is_answered_by(question, answer):
+            CHANGED[encoded] = question
+            return False
+    return True
+
+
+def _is_answered_by(question: bytes, answer: bytes) -> bool:
     try:
-        pairs = zip(answers[::2], answers[1::2], strict=True)
-        if all(_answer(question) == answer for question, answer in pairs):
-            return True
+        return _answer(question) == answer
     except (ValueError, KeyError, OSError):
-        pass
-    STALE.add(encoded)
-    return False
+        return False
 
 
 def environment_of(encoded: bytes) -> str | None:
@@ -201,7 +207,10 @@ def profile_with_origin(profile: str, chosen_by: str) -> str:
 
 
 def _parts(encoded: bytes) -> list[bytes]:
-    """At least two; none where it is damaged, or of another version of uvflow."""
+    """The subject, the environment, then questions and answers by turns.
+
+    None where it is damaged, or of another version of uvflow.
+    """
     head, _, body = encoded.partition(b"\n")
     parts = []
     start = 0
@@ -213,8 +222,8 @@ def _parts(encoded: bytes) -> list[bytes]:
             return []
         parts.append(body[begin:end])
         start = end + 1
-    is_whole = len(parts) > 1 and head == _HEAD + _checksum(_unanswered(parts))
-    return parts if is_whole else []
+    is_whole = len(parts) > 1 and len(parts) % 2 == 0
+    return parts if is_whole and head == _HEAD + _checksum(_unanswered(parts)) else []
 
 
 def _unanswered(parts: list[bytes]) -> list[bytes]:
@@ -246,6 +255,14 @@ def _identity(path: bytes) -> bytes:
         return b"-"
 
 
+def _linkable(path: bytes) -> bytes:
+    """The identity of a file that others may be hard links to: without the ctime.
+
+    That changes with the number of links, and uv links what it installs to the files in its cache.
+    """
+    return _identity(path).rpartition(b" ")[0]
+
+
 def _directories(path: bytes) -> bytes:
     """The names of the directories in a directory."""
     try:
@@ -273,15 +290,15 @@ def _distributions(path: bytes) -> bytes:
 
 
 def _metadata(entry: "os.DirEntry[bytes]") -> bytes:
-    """Of files that may be linked meanwhile not the ctime: a sync keeps RECORD, and uv a cache.
+    """When an entry of site-packages has changed, and of metadata the files that uv reads.
 
-    uv reads WHEEL and uv_cache.json.
+    RECORD and WHEEL may be links into uv's cache.
     """
     fields = _stat_fields(entry.stat(follow_symlinks=False))
     if not entry.name.endswith(b".dist-info"):
         return fields
-    linked = (_identity(entry.path + name).rpartition(b" ")[0] for name in (b"/RECORD", b"/WHEEL"))
-    return b" ".join((fields, *linked, _identity(entry.path + b"/uv_cache.json")))
+    record, wheel = _linkable(entry.path + b"/RECORD"), _linkable(entry.path + b"/WHEEL")
+    return b" ".join((fields, record, wheel, _identity(entry.path + b"/uv_cache.json")))
 
 
 def source_files(question: bytes, most: int = MOST_SOURCES) -> list[tuple[bytes, bytes]]:
@@ -324,10 +341,10 @@ def sources_answer(files: list[tuple[bytes, bytes]]) -> bytes:
 
 def _uv(path: bytes) -> bytes:
     """Which uv would be found: all that is looked at before the one at `path`, and that one."""
-    wanted = _identity(path)
+    wanted = _linkable(path)
     found = []
     for candidate in uv_candidates(os.environ):
-        found.append(_identity(os.fsencode(candidate)))
+        found.append(_linkable(os.fsencode(candidate)))
         if found[-1] == wanted:
             return b"\n".join(found)
     return b"\n".join((*found, wanted, os.fsencode(sys.prefix)))  # that of the `uv` package
@@ -406,6 +423,7 @@ _KINDS: "dict[bytes, Callable[[bytes], bytes]]" = {
     b"directories": _directories,
     b"distributions": _distributions,
     b"present": _present,
+    b"linkable": _linkable,
     b"sources": lambda path: sources_answer(source_files(path)),
     b"uv": _uv,
     b"variable": _variable,

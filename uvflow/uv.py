@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import re
-import shlex
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -158,6 +157,8 @@ def _reporter(arguments: Sequence[str]) -> Callable[[], None]:
     began, report = time.monotonic(), DISPLAY.get().report
     if report is None:
         return lambda: None
+    import shlex  # rarely needed
+
     return lambda: report(f"{shlex.join(('uv', *arguments))} took {time.monotonic() - began:.2f} s")
 
 
@@ -219,7 +220,7 @@ def identity(path: str) -> str:
     real = Path(os.path.realpath(path))
     if real.stem != "uv" or not real.is_file() or real.stat().st_size < _SMALLEST:
         return ""
-    return " ".join(map(os.fsdecode, fingerprint.record([f"identity {real}"])))
+    return " ".join(map(os.fsdecode, fingerprint.record([f"linkable {real}"])))
 
 
 def _probe(path: str, known: Mapping[str, str]) -> Uv | None:

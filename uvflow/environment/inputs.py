@@ -41,6 +41,7 @@ from uvflow.state.journal import BOOT_ID, COPY
 
 _PYTHON_VERSIONS = (".python-version", ".python-versions")
 _WORKING_DIRECTORY = "working-directory "
+OF_DISTRIBUTIONS = (b"present ", b"distributions ")  # the kinds of what `environment_inputs` asks
 _WILDCARDS = r"[*?\[]"
 
 # With these uv does something at every sync: it installs again, or asks an index.

@@ -10,7 +10,6 @@ cut short), and what came to be since then and is, byte for byte, a file in uv's
 distribution that is not installed (an install was cut short).
 """
 
-import filecmp
 import functools
 import math
 import os
@@ -455,6 +454,8 @@ def _directories_of(paths: Iterable[str]) -> set[str]:
 def _is_same(cached: str, path: str) -> bool:
     if os.path.isdir(path):  # noqa: PTH112  as above
         return os.path.isdir(cached)  # noqa: PTH112  as above
+    import filecmp  # only needed after an interrupted sync
+
     try:
         return filecmp.cmp(cached, path, shallow=False)
     except OSError:

@@ -13,7 +13,7 @@ from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.fill import Filling, lockfile_refusal
+from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
@@ -33,6 +33,14 @@ from uvflow.errors import (
     UvflowError,
 )
 from uvflow.files import mounts_in, require_writable
+from uvflow.lockfile.check import (
+    Level,
+    check_lockfile,
+    failure_reason,
+    missing_lockfile,
+    stale_error,
+    stale_lockfile_error,
+)
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.state import journal, locks
@@ -152,7 +160,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     if _would_change_nothing(context, uv):
         return True
     if refusal:
-        raise lockfile_refusal(context, uv) or refusal
+        raise stale_lockfile_error(project, uv, context.environ, has_failed=True) or refusal
     return False
 
 
@@ -184,63 +192,68 @@ def sync_locked(
     _check_no_release(context)
     inputs.check_inputs(context.project)
     mutex.claim(context.environment)
-    before: tuple[bytes, ...] = ()
-    with contextlib.suppress(inputs.UnwatchableError, UvflowError):
-        # An edit from here on is seen next time.
-        before = _answers(inputs.sync_inputs(context, uv.path))
-    # Of a sync after which uv had nothing to do.
-    known = fingerprint.recorded_answers(context.read_fingerprint())
-    environment = Environment(context.environment)
-    python = _answers(inputs.interpreter_inputs(environment))
-    is_same = _is_in(known, before) and _is_in(known, python)
-    has_same_python = _is_in(known, python) and inputs.ask_for_same_python(
-        fingerprint.pairs(before), known
-    )
-    copies = find_copies(context)
+    asked = _sync_answers(context, uv)  # an edit from here on is seen next time
+    last = context.read_fingerprint()  # of a sync after which uv had nothing to do
+    known = fingerprint.recorded_answers(last)
+    environment, copies = Environment(context.environment), find_copies(context)
     is_mounted = bool(mounts_in(context.environment))
-    may_be_same = before and _may_change_nothing(context, fingerprint.pairs(before), known)
+    found: tuple[bytes, ...] = ()
     # Every distribution is looked at, so not where the sync is a real one in any case.
-    there = _answers(inputs.environment_inputs(environment)) if may_be_same or is_mounted else ()
-    if is_mounted or _is_in(known, there):
+    if is_mounted or _may_change_nothing(context, asked, last):
+        found = _answers(inputs.environment_inputs(environment))
+    if is_mounted or _is_in(known, found):
         if _would_change_nothing(context, uv):
-            answers = _watched(before, remember_copies(context, copies), there)
+            answers = _watched(asked, remember_copies(context, copies), found)
             return SyncResult(already=True, answers=answers)
         check_mounts(context.environment)
-    with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
+    is_known_python = _is_in(known, _answers(inputs.interpreter_inputs(environment)))
+    has_same_python = is_known_python and inputs.ask_for_same_python(
+        fingerprint.pairs(asked), known
+    )
+    with _changing(
+        context, environment, uv, mutex, progress, has_same_python=has_same_python
+    ) as filling:
         result = filling.complete(_arguments(context, copies), depth=depth)
     journal.remove_copy(context.environment)
     remember_use(context)
     context.remember_uv(uv)
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
-    after = _answers(inputs.environment_inputs(filling.environment))
-    found = fingerprint.pairs(after)
-    is_same = is_same and _is_in(found, python) and found.keys() <= known.keys()
-    is_same = is_same and _names(found) == _names(known)
+    found = _answers(inputs.environment_inputs(filling.environment))
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
-    if before and not (is_same or _agrees(context, uv)):
-        before = ()
-    return SyncResult(repair=result, answers=_watched(before, sources, after))
+    is_same = _is_in(known, asked) and _is_same_environment(filling.environment, found, known)
+    if asked and not (is_same or _agrees(context, uv)):
+        asked = ()
+    return SyncResult(repair=result, answers=_watched(asked, sources, found))
 
 
-def _watched(
-    before: tuple[bytes, ...], sources: tuple[bytes, ...] | None, after: tuple[bytes, ...]
-) -> tuple[bytes, ...]:
-    """All that a fingerprint depends on, which is never current where a part cannot be watched."""
-    is_watchable = before and after and sources is not None
-    return (*(before if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *after)
+def _sync_answers(context: SyncContext, uv: Uv) -> tuple[bytes, ...]:
+    """What a sync depends on, with the answers; none where that cannot be watched."""
+    try:
+        return _answers(inputs.sync_inputs(context, uv.path))
+    except (inputs.UnwatchableError, UvflowError):
+        return ()
 
 
-def _may_change_nothing(
-    context: SyncContext, answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]
-) -> bool:
-    """Whether what has changed may be a comment, a setting or a variable, say.
+def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
+    """The questions with their answers; none where something cannot be read."""
+    try:
+        return fingerprint.record(list(questions))
+    except OSError:
+        return ()
+
+
+def _may_change_nothing(context: SyncContext, asked: tuple[bytes, ...], last: bytes) -> bool:
+    """Whether what has changed since the sync `last` may be a comment, a setting or a variable.
 
     Not where it may be that byte code is compiled: of that, uv's `--check` knows nothing.
     """
+    change = fingerprint.CHANGED.get(last, b"")
+    if not asked or change.startswith(inputs.OF_DISTRIBUTIONS):
+        return False
     lockfile = os.fsencode(f"content {context.project.lockfile}")
-    changed = dict(answers.items() - known.items())
+    changed = dict(fingerprint.pairs(asked).items() - fingerprint.recorded_answers(last).items())
     compiles = any(re.search(rb"(?i)compile[-_]bytecode", text) for text in changed.values())
     return not (lockfile in changed or compiles or context.profile.compile_bytecode)
 
@@ -248,6 +261,27 @@ def _may_change_nothing(
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
     """Whether there are answers, the same as those that are known."""
     return bool(answers) and fingerprint.pairs(answers).items() <= known.items()
+
+
+def _watched(
+    asked: tuple[bytes, ...], sources: tuple[bytes, ...] | None, found: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """All that a fingerprint depends on, which is never current where a part cannot be watched."""
+    is_watchable = asked and found and sources is not None
+    return (*(asked if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *found)
+
+
+def _is_same_environment(
+    environment: Environment, found: tuple[bytes, ...], known: Mapping[bytes, bytes]
+) -> bool:
+    """Whether its Python and the names of its distributions are those that are known."""
+    answers = fingerprint.pairs(found)
+    python = map(os.fsencode, inputs.interpreter_inputs(environment))
+    return (
+        answers.keys() <= known.keys()
+        and all(answers.get(question) == known.get(question) for question in python)
+        and _names(answers) == _names(known)
+    )
 
 
 def _names(answers: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
@@ -269,8 +303,6 @@ def _check_no_release(context: SyncContext) -> None:
 
 def _require_lockfile(project: Project) -> None:
     if not project.lockfile.exists():
-        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
-
         check = missing_lockfile(project)
         raise StaleLockfileError(*check.reasons, hint=check.hint)
 
@@ -285,8 +317,9 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _changing(
+def _changing(  # noqa: PLR0913  all that a Filling needs
     context: SyncContext,
+    environment: Environment,
     uv: Uv,
     mutex: Mutex,
     progress: Progress,
@@ -299,7 +332,6 @@ def _changing(
     known to be the one that was asked for at the last sync. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
-    environment = Environment(context.environment)
     past = Past.of(context, environment)
     before, was_empty = environment, _is_empty(environment)
     records = {d.location: read_metadata(d).record for d in environment.distributions}
@@ -308,9 +340,9 @@ def _changing(
     aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
-        is_usable = not integrity.missing_basics(environment)
-        is_replaced = is_usable and not has_same_python and is_replaced_by_uv(context, uv)
-        reasons += ["another Python is asked for"] * is_replaced
+        may_be_replaced = not (has_same_python or integrity.missing_basics(environment))
+        if may_be_replaced and is_replaced_by_uv(context, uv):
+            reasons.append("another Python is asked for")
         aside = repair.clear_unusable(environment, progress, past, reasons)
         if past.is_interrupted or aside is not None:
             environment = Environment(context.environment)
@@ -350,14 +382,6 @@ def _has_changed(environment: Environment, since: float) -> bool:
         return True
 
 
-def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
-    """The questions with their answers; none where something cannot be read."""
-    try:
-        return fingerprint.record(list(questions))
-    except OSError:
-        return ()
-
-
 def finish(context: SyncContext, result: SyncResult, *more: bytes) -> None:
     """The last step: remember the fingerprint, of `more` answers too, and drop the journal."""
     answers, environment = (*result.answers, *more), context.environment
@@ -373,8 +397,6 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
-    if context.live_release:  # so that the next sync looks at it, and makes another one
-        journal.delete_entries(context.state, journal.FINGERPRINT, context.environment)
     _check_no_release(context)
     inputs.check_inputs(context.project)
     basics = integrity.missing_basics(Environment(context.environment))
@@ -394,7 +416,8 @@ def repair_environment(
     ) as mutex:
         uv = context.find_uv()
         check_mounts(context.environment)
-        with _changing(context, uv, mutex, progress) as filling:
+        environment = Environment(context.environment)
+        with _changing(context, environment, uv, mutex, progress) as filling:
             result = filling.complete(depth=depth)
         journal.end_sync(context.state, context.environment, {})
         return result
@@ -406,7 +429,6 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     Changes nothing. Raises what `sync` raises.
     """
     from uvflow.environment.status import planned_changes  # not needed for a sync
-    from uvflow.lockfile import check
 
     project = context.project
     inputs.check_inputs(project)
@@ -424,15 +446,15 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     _require_lockfile(project)
     uv = context.find_uv()
     # To compare the lockfile as well, uv may build what has dynamic metadata, and run its code.
-    found = check.check_lockfile(project, uv, context.environ)
-    if found.verdict in {check.Level.STALE, check.Level.UNUSABLE}:
-        raise check.stale_error(found)
+    found = check_lockfile(project, uv, context.environ)
+    if found.verdict in {Level.STALE, Level.UNUSABLE}:
+        raise stale_error(found)
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
     words = tuple("--frozen" if word == "--locked" else word for word in arguments)
     answer = uv.capture(words, cwd=project.root, environ=context.environ)
     if answer.code != 0:
         failure = failure_of(answer, "uv sync --dry-run")
-        raise failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
+        raise failure.with_context(cause=failure_reason(answer), hint=failure.hint)
     damages: tuple[Damage, ...] = ()  # of which uv knows nothing
     if environment.path.is_dir() and not is_sync_running(context):
         past = Past.of(context, environment)
