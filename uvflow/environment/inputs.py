@@ -66,7 +66,8 @@ def sync_inputs(context: SyncContext, uv_path: str) -> tuple[str, ...]:
     if _WORKING_DIRECTORY in questions and Path.cwd() != project.root:
         # uv is started in the root, and would find something else here.
         raise UnwatchableError("a path is relative to the directory in which uv is started")
-    questions += [f"env-file {env_file}"] if env_file is not None else []
+    if env_file is not None:
+        questions.append(f"env-file {env_file}")
     variables = f"variables {' '.join(SET_ASIDE)}"
     return (variables, f"uv {uv_path}", *map(_without_secrets, questions))
 
@@ -88,8 +89,9 @@ def _text(path: str | Path) -> str:
     return (read_quickly(str(path)) or b"").decode(errors="replace")
 
 
-def ask_for_same_python(answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]) -> bool:
+def ask_for_same_python(recorded: tuple[bytes, ...], known: Mapping[bytes, bytes]) -> bool:
     """Whether all that has changed since those `known` are requirements: uv keeps the Python."""
+    answers = fingerprint.pairs(recorded)
     for question, answer in answers.items():
         path = os.fsdecode(question).partition(" ")[2]
         if known.get(question) == answer or path.endswith(LOCKFILE):

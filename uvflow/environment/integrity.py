@@ -121,23 +121,22 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    unfinished = []
+    damages = [*_script_damage(environment), *_duplicates(environment)]
     for distribution in environment.distributions:
         if not _has_record(environment, distribution):
             continue
-        problem, first, *_ = read_metadata(distribution)
-        kind, detail = (first and _size_problem(first)) or (None, "")
-        if first and not problem and kind is DamageKind.MISSING:
-            problem = kind, first.path, detail
+        metadata = read_metadata(distribution)
+        problem, first = metadata.problem, metadata.first
+        if first and not problem and not os.path.exists(first.path):  # noqa: PTH110  a Path costs more than the stat
+            problem = DamageKind.MISSING, first.path, ""
         if problem:
             kind, path, detail = problem
-            unfinished.append(Damage(kind, environment.relative(path), distribution.name, detail))
+            damages.append(Damage(kind, environment.relative(path), distribution.name, detail))
     left = map(environment.relative, leftover_data_directories(environment))
-    unfinished += (Damage(DamageKind.UNFINISHED, path) for path in left)
-    own = _script_damage(environment)
-    has_links = any(entry.is_symlink() and entry.is_dir() for entry in environment.entries)
-    linked = linked_packages(environment) if has_links else ()
-    return (*own, *_duplicates(environment), *unfinished, *linked)
+    damages += (Damage(DamageKind.UNFINISHED, path) for path in left)
+    if any(entry.is_symlink() and entry.is_dir() for entry in environment.entries):
+        damages += linked_packages(environment)
+    return tuple(damages)
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
@@ -208,12 +207,15 @@ def _script_damage(environment: Environment) -> Iterator[Damage]:
     """What uv writes into every environment; others write at least `activate`, or none."""
     if is_whole_python(environment):
         return
-    names = {entry.name for entry in directory_entries(environment.scripts)}
     configuration = read_configuration(environment) or {}
-    is_uvs, is_relocatable = "uv" in configuration, configuration.get("relocatable") == "true"
-    has_others = any(name.lower().startswith("activate.") for name in names)
-    for name in _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ():
-        if is_relocatable and name == "activate.csh":
+    is_uvs = "uv" in configuration
+    expected: tuple[str, ...] = ()
+    if is_uvs:
+        expected = _ACTIVATORS
+    elif any(e.name.startswith("activate.") for e in directory_entries(environment.scripts)):
+        expected = ("activate",)
+    for name in expected:
+        if name == "activate.csh" and configuration.get("relocatable") == "true":
             continue  # csh cannot find out where a script is
         path = environment.scripts / name
         problem = _size_problem(Row(str(path), "", None))
@@ -328,17 +330,10 @@ def _read_metadata(location: str, _identity: tuple[int, ...]) -> Metadata:
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not _is_readable(e)), "")
     problem = _metadata_problem(distribution, names, text)
-    for name in () if problem else (n for n in _JSON if n in names):
-        path, detail = f"{location}{os.sep}{name}", "uv cannot read it"
-        with contextlib.suppress(ValueError, RecursionError):
-            if isinstance(json.loads(read_quickly(path) or b""), dict):
-                # uv would follow it, and not remove it: it installs such a one again and again.
-                detail = "RECORD does not list it"
-                if not text or f"\n{distribution.directory}/{name}," in f"\n{text}":
-                    continue
-        problem = problem or (DamageKind.EDITED, path, detail)
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file, or a large one"
+    elif problem is None:
+        problem = _json_problem(distribution, names, text or "")
     return Metadata(problem, first, names, unreadable, text or "")
 
 
@@ -365,6 +360,26 @@ def _metadata_problem(
     is_listed = f"\n{distribution.directory}/INSTALLER," in f"\n{text}"
     if not is_listed and ("INSTALLER" in names or not _is_without_installer(distribution, text)):
         return DamageKind.UNFINISHED, record, "does not list INSTALLER"
+    return None
+
+
+def _json_problem(
+    distribution: Distribution, names: AbstractSet[str], text: str
+) -> tuple[DamageKind, str, str] | None:
+    """Whether uv cannot read one of its files, or would follow one that RECORD does not list.
+
+    It does not remove the latter, and so installs the distribution again and again.
+    """
+    for name in filter(names.__contains__, _JSON):
+        path = f"{distribution.location}{os.sep}{name}"
+        try:
+            is_object = isinstance(json.loads(read_quickly(path) or b""), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            return DamageKind.EDITED, path, "uv cannot read it"
+        if text and f"\n{distribution.directory}/{name}," not in f"\n{text}":
+            return DamageKind.EDITED, path, "RECORD does not list it"
     return None
 
 
@@ -404,10 +419,11 @@ def linked_packages(environment: Environment) -> Iterator[Damage]:
         return {link_above(_absolute(base, name)) for name in names} - {""}
 
     for distribution in environment.distributions:
-        base = distribution.site_packages
-        text = read_metadata(distribution).record
-        folders = {name.rpartition("/")[0] or "." for name, _, _ in _fields(text)}
-        for link in sorted(set().union(*(links_to(base, folder) for folder in folders))):
+        links: set[str] = set()
+        recorded = _fields(read_metadata(distribution).record)
+        for folder in {name.rpartition("/")[0] or "." for name, _, _ in recorded}:
+            links |= links_to(distribution.site_packages, folder)
+        for link in sorted(links):
             kind, detail = _link_problem(link)
             yield Damage(kind, environment.relative(link), distribution.name, detail)
 
@@ -424,7 +440,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     intact = set()
     link_above = _link_finder(environment)
     scripts = os.path.normcase(f"{environment.scripts}{os.sep}")
-    recorded = (one for one in environment.distributions if _has_record(environment, one))
+    recorded = [one for one in environment.distributions if _has_record(environment, one)]
     for name, row in ((one.name, row) for one in recorded for row in recorded_rows(one)):
         # A module that was installed without its source is elsewhere (PEP 3147).
         if row.path.endswith(".pyc") and f"{os.sep}__pycache__{os.sep}" in row.path:
@@ -432,8 +448,8 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         link = link_above(row.path)
         problem = _link_problem(link) if link else _size_problem(row)
         problem = problem or (_hash_problem(row) if by_hash else None)
-        is_launcher = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
-        if not problem and is_launcher and read_launcher(row.path) is not None:
+        is_inert = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
+        if not problem and is_inert and read_launcher(row.path) is not None:
             problem = DamageKind.EDITED, "not executable"  # others may have any mode in a wheel
         if problem:
             suspects.append((name, link or row.path, problem))

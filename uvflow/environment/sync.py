@@ -206,10 +206,8 @@ def sync_locked(
             answers = _watched(asked, remember_copies(context, copies), found)
             return SyncResult(already=True, answers=answers)
         check_mounts(context.environment)
-    is_known_python = _is_in(known, _answers(inputs.interpreter_inputs(environment)))
-    has_same_python = is_known_python and inputs.ask_for_same_python(
-        fingerprint.pairs(asked), known
-    )
+    python = _answers(inputs.interpreter_inputs(environment))
+    has_same_python = _is_in(known, python) and inputs.ask_for_same_python(asked, known)
     with _changing(
         context, environment, uv, mutex, progress, has_same_python=has_same_python
     ) as filling:
@@ -222,7 +220,7 @@ def sync_locked(
     found = _answers(inputs.environment_inputs(filling.environment))
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
-    is_same = _is_in(known, asked) and _is_same_environment(filling.environment, found, known)
+    is_same = _is_in(known, asked) and _names(fingerprint.pairs(found)) == _names(known)
     if asked and not (is_same or _agrees(context, uv)):
         asked = ()
     return SyncResult(repair=result, answers=_watched(asked, sources, found))
@@ -269,19 +267,6 @@ def _watched(
     """All that a fingerprint depends on, which is never current where a part cannot be watched."""
     is_watchable = asked and found and sources is not None
     return (*(asked if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *found)
-
-
-def _is_same_environment(
-    environment: Environment, found: tuple[bytes, ...], known: Mapping[bytes, bytes]
-) -> bool:
-    """Whether its Python and the names of its distributions are those that are known."""
-    answers = fingerprint.pairs(found)
-    python = map(os.fsencode, inputs.interpreter_inputs(environment))
-    return (
-        answers.keys() <= known.keys()
-        and all(answers.get(question) == known.get(question) for question in python)
-        and _names(answers) == _names(known)
-    )
 
 
 def _names(answers: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
