@@ -201,17 +201,16 @@ def test_a_network_that_is_not_permitted_is_a_network_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "hint"),
+    "output",
     [
-        ("HTTP status client error (401 Unauthorized) for url (https://h/x)", "`uv auth login"),
-        ("hint: An index URL (https://h) could not be queried (403 Forbidden)", "`uv auth login"),
-        ("hint: An index (https://h) returned a 403 Forbidden error. Check", "`uv auth login"),
-        ("git@h: Permission denied (publickey).", "log in to the git server"),
+        "HTTP status client error (401 Unauthorized) for url (https://h/x)",
+        "hint: An index URL (https://h) could not be queried (403 Forbidden)",
+        "hint: An index (https://h) returned a 403 Forbidden error. Check",
     ],
 )
-def test_a_login_that_is_missing_has_a_hint(output: str, hint: str) -> None:
+def test_a_login_that_is_missing_has_a_hint(output: str) -> None:
     failure = uv.failure_of(Completed(code=1, err=output), "uv sync")
-    assert (failure.exit_code, hint in str(failure.hint)) == (1, True)
+    assert (failure.exit_code, "`uv auth login" in str(failure.hint)) == (1, True)
 
 
 def test_other_failures_are_uvs() -> None:

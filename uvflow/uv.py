@@ -63,9 +63,6 @@ SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
 # on Windows, and as a build backend in Python does.
 _DISK = r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]"
 _LOGIN = r"\(40[13] (?:Unauthorized|Forbidden)\)|returned a 40[13] "
-_LOGIN_TO_GIT = (
-    r"Permission denied \(publickey|Authentication failed for|could not read (?:User|Pass)"
-)
 _SELECTION = (
     r"(?:roup|xtra) .+ is not defined in|does not have a member |incompatible with the .*conflicts"
 )
@@ -89,8 +86,6 @@ def failure_of(answer: Completed, command: str) -> UvflowError:
         return UsageError(message)
     if re.search(_LOGIN, words):
         return UvFailedError(message, hint=_LOG_IN)
-    if re.search(_LOGIN_TO_GIT, words):
-        return UvFailedError(message, hint="log in to the git server, by a key or a helper")
     failure = UvFailedError(message)
     failure.output = answer.err
     return failure
@@ -225,7 +220,8 @@ def identity(path: str) -> str:
 
 def _probe(path: str, known: Mapping[str, str]) -> Uv | None:
     """None where `path` does not run as uv: a version manager's shim without a uv, say."""
-    if known and re.match(_VERSION, version := str(known.get(identity(path)))):
+    version = str(known.get(identity(path))) if known else ""
+    if re.match(_VERSION, version):
         return Uv(path=path, version=version)
     try:
         completed = process.capture((path, "--version"), environ=os.environ, seconds=_PROBE_SECONDS)

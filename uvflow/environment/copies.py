@@ -78,7 +78,7 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
             times = (int(each.split()[2]) for _, each in files if each != b"-")
             answers = (b"sources " + question, fingerprint.sources_answer(files))
             copy = copy._replace(
-                digest=digest_of(files, _LARGE),
+                digest=_digest_of(files),
                 answers=answers if len(files) <= fingerprint.MOST_SOURCES else (),
                 changed=max(times, default=0),
             )
@@ -110,11 +110,10 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
     return sum(answers, ()) if all(answers) else None
 
 
-def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
-    """Changes with the paths and the contents of files.
+def _digest_of(files: Iterable[tuple[bytes, bytes]]) -> str:
+    """A digest of the paths and the contents of files, each of which has its identity with it.
 
-    Each has an identity, which counts instead where it cannot be read, or has more than `most`
-    bytes.
+    That counts in the place of what cannot be read, or is large.
     """
     import hashlib  # 3 ms, and only needed where there are copies, or defects
 
@@ -122,7 +121,7 @@ def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
     for path, identity in files:
         content = identity
         with contextlib.suppress(OSError):
-            content = fingerprint.read_file(path, most)
+            content = fingerprint.read_file(path, _LARGE)
         for part in (path, content):
             digest.update(b"%d:%b" % (len(part), part))
     return digest.hexdigest()

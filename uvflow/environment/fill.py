@@ -55,25 +55,23 @@ class Filling:
     is where the whole was set aside.
     """
 
-    def __init__(  # noqa: PLR0913  one caller
+    def __init__(
         self,
         context: SyncContext,
         uv: Uv,
         mutex: Mutex,
         environment: Environment,
-        *,
         progress: Progress,
-        past: Past,
-        aside: Path | None = None,
     ) -> None:
+        # Before a sync is marked as running, which `Past.of` would take for an interrupted one.
         self.context = context
         self.uv = uv
         self.mutex = mutex
         self.environment = environment
         self.progress = progress
-        self.past = past
-        self.depth = past.depth
-        self.aside = aside
+        self.past = Past.of(context, environment)
+        self.depth = self.past.depth
+        self.aside: Path | None = None
         self.exactly: tuple[str, ...] = ()
         self.ended = 0.0
         self.damages: list[Damage] = []
@@ -256,7 +254,8 @@ class Filling:
             _clear(elsewhere.environment)
             _run_uv_offline_first(elsewhere, self.uv, words)
 
-        if cached := names - refetched:
+        cached = names - refetched
+        if cached:
             try:
                 fetch(cached)
             except UvFailedError:  # the cache may have the same damage, and uv refuses it
@@ -277,10 +276,12 @@ class Filling:
         _clear(made)
         configuration = read_configuration(environment) or {}
         prompt = configuration.get("prompt", "").strip("'\"")
-        flags = ["--relocatable"] if configuration.get("relocatable") == "true" else []
-        flags += [f"--prompt={prompt}"] if prompt else []
-        words = ("--quiet", "--no-project", f"--python={environment.python}")
-        self._require("venv", *words, *flags, str(made))
+        words = ["venv", "--quiet", "--no-project", f"--python={environment.python}"]
+        if configuration.get("relocatable") == "true":
+            words.append("--relocatable")
+        if prompt:
+            words.append(f"--prompt={prompt}")
+        self._require(*words, str(made))
         below = str(made).removeprefix(str(environment.path)).encode()
         for source, target in ((made / path, environment.path / path) for path in paths):
             if source.is_symlink():  # to the interpreter beside it

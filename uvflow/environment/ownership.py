@@ -1,12 +1,12 @@
-"""What in an environment is whose? May it be filled, set aside, emptied? What is the user's stays.
+"""Which files of an environment are the user's, and whether it may be filled, set aside or emptied.
 
 Where a new environment is needed, the old one is set aside by a rename; once the new one is
 verified, what was set aside is removed if a virtual environment or an installer made every entry
 in it. In every doubt it stays, and its path is reported.
 
-What no RECORD lists is the usual, a leftover of an interrupted uv, or the user's. Two things are
-leftovers: what a RECORD listed when the interrupted sync began and none lists now (an uninstall was
-cut short), and what came to be since then and is, byte for byte, a file in uv's cache of a
+A file that no RECORD lists is one that every environment has, a leftover of an interrupted uv, or
+the user's. It is a leftover where a RECORD listed it when the interrupted sync began (an uninstall
+was cut short), or where it is newer than that and equals, byte for byte, a file in uv's cache of a
 distribution that is not installed (an install was cut short).
 """
 
@@ -63,9 +63,6 @@ _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, 
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", FETCHED}
 
 _UNFINISHED = (f".{COPY}", f".{RECORDS}", f".{SET_ASIDE}")  # what a killed write of one leaves
-
-# Where the venv of older Debians has the wheels of pip and setuptools.
-_WHEELS_OF_VENV = ("share", "python-wheels")
 
 # The interpreter, and what uv, venv and virtualenv write beside it.
 _SCRIPTS = (
@@ -274,11 +271,8 @@ def foreign_entries(environment: Environment) -> list[str]:
     """The entries at the top that neither a virtual environment nor an installer makes."""
     tops = {environment.relative(path).partition("/")[0] for path in owned_files(environment)}
     usual = _TOP_FILES | _TOP_DIRECTORIES | BY_DESIGN | {_CACHE} | tops
-    share, wheels = _WHEELS_OF_VENV
-    if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
-        usual.add(share)
-    names = (entry.name for entry in directory_entries(environment.path))
-    return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
+    names = {entry.name for entry in directory_entries(environment.path)}
+    return sorted(name for name in names - usual if not name.startswith(_UNFINISHED))
 
 
 def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
@@ -295,14 +289,9 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
             return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
         case ("bin" | "Scripts", name):
             return bool(re.fullmatch(_SCRIPTS, name)) or is_written_by_installer(path)
-        case ("share", "python-wheels", name):  # see _WHEELS_OF_VENV
-            return name.endswith(".whl")
-        case ("lib" | "lib64", _, "site-packages", top, *inner) | (
-            "Lib",
-            "site-packages",
-            top,
-            *inner,
-        ):
+        case ("lib" | "lib64", _, "site-packages", top, *inner):
+            return _is_usual_package(top, *inner)
+        case ("Lib", "site-packages", top, *inner):  # of Windows
             return _is_usual_package(top, *inner)
     return parts[0] == FETCHED
 
@@ -310,11 +299,13 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
 def _is_usual_package(top: str, *inner: str) -> bool:
     if not inner:  # of setuptools' develop
         return top == "easy-install.pth" or top.endswith(".egg-link")
+    name = inner[0]
     if re.fullmatch(_DATA, top):
-        return len(inner) > 1 and inner[0] in SCHEMES
-    is_known = len(inner) == 1 and (inner[0] in _METADATA or re.fullmatch(_LICENSE, inner[0]))
-    is_known = is_known or inner[0] in ("licenses", "sboms")
-    return bool(is_known) and top.endswith((".dist-info", ".egg-info"))
+        return len(inner) > 1 and name in SCHEMES
+    if not top.endswith((".dist-info", ".egg-info")):
+        return False
+    is_file = len(inner) == 1 and (name in _METADATA or re.fullmatch(_LICENSE, name))
+    return bool(is_file) or name in ("licenses", "sboms")
 
 
 def _unowned_paths(
@@ -357,13 +348,13 @@ def sort_unowned(
     search = _Search(environment, owned, began, cache)
     left, users, launchers = [], [], []
     for path in _unowned_paths(environment, owned):
+        is_file_of_package = search.top_of(path) and not path.endswith(os.sep)
         if search.is_left(path):
             left.append(path)
         elif search.is_launcher(path):
             launchers.append(path)
-        elif search.top_of(path) and not path.endswith(os.sep):
-            # A link in the place of a directory may be a damage.
-            users += [path] if path not in search.owned_directories else []
+        elif is_file_of_package and path not in search.owned_directories:
+            users.append(path)  # else it is a link in the place of a directory: damage
     removable = search.highest(left, besides=users)
     shown = [p for p in search.highest(users, besides=left) if f"{os.sep}{_CACHE}{os.sep}" not in p]
     relative = environment.relative
@@ -371,11 +362,12 @@ def sort_unowned(
 
 
 class _Search:
-    """`kept` are paths that had an owner before the sync; those of directories end with `/`.
+    """What is known of the paths that no RECORD lists.
 
-    So do `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the
-    names of their entries; not those that are installed, which may bring files that no RECORD lists
-    (old uv).
+    `kept` are those that had an owner before the sync. Of directories they end with `/`, and so do
+    `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the names of
+    their entries; without those that are installed, which may bring files that no RECORD lists (old
+    uv).
     """
 
     def __init__(

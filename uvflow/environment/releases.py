@@ -28,7 +28,7 @@ from uvflow.environment.integrity import origin_problem
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
-from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
+from uvflow.files import claim, directory_size, link_to, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
 from uvflow.state.store import CACHEDIR_SIGNATURE, Progress
@@ -132,7 +132,7 @@ def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
     # Not what a link names that is dangling: that would be live before it is made.
     named = filter(None, [*_directories(context), context.live_release])
     number = max(map(_number, named), default=0) + 1
-    path = directory / f"{_lockfile_digest(context)[:_DIGITS]}-{number}"
+    path = directory / f"{_digest(context.project.lockfile)[:_DIGITS]}-{number}"
     claim(_mark(path))
     relative = os.path.relpath(path, context.project.workspace)
     profile = context.profile._replace(environment=relative, releases=0)
@@ -149,10 +149,6 @@ def _check_places(context: SyncContext) -> None:
                 f"{path} is in the place of releases, and was not made by a sync with them",
                 hint=f"{move_by_hand(path)}, then sync again",
             )
-
-
-def _lockfile_digest(context: SyncContext) -> str:
-    return hashlib.sha256(read_bytes(context.project.lockfile)).hexdigest()
 
 
 def live_answer(context: SyncContext, release: Path) -> tuple[bytes, bytes]:
@@ -180,11 +176,11 @@ def finish_release(
         "profile": context.profile.name,
         "uv": uv_version,
         "python": python_version(environment),
-        "lockfile_digest": _lockfile_digest(context),
+        "lockfile_digest": _digest(context.project.lockfile),
         "git_commit": commit,
         "git_is_clean": is_clean,
         "distributions": [
-            {"name": d.name, "version": d.version, "record_digest": _digest(d.record)}
+            {"name": d.name, "version": d.version, "record_digest": _digest(Path(d.record))}
             for d in environment.distributions
         ],
     }
@@ -201,8 +197,9 @@ def finish_release(
             remove_release(context, old.path, progress)
 
 
-def _digest(path: str) -> str:
-    return hashlib.sha256(read_quickly(path) or b"").hexdigest()
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, of nothing where it cannot be read."""
+    return hashlib.sha256(read_quickly(str(path)) or b"").hexdigest()
 
 
 def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
@@ -292,5 +289,5 @@ def _choose(context: SyncContext, releases: list[Release], name: str | None) -> 
 
 def receipt_digest(context: SyncContext) -> str | None:
     """The SHA-256 of the live release's receipt; None without one."""
-    receipt = context.live_release and read_quickly(str(context.live_release / RECEIPT))
-    return hashlib.sha256(receipt).hexdigest() if receipt else None
+    release = context.live_release
+    return _digest(release / RECEIPT) if release and _read_receipt(release) else None

@@ -1,6 +1,6 @@
 """Repair an environment: find what is damaged, and remove it so that uv reinstalls it.
 
-`environment.sync` runs uv between the rounds; nothing here calls uv. What is damaged is read from
+fill.py runs uv between the rounds; nothing here does. What is damaged is read from
 RECORD files (integrity.py).
 
 Known defects of wheels look like damage, because the RECORD of the wheel itself is wrong.

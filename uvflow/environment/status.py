@@ -39,7 +39,6 @@ _NO_WHEEL = r"can't be installed because it doesn't have .*(?:\n+hint: (?P<hint>
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
 
-
 # The verdict in words, and its exit code.
 _VERDICTS = {
     Level.OK: ("In sync", 0),
@@ -280,7 +279,8 @@ def planned_changes(output: str) -> tuple[str, ...]:
     sourced = set()
     for sign, name, version, source in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
-        sourced |= {name} if source else set()
+        if source:
+            sourced.add(name)
     sentences = []
     for name, change in changes.items():
         installed, wanted = change.get("-", ""), change.get("+", "")

@@ -29,7 +29,6 @@ from uvflow.errors import (
     DiskError,
     OutOfSyncError,
     StaleLockfileError,
-    UsageError,
     UvflowError,
 )
 from uvflow.files import mounts_in, require_writable
@@ -41,7 +40,6 @@ from uvflow.lockfile.check import (
     stale_error,
     stale_lockfile_error,
 )
-from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project
 from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
@@ -100,12 +98,6 @@ def locked_environment(
             from uvflow.state import backup  # 3 ms, and hardly ever needed
 
             backup.recover(state, progress)
-        if not (context.project.root / MANIFEST).exists():
-            raise UsageError(
-                f"an unfinished `uvflow init` was put back, and {context.project.root} is not a"
-                " project without it",
-                hint="`uvflow init` again",
-            )
         if context.is_current():  # another uvflow process may have done it meanwhile
             yield SyncResult(already=True)
             return
@@ -208,9 +200,8 @@ def sync_locked(
         check_mounts(context.environment)
     python = _answers(inputs.interpreter_inputs(environment))
     has_same_python = _is_in(known, python) and inputs.ask_for_same_python(asked, known)
-    with _changing(
-        context, environment, uv, mutex, progress, has_same_python=has_same_python
-    ) as filling:
+    filling = Filling(context, uv, mutex, environment, progress)
+    with _changing(filling, has_same_python=has_same_python):
         result = filling.complete(_arguments(context, copies), depth=depth)
     journal.remove_copy(context.environment)
     remember_use(context)
@@ -302,54 +293,35 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _changing(  # noqa: PLR0913  all that a Filling needs
-    context: SyncContext,
-    environment: Environment,
-    uv: Uv,
-    mutex: Mutex,
-    progress: Progress,
-    *,
-    has_same_python: bool = False,
-) -> Iterator[Filling]:
+def _changing(filling: Filling, *, has_same_python: bool = False) -> Iterator[None]:
     """The time in which the environment is being changed, which the journal says.
 
     What uv must not use is removed at its beginning: another Python than is asked for, unless it is
     known to be the one that was asked for at the last sync. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
-    past = Past.of(context, environment)
-    before, was_empty = environment, _is_empty(environment)
+    context, environment, past = filling.context, filling.environment, filling.past
     records = {d.location: read_metadata(d).record for d in environment.distributions}
     journal.mark_running(context.state, context.profile.name, context.environment, records)
     began = journal.first_started(context.state, context.environment)  # by the clock of the files
-    aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
         may_be_replaced = not (has_same_python or integrity.missing_basics(environment))
-        if may_be_replaced and is_replaced_by_uv(context, uv):
+        if may_be_replaced and is_replaced_by_uv(context, filling.uv):
             reasons.append("another Python is asked for")
-        aside = repair.clear_unusable(environment, progress, past, reasons)
-        if past.is_interrupted or aside is not None:
-            environment = Environment(context.environment)
+        filling.aside = repair.clear_unusable(environment, filling.progress, past, reasons)
+        if past.is_interrupted or filling.aside is not None:
+            filling.environment = Environment(context.environment)
         if past.is_interrupted:
-            repair.drop_byte_code(environment)
-        filling = Filling(
-            context, uv, mutex, environment, progress=progress, past=past, aside=aside
-        )
-        yield filling
+            repair.drop_byte_code(filling.environment)
+        yield
     except BaseException:
-        aside = filling.aside if filling else aside
-        if aside is not None:
-            restore_set_aside(context.environment, aside, progress)
-        is_still_empty = was_empty and _is_empty(Environment(context.environment))
-        is_same = is_still_empty or not _has_changed(before, began)
-        if is_same and not past.is_interrupted:  # or it has to be looked at all the same
+        if filling.aside is not None:
+            restore_set_aside(context.environment, filling.aside, filling.progress)
+        # One that was interrupted before has to be looked at all the same.
+        if not (past.is_interrupted or _has_changed(environment, began)):
             journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
-
-
-def _is_empty(environment: Environment) -> bool:
-    return {entry.name for entry in environment.entries} <= BY_DESIGN
 
 
 def _has_changed(environment: Environment, since: float) -> bool:
@@ -357,6 +329,8 @@ def _has_changed(environment: Environment, since: float) -> bool:
 
     Where anything else has changed them, a byte code, the next sync is one too many.
     """
+    if _is_empty(environment):
+        return not _is_empty(Environment(environment.path))
     places = [str(place) for place in (environment.scripts, *environment.site_packages)]
     walk = itertools.chain(*map(os.walk, places))
     inside = (f"{folder}/{name}" for folder, _, files in walk for name in (".", *files))
@@ -365,6 +339,10 @@ def _has_changed(environment: Environment, since: float) -> bool:
         return any(os.lstat(path).st_mtime >= since for path in paths)
     except OSError:  # it has gone
         return True
+
+
+def _is_empty(environment: Environment) -> bool:
+    return {entry.name for entry in environment.entries} <= BY_DESIGN
 
 
 def finish(context: SyncContext, result: SyncResult, *more: bytes) -> None:
@@ -401,8 +379,8 @@ def repair_environment(
     ) as mutex:
         uv = context.find_uv()
         check_mounts(context.environment)
-        environment = Environment(context.environment)
-        with _changing(context, environment, uv, mutex, progress) as filling:
+        filling = Filling(context, uv, mutex, Environment(context.environment), progress)
+        with _changing(filling):
             result = filling.complete(depth=depth)
         journal.end_sync(context.state, context.environment, {})
         return result
