@@ -167,7 +167,7 @@ def find_in_sync(parsed: Parsed) -> tuple[str, str, str] | None:
 
 
 def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, str, str]]":
-    """The fingerprints that may be of the current directory, each as five texts.
+    """The fingerprints that may be about the current directory, each as five texts.
 
     Its profile, where that came from, the one of the last sync, the workspace, and its name in the
     state of that.

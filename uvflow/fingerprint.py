@@ -92,7 +92,7 @@ def read_beginning(path: str | bytes, most: int, *, is_own: bool = False) -> byt
 
 
 def open_regular(path: str | bytes, *, is_own: bool = False) -> int:
-    """A descriptor to read a regular file by; raises OSError for a pipe, a device or a directory.
+    """Open a regular file; raises OSError for a pipe, a device or a directory.
 
     With `is_own` it also has to belong to this user, and a symbolic link is not followed.
     """
@@ -107,12 +107,12 @@ def open_regular(path: str | bytes, *, is_own: bool = False) -> int:
 
 
 def user_id() -> int:
-    """Whom files have to belong to; on Windows all seem to belong to 0."""
+    """The user that files have to belong to; on Windows all seem to belong to 0."""
     return int(getattr(os, "geteuid", int)())
 
 
 def exposure(directory: str) -> str:
-    """Why somebody else may have written in a directory; empty where nobody can.
+    """The reason why others may have written into a directory; empty where nobody can.
 
     What others may only read passes: the files in it are for their owner only, and a directory that
     UVFLOW_CACHE_DIR names may have other uses.
@@ -187,7 +187,7 @@ def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
 
 
 def pairs(answers: tuple[bytes, ...]) -> dict[bytes, bytes]:
-    """The answers of `record` by question."""
+    """The answers that `record` gave, by question."""
     return dict(zip(answers[::2], answers[1::2], strict=False))
 
 
@@ -371,7 +371,7 @@ def uv_candidates(environ: "Mapping[str, str]") -> list[str]:
 
 
 def _variable(name: bytes) -> bytes:
-    """A digest of the value of a variable in a URL, of which nobody knows what it means."""
+    """A digest of a variable's value, which may be a secret: it is part of a URL."""
     import hashlib  # 3 ms, and few projects have a variable in a URL
 
     value = os.environ.get(os.fsdecode(name))
@@ -379,7 +379,7 @@ def _variable(name: bytes) -> bytes:
 
 
 def _variables(set_aside: bytes) -> bytes:
-    """The variables that a sync depends on, with their values, but for those of these names."""
+    """The variables that a sync depends on, with their values, without those of these names."""
     not_watched = os.fsdecode(set_aside).split()
     for name, value in os.environ.items():
         if "@" in value and name.startswith("UV_") and any(part in name for part in _OF_URLS):

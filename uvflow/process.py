@@ -154,7 +154,7 @@ def _forward(outlet: int, tail: bytearray, until: str) -> None:
 
 
 def _death_signal(parent: int) -> Callable[[], None] | None:
-    """What a child calls first so that it is killed along with `parent`; Linux only (prctl(2))."""
+    """A function for the child that has it killed along with `parent`; Linux only (prctl(2))."""
     if sys.platform != "linux":
         return None
     import ctypes  # slow, and only needed to run uv

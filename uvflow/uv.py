@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from uvflow import fingerprint, process
@@ -28,7 +27,7 @@ from uvflow.process import Completed
 
 
 class Display(NamedTuple):
-    """What is shown of each uv: nothing unless it fails, or its command and its seconds too."""
+    """What is shown of each uv: nothing unless it fails (`is_quiet`), or a `report` of it too."""
 
     is_quiet: bool = False
     report: Callable[[str], None] | None = None
@@ -37,7 +36,6 @@ class Display(NamedTuple):
 DISPLAY = ContextVar("display", default=Display())  # noqa: B039  it cannot be changed
 
 OLDEST = (0, 9)
-NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
 REQUIRED = "Required uv version `"  # what uv begins with where a project asks for another
 # What uv writes where it refuses the lockfile itself.
@@ -148,7 +146,7 @@ class Uv(NamedTuple):
 
 
 def _reporter(arguments: Sequence[str]) -> Callable[[], None]:
-    """What reports a uv that has just been started, when it has ended."""
+    """A function to call when a uv that starts now has ended, which reports how long it took."""
     began, report = time.monotonic(), DISPLAY.get().report
     if report is None:
         return lambda: None
@@ -173,7 +171,7 @@ def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_
             raise kind(f"{path} cannot be read", cause=cause)
 
 
-def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] = NONE_KNOWN) -> Uv:
+def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] | None = None) -> Uv:
     """The uv to use: UVFLOW_UV, UV (set by uv for its children), PATH, the `uv` package.
 
     `known` are versions by what `identity` says, which need not be asked for again: that takes as
@@ -211,14 +209,14 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def identity(path: str) -> str:
-    """By which a version is remembered; empty for a shim, which may lead elsewhere by now."""
+    """What a version is remembered by; empty for a shim, which may lead elsewhere by now."""
     real = Path(os.path.realpath(path))
     if real.stem != "uv" or not real.is_file() or real.stat().st_size < _SMALLEST:
         return ""
     return " ".join(map(os.fsdecode, fingerprint.record([f"linkable {real}"])))
 
 
-def _probe(path: str, known: Mapping[str, str]) -> Uv | None:
+def _probe(path: str, known: Mapping[str, str] | None) -> Uv | None:
     """None where `path` does not run as uv: a version manager's shim without a uv, say."""
     version = str(known.get(identity(path))) if known else ""
     if re.match(_VERSION, version):

@@ -108,12 +108,9 @@ def verify_command(
 
     waiting = "Comparing every file by its hash" if deep else "Checking every file"
     with contextlib.nullcontext() if repair else busy(console, waiting):  # that has uv's progress
+        depth = Depth.HASHES if deep else Depth.SIZES
         result = verify(
-            chosen_context(profile),
-            Depth.HASHES if deep else Depth.SIZES,
-            repairs=repair,
-            timeout=timeout,
-            progress=console.say,
+            chosen_context(profile), depth, repairs=repair, timeout=timeout, progress=console.say
         )
     for path in result.repair.removed:
         console.detail(f"Removed: {path}")

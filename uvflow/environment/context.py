@@ -43,7 +43,7 @@ class SyncContext(NamedTuple):
 
     @classmethod
     def of(cls, project: Project, choice: Choice) -> "SyncContext":
-        """Raises UsageError where the environment is not in a place of its own.
+        """Raises UsageError where the environment is in no place of its own (`check_location`).
 
         And where the profile selects what does not exist: uv would not name the profile.
         """
@@ -72,7 +72,7 @@ class SyncContext(NamedTuple):
 
     @property
     def environment(self) -> Path:
-        """Of a profile with releases the live one, if there is any."""
+        """The directory of the environment; with releases, that of the live one if there is any."""
         return self.live_release or self.place
 
     @property
@@ -86,7 +86,7 @@ class SyncContext(NamedTuple):
 
     @property
     def live_release(self) -> Path | None:
-        """What the link of a profile with releases leads to, if it is one of them."""
+        """The release that the link of a profile with releases leads to, if any."""
         if not (self.profile.releases and self.place.is_symlink()):
             return None
         target = self.place.parent / self.place.readlink()
@@ -98,7 +98,7 @@ class SyncContext(NamedTuple):
 
     @property
     def fingerprint_name(self) -> str:
-        """The file of its fingerprint; in a workspace each member has one of its own."""
+        """The file name of its fingerprint; in a workspace each member has one of its own."""
         project = self.project
         return paths.fingerprint_name(self.profile.name, str(project.root), str(project.workspace))
 

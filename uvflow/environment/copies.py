@@ -46,14 +46,14 @@ class LocalCopy(NamedTuple):
 
     @property
     def is_outdated(self) -> bool:
-        """Whether it is installed, and older than its sources: by the times where that is all."""
+        """Whether it is installed and older than its sources, if need be by time stamps."""
         if not self.digest or self.made_from is None:
             return bool(self.installed) and self.changed > int(self.installed.split()[2])
         return not self.is_current
 
 
 def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
-    """Every package that the profile installs as a copy where it selects it."""
+    """Every local package that the profile installs as a copy, if it selects it."""
     sources = [source for source in local_sources(context.project) if source.path.is_dir()]
     kinds = {"directory"} if context.profile.editable else {"directory", "editable"}
     chosen = {s.name: os.path.normpath(s.path) for s in sources if s.kind in kinds}
@@ -128,7 +128,7 @@ def _digest_of(files: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
-    """The distributions that were made of a directory (PEP 610), with their identities."""
+    """The distributions that were built from a directory (PEP 610), with their identities."""
     for distribution in Environment(environment).distributions:
         origin = read_quickly(f"{distribution.location}{os.sep}direct_url.json", MOST_JSON) or b""
         with contextlib.suppress(ValueError, RecursionError):

@@ -49,7 +49,7 @@ class Environment:
 
     @cached_property
     def entries(self) -> tuple["os.DirEntry[str]", ...]:
-        """Those of site-packages."""
+        """The entries of site-packages."""
         return tuple(entry for path in self.site_packages for entry in directory_entries(path))
 
     @property

@@ -1,4 +1,4 @@
-"""Integrity: an environment against its RECORD files, and what to reinstall where it is damaged.
+"""Compare an environment with its RECORD files, and find what is damaged.
 
 Reads only, and starts no process.
 
@@ -274,7 +274,7 @@ def _is_here(path: Path, environment: Environment) -> bool:
 
 
 def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
-    """What decides which packages Python finds, and is not in pyvenv.cfg as `synced` has it."""
+    """The keys of pyvenv.cfg that decide which packages Python finds, where `synced` has others."""
     configuration = read_configuration(environment)
     if synced is None or configuration is None:
         return
@@ -304,7 +304,7 @@ class Row(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """What the metadata of a distribution shows by itself.
+    """The metadata of a distribution, and what is wrong with it.
 
     `record` is the text of RECORD, empty where that cannot be read, `first` the row whose file uv
     would remove first.
@@ -384,7 +384,7 @@ def _json_problem(
 
 
 def _has_record(environment: Environment, distribution: Distribution) -> bool:
-    """Conda changes files after it has installed them, and records that in conda-meta."""
+    """Not where conda installed it, which changes files afterwards and has records of its own."""
     if not distribution.directory.endswith(".dist-info"):
         return False
     return not environment.is_of_conda or _installer(distribution.location) != "conda"
@@ -432,7 +432,7 @@ _Problem = tuple[DamageKind, str]
 
 
 def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Damage, ...]:
-    """Every recorded file that is missing, is none or has another size; 50 ms for 13,000 files.
+    """Every recorded file that is missing, no file or of another size; 50 ms for 13,000 files.
 
     Or another hash, of the algorithm that is named in its row; that takes 0.5 to 2 s.
     """
@@ -465,7 +465,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
-    """What gives the place on the way to a file that is not a directory; empty where there is none.
+    """A function that gives what on the way to a file is no directory; empty where all are.
 
     uv would write through a link, and fail at anything else.
     """
@@ -590,12 +590,12 @@ def owned_files(environment: Environment) -> set[str]:
 
 
 def is_written_by_installer(script: str) -> bool:
-    """Unlike `activate` and the user's own: a launcher, or the temporary file of uv for one."""
+    """Whether a script is a launcher, or uv's temporary file for one; `activate` is neither."""
     return Path(script).name.startswith(".tmp") or read_launcher(script) is not None
 
 
 def can_be_read_by_uv(environment: Environment) -> bool:
-    """Whether every file of the metadata is one, and no named pipe at which uv would wait."""
+    """Whether no file of the metadata is a named pipe, say, at which uv would wait."""
     configuration = environment.path / "pyvenv.cfg"
     return (configuration.is_file() or not configuration.exists()) and not any(
         read_metadata(distribution).unreadable for distribution in environment.distributions

@@ -276,7 +276,7 @@ def foreign_entries(environment: Environment) -> list[str]:
 
 
 def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
-    """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
+    """Files that neither a virtual environment nor an installer makes, as relative paths."""
     for path in _unowned_paths(environment, owned_files(environment), below):
         relative = environment.relative(path)
         if not path.endswith(os.sep) and not _is_usual(path, tuple(relative.split("/"))):
@@ -332,7 +332,7 @@ def _unowned_paths(
 def sort_unowned(
     environment: Environment, began: float = math.inf, cache: Path | None = None
 ) -> tuple[list[str], list[str]]:
-    """What is in site-packages and in no RECORD, and launchers alike, as sorted relative paths.
+    """What no RECORD lists, in site-packages and of launchers, as sorted relative paths.
 
     First what interrupted syncs have left, elsewhere too: `began` is when the first of them did, in
     seconds since the epoch, and `cache` is uv's. Then what is the user's. A directory of nothing
@@ -396,12 +396,12 @@ class _Search:
         return next((top for top in self.tops if path.startswith(top) and path != top), "")
 
     def is_launcher(self, path: str) -> bool:
-        """Whether it is a script as installers write them, none of which is a link."""
+        """Whether it is a script that an installer wrote; none of those is a link."""
         is_script = os.path.dirname(path) == self.scripts and not os.path.islink(path)  # noqa: PTH114, PTH120  a Path costs more than the walk
         return is_script and is_written_by_installer(path)
 
     def is_left(self, path: str) -> bool:
-        """Whether an interrupted sync has left it, or made it, or one exactly like it."""
+        """Whether it is a leftover of an interrupted sync (see the top of this module)."""
         top, is_directory = self.top_of(path), path.endswith(os.sep)
         if is_directory and not top:
             return False
@@ -423,7 +423,7 @@ class _Search:
         return is_temporary or any(_is_same(f"{a}{os.sep}{relative}", path) for a in archives)
 
     def highest(self, paths: Iterable[str], *, besides: Iterable[str]) -> set[str]:
-        """In the place of all that is in a directory of nothing else, that directory."""
+        """The paths; where a directory has nothing else in it, that directory in their place."""
         shared = self.owned_directories | _directories_of(besides)
         return {self._highest(path.rstrip(os.sep), shared) for path in paths}
 

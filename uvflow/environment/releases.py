@@ -105,7 +105,7 @@ def _mark(path: Path) -> Path:
 
 
 def _number(path: Path) -> int:
-    """What its name ends with; 0 where it is not the name of a release."""
+    """The number at the end of its name; 0 where that is not the name of a release."""
     match = re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}-([0-9]{{1,9}})", path.name)
     return int(match[1]) if match else 0
 
@@ -152,7 +152,7 @@ def _check_places(context: SyncContext) -> None:
 
 
 def live_answer(context: SyncContext, release: Path) -> tuple[bytes, bytes]:
-    """What the link answers while `release` is live, for a fingerprint."""
+    """The question about the link, and its answer while `release` is live, for a fingerprint."""
     return os.fsencode(f"link {context.place}"), os.fsencode(_target(context, release))
 
 
@@ -198,7 +198,7 @@ def finish_release(
 
 
 def _digest(path: Path) -> str:
-    """The SHA-256 of a file, of nothing where it cannot be read."""
+    """The SHA-256 of a file; that of no bytes where it cannot be read."""
     return hashlib.sha256(read_quickly(str(path)) or b"").hexdigest()
 
 
@@ -219,7 +219,7 @@ def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
 
 
 def remove_release(context: SyncContext, path: Path, progress: Progress) -> None:
-    """Remove one that is too old or unfinished, unless it is live or a command runs in it.
+    """Remove a release that is old or unfinished, unless it is live or a command runs in it.
 
     What cannot be removed is named: another user's byte code must not stop the next release.
     """
@@ -247,12 +247,9 @@ def roll_back(
     Raises UsageError, DamagedError, BusyError and DiskError.
     """
     _require_releases(context)
+    state, directory = context.state, context.releases_directory
     with locks.mutex(
-        context.state,
-        "uvflow rollback",
-        environment=context.releases_directory,
-        timeout=timeout,
-        progress=progress,
+        state, "uvflow rollback", environment=directory, timeout=timeout, progress=progress
     ):
         _check_places(context)
         release = _choose(context, find_releases(context), name)

@@ -140,7 +140,7 @@ def describe_defect(defect: Damage) -> str:
 def select_known(
     known: Mapping[str, Any], environment: Environment, damages: Iterable[Damage]
 ) -> tuple[Damage, ...]:
-    """Those of `damages` that `known` has as the file _DEFECTS does, and have not changed since."""
+    """Those of `damages` that are `known` (the content of _DEFECTS), and have not changed since."""
     found = _defect_entries(environment, damages) if known else ()
     return tuple(damage for damage, name, digest in found if known.get(name) == digest)
 
@@ -154,7 +154,7 @@ def record_defects(state: State, environment: Environment, defects: Iterable[Dam
 def _defect_entries(
     environment: Environment, damages: Iterable[Damage]
 ) -> Iterator[tuple[Damage, str, str]]:
-    """Each with a name, and a digest of the files that it is about and of RECORD.
+    """The damages, each with a name and a digest of its files and of RECORD.
 
     They are the same in every environment: without the rows of scripts, which name their Python.
     """
@@ -195,7 +195,7 @@ class RepairResult(NamedTuple):
 def check_removable(
     environment: Environment, damages: Iterable[Damage], names: Collection[str]
 ) -> None:
-    """Raises DamagedError where in the place of a file of `names` is what no installer made."""
+    """Raises DamagedError where the user's files are in the place of a file of `names`."""
     for damage in damages:
         path = environment.path / damage.path
         if damage.kind is not DamageKind.REPLACED or damage.distribution not in names:
@@ -306,7 +306,7 @@ def clear_unusable(
 
 
 def reasons_to_recreate(environment: Environment) -> list[str]:
-    """What it lacks that uv does not put back, and that it was created elsewhere."""
+    """Why an environment cannot be used: what uv does not put back, or another place of origin."""
     basics = map(str, integrity.missing_basics(environment))
     return [*basics, *filter(None, [integrity.relocation_problem(environment)])]
 

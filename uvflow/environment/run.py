@@ -45,12 +45,9 @@ def run(
         environment = context.environment  # once: another release may become the live one
         environ = command_environ(str(environment))
         command = _command(context, command_words(tuple(words)), environ["PATH"])
+        holder = f"uvflow run {words[0]}"
         lease = locks.take_lease(
-            context.state,
-            environment,
-            f"uvflow run {words[0]}",
-            timeout=timeout,
-            progress=progress,
+            context.state, environment, holder, timeout=timeout, progress=progress
         )
     report(synced.repair)
     environ |= lease.variables
@@ -60,7 +57,7 @@ def run(
 
 
 def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str, ...]:
-    """The words with their program as it is found, and with what reads the env-file for it."""
+    """The words to execute: the program by its path, behind uv if the profile has an env-file."""
     program = find_program(words[0], path)
     if program is None:
         raise UsageError(
@@ -77,7 +74,7 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
 
 
 def find_env_file(context: SyncContext) -> Path | None:
-    """The env-file of the profile, if it has one; raises UsageError where it is not to be read."""
+    """The env-file of the profile, if any; raises UsageError where it is missing or outside."""
     if context.profile.env_file is None:
         return None
     file = context.project.root / context.profile.env_file

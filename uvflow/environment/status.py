@@ -119,7 +119,7 @@ _CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=neve
 
 
 class _Look:
-    """Everything that is inspected: nothing but uv where nothing has changed since the last sync.
+    """What was inspected; only uv where nothing has changed since the last sync.
 
     `lockfile` is None where that is so, `comparison` where uv did not compare the environment;
     `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py. While a sync
@@ -200,7 +200,7 @@ class _Look:
         return f"{first}`uvflow sync{'' if self.context.chosen_by else flag}`"
 
     def repair_by(self, verb: str) -> str:
-        """A hint for damage: a sync recreates no environment in which files of the user are."""
+        """A hint for damage; a sync does not recreate what holds files of the user."""
         is_unusable = self.moved or integrity.needs_rebuild(self.damages)
         if is_unusable and foreign_entries(self.environment):
             return f"move {self.name} aside, then {self.sync}"
@@ -342,7 +342,7 @@ def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterat
 
 
 def _journal_checks(look: _Look) -> Iterator[Check]:
-    """None where a fingerprint is current: that sync was finished."""
+    """No checks where a fingerprint is current: that sync was finished."""
     if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
         return
     if look.is_running:

@@ -128,13 +128,11 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:
-    """Whether uv finds nothing to do.
+    """Whether uv finds nothing to do; False without asking it where a sync can be done at once.
 
-    Asked only where a sync is impossible or would have to wait, or where releases would differ in
-    nothing.
-
-    Raises StaleLockfileError, and DiskError where a place that something has to be done in cannot
-    be written.
+    It is asked where a place cannot be written, where a sync would have to wait for a command, and
+    where another release would be the same. Raises StaleLockfileError, and DiskError where there is
+    something to do in a place that cannot be written.
     """
     refusal = None
     try:
@@ -171,7 +169,7 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
 
 
 def _agrees(context: SyncContext, uv: Uv) -> bool:
-    """Whether there is nothing to do for uv either."""
+    """Whether uv finds nothing to do."""
     arguments = (*context.profile.sync_arguments(), "--check")
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
@@ -248,7 +246,7 @@ def _may_change_nothing(context: SyncContext, asked: tuple[bytes, ...], last: by
 
 
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
-    """Whether there are answers, the same as those that are known."""
+    """Whether there are `answers`, and all of them are known."""
     return bool(answers) and fingerprint.pairs(answers).items() <= known.items()
 
 
@@ -294,7 +292,7 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 @contextlib.contextmanager
 def _changing(filling: Filling, *, has_same_python: bool = False) -> Iterator[None]:
-    """The time in which the environment is being changed, which the journal says.
+    """Keep a journal while the environment is being changed inside the `with`.
 
     What uv must not use is removed at its beginning: another Python than is asked for, unless it is
     known to be the one that was asked for at the last sync. If an error or a signal ends it before
@@ -346,7 +344,7 @@ def _is_empty(environment: Environment) -> bool:
 
 
 def finish(context: SyncContext, result: SyncResult, *more: bytes) -> None:
-    """The last step: remember the fingerprint, of `more` answers too, and drop the journal."""
+    """Remember the fingerprint, with `more` answers, and drop the journal: the last step."""
     answers, environment = (*result.answers, *more), context.environment
     encoded = fingerprint.encode(context.key, str(environment), answers)
     journal.end_sync(context.state, environment, {context.fingerprint_name: encoded})
@@ -360,29 +358,27 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
+    state, environment = context.state, context.environment
     _check_no_release(context)
     inputs.check_inputs(context.project)
-    basics = integrity.missing_basics(Environment(context.environment))
+    basics = integrity.missing_basics(Environment(environment))
     is_made_anew = any(damage.kind is DamageKind.NO_CONFIGURATION for damage in basics)
     if unasked := own_interpreter(context, is_made_anew=is_made_anew):
         raise DamagedError(
-            f"{context.environment} is not repaired: {unasked}", hint="`uvflow sync` starts it"
+            f"{environment} is not repaired: {unasked}", hint="`uvflow sync` starts it"
         )
-    if context.environment.is_dir():
-        require_writable(context.environment, hint=OTHER_ENVIRONMENT)
+    if environment.is_dir():
+        require_writable(environment, hint=OTHER_ENVIRONMENT)
+    command = "uvflow verify --repair"
     with locks.mutex(
-        context.state,
-        "uvflow verify --repair",
-        environment=context.environment,
-        timeout=timeout,
-        progress=progress,
+        state, command, environment=environment, timeout=timeout, progress=progress
     ) as mutex:
         uv = context.find_uv()
-        check_mounts(context.environment)
-        filling = Filling(context, uv, mutex, Environment(context.environment), progress)
+        check_mounts(environment)
+        filling = Filling(context, uv, mutex, Environment(environment), progress)
         with _changing(filling):
             result = filling.complete(depth=depth)
-        journal.end_sync(context.state, context.environment, {})
+        journal.end_sync(state, environment, {})
         return result
 
 
