@@ -2,10 +2,9 @@
 
 Reads only, and starts no process.
 
-RECORD is specified in "Recording installed projects" (packaging.python.org). What uv does beyond
-that was observed with strace on uv 0.9.0 and 0.13.9: it copies the wheel's own RECORD with the
-other files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and finally a
-sorted RECORD that lists those as well. It removes files in the order of RECORD.
+uv was observed with strace (0.9.0 and 0.13.9): it copies the wheel's own RECORD with the other
+files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and finally a sorted
+RECORD that lists those as well. It removes files in the order of RECORD.
 """
 
 import contextlib
@@ -32,6 +31,7 @@ from uvflow.environment.installed import (
     read_launcher,
     read_quickly,
 )
+from uvflow.environment.records import Row, absolute, fields, read_record, rows
 from uvflow.files import is_inside
 from uvflow.fingerprint import open_regular
 
@@ -59,11 +59,6 @@ _ACTIVATE = (
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that path
 # is too long for a shebang.
 _SHEBANG = rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b"""
-
-# Of a RECORD: three times what the largest distributions have.
-_MOST_RECORD, _MOST_ROWS = 12 << 20, 100_000
-
-_SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
 
 class DamageKind(StrEnum):
@@ -295,14 +290,6 @@ def _duplicates(environment: Environment) -> Iterator[Damage]:
             yield Damage(DamageKind.DUPLICATE, environment.relative(first.location), name, detail)
 
 
-class Row(NamedTuple):
-    """A row of a RECORD: an absolute path, `algorithm=digest` or nothing, a size in bytes."""
-
-    path: str
-    digest: str
-    size: int | None
-
-
 class Metadata(NamedTuple):
     """The metadata of a distribution, and what is wrong with it.
 
@@ -401,7 +388,7 @@ def _is_without_installer(distribution: Distribution, text: str) -> bool:
     It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
     every file has to be present.
     """
-    names = [name for name, _, _ in _fields(text)]
+    names = [name for name, _, _ in fields(text)]
     listed = rows(distribution.site_packages, text)
     return names == sorted(names) and not any(map(_size_problem, listed))
 
@@ -416,11 +403,11 @@ def linked_packages(environment: Environment) -> Iterator[Damage]:
     @functools.cache  # distributions share `bin`
     def links_to(base: str, folder: str) -> set[str]:
         names = (f"{folder}/-", f"{folder}/__pycache__/-")
-        return {link_above(_absolute(base, name)) for name in names} - {""}
+        return {link_above(absolute(base, name)) for name in names} - {""}
 
     for distribution in environment.distributions:
         links: set[str] = set()
-        recorded = _fields(read_metadata(distribution).record)
+        recorded = fields(read_metadata(distribution).record)
         for folder in {name.rpartition("/")[0] or "." for name, _, _ in recorded}:
             links |= links_to(distribution.site_packages, folder)
         for link in sorted(links):
@@ -535,49 +522,9 @@ def _hash_problem(row: Row) -> _Problem | None:
     return DamageKind.EDITED, f"{algorithm} differs"
 
 
-def read_record(path: str) -> str | None:
-    """The text of a RECORD; None where the file is missing, not text or too long for one."""
-    content = read_quickly(path, _MOST_RECORD)
-    if content is None or b"\0" in content or content.count(b"\n") > _MOST_ROWS:
-        return None
-    try:
-        return None if len(content) == _MOST_RECORD else content.decode()
-    except UnicodeDecodeError:
-        return None
-
-
 def recorded_rows(distribution: Distribution) -> Iterator[Row]:
     """The rows of its RECORD; none where that cannot be read."""
     return rows(distribution.site_packages, read_metadata(distribution).record)
-
-
-def rows(site_packages: str, text: str) -> Iterator[Row]:
-    """The rows of the RECORD `text`, which are relative to `site_packages`."""
-    for name, digest, size in _fields(text):
-        is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
-        yield Row(_absolute(site_packages, name), digest, int(size) if is_size else None)
-
-
-def _fields(text: str) -> Iterator[tuple[str, str, str]]:
-    """The path, hash and size of each row, as they are written.
-
-    RECORD is CSV in the dialect of Python's csv module. That module raises for what a garbled file
-    may contain, and takes 5 ms longer for 13,000 rows; only the path can need quotes.
-    """
-    for line in text.replace("\r", "\n").split("\n"):
-        name, digest, size = (*line.rsplit(",", 2), "", "")[:3]
-        if name.startswith('"'):
-            name = '"'.join(part.replace('"', "") for part in name[1:].split('""'))
-        if name:
-            yield name, digest.strip('"'), size.strip('"')
-
-
-def _absolute(base: str, name: str) -> str:
-    """The path of a row is relative to site-packages, or absolute."""
-    if os.sep == "/" and name[0] not in "./" and "/." not in name:
-        return f"{base}/{name}"  # there is nothing to normalise, which costs 40 ms for 13,000 rows
-    joined = os.path.join(base, name)  # noqa: PTH118  as above
-    return os.path.normcase(os.path.normpath(joined))
 
 
 def owned_files(environment: Environment) -> set[str]:

@@ -26,7 +26,8 @@ from uvflow.environment.installed import (
     directory_entries,
     is_whole_python,
 )
-from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata, rows
+from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata
+from uvflow.environment.records import rows
 from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import (
     SET_ASIDE,

@@ -34,6 +34,7 @@ from uvflow.environment.installed import (
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
+from uvflow.environment.records import read_record
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
 from uvflow.state import journal
@@ -164,7 +165,7 @@ def _defect_entries(
     for damage in damages:
         path = environment.path / damage.path
         files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
-        record = integrity.read_record(records.get(damage.distribution, "")) or ""
+        record = read_record(records.get(damage.distribution, "")) or ""
         parts = [row.encode() for row in record.splitlines() if not row.startswith("..")]
         for file in files:
             parts += [os.fsencode(environment.relative(file)), read_quickly(str(file)) or b""]
