@@ -45,14 +45,11 @@ _PLANNED = r"(?m)^ \+ ([^\s=]+)"  # ` + six==1.16.0`, ` + lib @ file:///…`
 class Filling:
     """How uv fills an environment: with all that the profile selects, or what is damaged of it.
 
-    `environment` is as the last inspection found it. `ended` is when uv last did, in seconds of
-    `time.monotonic`.
-
-    `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
-    are the damaged distributions that were removed to be reinstalled, with the paths of their
-    metadata, `refetched` those that were dropped from uv's cache before, and `kept` those that uv
-    would not reinstall. `own` are files of the environment itself that were put back, and `aside`
-    is where the whole was set aside.
+    `environment`, `damages` and `defects` are of the last inspection, `seen` are both of the one
+    before it. `ended` is when uv last did, in seconds of `time.monotonic`. `taken` are the damaged
+    distributions that were removed to be reinstalled, with the paths of their metadata; `refetched`
+    were dropped from uv's cache before; `kept` uv would not reinstall. `own` are files of the
+    environment itself that were put back, and `aside` is where the whole was set aside.
     """
 
     def __init__(

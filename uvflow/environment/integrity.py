@@ -357,7 +357,9 @@ def _json_problem(
 
     It does not remove the latter, and so installs the distribution again and again.
     """
-    for name in filter(names.__contains__, _JSON):
+    for name in _JSON:
+        if name not in names:
+            continue
         path = f"{distribution.location}{os.sep}{name}"
         try:
             is_object = isinstance(json.loads(read_quickly(path) or b""), dict)

@@ -3,11 +3,10 @@
 fill.py runs uv between the rounds; nothing here does. What is damaged is read from
 RECORD files (integrity.py).
 
-Known defects of wheels look like damage, because the RECORD of the wheel itself is wrong.
-It lists a file that the wheel does not contain, or another size or hash, so that what uv installs
-always looks damaged. It is recognised by this: a distribution that was downloaded and reinstalled
-has the very same problem. The state of the file and of the RECORD is remembered with it, so that
-any later change to either counts as damage.
+A wheel may have a known defect: its own RECORD lists a file that it does not contain, or another
+size or hash, so that what uv installs always looks damaged. That is a defect where a distribution
+that was downloaded and reinstalled has the very same problem. It is remembered with a digest of the
+file and of RECORD, so that any later change to either counts as damage.
 """
 
 import contextlib
@@ -99,7 +98,6 @@ class Past(NamedTuple):
 
     @property
     def depth(self) -> Depth:
-        """How closely to look."""
         if self.last_sync is LastSync.UNFLUSHED:
             return Depth.HASHES
         return Depth.METADATA if self.last_sync is LastSync.FINISHED else Depth.SIZES
@@ -273,8 +271,11 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     }
     for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
         above, name = os.path.split(os.path.normcase(folder))
-        for file in filter(re.compile(BYTE_CODE).search, files if name == "__pycache__" else ()):
-            if names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules:
+        if name != "__pycache__":
+            continue
+        for file in files:
+            is_of_names = names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules
+            if is_of_names and re.search(BYTE_CODE, file):
                 _remove(Path(folder, file), environment)
 
 

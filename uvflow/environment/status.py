@@ -163,15 +163,17 @@ class _Look:
             question = (*_CHECK, *self.context.profile.selection())
             if not sources_to_build(project):
                 both = (*question, "--locked", "--no-build")  # most often all is well
-                self.comparison = uv.capture(both, cwd=project.root, environ=environ)
-                if self.comparison.code == 0:
-                    self.lockfile = FRESH
+                answer = uv.capture(both, cwd=project.root, environ=environ)
+                if answer.code == 0:
+                    self.comparison, self.lockfile = answer, FRESH
                     return
             # `--frozen`, since the other check says whether the lockfile is stale.
             answer = uv.capture((*question, "--frozen"), cwd=project.root, environ=environ)
             broken = broken_interpreter(self.environment, answer.err)
-            self.comparison, is_answering = (None, False) if broken else (answer, True)
-            self.damages = (broken, *self.damages) if broken else self.damages
+            if broken:
+                is_answering, self.damages = False, (broken, *self.damages)
+            else:
+                self.comparison = answer
         if not is_answering:  # uv asks the environment's Python, and has to take another
             environ = {**environ, _LOCATION: str(self.environment.path / "none")}
         self.lockfile = check_lockfile(project, uv, environ, self.unasked)
@@ -194,10 +196,11 @@ class _Look:
     @property
     def sync(self) -> str:
         """What to type for a sync that succeeds."""
-        name = self.context.profile.name
-        flag = f" --{name}" if name in {"dev", "prod"} else f" --profile {name}"
+        name, flag = self.context.profile.name, ""
+        if not self.context.chosen_by:  # by a flag, which has to be given again
+            flag = f" --{name}" if name in {"dev", "prod"} else f" --profile {name}"
         first = "`uv lock`, then " if self.is_stale else ""
-        return f"{first}`uvflow sync{'' if self.context.chosen_by else flag}`"
+        return f"{first}`uvflow sync{flag}`"
 
     def repair_by(self, verb: str) -> str:
         """A hint for damage; a sync does not recreate what holds files of the user."""
