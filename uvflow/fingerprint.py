@@ -50,9 +50,7 @@ _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"no
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
 _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
 
-# The fingerprints that this process has found not to be current, each with the first question to
-# which the answer is another one.
-CHANGED: "dict[bytes, bytes]" = {}
+CHANGED: "dict[bytes, bytes]" = {}  # what was found not to be current, with the first question why
 
 MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 

@@ -93,10 +93,6 @@ class SyncContext(NamedTuple):
         return target if target.parent == self.releases_directory else None
 
     @property
-    def last_sync(self) -> LastSync:
-        return journal.last_sync(self.state, self.environment)
-
-    @property
     def fingerprint_name(self) -> str:
         """The file name of its fingerprint; in a workspace each member has one of its own."""
         project = self.project
@@ -128,8 +124,9 @@ class SyncContext(NamedTuple):
 
 def is_sync_running(context: SyncContext) -> bool:
     """Whether a uvflow process is changing the environment."""
-    is_unfinished = context.last_sync >= LastSync.INTERRUPTED
-    return is_unfinished and locks.is_mutex_held(context.state, context.environment)
+    state, environment = context.state, context.environment
+    is_unfinished = journal.last_sync(state, environment) >= LastSync.INTERRUPTED
+    return is_unfinished and locks.is_mutex_held(state, environment)
 
 
 def last_synced_profile(project: Project) -> str | None:

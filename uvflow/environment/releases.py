@@ -189,8 +189,6 @@ def finish_release(
         _mark(release).unlink()
     link_to(_target(context, release), context.place)
     for old in find_releases(context)[: -context.profile.releases]:
-        if old.is_live or old.is_in_use:
-            continue
         if reason := reason_to_keep(old.path):
             progress(f"{old.path} {reason}: it was kept")
         else:

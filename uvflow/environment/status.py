@@ -28,6 +28,7 @@ from uvflow.lockfile.check import (
 )
 from uvflow.process import Completed
 from uvflow.project.profiles import SET_ASIDE
+from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv
 
@@ -346,7 +347,8 @@ def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterat
 
 def _journal_checks(look: _Look) -> Iterator[Check]:
     """No checks where a fingerprint is current: that sync was finished."""
-    if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
+    state, environment = look.context.state, look.environment.path
+    if look.lockfile is None or journal.last_sync(state, environment) < LastSync.INTERRUPTED:
         return
     if look.is_running:
         yield Check("sync", Level.OUT_OF_SYNC, "a sync is running")

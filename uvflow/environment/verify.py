@@ -33,7 +33,6 @@ class Verification(NamedTuple):
     `outdated` are the local packages whose copy is older than their sources. `known_defects` are
     not damage: the wheels themselves do not match their RECORD. Nor are the paths in `unowned`: no
     RECORD lists them, so they are the user's. While a sync is running, nothing is known.
-    `is_release` is for the live release of a profile.
     """
 
     subject: Subject
@@ -42,7 +41,7 @@ class Verification(NamedTuple):
     known_defects: tuple[Damage, ...] = ()
     unowned: tuple[str, ...] = ()
     is_running: bool = False
-    is_release: bool = False
+    is_release: bool = False  # the live one of a profile
     repair: RepairResult = RepairResult()
 
     @property
@@ -63,8 +62,7 @@ def verify(
     """Check the environment's files; changes nothing in it.
 
     With `repairs` what is damaged is reinstalled first; raises what `repair_environment` does. A
-    damaged release is not repaired: the next sync, for which nothing is known of it any more, makes
-    another one.
+    damaged release is not: the next sync, which then knows nothing of it, makes another one.
     """
     verification = _verification(context, depth)
     if verification.damages and verification.is_release:
