@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uvflow.__main__ import find_in_sync, parse_command_line
-from uvflow.fingerprint import STALE, in_sync_message
+from uvflow.fingerprint import CHANGED, in_sync_message
 from uvflow.state.backup import ReversibleChange, restored_on_failure
 from uvflow.state.store import State
 
@@ -47,7 +47,7 @@ def changing(root: Path) -> contextlib.AbstractContextManager[ReversibleChange]:
 
 def already_in_sync(words: tuple[str, ...]) -> str | None:
     """What the fast path says of a command line; None where it leaves that to the command line."""
-    STALE.clear()  # as in a process of its own
+    CHANGED.clear()  # as in a process of its own
     parsed = parse_command_line(words)
     found = parsed and find_in_sync(parsed)
     return in_sync_message(*found[:2]) if found else None

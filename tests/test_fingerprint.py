@@ -12,7 +12,7 @@ SUBJECT = fingerprint.key("/cache/projects/shop-0123", "dev.fingerprint")
 
 
 def is_current(encoded: bytes) -> bool:
-    fingerprint.STALE.clear()  # a process asks but once
+    fingerprint.CHANGED.clear()  # a process asks but once
     return fingerprint.is_current(encoded, SUBJECT)
 
 
@@ -90,6 +90,18 @@ def test_a_file_replaced_by_an_equal_one_has_another_identity(tmp_path: Path) ->
     file = tmp_path / "pyproject.toml"
     file.write_text("same")
     encoded = fingerprint_of(f"identity {file}")
+    other = tmp_path / "other"
+    other.write_text("same")
+    other.replace(file)
+    assert not is_current(encoded)
+
+
+def test_another_link_to_a_file_is_no_change_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "uv"
+    file.write_text("same")
+    encoded = fingerprint_of(f"uv {file}", f"linkable {file}")
+    (tmp_path / "link").hardlink_to(file)
+    assert is_current(encoded)
     other = tmp_path / "other"
     other.write_text("same")
     other.replace(file)

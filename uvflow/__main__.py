@@ -119,8 +119,8 @@ def parse_command_line(words: tuple[str, ...]) -> Parsed | None:
         if not is_known or is_again or not _is_valid(name, fixed or value):
             return None
         options[name] = fixed or value
-    is_whole = command in COMMANDS and bool(rest) == (command == "run")
-    return (command, options, tuple(rest)) if is_whole else None
+    has_all_words = bool(rest) == (command == "run")  # that alone takes more words, and needs them
+    return (command, options, tuple(rest)) if command in COMMANDS and has_all_words else None
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -167,7 +167,7 @@ def find_in_sync(parsed: Parsed) -> tuple[str, str, str] | None:
 
 
 def possible_fingerprints(flag: str | None) -> "Iterator[tuple[str, str, str, str, str]]":
-    """The fingerprints that may be of the current directory, each as five texts.
+    """The fingerprints that may be about the current directory, each as five texts.
 
     Its profile, where that came from, the one of the last sync, the workspace, and its name in the
     state of that.

@@ -50,7 +50,7 @@ _NOT_SOURCES = (b".git", b".hg", b".svn", b".nox", b".tox", b"__pycache__", b"no
 _NOT_SOURCES_ON_TOP = (b"build", b"dist", b"uv.lock")
 _MARKS = (b"pyvenv.cfg", b"CACHEDIR.TAG")  # of environments (PEP 405) and caches (bford.info)
 
-STALE: "set[bytes]" = set()  # fingerprints that this process has found not to be current
+CHANGED: "dict[bytes, bytes]" = {}  # what was found not to be current, with the first question why
 
 MOST_SOURCES = 3000  # files and directories; 17 ms, as much as uv takes in all
 
@@ -90,7 +90,7 @@ def read_beginning(path: str | bytes, most: int, *, is_own: bool = False) -> byt
 
 
 def open_regular(path: str | bytes, *, is_own: bool = False) -> int:
-    """A descriptor to read a regular file by; raises OSError for a pipe, a device or a directory.
+    """Open a regular file; raises OSError for a pipe, a device or a directory.
 
     With `is_own` it also has to belong to this user, and a symbolic link is not followed.
     """
@@ -105,12 +105,12 @@ def open_regular(path: str | bytes, *, is_own: bool = False) -> int:
 
 
 def user_id() -> int:
-    """Whom files have to belong to; on Windows all seem to belong to 0."""
+    """The user that files have to belong to; on Windows all seem to belong to 0."""
     return int(getattr(os, "geteuid", int)())
 
 
 def exposure(directory: str) -> str:
-    """Why somebody else may have written in a directory; empty where nobody can.
+    """The reason why others may have written into a directory; empty where nobody can.
 
     What others may only read passes: the files in it are for their owner only, and a directory that
     UVFLOW_CACHE_DIR names may have other uses.
@@ -143,7 +143,7 @@ def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     """The fingerprint of a sync of `environment`, from what `record` gave before and after it."""
     parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
-    return _HEAD + _checksum(_unanswered(parts)) + b"\n" + body
+    return _HEAD + _checksum([*parts[:2], *parts[2::2]]) + b"\n" + body
 
 
 def read_encoded(state: str, name: str) -> bytes:
@@ -157,16 +157,20 @@ def read_encoded(state: str, name: str) -> bytes:
 def is_current(encoded: bytes, subject: str) -> bool:
     """Whether `encoded` is of `subject` and no answer has changed; False where it is damaged."""
     recorded_subject, _environment, *answers = _parts(encoded) or [b"", b""]
-    if encoded in STALE or not answers or recorded_subject != os.fsencode(subject):
+    if encoded in CHANGED or not answers or recorded_subject != os.fsencode(subject):
         return False
+    for question, answer in zip(answers[::2], answers[1::2], strict=True):
+        if not _is_answered_by(question, answer):
+            CHANGED[encoded] = question
+            return False
+    return True
+
+
+def _is_answered_by(question: bytes, answer: bytes) -> bool:
     try:
-        pairs = zip(answers[::2], answers[1::2], strict=True)
-        if all(_answer(question) == answer for question, answer in pairs):
-            return True
+        return _answer(question) == answer
     except (ValueError, KeyError, OSError):
-        pass
-    STALE.add(encoded)
-    return False
+        return False
 
 
 def environment_of(encoded: bytes) -> str | None:
@@ -181,7 +185,7 @@ def recorded_answers(encoded: bytes) -> dict[bytes, bytes]:
 
 
 def pairs(answers: tuple[bytes, ...]) -> dict[bytes, bytes]:
-    """The answers of `record` by question."""
+    """The answers that `record` gave, by question."""
     return dict(zip(answers[::2], answers[1::2], strict=False))
 
 
@@ -201,7 +205,10 @@ def profile_with_origin(profile: str, chosen_by: str) -> str:
 
 
 def _parts(encoded: bytes) -> list[bytes]:
-    """At least two; none where it is damaged, or of another version of uvflow."""
+    """The subject, the environment, then questions and answers by turns.
+
+    None where it is damaged, or of another version of uvflow.
+    """
     head, _, body = encoded.partition(b"\n")
     parts = []
     start = 0
@@ -213,12 +220,8 @@ def _parts(encoded: bytes) -> list[bytes]:
             return []
         parts.append(body[begin:end])
         start = end + 1
-    is_whole = len(parts) > 1 and head == _HEAD + _checksum(_unanswered(parts))
-    return parts if is_whole else []
-
-
-def _unanswered(parts: list[bytes]) -> list[bytes]:
-    return [*parts[:2], *parts[2::2]]
+    is_whole = len(parts) > 1 and len(parts) % 2 == 0
+    return parts if is_whole and head == _HEAD + _checksum([*parts[:2], *parts[2::2]]) else []
 
 
 def _checksum(parts: list[bytes]) -> bytes:
@@ -244,6 +247,14 @@ def _identity(path: bytes) -> bytes:
         return _stat_fields(os.stat(path))
     except (FileNotFoundError, NotADirectoryError):
         return b"-"
+
+
+def _linkable(path: bytes) -> bytes:
+    """The identity of a file that others may be hard links to: without the ctime.
+
+    That changes with the number of links, and uv links what it installs to the files in its cache.
+    """
+    return _identity(path).rpartition(b" ")[0]
 
 
 def _directories(path: bytes) -> bytes:
@@ -273,15 +284,15 @@ def _distributions(path: bytes) -> bytes:
 
 
 def _metadata(entry: "os.DirEntry[bytes]") -> bytes:
-    """Of files that may be linked meanwhile not the ctime: a sync keeps RECORD, and uv a cache.
+    """When an entry of site-packages has changed, and of metadata the files that uv reads.
 
-    uv reads WHEEL and uv_cache.json.
+    RECORD and WHEEL may be links into uv's cache.
     """
     fields = _stat_fields(entry.stat(follow_symlinks=False))
     if not entry.name.endswith(b".dist-info"):
         return fields
-    linked = (_identity(entry.path + name).rpartition(b" ")[0] for name in (b"/RECORD", b"/WHEEL"))
-    return b" ".join((fields, *linked, _identity(entry.path + b"/uv_cache.json")))
+    record, wheel = _linkable(entry.path + b"/RECORD"), _linkable(entry.path + b"/WHEEL")
+    return b" ".join((fields, record, wheel, _identity(entry.path + b"/uv_cache.json")))
 
 
 def source_files(question: bytes, most: int = MOST_SOURCES) -> list[tuple[bytes, bytes]]:
@@ -324,10 +335,10 @@ def sources_answer(files: list[tuple[bytes, bytes]]) -> bytes:
 
 def _uv(path: bytes) -> bytes:
     """Which uv would be found: all that is looked at before the one at `path`, and that one."""
-    wanted = _identity(path)
+    wanted = _linkable(path)
     found = []
     for candidate in uv_candidates(os.environ):
-        found.append(_identity(os.fsencode(candidate)))
+        found.append(_linkable(os.fsencode(candidate)))
         if found[-1] == wanted:
             return b"\n".join(found)
     return b"\n".join((*found, wanted, os.fsencode(sys.prefix)))  # that of the `uv` package
@@ -354,7 +365,7 @@ def uv_candidates(environ: "Mapping[str, str]") -> list[str]:
 
 
 def _variable(name: bytes) -> bytes:
-    """A digest of the value of a variable in a URL, of which nobody knows what it means."""
+    """A digest of a variable's value, which may be a secret: it is part of a URL."""
     import hashlib  # 3 ms, and few projects have a variable in a URL
 
     value = os.environ.get(os.fsdecode(name))
@@ -362,7 +373,7 @@ def _variable(name: bytes) -> bytes:
 
 
 def _variables(set_aside: bytes) -> bytes:
-    """The variables that a sync depends on, with their values, but for those of these names."""
+    """The variables that a sync depends on, with their values, without those of these names."""
     not_watched = os.fsdecode(set_aside).split()
     for name, value in os.environ.items():
         if "@" in value and name.startswith("UV_") and any(part in name for part in _OF_URLS):
@@ -406,6 +417,7 @@ _KINDS: "dict[bytes, Callable[[bytes], bytes]]" = {
     b"directories": _directories,
     b"distributions": _distributions,
     b"present": _present,
+    b"linkable": _linkable,
     b"sources": lambda path: sources_answer(source_files(path)),
     b"uv": _uv,
     b"variable": _variable,

@@ -22,7 +22,6 @@ from uvflow.redaction import redacted
 _LAST_OUTPUT_SECONDS = 2  # how long to wait for output of a process that has ended
 _POLL_SECONDS = 0.002  # 0.5 % of a core, and a tenth of what a uv takes that has nothing to do
 _TAIL = 1 << 14  # bytes
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOTHING = r"(?!)"  # matches nowhere
 
 
@@ -117,7 +116,7 @@ def stream(
         outlet, inlet = os.pipe()
         # In a thread, because children of the program may keep the pipe open after its end.
         reader = threading.Thread(target=_forward, args=(outlet, tail, until), daemon=True)
-    with signals_collected() as received:
+    with signals_collected() as received, _lifeline() as options:
         child = subprocess.Popen(
             words,
             cwd=cwd,
@@ -125,7 +124,7 @@ def stream(
             stdin=subprocess.DEVNULL,
             stdout=inlet,
             stderr=subprocess.STDOUT,
-            preexec_fn=_death_signal(os.getpid()),  # noqa: PLW1509  no thread is running yet
+            **options,
         )
         if reader:
             reader.start()
@@ -153,20 +152,28 @@ def _forward(outlet: int, tail: bytearray, until: str) -> None:
                     os.write(sys.stderr.fileno(), shown)
 
 
-def _death_signal(parent: int) -> Callable[[], None] | None:
-    """What a child calls first so that it is killed along with `parent`; Linux only (prctl(2))."""
-    if sys.platform != "linux":
-        return None
-    import ctypes  # slow, and only needed to run uv
+@contextlib.contextmanager
+def _lifeline() -> Iterator[dict[str, Any]]:
+    """Options of Popen by which a child is killed along with this process; empty but on Linux.
 
-    prctl = ctypes.CDLL(None).prctl
+    The child holds one end of a pipe, and asks for SIGKILL when the other end is closed, as it is
+    with this process (fcntl(2), F_SETSIG). It cannot miss that: until it is uv, it has a copy of
+    the other end as well. prctl(2) does the same, but by ctypes, which takes 2 ms to import.
+    """
+    if sys.platform != "linux":
+        yield {}
+        return
+    import fcntl  # Windows has none
+
+    end, other_end = os.pipe()
 
     def die_with_parent() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was killed before the call
-            os._exit(1)
+        fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC)
 
-    return die_with_parent
+    with os.fdopen(end), os.fdopen(other_end, "w"):
+        yield {"pass_fds": (end,), "preexec_fn": die_with_parent}
 
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP

@@ -146,8 +146,10 @@ def _decoded(url: str) -> str:
 
 
 def _without_tokens(text: str) -> str:
-    for pattern in (_QUERY, _PATH, *((_PART_OF_A_PATH, _HOST_OPTION) if "@" in text else ())):
-        text = re.sub(pattern, _hide_secret, text)
+    signs = {_QUERY: "=", _PATH: "/", _PART_OF_A_PATH: "@", _HOST_OPTION: "@"}
+    for pattern, sign in signs.items():  # to compile a pattern takes 0.3 ms
+        if sign in text:
+            text = re.sub(pattern, _hide_secret, text)
     return re.sub(_RECOGNISED, HIDDEN, text)
 
 

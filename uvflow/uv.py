@@ -4,13 +4,11 @@ import contextlib
 import itertools
 import os
 import re
-import shlex
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from uvflow import fingerprint, process
@@ -29,7 +27,7 @@ from uvflow.process import Completed
 
 
 class Display(NamedTuple):
-    """What is shown of each uv: nothing unless it fails, or its command and its seconds too."""
+    """What is shown of each uv: nothing unless it fails (`is_quiet`), or a `report` of it too."""
 
     is_quiet: bool = False
     report: Callable[[str], None] | None = None
@@ -38,7 +36,6 @@ class Display(NamedTuple):
 DISPLAY = ContextVar("display", default=Display())  # noqa: B039  it cannot be changed
 
 OLDEST = (0, 9)
-NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
 ERROR = r"(?m)^(?:error: |  × )"  # uv 0.9 marks some errors with ×
 REQUIRED = "Required uv version `"  # what uv begins with where a project asks for another
 # What uv writes where it refuses the lockfile itself.
@@ -64,9 +61,6 @@ SIGNS_OF_NO_NETWORK = (  # of uv, and of the git or ssh it has started
 # on Windows, and as a build backend in Python does.
 _DISK = r"\(os error (?:1|5|13|28|30|112|122)\)|\[Errno (?:28|30|122)\]"
 _LOGIN = r"\(40[13] (?:Unauthorized|Forbidden)\)|returned a 40[13] "
-_LOGIN_TO_GIT = (
-    r"Permission denied \(publickey|Authentication failed for|could not read (?:User|Pass)"
-)
 _SELECTION = (
     r"(?:roup|xtra) .+ is not defined in|does not have a member |incompatible with the .*conflicts"
 )
@@ -90,8 +84,6 @@ def failure_of(answer: Completed, command: str) -> UvflowError:
         return UsageError(message)
     if re.search(_LOGIN, words):
         return UvFailedError(message, hint=_LOG_IN)
-    if re.search(_LOGIN_TO_GIT, words):
-        return UvFailedError(message, hint="log in to the git server, by a key or a helper")
     failure = UvFailedError(message)
     failure.output = answer.err
     return failure
@@ -154,10 +146,12 @@ class Uv(NamedTuple):
 
 
 def _reporter(arguments: Sequence[str]) -> Callable[[], None]:
-    """What reports a uv that has just been started, when it has ended."""
+    """A function to call when a uv that starts now has ended, which reports how long it took."""
     began, report = time.monotonic(), DISPLAY.get().report
     if report is None:
         return lambda: None
+    import shlex  # rarely needed
+
     return lambda: report(f"{shlex.join(('uv', *arguments))} took {time.monotonic() - began:.2f} s")
 
 
@@ -177,7 +171,7 @@ def check_readable(directories: Iterable[Path], names: Iterable[str] = _READ_BY_
             raise kind(f"{path} cannot be read", cause=cause)
 
 
-def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] = NONE_KNOWN) -> Uv:
+def find(environ: Mapping[str, str] = os.environ, known: Mapping[str, str] | None = None) -> Uv:
     """The uv to use: UVFLOW_UV, UV (set by uv for its children), PATH, the `uv` package.
 
     `known` are versions by what `identity` says, which need not be asked for again: that takes as
@@ -215,16 +209,17 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def identity(path: str) -> str:
-    """By which a version is remembered; empty for a shim, which may lead elsewhere by now."""
+    """What a version is remembered by; empty for a shim, which may lead elsewhere by now."""
     real = Path(os.path.realpath(path))
     if real.stem != "uv" or not real.is_file() or real.stat().st_size < _SMALLEST:
         return ""
-    return " ".join(map(os.fsdecode, fingerprint.record([f"identity {real}"])))
+    return " ".join(map(os.fsdecode, fingerprint.record([f"linkable {real}"])))
 
 
-def _probe(path: str, known: Mapping[str, str]) -> Uv | None:
+def _probe(path: str, known: Mapping[str, str] | None) -> Uv | None:
     """None where `path` does not run as uv: a version manager's shim without a uv, say."""
-    if known and re.match(_VERSION, version := str(known.get(identity(path)))):
+    version = str(known.get(identity(path))) if known else ""
+    if re.match(_VERSION, version):
         return Uv(path=path, version=version)
     try:
         completed = process.capture((path, "--version"), environ=os.environ, seconds=_PROBE_SECONDS)

@@ -1,7 +1,5 @@
 import base64
-import csv
 import hashlib
-import io
 import os
 import shutil
 import subprocess
@@ -10,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rig import Tree
 from venvs import (
     EXE,
@@ -26,7 +22,6 @@ from venvs import (
     symlink,
 )
 
-from uvflow.environment import integrity
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import (
     Damage,
@@ -450,29 +445,6 @@ def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
 def test_a_module_installed_only_as_byte_code_is_a_file_like_others(venv: Venv) -> None:
     add_row(venv, "six/secret.pyc,,")
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)
-
-
-# RECORD
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.text(min_size=1, alphabet=st.characters(exclude_characters="\r\n", codec="utf-8")),
-            st.sampled_from(["", "sha256=AAAA"]),
-            st.sampled_from(["", "0", "12"]),
-        )
-    )
-)
-def test_rows_are_read_as_pythons_csv_writes_them(rows: list[tuple[str, str, str]]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    assert list(integrity._fields(text.getvalue())) == rows
-
-
-@given(st.text())
-def test_garbage_gives_rows_and_never_an_error(text: str) -> None:
-    assert all(name for name, _, _ in integrity._fields(text))
 
 
 def test_a_damage_reads_as_a_sentence() -> None:

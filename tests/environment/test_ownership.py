@@ -140,7 +140,7 @@ def test_a_file_is_not_an_environment(tmp_path: Path) -> None:
     assert refusal(tmp_path / ".venv") == message
 
 
-@pytest.mark.parametrize("name", [".project", "rye-venv.json", "share/python-wheels/pip.whl"])
+@pytest.mark.parametrize("name", [".project", "rye-venv.json"])
 def test_what_other_tools_write_into_environments_is_theirs(venv: Venv, name: str) -> None:
     (venv.path / name).parent.mkdir(parents=True, exist_ok=True)
     (venv.path / name).touch()
@@ -153,12 +153,6 @@ def test_what_a_killed_set_aside_leaves_is_ours(venv: Venv) -> None:
     (venv.path / "..uvflow-set-aside.uvflow-unfinished-x").touch()
     assert foreign_entries(environment) == []
     assert list(users_files(environment)) == []
-
-
-def test_other_things_in_share_are_the_users(venv: Venv) -> None:
-    for name in ("python-wheels", "of mine"):
-        (venv.path / "share" / name).mkdir(parents=True)
-    assert refusal(venv.path) == f"{venv.path} holds what no installer made: share"
 
 
 def test_uvflow_does_not_rename_the_environment_that_it_runs_from() -> None:

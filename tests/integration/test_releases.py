@@ -224,6 +224,11 @@ def test_a_live_release_is_not_repaired(shop: Path, uvflow: Command) -> None:
     content = module.read_bytes()
     module.unlink()
     module.write_bytes(content[::-1])
+    done = uvflow("verify", "--deep", cwd=shop)
+    assert done.code == 5
+    assert done.out.endswith(
+        "Damaged: prod (as last time); `uvflow sync --profile prod` makes another release\n"
+    )
     done = uvflow("verify", "--deep", "--repair", cwd=shop)
     assert done.code == 5
     assert done.err.endswith("hint: `uvflow sync --profile prod` makes another one\n")

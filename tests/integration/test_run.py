@@ -135,17 +135,6 @@ def test_a_missing_command_is_2(shop: Path, uvflow: Command) -> None:
     assert "hint: `uv add NAME` adds the package that provides it; " in done.err
 
 
-def test_a_misspelled_command_is_told_the_nearest_program(shop: Path, uvflow: Command) -> None:
-    done = uvflow("run", "pyhton", cwd=shop)
-    assert (done.code, done.err.splitlines()[-1]) == (2, "hint: did you mean `python`?")
-
-
-def test_a_misspelled_script_has_a_hint(shop: Path, uvflow: Command) -> None:
-    (shop / "manage.py").touch()
-    done = uvflow("run", "mange.py", cwd=shop)
-    assert (done.code, done.err.splitlines()[-1]) == (2, "hint: did you mean `manage.py`?")
-
-
 @pytest.mark.parametrize("words", [("-m",), ("--", "-m"), ("--dev", "-m")])
 def test_a_module_is_run_by_python(shop: Path, uvflow: Command, words: tuple[str, ...]) -> None:
     done = uvflow("run", *words, "platform", cwd=shop)

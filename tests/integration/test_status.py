@@ -22,7 +22,7 @@ from uvflow.environment.status import status
 from uvflow.lockfile.check import Level
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import Choice
-from uvflow.state import locks
+from uvflow.state import journal, locks
 from uvflow.state.inventory import known_projects
 from uvflow.state.store import State
 
@@ -898,7 +898,7 @@ def test_a_damaged_state_never_counts_as_in_sync(
         assert not SyncContext.of(project, choice).is_current()
         assert all(one.row and one.directory == state.directory for one in known_projects())
         assert not locks.is_mutex_held(state, synced / ".venv")
-        _ = SyncContext.of(project, choice).last_sync
+        journal.last_sync(state, synced / ".venv")
     finally:
         put_back(state.directory, kept)
 

@@ -108,12 +108,9 @@ def verify_command(
 
     waiting = "Comparing every file by its hash" if deep else "Checking every file"
     with contextlib.nullcontext() if repair else busy(console, waiting):  # that has uv's progress
+        depth = Depth.HASHES if deep else Depth.SIZES
         result = verify(
-            chosen_context(profile),
-            Depth.HASHES if deep else Depth.SIZES,
-            repairs=repair,
-            timeout=timeout,
-            progress=console.say,
+            chosen_context(profile), depth, repairs=repair, timeout=timeout, progress=console.say
         )
     for path in result.repair.removed:
         console.detail(f"Removed: {path}")
@@ -142,16 +139,14 @@ def releases_command(console: Console, *, profile: str | None) -> Answer:
 
 def release_line(row: Mapping[str, Any]) -> str:
     """A release in one line, from its JSON."""
-    commit = (row["git_commit"] or "")[:7]
-    facts = (
-        f"git {commit}" + ("" if row["git_is_clean"] else ", edited") if commit else "",
-        f"Python {row['python']}",
-        f"uv {row['uv']}",
-        f"{row['size'] / 1e6:.0f} MB",
-        "in use" if row["in_use"] else "",
-    )
+    facts = [f"Python {row['python']}", f"uv {row['uv']}", f"{row['size'] / 1e6:.0f} MB"]
+    if row["git_commit"]:
+        edited = "" if row["git_is_clean"] else ", edited"
+        facts.insert(0, f"git {row['git_commit'][:7]}{edited}")
+    if row["in_use"]:
+        facts.append("in use")
     mark = "*" if row["live"] else " "
-    return f"{mark} {row['name']}  {row['made']}  {', '.join(filter(None, facts))}"
+    return f"{mark} {row['name']}  {row['made']}  {', '.join(facts)}"
 
 
 @click.command(name="rollback", short_help="Make an earlier release live again")

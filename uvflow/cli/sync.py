@@ -93,13 +93,8 @@ def run_words(
     """Run a command in the synced environment; returns its exit code, if at all."""
     from uvflow.environment.run import run
 
-    return run(
-        chosen_context(profile),
-        words,
-        timeout=timeout,
-        progress=console.say,
-        report=partial(report_repair, console),
-    )
+    report = partial(report_repair, console)
+    return run(chosen_context(profile), words, timeout=timeout, progress=console.say, report=report)
 
 
 def show_status(console: Console, profile: str | None) -> Answer:

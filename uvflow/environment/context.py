@@ -43,7 +43,7 @@ class SyncContext(NamedTuple):
 
     @classmethod
     def of(cls, project: Project, choice: Choice) -> "SyncContext":
-        """Raises UsageError where the environment is not in a place of its own.
+        """Raises UsageError where the environment is in no place of its own (`check_location`).
 
         And where the profile selects what does not exist: uv would not name the profile.
         """
@@ -72,7 +72,7 @@ class SyncContext(NamedTuple):
 
     @property
     def environment(self) -> Path:
-        """Of a profile with releases the live one, if there is any."""
+        """The directory of the environment; with releases, that of the live one if there is any."""
         return self.live_release or self.place
 
     @property
@@ -86,19 +86,15 @@ class SyncContext(NamedTuple):
 
     @property
     def live_release(self) -> Path | None:
-        """What the link of a profile with releases leads to, if it is one of them."""
+        """The release that the link of a profile with releases leads to, if any."""
         if not (self.profile.releases and self.place.is_symlink()):
             return None
         target = self.place.parent / self.place.readlink()
         return target if target.parent == self.releases_directory else None
 
     @property
-    def last_sync(self) -> LastSync:
-        return journal.last_sync(self.state, self.environment)
-
-    @property
     def fingerprint_name(self) -> str:
-        """The file of its fingerprint; in a workspace each member has one of its own."""
+        """The file name of its fingerprint; in a workspace each member has one of its own."""
         project = self.project
         return paths.fingerprint_name(self.profile.name, str(project.root), str(project.workspace))
 
@@ -128,8 +124,9 @@ class SyncContext(NamedTuple):
 
 def is_sync_running(context: SyncContext) -> bool:
     """Whether a uvflow process is changing the environment."""
-    is_unfinished = context.last_sync >= LastSync.INTERRUPTED
-    return is_unfinished and locks.is_mutex_held(context.state, context.environment)
+    state, environment = context.state, context.environment
+    is_unfinished = journal.last_sync(state, environment) >= LastSync.INTERRUPTED
+    return is_unfinished and locks.is_mutex_held(state, environment)
 
 
 def last_synced_profile(project: Project) -> str | None:

@@ -46,14 +46,14 @@ class LocalCopy(NamedTuple):
 
     @property
     def is_outdated(self) -> bool:
-        """Whether it is installed, and older than its sources: by the times where that is all."""
+        """Whether it is installed and older than its sources, if need be by time stamps."""
         if not self.digest or self.made_from is None:
             return bool(self.installed) and self.changed > int(self.installed.split()[2])
         return not self.is_current
 
 
 def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
-    """Every package that the profile installs as a copy where it selects it."""
+    """Every local package that the profile installs as a copy, if it selects it."""
     sources = [source for source in local_sources(context.project) if source.path.is_dir()]
     kinds = {"directory"} if context.profile.editable else {"directory", "editable"}
     chosen = {s.name: os.path.normpath(s.path) for s in sources if s.kind in kinds}
@@ -78,7 +78,7 @@ def find_copies(context: SyncContext) -> tuple[LocalCopy, ...]:
             times = (int(each.split()[2]) for _, each in files if each != b"-")
             answers = (b"sources " + question, fingerprint.sources_answer(files))
             copy = copy._replace(
-                digest=digest_of(files, _LARGE),
+                digest=_digest_of(files),
                 answers=answers if len(files) <= fingerprint.MOST_SOURCES else (),
                 changed=max(times, default=0),
             )
@@ -110,11 +110,10 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
     return sum(answers, ()) if all(answers) else None
 
 
-def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
-    """Changes with the paths and the contents of files.
+def _digest_of(files: Iterable[tuple[bytes, bytes]]) -> str:
+    """A digest of the paths and the contents of files, each of which has its identity with it.
 
-    Each has an identity, which counts instead where it cannot be read, or has more than `most`
-    bytes.
+    That counts in the place of what cannot be read, or is large.
     """
     import hashlib  # 3 ms, and only needed where there are copies, or defects
 
@@ -122,14 +121,14 @@ def digest_of(files: Iterable[tuple[bytes, bytes]], most: int) -> str:
     for path, identity in files:
         content = identity
         with contextlib.suppress(OSError):
-            content = fingerprint.read_file(path, most)
+            content = fingerprint.read_file(path, _LARGE)
         for part in (path, content):
             digest.update(b"%d:%b" % (len(part), part))
     return digest.hexdigest()
 
 
 def _installed_copies(environment: Path) -> Iterator[tuple[str, str]]:
-    """The distributions that were made of a directory (PEP 610), with their identities."""
+    """The distributions that were built from a directory (PEP 610), with their identities."""
     for distribution in Environment(environment).distributions:
         origin = read_quickly(f"{distribution.location}{os.sep}direct_url.json", MOST_JSON) or b""
         with contextlib.suppress(ValueError, RecursionError):

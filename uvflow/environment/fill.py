@@ -16,14 +16,14 @@ from uvflow.environment.integrity import (
     Damage,
     DamageKind,
     linked_packages,
-    missing_basics,
     needs_rebuild,
 )
 from uvflow.environment.interpreter import broken_interpreter, ensure_uv_targets_environment
 from uvflow.environment.ownership import discard_set_aside, make_room
 from uvflow.environment.repair import Depth, Past, RepairResult
-from uvflow.errors import DamagedError, StaleLockfileError, UvFailedError, disk_errors
+from uvflow.errors import DamagedError, UvFailedError, disk_errors
 from uvflow.files import remove, write_whole
+from uvflow.lockfile.check import stale_lockfile_error
 from uvflow.paths import MANIFEST
 from uvflow.process import Completed
 from uvflow.project.manifest import Project, canonical_name
@@ -45,35 +45,30 @@ _PLANNED = r"(?m)^ \+ ([^\s=]+)"  # ` + six==1.16.0`, ` + lib @ file:///…`
 class Filling:
     """How uv fills an environment: with all that the profile selects, or what is damaged of it.
 
-    `environment` is as the last inspection found it. `ended` is when uv last did, in seconds of
-    `time.monotonic`.
-
-    `damages` and `defects` are of the last inspection, `seen` is both of the one before it. `taken`
-    are the damaged distributions that were removed to be reinstalled, with the paths of their
-    metadata, `refetched` those that were dropped from uv's cache before, and `kept` those that uv
-    would not reinstall. `own` are files of the environment itself that were put back, and `aside`
-    is where the whole was set aside.
+    `environment`, `damages` and `defects` are of the last inspection, `seen` are both of the one
+    before it. `ended` is when uv last did, in seconds of `time.monotonic`. `taken` are the damaged
+    distributions that were removed to be reinstalled, with the paths of their metadata; `refetched`
+    were dropped from uv's cache before; `kept` uv would not reinstall. `own` are files of the
+    environment itself that were put back, and `aside` is where the whole was set aside.
     """
 
-    def __init__(  # noqa: PLR0913  one caller
+    def __init__(
         self,
         context: SyncContext,
         uv: Uv,
         mutex: Mutex,
         environment: Environment,
-        *,
         progress: Progress,
-        past: Past,
-        aside: Path | None = None,
     ) -> None:
+        # Before a sync is marked as running, which `Past.of` would take for an interrupted one.
         self.context = context
         self.uv = uv
         self.mutex = mutex
         self.environment = environment
         self.progress = progress
-        self.past = past
-        self.depth = past.depth
-        self.aside = aside
+        self.past = Past.of(context, environment)
+        self.depth = self.past.depth
+        self.aside: Path | None = None
         self.exactly: tuple[str, ...] = ()
         self.ended = 0.0
         self.damages: list[Damage] = []
@@ -96,12 +91,13 @@ class Filling:
         """
         path = self.context.environment
         self.exactly, self.depth = exactly, max(depth, self.past.depth)
-        if not missing_basics(self.environment):
-            self._inspect()
-            linked = (d for d in linked_packages(self.environment) if d not in self.damages)
-            self.damages += linked
+        self._inspect()
+        if needs_rebuild(self.damages):  # what was there has been set aside, and uv makes another
+            self.damages = []
+        else:
+            found = dict.fromkeys((*self.damages, *linked_packages(self.environment)))
             # Broken metadata would stop uv, so that is removed first. Leftovers can wait.
-            self.damages = [d for d in self.damages if d.kind is not DamageKind.LEFTOVER]
+            self.damages = [d for d in found if d.kind is not DamageKind.LEFTOVER]
         for attempt in range(_ROUNDS):
             if self._is_intact_after_round(is_first=attempt == 0):
                 discard_set_aside(path, self.progress)
@@ -255,7 +251,8 @@ class Filling:
             _clear(elsewhere.environment)
             _run_uv_offline_first(elsewhere, self.uv, words)
 
-        if cached := names - refetched:
+        cached = names - refetched
+        if cached:
             try:
                 fetch(cached)
             except UvFailedError:  # the cache may have the same damage, and uv refuses it
@@ -276,10 +273,12 @@ class Filling:
         _clear(made)
         configuration = read_configuration(environment) or {}
         prompt = configuration.get("prompt", "").strip("'\"")
-        flags = ["--relocatable"] if configuration.get("relocatable") == "true" else []
-        flags += [f"--prompt={prompt}"] if prompt else []
-        words = ("--quiet", "--no-project", f"--python={environment.python}")
-        self._require("venv", *words, *flags, str(made))
+        words = ["venv", "--quiet", "--no-project", f"--python={environment.python}"]
+        if configuration.get("relocatable") == "true":
+            words.append("--relocatable")
+        if prompt:
+            words.append(f"--prompt={prompt}")
+        self._require(*words, str(made))
         below = str(made).removeprefix(str(environment.path)).encode()
         for source, target in ((made / path, environment.path / path) for path in paths):
             if source.is_symlink():  # to the interpreter beside it
@@ -327,7 +326,7 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     is_locked, at_terminal = "--locked" in arguments, sys.stderr.isatty()
     # A refusal that uv writes to a terminal cannot be replaced by ours, which has the reason.
     if is_locked and (at_terminal or _is_edited(project)):
-        stale = lockfile_refusal(context, uv, has_failed=False)
+        stale = stale_lockfile_error(project, uv, environ, has_failed=False)
         if stale:
             raise stale
     copy = partial(journal.copy_into, context.state, context.profile.name, context.environment)
@@ -340,7 +339,9 @@ def _run_uv(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:
     if answer.code == 0:
         return
     failure = failure_of(answer, "uv sync")
-    stale = lockfile_refusal(context, uv) if is_locked else None
+    stale = None
+    if is_locked:
+        stale = stale_lockfile_error(project, uv, environ, has_failed=True)
     if stale and (type(failure) is not UvFailedError or failure.hint):
         # uv would resolve again, and did not get as far as the lockfile.
         raise failure.with_context(cause=stale.cause, hint=failure.hint or stale.hint)
@@ -354,16 +355,6 @@ def _is_edited(project: Project) -> bool:
         return (project.root / MANIFEST).stat().st_mtime_ns > locked
     except OSError:
         return False
-
-
-def lockfile_refusal(
-    context: SyncContext, uv: Uv, *, has_failed: bool = True
-) -> StaleLockfileError | None:
-    """The error where it is the lockfile that makes uv refuse to sync, or would (see check.py)."""
-    from uvflow.lockfile import check  # 1 ms, and only needed to refuse
-
-    project, environ = context.project, context.environ
-    return check.stale_lockfile_error(project, uv, environ, has_failed=has_failed)
 
 
 def _run_uv_offline_first(context: SyncContext, uv: Uv, arguments: tuple[str, ...]) -> None:

@@ -41,6 +41,7 @@ from uvflow.state.journal import BOOT_ID, COPY
 
 _PYTHON_VERSIONS = (".python-version", ".python-versions")
 _WORKING_DIRECTORY = "working-directory "
+OF_DISTRIBUTIONS = (b"present ", b"distributions ")  # the kinds of what `environment_inputs` asks
 _WILDCARDS = r"[*?\[]"
 
 # With these uv does something at every sync: it installs again, or asks an index.
@@ -51,7 +52,7 @@ _VERSION = r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide"
 
 
 class UnwatchableError(Exception):
-    """Why a sync cannot be remembered, as its message."""
+    """A sync cannot be remembered; the message is the reason."""
 
 
 def sync_inputs(context: SyncContext, uv_path: str) -> tuple[str, ...]:
@@ -65,13 +66,14 @@ def sync_inputs(context: SyncContext, uv_path: str) -> tuple[str, ...]:
     if _WORKING_DIRECTORY in questions and Path.cwd() != project.root:
         # uv is started in the root, and would find something else here.
         raise UnwatchableError("a path is relative to the directory in which uv is started")
-    questions += [f"env-file {env_file}"] if env_file is not None else []
+    if env_file is not None:
+        questions.append(f"env-file {env_file}")
     variables = f"variables {' '.join(SET_ASIDE)}"
     return (variables, f"uv {uv_path}", *map(_without_secrets, questions))
 
 
 def _without_secrets(question: str) -> str:
-    """The question whose answer keeps no secret: of a file that has one, not the content.
+    """The question, changed so that its answer holds no secret: the identity of a file that does.
 
     uv writes none into a lockfile, which would take 100 ms to look through where it is long.
     """
@@ -83,12 +85,13 @@ def _without_secrets(question: str) -> str:
 
 
 def _text(path: str | Path) -> str:
-    """What a file says, whatever it is; empty where it cannot be read."""
+    """The text of a file; empty where it cannot be read."""
     return (read_quickly(str(path)) or b"").decode(errors="replace")
 
 
-def ask_for_same_python(answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]) -> bool:
-    """Whether all that has changed since those `known` are requirements: uv keeps the Python."""
+def ask_for_same_python(recorded: tuple[bytes, ...], known: Mapping[bytes, bytes]) -> bool:
+    """Whether only requirements have changed since the `known` answers: uv keeps the Python."""
+    answers = fingerprint.pairs(recorded)
     for question, answer in answers.items():
         path = os.fsdecode(question).partition(" ")[2]
         if known.get(question) == answer or path.endswith(LOCKFILE):
@@ -112,7 +115,7 @@ def _but_requirements(answer: bytes) -> Table:
 
 
 def check_inputs(project: Project) -> None:
-    """As `uv.check_readable`, for the project's own files, local sources, and the user's."""
+    """`uv.check_readable` for files of the project, its local sources and settings of the user."""
     sources = (source.path for source in local_sources(project))
     uv.check_readable((*project.directories, *sources, *_configuration_directories(os.environ)))
 
@@ -184,7 +187,7 @@ def _questions(context: SyncContext) -> Iterator[str]:
 
 
 def _configuration_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """That of the user, and those of the system."""
+    """The user's configuration directory of uv, then those of the system."""
     if sys.platform == "win32":
         system = Path(environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\uv")
         return (Path(environ.get("APPDATA", "")) / "uv", system)

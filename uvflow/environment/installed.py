@@ -1,6 +1,5 @@
 """A virtual environment on disk: its directories, distributions and scripts. Reads only."""
 
-import contextlib
 import os
 import re
 from functools import cached_property
@@ -50,7 +49,7 @@ class Environment:
 
     @cached_property
     def entries(self) -> tuple["os.DirEntry[str]", ...]:
-        """Those of site-packages."""
+        """The entries of site-packages."""
         return tuple(entry for path in self.site_packages for entry in directory_entries(path))
 
     @property
@@ -91,9 +90,11 @@ class Distribution:
         """Which files these are, by the directory and by RECORD, which an installer writes last."""
         found: list[int] = []
         for path in (self.location, self.record):
-            with contextlib.suppress(OSError):
+            try:
                 status = os.stat(path)  # noqa: PTH116  a Path costs more than the stat
-                found += (status.st_ino, status.st_size, status.st_mtime_ns)
+            except OSError:
+                continue
+            found += (status.st_ino, status.st_size, status.st_mtime_ns)
         return tuple(found)
 
 

@@ -1,11 +1,10 @@
-"""Integrity: an environment against its RECORD files, and what to reinstall where it is damaged.
+"""Compare an environment with its RECORD files, and find what is damaged.
 
 Reads only, and starts no process.
 
-RECORD is specified in "Recording installed projects" (packaging.python.org). What uv does beyond
-that was observed with strace on uv 0.9.0 and 0.13.9: it copies the wheel's own RECORD with the
-other files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and finally a
-sorted RECORD that lists those as well. It removes files in the order of RECORD.
+uv was observed with strace (0.9.0 and 0.13.9): it copies the wheel's own RECORD with the other
+files, then writes console scripts, REQUESTED, uv_cache.json and INSTALLER, and finally a sorted
+RECORD that lists those as well. It removes files in the order of RECORD.
 """
 
 import contextlib
@@ -32,6 +31,7 @@ from uvflow.environment.installed import (
     read_launcher,
     read_quickly,
 )
+from uvflow.environment.records import Row, absolute, fields, read_record, rows
 from uvflow.files import is_inside
 from uvflow.fingerprint import open_regular
 
@@ -59,11 +59,6 @@ _ACTIVATE = (
 # A launcher starts its environment's Python by an absolute path, or through /bin/sh where that path
 # is too long for a shebang.
 _SHEBANG = rb"""^#!(?:/bin/sh\n'''exec' ['"]?)?(/[^\n'"]*?/bin)/python[\d.]*\b"""
-
-# Of a RECORD: three times what the largest distributions have.
-_MOST_RECORD, _MOST_ROWS = 12 << 20, 100_000
-
-_SIZE_DIGITS = 20  # more are not a file's size; int() refuses thousands of them
 
 
 class DamageKind(StrEnum):
@@ -121,23 +116,22 @@ def metadata_damage(environment: Environment) -> tuple[Damage, ...]:
     missing = missing_basics(environment)
     if missing:
         return missing
-    unfinished = []
+    damages = [*_script_damage(environment), *_duplicates(environment)]
     for distribution in environment.distributions:
         if not _has_record(environment, distribution):
             continue
-        problem, first, *_ = read_metadata(distribution)
-        kind, detail = (first and _size_problem(first)) or (None, "")
-        if first and not problem and kind is DamageKind.MISSING:
-            problem = kind, first.path, detail
+        metadata = read_metadata(distribution)
+        problem, first = metadata.problem, metadata.first
+        if first and not problem and not os.path.exists(first.path):  # noqa: PTH110  a Path costs more than the stat
+            problem = DamageKind.MISSING, first.path, ""
         if problem:
             kind, path, detail = problem
-            unfinished.append(Damage(kind, environment.relative(path), distribution.name, detail))
+            damages.append(Damage(kind, environment.relative(path), distribution.name, detail))
     left = map(environment.relative, leftover_data_directories(environment))
-    unfinished += (Damage(DamageKind.UNFINISHED, path) for path in left)
-    own = _script_damage(environment)
-    has_links = any(entry.is_symlink() and entry.is_dir() for entry in environment.entries)
-    linked = linked_packages(environment) if has_links else ()
-    return (*own, *_duplicates(environment), *unfinished, *linked)
+    damages += (Damage(DamageKind.UNFINISHED, path) for path in left)
+    if any(entry.is_symlink() and entry.is_dir() for entry in environment.entries):
+        damages += linked_packages(environment)
+    return tuple(damages)
 
 
 def missing_basics(environment: Environment) -> tuple[Damage, ...]:
@@ -208,12 +202,15 @@ def _script_damage(environment: Environment) -> Iterator[Damage]:
     """What uv writes into every environment; others write at least `activate`, or none."""
     if is_whole_python(environment):
         return
-    names = {entry.name for entry in directory_entries(environment.scripts)}
     configuration = read_configuration(environment) or {}
-    is_uvs, is_relocatable = "uv" in configuration, configuration.get("relocatable") == "true"
-    has_others = any(name.lower().startswith("activate.") for name in names)
-    for name in _ACTIVATORS if is_uvs else _ACTIVATORS[:1] if has_others else ():
-        if is_relocatable and name == "activate.csh":
+    is_uvs = "uv" in configuration
+    expected: tuple[str, ...] = ()
+    if is_uvs:
+        expected = _ACTIVATORS
+    elif any(e.name.startswith("activate.") for e in directory_entries(environment.scripts)):
+        expected = ("activate",)
+    for name in expected:
+        if name == "activate.csh" and configuration.get("relocatable") == "true":
             continue  # csh cannot find out where a script is
         path = environment.scripts / name
         problem = _size_problem(Row(str(path), "", None))
@@ -272,7 +269,7 @@ def _is_here(path: Path, environment: Environment) -> bool:
 
 
 def configuration_damage(environment: Environment, synced: bytes | None) -> Iterator[Damage]:
-    """What decides which packages Python finds, and is not in pyvenv.cfg as `synced` has it."""
+    """The keys of pyvenv.cfg that decide which packages Python finds, where `synced` has others."""
     configuration = read_configuration(environment)
     if synced is None or configuration is None:
         return
@@ -293,16 +290,8 @@ def _duplicates(environment: Environment) -> Iterator[Damage]:
             yield Damage(DamageKind.DUPLICATE, environment.relative(first.location), name, detail)
 
 
-class Row(NamedTuple):
-    """A row of a RECORD: an absolute path, `algorithm=digest` or nothing, a size in bytes."""
-
-    path: str
-    digest: str
-    size: int | None
-
-
 class Metadata(NamedTuple):
-    """What the metadata of a distribution shows by itself.
+    """The metadata of a distribution, and what is wrong with it.
 
     `record` is the text of RECORD, empty where that cannot be read, `first` the row whose file uv
     would remove first.
@@ -328,17 +317,10 @@ def _read_metadata(location: str, _identity: tuple[int, ...]) -> Metadata:
     first = next(rows(distribution.site_packages, (text or "").partition("\n")[0]), None)
     unreadable = next((e.path for e in entries if not _is_readable(e)), "")
     problem = _metadata_problem(distribution, names, text)
-    for name in () if problem else (n for n in _JSON if n in names):
-        path, detail = f"{location}{os.sep}{name}", "uv cannot read it"
-        with contextlib.suppress(ValueError, RecursionError):
-            if isinstance(json.loads(read_quickly(path) or b""), dict):
-                # uv would follow it, and not remove it: it installs such a one again and again.
-                detail = "RECORD does not list it"
-                if not text or f"\n{distribution.directory}/{name}," in f"\n{text}":
-                    continue
-        problem = problem or (DamageKind.EDITED, path, detail)
     if unreadable:
         problem = DamageKind.MISSING, unreadable, "not a regular file, or a large one"
+    elif problem is None:
+        problem = _json_problem(distribution, names, text or "")
     return Metadata(problem, first, names, unreadable, text or "")
 
 
@@ -368,8 +350,30 @@ def _metadata_problem(
     return None
 
 
+def _json_problem(
+    distribution: Distribution, names: AbstractSet[str], text: str
+) -> tuple[DamageKind, str, str] | None:
+    """Whether uv cannot read one of its files, or would follow one that RECORD does not list.
+
+    It does not remove the latter, and so installs the distribution again and again.
+    """
+    for name in _JSON:
+        if name not in names:
+            continue
+        path = f"{distribution.location}{os.sep}{name}"
+        try:
+            is_object = isinstance(json.loads(read_quickly(path) or b""), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            return DamageKind.EDITED, path, "uv cannot read it"
+        if text and f"\n{distribution.directory}/{name}," not in f"\n{text}":
+            return DamageKind.EDITED, path, "RECORD does not list it"
+    return None
+
+
 def _has_record(environment: Environment, distribution: Distribution) -> bool:
-    """Conda changes files after it has installed them, and records that in conda-meta."""
+    """Not where conda installed it, which changes files afterwards and has records of its own."""
     if not distribution.directory.endswith(".dist-info"):
         return False
     return not environment.is_of_conda or _installer(distribution.location) != "conda"
@@ -386,7 +390,7 @@ def _is_without_installer(distribution: Distribution, text: str) -> bool:
     It differs from the wheel's own, whose last row is RECORD itself, in that it is sorted; and
     every file has to be present.
     """
-    names = [name for name, _, _ in _fields(text)]
+    names = [name for name, _, _ in fields(text)]
     listed = rows(distribution.site_packages, text)
     return names == sorted(names) and not any(map(_size_problem, listed))
 
@@ -401,13 +405,14 @@ def linked_packages(environment: Environment) -> Iterator[Damage]:
     @functools.cache  # distributions share `bin`
     def links_to(base: str, folder: str) -> set[str]:
         names = (f"{folder}/-", f"{folder}/__pycache__/-")
-        return {link_above(_absolute(base, name)) for name in names} - {""}
+        return {link_above(absolute(base, name)) for name in names} - {""}
 
     for distribution in environment.distributions:
-        base = distribution.site_packages
-        text = read_metadata(distribution).record
-        folders = {name.rpartition("/")[0] or "." for name, _, _ in _fields(text)}
-        for link in sorted(set().union(*(links_to(base, folder) for folder in folders))):
+        links: set[str] = set()
+        recorded = fields(read_metadata(distribution).record)
+        for folder in {name.rpartition("/")[0] or "." for name, _, _ in recorded}:
+            links |= links_to(distribution.site_packages, folder)
+        for link in sorted(links):
             kind, detail = _link_problem(link)
             yield Damage(kind, environment.relative(link), distribution.name, detail)
 
@@ -416,7 +421,7 @@ _Problem = tuple[DamageKind, str]
 
 
 def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Damage, ...]:
-    """Every recorded file that is missing, is none or has another size; 50 ms for 13,000 files.
+    """Every recorded file that is missing, no file or of another size; 50 ms for 13,000 files.
 
     Or another hash, of the algorithm that is named in its row; that takes 0.5 to 2 s.
     """
@@ -424,7 +429,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
     intact = set()
     link_above = _link_finder(environment)
     scripts = os.path.normcase(f"{environment.scripts}{os.sep}")
-    recorded = (one for one in environment.distributions if _has_record(environment, one))
+    recorded = [one for one in environment.distributions if _has_record(environment, one)]
     for name, row in ((one.name, row) for one in recorded for row in recorded_rows(one)):
         # A module that was installed without its source is elsewhere (PEP 3147).
         if row.path.endswith(".pyc") and f"{os.sep}__pycache__{os.sep}" in row.path:
@@ -432,8 +437,8 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
         link = link_above(row.path)
         problem = _link_problem(link) if link else _size_problem(row)
         problem = problem or (_hash_problem(row) if by_hash else None)
-        is_launcher = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
-        if not problem and is_launcher and read_launcher(row.path) is not None:
+        is_inert = row.path.startswith(scripts) and not os.access(row.path, os.X_OK)
+        if not problem and is_inert and read_launcher(row.path) is not None:
             problem = DamageKind.EDITED, "not executable"  # others may have any mode in a wheel
         if problem:
             suspects.append((name, link or row.path, problem))
@@ -449,7 +454,7 @@ def file_damage(environment: Environment, *, by_hash: bool = False) -> tuple[Dam
 
 
 def _link_finder(environment: Environment) -> Callable[[str], str]:
-    """What gives the place on the way to a file that is not a directory; empty where there is none.
+    """A function that gives what on the way to a file is no directory; empty where all are.
 
     uv would write through a link, and fail at anything else.
     """
@@ -519,49 +524,9 @@ def _hash_problem(row: Row) -> _Problem | None:
     return DamageKind.EDITED, f"{algorithm} differs"
 
 
-def read_record(path: str) -> str | None:
-    """The text of a RECORD; None where the file is missing, not text or too long for one."""
-    content = read_quickly(path, _MOST_RECORD)
-    if content is None or b"\0" in content or content.count(b"\n") > _MOST_ROWS:
-        return None
-    try:
-        return None if len(content) == _MOST_RECORD else content.decode()
-    except UnicodeDecodeError:
-        return None
-
-
 def recorded_rows(distribution: Distribution) -> Iterator[Row]:
     """The rows of its RECORD; none where that cannot be read."""
     return rows(distribution.site_packages, read_metadata(distribution).record)
-
-
-def rows(site_packages: str, text: str) -> Iterator[Row]:
-    """The rows of the RECORD `text`, which are relative to `site_packages`."""
-    for name, digest, size in _fields(text):
-        is_size = size.isdecimal() and len(size) < _SIZE_DIGITS
-        yield Row(_absolute(site_packages, name), digest, int(size) if is_size else None)
-
-
-def _fields(text: str) -> Iterator[tuple[str, str, str]]:
-    """The path, hash and size of each row, as they are written.
-
-    RECORD is CSV in the dialect of Python's csv module. That module raises for what a garbled file
-    may contain, and takes 5 ms longer for 13,000 rows; only the path can need quotes.
-    """
-    for line in text.replace("\r", "\n").split("\n"):
-        name, digest, size = (*line.rsplit(",", 2), "", "")[:3]
-        if name.startswith('"'):
-            name = '"'.join(part.replace('"', "") for part in name[1:].split('""'))
-        if name:
-            yield name, digest.strip('"'), size.strip('"')
-
-
-def _absolute(base: str, name: str) -> str:
-    """The path of a row is relative to site-packages, or absolute."""
-    if os.sep == "/" and name[0] not in "./" and "/." not in name:
-        return f"{base}/{name}"  # there is nothing to normalise, which costs 40 ms for 13,000 rows
-    joined = os.path.join(base, name)  # noqa: PTH118  as above
-    return os.path.normcase(os.path.normpath(joined))
 
 
 def owned_files(environment: Environment) -> set[str]:
@@ -574,12 +539,12 @@ def owned_files(environment: Environment) -> set[str]:
 
 
 def is_written_by_installer(script: str) -> bool:
-    """Unlike `activate` and the user's own: a launcher, or the temporary file of uv for one."""
+    """Whether a script is a launcher, or uv's temporary file for one; `activate` is neither."""
     return Path(script).name.startswith(".tmp") or read_launcher(script) is not None
 
 
 def can_be_read_by_uv(environment: Environment) -> bool:
-    """Whether every file of the metadata is one, and no named pipe at which uv would wait."""
+    """Whether no file of the metadata is a named pipe, say, at which uv would wait."""
     configuration = environment.path / "pyvenv.cfg"
     return (configuration.is_file() or not configuration.exists()) and not any(
         read_metadata(distribution).unreadable for distribution in environment.distributions

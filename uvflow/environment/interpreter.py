@@ -72,7 +72,7 @@ def own_interpreter(context: SyncContext, *, is_made_anew: bool = False) -> str:
 
 
 def _own_code(environment: Environment, workspace: Path) -> str:
-    """What of the project would be run at the start of an interpreter, as a predicate.
+    """The predicate of the sentence in `own_interpreter`; empty where no code of the project runs.
 
     Of an environment inside, what is not known to run nothing.
     """
@@ -136,7 +136,7 @@ def _paths_in(pth: str) -> list[str] | None:
 
 
 def is_trusted(context: SyncContext) -> bool:
-    """Whether a sync has used the environment as it is now, or it is none of the checkout."""
+    """Whether a sync has used the environment as it is now, or it is outside the workspace."""
     is_own = is_inside(context.environment, context.project.workspace)
     return not is_own or _is_recorded(context, _USED)
 
@@ -195,7 +195,7 @@ def broken_interpreter(environment: Environment, output: str) -> Damage | None:
 
 
 def cache_directory(context: SyncContext) -> Path | None:
-    """That of uv; None where there is no uv, or it does not say, or would wait at a pipe."""
+    """uv's cache; None where there is no uv, or it does not answer, or would wait at a pipe."""
     root, environ = context.project.root, context.environ
     try:
         check_inputs(context.project)

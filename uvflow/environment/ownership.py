@@ -1,16 +1,15 @@
-"""What in an environment is whose? May it be filled, set aside, emptied? What is the user's stays.
+"""Which files of an environment are the user's, and whether it may be filled, set aside or emptied.
 
 Where a new environment is needed, the old one is set aside by a rename; once the new one is
 verified, what was set aside is removed if a virtual environment or an installer made every entry
 in it. In every doubt it stays, and its path is reported.
 
-What no RECORD lists is the usual, a leftover of an interrupted uv, or the user's. Two things are
-leftovers: what a RECORD listed when the interrupted sync began and none lists now (an uninstall was
-cut short), and what came to be since then and is, byte for byte, a file in uv's cache of a
+A file that no RECORD lists is one that every environment has, a leftover of an interrupted uv, or
+the user's. It is a leftover where a RECORD listed it when the interrupted sync began (an uninstall
+was cut short), or where it is newer than that and equals, byte for byte, a file in uv's cache of a
 distribution that is not installed (an install was cut short).
 """
 
-import filecmp
 import functools
 import math
 import os
@@ -27,7 +26,8 @@ from uvflow.environment.installed import (
     directory_entries,
     is_whole_python,
 )
-from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata, rows
+from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata
+from uvflow.environment.records import rows
 from uvflow.errors import DamagedError, UsageError, disk_errors
 from uvflow.files import (
     SET_ASIDE,
@@ -64,9 +64,6 @@ _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, 
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", FETCHED}
 
 _UNFINISHED = (f".{COPY}", f".{RECORDS}", f".{SET_ASIDE}")  # what a killed write of one leaves
-
-# Where the venv of older Debians has the wheels of pip and setuptools.
-_WHEELS_OF_VENV = ("share", "python-wheels")
 
 # The interpreter, and what uv, venv and virtualenv write beside it.
 _SCRIPTS = (
@@ -275,15 +272,12 @@ def foreign_entries(environment: Environment) -> list[str]:
     """The entries at the top that neither a virtual environment nor an installer makes."""
     tops = {environment.relative(path).partition("/")[0] for path in owned_files(environment)}
     usual = _TOP_FILES | _TOP_DIRECTORIES | BY_DESIGN | {_CACHE} | tops
-    share, wheels = _WHEELS_OF_VENV
-    if [entry.name for entry in directory_entries(environment.path / share)] == [wheels]:
-        usual.add(share)
-    names = (entry.name for entry in directory_entries(environment.path))
-    return sorted(n for n in names if n not in usual and not n.startswith(_UNFINISHED))
+    names = {entry.name for entry in directory_entries(environment.path)}
+    return sorted(name for name in names - usual if not name.startswith(_UNFINISHED))
 
 
 def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
-    """Files in it that neither a virtual environment nor an installer makes, as relative paths."""
+    """Files that neither a virtual environment nor an installer makes, as relative paths."""
     for path in _unowned_paths(environment, owned_files(environment), below):
         relative = environment.relative(path)
         if not path.endswith(os.sep) and not _is_usual(path, tuple(relative.split("/"))):
@@ -296,14 +290,9 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
             return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
         case ("bin" | "Scripts", name):
             return bool(re.fullmatch(_SCRIPTS, name)) or is_written_by_installer(path)
-        case ("share", "python-wheels", name):  # see _WHEELS_OF_VENV
-            return name.endswith(".whl")
-        case ("lib" | "lib64", _, "site-packages", top, *inner) | (
-            "Lib",
-            "site-packages",
-            top,
-            *inner,
-        ):
+        case ("lib" | "lib64", _, "site-packages", top, *inner):
+            return _is_usual_package(top, *inner)
+        case ("Lib", "site-packages", top, *inner):  # of Windows
             return _is_usual_package(top, *inner)
     return parts[0] == FETCHED
 
@@ -311,11 +300,13 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
 def _is_usual_package(top: str, *inner: str) -> bool:
     if not inner:  # of setuptools' develop
         return top == "easy-install.pth" or top.endswith(".egg-link")
+    name = inner[0]
     if re.fullmatch(_DATA, top):
-        return len(inner) > 1 and inner[0] in SCHEMES
-    is_known = len(inner) == 1 and (inner[0] in _METADATA or re.fullmatch(_LICENSE, inner[0]))
-    is_known = is_known or inner[0] in ("licenses", "sboms")
-    return bool(is_known) and top.endswith((".dist-info", ".egg-info"))
+        return len(inner) > 1 and name in SCHEMES
+    if not top.endswith((".dist-info", ".egg-info")):
+        return False
+    is_file = len(inner) == 1 and (name in _METADATA or re.fullmatch(_LICENSE, name))
+    return bool(is_file) or name in ("licenses", "sboms")
 
 
 def _unowned_paths(
@@ -342,7 +333,7 @@ def _unowned_paths(
 def sort_unowned(
     environment: Environment, began: float = math.inf, cache: Path | None = None
 ) -> tuple[list[str], list[str]]:
-    """What is in site-packages and in no RECORD, and launchers alike, as sorted relative paths.
+    """What no RECORD lists, in site-packages and of launchers, as sorted relative paths.
 
     First what interrupted syncs have left, elsewhere too: `began` is when the first of them did, in
     seconds since the epoch, and `cache` is uv's. Then what is the user's. A directory of nothing
@@ -358,13 +349,13 @@ def sort_unowned(
     search = _Search(environment, owned, began, cache)
     left, users, launchers = [], [], []
     for path in _unowned_paths(environment, owned):
+        is_file_of_package = search.top_of(path) and not path.endswith(os.sep)
         if search.is_left(path):
             left.append(path)
         elif search.is_launcher(path):
             launchers.append(path)
-        elif search.top_of(path) and not path.endswith(os.sep):
-            # A link in the place of a directory may be a damage.
-            users += [path] if path not in search.owned_directories else []
+        elif is_file_of_package and path not in search.owned_directories:
+            users.append(path)  # else it is a link in the place of a directory: damage
     removable = search.highest(left, besides=users)
     shown = [p for p in search.highest(users, besides=left) if f"{os.sep}{_CACHE}{os.sep}" not in p]
     relative = environment.relative
@@ -372,11 +363,12 @@ def sort_unowned(
 
 
 class _Search:
-    """`kept` are paths that had an owner before the sync; those of directories end with `/`.
+    """What is known of the paths that no RECORD lists.
 
-    So do `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the
-    names of their entries; not those that are installed, which may bring files that no RECORD lists
-    (old uv).
+    `kept` are those that had an owner before the sync. Of directories they end with `/`, and so do
+    `tops`, the directories of site-packages. `cached` are the wheels in uv's cache, by the names of
+    their entries; without those that are installed, which may bring files that no RECORD lists (old
+    uv).
     """
 
     def __init__(
@@ -405,12 +397,12 @@ class _Search:
         return next((top for top in self.tops if path.startswith(top) and path != top), "")
 
     def is_launcher(self, path: str) -> bool:
-        """Whether it is a script as installers write them, none of which is a link."""
+        """Whether it is a script that an installer wrote; none of those is a link."""
         is_script = os.path.dirname(path) == self.scripts and not os.path.islink(path)  # noqa: PTH114, PTH120  a Path costs more than the walk
         return is_script and is_written_by_installer(path)
 
     def is_left(self, path: str) -> bool:
-        """Whether an interrupted sync has left it, or made it, or one exactly like it."""
+        """Whether it is a leftover of an interrupted sync (see the top of this module)."""
         top, is_directory = self.top_of(path), path.endswith(os.sep)
         if is_directory and not top:
             return False
@@ -432,7 +424,7 @@ class _Search:
         return is_temporary or any(_is_same(f"{a}{os.sep}{relative}", path) for a in archives)
 
     def highest(self, paths: Iterable[str], *, besides: Iterable[str]) -> set[str]:
-        """In the place of all that is in a directory of nothing else, that directory."""
+        """The paths; where a directory has nothing else in it, that directory in their place."""
         shared = self.owned_directories | _directories_of(besides)
         return {self._highest(path.rstrip(os.sep), shared) for path in paths}
 
@@ -455,6 +447,8 @@ def _directories_of(paths: Iterable[str]) -> set[str]:
 def _is_same(cached: str, path: str) -> bool:
     if os.path.isdir(path):  # noqa: PTH112  as above
         return os.path.isdir(cached)  # noqa: PTH112  as above
+    import filecmp  # only needed after an interrupted sync
+
     try:
         return filecmp.cmp(cached, path, shallow=False)
     except OSError:

@@ -26,7 +26,7 @@ class SetAside(NamedTuple):
 
 
 def prune(projects: Iterable[KnownProject]) -> tuple[SetAside, ...]:
-    """Remove it where an installer or a virtual environment made all of it; raises DiskError.
+    """Remove what was set aside where installers made all of it; raises DiskError.
 
     What lies outside the project stays as well, and what an interrupted init needs.
     """

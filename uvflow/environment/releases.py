@@ -28,7 +28,7 @@ from uvflow.environment.integrity import origin_problem
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
-from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
+from uvflow.files import claim, directory_size, link_to, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
 from uvflow.state.store import CACHEDIR_SIGNATURE, Progress
@@ -105,7 +105,7 @@ def _mark(path: Path) -> Path:
 
 
 def _number(path: Path) -> int:
-    """What its name ends with; 0 where it is not the name of a release."""
+    """The number at the end of its name; 0 where that is not the name of a release."""
     match = re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}-([0-9]{{1,9}})", path.name)
     return int(match[1]) if match else 0
 
@@ -132,7 +132,7 @@ def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
     # Not what a link names that is dangling: that would be live before it is made.
     named = filter(None, [*_directories(context), context.live_release])
     number = max(map(_number, named), default=0) + 1
-    path = directory / f"{_lockfile_digest(context)[:_DIGITS]}-{number}"
+    path = directory / f"{_digest(context.project.lockfile)[:_DIGITS]}-{number}"
     claim(_mark(path))
     relative = os.path.relpath(path, context.project.workspace)
     profile = context.profile._replace(environment=relative, releases=0)
@@ -151,12 +151,8 @@ def _check_places(context: SyncContext) -> None:
             )
 
 
-def _lockfile_digest(context: SyncContext) -> str:
-    return hashlib.sha256(read_bytes(context.project.lockfile)).hexdigest()
-
-
 def live_answer(context: SyncContext, release: Path) -> tuple[bytes, bytes]:
-    """What the link answers while `release` is live, for a fingerprint."""
+    """The question about the link, and its answer while `release` is live, for a fingerprint."""
     return os.fsencode(f"link {context.place}"), os.fsencode(_target(context, release))
 
 
@@ -180,11 +176,11 @@ def finish_release(
         "profile": context.profile.name,
         "uv": uv_version,
         "python": python_version(environment),
-        "lockfile_digest": _lockfile_digest(context),
+        "lockfile_digest": _digest(context.project.lockfile),
         "git_commit": commit,
         "git_is_clean": is_clean,
         "distributions": [
-            {"name": d.name, "version": d.version, "record_digest": _digest(d.record)}
+            {"name": d.name, "version": d.version, "record_digest": _digest(Path(d.record))}
             for d in environment.distributions
         ],
     }
@@ -193,16 +189,15 @@ def finish_release(
         _mark(release).unlink()
     link_to(_target(context, release), context.place)
     for old in find_releases(context)[: -context.profile.releases]:
-        if old.is_live or old.is_in_use:
-            continue
         if reason := reason_to_keep(old.path):
             progress(f"{old.path} {reason}: it was kept")
         else:
             remove_release(context, old.path, progress)
 
 
-def _digest(path: str) -> str:
-    return hashlib.sha256(read_quickly(path) or b"").hexdigest()
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; that of no bytes where it cannot be read."""
+    return hashlib.sha256(read_quickly(str(path)) or b"").hexdigest()
 
 
 def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
@@ -222,7 +217,7 @@ def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
 
 
 def remove_release(context: SyncContext, path: Path, progress: Progress) -> None:
-    """Remove one that is too old or unfinished, unless it is live or a command runs in it.
+    """Remove a release that is old or unfinished, unless it is live or a command runs in it.
 
     What cannot be removed is named: another user's byte code must not stop the next release.
     """
@@ -250,12 +245,9 @@ def roll_back(
     Raises UsageError, DamagedError, BusyError and DiskError.
     """
     _require_releases(context)
+    state, directory = context.state, context.releases_directory
     with locks.mutex(
-        context.state,
-        "uvflow rollback",
-        environment=context.releases_directory,
-        timeout=timeout,
-        progress=progress,
+        state, "uvflow rollback", environment=directory, timeout=timeout, progress=progress
     ):
         _check_places(context)
         release = _choose(context, find_releases(context), name)
@@ -292,5 +284,5 @@ def _choose(context: SyncContext, releases: list[Release], name: str | None) -> 
 
 def receipt_digest(context: SyncContext) -> str | None:
     """The SHA-256 of the live release's receipt; None without one."""
-    receipt = context.live_release and read_quickly(str(context.live_release / RECEIPT))
-    return hashlib.sha256(receipt).hexdigest() if receipt else None
+    release = context.live_release
+    return _digest(release / RECEIPT) if release and _read_receipt(release) else None

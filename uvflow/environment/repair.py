@@ -1,13 +1,12 @@
 """Repair an environment: find what is damaged, and remove it so that uv reinstalls it.
 
-`environment.sync` runs uv between the rounds; nothing here calls uv. What is damaged is read from
+fill.py runs uv between the rounds; nothing here does. What is damaged is read from
 RECORD files (integrity.py).
 
-Known defects of wheels look like damage, because the RECORD of the wheel itself is wrong.
-It lists a file that the wheel does not contain, or another size or hash, so that what uv installs
-always looks damaged. It is recognised by this: a distribution that was downloaded and reinstalled
-has the very same problem. The state of the file and of the RECORD is remembered with it, so that
-any later change to either counts as damage.
+A wheel may have a known defect: its own RECORD lists a file that it does not contain, or another
+size or hash, so that what uv installs always looks damaged. That is a defect where a distribution
+that was downloaded and reinstalled has the very same problem. It is remembered with a digest of the
+file and of RECORD, so that any later change to either counts as damage.
 """
 
 import contextlib
@@ -34,6 +33,7 @@ from uvflow.environment.installed import (
 from uvflow.environment.integrity import Damage, DamageKind
 from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
+from uvflow.environment.records import read_record
 from uvflow.errors import DamagedError, disk_errors
 from uvflow.files import is_inside, remove
 from uvflow.state import journal
@@ -98,7 +98,6 @@ class Past(NamedTuple):
 
     @property
     def depth(self) -> Depth:
-        """How closely to look."""
         if self.last_sync is LastSync.UNFLUSHED:
             return Depth.HASHES
         return Depth.METADATA if self.last_sync is LastSync.FINISHED else Depth.SIZES
@@ -140,7 +139,7 @@ def describe_defect(defect: Damage) -> str:
 def select_known(
     known: Mapping[str, Any], environment: Environment, damages: Iterable[Damage]
 ) -> tuple[Damage, ...]:
-    """Those of `damages` that `known` has as the file _DEFECTS does, and have not changed since."""
+    """Those of `damages` that are `known` (the content of _DEFECTS), and have not changed since."""
     found = _defect_entries(environment, damages) if known else ()
     return tuple(damage for damage, name, digest in found if known.get(name) == digest)
 
@@ -154,7 +153,7 @@ def record_defects(state: State, environment: Environment, defects: Iterable[Dam
 def _defect_entries(
     environment: Environment, damages: Iterable[Damage]
 ) -> Iterator[tuple[Damage, str, str]]:
-    """Each with a name, and a digest of the files that it is about and of RECORD.
+    """The damages, each with a name and a digest of its files and of RECORD.
 
     They are the same in every environment: without the rows of scripts, which name their Python.
     """
@@ -164,7 +163,7 @@ def _defect_entries(
     for damage in damages:
         path = environment.path / damage.path
         files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
-        record = integrity.read_record(records.get(damage.distribution, "")) or ""
+        record = read_record(records.get(damage.distribution, "")) or ""
         parts = [row.encode() for row in record.splitlines() if not row.startswith("..")]
         for file in files:
             parts += [os.fsencode(environment.relative(file)), read_quickly(str(file)) or b""]
@@ -195,7 +194,7 @@ class RepairResult(NamedTuple):
 def check_removable(
     environment: Environment, damages: Iterable[Damage], names: Collection[str]
 ) -> None:
-    """Raises DamagedError where in the place of a file of `names` is what no installer made."""
+    """Raises DamagedError where the user's files are in the place of a file of `names`."""
     for damage in damages:
         path = environment.path / damage.path
         if damage.kind is not DamageKind.REPLACED or damage.distribution not in names:
@@ -272,8 +271,11 @@ def drop_byte_code(environment: Environment, names: Collection[str] | None = Non
     }
     for folder, _, files in itertools.chain(*map(os.walk, environment.site_packages)):
         above, name = os.path.split(os.path.normcase(folder))
-        for file in filter(re.compile(BYTE_CODE).search, files if name == "__pycache__" else ()):
-            if names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules:
+        if name != "__pycache__":
+            continue
+        for file in files:
+            is_of_names = names is None or f"{above}{os.sep}{file.partition('.')[0]}" in modules
+            if is_of_names and re.search(BYTE_CODE, file):
                 _remove(Path(folder, file), environment)
 
 
@@ -306,7 +308,7 @@ def clear_unusable(
 
 
 def reasons_to_recreate(environment: Environment) -> list[str]:
-    """What it lacks that uv does not put back, and that it was created elsewhere."""
+    """Why an environment cannot be used: what uv does not put back, or another place of origin."""
     basics = map(str, integrity.missing_basics(environment))
     return [*basics, *filter(None, [integrity.relocation_problem(environment)])]
 

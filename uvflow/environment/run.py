@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from uvflow import process, uv
@@ -35,20 +36,18 @@ def run(
     UsageError where the command does not exist.
     """
     live = context.live_release
-    with (
-        contextlib.nullcontext(SyncResult(already=True))
-        if live and (live / RECEIPT).is_file() and not reasons_to_recreate(Environment(live))
-        else locked_environment(context, timeout=timeout, progress=progress)
-    ) as synced:
+    syncing: AbstractContextManager[SyncResult] = locked_environment(
+        context, timeout=timeout, progress=progress
+    )
+    if live and (live / RECEIPT).is_file() and not reasons_to_recreate(Environment(live)):
+        syncing = contextlib.nullcontext(SyncResult(already=True))
+    with syncing as synced:
         environment = context.environment  # once: another release may become the live one
         environ = command_environ(str(environment))
         command = _command(context, command_words(tuple(words)), environ["PATH"])
+        holder = f"uvflow run {words[0]}"
         lease = locks.take_lease(
-            context.state,
-            environment,
-            f"uvflow run {words[0]}",
-            timeout=timeout,
-            progress=progress,
+            context.state, environment, holder, timeout=timeout, progress=progress
         )
     report(synced.repair)
     environ |= lease.variables
@@ -58,13 +57,12 @@ def run(
 
 
 def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str, ...]:
-    """The words with their program as it is found, and with what reads the env-file for it."""
+    """The words to execute: the program by its path, behind uv if the profile has an env-file."""
     program = find_program(words[0], path)
     if program is None:
         raise UsageError(
             f"`{words[0]}` is neither in {context.place.name} nor on PATH",
-            hint=_nearest_program(words[0], path)
-            or "`uv add NAME` adds the package that provides it; `--dev` or `--profile NAME` "
+            hint="`uv add NAME` adds the package that provides it; `--dev` or `--profile NAME` "
             "chooses another profile",
         )
     file = find_env_file(context)
@@ -75,21 +73,8 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
     return (uv.find().path, *reading, program, *words[1:])
 
 
-def _nearest_program(name: str, path: str) -> str:
-    """A hint: a program of the environment, which is first on `path`, or a script."""
-    import difflib  # 1 ms, and needed for a mistake only
-
-    if name.endswith(".py"):
-        programs = {entry.as_posix() for entry in Path(name).parent.glob("*.py")}
-    else:
-        directory = Path(path.partition(os.pathsep)[0])
-        programs = {entry.stem if os.name == "nt" else entry.name for entry in directory.glob("*")}
-    close = difflib.get_close_matches(name, programs, n=1)
-    return f"did you mean `{close[0]}`?" if close else ""
-
-
 def find_env_file(context: SyncContext) -> Path | None:
-    """The env-file of the profile, if it has one; raises UsageError where it is not to be read."""
+    """The env-file of the profile, if any; raises UsageError where it is missing or outside."""
     if context.profile.env_file is None:
         return None
     file = context.project.root / context.profile.env_file

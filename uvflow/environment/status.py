@@ -28,6 +28,7 @@ from uvflow.lockfile.check import (
 )
 from uvflow.process import Completed
 from uvflow.project.profiles import SET_ASIDE
+from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.uv import Uv
 
@@ -38,7 +39,6 @@ _REINSTALLED = "is to be installed again"  # as a wheel for another platform
 _NO_WHEEL = r"can't be installed because it doesn't have .*(?:\n+hint: (?P<hint>.+))?"
 _LOCATION = "UV_PROJECT_ENVIRONMENT"
 _SHOWN = 5  # lines for one aspect
-
 
 # The verdict in words, and its exit code.
 _VERDICTS = {
@@ -120,7 +120,7 @@ _CHECK = ("sync", "--check", "--offline", "--no-python-downloads", "--color=neve
 
 
 class _Look:
-    """Everything that is inspected: nothing but uv where nothing has changed since the last sync.
+    """What was inspected; only uv where nothing has changed since the last sync.
 
     `lockfile` is None where that is so, `comparison` where uv did not compare the environment;
     `moved` is the sentence of `relocation_problem`, `unasked` that of interpreter.py. While a sync
@@ -164,15 +164,17 @@ class _Look:
             question = (*_CHECK, *self.context.profile.selection())
             if not sources_to_build(project):
                 both = (*question, "--locked", "--no-build")  # most often all is well
-                self.comparison = uv.capture(both, cwd=project.root, environ=environ)
-                if self.comparison.code == 0:
-                    self.lockfile = FRESH
+                answer = uv.capture(both, cwd=project.root, environ=environ)
+                if answer.code == 0:
+                    self.comparison, self.lockfile = answer, FRESH
                     return
             # `--frozen`, since the other check says whether the lockfile is stale.
             answer = uv.capture((*question, "--frozen"), cwd=project.root, environ=environ)
             broken = broken_interpreter(self.environment, answer.err)
-            self.comparison, is_answering = (None, False) if broken else (answer, True)
-            self.damages = (broken, *self.damages) if broken else self.damages
+            if broken:
+                is_answering, self.damages = False, (broken, *self.damages)
+            else:
+                self.comparison = answer
         if not is_answering:  # uv asks the environment's Python, and has to take another
             environ = {**environ, _LOCATION: str(self.environment.path / "none")}
         self.lockfile = check_lockfile(project, uv, environ, self.unasked)
@@ -195,13 +197,14 @@ class _Look:
     @property
     def sync(self) -> str:
         """What to type for a sync that succeeds."""
-        name = self.context.profile.name
-        flag = f" --{name}" if name in {"dev", "prod"} else f" --profile {name}"
+        name, flag = self.context.profile.name, ""
+        if not self.context.chosen_by:  # by a flag, which has to be given again
+            flag = f" --{name}" if name in {"dev", "prod"} else f" --profile {name}"
         first = "`uv lock`, then " if self.is_stale else ""
-        return f"{first}`uvflow sync{'' if self.context.chosen_by else flag}`"
+        return f"{first}`uvflow sync{flag}`"
 
     def repair_by(self, verb: str) -> str:
-        """A hint for damage: a sync recreates no environment in which files of the user are."""
+        """A hint for damage; a sync does not recreate what holds files of the user."""
         is_unusable = self.moved or integrity.needs_rebuild(self.damages)
         if is_unusable and foreign_entries(self.environment):
             return f"move {self.name} aside, then {self.sync}"
@@ -280,7 +283,8 @@ def planned_changes(output: str) -> tuple[str, ...]:
     sourced = set()
     for sign, name, version, source in re.findall(_CHANGE, output):
         changes.setdefault(name, {})[sign] = version
-        sourced |= {name} if source else set()
+        if source:
+            sourced.add(name)
     sentences = []
     for name, change in changes.items():
         installed, wanted = change.get("-", ""), change.get("+", "")
@@ -342,8 +346,9 @@ def _variable_checks(context: SyncContext, environ: Mapping[str, str]) -> Iterat
 
 
 def _journal_checks(look: _Look) -> Iterator[Check]:
-    """None where a fingerprint is current: that sync was finished."""
-    if look.lockfile is None or look.context.last_sync < LastSync.INTERRUPTED:
+    """No checks where a fingerprint is current: that sync was finished."""
+    state, environment = look.context.state, look.environment.path
+    if look.lockfile is None or journal.last_sync(state, environment) < LastSync.INTERRUPTED:
         return
     if look.is_running:
         yield Check("sync", Level.OUT_OF_SYNC, "a sync is running")

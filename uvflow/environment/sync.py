@@ -13,7 +13,7 @@ from uvflow import fingerprint
 from uvflow.environment import inputs, integrity, repair
 from uvflow.environment.context import SyncContext, is_sync_running
 from uvflow.environment.copies import LocalCopy, find_copies, remember_copies
-from uvflow.environment.fill import Filling, lockfile_refusal
+from uvflow.environment.fill import Filling
 from uvflow.environment.installed import Environment
 from uvflow.environment.integrity import Damage, DamageKind, can_be_read_by_uv, read_metadata
 from uvflow.environment.interpreter import (
@@ -29,11 +29,17 @@ from uvflow.errors import (
     DiskError,
     OutOfSyncError,
     StaleLockfileError,
-    UsageError,
     UvflowError,
 )
 from uvflow.files import mounts_in, require_writable
-from uvflow.paths import MANIFEST
+from uvflow.lockfile.check import (
+    Level,
+    check_lockfile,
+    failure_reason,
+    missing_lockfile,
+    stale_error,
+    stale_lockfile_error,
+)
 from uvflow.project.manifest import Project
 from uvflow.state import journal, locks
 from uvflow.state.locks import Mutex
@@ -92,12 +98,6 @@ def locked_environment(
             from uvflow.state import backup  # 3 ms, and hardly ever needed
 
             backup.recover(state, progress)
-        if not (context.project.root / MANIFEST).exists():
-            raise UsageError(
-                f"an unfinished `uvflow init` was put back, and {context.project.root} is not a"
-                " project without it",
-                hint="`uvflow init` again",
-            )
         if context.is_current():  # another uvflow process may have done it meanwhile
             yield SyncResult(already=True)
             return
@@ -128,13 +128,11 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
 
 
 def _is_good_as_it_is(context: SyncContext) -> bool:
-    """Whether uv finds nothing to do.
+    """Whether uv finds nothing to do; False without asking it where a sync can be done at once.
 
-    Asked only where a sync is impossible or would have to wait, or where releases would differ in
-    nothing.
-
-    Raises StaleLockfileError, and DiskError where a place that something has to be done in cannot
-    be written.
+    It is asked where a place cannot be written, where a sync would have to wait for a command, and
+    where another release would be the same. Raises StaleLockfileError, and DiskError where there is
+    something to do in a place that cannot be written.
     """
     refusal = None
     try:
@@ -152,7 +150,7 @@ def _is_good_as_it_is(context: SyncContext) -> bool:
     if _would_change_nothing(context, uv):
         return True
     if refusal:
-        raise lockfile_refusal(context, uv) or refusal
+        raise stale_lockfile_error(project, uv, context.environ, has_failed=True) or refusal
     return False
 
 
@@ -171,7 +169,7 @@ def _would_change_nothing(context: SyncContext, uv: Uv) -> bool:
 
 
 def _agrees(context: SyncContext, uv: Uv) -> bool:
-    """Whether there is nothing to do for uv either."""
+    """Whether uv finds nothing to do."""
     arguments = (*context.profile.sync_arguments(), "--check")
     return uv.capture(arguments, cwd=context.project.root, environ=context.environ).code == 0
 
@@ -184,70 +182,80 @@ def sync_locked(
     _check_no_release(context)
     inputs.check_inputs(context.project)
     mutex.claim(context.environment)
-    before: tuple[bytes, ...] = ()
-    with contextlib.suppress(inputs.UnwatchableError, UvflowError):
-        # An edit from here on is seen next time.
-        before = _answers(inputs.sync_inputs(context, uv.path))
-    # Of a sync after which uv had nothing to do.
-    known = fingerprint.recorded_answers(context.read_fingerprint())
-    environment = Environment(context.environment)
-    python = _answers(inputs.interpreter_inputs(environment))
-    is_same = _is_in(known, before) and _is_in(known, python)
-    has_same_python = _is_in(known, python) and inputs.ask_for_same_python(
-        fingerprint.pairs(before), known
-    )
-    copies = find_copies(context)
+    asked = _sync_answers(context, uv)  # an edit from here on is seen next time
+    last = context.read_fingerprint()  # of a sync after which uv had nothing to do
+    known = fingerprint.recorded_answers(last)
+    environment, copies = Environment(context.environment), find_copies(context)
     is_mounted = bool(mounts_in(context.environment))
-    may_be_same = before and _may_change_nothing(context, fingerprint.pairs(before), known)
+    found: tuple[bytes, ...] = ()
     # Every distribution is looked at, so not where the sync is a real one in any case.
-    there = _answers(inputs.environment_inputs(environment)) if may_be_same or is_mounted else ()
-    if is_mounted or _is_in(known, there):
+    if is_mounted or _may_change_nothing(context, asked, last):
+        found = _answers(inputs.environment_inputs(environment))
+    if is_mounted or _is_in(known, found):
         if _would_change_nothing(context, uv):
-            answers = _watched(before, remember_copies(context, copies), there)
+            answers = _watched(asked, remember_copies(context, copies), found)
             return SyncResult(already=True, answers=answers)
         check_mounts(context.environment)
-    with _changing(context, uv, mutex, progress, has_same_python=has_same_python) as filling:
+    python = _answers(inputs.interpreter_inputs(environment))
+    has_same_python = _is_in(known, python) and inputs.ask_for_same_python(asked, known)
+    filling = Filling(context, uv, mutex, environment, progress)
+    with _changing(filling, has_same_python=has_same_python):
         result = filling.complete(_arguments(context, copies), depth=depth)
     journal.remove_copy(context.environment)
     remember_use(context)
     context.remember_uv(uv)
     sources = remember_copies(context, copies)
     time.sleep(max(0.0, filling.ended + _TICK - time.monotonic()))  # most often that is over by now
-    after = _answers(inputs.environment_inputs(filling.environment))
-    found = fingerprint.pairs(after)
-    is_same = is_same and _is_in(found, python) and found.keys() <= known.keys()
-    is_same = is_same and _names(found) == _names(known)
+    found = _answers(inputs.environment_inputs(filling.environment))
     # Settings, and legacy metadata that uv leaves where it is, may give uv the same to do again;
     # not where the same was asked before, with the same result.
-    if before and not (is_same or _agrees(context, uv)):
-        before = ()
-    return SyncResult(repair=result, answers=_watched(before, sources, after))
+    is_same = _is_in(known, asked) and _names(fingerprint.pairs(found)) == _names(known)
+    if asked and not (is_same or _agrees(context, uv)):
+        asked = ()
+    return SyncResult(repair=result, answers=_watched(asked, sources, found))
 
 
-def _watched(
-    before: tuple[bytes, ...], sources: tuple[bytes, ...] | None, after: tuple[bytes, ...]
-) -> tuple[bytes, ...]:
-    """All that a fingerprint depends on, which is never current where a part cannot be watched."""
-    is_watchable = before and after and sources is not None
-    return (*(before if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *after)
+def _sync_answers(context: SyncContext, uv: Uv) -> tuple[bytes, ...]:
+    """What a sync depends on, with the answers; none where that cannot be watched."""
+    try:
+        return _answers(inputs.sync_inputs(context, uv.path))
+    except (inputs.UnwatchableError, UvflowError):
+        return ()
 
 
-def _may_change_nothing(
-    context: SyncContext, answers: Mapping[bytes, bytes], known: Mapping[bytes, bytes]
-) -> bool:
-    """Whether what has changed may be a comment, a setting or a variable, say.
+def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
+    """The questions with their answers; none where something cannot be read."""
+    try:
+        return fingerprint.record(list(questions))
+    except OSError:
+        return ()
+
+
+def _may_change_nothing(context: SyncContext, asked: tuple[bytes, ...], last: bytes) -> bool:
+    """Whether what has changed since the sync `last` may be a comment, a setting or a variable.
 
     Not where it may be that byte code is compiled: of that, uv's `--check` knows nothing.
     """
+    change = fingerprint.CHANGED.get(last, b"")
+    if not asked or change.startswith(inputs.OF_DISTRIBUTIONS):
+        return False
     lockfile = os.fsencode(f"content {context.project.lockfile}")
-    changed = dict(answers.items() - known.items())
+    changed = dict(fingerprint.pairs(asked).items() - fingerprint.recorded_answers(last).items())
     compiles = any(re.search(rb"(?i)compile[-_]bytecode", text) for text in changed.values())
     return not (lockfile in changed or compiles or context.profile.compile_bytecode)
 
 
 def _is_in(known: Mapping[bytes, bytes], answers: tuple[bytes, ...]) -> bool:
-    """Whether there are answers, the same as those that are known."""
+    """Whether there are `answers`, and all of them are known."""
     return bool(answers) and fingerprint.pairs(answers).items() <= known.items()
+
+
+def _watched(
+    asked: tuple[bytes, ...], sources: tuple[bytes, ...] | None, found: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """All that a fingerprint depends on, which is never current where a part cannot be watched."""
+    is_watchable = asked and found and sources is not None
+    return (*(asked if is_watchable else fingerprint.NEVER_CURRENT), *(sources or ()), *found)
 
 
 def _names(answers: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
@@ -269,8 +277,6 @@ def _check_no_release(context: SyncContext) -> None:
 
 def _require_lockfile(project: Project) -> None:
     if not project.lockfile.exists():
-        from uvflow.lockfile.check import missing_lockfile  # 2 ms, only to refuse
-
         check = missing_lockfile(project)
         raise StaleLockfileError(*check.reasons, hint=check.hint)
 
@@ -285,54 +291,35 @@ def _arguments(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _changing(
-    context: SyncContext,
-    uv: Uv,
-    mutex: Mutex,
-    progress: Progress,
-    *,
-    has_same_python: bool = False,
-) -> Iterator[Filling]:
-    """The time in which the environment is being changed, which the journal says.
+def _changing(filling: Filling, *, has_same_python: bool = False) -> Iterator[None]:
+    """Keep a journal while the environment is being changed inside the `with`.
 
     What uv must not use is removed at its beginning: another Python than is asked for, unless it is
     known to be the one that was asked for at the last sync. If an error or a signal ends it before
     anything was changed, the journal goes, and what is known of the environment is as it was.
     """
-    environment = Environment(context.environment)
-    past = Past.of(context, environment)
-    before, was_empty = environment, _is_empty(environment)
+    context, environment, past = filling.context, filling.environment, filling.past
     records = {d.location: read_metadata(d).record for d in environment.distributions}
     journal.mark_running(context.state, context.profile.name, context.environment, records)
     began = journal.first_started(context.state, context.environment)  # by the clock of the files
-    aside = filling = None
     try:
         reasons = [] if is_trusted(context) else [*integrity.links_out(environment)]
-        is_usable = not integrity.missing_basics(environment)
-        is_replaced = is_usable and not has_same_python and is_replaced_by_uv(context, uv)
-        reasons += ["another Python is asked for"] * is_replaced
-        aside = repair.clear_unusable(environment, progress, past, reasons)
-        if past.is_interrupted or aside is not None:
-            environment = Environment(context.environment)
+        may_be_replaced = not (has_same_python or integrity.missing_basics(environment))
+        if may_be_replaced and is_replaced_by_uv(context, filling.uv):
+            reasons.append("another Python is asked for")
+        filling.aside = repair.clear_unusable(environment, filling.progress, past, reasons)
+        if past.is_interrupted or filling.aside is not None:
+            filling.environment = Environment(context.environment)
         if past.is_interrupted:
-            repair.drop_byte_code(environment)
-        filling = Filling(
-            context, uv, mutex, environment, progress=progress, past=past, aside=aside
-        )
-        yield filling
+            repair.drop_byte_code(filling.environment)
+        yield
     except BaseException:
-        aside = filling.aside if filling else aside
-        if aside is not None:
-            restore_set_aside(context.environment, aside, progress)
-        is_still_empty = was_empty and _is_empty(Environment(context.environment))
-        is_same = is_still_empty or not _has_changed(before, began)
-        if is_same and not past.is_interrupted:  # or it has to be looked at all the same
+        if filling.aside is not None:
+            restore_set_aside(context.environment, filling.aside, filling.progress)
+        # One that was interrupted before has to be looked at all the same.
+        if not (past.is_interrupted or _has_changed(environment, began)):
             journal.end_sync(context.state, context.environment, past.fingerprints)
         raise
-
-
-def _is_empty(environment: Environment) -> bool:
-    return {entry.name for entry in environment.entries} <= BY_DESIGN
 
 
 def _has_changed(environment: Environment, since: float) -> bool:
@@ -340,6 +327,8 @@ def _has_changed(environment: Environment, since: float) -> bool:
 
     Where anything else has changed them, a byte code, the next sync is one too many.
     """
+    if _is_empty(environment):
+        return not _is_empty(Environment(environment.path))
     places = [str(place) for place in (environment.scripts, *environment.site_packages)]
     walk = itertools.chain(*map(os.walk, places))
     inside = (f"{folder}/{name}" for folder, _, files in walk for name in (".", *files))
@@ -350,16 +339,12 @@ def _has_changed(environment: Environment, since: float) -> bool:
         return True
 
 
-def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
-    """The questions with their answers; none where something cannot be read."""
-    try:
-        return fingerprint.record(list(questions))
-    except OSError:
-        return ()
+def _is_empty(environment: Environment) -> bool:
+    return {entry.name for entry in environment.entries} <= BY_DESIGN
 
 
 def finish(context: SyncContext, result: SyncResult, *more: bytes) -> None:
-    """The last step: remember the fingerprint, of `more` answers too, and drop the journal."""
+    """Remember the fingerprint, with `more` answers, and drop the journal: the last step."""
     answers, environment = (*result.answers, *more), context.environment
     encoded = fingerprint.encode(context.key, str(environment), answers)
     journal.end_sync(context.state, environment, {context.fingerprint_name: encoded})
@@ -373,30 +358,27 @@ def repair_environment(
     uv's cached copy is dropped where it has the same damage. Raises what `sync` raises but for
     StaleLockfileError: what is installed is what the lockfile says, even where that is stale.
     """
-    if context.live_release:  # so that the next sync looks at it, and makes another one
-        journal.delete_entries(context.state, journal.FINGERPRINT, context.environment)
+    state, environment = context.state, context.environment
     _check_no_release(context)
     inputs.check_inputs(context.project)
-    basics = integrity.missing_basics(Environment(context.environment))
+    basics = integrity.missing_basics(Environment(environment))
     is_made_anew = any(damage.kind is DamageKind.NO_CONFIGURATION for damage in basics)
     if unasked := own_interpreter(context, is_made_anew=is_made_anew):
         raise DamagedError(
-            f"{context.environment} is not repaired: {unasked}", hint="`uvflow sync` starts it"
+            f"{environment} is not repaired: {unasked}", hint="`uvflow sync` starts it"
         )
-    if context.environment.is_dir():
-        require_writable(context.environment, hint=OTHER_ENVIRONMENT)
+    if environment.is_dir():
+        require_writable(environment, hint=OTHER_ENVIRONMENT)
+    command = "uvflow verify --repair"
     with locks.mutex(
-        context.state,
-        "uvflow verify --repair",
-        environment=context.environment,
-        timeout=timeout,
-        progress=progress,
+        state, command, environment=environment, timeout=timeout, progress=progress
     ) as mutex:
         uv = context.find_uv()
-        check_mounts(context.environment)
-        with _changing(context, uv, mutex, progress) as filling:
+        check_mounts(environment)
+        filling = Filling(context, uv, mutex, Environment(environment), progress)
+        with _changing(filling):
             result = filling.complete(depth=depth)
-        journal.end_sync(context.state, context.environment, {})
+        journal.end_sync(state, environment, {})
         return result
 
 
@@ -406,7 +388,6 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     Changes nothing. Raises what `sync` raises.
     """
     from uvflow.environment.status import planned_changes  # not needed for a sync
-    from uvflow.lockfile import check
 
     project = context.project
     inputs.check_inputs(project)
@@ -424,15 +405,15 @@ def plan_sync(context: SyncContext) -> tuple[str, tuple[str, ...]]:
     _require_lockfile(project)
     uv = context.find_uv()
     # To compare the lockfile as well, uv may build what has dynamic metadata, and run its code.
-    found = check.check_lockfile(project, uv, context.environ)
-    if found.verdict in {check.Level.STALE, check.Level.UNUSABLE}:
-        raise check.stale_error(found)
+    found = check_lockfile(project, uv, context.environ)
+    if found.verdict in {Level.STALE, Level.UNUSABLE}:
+        raise stale_error(found)
     arguments = (*_arguments(context, find_copies(context)), "--dry-run", "--color=never")
     words = tuple("--frozen" if word == "--locked" else word for word in arguments)
     answer = uv.capture(words, cwd=project.root, environ=context.environ)
     if answer.code != 0:
         failure = failure_of(answer, "uv sync --dry-run")
-        raise failure.with_context(cause=check.failure_reason(answer), hint=failure.hint)
+        raise failure.with_context(cause=failure_reason(answer), hint=failure.hint)
     damages: tuple[Damage, ...] = ()  # of which uv knows nothing
     if environment.path.is_dir() and not is_sync_running(context):
         past = Past.of(context, environment)

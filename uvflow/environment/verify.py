@@ -1,5 +1,6 @@
 """`uvflow verify`: the files of an environment against its RECORD files, and their repair."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ from uvflow.environment.repair import (
     summary,
 )
 from uvflow.environment.sync import repair_environment
-from uvflow.errors import DamagedError, OutOfSyncError
+from uvflow.errors import DamagedError, DiskError, OutOfSyncError
+from uvflow.state import journal
 from uvflow.state.locks import DEFAULT_TIMEOUT
 from uvflow.state.store import Progress, no_progress
 
@@ -39,6 +41,7 @@ class Verification(NamedTuple):
     known_defects: tuple[Damage, ...] = ()
     unowned: tuple[str, ...] = ()
     is_running: bool = False
+    is_release: bool = False  # the live one of a profile
     repair: RepairResult = RepairResult()
 
     @property
@@ -56,11 +59,15 @@ def verify(
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
 ) -> Verification:
-    """Check the environment's files; writes nothing.
+    """Check the environment's files; changes nothing in it.
 
-    With `repairs` what is damaged is reinstalled first; raises what `repair_environment` does.
+    With `repairs` what is damaged is reinstalled first; raises what `repair_environment` does. A
+    damaged release is not: the next sync, which then knows nothing of it, makes another one.
     """
     verification = _verification(context, depth)
+    if verification.damages and verification.is_release:
+        with contextlib.suppress(DiskError):
+            journal.delete_entries(context.state, journal.FINGERPRINT, context.environment)
     if not repairs or not (verification.damages or verification.is_running):
         return verification
     result = repair_environment(context, depth, timeout=timeout, progress=progress)
@@ -79,6 +86,7 @@ def _verification(context: SyncContext, depth: Depth) -> Verification:
         outdated=outdated_copies(context),
         known_defects=defects,
         unowned=tuple(sort_unowned(environment, past.began, past.cache)[1]),
+        is_release=context.live_release is not None,
     )
 
 
@@ -110,6 +118,10 @@ def verdict(verification: Verification) -> str:
     if verification.damages and repair.kept:
         more = f"; repaired: {done}" if done else ""
         return f"Damaged: {profile}; left as it is: {', '.join(repair.kept)}{more}"
+    if verification.damages and verification.is_release:
+        return (
+            f"Damaged: {profile}; `uvflow sync --profile {profile.profile}` makes another release"
+        )
     if verification.damages:
         return f"Damaged: {profile}; `uvflow verify --repair` reinstalls it"
     if verification.outdated:

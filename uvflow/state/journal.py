@@ -214,7 +214,9 @@ def _outcome(journal: Path) -> LastSync:
 
 
 def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
-    names = (path.name for path in state.directory.glob(f"*{kind}"))
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # there is none
+        names = [n for n in os.listdir(state.directory) if n.endswith(kind)]  # noqa: PTH208  a glob takes 0.2 ms
     wanted = (None, str(environment))  # an unreadable one may be about this environment
     return tuple(n for n in names if _environment_of(kind, state.read(n) or b"") in wanted)
 
@@ -231,6 +233,6 @@ def _environment_of(kind: str, entry: bytes) -> str | None:
 
 def _boot_id() -> str | None:
     try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
+        return BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
         return None
