@@ -35,8 +35,8 @@ class UvflowError(Exception):
         findings: tuple["Finding", ...] = (),
     ) -> None:
         self.message = redacted(message)
-        self.cause = cause and redacted(cause)
-        self.hint = hint and redacted(hint)
+        self.cause = redacted(cause) if cause else None
+        self.hint = redacted(hint) if hint else None
         self.findings = findings
         super().__init__(self.message)
 
@@ -60,7 +60,7 @@ class DriftError(UvflowError):
 
 
 class UsageError(UvflowError):
-    """The command line or the configuration is wrong, or there is no project."""
+    """The command line or the configuration is wrong, or no project was found."""
 
     exit_code = 2
 
@@ -119,7 +119,7 @@ class InterruptedBySignalError(UvflowError):
 def disk_errors(
     path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None
 ) -> Iterator[None]:
-    """What the system refuses inside is a DiskError about `path`."""
+    """Raise DiskError about `path` for any OSError that is raised inside."""
     try:
         yield
     except OSError as error:
