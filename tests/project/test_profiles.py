@@ -139,7 +139,7 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
 
 
 def test_an_unknown_profile_is_told_with_the_variable_that_names_it() -> None:
-    with pytest.raises(UsageError, match=r"there is no profile `prd` \(from UVFLOW_PROFILE\)"):
+    with pytest.raises(UsageError, match=r"unknown profile `prd` \(from UVFLOW_PROFILE\)"):
         read({}).choose(None, {"UVFLOW_PROFILE": "prd"}, None)
 
 

@@ -209,10 +209,7 @@ class ReversibleChange:
 
     @contextlib.contextmanager
     def uv_at_work(self, path: Path) -> Iterator[None]:
-        """Run uv inside, which may write `path`, a file of the backup: a signal does not hide it.
-
-        Raises DiskError.
-        """
+        """Run uv inside: what it writes to `path` is adopted if a signal ends it; DiskError."""
         is_known = self._file(path).is_known
         try:
             yield
@@ -377,8 +374,7 @@ def restore_last(
         hint = "`uvflow undo --force` puts it back all the same, and the edits are lost"
         for path in edited_trees:
             hint += f", but {path.name} is kept as {path.name}.{_AFTER}"
-        names = ", ".join(path.name for path in edited)
-        raise UsageError(f"edited since: {names}", hint=hint)
+        raise UsageError(f"edited since: {', '.join(path.name for path in edited)}", hint=hint)
     is_finished = backup.after is not None
     lost = [tree.path for tree in backup.trees if tree.is_lost and is_finished]
     paths = [path for path in backup.paths if path not in lost]

@@ -53,10 +53,7 @@ def is_left_by_build(path: Path) -> bool:
 
 
 def _is_copy(file: Path, build: Path) -> bool:
-    """Whether a file in `build` is made from sources; one in `build/lib*` has to be a copy of one.
-
-    A build that was killed may have written only a part of the copy.
-    """
+    """Whether `file` is made from sources; one in `build/lib*` must be a copy, or a part of one."""
     folder, *parts = file.relative_to(build).parts
     if file.is_symlink():
         return False

@@ -146,8 +146,8 @@ class Mutex:
         an empty directory. Waits for processes with another state, and until no command runs there.
         Raises BusyError, and DiskError where it cannot be created.
         """
-        lock, held = _lock_of(self._state, environment), self._descriptors
-        directory, before = lock.directory, len(held)
+        directory, held = Path(os.path.realpath(environment)), self._descriptors
+        before = len(held)
 
         def blocker() -> _Blocker | None:
             made = None
@@ -157,7 +157,7 @@ class Mutex:
                     made = directory.stat()
             is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
             if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
-                return _other_process(directory, lock.file, holders=lock.holders)
+                return _other_process(directory)
             if made:
                 self._made.append((directory, made))
             return _lease_blocker(self._state, environment)

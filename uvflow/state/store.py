@@ -72,10 +72,7 @@ class State(NamedTuple):
         return projects.parent, projects, self.directory
 
     def read(self, name: str) -> bytes | None:
-        """The content of the file `name`; None where it does not exist or cannot be read.
-
-        A link, or a file of another user, counts as unreadable.
-        """
+        """The content of the file `name`; None if it is missing, unreadable, a link or not ours."""
         try:
             return read_file(str(self.directory / name), _MAX_BYTES, is_own=True)
         except OSError:
