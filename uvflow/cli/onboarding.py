@@ -39,7 +39,7 @@ def setup_command(
     from uvflow.onboarding.setup import Setup, bootstrap_script
     from uvflow.project.manifest import Project
 
-    if sum((force, script is not None, *looks.values())) > 1:
+    if [force, bool(script), *looks.values()].count(True) > 1:
         raise UsageError("--check, --dry-run, --force and --script exclude each other")
     if script:
         return _print_script(console, bootstrap_script(script).splitlines())

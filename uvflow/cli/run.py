@@ -48,9 +48,12 @@ def _become(words: tuple[str, ...], state: str, environment: str) -> None:
     environ = command_environ(environment)
     name, *arguments = command_words(words)
     program = find_program(name, environ["PATH"])
-    lease = program and leases.try_to_lease(state, environment, f"uvflow run {words[0]}")
-    if program and lease:
-        try:
-            os.execve(program, (program, *arguments), {**environ, **lease.variables})  # noqa: S606  the user's own command
-        finally:
-            leases.close([*lease.descriptors])
+    if program is None:
+        return
+    lease = leases.try_to_lease(state, environment, f"uvflow run {words[0]}")
+    if lease is None:
+        return
+    try:
+        os.execve(program, (program, *arguments), {**environ, **lease.variables})  # noqa: S606  the user's own command
+    finally:
+        leases.close([*lease.descriptors])
