@@ -63,5 +63,5 @@ def explain(error: click.ClickException, words: Sequence[str]) -> tuple[str, str
             hint = f"options of a command follow its name; {hint}"
     elif "extra argument" in message and context and "profile" in context.params:
         hint = f"`--profile NAME` chooses a profile; {hint}"
-    # Where something else was meant, what is nearest by its letters is not.
+    # With `instead`, click's own "did you mean" must not show: the name is spelt as it was meant.
     return (error.message, instead) if instead else (message, hint)
