@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from uvflow.errors import UvflowError
 
 SCHEMA_VERSION = 2
-_KIB, _MIB = 1 << 10, 1 << 20
 
 # Printable for Python, but invisible to a reader: fillers, joiners and variation selectors
 # (Unicode, "Default_Ignorable_Code_Point"), and the blank Braille pattern.
@@ -54,7 +53,7 @@ def _shown(character: str) -> str:
 
 def size_text(size: int) -> str:
     """Bytes as `12 KiB` or `340 MiB`, rounded up."""
-    unit, name = (_MIB, "MiB") if size > _MIB else (_KIB, "KiB")
+    unit, name = (1 << 20, "MiB") if size > 1 << 20 else (1 << 10, "KiB")
     return f"{-(-size // unit)} {name}"
 
 
@@ -99,10 +98,7 @@ class Console:
             self._write(sys.stdout, *lines, wraps=False)
 
     def script(self, *lines: str) -> None:
-        """Print lines for a shell to evaluate, unchanged; at a terminal, show them as a result.
-
-        Redaction or an escape in a part of PATH would change PATH.
-        """
+        """Print lines for a shell; in a pipe unchanged, since an escape in PATH would change it."""
         if self.as_json or sys.stdout.isatty():
             self.verbatim(*lines)
             return

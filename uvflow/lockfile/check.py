@@ -26,12 +26,10 @@ _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock
 _UNSET = "unset {} for this project, or lock with the same value everywhere"
 ASK = "`uv lock --check` says more"
 
-# Variables that name indexes, and others that change what uv locks.
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-_LOCK_VARIABLES = (
-    *("UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER", "UV_NO_SOURCES"),
-    *("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_INDEX", "UV_FIND_LINKS"),
-)
+# Variables that name indexes, that choose versions, and that choose sources.
+_OF_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+_OF_VERSIONS = ("UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER")
+_OF_SOURCES = ("UV_NO_SOURCES", "UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_INDEX", "UV_FIND_LINKS")
 
 _REASONS = 3  # how many one line has room for
 
@@ -180,8 +178,8 @@ def _variables_to_blame(
 ) -> str:
     """The variables without which uv would accept the lockfile."""
     if why and re.match(_NO_INDEX, why[1]):
-        return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
-    found = {name for name in _LOCK_VARIABLES if environ.get(name)}
+        return ", ".join(name for name in _OF_INDEXES if environ.get(name))
+    found = {name for name in (*_OF_VERSIONS, *_OF_SOURCES) if environ.get(name)}
     if found:
         without = {name: value for name, value in environ.items() if name not in found}
         if uv.capture(_CHECK, cwd=project.root, environ=without).code == 0:

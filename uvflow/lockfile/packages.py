@@ -155,10 +155,7 @@ def parse_lockfile(text: bytes | str, source: str = LOCKFILE) -> Lockfile:
 
 
 def read_local_part(path: Path) -> Lockfile:
-    """As `read_lockfile`, without the packages of indexes: 16 ms instead of 1 s for 23,000 lines.
-
-    Does not check the version of the format.
-    """
+    """As `read_lockfile`, of any version and without indexed packages: 16 ms instead of 1 s."""
     head, *packages = _read(path).split(_PACKAGE)
     local = (package for package in packages if re.search(_HAS_PATH, package))
     return _parsed(_PACKAGE.join((head, *local)), str(path))

@@ -40,8 +40,7 @@ _GLIBC_MINOR = 41  # Debian 13 "trixie" has glibc 2.41
 class ExportedPackage:
     """What uv installs where `marker` holds: from an index, a URL or a path.
 
-    `version` is empty unless it is from an index, `name` if it is from a path. `path` is relative
-    to the lockfile.
+    `version` is empty for the last two, `name` for a path, which is relative to the lockfile.
     """
 
     name: str

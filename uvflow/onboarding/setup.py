@@ -30,8 +30,7 @@ _EXAMPLE = {"from": ".env.example", "to": ".env"}
 class Step(NamedTuple):
     """A step of one kind: `python` (a version), `sync`, `copy` (from, to) or `run` (a command).
 
-    `sync` is a profile, or True for the one that `uvflow sync` uses. `inputs` and `creates`, of a
-    command, are globs.
+    `sync` is a profile, or True for that of `uvflow sync`. `inputs` and `creates` are globs.
     """
 
     name: str

@@ -20,11 +20,14 @@ from uvflow.project.profiles import ACTIVATED, ALL
 # that are special between single quotes.
 _POSIX = "export {}={}", "unset {}", "deactivate() {{ {}; unset -f deactivate; }}", {"'": r"'\''"}
 _FISH = (
-    *("set -gx {} {}", "set -e {}", "function deactivate; {}; functions -e deactivate; end"),
+    "set -gx {} {}",
+    "set -e {}",
+    "function deactivate; {}; functions -e deactivate; end",
     {"\\": r"\\", "'": r"\'"},
 )
 _POWERSHELL = (
-    *("$env:{} = {}", "Remove-Item Env:{}"),
+    "$env:{} = {}",
+    "Remove-Item Env:{}",
     "function global:deactivate {{ {}; Remove-Item Function:deactivate }}",
     {quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
 )

@@ -54,14 +54,13 @@ class Project(NamedTuple):
 
     @classmethod
     def load(cls, root: Path) -> "Project":
-        """The project at `root`.
+        """The project at `root`; raises UsageError as `parse_manifest` does.
 
-        Raises UsageError if its pyproject.toml, or that of another member of its workspace, is not
-        valid TOML or has values of the wrong type.
+        Also for the members of its workspace: uv prints their names unescaped.
         """
         manifest, workspace = parse_manifest(root / MANIFEST), workspace_of(root)
         if workspace != root or "workspace" in table_at(manifest, "tool", "uv"):
-            Workspace.at(workspace)  # uv prints the names of members unescaped
+            Workspace.at(workspace)
         return cls(root=root, workspace=workspace, manifest=manifest)
 
     @classmethod

@@ -52,9 +52,6 @@ def find_own_interpreter(
 
 
 def requested_minor(request: str) -> str | None:
-    """The X.Y in a request of uv's syntax, such as `3.12`, `3.12.4` or `cpython@3.12`.
-
-    None for a request of another kind, such as a range, a path or another implementation.
-    """
+    """The X.Y in a request such as `3.12.4` or `cpython@3.12`; None for a range, a path, PyPy."""
     match = re.fullmatch(_CPYTHON, request.strip())
     return match["minor"] if match else None
