@@ -69,7 +69,7 @@ def test_uv_says_which_setting_has_changed(shop: Path, what: str) -> None:
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
     judgement = judge(shop, None)
     assert judgement.verdict is Level.UNKNOWN
-    assert judgement.reasons == ("no difference was found by reading; uv was not asked",)
+    assert judgement.reasons == ("reading shows no difference; uv was not asked",)
     edit(shop, *EDITS["a pin"][:3])
     assert judge(shop, None).verdict is Level.STALE
 
@@ -79,7 +79,7 @@ def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
     judgement = judge(shop, uv.find())
     assert judgement.verdict is Level.UNKNOWN
     assert judgement.reasons == (
-        "no difference was found by reading; only building `lib` would tell for sure",
+        "reading shows no difference; uv would have to build `lib` to know",
     )
 
 
@@ -97,7 +97,7 @@ def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
     environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Level.UNKNOWN
-    assert re.match(r"uv cannot tell: .*no-python", judgement.reasons[0])
+    assert re.match(r"uv cannot check it: .*no-python", judgement.reasons[0])
     assert judgement.hint == "`uv lock --check` says more"
 
 

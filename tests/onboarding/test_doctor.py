@@ -154,7 +154,7 @@ def test_a_variable_that_makes_uv_fail(shop: Path, uvflow: Command) -> None:
     ((code, message, _),) = findings(uvflow, shop, {"UV_INDEX_STRATEGY": "best"})
     assert (code, message) == (
         "lockfile-not-current",
-        "uv cannot tell: invalid value 'best' for '--index-strategy <INDEX_STRATEGY>'",
+        "uv cannot check it: invalid value 'best' for '--index-strategy <INDEX_STRATEGY>'",
     )
 
 

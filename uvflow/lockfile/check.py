@@ -71,8 +71,8 @@ def check_lockfile(
         return _read(project, unasked or "uv was not asked")
     builds = sources_to_build(project)
     if builds:
-        unbuilt = f"only building {builds} would tell for sure"
-        return _read(project, unbuilt, "`uv lock --check` builds and tells")
+        unbuilt = f"uv would have to build {builds} to know"
+        return _read(project, unbuilt, "`uv lock --check` builds and checks")
     answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
     return _verdict(project, uv, environ, answer)
 
@@ -131,7 +131,7 @@ def _read(project: Project, unasked: str, hint: str = "") -> LockfileCheck:
     reasons = _differences(project)
     if reasons:
         return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=UPDATE)
-    reason = f"no difference was found by reading; {unasked}"
+    reason = f"reading shows no difference; {unasked}"
     return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=hint)
 
 
@@ -166,9 +166,9 @@ def _verdict(
         reasons, hint = (first,), ANOTHER
     elif re.search(REFUSAL, failure):
         written = "another version of uv may have written it"
-        reasons = (f"nothing differs that reading shows; {written}",)
+        reasons = (f"reading shows no difference; {written}",)
     else:
-        reason = f"uv cannot tell: {failure}"
+        reason = f"uv cannot check it: {failure}"
         return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=ASK)
     return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=hint)
 
