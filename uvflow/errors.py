@@ -48,7 +48,7 @@ class UvflowError(Exception):
 class UvFailedError(UvflowError):
     """uv failed: a resolution or a build did not succeed, and uv's reason is on stderr."""
 
-    output = ""  # of uv, the end of it, as far as that is known; it has been shown
+    output = ""  # the end of uv's output, if known; the user has seen it
 
 
 class ImportNeedsUserError(UvflowError):

@@ -93,7 +93,7 @@ def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
     )
 
 
-def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
+def test_a_uv_that_cannot_check_is_never_taken_for_fresh(shop: Path) -> None:
     environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Level.UNKNOWN
@@ -143,7 +143,7 @@ def test_a_lockfile_of_a_later_uv_is_not_for_uv_to_update(shop: Path) -> None:
     assert error.hint == "`uv self update`, or name another uv in UVFLOW_UV"
 
 
-def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
+def test_a_refusal_is_reported_only_if_the_lockfile_is_the_reason(shop: Path) -> None:
     project, found = Project.load(shop), uv.find()
     assert stale_lockfile_error(project, found, os.environ, has_failed=True) is None
     elsewhere = {**os.environ, "UV_PYTHON": str(shop / "no-python")}

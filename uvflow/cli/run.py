@@ -1,4 +1,4 @@
-"""The short path of `uvflow run`, where its environment is in sync and nobody has to be waited for.
+"""The short path of `uvflow run`: its environment is in sync, and no process is in the way.
 
 It does what `environment.run` does, in the time that importing that takes. In any doubt nothing has
 happened, and the command line takes the long way.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def become(
     words: tuple[str, ...], fingerprints: "Iterable[tuple[str, str, str, str, str]]"
 ) -> None:
-    """Replace this process by the command `words`; returns where the long way has to be taken.
+    """Replace this process by the command `words`; returns if the long way has to be taken.
 
     `fingerprints` is what `__main__.possible_fingerprints` gives. Raises OSError.
     """

@@ -201,7 +201,7 @@ class Setup(NamedTuple):
         return ""
 
     def _digest(self, step: Step, context: SyncContext) -> str:
-        """Of the step, its inputs, the lockfile and the environment; raises as `_missing` does."""
+        """A digest of the step, its inputs, the lockfile and the environment; raises DiskError."""
         root = self.project.root
         questions = [
             f"content {self.project.lockfile}",

@@ -139,7 +139,7 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
     schema.validate(settings, _SHAPE, source, "tool.uvflow")
     schema.validate(own, _OWN_SHAPE, own_source)
     tables = {name: dict(table) for name, table in settings.get("profiles", {}).items()}
-    # What messages put before a key; of a profile that both files have, that of its owner's.
+    # What messages put before a key; a profile in both files gets that of the personal one.
     shared_place, own_place = f"{source}: `tool.uvflow.", f"{own_source}: `"
     places = dict.fromkeys((*BUILT_IN, *tables), shared_place)
     for name, table in own.get("profiles", {}).items():

@@ -103,7 +103,7 @@ def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
         lease.append(descriptor)
         os.write(descriptor, new_record(command))
     except OSError:
-        if not lease:  # else the directory is locked, which has to do if the state is read-only
+        if not lease:  # else the directory is locked: enough if the state is read-only
             raise
     for descriptor in lease:
         os.set_inheritable(descriptor, True)
