@@ -202,7 +202,9 @@ def _length_of_userinfo(scheme: str, rest: str) -> int:
     by_rule = authority.rfind("@")
     if "@" not in word and re.match(_HALF_LOGIN, authority):
         later = re.search(r"(?:@|%40)[^\s/?#]*", rest)
-        return later.start() + max(later[0].rfind("@"), 0) if later else 0
+        if later is None:
+            return 0
+        return later.start() + max(later[0].rfind("@"), 0)
     userinfo = authority[: max(by_rule, 0)]
     if ":" not in authority or (userinfo and userinfo == _hidden("", userinfo)):
         is_unended = authority.endswith("@")  # no host follows: it is part of a password

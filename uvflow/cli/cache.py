@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def cache_command() -> None:
     """What uvflow remembers, and of which projects.
 
-    Nothing of the projects themselves is lost with it: the next `uvflow sync` is a full one. Only
+    A project that is forgotten loses nothing of its own: its next `uvflow sync` is a full one. Only
     `uvflow undo` needs what is kept here.
     """
 

@@ -125,11 +125,12 @@ class Setup(NamedTuple):
             if report.reason:
                 progress(str(report))
         for number, (step, context) in enumerate(self.steps):
-            reason, news = reports[number].reason, ""
+            reason, announcement = reports[number].reason, f"Step {step.name}"
             if not reason and any(report.state == "ran" for report in reports):
-                reason = news = self._reason(step, context)  # an earlier step may have changed it
+                reason = self._reason(step, context)  # an earlier step may have changed it
+                announcement += f": {reason}"
             if reason:
-                progress(f"Step {step.name}{f': {news}' if news else ''}")
+                progress(announcement)
                 self._do(step, context, timeout=timeout, progress=progress)
                 reports[number] = StepReport(step.name, "ran", reason)
         return tuple(reports)

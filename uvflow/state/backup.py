@@ -371,10 +371,7 @@ def restore_last(
     edited = _edited_since(state, backup)
     edited_trees = [tree.path for tree in backup.trees if tree.path in edited]
     if edited and not even_if_edited:
-        hint = "`uvflow undo --force` puts it back all the same, and the edits are lost"
-        for path in edited_trees:
-            hint += f", but {path.name} is kept as {path.name}.{_AFTER}"
-        raise UsageError(f"edited since: {', '.join(path.name for path in edited)}", hint=hint)
+        raise _edited_error(edited, edited_trees)
     is_finished = backup.after is not None
     lost = [tree.path for tree in backup.trees if tree.is_lost and is_finished]
     paths = [path for path in backup.paths if path not in lost]
@@ -394,6 +391,13 @@ def restore_last(
         kept=tuple(kept),
         not_restored=tuple(lost),
     )
+
+
+def _edited_error(edited: Iterable[Path], trees: Iterable[Path]) -> UsageError:
+    hint = "`uvflow undo --force` puts it back all the same, and the edits are lost"
+    for path in trees:
+        hint += f", but {path.name} is kept as {path.name}.{_AFTER}"
+    return UsageError(f"edited since: {', '.join(path.name for path in edited)}", hint=hint)
 
 
 def _after(backup: Backup) -> dict[str, str | None]:
