@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import glob
 import os
 import stat
 import sys
@@ -108,14 +107,15 @@ def claim(path: Path) -> None:
 
 
 def remove_unfinished(directory: Path, name: str | None = None) -> None:
-    """Remove what interrupted writes of `name`, or of any file in `directory`, have left.
+    """Remove leftovers of interrupted writes of `name`, or of any file in `directory`.
 
-    No other process may be writing there. Raises DiskError.
+    Nothing else may be writing there. Raises DiskError.
     """
-    pattern = "*" if name is None else glob.escape(name)
-    for path in directory.glob(f".{pattern}{_UNFINISHED}*"):
-        with disk_errors(path):
-            path.unlink(missing_ok=True)
+    beginning = "." if name is None else f".{name}{_UNFINISHED}"
+    for path in directory.iterdir() if directory.is_dir() else ():  # a glob takes 0.1 ms more
+        if path.name.startswith(beginning) and _UNFINISHED in path.name:
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
 
 
 def _replace(target: Path, data: bytes, mode: int | None, *, flush: bool) -> None:
@@ -184,9 +184,12 @@ def mounts_in(directory: Path) -> list[Path]:
         lines = Path("/proc/self/mountinfo").read_bytes().splitlines()  # proc_pid_mountinfo(5)
     except OSError:
         return [Path(real)] if os.path.ismount(real) else []  # Path.is_mount may raise on Windows
-    escaped = (line.split(b" ", 5)[4].decode("unicode_escape") for line in lines)
-    places = (Path(os.fsdecode(place.encode("latin-1"))) for place in escaped)
-    return sorted(place for place in places if place.is_relative_to(real))
+    places = [os.fsdecode(_unescaped(line.split(b" ", 5)[4])) for line in lines]
+    return [Path(p) for p in sorted(places) if p == real or p.startswith(real.rstrip("/") + "/")]
+
+
+def _unescaped(place: bytes) -> bytes:
+    return place.decode("unicode_escape").encode("latin-1") if b"\\" in place else place
 
 
 def require_unmounted(directory: Path) -> None:

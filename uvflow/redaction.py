@@ -145,11 +145,10 @@ def _decoded(url: str) -> str:
 
 
 def _without_tokens(text: str) -> str:
-    patterns = [_QUERY, _PATH]
-    if "@" in text:
-        patterns += [_PART_OF_A_PATH, _HOST_OPTION]
-    for pattern in patterns:
-        text = re.sub(pattern, _hide_secret, text)
+    signs = {_QUERY: "=", _PATH: "/", _PART_OF_A_PATH: "@", _HOST_OPTION: "@"}
+    for pattern, sign in signs.items():  # to compile a pattern takes 0.3 ms
+        if sign in text:
+            text = re.sub(pattern, _hide_secret, text)
     return re.sub(_RECOGNISED, HIDDEN, text)
 
 

@@ -74,10 +74,13 @@ class FileBackup:
             return ""
 
     @property
+    def original_digest(self) -> str | None:
+        return None if self.data is None else _digest(self.data)
+
+    @property
     def is_known(self) -> bool:
         """Whether the file is missing, as before the change, or as the change has written it."""
-        before = None if self.data is None else _digest(self.data)
-        return self.current_digest in {None, before, *self.written}
+        return self.current_digest in {None, self.original_digest, *self.written}
 
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again, also after a kill."""
@@ -374,7 +377,8 @@ def restore_last(
         raise _edited_error(edited, edited_trees)
     is_finished = backup.after is not None
     lost = [tree.path for tree in backup.trees if tree.is_lost and is_finished]
-    paths = [path for path in backup.paths if path not in lost]
+    changed = (f.path for f in backup.files if f.current_digest != f.original_digest)
+    paths = [*changed, *(tree.path for tree in backup.trees if tree.path not in lost)]
     existing = [path for path in paths if os.path.lexists(path) and path not in edited_trees]
     kept = [free_name(path, _AFTER) for path in edited_trees]
     with signals_ignored():
