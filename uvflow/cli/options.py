@@ -15,9 +15,7 @@ from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError, UvflowError
 
 _OF_ALL = (
-    click.option(
-        "--directory", type=click.Path(), metavar="DIR", help="Run in DIR instead of here."
-    ),
+    click.option("--directory", type=click.Path(), metavar="DIR", help="Run in DIR, not here."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only, also of uv."),
     click.option("-v", "--verbose", is_flag=True, help="Print what is done, and each uv command."),

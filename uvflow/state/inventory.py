@@ -122,9 +122,7 @@ def forget(project: KnownProject) -> str:
             if not project.is_gone and leases.running_leases(str(state.directory)):
                 return "a command of `uvflow run` is using it"
             if not project.is_gone and backup.is_unfinished(state):
-                return (
-                    "an init was cut short there, and `uvflow init` puts back what it had changed"
-                )
+                return "an init was cut short there; `uvflow init` puts back what it had changed"
             for path in state.directory.iterdir():
                 if path.name != MUTEX:  # a process may be waiting for it
                     with disk_errors(path, hint=ELSEWHERE):
