@@ -1,4 +1,4 @@
-"""How text reaches a terminal: colour, sanitising, errors, the JSON envelope; nothing secret."""
+"""How text reaches a terminal: colour, sanitising, errors, the JSON envelope, without secrets."""
 
 import json
 import os
@@ -15,31 +15,30 @@ if TYPE_CHECKING:
     from uvflow.errors import UvflowError
 
 SCHEMA_VERSION = 2
-_KIB, _MIB = 1 << 10, 1 << 20
 
-# What Python takes for printable, and shows nothing by which a reader could notice it: fillers,
-# joiners and variation selectors (Unicode, "Default_Ignorable_Code_Point"), and the empty Braille.
+# Printable for Python, but invisible to a reader: fillers, joiners and variation selectors
+# (Unicode, "Default_Ignorable_Code_Point"), and the blank Braille pattern.
 _UNSEEN = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f"
     "\uffa0\U000e0100-\U000e01ef]"
 )
 
-# What `style` writes; foreign text that holds one of these can at most colour itself.
+# What `style` writes; foreign text that contains one of these can at most colour itself.
 _OWN_STYLE = r"(\x1b\[(?:0|(?:[12]|3[1236])(?:;(?:[12]|3[1236]))*)m)"
 _STYLES = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
 
 
-# What stands before the text of a line: blanks, columns, and who speaks. More lines of it go below.
+# What precedes the text of a line: indentation, columns, and a label. Further lines of the text are
+# indented by as much.
 _BEFORE_TEXT = r" *(?:\S.{,40}  (?=\S))? *(?:(?:error|warning|cause|hint): )?"
-# A command that can be copied is one word.
-_WORDS = r"( *)((?:`[^`]*`|[^ ])+)"
+_WORDS = r"( *)((?:`[^`]*`|[^ ])+)"  # a command in backticks is one word: it can be copied whole
 
 
 def harmless(text: str) -> str:
-    """`text` as one line: what does not show as a character of its own is shown as an escape.
+    """`text` as one line: characters that a reader would not see as such become escapes.
 
-    That is line ends, controls, what reorders text (Unicode TR 36), what has no width, tags, and
-    bytes of file names that are not text. A tab stays.
+    These are line ends, control characters, those that reorder text (Unicode TR 36), those without
+    a width, tags, and bytes of file names that are not text. A tab stays.
     """
     if text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text)):
         return text
@@ -54,7 +53,7 @@ def _shown(character: str) -> str:
 
 def size_text(size: int) -> str:
     """Bytes as `12 KiB` or `340 MiB`, rounded up."""
-    unit, name = (_MIB, "MiB") if size > _MIB else (_KIB, "KiB")
+    unit, name = (1 << 20, "MiB") if size > 1 << 20 else (1 << 10, "KiB")
     return f"{-(-size // unit)} {name}"
 
 
@@ -62,7 +61,7 @@ class Console:
     """Results go to stdout, everything else to stderr; with `as_json` stdout is one object.
 
     Each text is one line: a line end in it came from a file or a name, and is shown as an escape.
-    At a terminal it is wrapped between words, unless it is one of a file or a command.
+    At a terminal, text is wrapped between words, but for lines of files and commands.
     """
 
     def __init__(
@@ -94,15 +93,12 @@ class Console:
             self._write(sys.stdout, *lines)
 
     def verbatim(self, *lines: str) -> None:
-        """As `result`, for lines of files and for commands, which no line end may be added to."""
+        """As `result`, for lines of files and for commands, which must not be wrapped."""
         if not self.as_json:
             self._write(sys.stdout, *lines, wraps=False)
 
     def script(self, *lines: str) -> None:
-        """What a shell is to evaluate, as it is; at a terminal it is shown as a result.
-
-        A secret or an escape in the place of a part of PATH would change PATH.
-        """
+        """Print lines for a shell; in a pipe unchanged, since an escape in PATH would change it."""
         if self.as_json or sys.stdout.isatty():
             self.verbatim(*lines)
             return
@@ -113,18 +109,20 @@ class Console:
             _print(sys.stdout.buffer, os.fsencode(text))
 
     def envelope(self, command: str, exit_code: int, data: "Mapping[str, Any]") -> None:
-        """The one object that `--json` prints."""
+        """Print the one object of `--json`."""
         if self.as_json:
             head = {"schema_version": SCHEMA_VERSION, "command": command, "exit_code": exit_code}
             _print(sys.stdout, json.dumps(_redacted_in({**head, **data}), indent=2) + "\n")
 
     def problem(self, error: "UvflowError") -> None:
-        """An error as uv shows its own: `error:`, `  cause:`, `hint:`."""
+        """Print an error as uv prints its own: `error:`, `  cause:`, `hint:`."""
         self._write(sys.stderr, f"{self.style('error', 'red', 'bold')}: {error.message}")
-        for finding in error.findings if len(error.findings) > 1 else ():
-            self._write(sys.stderr, f"  {finding}{f' ({finding.hint})' if finding.hint else ''}")
+        if len(error.findings) > 1:
+            for finding in error.findings:
+                hint = f" ({finding.hint})" if finding.hint else ""
+                self._write(sys.stderr, f"  {finding}{hint}")
         if error.cause:
-            first, *more = error.cause.splitlines()  # several are uv's, which ours must not seem
+            first, *more = error.cause.splitlines()  # further lines are uv's: indent them
             label = self.style("cause", "red")
             self._write(sys.stderr, f"  {label}: {first}", *(f"    {line}" for line in more))
         if error.hint:
@@ -148,7 +146,7 @@ class Console:
 
 
 def _terminal_width(stream: "TextIO") -> int:
-    """In characters; 0 where it is no terminal, or one of unknown width."""
+    """In characters; 0 for a file or a pipe, and for a terminal of unknown width."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
@@ -156,16 +154,7 @@ def _terminal_width(stream: "TextIO") -> int:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """`text` with line ends between words, where that has no controls but those of `style`.
-
-    Nor is a path broken at a blank in the names of the current or the home directory.
-    """
-    try:
-        places = os.getcwd() + os.path.expanduser("~")  # noqa: PTH109, PTH111  slow to import
-    except OSError:  # the current directory has been removed
-        places = ""
-    for name in re.split(r"[\\/]", places):
-        text = text.replace(name, name.replace(" ", "\0"))
+    """`text` with line ends between words; it has no control characters but those of `style`."""
     before = re.match(_BEFORE_TEXT, re.sub(_OWN_STYLE, "", text))
     hang = before.end() if before and before[0].strip() else width
     if hang > width // 2:
@@ -176,13 +165,14 @@ def _wrapped(text: str, width: int) -> str:
         is_full = hang < used and used + len(blanks) + length > width
         shown += f"\n{' ' * hang}{word}" if is_full else blanks + word
         used = length + (hang if is_full else used + len(blanks))
-    return shown.replace("\0", " ")
+    return shown
 
 
 def _print(stream: "Any", text: str | bytes) -> None:
-    """On a closed pipe, discard this and all further output; raises DiskError for lost results.
+    """Write at once; on a closed pipe, discard this and all further output.
 
-    After a failure the stream is pointed at os.devnull, or Python would try again as it exits.
+    Raises DiskError where results are lost. After a failure the stream leads to os.devnull, or
+    Python would try again as it exits.
     """
     try:
         stream.write(text)
@@ -198,7 +188,7 @@ def _print(stream: "Any", text: str | bytes) -> None:
 
 
 def _redacted_in(value: "Any") -> "Any":
-    """Every text in `value`, before JSON's escapes are added to it."""
+    """`value` with every text in it redacted, before JSON adds escapes."""
     match value:
         case str():
             return redacted(value)

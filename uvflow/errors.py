@@ -33,8 +33,8 @@ class UvflowError(Exception):
         findings: tuple["Finding", ...] = (),
     ) -> None:
         self.message = redacted(message)
-        self.cause = cause and redacted(cause)
-        self.hint = hint and redacted(hint)
+        self.cause = redacted(cause) if cause else None
+        self.hint = redacted(hint) if hint else None
         self.findings = findings
         self.data: Mapping[str, Any] = {}
         super().__init__(self.message)
@@ -47,7 +47,7 @@ class UvflowError(Exception):
 class UvFailedError(UvflowError):
     """uv failed: a resolution or a build did not succeed, and uv's reason is on stderr."""
 
-    output = ""  # of uv, the end of it, as far as that is known; it has been shown
+    output = ""  # the end of uv's output, if known; the user has seen it
 
 
 class ImportNeedsUserError(UvflowError):
@@ -59,7 +59,7 @@ class DriftError(UvflowError):
 
 
 class UsageError(UvflowError):
-    """The command line or the configuration is wrong, or there is no project."""
+    """The command line or the configuration is wrong, or no project was found."""
 
     exit_code = 2
 
@@ -118,7 +118,7 @@ class InterruptedBySignalError(UvflowError):
 def disk_errors(
     path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None
 ) -> Iterator[None]:
-    """What the system refuses inside is a DiskError about `path`."""
+    """Raise DiskError about `path` for any OSError that is raised inside."""
     try:
         yield
     except OSError as error:

@@ -10,11 +10,8 @@ from pathlib import Path
 from uvflow.errors import DiskError, disk_errors
 from uvflow.fingerprint import MAX_BYTES, read_file
 
-SET_ASIDE = ".uvflow-set-aside"  # in a directory that was renamed to make room for another
-_IGNORE_ALL = "*\n"
-
-# In the name of a file that is being written; one that stays behind was interrupted.
-_UNFINISHED = ".uvflow-unfinished-"
+SET_ASIDE = ".uvflow-set-aside"  # the mark in a directory that was renamed to make room for another
+_UNFINISHED = ".uvflow-unfinished-"  # in the names of temporary files; a kill leaves one behind
 
 
 def read_bytes(path: Path) -> bytes:
@@ -26,7 +23,7 @@ def read_bytes(path: Path) -> bytes:
 def read_regular(path: Path, most: int = MAX_BYTES) -> bytes:
     """The bytes of a regular file of at most `most` bytes (32 MiB); raises OSError for any other.
 
-    A named pipe is not waited for, and of a device, which may have no end, nothing is read.
+    Does not wait at a named pipe, and reads nothing from a device, which may be endless.
     """
     return read_file(str(path), most)
 
@@ -38,7 +35,7 @@ def read_text(path: Path, most: int = MAX_BYTES) -> str:
 
 
 def text_if_there(path: Path, most: int = MAX_BYTES) -> str | None:
-    """As `read_text`, but None where there is no `path`; raises DiskError for an unreadable one."""
+    """As `read_text`; None if `path` does not exist. Raises DiskError if it cannot be read."""
     with disk_errors(path, "cannot be read"), contextlib.suppress(FileNotFoundError):
         return read_text(path, most)
     return None
@@ -54,10 +51,10 @@ def write_whole(
 ) -> None:
     """Replace the content of `path` atomically: a reader sees the old file or the new one.
 
-    A symbolic link is followed in `within`, by default the directory of `path`, and refused where
-    it leads out. The mode is `mode`, else that of the existing file, else what the umask says.
-    Without `flush` this does not wait for the disk, and a power failure may leave an empty file.
-    Raises DiskError.
+    A symbolic link is followed inside `within` (default: the directory of `path`), and refused if
+    it leads out. The mode is `mode`, else that of the existing file, else by the umask. Without
+    `flush` this does not wait for the disk, and a power failure may leave an empty file. Raises
+    DiskError.
     """
     target = target_inside(path, within or path.parent)
     with disk_errors(path):
@@ -74,7 +71,7 @@ def require_writable(directory: Path, *, hint: str) -> None:
 
 
 def target_inside(path: Path, within: Path) -> Path:
-    """What `path` is once links are resolved; raises DiskError where that is not in `within`."""
+    """`path` with all links resolved; raises DiskError where that is not in `within`."""
     target = Path(os.path.realpath(path))
     if not is_inside(target, within):
         raise DiskError(
@@ -86,9 +83,9 @@ def target_inside(path: Path, within: Path) -> Path:
 
 
 def link_to(target: str, path: Path) -> None:
-    """Make `path` a link to `target`, in the place of another link, by one rename.
+    """Make `path` a link to `target` by one rename, which replaces an earlier link.
 
-    Nothing else may be doing the same. Raises DiskError.
+    No other process may do so at the same time. Raises DiskError.
     """
     remove_unfinished(path.parent, path.name)
     fresh = path.with_name(f".{path.name}{_UNFINISHED}{os.urandom(4).hex()}")
@@ -100,7 +97,7 @@ def link_to(target: str, path: Path) -> None:
 
 
 def claim(path: Path) -> None:
-    """Create `path` as an empty file, in one step, if it does not exist.
+    """Create `path` as an empty file if it does not exist, atomically.
 
     Raises DiskError, also for a link that leads out of its directory.
     """
@@ -127,7 +124,7 @@ def _replace(target: Path, data: bytes, mode: int | None, *, flush: bool) -> Non
         raise OSError(0, "Not a regular file", str(target))
     if before and mode is None:
         mode = stat.S_IMODE(before.st_mode)
-    # Nobody else reads it before it has its mode; a new file gets the usual one.
+    # Others cannot read it before it has its mode; without one, the umask applies.
     first = 0o666 if mode is None else 0o600
     name = f"{target.parent}{os.sep}.{target.name}{_UNFINISHED}{os.urandom(4).hex()}"
     # As tempfile does, which takes 4 ms to import.
@@ -150,14 +147,14 @@ def _replace(target: Path, data: bytes, mode: int | None, *, flush: bool) -> Non
 
 
 def keep_owner(path: Path, user: int, group: int) -> None:
-    """Give `path` to that user and group, as far as this user may."""
+    """Give `path` to the ids `user` and `group`, as far as this process may."""
     if sys.platform != "win32" and (path.stat().st_uid, path.stat().st_gid) != (user, group):
         with contextlib.suppress(OSError):
             os.chown(path, user, group)
 
 
 def _keep_attributes(source: str, target: str) -> None:
-    """Extended ones, such as access lists (acl(5), xattr(7))."""
+    """Copy extended attributes, such as access lists (acl(5), xattr(7))."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # not on every file system, and some for root only
             for name in os.listxattr(source):
@@ -169,7 +166,7 @@ def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         import shutil  # 3 ms
 
-        require_unmounted(path)  # what is mounted is somewhere else, too
+        require_unmounted(path)  # rmtree would empty what is mounted
         shutil.rmtree(path)
     else:
         remove_file(path)
@@ -181,7 +178,7 @@ def remove_file(path: Path) -> None:
 
 
 def mounts_in(directory: Path) -> list[Path]:
-    """What is mounted at or below a directory, as far as the system lists it (Linux does)."""
+    """The mount points at or below a directory, as far as the system lists them (Linux does)."""
     real = os.path.realpath(directory)
     try:
         lines = Path("/proc/self/mountinfo").read_bytes().splitlines()  # proc_pid_mountinfo(5)
@@ -196,19 +193,20 @@ def _unescaped(place: bytes) -> bytes:
 
 
 def require_unmounted(directory: Path) -> None:
-    """Raises OSError where something is mounted at or below a directory: that would go with it."""
-    for place in mounts_in(directory):
-        raise OSError(errno.EBUSY, "Something is mounted here", str(place))
+    """Raises OSError if something is mounted at or below a directory: it would be removed too."""
+    mounted = mounts_in(directory)
+    if mounted:
+        raise OSError(errno.EBUSY, "Something is mounted here", str(mounted[0]))
 
 
 def directory_size(path: Path) -> int:
-    """What the files below a directory hold, in bytes; raises nothing."""
-    sizes = 0
+    """The size of all files below a directory, in bytes; raises nothing."""
+    size = 0
     for folder, _, names in os.walk(path):
         for name in names:
-            with contextlib.suppress(OSError):  # gone meanwhile
-                sizes += os.lstat(f"{folder}{os.sep}{name}").st_size
-    return sizes
+            with contextlib.suppress(OSError):  # removed meanwhile
+                size += os.lstat(f"{folder}{os.sep}{name}").st_size
+    return size
 
 
 def is_inside(path: Path, directory: Path) -> bool:
@@ -217,7 +215,7 @@ def is_inside(path: Path, directory: Path) -> bool:
 
 
 def may_lead_into(path: Path, directory: Path) -> bool:
-    """As `is_inside`, also where a link on the way leads to another place in each process."""
+    """As `is_inside`, and True where a link on the way means another place in each process."""
     return is_inside(path, directory) or leads_through_proc(path)
 
 
@@ -233,8 +231,9 @@ def leads_through_proc(path: Path, links: int = 40) -> bool:
 
 
 def free_name(path: Path, suffix: str) -> Path:
-    """`<path>.<suffix>`, or with another number where there is something of that name."""
-    candidate, number = path.with_name(f"{path.name}.{suffix}"), 1
+    """`<path>.<suffix>`, with a number where that exists."""
+    candidate = path.with_name(f"{path.name}.{suffix}")
+    number = 1
     while os.path.lexists(candidate):
         number += 1
         candidate = path.with_name(f"{path.name}.{suffix}-{number}")
@@ -242,22 +241,24 @@ def free_name(path: Path, suffix: str) -> Path:
 
 
 def set_aside(path: Path, target: Path) -> None:
-    """Rename a directory to `target`, marked as ours and ignored by git; anything else unmarked.
+    """Rename a directory to `target`, marked as ours and ignored by git; a file or link unmarked.
 
-    Raises OSError, with the directory as it was, where it cannot be renamed.
+    Raises OSError, with the directory as it was, if it cannot be renamed.
     """
-    if path.is_symlink() or not path.is_dir():  # what a link leads to stays as it is
+    if path.is_symlink() or not path.is_dir():
         path.rename(target)
         return
     require_unmounted(path)
     ignore = path / ".gitignore"
     is_ignored = os.path.lexists(ignore)
     try:
-        # By a rename: a link that somebody has put in its place is replaced, and not followed.
-        mark = f"{path.stat().st_ino} {target.name}\n" + ("" if is_ignored else f"{ignore.name}\n")
+        mark = f"{path.stat().st_ino} {target.name}\n"
+        if not is_ignored:
+            mark += f"{ignore.name}\n"
+        # A rename replaces a link that somebody has put in its place, and does not follow it.
         _replace(path / SET_ASIDE, os.fsencode(mark), 0o644, flush=False)
         if not is_ignored:
-            ignore.write_text(_IGNORE_ALL, encoding="ascii")
+            ignore.write_text("*\n", encoding="ascii")
         path.rename(target)
     except OSError:
         unmark(path)
@@ -265,9 +266,9 @@ def set_aside(path: Path, target: Path) -> None:
 
 
 def put_back(aside: Path, path: Path) -> None:
-    """Rename what `set_aside` renamed back to `path`; raises OSError.
+    """Undo `set_aside`: rename `aside` back to `path`; raises OSError.
 
-    The mark goes last: what a kill leaves beside `path` is still known to be ours.
+    The mark is removed last, so that after a kill the directory is still known to be ours.
     """
     require_unmounted(aside)
     aside.rename(path)
@@ -275,7 +276,7 @@ def put_back(aside: Path, path: Path) -> None:
 
 
 def unmark(path: Path) -> None:
-    """Remove what `set_aside` put into a directory, also where it was killed while it did."""
+    """Remove what `set_aside` has put into a directory, even if it was killed meanwhile."""
     remove_unfinished(path, SET_ASIDE)
     mark = read_mark(path)
     if mark is None:
@@ -286,9 +287,9 @@ def unmark(path: Path) -> None:
 
 
 def remove_set_aside(path: Path) -> None:
-    """Remove what was set aside, under another name: half of it must not be put back.
+    """Rename what was set aside and remove it: half of it must never be put back.
 
-    The mark goes last, so that what a kill leaves is still known to be ours. Raises OSError.
+    The mark is removed last, so that what a kill leaves is still known to be ours. Raises OSError.
     """
     require_unmounted(path)
     scrap = path.rename(free_name(path, "being-removed"))
@@ -299,16 +300,15 @@ def remove_set_aside(path: Path) -> None:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether this is what was set aside, and neither a copy of it nor under another name."""
+    """Whether `path` is what `set_aside` made, and not a copy of it or renamed by somebody else."""
     inode, _, name = (read_mark(path) or "").partition("\n")[0].partition(" ")
     is_name = path.name == name or path.name.startswith(f"{name}.being-removed")
     return is_name and inode == str(path.stat().st_ino)
 
 
 def read_mark(path: Path) -> str | None:
-    """What the mark of `set_aside` says; None where there is none."""
+    """The text of the mark that `set_aside` makes; None without one."""
     try:
-        mark = read_file(str(path / SET_ASIDE), is_own=True)  # a link is not ours
-        return os.fsdecode(mark)
+        return os.fsdecode(read_file(str(path / SET_ASIDE), is_own=True))  # a link is not ours
     except OSError:
         return None

@@ -1,7 +1,7 @@
 """Replace secrets in a text by `****`: passwords and tokens in URLs. Pure, and quick to import.
 
 Where a secret ends is not always clear, since people paste passwords into URLs unencoded, with `/`,
-`@`, `#` or `?` in them. In doubt too much is hidden rather than too little.
+`@`, `#` or `?` in them. When in doubt, too much is hidden rather than too little.
 """
 
 import re
@@ -14,42 +14,41 @@ HIDDEN = "****"
 _LONGEST_SCHEME = 31  # characters
 _LONGEST_USERINFO = 5_000  # characters
 
-# What stands before an authority: `scheme://`, or a slash too few or too many, backslashes, slashes
-# escaped as in JSON; and `//` on its own (RFC 3986, section 4.2).
+# What precedes an authority: `scheme://`, also with a slash too few or too many, with backslashes,
+# or with slashes escaped as in JSON; and `//` on its own (RFC 3986, section 4.2).
 _SLASHES = (
     r":(?P<run>(?:\\?[/\\]){1,9})|(?<![\w:/\\.-])//"
     r"|(?<![:/\\])//(?=[^\s:/@]{0,200}:[^\s/]{1,2000}@)"
 )
 _SCHEME = r"(?i)[a-z][a-z0-9+.-]{0,30}\Z"
-# Not the letter of a drive.
-_NAMED = r"(?i)(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z"
+_NAMED = r"(?i)(?!file\Z)[a-z][a-z0-9+.-]{2,30}\Z"  # not the letter of a drive
 _WITHOUT_SLASH = r"(?i)(\b(?:https?|ftps?):)[^\s/\\@]{1,2000}@"
 
-# A URL ends with the line at the latest, or where the next one begins, also right behind an option
-# as in `-ihttps://`.
-_END = r"(?i)[\r\n]|(?:\b|(?<=-[a-z]))(?:(?:git|hg|svn|bzr)\+)?(?:https?|ssh|ftp|file):/"
+# A URL ends at the end of its line, or where the next URL begins; that may directly follow an
+# option, as in `-ihttps://`.
+_END = r"(?i)[\r\n]|(?:\b|(?<=-[a-z]))(?:(?:git|hg|svn|bzr)\+)?(?:https?|ssh|ftp|file):[/\\]"
 
 # URLs of version control systems, which may end with `@revision` (pip docs, "VCS Support").
 _VCS = r"(?i)(?:git|hg|svn|bzr)\+"
 _DIGEST = r"@sha\d{3}:[0-9a-f]{32}"  # of an image
 
-# A `:` with no port after it: the beginning of a password that has a blank in it, or `%40`.
+# A `:` with no port after it: the start of a password that contains a blank, or `%40`.
 _HALF_LOGIN = r"[^:\[]*:(?!\d*\W*\Z)"
 
 # Full-width and small forms, with the ASCII that software may take them for (Unicode, NFKC).
 _WIDE = {**{0xFEE0 + code: code for code in range(0x21, 0x7F)}, 0xFE55: ord(":"), 0xFE6B: ord("@")}
 
-# A URL that is percent-encoded, once or more often, as in the query of another one.
+# A URL that is percent-encoded once or several times, as in the query of another URL.
 _ENCODED = r"(?i)[a-z][a-z0-9+.-]{0,30}%(?:25){0,3}3a(?:%(?:25){0,3}2f|/)[^\s&#\"'`<>]*"
 
 # Variables that pip expands, and what looks like one.
 _VARIABLES = r"(?:\$\{\w+\})+"
 
-# Parameters of clouds' signed URLs (X-Amz-Signature, X-Goog-Credential, sig), of forges and
-# registries (private_token, access_token, api_key), and names that speak for themselves.
+# Query parameters of signed cloud URLs (X-Amz-Signature, X-Goog-Credential, sig), of code hosts and
+# package registries (private_token, access_token, api_key), and other names that mean a secret.
 _QUERY = r"""(?ix)
     (?P<before> [?&;\#]
-        (?= [\w.-]{2,120} = )  # spares most of them the rest
+        (?= [\w.-]{2,120} = )  # most text fails here, quickly
         (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | passcode | signature | credential
                       | session | ticket | cookie | bearer | oauth | (?:api|access|private)[_.-]?key
                       ) [\w.-]{0,40}
@@ -60,7 +59,7 @@ _QUERY = r"""(?ix)
     (?P<secret> [^&\#\s"'`<>]+ )
     """
 
-# Hosts whose URLs have a token as a part of the path: registries of packages, hooks of chats.
+# Hosts whose URLs have a token in their path: package registries, and webhooks of chats.
 _PATH = r"""(?ix)
     (?P<before>
         \bdl\.cloudsmith\.io/(?!public/|basic/)
@@ -74,15 +73,15 @@ _PATH = r"""(?ix)
     (?P<secret> [^\s?\#"'`<>/]+ (?: (?<=/services/T) [^\s?\#"'`<>]* )? )
     """
 
-# A part of a path that ends with an `@`: a login that is not where logins are.
+# A part of a path that ends with an `@`: a login in the wrong place.
 _PART_OF_A_PATH = r"(?P<before>/)(?P<secret>[^\s/@]{1,2000}+)(?=@/)"
 
-# Hosts that need not have a dot or a port.
+# A host without a dot or a port, as the value of an option.
 _HOST_OPTION = (
     r"""(?P<before>--(?:proxy|trusted-host)[ =]{1,9}["']?+)(?P<secret>[^\s"'@/]++)(?=@)"""
 )
 
-# An option or a variable that speaks for itself, unless a variable follows; a header of HTTP.
+# An option or a variable whose name means a secret, unless its value is a variable; HTTP headers.
 _ASSIGNED = r"""(?ix)
     (?P<before> (?: (?<=[\s"'`(,=]) | ^ )
         (?: [\w.-]{0,40} (?: token | secret | passw | passphrase | credential
@@ -94,29 +93,29 @@ _ASSIGNED = r"""(?ix)
     (?P<secret> [^\s"'`]+ )
     """
 
-# Tokens that say what they are, wherever they stand (of GitHub, GitLab, PyPI, Slack, …).
+# Tokens with a known prefix, anywhere in a text (GitHub, GitLab, PyPI, Slack, …).
 _RECOGNISED = (
     r"\b(?:gh[opusr]_\w{30,250}|github_pat_\w{22,250}|glpat-[\w.-]{20,250}|pypi-AgE[\w-]{16,250}"
     r"|xox[a-z]-[\w-]{10,250}|hf_[A-Za-z0-9]{30,250}|npm_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,250})"
 )
 
-# A word that may end in `user:password@`, before a host with a top-level domain or a port, so that
-# neither `image:tag@sha256:…` nor `name:1.0@2.0` matches.
+# A word that may end in `user:password@`, if a host with a top-level domain or a port follows:
+# neither `image:tag@sha256:…` nor `name:1.0@2.0` may match.
 _BEFORE_A_HOST = (
     r"(?i)(?:(?<=[\s@/])|^)[^\s@/]++@"
     r"(?=[\w.-]{1,250}(?:\.[a-z]{2,60}(?::\d+)?[:/]\S|:\d{1,5}(?![\w.:])))"
 )
 
-# `user:password` at the end of that word (as in `user:password@host:path`, which has no scheme).
+# `user:password` at the end of such a word (as in `user:password@host:path`, without a scheme).
 _LOGIN = r"""(?:(?<=[\s"'`(=,+])|^)[^\s:@/"'`]{1,100}+:[^\s@/]{1,2000}+\Z"""
 _LONGEST_LOGIN = 2101  # characters
 
 
 def redacted(text: str) -> str:
-    """As `redacted_urls`, and with `****` for what is given to `--password=` or `TOKEN=`."""
+    """As `redacted_urls`, and with `****` for the values of `--password=`, `TOKEN=` and so on."""
     text, lower = redacted_urls(text), text.lower()
     if not any(mark in lower for mark in ("=", "authorization:", "cookie:", "x-")):
-        return text  # to compile the pattern takes 0.5 ms
+        return text  # compiling the pattern takes 0.5 ms
     return re.sub(_ASSIGNED, _hide_secret, text)
 
 
@@ -133,7 +132,7 @@ def redacted_urls(text: str) -> str:
 
 
 def _as_meant(written: str, meant: str) -> str:
-    """What is meant, where that has secrets to be hidden in the end; else what is written."""
+    """`meant` where it holds secrets, which the caller hides; else `written`."""
     return written if _without_tokens(_without_userinfo(meant)) == meant else meant
 
 
@@ -191,18 +190,20 @@ def _starts(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _length_of_userinfo(scheme: str, rest: str) -> int:
-    """How much of `rest`, which is behind the `//`, stands before the `@` that ends the userinfo.
+    """The length of the userinfo at the start of `rest`, which is the text after the `//`.
 
-    By RFC 3986, section 3.2, that is the last `@` before the path. But a `:` before the path may
-    begin a password with a `/` or a blank in it, which a later `@` ends.
+    By RFC 3986, section 3.2, it ends at the last `@` before the path. But a `:` before the path may
+    start a password that contains a `/` or a blank, and that ends at a later `@`.
     """
     word = re.split(r"\s", rest, maxsplit=1)[0]
-    word = word[: digest.start()] if (digest := re.search(_DIGEST, word)) else word
+    word = re.split(_DIGEST, word, maxsplit=1)[0]
     authority = re.split(r"[/?#\\]", word, maxsplit=1)[0]
     by_rule = authority.rfind("@")
     if "@" not in word and re.match(_HALF_LOGIN, authority):
         later = re.search(r"(?:@|%40)[^\s/?#]*", rest)
-        return later.start() + max(later[0].rfind("@"), 0) if later else 0
+        if later is None:
+            return 0
+        return later.start() + max(later[0].rfind("@"), 0)
     userinfo = authority[: max(by_rule, 0)]
     if ":" not in authority or (userinfo and userinfo == _hidden("", userinfo)):
         is_unended = authority.endswith("@")  # no host follows: it is part of a password
@@ -214,19 +215,19 @@ def _length_of_userinfo(scheme: str, rest: str) -> int:
 
 
 def _is_revision(scheme: str, before: str, after: str) -> bool:
-    """Whether the `@` between is that of `…/repo.git@revision`, with no host after it."""
+    """Whether the `@` between `before` and `after` is that of `…/repo.git@revision`."""
     # An option may precede it, as in `-egit+https://`.
     is_vcs = re.search(_VCS, scheme) is not None
     return before.endswith(".git") or (is_vcs and "/" not in after.partition("#")[0])
 
 
 def _hidden(scheme: str, userinfo: str) -> str:
-    parts = re.split("(:|%3a)", userinfo, maxsplit=1, flags=re.IGNORECASE)
-    user, colon, password = (*parts, "", "")[:3]
-    if not colon and (user == "git" or scheme.lower().endswith("ssh")):
-        return userinfo
-    parts = [_hide(user), *([_hide(password)] if colon else [])]
-    return HIDDEN if {*parts} == {HIDDEN} else ":".join(parts)
+    colon = re.search("(?i):|%3a", userinfo)
+    if colon is None:
+        is_public = userinfo == "git" or scheme.lower().endswith("ssh")
+        return userinfo if is_public else _hide(userinfo)
+    user, password = _hide(userinfo[: colon.start()]), _hide(userinfo[colon.end() :])
+    return HIDDEN if user == password == HIDDEN else f"{user}:{password}"
 
 
 def _hide(part: str) -> str:

@@ -34,8 +34,8 @@ Made by `docs/reference/generate.py` from what the commands declare; not to be e
 """
 
 AFTERWORD = """\
-Results go to stdout, everything else to stderr. Where one is a terminal its lines are wrapped
-between words; where it is not, each message, result or cause is one line.
+Results go to stdout, everything else to stderr. At a terminal, lines are wrapped between words;
+elsewhere each message, result or cause is one line.
 [Exit codes](exit-codes.md) and [environment variables](environment-variables.md) have pages of
 their own; the objects that `--json` prints are described [beside this page](json/README.md).
 """

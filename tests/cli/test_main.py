@@ -33,13 +33,6 @@ def command_line(
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "1e999"])
-def test_a_timeout_is_a_finite_number(command_line: CommandLine, seconds: str) -> None:
-    code, _, err = command_line("sync", "--timeout", seconds)
-    assert code == 2
-    assert "not a number of seconds; a negative one waits forever" in err
-
-
 def raising(error: BaseException) -> Callable[[], None]:
     def command() -> None:
         raise error

@@ -56,7 +56,7 @@ def test_what_is_nearest_by_its_letters_is_not_shown_beside_what_was_meant(
     assert "Did you mean 'sync'?" in uvflow("sycn", cwd=root).err
 
 
-def test_a_missing_argument_is_told_in_one_line(tree: Tree, uvflow: Command) -> None:
+def test_a_missing_argument_is_reported_in_one_line(tree: Tree, uvflow: Command) -> None:
     assert uvflow("activate", cwd=tree({})).err.startswith(
         "error: Missing argument 'SHELL'. Choose from: bash, zsh, fish, powershell\n"
     )

@@ -152,3 +152,13 @@ def test_each_environment_has_a_memory_of_its_own(
     assert not copy_of(shop).is_current
     monkeypatch.delenv("UV_PROJECT_ENVIRONMENT")
     assert copy_of(shop).is_current
+
+
+def test_what_is_remembered_of_an_environment_goes_with_it(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(shop)
+    (shop / ".venv").rename(shop / ".venv-renamed")
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", ".venv-renamed")
+    remember_copies(context_of(shop), find_copies(context_of(shop)))
+    assert [*context_of(shop).state.read_json("copies.json")] == [f"{shop}/.venv-renamed shop"]

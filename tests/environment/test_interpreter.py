@@ -130,6 +130,13 @@ def test_a_sync_vouches_for_the_environment_as_it_was(context: SyncContext) -> N
     assert own_interpreter(context) == why
 
 
+def test_the_use_of_an_environment_that_is_gone_is_forgotten(context: SyncContext) -> None:
+    name, gone = "interpreters-used.json", str(context.environment.with_name("gone"))
+    context.state.write(name, json.dumps({gone: [1, 2]}).encode())
+    remember_use(context)
+    assert [*context.state.read_json(name)] == [str(context.environment)]
+
+
 def test_an_environment_elsewhere_is_not_of_the_project(
     context: SyncContext, tmp_path: Path
 ) -> None:

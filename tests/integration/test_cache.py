@@ -206,8 +206,8 @@ def test_what_is_still_to_be_put_back_is_left(projects: tuple[Path, Path], uvflo
     done = uvflow("cache", "clear")
     assert (done.code, done.out) == (6, f"Forgot {one}\n")
     assert done.err == (
-        f"warning: {two} is kept: an init was cut short there, "
-        "and `uvflow init` puts back what it had changed\n"
+        f"warning: {two} is kept: an init was cut short there; "
+        "`uvflow init` puts back what it had changed\n"
     )
     assert "backup.json" in kept(two)
 

@@ -144,7 +144,7 @@ def test_a_missing_lockfile_is_3(synced: Path, uvflow: Command) -> None:
     assert done.code == 3
     assert lines(done.out)[:4] == [
         "Lockfile stale: dev (as last time)",
-        f"  lockfile     stale    there is no uv.lock in {synced}",
+        f"  lockfile     stale    no uv.lock in {synced}",
         (
             "                        hint: "
             "`uv lock` makes one; `uvflow init` first where there are requirements files"

@@ -212,7 +212,7 @@ def test_a_missing_lockfile_is_3(shop: Path, uvflow: Command) -> None:
     done = uvflow("sync", cwd=shop)
     assert (done.code, done.out) == (3, "")
     assert done.err == (
-        f"error: there is no uv.lock in {shop}\n"
+        f"error: no uv.lock in {shop}\n"
         "hint: `uv lock` makes one; `uvflow init` first where there are requirements files\n"
     )
     assert not (shop / ".venv").exists()
@@ -276,7 +276,7 @@ def test_no_network_is_9_in_a_pipe_and_at_a_terminal(shop: Path, uvflow: Command
     [
         (
             ("sync", "--profile", "prd"),
-            "error: there is no profile `prd`\nhint: did you mean `prod`?\n",
+            "error: unknown profile `prd`\nhint: did you mean `prod`?\n",
         ),
         (("sync", "--dev", "--prod"), "error: --dev, --prod and --profile exclude each other\n"),
         (
@@ -386,7 +386,7 @@ def test_an_error_is_json_too(shop: Path, uvflow: Command) -> None:
     result = json.loads(uvflow("sync", "--json", cwd=shop).out)
     assert (result["exit_code"], result["error"]["message"]) == (
         3,
-        f"there is no uv.lock in {shop}",
+        f"no uv.lock in {shop}",
     )
 
 

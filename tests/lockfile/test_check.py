@@ -69,7 +69,7 @@ def test_uv_says_which_setting_has_changed(shop: Path, what: str) -> None:
 def test_without_uv_reading_has_to_do(shop: Path) -> None:
     judgement = judge(shop, None)
     assert judgement.verdict is Level.UNKNOWN
-    assert judgement.reasons == ("no difference was found by reading; uv was not asked",)
+    assert judgement.reasons == ("reading shows no difference; uv was not asked",)
     edit(shop, *EDITS["a pin"][:3])
     assert judge(shop, None).verdict is Level.STALE
 
@@ -79,7 +79,7 @@ def test_what_would_be_built_is_not_asked_of_uv(shop: Path) -> None:
     judgement = judge(shop, uv.find())
     assert judgement.verdict is Level.UNKNOWN
     assert judgement.reasons == (
-        "no difference was found by reading; only building `lib` would tell for sure",
+        "reading shows no difference; uv would have to build `lib` to know",
     )
 
 
@@ -93,11 +93,11 @@ def test_a_requirement_that_is_nowhere_is_a_stale_lockfile(shop: Path) -> None:
     )
 
 
-def test_a_uv_that_cannot_tell_is_never_taken_for_fresh(shop: Path) -> None:
+def test_a_uv_that_cannot_check_is_never_taken_for_fresh(shop: Path) -> None:
     environ = {**os.environ, "UV_PYTHON": str(shop / "no-python")}
     judgement = judge(shop, uv.find(), environ)
     assert judgement.verdict is Level.UNKNOWN
-    assert re.match(r"uv cannot tell: .*no-python", judgement.reasons[0])
+    assert re.match(r"uv cannot check it: .*no-python", judgement.reasons[0])
     assert judgement.hint == "`uv lock --check` says more"
 
 
@@ -143,7 +143,7 @@ def test_a_lockfile_of_a_later_uv_is_not_for_uv_to_update(shop: Path) -> None:
     assert error.hint == "`uv self update`, or name another uv in UVFLOW_UV"
 
 
-def test_a_refusal_is_told_just_where_it_is_the_lockfiles(shop: Path) -> None:
+def test_a_refusal_is_reported_only_if_the_lockfile_is_the_reason(shop: Path) -> None:
     project, found = Project.load(shop), uv.find()
     assert stale_lockfile_error(project, found, os.environ, has_failed=True) is None
     elsewhere = {**os.environ, "UV_PYTHON": str(shop / "no-python")}

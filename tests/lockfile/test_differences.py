@@ -43,13 +43,13 @@ def changes(root: Path) -> list[str]:
     return [*differences(Project.load(root))]
 
 
-def test_nothing_is_told_of_a_lockfile_just_made(shop: Path) -> None:
+def test_a_new_lockfile_has_no_differences(shop: Path) -> None:
     assert not is_stale(shop)
     assert changes(shop) == []
 
 
 @pytest.mark.parametrize("what", EDITS)
-def test_what_changed_is_told(shop: Path, what: str) -> None:
+def test_what_changed_is_named(shop: Path, what: str) -> None:
     file, old, new, *expected = EDITS[what]
     edit(shop, file, old, new)
     assert is_stale(shop)
@@ -65,7 +65,7 @@ def test_another_spelling_is_no_change(shop: Path, what: str) -> None:
 
 @settings(max_examples=25)
 @given(chosen=st.sets(st.sampled_from(["", *EDITS, *SPELLINGS]), min_size=1, max_size=5))
-def test_something_is_told_just_when_uv_finds_it_stale(shop: Path, chosen: set[str]) -> None:
+def test_differences_are_found_exactly_when_uv_finds_it_stale(shop: Path, chosen: set[str]) -> None:
     with_room = shop.with_name("edited")
     shutil.copytree(shop, with_room)
     try:
@@ -162,7 +162,7 @@ def test_what_uv_cannot_read_is_left_to_uv(shop: Path, file: str, text: str) -> 
     assert changes(shop) == []
 
 
-def test_what_only_a_build_tells_is_not_told(shop: Path) -> None:
+def test_what_only_a_build_knows_is_no_difference(shop: Path) -> None:
     edit(shop, "lib/pyproject.toml", 'version = "2.0"\n', 'dynamic = ["version", "dependencies"]\n')
     edit(shop, "lib/pyproject.toml", 'dependencies = ["packaging"]\n', "")
     assert changes(shop) == []

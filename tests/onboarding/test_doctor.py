@@ -121,7 +121,7 @@ def test_no_lockfile(shop: Path, uvflow: Command) -> None:
     assert findings(uvflow, shop) == [
         (
             "lockfile-not-current",
-            f"there is no uv.lock in {shop}",
+            f"no uv.lock in {shop}",
             "`uv lock` makes one; `uvflow init` first where there are requirements files",
         )
     ]
@@ -166,7 +166,7 @@ def test_a_variable_that_makes_uv_fail(shop: Path, uvflow: Command) -> None:
     ((code, message, _),) = findings(uvflow, shop, {"UV_INDEX_STRATEGY": "best"})
     assert (code, message) == (
         "lockfile-not-current",
-        "uv cannot tell: invalid value 'best' for '--index-strategy <INDEX_STRATEGY>'",
+        "uv cannot check it: invalid value 'best' for '--index-strategy <INDEX_STRATEGY>'",
     )
 
 
@@ -241,7 +241,7 @@ def test_an_index_that_cannot_be_reached_is_excused(shop: Path, uvflow: Command)
 def test_a_step_of_setup_that_is_due(shop: Path, uvflow: Command) -> None:
     (shop / ".env").unlink()
     assert findings(uvflow, shop) == [
-        ("setup-not-done", ".env is due: there is no .env", "`uvflow setup`")
+        ("setup-not-done", ".env is due: .env does not exist", "`uvflow setup`")
     ]
 
 
@@ -276,7 +276,7 @@ def test_hooks_without_a_uvflow_on_path(shop: Path, uvflow: Command) -> None:
     path = os.environ["PATH"].split(os.pathsep)
     without = os.pathsep.join(place for place in path if not (Path(place) / "uvflow").exists())
     done = uvflow("doctor", cwd=shop, environ={"PATH": without, "UVFLOW_UV": find().path})
-    assert "post-checkout of git and its like do nothing: uvflow is not on PATH" in done.out
+    assert "the git hooks of uvflow do nothing: uvflow is not on PATH" in done.out
     assert "hooks" not in uvflow("doctor", cwd=shop).out
 
 

@@ -67,7 +67,7 @@ def test_a_python_is_installed_where_there_is_none(
     root = tree({"pyproject.toml": MANIFEST + step.format(here)})
     assert uvflow("setup", "--check", cwd=root) == Result(0, "done  old\n", "")
     (root / "pyproject.toml").write_text(MANIFEST + step.format("3.0"))
-    assert uvflow("setup", "--check", cwd=root).out == "due   old: there is no Python 3.0\n"
+    assert uvflow("setup", "--check", cwd=root).out == "due   old: Python 3.0 is not installed\n"
     done = uvflow("setup", cwd=root)
     assert done.code == 1
     assert "`uv python install` failed" in done.err
@@ -80,7 +80,7 @@ def test_the_steps_are_announced_done_in_order_and_left_out_then(
     assert (first.code, first.out) == (0, "")
     assert first.err.startswith(
         "due   environment: Out of sync: dev; environment: there is no .venv\n"
-        "due   settings: there is no settings\n"
+        "due   settings: settings does not exist\n"
         "due   database: `python make.py` has not been run yet\n"
         "Step environment\n"
     )
@@ -262,7 +262,7 @@ def test_what_lies_outside_by_a_link_was_not_made(
 @pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
 def test_a_copy_is_not_done_by_a_link_that_leads_nowhere(shop: Path, uvflow: Command) -> None:
     (shop / "settings").symlink_to("nowhere")
-    problem = "settings is a link that leads nowhere"
+    problem = "settings is a broken link"
     checked = uvflow("setup", "--check", cwd=shop)
     assert (checked.code, f"due   settings: {problem}\n" in checked.out) == (4, True)
     refused = uvflow("setup", cwd=shop)
@@ -275,7 +275,7 @@ def test_a_copy_names_its_step_and_what_is_not_there(shop: Path, uvflow: Command
     manifest.write_text(manifest.read_text().replace('to = "settings"', 'to = "conf/settings"'))
     for missing in ("conf", "settings.example"):
         refused = uvflow("setup", cwd=shop)
-        error = f"error: step settings: there is no {missing}"
+        error = f"error: step settings: {missing} does not exist"
         assert (refused.code, refused.err.splitlines()[-1]) == (2, error)
         (shop / "settings.example").unlink(missing_ok=True)
 
@@ -386,6 +386,6 @@ def test_the_json_of_a_step(shop: Path, uvflow: Command) -> None:
     (shop / "settings").unlink()
     assert json.loads(uvflow("setup", "--json", cwd=shop).out)["steps"] == [
         {"name": "environment", "state": "done", "reason": ""},
-        {"name": "settings", "state": "ran", "reason": "there is no settings"},
+        {"name": "settings", "state": "ran", "reason": "settings does not exist"},
         {"name": "database", "state": "done", "reason": ""},
     ]

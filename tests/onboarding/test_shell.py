@@ -154,8 +154,7 @@ def test_an_environment_that_no_sync_has_used_is_not_activated(shop: Path, uvflo
     assert missing == Result(
         4,
         "",
-        f"error: there is no environment in {shop}/.venv\n"
-        "hint: `uvflow sync --profile dev` makes it\n",
+        f"error: {shop}/.venv has not been synced\nhint: `uvflow sync --profile dev` makes it\n",
     )
     subprocess.run(["uv", "venv", "-q"], cwd=shop, check=True)
     assert uvflow("activate", "bash", cwd=shop) == missing
@@ -202,7 +201,7 @@ def test_git_runs_the_hook_of_a_project_below_the_repository(tree: Tree, uvflow:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     uvflow("hook", "install", cwd=root / "it's")
     due = run_hook(root / ".git/hooks/post-merge")
-    assert due.err.startswith("uvflow: Lockfile stale: dev (by default); lockfile: there is no")
+    assert due.err.startswith("uvflow: Lockfile stale: dev (by default); lockfile: no uv.lock in")
 
 
 def test_a_hook_of_somebody_else_stays(shop: Path, uvflow: Command) -> None:

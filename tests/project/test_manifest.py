@@ -46,7 +46,7 @@ def test_a_project_between_ends_the_search_for_a_workspace(tree: Tree) -> None:
     assert Project.load(root / "libs" / "api").workspace == root / "libs" / "api"
 
 
-def test_no_project_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_project_is_reported_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Project.find(tmp_path)
     assert caught.value.message == f"no pyproject.toml in {tmp_path} or above it"
@@ -55,7 +55,7 @@ def test_no_project_is_told_with_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[project\n", "\xff\xfe"])
-def test_a_manifest_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
+def test_a_manifest_that_is_not_toml_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"pyproject\.toml is not valid TOML"):
         Project.load(tmp_path)
@@ -105,7 +105,7 @@ def test_so_is_a_member_in_a_directory_of_such_a_name(tree: Tree) -> None:
         Project.load(root)
 
 
-def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:
+def test_a_value_of_the_wrong_type_is_reported(tree: Tree) -> None:
     root = tree({"pyproject.toml": '[project]\nname = "shop"\ndependencies = "six"\n'})
     with pytest.raises(UsageError) as caught:
         Project.load(root)
@@ -114,7 +114,7 @@ def test_a_value_of_the_wrong_type_is_told(tree: Tree) -> None:
     )
 
 
-def test_a_value_where_a_table_belongs_is_told(tree: Tree) -> None:
+def test_a_value_where_a_table_belongs_is_reported(tree: Tree) -> None:
     root = tree({"pyproject.toml": "[tool]\nuvflow = 1\n"})
     with pytest.raises(UsageError) as caught:
         _ = Project.load(root).profiles
@@ -179,7 +179,7 @@ def test_the_roots_sources_hold_for_members_alone(shop: Path) -> None:
     assert workspace.manifest("lib") == {}
 
 
-def test_what_only_a_build_tells_is_found_through_paths(shop: Path) -> None:
+def test_what_only_a_build_knows_is_found_through_paths(shop: Path) -> None:
     assert Workspace.at(shop).sources_to_build(()) == (shop / "lib",)
     (shop / "lib/pyproject.toml").write_text(
         member("lib")
@@ -204,7 +204,7 @@ def test_a_root_need_be_no_project(tree: Tree) -> None:
     assert Workspace.at(root).sources_to_build(()) == ()
 
 
-def test_no_toml_is_told(tree: Tree) -> None:
+def test_invalid_toml_is_reported(tree: Tree) -> None:
     with pytest.raises(UsageError):
         Workspace.at(tree({"pyproject.toml": "["}))
 

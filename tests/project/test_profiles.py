@@ -138,8 +138,8 @@ def test_a_flag_comes_before_a_variable_before_the_last_before_the_default() -> 
     ]
 
 
-def test_an_unknown_profile_is_told_with_the_variable_that_names_it() -> None:
-    with pytest.raises(UsageError, match=r"there is no profile `prd` \(from UVFLOW_PROFILE\)"):
+def test_an_unknown_profile_is_reported_with_the_variable_that_names_it() -> None:
+    with pytest.raises(UsageError, match=r"unknown profile `prd` \(from UVFLOW_PROFILE\)"):
         read({}).choose(None, {"UVFLOW_PROFILE": "prd"}, None)
 
 
@@ -199,7 +199,7 @@ def test_an_unknown_profile_is_told_with_the_variable_that_names_it() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_file_and_key(
+def test_what_is_wrong_is_reported_with_file_and_key(
     settings: dict[str, Any], message: str, hint: str | None
 ) -> None:
     with pytest.raises(UsageError) as caught:

@@ -127,7 +127,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems d
 @linux_only
 @pytest.mark.parametrize("users", OTHERS)
 @pytest.mark.parametrize(("inside", "outside"), [(HOLD, ENTER), (RUN, CHANGE)], ids=["sync", "run"])
-def test_a_waiting_process_is_told_who_holds_the_lock(
+def test_a_waiting_process_reports_who_holds_the_lock(
     place: Path, inside: str, outside: str, users: tuple[int, int]
 ) -> None:
     root = place / "project"

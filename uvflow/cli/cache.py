@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def cache_command() -> None:
     """What uvflow remembers, and of which projects.
 
-    Forgetting loses nothing of the projects themselves: the next `uvflow sync` is a full one. Only
+    A project that is forgotten loses nothing of its own: its next `uvflow sync` is a full one. Only
     `uvflow undo` needs what is kept here.
     """
 
@@ -53,8 +53,8 @@ def list_(console: Console) -> Answer:
 def prune_command(console: Console) -> Answer:
     """Forget the projects whose directory is gone, and remove what was set aside in the others.
 
-    That is the environment that was there before `uvflow init`, which `uvflow undo` cannot bring
-    back after that, and what `uvflow undo --force` has kept. One with files of your own stays.
+    That is the environment from before `uvflow init`, which `uvflow undo` cannot bring back after
+    that, and what `uvflow undo --force` has kept. One with files of your own stays.
     """
     from uvflow.environment.prune import prune
     from uvflow.state.inventory import known_projects
@@ -81,7 +81,7 @@ def prune_command(console: Console) -> Answer:
 def clear(console: Console, *, paths: tuple[Path, ...]) -> Answer:
     """Forget all projects, or those at PATH.
 
-    A project that another uvflow process is using, or where one was cut short, is kept; the exit
+    A project that another uvflow process is using, or in which one was cut short, is kept; the exit
     code is 6 then.
     """
     from uvflow.state.inventory import known_projects, project_at
@@ -103,7 +103,8 @@ def _forget(console: Console, projects: "Iterable[KnownProject]") -> Answer:
         console.say("No project to forget")
     for project, reason in kept:
         console.warn(f"{project.name} is kept: {reason}")
-    return BusyError.exit_code if kept else 0, {
+    exit_code = BusyError.exit_code if kept else 0
+    return exit_code, {
         "forgotten": [project.as_json() for project in forgotten],
         "left": [{**project.as_json(), "reason": reason} for project, reason in kept],
     }

@@ -69,13 +69,13 @@ def main() -> int:
     """Run the command line and return its exit code; errors come out as text, never raised."""
     process.install_signal_handlers()
     arguments = sys.argv[1:]
-    # For what goes wrong before there is a command that knows its options.
+    # For errors before click has parsed the options of a command.
     console = Console(color=wants_color("auto"), as_json="--json" in arguments)
     command = next((word for word in arguments if word in uvflow.commands), "")
 
     def act() -> int:
         try:
-            # A number where a command leaves with one.
+            # What a command returns, or the number of a `click.exceptions.Exit`.
             return uvflow.main(standalone_mode=False) or 0
         except click.Abort as abort:  # click's word for a KeyboardInterrupt
             raise as_uvflow_error(abort.__cause__) from abort

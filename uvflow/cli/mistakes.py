@@ -11,9 +11,10 @@ _COMMANDS_OF_UV = (
 )
 _ALIASES = {
     **{name: f"`uv pip {name}`" for name in ("freeze", "list", "show")},
+    **dict.fromkeys(("env", "shell"), '`eval "$(uvflow activate bash)"` activates the environment'),
+    **dict.fromkeys(("update", "upgrade"), "`uv lock --upgrade`, then `uvflow sync`"),
     "check": "`uvflow status`, or `uvflow doctor` for the machine as well",
     "clean": "`uvflow cache prune`, and `uv cache prune` for downloads",
-    "env": '`eval "$(uvflow activate bash)"` activates the environment',
     "exec": "`uvflow run` runs a command in the environment",
     "fix": "`uvflow doctor --fix`",
     "help": "`uvflow --help`, and `uvflow COMMAND --help`",
@@ -21,10 +22,7 @@ _ALIASES = {
     "migrate": "`uvflow init`",
     "repair": "`uvflow verify --repair`",
     "self": "`uv tool upgrade uvflow`, or as it was installed",
-    "shell": '`eval "$(uvflow activate bash)"` activates the environment',
     "uninstall": "`uv remove NAME` removes a dependency",
-    "update": "`uv lock --upgrade`, then `uvflow sync`",
-    "upgrade": "`uv lock --upgrade`, then `uvflow sync`",
     "version": "`uvflow --version`",
 }
 _SELECTION = "`[tool.uvflow.profiles]` selects groups and extras; see `uvflow profiles`"
@@ -63,5 +61,5 @@ def explain(error: click.ClickException, words: Sequence[str]) -> tuple[str, str
             hint = f"options of a command follow its name; {hint}"
     elif "extra argument" in message and context and "profile" in context.params:
         hint = f"`--profile NAME` chooses a profile; {hint}"
-    # Where something else was meant, what is nearest by its letters is not.
+    # With `instead`, click's own "did you mean" must not show: the name is spelt as it was meant.
     return (error.message, instead) if instead else (message, hint)

@@ -20,7 +20,7 @@ _SHELL = click.Choice(["bash", "zsh", "fish", "powershell"])
 @click.command(name="setup", short_help="Make a fresh clone ready, by the steps that are due")
 @click.option("--check", is_flag=True, help="Fail (exit code 4) if a step is due; change nothing.")
 @click.option("--dry-run", is_flag=True, help="Show which steps are due; change nothing.")
-@click.option("--force", is_flag=True, help="Do what is done, too; a copy replaces no file.")
+@click.option("--force", is_flag=True, help="Repeat what is done, too; a copy replaces no file.")
 @click.option(
     "--script",
     type=click.Choice(["sh", "ps1"]),
@@ -33,13 +33,13 @@ def setup_command(
 ) -> Answer | None:
     """Make a fresh clone ready: do the steps of [[tool.uvflow.setup]] that are due, in order.
 
-    Without such steps that is the environment, and .env from .env.example. After a failure or a
-    kill the next call goes on there. The exit code is that of the step that failed.
+    Without such steps it makes the environment, and .env from .env.example. After a failure or a
+    kill, the next call resumes there. The exit code is that of the step that failed.
     """
     from uvflow.onboarding.setup import Setup, bootstrap_script
     from uvflow.project.manifest import Project
 
-    if sum((force, script is not None, *looks.values())) > 1:
+    if [force, bool(script), *looks.values()].count(True) > 1:
         raise UsageError("--check, --dry-run, --force and --script exclude each other")
     if script:
         return _print_script(console, bootstrap_script(script).splitlines())
@@ -62,9 +62,9 @@ def setup_command(
 @timeout_option
 @common
 def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float) -> Answer:
-    """Find what is wrong with the machine and the project, and say what to type.
+    """Find what is wrong with the machine and the project, and show what to type.
 
-    Runs no code of the project, and changes nothing without --fix. The exit code is 1 where a check
+    Runs no code of the project, and changes nothing without --fix. The exit code is 1 if a check
     has failed; one that could not be made does not count.
     """
     from uvflow.environment.sync import sync
@@ -88,27 +88,27 @@ def doctor_command(console: Console, *, fix: bool, offline: bool, timeout: float
     }
 
 
-@click.command(name="completion", short_help="Print what makes a shell complete uvflow's words")
+@click.command(name="completion", short_help="Print the completion script for a shell")
 @click.argument("shell", metavar="SHELL", type=_SHELL)
 @common
 def completion_command(console: Console, *, shell: str) -> Answer:
-    """Print what makes SHELL complete the commands and options of uvflow.
+    """Print a script that makes SHELL complete the commands and options of uvflow.
 
     `eval "$(uvflow completion bash)"`, or of zsh; `uvflow completion fish | source`.
     """
     kind = get_completion_class(shell) or ShellComplete
     command = click.get_current_context().find_root().command
     complete = kind(command, {}, "uvflow", "_UVFLOW_COMPLETE")
-    # Not `complete.source()`: that of bash starts bash, to ask for its version.
+    # Not `complete.source()`: for bash that starts bash, to ask for its version.
     return _print_script(console, ShellComplete.source(complete).splitlines())
 
 
-@click.command(name="activate", short_help="Print what activates an environment in a shell")
+@click.command(name="activate", short_help="Print code that activates an environment in a shell")
 @click.argument("shell", metavar="SHELL", type=_SHELL)
 @profile_choice
 @common
 def activate_command(console: Console, *, shell: str, profile: str | None) -> Answer:
-    """Print what activates the environment of a profile in SHELL; `deactivate` ends it.
+    """Print code that activates the environment of a profile in SHELL; `deactivate` ends it.
 
     `eval "$(uvflow activate bash)"`, or of zsh; `uvflow activate fish | source`.
     """
@@ -122,18 +122,18 @@ def _print_script(console: Console, lines: Sequence[str]) -> Answer:
     return 0, {"script": "".join(f"{line}\n" for line in lines)}
 
 
-@click.group(name="hook", short_help="Let git say what is due after a pull or a checkout")
+@click.group(name="hook", short_help="Let git report what is due after a pull or a checkout")
 def hook_command() -> None:
-    """Let git say what is due after a pull or a checkout."""
+    """Let git report what is due after a pull or a checkout."""
 
 
 @hook_command.command(name="install", short_help="Write the git hooks")
 @click.option("--sync", "syncs", is_flag=True, help="Sync, which may build code of any branch.")
 @common
 def install_command(console: Console, *, syncs: bool) -> Answer:
-    """Write git hooks (post-checkout, post-merge, post-rewrite) that say what is due.
+    """Write git hooks (post-checkout, post-merge, post-rewrite) that report what is due.
 
-    One line where the environment is out of sync, nothing where it is not; git never fails by it.
+    They print one line if the environment is out of sync, else nothing, and never make git fail.
     """
     from uvflow.onboarding.shell import install_hooks
     from uvflow.project.manifest import Project

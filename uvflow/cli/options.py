@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,16 +15,9 @@ from uvflow.console import Console, wants_color
 from uvflow.errors import UsageError, UvflowError
 
 _OF_ALL = (
-    click.option(
-        "--directory", type=click.Path(), metavar="DIR", help="Run in DIR instead of here."
-    ),
+    click.option("--directory", type=click.Path(), metavar="DIR", help="Run in DIR, not here."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
-    click.option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        help="Print warnings and errors only, also of uv.",
-    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only, also of uv."),
     click.option("-v", "--verbose", is_flag=True, help="Print what is done, and each uv command."),
     click.option(
         "--color",
@@ -37,12 +29,12 @@ _OF_ALL = (
 
 
 def options_of_all(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command has, and that may stand before its name as well."""
+    """Add the options that every command has; they may also precede its name."""
     return functools.reduce(lambda decorated, option: option(decorated), reversed(_OF_ALL), command)
 
 
 def common(command: Callable[..., Answer | int | None]) -> Callable[..., None]:
-    """The options of every command, as one Console; what it returns is reported."""
+    """Add the options of every command, pass them as a Console, and report what it returns."""
 
     @options_of_all
     @functools.wraps(command)
@@ -83,7 +75,7 @@ def _enter(place: str) -> None:
 
 @contextlib.contextmanager
 def busy(console: Console, text: str) -> Iterator[None]:
-    """Shows `text` at a terminal until the work is done; nothing in a pipe."""
+    """Show `text` at a terminal until the work inside is done."""
     is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet
     if is_shown:
         sys.stderr.write(f"{text}…")
@@ -97,7 +89,7 @@ def busy(console: Console, text: str) -> Iterator[None]:
 
 
 def _complete_profile(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
-    from uvflow.project.manifest import Project  # to load, only for a completion
+    from uvflow.project.manifest import Project  # slow, and only for completion
 
     place = context.params.get("directory") or context.find_root().params.get("directory") or ""
     with contextlib.suppress(UvflowError):
@@ -107,7 +99,7 @@ def _complete_profile(context: click.Context, _option: click.Parameter, begun: s
 
 
 def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
-    """`--dev`, `--prod` and `--profile NAME`, as one argument `profile`."""
+    """Add `--dev`, `--prod` and `--profile NAME`; passed on as one argument, `profile`."""
 
     @click.option("--dev", is_flag=True, help="The dev profile: with development dependencies.")
     @click.option("--prod", is_flag=True, help="The prod profile: only what production needs.")
@@ -119,16 +111,17 @@ def profile_choice(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def with_profile(*args: Any, dev: bool, prod: bool, profile: str | None, **rest: Any) -> None:
-        chosen = [n for n, on in (("dev", dev), ("prod", prod), (profile, profile)) if on]
-        if len(chosen) > 1:
+        if [dev, prod, bool(profile)].count(True) > 1:
             raise UsageError("--dev, --prod and --profile exclude each other")
-        command(*args, profile=chosen[0] if chosen else None, **rest)
+        if dev or prod:
+            profile = "dev" if dev else "prod"
+        command(*args, profile=profile or None, **rest)
 
     return with_profile
 
 
 def _annotate(console: Console, findings: Iterable[Mapping[str, Any]]) -> None:
-    """Have GitHub show findings at their lines (GitHub docs, "Workflow commands")."""
+    """Print findings so that GitHub shows them at their lines (its docs, "Workflow commands")."""
     for finding in findings:
         path = os.path.relpath(finding["path"] or ".", os.environ.get("GITHUB_WORKSPACE"))
         for character in "%:,":
@@ -139,16 +132,9 @@ def _annotate(console: Console, findings: Iterable[Mapping[str, Any]]) -> None:
         console.say(f"::{level} {place}title={finding['code']}::{message}")
 
 
-def _finite(_context: click.Context, _parameter: click.Parameter, seconds: float) -> float:
-    if not math.isfinite(seconds):
-        raise click.BadParameter("not a number of seconds; a negative one waits forever")
-    return seconds
-
-
 timeout_option = click.option(
     "--timeout",
     type=float,
-    callback=_finite,
     default=300,
     show_default=True,
     metavar="SECONDS",

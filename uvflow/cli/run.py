@@ -1,4 +1,4 @@
-"""The short path of `uvflow run`, where its environment is in sync and nobody has to be waited for.
+"""The short path of `uvflow run`: its environment is in sync, and no process is in the way.
 
 It does what `environment.run` does, in the time that importing that takes. In any doubt nothing has
 happened, and the command line takes the long way.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def become(
     words: tuple[str, ...], fingerprints: "Iterable[tuple[str, str, str, str, str]]"
 ) -> None:
-    """Replace this process by the command `words`; returns where the long way has to be taken.
+    """Replace this process by the command `words`; returns if the long way has to be taken.
 
     `fingerprints` is what `__main__.possible_fingerprints` gives. Raises OSError.
     """
@@ -48,9 +48,12 @@ def _become(words: tuple[str, ...], state: str, environment: str) -> None:
     environ = command_environ(environment)
     name, *arguments = command_words(words)
     program = find_program(name, environ["PATH"])
-    lease = program and leases.try_to_lease(state, environment, f"uvflow run {words[0]}")
-    if program and lease:
-        try:
-            os.execve(program, (program, *arguments), {**environ, **lease.variables})  # noqa: S606  the user's own command
-        finally:
-            leases.close([*lease.descriptors])
+    if program is None:
+        return
+    lease = leases.try_to_lease(state, environment, f"uvflow run {words[0]}")
+    if lease is None:
+        return
+    try:
+        os.execve(program, (program, *arguments), {**environ, **lease.variables})  # noqa: S606  the user's own command
+    finally:
+        leases.close([*lease.descriptors])

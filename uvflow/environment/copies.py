@@ -100,7 +100,9 @@ def remember_copies(context: SyncContext, copies: Sequence[LocalCopy]) -> tuple[
         return ()
     identities = dict(_installed_copies(context.environment))
     installed = [copy for copy in copies if copy.name in identities]
-    remembered = context.state.read_json(_NAME)
+    known = context.state.read_json(_NAME).items()
+    # Without those of environments that are gone: each release has a path of its own.
+    remembered = {key: value for key, value in known if os.path.lexists(key.rpartition(" ")[0])}
     for copy in copies:
         remembered.pop(_key(context, copy.name), None)
     for copy in installed:

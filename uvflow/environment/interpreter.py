@@ -222,7 +222,8 @@ def _is_recorded(context: SyncContext, name: str) -> bool:
 
 
 def _record(context: SyncContext, name: str) -> None:
-    records = context.state.read_json(name)
+    known = context.state.read_json(name).items()
+    records = {place: value for place, value in known if os.path.lexists(place)}  # no old releases
     records[str(context.environment)] = _identity(context.environment)
     context.state.write(name, json.dumps(records).encode(), durable=False)
 

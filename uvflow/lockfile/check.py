@@ -1,4 +1,4 @@
-"""Whether uv.lock is what the project asks for: uv's verdict, with the reasons."""
+"""Whether uv.lock matches pyproject.toml: uv's verdict, with the reasons."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from uvflow.process import Completed
 from uvflow.project.manifest import Project, Workspace
 from uvflow.uv import ANOTHER, ERROR, REFUSAL, REQUIRED, Uv
 
-# Run no code of the project; say why uv would resolve again.
+# So that uv runs no code of the project, and prints why it would resolve again.
 _READ_ONLY = ("--offline", "--no-build", "--no-python-downloads", "--verbose")
 _CHECK = ("lock", "--check", *_READ_ONLY, "--color=never")
 
@@ -26,22 +26,20 @@ _RESTORE = f"put {LOCKFILE} back from version control, or remove it and `uv lock
 _UNSET = "unset {} for this project, or lock with the same value everywhere"
 ASK = "`uv lock --check` says more"
 
-# Variables that name the indexes, and others that decide what is locked.
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-_LOCK_VARIABLES = (
-    *("UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER", "UV_NO_SOURCES"),
-    *("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_INDEX", "UV_FIND_LINKS"),
-)
+# Variables that name indexes, that choose versions, and that choose sources.
+_OF_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+_OF_VERSIONS = ("UV_RESOLUTION", "UV_PRERELEASE", "UV_FORK_STRATEGY", "UV_EXCLUDE_NEWER")
+_OF_SOURCES = ("UV_NO_SOURCES", "UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_INDEX", "UV_FIND_LINKS")
 
 _REASONS = 3  # how many one line has room for
 
 
 class Level(StrEnum):
-    """How good something is, better ones first; users see the values."""
+    """The level of a check, from good to bad; users see the values."""
 
     OK = "ok"
     NOTE = "note"
-    UNKNOWN = "unknown"  # of a lockfile: only a build would tell, and none was run, or uv fails
+    UNKNOWN = "unknown"  # of a lockfile: uv fails, or would have to build to know
     OUT_OF_SYNC = "out of sync"
     STALE = "stale"  # or not usable as it is
     UNUSABLE = "unusable"  # uv, or this version of it
@@ -64,8 +62,8 @@ def check_lockfile(
 ) -> LockfileCheck:
     """Ask uv, offline, without writing and without running code of the project.
 
-    Where uv would have to build a source to know, or none is given (for the reason `unasked`), only
-    what can be read is compared.
+    If uv would have to build a source, or `uv` is None (for the reason `unasked`), only what can be
+    read is compared.
     """
     if not project.lockfile.exists():
         return missing_lockfile(project)
@@ -73,8 +71,8 @@ def check_lockfile(
         return _read(project, unasked or "uv was not asked")
     builds = sources_to_build(project)
     if builds:
-        unbuilt = f"only building {builds} would tell for sure"
-        return _read(project, unbuilt, "`uv lock --check` builds and tells")
+        unbuilt = f"uv would have to build {builds} to know"
+        return _read(project, unbuilt, "`uv lock --check` builds and checks")
     answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
     return _verdict(project, uv, environ, answer)
 
@@ -82,7 +80,7 @@ def check_lockfile(
 def missing_lockfile(project: Project) -> LockfileCheck:
     return LockfileCheck(
         verdict=Level.STALE,
-        reasons=(f"there is no {project.lockfile.name} in {project.workspace}",),
+        reasons=(f"no {project.lockfile.name} in {project.workspace}",),
         hint="`uv lock` makes one; `uvflow init` first where there are requirements files",
     )
 
@@ -90,9 +88,9 @@ def missing_lockfile(project: Project) -> LockfileCheck:
 def stale_lockfile_error(
     project: Project, uv: Uv, environ: Mapping[str, str], *, has_failed: bool
 ) -> StaleLockfileError | None:
-    """The error to report if it is the lockfile that makes uv refuse to sync, or would.
+    """The error to report if uv refuses to sync because of the lockfile, or would refuse.
 
-    Before a sync, `has_failed` is false, and a reason of uv's counts where reading finds it too.
+    Before a sync, `has_failed` is false; what uv only logs counts then if reading finds it, too.
     """
     answer = uv.capture(_CHECK, cwd=project.root, environ=environ)
     is_refused = re.search(REFUSAL, answer.err) is not None
@@ -104,7 +102,7 @@ def stale_lockfile_error(
 
 
 def stale_error(check: LockfileCheck) -> StaleLockfileError:
-    """What a sync says of a lockfile that it cannot use."""
+    """The error of a sync for a lockfile that it cannot use."""
     is_readable = check.hint not in {_RESTORE, ANOTHER}
     problem = f"is not what {MANIFEST} asks for" if is_readable else "cannot be used"
     return StaleLockfileError(
@@ -115,7 +113,7 @@ def stale_error(check: LockfileCheck) -> StaleLockfileError:
 
 
 def sources_to_build(project: Project) -> str:
-    """What uv would build, which runs its code; empty where that is nothing."""
+    """The names of what uv would build, which runs their code; empty if nothing."""
     try:
         locked = [source.path for source in packages.local_sources(project) if source.is_built]
         sources = Workspace.at(project.workspace).sources_to_build(locked)
@@ -133,7 +131,7 @@ def _read(project: Project, unasked: str, hint: str = "") -> LockfileCheck:
     reasons = _differences(project)
     if reasons:
         return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=UPDATE)
-    reason = f"no difference was found by reading; {unasked}"
+    reason = f"reading shows no difference; {unasked}"
     return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=hint)
 
 
@@ -153,9 +151,9 @@ def _verdict(
     if failure.startswith(REQUIRED):
         return LockfileCheck(verdict=Level.UNUSABLE, reasons=(first,), hint=ANOTHER)
     reasons, hint = _differences(project), UPDATE
-    why = re.search(_WHY, answer.err)  # uv would resolve again, by its debug messages
+    why = re.search(_WHY, answer.err)  # from uv's debug messages
     if why and not reasons:
-        found = why[1].partition(": `Conflicts(")[0]  # which uv shows as it is in memory
+        found = why[1].partition(": `Conflicts(")[0]  # a dump of uv's own data follows
         reasons = (f"uv found {found.rstrip(':')}",)
     if reasons:
         variables = _variables_to_blame(project, uv, environ, why)
@@ -168,9 +166,9 @@ def _verdict(
         reasons, hint = (first,), ANOTHER
     elif re.search(REFUSAL, failure):
         written = "another version of uv may have written it"
-        reasons = (f"nothing differs that reading shows; {written}",)
+        reasons = (f"reading shows no difference; {written}",)
     else:
-        reason = f"uv cannot tell: {failure}"
+        reason = f"uv cannot check it: {failure}"
         return LockfileCheck(verdict=Level.UNKNOWN, reasons=(reason,), hint=ASK)
     return LockfileCheck(verdict=Level.STALE, reasons=reasons, hint=hint)
 
@@ -178,10 +176,10 @@ def _verdict(
 def _variables_to_blame(
     project: Project, uv: Uv, environ: Mapping[str, str], why: re.Match[str] | None
 ) -> str:
-    """The variables that make uv refuse a lockfile that was made without them."""
+    """The variables without which uv would accept the lockfile."""
     if why and re.match(_NO_INDEX, why[1]):
-        return ", ".join(name for name in _INDEX_VARIABLES if environ.get(name))
-    found = {name for name in _LOCK_VARIABLES if environ.get(name)}
+        return ", ".join(name for name in _OF_INDEXES if environ.get(name))
+    found = {name for name in (*_OF_VERSIONS, *_OF_SOURCES) if environ.get(name)}
     if found:
         without = {name: value for name, value in environ.items() if name not in found}
         if uv.capture(_CHECK, cwd=project.root, environ=without).code == 0:
@@ -195,7 +193,7 @@ def failure_reason(answer: Completed) -> str:
     first = next((n for n, line in enumerate(lines) if re.match(ERROR, line)), None)
     if first is None:
         return lines[-1].strip() if lines else f"uv failed with exit code {answer.code}"
-    cause = lines[first + 1] if first + 1 < len(lines) else ""
-    causes = re.match(r"  (?:cause:|Caused by:|[├╰]─▶) (.*)", cause)
     message = re.sub(ERROR, "", lines[first]).removesuffix(":")
-    return f"{message}: {causes[1]}" if causes else message
+    below = "".join(lines[first + 1 : first + 2])
+    cause = re.match(r"  (?:cause:|Caused by:|[├╰]─▶) (.*)", below)
+    return f"{message}: {cause[1]}" if cause else message

@@ -1,9 +1,9 @@
 """Why a lockfile is stale: pyproject.toml against what uv.lock was made for.
 
-An explanation, not a verdict: that is uv's (`uv lock --check`), which also says which setting, but
-not which requirement has changed. uv keeps in uv.lock what it has read (`[package.metadata]` of
-every local source), as seen with uv 0.9.0 and 0.13.9. Markers and sources are not compared, since
-it writes them in another way.
+An explanation, not a verdict. The verdict is that of `uv lock --check`, which says what setting has
+changed, but not what requirement. uv.lock has what uv read for it (`[package.metadata]` of every
+local source, seen with uv 0.9.0 and 0.13.9). Markers and sources are not compared, since uv writes
+them in another form.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from uvflow.errors import UvflowError
 from uvflow.lockfile.packages import LockedPackage, Table, read_local_part
 from uvflow.project.manifest import Project, Workspace, canonical_name, project_name, table_at
 
-# What a project may declare dynamic → what messages call it.
+# What a project may declare as dynamic → what messages call it.
 _DYNAMIC = {"dependencies": "dependencies", "optional-dependencies": "extra"}
 
 _Sections = dict[str, list[Requirement]]  # by their place, such as `group dev`
@@ -25,11 +25,11 @@ _Sections = dict[str, list[Requirement]]  # by their place, such as `group dev`
 def differences(project: Project) -> tuple[str, ...]:
     """What changed since uv.lock was made, as far as reading shows.
 
-    Empty where uv.lock or a pyproject.toml is not what uv reads: uv says what is wrong with it.
+    Empty if uv.lock or a pyproject.toml is not valid: uv says what is wrong with it.
     """
     try:
         lockfile = read_local_part(project.lockfile)
-        if not lockfile.requires_python:  # which uv always writes
+        if not lockfile.requires_python:  # uv always writes it
             return ()
         workspace = Workspace.at(project.workspace)
         root = lockfile.package_at(".")
@@ -37,7 +37,7 @@ def differences(project: Project) -> tuple[str, ...]:
         wanted = {project_name(table) for table in workspace.members.values()}
         changes = [_change("workspace members", name, "") for name in sorted(locked - wanted)]
         changes += (_change("workspace members", "", name) for name in sorted(wanted - locked))
-        if "project" not in workspace.root:  # its groups, then
+        if "project" not in workspace.root:  # then uv.lock has its groups elsewhere
             table = {"requires-dev": table_at(lockfile.table, "manifest", "dependency-groups")}
             texts = {"dependencies": (), **_groups(workspace.root)}
             sourced = _sourced(workspace, ".")
@@ -54,7 +54,9 @@ def _change(place: str, locked: str, wanted: str) -> str:
     """`locked` is empty for what was added, `wanted` for what was removed."""
     if not locked:
         return f"{place}: `{wanted}` was added"
-    return f"{place}: `{locked}` " + (f"became `{wanted}`" if wanted else "was removed")
+    if not wanted:
+        return f"{place}: `{locked}` was removed"
+    return f"{place}: `{locked}` became `{wanted}`"
 
 
 def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
@@ -63,7 +65,7 @@ def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
     if "project" not in manifest:
         return
     project = manifest["project"]
-    dynamic = project.get("dynamic", ())  # of these only a build tells
+    dynamic = project.get("dynamic", ())  # only a build knows these
     version = project.get("version", "")
     if package.version not in {"", version} and "version" not in dynamic:
         yield _change("version", package.version, version)
@@ -80,7 +82,7 @@ def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
 
 
 def _sourced(workspace: Workspace, folder: str) -> set[str]:
-    """What is not from an index: of that uv.lock has no specifier."""
+    """The names of what is not from an index: uv.lock has no specifiers of these."""
     return {name for name, source in workspace.sources(folder).items() if "index" not in source}
 
 
@@ -88,44 +90,45 @@ def _locked_sections(metadata: Table, sourced: set[str]) -> _Sections:
     rows: dict[str, list[Table]] = {"dependencies": []}
     rows |= {f"extra {name}": [] for name in metadata.get("provides-extras", ())}
     for row in metadata.get("requires-dist", ()):
-        # uv writes "A and extra == 'x'", with what it says about the extra last.
+        # uv writes "A and extra == 'x'", always with the extra at the end.
         _, of_extra, name = row.get("marker", "").rpartition("extra == ")
         place = "extra " + name.strip("'") if of_extra else "dependencies"
         rows.setdefault(place, []).append(row)
     rows |= {f"group {name}": some for name, some in metadata.get("requires-dev", {}).items()}
-    texts = {
-        place: [
-            f"{r['name']}[{','.join(r.get('extras', ()))}]{r.get('specifier', '')}" for r in some
-        ]
-        for place, some in rows.items()
-    }
+    texts = {place: [_requirement_text(row) for row in some] for place, some in rows.items()}
     return _sections(texts, sourced)
 
 
+def _requirement_text(row: Table) -> str:
+    return f"{row['name']}[{','.join(row.get('extras', ()))}]{row.get('specifier', '')}"
+
+
 def _sections(texts: Mapping[str, Iterable[str]], sourced: set[str]) -> _Sections:
-    """The requirements (PEP 508) as far as they are compared; raises ValueError."""
-    sections: _Sections = {place: [] for place in texts}
-    for section, requirement in ((s, Requirement(t)) for s, some in texts.items() for t in some):
-        requirement.name = canonical_name(requirement.name)
-        requirement.extras = set(map(canonical_name, requirement.extras))
-        requirement.marker = requirement.url = None
-        if requirement.name in sourced:
-            requirement.specifier = SpecifierSet()
-        sections[section].append(requirement)
-    return sections
+    return {place: [_comparable(text, sourced) for text in some] for place, some in texts.items()}
+
+
+def _comparable(text: str, sourced: set[str]) -> Requirement:
+    """A requirement (PEP 508) without what is not compared; raises ValueError."""
+    requirement = Requirement(text)
+    requirement.name = canonical_name(requirement.name)
+    requirement.extras = set(map(canonical_name, requirement.extras))
+    requirement.marker = requirement.url = None
+    if requirement.name in sourced:
+        requirement.specifier = SpecifierSet()
+    return requirement
 
 
 def _groups(manifest: Table) -> dict[str, Iterable[str]]:
     """The dependency groups with what they include (PEP 735), and uv's older `dev-dependencies`."""
     declared = table_at(manifest, "dependency-groups")
     resolver = DependencyGroupResolver(declared)
-    groups = {
-        f"group {canonical_name(name)}": [*map(str, resolver.resolve(name))] for name in declared
-    }
+    groups: dict[str, Iterable[str]] = {}
+    for name in declared:
+        groups[f"group {canonical_name(name)}"] = [*map(str, resolver.resolve(name))]
     older = table_at(manifest, "tool", "uv").get("dev-dependencies")
     if older is not None:
         groups["group dev"] = [*groups.get("group dev", ()), *older]
-    return {**groups}
+    return groups
 
 
 def _changes(locked: _Sections, wanted: _Sections, unknown: Iterable[str] = ()) -> Iterator[str]:
@@ -137,9 +140,11 @@ def _changes(locked: _Sections, wanted: _Sections, unknown: Iterable[str] = ()) 
             yield _change(kind, name if place in locked else "", name if place in wanted else "")
             continue
         added = [new for new in wanted[place] if new not in locked[place]]
-        for old in (old for old in locked[place] if old not in wanted[place]):
+        removed = [old for old in locked[place] if old not in wanted[place]]
+        for old in removed:
             successor = next((new for new in added if new.name == old.name), None)
             if successor:
                 added.remove(successor)
             yield _change(place, str(old), str(successor or ""))
-        yield from (_change(place, "", str(new)) for new in added)
+        for new in added:
+            yield _change(place, "", str(new))

@@ -1,8 +1,8 @@
 """What a profile installs on a platform, and which of it has no wheel there.
 
-uv selects (`uv export`), since extras, groups, members and `[tool.uv] conflicts` are its own to
-understand. Its pylock.toml would have wheels and markers as well, but uv 0.13 downloads every wheel
-that an index gives no hash of to write one; so the wheels are those of uv.lock.
+`uv export` selects, since extras, groups, members and `[tool.uv] conflicts` are uv's business. The
+wheels are those of uv.lock: an exported pylock.toml has them as well, but to write one, uv 0.13
+downloads every wheel for which an index gives no hash.
 """
 
 import os
@@ -22,11 +22,11 @@ from uvflow.project.manifest import Project
 from uvflow.project.profiles import Profile
 from uvflow.uv import Uv
 
-# Without a configuration, or `required-version` would have a say in what needs no such uv.
+# Without configuration: `required-version` must not forbid an export.
 _EXPORT = ("export", "--frozen", "--offline", "--no-config", "--color=never")
 _PLAIN = ("--no-hashes", "--no-header", "--no-annotate")
 
-# `name==version`, `name @ url`, `-e ./path` or `./path`, and where it is so for some platforms.
+# `name==version`, `name @ url`, `-e ./path` or `./path`, and a marker.
 _LINE = re.compile(
     r"(?:(?P<name>[\w.-]+)(?:==(?P<version>\S+)| @ .+?)|(?:-e )?(?P<path>.+?))"
     r"(?: ; (?P<marker>.+))?"
@@ -38,10 +38,9 @@ _GLIBC_MINOR = 41  # Debian 13 "trixie" has glibc 2.41
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedPackage:
-    """What uv installs where `marker` holds: of an index, by a URL, or from a path.
+    """What uv installs where `marker` holds: from an index, a URL or a path.
 
-    `version` is empty for the last two, and `name` for the last. `path` is relative to the
-    lockfile.
+    `version` is empty for the last two, `name` for a path, which is relative to the lockfile.
     """
 
     name: str
@@ -53,9 +52,9 @@ class ExportedPackage:
 def export_selection(
     project: Project, profile: Profile, uv: Uv, environ: Mapping[str, str] = os.environ
 ) -> tuple[ExportedPackage, ...]:
-    """What `profile` installs on every platform, without reading uv.lock here.
+    """What `profile` installs on every platform, as uv exports it.
 
-    Raises UsageError where uv refuses, as for an extra that the project does not have.
+    Raises UsageError if uv refuses, for example for an extra that the project does not have.
     """
     project.check_selection(profile)
     selection = profile._replace(compile_bytecode=False, python=None).selection()
@@ -72,7 +71,7 @@ def export_selection(
 
 @dataclass(frozen=True, kw_only=True)
 class TargetPlatform:
-    """What the environment of an image is made for."""
+    """The Python (X.Y) and the platform, such as `linux/amd64`, of the environment in an image."""
 
     python: str
     platform: str
@@ -97,7 +96,7 @@ class TargetPlatform:
 
     @property
     def tags(self) -> frozenset[Tag]:
-        """What a wheel may be tagged with to fit (PEP 425, PEP 600)."""
+        """The tags of wheels that can be installed (PEP 425, PEP 600)."""
         version = tuple(map(int, self.python.split(".")))
         machine = _MACHINES[self.platform]
         manylinux = (f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1))
@@ -117,10 +116,12 @@ def packages_on(
         if each.marker and not Marker(each.marker).evaluate(target.environment):
             continue
         if each.path:
-            package = lockfile.package_at(posixpath.normpath(each.path))
-            found += [package] if package else []
+            local = lockfile.package_at(posixpath.normpath(each.path))
+            if local:
+                found.append(local)
         for package in lockfile.by_name.get(each.name, ()):
-            if each.version == (package.version if "registry" in package.source else ""):
+            version = package.version if "registry" in package.source else ""  # as it is exported
+            if version == each.version:
                 found.append(package)
     return tuple(found)
 
@@ -128,7 +129,7 @@ def packages_on(
 def packages_to_build(
     packages: Iterable[LockedPackage], target: TargetPlatform
 ) -> tuple[LockedPackage, ...]:
-    """Those of `packages` that uv builds on `target`, since no wheel of theirs fits it."""
+    """Those of `packages` that uv builds on `target`, because none of their wheels fits."""
     tags = target.tags
 
     def fits(wheel: str) -> bool:

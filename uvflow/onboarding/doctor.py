@@ -1,6 +1,6 @@
-"""`uvflow doctor`: what may be wrong with the machine and the project, and what to type then.
+"""`uvflow doctor`: what is wrong with the machine and the project, and what to type then.
 
-What `uvflow status` checks, and more. Starts no code of the project.
+Checks what `uvflow status` checks, and more. Runs no code of the project.
 """
 
 import contextlib
@@ -28,8 +28,11 @@ from uvflow.fingerprint import uv_candidates
 from uvflow.lockfile.check import ASK, Level, failure_reason
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.onboarding.setup import Setup
-from uvflow.onboarding.shell import idle_hooks
+from uvflow.onboarding.shell import has_idle_hooks
 from uvflow.uv import SIGNS_OF_NO_NETWORK, failure_of, find
+
+_Fault = tuple[Level, str, str]  # a level, a message and a hint
+_Look = Callable[[SyncContext], Iterator[_Fault]]
 
 # The code of a finding → its severity, and the aspect that it is about.
 _RULES = {
@@ -55,11 +58,11 @@ _MOST_VARIABLES = 1 << 20  # bytes of a file of variables
 
 
 def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
-    """Make all checks side by side."""
+    """All checks, which are made in parallel."""
     with contextlib.suppress(UvMissingError):
-        find(context.environ)  # before there are threads: for uv's package it reads sysconfig
+        find(context.environ)  # before threads start: to find uv's package it reads sysconfig
     with ThreadPoolExecutor() as pool:
-        cache = pool.submit(cache_directory, context).result
+        cache = pool.submit(cache_directory, context).result  # two checks ask uv for it once
         looks: dict[str, _Look] = {
             "PATH": _look_for_uv,
             "index": _ask_indexes,
@@ -73,9 +76,9 @@ def examine(context: SyncContext, *, is_offline: bool) -> tuple[Check, ...]:
         }
         if is_offline or os.environ.get("UV_OFFLINE"):
             del looks["index"]
-        found = pool.map(partial(_checks, context), *zip(*looks.items(), strict=True))
+        found = pool.map(partial(_checks, context), looks.keys(), looks.values())
         known = status(context).checks
-        # What uv fails over is a fault, unless it may be the damage, which a sync repairs.
+        # If uv fails, that is a fault, unless damage may be the reason, which a sync repairs.
         if not any(check.level is Level.DAMAGED for check in known):
             known = tuple(map(_as_failure, known))
         return (*known, *itertools.chain(*found))
@@ -89,13 +92,15 @@ def _as_failure(check: Check) -> Check:
 
 
 def state_of(checks: Iterable[Check]) -> str:
-    """That of all checks of an aspect."""
+    """The result of all checks of one aspect: failed, unknown or passed."""
     levels = {check.level for check in checks} - {Level.OK, Level.NOTE}
-    return "failed" if levels - {Level.UNKNOWN} else "unknown" if levels else "passed"
+    if levels - {Level.UNKNOWN}:
+        return "failed"
+    return "unknown" if levels else "passed"
 
 
 def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
-    """What has to be done about something, or known."""
+    """A finding for each check that did not pass, notes included."""
     rules = {aspect: (severity, code) for code, (severity, aspect) in _RULES.items()}
     for check in checks:
         if check.level not in {Level.OK, Level.UNKNOWN}:
@@ -103,13 +108,10 @@ def findings_of(checks: Iterable[Check]) -> Iterator[Finding]:
 
 
 def is_mended_by_sync(checks: Iterable[Check]) -> bool:
-    """Whether a sync would mend something, and nothing is in its way."""
+    """Whether a sync would mend something, and can run."""
     failed = [check for check in checks if state_of([check]) == "failed"]
     is_mended = any(check.hint.startswith("`uvflow sync") for check in failed)
     return is_mended and not {"lockfile", "uv"} & {check.aspect for check in failed}
-
-
-_Look = Callable[[SyncContext], Iterator[tuple[Level, str, str]]]
 
 
 def _checks(context: SyncContext, aspect: str, look: _Look) -> tuple[Check, ...]:
@@ -122,7 +124,8 @@ def _checks(context: SyncContext, aspect: str, look: _Look) -> tuple[Check, ...]
     return tuple(Check(aspect, *each) for each in found or ((Level.OK, "", ""),))
 
 
-def _look_for_uv(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+def _look_for_uv(context: SyncContext) -> Iterator[_Fault]:
+    """The files called uv that PATH has before the one that runs."""
     uv = find(context.environ)
     for path in map(os.path.abspath, uv_candidates(context.environ)):
         if path == uv.path:
@@ -131,16 +134,17 @@ def _look_for_uv(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
         yield Level.UNUSABLE, f"{path} comes before {uv.path}, and does not run as uv", hint
 
 
-def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
-    """Asks each index that uv.lock names for one package."""
+def _ask_indexes(context: SyncContext) -> Iterator[_Fault]:
+    """Have uv ask each index in uv.lock for one package."""
     lockfile = context.project.lockfile
     try:
         packages = read_lockfile(lockfile).packages if lockfile.exists() else ()
     except UsageError:
         yield Level.UNKNOWN, "uv.lock, which names them, cannot be read", ""
         return
-    names = {p.source["registry"]: p.name for p in packages if "registry" in p.source}
-    # By uvflow's own Python: `[tool.uv.pip]` may name one of the project, which would be started.
+    indexed = (package for package in packages if "registry" in package.source)
+    names = {package.source["registry"]: package.name for package in indexed}
+    # With uvflow's own Python: `[tool.uv.pip]` may name one of the project, which uv would start.
     words = ("pip", "install", "--dry-run", "--no-deps", "--no-build", f"--python={sys.executable}")
     refreshed = (f"--refresh-package={name}" for name in names.values())
     with tempfile.TemporaryDirectory() as target:
@@ -153,11 +157,11 @@ def _ask_indexes(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
     if isinstance(failure, NetworkError):
         reason = failure_reason(answer)
         raise NetworkError(f"an index of uv.lock could not be reached: {reason}")
-    if isinstance(failure, UvFailedError) and failure.hint:  # else it is not the index that fails
+    if isinstance(failure, UvFailedError) and failure.hint:  # without one, it is not the index
         yield Level.UNUSABLE, "an index of uv.lock does not accept the login", failure.hint
 
 
-def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+def _compare_env_files(context: SyncContext) -> Iterator[_Fault]:
     root = context.project.root
     example, own = root / ".env.example", root / ".env"
     if example.is_file() and own.is_file():
@@ -167,12 +171,12 @@ def _compare_env_files(context: SyncContext) -> Iterator[tuple[Level, str, str]]
 
 def _keys(path: Path) -> set[str]:
     text = read_regular(path, _MOST_VARIABLES).decode(errors="replace")
-    # Blanks, not `\s`: from each of many empty lines that would look through all after it.
+    # Not `\s`, which on many empty lines takes quadratic time.
     return set(re.findall(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", text))
 
 
-def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
-    """The steps but for syncs, of which status knows."""
+def _look_at_steps(context: SyncContext) -> Iterator[_Fault]:
+    """All steps but syncs, which `status` checks."""
     setup = Setup.of(context.project, os.environ)
     others = tuple(pair for pair in setup.steps if not pair[0].sync)
     for report in setup._replace(steps=others).plan():
@@ -180,52 +184,52 @@ def _look_at_steps(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
             yield Level.OUT_OF_SYNC, f"{report.name} is due: {report.reason}", "`uvflow setup`"
 
 
-def _look_at_directories(
-    context: SyncContext, cache: Path | None
-) -> Iterator[tuple[Level, str, str]]:
-    """Those that a sync writes to, or makes."""
-    places = (context.project.workspace, context.environment, context.state.directory)
-    for place in dict.fromkeys(map(_existing, (*places, *filter(None, (cache,))))):
+def _look_at_directories(context: SyncContext, cache: Path | None) -> Iterator[_Fault]:
+    """The directories that a sync writes to, or creates."""
+    places = [context.project.workspace, context.environment, context.state.directory]
+    if cache:
+        places.append(cache)
+    for place in dict.fromkeys(map(_existing, places)):
         if not os.access(place, os.W_OK):
             hint = f'`sudo chown -R "$(id -u)" {shlex.quote(str(place))}`, if it is yours'
             yield Level.UNUSABLE, f"{place} cannot be written", hint
 
 
-def _look_at_links(context: SyncContext, cache: Path | None) -> Iterator[tuple[Level, str, str]]:
-    """Whether uv can link from its cache."""
-    both = filter(None, (context.environment, cache))
-    if len({_existing(place).stat().st_dev for place in both}) > 1:
+def _look_at_links(context: SyncContext, cache: Path | None) -> Iterator[_Fault]:
+    """Whether uv can link files from its cache into the environment."""
+    if cache and _device(cache) != _device(context.environment):
         hint = "let UV_CACHE_DIR name a directory on the same one"
         message = f"uv copies instead of linking: its cache {cache} is on another file system"
         yield Level.NOTE, message, hint
+
+
+def _device(place: Path) -> int:
+    return _existing(place).stat().st_dev
 
 
 def _existing(place: Path) -> Path:
     return place if place.exists() else _existing(place.parent)
 
 
-def _look_at_dockerfile(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
+def _look_at_dockerfile(context: SyncContext) -> Iterator[_Fault]:
     if (context.project.root / "Dockerfile").exists():
         error = run_docker(context.project, DockerOptions(check=True)).error
         if error:
             yield Level.STALE, error.message, "`uvflow docker --check` says more"
 
 
-def _compare_pythons(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
-    """That of a generated Dockerfile with that of the environment."""
-    made = header.read(text_if_there(context.project.root / "Dockerfile") or "")
-    wanted = made.options.get("python") if made else None
+def _compare_pythons(context: SyncContext) -> Iterator[_Fault]:
+    """Compare the Python of a generated Dockerfile with that of the environment."""
+    generated = header.read(text_if_there(context.project.root / "Dockerfile") or "")
+    wanted = generated.options.get("python") if generated else None
     used = python_version(Environment(context.environment))
     if wanted and used and not used.startswith(f"{wanted}."):
         minor = ".".join(used.split(".")[:2])
-        yield (
-            Level.NOTE,
-            f"the image has Python {wanted}, and {context.environment.name} {minor}",
-            f"`uvflow docker --python={minor}`",
-        )
+        message = f"the image has Python {wanted}, and {context.environment.name} {minor}"
+        yield Level.NOTE, message, f"`uvflow docker --python={minor}`"
 
 
-def _look_at_hooks(context: SyncContext) -> Iterator[tuple[Level, str, str]]:
-    for file in idle_hooks(context.project)[:1]:
-        reason = f"{file.name} of git and its like do nothing: uvflow is not on PATH"
+def _look_at_hooks(context: SyncContext) -> Iterator[_Fault]:
+    if has_idle_hooks(context.project):
+        reason = "the git hooks of uvflow do nothing: uvflow is not on PATH"
         yield Level.UNUSABLE, reason, "`uv tool install uvflow`"

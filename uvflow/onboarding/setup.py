@@ -1,4 +1,4 @@
-"""`uvflow setup`: the steps after which a fresh clone is ready, each left out where it is done."""
+"""`uvflow setup`: the steps that make a fresh clone ready, of which only those due are run."""
 
 import hashlib
 import itertools
@@ -23,14 +23,14 @@ from uvflow.project.schema import OnlyKeys, Rule
 from uvflow.state.locks import mutex
 from uvflow.state.store import Progress
 
-_RECORDS = "setup.json"  # in the state: what each `run` step that is done depended on
+_RECORDS = "setup.json"  # in the state: a digest of what each finished `run` step depended on
 _EXAMPLE = {"from": ".env.example", "to": ".env"}
 
 
 class Step(NamedTuple):
-    """One of `python`, `sync`, `copy` and `run` is set; `inputs` and `creates` are globs.
+    """A step of one kind: `python` (a version), `sync`, `copy` (from, to) or `run` (a command).
 
-    `python` is a version, `sync` a profile, or True for the one that `uvflow sync` means.
+    `sync` is a profile, or True for that of `uvflow sync`. `inputs` and `creates` are globs.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """A step and its `state`: done, due or ran; `reason` says why it was not done."""
+    """A step and its `state`: done, due or ran; `reason` says why it is or was due."""
 
     name: str
     state: str
@@ -53,9 +53,9 @@ class StepReport(NamedTuple):
         return f"{self.state:4}  {self.name}" + (f": {self.reason}" if self.reason else "")
 
 
-# Not the root itself, no third `**` and no 50th `/`: Python fails over these, or takes minutes.
+# Not the root itself, no third `**` and no 50th `/`: with these Path.glob fails or takes minutes.
 _MODEST = r"(?![./]+$)(?!(?:.*\*\*){3})(?!(?:[^/]*/){50})"
-# Not absolute, no `..` and nothing that Windows takes for either; `**` is a part of its own.
+# Not absolute and no `..`, nor what Windows takes for either; `**` is a part of its own.
 _BELOW = _MODEST + r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!.*(?:[^/]\*\*|\*\*[^/]))[^\\:]+"
 _PATH = Rule(
     "a path below the root such as `src` or `data/**/*.sql`, with `**` twice at most",
@@ -68,7 +68,7 @@ _SHAPE = OnlyKeys({"name": str, **_KINDS, "inputs": [_PATH], "creates": [_PATH]}
 
 
 def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
-    """The steps in `[[tool.uvflow.setup]]` of `source`; raises UsageError for what is none."""
+    """The steps in `[[tool.uvflow.setup]]` of the file `source`; raises UsageError."""
     names = [table.get("name") for table in tables]
     for number, table in enumerate(tables):
         where = f"tool.uvflow.setup[{number}]"
@@ -87,7 +87,7 @@ def read(tables: Sequence[Mapping[str, Any]], source: str) -> tuple[Step, ...]:
 
 
 class Setup(NamedTuple):
-    """A project's steps, each with its context: of the last profile that is synced before it."""
+    """A project's steps; the context of each has the profile that is synced last before it."""
 
     project: Project
     steps: tuple[tuple[Step, SyncContext], ...]
@@ -99,8 +99,9 @@ class Setup(NamedTuple):
         choice = profiles.choose(None, environ, last_synced_profile(project))
         steps = read(project.table("tool", "uvflow").get("setup", ()), str(project.root / MANIFEST))
         if not steps:
-            steps = (Step(name="environment", sync=True), Step(name=".env", copy=_EXAMPLE))
-            steps = steps[: 1 + (project.root / _EXAMPLE["from"]).is_file()]
+            steps = (Step(name="environment", sync=True),)
+            if (project.root / _EXAMPLE["from"]).is_file():
+                steps += (Step(name=".env", copy=_EXAMPLE),)
         for step in steps:
             if isinstance(step.sync, str):
                 choice = profiles.choose(step.sync, environ, None)
@@ -118,23 +119,24 @@ class Setup(NamedTuple):
     def carry_out(
         self, *, force: bool, timeout: float, progress: Progress
     ) -> tuple[StepReport, ...]:
-        """Do what is due, in order, after announcing it; an error is that of the step."""
+        """Announce what is due, and do it in order; raises the error of the step that fails."""
         reports = list(self.plan(force=force))
         for report in reports:
             if report.reason:
                 progress(str(report))
         for number, (step, context) in enumerate(self.steps):
-            reason, news = reports[number].reason, ""
+            reason, announcement = reports[number].reason, f"Step {step.name}"
             if not reason and any(report.state == "ran" for report in reports):
-                reason = news = self._reason(step, context)  # by what was done before it
+                reason = self._reason(step, context)  # an earlier step may have changed it
+                announcement += f": {reason}"
             if reason:
-                progress(f"Step {step.name}{f': {news}' if news else ''}")
+                progress(announcement)
                 self._do(step, context, timeout=timeout, progress=progress)
                 reports[number] = StepReport(step.name, "ran", reason)
         return tuple(reports)
 
     def _reason(self, step: Step, context: SyncContext) -> str:
-        """Why a step is due; empty where it is done."""
+        """Why a step is due; empty if it is done."""
         if step.copy:
             return _absence(self.project.root, step.copy["to"])
         if step.python:
@@ -142,7 +144,7 @@ class Setup(NamedTuple):
             found = context.find_uv().capture(
                 (*words, step.python), cwd=self.project.root, environ=context.environ
             )
-            return f"there is no Python {step.python}" if found.code else ""
+            return f"Python {step.python} is not installed" if found.code else ""
         if step.sync:
             if context.is_current():
                 return ""
@@ -162,34 +164,37 @@ class Setup(NamedTuple):
         if step.copy:
             with mutex(context.state, "uvflow setup", timeout=timeout, progress=progress):
                 _copy(root, step.copy["from"], step.copy["to"], step.name)
-            return
-        if step.python:
-            answer = context.find_uv().run(
-                ("python", "install", step.python), cwd=root, environ=context.environ
-            )
+        elif step.python:
+            words = ("python", "install", step.python)
+            answer = context.find_uv().run(words, cwd=root, environ=context.environ)
             if answer.code:
                 raise uv.failure_of(answer, "uv python install")
-            return
-        sync(context, timeout=timeout, progress=progress)
-        if step.run:
-            digest = self._digest(step, context)  # an edit from here on is seen next time
-            # With -P, as a project may have a directory of that name.
-            run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", context.profile.name)
-            words = (*run, "--", *step.run)
-            code = process.stream(words, environ=os.environ, cwd=root).code
-            code = 128 - code if code < 0 else code  # as shells do
-            if failure := code or self._missing(step):
-                problem = f"failed with exit code {code}" if code else f"has not made {failure}"
-                hint = "once that is mended, `uvflow setup` goes on there"
-                error = UvflowError(f"step {step.name} {problem}", hint=hint)
-                error.exit_code = code or error.exit_code
-                raise error
-            key = f"{root}: {step.name}"  # the members of a workspace have steps of their own
-            records = {**context.state.read_json(_RECORDS), key: digest}
-            context.state.write(_RECORDS, json.dumps(records).encode())
+        else:
+            sync(context, timeout=timeout, progress=progress)
+            if step.run:
+                self._run(step, context)
+
+    def _run(self, step: Step, context: SyncContext) -> None:
+        root = self.project.root
+        digest = self._digest(step, context)  # before the command, so as not to miss later edits
+        # With -P, since a project may have a directory named uvflow.
+        run = (sys.executable, "-P", "-m", "uvflow", "run", "--profile", context.profile.name)
+        code = process.stream((*run, "--", *step.run), environ=os.environ, cwd=root).code
+        if code < 0:
+            code = 128 - code  # as shells do
+        missing = "" if code else self._missing(step)
+        if code or missing:
+            problem = f"failed with exit code {code}" if code else f"has not made {missing}"
+            hint = "once that is mended, `uvflow setup` goes on there"
+            error = UvflowError(f"step {step.name} {problem}", hint=hint)
+            error.exit_code = code or error.exit_code
+            raise error
+        key = f"{root}: {step.name}"  # the members of a workspace have steps of their own
+        records = {**context.state.read_json(_RECORDS), key: digest}
+        context.state.write(_RECORDS, json.dumps(records).encode())
 
     def _missing(self, step: Step) -> str:
-        """The first of `creates` that nothing matches. A link that leads out is refused."""
+        """The first of `creates` that matches nothing; raises DiskError if a link leads out."""
         root = self.project.root
         for glob in step.creates:
             if not any(target_inside(path, root).exists() for path in sorted(root.glob(glob))):
@@ -197,10 +202,7 @@ class Setup(NamedTuple):
         return ""
 
     def _digest(self, step: Step, context: SyncContext) -> str:
-        """Changes with the step, its inputs, the lockfile, and the birth of its environment.
-
-        A link among the inputs that leads out is refused.
-        """
+        """A digest of the step, its inputs, the lockfile and the environment; raises DiskError."""
         root = self.project.root
         questions = [
             f"content {self.project.lockfile}",
@@ -208,7 +210,7 @@ class Setup(NamedTuple):
         ]
         found = set()
         for path in itertools.chain(*map(root.glob, step.inputs)):
-            target_inside(path, root)  # at once: what is outside is not walked
+            target_inside(path, root)  # before the glob walks on through it
             found.add(path)
         for path in sorted(found):
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -219,25 +221,27 @@ class Setup(NamedTuple):
 
 
 def _absence(root: Path, name: str) -> str:
-    """Why there is nothing of that name; empty where there is."""
-    is_link = (root / name).is_symlink()
-    problem = f"{name} is a link that leads nowhere" if is_link else f"there is no {name}"
-    return "" if (root / name).exists() else problem
+    """Why `name` does not exist; empty if it does."""
+    path = root / name
+    if path.exists():
+        return ""
+    return f"{name} is a broken link" if path.is_symlink() else f"{name} does not exist"
 
 
 def _copy(root: Path, source: str, target: str, step: str) -> None:
-    """Copy a file where there is none yet; nothing is written through a link."""
+    """Copy a file to a path that does not exist yet; nothing is written through a link."""
     if not _absence(root, target):
         return
     problem = _absence(root, source) or _absence(root, str(PurePosixPath(target).parent))
     if problem or os.path.lexists(root / target):
         raise UsageError(f"step {step}: {problem or _absence(root, target)}")
-    data, place = read_bytes(target_inside(root / source, root)), target_inside(root / target, root)
+    data = read_bytes(target_inside(root / source, root))
+    place = target_inside(root / target, root)
     remove_unfinished(place.parent, place.name)  # of a setup that was killed
     write_whole(place, data)
 
 
 def bootstrap_script(kind: str) -> str:
-    """What a repository commits as `./setup`: gets uv and this uvflow, and sets up."""
+    """A script to commit as `./setup`: installs uv, and runs this version of `uvflow setup`."""
     text = Path(__file__).with_name(f"setup.{kind}").read_text(encoding="ascii")
     return text.replace("@uvflow@", __version__).replace("@uv@", uv.find().version)

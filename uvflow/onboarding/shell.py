@@ -1,4 +1,4 @@
-"""What a shell evaluates for an activated environment, and hooks that watch a git checkout."""
+"""Code for a shell that activates an environment, and git hooks that report what is due."""
 
 import contextlib
 import os
@@ -16,15 +16,18 @@ from uvflow.files import is_inside, target_inside, text_if_there, write_whole
 from uvflow.project.manifest import Project
 from uvflow.project.profiles import ACTIVATED, ALL
 
-# How a shell sets a variable, removes one, and defines `deactivate`; and what it has to have for a
-# character in a text between '.
+# How a shell sets a variable, removes one and defines `deactivate`, and how it writes characters
+# that are special between single quotes.
 _POSIX = "export {}={}", "unset {}", "deactivate() {{ {}; unset -f deactivate; }}", {"'": r"'\''"}
 _FISH = (
-    *("set -gx {} {}", "set -e {}", "function deactivate; {}; functions -e deactivate; end"),
+    "set -gx {} {}",
+    "set -e {}",
+    "function deactivate; {}; functions -e deactivate; end",
     {"\\": r"\\", "'": r"\'"},
 )
 _POWERSHELL = (
-    *("$env:{} = {}", "Remove-Item Env:{}"),
+    "$env:{} = {}",
+    "Remove-Item Env:{}",
     "function global:deactivate {{ {}; Remove-Item Function:deactivate }}",
     {quote: quote * 2 for quote in "'\u2018\u2019\u201a\u201b"},
 )
@@ -32,13 +35,13 @@ _SHELLS = {"bash": _POSIX, "zsh": _POSIX, "fish": _FISH, "powershell": _POWERSHE
 
 
 def activation_lines(context: SyncContext, shell: str) -> tuple[str, ...]:
-    """What to evaluate; the `deactivate` it defines puts every variable back.
+    """Lines for `shell` to evaluate; the `deactivate` they define restores every variable.
 
-    None of it is code of the environment. Raises OutOfSyncError where no sync has used that.
+    None of it is code of the environment. Raises OutOfSyncError if no sync has used that.
     """
     if not (context.environment / "pyvenv.cfg").is_file() or not is_trusted(context):
         hint = f"`uvflow sync --profile {context.profile.name}` makes it"
-        raise OutOfSyncError(f"there is no environment in {context.environment}", hint=hint)
+        raise OutOfSyncError(f"{context.environment} has not been synced", hint=hint)
     assign, remove, define, replacements = _SHELLS[shell]
 
     def line(name: str, value: str | None) -> str:
@@ -53,9 +56,9 @@ def activation_lines(context: SyncContext, shell: str) -> tuple[str, ...]:
 
 
 def _variables(context: SyncContext) -> dict[str, str]:
-    """Those of an activated environment; uv has none for groups and extras.
+    """The variables of an activated environment; uv has none for groups and extras.
 
-    The environment is relative, as in the profile: in another project that is another one.
+    UV_PROJECT_ENVIRONMENT is relative, as in the profile, so as not to name it in other projects.
     """
     profile, own = context.profile, command_environ(str(context.environment))
     wanted = {name: own[name] for name in ("VIRTUAL_ENV", "PATH")}
@@ -65,7 +68,8 @@ def _variables(context: SyncContext) -> dict[str, str]:
         wanted["UV_NO_DEFAULT_GROUPS"] = "1"
     if profile.environment:
         wanted |= dict.fromkeys(("UV_PROJECT_ENVIRONMENT", ACTIVATED), profile.environment)
-    if env_file := find_env_file(context):  # uv takes a blank for the end of a name
+    env_file = find_env_file(context)
+    if env_file:  # uv splits the variable at blanks
         wanted["UV_ENV_FILE"] = re.sub(r"([\\\s])", r"\\\1", str(env_file))
     return wanted
 
@@ -77,46 +81,48 @@ _CHECK = """due=$(uvflow sync --check 2>&1) || printf 'uvflow: %s\\n' "$due" >&2
 
 
 def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
-    """Write git hooks that say what is due, or sync; returns their files.
+    """Write git hooks that report what is due, or with `syncs` sync; returns their files.
 
-    Raises UsageError, with nothing written, where a hook is not as uvflow makes it for this
-    project, or outside of the repository, where it may be that of all.
+    Raises UsageError, with nothing written, for a hook that uvflow did not make for this project,
+    and for one outside of the repository, which other repositories may share.
     """
     common, directory, folder = _hooks_of(project)
     place = shlex.quote(f"./{folder}")
-    hook = Path(__file__).with_name("hook.sh").read_text(encoding="ascii")
-    commands = ("uvflow sync", _CHECK) if syncs else (_CHECK, "uvflow sync")
-    text, other = (hook.replace("@command@", c).replace("@folder@", place) for c in commands)
+    hook = (
+        Path(__file__).with_name("hook.sh").read_text(encoding="ascii").replace("@folder@", place)
+    )
+    command = "uvflow sync" if syncs else _CHECK
+    own = {hook.replace("@command@", each) for each in ("uvflow sync", _CHECK)}
     files = tuple(directory / name for name in _HOOKS)
     is_shared = not is_inside(directory, common)
     for file in files:
-        if is_shared or text_if_there(target_inside(file, directory)) not in {None, text, other}:
+        if is_shared or text_if_there(target_inside(file, directory)) not in {None, *own}:
             reason = "may be that of other repositories" if is_shared else "is not uvflow's alone"
-            line = f"(cd {place} && {commands[0]})" if folder else commands[0]
+            line = f"(cd {place} && {command})" if folder else command
             raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {line}")
     directory.mkdir(exist_ok=True)
     for file in files:
-        write_whole(file, text.encode(), mode=0o755)
+        write_whole(file, hook.replace("@command@", command).encode(), mode=0o755)
     return files
 
 
-def idle_hooks(project: Project) -> tuple[Path, ...]:
-    """The hooks of uvflow that do nothing, since it is not on PATH."""
+def has_idle_hooks(project: Project) -> bool:
+    """Whether there are hooks of uvflow that do nothing, because it is not on PATH."""
     if find_program("uvflow", os.environ.get("PATH", os.defpath)):
-        return ()
+        return False
     with contextlib.suppress(UvflowError):
         _, directory, _ = _hooks_of(project)
-        texts = {directory / name: text_if_there(directory / name, _MOST_HOOK) for name in _HOOKS}
-        return tuple(file for file, text in texts.items() if _SIGNATURE in (text or ""))
-    return ()
+        texts = (text_if_there(directory / name, _MOST_HOOK) or "" for name in _HOOKS)
+        return any(_SIGNATURE in text for text in texts)
+    return False
 
 
 def _hooks_of(project: Project) -> tuple[Path, Path, str]:
-    """The repository, the directory of its hooks, and where the project is in it (`a/b/`)."""
+    """The repository, the directory of its hooks, and the project's path in it (`a/b/`)."""
     git = find_program("git", os.environ.get("PATH", os.defpath))
     question = ("rev-parse", "--git-common-dir", "--git-path", "hooks", "--show-prefix")
     answer = git and process.capture((git, *question), environ=os.environ, cwd=project.root)
-    # A name with a line end, or that is not text, would lead the hook into another directory.
+    # A name with a line end, or not in UTF-8, would lead the hook into another directory.
     places = answer and re.fullmatch(r"(.+)\n(.+)\n([^\n\ufffd]*)\n", answer.out)
     if not places:
         hint = "that needs git, a repository, and directories with plain text as their names"

@@ -15,7 +15,7 @@ from uvflow.project.profiles import ALL, Names, Profile, Profiles
 
 Table = Mapping[str, Any]
 
-# PEP 621, PEP 735 and PEP 518, and of the tables of uv and uvflow what is read here.
+# What uvflow reads of PEP 621, PEP 735 and PEP 518, and of the tables of uv.
 _SHAPE = {
     "project": {
         "name": str,
@@ -54,9 +54,9 @@ class Project(NamedTuple):
 
     @classmethod
     def load(cls, root: Path) -> "Project":
-        """Raises UsageError where pyproject.toml is not TOML or has values of the wrong type.
+        """The project at `root`; raises UsageError as `parse_manifest` does.
 
-        Those of the other members of its workspace as well: uv shows their names as they are.
+        Also for the members of its workspace: uv prints their names unescaped.
         """
         manifest, workspace = parse_manifest(root / MANIFEST), workspace_of(root)
         if workspace != root or "workspace" in table_at(manifest, "tool", "uv"):
@@ -65,7 +65,7 @@ class Project(NamedTuple):
 
     @classmethod
     def find(cls, start: Path) -> "Project":
-        """The project that contains `start`; raises UsageError where there is none."""
+        """The project that contains `start`; raises UsageError if none does."""
         root = project_root(str(start))
         if root is None:
             raise UsageError(
@@ -80,7 +80,7 @@ class Project(NamedTuple):
 
     @property
     def directories(self) -> tuple[Path, ...]:
-        """Those of the workspace and its members."""
+        """The root of the workspace and its members."""
         members = member_directories(self.workspace, manifest_in(self.workspace))
         return (self.workspace, *sorted(members - {self.workspace}))
 
@@ -95,12 +95,12 @@ class Project(NamedTuple):
 
     @property
     def shared_profiles(self) -> Profiles:
-        """The profiles of `[tool.uvflow]`; raises UsageError where that is not valid."""
+        """The profiles of `[tool.uvflow]`; raises UsageError if that is not valid."""
         return profiles.read(self.table("tool", "uvflow"), str(self.root / MANIFEST))
 
     @property
     def profiles(self) -> Profiles:
-        """As `shared_profiles`, with what a person's own uvflow.local.toml adds or adjusts."""
+        """As `shared_profiles`, with additions and changes of a person's own uvflow.local.toml."""
         path, shared = self.root / OWN_SETTINGS, self.table("tool", "uvflow")
         own = schema.parse(read_bytes(path), str(path)) if path.exists() else {}
         return profiles.read(shared, str(self.root / MANIFEST), own, str(path))
@@ -134,12 +134,12 @@ class Project(NamedTuple):
 
 
 def parse_manifest(path: Path) -> Table:
-    """A pyproject.toml as a table; raises UsageError for what is no TOML or of a wrong type."""
+    """A pyproject.toml as a table; raises UsageError for invalid TOML or a wrong type."""
     return _parsed(read_bytes(path), str(path))
 
 
 def manifest_in(directory: Path) -> Table:
-    """The pyproject.toml in a directory; empty where there is none, as beside a setup.py."""
+    """The pyproject.toml in a directory; empty without one, as beside a setup.py."""
     path = directory / MANIFEST
     return parse_manifest(path) if path.is_file() else {}
 
@@ -167,14 +167,14 @@ def workspace_of(root: Path) -> Path:
 
 
 def member_directories(directory: Path, manifest: Table) -> set[Path]:
-    """Where `[tool.uv.workspace]` of `directory` has members (uv docs, "Using workspaces").
+    """The members in `[tool.uv.workspace]` of `directory` (uv docs, "Using workspaces").
 
-    Raises UsageError where the path of one is not a line of visible characters.
+    Raises UsageError if a path is not one line of visible characters.
     """
     workspace = table_at(manifest, "tool", "uv", "workspace")
 
     def matched(key: str) -> set[Path]:
-        # uv takes absolute patterns as well, and Path.glob does not; "." is the root itself.
+        # uv accepts absolute patterns, Path.glob does not; "." is the root itself.
         places = (directory / str(pattern) for pattern in workspace.get(key, ()))
         patterns = {os.path.relpath(place, directory) for place in places} - {"."}
         found = (path for pattern in patterns for path in directory.glob(pattern))
@@ -196,7 +196,7 @@ class Workspace(NamedTuple):
 
     @classmethod
     def at(cls, path: Path) -> "Workspace":
-        """The workspace whose root is `path`; raises UsageError where a file is not TOML."""
+        """The workspace whose root is `path`; raises UsageError as `parse_manifest` does."""
         root = parse_manifest(path / MANIFEST)
         members = {".": root} if "project" in root else {}
         for directory in sorted(member_directories(path, root) - {path}):
@@ -209,15 +209,15 @@ class Workspace(NamedTuple):
         return self.members.get(folder) or manifest_in(self.path / folder)
 
     def sources(self, folder: str) -> Table:
-        """`[tool.uv.sources]`; those of the root hold for its members as well."""
+        """`[tool.uv.sources]`, of which those of the root also hold for its members."""
         shared = table_at(self.root, "tool", "uv", "sources") if folder in self.members else {}
         own = table_at(self.manifest(folder), "tool", "uv", "sources")
         return {canonical_name(name): source for name, source in {**shared, **own}.items()}
 
     def sources_to_build(self, besides: Iterable[Path]) -> tuple[Path, ...]:
-        """The directories of sources that uv has to build, and so to run, for their metadata.
+        """The directories that uv has to build, which runs their code, to get their metadata.
 
-        Looks at the members, at `besides`, and at what they have from a path.
+        Looks at the members, at `besides`, and at the sources of these that are paths.
         """
         needs_build: dict[Path, bool] = {}
         waiting = [*(self.path / folder for folder in self.members), *besides]
@@ -241,7 +241,7 @@ def table_at(table: Table, *keys: str) -> Table:
 
 
 def group_names(manifest: Table) -> Iterator[str]:
-    """Of PEP 735, and uv's older `dev-dependencies`."""
+    """The dependency groups (PEP 735), and `dev` for uv's older `dev-dependencies`."""
     yield from manifest.get("dependency-groups", ())
     if "dev-dependencies" in table_at(manifest, "tool", "uv"):
         yield "dev"
@@ -250,8 +250,10 @@ def group_names(manifest: Table) -> Iterator[str]:
 def _require_known(
     profile: Profile, key: str, what: str, names: Names, known: Iterable[str]
 ) -> None:
+    if names == ALL:
+        return
     normalised = set(map(canonical_name, known))
-    for name in () if names == ALL else names:
+    for name in names:
         if canonical_name(name) not in normalised:
             raise UsageError(
                 f"{profile.where}: `{key}` has `{name}`, which does not exist",
@@ -260,10 +262,10 @@ def _require_known(
 
 
 def project_name(manifest: Table) -> str:
-    """The normalised name of a project; raises KeyError where it has none."""
+    """The normalised name of a project; raises KeyError if it has none."""
     return canonical_name(manifest["project"]["name"])
 
 
 def canonical_name(name: str) -> str:
-    """PEP 503; that of `packaging` takes 40 ms to import."""
+    """A name normalised by PEP 503; `packaging`, which does the same, takes 40 ms to import."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,9 +17,9 @@ Names = tuple[str, ...] | Literal["all"]
 ACTIVATED = "UVFLOW_ACTIVATED"  # the UV_PROJECT_ENVIRONMENT that `uvflow activate` has set
 _LONGEST_CHAIN = 20  # of profiles that extend one another
 
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # as dependency groups, PEP 735
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # as for dependency groups, PEP 735
 
-# uv reads these as if they were arguments. The profile is the selection, so they are set aside.
+# uv reads these as arguments that select. The profile selects, so uv must not see them.
 SET_ASIDE = (
     "UV_ENV_FILE",
     "UV_FROZEN",
@@ -39,10 +39,10 @@ SET_ASIDE = (
 class Profile(NamedTuple):
     """A named selection of what an environment holds.
 
-    `groups` is None for uv's default groups; it, `extras` and `package` may be ALL. `environment`
-    is relative to the workspace root, and None for uv's own choice (`.venv`, or
-    UV_PROJECT_ENVIRONMENT). `releases` is how many of them are kept beside each other, 0 for one
-    that syncs change in place. `where` is the table it was read from.
+    `groups` is None for uv's default groups; `groups`, `extras` and `package` may be ALL.
+    `environment` is relative to the workspace root, and None for uv's own choice (`.venv`, or
+    UV_PROJECT_ENVIRONMENT). `releases` is how many environments are kept beside each other; with 0
+    syncs change the environment in place. `where` names the table that declares the profile.
     """
 
     name: str
@@ -63,15 +63,18 @@ class Profile(NamedTuple):
 
     def selection(self) -> tuple[str, ...]:
         """What to install, as arguments of `uv sync`, `uv run` or `uv export`."""
-        return (
-            *(() if self.groups in {None, ALL} else ("--no-default-groups",)),
-            *_each("group", self.groups or ()),
-            *_each("extra", self.extras),
-            *(() if self.editable else ("--no-editable",)),
-            *(("--compile-bytecode",) if self.compile_bytecode else ()),
-            *((f"--python={self.python}",) if self.python else ()),
-            *_each("package", ALL if self.package == ALL else filter(None, [self.package])),
-        )
+        arguments = [] if self.groups in {None, ALL} else ["--no-default-groups"]
+        arguments += _each("group", self.groups or ())
+        arguments += _each("extra", self.extras)
+        if not self.editable:
+            arguments.append("--no-editable")
+        if self.compile_bytecode:
+            arguments.append("--compile-bytecode")
+        if self.python:
+            arguments.append(f"--python={self.python}")
+        if self.package:
+            arguments += _each("package", ALL if self.package == ALL else (self.package,))
+        return tuple(arguments)
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base` without what would change the selection, and with the profile's environment."""
@@ -100,7 +103,7 @@ class Profiles(NamedTuple):
     by_name: Mapping[str, Profile]
 
     def choose(self, flag: str | None, environ: Mapping[str, str], last: str | None) -> "Choice":
-        """The profile to use: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
+        """The first that exists of: flag, UVFLOW_PROFILE, the last one, `default-profile`, dev."""
         if flag is not None:
             return Choice(profile=self.find(flag))
         if environ.get("UVFLOW_PROFILE"):
@@ -112,13 +115,11 @@ class Profiles(NamedTuple):
         return Choice(profile=self.by_name[self.default], chosen_by=chosen_by)
 
     def find(self, name: str, origin: str = "") -> Profile:
-        """Raises UsageError with the nearest profile, or with all of them."""
+        """The profile `name`; raises UsageError with the nearest name, or with all names."""
         if name in self.by_name:
             return self.by_name[name]
-        raise UsageError(
-            f"there is no profile `{name}`{origin}",
-            hint=schema.suggestion(name, self.by_name, "profiles"),
-        )
+        hint = schema.suggestion(name, self.by_name, "profiles")
+        raise UsageError(f"unknown profile `{name}`{origin}", hint=hint)
 
 
 class Choice(NamedTuple):
@@ -137,25 +138,27 @@ def read(settings: Table, source: str, own: Table | None = None, own_source: str
     own = own or {}
     schema.validate(settings, _SHAPE, source, "tool.uvflow")
     schema.validate(own, _OWN_SHAPE, own_source)
-    tables, own_tables = settings.get("profiles", {}), own.get("profiles", {})
-    names = dict.fromkeys((*BUILT_IN, *tables, *own_tables))
-    places = dict.fromkeys(names, f"{source}: `tool.uvflow.")
-    places |= dict.fromkeys(own_tables, f"{own_source}: `")
-    adjusted = {n: {**tables.get(n, {}), **own_tables.get(n, {})} for n in (*tables, *own_tables)}
-    default = {"default-profile": "dev", **settings, **own}["default-profile"]
-    if default not in names:
-        place = f"{own_source}: `" if "default-profile" in own else f"{source}: `tool.uvflow."
+    tables = {name: dict(table) for name, table in settings.get("profiles", {}).items()}
+    # What messages put before a key; a profile in both files gets that of the personal one.
+    shared_place, own_place = f"{source}: `tool.uvflow.", f"{own_source}: `"
+    places = dict.fromkeys((*BUILT_IN, *tables), shared_place)
+    for name, table in own.get("profiles", {}).items():
+        tables[name] = {**tables.get(name, {}), **table}
+        places[name] = own_place
+    default = own.get("default-profile", settings.get("default-profile", "dev"))
+    if default not in places:
+        place = own_place if "default-profile" in own else shared_place
         raise UsageError(
             f"{place}default-profile` is `{default}`, which does not exist",
-            hint=schema.suggestion(default, names, "profiles"),
+            hint=schema.suggestion(default, places, "profiles"),
         )
-    by_name = {name: _profile(name, adjusted, places) for name in names}
+    by_name = {name: _profile(name, tables, places) for name in places}
     _check_releases(tuple(by_name.values()))
     return Profiles(default=default, by_name=by_name)
 
 
 def _check_releases(profiles: tuple[Profile, ...]) -> None:
-    """Raises UsageError where releases would share their place, or change with the sources."""
+    """Raises UsageError if releases would share their place, or change with the sources."""
     places = [os.path.normpath(profile.environment or ".venv") for profile in profiles]
     for profile, place in zip(profiles, places, strict=True):
         is_alone = profile.environment is not None and places.count(place) == 1
@@ -170,7 +173,7 @@ def _check_releases(profiles: tuple[Profile, ...]) -> None:
 def _profile(
     name: str, tables: Table, places: Mapping[str, str], extending: tuple[str, ...] = ()
 ) -> Profile:
-    """`places` has the file and the table above each profile's own."""
+    """The profile `name`, which those in `extending` extend; `places` is as in `read`."""
     where = f"{places[name]}profiles.{name}`"
     if not re.fullmatch(_NAME, name):
         raise UsageError(f"{where} is not named as a group may be (PEP 735)")
@@ -190,28 +193,26 @@ def _profile(
     return base._replace(name=name, where=where, **changes)
 
 
-_NOT_KEYS = {"name", "where"}
-_FIELDS = {n.replace("_", "-"): n for n in Profile._fields if n not in _NOT_KEYS}
+# The keys of a profile's table, by which field of Profile each sets.
+_FIELDS = {n.replace("_", "-"): n for n in Profile._fields if n not in {"name", "where"}}
 _NAMES = schema.Rule(
     'a list of strings or "all"',
     {"anyOf": [{"enum": [ALL]}, {"type": "array", "items": {"type": "string"}}]},
 )
-_LISTS_AND_FLAGS = {"groups": _NAMES, "extras": _NAMES, "editable": bool, "compile-bytecode": bool}
 _COUNT = schema.Rule(
     "a whole number from 0 to 99", {"type": "integer", "minimum": 0, "maximum": 99}
 )
 _PROFILE = {
     **dict.fromkeys(("extends", *_FIELDS), str),
-    **_LISTS_AND_FLAGS,
+    **dict.fromkeys(("groups", "extras"), _NAMES),
+    **dict.fromkeys(("editable", "compile-bytecode"), bool),
     "releases": _COUNT,
 }
-_OWN_SHAPE = schema.OnlyKeys(
-    {"default-profile": str, "profiles": {"*": schema.OnlyKeys(_PROFILE)}},
-)
+_OWN_SHAPE = schema.OnlyKeys({"default-profile": str, "profiles": {"*": schema.OnlyKeys(_PROFILE)}})
 _SHAPE = schema.OnlyKeys({**_OWN_SHAPE, "docker": {}, "setup": [{}]})
 
 
-def _each(what: str, names: Iterable[str]) -> tuple[str, ...]:
+def _each(what: str, names: Names) -> tuple[str, ...]:
     if names == ALL:
         return (f"--all-{what}s",)
     return tuple(f"--{what}={name}" for name in names)  # "=": a name is never read as an option

@@ -1,4 +1,4 @@
-"""Which Python is asked for: the requests of .python-version, UV_PYTHON and profiles."""
+"""Which Python is requested: by .python-version, UV_PYTHON or a profile."""
 
 import os
 import re
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from uvflow.files import is_inside, leads_through_proc, read_regular
 
-# uv docs, "Python versions", "Requesting a version": the forms that name a CPython by its version.
+# The forms of requests that name a CPython by its version (uv docs, "Requesting a version").
 _CPYTHON = r"(?:(?:cpython|cp|python)[-@]?)?(?P<minor>\d\.\d{1,2})(?:\.\d+)?(?:-[\w-]+)?"
 
-MOST_REQUESTS = 1 << 14  # bytes of a file of them
+MOST_REQUESTS = 1 << 14  # bytes; a .python-version with more is not read
 
 
 def python_requests(text: str) -> Iterator[tuple[int, str]]:
-    """The requests in a .python-version by their line numbers; uv takes the first."""
+    """The requests in a .python-version, with their line numbers; uv takes the first."""
     for number, line in enumerate(text.splitlines(), 1):
         request = line.partition("#")[0].strip()
         if request:
@@ -24,35 +24,34 @@ def python_requests(text: str) -> Iterator[tuple[int, str]]:
 def find_own_interpreter(
     root: Path, workspace: Path, environ: Mapping[str, str], python: str | None = None
 ) -> Path | None:
-    """A Python that is requested by a path, where that leads into the workspace.
+    """A Python that is requested by a path into the workspace.
 
-    Looks at the request of a profile, UV_PYTHON and .python-version. uv is started in `root`, and
-    resolves relative paths against that.
+    Looks at `python`, the request of a profile, at UV_PYTHON and at .python-version. uv is started
+    in `root`, and resolves relative paths against that.
     """
-    requests = [python, environ.get("UV_PYTHON")]
+    variable = environ.get("UV_PYTHON")
+    requests = [python, variable]
     above = (workspace / path for path in root.relative_to(workspace).parents)
-    for directory in () if requests[1] else (root, *above):
+    for directory in () if variable else (root, *above):
         for name in (".python-version", ".python-versions"):
             try:
                 text = os.fsdecode(read_regular(directory / name, MOST_REQUESTS))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except OSError:  # it has no end, say: nobody needs that many requests
+            except OSError:  # too large, or not a regular file
                 return directory / name
             requests += (request for _, request in python_requests(text))
-            requests += map(str.strip, text.splitlines())  # uv takes a `#` for part of it
+            requests += map(str.strip, text.splitlines())  # uv takes a `#` as part of a request
     for request in filter(None, dict.fromkeys(requests)):
         path = root / request
-        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110  a NUL
+        # Path.exists raises for a NUL.
+        is_path = requested_minor(request) is None and os.path.exists(path)  # noqa: PTH110
         if (is_path and is_inside(path, workspace)) or leads_through_proc(path):
             return path
     return None
 
 
 def requested_minor(request: str) -> str | None:
-    """The X.Y that a request as uv takes it names: `3.12`, `3.12.4` or `cpython@3.12`.
-
-    None for one of another kind, such as a range, a path or another implementation.
-    """
+    """The X.Y in a request such as `3.12.4` or `cpython@3.12`; None for a range, a path, PyPy."""
     match = re.fullmatch(_CPYTHON, request.strip())
     return match["minor"] if match else None

@@ -1,4 +1,4 @@
-"""TOML: parsed, and whether a table says what its format has: keys, types and values. Pure."""
+"""TOML, parsed and validated: the keys, types and values that a format has. Pure."""
 
 import re
 import tomllib
@@ -13,13 +13,13 @@ _NAMES = {bool: "true or false", dict: "a table", list: "a list", str: "a string
 
 
 class OnlyKeys(dict[str, Any]):
-    """The shape of a table in which any other key is a mistake, as in the tables of uvflow."""
+    """The shape of a table in which any other key is an error, as in the tables of uvflow."""
 
 
 class Rule(NamedTuple):
-    """The shape of a value by the few `keywords` of JSON Schema below; `wanted` says it in words.
+    """The shape of a value, by the keywords of JSON Schema that `_agrees` knows, and in words.
 
-    A `pattern` is that of the whole text, which is then one line of visible characters.
+    A `pattern` has to match the whole text, which must be one line of visible characters.
     """
 
     wanted: str
@@ -32,14 +32,14 @@ _DEEP_KEY = (
     rf"{{{_DEEPEST}}}"
 )
 
-# About how much Python makes of a text: tomllib may take a KiB for a table, and 0.2 for a value.
-# A lockfile of 12 MiB has half of it.
+# A bound on memory: tomllib may need 1 KiB for a table, and 0.2 KiB for a value. A lockfile of
+# 12 MiB has half as many.
 _MOST_VALUES = 1_000_000
 _TABLES = r"\n[ \t]*+(?:\[[^=\n]*|[^.=\n]*\.[^=\n]*(?==))"  # headers, dotted keys
 
 
 def parse(data: bytes | str, source: str) -> dict[str, Any]:
-    """The TOML `data` of the file `source`; raises UsageError where it is not valid."""
+    """The TOML `data` of the file `source`; raises UsageError if it is not valid."""
     problem = f"more than {_DEEPEST} levels are nested"
     try:
         text = data if isinstance(data, str) else data.decode()
@@ -69,17 +69,17 @@ def _value_count(text: str) -> int:
 def _is_deep(table: dict[str, Any]) -> bool:
     level: list[Any] = [table]
     for _ in range(_DEEPEST):
-        items = (i for v in level for i in (v.values() if isinstance(v, dict) else v))
-        level = [item for item in items if isinstance(item, (dict, list))]
+        contents = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [item for items in contents for item in items if isinstance(item, (dict, list))]
     return bool(level)
 
 
 def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
-    """Raises UsageError with the file `source`, and the key of what is not of its shape.
+    """Raises UsageError, with the file `source` and the key, for a value of another shape.
 
-    A shape is a type, several of which one will do, a Rule, a list of the shape that each item has,
-    or a table of shapes: a key need not be there, and "*" stands for every other one. Keys and
-    texts must be lines of visible characters.
+    A shape is a type, a tuple of alternative types, a Rule, a list with the shape of all items, or
+    a table of shapes. In a table every key is optional, and "*" stands for every other key. Keys
+    and texts must be one line of visible characters.
     """
     match shape:
         case Rule():
@@ -109,7 +109,7 @@ def validate(value: Any, shape: Any, source: str, key: str = "") -> None:
 
 
 def _is_line(value: object) -> bool:
-    """Whether text is one line of what can be seen; uv shows names and values as they are."""
+    """Whether a text is one line of visible characters; uv prints names and values unescaped."""
     return not isinstance(value, str) or harmless(value) == value
 
 
@@ -131,8 +131,9 @@ def _agrees(value: Any, keywords: Mapping[str, Any]) -> bool:
             is_list = isinstance(value, list) and len(value) >= rest.get("minItems", 0)
             return is_list and all(_agrees(item, each) for item in value)
         case {"type": "object", "propertyNames": name, "additionalProperties": each}:
-            pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
-            return all(_agrees(key, name) and _agrees(item, each) for key, item in pairs)
+            return isinstance(value, Mapping) and all(
+                _agrees(key, name) and _agrees(item, each) for key, item in value.items()
+            )
         case {"type": "string", "pattern": pattern}:
             is_line = isinstance(value, str) and value.isprintable()
             return is_line and re.fullmatch(pattern, value) is not None
@@ -140,7 +141,7 @@ def _agrees(value: Any, keywords: Mapping[str, Any]) -> bool:
 
 
 def suggestion(name: str, known: Iterable[str], what: str) -> str:
-    """A hint for a `name` that is not one of `known`, which `what` calls them."""
+    """A hint for a `name` that is not in `known`; `what` is the plural for these."""
     import difflib  # 1 ms, and needed for a mistake only
 
     close = difflib.get_close_matches(name, list(known), n=1)

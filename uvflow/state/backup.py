@@ -3,12 +3,10 @@
 import contextlib
 import json
 import os
-import re
 import stat
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from uvflow.files import (
 from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.process import signals_ignored
 from uvflow.state import journal
+from uvflow.state.leftovers import is_being_made, is_left_by_build, names_in, new_leftovers
 from uvflow.state.store import BACKUP, Progress, State, no_progress
 
 
@@ -39,7 +38,7 @@ from uvflow.state.store import BACKUP, Progress, State, no_progress
 class FileBackup:
     """A file before a change; `data` is None where it did not exist.
 
-    `written` are the digests of what the change puts in its place, each known before that happens.
+    `written` are the digests of what the change writes to it, each added before it is written.
     """
 
     path: Path
@@ -52,10 +51,10 @@ class FileBackup:
 
     @classmethod
     def of(cls, path: Path) -> "FileBackup":
-        """Raises DiskError where the file exists and cannot be read."""
-        path = Path(os.path.realpath(path))  # a link's target is what gets written
+        """Raises DiskError if the file exists and cannot be read."""
+        path = Path(os.path.realpath(path))  # a write replaces the target of a link
         if not path.exists():
-            return cls(path=path, data=None, written=(_digest(b""),))  # as `claim` makes it
+            return cls(path=path, data=None, written=(_digest(b""),))  # `files.claim` makes it so
         status = path.stat()
         return cls(
             path=path,
@@ -67,33 +66,32 @@ class FileBackup:
         )
 
     @property
-    def now(self) -> str | None:
-        """The digest of what is there; None for nothing, empty where it cannot be read."""
+    def current_digest(self) -> str | None:
+        """Of the file as it is now; None if it does not exist, empty if it cannot be read."""
         try:
             return _digest(read_regular(self.path)) if os.path.lexists(self.path) else None
         except OSError:
             return ""
 
     @property
-    def before(self) -> str | None:
-        """The digest of what was there; None for nothing."""
+    def original_digest(self) -> str | None:
         return None if self.data is None else _digest(self.data)
 
     @property
     def is_known(self) -> bool:
-        """Whether what is there was there before the change, or is of the change, to the byte."""
-        return self.now in {None, self.before, *self.written}
+        """Whether the file is missing, as before the change, or as the change has written it."""
+        return self.current_digest in {None, self.original_digest, *self.written}
 
     def put_back(self) -> None:
-        """Raises OSError or DiskError; may be called again."""
+        """Raises OSError or DiskError; may be called again, also after a kill."""
         remove_unfinished(self.path.parent, self.path.name)
         if self.data is None:
             remove_file(self.path)
-        elif not self.path.exists() or read_regular(self.path) != self.data:
+            return
+        if not self.path.exists() or read_regular(self.path) != self.data:
             write_whole(self.path, self.data, mode=self.mode)
             keep_owner(self.path, self.user, self.group)
-        if self.data is not None and self.path.stat().st_mtime_ns != self.modified:
-            # Also where an earlier attempt was killed before it.
+        if self.path.stat().st_mtime_ns != self.modified:
             os.utime(self.path, ns=(self.modified, self.modified))
 
 
@@ -102,11 +100,11 @@ _BEFORE, _AFTER, _SCRAP = "before-init", "after-init", "being-removed"
 
 @dataclass(frozen=True, kw_only=True)
 class DirectoryBackup:
-    """A directory before a change: absent, or renamed to a name beside it.
+    """A directory before a change, which renames it to a name beside it if it exists.
 
-    `path` is real. `aside` is where it is set aside, None where it did not exist, and `scrap` where
-    what the change made goes to be removed; nothing had these names when they were chosen.
-    `is_begun` once a directory is being made that did not exist.
+    `path` has its links resolved. `aside` is its other name, or None if it did not exist. `scrap`
+    is the name under which what the change made is removed. Both names were free when they were
+    chosen. `is_begun` is set before a directory is made that did not exist.
     """
 
     path: Path
@@ -119,17 +117,19 @@ class DirectoryBackup:
         real = Path(os.path.realpath(path))  # an environment may be a link to another disk
         aside = free_name(real, _BEFORE) if os.path.lexists(real) else None
         while aside is None and not os.path.lexists(real.parent):
-            real = real.parent  # uv makes what is missing above it, too
+            real = real.parent  # uv also makes the directories above it
         return cls(path=real, aside=aside, scrap=free_name(real, _SCRAP))
 
     @property
     def is_replaced(self) -> bool:
-        """Whether what is at `path` was made by the change, and what was there is set aside."""
-        return self.is_begun if self.aside is None else read_mark(self.aside) is not None
+        """Whether the change made what is at `path`; an earlier directory is set aside then."""
+        if self.aside is None:
+            return self.is_begun
+        return read_mark(self.aside) is not None
 
     @property
     def is_lost(self) -> bool:
-        """Whether what was there is not kept, after the change."""
+        """Whether it existed and is not set aside: after the change it cannot be put back."""
         return self.aside is not None and not self.is_replaced
 
     def set_aside(self) -> None:
@@ -140,48 +140,28 @@ class DirectoryBackup:
         hint = f"`--no-sync` leaves it as it is, or {by_hand}"
         with disk_errors(self.path, "cannot be set aside", hint=hint):
             set_aside(self.path, self.aside)
-            self.path.mkdir()  # uv makes nothing behind a link that leads nowhere
+            self.path.mkdir()  # uv makes no target for a broken link
 
     def put_back(self) -> None:
-        """Raises OSError; may be called again, whatever an earlier call or a kill left."""
+        """Raises OSError; may be called again, also after a kill."""
         remove(self.scrap)
         if not self.is_replaced:
             unmark(self.path)
             return
         if os.path.lexists(self.path):
             require_unmounted(self.path)
-            self.path.rename(self.scrap)  # what is partly removed could be used as if it were whole
+            self.path.rename(self.scrap)  # nobody must use it while it is partly removed
         if self.aside is not None:
             put_back(self.aside, self.path)
         remove(self.scrap)
-
-
-_VERSION = 4  # of the format; no other one is read
-
-# What build backends leave in a source tree when uv asks them for metadata (setuptools does), with
-# the files in it; and the temporary file of a uv that was killed while it wrote the lockfile.
-_LEFTOVERS = {
-    "*.egg-info": r"PKG-INFO|(SOURCES|dependency_links|entry_points|requires|top_level)\.txt"
-    r"|(not-)?zip-safe",
-    ".pdm-build": r"\.gitignore|[^/]+\.(dist-info|pth)(/.+)?",
-    "build": r"(lib|bdist\.|temp\.|__editable__).*",
-    ".tmp??????": r"",
-}
-
-# What uv makes at the top of an environment, and every file in one with nothing installed.
-_OF_AN_ENVIRONMENT = r"bin|[Ll]ib|lib64|[Ii]nclude|Scripts|share|etc|man|\.uvflow-.*"
-_OF_AN_EMPTY_ONE = (
-    r"pyvenv\.cfg|\.gitignore|\.lock|CACHEDIR\.TAG|\.uvflow-.*"
-    r"|(de)?activate.*|pydoc\.bat|python.*|_virtualenv\..*"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
     """The state before a change; `listings` are the names in directories that uv may build.
 
-    `after` has the digests of the directories that were made, and of what builds have left, once
-    the change is finished, and is None until then.
+    `after` is None until the change is finished. Then it has the digests of the directories that
+    were made, and of what builds have left.
     """
 
     files: tuple[FileBackup, ...] = ()
@@ -189,17 +169,21 @@ class Backup:
     listings: Sequence[tuple[Path, Sequence[str]]] = ()
     after: Mapping[str, str | None] | None = None
 
-    def part(self, paths: Iterable[Path], *, is_in: bool) -> "Backup":
-        """What is about `paths`, or about all others."""
-        files = (file for file in self.files if (file.path in paths) == is_in)
-        trees = (tree for tree in self.trees if (tree.path in paths) == is_in)
+    def only(self, paths: Sequence[Path]) -> "Backup":
+        """The part of the backup that is about `paths`."""
+        files = (file for file in self.files if file.path in paths)
+        trees = (tree for tree in self.trees if tree.path in paths)
         return replace(self, files=tuple(files), trees=tuple(trees))
+
+    @property
+    def paths(self) -> list[Path]:
+        return [*(file.path for file in self.files), *(tree.path for tree in self.trees)]
 
 
 class ReversibleChange:
-    """A change that can be put back: each file is in the backup by its digest before it is there.
+    """A change that can be put back: the backup has the digest of each file before it is written.
 
-    `is_put_back`: nothing that was changed is left, after a failure.
+    After a failure, `is_put_back` says whether everything is as it was.
     """
 
     is_put_back = False
@@ -215,7 +199,7 @@ class ReversibleChange:
     def write(self, path: Path, data: bytes | None) -> None:
         """Replace a file of the backup, or remove it for None.
 
-        Raises UsageError where somebody else has changed it meanwhile, and DiskError.
+        Raises UsageError if somebody else has changed it meanwhile, and DiskError.
         """
         before = self._file(path)
         if not before.is_known:
@@ -228,7 +212,7 @@ class ReversibleChange:
 
     @contextlib.contextmanager
     def uv_at_work(self, path: Path) -> Iterator[None]:
-        """While uv may make `path`: that is known also where a signal ends it. Raises DiskError."""
+        """Run uv inside: what it writes to `path` is adopted if a signal ends it; DiskError."""
         is_known = self._file(path).is_known
         try:
             yield
@@ -238,11 +222,11 @@ class ReversibleChange:
             raise
 
     def adopt(self, path: Path) -> None:
-        """Call this right after uv has written a file of the backup. Raises DiskError."""
+        """Record what uv has just written to a file of the backup. Raises DiskError."""
         self._remember(self._file(path), read_bytes(path))
 
     def set_aside_trees(self) -> None:
-        """Call this right before the trees are made; without it they stay as they are."""
+        """Set the directories aside, right before new ones are made; raises DiskError."""
         trees = tuple(replace(tree, is_begun=True) for tree in self.backup.trees)
         self.save(replace(self.backup, trees=trees))
         for tree in trees:
@@ -269,12 +253,12 @@ def restored_on_failure(
 ) -> Iterator[ReversibleChange]:
     """Put everything back as it was when anything is raised inside, KeyboardInterrupt included.
 
-    `files` and `trees` need not exist; they are changed by what is yielded. `built` are source
+    `files` and `trees` need not exist; change them by what is yielded. `built` are source
     directories that uv may build. The backup is on disk before anything is changed, so that
     `recover` can put things back after a kill. What somebody else has changed meanwhile stays, and
-    `progress` gets it. Raises DiskError naming what could not be put back.
+    `progress` is called with it. Raises DiskError naming what could not be put back.
     """
-    listings = tuple((directory, sorted(_names(directory))) for directory in built)
+    listings = tuple((directory, sorted(names_in(directory))) for directory in built)
     saved = tuple(map(FileBackup.of, files))
     backup = Backup(files=saved, trees=tuple(trees), listings=listings)
     change = ReversibleChange(state, backup)
@@ -282,9 +266,9 @@ def restored_on_failure(
         yield change
         change.save(replace(change.backup, after=_after(change.backup)))
     except BaseException:
-        left = _restore(state, change.backup)
-        change.is_put_back = not left
-        for sentence in left:
+        remaining = _restore(state, change.backup)
+        change.is_put_back = not remaining
+        for sentence in remaining:
             progress(sentence)
         raise
 
@@ -301,65 +285,55 @@ def recover(state: State, progress: Progress) -> None:
 def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[str]:
     """Put back what is known, or all; returns sentences about what stays as it is."""
     with signals_ignored():
-        strange = [] if is_forced else _strangers(state, backup)
-        builds = [path for path in _appeared(backup) if _is_removable(path, backup.after)]
+        edited = [] if is_forced else _edited_since(state, backup)
+        leftovers = new_leftovers(backup.listings)
+        builds = [path for path in leftovers if _is_removable(path, backup.after)]
         if backup.after is not None:  # unfinished again, so that `recover` ends it after a kill
-            files = tuple(replace(f, written=(*f.written, f.now or "")) for f in backup.files)
-            trees = tuple(replace(t, scrap=free_name(t.path, _SCRAP)) for t in backup.trees)
-            backup = replace(backup, files=files, trees=trees, after=None)
+            backup = _as_unfinished(backup)
             state.write(BACKUP, _to_json(backup))
-        known, left = (backup.part(strange, is_in=is_in) for is_in in (False, True))
+        known = backup.only([path for path in backup.paths if path not in edited])
         replaced = [tree.path for tree in known.trees if tree.is_replaced]
         _put_back(known, builds)
         for path in replaced:
             journal.delete_entries(state, journal.JOURNAL, path)  # the tree has its own copy
-        if strange:  # only that is left, for an undo
-            state.write(BACKUP, _to_json(replace(left, listings=(), after={})))
+        if edited:  # a forced undo can still put that back
+            state.write(BACKUP, _to_json(replace(backup.only(edited), listings=(), after={})))
         else:
             state.delete(BACKUP)
     changed = "was not put back, since it changed; `uvflow undo --force` does that"
     new = "appeared meanwhile and was not removed: it may be yours"
-    return [*(f"{path} {changed}" for path in strange), *(f"{p} {new}" for p in _appeared(backup))]
+    remaining = new_leftovers(backup.listings)
+    return [*(f"{path} {changed}" for path in edited), *(f"{path} {new}" for path in remaining)]
 
 
-def _strangers(state: State, backup: Backup) -> list[Path]:
-    """What is neither as it was before the change, nor as the change has made it."""
+def _as_unfinished(backup: Backup) -> Backup:
+    """`backup` as of a change that is not finished and has made what is there now."""
+    files = (replace(f, written=(*f.written, f.current_digest or "")) for f in backup.files)
+    trees = (replace(tree, scrap=free_name(tree.path, _SCRAP)) for tree in backup.trees)
+    return replace(backup, files=tuple(files), trees=tuple(trees), after=None)
+
+
+def _edited_since(state: State, backup: Backup) -> list[Path]:
+    """The paths that are neither as before the change, nor as the change has made them."""
     files = [file.path for file in backup.files if not file.is_known]
-    trees = [t.path for t in backup.trees if t.is_replaced and os.path.lexists(t.path)]
-    if backup.after is not None:
-        after = backup.after
+    trees = [tree.path for tree in backup.trees if tree.is_replaced and os.path.lexists(tree.path)]
+    after = backup.after
+    if after is not None:
         return [*files, *(path for path in trees if _tree_digest(path) != after.get(str(path)))]
     files = [path for path in files if not _is_own_lockfile(backup, path)]
-    return [*files, *(path for path in trees if not _is_being_made(state, path))]
+    return [*files, *(path for path in trees if not is_being_made(state, path))]
 
 
 def _is_own_lockfile(backup: Backup, path: Path) -> bool:
-    """Whether it is uv's for a manifest that is still to the byte what the change has written."""
-    manifest = Path(os.path.realpath(path.with_name(MANIFEST)))  # as `FileBackup.of` has it
-    written = any(f.path == manifest and f.now in f.written for f in backup.files)
-    return path.name == LOCKFILE and written
-
-
-def _is_being_made(state: State, directory: Path) -> bool:
-    """Whether it is the environment that uv made for a change, or one with nothing in it yet.
-
-    Or the directory above it, with nothing else in that.
-    """
-    if directory.is_symlink() or not directory.is_dir():
-        return False
-    is_usual = re.compile(f"{_OF_AN_ENVIRONMENT}|{_OF_AN_EMPTY_ONE}").fullmatch
-    place, names = directory, _names(directory)
-    while len(names) == 1 and not is_usual(min(names)) and (place / min(names)).is_dir():
-        place /= min(names)
-        names = _names(place)
-    if all(map(is_usual, names)) and journal.is_made_by_uv(state, place):
-        return True
-    files = (name for _, _, names in os.walk(place) for name in names)
-    return all(re.fullmatch(_OF_AN_EMPTY_ONE, name) for name in files)
+    """Whether uv made it for a pyproject.toml that is still as the change has written it."""
+    manifest = Path(os.path.realpath(path.with_name(MANIFEST)))  # as in `FileBackup.of`
+    of_manifest = (file for file in backup.files if file.path == manifest)
+    is_ours = any(file.current_digest in file.written for file in of_manifest)
+    return path.name == LOCKFILE and is_ours
 
 
 def is_unfinished(state: State) -> bool:
-    """Whether a command was killed and its changes are still to be put back."""
+    """Whether a command was killed and its changes have not been put back yet."""
     with contextlib.suppress(DiskError):
         backup = _read_backup(state)
         return backup is not None and backup.after is None
@@ -367,7 +341,7 @@ def is_unfinished(state: State) -> bool:
 
 
 def directories(state: State) -> tuple[DirectoryBackup, ...]:
-    """Those that the last change is about. Raises DiskError."""
+    """The directories in the backup of the last change. Raises DiskError."""
     backup = _read_backup(state)
     return backup.trees if backup else ()
 
@@ -376,8 +350,8 @@ def directories(state: State) -> tuple[DirectoryBackup, ...]:
 class UndoResult:
     """The paths that are as they were before a change; those that did not exist are `removed`.
 
-    `kept` is where directories are now that were not as the change had made them. Those that are
-    `not_restored` stay as they are, since what was there before is not kept any more.
+    `kept` are the new names of directories that were edited since the change. Directories in
+    `not_restored` stay as they are, since the earlier ones no longer exist.
     """
 
     restored: tuple[Path, ...]
@@ -391,31 +365,28 @@ def restore_last(
 ) -> UndoResult:
     """Undo the last change while holding the mutex.
 
-    Raises UsageError where there is nothing to undo, or where something was edited since, and
-    DiskError. A directory that was edited is not removed even then, but set aside.
+    Raises UsageError if there is nothing to undo, or something was edited since and not
+    `even_if_edited`; and DiskError. An edited directory is never removed, but set aside.
     """
     backup = _read_backup(state)
     if backup is None:
         raise UsageError(f"there is nothing to undo in {state.root}")
-    strange = _strangers(state, backup)
-    edited = [tree.path for tree in backup.trees if tree.path in strange]
-    if strange and not even_if_edited:
-        raise UsageError(
-            f"edited since: {', '.join(path.name for path in strange)}",
-            hint="`uvflow undo --force` puts it back all the same, and the edits are lost"
-            + "".join(f", but {path.name} is kept as {path.name}.{_AFTER}" for path in edited),
-        )
-    lost = [t.path for t in backup.trees if t.is_lost and backup.after is not None]
-    changed = [file.path for file in backup.files if file.now != file.before]
-    paths = [*changed, *(t.path for t in backup.trees if t.path not in lost)]
-    existing = [path for path in paths if os.path.lexists(path) and path not in edited]
-    kept = [free_name(path, _AFTER) for path in edited]
+    edited = _edited_since(state, backup)
+    edited_trees = [tree.path for tree in backup.trees if tree.path in edited]
+    if edited and not even_if_edited:
+        raise _edited_error(edited, edited_trees)
+    is_finished = backup.after is not None
+    lost = [tree.path for tree in backup.trees if tree.is_lost and is_finished]
+    changed = (f.path for f in backup.files if f.current_digest != f.original_digest)
+    paths = [*changed, *(tree.path for tree in backup.trees if tree.path not in lost)]
+    existing = [path for path in paths if os.path.lexists(path) and path not in edited_trees]
+    kept = [free_name(path, _AFTER) for path in edited_trees]
     with signals_ignored():
-        for path, target in zip(edited, kept, strict=True):
+        for path, target in zip(edited_trees, kept, strict=True):
             with disk_errors(target):
                 set_aside(path, target)
-        left = _restore(state, backup, is_forced=True)
-    for sentence in left:
+        remaining = _restore(state, backup, is_forced=True)
+    for sentence in remaining:
         progress(sentence)
     restored = [path for path in paths if os.path.lexists(path)]
     return UndoResult(
@@ -426,14 +397,31 @@ def restore_last(
     )
 
 
+def _edited_error(edited: Iterable[Path], trees: Iterable[Path]) -> UsageError:
+    hint = "`uvflow undo --force` puts it back all the same, and the edits are lost"
+    for path in trees:
+        hint += f", but {path.name} is kept as {path.name}.{_AFTER}"
+    return UsageError(f"edited since: {', '.join(path.name for path in edited)}", hint=hint)
+
+
 def _after(backup: Backup) -> dict[str, str | None]:
+    """The digests of what a finished change has made, for `Backup.after`."""
     made = [tree.path for tree in backup.trees if not tree.is_lost]
-    builds = (path for path in _appeared(backup) if path.is_dir() and _is_build(path))
+    leftovers = new_leftovers(backup.listings)
+    builds = [path for path in leftovers if path.is_dir() and is_left_by_build(path)]
     return {str(path): _tree_digest(path) for path in (*made, *builds)}
 
 
+def _is_removable(path: Path, after: Mapping[str, str | None] | None) -> bool:
+    """Whether a build has left `path`; if the change is finished, also unchanged since then."""
+    return is_left_by_build(path) if after is None else after.get(str(path)) == _tree_digest(path)
+
+
 def _tree_digest(directory: Path) -> str | None:
-    """Of every path with its size and time, but for byte code and the copy of the journal."""
+    """A digest of all paths, sizes and times, except byte code and the copy of the journal.
+
+    None if the directory does not exist.
+    """
     if not os.path.lexists(directory):
         return None
     if directory.is_symlink() or not directory.is_dir():
@@ -460,7 +448,7 @@ def _digest(data: bytes) -> str:
 
 
 def _put_back(backup: Backup, builds: Iterable[Path]) -> None:
-    """Try every step even if some fail; `builds` are removed.
+    """Put all of `backup` back and remove `builds`; try every step even if some fail.
 
     New files are removed first, which makes room on a full disk. Otherwise the last file comes
     first: the first one makes the project, which `recover` has to find if this is interrupted.
@@ -486,45 +474,7 @@ def _put_back(backup: Backup, builds: Iterable[Path]) -> None:
         )
 
 
-def _appeared(backup: Backup) -> list[Path]:
-    """What a build may have left, and was not there before."""
-    new = ((d, name) for d, names in backup.listings for name in _names(d).difference(names))
-    return sorted(d / name for d, name in new if any(fnmatch(name, one) for one in _LEFTOVERS))
-
-
-def _is_removable(path: Path, after: Mapping[str, str | None] | None) -> bool:
-    """Whether a build has left `path`, and once the change is finished, whether just that."""
-    return _is_build(path) if after is None else after.get(str(path)) == _tree_digest(path)
-
-
-def _is_build(path: Path) -> bool:
-    """Whether nothing is lost with it: a lockfile of uv, metadata, or copies of what is beside."""
-    usual = next(usual for name, usual in _LEFTOVERS.items() if fnmatch(path.name, name))
-    try:
-        if path.is_file():
-            return not usual and read_regular(path)[:10] in {b"", b"version = "}
-        files = [found for found in path.rglob("*") if found.is_symlink() or not found.is_dir()]
-        is_usual = all(re.fullmatch(usual, f.relative_to(path).as_posix()) for f in files)
-        return is_usual and (path.name != "build" or all(_is_copy(f, path) for f in files))
-    except OSError:
-        return False
-
-
-def _is_copy(file: Path, build: Path) -> bool:
-    """Whether a file of `build/lib*` is in the sources as well, or was about to be a copy of it."""
-    folder, *parts = file.relative_to(build).parts
-    if file.is_symlink() or not folder.startswith("lib"):
-        return not file.is_symlink()
-    sources = (one.joinpath(*parts) for one in (build.parent, *build.parent.iterdir()))
-    return any(
-        one.is_file() and read_regular(one).startswith(read_regular(file)) for one in sources
-    )
-
-
-def _names(directory: Path) -> set[str]:
-    return {path.name for path in directory.glob("*")}
-
-
+_VERSION = 4  # of the format; no other version is read
 _CONTENT = b'"content": '
 
 
@@ -549,7 +499,7 @@ def _decoded(found: dict[str, Any]) -> Any:
 
 
 def _read_backup(state: State) -> Backup | None:
-    """Raises DiskError where the backup is damaged, rather than guess from it."""
+    """Raises DiskError if the backup is damaged, instead of guessing."""
     found = state.read(BACKUP)
     if found is None:
         return None

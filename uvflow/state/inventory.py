@@ -19,17 +19,15 @@ from uvflow.state.locks import read_holder
 from uvflow.state.store import BACKUP, ELSEWHERE, State, cache_root, is_tagged, require_private
 
 _STATE_NAME = re.compile(r".*-[0-9a-f]{32}")  # paths.state_name
-
-
 _OWN_FILES = (MUTEX, BACKUP, "last-profile", f"*{HOLDER}", f"*{JOURNAL}", f"*{FINGERPRINT}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownProject:
-    """A project that something is kept of.
+    """A project that uvflow remembers something of, in `directory`.
 
     `root` is None where the file that names it is damaged. `size` is in bytes. `last_used` is when
-    uvflow last changed something there, in seconds since 1970.
+    uvflow last changed something in `directory`, in seconds since 1970.
     """
 
     directory: Path
@@ -47,12 +45,13 @@ class KnownProject:
 
     @property
     def row(self) -> str:
-        """One line for a person: when (local time), how much, what."""
+        """One line for a person: last use (local time), size, name."""
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.last_used))
-        return f"{day}  {size_text(self.size):>10}  {self.name}{'  (gone)' if self.is_gone else ''}"
+        suffix = "  (gone)" if self.is_gone else ""
+        return f"{day}  {size_text(self.size):>10}  {self.name}{suffix}"
 
     def as_json(self) -> dict[str, Any]:
-        """`last_used` as in RFC 3339, in UTC; `size` in bytes."""
+        """With `last_used` as in RFC 3339, in UTC."""
         return {
             "root": None if self.root is None else str(self.root),
             "is_gone": self.is_gone,
@@ -63,9 +62,9 @@ class KnownProject:
 
 
 def known_projects() -> tuple[KnownProject, ...]:
-    """The projects that something is kept of, the one used last first; raises DiskError.
+    """The projects that uvflow remembers, the most recently used one first; raises DiskError.
 
-    Only a directory that uvflow has tagged has any, and only what has a file of uvflow is one.
+    Looks only into a cache that uvflow has tagged, and there at directories with files of uvflow.
     """
     projects = cache_root() / "projects"
     require_private(projects.parent, projects)
@@ -83,15 +82,16 @@ def _known_project(directory: Path) -> KnownProject | None:
     """None where nothing is kept but the mutex, which is never removed."""
     stats = []
     for path in directory.rglob("*"):
-        with contextlib.suppress(OSError):  # another process may just have removed it
+        with contextlib.suppress(OSError):  # another process may have removed it
             if path.name != MUTEX and (path.is_symlink() or path.is_file()):
                 stats.append(path.lstat())
     if not stats:
         return None
     root = None
-    for record in filter(None, map(read_holder, directory.glob(f"*{HOLDER}"))):
-        with contextlib.suppress(ValueError):  # a damaged one may name no path
-            root = Path(record.root) if state_name(record.root) == directory.name else root
+    for holder in filter(None, map(read_holder, directory.glob(f"*{HOLDER}"))):
+        with contextlib.suppress(ValueError):  # of a damaged file: not a path
+            if state_name(holder.root) == directory.name:
+                root = Path(holder.root)
     return KnownProject(
         directory=directory,
         root=root,
@@ -101,7 +101,7 @@ def _known_project(directory: Path) -> KnownProject | None:
 
 
 def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
-    """The one at `path`, existing or gone; raises UsageError where nothing is kept of it."""
+    """The project at `path`, which may be gone; raises UsageError if it is not remembered."""
     name = state_name(str(path))
     project = next((one for one in projects if one.directory.name == name), None)
     if project is None:
@@ -112,9 +112,9 @@ def project_at(projects: Iterable[KnownProject], path: Path) -> KnownProject:
 
 
 def forget(project: KnownProject) -> str:
-    """Forget what is kept of a project, the backups of `init` as well; raises DiskError.
+    """Remove what is kept of a project, including the backup of `init`; raises DiskError.
 
-    Returns the reason for which it is kept, empty where it is forgotten.
+    Returns why it is kept instead, or an empty text.
     """
     state = State(directory=project.directory, root=project.root or project.directory)
     try:
@@ -122,11 +122,9 @@ def forget(project: KnownProject) -> str:
             if not project.is_gone and leases.running_leases(str(state.directory)):
                 return "a command of `uvflow run` is using it"
             if not project.is_gone and backup.is_unfinished(state):
-                return (
-                    "an init was cut short there, and `uvflow init` puts back what it had changed"
-                )
+                return "an init was cut short there; `uvflow init` puts back what it had changed"
             for path in state.directory.iterdir():
-                if path.name != MUTEX:  # who waits for a deleted one would not exclude newcomers
+                if path.name != MUTEX:  # a process may be waiting for it
                     with disk_errors(path, hint=ELSEWHERE):
                         remove(path)
     except BusyError:

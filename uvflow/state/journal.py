@@ -1,12 +1,12 @@
 """The journal: a marker written before uv runs and removed once the environment is verified.
 
-The workspace's state has one for each profile: `<profile>.journal` while a sync is running,
-`<profile>.fingerprint` when it is done (of a member, `<profile>@<digest>.fingerprint`), and in
-`last-profile` the profile that was synced last. Profiles and members may share an environment, so
-what counts is which environment an entry is about.
+The state of a workspace has these entries for each profile: `<profile>.journal` while a sync runs,
+and `<profile>.fingerprint` afterwards (for a member, `<profile>@<digest>.fingerprint`).
+`last-profile` names the profile that was synced last. Profiles and members may share an
+environment, so entries are looked up by the environment that is written in them.
 
 The environment itself has a copy of the journal, for uvflow processes with another state: those of
-another user or another project, or in the next container.
+another user or project, or in the next container.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ from uvflow.state.store import State
 
 JOURNAL, FINGERPRINT = ".journal", ".fingerprint"
 COPY = ".uvflow-journal"  # in the environment
-RECORDS = ".uvflow-records"  # in the environment, the RECORD files as they were before uv ran
-FETCHED = ".uvflow-fetched"  # beside that, an environment for what uv fetches before it is removed
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux
+RECORDS = ".uvflow-records"  # in the environment: its RECORD files as they were before uv ran
+FETCHED = ".uvflow-fetched"  # there, too: what a repair has uv fetch before it removes anything
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # changes with every boot; Linux only
 _LAST_PROFILE = "last-profile"
-_MADE = "made"  # in the state, which environment uv has made last
+_MADE = "made"  # in the state: the environment that uv made last
 
 
 class LastSync(IntEnum):
     """How the last sync of an environment ended; a greater value is worse."""
 
     FINISHED = 0
-    REBOOTED = 1  # finished, but the machine rebooted since: not all may have reached the disk
+    REBOOTED = 1  # finished, but the machine rebooted since: some data may not be on the disk
     INTERRUPTED = 2  # killed; what it had written can be read
-    UNFLUSHED = 3  # the machine went down meanwhile: files may have the right name and no contents
+    UNFLUSHED = 3  # cut short by a crash of the machine: files may have a name and no content
 
 
 def fingerprints(state: State, environment: Path) -> Mapping[str, bytes]:
-    """The fingerprints of the environment, by the names of their files."""
+    """The fingerprints of the environment by their file names."""
     return {name: state.read(name) or b"" for name in _entries(state, FINGERPRINT, environment)}
 
 
@@ -54,9 +54,9 @@ def mark_running(
 ) -> None:
     """Mark a sync as running, and drop every fingerprint of the environment.
 
-    `records` are the texts of the RECORD files in it by their directories, which are kept. So are
-    an earlier journal and what that kept: a second interruption must not hide that files may never
-    have reached the disk, nor when the first was.
+    Keeps `records`, the texts of its RECORD files by their directories. An earlier journal stays,
+    with what it kept: a second interruption must not hide when the first was, nor that its files
+    may never have reached the disk.
     """
     delete_entries(state, FINGERPRINT, environment)
     last = last_sync(state, environment)
@@ -77,7 +77,7 @@ def mark_running(
 
 
 def kept_records(environment: Path) -> dict[str, str]:
-    """The texts of the RECORD files that were kept, by the paths of their directories in it."""
+    """The texts of the RECORD files that `mark_running` kept, by their directories in it."""
     path = environment / RECORDS
     try:
         kept = b"" if path.is_symlink() else read_regular(path)
@@ -90,7 +90,7 @@ def kept_records(environment: Path) -> dict[str, str]:
 def copy_into(state: State, profile: str, environment: Path) -> bool:
     """Give an environment that uv is creating its copy of the journal; returns whether it has one.
 
-    Not flushed: that would also flush what uv has written so far, and make uv wait. If a power
+    Without a flush, which would also flush what uv has written so far, and make uv wait. If a power
     failure leaves the copy empty, it still counts as a journal.
     """
     try:
@@ -109,7 +109,7 @@ def copy_into(state: State, profile: str, environment: Path) -> bool:
 
 
 def is_made_by_uv(state: State, environment: Path) -> bool:
-    """Whether it is the one that a sync saw uv make last, and not another in its place."""
+    """Whether it is the environment that uv made last during a sync, and not another since."""
     return state.read(_MADE) == _identity(environment)
 
 
@@ -122,7 +122,7 @@ def _identity(environment: Path) -> bytes:
 
 
 def remove_copy(environment: Path) -> None:
-    """Remove the copy of the journal, and what was kept beside it, of a verified environment."""
+    """Remove from a verified environment the copy of the journal and what is kept beside it."""
     for name in (RECORDS, FETCHED, COPY):
         with disk_errors(environment / name):
             remove(environment / name)
@@ -130,7 +130,7 @@ def remove_copy(environment: Path) -> None:
 
 
 def end_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes]) -> None:
-    """The environment is verified, or as it was: write what is known of it, and drop the journal.
+    """Write the fingerprints of an environment that is verified, or unchanged; drop the journal.
 
     That is dropped without a flush: a power failure that brings it back may have lost files.
     """
@@ -142,38 +142,35 @@ def end_sync(state: State, environment: Path, fingerprints: Mapping[str, bytes])
 
 
 def record_profile(state: State, profile: str) -> None:
-    """Make `profile` the one that is meant where none is named."""
+    """Make `profile` the one that commands use where none is named."""
     if last_profile(state) != profile:
         state.write(_LAST_PROFILE, profile.encode())
 
 
 def delete_entries(state: State, kind: str, environment: Path) -> None:
-    """Delete the fingerprints or the journal, but not the environment's copy of that."""
+    """Delete the fingerprints or journals of the environment, but not the copy in it."""
     for name in _entries(state, kind, environment):
         state.delete(name)
 
 
 def last_sync(state: State, environment: Path) -> LastSync:
-    """How the last sync of the environment ended, by whatever profile."""
-    boot = (_boot_id() or "").encode()
-    known = fingerprints(state, environment).values()
-    is_older = any(boot not in encoded for encoded in known)  # it holds the boot id of its sync
+    """How the last sync of the environment ended, with any profile."""
+    boot = (_boot_id() or "").encode()  # a fingerprint contains that of its sync
+    is_older = any(boot not in encoded for encoded in fingerprints(state, environment).values())
     finished = LastSync.REBOOTED if is_older else LastSync.FINISHED
     return max(finished, *map(_outcome, _journals(state, environment)))
 
 
 def environments(state: State) -> set[Path]:
     """The environments that any profile was synced into, finished or not."""
-    found = (
-        _environment_of(kind, state.read(path.name) or b"")
-        for kind in (JOURNAL, FINGERPRINT)
-        for path in state.directory.glob(f"*{kind}")
-    )
+    kinds = (JOURNAL, FINGERPRINT)
+    names = (path.name for kind in kinds for path in state.directory.glob(f"*{kind}"))
+    found = (_environment_of(state, name) for name in names)
     return {Path(environment) for environment in found if environment}
 
 
 def first_started(state: State, environment: Path) -> float:
-    """When the first unfinished sync began, in seconds since the epoch; infinity without one."""
+    """When the first unfinished sync began, in seconds since 1970; infinity without one."""
     times = [math.inf]
     for journal in _journals(state, environment):
         with contextlib.suppress(OSError):
@@ -190,7 +187,7 @@ def last_profile(state: State) -> str | None:
 def _write_copy(path: Path, data: bytes, *, flush: bool = True) -> None:
     with contextlib.suppress(DiskError, OSError):  # then uv cannot change the environment either
         if path.is_symlink():
-            path.unlink()  # or what it leads to would be written
+            path.unlink()  # else its target would be written
         write_whole(path, data, flush=flush)
 
 
@@ -201,14 +198,14 @@ def _journals(state: State, environment: Path) -> tuple[Path, ...]:
 
 
 def _outcome(journal: Path) -> LastSync:
-    """What a journal says; FINISHED without one, UNFLUSHED where it cannot be read."""
+    """The outcome by a journal; FINISHED without one, UNFLUSHED where it cannot be read."""
     try:
         boot = json.loads(read_regular(journal))["boot"]
     except (FileNotFoundError, NotADirectoryError):
         return LastSync.FINISHED
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return LastSync.UNFLUSHED
-    # Without a boot id to compare (other systems than Linux), the machine may have gone down.
+    # Without a boot id to compare (not on Linux), the machine may have crashed.
     is_same_boot = boot is not None and boot == _boot_id()
     return LastSync.INTERRUPTED if is_same_boot else LastSync.UNFLUSHED
 
@@ -218,12 +215,13 @@ def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
     with contextlib.suppress(OSError):  # there is none
         names = [n for n in os.listdir(state.directory) if n.endswith(kind)]  # noqa: PTH208  a glob takes 0.2 ms
     wanted = (None, str(environment))  # an unreadable one may be about this environment
-    return tuple(n for n in names if _environment_of(kind, state.read(n) or b"") in wanted)
+    return tuple(name for name in names if _environment_of(state, name) in wanted)
 
 
-def _environment_of(kind: str, entry: bytes) -> str | None:
+def _environment_of(state: State, name: str) -> str | None:
     """The environment that a journal or a fingerprint is about; None where it cannot be read."""
-    if kind == FINGERPRINT:
+    entry = state.read(name) or b""
+    if name.endswith(FINGERPRINT):
         return fingerprint.environment_of(entry)
     try:
         return str(json.loads(entry)["environment"])

@@ -1,7 +1,7 @@
-"""Locks of files and directories, and the leases of commands, where nobody has to be waited for.
+"""Locks of files and directories, and the leases of commands; nothing here waits.
 
-Part of the short path of `uvflow run`, so it imports what bare Python has loaded, and filelock on
-Windows. What waits is in locks.py, which also says how the locks work together.
+Part of the short path of `uvflow run`, so it imports only what bare Python has loaded, and filelock
+on Windows. locks.py has the functions that wait, and says how the locks work together.
 """
 
 import os
@@ -11,7 +11,7 @@ import time
 from uvflow.paths import digest
 
 if sys.platform == "win32":
-    EXCLUSIVE, SHARED, OPEN, DIRECTORY = 0, 1, os.O_RDWR, os.O_RDONLY  # which opens none there
+    EXCLUSIVE, SHARED, OPEN, DIRECTORY = 0, 1, os.O_RDWR, os.O_RDONLY  # opening a directory fails
 else:
     import fcntl
 
@@ -19,14 +19,14 @@ else:
     DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 MUTEX = "lock"  # ends the name of a file that a mutex locks; never removed
-HOLDER = "holder"  # ends that of a file that says who holds a mutex, or held it last
+HOLDER = "holder"  # ends the name of a file about the process that took a mutex last
 LEASES = "UVFLOW_LEASES"  # the leases of the commands of `uvflow run` that started this process
 
 
 class Lease:
-    """It lasts until every process that has inherited the descriptors has ended.
+    """Lasts until every process that has inherited `descriptors` has ended.
 
-    With `variables` in its environment a process may change what the lease protects.
+    A process that has `variables` in its environment may change what the lease protects.
     """
 
     def __init__(self, descriptors: tuple[int, ...], variables: dict[str, str]) -> None:
@@ -35,41 +35,41 @@ class Lease:
 
 
 def environment_digest(environment: str) -> str:
-    """What the names of the files of an environment begin with, whatever path leads there."""
+    """The start of the names of an environment's files, the same for every path to it."""
     return f"{digest(os.fsencode(os.path.realpath(environment))):032x}"
 
 
 def mutex_file(state: str, environment: str | None = None) -> str:
-    """The file that is locked with an environment, or with the whole project."""
+    """The file to lock for an environment, or for the whole project."""
     name = f"{environment_digest(environment)}.{MUTEX}" if environment else MUTEX
     return os.path.join(state, name)
 
 
 def new_record(command: str, root: str = "") -> bytes:
-    """What the state keeps of this process, once that has taken a lock."""
+    """The content of a holder or lease file of this process (see `locks.read_holder`)."""
     return os.fsencode(f"{os.getpid()}\n{int(time.time())}\n{root}\n{command}")
 
 
 def share(state: str, root: str, environment: str) -> list[int] | None:
-    """Descriptors that keep `environment` from being changed; None where a process changes it.
+    """Descriptors that keep `environment` from being changed; None while a process changes it.
 
     As `locks.shared_mutex`, which waits. Raises OSError where the state cannot be locked.
     """
     places = (root, mutex_file(state)), (environment, mutex_file(state, environment))
     held: list[int] = []
+    is_taken = False
     try:
-        if all(take(directory, file, SHARED, held) for directory, file in places):
-            held, taken = [], held
-            return taken
+        is_taken = all(take(directory, file, SHARED, held) for directory, file in places)
     finally:
-        close(held)
-    return None
+        if not is_taken:
+            close(held)
+    return held if is_taken else None
 
 
 def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
-    """Lock a directory and its file in the state; returns whether no process has them locked.
+    """Lock a directory and its file in the state; returns whether no other process holds them.
 
-    What could be locked is added to `held`. Raises OSError where the file cannot be.
+    Adds to `held` what it has locked. Raises OSError where the file cannot be locked.
     """
     if not take_directory(directory, mode, held):
         return False
@@ -79,18 +79,18 @@ def take(directory: str, file: str, mode: int, held: list[int]) -> bool:
 
 
 def take_directory(directory: str, mode: int, held: list[int]) -> bool:
-    """As `take`, without a file: where the directory cannot be locked, nothing is added."""
+    """As `take`, without a file; True as well where the directory cannot be locked."""
     try:
         return _hold(directory, DIRECTORY, mode, held)
-    except OSError:  # it cannot be locked, or does not exist
+    except OSError:
         return True
 
 
 def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
     """Record that `command` runs in `environment`, while a mutex keeps that from being changed.
 
-    None where a process looks just now whether there is a lease. Raises OSError where neither the
-    state nor the environment can be locked.
+    None while another process looks for leases. Raises OSError where neither the state nor the
+    environment can be locked.
     """
     running_leases(state, environment)  # removes those of ended commands
     name = f"{environment_digest(environment)}.lease.{os.getpid()}-{time.time_ns()}"
@@ -103,7 +103,7 @@ def try_to_lease(state: str, environment: str, command: str) -> Lease | None:
         lease.append(descriptor)
         os.write(descriptor, new_record(command))
     except OSError:
-        if not lease:  # else the directory is locked, which has to do in a place that is read-only
+        if not lease:  # else the directory is locked: enough if the state is read-only
             raise
     for descriptor in lease:
         os.set_inheritable(descriptor, True)
@@ -132,13 +132,13 @@ def running_leases(state: str, environment: str | None = None) -> list[str]:
 
 
 def taker(lease: str) -> str:
-    """The process that took it, from its name."""
+    """The id of the process that took a lease, from its name; "0" for another name."""
     digits = lease.rpartition(".")[2].partition("-")[0]
     return digits if digits.isdecimal() else "0"
 
 
 def is_alive(pid: int) -> bool:
-    """True on Windows, where `os.kill` would end it, and a lock ends with its first process."""
+    """Whether a process exists; on Windows, where `os.kill` would end it, always true."""
     if sys.platform != "win32":
         try:
             os.kill(pid, 0)
@@ -150,44 +150,45 @@ def is_alive(pid: int) -> bool:
 
 
 def is_locked(path: str | os.PathLike[str], mode: int = EXCLUSIVE) -> bool:
-    """Whether a process holds a lock that excludes `mode` on a directory or a file.
+    """Whether a process holds a lock on a directory or a file that excludes `mode`.
 
-    Writes nothing and raises nothing.
+    Writes nothing and raises nothing: what does not exist or cannot be locked is not locked.
     """
     held: list[int] = []
     try:
         return not _hold(path, DIRECTORY if os.path.isdir(path) else OPEN, mode, held)
-    except OSError:  # it does not exist, or cannot be locked, or not by who may only read it
+    except OSError:
         return False
     finally:
         close(held)
 
 
 def close(descriptors: list[int]) -> None:
-    """Release the locks that they hold."""
+    """Close `descriptors`, which releases their locks, and empty the list."""
     while descriptors:
         os.close(descriptors.pop())
 
 
 def _hold(path: str | os.PathLike[str], flags: int, mode: int, held: list[int]) -> bool:
-    """Lock what is at `path`, and add it to `held`; False where another process has it locked.
+    """Lock `path` and add its descriptor to `held`; False where another process has it locked.
 
-    Raises OSError where that does not exist, or cannot be locked.
+    Raises OSError where it does not exist or cannot be locked.
     """
-    descriptors = [os.open(path, flags, 0o600)]
+    descriptor = os.open(path, flags, 0o600)
+    is_held = False
     try:
-        is_held = lock(descriptors[0], mode)
         # A directory may have been replaced meanwhile; a file that is gone was a lease, now void.
-        is_held = is_held and (flags != DIRECTORY or is_at(path, descriptors[0]))
-        if is_held:
-            held.append(descriptors.pop())
-        return is_held
+        is_held = lock(descriptor, mode) and (flags != DIRECTORY or is_at(path, descriptor))
     finally:
-        close(descriptors)
+        if is_held:
+            held.append(descriptor)
+        else:
+            os.close(descriptor)
+    return is_held
 
 
 def is_at(path: str | os.PathLike[str], descriptor: int) -> bool:
-    """Whether `descriptor` is of the directory that is there now: it may have been replaced."""
+    """Whether `descriptor` is of the directory that is now at `path`, and not of an earlier one."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
@@ -195,7 +196,7 @@ def is_at(path: str | os.PathLike[str], descriptor: int) -> bool:
 
 
 def lock(descriptor: int, mode: int) -> bool:
-    """Lock an open file; returns whether no other process has it locked."""
+    """Lock an open file or directory; False where another process has it locked."""
     if sys.platform != "win32":  # as filelock does, but shared as well, and without its 45 ms
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)

@@ -1,21 +1,22 @@
 """Who may change what: the mutexes of projects and environments, and the leases of commands.
 
-One process at a time holds the mutex of an environment, whatever project it works for, and while no
-command runs there. The mutex of a project is held by one process that changes all of it, or shared
-by those that change its environments. Who waits for them holds none, so nobody waits in a circle.
+One process at a time holds the mutex of an environment, whatever project it works for, and only
+while no command runs there. The mutex of a project is held by one process that changes all of it,
+or shared by those that change its environments. A process that waits holds none: no deadlock.
 
 A mutex is a locked file in the project's state together with a lock on the directory itself, which
 also excludes processes with another state: of another project, of another user, or with another
 cache directory. A lease is the same, on the `bin` of an environment. Whoever may read a directory
 can lock it (flock(2)): nothing is written, nothing stays behind, and the lock ends with its
 process. Windows cannot lock directories, nor can file systems that require a writable file, such as
-NFS; there only the file in the state is locked. Nor has Windows shared locks: processes that change
-different environments of a project wait for each other there.
+NFS; there only the file in the state is locked. Windows has no shared locks, either: processes that
+change different environments of a project wait for each other there.
 """
 
 import contextlib
 import glob
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +38,7 @@ _QUIET_SECONDS = 0.5  # a shorter wait is not reported
 
 
 class _Lock(NamedTuple):
-    """A mutex: the directory and the file of the state that are locked."""
+    """What a mutex locks: a directory, and a file in the state."""
 
     directory: Path
     file: Path
@@ -46,9 +47,15 @@ class _Lock(NamedTuple):
     def holder(self) -> Path:
         return self.file.with_name(self.file.name.removesuffix(MUTEX) + HOLDER)
 
+    @property
+    def holders(self) -> list[Path]:
+        """The files about processes that may hold it: several share the mutex of a project."""
+        is_shared = self.file.name == MUTEX
+        return sorted(self.file.parent.glob(f"*{HOLDER}")) if is_shared else [self.holder]
+
 
 class _Blocker(NamedTuple):
-    """What has to end before something is free; `describe` says which process that is."""
+    """A process that has to end first: what to wait for, the error, and which process it is."""
 
     awaited: str
     busy: str
@@ -64,10 +71,10 @@ def mutex(
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress = no_progress,
 ) -> Iterator["Mutex"]:
-    """Hold the mutex of `environment`, in which then no command runs, or of the whole project.
+    """Hold the mutex of `environment`, while no command runs in it, or of the whole project.
 
-    `progress` is called within a second where another process has to end first. Raises BusyError
-    after `timeout` seconds (negative: never) and DiskError where the state cannot be locked.
+    `progress` is called within a second if another process has to end first. Raises BusyError
+    after `timeout` seconds (negative: never), and DiskError where the state cannot be locked.
     """
     state.make()
     lock = _lock_of(state, environment)
@@ -92,7 +99,7 @@ def shared_mutex(
 ) -> Iterator[None]:
     """Keep `environment` from being changed; any number of processes may do that at once.
 
-    Where the state cannot be written only the directories are locked. Raises BusyError, DiskError.
+    Where the state cannot be written, only the directories are locked. Raises BusyError, DiskError.
     """
     with contextlib.closing(Mutex(state, timeout=timeout, progress=progress)) as held:
         held.take((_lock_of(state), SHARED), (_lock_of(state, environment), SHARED))
@@ -119,11 +126,12 @@ class Mutex:
 
         def blocker() -> _Blocker | None:
             for lock, mode in wanted:
-                place, file = map(str, lock)
+                directory, file = str(lock.directory), str(lock.file)
                 with disk_errors(file, hint=ELSEWHERE):
-                    if not leases.take(place, file, mode, self._descriptors):
-                        self.close()
-                        return _is_held(lock)
+                    is_taken = leases.take(directory, file, mode, self._descriptors)
+                if not is_taken:
+                    self.close()
+                    return _other_process(lock.directory, lock.file, holders=lock.holders)
             found = _lease_blocker(self._state, unleased) if unleased else None
             if found:
                 self.close()
@@ -132,14 +140,14 @@ class Mutex:
         _wait(blocker, self._timeout, self._progress)
 
     def claim(self, environment: Path, *, make: bool = True) -> bool:
-        """Lock the directory that `environment` is by now; returns whether it is another one.
+        """Lock the directory that is now at `environment`; returns whether it was not locked yet.
 
         With `make` it is created if it does not exist, so that there is something to lock: uv fills
         an empty directory. Waits for processes with another state, and until no command runs there.
         Raises BusyError, and DiskError where it cannot be created.
         """
-        lock, held = _lock_of(self._state, environment), self._descriptors
-        directory, before = lock.directory, len(held)
+        directory, held = Path(os.path.realpath(environment)), self._descriptors
+        before = len(held)
 
         def blocker() -> _Blocker | None:
             made = None
@@ -149,7 +157,7 @@ class Mutex:
                     made = directory.stat()
             is_ours = any(leases.is_at(directory, descriptor) for descriptor in held)
             if not is_ours and not leases.take_directory(str(directory), EXCLUSIVE, held):
-                return _is_held(lock)
+                return _other_process(directory)
             if made:
                 self._made.append((directory, made))
             return _lease_blocker(self._state, environment)
@@ -168,7 +176,8 @@ class Mutex:
 def is_mutex_held(state: State, environment: Path) -> bool:
     """Whether a process is changing the environment, or all of the project; writes nothing."""
     locks = (_lock_of(state), _lock_of(state, environment))
-    return any(is_locked(path, SHARED) for lock in locks for path in lock)
+    places = (place for lock in locks for place in (lock.directory, lock.file))
+    return any(is_locked(place, SHARED) for place in places)
 
 
 def take_lease(
@@ -190,7 +199,7 @@ def take_lease(
         with disk_errors(state.directory, hint=ELSEWHERE):
             lease = leases.try_to_lease(str(state.directory), str(environment), command)
         if lease is None:
-            return _is_held(_Lock(scripts, scripts))
+            return _other_process(scripts)
         taken.append(lease)
         return None
 
@@ -211,22 +220,19 @@ def _lease_blocker(state: State, environment: Path) -> _Blocker | None:
     others = [path for path in running if path.name not in own]
     if others:
         describe = partial(describe_lease, others[0])
-    # Elsewhere than on Linux nothing says who has locked a directory.
-    elif is_locked(scripts) and not (own and takers(scripts) <= {*map(leases.taker, own)}):
-        describe = partial(describe_holder, (scripts,))
+    # Only Linux lists who has locked a directory; elsewhere that may always be our own parent.
+    elif is_locked(scripts) and not (own and takers(scripts) <= set(map(leases.taker, own))):
+        describe = partial(describe_holder, [scripts])
     else:
         return None
     return _Blocker("a command to end", f"a command is running in {environment}", describe)
 
 
-def _is_held(lock: _Lock) -> _Blocker:
-    records = [lock.holder]
-    if lock.file.name == MUTEX:  # of a project, which those share that change its environments
-        records = sorted(lock.file.parent.glob(f"*{HOLDER}"))
+def _other_process(directory: Path, *files: Path, holders: Iterable[Path] = ()) -> _Blocker:
     return _Blocker(
         "another uvflow process",
-        f"another uvflow process is using {lock.directory}",
-        partial(describe_holder, lock, records),
+        f"another uvflow process is using {directory}",
+        partial(describe_holder, (directory, *files), holders),
     )
 
 
@@ -248,7 +254,7 @@ def _wait(blocker: Callable[[], _Blocker | None], timeout: float, progress: Prog
 
 
 class Holder(NamedTuple):
-    """A process that has taken a lock, `since` when (seconds since 1970)."""
+    """A process that has taken a lock; `since` is in seconds since 1970."""
 
     command: str
     pid: int
@@ -261,7 +267,7 @@ class Holder(NamedTuple):
 
 
 def read_holder(path: Path) -> Holder | None:
-    """What `leases.new_record` gave; None where that cannot be read."""
+    """The process that wrote `path` by `leases.new_record`; None where that cannot be read."""
     try:
         record = os.fsdecode(read_file(str(path), is_own=True))
         pid, since, root, command = record.split("\n", 3)
@@ -270,12 +276,12 @@ def read_holder(path: Path) -> Holder | None:
         return None
 
 
-def describe_holder(places: Iterable[Path], records: Iterable[Path] = ()) -> str:
-    """A process that has locked one of `places`, by its record where it has one."""
+def describe_holder(places: Iterable[Path], holders: Iterable[Path] = ()) -> str:
+    """A process that has locked one of `places`, as one of the files `holders` describes it."""
     pids = set().union(*map(takers, places))
-    for record in filter(None, map(read_holder, records)):
-        if is_alive(record.pid) and (str(record.pid) in pids or not pids):
-            return str(record)
+    for holder in filter(None, map(read_holder, holders)):
+        if is_alive(holder.pid) and (str(holder.pid) in pids or not pids):
+            return str(holder)
     living = sorted(pid for pid in pids if is_alive(int(pid)))
     process = f"process {living[0]}," if living else "a process"
     return f"{process} of another user, or with a different UVFLOW_CACHE_DIR"
@@ -283,18 +289,20 @@ def describe_holder(places: Iterable[Path], records: Iterable[Path] = ()) -> str
 
 def describe_lease(lease: Path) -> str:
     """The command that has taken a lease; it may have ended and left a child that holds it."""
-    record = read_holder(lease)
-    if record is None or is_alive(record.pid):
-        return str(record or "a command of `uvflow run`")
-    process = next((f"process {pid}" for pid in _inheritors(lease)), "a process")
-    return f"{process}, started by `{record.command}`"
+    holder = read_holder(lease)
+    if holder is None:
+        return "a command of `uvflow run`"
+    if is_alive(holder.pid):
+        return str(holder)
+    pid = next(_inheritors(lease), None)
+    return f"{f'process {pid}' if pid else 'a process'}, started by `{holder.command}`"
 
 
 def _inheritors(lease: Path) -> Iterator[str]:
     """The ids of the processes that hold a lease, as far as this user may see; on Linux only.
 
-    They have the open file of the process that locked it, whose id alone is in /proc/locks: so look
-    through their descriptors, see proc_pid_fdinfo(5).
+    They inherited it from the process that locked it, and /proc/locks names only that. So look for
+    it among the descriptors of every process, see proc_pid_fdinfo(5).
     """
     place = os.path.realpath(lease)
     for name in glob.iglob("/proc/[0-9]*/fd/*"):  # noqa: PTH207 (it passes over ended processes)
@@ -309,16 +317,15 @@ def _inheritors(lease: Path) -> Iterator[str]:
 def takers(place: Path) -> set[str]:
     """The ids of the processes that took a lock on `place`, living or not; on Linux only.
 
-    Of `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF` in proc_locks(5) the fifth field is the
-    pid, the sixth device and inode.
+    proc_locks(5) has lines such as `1: FLOCK  ADVISORY  WRITE 2012 08:03:1234 0 EOF`, with the id
+    of the process, and the device and inode of the file.
     """
     if sys.platform != "linux":
         return set()
     try:
         status = place.stat()
-        lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
+        locks = Path("/proc/locks").read_text(encoding="utf-8")
     except OSError:
         return set()
-    where = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    locks = map(str.split, lines)
-    return {words[4] for words in locks if words[1:2] == ["FLOCK"] and words[5:6] == [where]}
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    return set(re.findall(rf"(?m)^\d+: FLOCK +\w+ +\w+ +(\d+) {file} ", locks))

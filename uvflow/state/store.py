@@ -1,6 +1,6 @@
 """What uvflow remembers of a project: small files in one directory, each replaced atomically.
 
-They are this user's alone, since what they say is acted upon: a backup names files to put back.
+Only this user may write them, since uvflow acts on them: a backup names files to put back.
 """
 
 import json
@@ -15,7 +15,7 @@ from uvflow.errors import DiskError, disk_errors
 from uvflow.files import require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
 
-Progress = Callable[[str], None]  # called with a sentence about what takes long
+Progress = Callable[[str], None]  # called with a sentence about something that takes long
 
 BACKUP = "backup.json"  # of what `init` changes, for `undo`
 _MAX_BYTES = 4 * MAX_BYTES  # a backup holds two files in base64
@@ -33,8 +33,6 @@ _CACHEDIR_TAG = (
 # Only `uvflow undo` needs the backups kept here.
 """
 )
-
-
 _REMEMBERS = b"uvflow remembers"  # in the tag of every version
 
 
@@ -43,7 +41,7 @@ def no_progress(_text: str) -> None:
 
 
 def cache_root() -> Path:
-    """UVFLOW_CACHE_DIR, or the user's cache directory; on Linux the one of the fast path."""
+    """The directory of all state: UVFLOW_CACHE_DIR, or in the user's cache directory."""
     if os.environ.get("UVFLOW_CACHE_DIR") or sys.platform == "linux":
         return Path(paths.cache_dir())
     import platformdirs  # 20 ms, and only needed on Windows and macOS
@@ -52,7 +50,7 @@ def cache_root() -> Path:
 
 
 class State(NamedTuple):
-    """The directory of what is remembered of the project at `root`.
+    """The directory in which uvflow keeps what it remembers of the project at `root`.
 
     A `durable` change is on the disk when the call returns. Any other does not wait for the disk: a
     power failure may undo it, or leave a file empty.
@@ -63,7 +61,7 @@ class State(NamedTuple):
 
     @classmethod
     def of(cls, root: Path) -> "State":
-        """Raises DiskError where somebody else may have written what is there."""
+        """The state of the project at `root`; raises DiskError if others could have written it."""
         state = cls(directory=Path(paths.state_dir(str(root))), root=root)
         require_private(*state._levels)
         return state
@@ -74,17 +72,14 @@ class State(NamedTuple):
         return projects.parent, projects, self.directory
 
     def read(self, name: str) -> bytes | None:
-        """The content of the file `name`; None where it does not exist or cannot be read.
-
-        A link or a file of another user cannot be read.
-        """
+        """The content of the file `name`; None if it is missing, unreadable, a link or not ours."""
         try:
             return read_file(str(self.directory / name), _MAX_BYTES, is_own=True)
         except OSError:
             return None
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """The object in the file `name`; empty where there is none, or none that can be read."""
+        """The JSON object in the file `name`; empty where it cannot be read."""
         try:
             found = json.loads(self.read(name) or b"{}")
         except (ValueError, RecursionError):
@@ -111,10 +106,7 @@ class State(NamedTuple):
                 self._flush()
 
     def make(self) -> None:
-        """Create the directory, for this user only.
-
-        Raises DiskError, also where it exists and cannot be written.
-        """
+        """Create the directory with mode 0700; raises DiskError, also if it cannot be written."""
         cache = self._levels[0]
         with disk_errors(self.directory, hint=ELSEWHERE):
             for level in (*reversed(cache.parents), *self._levels):
@@ -137,7 +129,7 @@ class State(NamedTuple):
 
 
 def is_tagged(cache: Path) -> bool:
-    """Whether uvflow has made that directory, or was the first to keep something in it."""
+    """Whether `cache` has the CACHEDIR.TAG of uvflow: no other program had tagged it before."""
     try:
         return _REMEMBERS in read_file(str(cache / "CACHEDIR.TAG"), is_own=True)
     except OSError:
@@ -145,7 +137,7 @@ def is_tagged(cache: Path) -> bool:
 
 
 def require_private(*directories: Path) -> None:
-    """Raises DiskError for a link, and for what another user owns or may write to."""
+    """Raises DiskError for a link, and for a directory that another user owns or may write to."""
     for directory in directories:
         reason = exposure(str(directory))
         way_out = "set UVFLOW_CACHE_DIR to a directory that only you can write to"
