@@ -180,7 +180,7 @@ class LintContext:
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
 
     def has(self, path: str) -> bool:
-        """Whether the build context has that file or directory, or is it (``)."""
+        """Whether the build context has that file or directory; it is itself the empty path."""
         inside = (f for f in self.files if f == path or f.startswith(f"{path}/"))
         return path == "" or any(not self.is_ignored(file) for file in inside)
 
@@ -358,7 +358,7 @@ class Dockerfile:
         )
 
     def last(self, keyword: str) -> Parsed | None:
-        return next((i for i in reversed(self.image) if i.keyword == keyword), None)
+        return next((step for step in reversed(self.image) if step.keyword == keyword), None)
 
     def may_have(self, path: str) -> bool:
         """Whether the image may have that file: a COPY from the context says for certain."""
@@ -378,7 +378,7 @@ class Dockerfile:
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
-        for step in (i for i in instructions if i.keyword == "RUN"):
+        for step in (step for step in instructions if step.keyword == "RUN"):
             lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
             for given, words in map(shell.without_assignments, lists):
                 environ = {**step.state.environ, **given}

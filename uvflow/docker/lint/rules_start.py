@@ -103,7 +103,7 @@ def _programs(linted: Dockerfile) -> Violations:
     locked = linted.context.locked
     if locked is None or not linted.is_plain:
         return
-    by_hand = " ".join(i.text for i in linted.everything if i.keyword == "RUN")
+    by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
     for command in linted.started:
         package = command.program.removesuffix("-serve")
         is_missing = package not in locked and package not in by_hand
@@ -115,7 +115,7 @@ def _path(linted: Dockerfile) -> Violations:
     environments = {f"{sync.environment}/bin" for sync in linted.syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
-    targets = (i.state.path(i.words[-1]) for i in linted.image if i.is_copy)
+    targets = (step.state.path(step.words[-1]) for step in linted.image if step.is_copy)
     copied = {f"{target}/bin" for target in targets}
     others = [*linted.building, *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
@@ -175,7 +175,7 @@ CHECKS = (_nothing, _missing, _programs, _path, _uv_run, check_servers, _ports, 
 
 def _runs(command: ShellCommand) -> bool:
     """Whether `uv run` is given a command, and not only options that it does not have."""
-    inner = "".join(shell.inside(command.words)[:1])
+    inner = next(iter(shell.inside(command.words)), "")
     return command.has("-m", "--module") or re.match(r"[^\W\d]|[./$]", inner) is not None
 
 
